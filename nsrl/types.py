@@ -1,0 +1,32 @@
+"""The values that travel between rooms. Stdlib only; knows nothing of models, tensors or engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """An image by reference: rollout records and checkpoints hold this, never pixels.
+
+    key: identity of the content (equal keys mean equal pixels); open: returns a PIL image in RGB, or raises `UserError`.
+    """
+
+    key: str
+    open: Callable[[], Any] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One row of a data set: what is asked, about which images, and the gold answer (None: unscorable)."""
+
+    id: str
+    question: str
+    answer: str | None
+    images: tuple[ImageRef, ...] = ()
+    options: tuple[str, ...] = ()
+    category: str = ""
+    source: str = ""
+    columns: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
