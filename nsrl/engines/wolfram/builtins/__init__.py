@@ -1,0 +1,30 @@
+"""The builtin tables, merged explicitly. A name defined in two tables is a mistake and raises at load."""
+
+from __future__ import annotations
+
+from nsrl.engines.wolfram.expr import system
+from nsrl.engines.wolfram.table import Builtin
+
+_loaded: dict[str, Builtin] = {}
+
+
+def tables() -> dict[str, dict[str, Builtin]]:
+    """Table name -> rows, in the order of need."""
+    # Imported here: the tables import the evaluator's helpers, and the evaluator loads the tables.
+    return {}
+
+
+def load() -> dict[str, Builtin]:
+    """All rows by name, attached to their symbols. Cheap after the first call."""
+    if not _loaded:
+        merged: dict[str, Builtin] = {}
+        for where, rows in tables().items():
+            twice = merged.keys() & rows.keys()
+            if twice:
+                raise ValueError(f"builtins.{where} redefines {sorted(twice)}")
+            merged.update(rows)
+        for name, row in merged.items():
+            s = system(name)
+            s.builtin, s.attrs = row, row.attrs
+        _loaded.update(merged)
+    return _loaded

@@ -1,0 +1,113 @@
+"""How a builtin is written down: a name, its attributes, a handler. One table per file of `builtins/`.
+
+    TABLE: dict[str, Builtin] = {}
+    builtin = table(TABLE)
+
+    @builtin("Total", "Protected", operator=None)
+    def total(ev, args): ...
+
+A handler gets the evaluator and the already evaluated arguments (raw where a Hold attribute says so) and returns the
+value, or None to leave the call as it stands. It may use `ev.eval(tree)`, `ev.call(f, *args)` (= evaluate f[args]),
+`ev.message(symbol, tag, text)`, `ev.step(n)` inside loops, and before building anything large
+`ev.need_length(n)`, `ev.need_bits(n)`; limits and control flow travel as exceptions (errors.py), everything else that
+is raised is a bug. `arity`: an int n, (least, most) with most None for "any": a call with another count is left as it
+stands with the message `argx`, `argr`, `argrx` or `argt` the real engine gives. `operator`: "prepend" if f[x][a] means
+f[a, x] (Select), "append" if it means f[x, a] (Map).
+
+Knows nothing of any particular builtin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+FLAT, ORDERLESS, ONE_IDENTITY, LISTABLE, HOLD_FIRST, HOLD_REST, HOLD_ALL_COMPLETE = 1, 2, 4, 8, 16, 32, 64
+NUMERIC, PROTECTED, CONSTANT, SEQUENCE_HOLD, LOCKED, READ_PROTECTED, N_HOLD_FIRST, N_HOLD_REST = (
+    1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14)  # fmt: skip
+TEMPORARY = 1 << 15
+HOLD_ALL = HOLD_FIRST | HOLD_REST
+
+ATTRIBUTES: dict[str, int] = {
+    "Constant": CONSTANT,
+    "Flat": FLAT,
+    "HoldAll": HOLD_ALL,
+    "HoldAllComplete": HOLD_ALL_COMPLETE,
+    "HoldFirst": HOLD_FIRST,
+    "HoldRest": HOLD_REST,
+    "Listable": LISTABLE,
+    "Locked": LOCKED,
+    "NHoldFirst": N_HOLD_FIRST,
+    "NHoldRest": N_HOLD_REST,
+    "NHoldAll": N_HOLD_FIRST | N_HOLD_REST,
+    "NumericFunction": NUMERIC,
+    "OneIdentity": ONE_IDENTITY,
+    "Orderless": ORDERLESS,
+    "Protected": PROTECTED,
+    "ReadProtected": READ_PROTECTED,
+    "SequenceHold": SEQUENCE_HOLD,
+    "Temporary": TEMPORARY,
+}
+
+Handler = Callable[[Any, tuple], Any]
+
+
+@dataclass(slots=True)
+class Builtin:
+    """One row of a table."""
+
+    name: str
+    attrs: int
+    handler: Handler | None  # None: a symbol with attributes only (Pi, Rule)
+    least: int = 0
+    most: int | None = None
+    operator: str | None = None
+
+
+def flags(names: str) -> int:
+    """Attribute names separated by spaces, as one integer. Raises KeyError on an unknown name (a typo in a table)."""
+    out = 0
+    for n in names.split():
+        out |= ATTRIBUTES[n]
+    return out
+
+
+def flag_names(bits: int) -> list[str]:
+    """The attributes in `bits`, sorted as Attributes prints them."""
+    out = [n for n, b in ATTRIBUTES.items() if bits & b == b]
+    if "HoldAll" in out:
+        out = [n for n in out if n not in ("HoldFirst", "HoldRest")]
+    if "NHoldAll" in out:
+        out = [n for n in out if n not in ("NHoldFirst", "NHoldRest")]
+    return sorted(out)
+
+
+def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler]]:
+    """The decorator that fills `rows`; names separated by spaces share one handler."""
+
+    def builtin(
+        names: str,
+        attributes: str = "Protected",
+        arity: int | tuple[int, int | None] | None = None,
+        operator: str | None = None,
+    ) -> Callable[[Handler], Handler]:
+        least, most = (0, None) if arity is None else (arity, arity) if isinstance(arity, int) else arity
+        bits = flags(attributes) | PROTECTED
+
+        def keep(handler: Handler) -> Handler:
+            for name in names.split():
+                if name in rows:
+                    raise ValueError(f"{name} is defined twice in one table")
+                rows[name] = Builtin(name, bits, handler, least, most, operator)
+            return handler
+
+        return keep
+
+    return builtin
+
+
+def symbols(rows: dict[str, Builtin], names: str, attributes: str = "Protected") -> None:
+    """Rows for symbols that have attributes and no handler."""
+    for name in names.split():
+        rows[name] = Builtin(name, flags(attributes) | PROTECTED, None)
