@@ -1,0 +1,282 @@
+"""The sampler of our own: transformers' Qwen3-VL, each prompt and image computed once, its cache shared out to G samples.
+
+Finished samples leave the batch, groups are handed on as they finish, and a sample's draws depend on its seed alone:
+what else is in the batch can move logits in their last bits (matrix products sum in another order), nothing else.
+It samples with the very module that learns, so weights cannot be stale; `sync` only reports.
+
+Knows nothing of tokenizers, data sets, engines or rewards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from nsrl.errors import UserError
+from nsrl.rollout.draw import ban_row, draw
+from nsrl.rollout.grid import Grid, lay_out, moves
+from nsrl.rollout.lean import Cache, LeanDecoder, base_of
+from nsrl.rollout.mrope import prompt_positions
+from nsrl.rollout.rng import sample_key, uniforms
+from nsrl.rollout.sync import checksum
+from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
+
+_COMPACT_BELOW = 0.8  # share of live slots below which the grid is laid out anew
+_FIRST_CAPACITY = 64  # tokens of cache per slot at first; doubled when full
+
+
+@dataclass
+class _Wave:
+    """What is sampled together: some requests, all of their samples."""
+
+    requests: Sequence[Request]
+    first: int  # index of its first request in the call
+    prompt_of: list[int] = field(default_factory=list)  # request (within the wave) of each sample
+
+    def __post_init__(self) -> None:
+        self.prompt_of = [p for p, r in enumerate(self.requests) for _ in range(r.n)]
+
+    def members(self) -> list[list[int]]:
+        groups: list[list[int]] = [[] for _ in self.requests]
+        for sample, prompt in enumerate(self.prompt_of):
+            groups[prompt].append(sample)
+        return groups
+
+
+class NativeSampler:
+    """Samples from `model`, a Qwen3VLForConditionalGeneration, plain or wrapped by peft, on the device where it lives.
+
+    max_sequences: most samples computed together; a call with more runs in waves of whole requests.
+    max_patches: most image patches through the vision tower at once.
+    """
+
+    def __init__(self, model: nn.Module, max_sequences: int = 512, max_patches: int = 1 << 16):
+        self.model = model
+        self.base = base_of(model)
+        self.max_sequences = max_sequences
+        self.max_patches = max_patches
+        self.version = 0
+        self.stats = SampleStats()
+
+    def sync(self, policy: nn.Module) -> SyncReport:
+        """Sampling reads the policy's own tensors: nothing is copied, the report carries their checksum."""
+        if base_of(policy) is not self.base:
+            raise UserError("NativeSampler.sync: policy must be the model the sampler was made with; got another one")
+        start = time.perf_counter()
+        tensors = dict(policy.state_dict())
+        self.version += 1
+        total = sum(t.numel() * t.element_size() for t in tensors.values())
+        return SyncReport(self.version, len(tensors), total, checksum(tensors), time.perf_counter() - start)
+
+    def close(self) -> None:
+        """Nothing to give back: the model is the caller's."""
+
+    def sample(
+        self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None
+    ) -> list[list[Sample]]:
+        """See `nsrl.rollout.types.Sampler.sample`."""
+        training = self.model.training
+        self.model.eval()  # LoRA's dropout must not sample
+        self.stats = SampleStats(prompts=len(requests), samples=sum(r.n for r in requests))
+        groups: list[list[Sample]] = [[] for _ in requests]
+
+        def emit(index: int, samples: list[Sample]) -> None:
+            groups[index] = samples
+            self.stats.completion_tokens += sum(len(s.token_ids) for s in samples)
+            if on_group is not None:
+                on_group(index, samples)
+
+        try:
+            with torch.inference_mode():
+                features = _Features(self, requests)
+                decoder = LeanDecoder(self.model)
+                for wave in self._waves(requests):
+                    self._run(decoder, wave, params, features, emit)
+        finally:
+            self.model.train(training)
+        return groups
+
+    def _waves(self, requests: Sequence[Request]) -> Iterator[_Wave]:
+        first, count = 0, 0
+        for i, request in enumerate(requests):
+            if count and count + request.n > self.max_sequences:
+                yield _Wave(requests[first:i], first)
+                first, count = i, 0
+            count += request.n
+        if count:
+            yield _Wave(requests[first:], first)
+
+    def _prefill(self, decoder: LeanDecoder, wave: _Wave, features: _Features) -> tuple[Tensor, Cache, list[int]]:
+        """Logits behind each prompt, the prompts' cache, and the position of each prompt's first completion token."""
+        config, device = self.base.config, decoder.device
+        lengths = [len(r.prompt_ids) for r in wave.requests]
+        ids = torch.zeros(len(lengths), max(lengths), dtype=torch.long)
+        positions = torch.zeros(3, len(lengths), max(lengths), dtype=torch.long)
+        behind = []
+        for p, request in enumerate(wave.requests):
+            ids[p, : lengths[p]] = torch.as_tensor(request.prompt_ids, dtype=torch.long)
+            grids = [] if request.images is None else [tuple(g) for g in request.images.grid_thw.tolist()]
+            at, after = prompt_positions(
+                request.prompt_ids, grids, config.image_token_id, config.vision_config.spatial_merge_size
+            )
+            positions[:, p, : lengths[p]] = torch.from_numpy(at)
+            behind.append(after)
+        ids = ids.to(device)
+        x = decoder.text.embed_tokens(ids)
+        visual, deepstack = None, []
+        parts = features.of(wave.first, len(lengths))
+        if parts:
+            visual = ids == config.image_token_id
+            x = x.index_put((visual,), torch.cat([p[0] for p in parts]).to(x.dtype))
+            deepstack = [torch.cat(rows) for rows in zip(*(p[1] for p in parts))]
+        self.stats.prompt_tokens += sum(lengths)
+        logits, cache = decoder.prefill(x, positions.to(device), torch.tensor(lengths, device=device), visual, deepstack)
+        return logits, cache, behind
+
+    def _run(
+        self, decoder: LeanDecoder, wave: _Wave, params: SamplingParams, features: _Features, emit: OnGroup
+    ) -> None:
+        start = time.perf_counter()
+        logits, cache, behind = self._prefill(decoder, wave, features)
+        device, total, most = decoder.device, len(wave.prompt_of), params.max_tokens
+        self.stats.prefill_s += time.perf_counter() - start
+        start = time.perf_counter()
+
+        keys = [sample_key(r.seed, g) for r in wave.requests for g in range(r.n)]
+        u = torch.zeros(total + 1, most, dtype=torch.float64)  # the last row serves the holes of the grid
+        if params.temperature > 0:
+            u[:total] = torch.from_numpy(uniforms(keys, most))
+        u = u.to(device)
+        out_ids = torch.zeros(total + 1, most, dtype=torch.long, device=device)
+        out_logps = torch.zeros(total + 1, most, device=device)
+        stops = torch.zeros(logits.shape[-1], dtype=torch.bool, device=device)
+        stops[[i for i in params.stop_ids if i < len(stops)]] = True
+        bans = ban_row(logits.shape[-1], params.banned_ids, device)
+        table = torch.arange(max(behind) + most, device=device)[None, None].expand(3, 1, -1)
+        cos_table, sin_table = (t[0] for t in decoder.rotary(table))
+        behind_T = torch.tensor(behind, device=device)
+        # On an accelerator the host looks at what has finished only now and then; tokens behind a stop are cut off.
+        look_every = 1 if device.type == "cpu" else 8
+
+        groups = wave.members()
+        open_groups = set(range(len(groups)))
+        grid = lay_out(groups, max(len(r.prompt_ids) for r in wave.requests))
+        cache = cache.select(_index(grid.row_prompt, device), _index([], device))
+        samples, prompts = self._slots(grid, wave, total, device)
+        decoder.open_slots(cache, grid.slots, min(most, _FIRST_CAPACITY))
+        live = samples < total
+        logits = logits[prompts]
+        for step in range(most):
+            ids, logps = draw(logits, u[samples, step, None], bans, params.temperature, params.top_k, params.top_p)
+            out_ids[samples, step] = ids
+            out_logps[samples, step] = logps
+            live = live & ~stops[ids]
+            last = step + 1 == most
+            if last or (step + 1) % look_every == 0:
+                running = [] if last else [s for s, on in zip(grid.slot_sample, live.tolist()) if on]
+                left: list[list[int]] = [[] for _ in groups]
+                for sample in running:
+                    left[wave.prompt_of[sample]].append(sample)
+                for p in sorted(p for p in open_groups if not left[p]):
+                    emit(wave.first + p, _collect(groups[p], out_ids, out_logps, params.stop_ids))
+                    open_groups.discard(p)
+                if not running:
+                    break
+                if len(running) < _COMPACT_BELOW * grid.slots:
+                    new = lay_out(left, cache.prompt_k[0].shape[2])
+                    rows, slots = (_index(i, device) for i in moves(grid, new))
+                    cache, ids, grid = cache.select(rows, slots), ids[slots], new
+                    samples, prompts = self._slots(grid, wave, total, device)
+                    live = samples < total
+                    self.stats.compactions += 1
+            if cache.steps == cache.own_k[0].shape[2]:
+                decoder.open_slots(cache, grid.slots, min(most, 2 * cache.steps))
+            at = behind_T[prompts] + step
+            logits = decoder.decode(ids, cos_table[at], sin_table[at], cache)
+            self.stats.rows_computed += grid.slots
+        self.stats.decode_s += time.perf_counter() - start
+
+    @staticmethod
+    def _slots(grid: Grid, wave: _Wave, total: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Sample and prompt of each slot; a hole is sample `total`, a row nobody reads."""
+        samples = [s if s >= 0 else total for s in grid.slot_sample]
+        prompts = [p for p in grid.row_prompt for _ in range(grid.width)]
+        return _index(samples, device), _index(prompts, device)
+
+
+def _index(values: list[int], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.long, device=device)
+
+
+def _collect(members: list[int], out_ids: Tensor, out_logps: Tensor, stop_ids: tuple[int, ...]) -> list[Sample]:
+    """The finished samples of one group, cut behind their first stop token."""
+    collected = []
+    stops = frozenset(stop_ids)
+    for ids, logps in zip(out_ids[members].tolist(), out_logps[members].tolist()):
+        end = next((i + 1 for i, token in enumerate(ids) if token in stops), None)
+        finish = Finish.LENGTH if end is None else Finish.STOP
+        collected.append(Sample(ids[:end], logps[:end], finish))
+    return collected
+
+
+class _Features:
+    """The vision tower's output for a call's images: each distinct one encoded once, freed after its last use."""
+
+    def __init__(self, sampler: NativeSampler, requests: Sequence[Request]):
+        self.sampler = sampler
+        self.requests = requests
+        self.ready: dict[object, tuple[Tensor, list[Tensor]]] = {}
+        self.uses = Counter(key for r in requests for key in _keys(r))
+
+    def of(self, first: int, count: int) -> list[tuple[Tensor, list[Tensor]]]:
+        """(rows (n, D), deepstack rows per layer) of every image of requests first … first+count, in order."""
+        start = time.perf_counter()
+        wanted = []
+        missing: dict[object, tuple[Tensor, Tensor]] = {}
+        for request in self.requests[first : first + count]:
+            if request.images is None:
+                continue
+            for key, pixels, grid in zip(_keys(request), request.images.split(), request.images.grid_thw):
+                wanted.append(key)
+                if key not in self.ready:
+                    missing[key] = (pixels, grid)
+        batch: list[object] = []
+        patches = 0
+        for key, (pixels, _) in missing.items():
+            if batch and patches + len(pixels) > self.sampler.max_patches:
+                self._encode(batch, missing)
+                batch, patches = [], 0
+            batch.append(key)
+            patches += len(pixels)
+        if batch:
+            self._encode(batch, missing)
+        found = [self.ready[key] for key in wanted]
+        for key in wanted:
+            self.uses[key] -= 1
+            if not self.uses[key]:
+                del self.ready[key]
+        self.sampler.stats.vision_s += time.perf_counter() - start
+        return found
+
+    def _encode(self, keys: list[object], images: dict[object, tuple[Tensor, Tensor]]) -> None:
+        base = self.sampler.base.model
+        device = base.language_model.embed_tokens.weight.device
+        pixels = torch.cat([images[key][0] for key in keys]).to(device)
+        grids = torch.stack([images[key][1] for key in keys]).to(device)
+        out = base.get_image_features(pixels, grids, return_dict=True)
+        for i, key in enumerate(keys):
+            self.ready[key] = (out.pooler_output[i], [layer[i] for layer in out.deepstack_features])
+        self.sampler.stats.images_encoded += len(keys)
+        self.sampler.stats.patches_encoded += len(pixels)
+
+
+def _keys(request: Request) -> list[object]:
+    """What tells a request's images apart: their content keys, or, without any, the object they came in."""
+    if request.images is None:
+        return []
+    return list(request.images.keys) or [(id(request.images), i) for i in range(len(request.images))]

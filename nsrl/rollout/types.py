@@ -1,0 +1,194 @@
+"""What goes into a sampler and what comes out, and the interface every sampler has.
+
+Token ids are the only truth here: nothing is decoded, nothing is re-tokenised. Knows nothing of data sets, engines,
+rewards or the loss; of models it knows only that a sampler hides one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import torch
+
+from nsrl.errors import UserError
+
+
+class Finish(Enum):
+    """Why a completion ended."""
+
+    STOP = "stop"  # the policy chose a stop token, which is the last id of the completion
+    LENGTH = "length"  # it hit max_tokens
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of one prompt, already resized: the very pixels the trainer will see.
+
+    pixel_values: (n_patches, channels * temporal_patch * patch²) float, the images behind each other;
+    grid_thw: (n_images, 3) integer, patches per image in time, height, width;
+    keys: identity of each image's content (equal keys mean equal pixels; one is encoded once however often it occurs),
+    empty when unknown; pil: the same resized images as PIL, needed only by samplers that run their own image processor.
+    """
+
+    pixel_values: torch.Tensor
+    grid_thw: torch.Tensor
+    keys: tuple[str, ...] = ()
+    pil: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        patches = int(self.grid_thw.prod(-1).sum())
+        if self.grid_thw.ndim != 2 or self.grid_thw.shape[1] != 3 or self.pixel_values.shape[0] != patches:
+            raise UserError(
+                f"Images: pixel_values must hold one row per patch of grid_thw (n, 3) = {patches} rows; "
+                f"got {tuple(self.pixel_values.shape)} with grid_thw {tuple(self.grid_thw.shape)}"
+            )
+        for name in ("keys", "pil"):
+            if len(getattr(self, name)) not in (0, len(self.grid_thw)):
+                raise UserError(
+                    f"Images: {name} must be empty or have one entry for each of {len(self.grid_thw)} images; "
+                    f"got {len(getattr(self, name))}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.grid_thw)
+
+    def split(self) -> list[torch.Tensor]:
+        """Each image's own rows of pixel_values."""
+        return list(self.pixel_values.split(self.grid_thw.prod(-1).tolist()))
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt and how many completions of it are wanted.
+
+    prompt_ids: token ids with image placeholders expanded (one image_pad per visual token), at least one;
+    n: completions (G); seed: sample g draws from the stream (seed, g), whatever else is in the batch;
+    problem: the caller's index, handed back untouched.
+    """
+
+    prompt_ids: Sequence[int]
+    images: Images | None = None
+    n: int = 1
+    seed: int = 0
+    problem: int = 0
+
+    def __post_init__(self) -> None:
+        if not len(self.prompt_ids):
+            raise UserError(f"Request {self.problem}: prompt_ids must hold at least one token; got none")
+        if self.n < 1:
+            raise UserError(f"Request {self.problem}: n must be at least 1; got {self.n}")
+
+
+@dataclass(frozen=True)
+class SamplingParams:
+    """How to sample. The log-probs returned are those of the distribution sampled from: at this temperature, without
+    the banned tokens, after top_k and top_p.
+
+    max_tokens: most tokens per completion, the stop token included; temperature: 0 is greedy (log-probs then at
+    temperature 1); top_p in (0, 1], top_k 0 for all: both cut the support, see `for_training`;
+    stop_ids: any of these ends a completion; banned_ids: never sampled (vision tokens, padding).
+    """
+
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop_ids: tuple[int, ...] = ()
+    banned_ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, good, want in (
+            ("max_tokens", self.max_tokens >= 1, "at least 1"),
+            ("temperature", self.temperature >= 0, "0 (greedy) or more"),
+            ("top_p", 0 < self.top_p <= 1, "in (0, 1]"),
+            ("top_k", self.top_k >= 0, "0 (off) or more"),
+        ):
+            if not good:
+                raise UserError(f"SamplingParams: {name} must be {want}; got {getattr(self, name)}")
+        both = sorted(set(self.stop_ids) & set(self.banned_ids))
+        if both:
+            raise UserError(f"SamplingParams: stop_ids must not be banned, or nothing ever stops; got {both} in both")
+
+    def for_training(self) -> SamplingParams:
+        """Itself, if completions drawn this way may be learned from; else a `UserError` with the reason.
+
+        With top_p or top_k the behaviour policy has no mass outside the cut, so the update's full softmax is another
+        distribution: ratios are wrong on every token and importance correction cannot reach the tokens never drawn.
+        """
+        if self.top_p < 1 or self.top_k > 0:
+            raise UserError(
+                "top_p must be 1 and top_k 0 for training, because the update's softmax covers the whole vocabulary "
+                "and importance weights cannot correct for tokens that are never drawn; "
+                f"got top_p={self.top_p}, top_k={self.top_k} (both work in evaluation)"
+            )
+        if self.temperature == 0:
+            raise UserError("temperature must be above 0 for training, or all completions are alike; got 0")
+        return self
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion: its token ids (the stop token included), their log-probs, and why it ended."""
+
+    token_ids: list[int]
+    logps: list[float]
+    finish: Finish
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What handing over the weights did. checksum is of the tensors as the sampler holds them afterwards."""
+
+    version: int
+    tensors: int
+    bytes: int
+    checksum: str
+    seconds: float
+
+
+@dataclass
+class SampleStats:
+    """What the last `sample` cost: counts of work, and wall seconds."""
+
+    prompts: int = 0
+    samples: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    images_encoded: int = 0
+    patches_encoded: int = 0
+    rows_computed: int = 0  # rows that went through a decode step, dead ones of a batch not yet compacted included
+    compactions: int = 0
+    vision_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+OnGroup = Callable[[int, list[Sample]], None]
+
+
+class Sampler(Protocol):
+    """Every sampler: the native one and vLLM."""
+
+    stats: SampleStats
+
+    def sample(
+        self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None
+    ) -> list[list[Sample]]:
+        """n completions for each request, in the order of the requests.
+
+        on_group: called as on_group(i, samples) as soon as request i has all of its completions, while others are
+        still being sampled, in the order of finishing. It runs on the sampling thread: hand work over, don't do it.
+        """
+        ...
+
+    def sync(self, policy: torch.nn.Module) -> SyncReport:
+        """Make the sampler's weights those of `policy` and drop every cache computed with older ones."""
+        ...
+
+    def close(self) -> None:
+        """Give back memory and processes. Further calls are errors."""
+        ...

@@ -1,0 +1,100 @@
+"""The model of the default run with random weights, and prompts with random images for it."""
+
+import torch
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+from nsrl.rollout.types import Images, Request
+
+VOCAB = 300
+PAD, EOS, IMAGE, VIDEO, START, END = 0, 1, 2, 3, 4, 5
+BANNED = (PAD, IMAGE, VIDEO, START, END)
+
+
+def config(**text) -> Qwen3VLConfig:
+    return Qwen3VLConfig(
+        text_config=dict(
+            vocab_size=VOCAB,
+            hidden_size=96,
+            num_hidden_layers=3,
+            intermediate_size=256,
+            num_attention_heads=3,
+            num_key_value_heads=1,
+            head_dim=32,
+            max_position_embeddings=2048,
+            rope_parameters=dict(rope_type="default", rope_theta=10000.0, mrope_section=[6, 5, 5]),
+            initializer_range=0.09,
+            pad_token_id=PAD,
+            eos_token_id=EOS,
+        )
+        | text,
+        vision_config=dict(
+            hidden_size=64,
+            depth=2,
+            num_heads=2,
+            intermediate_size=128,
+            out_hidden_size=96,
+            num_position_embeddings=64,
+            deepstack_visual_indexes=[0],
+            initializer_range=0.09,
+        ),
+        image_token_id=IMAGE,
+        video_token_id=VIDEO,
+        vision_start_token_id=START,
+        vision_end_token_id=END,
+        tie_word_embeddings=True,
+    )
+
+
+def build(seed: int = 0, dtype=torch.float32, **text) -> Qwen3VLForConditionalGeneration:
+    torch.manual_seed(seed)
+    model = Qwen3VLForConditionalGeneration(config(**text)).to(dtype).eval()
+    with torch.no_grad():  # norms of ones hide a forgotten norm
+        for name, p in model.named_parameters():
+            if "norm" in name and p.ndim == 1:
+                p.add_(0.2 * torch.randn_like(p))
+    return model
+
+
+def images(*sides: tuple[int, int], seed: int = 0) -> Images:
+    """Random images of (rows, columns) visual tokens each."""
+    gen = torch.Generator().manual_seed(seed)
+    grid = torch.tensor([[1, 2 * r, 2 * c] for r, c in sides])
+    pixels = torch.randn(int(grid.prod(-1).sum()), 3 * 2 * 16 * 16, generator=gen)
+    return Images(pixels, grid, tuple(f"{seed}/{i}" for i in range(len(sides))))
+
+
+def request(seed: int, *sides: tuple[int, int], text: int = 20, n: int = 1, problem: int = 0) -> Request:
+    """`text` random tokens, then each image between its marks, then three more tokens."""
+    gen = torch.Generator().manual_seed(1000 + seed)
+    ids = torch.randint(10, VOCAB, (text,), generator=gen).tolist()
+    for rows, columns in sides:
+        ids += [START] + [IMAGE] * (rows * columns) + [END]
+    ids += torch.randint(10, VOCAB, (3,), generator=gen).tolist()
+    return Request(ids, images(*sides, seed=seed) if sides else None, n=n, seed=seed, problem=problem)
+
+
+def requests(count: int, n: int = 1) -> list[Request]:
+    """A mix: one image of several sizes, two images, text only; all prompts of different length."""
+    shapes = [((2, 2),), ((2, 3),), (), ((3, 3), (2, 2)), ((3, 2),), ((1, 4),)]
+    return [request(i, *shapes[i % 6], text=8 + 3 * (i % 7), n=n, problem=i) for i in range(count)]
+
+
+def inputs(ids: list[int], images: Images | None) -> dict:
+    """What transformers' forward wants for one sequence."""
+    ids = torch.tensor([ids])
+    batch = dict(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=(ids == IMAGE).int())
+    if images is not None:
+        batch |= dict(pixel_values=images.pixel_values, image_grid_thw=images.grid_thw)
+    return batch
+
+
+@torch.no_grad()
+def score(model, request: Request, token_ids: list[int], temperature: float = 1.0, banned=BANNED) -> torch.Tensor:
+    """Log-probs of a completion by transformers' own padded forward: the oracle."""
+    model.eval()
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base.model.rope_deltas = None
+    logits = model(**inputs(list(request.prompt_ids) + token_ids, request.images)).logits[0].float()
+    logits[:, list(banned)] = -torch.inf
+    logp = (logits / temperature).log_softmax(-1)[len(request.prompt_ids) - 1 : -1]
+    return logp.gather(-1, torch.tensor(token_ids)[:, None])[:, 0]
