@@ -1,0 +1,212 @@
+"""The policy's forward over packed micro-batches: log-probs of the completion tokens, nothing else kept.
+
+Runs transformers' own modules of a `Qwen3VLForConditionalGeneration` (peft-wrapped or not) over one stream without
+padding: every distinct image through the vision tower once, every prompt through the language model once, attention
+with a shared prefix, and only the rows that predict completion tokens on to `nsrl_kernels.linear_logp`.
+Knows nothing of rewards, losses, optimisers or samplers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+import nsrl_kernels
+from nsrl.errors import MissingBackend, UserError
+from nsrl.trainer.attention import Attention, Sequences, choose_attention
+from nsrl.trainer.pack import PackedBatch
+from nsrl_kernels.pack_vision.op import PackPlan, deepstack_add, pack_embed, pack_vision
+
+
+@dataclass(frozen=True)
+class Context:
+    """Under what the same tokens are scored.
+
+    adapter: False scores with the LoRA adapter off (the reference model). images: "black" paints image patches black,
+    the number of visual tokens unchanged. share: the fraction of patches painted, chosen by seed.
+    """
+
+    adapter: bool = True
+    images: Literal["real", "black"] = "real"
+    share: float = 1.0
+    seed: int = 0
+
+
+POLICY = Context()
+ADAPTER_OFF = Context(adapter=False)
+BLANK_IMAGES = Context(images="black")
+CONTEXTS = {"policy": POLICY, "adapter_off": ADAPTER_OFF, "blank_images": BLANK_IMAGES}
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One pass: logp and entropy (N,) fp32, aligned with the batch's `target`, `token_rows` and `cu_completions`."""
+
+    logp: Tensor
+    entropy: Tensor | None
+
+
+class Policy:
+    """A model as the trainer sees it: packed batches in, log-probs of completion tokens out.
+
+    model: `Qwen3VLForConditionalGeneration`, or a PeftModel of it. attention: a backend's name (see `attention.py`),
+    None for the best one here. checkpointing: recompute each layer in the backward; None follows the model's own
+    setting. black: the value of a black pixel after the image processor's normalisation (mean and std 0.5: −1).
+    """
+
+    def __init__(
+        self, model: nn.Module, *, attention: str | None = None, checkpointing: bool | None = None, black: float = -1.0
+    ):
+        self.model = model
+        self.base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        inner = getattr(self.base, "model", None)
+        if not hasattr(inner, "visual") or not hasattr(inner, "language_model"):
+            raise UserError(f"policy model must be a Qwen3VLForConditionalGeneration; got {type(self.base).__name__}")
+        self.visual, self.text = inner.visual, inner.language_model
+        self.checkpointing, self.black = checkpointing, black
+        if getattr(self.text.config, "attention_dropout", 0.0):
+            raise UserError("policy model must have attention_dropout 0: the packed attention has no dropout")
+        self.attention: Attention = choose_attention(attention, self.device, self.text.embed_tokens.weight.dtype)
+
+    @property
+    def device(self) -> torch.device:
+        return self.text.embed_tokens.weight.device
+
+    @property
+    def head(self) -> Tensor:
+        """(V, H) output weight."""
+        return self.base.get_output_embeddings().weight
+
+    def score(
+        self,
+        batch: PackedBatch,
+        *,
+        temperature: float = 1.0,
+        banned: Tensor | None = None,
+        grad: bool = True,
+        context: Context | str = POLICY,
+        **options: Any,
+    ) -> Scored:
+        """Log-prob and entropy of every completion token of the batch, at `temperature`, without the `banned` tokens.
+
+        grad=False stores nothing for a backward. context: a `Context`, or "policy", "adapter_off", "blank_images".
+        options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
+        """
+        batch = batch.to(self.device)
+        with contextlib.nullcontext() if grad else torch.no_grad():
+            hidden = self.hidden(batch, context=context)
+            # a head without an adapter of its own is the same with the adapter off
+            logp, entropy = nsrl_kernels.linear_logp(
+                hidden, self.head, batch.target, temperature=temperature, banned=banned, **options
+            )
+        return Scored(logp, entropy)
+
+    def hidden(self, batch: PackedBatch, *, context: Context | str = POLICY) -> Tensor:
+        """(N, H): the final hidden states that predict the batch's completion tokens, in their order."""
+        context = CONTEXTS[context] if isinstance(context, str) else context
+        batch = batch.to(self.device)
+        plan, state = self._plan(batch)
+        with self._adapter(context.adapter):
+            visual, deepstack = self._encode(batch, context)
+            x = pack_embed(self.text.embed_tokens.weight, visual, plan)
+            cos, sin = self.text.rotary_emb(x, plan.positions[:, None])
+            for index, layer in enumerate(self.text.layers):
+                if self._checkpoints():
+                    x = checkpoint(self._layer, layer, x, cos, sin, state, use_reentrant=False)
+                else:
+                    x = self._layer(layer, x, cos, sin, state)
+                if index < len(deepstack):
+                    x = deepstack_add(x, deepstack[index], plan)
+            return self.text.norm(x.index_select(0, batch.predict_row))
+
+    def _layer(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, state: object) -> Tensor:
+        from transformers.models.qwen3_vl import modeling_qwen3_vl as hf  # looked up late: Liger's patch lives there
+
+        attn, heads = layer.self_attn, (1, x.shape[0], -1, layer.self_attn.head_dim)
+        h = layer.input_layernorm(x)
+        q = attn.q_norm(attn.q_proj(h).view(heads)).transpose(1, 2)
+        k = attn.k_norm(attn.k_proj(h).view(heads)).transpose(1, 2)
+        v = attn.v_proj(h).view(heads)[0]
+        q, k = hf.apply_rotary_pos_emb(q, k, cos, sin)
+        o = self.attention(q[0].transpose(0, 1), k[0].transpose(0, 1), v, state, attn.scaling)
+        x = x + attn.o_proj(o.reshape(x.shape[0], -1))
+        return x + layer.mlp(layer.post_attention_layernorm(x))
+
+    def _checkpoints(self) -> bool:
+        wanted = self.checkpointing
+        if wanted is None:
+            wanted = any(getattr(layer, "gradient_checkpointing", False) for layer in self.text.layers[:1])
+        return bool(wanted) and torch.is_grad_enabled()
+
+    @contextlib.contextmanager
+    def _adapter(self, on: bool):
+        if on:
+            yield
+            return
+        if not hasattr(self.model, "disable_adapter"):
+            raise UserError("scoring with the adapter off needs a LoRA model; this policy has no adapter")
+        with self.model.disable_adapter():
+            yield
+
+    def _plan(self, batch: PackedBatch) -> tuple[PackPlan, object]:
+        key = ("plan", self.attention.name)
+        if key not in batch.kept:
+            plan = pack_vision(
+                batch.token_ids,
+                batch.cu_seqlens,
+                batch.parent,
+                batch.cu_images,
+                batch.image_grid,
+                batch.image_key,
+                image_token_id=batch.image_token_id,
+                merge=batch.merge,
+                total_visual=batch.total_visual,
+                total_kv=batch.total_kv,
+            )
+            seqs = Sequences(plan.cu_seqlens_q, plan.cu_seqlens_k, plan.kv_index, batch.parent, batch.layout)
+            batch.kept[key] = plan, self.attention.prepare(seqs, self.text.embed_tokens.weight.dtype)
+        return batch.kept[key]
+
+    def _encode(self, batch: PackedBatch, context: Context) -> tuple[Tensor | None, list[Tensor]]:
+        """The vision tower's rows and DeepStack features for the distinct images; kept on the batch when frozen."""
+        if batch.pixel_values is None:
+            return None, []
+        trains = any(p.requires_grad for p in self.visual.parameters())
+        adapted = any("lora_" in name for name, _ in self.visual.named_parameters())
+        key = ("vision", self, context.images, context.share, context.seed, context.adapter or not adapted)
+        if not trains and key in batch.kept:
+            return batch.kept[key]
+        pixels = batch.pixel_values
+        if context.images == "black":
+            chosen = torch.rand(pixels.shape[0], generator=torch.Generator().manual_seed(context.seed)) < context.share
+            pixels = pixels.masked_fill(chosen[:, None].to(pixels.device), self.black)
+        with contextlib.nullcontext() if trains else torch.no_grad():
+            out = self.visual(pixels.to(self.visual.dtype), grid_thw=batch.distinct_grid)
+        encoded = out.pooler_output, list(out.deepstack_features)
+        if not trains:
+            batch.kept[key] = encoded
+        return encoded
+
+
+def patch_liger(model: nn.Module, *, rms_norm: bool = True, swiglu: bool = True, rope: bool = True) -> None:
+    """Switch on Liger's Triton RMSNorm, SwiGLU and RoPE for the language model's layers, in place.
+
+    Raises MissingBackend when liger-kernel is not installed. RoPE is replaced for the whole process (Liger's own way).
+    """
+    try:
+        from liger_kernel.transformers import monkey_patch
+        from liger_kernel.transformers.swiglu import LigerSwiGLUMLP
+    except ImportError as e:
+        raise MissingBackend("liger patches were asked for; the package liger-kernel is not installed") from e
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    monkey_patch.apply_liger_kernel_to_qwen3_vl(
+        rope=rope, rms_norm=rms_norm, swiglu=False, cross_entropy=False, fused_linear_cross_entropy=False, model=base
+    )
+    if swiglu:
+        for layer in base.model.language_model.layers:
+            layer.mlp.forward = LigerSwiGLUMLP.forward.__get__(layer.mlp)
