@@ -1,0 +1,45 @@
+"""Argument checks: each raises one sentence naming the op, the argument, what was expected and what came.
+
+Looks at shapes, dtypes and devices only, never at values: a check must not synchronise with the device.
+"""
+
+import torch
+
+
+def fail(op: str, argument: str, expected: str, got: object) -> None:
+    raise ValueError(f"{op}: {argument} must be {expected}; got {got}")
+
+
+def shape(op: str, argument: str, tensor: torch.Tensor, expected: tuple, why: str = "") -> None:
+    """`expected` holds ints or names (a name matches any size)."""
+    if tensor.dim() != len(expected) or any(
+        isinstance(want, int) and have != want for have, want in zip(tensor.shape, expected)
+    ):
+        want = "(" + ", ".join(str(e) for e in expected) + ")"
+        fail(op, argument, want + (f" {why}" if why else ""), tuple(tensor.shape))
+
+
+def floating(op: str, argument: str, tensor: torch.Tensor) -> None:
+    if not tensor.is_floating_point():
+        raise TypeError(f"{op}: {argument} must be a floating-point tensor; got {tensor.dtype}")
+
+
+def integer(op: str, argument: str, tensor: torch.Tensor) -> None:
+    if tensor.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"{op}: {argument} must be int32 or int64; got {tensor.dtype}")
+
+
+def boolean(op: str, argument: str, tensor: torch.Tensor) -> None:
+    if tensor.dtype != torch.bool:
+        raise TypeError(f"{op}: {argument} must be a bool tensor; got {tensor.dtype}")
+
+
+def one_of(op: str, argument: str, value: object, allowed: tuple) -> None:
+    if value not in allowed:
+        fail(op, argument, "one of " + ", ".join(map(repr, allowed)), repr(value))
+
+
+def same_device(op: str, device: torch.device, **tensors: torch.Tensor | None) -> None:
+    for argument, tensor in tensors.items():
+        if tensor is not None and tensor.device != device:
+            fail(op, argument, f"on {device} like the first argument", f"a tensor on {tensor.device}")

@@ -1,0 +1,1 @@
+"""Rewards to advantages, group by group. Knows nothing of tokens."""

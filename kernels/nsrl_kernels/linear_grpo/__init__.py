@@ -1,0 +1,1 @@
+"""The three ops composed for the common case. Knows nothing of models."""

@@ -1,0 +1,102 @@
+"""`linear_grpo`: group_advantage, linear_logp and policy_loss in one call. Knows nothing of models or optimisers."""
+
+import torch
+
+from .. import _check
+from ..group_advantage.op import group_advantage
+from ..linear_logp.op import linear_logp
+from ..policy_loss.op import METRIC_NAMES, policy_loss
+
+_NAME = "linear_grpo"
+GROUP_METRIC_NAMES = ("reward", "reward_std", "frac_reward_zero_std")
+
+
+def linear_grpo(
+    hidden: torch.Tensor,
+    weight: torch.Tensor,
+    target: torch.Tensor,
+    rewards: torch.Tensor,
+    groups: torch.Tensor | int,
+    cu_seqlens: torch.Tensor,
+    *,
+    mask: torch.Tensor | None = None,
+    old_logp: torch.Tensor | None = None,
+    ref_logp: torch.Tensor | None = None,
+    sampler_logp: torch.Tensor | None = None,
+    reward_weights: torch.Tensor | None = None,
+    num_groups: int | None = None,
+    scale_rewards: str = "grpo",
+    bias: torch.Tensor | None = None,
+    temperature: float | torch.Tensor = 1.0,
+    softcap: float | None = None,
+    banned: torch.Tensor | None = None,
+    mode: str = "jacobian",
+    batch_invariant: bool = False,
+    backend: str | None = None,
+    **objective,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The GRPO loss of packed completions from their hidden states, the head and the rewards; ∂hidden by autograd.
+
+    Never materialised: logits. Rows of groups without any advantage get no gradient work unless the objective has
+    another term for them (KL, entropy, extra k3, -logp).
+
+    Args:
+        hidden: [T, H] hidden states at the positions that predict `target`; weight: [V, H]; target: [T] sampled ids.
+        rewards: [R] or [R, K]; groups: as in `group_advantage` (an int G, offsets, or ids with `num_groups`).
+        cu_seqlens: [R + 1] offsets of the R completions in T.
+        mask: [T] bool, False where a token counts nowhere.
+        old_logp, ref_logp, sampler_logp: [T], as in `policy_loss`.
+        reward_weights, scale_rewards: `weights` and `mode` of `group_advantage`.
+        bias, temperature, softcap, banned, mode, batch_invariant: as in `linear_logp`.
+        objective: every other keyword of `policy_loss` (loss_type, epsilon, beta, entropy_coef, ...).
+
+    Returns:
+        (loss, metrics): a scalar and a vector named by METRIC_NAMES + ("reward", "reward_std", "frac_reward_zero_std").
+
+    Raises:
+        ValueError, TypeError: as the three ops.
+    """
+    if hidden.dim() != 2:
+        _check.fail(_NAME, "hidden", "[T, H]", tuple(hidden.shape))
+    if rewards.shape[0] != cu_seqlens.shape[0] - 1:
+        _check.fail(_NAME, "rewards", f"one row per sequence of cu_seqlens ({cu_seqlens.shape[0] - 1})", rewards.shape[0])
+    group = group_advantage(rewards, groups, num_groups=num_groups, weights=reward_weights, mode=scale_rewards)
+    positions = torch.arange(hidden.shape[0], device=hidden.device, dtype=cu_seqlens.dtype)
+    sequence = torch.searchsorted(cu_seqlens[1:].contiguous(), positions, right=True)
+    other_terms = any(objective.get(name) for name in ("beta", "entropy_coef", "nll_coef", "extra_kl"))
+    entropy_coef = objective.get("entropy_coef", 0.0)
+    logp, entropy = linear_logp(
+        hidden,
+        weight,
+        target,
+        bias=bias,
+        temperature=temperature,
+        softcap=softcap,
+        banned=banned,
+        entropy="grad" if entropy_coef else "metric",
+        hint_logp=old_logp,
+        row_mask=mask,
+        grad_rows=None if other_terms else (group.advantages != 0)[sequence],
+        mode=mode,
+        backend=backend,
+        batch_invariant=batch_invariant,
+    )
+    loss, metrics = policy_loss(
+        logp,
+        group.advantages,
+        cu_seqlens=cu_seqlens,
+        mask=mask,
+        old_logp=old_logp,
+        ref_logp=ref_logp,
+        sampler_logp=sampler_logp,
+        entropy=entropy,
+        backend=backend,
+        **objective,
+    )
+    scorable = ~torch.isnan(group.reward)
+    mean = torch.where(scorable, group.reward, 0).sum() / scorable.sum().clamp(min=1)
+    extra = torch.stack([mean, group.std.mean(), (~group.live).float().mean()])
+    return loss, torch.cat([metrics, extra.to(metrics.dtype)])
+
+
+linear_grpo.METRIC_NAMES = METRIC_NAMES + GROUP_METRIC_NAMES
