@@ -1,0 +1,343 @@
+"""The answer check: does a prediction (model text or an engine's Result) answer the gold?
+
+    check(prediction, gold, options=None) -> Verdict(correct: True | False | None, reason)
+
+First decisive test wins: the gold is typed; letters exactly, and a value mapped to the unique equal option; structural
+equality; exact, then 50-digit numeric; the gold's decimals; math-verify last, in a killable process. A gold that is
+absent or unreadable gives None: no reward for the row. Never raises on model text; nothing is evaluated as code.
+Knows nothing of rewards, groups or models.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from nsrl.engines.result import Result
+from nsrl.rewards import clean, final
+from nsrl.rewards.compare import same
+from nsrl.rewards.mathverify import math_verify
+from nsrl.rewards.reader import Unreadable, read
+from nsrl.rewards.values import Items, Value
+
+MAX_GOLD = 600
+MAX_PIECE = 400
+
+
+class Verdict(NamedTuple):
+    """correct: None means the row cannot be scored (no usable gold); reason: the code of the test that decided."""
+
+    correct: bool | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """A typed gold answer. kind: letter, letters, value, text, date, or none (why in `text`)."""
+
+    kind: str
+    text: str
+    letter: str | None = None
+    value: Value | None = None
+    options: tuple[str, ...] = ()
+    odd: bool = False  # looks like mathematics but the reader cannot read it
+
+
+def check(prediction: str | Result | None, gold: str | None, options: object = None) -> Verdict:
+    """Whether `prediction` answers `gold`.
+
+    prediction: what the model wrote, or the engine's Result (its printed value is the answer). gold: a string, also with
+    its own \\boxed{} or "#### 5". options: the texts of the choices in order A, B, C, … (or a dict letter -> text).
+    """
+    typed = _gold(str(gold) if gold is not None and not isinstance(gold, str) else gold, _options(options))
+    if typed.kind == "none":
+        return Verdict(None, typed.text)
+    if isinstance(prediction, Result):
+        if not prediction.has_value:
+            return Verdict(False, "no_value")
+        text = prediction.text.strip()
+        if not text:
+            return Verdict(False, "no_value")
+        return _judge_value(text, typed)
+    if prediction is None or not str(prediction).strip():
+        return Verdict(False, "no_answer")
+    text = str(prediction)
+    if len(text) <= MAX_PIECE and text.strip() == typed.text and typed.kind != "letter":
+        return Verdict(True, "same_text")
+    verdict = Verdict(False, "no_answer")
+    for candidate in final.candidates(text):
+        if candidate.several and not (typed.kind == "letters" or isinstance(typed.value, Items)):
+            continue
+        found = _judge(candidate, typed)
+        if found is None:
+            continue
+        if found.correct:
+            return found
+        verdict = found
+        if not candidate.strong or candidate.several or typed.kind not in ("value", "letters"):
+            break
+        if not isinstance(typed.value, Items) and typed.kind != "letters":
+            break
+    if not verdict.correct and (late := _late_letter(text, typed)) is not None and verdict.reason == "no_answer":
+        return late
+    return verdict
+
+
+# -- the gold ------------------------------------------------------------------------------------------------------
+
+_NO_GOLD = re.compile(r"(?:n/?a|nan|null|none given|unknown|undefined gold|\W*)$", re.IGNORECASE)
+
+
+def _options(options: object) -> tuple[str, ...]:
+    if not options:
+        return ()
+    if isinstance(options, dict):
+        options = [options[k] for k in sorted(options)]
+    texts = tuple(str(o) for o in options)  # type: ignore[attr-defined]
+    labelled = [re.match(rf"\s*\(?{chr(65 + i)}\s*[.):]\s*(?=\S)", t) for i, t in enumerate(texts)]
+    if len(texts) > 1 and all(labelled):
+        texts = tuple(t[m.end() :] for t, m in zip(texts, labelled) if m)
+    return texts
+
+
+@lru_cache(maxsize=8192)
+def _gold(gold: str | None, options: tuple[str, ...]) -> Gold:
+    if gold is None or not gold.strip():
+        return Gold("none", "gold_absent")
+    text = gold.strip()
+    boxes = clean.boxed(text)
+    if boxes:
+        text = boxes[-1].strip() if len(boxes) == 1 or len(text) > 200 else ", ".join(dict.fromkeys(boxes))
+    elif re.search(r"\\boxed", text):
+        return Gold("none", "gold_unreadable")
+    elif (match := re.search(r"(?:^|\n)####\s*(.+)", text)) or (match := re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)):
+        text = match[1].strip()
+    if text.endswith(".") and not text.endswith(".."):
+        text = text[:-1].rstrip()
+    if _NO_GOLD.fullmatch(text) and not re.fullmatch(r"∅|\\\{\s*\\\}|\{\s*\}", text) and not (options and text in options):
+        if not re.search(r"\\[A-Za-z]{2,}", text):
+            return Gold("none", "gold_absent")
+    if len(text) > MAX_GOLD or _unbalanced(text):
+        return Gold("none", "gold_unreadable")
+    mark = final.unwrapped(text)
+    match = re.fullmatch(r"(?:option\s+|choice\s+)?[(\[]?\s*([A-J])\s*[)\]]?[.:]?", mark)
+    if match and (not options or ord(match[1]) - 65 < len(options)):
+        return Gold("letter", text, letter=match[1], options=options)
+    labelled = re.match(r"[(\[]?([A-J])\s*[.)\]:]\s*(?=\S)", mark)
+    if labelled and options and ord(labelled[1]) - 65 < len(options):
+        return Gold("letter", text, letter=labelled[1], options=options)
+    several = final.letters(text)
+    if (several and options and max(map(ord, several)) - 65 < len(options)) or (several and "," in text):
+        return Gold("letters", text, options=options)
+    if options:
+        index = _unique_option(text, options)
+        if index is not None:
+            return Gold("letter", text, letter=chr(65 + index), options=options)
+    if clean.date(final.unwrapped(text)) is not None:
+        return Gold("date", text, options=options)
+    try:
+        return Gold("value", text, value=read(text), options=options)
+    except Unreadable:
+        odd = bool(re.search(r"\d|\\(?!text|mathrm|mbox)[a-zA-Z]+|[=^]", text))
+        return Gold("text", text, options=options, odd=odd)
+
+
+def _unbalanced(text: str) -> bool:
+    depth = 0
+    for i, c in enumerate(text):
+        if c in "{}" and (i == 0 or text[i - 1] != "\\"):
+            depth += 1 if c == "{" else -1
+            if depth < 0:
+                return True
+    return depth != 0
+
+
+# -- one candidate -------------------------------------------------------------------------------------------------
+
+
+def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
+    """The verdict on one candidate; None: it does not say anything of the gold's type."""
+    text = candidate.text.strip()
+    if gold.kind == "letter":
+        return _judge_letter(text, gold, candidate.strong)
+    if gold.kind == "letters":
+        given = final.letters(text) or final.letters(re.sub(r"\boptions?\b|\bchoices?\b", "", text))
+        if given is None:
+            return Verdict(False, "letters") if candidate.strong else None
+        return Verdict(given == final.letters(gold.text), "letters")
+    if gold.kind == "date":
+        for piece in final.pieces(text, candidate.strong):
+            if (given_date := clean.date(final.unwrapped(piece))) is not None:
+                wanted = clean.date(final.unwrapped(gold.text))
+                assert wanted is not None
+                years = given_date[0] is None or wanted[0] is None or given_date[0] == wanted[0]
+                return Verdict(years and given_date[1:] == wanted[1:], "date")
+        return Verdict(False, "date") if candidate.strong else None
+    if gold.kind == "text":
+        return _judge_text(text, gold, candidate.strong)
+    return _judge_maths(text, gold, candidate.strong)
+
+
+def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
+    given = final.letter(text)
+    if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
+        return Verdict(given == gold.letter, "letter")
+    if not gold.options:
+        late = final.late_letter(text)
+        if late is not None and strong:
+            return Verdict(late == gold.letter, "letter")
+        return Verdict(False, "letter") if strong else None
+    for piece in final.pieces(text, strong):
+        if len(piece) > MAX_PIECE:
+            continue
+        given = final.letter(piece)
+        if given is not None and ord(given) - 65 < len(gold.options):
+            return Verdict(given == gold.letter, "letter")
+        index = _unique_option(piece, gold.options)
+        if index is not None:
+            return Verdict(chr(65 + index) == gold.letter, "option")
+    late = final.late_letter(text)
+    if late is not None and ord(late) - 65 < len(gold.options):
+        return Verdict(late == gold.letter, "letter")
+    return Verdict(False, "no_option") if strong else None
+
+
+def _late_letter(text: str, gold: Gold) -> Verdict | None:
+    """The last resort for a letter gold: the last letter mentioned as an option in the last lines."""
+    if gold.kind != "letter":
+        return None
+    late = final.late_letter(clean.markdown(text[-400:]))
+    return None if late is None else Verdict(late == gold.letter, "letter")
+
+
+def _judge_value(text: str, gold: Gold) -> Verdict:
+    """An engine's printed value."""
+    if gold.kind == "letter":
+        given = final.letter(text) if len(text) <= 4 else None
+        if given is not None and (not gold.options or text.strip("()") not in gold.options):
+            return Verdict(given == gold.letter, "letter")
+        if gold.options:
+            index = _unique_option(text, gold.options)
+            if index is not None:
+                return Verdict(chr(65 + index) == gold.letter, "option")
+            given = final.letter(text)
+            if given is not None and ord(given) - 65 < len(gold.options):
+                return Verdict(given == gold.letter, "letter")
+            return Verdict(False, "no_option")
+        given = final.letter(text)
+        return Verdict(given is not None and given == gold.letter, "letter")
+    candidate = final.Candidate(text, True)
+    return _judge(candidate, gold) or Verdict(False, "type")
+
+
+def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
+    assert gold.value is not None
+    squeezed = _squeeze(gold.text)
+    unread = None
+    for piece in final.pieces(text, strong):
+        if len(piece) > MAX_PIECE:
+            continue
+        if _squeeze(piece) == squeezed:
+            return Verdict(True, "same_text")
+        if gold.options:
+            given = final.letter(piece)
+            if given is not None and ord(given) - 65 < len(gold.options):
+                return check(gold.options[ord(given) - 65], gold.text)
+        try:
+            value = read(piece)
+        except Unreadable:
+            unread = unread or piece
+            continue
+        correct, reason = same(gold.value, value)
+        if not correct and reason == "type" and piece != text and not isinstance(value, Items):
+            continue
+        return Verdict(correct, reason)
+    if not strong:
+        return None
+    if unread and _worth_asking(unread, gold.text) and math_verify(gold.text, text):
+        return Verdict(True, "math_verify")
+    return Verdict(False, "unreadable" if unread else "type")
+
+
+_NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot|can't|isn't|aren't|n't|false|incorrect)\b", re.IGNORECASE)
+
+
+def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
+    wanted = clean.words(gold.text)
+    if gold.odd and _squeeze(text) == _squeeze(gold.text):
+        return Verdict(True, "same_text")
+    if not wanted:
+        return Verdict(_squeeze(text) == _squeeze(gold.text), "text")
+    first = True
+    for piece in final.pieces(text, strong):
+        if len(piece) > MAX_PIECE:
+            continue
+        given = clean.words(piece)
+        if given == wanted or given.replace(" ", "") == wanted.replace(" ", ""):
+            return Verdict(True, "text")
+        if first and wanted in ("yes", "no") and (match := re.match(r"(yes|no|true|false)\b", given)):
+            return Verdict(clean.words(match[1]) == wanted, "text")
+        first = False
+    given = clean.words(text)
+    if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", given):
+        extra = len(given.split()) - len(wanted.split())
+        negated = bool(_NEGATION.search(text)) != bool(_NEGATION.search(gold.text))
+        if not negated and (extra <= 8 if strong or len(wanted) > 2 else False) and not re.search(r"\b(?:or|either)\b", given):
+            return Verdict(True, "text_within")
+    if not strong:
+        return None
+    if gold.odd and _worth_asking(text, gold.text) and math_verify(gold.text, text):
+        return Verdict(True, "math_verify")
+    return Verdict(False, "text")
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"\s+", "", clean.latex(text))
+
+
+def _worth_asking(piece: str, gold: str) -> bool:
+    """math-verify is asked only about short LaTeX or symbols, never where a percent or degree was declared."""
+    both = piece + gold
+    return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree", both) and bool(re.search(r"\\[a-z]|[=^_]", both))
+
+
+# -- options -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8192)
+def _unique_option(text: str, options: tuple[str, ...]) -> int | None:
+    """Index of the one option equal to the text, None if there is none or more than one."""
+    plain = _squeeze(text)
+    hits = [i for i, o in enumerate(options) if _squeeze(o) == plain]
+    if not hits:
+        wanted = clean.words(text)
+        if wanted and not re.search(r"\d", text):
+            hits = [i for i, o in enumerate(options) if clean.words(o) == wanted]
+    if not hits:
+        try:
+            value = read(text)
+        except Unreadable:
+            return None
+        readings = []
+        for o in options:
+            try:
+                readings.append(read(o))
+            except Unreadable:
+                readings.append(None)
+        outcomes = [(i, _same_in_order(r, value)) for i, r in enumerate(readings) if r is not None]
+        hits = [i for i, (equal, reason) in outcomes if equal and reason != "decimal"]
+        if not hits:
+            hits = [i for i, (equal, _) in outcomes if equal]
+        if not hits:
+            hits = [i for i, r in enumerate(readings) if r is not None and same(r, value)[0]]
+    return hits[0] if len(hits) == 1 else None
+
+
+def _same_in_order(option: Value, value: Value) -> tuple[bool, str]:
+    """Equality where the order of a bare list counts: options are often permutations of each other."""
+    if isinstance(option, Items) and isinstance(value, Items):
+        equal = len(option.items) == len(value.items)
+        return equal and all(same(a, b)[0] for a, b in zip(option.items, value.items)), "order"
+    return same(option, value)

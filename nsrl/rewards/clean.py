@@ -1,0 +1,204 @@
+"""Text of an answer made uniform before it is read: Unicode, dollars, LaTeX spacing, wrappers, number words.
+
+Pure string work with bounded regular expressions; nothing is evaluated. Knows nothing of trees.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
+_SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_CHARS = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": " \\times ", "⋅": " \\cdot ", "·": " \\cdot ", "•": " \\bullet ",
+    "∙": " \\cdot ", "∗": "*", "÷": " \\div ", "≤": " \\le ", "≥": " \\ge ", "⩽": " \\le ", "⩾": " \\ge ", "≠": " \\ne ",
+    "≈": " \\approx ", "∞": " \\infty ", "π": " \\pi ", "𝜋": " \\pi ", "√": " \\surd ", "∪": " \\cup ", "∩": " \\cap ",
+    "∈": " \\in ", "∅": " \\emptyset ", "±": " \\pm ", "∓": " \\mp ", "º": "°", "˚": "°", "℃": "°C", "℉": "°F", "％": "%",
+    "½": " \\frac{1}{2}", "⅓": " \\frac{1}{3}", "⅔": " \\frac{2}{3}", "¼": " \\frac{1}{4}", "¾": " \\frac{3}{4}",
+    "⅕": " \\frac{1}{5}", "⅖": " \\frac{2}{5}", "⅗": " \\frac{3}{5}", "⅘": " \\frac{4}{5}", "⅙": " \\frac{1}{6}",
+    "⅚": " \\frac{5}{6}", "⅛": " \\frac{1}{8}", "⅜": " \\frac{3}{8}", "⅝": " \\frac{5}{8}", "⅞": " \\frac{7}{8}",
+    "ℝ": " \\mathbb{R} ", "→": " \\to ", "∠": " \\angle ", "△": " \\triangle ", "Δ": " \\Delta ", "²": "^{2}", "³": "^{3}",
+    "′": "'", "’": "'", "‘": "'", "″": '"', "“": '"', "”": '"', "，": ", ", "；": "; ", "：": ":", "（": "(", "）": ")",
+    "【": "[", "】": "]", "、": ", ", "。": ".", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "",
+    "θ": " \\theta ", "α": " \\alpha ", "β": " \\beta ", "γ": " \\gamma ", "λ": " \\lambda ", "φ": " \\phi ", "μ": " \\mu ",
+    "ⅈ": "i", "ⅇ": "e", "⟨": " \\langle ", "⟩": " \\rangle ", "∧": " and ", "∨": " or ", "⁄": "/", "∕": "/", "∶": ":",
+}  # fmt: skip
+_CHAR_RE = re.compile("|".join(map(re.escape, _CHARS)))
+_SUPER_RE = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
+_SUB_RE = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_FULLWIDTH = str.maketrans({chr(0xFF10 + i): str(i) for i in range(10)})
+_MONEY = re.compile(r"(?:\\\$|\\textdollar(?![a-zA-Z])|(?<![\w}])US\\?\$)\s*(-?[\d.,]*\d)")
+_BARE_MONEY = re.compile(r"^(-?)\s*\$\s*(-?\d[\d.,]*)(?=[^$]*$)")
+_COINS = {"€": "euros", "£": "gbp", "¥": "yen", "₹": "rupees"}
+_COIN_RE = re.compile(r"([€£¥₹])\s*(\d[\d.,]*)")
+_SPACING = re.compile(r"(?<!\\)\\(?:[,;:!>]|quad(?![a-zA-Z])|qquad(?![a-zA-Z])|thinspace(?![a-zA-Z])|enspace(?![a-zA-Z])| )|~|&nbsp;")
+_SIZING = re.compile(
+    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits)(?![a-zA-Z])\s*\.?(?![\d])"
+)
+_THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\\,|\{,\}|\\!|\\ |,\\!|\\;)(?=\d{3}(?!\d))")
+_MARKUP = re.compile(r"(?<![\w)*])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w(*])|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)|`{1,3}")
+
+
+def characters(text: str) -> str:
+    """Unicode mathematics as the LaTeX or ASCII it stands for."""
+    if not text.isascii():
+        text = _SUPER_RE.sub(lambda m: "^{" + m[0].translate(_SUPER) + "}", text.replace("²", "⁲").replace("⁲", "^{2}"))
+        text = _SUB_RE.sub(lambda m: "_{" + m[0].translate(_SUB) + "}", text)
+        text = _CHAR_RE.sub(lambda m: _CHARS[m[0]], text.translate(_FULLWIDTH))
+    return text
+
+
+_AND_THEN = re.compile(
+    r"(\d\s*(?:hours?|hrs?|minutes?|mins?|days?|weeks?|years?|feet|foot|ft|dollars?|meters?|metres?|pounds?|kg|km))\s+and\s+(?=\d)"
+)
+
+
+def latex(text: str) -> str:
+    """A short answer ready to be tokenised: no maths delimiters, no sizing, no spacing commands, money as a unit."""
+    text = characters(text).strip()
+    text = _THIN_THOUSANDS.sub("", text)
+    text = _BARE_MONEY.sub(r"\1\2 dollars", text)
+    text = _MONEY.sub(r" \1 dollars ", text)
+    text = _COIN_RE.sub(lambda m: f" {m[2]} {_COINS[m[1]]} ", text)
+    text = re.sub(r"\\[()\[\]]|\$", " ", text)
+    text = _AND_THEN.sub(r"\1 ", text)
+    text = _SIZING.sub(" ", text)
+    text = _SPACING.sub(" ", text)
+    text = text.replace("\\%", "%").replace("\\#", "#").replace("\\&", "&").replace("\\_", "_")
+    text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
+    return re.sub(r"\s+", " ", text).strip().rstrip(".;,").strip()
+
+
+def markdown(text: str) -> str:
+    """Prose without its emphasis and code marks."""
+    return _MARKUP.sub("", text)
+
+
+def balanced(text: str, start: int) -> int | None:
+    """Index of the brace closing the one at `start`, or None; escaped braces do not count."""
+    depth = 0
+    i = start
+    while i < len(text):
+        c = text[i]
+        if c == "\\":
+            i += 2
+            continue
+        if c == "{":
+            depth += 1
+        elif c == "}":
+            depth -= 1
+            if depth == 0:
+                return i
+        i += 1
+    return None
+
+
+_BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+([^\s$\\{}]+)")
+
+
+def boxed(text: str) -> list[str]:
+    """The contents of every complete outermost \\boxed{...}, in order."""
+    out = []
+    end = 0
+    for match in _BOXED.finditer(text):
+        if match.start() < end:
+            continue
+        if match[1] is not None:
+            out.append(match[1].rstrip(".,;"))
+            continue
+        close = balanced(text, match.end())
+        if close is not None:
+            out.append(text[match.end() + 1 : close])
+            end = close
+    return out
+
+
+# -- plain words ---------------------------------------------------------------------------------------------------
+
+_WRAP = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|emph|bf|rm|it)\*?(?![a-zA-Z])")
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_SAME_WORD = {"true": "yes", "false": "no", "correct": "yes", "incorrect": "no"}
+
+
+def words(text: str) -> str:
+    """A text answer for comparison: lower case, no markup, articles, punctuation or doubled spaces."""
+    text = _WRAP.sub(" ", latex(markdown(text))).casefold()
+    text = re.sub(r"(?<=\w)'s\b|[\"'“”]", lambda m: "s" if m[0] == "'s" else "", text)
+    text = re.sub(r"[{}.,;:!?()\[\]/\\_~-]+", " ", text)
+    short = re.sub(r"\s+", " ", _ARTICLES.sub(" ", text)).strip()
+    out = short or re.sub(r"\s+", " ", text).strip()
+    return _SAME_WORD.get(out, out)
+
+
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = dict(zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10)))
+_SMALL = {w: i for i, w in enumerate(_UNITS)} | _TENS
+_PARTS = {
+    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5,
+    "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9,
+    "tenth": 10, "tenths": 10,
+}  # fmt: skip
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_WORD_NUMBER = re.compile(
+    r"\b(?:" + "|".join([*_SMALL, "half"]) + r")(?:(?:[\s-]+(?:and[\s-]+)?)(?:" + "|".join([*_SMALL, *_PARTS, *_SCALES]) + r"))*\b",
+    re.IGNORECASE,
+)
+
+
+def word_number(text: str) -> Fraction | None:
+    """The number a phrase of number words says ("twenty-one", "two thirds", "one half"), or None."""
+    parts = [w for w in re.split(r"[\s-]+", text.strip().lower()) if w and w != "and"]
+    if not parts or len(parts) > 12:
+        return None
+    denominator = 1
+    if parts[-1] in _PARTS:
+        denominator = _PARTS[parts.pop()]
+        if parts and parts[-1] in ("a", "an"):
+            parts.pop()
+    if not parts:
+        return Fraction(1, denominator)
+    total = current = 0
+    for word in parts:
+        if word in _SMALL:
+            if current % 100 and not (current % 100 >= 20 and current % 10 == 0 and _SMALL[word] < 10):
+                return None  # "two three" is a list, not a number
+            current += _SMALL[word]
+        elif word in _SCALES:
+            scale = _SCALES[word]
+            current = max(current, 1) * scale
+            if scale > 100:
+                total, current = total + current, 0
+        else:
+            return None
+    return Fraction(total + current, denominator)
+
+
+def digits_for_words(text: str) -> str:
+    """Number words written in digits: "twelve cm" becomes "12 cm"."""
+
+    def digits(match: re.Match) -> str:
+        value = word_number(match[0])
+        return match[0] if value is None else str(value)
+
+    return _WORD_NUMBER.sub(digits, text)
+
+
+_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
+_MONTH = r"(?P<month>" + "|".join(m[:3] + (f"(?:{m[3:]})?" if m[3:] else "") for m in _MONTHS) + r")\.?"
+_DATES = [
+    re.compile(_MONTH + r"\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(?P<year>\d{4}))?$", re.IGNORECASE),
+    re.compile(r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?" + _MONTH + r"(?:,?\s+(?P<year>\d{4}))?$", re.IGNORECASE),
+    re.compile(r"(?P<year>\d{4})-(?P<m>\d{1,2})-(?P<day>\d{1,2})$"),
+]
+
+
+def date(text: str) -> tuple[int | None, int, int] | None:
+    """(year or None, month, day) of a written date, else None. Numbers with slashes are not dates: they are ambiguous."""
+    text = re.sub(r"^(?:on\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+)?(?:the\s+)?", "", text.strip(" ."), flags=re.I)
+    for pattern in _DATES:
+        if match := pattern.match(text):
+            got = match.groupdict()
+            month = int(got["m"]) if "m" in got else [m[:3] for m in _MONTHS].index(got["month"][:3].lower()) + 1
+            return (int(got["year"]) if got.get("year") else None, month, int(got["day"]))
+    return None

@@ -1,0 +1,428 @@
+"""Whether two read answers are the same: exact, then 50 digits at random rational points, then the gold's decimals.
+
+The gold decides what is asked: its decimals give the tolerance, its unit is the unit of a bare number. Knows nothing
+of text, options or models.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import permutations
+
+from nsrl.rewards import tree as tr
+from nsrl.rewards.tree import INFINITY, PI, Tree, neg, num
+from nsrl.rewards.units import DEGREE_UNIT, PERCENT_UNIT
+from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
+
+MAX_ITEMS = 60
+POINTS = 14  # tried; NEEDED of them must lie in both domains
+NEEDED = 4
+Outcome = tuple[bool, str]
+
+
+def tidy(value: Value) -> Value:
+    """One shape for what is written in many: rules and `x = 1 or x = 2` as sets, ± as two values, `[5]` as 5."""
+    if isinstance(value, Scalar):
+        if tr.has_kind(value.tree, "pm"):
+            both = tuple(Scalar(tr.with_sign(value.tree, s), value.places, value.unit) for s in (1, -1))
+            return Items("brace", both)
+        return value
+    if isinstance(value, Ratio) and len(value.parts) == 2 and isinstance(value.parts[0], Scalar):
+        if value.parts[0].tree[0] == "sym":  # {x: 5}
+            return Relation("=", value.parts[0], tidy(value.parts[1]))
+        return value
+    if isinstance(value, Relation):
+        return Relation(value.op, tidy(value.left), tidy(value.right))
+    if isinstance(value, Union):
+        return _union([tidy(p) for p in value.parts])
+    if isinstance(value, Items):
+        return _tidy_items(value)
+    return value
+
+
+def _tidy_items(value: Items) -> Value:
+    items = [tidy(i) for i in value.items]
+    kind = value.kind
+    if kind == "and":
+        if len(items) == 2 and all(isinstance(i, Interval) for i in items):
+            return _intersection(*items)
+        kind = "bare"
+    if len(items) == 1 and kind in ("brace", "bracket"):
+        return items[0]
+    if kind in ("or", "bare") and items and all(isinstance(i, Interval | Union) for i in items):
+        return _union(items)
+    named = [i for i in items if isinstance(i, Relation) and i.op == "=" and _name(i.left)]
+    if named and len(named) == len(items):
+        names = {_name(i.left) for i in named}
+        if len(names) == 1:
+            return tidy(Items("brace", tuple(i.right for i in named)))
+        if len(names) == len(items):
+            return Items("assign", tuple(items))
+    elif named and items[0] is named[0] and len(named) == 1:  # x = 1, 2 or x = 1 or 2
+        items[0] = named[0].right
+        kind = "brace" if kind in ("or", "bare") else kind
+    if kind in ("brace", "or", "bare"):
+        flat: list[Value] = []
+        for i in items:  # {±1, 0} and nested single solutions
+            flat.extend(i.items if isinstance(i, Items) and i.kind == "brace" and kind != "brace" else (i,))
+        items = flat
+    if value.items and kind == "brace" and all(isinstance(i, Scalar) and tr.has_kind(i.tree, "pm") for i in value.items):
+        items = [x for i in items for x in (i.items if isinstance(i, Items) else (i,))]
+    return Items(kind, tuple(items))
+
+
+def _union(parts: list[Value]) -> Value:
+    flat: list[Value] = []
+    for p in parts:
+        flat.extend(p.parts if isinstance(p, Union) else (p,))
+    if all(isinstance(p, Items) and p.kind == "brace" for p in flat):
+        return Items("brace", tuple(i for p in flat for i in p.items))
+    return flat[0] if len(flat) == 1 else Union(tuple(flat))
+
+
+def _intersection(a: Interval, b: Interval) -> Value:
+    low, low_closed = (b.low, b.low_closed) if a.low.tree == neg(INFINITY) else (a.low, a.low_closed)
+    high, high_closed = (b.high, b.high_closed) if a.high.tree == INFINITY else (a.high, a.high_closed)
+    return Interval(low, high, low_closed, high_closed)
+
+
+def _name(value: Value) -> str | None:
+    """The name on the left of `name = ...`: a symbol, a segment AB, f(x); None for an expression."""
+    if not isinstance(value, Scalar):
+        return None
+    tree = value.tree
+    if tree[0] == "sym":
+        return tree[1]
+    if tree[0] == "const" and tree[1] in "ei":
+        return tree[1]
+    if tree[0] == "mul":
+        names = [_name(Scalar(t)) for t in tree[1:]]
+        if all(names):
+            return "".join(sorted("".join(n for n in names if n)))
+    return None
+
+
+def same(gold: Value, value: Value) -> Outcome:
+    """Whether `value` answers `gold` (both read), and the test that decided."""
+    return _same(tidy(gold), tidy(value))
+
+
+def _same(g: Value, p: Value) -> Outcome:
+    if isinstance(g, Relation) or isinstance(p, Relation):
+        return _same_relation(g, p)
+    if isinstance(g, Clock) or isinstance(p, Clock):
+        return _same_clock(g, p)
+    if isinstance(g, Ratio) or isinstance(p, Ratio):
+        return _same_ratio(g, p)
+    if isinstance(g, Scalar) and isinstance(p, Scalar):
+        return same_scalar(g, p)
+    if isinstance(g, Interval | Union) or isinstance(p, Interval | Union):
+        return _same_region(g, p)
+    if isinstance(g, Items) and isinstance(p, Items):
+        return _same_items(g, p)
+    return False, "type"
+
+
+def _same_relation(g: Value, p: Value) -> Outcome:
+    g_value = g.right if isinstance(g, Relation) and g.op == "=" and _name(g.left) else None
+    p_value = p.right if isinstance(p, Relation) and p.op == "=" and _name(p.left) else None
+    if isinstance(g, Relation) and isinstance(p, Relation):
+        if g_value is not None and p_value is not None:
+            if not _free(g_value) or _name(g.left) == _name(p.left):
+                correct, reason = _same(g_value, p_value)
+                if correct or not _free(g_value):
+                    return correct, reason
+        if g.op != p.op:
+            if g_value is None and g.op == "=" and not _free(g):
+                return False, "type"
+            return False, "relation"
+        return _same_equation(g, p)
+    if isinstance(g, Relation):
+        if g_value is not None:
+            return _same(g_value, p)
+        if g.op == "=" and isinstance(g.left, Scalar) and _name(g.right):  # 5 = x
+            return _same(g.left, p)
+        return False, "type"
+    assert isinstance(p, Relation)
+    if p_value is not None:
+        return _same(g, p_value)
+    if p.op == "=":  # 2 + 3 = 5 says 5
+        if _name(p.right):
+            return _same(g, p.left)
+        if not _free(p.left):
+            return _same(g, p.right)
+        if isinstance(g, Scalar) and not _free(g) and not _free(p.right):  # 2x + angle = 50: an expression's value
+            return _same(g, p.right)
+    return False, "type"
+
+
+def _free(value: Value) -> bool:
+    """Whether symbols occur."""
+    if isinstance(value, Scalar):
+        return bool(tr.symbols(value.tree))
+    if isinstance(value, Relation):
+        return _free(value.left) or _free(value.right)
+    if isinstance(value, Items):
+        return any(_free(i) for i in value.items)
+    return False
+
+
+def _same_equation(g: Relation, p: Relation) -> Outcome:
+    """Equations (or inequalities) are the same if left - right are proportional (by a positive factor)."""
+    if not all(isinstance(s, Scalar) for s in (g.left, g.right, p.left, p.right)):
+        left, _ = _same(g.left, p.left)
+        return (left and _same(g.right, p.right)[0]), "relation"
+    g_tree = ("add", g.left.tree, neg(g.right.tree))
+    p_tree = ("add", p.left.tree, neg(p.right.tree))
+    names = tuple(sorted(tr.symbols(g_tree) | tr.symbols(p_tree)))
+    if tr.symbols(g_tree) != tr.symbols(p_tree):
+        return False, "relation"
+    ratio = None
+    good = 0
+    for i in range(POINTS):
+        try:
+            a, b = tr.evaluate(g_tree, tr.point(names, i)), tr.evaluate(p_tree, tr.point(names, i))
+        except tr.Undefined:
+            continue
+        if a == 0 or b == 0:
+            if (a == 0) != (b == 0):
+                return False, "relation"
+            continue
+        if ratio is None:
+            ratio = a / b
+            if g.op != "=" and g.op != "!=" and not ratio > 0:
+                return False, "relation"
+        elif not tr.close(ratio, a / b):
+            return False, "relation"
+        good += 1
+        if good >= NEEDED:
+            return True, "relation"
+    return False, "relation"
+
+
+def _same_clock(g: Value, p: Value) -> Outcome:
+    if isinstance(g, Clock) and isinstance(p, Clock):
+        same_half = not (g.half and p.half) or g.half == p.half
+        return (g.hours, g.minutes, g.seconds) == (p.hours, p.minutes, p.seconds) and same_half, "time"
+    clock, other = (g, p) if isinstance(g, Clock) else (p, g)
+    assert isinstance(clock, Clock)
+    if isinstance(other, Scalar) and other.unit is not None and other.unit.dims == (("time", 1),):
+        seconds = num(clock.hours * 3600 + clock.minutes * 60 + clock.seconds)
+        return _equal(seconds, ("mul", other.tree, other.unit.factor), None)[0], "time"
+    if clock.half or clock.seconds or not isinstance(other, Ratio | Scalar):
+        return False, "type"
+    ratio = Ratio((Scalar(num(clock.hours)), Scalar(num(clock.minutes))))
+    if isinstance(other, Scalar) and isinstance(g, Clock) and other.tree[0] == "num" and other.tree[1].denominator == 1:
+        return False, "type"
+    return _same_ratio(ratio, other) if clock is g else _same_ratio(other, ratio)
+
+
+def _same_ratio(g: Value, p: Value) -> Outcome:
+    if isinstance(g, Ratio) and isinstance(p, Ratio):
+        if len(g.parts) != len(p.parts):
+            return False, "type"
+        a0, b0 = g.parts[0].tree, p.parts[0].tree
+        for a, b in zip(g.parts[1:], p.parts[1:]):
+            if not _equal(("mul", a0, b.tree), ("mul", b0, a.tree), None)[0]:
+                return False, "ratio"
+        return True, "ratio"
+    ratio, other = (g, p) if isinstance(g, Ratio) else (p, g)
+    assert isinstance(ratio, Ratio)
+    if len(ratio.parts) == 2 and isinstance(other, Scalar) and other.unit is None:
+        value = tr.div(ratio.parts[0].tree, ratio.parts[1].tree)
+        if ratio is g:
+            return _equal(value, other.tree, None)[0], "ratio"
+        return _equal(other.tree, value, other.places)[0], "ratio"
+    if isinstance(other, Items) and len(other.items) == len(ratio.parts) and ratio is g:
+        return _same_ratio(g, Ratio(other.items)) if all(isinstance(i, Scalar) for i in other.items) else (False, "type")
+    return False, "type"
+
+
+def _as_region(value: Value, gold: bool) -> Value:
+    if isinstance(value, Items) and len(value.items) == 2 and value.kind in ("paren", "bracket"):
+        if all(isinstance(i, Scalar) for i in value.items):
+            closed = value.kind == "bracket"
+            return Interval(value.items[0], value.items[1], closed, closed)
+    return value
+
+
+def _same_region(g: Value, p: Value) -> Outcome:
+    g, p = _as_region(g, True), _as_region(p, False)
+    if isinstance(g, Interval) and isinstance(p, Interval):
+        ends = same_scalar(g.low, p.low)[0] and same_scalar(g.high, p.high)[0]
+        return ends and (g.low_closed, g.high_closed) == (p.low_closed, p.high_closed), "interval"
+    if isinstance(g, Union) and isinstance(p, Union) and len(g.parts) == len(p.parts):
+        return _matched(g.parts, p.parts), "interval"
+    return False, "interval" if isinstance(p, Interval | Union) else "type"
+
+
+def _same_items(g: Items, p: Items) -> Outcome:
+    if g.kind == "assign" or p.kind == "assign":
+        return _same_assignment(g, p)
+    if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind == "brace" and p.kind == "paren"):
+        if not any(isinstance(i, Items) for i in g.items):
+            return False, "type"
+    if len(g.items) > MAX_ITEMS or len(p.items) > MAX_ITEMS:
+        return False, "size"
+    if g.kind == "brace" and not _ordered(g, p):
+        g, p = Items("brace", _distinct(g.items)), Items(p.kind, _distinct(p.items))
+    if len(g.items) != len(p.items):
+        return False, "size"
+    if not g.items:
+        return True, "set"
+    reason = "exact"
+    for a, b in zip(g.items, p.items):
+        correct, why = _same(a, b)
+        if not correct:
+            break
+        reason = why if why != "exact" else reason
+    else:
+        return True, reason
+    if _ordered(g, p):
+        return False, "order" if _matched(g.items, p.items) else "item"
+    return _matched(g.items, p.items), "set"
+
+
+def _ordered(g: Items, p: Items) -> bool:
+    """Points and sequences are ordered; sets, alternatives and short or sorted bare lists are not."""
+    if g.kind in ("paren", "bracket"):
+        return True
+    if g.kind == "bare":
+        values = [i.tree[1] if isinstance(i, Scalar) and i.tree[0] in ("num", "sym") else None for i in g.items]
+        if p.kind == "paren" or (len(values) > 2 and None not in values and len({type(v) for v in values}) == 1):
+            return p.kind == "paren" or values not in (sorted(values), sorted(values, reverse=True))
+    return False
+
+
+def _distinct(items: tuple) -> tuple:
+    out: list[Value] = []
+    for i in items:
+        if not any(_same(o, i)[0] for o in out):
+            out.append(i)
+    return tuple(out)
+
+
+def _matched(gold: tuple, given: tuple) -> bool:
+    """A one-to-one matching: greedy is right because equality is an equivalence; tolerances get a second try."""
+    left = list(given)
+    for g in gold:
+        for i, p in enumerate(left):
+            if _same(g, p)[0]:
+                del left[i]
+                break
+        else:
+            if len(gold) <= 5:
+                return any(all(_same(a, b)[0] for a, b in zip(gold, perm)) for perm in permutations(given))
+            return False
+    return True
+
+
+def _same_assignment(g: Items, p: Items) -> Outcome:
+    if len(g.items) != len(p.items):
+        return False, "size"
+    if g.kind == "assign" and p.kind == "assign":
+        by_name = {_name(r.left): r.right for r in p.items}
+        for relation in g.items:
+            other = by_name.get(_name(relation.left))
+            if other is None or not _same(relation.right, other)[0]:
+                return False, "relation"
+        return True, "relation"
+    g_items = [i.right if isinstance(i, Relation) else i for i in g.items]
+    p_items = [i.right if isinstance(i, Relation) else i for i in p.items]
+    if p.kind == "brace" and g.kind == "assign" and not all(isinstance(i, Scalar) for i in p_items):
+        return False, "type"
+    return all(_same(a, b)[0] for a, b in zip(g_items, p_items)), "relation"
+
+
+# -- scalars -------------------------------------------------------------------------------------------------------
+
+
+def same_scalar(g: Scalar, p: Scalar) -> Outcome:
+    """Equal in the gold's unit; a bare number is in the unit the other side declares, one reading per gold."""
+    g_unit = g.unit if g.unit is not None and g.unit.known else None
+    p_unit = p.unit if p.unit is not None and p.unit.known else None
+    value = p.tree
+    if g_unit is not None and p_unit is not None:
+        if g_unit.dims != p_unit.dims:
+            return False, "unit"
+        if g_unit != p_unit:
+            value = ("mul", value, p_unit.factor, ("pow", g_unit.factor, num(-1)))
+    elif g_unit is None and p_unit == PERCENT_UNIT:
+        if _is_share(g):
+            value = ("mul", value, num(Fraction(1, 100)))
+    elif g_unit is None and p_unit is not None and p_unit.dims == DEGREE_UNIT.dims:
+        if tr.mentions(g.tree, PI):  # a bare gold with π is in radians
+            value = ("mul", value, p_unit.factor, tr.DEGREE)
+    return _equal(g.tree, value, g.places, p.places)
+
+
+def _is_share(g: Scalar) -> bool:
+    """Whether a bare gold is a share of one (then 20% is 0.2) and not a number of percent (then 20% is 20)."""
+    if g.tree[0] != "num":
+        return True
+    value = g.tree[1]
+    return abs(value) <= 1 or (value.denominator != 1 and g.places is None)
+
+
+def _equal(g: Tree, p: Tree, places: int | None, p_places: int | None = None) -> Outcome:
+    half = Fraction(1, 2) * Fraction(10) ** -places if places is not None else None
+    if g[0] == "num" and p[0] == "num":
+        return _equal_fractions(g[1], p[1], half, p_places)
+    if (g in (INFINITY, neg(INFINITY))) or (p in (INFINITY, neg(INFINITY))):
+        return g == p, "exact"
+    try:
+        a, b = tr.normal(g), tr.normal(p)
+        if a == b:
+            return True, "exact"
+        ra, rb = tr.rational(a), tr.rational(b)
+        if ra is not None and rb is not None:
+            return _equal_fractions(ra, rb, half, p_places)
+    except (ArithmeticError, RecursionError):
+        pass  # no exact form within bounds: the numeric test decides
+    return _equal_numbers(g, p, half, p_places)
+
+
+def _equal_fractions(g: Fraction, p: Fraction, half: Fraction | None, p_places: int | None) -> Outcome:
+    if g == p:
+        return True, "exact"
+    if half is not None:
+        return abs(g - p) <= half, "decimal"
+    return _machine(abs(g - p), abs(p), p_places) or (False, "exact")
+
+
+def _machine(gap: Fraction, size: Fraction, p_places: int | None) -> Outcome | None:
+    """A machine real (ten significant digits or more) stands for the exact value it rounds."""
+    if p_places is None or p_places < 1:
+        return None
+    digits = p_places + len(str(int(size))) - (size < 1)
+    if digits >= 10 and gap <= max(size, Fraction(1, 1000)) * Fraction(1, 10**9):
+        return True, "machine"
+    return None
+
+
+def _equal_numbers(g: Tree, p: Tree, half: Fraction | None, p_places: int | None) -> Outcome:
+    names = tuple(sorted(tr.symbols(g) | tr.symbols(p)))
+    if len(names) > 12:
+        return False, "size"
+    good = 0
+    for i in range(POINTS if names else 1):
+        at = tr.point(names, i)
+        try:
+            a, b = tr.evaluate(g, at), tr.evaluate(p, at)
+        except tr.Undefined:
+            continue
+        if not names:
+            if tr.close(a, b):
+                return True, "numeric"
+            fa, fb = tr.as_fraction(a), tr.as_fraction(b)
+            if fa is None or fb is None:
+                return False, "numeric"
+            if half is not None:
+                return abs(fa - fb) <= half * (1 + Fraction(1, 10**30)), "decimal"
+            return _machine(abs(fa - fb), abs(fb), p_places) or (False, "numeric")
+        if not tr.close(a, b):
+            return False, "numeric"
+        good += 1
+        if good >= NEEDED:
+            return True, "numeric"
+    return good >= 2, "domain" if good < 2 else "numeric"

@@ -1,0 +1,187 @@
+"""The final answer inside what a model wrote: boxes, tags, "the answer is", the last sentence; letters of options.
+
+Regular expressions over bounded text. Knows nothing of gold answers or of mathematics.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nsrl.rewards import clean
+
+TAIL = 6000  # characters of a long completion that are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A piece of text that may be the answer. strong: the model said that it is; several: more than one box."""
+
+    text: str
+    strong: bool
+    several: bool = False
+
+
+_THINK = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_SPECIAL = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>")
+_TAG = re.compile(r"<(answer|final_answer|final)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
+_HASHES = re.compile(r"^####[ \t]*(.+)$", re.MULTILINE)
+_SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which means|meaning)\b", re.IGNORECASE)
+_SAYS = re.compile(
+    r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|one))\b"
+    r"(?:\s+(?:to|of|for|is|in|would|should|must|be|will|can|here|therefore|thus|option|choice|letter|are|and|the|this|that|"
+    r"question|problem|(?!is\b|are\b)\w{1,20})){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)",
+    re.IGNORECASE,
+)
+_END = re.compile(r"(?<![\s(.][A-J])(?<!^[A-J])(?<!\bapprox)(?<!\bno)[.!?](?=\s+[A-Z\"(*]|\s*$)|\n")
+
+
+def candidates(text: str) -> Iterator[Candidate]:
+    """What the model may mean as its answer, the most explicit first."""
+    text = _SPECIAL.sub(" ", text)
+    text = text[-TAIL:] if len(text) > TAIL else text
+    parts = _THINK.split(text)
+    text = parts[-1] if parts[-1].strip() else parts[-2] if len(parts) > 1 else text
+    boxes = clean.boxed(text)
+    if boxes:
+        yield Candidate(boxes[-1], True)
+        if len(set(boxes)) > 1:
+            yield Candidate(", ".join(dict.fromkeys(boxes)), True, several=True)
+        return
+    if tags := list(_TAG.finditer(text)):
+        inner = tags[-1][2].strip()
+        if len(inner) <= 200 and "\n" not in inner:
+            yield Candidate(inner, True)
+        text = inner or text
+    elif hashes := _HASHES.findall(text):
+        yield Candidate(hashes[-1].strip(), True)
+        return
+    text = clean.markdown(text).strip()
+    said = None
+    for match in _SAYS.finditer(text):
+        said = match
+    if said is not None:
+        yield Candidate(first_sentence(said["said"]), True)
+        return
+    if len(text) <= 160 and "\n" not in text and not _SO.search(text):
+        yield Candidate(text, False)
+    for sentence in sentences(text)[:-4:-1]:
+        clauses = _SO.split(sentence)
+        if len(clauses) > 1:
+            yield Candidate(clauses[-1].strip(" ,:"), False)
+        yield Candidate(sentence, False)
+
+
+def first_sentence(text: str) -> str:
+    match = _END.search(text)
+    return (text[: match.start()] if match else text).strip()
+
+
+def sentences(text: str) -> list[str]:
+    out = []
+    for line in text.split("\n"):
+        start = 0
+        for match in _END.finditer(line):
+            out.append(line[start : match.start()].strip())
+            start = match.end()
+        out.append(line[start:].strip())
+    return [s for s in out if s and not re.fullmatch(r"[\s\W_]*|\\\]|\\\[|\$\$", s)]
+
+
+# -- pieces of a sentence ------------------------------------------------------------------------------------------
+
+_LABEL = re.compile(r"^\s*(?:\(\s*[A-J]\s*\)|\[[A-J]\]|[A-J]\s*[.):])\s*(?=\S)")
+_LEAD = re.compile(
+    r"^(?:(?:therefore|thus|hence|so|then|finally|and|we (?:get|have|find|obtain)|it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
+    r"approximately|approx\.?|about|around|roughly|nearly|exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
+    r"a total of|total of|option|choice|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
+    re.IGNORECASE,
+)
+_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but)\b.*$|\s*[,;]\s+(?:so|and|because)\b.*$", re.I | re.S)
+_PAREN = re.compile(r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
+_IS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|had|needs?|takes?|costs?|gives?|get|gets|makes?|becomes?|contains?|by|at|of|to)\b[\s:]*", re.I)
+_MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_UNIT_WORD = r"(?:\s*(?:%|\\%|°|\^\s*\{?\\circ\}?|degrees?|percent|(?:square|cubic|sq)?\s*(?:[cmk]?m|meters?|centimeters?|inches|feet|units?|hours?|minutes?|dollars?|cents)(?:\^\{?[23]\}?|²|³)?(?![a-zA-Z])))?"
+_NUMBER = re.compile(
+    r"(?<![\w.,])[-−]?(?:\$|\\\$)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+|\s+\d+/\d+)?" + _UNIT_WORD + r"(?![\w]|\.\d|,\d)"
+)
+
+
+def pieces(text: str, strong: bool) -> Iterator[str]:
+    """Ever smaller parts of a sentence that may be the value it states; the whole first."""
+    seen = set()
+
+    def fresh(piece: str) -> bool:
+        piece = piece.strip().rstrip(".,;:! ")
+        if not piece or piece in seen:
+            return False
+        seen.add(piece)
+        return True
+
+    text = text.strip()
+    label = _LABEL.sub("", text)
+    bare = _LEAD.sub("", label)
+    cut = _PAREN.sub("", _REASON.sub("", bare))
+    for piece in (text, label, bare, cut, _PAREN.sub("", bare)):
+        if fresh(piece):
+            yield piece
+    if maths := [next(g for g in m.groups() if g) for m in _MATH.finditer(cut or text)]:
+        if fresh(maths[-1]):
+            yield maths[-1]
+        if (last := maths[-1].rpartition("=")[2]) and fresh(last):
+            yield last
+    for source in (cut, bare):
+        for cutter in (_IS.split(source)[-1], re.split(r"=|≈|\\approx", source)[-1], _IS.split(source, maxsplit=1)[-1]):
+            piece = _LEAD.sub("", cutter)
+            if fresh(piece):
+                yield piece
+    numbers = [m[0] for m in _NUMBER.finditer(clean.digits_for_words(cut or text))]
+    if numbers and fresh(numbers[-1]):
+        yield numbers[-1]
+
+
+# -- letters -------------------------------------------------------------------------------------------------------
+
+_WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|boldsymbol|bf|rm)\s*\{([^{}]*)\}")
+_ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:]?$")
+_LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J])\s+-\s)")
+_OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*([A-J])\b(?!')", re.IGNORECASE)
+_VERB = re.compile(r"([A-J])\s+(?:is|because|since|which|as|matches|shows|represents)\b")
+_LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')|\b([B-HJ])\s*[.)]?\s*$")
+
+
+def unwrapped(text: str) -> str:
+    """A candidate without LaTeX text wrappers, dollars and emphasis."""
+    for _ in range(3):
+        text = _WRAPPED.sub(r" \1 ", text)
+    return re.sub(r"\\[ ,;:!]|\\(?:quad|qquad|left|right)(?![a-z])|[$*`\"“”]", " ", text).strip()
+
+
+def letter(text: str) -> str | None:
+    """The option letter a candidate states at its beginning ("B", "(B) 5", "B. 5", "option B"), else None."""
+    text = unwrapped(text)
+    if match := _ALONE.match(text):
+        return match[1].upper()
+    for pattern in (_LABELLED, _OPTION, _VERB):
+        if match := pattern.match(text):
+            found = next(g for g in match.groups() if g)
+            return found.upper() if found.isupper() else None
+    return None
+
+
+def late_letter(text: str) -> str | None:
+    """The last option letter mentioned as such in a sentence, else None."""
+    found = None
+    for match in _LATE.finditer(unwrapped(text)):
+        found = next(g for g in match.groups() if g)
+    return found if found and found.isupper() else None
+
+
+def letters(text: str) -> frozenset[str] | None:
+    """Several letters: "A, C", "A and C", "AC" (capitals only); None if the text is anything else."""
+    text = unwrapped(text).strip(" .()[]{}")
+    if re.fullmatch(r"[A-J](?:\s*(?:,|;|and|&|\s)\s*(?:and\s+)?[A-J]){1,9}|[A-J]{2,6}", text):
+        found = re.findall(r"[A-J]", text)
+        return frozenset(found) if len(set(found)) == len(found) else None
+    return None

@@ -1,0 +1,69 @@
+"""What an answer can be, once read: a scalar with its unit, a collection, an interval, a relation, a ratio, a time.
+
+Plain data. Knows nothing of how answers are written or compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nsrl.rewards.tree import Tree
+from nsrl.rewards.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One expression. places: digits after the point if it was written as one decimal (its last digit is
+    10**-places), else None; unit: what it declares, else None."""
+
+    tree: Tree
+    places: int | None = None
+    unit: Unit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Several values. kind: "paren", "bracket", "brace", "bare" (commas alone), or "or" (alternatives, or 'and')."""
+
+    kind: str
+    items: tuple
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    low: Scalar
+    high: Scalar
+    low_closed: bool
+    high_closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    parts: tuple
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """op: "=", "<", "<=", "!="; left and right are values. Greater-than is stored turned round."""
+
+    op: str
+    left: object
+    right: object
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    parts: tuple
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day or a duration as written with colons; half is "am", "pm" or ""."""
+
+    hours: int
+    minutes: int
+    seconds: int = 0
+    half: str = ""
+
+
+Value = Scalar | Items | Interval | Union | Relation | Ratio | Clock

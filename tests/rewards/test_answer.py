@@ -1,0 +1,144 @@
+"""The answer check: the table of typed cases, its bounds, and that nothing a model writes can raise or hang."""
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cases import CASES
+
+from nsrl.engines.result import Result, Status
+from nsrl.rewards.answer import Verdict, check
+
+
+def test_the_table_is_large_enough():
+    assert len(CASES) >= 300
+    assert len({c[:3] for c in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("prediction,gold,options,correct,reason", CASES, ids=[f"{i}" for i in range(len(CASES))])
+def test_case(prediction, gold, options, correct, reason):
+    assert check(prediction, gold, options) == Verdict(correct, reason)
+
+
+@pytest.mark.parametrize(
+    "result,gold,options,correct",
+    [
+        (Result(Status.OK, text="2*Sqrt[3]"), "$2\\sqrt{3}$", None, True),
+        (Result(Status.MESSAGE, text="{{x -> 5}}"), "5", None, True),
+        (Result(Status.OK, text="B"), "B", ("1", "2"), True),
+        (Result(Status.OK, text="2"), "B", ("1", "2"), True),
+        (Result(Status.OK, text="1"), "B", ("1", "2"), False),
+        (Result(Status.TIMEOUT, text="5"), "5", None, False),
+        (Result(Status.SYNTAX), "5", None, False),
+        (Result(Status.OK, text="True"), "Yes", None, True),
+        (Result(Status.OK, text="Null"), "5", None, False),
+        (Result(Status.OK, text="5"), None, None, None),
+    ],
+)
+def test_an_engine_result(result, gold, options, correct):
+    assert check(result, gold, options).correct is correct
+
+
+def test_options_as_a_dictionary():
+    assert check("7", "B", {"A": "5", "B": "7"}).correct is True
+
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = [
+    "10^" * 200 + "10",
+    "(" * 5000 + "1" + ")" * 5000,
+    "{" * 3000,
+    "9" * 100_000,
+    "9!" * 300,
+    "9" + "!" * 300,
+    "\\frac{" * 500 + "1" + "}{2}" * 500,
+    "\\sqrt{" * 300 + "2" + "}" * 300,
+    "2^{2^{2^{2^{2^{2^{2}}}}}}",
+    "10^{10^{9}} + 1",
+    "(1+x)^{1000000}",
+    "(a+b+c+d+e+f+g+h)^{16}",
+    "1/0",
+    "0^0",
+    "\\log_1 5",
+    "1,2,3," * 2000,
+    "\\boxed{" * 400,
+    "\x00\x01\ud800 5",
+    "__import__('os').system('touch /tmp/nsrl_escape')",
+    "π if __import__('os').system('true') else 1",
+    "the answer is " * 3000,
+    "is " * 4000 + "5",
+    "$" * 5000,
+    "a:" * 3000,
+    "| " * 800,
+    "\\text{" + "a" * 5000 + "}",
+    "e^{e^{e^{e^{10}}}}",
+    "\\binom{100000}{50000}",
+    "1e999999999",
+    "1.0*^99999",
+    "x" * 3000,
+    "-" * 3000 + "1",
+    "± " * 200 + "1",
+    "\\pm" * 30 + "1",
+    ", ".join(f"x_{i}" for i in range(300)),
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("gold", ["5", "B", "{1,2,3}", "red", "x^2+1", "(1, \\infty)"])
+def test_hostile_predictions_are_wrong_quickly(text, gold):
+    start = time.perf_counter()
+    assert check(text, gold).correct is False or text.endswith("5")
+    assert time.perf_counter() - start < 2.0
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_gold_never_raises(text):
+    check("5", text)
+    check(text, text, (text, "5"))
+
+
+def test_random_text_never_raises():
+    rng = random.Random(0)
+    alphabet = ["\\frac", "{", "}", "(", ")", "[", "]", "x", "1", "23", "^", "_", "\\sqrt", "+", "-", ",", ":", "=", "<", "°",
+                "%", "\\pm", "\\cup", "or", "and", "Sqrt", "!", "|", "$", "\\text", " ", "cm", "Pi", "->", "answer is", ".", "\\\\", "&"]  # fmt: skip
+    golds = ["5", "B", "\\{1,2\\}", "x=3", "(1,2]", "2:3", "red", "5 cm"]
+    for i in range(3000):
+        text = "".join(rng.choice(alphabet) for _ in range(rng.randint(1, 25)))
+        verdict = check(text, golds[i % len(golds)])
+        assert verdict.correct in (True, False)
+
+
+def test_identity_on_readable_golds():
+    for _, gold, options, correct, _ in CASES:
+        if correct is not None:
+            assert check(gold, gold, options).correct is True, gold
+
+
+def test_speed():
+    pairs = [(p, g, o) for p, g, o, c, _ in CASES if c is not None]
+    start = time.perf_counter()
+    for p, g, o in pairs:
+        check(p, g, o)
+    assert len(pairs) / (time.perf_counter() - start) > 300  # thousands a second when the machine is free
+
+
+def _python(code: str, hash_seed: str = "0") -> str:
+    env = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": "kernels:."}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_same_verdicts_in_every_process():
+    code = "import sys; sys.path.insert(0, 'tests/rewards')\nfrom cases import CASES\nfrom nsrl.rewards.answer import check\nprint([check(p, g, o) for p, g, o, *_ in CASES])"
+    runs = {
+        _python(code, s)
+        for s in ("0", "1")
+    }
+    assert len(runs) == 1 and len(runs.pop()) > 1000
+
+
+def test_no_torch_and_no_sympy_in_this_process():
+    code = "import sys\nfrom nsrl.rewards.answer import check\ncheck('Sqrt[3]', '\\\\sqrt{4}')\nprint([m for m in ('torch', 'sympy') if m in sys.modules])"
+    assert _python(code).strip() == "[]"
