@@ -135,7 +135,9 @@ class NativeSampler:
             x = x.index_put((visual,), torch.cat([p[0] for p in parts]).to(x.dtype))
             deepstack = [torch.cat(rows) for rows in zip(*(p[1] for p in parts))]
         self.stats.prompt_tokens += sum(lengths)
-        logits, cache = decoder.prefill(x, positions.to(device), torch.tensor(lengths, device=device), visual, deepstack)
+        logits, cache = decoder.prefill(
+            x, positions.to(device), torch.tensor(lengths, device=device), visual, deepstack
+        )
         return logits, cache, behind
 
     def _run(

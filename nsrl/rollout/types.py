@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -30,13 +30,12 @@ class Images:
     pixel_values: (n_patches, channels * temporal_patch * patch²) float, the images behind each other;
     grid_thw: (n_images, 3) integer, patches per image in time, height, width;
     keys: identity of each image's content (equal keys mean equal pixels; one is encoded once however often it occurs),
-    empty when unknown; pil: the same resized images as PIL, needed only by samplers that run their own image processor.
+    empty when unknown. A sampler that runs its own image processor gets its pictures back out of pixel_values.
     """
 
     pixel_values: torch.Tensor
     grid_thw: torch.Tensor
     keys: tuple[str, ...] = ()
-    pil: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         patches = int(self.grid_thw.prod(-1).sum())
@@ -45,12 +44,10 @@ class Images:
                 f"Images: pixel_values must hold one row per patch of grid_thw (n, 3) = {patches} rows; "
                 f"got {tuple(self.pixel_values.shape)} with grid_thw {tuple(self.grid_thw.shape)}"
             )
-        for name in ("keys", "pil"):
-            if len(getattr(self, name)) not in (0, len(self.grid_thw)):
-                raise UserError(
-                    f"Images: {name} must be empty or have one entry for each of {len(self.grid_thw)} images; "
-                    f"got {len(getattr(self, name))}"
-                )
+        if len(self.keys) not in (0, len(self.grid_thw)):
+            raise UserError(
+                f"Images: keys must be none or one for each of {len(self.grid_thw)} images; got {len(self.keys)}"
+            )
 
     def __len__(self) -> int:
         return len(self.grid_thw)

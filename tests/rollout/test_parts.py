@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from nsrl.errors import UserError
 from nsrl.rollout.draw import ban_row, cut, draw
 from nsrl.rollout.grid import lay_out, moves
 from nsrl.rollout.mrope import prompt_positions
+from nsrl.rollout.pixels import collapse, to_pictures
 from nsrl.rollout.rng import sample_key, uniforms
 from nsrl.rollout.sync import checksum
+from nsrl.rollout.weights import merged_weights
 from tests.rollout import tiny
 
 
@@ -124,3 +127,58 @@ def test_checksums_see_every_bit_and_every_order():
     nudged = a | {"x": torch.nextafter(a["x"], torch.tensor(99.0))}
     shaped = a | {"x": a["x"].view(4, 3)}
     assert len({checksum(t) for t in (a, swapped, renamed, nudged, shaped)}) == 5
+
+
+def test_pictures_come_back_exactly_from_their_pixels():
+    processor = pytest.importorskip(
+        "transformers.models.qwen2_vl.image_processing_pil_qwen2_vl"
+    ).Qwen2VLImageProcessorPil(
+        patch_size=16,
+        merge_size=2,
+        min_pixels=32 * 32,
+        max_pixels=1 << 20,
+        image_mean=[0.4, 0.5, 0.6],
+        image_std=[0.2, 0.3, 0.4],
+    )
+    rng = np.random.default_rng(0)
+    originals = [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for h, w in ((64, 96), (32, 128))]
+    out = processor(images=originals, return_tensors="pt")
+    how = dict(patch=16, temporal=2, merge=2, mean=processor.image_mean, std=processor.image_std)
+    back = to_pictures(out["pixel_values"], out["image_grid_thw"].tolist(), **how)
+    assert [p.tobytes() for p in back] == [p.tobytes() for p in originals]
+    with pytest.raises(UserError, match="another normalisation"):
+        to_pictures(out["pixel_values"], out["image_grid_thw"].tolist(), **how | {"std": [0.5, 0.5, 0.5]})
+
+
+def test_collapse_leaves_one_placeholder_per_image():
+    request = tiny.request(0, (2, 2), (3, 1), text=4)
+    ids = collapse(request.prompt_ids, request.images.grid_thw.tolist(), tiny.IMAGE, 2)
+    assert ids.count(tiny.IMAGE) == 2
+    assert [t for t in ids if t != tiny.IMAGE] == [t for t in request.prompt_ids if t != tiny.IMAGE]
+
+
+def test_merged_weights_are_those_of_the_adapted_model():
+    peft = pytest.importorskip("peft")
+    model = peft.get_peft_model(
+        tiny.build(seed=2), peft.LoraConfig(r=2, lora_alpha=6, target_modules=r".*language_model.*\.[qo]_proj")
+    )
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "lora_" in name:
+                p.normal_(std=0.1)
+    weights = dict(merged_weights(model))
+    plain = tiny.build(seed=2)
+    assert weights.keys() == dict(plain.named_parameters()).keys()
+    request = tiny.request(1, (2, 2))
+    ids = list(range(20, 30))
+    before = tiny.score(plain, request, ids)
+    plain.load_state_dict(weights, strict=False)
+    after = tiny.score(plain, request, ids)
+    assert (before - after).abs().max() > 0.01
+    assert torch.allclose(after, tiny.score(model, request, ids), atol=1e-5)
+    with model.disable_adapter():
+        off = dict(merged_weights(model))
+    assert torch.equal(
+        off["model.language_model.layers.0.self_attn.q_proj.weight"],
+        tiny.build(seed=2).model.language_model.layers[0].self_attn.q_proj.weight,
+    )

@@ -21,7 +21,9 @@ def config(**text) -> Qwen3VLConfig:
             num_key_value_heads=1,
             head_dim=32,
             max_position_embeddings=2048,
-            rope_parameters=dict(rope_type="default", rope_theta=10000.0, mrope_section=[6, 5, 5]),
+            rope_parameters=dict(
+                rope_type="default", rope_theta=10000.0, mrope_section=[6, 5, 5], mrope_interleaved=True
+            ),
             initializer_range=0.09,
             pad_token_id=PAD,
             eos_token_id=EOS,
@@ -56,10 +58,11 @@ def build(seed: int = 0, dtype=torch.float32, **text) -> Qwen3VLForConditionalGe
 
 
 def images(*sides: tuple[int, int], seed: int = 0) -> Images:
-    """Random images of (rows, columns) visual tokens each."""
+    """Random 8-bit pictures of (rows, columns) visual tokens each, normalised to [-1, 1]; both frames are the same."""
     gen = torch.Generator().manual_seed(seed)
     grid = torch.tensor([[1, 2 * r, 2 * c] for r, c in sides])
-    pixels = torch.randn(int(grid.prod(-1).sum()), 3 * 2 * 16 * 16, generator=gen)
+    levels = torch.randint(0, 256, (int(grid.prod(-1).sum()), 3, 1, 16 * 16), generator=gen).expand(-1, -1, 2, -1)
+    pixels = (levels / 255 - 0.5).flatten(1) / 0.5
     return Images(pixels, grid, tuple(f"{seed}/{i}" for i in range(len(sides))))
 
 

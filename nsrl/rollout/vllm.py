@@ -1,0 +1,297 @@
+"""vLLM as a sampler: in this process, on the trainer's device, weights handed over in memory after each step.
+
+Token ids in and out; each picture passed once per prompt behind one placeholder; n = G, so the prompt is computed once.
+The log-probs asked for are the processed ones: after the bans and the temperature. The engine's own view of every
+prompt is compared with ours token by token, which catches a picture it resized.
+
+Tested with vLLM 0.32.0. Knows nothing of data sets, engines of the other kind, rewards or the loss.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nsrl.errors import MissingBackend, UserError
+from nsrl.rollout.lean import base_of
+from nsrl.rollout.pixels import collapse, to_pictures
+from nsrl.rollout.sync import checksum
+from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
+from nsrl.rollout.weights import merged_weights
+
+_BAN = -100.0  # vLLM clips logit_bias to ±100; exp(-100) is 0 in fp32 beside any token with mass
+
+
+def _import_vllm() -> Any:
+    try:
+        import vllm
+    except ImportError as error:
+        raise MissingBackend(
+            f"sampler 'vllm' needs vLLM, which cannot be imported here ({error}); install nsrl[vllm], or use 'native'"
+        ) from None
+    return vllm
+
+
+class VllmSampler:
+    """A vLLM engine for the architecture, tokenizer and pictures of a policy; its weights come from the policy itself.
+
+    policy: Qwen3-VL, plain or under peft; tokenizer, image_processor: the run's own (only their configuration is
+    written to a temporary folder for the engine; weights never touch the disk);
+    memory_share: of the device's memory, for weights and cache together; cache_gib: the cache's size given outright
+    (the way to say it on a CPU); max_model_len: prompt + completion; max_images: per prompt; eager: no CUDA graphs.
+    Raises MissingBackend without vLLM.
+    """
+
+    def __init__(
+        self,
+        policy: nn.Module,
+        tokenizer: Any,
+        image_processor: Any,
+        *,
+        max_model_len: int,
+        max_images: int = 4,
+        max_sequences: int = 256,
+        memory_share: float = 0.35,
+        cache_gib: float | None = None,
+        eager: bool = False,
+        seed: int = 0,
+    ):
+        if not 0 < memory_share < 1:
+            raise UserError(f"rollout memory_share must be between 0 and 1; got {memory_share}")
+        _import_vllm()
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+        from vllm.v1.executor import Executor
+
+        self.base = base_of(policy)
+        self.image_processor = image_processor
+        self.version = 0
+        self.stats = SampleStats()
+        self._requests = 0
+        self._folder = tempfile.TemporaryDirectory(prefix="nsrl-vllm-")
+        write_configuration(Path(self._folder.name), self.base, tokenizer, image_processor)
+        size = {"shortest_edge": 1, "longest_edge": 1 << 30}  # pictures arrive resized: never touch them again
+        args = EngineArgs(
+            model=self._folder.name,
+            load_format=_register_loader(policy),
+            dtype=str(next(self.base.parameters()).dtype).removeprefix("torch."),
+            seed=seed,
+            max_model_len=max_model_len,
+            max_num_seqs=max_sequences,
+            gpu_memory_utilization=memory_share,
+            kv_cache_memory_bytes=None if cache_gib is None else int(cache_gib * 2**30),
+            enforce_eager=eager,
+            enable_prefix_caching=True,  # what shares the prompt between the G samples
+            logprobs_mode="processed_logprobs",
+            limit_mm_per_prompt={"image": max_images, "video": 0},
+            mm_processor_kwargs={"size": size},
+            generation_config="vllm",  # no sampling defaults from the checkpoint
+            disable_log_stats=True,
+        )
+        config = args.create_engine_config()
+        config.parallel_config.distributed_executor_backend = "uni"  # the CPU build would start a process of its own
+        self.engine = LLMEngine(config, Executor.get_class(config), log_stats=False, multiprocess_mode=False)
+        self.last_sync: SyncReport | None = None
+        self.sync(policy)
+
+    def sync(self, policy: nn.Module) -> SyncReport:
+        """Reload every weight in place, adapters merged, and drop prefix, picture and encoder caches.
+
+        The checksum is of the tensors vLLM's loader took; a tensor it left out is an error, not a warning.
+        """
+        if self.engine.has_unfinished_requests():
+            raise RuntimeError("VllmSampler.sync: called while completions are being sampled")
+        start = time.perf_counter()
+        wanted = dict(merged_weights(policy))
+        taken: dict[str, torch.Tensor] = {}
+
+        def hand_over() -> Any:
+            for name, tensor in wanted.items():
+                taken[name] = tensor
+                yield name, tensor
+
+        before = self._resident()
+        self.engine.model_executor.collective_rpc(_reload, args=(hand_over(),))
+        missing = sorted(wanted.keys() - taken.keys())
+        if missing:
+            raise RuntimeError(f"VllmSampler.sync: vLLM did not take {len(missing)} weights, first {missing[0]}")
+        self.engine.reset_prefix_cache()
+        self.engine.reset_encoder_cache()
+        self.engine.reset_mm_cache()
+        self.version += 1
+        total = sum(t.numel() * t.element_size() for t in taken.values())
+        report = SyncReport(self.version, len(taken), total, checksum(taken), time.perf_counter() - start)
+        previous = self.last_sync
+        if previous is not None and previous.checksum != report.checksum and before == self._resident():
+            raise RuntimeError("VllmSampler.sync: the policy's weights changed, but those inside vLLM did not")
+        self.last_sync = report
+        return report
+
+    def _resident(self) -> str:
+        """Checksum of the engine's own parameters, in whatever layout it keeps them."""
+        (own,) = self.engine.model_executor.collective_rpc(_checksum)
+        return own
+
+    def sample(
+        self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None
+    ) -> list[list[Sample]]:
+        """See `nsrl.rollout.types.Sampler.sample`. Request i's sample g is seeded with vLLM's seed + g.
+
+        vLLM's draws are reproducible for the same batch; unlike the native sampler's they are not promised to be the
+        same in another batch.
+        """
+        start = time.perf_counter()
+        self.stats = SampleStats(prompts=len(requests), samples=sum(r.n for r in requests))
+        index_of: dict[str, int] = {}
+        vocabulary = self.base.config.text_config.vocab_size
+        for index, request in enumerate(requests):
+            self._requests += 1
+            name = f"{self.version}-{self._requests}"
+            index_of[name] = index
+            self.engine.add_request(name, self._prompt(request), _params(request, params, vocabulary))
+            self.stats.prompt_tokens += len(request.prompt_ids)
+        groups: list[list[Sample]] = [[] for _ in requests]
+        while self.engine.has_unfinished_requests():
+            for output in self.engine.step():
+                if not output.finished:
+                    continue
+                index = index_of[output.request_id]
+                _same_prompt(requests[index], output.prompt_token_ids, index)
+                samples = [_sample(one, params) for one in sorted(output.outputs, key=lambda o: o.index)]
+                groups[index] = samples * (requests[index].n // len(samples))
+                self.stats.completion_tokens += sum(len(s.token_ids) for s in groups[index])
+                if on_group is not None:
+                    on_group(index, groups[index])
+        self.stats.decode_s = time.perf_counter() - start
+        return groups
+
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        if request.images is None:
+            return {"prompt_token_ids": list(request.prompt_ids)}
+        vision, processor = self.base.config.vision_config, self.image_processor
+        grids = request.images.grid_thw.tolist()
+        pictures = to_pictures(
+            request.images.pixel_values,
+            grids,
+            patch=vision.patch_size,
+            temporal=vision.temporal_patch_size,
+            merge=vision.spatial_merge_size,
+            mean=processor.image_mean,
+            std=processor.image_std,
+        )
+        ids = collapse(request.prompt_ids, grids, self.base.config.image_token_id, vision.spatial_merge_size)
+        return {"prompt_token_ids": ids, "multi_modal_data": {"image": pictures}}
+
+    def close(self) -> None:
+        """Shut the engine down and give its memory back."""
+        if self.engine is not None:
+            self.engine.engine_core.shutdown()
+            self.engine = None
+            self._folder.cleanup()
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+def write_configuration(folder: Path, base: nn.Module, tokenizer: Any, image_processor: Any) -> None:
+    """What an engine wants to find beside weights: model, tokenizer and processor configuration."""
+    base.config.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["architectures"] = ["Qwen3VLForConditionalGeneration"]
+    # transformers interleaves the three axes of Qwen3-VL's rotary embedding whatever this says; vLLM asks.
+    config["text_config"]["rope_parameters"]["mrope_interleaved"] = True
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    tokenizer.save_pretrained(folder)
+    image_processor.save_pretrained(folder)
+    path = folder / "preprocessor_config.json"
+    image = json.loads(path.read_text())
+    image["image_processor_type"] = "Qwen2VLImageProcessor"
+    image["processor_class"] = "Qwen3VLProcessor"
+    path.write_text(json.dumps(image, indent=1))
+    shared = ("patch_size", "temporal_patch_size", "merge_size", "image_mean", "image_std")
+    video = {key: image[key] for key in shared if key in image} | {
+        "video_processor_type": "Qwen3VLVideoProcessor",
+        "processor_class": "Qwen3VLProcessor",
+    }
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(video, indent=1))
+
+
+def _register_loader(policy: nn.Module) -> str:
+    """The name of a vLLM load format that reads the policy's weights from memory.
+
+    Not the format "dummy" with a sync behind it: dummy fills every persistent buffer with noise, also those that
+    normalise pictures, which no checkpoint holds and no sync repairs. Text then agrees and images do not.
+    """
+    from vllm.model_executor.model_loader import register_model_loader
+    from vllm.model_executor.model_loader.base_loader import BaseModelLoader
+
+    class FromMemory(BaseModelLoader):
+        def download_model(self, model_config: Any) -> None:
+            """Nothing to fetch."""
+
+        def load_weights(self, model: nn.Module, model_config: Any) -> None:
+            model.load_weights(merged_weights(policy))
+
+    register_model_loader("nsrl")(FromMemory)
+    return "nsrl"
+
+
+def _params(request: Request, params: SamplingParams, vocabulary: int) -> Any:
+    from vllm import SamplingParams as VllmParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return VllmParams(
+        n=1 if params.temperature == 0 else request.n,  # vLLM refuses several greedy completions, which are all alike
+        seed=request.seed & 0x7FFF_FFFF_FFFF_FFFF,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        top_k=params.top_k,
+        max_tokens=params.max_tokens,
+        stop_token_ids=list(params.stop_ids),
+        ignore_eos=True,  # stop_ids say it all
+        logit_bias={i: _BAN for i in params.banned_ids if i < vocabulary} or None,
+        logprobs=0,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _sample(output: Any, params: SamplingParams) -> Sample:
+    """One completion, its stop token included, as the interface promises."""
+    ids = list(output.token_ids)
+    logps = [step[token].logprob for token, step in zip(ids, output.logprobs)]
+    stopped = bool(ids) and ids[-1] in params.stop_ids
+    return Sample(ids, logps, Finish.STOP if stopped else Finish.LENGTH)
+
+
+def _same_prompt(request: Request, theirs: Sequence[int], index: int) -> None:
+    ours = list(request.prompt_ids)
+    if list(theirs) == ours:
+        return
+    at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
+    raise UserError(
+        f"vLLM expanded prompt {index} to {len(theirs)} tokens and ours has {len(ours)}, different from token {at} on: "
+        "the engine resized a picture, or its processor's patch or merge size is not the model's"
+    )
+
+
+def _reload(worker: Any, weights: Any) -> None:
+    runner = worker.model_runner
+    runner.reload_weights(weights_iterator=weights, is_checkpoint_format=True)
+    # A head tied to the embedding is skipped by the reload ("ParallelLMHead: Failed to load weights"). On a GPU it reads
+    # the embedding itself; on a CPU it keeps a packed copy of the old weight, and log-probs are off by whole units.
+    head = runner.get_model().language_model.lm_head
+    if hasattr(head, "quant_method"):
+        head.quant_method.process_weights_after_loading(head)
+
+
+def _checksum(worker: Any) -> str:
+    return checksum(dict(worker.model_runner.get_model().named_parameters()))
