@@ -1,0 +1,9 @@
+"""Engines: programs in, Results out. Three languages, one interface; knows nothing of models, rewards or torch."""
+
+from nsrl.engines.extract import CLOSE, LANGUAGES, OPEN, TOKENS, Extracted, extract
+from nsrl.engines.pool import EnginePool
+from nsrl.engines.result import Limits, Message, Result, Status
+
+__all__ = [
+    "CLOSE", "LANGUAGES", "OPEN", "TOKENS", "EnginePool", "Extracted", "Limits", "Message", "Result", "Status", "extract",
+]  # fmt: skip

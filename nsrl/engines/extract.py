@@ -1,0 +1,124 @@
+"""Room 4: cut the program, or the direct answer, out of a completion. Stdlib only; knows nothing of engines or tokens.
+
+A program stands between the delimiters of its language, each of which is a single added token in the tokenizer:
+`<nsl>2+3</nsl>`, `<wolfram>…</wolfram>`, `<sympy>…</sympy>`. A fence (```nsl, ```wolfram, ```mathematica, ```python,
+```sympy) is read too, for models that were never taught the tokens.
+
+Which one: the LAST complete program counts, because a model that corrects itself writes the better program later. Text
+inside a program never opens another. A program whose end is missing (the completion was cut off) counts only if no
+complete one stands before it, and says so in `complete`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LANGUAGES = ("nsl", "wolfram", "sympy")
+OPEN = {language: f"<{language}>" for language in LANGUAGES}
+CLOSE = {language: f"</{language}>" for language in LANGUAGES}
+TOKENS = tuple(token for language in LANGUAGES for token in (OPEN[language], CLOSE[language]))
+
+_FENCES = {
+    "nsl": "nsl", "wolfram": "wolfram", "mathematica": "wolfram", "wl": "wolfram", "wolframscript": "wolfram",
+    "sympy": "sympy", "python": "sympy", "py": "sympy", "python3": "sympy",
+}  # fmt: skip
+_START = re.compile(r"<(nsl|wolfram|sympy)>|```[ \t]*([A-Za-z0-9]+)[ \t]*\r?\n")
+_BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_ANSWER = re.compile(r"(?:final\s+)?answer\s*(?:is|:|=)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a completion holds.
+
+    language: nsl, wolfram, sympy, or None when there is no program; program: its text without delimiters, outer blank
+    lines gone ("" when there is none); prose: the completion without the program and its delimiters; answer: the
+    direct answer (the last `\\boxed{}`, else what follows the last "answer is", else the last line, of the prose) when
+    there is no program, and the last `\\boxed{}` alone when there is one; span: character range of the program with
+    its delimiters, (0, 0) for none; complete: False when the end of the program is missing.
+    """
+
+    language: str | None
+    program: str
+    prose: str
+    answer: str | None
+    span: tuple[int, int] = (0, 0)
+    complete: bool = True
+
+
+def boxed(text: str) -> str | None:
+    """The content of the last `\\boxed{…}` to close; None without one. Escaped braces do not count. One pass."""
+    starts = {match.end() - 1: match.end() for match in _BOXED.finditer(text)}
+    if not starts:
+        return None
+    found, opened = None, []
+    for brace in _BRACE.finditer(text, min(starts)):
+        token, at = brace.group(), brace.start()
+        if token == "{":
+            opened.append(at)
+        elif token == "}" and opened:
+            start = starts.get(opened.pop())
+            if start is not None:
+                found = text[start:at].strip()
+    return found
+
+
+def _programs(text: str) -> list[tuple[str, str, tuple[int, int], bool]]:
+    found = []
+    at = 0
+    while match := _START.search(text, at):
+        tag, fence = match.group(1), match.group(2)
+        language = tag or _FENCES.get(fence.lower())
+        if tag:
+            end = text.find(CLOSE[tag], match.end())
+            stop, after = (end, end + len(CLOSE[tag])) if end >= 0 else (-1, -1)
+        else:
+            end = text.find("```", match.end())
+            stop, after = (end, end + 3) if end >= 0 else (-1, -1)
+        complete = stop >= 0
+        if not complete:
+            stop = after = len(text)
+        if language is not None:
+            program = _unfenced(text[match.end() : stop].strip("\r\n").rstrip())
+            found.append((language, program, (match.start(), after), complete))
+        if not complete and tag:
+            # An opened tag that never closes may be talk about the tag: look for a program behind it as well.
+            at = match.end()
+            continue
+        at = after
+    return found
+
+
+def _unfenced(program: str) -> str:
+    """The inside of a fence that stands inside the delimiters."""
+    inner = program.strip()
+    if inner.startswith("```") and inner.endswith("```") and "\n" in inner[3:-3]:
+        return inner[3:-3].split("\n", 1)[1].strip("\r\n").rstrip()
+    return program
+
+
+def extract(completion: str) -> Extracted:
+    """Cut the program out of `completion`. Total: every text has an answer, none raises."""
+    found = _programs(completion)
+    whole = [item for item in found if item[3]]
+    if whole or found:
+        language, program, span, complete = (whole or found)[-1]
+        prose = completion[: span[0]] + completion[span[1] :]
+        return Extracted(language, program, prose.strip(), boxed(prose), span, complete)
+    prose = completion.strip()
+    return Extracted(None, "", prose, _direct(prose))
+
+
+def _direct(prose: str) -> str | None:
+    answer = boxed(prose)
+    if answer is not None or not prose:
+        return answer
+    stated = list(_ANSWER.finditer(prose))
+    tail = prose[stated[-1].end() :].strip() if stated else prose
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    if not lines:
+        return None
+    line = lines[0] if stated else lines[-1]
+    return line.strip("*$ ").removesuffix(".").strip("*$ ") or None

@@ -1,0 +1,62 @@
+"""Which engines there are: languages, versions, and how a worker reaches the code of each. Stdlib only.
+
+Engines are imported when they are first asked for, so that asking what exists costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+
+from nsrl.engines.extract import LANGUAGES
+from nsrl.engines.result import Limits, Result
+from nsrl.errors import MissingBackend, UserError
+
+NATIVE = ("nsl", "wolfram")  # run in a reused worker; `sympy` is forked for each program
+KIND = {"nsl": "native", "wolfram": "native", "sympy": "python"}
+
+
+def check_language(language: str) -> str:
+    """`language` if it is one. Raises UserError."""
+    if language not in LANGUAGES:
+        raise UserError(f"language must be one of {', '.join(LANGUAGES)}; got {language!r}")
+    return language
+
+
+def present(language: str) -> bool:
+    """Can this machine run programs of `language`?"""
+    if language == "sympy":
+        return importlib.util.find_spec("sympy") is not None
+    if language not in NATIVE or importlib.util.find_spec(f"nsrl.engines.{language}") is None:
+        return False
+    return hasattr(importlib.import_module(f"nsrl.engines.{language}"), "evaluate")
+
+
+def require(language: str) -> None:
+    """Raises MissingBackend with one sentence when the engine of `language` is not here."""
+    check_language(language)
+    if not present(language):
+        what = "the package sympy is not installed" if language == "sympy" else "its evaluator is not part of this build"
+        raise MissingBackend(f"language {language!r} cannot run here: {what}")
+
+
+def version(language: str) -> str:
+    """Version of the engine that runs `language`: the project's own, and SymPy's, whose algebra all three use."""
+    from nsrl import __version__
+
+    try:
+        algebra = importlib.metadata.version("sympy")
+    except importlib.metadata.PackageNotFoundError:
+        algebra = "none"
+    return f"sympy {algebra}" if language == "sympy" else f"{__version__}+sympy{algebra}"
+
+
+def evaluators(languages: tuple[str, ...]) -> dict[str, Callable[[str, Limits], Result]]:
+    """Import the native engines among `languages`. Called in the zygote, before any program comes."""
+    table = {}
+    for language in languages:
+        if language in NATIVE and present(language):
+            table[language] = importlib.import_module(f"nsrl.engines.{language}").evaluate
+    return table

@@ -1,0 +1,285 @@
+"""What a program of the SymPy arm may name: builtins, the stand-ins for modules, and how its value leaves.
+
+A stand-in carries allowed names only and no module of Python's: `from sympy import os` finds nothing, whatever SymPy
+imported for itself. `prepare` loads and warms SymPy once, before the worker is walled in: afterwards no file can be
+read. Knows nothing of processes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import string
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+# Names of builtins (and ways to them) a program may not even mention.
+NO_NAMES = frozenset(
+    ["eval", "exec", "compile", "open", "globals", "locals", "vars", "dir", "setattr", "delattr", "input", "breakpoint", "memoryview", "exit", "quit", "help", "copyright", "credits", "license", "bytearray", "BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
+)
+# Names that lead from a value to a frame, to code, to a namespace or to a string that is evaluated.
+NO_ATTRIBUTES = {
+    "gi_frame", "gi_code", "gi_yieldfrom", "cr_frame", "cr_code", "cr_await", "ag_frame", "ag_code", "f_back",
+    "f_globals", "f_locals", "f_builtins", "f_code", "tb_frame", "tb_next", "func_globals", "func_code", "co_code",
+    "mro", "format_map", "modules", "sys", "os", "subprocess", "builtins", "importlib", "ctypes", "inspect", "identify", "lambdastr",
+}  # fmt: skip
+_NO_SYMPY = frozenset(
+    ["preview", "plot", "plot_implicit", "plot_parametric", "plot3d", "plot3d_parametric_line", "plot3d_parametric_surface", "plotting", "textplot", "test", "doctest", "bench", "source", "init_session", "parse_mathematica", "parse_maxima", "parse_latex", "autowrap", "ufuncify", "binary_function", "lambdastr", "codegen", "make_routine", "pager_print_as", "print_dot", "evalf_dict"]
+)
+_NO_SUBMODULES = (
+    "sympy.parsing", "sympy.testing", "sympy.external", "sympy.interactive", "sympy.plotting", "sympy.benchmarks",
+    "sympy.utilities.lambdify", "sympy.utilities.autowrap", "sympy.utilities.codegen", "sympy.utilities.runtests",
+    "sympy.utilities.pkgdata", "sympy.utilities.matchpy_connector", "sympy.utilities._compilation",
+    "sympy.utilities.exceptions", "sympy.utilities.source", "sympy.utilities.tmpfiles", "sympy.utilities.pytest",
+    "sympy.printing.preview", "sympy.physics.secondquant", "sympy.polys.polyconfig", "sympy.codegen",
+)  # fmt: skip
+_PLAIN_MODULES: dict[str, str] = {
+    "math": "*", "cmath": "*", "itertools": "*", "fractions": "Fraction", "statistics": "*", "heapq": "*", "bisect": "*",
+    "functools": "reduce partial lru_cache cache cmp_to_key wraps total_ordering",
+    "collections": "Counter defaultdict deque namedtuple OrderedDict ChainMap",
+    "decimal": "Decimal getcontext setcontext Context ROUND_HALF_UP ROUND_HALF_EVEN ROUND_DOWN ROUND_UP ROUND_FLOOR "
+    "ROUND_CEILING localcontext",
+    "random": "random randint uniform choice choices sample shuffle randrange gauss seed",
+    "operator": "add sub mul truediv floordiv mod pow neg pos abs lt le gt ge eq ne and_ or_ xor itemgetter contains",
+    "string": "ascii_letters ascii_lowercase ascii_uppercase digits punctuation hexdigits",
+    "re": "compile match fullmatch search sub subn split findall finditer escape IGNORECASE MULTILINE DOTALL I M S",
+    "datetime": "date datetime timedelta time",
+    "copy": "copy deepcopy", "numbers": "Number Complex Real Rational Integral",
+    "typing": "List Dict Tuple Set Optional Union Any Callable Iterable Sequence",
+    "dataclasses": "dataclass field", "__future__": "annotations", "enum": "Enum IntEnum auto",
+}  # fmt: skip
+_NO_MPMATH = frozenset(["identify", "findpoly", "runtests", "doctests", "plot", "cplot", "splot", "extratest", "timing", "monitor"])
+# Modules that SymPy imports inside functions: afterwards they could not be found.
+_LATER = ["sympy.stats", "sympy.physics.units", "sympy.combinatorics", "sympy.tensor.tensor", "sympy.integrals.manualintegrate", "sympy.integrals.heurisch", "sympy.integrals.risch", "sympy.integrals.rde", "sympy.integrals.prde", "sympy.integrals.meijerint", "sympy.integrals.deltafunctions", "sympy.integrals.singularityfunctions", "sympy.sets.handlers.functions", "sympy.sets.handlers.issubset", "sympy.sets.handlers.intersection", "sympy.sets.handlers.union", "sympy.sets.setexpr", "sympy.concrete.delta", "sympy.codegen.ast", "sympy.assumptions.wrapper", "sympy.assumptions.facts", "sympy.assumptions.handlers", "sympy.assumptions.handlers.matrices", "sympy.assumptions.satask", "sympy.assumptions.lra_satask", "sympy.assumptions.sathandlers", "sympy.logic.algorithms.dpll2", "sympy.logic.algorithms.lra_theory", "sympy.logic.algorithms.minisat22_wrapper", "sympy.matrices.expressions.factorizations", "sympy.matrices.expressions.fourier", "sympy.polys.polymatrix", "sympy.polys.domains.old_fractionfield", "sympy.polys.domains.old_polynomialring", "sympy.polys.numberfields.galois_resolvents", "sympy.calculus.util", "sympy.abc", "sympy.calculus.singularities", "sympy.solvers.ode.lie_group", "sympy.solvers.ode.hypergeometric", "sympy.solvers.ode.riccati", "sympy.solvers.ode.systems", "sympy.solvers.ode.nonhomogeneous", "sympy.solvers.inequalities", "sympy.solvers.simplex", "sympy.solvers.diophantine.diophantine", "sympy.geometry", "sympy.vector", "sympy.series.formal", "sympy.series.gruntz", "sympy.simplify.hyperexpand", "sympy.simplify.fu", "sympy.simplify.gammasimp", "sympy.functions.special.polynomials", "sympy.ntheory.ecm", "sympy.ntheory.qs", "sympy.ntheory.elliptic_curve", "sympy.discrete", "sympy.holonomic", "sympy.liealgebras", "sympy.printing.pretty", "sympy.printing.latex", "sympy.printing.numpy", "sympy.printing.pycode", "sympy.printing.lambdarepr", "sympy.crypto", "sympy.utilities.memoization", "sympy.polys.benchmarks", "mpmath", "fractions", "unicodedata", "string", "encodings.idna", "encodings.latin_1", "encodings.ascii", "encodings.unicode_escape", "encodings.raw_unicode_escape"]
+_WARM = (
+    "solve(x**2-3*x+2,x)", "solve([x+y-3,x-y-1],[x,y])", "solve(x**2<4,x)", "solveset(sin(x)-1,x,S.Reals)",
+    "nsolve(cos(x)-x,1)", "integrate(x*exp(x),x)", "integrate(exp(-x**2),(x,-oo,oo))", "limit(sin(x)/x,x,0)",
+    "integrate(sqrt(1-x**2),(x,0,1))", "Sum(1/n**2,(n,1,oo)).doit()", "series(exp(x),x,0,4)", "factor(x**4-1)",
+    "simplify(sin(x)**2+cos(x)**2)", "Circle(Point(0,0),5).intersection(Line(Point(0,0),Point(1,1)))",
+    "Triangle(Point(0,0),Point(3,0),Point(0,4)).area", "Matrix([[1,2],[3,4]]).eigenvals()", "sqrt(2).evalf(30)",
+    "satisfiable(Symbol('a')&Symbol('b'))", "factorint(360)", "latex(x**2)", "pretty(x**2/3)",
+    "maximum(x*(4-x),x,Interval(0,4))", "linsolve([x+y-1,x-y],[x,y])", "refine(sqrt(x**2),Q.positive(x))",
+    "Poly(x**5-x-1).nroots()", "apart(1/(x*(x+1)))", "nsimplify(0.3333333333333)",
+    "reduce_inequalities([x**2<4,x>0],x)", "dsolve(f(x).diff(x)-f(x),f(x))", "summation(n**2,(n,1,x))",
+)  # fmt: skip
+
+_modules: dict[str, StandIn] = {}
+_public: dict[str, Any] = {}
+
+
+class StandIn:
+    """A module as a program sees it. It has no `__name__`, so `from it import x` cannot reach the real one."""
+
+    def __init__(self, names: dict[str, Any], hidden: Callable[[str], Any]) -> None:
+        self.__dict__.update(names)
+        self.__dict__["__all__"] = [name for name in names if not name.startswith("_")]
+        self.__dict__["_hidden"] = hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__dict__["_hidden"](name)
+
+
+def preload(warm: bool) -> None:
+    """Import what SymPy imports late and, if `warm`, run one small case of each thing models ask for."""
+    import sympy
+
+    for name in _LATER:
+        try:
+            importlib.import_module(name)
+        except ImportError:  # another SymPy version keeps it elsewhere
+            continue
+    if not warm:
+        return
+    space: dict[str, Any] = {}
+    exec("from sympy import *", space)
+    x, y, n = sympy.symbols("x y n")
+    space.update(x=x, y=y, n=n, f=sympy.Function("f"), maximum=sympy.calculus.util.maximum)
+    for line in _WARM:
+        eval(line, space)  # our own lines, in our own process, before any program comes
+
+
+def prepare(refuse: Callable[[str], None]) -> None:
+    """Make this process one that can run programs of the SymPy arm. Once, before the walls."""
+    import sympy
+
+    from nsrl.engines import sympy_text
+
+    preload(warm=True)
+    for name in sympy.__all__:
+        value = getattr(sympy, name)
+        if name not in _NO_SYMPY and not isinstance(value, ModuleType):
+            _public[name] = value
+    guarded = sympy_text.install(_public, refuse)
+    _public["lambdify"] = guarded
+    _public["parse_expr"] = sympy.parsing.sympy_parser.parse_expr
+    _public["init_printing"] = _nothing
+    _modules["sympy"] = StandIn(_public, lambda name: _member("sympy", name, refuse))
+    for name, chosen in _PLAIN_MODULES.items():
+        module = importlib.import_module(name)
+        listed = chosen.split() if chosen != "*" else [n for n in getattr(module, "__all__", dir(module)) if n[0] != "_"]
+        _modules[name] = StandIn({n: getattr(module, n) for n in listed}, _missing(name, refuse))
+    import mpmath
+
+    names = {n: v for n, v in vars(mpmath).items() if n[0] != "_" and not isinstance(v, ModuleType)}
+    names = {n: v for n, v in names.items() if n not in _NO_MPMATH}
+    _modules["mpmath"] = StandIn(names, _missing("mpmath", refuse))
+    parser = sympy.parsing.sympy_parser
+    kinds = "standard_transformations implicit_multiplication_application implicit_multiplication convert_xor rationalize"
+    names = {n: getattr(parser, n) for n in kinds.split()} | {"parse_expr": _public["parse_expr"], "T": "all"}
+    for name in ("sympy.parsing", "sympy.parsing.sympy_parser"):
+        _modules[name] = StandIn(names, _missing(name, refuse))
+    _modules["sympy.parsing"].__dict__["sympy_parser"] = _modules["sympy.parsing.sympy_parser"]
+    _modules["sympy.interactive"] = StandIn({"init_printing": _nothing}, _missing("sympy.interactive", refuse))
+
+
+def _nothing(*_values: Any, **_options: Any) -> None:
+    """`init_printing` and friends: there is no display to set up."""
+
+
+def _missing(module: str, refuse: Callable[[str], None]) -> Callable[[str], Any]:
+    def hidden(name: str) -> Any:
+        if not name.startswith("__") and hasattr(sys.modules.get(module), name):
+            refuse(f"{module}.{name}")
+        raise AttributeError(f"module '{module}' has no attribute '{name}'")
+
+    return hidden
+
+
+def _member(module: str, name: str, refuse: Callable[[str], None]) -> Any:
+    """A name of a SymPy module that is not in the first table: a submodule, or a public thing SymPy defined."""
+    full = f"{module}.{name}"
+    if name.startswith("_"):
+        raise AttributeError(f"module '{module}' has no attribute '{name}'")
+    if full in _modules:
+        return _modules[full]
+    value = vars(sys.modules[module]).get(name)
+    if name in _NO_SYMPY or full.startswith(_NO_SUBMODULES):
+        refuse(full)
+    if name in _public:
+        return _public[name]
+    if (value is None or isinstance(value, ModuleType)) and isinstance(sys.modules.get(full), ModuleType):
+        return _submodule(full, refuse)
+    home = getattr(value, "__module__", None) or type(value).__module__
+    if value is not None and isinstance(home, str) and home.startswith("sympy."):
+        if not home.startswith(_NO_SUBMODULES):
+            return value
+    elif type(value) in (int, float, str, tuple, list):
+        return value
+    if value is not None:
+        refuse(full)
+    raise AttributeError(f"module '{module}' has no attribute '{name}'")
+
+
+def _submodule(full: str, refuse: Callable[[str], None]) -> StandIn:
+    names: dict[str, Any] = {}
+    for name, value in vars(sys.modules[full]).items():
+        home = getattr(value, "__module__", None) or type(value).__module__
+        kept = not name.startswith("_") and not isinstance(value, ModuleType) and name not in _NO_SYMPY
+        if kept and isinstance(home, str) and home.startswith("sympy.") and not home.startswith(_NO_SUBMODULES):
+            names[name] = _public.get(name, value)
+    stand_in = StandIn(names, lambda name: _member(full, name, refuse))
+    _modules[full] = stand_in
+    return stand_in
+
+
+def bring(name: str, wanted: tuple[str, ...], refuse: Callable[[str], None]) -> Any:
+    """What `import name` (nothing wanted) or `from name import wanted` gives a program."""
+    if type(name) is not str:
+        refuse("an import by another name")
+    parts = name.split(".")
+    if parts[0] in ("sympy", "mpmath") or name in _modules:
+        stand_in: Any = _modules[parts[0]]
+        for at, part in enumerate(parts[1:], 2):
+            path = ".".join(parts[:at])
+            if parts[0] == "sympy" and path not in _modules and path.startswith(_NO_SUBMODULES):
+                refuse(f"the import {path}")
+            if path not in _modules and not isinstance(sys.modules.get(path), ModuleType):
+                raise ModuleNotFoundError(f"No module named '{path}'")
+            stand_in = getattr(stand_in, part)
+            if not isinstance(stand_in, StandIn):  # sympy.solvers.solve-like names that hide a module
+                stand_in = _submodule(path, refuse)
+        return stand_in if wanted else _modules[parts[0]]
+    if name.split(".")[0] not in sys.stdlib_module_names and parts[0] not in sys.modules:
+        raise ModuleNotFoundError(f"No module named '{name}'")
+    refuse(f"the import {name}")
+    return None
+
+
+def formatter(refuse: Callable[[str], None]) -> Callable[[Any], Any]:
+    """What `value.format` becomes: for a text, a `format` whose fields reach no private attribute."""
+
+    class Safe(string.Formatter):
+        def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+            parts = re.split(r"[.\[\]]", field_name)
+            if any(part.startswith("_") or part in NO_ATTRIBUTES or part == "format" for part in parts):
+                refuse(f"the format field {field_name[:40]}")
+            return super().get_field(field_name, args, kwargs)
+
+    safe = Safe()
+
+    def bound(owner: Any) -> Any:
+        if isinstance(owner, str):
+            return lambda *args, **kwargs: safe.vformat(owner, args, kwargs)
+        if isinstance(owner, type) and issubclass(owner, str):
+            return lambda text, *args, **kwargs: safe.vformat(text, args, kwargs)
+        return owner.format
+
+    return bound
+
+
+def unevaluated(value: Any) -> bool:
+    """Is the value a call that SymPy gave back as it was asked?"""
+    import sympy
+
+    return isinstance(value, sympy.Integral | sympy.Limit | sympy.Sum | sympy.Product | sympy.ConditionSet)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """The value as nested lists in Wolfram's heads, or None where it has no such form."""
+    import sympy
+
+    if depth > 60:
+        return None
+    if isinstance(value, bool) or value in (sympy.true, sympy.false):
+        return "True" if value else "False"
+    if isinstance(value, int | sympy.Integer):
+        return int(value)
+    if isinstance(value, float | sympy.Float):
+        return float(value)
+    if isinstance(value, str):
+        return ["String", value]
+    if isinstance(value, list | tuple | sympy.Tuple):
+        return _node("List", value, depth)
+    if isinstance(value, set | frozenset | sympy.FiniteSet):
+        items = sorted(value, key=sympy.default_sort_key) if not isinstance(value, sympy.FiniteSet) else value.args
+        return _node("List", items, depth)
+    if isinstance(value, dict | sympy.Dict):
+        rules = [_node("Rule", pair, depth) for pair in value.items()]
+        return None if None in rules else ["Association", *rules]
+    if isinstance(value, sympy.Rational):
+        return ["Rational", int(value.p), int(value.q)]
+    if isinstance(value, sympy.Symbol):
+        return value.name
+    names = {sympy.pi: "Pi", sympy.E: "E", sympy.oo: "Infinity", sympy.GoldenRatio: "GoldenRatio"}
+    if isinstance(value, sympy.Basic) and value in names:
+        return names[value]
+    if value == sympy.I:
+        return ["Complex", 0, 1]
+    heads: tuple[tuple[Any, str], ...] = (
+        (sympy.Add, "Plus"), (sympy.Mul, "Times"), (sympy.Pow, "Power"), (sympy.Eq, "Equal"), (sympy.Ne, "Unequal"),
+        (sympy.StrictLessThan, "Less"), (sympy.LessThan, "LessEqual"), (sympy.StrictGreaterThan, "Greater"),
+        (sympy.GreaterThan, "GreaterEqual"), (sympy.sin, "Sin"), (sympy.cos, "Cos"), (sympy.tan, "Tan"),
+        (sympy.log, "Log"), (sympy.exp, "Exp"), (sympy.Abs, "Abs"), (sympy.asin, "ArcSin"), (sympy.acos, "ArcCos"),
+        (sympy.atan, "ArcTan"), (sympy.And, "And"), (sympy.Or, "Or"), (sympy.Not, "Not"), (sympy.Point2D, "List"),
+    )  # fmt: skip
+    for kind, head in heads:
+        if isinstance(value, kind):
+            return _node(head, value.args, depth)
+    return None
+
+
+def _node(head: str, items: Any, depth: int) -> Any:
+    parts = [plain(item, depth + 1) for item in items]
+    return None if any(part is None for part in parts) else [head, *parts]

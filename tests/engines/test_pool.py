@@ -1,0 +1,87 @@
+"""The pool: futures, order, cache, deadlines, deaths. Where no native engine is present SymPy programs stand in."""
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+from nsrl.engines import EnginePool, Limits, Status
+from nsrl.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with EnginePool(workers=2) as running:
+        yield running
+
+
+def test_a_program_has_a_result(pool):
+    result = pool.run("sympy", "from sympy import *\nx = symbols('x')\nprint(solve(x**2 - 4, x))")
+    assert (result.status, result.text) == (Status.OK, "[-2, 2]")
+    assert result.value == ["List", -2, 2]
+    assert result.engine == "sympy" and result.version
+
+
+def test_map_keeps_the_order(pool):
+    assert [r.text for r in pool.map("sympy", [f"{i} + 1" for i in range(40)])] == [str(i + 1) for i in range(40)]
+
+
+def test_submit_does_not_wait(pool):
+    started = time.perf_counter()
+    future = pool.submit("sympy", "while True: pass")
+    assert time.perf_counter() - started < 0.2
+    assert future.result().status is Status.TIMEOUT
+
+
+def test_identical_programs_run_once(pool):
+    before = pool.stats()
+    results = pool.map("sympy", ["print(6 * 7 + 0)"] * 50)
+    after = pool.stats()
+    assert {r.text for r in results} == {"42"}
+    saved = after["cache_hits"] + after["joined"] - before["cache_hits"] - before["joined"]
+    assert saved == 49
+
+
+def test_slow_programs_do_not_hold_up_the_queue(pool):
+    started = time.perf_counter()
+    slow = [pool.submit("sympy", f"while True: {i}", Limits(cpu_s=0.5, wall_s=1.0)) for i in range(4)]
+    quick = [pool.submit("sympy", f"print({i} - 1)") for i in range(100)]
+    assert [f.result().text for f in quick] == [str(i - 1) for i in range(100)]
+    assert all(f.result().status is Status.TIMEOUT for f in slow)
+    assert time.perf_counter() - started < 4 * 1.5 / 2 + 3
+
+
+def test_bad_arguments_are_said():
+    with pytest.raises(UserError, match="workers must be"):
+        EnginePool(workers=0)
+    with pytest.raises(UserError, match=r"limits\.wall_s must be a positive number"):
+        EnginePool(limits=Limits(wall_s=0))
+    with pytest.raises(UserError, match="language must be one of nsl, wolfram, sympy; got 'perl'"):
+        EnginePool(languages=["perl"])
+
+
+def test_closed_pool_gives_up_what_is_left():
+    pool = EnginePool(workers=1, languages=["sympy"])
+    future = pool.submit("sympy", "while True: pass", Limits(cpu_s=30, wall_s=30))
+    pool.close()
+    with pytest.raises(UserError, match="given up"):
+        future.result(timeout=5)
+    with pytest.raises(UserError, match="closed"):
+        pool.submit("sympy", "1")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")
+def test_dead_workers_and_zygotes_are_replaced():
+    import psutil
+
+    with EnginePool(workers=2, languages=["sympy"]) as pool:
+        assert pool.run("sympy", "1").text == "1"
+        children = psutil.Process().children(recursive=True)
+        futures = [pool.submit("sympy", f"{i} + 2") for i in range(60)]
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):  # a worker dies with its zygote
+                os.kill(child.pid, signal.SIGKILL)
+        assert [f.result(timeout=30).text for f in futures] == [str(i + 2) for i in range(60)]
+        assert pool.stats()["restarts"] >= 1
