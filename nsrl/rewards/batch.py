@@ -1,0 +1,89 @@
+"""`RewardBatch`: everything a reward may look at, for the completions of whole groups. Knows nothing of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nsrl.engines.result import Result
+from nsrl.rewards.answer import check
+from nsrl.types import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nsrl.engines.extract import Extracted
+
+
+@dataclass
+class RewardBatch:
+    """R completions, group after group. Every list has R entries but `group_sizes`, which sums to R.
+
+    completion_ids: token ids, the only measure of length; extracted: what stands in the completion (program, prose,
+    answer, span); results: what the engine said, None without a program; correct: None where the gold cannot be scored
+    (filled in by the answer check when left empty); truncated: cut at the token limit; prompts: the prompt texts, where
+    the caller has them; state: kept across steps by the rewards that need memory, and saved in checkpoints.
+    """
+
+    problems: Sequence[Problem]
+    completions: Sequence[str]
+    completion_ids: Sequence[Sequence[int]]
+    extracted: Sequence[Extracted]
+    results: Sequence[Result | None]
+    group_sizes: Sequence[int]
+    correct: Sequence[bool | None] = ()
+    truncated: Sequence[bool] = ()
+    prompts: Sequence[str] = ()
+    step: int = 0
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.completions)
+        if not self.truncated:
+            self.truncated = [False] * count
+        if not self.prompts:
+            self.prompts = [p.question for p in self.problems]
+        if len(self.correct) == 0:
+            self.correct = [
+                is_correct(p, c, e, r) for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
+            ]
+        for name in ("problems", "completion_ids", "extracted", "results", "correct", "truncated", "prompts"):
+            if len(getattr(self, name)) != count:
+                raise ValueError(f"RewardBatch: {name} must have {count} entries, one per completion; got {len(getattr(self, name))}")
+        if sum(self.group_sizes) != count:
+            raise ValueError(f"RewardBatch: group_sizes must sum to {count} completions; got {sum(self.group_sizes)}")
+
+    def __len__(self) -> int:
+        return len(self.completions)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each completion."""
+        return [len(ids) for ids in self.completion_ids]
+
+    def groups(self) -> Iterator[range]:
+        """The rows of each group."""
+        start = 0
+        for size in self.group_sizes:
+            yield range(start, start + size)
+            start += size
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The data set's columns, one list per name (None where a problem has none), as TRL hands them to a reward."""
+        names = {"answer", "category", "source", "problem_id"} | {n for p in self.problems for n in p.columns}
+        out: dict[str, list[Any]] = {n: [p.columns.get(n) for p in self.problems] for n in sorted(names)}
+        out["answer"] = [p.answer for p in self.problems]
+        out["category"] = [p.category for p in self.problems]
+        out["source"] = [p.source for p in self.problems]
+        out["problem_id"] = [p.id for p in self.problems]
+        return out
+
+
+def is_correct(problem: Problem, completion: str, extracted: Extracted, result: Result | None) -> bool | None:
+    """The engine's value is right; without a program the direct answer is. None: the gold cannot be scored."""
+    if result is not None:
+        return check(result, problem.answer, problem.options).correct
+    if extracted is not None and extracted.language is not None:
+        return check("", problem.answer, problem.options).correct  # a program that was never run gives no value
+    return check(completion, problem.answer, problem.options).correct

@@ -1,0 +1,99 @@
+"""Length rewards: among right answers the shorter ones are worth more. Lengths are tokens of the whole completion.
+
+Sources: LASER (arXiv 2505.15612) and its official code, the cosine reward of arXiv 2502.03373 as in open-rs, Kimi k1.5
+(arXiv 2501.12599, section 2.3.3). Knows nothing of advantages.
+"""
+
+from __future__ import annotations
+
+import math
+
+from nsrl.rewards.batch import RewardBatch
+from nsrl.rewards.registry import reward
+
+LASER_TARGET = 64  # tokens
+COSINE_MAX = 512  # tokens at which the cosine ends
+LASER_D_WINDOW = 512  # right completions remembered per difficulty bin
+
+
+def _of_correct(batch: RewardBatch, values: list[float]) -> list[float | None]:
+    return [None if c is None else v if c else 0.0 for c, v in zip(batch.correct, values)]
+
+
+@reward("short")
+def short(batch: RewardBatch) -> list[float | None]:
+    """0 to 1 among the right answers of a group: 1 for the shortest, 0 for the longest, in proportion between.
+
+    0 for wrong answers; 1 for all right ones when they are equally long, so that being right never costs anything.
+    """
+    values = [0.0] * len(batch)
+    lengths = batch.lengths
+    for rows in batch.groups():
+        right = [i for i in rows if batch.correct[i]]
+        if not right:
+            continue
+        low, high = min(lengths[i] for i in right), max(lengths[i] for i in right)
+        for i in right:
+            values[i] = 1.0 if high == low else (high - lengths[i]) / (high - low)
+    return _of_correct(batch, values)
+
+
+@reward("laser")
+def laser(batch: RewardBatch) -> list[float | None]:
+    """LASER's step: 0.5 for a right answer of at most `LASER_TARGET` tokens, else 0 (add it to `correct`)."""
+    return _of_correct(batch, [0.5 * (n <= LASER_TARGET) for n in batch.lengths])
+
+
+@reward("laser_d")
+def laser_d(batch: RewardBatch) -> list[float | None]:
+    """LASER-D: the step with one target per difficulty (group accuracy above 2/3, above 1/3, below).
+
+    A bin's target is the median length of the right completions it has seen lately (`LASER_D_WINDOW`; the paper
+    estimates it on a monitor set). The window is state: it is saved and resumed.
+    """
+    windows: dict[str, list[int]] = batch.state.setdefault("windows", {"easy": [], "medium": [], "hard": []})
+    values = [0.0] * len(batch)
+    lengths = batch.lengths
+    for rows in batch.groups():
+        right = [i for i in rows if batch.correct[i]]
+        if not right:
+            continue
+        accuracy = len(right) / len(rows)
+        window = windows["easy" if accuracy > 2 / 3 else "medium" if accuracy > 1 / 3 else "hard"]
+        window.extend(lengths[i] for i in right)
+        del window[:-LASER_D_WINDOW]
+        target = sorted(window)[(len(window) - 1) // 2]
+        for i in right:
+            values[i] = 0.5 * (lengths[i] <= target)
+    return _of_correct(batch, values)
+
+
+@reward("cosine")
+def cosine(batch: RewardBatch) -> list[float | None]:
+    """1 to 0.1 with growing length when right, -1 to -0.1 when wrong, along half a cosine over `COSINE_MAX` tokens.
+
+    It replaces `correct`: wrong answers lose less the longer they think.
+    """
+    out: list[float | None] = []
+    for is_right, n in zip(batch.correct, batch.lengths):
+        if is_right is None:
+            out.append(None)
+            continue
+        wave = (1 + math.cos(math.pi * min(n, COSINE_MAX) / COSINE_MAX)) / 2
+        out.append((0.1 + 0.9 * wave) * (1 if is_right else -1))
+    return out
+
+
+@reward("kimi")
+def kimi(batch: RewardBatch) -> list[float | None]:
+    """Kimi k1.5: 0.4 (0.5 - (L - min) / (max - min)) over the group's lengths when right, at most 0 when wrong."""
+    out: list[float | None] = [None] * len(batch)
+    lengths = batch.lengths
+    for rows in batch.groups():
+        low, high = min(lengths[i] for i in rows), max(lengths[i] for i in rows)
+        for i in rows:
+            if batch.correct[i] is None:
+                continue
+            share = 0.0 if high == low else 0.4 * (0.5 - (lengths[i] - low) / (high - low))
+            out[i] = share if batch.correct[i] else min(0.0, share)
+    return out

@@ -1,0 +1,162 @@
+"""Rewards by name or `file.py:function`: resolve, call, keep the components apart.
+
+A reward takes a `RewardBatch` (one parameter named `batch`), or TRL's arguments
+`f(prompts, completions, completion_ids, **columns)`; it is sync or async and returns one float per completion, or None
+where it does not apply. Whatever it raises is raised: a bug never becomes reward 0. Knows nothing of advantages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nsrl.errors import UserError
+from nsrl.rewards.batch import RewardBatch
+
+RewardFunction = Callable[..., Any]
+_BUILTIN: dict[str, RewardFunction] = {}
+
+
+def reward(name: str) -> Callable[[RewardFunction], RewardFunction]:
+    """Register a built-in reward under a name."""
+
+    def register(function: RewardFunction) -> RewardFunction:
+        if name in _BUILTIN:
+            raise ValueError(f"reward {name!r} is registered twice")
+        _BUILTIN[name] = function
+        return function
+
+    return register
+
+
+def _builtins() -> dict[str, RewardFunction]:
+    from nsrl.rewards import components, lengths  # noqa: F401  (they register themselves)
+
+    return _BUILTIN
+
+
+def builtin_names() -> list[str]:
+    """Names of the built-in rewards."""
+    return sorted(_builtins())
+
+
+def resolve(spec: str | RewardFunction) -> tuple[str, RewardFunction]:
+    """(name, function) of a reward: a built-in's name, `file.py:function`, or a callable. Raises `UserError`."""
+    if callable(spec):
+        return getattr(spec, "__name__", type(spec).__name__), spec
+    if ":" in spec:
+        path, _, name = spec.rpartition(":")
+        return name, _from_file(Path(path).expanduser(), name, spec)
+    functions = _builtins()
+    if spec not in functions:
+        raise UserError(f"reward_funcs must name one of {', '.join(sorted(functions))}, or file.py:function; got {spec!r}")
+    return spec, functions[spec]
+
+
+def _from_file(path: Path, name: str, spec: str) -> RewardFunction:
+    if not path.is_file():
+        raise UserError(f"reward_funcs: no file {str(path)!r} (from {spec!r})")
+    module_spec = importlib.util.spec_from_file_location(f"nsrl_reward_{path.stem}", path)
+    if module_spec is None or module_spec.loader is None:
+        raise UserError(f"reward_funcs: {str(path)!r} is not a Python file (from {spec!r})")
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise UserError(f"reward_funcs: {path.name} has no function {name!r} (from {spec!r})")
+    return function
+
+
+class Rewards:
+    """Several rewards, called together, their components apart.
+
+    specs: names, `file.py:function` or callables; weights: one per reward (all 1 by default).
+    `rewards(batch)` gives one row of components per completion, in the order of `names`, None where one does not apply.
+    A completion whose problem cannot be scored (`correct` is None) gets None throughout: no gold, no reward.
+    `state_dict` / `load_state_dict`: what stateful rewards remember, JSON-able, for checkpoints.
+    """
+
+    def __init__(self, specs: Sequence[str | RewardFunction], weights: Sequence[float] | None = None) -> None:
+        if not specs:
+            raise UserError("reward_funcs must name at least one reward; got none")
+        pairs = [resolve(s) for s in specs]
+        self.names = [name for name, _ in pairs]
+        if len(set(self.names)) != len(self.names):
+            raise UserError(f"reward_funcs must have different names; got {', '.join(self.names)}")
+        self.functions = [function for _, function in pairs]
+        self.weights = [float(w) for w in weights] if weights is not None else [1.0] * len(pairs)
+        if len(self.weights) != len(pairs):
+            raise UserError(f"reward_weights must have one weight per reward ({len(pairs)}); got {len(self.weights)}")
+        self._state: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, batch: RewardBatch) -> list[list[float | None]]:
+        """Rows of components, (R, K)."""
+        columns = [self._call(name, f, batch) for name, f in zip(self.names, self.functions)]
+        waiting = [i for i, c in enumerate(columns) if inspect.isawaitable(c)]
+        if waiting:
+            for i, values in zip(waiting, asyncio.run(_gather([columns[i] for i in waiting]))):
+                columns[i] = values
+        checked = [_checked(name, values, len(batch)) for name, values in zip(self.names, columns)]
+        rows = [list(row) for row in zip(*checked)] if len(batch) else []
+        for i, correct in enumerate(batch.correct):
+            if correct is None:
+                rows[i] = [None] * len(self.names)
+        return rows
+
+    def totals(self, rows: Sequence[Sequence[float | None]]) -> list[float | None]:
+        """The weighted sum of each row's components that apply; None for a row where none does."""
+        out: list[float | None] = []
+        for row in rows:
+            terms = [w * v for w, v in zip(self.weights, row) if v is not None]
+            out.append(math.fsum(terms) if terms else None)
+        return out
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: dict(state) for name, state in self._state.items() if state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._state = {name: dict(values) for name, values in state.items()}
+
+    def _call(self, name: str, function: RewardFunction, batch: RewardBatch) -> Any:
+        parameters = inspect.signature(function).parameters
+        if list(parameters)[:1] == ["batch"]:
+            batch.state = self._state.setdefault(name, {})
+            return function(batch)
+        given = {
+            "prompts": list(batch.prompts),
+            "completions": list(batch.completions),
+            "completion_ids": [list(ids) for ids in batch.completion_ids],
+            "results": list(batch.results),
+            "extracted": list(batch.extracted),
+            "correct": list(batch.correct),
+            **{k: v for k, v in batch.columns().items()},
+        }
+        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+            given = {k: v for k, v in given.items() if k in parameters}
+        return function(**given)
+
+
+async def _gather(waiting: Sequence[Any]) -> list[Any]:
+    return list(await asyncio.gather(*waiting))
+
+
+def _checked(name: str, values: Any, count: int) -> list[float | None]:
+    """A reward's answer as floats and None. Raises on anything else: that is a bug in the reward."""
+    values = list(values)
+    if len(values) != count:
+        raise ValueError(f"reward {name!r} must return {count} values, one per completion; got {len(values)}")
+    out: list[float | None] = []
+    for i, value in enumerate(values):
+        if value is None:
+            out.append(None)
+            continue
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"reward {name!r} must return finite numbers or None; got {value!r} for completion {i}")
+        out.append(number)
+    return out
