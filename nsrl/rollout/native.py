@@ -23,7 +23,7 @@ from nsrl.rollout.grid import Grid, lay_out, moves
 from nsrl.rollout.lean import Cache, LeanDecoder, base_of
 from nsrl.rollout.mrope import prompt_positions
 from nsrl.rollout.rng import sample_key, uniforms
-from nsrl.rollout.sync import checksum
+from nsrl.rollout.sync import policy_checksum
 from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
 
 _COMPACT_BELOW = 0.8  # share of live slots below which the grid is laid out anew
@@ -61,6 +61,7 @@ class NativeSampler:
         self.max_sequences = max_sequences
         self.max_patches = max_patches
         self.version = 0
+        self.last_sync: SyncReport | None = None
         self.stats = SampleStats()
 
     def sync(self, policy: nn.Module) -> SyncReport:
@@ -68,10 +69,9 @@ class NativeSampler:
         if base_of(policy) is not self.base:
             raise UserError("NativeSampler.sync: policy must be the model the sampler was made with; got another one")
         start = time.perf_counter()
-        tensors = dict(policy.state_dict())
         self.version += 1
-        total = sum(t.numel() * t.element_size() for t in tensors.values())
-        return SyncReport(self.version, len(tensors), total, checksum(tensors), time.perf_counter() - start)
+        self.last_sync = SyncReport(self.version, 0, 0, policy_checksum(policy), time.perf_counter() - start)
+        return self.last_sync
 
     def close(self) -> None:
         """Nothing to give back: the model is the caller's."""

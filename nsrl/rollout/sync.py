@@ -6,9 +6,12 @@ import hashlib
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _INTS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+_CHUNK = 1 << 24  # elements widened to 64 bits at a time
 
 
 def fingerprint(tensor: Tensor) -> tuple[int, int]:
@@ -17,9 +20,15 @@ def fingerprint(tensor: Tensor) -> tuple[int, int]:
     Sums of integers modulo 2^64, so exact and the same on every device; a change of any bit, and of two elements'
     order, changes them.
     """
-    bits = tensor.detach().contiguous().view(_INTS[tensor.element_size()]).flatten().long()
-    place = torch.arange(bits.numel(), device=bits.device) % 65521 + 1
-    return int(bits.sum()), int((bits * place).sum())
+    flat = tensor.detach().contiguous().view(_INTS[tensor.element_size()]).flatten()
+    plain = torch.zeros((), dtype=torch.int64, device=flat.device)
+    placed = plain.clone()
+    for start in range(0, flat.numel(), _CHUNK):
+        bits = flat[start : start + _CHUNK].long()
+        place = torch.arange(start, start + bits.numel(), device=bits.device) % 65521 + 1
+        plain += bits.sum()
+        placed += (bits * place).sum()
+    return int(plain), int(placed)
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
@@ -29,3 +38,9 @@ def checksum(tensors: Mapping[str, Tensor]) -> str:
         tensor = tensors[name]
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {fingerprint(tensor)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def policy_checksum(policy: nn.Module) -> str:
+    """Checksum of what learning can change: the parameters that require a gradient, or all when none does."""
+    named = dict(policy.named_parameters())
+    return checksum({k: p for k, p in named.items() if p.requires_grad} or named)

@@ -137,7 +137,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What handing over the weights did. checksum is of the tensors as the sampler holds them afterwards."""
+    """What handing over the weights did: tensors and bytes copied (none where sampler and trainer share them).
+
+    checksum: `nsrl.rollout.sync.policy_checksum` of the policy at that moment, so that later ones tell it is stale.
+    """
 
     version: int
     tensors: int
@@ -171,6 +174,7 @@ class Sampler(Protocol):
     """Every sampler: the native one and vLLM."""
 
     stats: SampleStats
+    last_sync: SyncReport | None
 
     def sample(
         self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None

@@ -23,7 +23,7 @@ from torch import nn
 from nsrl.errors import MissingBackend, UserError
 from nsrl.rollout.lean import base_of
 from nsrl.rollout.pixels import collapse, to_pictures
-from nsrl.rollout.sync import checksum
+from nsrl.rollout.sync import checksum, policy_checksum
 from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
 from nsrl.rollout.weights import merged_weights
 
@@ -105,7 +105,8 @@ class VllmSampler:
     def sync(self, policy: nn.Module) -> SyncReport:
         """Reload every weight in place, adapters merged, and drop prefix, picture and encoder caches.
 
-        The checksum is of the tensors vLLM's loader took; a tensor it left out is an error, not a warning.
+        A tensor that vLLM's loader leaves out is an error, not a warning, and so are parameters inside the engine that
+        stay the same when the policy's have changed.
         """
         if self.engine.has_unfinished_requests():
             raise RuntimeError("VllmSampler.sync: called while completions are being sampled")
@@ -128,7 +129,7 @@ class VllmSampler:
         self.engine.reset_mm_cache()
         self.version += 1
         total = sum(t.numel() * t.element_size() for t in taken.values())
-        report = SyncReport(self.version, len(taken), total, checksum(taken), time.perf_counter() - start)
+        report = SyncReport(self.version, len(taken), total, policy_checksum(policy), time.perf_counter() - start)
         previous = self.last_sync
         if previous is not None and previous.checksum != report.checksum and before == self._resident():
             raise RuntimeError("VllmSampler.sync: the policy's weights changed, but those inside vLLM did not")

@@ -67,12 +67,12 @@ def images(*sides: tuple[int, int], seed: int = 0) -> Images:
 
 
 def request(seed: int, *sides: tuple[int, int], text: int = 20, n: int = 1, problem: int = 0) -> Request:
-    """`text` random tokens, then each image between its marks, then three more tokens."""
+    """`text` random tokens (printable characters of tiny_tokenizer), then each image between its marks, then three more tokens."""
     gen = torch.Generator().manual_seed(1000 + seed)
-    ids = torch.randint(10, VOCAB, (text,), generator=gen).tolist()
+    ids = torch.randint(10, 95, (text,), generator=gen).tolist()
     for rows, columns in sides:
         ids += [START] + [IMAGE] * (rows * columns) + [END]
-    ids += torch.randint(10, VOCAB, (3,), generator=gen).tolist()
+    ids += torch.randint(10, 95, (3,), generator=gen).tolist()
     return Request(ids, images(*sides, seed=seed) if sides else None, n=n, seed=seed, problem=problem)
 
 

@@ -1,4 +1,4 @@
-"""A byte-level tokenizer with Qwen's control tokens, and an image processor, for the tiny model of tests/rollout."""
+"""A byte-level tokenizer with Qwen's control tokens, and an image processor, for the tiny model."""
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -9,22 +9,22 @@ from tests.rollout import tiny
 CONTROL = ["<|endoftext|>", "<|im_end|>", "<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
 
 
-def build():
-    """Ids of the control tokens are those of tests/rollout/tiny.py."""
-    vocab = {token: i for i, token in enumerate(CONTROL)}
+def build(first: tuple[str, ...] = (), merges: tuple[tuple[str, str], ...] = ()) -> PreTrainedTokenizerFast:
+    """Ids of the control tokens are those of tiny.py, unless `first` are moved to the front; merges make it a BPE."""
+    control = [*first, *(token for token in CONTROL if token not in first)]
+    vocab = {token: i for i, token in enumerate(control)}
     for byte in sorted(pre_tokenizers.ByteLevel.alphabet()):
         vocab[byte] = len(vocab)
+    for a, b in merges:
+        vocab[a + b] = len(vocab)
     while len(vocab) < tiny.VOCAB:
         vocab[f"<extra_{len(vocab)}>"] = len(vocab)
-    inner = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    inner = Tokenizer(models.BPE(vocab=vocab, merges=list(merges)))
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>", extra_special_tokens=CONTROL[2:]
     )
-    tokenizer.chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"
-    assert tokenizer.convert_tokens_to_ids("<|image_pad|>") == tiny.IMAGE
-    return tokenizer
 
 
 def image_processor() -> Qwen2VLImageProcessorPil:

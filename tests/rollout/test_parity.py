@@ -1,0 +1,232 @@
+"""The self-check passes on the real thing and catches every injected fault by name."""
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+
+from nsrl.errors import UserError
+from nsrl.rollout import native
+from nsrl.rollout.native import NativeSampler
+from nsrl.rollout.pixels import to_pictures
+from nsrl.rollout.types import Images, Request, SamplingParams, SyncReport
+from nsrl.trainer import parity, parity_faults
+from nsrl.trainer.parity import ParityError, blanked, policy_score, require_agreement, self_check
+from nsrl.trainer.policy import Policy
+from tests.rollout import tiny, tiny_tokenizer
+
+PARAMS = SamplingParams(max_tokens=8, stop_ids=(tiny.EOS,), banned_ids=tiny.BANNED, temperature=0.9)
+
+
+@pytest.fixture
+def requests():
+    return tiny.requests(4, n=2)
+
+
+@pytest.fixture
+def plain():
+    return tiny.build(seed=11)
+
+
+def adapted(seed: int = 11):
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj)")
+    return peft.get_peft_model(tiny.build(seed), config).eval()
+
+
+class Wrapped:
+    """A sampler with a fault between it and the caller."""
+
+    def __init__(self, inner, change=lambda r: r):
+        self.inner, self.change = inner, change
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def sample(self, requests, params, on_group=None):
+        return self.inner.sample([self.change(r) for r in requests], params, on_group)
+
+
+def test_the_real_thing_passes_and_is_left_as_it_was(plain, requests):
+    before = {k: v.clone() for k, v in plain.state_dict().items()}
+    report = self_check(Policy(plain), NativeSampler(plain), requests, PARAMS, tokenizer=tiny_tokenizer.build())
+    assert report.most < 2e-5 and report.nudged_most < 2e-5
+    assert report.trainer_effect > 0.05 and report.sampler_effect > 0.05
+    assert report.seconds < 3, "the issue's bound for the default run"
+    assert "parity" in str(report)
+    assert all(torch.equal(before[k], v) for k, v in plain.state_dict().items())
+
+
+def test_an_adapter_passes_too(requests):
+    model = adapted()
+    assert self_check(Policy(model), NativeSampler(model), requests, PARAMS).most < 2e-5
+
+
+def test_text_only_data_has_no_image_check(plain):
+    report = self_check(Policy(plain), NativeSampler(plain), [tiny.request(0, n=2)], PARAMS)
+    assert report.trainer_effect is None
+
+
+def test_lost_adapter(requests):
+    model = adapted()
+
+    class Lost(NativeSampler):
+        def sample(self, *args):
+            with model.disable_adapter():
+                return super().sample(*args)
+
+    with pytest.raises(ParityError, match="lost adapter: the sampler computes"):
+        self_check(Policy(model), Lost(model), requests, PARAMS)
+    with pytest.raises(ParityError, match="lost adapter: the trainer computes"):
+        policy = Policy(model)
+        score = policy_score(policy, PARAMS)
+
+        def without(*args):
+            with model.disable_adapter():
+                return score(*args)
+
+        self_check(policy, NativeSampler(model), requests, PARAMS, score=without)
+
+
+class Separate(NativeSampler):
+    """Holds weights of its own, as an engine does; `deaf` syncs report well and copy nothing."""
+
+    def __init__(self, model, deaf=False):
+        super().__init__(copy.deepcopy(model))
+        self.deaf = deaf
+
+    def sync(self, policy):
+        if not self.deaf:
+            self.model.load_state_dict(policy.state_dict())
+        self.version += 1
+        self.last_sync = SyncReport(self.version, 1, 1, parity.policy_checksum(policy), 0.0)
+        return self.last_sync
+
+
+def test_a_sync_that_does_nothing_is_caught_before_the_first_step(plain, requests):
+    assert self_check(Policy(plain), Separate(plain), requests, PARAMS).nudged_most < 2e-5
+    with pytest.raises(ParityError, match=r"stale weights: .*a sync that did not arrive"):
+        self_check(Policy(plain), Separate(plain, deaf=True), requests, PARAMS)
+
+
+def test_stale_weights_between_steps(plain, requests):
+    sampler, policy = Separate(plain), Policy(plain)
+    score = policy_score(policy, PARAMS)
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3)
+
+    def gap():
+        groups = sampler.sample(requests, PARAMS)
+        sampled = torch.cat([torch.tensor(s.logps) for g in groups for s in g])
+        delta = (sampled - torch.cat(score(requests, groups))).abs()
+        return float(delta.max()), float(delta.mean())
+
+    with pytest.raises(ParityError, match="never synchronised"):
+        require_agreement(1.0, 1.0, policy, sampler)
+    sampler.sync(plain)
+    for step in range(3):
+        require_agreement(*gap(), policy, sampler)
+        loss = (
+            plain(**tiny.inputs(list(requests[0].prompt_ids), requests[0].images)).logits.float().logsumexp(-1).mean()
+        )
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if step < 2:
+            sampler.sync(plain)
+    with pytest.raises(ParityError, match=r"stale weights: the policy has changed since .* \(version 3\)"):
+        require_agreement(*gap(), policy, sampler)
+
+
+def smaller(request):
+    """The request with its pictures shrunk and blown up again: the same grid, other pixels."""
+    if request.images is None:
+        return request
+    grids = request.images.grid_thw.tolist()
+    pictures = to_pictures(
+        request.images.pixel_values, grids, patch=16, temporal=2, merge=2, mean=[0.5] * 3, std=[0.5] * 3
+    )
+    resized = [p.resize((p.width * 3 // 4, p.height * 3 // 4)).resize(p.size) for p in pictures]
+    out = tiny_tokenizer.image_processor()(images=resized, return_tensors="pt")
+    keys = tuple(f"{k} resized" for k in request.images.keys)
+    return dataclasses.replace(request, images=Images(out["pixel_values"], out["image_grid_thw"], keys))
+
+
+def test_resized_image(plain, requests):
+    with pytest.raises(ParityError, match="resized image: the sampler agrees on prompts without pictures"):
+        self_check(Policy(plain), Wrapped(NativeSampler(plain), smaller), requests, PARAMS)
+    policy = Policy(plain)
+    score = policy_score(policy, PARAMS)
+    with pytest.raises(ParityError, match="resized image: the trainer"):
+        self_check(policy, NativeSampler(plain), requests, PARAMS, score=lambda r, g: score([smaller(x) for x in r], g))
+
+
+def test_lost_image_and_dead_image_path(plain, requests):
+    policy, sampler = Policy(plain), NativeSampler(plain)
+    score = policy_score(policy, PARAMS)
+    with pytest.raises(ParityError, match="lost image: the sampler"):
+        self_check(policy, Wrapped(sampler, blanked), requests, PARAMS)
+
+    def blind(r, g):
+        return score([blanked(x) for x in r], g)
+
+    with pytest.raises(ParityError, match="lost image: the trainer"):
+        self_check(policy, sampler, requests, PARAMS, score=blind)
+    with pytest.raises(ParityError, match=r"trainer's image path is dead"):
+        self_check(policy, Wrapped(sampler, blanked), requests, PARAMS, score=blind)
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ("text", "as if they were text"),
+        ("product", r"\+ rows × columns"),
+        ("time", "time axis alone"),
+    ],
+)
+def test_wrong_mrope_positions_in_the_sampler(plain, requests, monkeypatch, axes, message):
+    right = native.prompt_positions
+
+    def wrong(ids, grids, image_token_id, merge):
+        positions, _ = right(ids, grids, image_token_id, merge)
+        image = torch.tensor([t == image_token_id for t in ids])
+        moved = parity_faults._POSITIONS[axes](torch.from_numpy(positions)[:, None], image)[:, 0]
+        return moved.numpy(), int(moved[0, -1]) + 1
+
+    monkeypatch.setattr(native, "prompt_positions", wrong)
+    with pytest.raises(ParityError, match=rf"wrong mRoPE: the sampler.*{message}"):
+        self_check(Policy(plain), NativeSampler(plain), requests, PARAMS)
+
+
+def test_wrong_mrope_layout_in_the_sampler(plain, requests):
+    class Blocks(NativeSampler):
+        def sample(self, *args):
+            with parity_faults._blocks(self.base):
+                return super().sample(*args)
+
+    with pytest.raises(ParityError, match=r"wrong mRoPE: the sampler.*in blocks, not interleaved"):
+        self_check(Policy(plain), Blocks(plain), requests, PARAMS)
+
+
+def test_wrong_tokenizer(plain, requests):
+    def check(tokenizer, params=PARAMS):
+        self_check(Policy(plain), NativeSampler(plain), requests, params, tokenizer=tokenizer)
+
+    shifted = tiny_tokenizer.build(first=("<|vision_start|>",))
+    with pytest.raises(UserError, match=r"wrong tokenizer: <\|image_pad\|> is id 3"):
+        check(shifted)
+    large = tiny_tokenizer.build()
+    large.add_tokens(["<one_more>"])
+    with pytest.raises(UserError, match="wrong tokenizer: it has 301 tokens and the model's embedding 300"):
+        check(large)
+    with pytest.raises(UserError, match="wrong tokenizer: its end of turn"):
+        check(tiny_tokenizer.build(), dataclasses.replace(PARAMS, stop_ids=(7,)))
+    text = tiny_tokenizer.build()("aabab", add_special_tokens=False)["input_ids"]
+    other = tiny_tokenizer.build(merges=(("a", "b"),))
+    with pytest.raises(UserError, match=r"does not survive decoding and encoding \(5 ids, 3 after\)"):
+        parity_faults.require_tokenizer(other, plain.config, PARAMS, [Request(text)])
+
+
+def test_training_with_a_cut_distribution_is_refused(plain, requests):
+    with pytest.raises(UserError, match="top_p must be 1 and top_k 0 for training"):
+        self_check(Policy(plain), NativeSampler(plain), requests, dataclasses.replace(PARAMS, top_k=5))
