@@ -1,0 +1,1 @@
+"""Vision-token packing: see op.py."""

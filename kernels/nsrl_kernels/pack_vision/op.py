@@ -2,7 +2,7 @@
 
 Nothing of size [tokens, hidden] is made but the packed stream itself: no mask is expanded, no image row is repeated for
 the completions that share it, no position is computed in Python. Knows nothing of models; `reference.py` is the
-definition.
+definition, `kernel.py` the Triton kernels, csrc/ the CUDA ones.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nsrl_kernels import _native
+from nsrl_kernels._backend import has_triton, resolve
 from nsrl_kernels.pack_vision import reference
 
 
@@ -36,19 +38,19 @@ class PackPlan(NamedTuple):
 
 def pack_vision(
     token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, cu_images: Tensor, image_grid: Tensor, image_key: Tensor,
-    *, image_token_id: int, merge: int, total_visual: int, total_kv: int,
+    *, image_token_id: int, merge: int, total_visual: int, total_kv: int, backend: str | None = None,
 ) -> PackPlan:  # fmt: skip
     """Plan of a packed stream of T tokens in S sequences with I images; no host synchronisation.
 
-    token_ids (T,) int32; cu_seqlens (S+1,) int32; parent (S,) int32, a completion's prompt sequence (which comes before
-    it) or the sequence itself for a prompt; cu_images (S+1,) int32, images of each sequence; image_grid (I, 3) int32,
-    patches in time, height, width; image_key (I,) int32, equal for equal images. image_token_id marks visual rows in
-    prompts; merge is the tower's spatial merge size. total_visual and total_kv are the host's sums of visual rows and
-    of keys (they are the lengths of outputs).
-    Raises ValueError naming the argument. Positions follow transformers' `get_rope_index`: text after an image resumes
-    at its start + max(height, width).
+    token_ids (T,) int32; cu_seqlens (S+1,) int32; parent (S,) int32, a completion's prompt sequence, or the sequence
+    itself for a prompt; cu_images (S+1,) int32, bounds of each sequence's images (a completion has none); image_grid
+    (I, 3) int32, patches in time, height, width; image_key (I,) int32, equal for equal images. image_token_id marks
+    the visual rows of prompts; merge is the tower's spatial merge size. total_visual and total_kv are the host's sums
+    of visual rows and of keys (they are the lengths of outputs, so they cannot come from the device).
+    backend: reference, triton or cuda; None chooses. Raises ValueError naming the argument.
+    Positions follow transformers' `get_rope_index`: text after an image resumes at its start + max(height, width).
     """
-    I, S = image_key.numel(), parent.numel()
+    I, S = image_key.numel(), parent.numel()  # noqa: E741
     for name, x, shape in (
         ("token_ids", token_ids, (token_ids.numel(),)),
         ("cu_seqlens", cu_seqlens, (S + 1,)),
@@ -61,19 +63,160 @@ def pack_vision(
             raise ValueError(f"pack_vision: {name} must be int32 of shape {shape}; got {x.dtype} {tuple(x.shape)}")
         if x.device != token_ids.device:
             raise ValueError(f"pack_vision: {name} must be on {token_ids.device} like token_ids; got {x.device}")
-    row_map, positions, cu_k, kv_index, rows, src, slot = reference.plan(
-        token_ids, cu_seqlens, parent, image_grid, image_key, image_token_id, merge, total_visual, total_kv
-    )
+    if merge < 1:
+        raise ValueError(f"pack_vision: merge must be at least 1; got {merge}")
+    row_map, positions, cu_k, kv_index, rows, src, slot = torch.ops.nsrl_kernels.pack_plan(
+        token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, image_token_id, merge, total_visual, total_kv,
+        _backend("pack_vision", token_ids, backend),
+    )  # fmt: skip
     return PackPlan(row_map, positions, cu_seqlens, cu_k, kv_index, rows, src, slot)
 
 
-def pack_embed(table: Tensor, visual: Tensor | None, plan: PackPlan) -> Tensor:
-    """(T, D): the packed embeddings. table (V, D), visual (rows, D) of the distinct images or None."""
+def pack_embed(table: Tensor, visual: Tensor | None, plan: PackPlan, *, backend: str | None = None) -> Tensor:
+    """(T, D): the packed embeddings, each row copied once from where the plan says.
+
+    table (V, D), visual (rows, D) of the distinct images, or None for a stream without images. The gradient goes to the
+    table only when it needs one, and to the distinct images' rows only when they do (summed over their uses in fp32).
+    """
     if visual is None:
         visual = table.new_empty(0, table.shape[1])
-    return reference.gather(table, visual, plan.row_map)
+    if visual.dim() != 2 or table.dim() != 2 or visual.shape[1] != table.shape[1]:
+        raise ValueError(f"pack_embed: visual must be (rows, {table.shape[-1]}) like table; got {tuple(visual.shape)}")
+    if visual.dtype != table.dtype:
+        visual = visual.to(table.dtype)
+    return torch.ops.nsrl_kernels.pack_gather(table, visual, plan.row_map, _backend("pack_embed", table, backend))
 
 
-def deepstack_add(hidden: Tensor, feature: Tensor, plan: PackPlan) -> Tensor:
-    """hidden (T, D) with feature (rows, D) added at the visual rows."""
-    return hidden.index_add(0, plan.visual_rows, feature.index_select(0, plan.visual_src).to(hidden.dtype))
+def deepstack_add(hidden: Tensor, feature: Tensor, plan: PackPlan, *, backend: str | None = None) -> Tensor:
+    """`hidden` itself, (T, D), with feature (rows, D) added in place at the visual rows.
+
+    hidden must not be a leaf that needs a gradient, nor be saved by the op that made it (a residual sum is not).
+    """
+    if feature.dim() != 2 or hidden.dim() != 2 or feature.shape[1] != hidden.shape[1]:
+        raise ValueError(
+            f"deepstack_add: feature must be (rows, {hidden.shape[-1]}) like hidden; got {tuple(feature.shape)}"
+        )
+    if feature.dtype != hidden.dtype:
+        feature = feature.to(hidden.dtype)
+    return _DeepStackAdd.apply(
+        hidden, feature, plan.visual_rows, plan.visual_src, _backend("deepstack_add", hidden, backend)
+    )
+
+
+def _backend(op: str, x: Tensor, requested: str | None) -> str:
+    offered = [name for name, here in (("cuda", _native.available(x.device.type)), ("triton", has_triton())) if here]
+    return resolve(op, x.device.type, requested, (*offered, "reference"))
+
+
+@torch.library.custom_op("nsrl_kernels::pack_plan", mutates_args=())
+def _pack_plan(
+    token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, cu_images: Tensor, image_grid: Tensor, image_key: Tensor,
+    image_token_id: int, merge: int, total_visual: int, total_kv: int, backend: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    if backend == "reference":
+        return reference.plan(
+            token_ids, cu_seqlens, parent, image_grid, image_key, image_token_id, merge, total_visual, total_kv
+        )
+    inputs = [x.contiguous() for x in (token_ids, cu_seqlens, parent, cu_images, image_grid, image_key)]
+    outputs = _plan_outputs(*inputs, image_token_id, merge, total_visual, total_kv, backend)
+    if backend == "cuda":
+        table = token_ids.new_empty(image_key.numel(), 2)
+        _native.ops().pack_plan(*inputs, image_token_id, merge, *outputs, table)
+    else:
+        from nsrl_kernels.pack_vision import kernel
+
+        kernel.plan(*inputs, image_token_id, merge, list(outputs))
+    return outputs
+
+
+@_pack_plan.register_fake
+def _plan_outputs(
+    token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, image_token_id, merge, total_visual, total_kv, backend
+):  # fmt: skip
+    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()  # noqa: E741
+    shapes = ((T,), (3, T), (S + 1,), (total_kv,), (total_visual,), (total_visual,), (I,))
+    return tuple(token_ids.new_empty(shape) for shape in shapes)
+
+
+@torch.library.custom_op("nsrl_kernels::pack_gather", mutates_args=())
+def _pack_gather(table: Tensor, visual: Tensor, row_map: Tensor, backend: str) -> Tensor:
+    if backend == "reference":
+        return reference.gather(table, visual, row_map)
+    out = table.new_empty(row_map.shape[0], table.shape[1])
+    if backend == "cuda":
+        _native.ops().pack_gather(table.contiguous(), visual.contiguous(), row_map, out)
+    else:
+        from nsrl_kernels.pack_vision import kernel
+
+        kernel.gather(table.contiguous(), visual.contiguous(), row_map, out)
+    return out
+
+
+@_pack_gather.register_fake
+def _(table, visual, row_map, backend):
+    return table.new_empty(row_map.shape[0], table.shape[1])
+
+
+@torch.library.custom_op("nsrl_kernels::pack_gather_backward", mutates_args=())
+def _pack_gather_backward(grad: Tensor, row_map: Tensor, rows: int, want_text: bool) -> Tensor:
+    return reference.gather_backward(grad, row_map, rows, want_text)
+
+
+@_pack_gather_backward.register_fake
+def _(grad, row_map, rows, want_text):
+    return grad.new_empty(rows, grad.shape[1])
+
+
+def _gather_setup(ctx, inputs, output) -> None:
+    table, visual, row_map, _ = inputs
+    ctx.save_for_backward(row_map)
+    ctx.rows = table.shape[0], visual.shape[0]
+
+
+def _gather_grad(ctx, grad: Tensor):
+    (row_map,) = ctx.saved_tensors
+    back = torch.ops.nsrl_kernels.pack_gather_backward
+    table = back(grad, row_map, ctx.rows[0], True) if ctx.needs_input_grad[0] else None
+    visual = back(grad, row_map, ctx.rows[1], False) if ctx.needs_input_grad[1] else None
+    return table, visual, None, None
+
+
+_pack_gather.register_autograd(_gather_grad, setup_context=_gather_setup)
+
+
+@torch.library.custom_op("nsrl_kernels::deepstack_add_", mutates_args=("hidden",))
+def _deepstack_add_(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor, backend: str) -> None:
+    if backend == "reference":
+        reference.deepstack_add(hidden, feature, visual_rows, visual_src)
+    elif backend == "cuda":
+        _native.ops().deepstack_add(hidden, feature.contiguous(), visual_rows, visual_src)
+    else:
+        from nsrl_kernels.pack_vision import kernel
+
+        kernel.deepstack_add(hidden, feature.contiguous(), visual_rows, visual_src)
+
+
+@_deepstack_add_.register_fake
+def _(hidden, feature, visual_rows, visual_src, backend):
+    return None
+
+
+class _DeepStackAdd(torch.autograd.Function):
+    """The in-place op in autograd: hidden's gradient passes through, feature's is gathered back and summed."""
+
+    @staticmethod
+    def forward(ctx, hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor, backend: str) -> Tensor:
+        ctx.save_for_backward(visual_rows, visual_src)
+        ctx.rows = feature.shape[0]
+        ctx.mark_dirty(hidden)
+        torch.ops.nsrl_kernels.deepstack_add_(hidden, feature, visual_rows, visual_src, backend)
+        return hidden
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        visual_rows, visual_src = ctx.saved_tensors
+        feature = None
+        if ctx.needs_input_grad[1]:
+            picked = grad.index_select(0, visual_rows)
+            feature = torch.ops.nsrl_kernels.pack_gather_backward(picked, visual_src, ctx.rows, True)
+        return grad, feature, None, None, None

@@ -1,0 +1,111 @@
+// Every native op of nsrl_kernels: the schemas on this page, then what each checks before it launches.
+// Written against torch's stable ABI: one build serves the torch versions from 2.10 on, and loads on CPU builds.
+// Outputs are allocated in Python (kernels/nsrl_kernels/_native.py), where the fakes are too.
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include "check.h"
+#include "launch.h"
+
+STABLE_TORCH_LIBRARY(nsrl_native, m) {
+  m.def(
+      "pack_plan(Tensor token_ids, Tensor cu_seqlens, Tensor parent, Tensor cu_images, Tensor image_grid, "
+      "Tensor image_key, int image_token_id, int merge, Tensor(a!) row_map, Tensor(b!) positions, Tensor(c!) cu_k, "
+      "Tensor(d!) kv_index, Tensor(e!) visual_rows, Tensor(f!) visual_src, Tensor(g!) image_slot, "
+      "Tensor(h!) image_table) -> ()");
+  m.def("pack_gather(Tensor table, Tensor visual, Tensor row_map, Tensor(a!) out) -> ()");
+  m.def("deepstack_add(Tensor(a!) hidden, Tensor feature, Tensor visual_rows, Tensor visual_src) -> ()");
+}
+
+namespace nsrl {
+namespace {
+
+void pack_plan(const Tensor& token_ids, const Tensor& cu_seqlens, const Tensor& parent, const Tensor& cu_images,
+               const Tensor& image_grid, const Tensor& image_key, int64_t image_token_id, int64_t merge,
+               const Tensor& row_map, const Tensor& positions, const Tensor& cu_k, const Tensor& kv_index,
+               const Tensor& visual_rows, const Tensor& visual_src, const Tensor& image_slot,
+               const Tensor& image_table) {
+  constexpr const char* op = "pack_plan";
+  PackPlanArgs a{};
+  const int64_t T = token_ids.numel(), S = parent.numel(), I = image_key.numel();
+  a.token_ids = ints(op, "token_ids", token_ids, {T});
+  a.cu_seqlens = ints(op, "cu_seqlens", cu_seqlens, {S + 1});
+  a.parent = ints(op, "parent", parent, {S});
+  a.cu_images = ints(op, "cu_images", cu_images, {S + 1});
+  a.image_grid = ints(op, "image_grid", image_grid, {I, 3});
+  a.image_key = ints(op, "image_key", image_key, {I});
+  if (merge < 1) fail(op, "merge", "at least 1; got ", merge);
+  a.row_map = ints(op, "row_map", row_map, {T});
+  a.positions = ints(op, "positions", positions, {3, T});
+  a.cu_k = ints(op, "cu_k", cu_k, {S + 1});
+  a.kv_index = ints(op, "kv_index", kv_index, {-1});
+  a.visual_rows = ints(op, "visual_rows", visual_rows, {-1});
+  a.visual_src = ints(op, "visual_src", visual_src, {visual_rows.numel()});
+  a.image_slot = ints(op, "image_slot", image_slot, {I});
+  a.image_table = ints(op, "image_table", image_table, {I, 2});
+  a.T = static_cast<int32_t>(T);
+  a.S = static_cast<int32_t>(S);
+  a.I = static_cast<int32_t>(I);
+  a.image_token_id = static_cast<int32_t>(image_token_id);
+  a.merge = static_cast<int32_t>(merge);
+  a.total_visual = static_cast<int32_t>(visual_rows.numel());
+  a.total_kv = static_cast<int32_t>(kv_index.numel());
+  const int device = check_device(
+      op, {{"token_ids", &token_ids}, {"cu_seqlens", &cu_seqlens}, {"parent", &parent}, {"cu_images", &cu_images},
+           {"image_grid", &image_grid}, {"image_key", &image_key}, {"row_map", &row_map}, {"positions", &positions},
+           {"cu_k", &cu_k}, {"kv_index", &kv_index}, {"visual_rows", &visual_rows}, {"visual_src", &visual_src},
+           {"image_slot", &image_slot}, {"image_table", &image_table}});
+  check_launch(op, launch_pack_plan(a, device, current_stream(op, device)));
+}
+
+void pack_gather(const Tensor& table, const Tensor& visual, const Tensor& row_map, const Tensor& out) {
+  constexpr const char* op = "pack_gather";
+  check_shape(op, "table", table, {-1, -1});
+  const int64_t width = table.size(1), rows = row_map.numel();
+  check_float(op, "table", table);
+  check_shape(op, "visual", visual, {-1, width});
+  check_dtype(op, "visual", visual, table.scalar_type());
+  const int32_t* map = ints(op, "row_map", row_map, {rows});
+  check_shape(op, "out", out, {rows, width});
+  check_dtype(op, "out", out, table.scalar_type());
+  check_contiguous(op, "table", table);
+  check_contiguous(op, "visual", visual);
+  check_contiguous(op, "out", out);
+  const int device =
+      check_device(op, {{"table", &table}, {"visual", &visual}, {"row_map", &row_map}, {"out", &out}});
+  const int64_t bytes = width * static_cast<int64_t>(table.element_size());
+  check_launch(op, launch_pack_gather(table.data_ptr(), visual.data_ptr(), map, out.data_ptr(), rows, bytes, device,
+                                      current_stream(op, device)));
+}
+
+void deepstack_add(const Tensor& hidden, const Tensor& feature, const Tensor& visual_rows, const Tensor& visual_src) {
+  constexpr const char* op = "deepstack_add";
+  check_shape(op, "hidden", hidden, {-1, -1});
+  const Dtype dtype = check_float(op, "hidden", hidden);
+  check_shape(op, "feature", feature, {-1, hidden.size(1)});
+  check_dtype(op, "feature", feature, hidden.scalar_type());
+  check_contiguous(op, "hidden", hidden);
+  check_contiguous(op, "feature", feature);
+  const int32_t* rows = ints(op, "visual_rows", visual_rows, {-1});
+  const int32_t* src = ints(op, "visual_src", visual_src, {visual_rows.numel()});
+  const int device = check_device(op, {{"hidden", &hidden}, {"feature", &feature}, {"visual_rows", &visual_rows},
+                                       {"visual_src", &visual_src}});
+  check_launch(op, launch_deepstack_add(hidden.data_ptr(), feature.data_ptr(), rows, src, visual_rows.numel(),
+                                        hidden.size(1), dtype, device, current_stream(op, device)));
+}
+
+}  // namespace
+}  // namespace nsrl
+
+// One function for both keys: the CPU one exists so that a CPU tensor gets a sentence and not a dispatcher dump.
+STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CUDA, m) {
+  m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
+  m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
+  m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CPU, m) {
+  m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
+  m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
+  m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
+}

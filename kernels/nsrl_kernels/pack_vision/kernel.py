@@ -1,0 +1,191 @@
+"""Triton kernels of the packing ops. Indices only: knows nothing of models, and of `reference.py` only that it agrees.
+
+The plan is two launches: `first_use` finds equal images, `plan` runs one program per sequence. Programs share nothing,
+so their order does not matter and the same input gives the same bits.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+
+@triton.jit
+def _first_use(image_key, first, I, BLOCK: tl.constexpr):  # noqa: E741
+    """first[i] = the smallest j with the same key."""
+    i = tl.program_id(0)
+    key = tl.load(image_key + i)
+    best = i
+    for tile in range(0, I, BLOCK):
+        j = tile + tl.arange(0, BLOCK)
+        same = tl.load(image_key + j, j < I, other=0) == key
+        best = tl.minimum(best, tl.min(tl.where(same & (j < I), j, i)))
+    tl.store(first + i, best)
+
+
+@triton.jit
+def _merged(grid, i, mask, merge: tl.constexpr):
+    """(tokens, height, width) of images i after merging; 0 where masked."""
+    t = tl.load(grid + 3 * i, mask, other=0)
+    h = tl.load(grid + 3 * i + 1, mask, other=0) // merge
+    w = tl.load(grid + 3 * i + 2, mask, other=0) // merge
+    return t * h * w, h, w
+
+
+@triton.jit
+def _plan(
+    token_ids, cu_seqlens, parent, cu_images, grid, image_key, first,
+    row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot,
+    T, S, I, total_visual, image_token_id: tl.constexpr, merge: tl.constexpr, BLOCK: tl.constexpr,  # noqa: E741
+):  # fmt: skip
+    s = tl.program_id(0)
+    p = tl.load(parent + s)
+    start = tl.load(cu_seqlens + s)
+    length = tl.load(cu_seqlens + s + 1) - start
+    prompt = tl.load(cu_seqlens + p)
+    prompt_length = tl.where(p != s, tl.load(cu_seqlens + p + 1) - prompt, 0)
+    lane = tl.arange(0, BLOCK)
+
+    keys = 0  # keys of the sequences before this one
+    for tile in range(0, s, BLOCK):
+        j = tile + lane
+        pj = tl.load(parent + j, j < s, other=0)
+        own = tl.load(cu_seqlens + j + 1, j < s, other=0) - tl.load(cu_seqlens + j, j < s, other=0)
+        pre = tl.load(cu_seqlens + pj + 1, j < s, other=0) - tl.load(cu_seqlens + pj, j < s, other=0)
+        keys += tl.sum(tl.where(j < s, own + tl.where(pj != j, pre, 0), 0))
+    tl.store(cu_k + s, keys)
+    if s == S - 1:
+        tl.store(cu_k + S, keys + prompt_length + length)
+    for tile in range(0, prompt_length, BLOCK):
+        j = tile + lane
+        tl.store(kv_index + keys + j, prompt + j, j < prompt_length)
+    keys += prompt_length
+
+    begin = tl.load(cu_images + p)
+    end = tl.load(cu_images + p + 1)
+    if p != s:  # a completion: text behind the whole prompt
+        base = prompt_length
+        for i in range(begin, end):
+            n, h, w = _merged(grid, i, True, merge)
+            base += tl.maximum(h, w) - n
+        for tile in range(0, length, BLOCK):
+            j = tile + lane
+            row, inside = start + j, j < length
+            tl.store(kv_index + keys + j, row, inside)
+            tl.store(row_map + row, tl.load(token_ids + row, inside), inside)
+            for axis in tl.static_range(3):
+                tl.store(positions + axis * T + row, base + j, inside)
+    else:
+        first_rank = 0  # visual rows of the stream before this prompt
+        for tile in range(0, begin, BLOCK):
+            j = tile + lane
+            n, h, w = _merged(grid, j, j < begin, merge)
+            first_rank += tl.sum(n)
+        for i in range(begin, end):
+            origin = tl.load(first + i)
+            slot = 0
+            for tile in range(0, origin, BLOCK):
+                j = tile + lane
+                fresh = (tl.load(first + j, j < origin, other=-1) == j) & (j < origin)
+                slot += tl.sum(fresh.to(tl.int32))
+            tl.store(image_slot + i, slot)
+        marker = tl.where(end > begin, image_token_id, -1)  # token ids are not negative
+        seen = first_rank
+        for tile in range(0, length, BLOCK):
+            j = tile + lane
+            row, inside = start + j, j < length
+            ids = tl.load(token_ids + row, inside, other=0)
+            visual = inside & (ids == marker)
+            flag = visual.to(tl.int32)
+            rank = seen + tl.cumsum(flag, 0) - flag
+            base = j - (rank - first_rank)
+            t, y, x = tl.zeros_like(j), tl.zeros_like(j), tl.zeros_like(j)
+            mapped = ids
+            bound = first_rank
+            for i in range(begin, end):
+                n, h, w = _merged(grid, i, True, merge)
+                offset = rank - bound
+                bound += n
+                base += tl.where(rank >= bound, tl.maximum(h, w), 0)
+                mine = visual & (offset >= 0) & (offset < n)
+                origin = tl.load(first + i)
+                tower = 0  # rows of the tower's output before this image
+                for image_tile in range(0, origin, BLOCK):
+                    k = image_tile + lane
+                    fresh = (tl.load(first + k, k < origin, other=-1) == k) & (k < origin)
+                    m, mh, mw = _merged(grid, k, k < origin, merge)
+                    tower += tl.sum(tl.where(fresh, m, 0))
+                t = tl.where(mine, offset // (h * w), t)
+                y = tl.where(mine, (offset // w) % h, y)
+                x = tl.where(mine, offset % w, x)
+                mapped = tl.where(mine, -1 - (tower + offset), mapped)
+            tl.store(kv_index + keys + j, row, inside)
+            tl.store(row_map + row, mapped, inside)
+            tl.store(positions + row, base + t, inside)
+            tl.store(positions + T + row, base + y, inside)
+            tl.store(positions + 2 * T + row, base + x, inside)
+            fits = visual & (rank < total_visual)
+            tl.store(visual_rows + rank, row, fits)
+            tl.store(visual_src + rank, -1 - mapped, fits)
+            seen += tl.sum(flag)
+
+
+@triton.jit
+def _gather(table, visual, row_map, out, T, D: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = row < T
+    source = tl.load(row_map + row, inside, other=0).to(tl.int64)
+    text = source >= 0
+    mask = inside[:, None] & (column < D)[None, :]
+    a = tl.load(table + tl.where(text, source, 0)[:, None] * D + column[None, :], mask & text[:, None], other=0.0)
+    b = tl.load(visual + tl.where(text, 0, -1 - source)[:, None] * D + column[None, :], mask & ~text[:, None], other=0.0)
+    tl.store(out + row[:, None] * D + column[None, :], tl.where(text[:, None], a, b), mask)
+
+
+@triton.jit
+def _deepstack_add(hidden, feature, rows, src, n, D: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = i < n
+    mask = inside[:, None] & (column < D)[None, :]
+    to = hidden + tl.load(rows + i, inside, other=0).to(tl.int64)[:, None] * D + column[None, :]
+    add = tl.load(feature + tl.load(src + i, inside, other=0).to(tl.int64)[:, None] * D + column[None, :], mask, other=0.0)
+    x = tl.load(to, mask, other=0.0)
+    tl.store(to, (x.to(tl.float32) + add.to(tl.float32)).to(x.dtype), mask)
+
+
+def plan(
+    token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, cu_images: Tensor, image_grid: Tensor, image_key: Tensor,
+    image_token_id: int, merge: int, outputs: list[Tensor],
+) -> None:  # fmt: skip
+    """Fills `outputs` = row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot."""
+    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()  # noqa: E741
+    first = torch.empty_like(image_key)
+    if I:
+        _first_use[(I,)](image_key, first, I, BLOCK=256)
+    if S:
+        _plan[(S,)](
+            token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, first, *outputs,
+            T, S, I, outputs[4].numel(), image_token_id, merge, BLOCK=256,
+        )  # fmt: skip
+
+
+def _tile(D: int) -> tuple[int, int]:
+    block = min(1024, triton.next_power_of_2(max(D, 16)))
+    return max(1, 4096 // block), block
+
+
+def gather(table: Tensor, visual: Tensor, row_map: Tensor, out: Tensor) -> None:
+    T, D = out.shape
+    rows, block = _tile(D)
+    if T and D:
+        _gather[(triton.cdiv(T, rows), triton.cdiv(D, block))](table, visual, row_map, out, T, D, rows, block)
+
+
+def deepstack_add(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor) -> None:
+    n, D = visual_rows.numel(), hidden.shape[1]
+    rows, block = _tile(D)
+    if n and D:
+        grid = (triton.cdiv(n, rows), triton.cdiv(D, block))
+        _deepstack_add[grid](hidden, feature, visual_rows, visual_src, n, D, rows, block)
