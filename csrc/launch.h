@@ -38,6 +38,29 @@ int launch_pack_gather(const void* table, const void* visual, const int32_t* row
 int launch_deepstack_add(void* hidden, const void* feature, const int32_t* rows, const int32_t* src, int64_t n,
                          int64_t width, Dtype dtype, int device, void* stream);
 
+enum class AdvantageMode { grpo = 0, no_std = 1, batch_std = 2, rloo = 3, none = 4 };
+
+struct GroupAdvantageArgs {
+  const float* rewards;      // (R, K), NaN = does not apply
+  const float* weights;      // (K)
+  const int32_t* cu_groups;  // (P + 1)
+  int64_t R, P;
+  int32_t K;
+  AdvantageMode mode;
+  float epsilon;
+  float* advantages;     // (R)
+  float* reward;         // (R)
+  float* mean;           // (P)
+  float* std;            // (P), unbiased
+  int32_t* count;        // (P)
+  bool* live;            // (P)
+  int32_t* live_groups;  // (P)
+  int32_t* n_live;       // (1)
+  float* batch_std;      // (1) scratch
+};
+
+int launch_group_advantage(const GroupAdvantageArgs& args, int device, void* stream);
+
 const char* error_string(int error);
 
 }  // namespace nsrl

@@ -15,6 +15,10 @@ STABLE_TORCH_LIBRARY(nsrl_native, m) {
       "Tensor(h!) image_table) -> ()");
   m.def("pack_gather(Tensor table, Tensor visual, Tensor row_map, Tensor(a!) out) -> ()");
   m.def("deepstack_add(Tensor(a!) hidden, Tensor feature, Tensor visual_rows, Tensor visual_src) -> ()");
+  m.def(
+      "group_advantage(Tensor rewards, Tensor weights, Tensor cu_groups, int mode, float epsilon, "
+      "Tensor(a!) advantages, Tensor(b!) reward, Tensor(c!) mean, Tensor(d!) std, Tensor(e!) count, Tensor(f!) live, "
+      "Tensor(g!) live_groups, Tensor(h!) n_live, Tensor(i!) batch_std) -> ()");
 }
 
 namespace nsrl {
@@ -94,6 +98,50 @@ void deepstack_add(const Tensor& hidden, const Tensor& feature, const Tensor& vi
                                         hidden.size(1), dtype, device, current_stream(op, device)));
 }
 
+float* floats(const char* op, const char* argument, const Tensor& t, std::initializer_list<int64_t> shape) {
+  check_dtype(op, argument, t, ScalarType::Float);
+  check_shape(op, argument, t, shape);
+  check_contiguous(op, argument, t);
+  return static_cast<float*>(t.data_ptr());
+}
+
+void group_advantage(const Tensor& rewards, const Tensor& weights, const Tensor& cu_groups, int64_t mode,
+                     double epsilon, const Tensor& advantages, const Tensor& reward, const Tensor& mean,
+                     const Tensor& std, const Tensor& count, const Tensor& live, const Tensor& live_groups,
+                     const Tensor& n_live, const Tensor& batch_std) {
+  constexpr const char* op = "group_advantage";
+  GroupAdvantageArgs a{};
+  a.rewards = floats(op, "rewards", rewards, {-1, -1});
+  const int64_t R = rewards.size(0), K = rewards.size(1);
+  a.weights = floats(op, "weights", weights, {K});
+  a.cu_groups = ints(op, "cu_groups", cu_groups, {-1});
+  if (cu_groups.numel() < 1) fail(op, "cu_groups", "of shape (groups + 1,); got ", shape_of(cu_groups));
+  const int64_t P = cu_groups.numel() - 1;
+  if (mode < 0 || mode > 4) fail(op, "mode", "0 to 4; got ", mode);
+  a.R = R;
+  a.P = P;
+  a.K = static_cast<int32_t>(K);
+  a.mode = static_cast<AdvantageMode>(mode);
+  a.epsilon = static_cast<float>(epsilon);
+  a.advantages = floats(op, "advantages", advantages, {R});
+  a.reward = floats(op, "reward", reward, {R});
+  a.mean = floats(op, "mean", mean, {P});
+  a.std = floats(op, "std", std, {P});
+  a.count = ints(op, "count", count, {P});
+  check_dtype(op, "live", live, ScalarType::Bool);
+  check_shape(op, "live", live, {P});
+  check_contiguous(op, "live", live);
+  a.live = static_cast<bool*>(live.data_ptr());
+  a.live_groups = ints(op, "live_groups", live_groups, {P});
+  a.n_live = ints(op, "n_live", n_live, {1});
+  a.batch_std = floats(op, "batch_std", batch_std, {1});
+  const int device = check_device(
+      op, {{"rewards", &rewards}, {"weights", &weights}, {"cu_groups", &cu_groups}, {"advantages", &advantages},
+           {"reward", &reward}, {"mean", &mean}, {"std", &std}, {"count", &count}, {"live", &live},
+           {"live_groups", &live_groups}, {"n_live", &n_live}, {"batch_std", &batch_std}});
+  check_launch(op, launch_group_advantage(a, device, current_stream(op, device)));
+}
+
 }  // namespace
 }  // namespace nsrl
 
@@ -102,10 +150,12 @@ STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CUDA, m) {
   m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
   m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
   m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
+  m.impl("group_advantage", TORCH_BOX(&nsrl::group_advantage));
 }
 
 STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CPU, m) {
   m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
   m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
   m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
+  m.impl("group_advantage", TORCH_BOX(&nsrl::group_advantage));
 }

@@ -20,7 +20,7 @@ import nsrl_kernels
 from nsrl.errors import MissingBackend, UserError
 from nsrl.trainer.attention import Attention, Sequences, choose_attention
 from nsrl.trainer.pack import PackedBatch
-from nsrl_kernels.pack_vision.op import PackPlan, deepstack_add, pack_embed, pack_vision
+from nsrl_kernels import PackPlan, deepstack_add, pack_embed, pack_vision
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def test_images_and_deepstack_matter(model):
 
 def test_gradient_checkpointing_changes_nothing(model):
     groups = CASES["mixed"]
-    target, noise, advantage, weight = per_token(groups)
+    _target, noise, advantage, weight = per_token(groups)
     (batch,) = pack(groups, 10_000, image_token_id=IMAGE)
     rows, results = batch.token_rows, []
     for checkpointing in (False, True):

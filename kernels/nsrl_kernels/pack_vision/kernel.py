@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 @triton.jit
-def _first_use(image_key, first, I, BLOCK: tl.constexpr):  # noqa: E741
+def _first_use(image_key, first, I, BLOCK: tl.constexpr):
     """first[i] = the smallest j with the same key."""
     i = tl.program_id(0)
     key = tl.load(image_key + i)
@@ -36,7 +36,7 @@ def _merged(grid, i, mask, merge: tl.constexpr):
 def _plan(
     token_ids, cu_seqlens, parent, cu_images, grid, image_key, first,
     row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot,
-    T, S, I, total_visual, image_token_id: tl.constexpr, merge: tl.constexpr, BLOCK: tl.constexpr,  # noqa: E741
+    T, S, I, total_visual, image_token_id: tl.constexpr, merge: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     s = tl.program_id(0)
     p = tl.load(parent + s)
@@ -113,7 +113,7 @@ def _plan(
                 for image_tile in range(0, origin, BLOCK):
                     k = image_tile + lane
                     fresh = (tl.load(first + k, k < origin, other=-1) == k) & (k < origin)
-                    m, mh, mw = _merged(grid, k, k < origin, merge)
+                    m, _mh, _mw = _merged(grid, k, k < origin, merge)
                     tower += tl.sum(tl.where(fresh, m, 0))
                 t = tl.where(mine, offset // (h * w), t)
                 y = tl.where(mine, (offset // w) % h, y)
@@ -160,7 +160,7 @@ def plan(
     image_token_id: int, merge: int, outputs: list[Tensor],
 ) -> None:  # fmt: skip
     """Fills `outputs` = row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot."""
-    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()  # noqa: E741
+    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()
     first = torch.empty_like(image_key)
     if I:
         _first_use[(I,)](image_key, first, I, BLOCK=256)

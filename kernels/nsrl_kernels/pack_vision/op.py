@@ -50,7 +50,7 @@ def pack_vision(
     backend: reference, triton or cuda; None chooses. Raises ValueError naming the argument.
     Positions follow transformers' `get_rope_index`: text after an image resumes at its start + max(height, width).
     """
-    I, S = image_key.numel(), parent.numel()  # noqa: E741
+    I, S = image_key.numel(), parent.numel()
     for name, x, shape in (
         ("token_ids", token_ids, (token_ids.numel(),)),
         ("cu_seqlens", cu_seqlens, (S + 1,)),
@@ -133,7 +133,7 @@ def _pack_plan(
 def _plan_outputs(
     token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, image_token_id, merge, total_visual, total_kv, backend
 ):  # fmt: skip
-    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()  # noqa: E741
+    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()
     shapes = ((T,), (3, T), (S + 1,), (total_kv,), (total_visual,), (total_visual,), (I,))
     return tuple(token_ids.new_empty(shape) for shape in shapes)
 

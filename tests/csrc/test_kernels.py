@@ -1,0 +1,146 @@
+"""The CUDA kernels of csrc/, run on this CPU by the emulator, against the definitions in plain torch."""
+
+import math
+
+import pytest
+import torch
+from native_build import emulated
+
+from nsrl_kernels import _native, deepstack_add, pack_embed, pack_vision
+from nsrl_kernels.group_advantage import reference as advantage_reference
+
+IMAGE = 500
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory):
+    torch.ops.load_library(str(emulated(tmp_path_factory.mktemp("emulated"))))
+    return torch.ops.nsrl_emulated
+
+
+@pytest.fixture
+def cuda_backend(native, monkeypatch):
+    """backend="cuda" on CPU tensors: the emulated kernels behind the real ops."""
+    monkeypatch.setattr(_native, "available", lambda device_type: True)
+    monkeypatch.setattr(_native, "ops", lambda: native)
+
+
+def stream(seed: int, prompts: int, G: int, longest: int, images: tuple[int, ...], keys: int = 3) -> dict:
+    """A random stream: `images[p % len(images)]` images in prompt p, drawn from `keys` distinct ones."""
+    g = torch.Generator().manual_seed(seed)
+    draw = lambda low, high: int(torch.randint(low, high, (1,), generator=g))
+    grids = [(1, 2 * draw(1, 9), 2 * draw(1, 9)) for _ in range(keys)]
+    ids, lengths, parent, counts, grid, key = [], [], [], [], [], []
+    for p in range(prompts):
+        prompt = torch.randint(0, 490, (draw(1, 30),), generator=g).tolist()
+        for _ in range(images[p % len(images)]):
+            k = draw(0, keys)
+            key.append(k)
+            grid.append(grids[k])
+            t, h, w = grids[k]
+            prompt += [IMAGE] * (t * h * w // 4) + torch.randint(0, 490, (draw(0, 5),), generator=g).tolist()
+        me = len(lengths)
+        for n, tokens in [(images[p % len(images)], prompt)] + [(0, [1] * draw(0, longest)) for _ in range(G)]:
+            ids += tokens
+            lengths.append(len(tokens))
+            parent.append(me)
+            counts.append(n)
+    ints = lambda x, *shape: torch.tensor(x, dtype=torch.int32).reshape(*shape or (-1,))
+    cu = lambda x: torch.cat([torch.zeros(1, dtype=torch.int32), ints(x).cumsum(0).int()])
+    order: dict[int, int] = {}
+    for k in key:
+        order.setdefault(k, len(order))
+    prefix = [lengths[p] if p != s else 0 for s, p in enumerate(parent)]
+    return {
+        "args": (ints(ids), cu(lengths), ints(parent), cu(counts), ints(grid, -1, 3), ints(key)),
+        "kwargs": {
+            "image_token_id": IMAGE, "merge": 2,
+            "total_visual": sum(t * h * w // 4 for t, h, w in grid), "total_kv": sum(lengths) + sum(prefix),
+        },
+        "visual_rows": sum(grids[k][1] * grids[k][2] // 4 for k in order),
+    }  # fmt: skip
+
+
+STREAMS = {
+    "text": stream(0, 4, 3, 20, (0,)),
+    "one image each": stream(1, 5, 10, 40, (1,)),
+    "several, shared": stream(2, 6, 2, 300, (3, 0, 5)),
+    "long": stream(3, 2, 1, 900, (9,), keys=12),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_plan_equals_the_definition(cuda_backend, name):
+    case = STREAMS[name]
+    want = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    got = pack_vision(*case["args"], **case["kwargs"], backend="cuda")
+    for field, a, b in zip(want._fields, got, want):
+        assert torch.equal(a, b), field
+
+
+def test_more_images_and_sequences_than_threads(cuda_backend):
+    case = stream(4, 1100, 1, 3, (1,), keys=40)
+    want = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    got = pack_vision(*case["args"], **case["kwargs"], backend="cuda")
+    for field, a, b in zip(want._fields, got, want):
+        assert torch.equal(a, b), field
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("width", [2048, 96, 20, 7])
+def test_gather_and_deepstack_equal_the_definition(cuda_backend, dtype, width):
+    """Widths on the 16-byte path (with and without a remainder) and off it."""
+    case = STREAMS["several, shared"]
+    plan = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    g = torch.Generator().manual_seed(0)
+    table = torch.randn(512, width, generator=g).to(dtype)
+    visual = torch.randn(case["visual_rows"], width, generator=g).to(dtype)
+    want = pack_embed(table, visual, plan, backend="reference")
+    assert torch.equal(pack_embed(table, visual, plan, backend="cuda"), want)
+    unaligned = torch.randn(table.numel() + 1, generator=g).to(dtype)[1:].view_as(table)
+    again = pack_embed(unaligned, visual, plan, backend="cuda")
+    assert torch.equal(again, pack_embed(unaligned, visual, plan, backend="reference"))
+    added = deepstack_add(want.clone(), visual, plan, backend="cuda")
+    assert torch.equal(added, deepstack_add(want.clone(), visual, plan, backend="reference"))
+
+
+MODES = ("grpo", "no_std", "batch_std", "rloo", "none")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("sizes", [(10,) * 40, (1, 2, 70, 5, 33), ()])
+def test_group_advantage_equals_the_definition(native, mode, sizes):
+    g = torch.Generator().manual_seed(len(sizes))
+    R, K, P = sum(sizes), 3, len(sizes)
+    rewards = torch.randn(R, K, generator=g)
+    rewards[torch.rand(R, K, generator=g) < 0.3] = math.nan
+    rewards[: R // 4] = 0.5  # groups without spread
+    weights = torch.tensor([1.0, 0.2, -0.5])
+    cu = torch.tensor([0, *sizes], dtype=torch.int32).cumsum(0).int()
+    f, i = (lambda *s: torch.full(s, 77.0)), (lambda *s: torch.full(s, 77, dtype=torch.int32))
+    advantages, reward, mean, std, count = f(R), f(R), f(P), f(P), i(P)
+    live, live_groups, n_live, scratch = torch.zeros(P, dtype=torch.bool), i(P), i(1), f(1)
+    native.group_advantage(
+        rewards, weights, cu, MODES.index(mode), 1e-4, advantages, reward, mean, std, count, live, live_groups, n_live, scratch
+    )  # fmt: skip
+    want_reward = advantage_reference.combine(rewards, weights)
+    group = torch.repeat_interleave(torch.arange(P), cu.diff().long())
+    want = advantage_reference.group_advantage(want_reward, group, P, mode, 1e-4)
+    torch.testing.assert_close(reward, want_reward, equal_nan=True, rtol=1e-6, atol=1e-6)
+    for name, a, b in zip(("advantages", "mean", "std"), (advantages, mean, std), want):
+        torch.testing.assert_close(a, b, rtol=2e-5, atol=2e-6, msg=lambda m, name=name: f"{name}: {m}")
+    assert torch.equal(count, want[3].int()) and torch.equal(live, want[4])
+    ids = want[4].nonzero().flatten().int()
+    assert n_live.item() == len(ids) and live_groups.tolist() == ids.tolist() + [-1] * (P - len(ids))
+
+
+def test_the_same_call_gives_the_same_bits(native):
+    rewards = torch.randn(320, 2, generator=torch.Generator().manual_seed(5))
+    cu = torch.arange(0, 321, 10, dtype=torch.int32)
+    results = []
+    for _ in range(2):
+        out = [torch.zeros(320), torch.zeros(320), torch.zeros(32), torch.zeros(32), torch.zeros(32, dtype=torch.int32)]
+        rest = [torch.zeros(32, dtype=torch.bool), torch.zeros(32, dtype=torch.int32), torch.zeros(1, dtype=torch.int32)]
+        native.group_advantage(rewards, torch.ones(2), cu, 2, 1e-4, *out, *rest, torch.zeros(1))
+        results.append(out[0])
+    assert torch.equal(*results)
