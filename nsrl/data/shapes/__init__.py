@@ -1,0 +1,130 @@
+"""`shapes`: a procedural source of visual-math problems with demonstrations in five languages. No download.
+
+Every problem is a function of (seed, index). Held-out problems are drawn first and their contents are refused in
+training, since a small space of pictures would otherwise repeat (47% did before this was done). Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from nsrl.data.shapes.draw import COLOURS, Cell, Grid
+from nsrl.data.shapes.families import FAMILIES, LANGUAGES, Family, Values, show
+from nsrl.errors import UserError
+from nsrl.types import ImageRef, Problem
+
+__all__ = ["LANGUAGES", "Demonstration", "Shapes"]
+
+CLOSING = {"sympy": ("<sympy>", "</sympy>"), "wolfram": ("<wolfram>", "</wolfram>"), "nsl": ("<nsl>", "</nsl>")}
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A problem and one way to answer it; `wrong` if the teacher misread the picture."""
+
+    problem: Problem
+    language: str
+    text: str
+    wrong: bool
+
+
+class Shapes:
+    """The source. level: 1 (few cells) to 3 (3x3 cells, two-digit numbers); seed: of everything drawn from it."""
+
+    def __init__(self, level: int = 1, seed: int = 0, held_out: int = 600) -> None:
+        if level not in (1, 2, 3):
+            raise UserError(f"data.level must be 1, 2 or 3; got {level}")
+        self.level = level
+        self.seed = seed
+        self._test: dict[tuple[str, str], Problem] = {}
+        index = 0
+        while len(self._test) < held_out:
+            problem, _, _ = self._draw("test", index)
+            self._test.setdefault(_content(problem), problem)
+            index += 1
+
+    def test(self) -> list[Problem]:
+        """The held-out problems: all different, none of them ever in `train` or `demonstrations`."""
+        return list(self._test.values())
+
+    def train(self, start: int = 0) -> Iterator[Problem]:
+        """An endless stream of training problems; `start` counts problems already taken (for resuming)."""
+        for problem, _, _, taken in self._stream("train"):
+            if taken >= start:
+                yield problem
+
+    def demonstrations(self, languages: dict[str, float], wrong: float = 0.0) -> Iterator[Demonstration]:
+        """An endless stream of solved problems.
+
+        languages: relative share of each language; wrong: share of demonstrations of misread pictures, 0 to 1.
+        """
+        unknown = set(languages) - set(LANGUAGES)
+        if unknown:
+            raise UserError(f"languages must be among {', '.join(LANGUAGES)}; got {', '.join(sorted(unknown))}")
+        names, shares = list(languages), list(languages.values())
+        for problem, family, values, taken in self._stream("demonstrations"):
+            rng = random.Random(f"teacher/{self.seed}/{taken}")
+            language = rng.choices(names, shares)[0]
+            mistaken = rng.random() < wrong
+            seen = family.misread(rng, values) if mistaken else values
+            yield Demonstration(problem, language, form(family, seen, language), mistaken)
+
+    def readings(self) -> Iterator[Demonstration]:
+        """An endless stream of pictures read out, nothing solved: what a small model needs before it can solve."""
+        for problem, family, values, _ in self._stream("readings"):
+            question, text = family.reading(values)
+            yield Demonstration(replace(problem, question=question, answer=text), "reading", text, False)
+
+    def _stream(self, split: str) -> Iterator[tuple[Problem, Family, Values, int]]:
+        index = taken = 0
+        while True:
+            problem, family, values = self._draw(split, index)
+            if _content(problem) not in self._test:
+                yield problem, family, values, taken
+                taken += 1
+            index += 1
+
+    def _draw(self, split: str, index: int) -> tuple[Problem, Family, Values]:
+        rng = random.Random(f"{split}/{self.seed}/{self.level}/{index}")
+        family = FAMILIES[rng.randrange(len(FAMILIES))]
+        values = family.sample(rng, self.level)
+        grid = _arrange(rng, family.cells(values), family.columns(values), self.level)
+        problem = Problem(
+            id=f"shapes-{split}-{index}",
+            question=family.question(values),
+            answer=show(family.answer(values)),
+            images=(ImageRef(grid.key, grid.open),),
+            category=family.name,
+            source="shapes",
+            columns={"level": self.level},
+        )
+        return problem, family, values
+
+
+def form(family: Family, values: Values, language: str) -> str:
+    """The completion a teacher writes for these values: delimiters included, end of turn left out."""
+    answer = show(family.answer(values))
+    if language == "direct":
+        return answer
+    text = family.forms(values, answer)[language]
+    before, after = CLOSING.get(language, ("", ""))
+    return before + text + after
+
+
+def _arrange(rng: random.Random, cells: list[Cell], columns: int, level: int) -> Grid:
+    """Cells in reading order, the last row filled up with blanks; colours of shapes and (from level 2) places vary."""
+    dressed = []
+    for cell in cells:
+        if cell.kind not in ("number", "bar") and not cell.colour:
+            cell = replace(cell, colour=rng.choice(list(COLOURS)))
+        if level >= 2 and cell.kind != "bar":
+            cell = replace(cell, shift=(rng.randint(-2, 2), rng.randint(-2, 2)))
+        dressed.append(cell)
+    dressed += [Cell()] * (-len(dressed) % columns)
+    return Grid(tuple(tuple(dressed[i : i + columns]) for i in range(0, len(dressed), columns)))
+
+
+def _content(problem: Problem) -> tuple[str, str]:
+    return problem.question, problem.images[0].key
