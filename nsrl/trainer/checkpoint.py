@@ -1,0 +1,113 @@
+"""Checkpoints: written whole or not at all, and loadable by transformers, peft and vLLM with no merge step.
+
+A checkpoint is written to `NAME.tmp`, every file fsynced, then renamed; `latest` is a link that is replaced in one step.
+So a run killed at any moment leaves the previous checkpoint in force. Knows nothing of what a step does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nsrl.errors import UserError
+
+STATE = "trainer_state.json"
+TENSORS = "trainer_state.pt"
+
+
+def save(
+    run_dir: Path,
+    name: str,
+    write_model: Callable[[Path], None],
+    state: dict[str, Any],
+    tensors: dict[str, Any],
+    keep: int | None = None,
+) -> Path:
+    """Write checkpoint `name` and point `latest` at it.
+
+    write_model: writes weights, config and tokenizer into the folder; state: JSON-able (phase, step, data position);
+    tensors: what torch.save takes (optimizer, scheduler, random state); keep: older checkpoints beyond so many are
+    deleted, after the new one is in force.
+    """
+    final, working = run_dir / name, run_dir / f"{name}.tmp"
+    shutil.rmtree(working, ignore_errors=True)
+    working.mkdir()
+    write_model(working)
+    torch.save(tensors, working / TENSORS)
+    sizes = {str(p.relative_to(working)): p.stat().st_size for p in sorted(working.rglob("*")) if p.is_file()}
+    (working / STATE).write_text(json.dumps({**state, "files": sizes}, indent=1) + "\n")
+    for path in working.rglob("*"):
+        if path.is_file():
+            _fsync(path)
+    _fsync(working)
+    if final.exists():  # the same step again, after a resume from an older checkpoint
+        shutil.rmtree(final)
+    os.replace(working, final)
+    _point(run_dir / "latest", name)
+    _fsync(run_dir)
+    _prune(run_dir, name, keep)
+    return final
+
+
+def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """State and tensors of a checkpoint. Raises `UserError` when it is not a whole one."""
+    path = folder / STATE
+    if not folder.is_dir() or not path.is_file():
+        raise UserError(f"checkpoint must be a folder with {STATE}; {str(folder)!r} has none (half-written, or not ours)")
+    try:
+        state = json.loads(path.read_text())
+        sizes = state["files"]
+    except (ValueError, KeyError):
+        raise UserError(f"checkpoint {str(folder)!r} is incomplete: {STATE} is cut off") from None
+    for name, size in sizes.items():
+        file = folder / name
+        found = file.stat().st_size if file.is_file() else None
+        if found != size:
+            what = "is missing" if found is None else f"has {found} of {size} bytes"
+            raise UserError(f"checkpoint {str(folder)!r} is incomplete: {name} {what}")
+    try:
+        tensors = torch.load(folder / TENSORS, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError):
+        raise UserError(f"checkpoint {str(folder)!r} is damaged: {TENSORS} cannot be read") from None
+    return state, tensors
+
+
+def latest(run_dir: Path) -> Path | None:
+    """The checkpoint `latest` points at; None before the first."""
+    link = run_dir / "latest"
+    if not link.is_symlink() and not link.exists():
+        return None
+    return run_dir / os.readlink(link) if link.is_symlink() else link
+
+
+def _point(link: Path, target: str) -> None:
+    working = link.with_name(link.name + ".tmp")
+    working.unlink(missing_ok=True)
+    working.symlink_to(target, target_is_directory=True)
+    os.replace(working, link)
+
+
+def _prune(run_dir: Path, newest: str, keep: int | None) -> None:
+    if keep is None:
+        return
+    done = [p for p in run_dir.glob("checkpoint-*") if p.is_dir() and p.suffix != ".tmp" and p.name != newest]
+    done.sort(key=lambda p: (p / STATE).stat().st_mtime_ns if (p / STATE).is_file() else 0)
+    for old in done[: max(0, len(done) - max(keep - 1, 0))]:
+        shutil.rmtree(old)
+    for leftover in run_dir.glob("checkpoint-*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

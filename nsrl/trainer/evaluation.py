@@ -1,0 +1,157 @@
+"""Evaluation: samples and greedy answers on held-out problems, as records that the report room turns into the table.
+
+Knows nothing of training; used by the run (before, midway, after) and by `python -m nsrl.eval`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nsrl.rollout.types import Sampler, SamplingParams
+from nsrl.trainer.batch import request
+from nsrl.trainer.judge import Judge
+from nsrl.trainer.model import VLM
+from nsrl.types import Problem
+
+LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
+
+
+@dataclass
+class Evaluation:
+    """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high)."""
+
+    records: list[dict[str, Any]] = field(repr=False)
+    accuracy: float
+    ci95: tuple[float, float]
+    greedy_accuracy: float
+    greedy_ci95: tuple[float, float]
+    pass_at_n: float
+    language_share: dict[str, float]
+    tokens_by_language: dict[str, float]
+    mean_tokens: float
+
+    def numbers(self) -> dict[str, Any]:
+        return {
+            "accuracy": self.accuracy,
+            "ci95": list(self.ci95),
+            "greedy_accuracy": self.greedy_accuracy,
+            "greedy_ci95": list(self.greedy_ci95),
+            "pass_at_n": self.pass_at_n,
+            "language_share": self.language_share,
+            "tokens_by_language": self.tokens_by_language,
+            "mean_tokens": self.mean_tokens,
+        }
+
+
+def evaluate(
+    vlm: VLM,
+    sampler: Sampler,
+    judge: Judge,
+    problems: Sequence[Problem],
+    *,
+    samples: int,
+    temperature: float,
+    max_tokens: int,
+    seed: int,
+    batch: int = 64,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """`samples` completions per problem at `temperature` (mean@n, the headline) and one greedy one.
+
+    progress is called with the number of problems done. Records have sample = 0.. for samples and -1 for greedy.
+    """
+    records: list[dict[str, Any]] = []
+    for start in range(0, len(problems), batch):
+        part = problems[start : start + batch]
+        encoded = [vlm.encode(problem) for problem in part]
+        for count, warmth in ((samples, temperature), (1, 0.0)):
+            params = SamplingParams(
+                max_tokens=max_tokens,
+                temperature=warmth,
+                stop_ids=tuple(vlm.stop_ids()),
+                banned_ids=tuple(vlm.banned_ids()),
+            )
+            wanted = [request(e, count, (seed << 24) + start + i, i) for i, e in enumerate(encoded)]
+            pending: dict[int, list] = {}
+
+            def on_group(index: int, group: list, part: Sequence[Problem] = part, pending: dict = pending) -> None:
+                pending[index] = judge.submit(part[index], [vlm.decode(list(s.token_ids)) for s in group])
+
+            groups = sampler.sample(wanted, params, on_group)
+            for index, group in enumerate(groups):
+                for number, (sample, judged) in enumerate(zip(group, judge.collect(pending[index]))):
+                    where = -1 if warmth == 0 else number
+                    records.append(record(part[index], judged, len(encoded[index].prompt_ids), sample, where))
+        if progress is not None:
+            progress(len(part))
+    return summarise(records)
+
+
+def record(problem: Problem, judged: Any, prompt_tokens: int, sample: Any, number: int) -> dict[str, Any]:
+    """One completion as a flat row: the columns of completions/*.parquet and of the table."""
+    return {
+        "problem_id": problem.id,
+        "category": problem.category,
+        "question": problem.question,
+        "answer": problem.answer,
+        "sample": number,
+        "completion": judged.text,
+        "language": judged.language,
+        "program": judged.extracted.program,
+        "has_code": judged.extracted.language is not None,
+        "status": judged.result.status.value if judged.result is not None else "",
+        "no_error": judged.result is not None and judged.result.no_error,
+        "value_text": judged.value,
+        "correct": judged.correct,
+        "reason": judged.reason,
+        "tokens": len(sample.token_ids),
+        "prompt_tokens": prompt_tokens,
+        "finish": sample.finish.value,
+    }
+
+
+def summarise(records: list[dict[str, Any]]) -> Evaluation:
+    """Accuracies with 95% intervals: over problems for samples (samples of one problem are not independent)."""
+    scored = [r for r in records if r["correct"] is not None]
+    by_problem: dict[str, list[bool]] = defaultdict(list)
+    greedy = []
+    for row in scored:
+        if row["sample"] < 0:
+            greedy.append(row["correct"])
+        else:
+            by_problem[row["problem_id"]].append(row["correct"])
+    means = [sum(v) / len(v) for v in by_problem.values()]
+    accuracy, ci95 = mean_ci95(means)
+    greedy_accuracy, greedy_ci95 = mean_ci95([float(c) for c in greedy])
+    sampled = [r for r in records if r["sample"] >= 0]
+    share = {name: sum(r["language"] == name for r in sampled) / max(1, len(sampled)) for name in LANGUAGES}
+    tokens = {}
+    for name in LANGUAGES:
+        lengths = [r["tokens"] for r in sampled if r["language"] == name]
+        if lengths:
+            tokens[name] = sum(lengths) / len(lengths)
+    return Evaluation(
+        records=records,
+        accuracy=accuracy,
+        ci95=ci95,
+        greedy_accuracy=greedy_accuracy,
+        greedy_ci95=greedy_ci95,
+        pass_at_n=sum(any(v) for v in by_problem.values()) / max(1, len(by_problem)),
+        language_share=share,
+        tokens_by_language=tokens,
+        mean_tokens=sum(r["tokens"] for r in sampled) / max(1, len(sampled)),
+    )
+
+
+def mean_ci95(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Mean and normal 95% interval of the mean, cut to 0..1; (0, (0, 0)) for nothing."""
+    if not values:
+        return 0.0, (0.0, 0.0)
+    mean = sum(values) / len(values)
+    variance = sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1)
+    half = 1.96 * math.sqrt(variance / len(values))
+    return mean, (max(0.0, mean - half), min(1.0, mean + half))

@@ -1,0 +1,225 @@
+"""The GRPO step: rooms 3 to 12 of the path of one prompt, in the order they happen.
+
+How it departs from the GRPO paper:
+1. The prompt and its image are computed once per group, in sampling and in the update.
+2. Log-probs come from `linear_logp`: there are no logits; banned tokens are outside the softmax on both sides.
+3. Groups with zero spread are skipped before any forward (exact, as long as nothing but the advantage drives the loss).
+4. The sampler's own log-probs are the old ones: on-policy and exact, so no extra pass (a reference pass only if beta > 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from nsrl.config import TrainConfig
+from nsrl.rewards import RewardBatch, Rewards
+from nsrl.rollout.types import Finish, Sample, Sampler, SamplingParams
+from nsrl.trainer import loss as objective
+from nsrl.trainer.advantage import advantages
+from nsrl.trainer.batch import packed_group, request
+from nsrl.trainer.evaluation import LANGUAGES, record
+from nsrl.trainer.judge import Judge, Judged
+from nsrl.trainer.metrics import Timer
+from nsrl.trainer.model import VLM, Encoded
+from nsrl.trainer.optim import Optimizer
+from nsrl.trainer.pack import pack, pack_metrics
+from nsrl.trainer.policy import Policy
+from nsrl.trainer.problems import ProblemStream
+from nsrl.types import Problem
+from nsrl_kernels import METRIC_NAMES
+
+
+@dataclass
+class Group:
+    """One problem with its G completions, as it goes through the rooms."""
+
+    problem: Problem
+    encoded: Encoded
+    samples: list[Sample]
+    judged: list[Judged]
+
+
+@dataclass
+class Learner:
+    """What a step needs; made once by `run.py`. reference: the frozen copy for beta > 0 without an adapter."""
+
+    config: TrainConfig
+    vlm: VLM
+    policy: Policy
+    sampler: Sampler
+    judge: Judge
+    rewards: Rewards
+    optimizer: Optimizer
+    problems: ProblemStream
+    token_budget: int
+    reference: Policy | None = None
+    timer: Timer = field(default_factory=Timer)
+
+    @property
+    def banned(self) -> torch.Tensor:
+        return torch.tensor(self.vlm.banned_ids(), device=self.policy.device)
+
+
+def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """One optimiser step. Returns its metrics (TRL's keys) and one record per completion."""
+    config, timer = learner.config, learner.timer
+
+    # rooms 1 to 5: problems, completions, programs, values (programs run while other groups are still being sampled)
+    groups = rollout(learner, learner.problems.take(config.prompts_per_step), step, 0)
+
+    # rooms 6 and 7: reward components, then advantages against the group
+    batch, components, advantage = _reward(learner, groups, step)
+    for extra in range(config.dynamic_sampling):
+        missing = len(groups) - int(advantage.n_live)
+        if missing == 0:
+            break
+        groups = [g for g, live in zip(groups, advantage.live.tolist()) if live]
+        groups += rollout(learner, learner.problems.take(missing), step, extra + 1)
+        batch, components, advantage = _reward(learner, groups, step)
+
+    # room 8: live groups only, each prompt once, no padding
+    whole_loss = config.beta == 0 and config.entropy_coef == 0  # then a group without spread has no gradient at all
+    live = [g for g, alive in zip(groups, advantage.live.tolist()) if alive or not whole_loss]
+    kept = advantage.live_rows if whole_loss else torch.ones_like(advantage.live_rows)
+    samples = [s for g in live for s in g.samples]
+    all_tokens = sum(len(s.token_ids) for g in groups for s in g.samples)
+    metrics: dict[str, float] = {}
+    if samples:
+        with timer("pack"):
+            batches = pack(
+                [packed_group(g.encoded, [s.token_ids for s in g.samples], g.problem.id) for g in live],
+                learner.token_budget,
+                image_token_id=learner.vlm.config.image_token_id,
+                merge=learner.vlm.image_processor.merge_size,
+            )
+        metrics |= pack_metrics(batches)
+        advantage_R = advantage.advantages[kept].float()
+        if config.mask_truncated_completions:
+            ended = torch.tensor([s.finish is Finish.STOP for s in samples])
+            advantage_R = advantage_R * ended
+        sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32)
+
+        # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
+        reference_N = _reference(learner, batches, len(sampled_N))
+        divisor = objective.normalizer(config, all_tokens, sum(len(g.samples) for g in groups))
+        for _ in range(config.num_iterations):
+            vector = objective.backward(
+                learner.policy, batches, advantage_R, sampled_N, sampled_N, reference_N, divisor, config,
+                learner.banned, timer,
+            )  # fmt: skip
+            rate = learner.optimizer.learning_rate
+            with timer("optim"):
+                norm = learner.optimizer.step()
+        metrics |= dict(zip(METRIC_NAMES, vector.tolist())) | {"grad_norm": float(norm), "learning_rate": rate}
+    else:
+        metrics |= {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learner.optimizer.learning_rate}
+        for _ in range(config.num_iterations):
+            learner.optimizer.skip()
+    with timer("sync"):
+        learner.sampler.sync(learner.vlm.model)
+
+    # room 12
+    metrics |= _measured(learner, groups, batch, components, advantage)
+    records = [
+        record(g.problem, j, len(g.encoded.prompt_ids), s, number)
+        for g in groups
+        for number, (s, j) in enumerate(zip(g.samples, g.judged))
+    ]
+    for row, value, gain in zip(records, advantage.reward.tolist(), advantage.advantages.tolist()):
+        row["reward"], row["advantage"] = value, gain
+    return metrics, records
+
+
+def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -> list[Group]:
+    """Rooms 2 to 5: encode, sample G completions each, run their programs and check their values as they come."""
+    config, vlm, timer = learner.config, learner.vlm, learner.timer
+    with timer("pack"):
+        encoded = [vlm.encode(problem) for problem in problems]
+    base = ((config.seed * 8 + round_) * 1_000_003 + step) << 16  # no two requests of a run share a seed
+    requests = [request(e, config.num_generations, base + i, i) for i, e in enumerate(encoded)]
+    pending: dict[int, list] = {}
+
+    def on_group(index: int, samples: list[Sample]) -> None:
+        pending[index] = learner.judge.submit(problems[index], [vlm.decode(list(s.token_ids)) for s in samples])
+
+    with timer("rollout"):
+        sampled = learner.sampler.sample(requests, sampling(config, vlm), on_group)
+    with timer("engine"):
+        judged = [learner.judge.collect(pending[index]) for index in range(len(problems))]
+    return [Group(p, e, s, j) for p, e, s, j in zip(problems, encoded, sampled, judged)]
+
+
+def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
+    """How a training step samples. Raises `UserError` where the update could not follow (top-p, top-k)."""
+    return SamplingParams(
+        max_tokens=config.max_completion_length,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        stop_ids=tuple(vlm.stop_ids()),
+        banned_ids=tuple(vlm.banned_ids()),
+    ).for_training()
+
+
+def _reward(learner: Learner, groups: list[Group], step: int):
+    batch = RewardBatch(
+        problems=[g.problem for g in groups for _ in g.samples],
+        completions=[j.text for g in groups for j in g.judged],
+        completion_ids=[s.token_ids for g in groups for s in g.samples],
+        extracted=[j.extracted for g in groups for j in g.judged],
+        results=[j.result for g in groups for j in g.judged],
+        correct=[j.correct for g in groups for j in g.judged],
+        truncated=[s.finish is Finish.LENGTH for g in groups for s in g.samples],
+        group_sizes=[len(g.samples) for g in groups],
+    )
+    with learner.timer("reward"):
+        rows = learner.rewards(batch)
+    components = torch.tensor(
+        [[float("nan") if value is None else float(value) for value in row] for row in rows], dtype=torch.float64
+    )
+    return batch, components, advantages(components, batch.group_sizes, learner.config, step)
+
+
+def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | None:
+    """Reference log-probs: the adapter off, or the frozen copy; none when beta is 0."""
+    if learner.config.beta == 0:
+        return None
+    policy = learner.policy if learner.vlm.has_adapter else learner.reference
+    assert policy is not None
+    context = "adapter_off" if learner.vlm.has_adapter else "policy"
+    with learner.timer("reference"):
+        return objective.score_all(policy, batches, count, learner.config, learner.banned, context)
+
+
+def _measured(learner: Learner, groups, batch, components, advantage) -> dict[str, float]:
+    """TRL's keys and ours, of one step."""
+    lengths = [len(ids) for ids in batch.completion_ids]
+    judged = [j for g in groups for j in g.judged]
+    count = max(1, len(lengths))
+    scored = [j.correct for j in judged if j.correct is not None]
+    metrics = {
+        "reward": float(advantage.reward.nanmean()),
+        "reward_std": float(advantage.std.mean()),
+        "frac_reward_zero_std": 1 - float(advantage.n_live) / max(1, len(groups)),
+        "completions/mean_length": sum(lengths) / count,
+        "completions/max_length": float(max(lengths, default=0)),
+        "completions/clipped_ratio": sum(batch.truncated) / count,
+        "program/has_code": sum(j.extracted.language is not None for j in judged) / count,
+        "program/no_error": sum(j.result is not None and j.result.no_error for j in judged) / count,
+        "pass@1": sum(scored) / max(1, len(scored)),
+        "pass@k": sum(any(j.correct for j in g.judged) for g in groups) / max(1, len(groups)),
+    }
+    for index, name in enumerate(learner.rewards.names):
+        metrics[f"rewards/{name}/mean"] = float(components[:, index].nanmean())
+    for language in LANGUAGES:
+        metrics[f"language/{language}"] = sum(j.language == language for j in judged) / count
+    ran = [j.result for j in judged if j.result is not None]
+    for status in sorted({r.status.value for r in ran}):
+        metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
+    seconds = learner.timer.take()
+    spent = sum(seconds.values())
+    metrics["perf/tokens_per_s"] = sum(lengths) / spent if spent else 0.0
+    return metrics | seconds

@@ -1,0 +1,111 @@
+"""Room 10: log-probs of completion tokens, then the objective, over the micro-batches of one optimiser step.
+
+Everything stays on the device: the metrics of all micro-batches come to the host once, at the end of the step. Knows
+nothing of rewards or optimisers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from nsrl.config import TrainConfig
+from nsrl.trainer.metrics import Timer
+from nsrl.trainer.pack import PackedBatch
+from nsrl.trainer.policy import Policy
+from nsrl_kernels import METRIC_NAMES, policy_loss
+
+_SUMMED = ("loss", "policy_loss", "tokens", "sequences")
+_TOKENS = METRIC_NAMES.index("tokens")
+
+
+def backward(
+    policy: Policy,
+    batches: Sequence[PackedBatch],
+    advantage_R: torch.Tensor,
+    old_N: torch.Tensor | None,
+    sampler_N: torch.Tensor | None,
+    reference_N: torch.Tensor | None,
+    normalizer: float,
+    config: TrainConfig,
+    banned: torch.Tensor,
+    timer: Timer,
+) -> torch.Tensor:
+    """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (METRIC_NAMES).
+
+    advantage_R: (R,) per completion, in the order given to `pack`; old_N, sampler_N, reference_N: log-probs of all
+    completion tokens one after the other, or None; normalizer: tokens, sequences or R * max length of the whole step.
+    """
+    vectors = []
+    for batch in batches:
+        with timer("forward"):
+            scored = policy.score(
+                batch,
+                temperature=config.temperature,
+                banned=banned,
+                entropy="grad" if config.entropy_coef else "metric",
+            )
+            part = lambda values, batch=batch: None if values is None else values[batch.token_rows].to(policy.device)
+            loss, vector = policy_loss(
+                scored.logp,
+                advantage_R[batch.rows].to(policy.device),
+                cu_seqlens=batch.cu_completions.to(policy.device),
+                old_logp=part(old_N),
+                ref_logp=part(reference_N),
+                sampler_logp=part(sampler_N),
+                entropy=scored.entropy,
+                loss_type=config.loss_type,
+                importance_sampling_level=config.importance_sampling_level,
+                epsilon=config.epsilon,
+                epsilon_high=config.epsilon_high,
+                delta=config.delta,
+                beta=config.beta,
+                importance=config.sampler_correction,
+                entropy_coef=config.entropy_coef,
+                max_length=config.max_completion_length,
+                normalizer=normalizer,
+            )
+        with timer("backward"):
+            loss.backward()
+        vectors.append(vector.detach())
+    return combine(torch.stack(vectors))
+
+
+def score_all(
+    policy: Policy, batches: Sequence[PackedBatch], count: int, config: TrainConfig, banned: torch.Tensor, context: str
+) -> torch.Tensor:
+    """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order."""
+    out = torch.zeros(count)
+    for batch in batches:
+        scored = policy.score(
+            batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy="none"
+        )
+        out[batch.token_rows] = scored.logp.cpu()
+    return out
+
+
+def combine(vectors: torch.Tensor) -> torch.Tensor:
+    """Metric vectors of micro-batches (B, len(METRIC_NAMES)) to the step's: sums, extremes, and means over tokens."""
+    tokens = vectors[:, _TOKENS]
+    mean = (vectors * tokens[:, None]).sum(0) / tokens.sum().clamp(min=1)
+    columns = []
+    for index, name in enumerate(METRIC_NAMES):
+        if name in _SUMMED:
+            columns.append(vectors[:, index].sum())
+        elif name.endswith("/min"):
+            columns.append(vectors[:, index].min())
+        elif name.endswith("/max"):
+            columns.append(vectors[:, index].max())
+        else:
+            columns.append(mean[index])
+    return torch.stack(columns)
+
+
+def normalizer(config: TrainConfig, tokens: int, sequences: int) -> float:
+    """What the loss is divided by: the counts of the whole step, so micro-batches add up to one batch."""
+    if config.loss_type == "dr_grpo":
+        return float(sequences * config.max_completion_length)
+    if config.loss_type in ("grpo", "gspo", "sapo"):
+        return float(sequences)
+    return float(max(1, tokens))

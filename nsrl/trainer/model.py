@@ -1,0 +1,295 @@
+"""The model room: any Qwen3-VL checkpoint or the built-in small one, with its tokenizer and image processor.
+
+`VLM` is what the other rooms hold: the model, how a `Problem` becomes token ids and pixels, which tokens are banned and
+which end a completion. Uses the tokenizer, the chat template and the PIL image processor directly, so torchvision is not
+needed. Knows nothing of rollouts, rewards or losses.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+import yaml
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from nsrl.config import LoraConfig, ModelConfig
+from nsrl.data.chat import messages
+from nsrl.errors import UserError
+from nsrl.trainer import small
+from nsrl.types import ImageRef, Problem
+
+ARCHITECTURE = "qwen3_vl"
+
+
+@dataclass
+class Encoded:
+    """A prompt ready for a sampler or the policy.
+
+    prompt_ids: token ids, one per visual token (placeholders expanded); template_ids: the same with one placeholder per
+    image, as vLLM wants them; pixel_values: (patches, 3 * 2 * 16 * 16) float32, or None; image_grid_thw: (images, 3)
+    int64, or None; image_keys: identity of each image.
+    """
+
+    prompt_ids: list[int]
+    template_ids: list[int]
+    pixel_values: torch.Tensor | None
+    image_grid_thw: torch.Tensor | None
+    image_keys: tuple[str, ...] = ()
+
+
+@dataclass
+class VLM:
+    """A Qwen3-VL with everything needed to speak to it.
+
+    model: the transformers model, or a peft wrapper around it; name: what the user asked for.
+    """
+
+    model: Any
+    tokenizer: PreTrainedTokenizerFast
+    image_processor: Qwen2VLImageProcessorPil
+    name: str
+    system: bool = True  # whether prompts carry the system text that names the languages
+    _pictures: dict[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
+
+    @property
+    def base(self) -> Qwen3VLForConditionalGeneration:
+        """The transformers model inside any adapter."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    @property
+    def config(self) -> Any:
+        return self.base.config
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def is_small(self) -> bool:
+        return not self.system
+
+    @property
+    def has_adapter(self) -> bool:
+        return hasattr(self.model, "disable_adapter")
+
+    def stop_ids(self) -> list[int]:
+        """Tokens that end a completion: the generation config's and the tokenizer's end of turn."""
+        stop = self.base.generation_config.eos_token_id
+        ids = set(stop if isinstance(stop, list | tuple) else [stop])
+        ids.add(self.tokenizer.eos_token_id)
+        return sorted(i for i in ids if i is not None)
+
+    def banned_ids(self) -> list[int]:
+        """Tokens the policy may never sample: the four vision tokens, padding, and other control tokens."""
+        config = self.config
+        banned = {
+            config.image_token_id,
+            config.video_token_id,
+            config.vision_start_token_id,
+            config.vision_end_token_id,
+            self.tokenizer.pad_token_id,
+            self.tokenizer.convert_tokens_to_ids("<|im_start|>"),
+        }
+        rows = self.base.get_input_embeddings().weight.shape[0]
+        banned |= set(range(len(self.tokenizer), rows)) if rows - len(self.tokenizer) < 4096 else set()
+        return sorted(i for i in banned if i is not None and i not in self.stop_ids())
+
+    def encode(self, problem: Problem) -> Encoded:
+        """Token ids and pixels of a problem. Raises `UserError` naming the problem when an image cannot be read."""
+        template_ids = self.tokenizer(self.prompt_text(problem), add_special_tokens=False)["input_ids"]
+        image_token = self.config.image_token_id
+        if template_ids.count(image_token) != len(problem.images):
+            raise UserError(
+                f"problem {problem.id}: the question must hold one image marker per image ({len(problem.images)}); "
+                f"got {template_ids.count(image_token)}"
+            )
+        if not problem.images:
+            return Encoded(list(template_ids), list(template_ids), None, None)
+        pictures = [self._picture(image) for image in problem.images]
+        merge = self.image_processor.merge_size**2
+        counts = iter([int(grid.prod()) // merge for _, grid in pictures])
+        prompt_ids: list[int] = []
+        for token in template_ids:
+            prompt_ids += [token] * next(counts) if token == image_token else [token]
+        return Encoded(
+            prompt_ids,
+            list(template_ids),
+            torch.cat([pixels for pixels, _ in pictures]),
+            torch.stack([grid for _, grid in pictures]),
+            tuple(image.key for image in problem.images),
+        )
+
+    def prompt_text(self, problem: Problem) -> str:
+        """The chat prompt as text, one placeholder per image."""
+        return self.tokenizer.apply_chat_template(
+            messages(problem, system=self.system), tokenize=False, add_generation_prompt=True
+        )
+
+    def _picture(self, image: ImageRef) -> tuple[torch.Tensor, torch.Tensor]:
+        known = self._pictures.get(image.key)
+        if known is None:
+            out = self.image_processor(images=[image.open()], return_tensors="pt")
+            known = (out["pixel_values"], out["image_grid_thw"][0])
+            if len(self._pictures) >= 512:  # enough for a step; a data set's pixels would not fit
+                self._pictures.pop(next(iter(self._pictures)))
+            self._pictures[image.key] = known
+        return known
+
+    def decode(self, token_ids: list[int]) -> str:
+        """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept."""
+        stop = set(self.stop_ids())
+        while token_ids and token_ids[-1] in stop:
+            token_ids = token_ids[:-1]
+        return self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def save(self, folder: Path) -> None:
+        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor."""
+        self.model.save_pretrained(folder)
+        if self.has_adapter:
+            self.config.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.image_processor.save_pretrained(folder)
+        (folder / "nsrl.json").write_text(json.dumps({"small": self.is_small, "base": self.name}) + "\n")
+
+
+def load(config: ModelConfig, lora: LoraConfig, seed: int = 0) -> VLM:
+    """Build or load a model as configured: device, dtype, adapter, what is frozen. Raises `UserError` in one sentence."""
+    transformers.utils.logging.disable_progress_bar()  # a bar per checkpoint shard would bury ours
+    device = pick_device(config.device)
+    if config.name == "small":
+        tokenizer = small.build_tokenizer()
+        vlm = VLM(small.build_model(tokenizer, seed), tokenizer, small.build_image_processor(), "small", system=False)
+        dtype = torch.float32 if config.dtype == "auto" else getattr(torch, config.dtype)
+        vlm.model.to(device, dtype)
+    else:
+        vlm = _load_checkpoint(config, device)
+    if config.min_pixels or config.max_pixels:
+        size = dict(vlm.image_processor.size)
+        size["shortest_edge"] = config.min_pixels or size["shortest_edge"]
+        size["longest_edge"] = config.max_pixels or size["longest_edge"]
+        vlm.image_processor.size = size
+    adapters = lora.enabled if lora.enabled is not None else not vlm.is_small
+    if adapters and not vlm.has_adapter:
+        add_lora(vlm, lora, seed)
+    freeze = config.freeze_vision_tower if config.freeze_vision_tower is not None else not vlm.is_small
+    if freeze:
+        vlm.base.model.visual.requires_grad_(False)
+    vlm.model.eval()  # dropout off: sampler and trainer must be the same function; the loop never turns it on
+    return vlm
+
+
+def add_lora(vlm: VLM, lora: LoraConfig, seed: int = 0) -> None:
+    """Wrap the language model's target modules in adapters (peft); everything else is frozen."""
+    from peft import LoraConfig as PeftLora
+    from peft import get_peft_model
+
+    names = [
+        name
+        for name, module in vlm.base.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and ".language_model." in f".{name}."
+        and name.rsplit(".", 1)[-1] in lora.target_modules
+    ]
+    if not names:
+        raise UserError(f"lora.target_modules must name linear layers of the language model; got {lora.target_modules}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vlm.model = get_peft_model(
+            vlm.base,
+            PeftLora(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names, bias="none"),
+            autocast_adapter_dtype=False,
+        )
+
+
+def pick_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"model.device must be a device of this machine; got {name!r}, and torch sees no GPU")
+    return device
+
+
+def load_weights(vlm: VLM, folder: Path) -> None:
+    """Put the weights of a checkpoint of the same model into it: the adapter's, or all of them."""
+    from safetensors.torch import load_file
+
+    if vlm.has_adapter:
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(vlm.model, load_file(folder / "adapter_model.safetensors"))
+        return
+    parts = sorted(folder.glob("model*.safetensors"))
+    state = {name: tensor for part in parts for name, tensor in load_file(part).items()}
+    missing, unexpected = vlm.model.load_state_dict(state, strict=False)
+    missing = [name for name in missing if name != "lm_head.weight"]  # tied
+    if missing or unexpected or not parts:
+        raise UserError(f"checkpoint {str(folder)!r} does not fit the model: {(missing + unexpected)[:3]} differ")
+
+
+def trained_length(folder: Path) -> int | None:
+    """max_completion_length of the run a model comes from; None when it comes from none."""
+    for place in (folder, folder.parent):
+        config = place / "config.yaml"
+        if config.is_file():
+            return int(yaml.safe_load(config.read_text()).get("max_completion_length", 0)) or None
+    return None
+
+
+def latest_checkpoint(path: Path) -> Path:
+    """A checkpoint folder from a run folder or a checkpoint folder."""
+    if (path / "latest").exists():
+        return (path / "latest").resolve()
+    return path
+
+
+def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
+    folder = Path(config.name).expanduser()
+    looks_local = config.name.startswith((".", "/", "~")) or config.name.count("/") != 1
+    if folder.is_dir():
+        source = str(_checked(latest_checkpoint(folder)))
+    elif looks_local:
+        raise UserError(f"model must be `small`, a Hub id or a folder; got {config.name!r}, which does not exist")
+    else:
+        source = config.name
+    adapter = Path(source) / "adapter_config.json"
+    weights = json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.is_file() else source
+    own = Path(source) / "nsrl.json"
+    small_one = own.is_file() and json.loads(own.read_text())["small"]
+    dtype = config.dtype
+    if dtype == "auto":
+        dtype = "bfloat16" if device.type == "cuda" and not small_one else "float32"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        processor = Qwen2VLImageProcessorPil.from_pretrained(source)
+        model = Qwen3VLForConditionalGeneration.from_pretrained(
+            weights, dtype=getattr(torch, dtype), attn_implementation="sdpa"
+        )
+    except OSError as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"model {config.name!r} could not be loaded: {first}") from None
+    model.to(device)
+    if adapter.is_file():
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, source, is_trainable=True, autocast_adapter_dtype=False)
+    return VLM(model, tokenizer, processor, config.name, system=not small_one)
+
+
+def _checked(folder: Path) -> Path:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(f"model must be a checkpoint folder with a config.json; {str(folder)!r} has none")
+    try:
+        kind = json.loads(path.read_text()).get("model_type")
+    except ValueError:
+        raise UserError(f"model {str(folder)!r}: config.json is not valid JSON") from None
+    if kind != ARCHITECTURE:
+        raise UserError(f"model must be a Qwen3-VL checkpoint (model_type {ARCHITECTURE!r}); {str(folder)!r} is {kind!r}")
+    return folder

@@ -1,0 +1,46 @@
+"""Supervised steps on demonstrations: the warm start of the small model, and a control run.
+
+The same packed forward and the same log-prob op as GRPO: the loss is the mean of −log p over completion tokens. Knows
+nothing of rewards, engines or sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+
+from nsrl.trainer.batch import packed_group
+from nsrl.trainer.model import VLM
+from nsrl.trainer.optim import Optimizer
+from nsrl.trainer.pack import pack
+from nsrl.trainer.policy import Policy
+
+if TYPE_CHECKING:
+    from nsrl.data.shapes import Demonstration
+
+
+def supervised_step(
+    vlm: VLM, policy: Policy, optimizer: Optimizer, demonstrations: Iterator[Demonstration], size: int, budget: int
+) -> dict[str, float]:
+    """One optimiser step on the next `size` demonstrations; `budget`: stream rows per micro-batch.
+
+    Returns loss (nats per token), grad_norm, learning_rate and the number of completion tokens.
+    """
+    groups = []
+    for demonstration in islice(demonstrations, size):
+        encoded = vlm.encode(demonstration.problem)
+        completion = vlm.tokenizer(demonstration.text, add_special_tokens=False)["input_ids"]
+        groups.append(packed_group(encoded, [[*completion, vlm.tokenizer.eos_token_id]], demonstration.problem.id))
+    batches = pack(groups, budget, image_token_id=vlm.config.image_token_id, merge=vlm.image_processor.merge_size)
+    tokens = sum(batch.target.numel() for batch in batches)
+    total = torch.zeros((), device=policy.device)
+    for batch in batches:
+        loss = -policy.score(batch, entropy="none").logp.sum() / tokens
+        loss.backward()
+        total += loss.detach()
+    rate = optimizer.learning_rate
+    norm = optimizer.step()
+    return {"loss": float(total), "grad_norm": float(norm), "learning_rate": rate, "num_tokens": tokens}
