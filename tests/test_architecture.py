@@ -1,0 +1,160 @@
+"""The laws of the house: imports point down, one name per thing, nothing hidden in the environment."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+KERNELS = ROOT / "kernels" / "nsrl_kernels"
+NSRL = ROOT / "nsrl"
+
+# Rooms from the bottom up; a room may import itself and what stands before it.
+ORDER = ("types", "errors", "engines", "rewards", "data", "config", "rollout", "report", "trainer", "commands")
+COMMANDS = {"train", "eval", "solve", "check"}
+ENVIRONMENT_ALLOWED = {"NSRL_KERNELS_BACKEND", "NSRL_BACKEND"}
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def imports(path: Path) -> list[tuple[str, int]]:
+    """Every imported module of a file, also those inside functions."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.append((node.module, node.lineno))
+    return found
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    if len(parts) < 2:
+        return "types"
+    return "commands" if parts[1] in COMMANDS else parts[1]
+
+
+def test_imports_point_down():
+    wrong = []
+    for path in sources(NSRL):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        own = room(module)
+        if own in ("__init__", "__main__"):
+            continue
+        for name, line in imports(path):
+            if name.split(".")[0] != "nsrl":
+                continue
+            if own not in ORDER or room(name) not in ORDER:
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: room of {module} or {name} is not in the order")
+            elif ORDER.index(room(name)) > ORDER.index(own):
+                wrong.append(f"{path.relative_to(ROOT)}:{line}: {own} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_kernels_know_nothing_of_nsrl():
+    allowed = {"torch", "triton", "nsrl_kernels", *sys.stdlib_module_names}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sources(KERNELS)
+        for name, line in imports(path)
+        if name.split(".")[0] not in allowed
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_the_trainer_uses_the_kernels():
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in sources(NSRL)
+        if "trainer" not in path.parts and any(name.split(".")[0] == "nsrl_kernels" for name, _ in imports(path))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", ["engines", "rewards", "types.py", "errors.py"])
+def test_no_torch_below_the_models(package):
+    target = NSRL / package
+    files = sources(target) if target.is_dir() else [target]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in files
+        for name, line in imports(path)
+        if name.split(".")[0] in ("torch", "transformers", "triton")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_engines_and_rewards_start_without_torch():
+    code = "import sys, nsrl.engines, nsrl.rewards; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_environment_variables_are_read_in_one_file_per_package():
+    pattern = re.compile(r"os\.environ(?:\.get\(|\[)\s*f?[\"']([A-Z0-9_]+)|getenv\(\s*[\"']([A-Z0-9_]+)")
+    names, readers = set(), set()
+    for path in sources(NSRL) + sources(KERNELS):
+        for node_line in path.read_text().splitlines():
+            if "environ[" in node_line and "=" in node_line.split("]")[-1][:3]:
+                continue  # writing for a child process or a library is not reading
+            for match in pattern.finditer(node_line):
+                names.add(match.group(1) or match.group(2))
+                readers.add(path.relative_to(ROOT))
+    ours = {name for name in names if name.startswith("NSRL")}
+    assert len(names) <= 5, names
+    per_package = {str(reader).split("/")[0] for reader in readers}
+    assert len(readers) <= len(per_package) + 2, readers
+    readme = (ROOT / "README.md").read_text()
+    assert all(name in readme for name in ours), ours
+
+
+def test_no_host_synchronisation_in_the_ops_or_the_loss():
+    banned = re.compile(r"\.(item|cpu|tolist)\(\)|synchronize\(")
+    files = [p for p in sources(KERNELS)] + [NSRL / "trainer" / "advantage.py"]
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in files
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if banned.search(line.split("#")[0])
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_blanket_except():
+    wrong = []
+    for path in sources(NSRL) + sources(KERNELS):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                blanket = node.type is None or (
+                    isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+                )
+                reraises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
+                if blanket and not reraises:
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_kernels_is_a_source_root_not_a_package():
+    assert not (ROOT / "kernels" / "__init__.py").exists()
+    for folder in ("tests", "bench"):
+        assert not (ROOT / folder / "kernels").exists()
+
+
+def test_nothing_runs_at_import():
+    """Module level holds definitions, constants, docstrings and the registration of ops: no other calls, no loops."""
+    wrong = []
+    for path in sources(NSRL) + sources(KERNELS):
+        for node in ast.parse(path.read_text()).body:
+            bare_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+            if bare_call or isinstance(node, ast.While):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_loop_can_be_read_in_one_sitting():
+    assert len((NSRL / "trainer" / "loop.py").read_text().splitlines()) <= 280
