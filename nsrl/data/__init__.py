@@ -1,0 +1,9 @@
+"""Room 1: where problems come from. A row of a data set becomes a `Problem`; bad rows are counted and named, never fatal.
+
+No torch here; pixels stay behind references until someone opens them.
+"""
+
+from nsrl.data.dedup import content_key, without
+from nsrl.data.load import Problems, Skipped, load, load_problems, open_source
+
+__all__ = ["Problems", "Skipped", "content_key", "load", "load_problems", "open_source", "without"]

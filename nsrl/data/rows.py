@@ -1,0 +1,242 @@
+"""One row to one `Problem`: which column means what, image markers, options, gold. Knows no file formats and no models.
+
+A row that cannot become a problem raises `BadRow` with the reason; the caller counts it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nsrl.data import images
+from nsrl.errors import UserError
+from nsrl.rewards.answer import check
+from nsrl.types import ImageRef, Problem
+
+MARK = "<image>"
+QUESTION = ("question", "prompt", "problem", "query", "messages", "conversations")
+IMAGES = ("images", "decoded_image", "image", "img", "image_path", "image_paths")
+ANSWER = ("answer", "solution", "ground_truth", "final_answer", "gold", "target", "label", "reward_model")
+OPTIONS = ("options", "choices")
+CATEGORY = ("category", "subject", "topic", "task")
+IDENTITY = ("id", "qid", "pid", "question_id", "problem_id", "uid", "index")
+MAX_QUESTION = 40_000  # characters; longer ones fit no context and are no question
+
+_NUMBERED = re.compile(r"<image[ _]?(\d+)>")
+_ANY_MARK = re.compile(r"<image>|<\|image_pad\|>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>", re.IGNORECASE)
+_CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
+OpenImage = Callable[[Any], ImageRef]
+
+
+class BadRow(ValueError):
+    """A row that is skipped: why, in a few words that are the same for every such row, and the detail."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+def to_problem(
+    row: Mapping[str, Any],
+    number: int,
+    source: str,
+    open_image: OpenImage,
+    answered: bool = True,
+    one_picture: bool = False,
+) -> Problem:
+    """The problem of a row. Raises `BadRow`.
+
+    number: of the row, its id where it has none; open_image: what an entry of an image column refers to; answered: a row
+    without a usable gold answer is bad; one_picture: markers <image1>, <image2>, … all lie in the one image of the row.
+    """
+    if not isinstance(row, Mapping):
+        raise BadRow("not a row", f"expected columns, got {type(row).__name__}")
+    question_column = _first(row, QUESTION)
+    if question_column is None:
+        raise BadRow("no question", "none of the columns " + ", ".join(QUESTION[:3]))
+    system, question, inline = _text(row[question_column])
+    image_column = _first(row, IMAGES)
+    entries = inline or _entries(row[image_column] if image_column else None)
+    question = _markers(question, len(entries), one_picture)
+    if not question.replace(MARK, "").strip() and not entries:
+        raise BadRow("no question", "the text is empty")
+    if len(question) > MAX_QUESTION:
+        raise BadRow("over-long prompt", f"{len(question)} characters")
+    marks = question.count(MARK)
+    if marks > len(entries):
+        raise BadRow("missing image", f"{marks} image markers for {len(entries)} images")
+    options_column = _first(row, OPTIONS)
+    options = _options(row[options_column] if options_column else None)
+    answer_column = _first(row, ANSWER)
+    answer = _answer(row[answer_column] if answer_column else None, options)
+    if answered and check("", answer, options).correct is None:
+        raise BadRow("no gold answer", "absent" if not answer else f"unreadable: {answer[:60]!r}")
+    try:
+        refs = tuple(open_image(e) for e in entries)
+    except UserError as error:
+        raise BadRow("missing image" if "missing" in str(error) else "corrupt image", str(error)) from None
+    category = _first(row, CATEGORY)
+    used = {question_column, image_column, options_column, category, *IDENTITY, *IMAGES}
+    columns = {k: v for k, v in row.items() if k not in used and k != answer_column}
+    if system:
+        columns["system"] = system
+    return Problem(
+        id=identity(row, number),
+        question=question,
+        answer=answer,
+        images=refs,
+        options=options,
+        category=str(row[category]) if category and not _blank(row[category]) else "",
+        source=str(row.get("source") or source),
+        columns=columns,
+    )
+
+
+def identity(row: Any, number: int) -> str:
+    """The id a row gives itself, else its number."""
+    name = _first(row, IDENTITY) if isinstance(row, Mapping) else None
+    return str(number) if name is None or _blank(row[name]) else str(row[name])
+
+
+def entry_image(entry: Any, find: Callable[[str], ImageRef]) -> ImageRef:
+    """The image of one entry: a path (through `find`), bytes, a data URL, HF's {bytes, path}, or a PIL image."""
+    if isinstance(entry, Mapping):
+        if entry.get("bytes"):
+            return images.bytes_image(bytes(entry["bytes"]), str(entry.get("path") or "in memory"))
+        path = entry.get("path") or entry.get("url") or entry.get("image")
+        if path is None:
+            raise UserError("image is missing: neither bytes nor a path")
+        return entry_image(path, find)
+    if isinstance(entry, bytes | bytearray | memoryview):
+        return images.bytes_image(bytes(entry))
+    if isinstance(entry, str):
+        if entry.startswith("data:"):
+            return images.data_url_image(entry)
+        if entry.startswith(("http://", "https://")):
+            raise UserError(f"image {entry[:80]!r} is missing: it is an address, not a file")
+        return find(entry.removeprefix("file://"))
+    if hasattr(entry, "tobytes") and hasattr(entry, "convert"):
+        return images.pil_image(entry)
+    raise UserError(f"image is missing: expected a path, bytes or an image; got {type(entry).__name__}")
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of these columns that holds something; else the first that exists."""
+    for name in names:
+        if name in row and not _blank(row[name]):
+            return name
+    return next((n for n in names if n in row), None)
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str | Sequence | Mapping) and len(value) == 0) or value != value
+
+
+def _entries(value: Any) -> list[Any]:
+    if _blank(value):
+        return []
+    if isinstance(value, list | tuple):
+        return [v for v in value if not _blank(v)]
+    if hasattr(value, "tolist") and not hasattr(value, "convert"):
+        return [v for v in value.tolist() if not _blank(v)]
+    return [value]
+
+
+def _text(value: Any) -> tuple[str, str, list[Any]]:
+    """(system text, question with a marker per image, images found inline) of a string or typed chat content."""
+    if value is None:
+        return "", "", []
+    if isinstance(value, str):
+        return "", value, []
+    if isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return "", str(value), []
+    system: list[str] = []
+    parts: list[str] = []
+    inline: list[Any] = []
+    messages = value if value and isinstance(value[0], Mapping) and ("content" in value[0] or "value" in value[0]) else [{"role": "user", "content": value}]
+    for message in messages:
+        role = message.get("role") or {"human": "user", "gpt": "assistant"}.get(message.get("from", ""), message.get("from", "user"))
+        if role == "assistant":
+            break  # what follows the first answer is not the question
+        content = message.get("content", message.get("value"))
+        where = system if role == "system" else parts
+        if isinstance(content, str):
+            where.append(content)
+            continue
+        for item in content or []:
+            if isinstance(item, str):
+                where.append(item)
+            elif item.get("type") in ("image", "image_url") or ("image" in item and "text" not in item):
+                where.append(MARK)
+                picture = item.get("image") or item.get("image_url") or item.get("path") or item.get("url")
+                picture = picture.get("url") if isinstance(picture, Mapping) and "url" in picture else picture
+                if picture is not None:
+                    inline.append(picture)
+            else:
+                where.append(str(item.get("text") or ""))
+    return "\n".join(system), "\n".join(p for p in parts if p), inline
+
+
+def _markers(question: str, count: int, one_picture: bool) -> str:
+    """One marker per image in the text, `<image>`; control tokens of chat formats are taken out of user text."""
+    question = _ANY_MARK.sub(MARK, question)
+    question = _CONTROL.sub(" ", question)
+    numbers = [int(n) for n in _NUMBERED.findall(question)]
+    if numbers and (one_picture or count == 1 or count < len(set(numbers))) and MARK not in question:
+        first = True
+
+        def once(match: re.Match) -> str:
+            nonlocal first
+            if first and count:
+                first = False
+                return MARK
+            return f"(picture {match[1]})"
+
+        return _NUMBERED.sub(once, question)
+    if numbers and count > 1 and MARK not in question:
+        seen: set[int] = set()
+
+        def in_turn(match: re.Match) -> str:
+            number = int(match[1])
+            if number in seen or number != len(seen) + 1 or number > count:
+                return f"(picture {number})"
+            seen.add(number)
+            return MARK
+
+        return _NUMBERED.sub(in_turn, question)
+    return _NUMBERED.sub(lambda m: f"(picture {m[1]})", question)
+
+
+def _options(value: Any) -> tuple[str, ...]:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        if "text" in value and isinstance(value["text"], list | tuple):
+            value = value["text"]
+        else:
+            value = [value[k] for k in sorted(value) if value[k] is not None]
+    if isinstance(value, str):
+        found = re.split(r"\n|(?:^|\s)(?=\(?[A-J][.)]\s)", value.strip())
+        value = [f.strip() for f in found if f.strip()]
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(_NUMBERED.sub(lambda m: f"(picture {m[1]})", str(o)).replace(MARK, "(picture)") for o in value if o is not None)
+
+
+def _answer(value: Any, options: tuple[str, ...]) -> str | None:
+    if isinstance(value, Mapping):
+        value = value.get("ground_truth", value.get("answer", value.get("value")))
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        value = value[0] if len(value) == 1 else ", ".join(str(v) for v in value) if value else None
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, int) and options and 0 <= value < len(options) and str(value) not in options:
+        return chr(65 + value)  # an index into the options
+    return str(value).strip() or None
