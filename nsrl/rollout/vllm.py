@@ -30,14 +30,17 @@ from nsrl.rollout.weights import merged_weights
 _BAN = -100.0  # vLLM clips logit_bias to ±100; exp(-100) is 0 in fp32 beside any token with mass
 
 
-def _import_vllm() -> Any:
+def _import_vllm() -> tuple[Any, Any, Any]:
+    """vLLM's EngineArgs, LLMEngine and Executor, or MissingBackend."""
     try:
-        import vllm
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.v1.engine.llm_engine import LLMEngine
+        from vllm.v1.executor import Executor
     except ImportError as error:
         raise MissingBackend(
             f"sampler 'vllm' needs vLLM, which cannot be imported here ({error}); install nsrl[vllm], or use 'native'"
         ) from None
-    return vllm
+    return EngineArgs, LLMEngine, Executor
 
 
 class VllmSampler:
@@ -66,11 +69,7 @@ class VllmSampler:
     ):
         if not 0 < memory_share < 1:
             raise UserError(f"rollout memory_share must be between 0 and 1; got {memory_share}")
-        _import_vllm()
-        from vllm.engine.arg_utils import EngineArgs
-        from vllm.v1.engine.llm_engine import LLMEngine
-        from vllm.v1.executor import Executor
-
+        EngineArgs, LLMEngine, Executor = _import_vllm()
         self.base = base_of(policy)
         self.image_processor = image_processor
         self.version = 0
@@ -111,33 +110,35 @@ class VllmSampler:
         if self.engine.has_unfinished_requests():
             raise RuntimeError("VllmSampler.sync: called while completions are being sampled")
         start = time.perf_counter()
-        wanted = dict(merged_weights(policy))
-        taken: dict[str, torch.Tensor] = {}
+        handed = {"tensors": 0, "bytes": 0, "all": 0}
 
         def hand_over() -> Any:
-            for name, tensor in wanted.items():
-                taken[name] = tensor
+            for name, tensor in merged_weights(policy):  # one at a time: merging never holds a second model
+                handed["tensors"] += 1
+                handed["bytes"] += tensor.numel() * tensor.element_size()
                 yield name, tensor
+            handed["all"] = 1
 
         before = self._resident()
         self.engine.model_executor.collective_rpc(_reload, args=(hand_over(),))
-        missing = sorted(wanted.keys() - taken.keys())
-        if missing:
-            raise RuntimeError(f"VllmSampler.sync: vLLM did not take {len(missing)} weights, first {missing[0]}")
+        if not handed["all"]:
+            raise RuntimeError(f"VllmSampler.sync: vLLM took only {handed['tensors']} of the policy's weights")
         self.engine.reset_prefix_cache()
         self.engine.reset_encoder_cache()
         self.engine.reset_mm_cache()
         self.version += 1
-        total = sum(t.numel() * t.element_size() for t in taken.values())
-        report = SyncReport(self.version, len(taken), total, policy_checksum(policy), time.perf_counter() - start)
+        report = SyncReport(
+            self.version, handed["tensors"], handed["bytes"], policy_checksum(policy), time.perf_counter() - start
+        )
         previous = self.last_sync
-        if previous is not None and previous.checksum != report.checksum and before == self._resident():
+        changed = previous is not None and previous.checksum != report.checksum
+        if changed and before is not None and before == self._resident():
             raise RuntimeError("VllmSampler.sync: the policy's weights changed, but those inside vLLM did not")
         self.last_sync = report
         return report
 
-    def _resident(self) -> str:
-        """Checksum of the engine's own parameters, in whatever layout it keeps them."""
+    def _resident(self) -> str | None:
+        """Checksum of the engine's own parameters; None where it keeps packed copies instead (linears on a CPU)."""
         (own,) = self.engine.model_executor.collective_rpc(_checksum)
         return own
 
@@ -160,6 +161,15 @@ class VllmSampler:
             self.engine.add_request(name, self._prompt(request), _params(request, params, vocabulary))
             self.stats.prompt_tokens += len(request.prompt_ids)
         groups: list[list[Sample]] = [[] for _ in requests]
+        try:
+            self._drain(requests, params, on_group, index_of, groups)
+        except BaseException:
+            self.engine.abort_request(list(index_of))  # or the next call would get this one's completions
+            raise
+        self.stats.decode_s = time.perf_counter() - start
+        return groups
+
+    def _drain(self, requests, params, on_group, index_of, groups) -> None:
         while self.engine.has_unfinished_requests():
             for output in self.engine.step():
                 if not output.finished:
@@ -171,8 +181,6 @@ class VllmSampler:
                 self.stats.completion_tokens += sum(len(s.token_ids) for s in groups[index])
                 if on_group is not None:
                     on_group(index, groups[index])
-        self.stats.decode_s = time.perf_counter() - start
-        return groups
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         if request.images is None:
@@ -294,5 +302,6 @@ def _reload(worker: Any, weights: Any) -> None:
         head.quant_method.process_weights_after_loading(head)
 
 
-def _checksum(worker: Any) -> str:
-    return checksum(dict(worker.model_runner.get_model().named_parameters()))
+def _checksum(worker: Any) -> str | None:
+    parameters = dict(worker.model_runner.get_model().named_parameters())
+    return checksum(parameters) if all(p.numel() for p in parameters.values()) else None

@@ -1,6 +1,7 @@
 """The native sampler against transformers' own forward and generate."""
 
 import dataclasses
+import importlib.util
 import random
 
 import pytest
@@ -228,3 +229,15 @@ def test_sync_reports_a_checksum_that_follows_the_weights():
     assert sampler.sync(model).checksum != first.checksum
     after = sampler.sample([tiny.request(0, n=2)], params())
     assert before != after, "no copy of older weights is left"
+
+
+def test_a_missing_vllm_is_said_only_when_it_is_asked_for(model):
+    from nsrl.errors import MissingBackend
+    from nsrl.rollout.vllm import VllmSampler  # importing the room needs nothing
+
+    if importlib.util.find_spec("vllm") and importlib.util.find_spec("vllm").origin:
+        pytest.skip("vLLM is installed here")
+    with pytest.raises(MissingBackend, match="sampler 'vllm' needs vLLM"):
+        VllmSampler(model, None, None, max_model_len=64)
+    with pytest.raises(UserError, match="memory_share must be between 0 and 1; got 1.5"):
+        VllmSampler(model, None, None, max_model_len=64, memory_share=1.5)
