@@ -239,5 +239,5 @@ def test_a_missing_vllm_is_said_only_when_it_is_asked_for(model):
         pytest.skip("vLLM is installed here")
     with pytest.raises(MissingBackend, match="sampler 'vllm' needs vLLM"):
         VllmSampler(model, None, None, max_model_len=64)
-    with pytest.raises(UserError, match="memory_share must be between 0 and 1; got 1.5"):
+    with pytest.raises(UserError, match=r"memory_share must be between 0 and 1; got 1\.5"):
         VllmSampler(model, None, None, max_model_len=64, memory_share=1.5)

@@ -2,16 +2,13 @@
 
 import pytest
 
-pytest.importorskip(
-    "vllm.sampling_params", reason="vLLM is not installed here; `make test-vllm` makes an environment that has it"
-)
-
-from nsrl.rollout.vllm import VllmSampler
-from tests.rollout import tiny, tiny_tokenizer
-
 
 @pytest.fixture(scope="session")
 def engine():
+    pytest.importorskip("vllm.sampling_params")
+    from nsrl.rollout.vllm import VllmSampler
+    from tests.rollout import tiny, tiny_tokenizer
+
     sampler = VllmSampler(
         tiny.build(seed=20),
         tiny_tokenizer.build(),

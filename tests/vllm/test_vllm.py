@@ -3,6 +3,10 @@
 import dataclasses
 
 import pytest
+
+pytest.importorskip(
+    "vllm.sampling_params", reason="vLLM is not installed here; `make test-vllm` makes an environment that has it"
+)
 import torch
 
 import nsrl_kernels
