@@ -6,7 +6,7 @@ A prompt's rows attend causally to the prompt; a completion's rows attend to its
 |---|---|---|
 | flash-attn | varlen kernel, K/V gathered as [prompt ; completion] per sequence, bottom-right causal | CUDA, when installed |
 | varlen | the same through `torch.nn.attention.varlen` | CUDA, torch ≥ 2.10 |
-| flex | FlexAttention on the stream itself with a block mask, nothing gathered | CUDA; CPU when asked for |
+| flex | FlexAttention on the stream itself with a block mask, nothing gathered | CUDA; CPU without gradients |
 | sdpa | `scaled_dot_product_attention` on groups padded for this call only | anywhere; the CPU's choice |
 
 Knows nothing of projections, rotary positions, layers or models: (T, heads, head_dim) in, the same out.
@@ -235,6 +235,8 @@ class FlexAttention:
         return create_block_mask(sees, None, None, T, T, device=str(seq.device))
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, state, scale: float) -> Tensor:
+        if q.device.type == "cpu" and q.requires_grad:
+            raise MissingBackend("attention backend flex has no backward on a CPU; use sdpa there")
         q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))
         flex = _flex(q.is_cuda)
         o = flex(q, k, v, block_mask=state, scale=scale, enable_gqa=q.shape[1] != k.shape[1])

@@ -57,10 +57,17 @@ class Policy:
     model: `Qwen3VLForConditionalGeneration`, or a PeftModel of it. attention: a backend's name (see `attention.py`),
     None for the best one here. checkpointing: recompute each layer in the backward; None follows the model's own
     setting. black: the value of a black pixel after the image processor's normalisation (mean and std 0.5: −1).
+    liger: run the language model's RMSNorm, SwiGLU and RoPE on liger-kernel's Triton kernels (a GPU is needed).
     """
 
     def __init__(
-        self, model: nn.Module, *, attention: str | None = None, checkpointing: bool | None = None, black: float = -1.0
+        self,
+        model: nn.Module,
+        *,
+        attention: str | None = None,
+        checkpointing: bool | None = None,
+        black: float = -1.0,
+        liger: bool = False,
     ):
         self.model = model
         self.base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -71,6 +78,7 @@ class Policy:
         self.checkpointing, self.black = checkpointing, black
         if getattr(self.text.config, "attention_dropout", 0.0):
             raise UserError("policy model must have attention_dropout 0: the packed attention has no dropout")
+        self.ops = _LigerOps() if liger else _TorchOps()
         self.attention: Attention = choose_attention(attention, self.device, self.text.embed_tokens.weight.dtype)
 
     @property
@@ -122,20 +130,18 @@ class Policy:
                     x = self._layer(layer, x, cos, sin, state)
                 if index < len(deepstack):
                     x = deepstack_add(x, deepstack[index], plan)
-            return self.text.norm(x.index_select(0, batch.predict_row))
+            return self.ops.norm(self.text.norm, x.index_select(0, batch.predict_row))
 
     def _layer(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, state: object) -> Tensor:
-        from transformers.models.qwen3_vl import modeling_qwen3_vl as hf  # looked up late: Liger's patch lives there
-
-        attn, heads = layer.self_attn, (1, x.shape[0], -1, layer.self_attn.head_dim)
-        h = layer.input_layernorm(x)
-        q = attn.q_norm(attn.q_proj(h).view(heads)).transpose(1, 2)
-        k = attn.k_norm(attn.k_proj(h).view(heads)).transpose(1, 2)
+        attn, heads, ops = layer.self_attn, (1, x.shape[0], -1, layer.self_attn.head_dim), self.ops
+        h = ops.norm(layer.input_layernorm, x)
+        q = ops.norm(attn.q_norm, attn.q_proj(h).view(heads)).transpose(1, 2)
+        k = ops.norm(attn.k_norm, attn.k_proj(h).view(heads)).transpose(1, 2)
         v = attn.v_proj(h).view(heads)[0]
-        q, k = hf.apply_rotary_pos_emb(q, k, cos, sin)
+        q, k = ops.rope(q, k, cos, sin)
         o = self.attention(q[0].transpose(0, 1), k[0].transpose(0, 1), v, state, attn.scaling)
         x = x + attn.o_proj(o.reshape(x.shape[0], -1))
-        return x + layer.mlp(layer.post_attention_layernorm(x))
+        return x + ops.mlp(layer.mlp, ops.norm(layer.post_attention_layernorm, x))
 
     def _checkpoints(self) -> bool:
         wanted = self.checkpointing
@@ -193,20 +199,33 @@ class Policy:
         return encoded
 
 
-def patch_liger(model: nn.Module, *, rms_norm: bool = True, swiglu: bool = True, rope: bool = True) -> None:
-    """Switch on Liger's Triton RMSNorm, SwiGLU and RoPE for the language model's layers, in place.
+class _TorchOps:
+    """transformers' own modules."""
 
-    Raises MissingBackend when liger-kernel is not installed. RoPE is replaced for the whole process (Liger's own way).
-    """
-    try:
-        from liger_kernel.transformers import monkey_patch
-        from liger_kernel.transformers.swiglu import LigerSwiGLUMLP
-    except ImportError as e:
-        raise MissingBackend("liger patches were asked for; the package liger-kernel is not installed") from e
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    monkey_patch.apply_liger_kernel_to_qwen3_vl(
-        rope=rope, rms_norm=rms_norm, swiglu=False, cross_entropy=False, fused_linear_cross_entropy=False, model=base
-    )
-    if swiglu:
-        for layer in base.model.language_model.layers:
-            layer.mlp.forward = LigerSwiGLUMLP.forward.__get__(layer.mlp)
+    def __init__(self):
+        from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
+
+        self.rope = apply_rotary_pos_emb
+
+    def norm(self, module: nn.Module, x: Tensor) -> Tensor:
+        return module(x)
+
+    def mlp(self, module: nn.Module, x: Tensor) -> Tensor:
+        return module(x)
+
+
+class _LigerOps:
+    """Liger's Triton RMSNorm, SwiGLU and RoPE with the same parameters; the model itself is left as it is."""
+
+    def __init__(self):
+        try:
+            from liger_kernel.transformers.functional import liger_rms_norm, liger_rope, liger_swiglu
+        except ImportError as e:
+            raise MissingBackend("liger=True was asked for; the package liger-kernel is not installed") from e
+        self.rms_norm, self.rope, self.swiglu = liger_rms_norm, liger_rope, liger_swiglu
+
+    def norm(self, module: nn.Module, x: Tensor) -> Tensor:
+        return self.rms_norm(x, module.weight, module.variance_epsilon, in_place=False)
+
+    def mlp(self, module: nn.Module, x: Tensor) -> Tensor:
+        return module.down_proj(self.swiglu(module.gate_proj(x), module.up_proj(x)))

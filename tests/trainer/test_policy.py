@@ -1,0 +1,223 @@
+"""The scored-pass API: contexts, what is kept, what is not stored, LoRA, errors, a 2B step on the meta device."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from packing_cases import IMAGE, cases, group, image, small_model
+
+from nsrl.errors import MissingBackend, UserError
+from nsrl.trainer.pack import PackedGroup, PromptImage, pack
+from nsrl.trainer.padded import padded_hidden
+from nsrl.trainer.policy import Context, Policy
+
+CASES = cases()
+
+
+@pytest.fixture
+def batch():
+    return pack(CASES["mixed"], 10_000, image_token_id=IMAGE)[0]
+
+
+def lora(model, **options):
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"], **options)
+    wrapped = get_peft_model(model, config)
+    torch.manual_seed(3)
+    for name, p in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(p, std=0.1)
+    return wrapped
+
+
+def count_tower(policy):
+    """Patches of every call of the vision tower from now on."""
+    calls = []
+    policy.visual.register_forward_pre_hook(lambda module, args, kwargs: calls.append(args[0].shape[0]), with_kwargs=True)
+    return calls
+
+
+def test_scores_are_the_log_softmax_without_banned_tokens(batch):
+    model = small_model()
+    banned = torch.tensor([IMAGE, 501, 502])
+    scored = Policy(model).score(batch, temperature=0.7, banned=banned)
+    groups = CASES["mixed"]
+    logits = padded_hidden(model, groups, IMAGE)[batch.token_rows] @ model.lm_head.weight.T / 0.7
+    logits[:, banned] = -torch.inf
+    want = logits.log_softmax(-1)
+    assert (scored.logp - want.gather(1, batch.target[:, None])[:, 0]).abs().max() <= 1e-5
+    p = want.exp()
+    assert (scored.entropy + (p * want.nan_to_num(neginf=0)).sum(-1)).abs().max() <= 1e-5
+    assert scored.logp.dtype == torch.float32 and scored.logp.requires_grad
+
+
+def test_gradient_through_the_fused_head_is_the_padded_one(batch):
+    model = small_model()
+    weight = torch.randn(batch.target.numel(), generator=torch.Generator().manual_seed(0))
+    (Policy(model).score(batch).logp * weight).sum().backward()
+    got = {n: p.grad.clone() for n, p in model.named_parameters()}
+    model.zero_grad()
+    hidden = padded_hidden(model, CASES["mixed"], IMAGE)[batch.token_rows]
+    logp = (hidden @ model.lm_head.weight.T).log_softmax(-1).gather(1, batch.target[:, None])[:, 0]
+    (logp * weight).sum().backward()
+    whole = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+    for name, p in model.named_parameters():
+        assert (got[name] - p.grad).norm() <= 1e-4 * max(p.grad.norm(), 1e-3 * whole), name
+
+
+def test_frozen_tower_runs_once_for_old_reference_and_policy_passes(batch):
+    model = lora(small_model())
+    policy = Policy(model)
+    calls = count_tower(policy)
+    policy.score(batch, grad=False)
+    policy.score(batch, grad=False, context="adapter_off")
+    scored = policy.score(batch)
+    scored.logp.sum().backward()
+    distinct = {id(i): i.pixel_values.shape[0] for g in CASES["mixed"] for i in g.images}
+    assert calls == [sum(distinct.values())] == [batch.work.patches]
+    policy.score(batch, grad=False, context="blank_images")
+    assert len(calls) == 2
+
+
+def test_training_tower_runs_every_time_and_gets_a_gradient(batch):
+    policy = Policy(small_model())
+    calls = count_tower(policy)
+    for _ in range(2):
+        policy.score(batch).logp.sum().backward()
+    assert len(calls) == 2
+    assert all(p.grad is not None for p in policy.visual.parameters())
+
+
+def test_frozen_table_and_tower_get_no_gradient(batch):
+    model = lora(small_model())
+    Policy(model).score(batch).logp.sum().backward()
+    for name, p in model.named_parameters():
+        assert (p.grad is not None) == ("lora_" in name), name
+
+
+def test_lora_equals_the_padded_forward_and_adapter_off_equals_the_base(batch):
+    base = small_model()
+    with torch.no_grad():
+        untouched = Policy(base).score(batch, grad=False)
+    model = lora(small_model())
+    policy = Policy(model)
+    off = policy.score(batch, grad=False, context="adapter_off")
+    assert torch.equal(off.logp, untouched.logp)
+    on = policy.score(batch, grad=False)
+    assert (on.logp - off.logp).abs().max() > 1e-2
+    hidden = policy.hidden(batch)
+    assert (hidden - padded_hidden(model, CASES["mixed"], IMAGE)[batch.token_rows]).abs().max() <= 1e-5
+    with torch.no_grad(), model.disable_adapter():
+        want = padded_hidden(model, CASES["mixed"], IMAGE)[batch.token_rows]
+    assert (policy.hidden(batch, context="adapter_off") - want).abs().max() <= 1e-5
+
+
+def test_no_grad_passes_store_nothing(batch):
+    for model, contexts in ((small_model(), ("policy", "blank_images")), (lora(small_model()), ("policy", "adapter_off"))):
+        policy = Policy(model)
+        for context in contexts:
+            stored = []
+            with torch.autograd.graph.saved_tensors_hooks(lambda t: stored.append(t) or t, lambda t: t):
+                scored = policy.score(batch, grad=False, context=context)
+            assert stored == [] and not scored.logp.requires_grad and scored.logp.grad_fn is None
+
+
+def test_black_images_are_the_same_tokens_with_black_pixels(batch):
+    model = small_model()
+    policy = Policy(model)
+    black = policy.score(batch, grad=False, context="blank_images")
+    repainted = [
+        PackedGroup(
+            g.prompt_ids, g.completions,
+            [PromptImage(torch.full_like(i.pixel_values, -1.0), i.grid_thw, (id(i), "black")) for i in g.images],
+        )
+        for g in CASES["mixed"]
+    ]  # fmt: skip
+    (painted,) = pack(repainted, 10_000, image_token_id=IMAGE)
+    assert torch.equal(painted.token_ids, batch.token_ids)
+    assert (black.logp - policy.score(painted, grad=False).logp).abs().max() <= 1e-6
+    real = policy.score(batch, grad=False)
+    texts = torch.isin(batch.groups, torch.tensor([0, 1]))  # groups without images do not change
+    token_texts = texts.repeat_interleave(batch.cu_completions.diff().long())
+    assert torch.equal(black.logp[token_texts], real.logp[token_texts])
+    assert (black.logp - real.logp)[~token_texts].abs().max() > 1e-3
+
+
+def test_a_share_of_black_patches_depends_on_its_seed_alone(batch):
+    policy = Policy(small_model())
+    some = [policy.score(batch, grad=False, context=Context(images="black", share=0.6, seed=s)).logp for s in (1, 1, 2)]
+    assert torch.equal(some[0], some[1]) and not torch.equal(some[0], some[2])
+
+
+def test_a_moved_batch_keeps_its_plan_and_features():
+    (batch,) = pack(CASES["one image"], 10_000, image_token_id=IMAGE)
+    assert batch.to("cpu") is batch
+    meta = batch.to("meta")
+    assert meta is batch.to("meta") and meta.token_ids.device.type == "meta" and meta.kept == {}
+
+
+def test_completion_tokens_that_look_like_image_placeholders_are_text():
+    rng = torch.Generator().manual_seed(1)
+    g = group(rng, 4, [image(rng, 2, 2)])
+    g = PackedGroup(g.prompt_ids, [[5, IMAGE, 7, 8]], g.images)
+    (batch,) = pack([g], 999, image_token_id=IMAGE)
+    model = small_model()
+    hidden = Policy(model).hidden(batch)
+    table = model.model.language_model.embed_tokens.weight
+    assert torch.isfinite(hidden).all() and hidden.shape == (4, table.shape[1])
+
+
+def test_errors_name_the_cause(batch):
+    with pytest.raises(UserError, match="no adapter"):
+        Policy(small_model()).score(batch, context="adapter_off")
+    with pytest.raises(UserError, match="Qwen3VLForConditionalGeneration; got Linear"):
+        Policy(torch.nn.Linear(2, 2))
+    with pytest.raises(UserError, match="attention_dropout"):
+        Policy(small_model(attention_dropout=0.1))
+
+
+LIGER = """
+import sys; sys.path.insert(0, {here!r})
+import numpy, torch
+import triton.language as tl
+from triton.runtime import interpreter
+from packing_cases import IMAGE, cases, small_model
+from nsrl.trainer.pack import pack
+from nsrl.trainer.policy import Policy
+
+import liger_kernel.ops.rms_norm
+liger_kernel.ops.rms_norm.rsqrt = lambda x: tl.rsqrt(x)  # libdevice's is device code, nothing under the interpreter
+# the interpreter hands floats over as Python's, and Liger calls .to on them as on the scalars of a compiled kernel
+convert = interpreter._implicit_cvt
+scalar = lambda x: tl.tensor(interpreter.TensorHandle(numpy.array([x], dtype=numpy.float32), tl.float32), tl.float32)
+interpreter._implicit_cvt = lambda x: scalar(x) if isinstance(x, float) else convert(x)
+model = small_model()
+(batch,) = pack(cases()["one image"], 999, image_token_id=IMAGE)
+results = []
+for liger in (False, True):
+    model.zero_grad()
+    hidden = Policy(model, liger=liger).hidden(batch)
+    hidden.square().sum().backward()
+    results.append([hidden.detach(), *(p.grad for p in model.parameters())])
+for want, got in zip(*results):
+    assert (got - want).abs().max() <= 1e-4 * max(1.0, want.abs().max().item())
+"""
+
+
+def test_liger_kernels_change_nothing_but_rounding():
+    """In a process of its own, under Triton's interpreter: Liger's kernels then run on a CPU."""
+    pytest.importorskip("liger_kernel")
+    env = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    code = LIGER.format(here=str(Path(__file__).parent))
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_liger_without_the_package_is_an_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "liger_kernel.transformers.functional", None)
+    with pytest.raises(MissingBackend, match="liger-kernel is not installed"):
+        Policy(small_model(), liger=True)
