@@ -1,0 +1,258 @@
+"""Commands: run one program, run a file of them, count tokens, say what is here. Knows nothing of models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from nsrl.engines import LANGUAGES, EnginePool, Limits, Result, external, registry
+from nsrl.engines.pool import check_limits
+from nsrl.errors import MissingBackend, UserError
+
+_HELP = {
+    "steps": "evaluation steps (nsl, wolfram)", "depth": "nesting of an evaluation (nsl, wolfram)",
+    "integer_digits": "decimal digits of an integer", "list_length": "elements of a list (nsl, wolfram)",
+    "cpu_s": "CPU seconds of a program", "wall_s": "seconds of a program by the clock",
+    "memory_mb": "MiB a program may add to its worker's memory", "output_bytes": "characters of output and value",
+}  # fmt: skip
+_WINDOW = 5_000  # programs of a batch that are read ahead of the oldest unfinished one
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, complete."""
+    top = argparse.ArgumentParser(prog="python -m nsrl.engines", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the program on standard input; its Result as JSON on standard output")
+    batch = commands.add_parser(
+        "batch", help="run JSON lines with fields id and program from standard input; Results in the same order",
+        description="Reads one JSON object per line with the fields `id` and `program`; writes one per line: `id` and "
+        "the fields of its Result, in the order read. Progress goes to standard error. A line that is no such object "
+        "ends the batch with exit code 2, after the Results of the lines before it.",
+    )  # fmt: skip
+    for command in (run, batch):
+        command.add_argument("--language", required=True, choices=LANGUAGES, help="what the program is written in")
+        command.add_argument(
+            "--engine", default="builtin", metavar="NAME",
+            help=f"builtin (default), or for wolfram an engine found on this machine: {', '.join(external.EXTERNAL)}",
+        )  # fmt: skip
+        command.add_argument("--timing", action="store_true", help="also print cpu_ms, the field that differs by run")
+        command.add_argument(
+            "--allow-unsandboxed", action="store_true", help="run although the system gives no sandbox of its own"
+        )
+        bounds = command.add_argument_group("limits of a program")
+        for item in fields(Limits):
+            kind = float if isinstance(item.default, float) else int
+            flag = "--" + item.name.replace("_", "-")
+            bounds.add_argument(
+                flag, type=kind, default=item.default, metavar="N", help=f"{_HELP[item.name]} (default %(default)s)"
+            )
+    batch.add_argument("--workers", type=int, default=2, metavar="N", help="programs at once (default %(default)s)")
+    batch.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    count = commands.add_parser("tokens", help="count the tokens of programs per arm", description=(
+        "Counts tokens of the programs in FILE (JSON: a list of problems, or an object with `problems`; each text field "
+        "of a problem is an arm) and prints a table: tokens alone, with their delimiters as single added tokens, and "
+        "as a share of both SymPy arms."
+    ))  # fmt: skip
+    count.add_argument("--tokenizer", required=True, metavar="DIR_OR_ID", help="folder with tokenizer.json, or a hub id")
+    count.add_argument("--json", action="store_true", help="rows as JSON instead of a table")
+    count.add_argument("file", metavar="FILE", help="JSON file of problems")
+    here = commands.add_parser("list", help="engines on this machine, their versions, and the sandbox layers in force")
+    here.add_argument("--json", action="store_true", help="as JSON")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command. Returns its exit code: 0, or 2 for bad input (one sentence on standard error)."""
+    chosen = parser().parse_args(arguments)
+    commands = {"run": _run, "batch": _batch, "tokens": _tokens, "list": _list}
+    try:
+        commands[chosen.command](chosen)
+        sys.stdout.flush()
+    except UserError as error:
+        sys.stdout.flush()
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _limits(chosen: argparse.Namespace) -> Limits:
+    return check_limits(Limits(**{item.name: getattr(chosen, item.name) for item in fields(Limits)}))
+
+
+def _write(data: Any, out: IO[str], indent: int | None = None) -> None:
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    # A lone surrogate has no UTF-8; its escape is the same JSON.
+    out.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+class _Runner:
+    """Programs to futures, on our pool or on an engine of others."""
+
+    def __init__(self, chosen: argparse.Namespace, workers: int) -> None:
+        limits = _limits(chosen)
+        if workers < 1:
+            raise UserError(f"--workers must be at least 1; got {workers}")
+        if chosen.engine == "builtin":
+            registry.require(chosen.language)
+            pool = EnginePool(workers, limits, languages=[chosen.language], allow_unsandboxed=chosen.allow_unsandboxed)
+            self.submit: Callable[[str], Future[Result]] = partial(pool.submit, chosen.language)
+            self.close: Callable[[], None] = pool.close
+            return
+        if chosen.language != "wolfram":
+            raise UserError(f"--engine {chosen.engine} runs the language wolfram only; got --language {chosen.language}")
+        external.external(chosen.engine)
+        threads = ThreadPoolExecutor(workers)
+        self.submit = lambda program: threads.submit(external.evaluate, chosen.engine, program, limits)
+        self.close = partial(threads.shutdown, cancel_futures=True)
+
+    def __enter__(self) -> _Runner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _run(chosen: argparse.Namespace) -> None:
+    with _Runner(chosen, 1) as runner:
+        # Bytes that are no UTF-8 become replacement characters: the engine then says what is wrong with them.
+        program = sys.stdin.buffer.read().decode("utf-8", "replace")
+        result = runner.submit(program).result()
+    _write(result.to_json(timing=chosen.timing), sys.stdout, indent=2)
+
+
+def _lines(source: IO[bytes]) -> Iterator[tuple[Any, str]]:
+    """(id, program) of each line. Raises UserError that names the line."""
+    for number, line in enumerate(source, 1):
+        text = line.decode("utf-8", "replace").strip()
+        if not text:
+            continue
+        wanted = f"line {number}: expected a JSON object with the fields id and program (a text)"
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError):
+            raise UserError(f"{wanted}; got {text[:60]!r}") from None
+        if not isinstance(row, dict) or "id" not in row or not isinstance(row.get("program"), str):
+            got = f"the fields {', '.join(map(str, row)) or 'none'}" if isinstance(row, dict) else type(row).__name__
+            raise UserError(f"{wanted}; got {got}")
+        yield row["id"], row["program"]
+
+
+def _batch(chosen: argparse.Namespace) -> None:
+    started = told = time.monotonic()
+    statuses: Counter[str] = Counter()
+    waiting: deque[tuple[Any, Future[Result]]] = deque()
+
+    def report(last: bool = False) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if chosen.quiet or (not last and now - told < 1):
+            return
+        told = now
+        done = sum(statuses.values())
+        shares = ", ".join(f"{name} {count}" for name, count in statuses.most_common())
+        rate = done / max(now - started, 1e-9)
+        print(f"{done} programs in {now - started:.1f} s ({rate:.0f}/s): {shares or 'none'}", file=sys.stderr)
+
+    def drain(down_to: int) -> None:
+        while waiting and (len(waiting) > down_to or waiting[0][1].done()):
+            name, future = waiting.popleft()
+            result = future.result()
+            statuses[result.status.value] += 1
+            _write({"id": name, **result.to_json(timing=chosen.timing)}, sys.stdout)
+            report()
+
+    with _Runner(chosen, chosen.workers) as runner:
+        try:
+            for name, program in _lines(sys.stdin.buffer):
+                waiting.append((name, runner.submit(program)))
+                drain(_WINDOW)
+        except UserError:
+            drain(0)
+            report(last=True)
+            raise
+        drain(0)
+        report(last=True)
+
+
+def _tokenizer(name: str) -> Any:
+    """A tokenizer from a folder with tokenizer.json, such a file, or an id of a model hub. Raises UserError."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise MissingBackend("tokens needs the Python package tokenizers, which is not installed") from error
+    path = Path(name)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    # The library reports a bad file or an unknown id by plain Exceptions: tell the two ways apart by what is asked.
+    if file.is_file():
+        try:
+            return Tokenizer.from_file(str(file))
+        except Exception as error:
+            raise UserError(f"--tokenizer: {file} is no tokenizer: {error}") from error
+    if path.exists():
+        raise UserError(f"--tokenizer must be a folder with tokenizer.json, or an id; {name} has none")
+    try:
+        return Tokenizer.from_pretrained(name)
+    except Exception as error:
+        raise UserError(f"--tokenizer: neither a folder here nor an id that can be loaded: {name}") from error
+
+
+def _tokens(chosen: argparse.Namespace) -> None:
+    from nsrl.engines import tokens
+
+    rows = tokens.count(_tokenizer(chosen.tokenizer), tokens.read_problems(chosen.file))
+    if chosen.json:
+        _write(rows, sys.stdout, indent=2)
+    else:
+        print(tokens.table(rows))
+
+
+def _list(chosen: argparse.Namespace) -> None:
+    engines = []
+    for language in LANGUAGES:
+        here = registry.present(language)
+        engines.append({"engine": "builtin", "language": language, "present": here, "version": registry.version(language)})
+    for name, engine in external.EXTERNAL.items():
+        here = engine.find() is not None
+        row = {"engine": name, "language": "wolfram", "present": here, "version": engine.version() if here else None}
+        engines.append(row if here else {**row, "needs": engine.wanted})
+    walls = _walls()
+    if chosen.json:
+        _write({"engines": engines, "sandbox": walls}, sys.stdout, indent=2)
+        return
+    for row in engines:
+        state = row["version"] if row["present"] else f"absent: needs {row.get('needs', 'its evaluator')}"
+        print(f"{row['language']:8} {row['engine']:14} {state}")
+    for kind, wall in walls.items():
+        print(f"sandbox of {kind} workers: {', '.join(wall['layers']) or 'none'}; absent: {', '.join(wall['absent']) or 'none'}")
+
+
+def _walls() -> dict[str, Any]:
+    """The layers in force, by kind of worker: from the self-test of workers started for it."""
+    from nsrl.engines.sandbox import LAYERS
+
+    walls = {}
+    with EnginePool(workers=1, allow_unsandboxed=True) as pool:
+        for language in pool.languages:
+            pool.run(language, "1")  # its workers have said hello by then
+        for kind, found in sorted(pool.sandbox.items()):
+            walls[kind] = {**found, "absent": [layer for layer in LAYERS if layer not in found["layers"]]}
+    return walls
+
+
+if __name__ == "__main__":
+    sys.exit(main())
