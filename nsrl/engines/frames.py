@@ -100,7 +100,7 @@ def encode_result(result: Result, engine: str, version: str, cpu_ms: float = 0.0
     """`engine` and `version` are said by the worker, the same for every outcome."""
     fields = (
         result.status.value, result.text, result.value, [(m.symbol, m.tag, m.text) for m in result.messages],
-        result.stdout, result.steps, result.cpu_ms or cpu_ms, result.repairs, engine, version,
+        result.stdout, result.steps, cpu_ms or result.cpu_ms, result.repairs, engine, version,
     )  # fmt: skip
     payload = json.dumps(fields, allow_nan=False).encode()
     if len(payload) > MAX_FRAME:  # a value much larger than its text

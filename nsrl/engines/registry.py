@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import pkgutil
 from collections.abc import Callable
 
 from nsrl.engines.extract import LANGUAGES
@@ -54,9 +55,13 @@ def version(language: str) -> str:
 
 
 def evaluators(languages: tuple[str, ...]) -> dict[str, Callable[[str, Limits], Result]]:
-    """Import the native engines among `languages`. Called in the zygote, before any program comes."""
+    """Import the native engines among `languages`, every module of them: later, inside the walls, no file is read."""
     table = {}
     for language in languages:
         if language in NATIVE and present(language):
             table[language] = importlib.import_module(f"nsrl.engines.{language}").evaluate
+    for language in NATIVE if table else ():  # nsl stands on the other's algebra
+        package = importlib.import_module(f"nsrl.engines.{language}")
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            importlib.import_module(module.name)
     return table

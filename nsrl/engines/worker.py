@@ -34,7 +34,7 @@ _RECURSION = 6000
 def main() -> None:
     """Entry of a zygote. Its one argument is JSON: control socket, kind, engine versions by language, expected parent."""
     if sandbox.LINUX and len(sys.argv) < 3 and sandbox.fixed_addresses():
-        os.execve(sys.executable, [*sys.orig_argv, "again"], dict(os.environ))
+        os.execve(sys.executable, [*sys.orig_argv, "again"], {"PYTHONHASHSEED": "0"})
     setup = json.loads(sys.argv[1])
     sandbox.die_with_parent()
     if os.getppid() != setup["parent"]:
@@ -243,18 +243,51 @@ def _native(evaluators: dict[str, Any], versions: dict[str, str], base: int) -> 
         _seed()
         # The profiling timer counts CPU time and its signal ends the process, whatever C code is running. Not SIGALRM.
         signal.setitimer(signal.ITIMER_PROF, limits.cpu_s)
-        started = time.process_time_ns()
-        try:
-            result = evaluators[language](program, limits)
-        except MemoryError:
-            result = Result(Status.MEMORY)
-        except RecursionError:
-            note = Message("Engine", "depth", "The program nests deeper than the engine can go.")
-            result = Result(Status.MEMORY, messages=(note,))
-        spent = (time.process_time_ns() - started) / 1e6
+        started = time.thread_time_ns()  # while the timer runs, the process's own clock moves by whole ticks
+        result = _evaluated(evaluators[language], program, limits)
+        spent = (time.thread_time_ns() - started) / 1e6
         answer = frames.encode_result(frames.bounded(result, limits), language, versions[language], spent)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _send_all(_FD, frames.pack(number, answer))
+        if result.status is Status.CRASH:
+            os._exit(1)  # what a bug left behind is not to be trusted: a fresh worker is cheap
+
+
+def _evaluated(evaluate: Any, program: str, limits: Limits) -> Result:
+    """The engine's Result; an exception it let through is a bug of ours, told as one."""
+    result = Result(Status.CRASH)
+    with _Bugs() as bugs:
+        result = evaluate(program, limits)
+    if bugs.error is None:
+        return result
+    if isinstance(bugs.error, MemoryError):
+        return Result(Status.MEMORY)
+    if isinstance(bugs.error, RecursionError):
+        note = Message("Engine", "depth", "The program nests deeper than the engine can go.")
+        return Result(Status.MEMORY, messages=(note,))
+    return Result(Status.CRASH, messages=(Message("Engine", "bug", bugs.told()),))
+
+
+class _Bugs:
+    """Holds the exception that an engine let through."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> _Bugs:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        self.error = error
+        return isinstance(error, Exception)
+
+    def told(self) -> str:
+        """Which exception, and where."""
+        trace = self.error.__traceback__ if self.error else None
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+        return f"{type(self.error).__name__} at {where}: {self.error}"[:500]
 
 
 class _Server:
@@ -324,7 +357,7 @@ class _Server:
         _, status = os.waitpid(child, 0)
         if self.alone and os.getpid() == 1:
             _kill(-1)  # nothing else lives in this namespace
-        if not late and told and len(told) <= frames.MAX_FRAME:
+        if not late and told and _is_result(told):
             return bytes(told)
         ended = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if late or ended in (signal.SIGPROF, signal.SIGXCPU):
@@ -345,6 +378,15 @@ class _Server:
             _send_all(_LEAF, self.encode(Result(Status.MEMORY)))
         finally:
             os._exit(0)
+
+
+def _is_result(told: bytearray) -> bool:
+    """Did the child send a Result? It may be another program by now."""
+    try:
+        frames.decode_result(bytes(told))
+    except frames.BadFrame:
+        return False
+    return len(told) <= frames.MAX_FRAME
 
 
 def _kill(process: int) -> None:
