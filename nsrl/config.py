@@ -136,6 +136,25 @@ class EngineConfig:
 
 
 @dataclass
+class VllmConfig:
+    """The vLLM sampler, in the trainer's process and on its device.
+
+    Args:
+        memory_share: of the device's memory, for its weights and cache together.
+        cache_gib: its key/value cache in GiB, given outright (null: what memory_share leaves; needed on a CPU).
+        max_sequences: completions computed together.
+        max_images: per prompt, at most.
+        eager: no CUDA graphs (slower, starts sooner).
+    """
+
+    memory_share: float = 0.35
+    cache_gib: float | None = None
+    max_sequences: int = 256
+    max_images: int = 4
+    eager: bool = False
+
+
+@dataclass
 class TrainConfig:
     """Train a vision-language model with GRPO to think in short programs.
 
@@ -174,6 +193,7 @@ class TrainConfig:
         mask_truncated_completions: leave completions without an end out of the loss.
         dynamic_sampling: draw further problems while groups have zero spread, up to this many times (0: off).
         rollout: which sampler.
+        vllm: of rollout=vllm.
         token_budget: tokens per micro-batch (null: chosen from memory).
         learning_rate: peak of GRPO.
         lr_scheduler_type: after the warm-up.
@@ -226,6 +246,7 @@ class TrainConfig:
     mask_truncated_completions: bool = False
     dynamic_sampling: int = 0
     rollout: Literal["native", "vllm"] = "native"
+    vllm: VllmConfig = field(default_factory=VllmConfig)
     token_budget: int | None = None
     learning_rate: float = 3e-4
     lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"

@@ -77,7 +77,8 @@ class VllmSampler:
         self._requests = 0
         self._folder = tempfile.TemporaryDirectory(prefix="nsrl-vllm-")
         write_configuration(Path(self._folder.name), self.base, tokenizer, image_processor)
-        size = {"shortest_edge": 1, "longest_edge": 1 << 30}  # pictures arrive resized: never touch them again
+        # Pictures arrive resized, and none of those is touched again: below nothing, above what the run's own allows.
+        size = {"shortest_edge": 1, "longest_edge": image_processor.size["longest_edge"]}
         args = EngineArgs(
             model=self._folder.name,
             load_format=_register_loader(policy),

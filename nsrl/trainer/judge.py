@@ -5,7 +5,7 @@ Knows nothing of tokens' log-probs, advantages or the loss.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -51,6 +51,10 @@ class Judge:
             future = self.pool.submit(cut.language, cut.program) if cut.language is not None else None
             pending.append((problem, text, cut, future))
         return pending
+
+    def finished(self, groups: Iterable[Sequence[tuple[Problem, str, Extracted, Future | None]]]) -> list[bool]:
+        """For each program submitted, whether it is done; asked when sampling ends, this is the overlap of the two."""
+        return [future.done() for group in groups for *_, future in group if future is not None]
 
     def collect(self, pending: Sequence[tuple[Problem, str, Extracted, Future | None]]) -> list[Judged]:
         """The verdicts, in the order submitted."""

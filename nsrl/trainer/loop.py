@@ -4,7 +4,8 @@ How it departs from the GRPO paper:
 1. The prompt and its image are computed once per group, in sampling and in the update.
 2. Log-probs come from `linear_logp`: there are no logits; banned tokens are outside the softmax on both sides.
 3. Groups with zero spread are skipped before any forward (exact, as long as nothing but the advantage drives the loss).
-4. The sampler's own log-probs are the old ones: on-policy and exact, so no extra pass (a reference pass only if beta > 0).
+4. The first pass over a batch is on-policy, so its own log-probs are the old ones and no extra pass is needed (a reference
+   pass only if beta > 0); the sampler's are for the importance correction and to see that both models still agree.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from nsrl.trainer.metrics import Timer
 from nsrl.trainer.model import VLM, Encoded
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.pack import pack, pack_metrics
+from nsrl.trainer.parity import require_agreement
 from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
 from nsrl.types import Problem
 from nsrl_kernels import METRIC_NAMES
+
+GAP = "sampling/sampling_logp_difference"
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Learner:
     token_budget: int
     reference: Policy | None = None
     timer: Timer = field(default_factory=Timer)
+    overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
 
     @property
     def banned(self) -> torch.Tensor:
@@ -105,11 +110,17 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
         reference_N = _reference(learner, batches, len(sampled_N))
         divisor = objective.normalizer(config, all_tokens, sum(len(g.samples) for g in groups))
-        for _ in range(config.num_iterations):
+        old_N = None
+        first_N = torch.zeros_like(sampled_N) if config.num_iterations > 1 else None
+        for iteration in range(config.num_iterations):
             vector = objective.backward(
-                learner.policy, batches, advantage_R, sampled_N, sampled_N, reference_N, divisor, config,
-                learner.banned, timer,
+                learner.policy, batches, advantage_R, old_N, sampled_N, reference_N, divisor, config,
+                learner.banned, timer, first_N if iteration == 0 else None,
             )  # fmt: skip
+            if iteration == 0 and config.parity_check:
+                gap = dict(zip(METRIC_NAMES, vector.tolist()))
+                require_agreement(gap[f"{GAP}/max"], gap[f"{GAP}/mean"], learner.policy, learner.sampler)
+            old_N = first_N
             rate = learner.optimizer.learning_rate
             with timer("optim"):
                 norm = learner.optimizer.step()
@@ -147,6 +158,7 @@ def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -
 
     with timer("rollout"):
         sampled = learner.sampler.sample(requests, sampling(config, vlm), on_group)
+    learner.overlap += learner.judge.finished(pending.values())
     with timer("engine"):
         judged = [learner.judge.collect(pending[index]) for index in range(len(problems))]
     return [Group(p, e, s, j) for p, e, s, j in zip(problems, encoded, sampled, judged)]
@@ -219,6 +231,8 @@ def _measured(learner: Learner, groups, batch, components, advantage) -> dict[st
     ran = [j.result for j in judged if j.result is not None]
     for status in sorted({r.status.value for r in ran}):
         metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
+    metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
+    learner.overlap = []
     seconds = learner.timer.take()
     spent = sum(seconds.values())
     metrics["perf/tokens_per_s"] = sum(lengths) / spent if spent else 0.0

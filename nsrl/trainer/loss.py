@@ -31,11 +31,13 @@ def backward(
     config: TrainConfig,
     banned: torch.Tensor,
     timer: Timer,
+    keep_N: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (METRIC_NAMES).
 
     advantage_R: (R,) per completion, in the order given to `pack`; old_N, sampler_N, reference_N: log-probs of all
-    completion tokens one after the other, or None; normalizer: tokens, sequences or R * max length of the whole step.
+    completion tokens one after the other, or None (old: this pass is on-policy); normalizer: tokens, sequences or
+    R * max length of the whole step; keep_N: is filled with this pass's own log-probs, the old ones of later passes.
     """
     vectors = []
     for batch in batches:
@@ -69,6 +71,8 @@ def backward(
         with timer("backward"):
             loss.backward()
         vectors.append(vector.detach())
+        if keep_N is not None:
+            keep_N[batch.token_rows] = scored.logp.detach().cpu()
     return combine(torch.stack(vectors))
 
 

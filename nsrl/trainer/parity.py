@@ -130,8 +130,11 @@ def require_agreement(
 
     most, mean: of sampler log-probs against the trainer's at the same weights (the first of the inner iterations).
     """
-    tolerance = tolerance or Tolerance.of(policy.text.embed_tokens.weight.dtype)
-    if most <= tolerance.most and mean <= tolerance.mean:
+    dtype = policy.text.embed_tokens.weight.dtype
+    tolerance = tolerance or Tolerance.of(dtype)
+    # In half precision one token among thousands may be far off; then the mean alone speaks.
+    far = most > tolerance.most and dtype in (torch.float32, torch.float64)
+    if not far and mean <= tolerance.mean:
         return
     raise ParityError(f"{_gap(most, mean, tolerance)}: {parity_faults.weights_cause(policy.model, sampler)}")
 

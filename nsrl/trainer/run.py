@@ -170,6 +170,7 @@ class Run:
             self.budget,
             reference=self._reference_policy(),
         )
+        sampler.sync(self.vlm.model)
         if config.parity_check and begun == 0:
             self._parity(learner)
         with Progress("grpo", config.max_steps, begun, every=config.logging_steps) as progress:
@@ -197,6 +198,7 @@ class Run:
         if known is not None:
             return known
         problems = self.test_set[:size]
+        sampler.sync(self.vlm.model)  # supervised steps before this did not
         start = time.perf_counter()
         with Progress(f"evaluate {name.replace('_', ' ')}", len(problems), every=200) as progress:
             result = evaluation.evaluate(
@@ -349,9 +351,17 @@ def open_sampler(config: TrainConfig, vlm: model.VLM) -> Sampler:
     """The native sampler, or vLLM when asked for (a clear error when it is not installed)."""
     if config.rollout == "native":
         return NativeSampler(vlm.model)
-    from nsrl.rollout.vllm import VLLMSampler
+    from nsrl.rollout.vllm import VllmSampler
 
-    return VLLMSampler.for_policy(vlm)
+    room = config.data.max_prompt_length + config.max_completion_length
+    return VllmSampler(
+        vlm.model,
+        vlm.tokenizer,
+        vlm.image_processor,
+        max_model_len=min(room, vlm.config.text_config.max_position_embeddings),
+        seed=config.seed,
+        **dataclasses.asdict(config.vllm),
+    )
 
 
 def png(image: ImageRef) -> bytes:
