@@ -1,0 +1,9 @@
+"""What a run came to: the table by category, and `report.html`. Reads files and records; knows nothing of models.
+
+    python -m nsrl.report RUN_FOLDER
+"""
+
+from nsrl.report.page import write_report
+from nsrl.report.table import markdown, print_table, table
+
+__all__ = ["markdown", "print_table", "table", "write_report"]

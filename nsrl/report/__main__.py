@@ -1,0 +1,25 @@
+"""`python -m nsrl.report RUN_FOLDER`: write report.html again from the files of a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from nsrl.errors import UserError
+from nsrl.report.page import write_report
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) != 1 or argv[0].startswith("-"):
+        print("usage: python -m nsrl.report RUN_FOLDER", file=sys.stderr)
+        return 0 if argv in (["-h"], ["--help"]) else 2
+    try:
+        print(write_report(Path(argv[0])))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

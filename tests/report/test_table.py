@@ -1,0 +1,64 @@
+"""The table: counts, shares, intervals, greedy apart, and its three forms."""
+
+import json
+
+import pytest
+
+from nsrl.report.table import COLUMNS, markdown, mean_interval, print_table, table
+
+
+def record(problem, correct, category="area", sample=0, **changes):
+    base = {"problem_id": problem, "category": category, "correct": correct, "sample": sample, "has_code": True, "no_error": True,
+            "value_text": "5", "tokens": 10, "prompt_tokens": 100}  # fmt: skip
+    return base | changes
+
+
+def test_counts_problems_and_averages_over_them():
+    rows = table([
+        record("a", True), record("a", False, sample=1), record("b", True, has_code=False, no_error=False, tokens=20),
+        record("a", True, sample=-1, tokens=999), record("c", True, "bars", value_text="Missing[NotFound]", no_error=False),
+    ])  # fmt: skip
+    area, bars, everything = rows
+    assert [r["category"] for r in rows] == ["area", "bars", "All"]
+    assert (area["count"], area["completions"]) == (2, 3)
+    assert area["accuracy"] == 0.75 and area["greedy_accuracy"] == 1.0
+    assert area["has_code"] == area["no_error"] == pytest.approx(2 / 3)
+    assert area["output_tokens"] == pytest.approx([40 / 3, 5.7735], abs=1e-3)
+    assert bars["no_error_seed_rule"] == 0.0 and bars["no_error"] == 0.0 and bars["has_code"] == 1.0
+    assert everything["count"] == 3 and everything["accuracy"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_the_seeds_rule_reads_whole_words_where_the_seed_did():
+    texts = {"note 5": 1, "not a number": 0, "Invalid syntax": 0, "Missing[NotFound]": 0, "knot": 1}
+    for text, clean in texts.items():
+        assert table([record("a", True, value_text=text)])[0]["no_error_seed_rule"] == clean, text
+
+
+def test_rows_without_a_verdict_do_not_count_for_accuracy():
+    area, _ = table([record("a", None), record("b", True)])
+    assert area["accuracy"] == 1.0 and area["count"] == 2
+    assert table([record("a", None)])[0]["accuracy"] is None
+    assert table([]) == []
+
+
+def test_intervals():
+    assert mean_interval([]) == (None, None, None)
+    mean, low, high = mean_interval([1.0] * 20)
+    assert mean == 1 and low == pytest.approx(0.8389, abs=1e-3) and high == 1  # Wilson where nothing spreads
+    mean, low, high = mean_interval([0.0, 1.0] * 50)
+    assert (mean, high - low) == (0.5, pytest.approx(2 * 1.96 * 0.5025 / 10, abs=1e-3))
+
+
+def test_printed_and_markdown(capsys):
+    records = [record("a", True, "met|ric [area]"), record("b", False)]
+    print_table(records, title="[final]")
+    out = capsys.readouterr().out
+    assert "Has Code %" in out and "met|ric [area]" in out and "[final]" in out and "10 ± 0" in out
+    lines = markdown(records).splitlines()
+    assert len(lines) == 2 + 3 and lines[0].count("|") == len(COLUMNS) + 1
+    assert "met\\|ric" in markdown(table(records))
+
+
+def test_only_greedy_records_still_make_a_table():
+    assert table([record("a", True, sample=-1)])[0]["accuracy"] == 1.0
