@@ -121,7 +121,7 @@ def test_no_grad_passes_store_nothing(batch):
         policy = Policy(model)
         for context in contexts:
             stored = []
-            with torch.autograd.graph.saved_tensors_hooks(lambda t: stored.append(t) or t, lambda t: t):
+            with torch.autograd.graph.saved_tensors_hooks(lambda t, s=stored: s.append(t) or t, lambda t: t):
                 scored = policy.score(batch, grad=False, context=context)
             assert stored == [] and not scored.logp.requires_grad and scored.logp.grad_fn is None
 
