@@ -42,69 +42,64 @@ def _unit(dim: str, factor: str | int | Fraction = 1, power: int = 1) -> Unit:
     return Unit(num(Fraction(factor)), ((dim, power),))
 
 
-_TABLE: dict[str, Unit] = {}
-
-
-def _names(names: str, unit: Unit) -> None:
-    for name in names.split():
-        _TABLE[name] = unit
-
-
-_names("m meter metre meters metres", _unit("length"))
-_names("km kilometer kilometre kilometers kilometres", _unit("length", 1000))
-_names("dm decimeter decimetre decimeters decimetres", _unit("length", "1/10"))
-_names("cm centimeter centimetre centimeters centimetres cms", _unit("length", "1/100"))
-_names("mm millimeter millimetre millimeters millimetres", _unit("length", "1/1000"))
-_names("nm nanometer nanometers", _unit("length", "1/1000000000"))
-_names("in inch inches", _unit("length", "0.0254"))
-_names("ft foot feet", _unit("length", "0.3048"))
-_names("yd yard yards", _unit("length", "0.9144"))
-_names("mi mile miles", _unit("length", "1609.344"))
-_names("l L liter litre liters litres", _unit("length", "1/1000", 3))
-_names("ml mL milliliter millilitre milliliters millilitres", _unit("length", "1/1000000", 3))
-_names("cl centiliter centilitre centiliters", _unit("length", "1/100000", 3))
-_names("ha hectare hectares", _unit("length", 10000, 2))
-_names("acre acres", _unit("length", "4046.8564224", 2))
-_names("g gram grams", _unit("mass"))
-_names("kg kilogram kilograms kilo kilos", _unit("mass", 1000))
-_names("mg milligram milligrams", _unit("mass", "1/1000"))
-_names("ton tons tonne tonnes", _unit("mass", 1000000))
-_names("lb lbs pound pounds", _unit("mass", "453.59237"))
-_names("oz ounce ounces", _unit("mass", "28.349523125"))
-_names("s sec secs second seconds", _unit("time"))
-_names("ms millisecond milliseconds", _unit("time", "1/1000"))
-_names("min mins minute minutes", _unit("time", 60))
-_names("h hr hrs hour hours", _unit("time", 3600))
-_names("day days", _unit("time", 86400))
-_names("week weeks", _unit("time", 604800))
-_names("month months", _unit("months"))
-_names("year years yr yrs", _unit("months", 12))
-_names("deg degree degrees", DEGREE_UNIT)
-_names("rad radian radians", Unit(div(num(180), PI), (("angle", 1),)))
-_names("percent percentage pct", PERCENT_UNIT)
-_names("dollar dollars usd USD buck bucks", _unit("usd"))
-_names("cent cents ¢", _unit("usd", "1/100"))
-_names("euro euros eur EUR", _unit("eur"))
-_names("gbp GBP", _unit("gbp"))
-_names("yuan rmb RMB CNY", _unit("cny"))
-_names("rupee rupees INR Rs", _unit("inr"))
-_names("yen JPY", _unit("jpy"))
-_names("N newton newtons", _unit("force"))
-_names("J joule joules", _unit("energy"))
-_names("kJ kilojoule kilojoules", _unit("energy", 1000))
-_names("W watt watts", _unit("power"))
-_names("kW kilowatt kilowatts", _unit("power", 1000))
-_names("V volt volts", _unit("voltage"))
-_names("ampere amperes amps amp", _unit("current"))
-_names("ohm ohms Ω", _unit("resistance"))
-_names("Hz hertz", _unit("time", 1, -1))
-_names("Pa pascal pascals", _unit("pressure"))
-_names("celsius °C ℃", _unit("celsius"))
-_names("fahrenheit °F ℉", _unit("fahrenheit"))
-_names("kelvin kelvins", _unit("kelvin"))
-_names("mph", _unit("length", "1609.344").times(_unit("time", 3600), -1))
-_names("kph kmh", _unit("length", 1000).times(_unit("time", 3600), -1))
-_names("mol mole moles", _unit("amount"))
+_UNITS: tuple[tuple[str, Unit], ...] = (
+    ("m meter metre meters metres", _unit("length")),
+    ("km kilometer kilometre kilometers kilometres", _unit("length", 1000)),
+    ("dm decimeter decimetre decimeters decimetres", _unit("length", "1/10")),
+    ("cm centimeter centimetre centimeters centimetres cms", _unit("length", "1/100")),
+    ("mm millimeter millimetre millimeters millimetres", _unit("length", "1/1000")),
+    ("nm nanometer nanometers", _unit("length", "1/1000000000")),
+    ("in inch inches", _unit("length", "0.0254")),
+    ("ft foot feet", _unit("length", "0.3048")),
+    ("yd yard yards", _unit("length", "0.9144")),
+    ("mi mile miles", _unit("length", "1609.344")),
+    ("l L liter litre liters litres", _unit("length", "1/1000", 3)),
+    ("ml mL milliliter millilitre milliliters millilitres", _unit("length", "1/1000000", 3)),
+    ("cl centiliter centilitre centiliters", _unit("length", "1/100000", 3)),
+    ("ha hectare hectares", _unit("length", 10000, 2)),
+    ("acre acres", _unit("length", "4046.8564224", 2)),
+    ("g gram grams", _unit("mass")),
+    ("kg kilogram kilograms kilo kilos", _unit("mass", 1000)),
+    ("mg milligram milligrams", _unit("mass", "1/1000")),
+    ("ton tons tonne tonnes", _unit("mass", 1000000)),
+    ("lb lbs pound pounds", _unit("mass", "453.59237")),
+    ("oz ounce ounces", _unit("mass", "28.349523125")),
+    ("s sec secs second seconds", _unit("time")),
+    ("ms millisecond milliseconds", _unit("time", "1/1000")),
+    ("min mins minute minutes", _unit("time", 60)),
+    ("h hr hrs hour hours", _unit("time", 3600)),
+    ("day days", _unit("time", 86400)),
+    ("week weeks", _unit("time", 604800)),
+    ("month months", _unit("months")),
+    ("year years yr yrs", _unit("months", 12)),
+    ("deg degree degrees", DEGREE_UNIT),
+    ("rad radian radians", Unit(div(num(180), PI), (("angle", 1),))),
+    ("percent percentage pct", PERCENT_UNIT),
+    ("dollar dollars usd USD buck bucks", _unit("usd")),
+    ("cent cents ¢", _unit("usd", "1/100")),
+    ("euro euros eur EUR", _unit("eur")),
+    ("gbp GBP", _unit("gbp")),
+    ("yuan rmb RMB CNY", _unit("cny")),
+    ("rupee rupees INR Rs", _unit("inr")),
+    ("yen JPY", _unit("jpy")),
+    ("N newton newtons", _unit("force")),
+    ("J joule joules", _unit("energy")),
+    ("kJ kilojoule kilojoules", _unit("energy", 1000)),
+    ("W watt watts", _unit("power")),
+    ("kW kilowatt kilowatts", _unit("power", 1000)),
+    ("V volt volts", _unit("voltage")),
+    ("ampere amperes amps amp", _unit("current")),
+    ("ohm ohms Ω", _unit("resistance")),
+    ("Hz hertz", _unit("time", 1, -1)),
+    ("Pa pascal pascals", _unit("pressure")),
+    ("celsius °C ℃", _unit("celsius")),
+    ("fahrenheit °F ℉", _unit("fahrenheit")),
+    ("kelvin kelvins", _unit("kelvin")),
+    ("mph", _unit("length", "1609.344").times(_unit("time", 3600), -1)),
+    ("kph kmh", _unit("length", 1000).times(_unit("time", 3600), -1)),
+    ("mol mole moles", _unit("amount")),
+)
+_TABLE: dict[str, Unit] = {name: unit for names, unit in _UNITS for name in names.split()}
 
 SQUARE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 # Single letters are symbols far more often than units: a unit only after a space or in roman type.
