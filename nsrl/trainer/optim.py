@@ -53,6 +53,8 @@ class Optimizer:
 
     def skip(self) -> None:
         """A step without a live group: the schedule advances, nothing else."""
+        self.inner.zero_grad(set_to_none=True)
+        self.inner.step()  # without gradients it changes nothing; the schedule wants to see it called
         self.schedule.step()
 
     def state_dict(self) -> dict[str, Any]:

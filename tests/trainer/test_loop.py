@@ -1,0 +1,153 @@
+"""The GRPO step on real components: what it may skip, what it reports, and that the reference model is one."""
+
+import math
+
+import pytest
+import torch
+
+from nsrl.config import LoraConfig, ModelConfig, TrainConfig
+from nsrl.data.shapes import LANGUAGES, Shapes
+from nsrl.engines import EnginePool
+from nsrl.rewards import Rewards
+from nsrl.rollout.native import NativeSampler
+from nsrl.trainer import loss as objective
+from nsrl.trainer import model
+from nsrl.trainer.advantage import advantages
+from nsrl.trainer.judge import Judge
+from nsrl.trainer.loop import Learner, grpo_step, sampling
+from nsrl.trainer.optim import Optimizer, factor
+from nsrl.trainer.policy import Policy
+from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.supervised import supervised_step
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with EnginePool(1) as pool:
+        yield pool
+
+
+def learner(pool, *, lora=False, budget=4096, **options) -> Learner:
+    config = TrainConfig(
+        **{
+            "prompts_per_step": 3, "num_generations": 4, "max_completion_length": 12,
+            "reward_funcs": ["format", "has_code"], "reward_weights": [1.0, 0.5], "epsilon_high": None,
+        } | options
+    )  # fmt: skip
+    vlm = model.load(ModelConfig(), LoraConfig(enabled=lora, r=4), seed=1)
+    optimizer = Optimizer(vlm.model, learning_rate=1e-3, schedule="constant", warmup=0, total=10, max_grad_norm=1.0)
+    return Learner(
+        config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Judge(pool),
+        Rewards(config.reward_funcs, config.reward_weights), optimizer,
+        ProblemStream(Shapes(1, 0, 10), 0), budget,
+    )  # fmt: skip
+
+
+def odd_first_token(batch):
+    """A reward with spread in every group: random policies earn nothing for being right."""
+    return [float(ids[0] % 2) for ids in batch.completion_ids]
+
+
+def test_step_metrics_and_records(pool):
+    runner = learner(pool)
+    runner.rewards = Rewards([odd_first_token, "format"], [1.0, 0.5])
+    metrics, records = grpo_step(runner, 1)
+    assert len(records) == 12 and {r["problem_id"] for r in records} == set(runner.problems.recent)
+    for key in ("loss", "grad_norm", "reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "pass@1",
+                "completions/mean_length", "rewards/format/mean", "pack/token_ratio", "pack/vision_ratio",
+                "sampling/sampling_logp_difference/max", "timing_s/rollout", "timing_s/forward"):  # fmt: skip
+        assert key in metrics, key
+        assert math.isfinite(metrics[key]), key
+    assert metrics["grad_norm"] > 0 and metrics["pack/vision_ratio"] == pytest.approx(4.0)
+    assert metrics["sampling/sampling_logp_difference/max"] < 1e-4
+    shares = sum(metrics[f"language/{name}"] for name in LANGUAGES)
+    assert shares == pytest.approx(1.0)
+
+
+def test_no_spread_no_step(pool):
+    runner = learner(pool)
+    runner.rewards = Rewards([lambda batch: [1.0] * len(batch)])
+    runner.config.reward_weights = [1.0]
+    before = {k: v.clone() for k, v in runner.vlm.model.state_dict().items()}
+    metrics, _ = grpo_step(runner, 1)
+    assert metrics["frac_reward_zero_std"] == 1 and metrics["grad_norm"] == 0
+    assert all(torch.equal(v, before[k]) for k, v in runner.vlm.model.state_dict().items())
+
+
+def test_skipping_dead_groups_is_exact(pool):
+    """The gradient with and without the groups that have no spread is the same."""
+
+    def first_group_only(batch):
+        return [float(i % 2) if i < 4 else 0.0 for i in range(len(batch))]
+
+    gradients = []
+    for entropy_coef in (0.0, 1e-30):  # any entropy gradient keeps every group in
+        runner = learner(pool, entropy_coef=entropy_coef)
+        runner.rewards = Rewards([first_group_only])
+        runner.config.reward_weights = [1.0]
+        runner.optimizer.step = lambda runner=runner: gradients.append(
+            [p.grad.clone() for p in runner.optimizer.parameters]
+        ) or torch.zeros(())
+        grpo_step(runner, 1)
+    for a, b in zip(*gradients):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_micro_batches_add_up(pool):
+    """A small token budget gives the same step as one batch."""
+    states = []
+    for budget in (4096, 90):
+        runner = learner(pool, budget=budget)
+        runner.rewards = Rewards([odd_first_token])
+        runner.config.reward_weights = [1.0]
+        grpo_step(runner, 1)
+        states.append(runner.vlm.model.state_dict())
+    for name in states[0]:
+        torch.testing.assert_close(states[0][name], states[1][name], rtol=1e-3, atol=1e-5)
+
+
+def test_the_reference_is_the_model_before_the_adapter_learned(pool):
+    runner = learner(pool, lora=True, beta=0.05)
+    runner.rewards = Rewards([odd_first_token])
+    runner.config.reward_weights = [1.0]
+    first, _ = grpo_step(runner, 1)
+    second, _ = grpo_step(runner, 2)
+    assert abs(first["kl"]) < 1e-7
+    assert second["kl"] > 1e-6
+
+
+def test_shuffled_rewards_keep_the_rewards_and_lose_their_owners(pool):
+    components = torch.arange(24, dtype=torch.float64).view(24, 1)
+    config = TrainConfig(shuffle_rewards=True, reward_funcs=["correct"], reward_weights=[1.0])
+    shuffled = advantages(components, [8, 8, 8], config, step=3).reward
+    assert not torch.equal(shuffled, components[:, 0].float())
+    assert sorted(shuffled.tolist()) == components[:, 0].tolist()
+    assert torch.equal(shuffled, advantages(components, [8, 8, 8], config, step=3).reward)
+
+
+def test_top_p_is_refused_with_the_reason(pool):
+    runner = learner(pool)
+    runner.config.top_p = 0.9
+    with pytest.raises(Exception, match="top_p must be 1"):
+        sampling(runner.config, runner.vlm)
+
+
+def test_normalizers_are_the_whole_steps():
+    assert objective.normalizer(TrainConfig(loss_type="dapo"), 700, 40) == 700
+    assert objective.normalizer(TrainConfig(loss_type="grpo"), 700, 40) == 40
+    assert objective.normalizer(TrainConfig(loss_type="dr_grpo", max_completion_length=50), 700, 40) == 2000
+
+
+def test_supervised_steps_learn(pool):
+    runner = learner(pool)
+    stream = Shapes(1, 0, 10).demonstrations({"direct": 1.0})
+    losses = [
+        supervised_step(runner.vlm, runner.policy, runner.optimizer, stream, 8, 4096)["loss"] for _ in range(12)
+    ]
+    assert losses[-1] < losses[0] - 1
+
+
+def test_schedules():
+    assert [factor(s, "constant", 4, 100, 0.0) for s in (0, 3, 50)] == [0.25, 1.0, 1.0]
+    assert factor(100, "linear", 4, 100, 0.05) == pytest.approx(0.05)
+    assert factor(52, "cosine", 4, 100, 0.0) == pytest.approx(0.5)
