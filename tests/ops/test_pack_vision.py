@@ -120,10 +120,10 @@ def test_gradients_go_only_where_they_are_wanted(backend, device, trains):
 
 def test_shared_images_sum_their_gradients_in_fp32(device):
     """Ten uses of one bf16 row: 1 + 2⁻⁸ · k would be lost by adding in bf16."""
-    row_map = torch.full((300,), -1, dtype=torch.int32, device=device)
+    index = torch.zeros(300, dtype=torch.int32, device=device)
     grad = torch.full((300, 4), 1.0, dtype=torch.bfloat16, device=device)
     grad[0] = 0.5
-    got = reference.gather_backward(grad, row_map, 1, False)
+    got = reference.scatter_add(grad, index, 1)
     assert got.dtype == torch.bfloat16 and (got == torch.tensor(299.5).bfloat16().to(device)).all()
 
 
@@ -137,7 +137,8 @@ def test_gradcheck(device):
     number = torch.full((501,), 0, dtype=torch.int32, device=device)
     number[used[used >= 0].long()] = torch.arange(len(picked), dtype=torch.int32, device=device)
     row_map = torch.where(plan.row_map >= 0, number[plan.row_map.clamp(min=0).long()], plan.row_map)[:60]
-    plan = plan._replace(row_map=row_map)
+    kept = plan.visual_rows < 60
+    plan = plan._replace(row_map=row_map, visual_rows=plan.visual_rows[kept], visual_src=plan.visual_src[kept])
     assert torch.autograd.gradcheck(lambda t, v: pack_embed(t, v, plan), (picked, visual), fast_mode=True)
 
     rows, src = torch.tensor([1, 3, 4], device=device).int(), torch.tensor([0, 1, 0], device=device).int()
@@ -157,10 +158,10 @@ def test_opcheck_of_every_custom_op(backend, device):
     torch.library.opcheck(ops.pack_plan, (*args, *numbers, backend))
     table = torch.randn(512, 16, device=device, requires_grad=True)
     visual = torch.randn(case["visual_rows"], 16, device=device, requires_grad=True)
-    torch.library.opcheck(ops.pack_gather, (table, visual, plan.row_map, backend))
+    maps = plan.row_map, plan.visual_rows, plan.visual_src
+    torch.library.opcheck(ops.pack_gather, (table, visual, *maps, backend))
     grad = torch.randn(plan.row_map.numel(), 16, device=device)
-    for rows, text in ((512, True), (case["visual_rows"], False)):
-        torch.library.opcheck(ops.pack_gather_backward, (grad, plan.row_map, rows, text))
+    torch.library.opcheck(ops.pack_scatter_add, (grad, plan.row_map, 512))
     torch.library.opcheck(
         ops.deepstack_add_, (grad.clone(), visual.detach(), plan.visual_rows, plan.visual_src, backend)
     )
@@ -196,8 +197,8 @@ def test_nothing_waits_for_the_device():
         outputs = reference.plan(*args[:3], args[4], args[5], *numbers)
         assert outputs[0].shape == args[0].shape
         table, visual = torch.randn(512, 8), torch.randn(case["visual_rows"], 8)
-        out = reference.gather(table, visual, outputs[0])
-        reference.gather_backward(out, outputs[0], 512, True)
+        out = reference.gather(table, visual, outputs[0], outputs[4], outputs[5])
+        reference.scatter_add(out, outputs[0], 512)
         reference.deepstack_add(out, visual, outputs[4], outputs[5])
 
 

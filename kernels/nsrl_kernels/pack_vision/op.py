@@ -84,7 +84,9 @@ def pack_embed(table: Tensor, visual: Tensor | None, plan: PackPlan, *, backend:
         raise ValueError(f"pack_embed: visual must be (rows, {table.shape[-1]}) like table; got {tuple(visual.shape)}")
     if visual.dtype != table.dtype:
         visual = visual.to(table.dtype)
-    return torch.ops.nsrl_kernels.pack_gather(table, visual, plan.row_map, _backend("pack_embed", table, backend))
+    return torch.ops.nsrl_kernels.pack_gather(
+        table, visual, plan.row_map, plan.visual_rows, plan.visual_src, _backend("pack_embed", table, backend)
+    )
 
 
 def deepstack_add(hidden: Tensor, feature: Tensor, plan: PackPlan, *, backend: str | None = None) -> Tensor:
@@ -139,9 +141,11 @@ def _plan_outputs(
 
 
 @torch.library.custom_op("nsrl_kernels::pack_gather", mutates_args=())
-def _pack_gather(table: Tensor, visual: Tensor, row_map: Tensor, backend: str) -> Tensor:
+def _pack_gather(
+    table: Tensor, visual: Tensor, row_map: Tensor, visual_rows: Tensor, visual_src: Tensor, backend: str
+) -> Tensor:
     if backend == "reference":
-        return reference.gather(table, visual, row_map)
+        return reference.gather(table, visual, row_map, visual_rows, visual_src)
     out = table.new_empty(row_map.shape[0], table.shape[1])
     if backend == "cuda":
         _native.ops().pack_gather(table.contiguous(), visual.contiguous(), row_map, out)
@@ -153,32 +157,34 @@ def _pack_gather(table: Tensor, visual: Tensor, row_map: Tensor, backend: str) -
 
 
 @_pack_gather.register_fake
-def _(table, visual, row_map, backend):
+def _(table, visual, row_map, visual_rows, visual_src, backend):
     return table.new_empty(row_map.shape[0], table.shape[1])
 
 
-@torch.library.custom_op("nsrl_kernels::pack_gather_backward", mutates_args=())
-def _pack_gather_backward(grad: Tensor, row_map: Tensor, rows: int, want_text: bool) -> Tensor:
-    return reference.gather_backward(grad, row_map, rows, want_text)
+@torch.library.custom_op("nsrl_kernels::pack_scatter_add", mutates_args=())
+def _pack_scatter_add(grad: Tensor, index: Tensor, rows: int) -> Tensor:
+    return reference.scatter_add(grad, index, rows)
 
 
-@_pack_gather_backward.register_fake
-def _(grad, row_map, rows, want_text):
+@_pack_scatter_add.register_fake
+def _(grad, index, rows):
     return grad.new_empty(rows, grad.shape[1])
 
 
 def _gather_setup(ctx, inputs, output) -> None:
-    table, visual, row_map, _ = inputs
-    ctx.save_for_backward(row_map)
+    table, visual, row_map, visual_rows, visual_src, _ = inputs
+    ctx.save_for_backward(row_map, visual_rows, visual_src)
     ctx.rows = table.shape[0], visual.shape[0]
 
 
 def _gather_grad(ctx, grad: Tensor):
-    (row_map,) = ctx.saved_tensors
-    back = torch.ops.nsrl_kernels.pack_gather_backward
-    table = back(grad, row_map, ctx.rows[0], True) if ctx.needs_input_grad[0] else None
-    visual = back(grad, row_map, ctx.rows[1], False) if ctx.needs_input_grad[1] else None
-    return table, visual, None, None
+    row_map, visual_rows, visual_src = ctx.saved_tensors
+    back = torch.ops.nsrl_kernels.pack_scatter_add
+    table = back(grad, row_map, ctx.rows[0]) if ctx.needs_input_grad[0] else None
+    visual = None
+    if ctx.needs_input_grad[1]:
+        visual = back(grad.index_select(0, visual_rows), visual_src, ctx.rows[1])
+    return table, visual, None, None, None, None
 
 
 _pack_gather.register_autograd(_gather_grad, setup_context=_gather_setup)
@@ -218,5 +224,5 @@ class _DeepStackAdd(torch.autograd.Function):
         feature = None
         if ctx.needs_input_grad[1]:
             picked = grad.index_select(0, visual_rows)
-            feature = torch.ops.nsrl_kernels.pack_gather_backward(picked, visual_src, ctx.rows, True)
+            feature = torch.ops.nsrl_kernels.pack_scatter_add(picked, visual_src, ctx.rows)
         return grad, feature, None, None, None

@@ -49,18 +49,15 @@ def plan(
     return tuple(x.int() for x in (row_map, positions, cu_k, kv, visual_rows, visual_src, slot))
 
 
-def gather(table: Tensor, visual: Tensor, row_map: Tensor) -> Tensor:
-    """(T, D): `table[row_map]` where row_map ≥ 0, `visual[-1 - row_map]` elsewhere."""
-    text = table.index_select(0, row_map.clamp(min=0))
-    if visual.shape[0] == 0:
-        return text
-    return torch.where((row_map >= 0)[:, None], text, visual.index_select(0, (-1 - row_map).clamp(min=0)).to(text.dtype))
+def gather(table: Tensor, visual: Tensor, row_map: Tensor, visual_rows: Tensor, visual_src: Tensor) -> Tensor:
+    """(T, D): `table[row_map]` where row_map ≥ 0, `visual[-1 - row_map]` elsewhere (the rows visual_rows)."""
+    out = table.index_select(0, row_map.clamp(min=0))
+    return out.index_copy_(0, visual_rows.long(), visual.index_select(0, visual_src)) if visual_rows.numel() else out
 
 
-def gather_backward(grad: Tensor, row_map: Tensor, rows: int, want_text: bool) -> Tensor:
-    """Gradient of one source of `gather`: the embedding table (want_text) or the visual rows; sums in fp32."""
-    mine = (row_map >= 0) if want_text else (row_map < 0)
-    index = torch.where(mine, row_map if want_text else -1 - row_map, rows)  # the others go to a spare row
+def scatter_add(grad: Tensor, index: Tensor, rows: int) -> Tensor:
+    """(rows, D): each row of grad added to row `index`, where that is not negative; summed in fp32 or wider."""
+    index = torch.where(index < 0, rows, index)  # those go to a spare row
     out = torch.zeros(rows + 1, grad.shape[1], dtype=torch.promote_types(grad.dtype, torch.float32), device=grad.device)
     return out.index_add_(0, index, grad.to(out.dtype))[:rows].to(grad.dtype)
 
