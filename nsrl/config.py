@@ -208,7 +208,8 @@ class TrainConfig:
         logging_steps: print a line every so many steps (metrics.jsonl has every step).
         completions_steps: keep all completions of every so many steps, for the report.
         report_to: further sinks: tensorboard, wandb.
-        parity_check: compare sampler and trainer before the first step.
+        parity_check: compare sampler and trainer before the first step, and in every step before its update.
+        preflight: try the worst step of the data set first, and choose token_budget by what it takes.
         threads: CPU threads of torch (null: torch's own).
     """
 
@@ -262,6 +263,7 @@ class TrainConfig:
     completions_steps: int = 10
     report_to: list[str] = field(default_factory=list)
     parity_check: bool = True
+    preflight: bool = True
     threads: int | None = None
 
     def __post_init__(self) -> None:

@@ -70,7 +70,8 @@ class ParityReport:
         if self.nudged_most is not None:
             parts.append(f"after nudge and sync {self.nudged_most:.1e}")
         if self.trainer_effect is not None:
-            parts.append(f"images matter: trainer {self.trainer_effect:.2g}, sampler {self.sampler_effect:.2g}")
+            drew = "draws others" if self.sampler_effect == float("inf") else f"{self.sampler_effect:.2g}"
+            parts.append(f"blanked images: trainer {self.trainer_effect:.2g}, sampler {drew}")
         return ", ".join(parts) + f" ({self.seconds:.2f} s)"
 
 

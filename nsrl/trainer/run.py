@@ -28,16 +28,16 @@ from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Sampler
 from nsrl.trainer import checkpoint, evaluation, model
-from nsrl.trainer.batch import request
 from nsrl.trainer.folder import RunFolder, versions
 from nsrl.trainer.judge import Judge
-from nsrl.trainer.loop import Learner, grpo_step, sampling
+from nsrl.trainer.loop import Learner, grpo_step
 from nsrl.trainer.metrics import MetricsLog, Progress
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.parity import self_check
 from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.ready import check_parity, run_preflight
 from nsrl.trainer.supervised import supervised_step
+from nsrl.trainer.telemetry import Telemetry
 from nsrl.types import ImageRef
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
@@ -85,7 +85,7 @@ class Run:
         )
         self.shapes = Shapes(config.data.level, config.seed, config.data.eval_size if config.data.source == "shapes" else 0)
         self.train_set, self.test_set = self._data()
-        self.budget = config.token_budget or DEFAULT_BUDGET
+        self.budget = self._budget()
 
     # --- the whole run, top to bottom -------------------------------------------------------------------------------
 
@@ -173,6 +173,7 @@ class Run:
         sampler.sync(self.vlm.model)
         if config.parity_check and begun == 0:
             self._parity(learner)
+        telemetry = Telemetry(gpu_uuid(self.vlm.device))
         with Progress("grpo", config.max_steps, begun, every=config.logging_steps) as progress:
             for step in range(begun + 1, config.max_steps + 1):
                 start = time.perf_counter()
@@ -180,6 +181,7 @@ class Run:
                 self._count("grpo", start)
                 self.state.phase, self.state.step, self.state.position = "grpo", step, learner.problems.position
                 metrics |= {f"engine/{key}": value for key, value in pool.stats().items() if not key.endswith("_frac")}
+                metrics |= telemetry.read()
                 if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
                     self._keep_completions(learner, step, records)
                 if config.eval_steps and step % config.eval_steps == 0 and step < config.max_steps:
@@ -225,11 +227,7 @@ class Run:
         """Sampler and trainer must agree, and both must look at the image, before anything is learned."""
         start = time.perf_counter()
         problems = ProblemStream(self.train_set, self.config.seed).take(8)
-        requests = [request(self.vlm.encode(p), 2, self.config.seed + i, i) for i, p in enumerate(problems)]
-        params = dataclasses.replace(
-            sampling(self.config, self.vlm), max_tokens=min(32, self.config.max_completion_length)
-        )
-        print(self_check(self.policy, learner.sampler, requests, params, tokenizer=self.vlm.tokenizer), flush=True)
+        print(check_parity(self.config, self.vlm, self.policy, learner.sampler, problems), flush=True)
         self._count("parity", start)
 
     # --- state ------------------------------------------------------------------------------------------------------
@@ -288,16 +286,33 @@ class Run:
         if self.config.data.source == "shapes":
             return self.shapes, self.shapes.test()
         train, test = load_problems(self.config.data, self.config.seed)
-        fits, dropped = [], []
+        fits, dropped, longest = [], [], 0
         for problem in train:
-            whole = len(self.vlm.encode(problem).prompt_ids) <= self.config.data.max_prompt_length
+            length = len(self.vlm.encode(problem).prompt_ids)
+            whole = length <= self.config.data.max_prompt_length
             (fits if whole else dropped).append(problem)
+            if whole and length > longest:
+                longest, self.longest = length, problem
         if dropped:
             print(f"{len(dropped)} problems dropped: prompt longer than {self.config.data.max_prompt_length} tokens "
                   f"(first: {dropped[0].id})", flush=True)  # fmt: skip
         if not fits:
             raise UserError(f"data: no problem fits max_prompt_length {self.config.data.max_prompt_length}")
         return fits, test
+
+    def _budget(self) -> int:
+        """Token rows of a micro-batch: by preflight, once; a resumed run keeps it, or its sums would differ."""
+        if not self.config.preflight:
+            return self.config.token_budget or DEFAULT_BUDGET
+        known = self.folder.read_json("preflight.json")
+        if known is None:
+            shapes = self.config.data.source == "shapes"
+            problems = ProblemStream(self.train_set, self.config.seed).take(64) if shapes else [self.longest]
+            found = run_preflight(self.config, self.vlm, self.policy, problems)
+            print(found, flush=True)
+            known = dataclasses.asdict(found)
+            self.folder.write_json("preflight.json", known)
+        return self.config.token_budget or known["token_budget"]
 
     def _demonstrations(self) -> Iterator[Demonstration]:
         return self.shapes.demonstrations(self.config.warm_start.languages, self.config.warm_start.wrong)
@@ -362,6 +377,11 @@ def open_sampler(config: TrainConfig, vlm: model.VLM) -> Sampler:
         seed=config.seed,
         **dataclasses.asdict(config.vllm),
     )
+
+
+def gpu_uuid(device: torch.device) -> str | None:
+    """What the driver calls the device, whatever CUDA_VISIBLE_DEVICES renumbers; None for a CPU."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
 
 
 def png(image: ImageRef) -> bytes:

@@ -1,0 +1,41 @@
+"""`python -m nsrl.check`: is this run sound before it starts? Takes what `nsrl.train` takes, and trains nothing.
+
+Runs the preflight (does the worst step fit?) and the parity self-check (are sampler and trainer the same model, do both
+see the images, does a sync arrive?) on the run's own model and data. Exit code 2 and one sentence when something is off.
+"""
+
+from __future__ import annotations
+
+from nsrl.config import TrainConfig, command, parse
+
+PROGRAM = "python -m nsrl.check"
+
+
+def main(argv: list[str]) -> int:
+    config = parse(TrainConfig, argv, PROGRAM)
+
+    from nsrl.data import load_problems
+    from nsrl.data.shapes import Shapes
+    from nsrl.trainer import model
+    from nsrl.trainer.policy import Policy
+    from nsrl.trainer.problems import ProblemStream
+    from nsrl.trainer.ready import check_parity, run_preflight
+    from nsrl.trainer.run import open_sampler
+
+    vlm = model.load(config.model, config.lora, config.seed)
+    policy = Policy(vlm.model, checkpointing=config.model.gradient_checkpointing or None)
+    if config.data.source == "shapes":
+        problems = Shapes(config.data.level, config.seed)
+    else:
+        problems, _ = load_problems(config.data, config.seed)
+    few = ProblemStream(problems, config.seed).take(64)
+    print(run_preflight(config, vlm, policy, few))
+    sampler = open_sampler(config, vlm)
+    print(check_parity(config, vlm, policy, sampler, few[:8]))
+    sampler.close()
+    print("sound: sampler and trainer agree, and the worst step fits")
+    return 0
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,88 @@
+"""Preflight on the tiny model: the table, the budget, and what it says where there is no room."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from nsrl.errors import UserError  # noqa: E402
+from nsrl.trainer.pack import PackedGroup, pack  # noqa: E402
+from nsrl.trainer.parity import prompt_images  # noqa: E402
+from nsrl.trainer.policy import Policy  # noqa: E402
+from nsrl.trainer.preflight import cache_bytes, preflight  # noqa: E402
+from tests.rollout import tiny  # noqa: E402
+
+BANNED = torch.tensor(tiny.BANNED)
+
+
+@pytest.fixture
+def policy():
+    return Policy(tiny.build(seed=40))
+
+
+@pytest.fixture
+def group():
+    request = tiny.request(0, (3, 3), (2, 2), text=30)
+    return PackedGroup(request.prompt_ids, [], prompt_images(request), "problem 7")
+
+
+def check(policy, group, **more):
+    options = dict(num_generations=10, max_completion_length=40, prompts_per_step=32, banned=BANNED) | more
+    return preflight(policy, group, **options)
+
+
+def test_the_table_adds_up_and_nothing_is_left_behind(policy, group):
+    random = torch.get_rng_state()
+    report = check(policy, group)
+    weights = sum(p.numel() * 4 for p in policy.model.parameters())
+    assert report.parts["weights (there already)"] == report.parts["gradients"] == weights
+    assert report.parts["optimizer state"] == 2 * weights
+    assert report.worst_rows == len(group.prompt_ids) + 10 * 39
+    assert report.token_budget == 16_384, "with gigabytes free the cap decides"
+    assert "problem" not in str(report) and "token budget 16384" in str(report)
+    assert all(p.grad is None for p in policy.model.parameters())
+    assert torch.equal(random, torch.get_rng_state())
+    assert report.seconds < 60
+
+
+def test_the_budget_follows_the_memory_and_holds(policy, group):
+    generous = check(policy, group)
+    assert 1_000 < generous.bytes_per_row < 200_000
+    tight = check(policy, group, free=40 * 2**20)
+    room = 0.85 * 40 * 2**20 - tight.parts["gradients"] - tight.parts["optimizer state"]
+    assert 100 < tight.token_budget < generous.token_budget
+    assert tight.parts["activations of a full micro-batch"] <= room
+    full = PackedGroup(group.prompt_ids, [[20] * 40] * 10, group.images)
+    for batch in pack([full] * 4, tight.token_budget, image_token_id=tiny.IMAGE):
+        assert batch.tokens <= tight.token_budget
+
+
+def test_no_room_says_what_to_lower(policy, group):
+    with pytest.raises(
+        UserError, match=r"lower max_completion_length, data.max_prompt_length or model.max_pixels, or set"
+    ):
+        check(policy, group, free=9 * 2**20)
+    with pytest.raises(UserError, match=r"\(problem 7\) has 50 tokens and a completion 40"):
+        check(policy, group, free=9 * 2**20)
+    with pytest.raises(
+        UserError, match="token_budget must be at least 89 for one completion of the longest prompt; got 50"
+    ):
+        check(policy, group, token_budget=50)
+    with pytest.raises(UserError, match="the sampler's cache needs"):
+        check(policy, group, free=40 * 2**20, prompts_per_step=512, max_completion_length=100)
+
+
+def test_a_users_budget_is_kept(policy, group):
+    assert check(policy, group, token_budget=200).token_budget == 200
+
+
+def test_the_cache_is_counted_as_the_sampler_holds_it(policy):
+    # 3 layers × (k and v) × 1 head × 32 × 4 bytes = 768 bytes a token; prompts once, completions G times
+    assert cache_bytes(policy, 50, 40, 10, 1) == 768 * (50 + 400)
+    assert cache_bytes(policy, 50, 40, 10, 1000) == 768 * 51 * (50 + 400), "waves of 512 completions"
+
+
+def test_a_frozen_model_needs_no_gradients(policy, group):
+    policy.model.requires_grad_(False)
+    report = check(policy, group)
+    assert report.parts["gradients"] == report.parts["optimizer state"] == 0
