@@ -18,7 +18,7 @@ from typing import Any
 
 from nsrl.engines import frames
 
-_BOOT = "import sys; sys.path[:0] = {path!r}; from nsrl.engines.worker import main; main()"
+_BOOT = "import sys; sys.path[:] = {path!r}; from nsrl.engines.worker import main; main()"
 
 
 class Zygote:
@@ -34,8 +34,9 @@ class Zygote:
         self.started = time.monotonic()
         self.control, theirs = socket.socketpair()
         setup = {"control": theirs.fileno(), "kind": kind, "versions": versions, "parent": os.getpid()}
-        root = str(Path(__file__).resolve().parents[2])
-        command = [sys.executable, "-s", "-X", "utf8", "-c", _BOOT.format(path=[root]), json.dumps(setup)]
+        # The same packages as here, and this very copy of them; nothing from the working directory.
+        path = [str(Path(__file__).resolve().parents[2]), *(entry for entry in sys.path if os.path.isabs(entry))]
+        command = [sys.executable, "-P", "-X", "utf8", "-c", _BOOT.format(path=path), json.dumps(setup)]
         null = subprocess.DEVNULL
         self.process = subprocess.Popen(
             command, stdin=null, stdout=null, env={"PYTHONHASHSEED": "0"}, cwd="/", pass_fds=[theirs.fileno()]

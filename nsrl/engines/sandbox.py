@@ -74,8 +74,8 @@ def drop_user() -> bool:
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    except OSError:
-        return False  # a container that maps root alone
+    except (OSError, AttributeError):
+        return False  # a container that maps root alone, or a system without these calls
     _prctl(_PR_SET_DUMPABLE, 1)  # a changed uid hides /proc/self from its owner; it is hidden again below
     return True
 

@@ -29,6 +29,7 @@ from nsrl.engines.result import Limits, Message, Result, Status
 _FD = 3  # where a worker's socket lies; 0, 1 and 2 are /dev/null
 _LEAF = 4  # where a leaf's pipe lies
 _RECURSION = 6000
+_SIGNALLED = 64  # exit code of a namespace's process 1 whose child a signal ended, less the signal
 
 
 def main() -> None:
@@ -124,6 +125,8 @@ class _Zygote:
             os.close(go)
             os.close(tell)
             os.read(wait, 1)  # until the zygote has become this process's parent
+            if apart and self.kind == "native":
+                _stand_first(handle, wait)
             self.enter(handle, {"user": user, "namespaces": apart})
             os._exit(0)
         os.close(tell)
@@ -169,6 +172,28 @@ class _Zygote:
             broken = arm.self_test() if sandbox.LINUX else []
             _hello(layers, broken)
             arm.serve()
+
+
+def _stand_first(handle: int, *others: int) -> None:
+    """Be process 1 of a namespace for a child that returns from here: process 1 itself ignores the timer's signal."""
+    child = os.fork()
+    if child == 0:
+        return
+    signal.set_wakeup_fd(-1)
+    sandbox.die_with_parent()
+    os.setsid()
+    for descriptor in (handle, *others):
+        os.close(descriptor)
+    _, status = os.waitpid(child, 0)
+    os._exit(_SIGNALLED + os.WTERMSIG(status) if os.WIFSIGNALED(status) else 1)
+
+
+def ended_by(status: int) -> int:
+    """The signal that ended a worker, from the wait status of its outermost process; 0 for none."""
+    if os.WIFSIGNALED(status):
+        return os.WTERMSIG(status)
+    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
+    return max(0, code - _SIGNALLED)
 
 
 def _hello(layers: dict[str, bool], broken: list[str]) -> None:

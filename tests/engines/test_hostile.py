@@ -104,7 +104,7 @@ def test_hostile_members_cost_their_timeouts_and_no_more():
     assert together < 2 * alone + 10 * (limits.wall_s + 0.15) / 2 + 0.5
 
 
-RAW_BOOT = """import sys; sys.path[:0] = {path!r}
+RAW_BOOT = """import sys; sys.path[:] = {path!r}
 from nsrl.engines import sympy_arm, sympy_names, worker
 from nsrl.engines.result import Result, Status
 import ctypes, mmap, multiprocessing, resource, select, signal, socket, subprocess, time, _thread

@@ -1,0 +1,326 @@
+"""The manager of a pool's processes: one loop in one thread. It feeds workers, watches the clock, replaces the dead.
+
+Programs in a worker's pipe run in order, so the oldest one is the one that runs: its clock starts when it became the
+oldest. What a worker did not get to goes back to the desk and to another worker. Knows nothing of callers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import threading
+import time
+from typing import Any
+
+from nsrl.engines import frames, registry, sandbox
+from nsrl.engines.desk import KINDS, Desk, Task
+from nsrl.engines.processes import Worker, Zygote
+from nsrl.engines.result import Status
+from nsrl.engines.worker import ended_by
+
+_DEPTH = {"native": 24, "python": 3}  # programs in one worker's pipe at most
+_STEAL_S = 0.03  # a program that runs longer than this no longer holds up those queued behind it
+_GRACE_S = {"native": 0.0, "python": 0.2}  # the Python arm's server keeps the time; the parent is behind it
+_START_S = 60.0
+_FAILURES = 5  # starts in a row that may fail before the pool gives up
+
+
+class Manager:
+    """The loop that owns zygotes and workers."""
+
+    def __init__(self, desk: Desk, workers: int, allow_unsandboxed: bool, recycle: int) -> None:
+        self.desk, self.count, self.allow, self.recycle = desk, workers, allow_unsandboxed, recycle
+        self.sandbox: dict[str, Any] = {}  # by kind: the layers in force, and what the self-test could still do
+        self.started = threading.Event()  # the first worker can run programs, or none ever will
+        self.wake_out, self.wake_in = os.pipe()
+        os.set_blocking(self.wake_in, False)
+        os.set_blocking(self.wake_out, False)
+        self.pipe_lock = threading.Lock()
+        self.selector = selectors.DefaultSelector()
+        self.zygotes: dict[str, Zygote] = {}
+        self.workers: dict[int, Worker] = {}
+        self.numbers = 0
+        self.failures = 0
+        kinds = {registry.KIND[language] for language in desk.versions}
+        self.kinds = [kind for kind in KINDS if kind in kinds]
+
+    def wake(self) -> None:
+        """Called by other threads: there is something to do."""
+        with self.pipe_lock:  # never into a number that `release` has let go
+            if self.wake_in >= 0:
+                with contextlib.suppress(BlockingIOError):  # it is being woken already
+                    os.write(self.wake_in, b"x")
+
+    def run(self) -> None:
+        """The thread's whole life: until the desk is closed, or no worker will start."""
+        try:
+            if self.kinds:
+                self.start(self.kinds[0])
+            else:
+                self.started.set()
+            self.selector.register(self.wake_out, selectors.EVENT_READ, None)
+            while not self.desk.closing and self.desk.failure is None:
+                self.turn()
+        finally:
+            self.desk.give_up()
+            self.started.set()
+            for worker in self.workers.values():
+                worker.dispose()
+            for zygote in self.zygotes.values():
+                zygote.stop()
+            self.selector.close()
+
+    def turn(self) -> None:
+        self.desk.rest()
+        for key, mask in self.selector.select(self.timeout()):
+            owner = key.data
+            if owner is None:
+                os.read(self.wake_out, 4096)
+            elif isinstance(owner, Zygote):
+                self.hear(owner)
+            elif owner.number in self.workers:
+                if mask & selectors.EVENT_WRITE:
+                    self.push(owner)
+                if mask & selectors.EVENT_READ:
+                    self.receive(owner)
+        self.watch()
+        for kind in self.kinds:
+            self.dispatch(kind)
+
+    def timeout(self) -> float:
+        now = time.monotonic()
+        waits = [0.5]
+        for worker in self.workers.values():
+            waits.append(self.deadline(worker) - now)
+            if len(worker.pipe) > 1 and not worker.cancelling:
+                waits.append(max(worker.since + _STEAL_S - now, 0.005))
+        return max(0.0, min(waits))
+
+    def deadline(self, worker: Worker) -> float:
+        if not worker.hello:
+            return worker.since + _START_S
+        if worker.closed or (worker.cancelling and not worker.pipe):
+            return worker.since + 1.0
+        if not worker.pipe:
+            return float("inf")
+        head = next(iter(worker.pipe.values()))
+        return worker.since + head.limits.wall_s + _GRACE_S[worker.kind]
+
+    def release(self) -> None:
+        """Close what woke the thread, after its end."""
+        with self.pipe_lock:
+            if self.wake_in >= 0:
+                os.close(self.wake_in)
+                os.close(self.wake_out)
+                self.wake_in = self.wake_out = -1
+
+    # Starting and ending.
+
+    def start(self, kind: str) -> None:
+        zygote = Zygote(kind, self.desk.versions)
+        self.zygotes[kind] = zygote
+        self.selector.register(zygote.control, selectors.EVENT_READ, zygote)
+
+    def fail(self, sentence: str) -> None:
+        self.desk.failure = sentence
+        self.started.set()
+
+    def spawn(self, kind: str) -> None:
+        zygote = self.zygotes.get(kind)
+        if zygote is None or not zygote.ready:
+            return  # its workers are ordered when it is ready
+        self.numbers += 1
+        try:
+            sock = zygote.ask(self.numbers)
+        except OSError:
+            self.lost(zygote)
+            return
+        worker = Worker(kind, self.numbers, sock)
+        self.workers[worker.number] = worker
+        self.selector.register(sock, selectors.EVENT_READ, worker)
+
+    def hear(self, zygote: Zygote) -> None:
+        messages = zygote.read()
+        if messages is None:
+            self.lost(zygote)
+            return
+        for message in messages:
+            if "ready" in message:
+                zygote.ready = True
+                for _ in range(self.count):
+                    self.spawn(zygote.kind)
+            elif "spawned" in message:
+                worker = self.workers.get(message["spawned"])
+                if worker is not None:
+                    worker.born(message["pid"])
+                else:  # it was given up before it was born
+                    os.kill(message["pid"], signal.SIGKILL)
+            elif (worker := self.workers.get(message["died"])) is not None:
+                while not worker.closed and worker.number in self.workers:
+                    self.receive(worker)  # what it said last
+                if worker.number in self.workers:
+                    self.died(worker, message["status"])
+
+    def lost(self, zygote: Zygote) -> None:
+        """A zygote died, and its workers with it: start over."""
+        if self.zygotes.get(zygote.kind) is not zygote:
+            return
+        self.selector.unregister(zygote.control)
+        zygote.stop()
+        del self.zygotes[zygote.kind]
+        for worker in [worker for worker in self.workers.values() if worker.kind == zygote.kind]:
+            self.died(worker, 0)
+        self.setback()
+        if self.desk.failure is None:
+            self.start(zygote.kind)
+
+    def setback(self) -> None:
+        self.failures += 1
+        self.desk.counts["restarts"] += 1
+        if self.failures > _FAILURES:
+            self.fail("the engine's workers do not start here; see the messages on standard error")
+
+    def remove(self, worker: Worker) -> list[Task]:
+        """Take a worker away, kill it if it lives, and return what was in its pipe."""
+        del self.workers[worker.number]
+        if not worker.closed:
+            self.selector.unregister(worker.sock)
+        worker.dispose()
+        return list(worker.pipe.values())
+
+    def died(self, worker: Worker, status: int) -> None:
+        """A worker ended by itself: its oldest program is to blame, or nobody."""
+        tasks = self.remove(worker)
+        if not worker.hello:
+            self.setback()
+        else:
+            self.desk.counts["restarts"] += 1
+        if tasks:
+            head = tasks[0]
+            head.attempts += 1
+            if ended_by(status) in (signal.SIGPROF, signal.SIGXCPU):
+                self.desk.finish(head, self.desk.outcome(head.language, Status.TIMEOUT))
+                tasks = tasks[1:]
+            elif head.attempts > 1:
+                self.desk.finish(head, self.desk.outcome(head.language, Status.CRASH))
+                tasks = tasks[1:]
+            else:
+                head.solo = True
+        self.desk.put_back(worker.kind, tasks)
+        self.spawn(worker.kind)
+
+    # Programs.
+
+    def receive(self, worker: Worker) -> None:
+        try:
+            received = worker.read()
+            for number, payload in received:
+                if number == frames.HELLO:
+                    self.greet(worker, json.loads(payload))
+                elif number == frames.CANCEL:
+                    worker.cancelling = False
+                    worker.since = time.monotonic()
+                elif (task := worker.pipe.get(number)) is not None:
+                    result = frames.decode_result(payload)
+                    del worker.pipe[number]
+                    worker.served += 1
+                    worker.since = time.monotonic()
+                    if result.status is Status.MEMORY and worker.kind == "native":
+                        worker.served += self.recycle  # its heap may be in pieces: a fresh one is cheap
+                    self.desk.finish(task, result)
+        except frames.BadFrame:
+            self.died(worker, 0)
+            return
+        if worker.closed:
+            self.selector.unregister(worker.sock)
+            worker.since = time.monotonic()
+            if worker.kind not in self.zygotes:
+                self.died(worker, 0)
+
+    def greet(self, worker: Worker, hello: dict[str, Any]) -> None:
+        worker.hello = True
+        worker.since = time.monotonic()
+        self.failures = 0
+        layers = [name for name in sandbox.LAYERS if hello["layers"].get(name)]
+        self.sandbox[worker.kind] = {"layers": layers, "allowed": hello["broken"]}
+        if sandbox.LINUX and not self.allow and not {"seccomp", "namespaces"} & set(layers):
+            self.fail(
+                "the engine's sandbox needs seccomp or namespaces, and this system gives neither; "
+                "pass allow_unsandboxed=True (--allow-unsandboxed) to run programs without"
+            )
+        if worker.kind == self.kinds[0]:
+            if len(self.kinds) > 1 and self.kinds[1] not in self.zygotes:
+                self.start(self.kinds[1])  # SymPy warms up behind the native workers, which can run already
+            self.started.set()
+
+    def watch(self) -> None:
+        """Kill what is over its time."""
+        now = time.monotonic()
+        for worker in [worker for worker in self.workers.values() if self.deadline(worker) <= now]:
+            if not worker.hello or worker.closed:
+                self.died(worker, 0)
+                continue
+            tasks = self.remove(worker)
+            if tasks and not worker.cancelling:
+                self.desk.counts["killed"] += 1
+                self.desk.finish(tasks[0], self.desk.outcome(tasks[0].language, Status.TIMEOUT))
+                tasks = tasks[1:]
+            self.desk.put_back(worker.kind, tasks)
+            self.spawn(worker.kind)
+        for kind in self.kinds:
+            zygote = self.zygotes.get(kind)
+            if zygote is not None and not zygote.ready and now - zygote.started > _START_S:
+                self.lost(zygote)
+
+    def dispatch(self, kind: str) -> None:
+        free = [w for w in self.workers.values() if w.kind == kind and w.hello and not w.closed and not w.cancelling]
+        for worker in free:
+            if worker.served >= self.recycle and not worker.pipe:
+                self.desk.counts["recycled"] += 1
+                self.remove(worker)
+                self.spawn(kind)
+        free = [worker for worker in free if worker.served < self.recycle]
+        if self.desk.waiting(kind):
+            for worker in sorted(free, key=lambda w: len(w.pipe)):
+                self.feed(worker)
+        elif any(not worker.pipe for worker in free):
+            self.steal(kind)
+
+    def feed(self, worker: Worker) -> None:
+        if any(task.solo for task in worker.pipe.values()):
+            return
+        # An even share of what waits, so that no worker ends long after the others.
+        share = self.desk.waiting(worker.kind) // (2 * self.count) + 1
+        chosen = self.desk.take(worker.kind, min(_DEPTH[worker.kind], share) - len(worker.pipe), not worker.pipe)
+        if not chosen:
+            return
+        if not worker.pipe:
+            worker.since = time.monotonic()
+        data = bytearray()
+        for task in chosen:
+            worker.pipe[task.number] = task
+            data += frames.pack(task.number, frames.encode_task(task.language, task.program, task.limits))
+        self.push(worker, bytes(data))
+
+    def push(self, worker: Worker, data: bytes = b"") -> None:
+        more = worker.write(data)
+        if not worker.closed:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if more else 0)
+            self.selector.modify(worker.sock, events, worker)
+
+    def steal(self, kind: str) -> None:
+        """Free the programs behind a slow one, now that another worker has nothing to do."""
+        now = time.monotonic()
+        for worker in self.workers.values():
+            slow = worker.kind == kind and len(worker.pipe) > 1 and now - worker.since > _STEAL_S
+            if slow and not worker.cancelling and not worker.closed:
+                (head, *rest) = worker.pipe.values()
+                worker.pipe.clear()
+                worker.pipe[head.number] = head
+                worker.cancelling = True
+                self.push(worker, frames.pack(frames.CANCEL, b""))
+                self.desk.put_back(kind, rest)
+                return

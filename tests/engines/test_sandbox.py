@@ -1,0 +1,153 @@
+"""The walls, one by one: what still holds when a system lacks some of them, and the refusal when it lacks them all."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nsrl.engines import EnginePool, Limits, Status, processes, sandbox
+from nsrl.errors import UserError
+from tests.engines.hostile import RAW
+
+pytestmark = pytest.mark.skipif(not sandbox.LINUX, reason="the kernel's walls are Linux's")
+
+BOOT = """import sys; sys.path[:] = {path!r}
+from nsrl.engines import registry, sandbox, sympy_arm, sympy_names, worker
+from nsrl.engines.result import Result, Status
+import ctypes, mmap, resource, signal, socket, subprocess, time, _thread
+def run(program, limits):
+    space = {{}}
+    try:
+        exec(program, space)
+    except (Exception, SystemExit) as error:
+        return Result(Status.REFUSED, text=repr(space.get("out")), stdout=repr(error)[:200])
+    return Result(Status.OK, text=repr(space.get("out")))
+sympy_arm.run = run
+sympy_names.prepare = lambda refuse: None
+registry.evaluators = lambda languages: {{"nsl": run}}
+worker.warm_native = lambda evaluators: None
+for name in {without!r}:
+    setattr(sandbox, name, lambda *_: False)
+worker.main()"""
+
+
+@pytest.fixture
+def raw(monkeypatch):
+    """Makes pools whose workers run raw Python, on a system that lacks the layers named."""
+    monkeypatch.setattr("nsrl.engines.registry.present", lambda language: language in ("nsl", "sympy"))
+
+    def make(*without, language="sympy", **options):
+        monkeypatch.setattr(processes, "_BOOT", BOOT.replace("{without!r}", repr(without)))
+        options = {"limits": Limits(cpu_s=0.3, wall_s=0.6), **options}
+        return EnginePool(workers=1, languages=[language], cache=0, **options)
+
+    return make
+
+
+def kept(*names):
+    return [layer for layer in sandbox.LAYERS if layer not in names]
+
+
+@pytest.mark.parametrize("language", ["nsl", "sympy"])
+def test_every_layer_is_in_force_here_or_named(raw, language):
+    with raw(language=language) as pool:
+        (told,) = pool.sandbox.values()
+    assert {"no_new_privs", "rlimits"} <= set(told["layers"])
+    if "seccomp" in told["layers"]:
+        assert told["allowed"] == []
+
+
+@pytest.mark.parametrize("language", ["nsl", "sympy"])
+def test_the_filter_alone_holds(raw, language):
+    with raw("new_namespaces", "landlock", "drop_user", "empty_root", language=language) as pool:
+        if "seccomp" not in next(iter(pool.sandbox.values()))["layers"]:
+            pytest.skip("no system-call filter on this system")
+        through = {name: result for name, result in ((n, pool.run(language, p)) for n, p in RAW.items())
+                   if result.text not in ("None", "") and not (language == "nsl" and name in ("more memory", "more time"))}  # fmt: skip
+        assert pool.run(language, "out = 6 * 7").text == "42"
+    assert not through
+
+
+def test_namespaces_and_the_rest_hold_without_the_filter(raw):
+    with raw("seccomp") as pool:
+        (told,) = pool.sandbox.values()
+        if "namespaces" not in told["layers"]:
+            pytest.skip("no namespaces on this system")
+        assert "seccomp" not in told["layers"]
+        for name in ("read a file", "write a file", "run a command", "exec", "spawn", "fork", "thread", "be root",
+                     "environment", "mount", "unlink", "list a folder"):  # fmt: skip
+            assert pool.run("sympy", RAW[name]).text in ("None", ""), name
+        pool.run("sympy", RAW["kill parent"])  # it is process 1 there: the signal finds nobody
+        assert pool.stats()["restarts"] == 0
+        assert pool.run("sympy", "out = 1").text == "1"
+
+
+def test_without_filter_and_namespaces_it_refuses(raw):
+    with pytest.raises(UserError, match="needs seccomp or namespaces, and this system gives neither"):
+        raw("seccomp", "new_namespaces")
+    with raw("seccomp", "new_namespaces", allow_unsandboxed=True) as pool:
+        assert pool.run("sympy", "out = 1").text == "1"
+        assert "seccomp" not in pool.sandbox["python"]["layers"]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_cpu_time_ends_a_native_program_whatever_runs(raw, apart):
+    """The timer must work in process 1 of a namespace too, and while C code runs."""
+    limits = Limits(cpu_s=0.2, wall_s=20)
+    with raw(*([] if apart else ["new_namespaces"]), language="nsl", limits=limits) as pool:
+        pool.run("nsl", "out = 1")
+        started = time.perf_counter()
+        assert pool.run("nsl", "while True: pass").status is Status.TIMEOUT
+        assert pool.run("nsl", "sum(range(10**12))").status is Status.TIMEOUT
+        assert time.perf_counter() - started < 5
+        assert pool.run("nsl", "out = 3").text == "3"
+
+
+def test_wall_clock_ends_a_native_program_that_sleeps(raw):
+    with raw(language="nsl") as pool:
+        started = time.perf_counter()
+        assert pool.run("nsl", "time = __import__('time')\ntime.sleep(60)").status is Status.TIMEOUT
+        assert time.perf_counter() - started < 0.6 + 0.5
+
+
+def test_memory_of_a_native_program_is_bounded(raw):
+    with raw(language="nsl") as pool:
+        assert pool.run("nsl", "out = len(bytearray(1 << 28))").text == str(1 << 28)
+        assert pool.run("nsl", "out = len(bytearray(1 << 30))").text in ("None", "")
+        small = Limits(memory_mb=64)
+        assert pool.run("nsl", "out = len(bytearray(1 << 27))", small).text in ("None", "")
+        assert pool.run("nsl", "out = len(bytearray(1 << 27)) + 0").text == str(1 << 27)
+
+
+def test_a_native_worker_that_crashes_is_tried_once_more(raw):
+    with raw(language="nsl") as pool:
+        futures = [pool.submit("nsl", "import os; os._exit(3)"), *(pool.submit("nsl", f"out = {n}") for n in range(50))]
+        assert futures[0].result().status is Status.CRASH
+        assert [f.result().text for f in futures[1:]] == [str(n) for n in range(50)]
+        assert pool.stats()["restarts"] == 2
+
+
+def test_no_layer_raises_where_it_is_absent():
+    code = (
+        "from nsrl.engines import sandbox\n"
+        "sandbox._libc = None\n"
+        "assert not any([sandbox.die_with_parent(), sandbox.adopt_orphans(), sandbox.new_namespaces(), sandbox.landlock(),\n"
+        "    sandbox.no_new_privileges(), sandbox.drop_capabilities(), sandbox.fixed_addresses(), sandbox.seccomp(None)])\n"
+        "print('fine')"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "fine\n"
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_is_well_formed(machine, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    for kind in ("native", "server", "leaf"):
+        code = sandbox._program(kind)
+        lines = len(code) // 8
+        assert len(code) % 8 == 0 and 4 < lines <= 4096
+        for at in range(lines):
+            op, jt, jf = int.from_bytes(code[8 * at : 8 * at + 2], "little"), code[8 * at + 2], code[8 * at + 3]
+            if op & 7 == 5:
+                assert at + 1 + max(jt, jf) < lines
+        assert code[-8:-6] == b"\x06\x00"  # what no line allows is denied
