@@ -1,0 +1,12 @@
+"""Wolfram Language, embedded: text in, `Result` out. Never raises for what a model wrote.
+
+    evaluate("f := Module[{}, Total[{1, 2, 3}]];").text == "6"
+
+Knows nothing of processes: CPU time is watched, wall time and memory are the pool's business.
+"""
+
+from __future__ import annotations
+
+from nsrl.engines.wolfram.run import VERSION, evaluate, evaluate_tree
+
+__all__ = ["VERSION", "evaluate", "evaluate_tree"]

@@ -11,7 +11,19 @@ _loaded: dict[str, Builtin] = {}
 def tables() -> dict[str, dict[str, Builtin]]:
     """Table name -> rows, in the order of need."""
     # Imported here: the tables import the evaluator's helpers, and the evaluator loads the tables.
-    return {}
+    from nsrl.engines.wolfram.builtins import (
+        arithmetic,
+        associations,
+        core,
+        elementary,
+        functional,
+        integers,
+        lists,
+        logic,
+    )
+
+    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations)
+    return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 
 
 def load() -> dict[str, Builtin]:

@@ -1,0 +1,659 @@
+"""T1: Plus, Times, Power and their kin, in canonical form. Numbers are numbers.py's business, order is order.py's."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from nsrl.engines.wolfram.bignum import BigReal
+from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, mk, norm
+from nsrl.engines.wolfram.numbers import (
+    add,
+    bit_length,
+    complex_,
+    inverse,
+    is_exact,
+    is_real,
+    mul,
+    neg,
+    power_inexact,
+    power_int,
+    sign,
+)
+from nsrl.engines.wolfram.numeric import certain_sign
+from nsrl.engines.wolfram.order import is_number, is_sorted, sort
+from nsrl.engines.wolfram.table import Builtin, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+_PLUS, _TIMES, _POWER = S.Plus, S.Times, S.Power
+_INFINITE = mk(S.DirectedInfinity, 1)
+_NUMERIC = "Listable NumericFunction"
+
+
+def is_infinity(e: Any) -> bool:
+    """Infinity or -Infinity (as it is written: Infinity, Times[-1, Infinity])."""
+    return e is S.Infinity or (type(e) is Expr and e.head is _TIMES and len(e.args) == 2 and e.args[1] is S.Infinity and e.args[0] == -1)
+
+
+def _infinities(ev: Any, args: tuple) -> Any:
+    """A sum with infinite or undefined terms; None if it has none."""
+    pos = any(a is S.Infinity for a in args)
+    negative = any(is_infinity(a) and a is not S.Infinity for a in args)
+    undirected = sum(a is S.ComplexInfinity for a in args)
+    if S.Indeterminate in args:
+        return S.Indeterminate
+    if not (pos or negative or undirected):
+        return None
+    if (pos and negative) or undirected > 1 or (undirected and (pos or negative)):
+        ev.message("Infinity", "indet", f"Indeterminate expression {ev.text(Expr(_PLUS, args))} encountered.")
+        return S.Indeterminate
+    if undirected:
+        return S.ComplexInfinity
+    rest = [a for a in args if not is_infinity(a) and not is_number(a) and certain_sign(a) is None]
+    if rest:
+        return None
+    return S.Infinity if pos else mk(_TIMES, -1, S.Infinity)
+
+
+@builtin("Plus", "Flat Listable NumericFunction OneIdentity Orderless")
+def plus(ev: Any, args: tuple) -> Any:
+    if len(args) == 2:
+        a, b = args
+        if type(a) is int and type(b) is int:
+            return a + b
+    if len(args) < 2:
+        return args[0] if args else 0
+    total: Any = 0
+    terms: dict[Any, Any] = {}
+    special = False
+    for a in args:
+        t = type(a)
+        if t is Expr:
+            if a.head is _TIMES and is_number(a.args[0]):
+                rest = a.args[1] if len(a.args) == 2 else Expr(_TIMES, a.args[1:])
+                c = a.args[0]
+                special = special or rest is S.Infinity
+            elif a.head is COMPLEX:
+                total = add(total, a)
+                continue
+            else:
+                rest, c = a, 1
+        elif t is Symbol or t is str:
+            rest, c = a, 1
+            special = special or (t is Symbol and a in (S.Infinity, S.ComplexInfinity, S.Indeterminate))
+        else:
+            total = add(total, a)
+            continue
+        old = terms.get(rest)
+        terms[rest] = c if old is None else add(old, c)
+    if special:
+        r = _infinities(ev, args)
+        if r is not None:
+            return r
+    associations = [a for a in args if type(a) is Expr and a.head is S.Association]
+    if associations:
+        return _thread_associations(ev, _PLUS, args)
+    if bit_length(total) > ev.max_bits:
+        ev.need_bits(bit_length(total))
+    out: list[Any] = [] if type(total) is int and total == 0 else [total]
+    for rest, c in terms.items():
+        if type(c) is int and c == 0:
+            continue
+        if type(c) is int and c == 1:
+            out.append(rest)
+        elif type(c) is float and c == 0.0:
+            out.append(0.0)
+        elif type(rest) is Expr and rest.head is _TIMES:
+            out.append(Expr(_TIMES, (c, *rest.args)))
+        else:
+            out.append(Expr(_TIMES, (c, rest)))
+    if not out:
+        return 0
+    if len(out) == 1:
+        return out[0]
+    new = tuple(out) if is_sorted(tuple(out)) else tuple(sort(out))
+    if len(new) == len(args) and all(map(_same_factor, new, args)):
+        return None
+    e = Expr(_PLUS, new)
+    if type(total) is float and len(out) > 1 and any(_is_exact_constant(t) for t in terms):
+        return _numericize(ev, e)
+    return e
+
+
+def _thread_associations(ev: Any, head: Symbol, args: tuple) -> Any:
+    from nsrl.engines.wolfram.assoc import from_pairs, pairs
+
+    first = next(a for a in args if type(a) is Expr and a.head is S.Association)
+    keys = [k for k, _ in pairs(first)]
+    columns = []
+    for a in args:
+        if type(a) is Expr and a.head is S.Association:
+            if [k for k, _ in pairs(a)] != keys:
+                return None
+            columns.append([v for _, v in pairs(a)])
+        else:
+            columns.append([a] * len(keys))
+    return from_pairs([(k, ev.eval(Expr(head, row))) for k, row in zip(keys, zip(*columns))])
+
+
+def _is_exact_constant(e: Any) -> bool:
+    """Sqrt[2], Pi, Sin[1]...: what an inexact neighbour turns into a machine number."""
+    return type(e) is not str and (e in _CONSTANTS if type(e) is Symbol else type(e) is Expr and is_numeric(e))
+
+
+_CONSTANTS = {S.Pi, S.E, S.Degree, S.GoldenRatio, S.EulerGamma, S.Catalan, S.Khinchin, S.Glaisher}
+
+
+def is_numeric(e: Any) -> bool:
+    """NumericQ: a number, a constant, or a numeric function of these."""
+    t = type(e)
+    if t is Symbol:
+        return e in _CONSTANTS
+    if t is Expr:
+        if e.head is COMPLEX:
+            return True
+        if type(e.head) is not Symbol or not e.head.attrs & (1 << 7):
+            return False
+        return all(map(is_numeric, e.args))
+    return t is not str
+
+
+def _numericize(ev: Any, e: Expr) -> Any:
+    """Machine numbers contaminate exact constants in a sum or product."""
+    done = [ev.call(S.N, a) if _is_exact_constant(a) or (type(a) is Expr and a.head is _TIMES and is_numeric(a)) else a for a in e.args]
+    return Expr(e.head, tuple(done))
+
+
+def as_power(f: Any) -> tuple[Any, Any]:
+    """f as (base, exponent)."""
+    return f.args if type(f) is Expr and f.head is _POWER and len(f.args) == 2 else (f, 1)
+
+
+@builtin("Times", "Flat Listable NumericFunction OneIdentity Orderless")
+def times(ev: Any, args: tuple) -> Any:
+    if len(args) == 2:
+        a, b = args
+        if type(a) is int and type(b) is int:
+            if a.bit_length() + b.bit_length() > ev.max_bits:
+                ev.need_bits(a.bit_length() + b.bit_length() - 1)
+            return a * b
+    if len(args) < 2:
+        return args[0] if args else 1
+    coefficient: Any = 1
+    bases: dict[Any, list[Any]] = {}
+    special = False
+    for a in args:
+        t = type(a)
+        if t is Expr:
+            if a.head is COMPLEX:
+                coefficient = mul(coefficient, a)
+                continue
+            if a.head is S.DirectedInfinity:
+                special = True
+            base, x = as_power(a)
+        elif t is Symbol or t is str:
+            base, x = a, 1
+            special = special or (t is Symbol and a in (S.Infinity, S.ComplexInfinity, S.Indeterminate))
+        else:
+            if type(a) is int and type(coefficient) is int:
+                ev.need_bits(a.bit_length() + coefficient.bit_length() - 1)
+            coefficient = mul(coefficient, a)
+            continue
+        bases.setdefault(base, []).append(x)
+    if special:
+        r = _infinite_product(ev, coefficient, args)
+        if r is not None:
+            return r
+    if type(coefficient) is int and coefficient == 0:
+        return 0
+    if any(type(b) is Expr and b.head is S.Association for b in bases):
+        return _thread_associations(ev, _TIMES, args)
+    factors: list[Any] = []
+    again = False
+    for base, xs in bases.items():
+        if len(xs) == 1:
+            x = xs[0]
+        else:
+            x = ev.call(_PLUS, *xs)
+            again = True
+        if type(x) is int and x == 1:
+            factors.append(base)
+        elif type(x) is int and x == 0:
+            continue
+        elif len(xs) == 1:
+            factors.append(Expr(_POWER, (base, x)))
+        else:
+            p = ev.call(_POWER, base, x)
+            factors.append(p)
+    if again and any(is_number(f) or (type(f) is Expr and f.head is _TIMES) for f in factors):
+        return ev.call(_TIMES, coefficient, *factors)
+    coefficient, factors, changed = _radicals(ev, coefficient, factors)
+    if changed:
+        return ev.call(_TIMES, coefficient, *factors)
+    if type(coefficient) is float and coefficient == 0.0 and all(map(is_numeric, factors)):
+        return 0.0
+    if not factors:
+        return coefficient
+    one = type(coefficient) is int and coefficient == 1
+    if len(factors) == 1 and not one:
+        f = factors[0]
+        if type(f) is Expr and f.head is _PLUS and (is_real(coefficient) or is_number(coefficient)) and type(coefficient) is not float:
+            if type(coefficient) is int and coefficient == -1:
+                return Expr(_PLUS, tuple([Expr(_TIMES, (coefficient, t)) for t in f.args]))
+    if len(factors) > 1 and not is_sorted(tuple(factors)):
+        factors = sort(factors)
+    new = tuple(factors) if one else (coefficient, *factors)
+    if len(new) == 1:
+        return new[0]
+    if type(coefficient) is float and any(_is_exact_constant(f) for f in factors):
+        return _numericize(ev, Expr(_TIMES, new))
+    if len(new) == len(args) and all(map(_same_factor, new, args)):
+        return None
+    return Expr(_TIMES, new)
+
+
+def _same_factor(a: Any, b: Any) -> bool:
+    return a is b or (type(a) is Expr and a == b) or (type(a) in (int, float, Fraction) and type(a) is type(b) and a == b)
+
+
+def _infinite_product(ev: Any, coefficient: Any, args: tuple) -> Any:
+    if S.Indeterminate in args:
+        return S.Indeterminate
+    if type(coefficient) is int and coefficient == 0:
+        ev.message("Infinity", "indet", f"Indeterminate expression {ev.text(Expr(_TIMES, args))} encountered.")
+        return S.Indeterminate
+    others = [a for a in args if a not in (S.Infinity, S.ComplexInfinity) and not is_number(a)]
+    if S.ComplexInfinity in args:
+        return S.ComplexInfinity if all(map(is_numeric, others)) else None
+    sign_total = 1
+    for a in others:
+        s = certain_sign(a) if is_numeric(a) else None
+        if s is None or s == 0:
+            return None
+        sign_total *= s
+    if not is_real(coefficient):
+        return mk(S.DirectedInfinity, coefficient)
+    s = sign(coefficient) * sign_total
+    if s == 0:
+        return S.Indeterminate
+    out = S.Infinity if s > 0 else mk(_TIMES, -1, S.Infinity)
+    return None if tuple(args) == (-1, S.Infinity) else out
+
+
+def _radicals(ev: Any, coefficient: Any, factors: list[Any]) -> tuple[Any, list[Any], bool]:
+    """Integer powers pulled out of a rational coefficient into radicals: 2/Sqrt[2] -> Sqrt[2], Sqrt[2] Sqrt[3] -> Sqrt[6]."""
+    roots: dict[Fraction, int] = {}
+    rest: list[Any] = []
+    changed = False
+    for f in factors:
+        if type(f) is Expr and f.head is _POWER and type(f.args[0]) is int and f.args[0] > 1 and type(f.args[1]) is Fraction:
+            base, x = f.args
+            if x in roots:
+                roots[x] *= base
+                changed = True
+            elif -x in roots and math.gcd(roots[-x], base) > 1:
+                g = math.gcd(roots[-x], base)
+                if roots[-x] // g == 1 and base // g == 1:
+                    del roots[-x]
+                else:
+                    roots[-x] //= g
+                    if base // g > 1:
+                        roots[x] = base // g
+                changed = True
+            else:
+                roots[x] = base
+        else:
+            rest.append(f)
+    if roots and type(coefficient) in (int, Fraction) and coefficient not in (0, 1, -1):
+        n, d = (coefficient, 1) if type(coefficient) is int else (coefficient.numerator, coefficient.denominator)
+        for x in list(roots):
+            base = roots[x]
+            if x > 0 and d % base == 0 and base > 1:
+                # Sqrt[2]/2 -> 1/Sqrt[2]
+                d //= base
+                roots.pop(x)
+                rest.append(Expr(_POWER, (base, x - 1)))
+                changed = True
+            elif x < 0 and n % base == 0 and base > 1:
+                # 2/Sqrt[2] -> Sqrt[2]
+                n //= base
+                roots.pop(x)
+                rest.append(Expr(_POWER, (base, x + 1)))
+                changed = True
+            elif x > 0 and math.gcd(d, base) > 1 and x.denominator == 2:
+                g = math.gcd(d, base)
+                roots.pop(x)
+                d //= g
+                rest.append(Expr(_POWER, (g, x - 1)))
+                if base // g > 1:
+                    rest.append(Expr(_POWER, (base // g, x)))
+                changed = True
+            elif x < 0 and math.gcd(n, base) > 1 and x.denominator == 2:
+                g = math.gcd(n, base)
+                roots.pop(x)
+                n //= g
+                rest.append(Expr(_POWER, (g, x + 1)))
+                if base // g > 1:
+                    rest.append(Expr(_POWER, (base // g, x)))
+                changed = True
+        if changed:
+            coefficient = norm(Fraction(n, d))
+    if not changed:
+        return coefficient, factors, False
+    return coefficient, rest + [Expr(_POWER, (b, x)) for x, b in roots.items()], True
+
+
+_SMALL_PRIMES = [p for p in range(2, 400) if all(p % q for q in range(2, int(p**0.5) + 1))]
+
+
+def extract_root(n: int, q: int) -> tuple[int, int]:
+    """n = a^q b with a as large as small factors show; (a, b), for n > 0."""
+    a, b = 1, 1
+    r = round(n ** (1 / q)) if n < 2**50 else iroot(n, q)
+    if r**q == n:
+        return r, 1
+    m = n
+    for p in _SMALL_PRIMES:
+        if p**q > m:
+            break
+        k = 0
+        while m % p == 0:
+            m //= p
+            k += 1
+        if k:
+            a *= p ** (k // q)
+            b *= p ** (k % q)
+    if m > 1:
+        r = iroot(m, q)
+        if r**q == m:
+            a, m = a * r, 1
+        elif m < 10**14:
+            d = 401
+            while d**q <= m:
+                while m % d**q == 0:
+                    m //= d**q
+                    a *= d
+                d += 2
+    return a, b * m
+
+
+def iroot(n: int, q: int) -> int:
+    """floor(n^(1/q)) for n >= 0."""
+    if q == 2:
+        return math.isqrt(n)
+    if n < 2:
+        return n
+    x = 1 << -(-n.bit_length() // q)
+    while True:
+        y = ((q - 1) * x + n // x ** (q - 1)) // q
+        if y >= x:
+            return x
+        x = y
+
+
+def rational_power(ev: Any, base: Any, x: Fraction) -> Any:
+    """base^x in canonical form for rational base and non-integer x; None if it already is."""
+    whole, p, q = x.numerator // x.denominator, x.numerator % x.denominator, x.denominator
+    if type(base) is Fraction:
+        n, d = base.numerator, base.denominator
+        if n == 1:
+            return ev.call(_POWER, d, -x)
+        return ev.call(_TIMES, ev.call(_POWER, n, x), ev.call(_POWER, d, -x))
+    if base < 0:
+        if base == -1:
+            if q == 2:
+                i = complex_(0, 1)
+                return i if (x.numerator % 4) == 1 else neg(i)
+            if 0 < x < 1:
+                return None
+            sgn = 1 if whole % 2 == 0 else -1
+            r = mk(_POWER, -1, Fraction(p, q))
+            return r if sgn == 1 else ev.call(_TIMES, -1, r)
+        return ev.call(_TIMES, ev.call(_POWER, -1, x), ev.call(_POWER, -base, x))
+    if base.bit_length() > 4096 or q > 64:
+        return None
+    a, b = extract_root(base, q)
+    if b == 1:
+        return power_int(a, x.numerator, ev.max_bits)
+    if a == 1:
+        # a perfect power inside: 4^(1/4) -> Sqrt[2]
+        for k in range(2, q + 1):
+            if q % k == 0 or k <= 8:
+                r = iroot(b, k)
+                if r**k == b and r > 1:
+                    return ev.call(_POWER, r, x * k)
+        if 0 < x < 1 or (x < 0 and x > -1):
+            return None
+        if x < 0:
+            whole, p = -((-x.numerator) // q), -((-x.numerator) % q)
+        ev.need_bits(abs(whole) * b.bit_length())
+        return mk(_TIMES, norm(Fraction(b) ** whole), mk(_POWER, b, Fraction(p, q)))
+    ev.need_bits(abs(x.numerator) * a.bit_length())
+    return ev.call(_TIMES, norm(Fraction(a) ** x.numerator), ev.call(_POWER, b, x))
+
+
+@builtin("Power", "Listable NumericFunction OneIdentity")
+def power(ev: Any, args: tuple) -> Any:
+    if len(args) != 2:
+        if not args:
+            return 1
+        return args[0] if len(args) == 1 else mk(_POWER, args[0], Expr(_POWER, args[1:]))
+    base, x = args
+    tb, tx = type(base), type(x)
+    if tx is int:
+        if tb is int or tb is Fraction or tb is float or tb is BigReal or (tb is Expr and base.head is COMPLEX):
+            return _number_power(ev, base, x)
+        if x == 1:
+            return base
+        if x == 0:
+            if base in (S.Infinity, S.ComplexInfinity, S.Indeterminate) if tb is Symbol else is_infinity(base):
+                ev.message("Infinity", "indet", f"Indeterminate expression {ev.text(Expr(_POWER, args))} encountered.")
+                return S.Indeterminate
+            return 1
+    if tb is Symbol or tb is Expr:
+        special = _special_power(ev, base, x)
+        if special is not None:
+            return special
+    if is_number(base) and is_number(x):
+        if tb in (int, Fraction) and tx is Fraction:
+            if base == 0:
+                if x > 0:
+                    return 0
+                _infinite(ev, base, x)
+                return S.ComplexInfinity
+            if base == 1:
+                return 1
+            return rational_power(ev, base, x)
+        if is_exact(base) and is_exact(x):
+            if tb is int and base == 1:
+                return 1
+            if tx is Fraction and x.denominator == 2:
+                return _complex_root(ev, base, x)
+            return None
+        if (is_real(base) and sign(base) == 0) and is_real(x):
+            if sign(x) > 0:
+                return 0.0 if tx is float or tb is float else 0
+            if sign(x) < 0:
+                _infinite(ev, base, x)
+                return S.ComplexInfinity
+            return S.Indeterminate
+        return power_inexact(base, x)
+    if tb is int and base == 1:
+        return 1
+    if tb is int and base == 0 and tx is Symbol and x is S.Infinity:
+        return 0
+    if base is S.E:
+        return _exp(ev, x)
+    if tb is Expr and base.head is _POWER and len(base.args) == 2:
+        inner, y = base.args
+        if tx is int or (type(y) in (int, Fraction, float) and is_real(x) and -1 < y <= 1 and is_number(inner) is False and y != 0 and certain_sign(inner) == 1):
+            return mk(_POWER, inner, mk(_TIMES, y, x))
+        if type(y) is int and is_real(x) and is_numeric(inner) and certain_sign(inner) == 1:
+            return mk(_POWER, inner, mk(_TIMES, y, x))
+    if tb is Expr and base.head is _TIMES:
+        if tx is int:
+            return Expr(_TIMES, tuple([mk(_POWER, f, x) for f in base.args]))
+        c = base.args[0]
+        if is_real(c) and tx in (Fraction, float):
+            rest = base.args[1] if len(base.args) == 2 else Expr(_TIMES, base.args[1:])
+            if sign(c) > 0:
+                return mk(_TIMES, mk(_POWER, c, x), mk(_POWER, rest, x))
+            if is_numeric(rest) and certain_sign(rest) == 1 and not (type(c) is int and c == -1):
+                return mk(_TIMES, mk(_POWER, c, x), mk(_POWER, rest, x))
+            if type(c) is int and c == -1 and is_numeric(rest) and certain_sign(rest) == 1:
+                return mk(_TIMES, mk(_POWER, -1, x), mk(_POWER, rest, x))
+            if type(c) in (int, Fraction) and c not in (-1,):
+                return mk(_TIMES, mk(_POWER, -c, x), mk(_POWER, mk(_TIMES, -1, rest), x))
+    if tb is int and tx is Expr and x.head is S.Log and len(x.args) == 2 and x.args[0] == base:
+        return x.args[1]
+    if tx is float and is_numeric(base) and not is_number(base):
+        return mk(_POWER, ev.call(S.N, base), x)
+    if tb is float and is_numeric(x) and not is_number(x):
+        return mk(_POWER, base, ev.call(S.N, x))
+    return None
+
+
+def _infinite(ev: Any, base: Any, x: Any) -> None:
+    shown = "1/0" if type(x) is int and x == -1 and type(base) is int else None
+    if shown is None:
+        shown = ev.text(mk(_POWER, base, x)) if x != -1 else f"1/{ev.text(base)}"
+        if (type(x) is int and x < -1) or type(x) is Fraction:
+            b = "0" if type(base) is int else ev.text(base)
+            power = "" if x == -1 else f"^{ev.text(-x)}" if type(x) is int else ""
+            shown = f"1/{b}{power}" if type(x) is int else f"1/Sqrt[{b}]" if x == Fraction(-1, 2) else shown
+    ev.message("Power", "infy", f"Infinite expression {shown} encountered.")
+
+
+def _number_power(ev: Any, base: Any, n: int) -> Any:
+    type(base)
+    if n < 0 and (is_real(base) and sign(base) == 0):
+        _infinite(ev, base, n)
+        return S.ComplexInfinity
+    if n == 0 and is_real(base) and sign(base) == 0:
+        ev.message("Power", "indet", f"Indeterminate expression {ev.text(base)}^0 encountered.")
+        return S.Indeterminate
+    if n == -1:
+        return inverse(base)
+    if n == 0:
+        return 1
+    return power_int(base, n, ev.max_bits)
+
+
+def _complex_root(ev: Any, z: Any, x: Fraction) -> Any:
+    """Sqrt of a complex with rational parts where it is one, e.g. Sqrt[3 + 4 I]."""
+    re, im = z.args if type(z) is Expr else (z, 0)
+    m2 = re * re + im * im
+    root = rational_power(ev, norm(Fraction(m2)), Fraction(1, 2)) if m2 != 1 else 1
+    if type(root) not in (int, Fraction):
+        return None
+    a2, b2 = Fraction(root + re) / 2, Fraction(root - re) / 2
+    a, b = _rational_root(a2), _rational_root(b2)
+    if a is None or b is None:
+        return None
+    r = complex_(norm(a), norm(b if im >= 0 else -b))
+    return power_int(r, x.numerator, ev.max_bits)
+
+
+def _rational_root(f: Fraction) -> Fraction | None:
+    n, d = math.isqrt(f.numerator), math.isqrt(f.denominator)
+    return Fraction(n, d) if n * n == f.numerator and d * d == f.denominator else None
+
+
+def _special_power(ev: Any, base: Any, x: Any) -> Any:
+    if base is S.Indeterminate or x is S.Indeterminate:
+        return S.Indeterminate
+    if base is S.ComplexInfinity and is_real(x):
+        return 0 if sign(x) < 0 else S.ComplexInfinity
+    if base is S.Infinity and is_real(x):
+        return S.Infinity if sign(x) > 0 else 0 if sign(x) < 0 else S.Indeterminate
+    if is_infinity(base) and type(x) is int:
+        return 0 if x < 0 else S.Infinity if x % 2 == 0 else base
+    return None
+
+
+def _exp(ev: Any, x: Any) -> Any:
+    if type(x) is float or type(x) is BigReal or (type(x) is Expr and x.head is COMPLEX and not is_exact(x)):
+        return ev.call(S.N, mk(_POWER, S.E, x)) if type(x) is not float else _float_exp(x)
+    if type(x) is Expr:
+        if x.head is S.Log and len(x.args) == 1:
+            return x.args[0]
+        if x.head is _TIMES:
+            logs = [a for a in x.args if type(a) is Expr and a.head is S.Log and len(a.args) == 1]
+            if len(logs) == 1:
+                rest = [a for a in x.args if a is not logs[0]]
+                return mk(_POWER, logs[0].args[0], Expr(_TIMES, tuple(rest)))
+            return _euler(ev, x)
+        if is_infinity(x):
+            return 0
+    if x is S.Infinity:
+        return S.Infinity
+    return None
+
+
+def _float_exp(x: float) -> Any:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return mk(S.Overflow)
+
+
+def _euler(ev: Any, x: Expr) -> Any:
+    """E^(I Pi r): exact for multiples of Pi/2, with the exponent brought into (-Pi, Pi] otherwise."""
+    if is_infinity(x):
+        return 0
+    if S.Pi not in x.args or len(x.args) != 2:
+        return None
+    c = x.args[0]
+    if type(c) is not Expr or c.head is not COMPLEX or c.args[0] != 0 or type(c.args[1]) not in (int, Fraction):
+        return None
+    r = c.args[1] % 2
+    exact = {0: 1, 1: -1, Fraction(1, 2): complex_(0, 1), Fraction(3, 2): complex_(0, -1)}.get(norm(Fraction(r)))
+    if exact is not None:
+        return exact
+    r = norm(Fraction(r if r <= 1 else r - 2))
+    return mk(_POWER, S.E, mk(_TIMES, complex_(0, r), S.Pi)) if r != c.args[1] else None
+
+
+@builtin("Subtract", _NUMERIC, arity=2)
+def subtract(ev: Any, args: tuple) -> Any:
+    return mk(_PLUS, args[0], mk(_TIMES, -1, args[1]))
+
+
+@builtin("Divide", _NUMERIC, arity=2)
+def divide(ev: Any, args: tuple) -> Any:
+    return mk(_TIMES, args[0], mk(_POWER, args[1], -1))
+
+
+@builtin("Minus", _NUMERIC, arity=1)
+def minus(ev: Any, args: tuple) -> Any:
+    return mk(_TIMES, -1, args[0])
+
+
+@builtin("Sqrt", _NUMERIC, arity=1)
+def sqrt(ev: Any, args: tuple) -> Any:
+    return mk(_POWER, args[0], Fraction(1, 2))
+
+
+@builtin("CubeRoot", _NUMERIC, arity=1)
+def cube_root(ev: Any, args: tuple) -> Any:
+    return ev.call(S.Surd, args[0], 3)
+
+
+@builtin("Surd", _NUMERIC, arity=2)
+def surd(ev: Any, args: tuple) -> Any:
+    x, n = args
+    if type(n) is not int or n == 0 or not is_real(x):
+        return None
+    if sign(x) < 0:
+        if n % 2 == 0:
+            ev.message("Surd", "noneg", "Surd is not defined for even roots of negative values.")
+            return S.Indeterminate
+        return mk(_TIMES, -1, mk(_POWER, neg(x), Fraction(1, n) if n != 1 else 1))
+    return mk(_POWER, x, norm(Fraction(1, n)))
+
+
+@builtin("Exp", _NUMERIC, arity=1)
+def exp(ev: Any, args: tuple) -> Any:
+    return mk(_POWER, S.E, args[0])

@@ -1,0 +1,761 @@
+"""T0: assignment, scoping, control flow, holding, messages. Knows nothing of numbers or lists beyond {a, b} = {1, 2}."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from nsrl.engines.result import Status
+from nsrl.engines.wolfram.errors import (
+    AbortFlow,
+    BreakFlow,
+    ContinueFlow,
+    LimitReached,
+    ReturnFlow,
+    ThrowFlow,
+)
+from nsrl.engines.wolfram.expr import FAILED, FALSE, LIST, NULL, TRUE, Expr, S, Symbol, lst, mk, same
+from nsrl.engines.wolfram.iterators import bind_iterator, iterator
+from nsrl.engines.wolfram.pattern import matches
+from nsrl.engines.wolfram.printer import text
+from nsrl.engines.wolfram.subst import replace_symbols
+from nsrl.engines.wolfram.table import ATTRIBUTES, PROTECTED, Builtin, flag_names, symbols, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+
+symbols(TABLE, "Rule RuleDelayed Sequence", "SequenceHold Protected")
+TABLE["RuleDelayed"].attrs |= ATTRIBUTES["HoldRest"]
+TABLE["Sequence"].attrs = PROTECTED
+symbols(TABLE, "Hold HoldForm HoldPattern Function", "HoldAll Protected")
+symbols(TABLE, "HoldComplete Unevaluated", "HoldAllComplete Protected")
+symbols(TABLE, "True False Null None All Automatic Missing $Failed $Aborted Indeterminate ComplexInfinity Infinite")
+symbols(TABLE, "Blank BlankSequence BlankNullSequence Alternatives Repeated RepeatedNull Except Longest Shortest Verbatim")
+symbols(TABLE, "Pattern", "HoldFirst Protected")
+symbols(TABLE, "Optional PatternSequence OptionsPattern KeyValuePattern Slot SlotSequence Up Down Span String Integer Real")
+symbols(TABLE, "Condition", "HoldAll Protected")
+symbols(TABLE, "PatternTest", "HoldRest Protected")
+symbols(TABLE, "Symbol Heads DirectedInfinity TwoWayRule UndirectedEdge DirectedEdge Overflow")
+symbols(TABLE, "MessageName", "HoldFirst ReadProtected Protected")
+symbols(TABLE, "Infinity", "ReadProtected Protected")
+
+
+# -- assignment ----------------------------------------------------------------------------------------------------
+def _contains_return(e: Any) -> bool:
+    if type(e) is Expr:
+        return e.head is S.Return or _contains_return(e.head) or any(map(_contains_return, e.args))
+    return False
+
+
+def _scoped(rhs: Any) -> Any:
+    """A definition's body that may Return is marked, so that the call knows where Return stops."""
+    if not _contains_return(rhs):
+        return rhs
+    if type(rhs) is Expr and rhs.head is S.Condition and len(rhs.args) == 2:
+        return mk(S.Condition, mk(S._ReturnScope, rhs.args[0]), rhs.args[1])
+    return mk(S._ReturnScope, rhs)
+
+
+@builtin("$ReturnScope", "HoldAll", arity=1)
+def return_scope(ev: Any, args: tuple) -> Any:
+    try:
+        return ev.eval(args[0])
+    except ReturnFlow as r:
+        return r.value
+
+
+def _strip(lhs: Any) -> Any:
+    while type(lhs) is Expr and lhs.head in (S.HoldPattern, S.Condition) and lhs.args:
+        lhs = lhs.args[0]
+    return lhs
+
+
+def _evaluate_lhs(ev: Any, lhs: Any) -> Any:
+    """The arguments of a left-hand side are evaluated (f[1 + 1] = ...), the whole is not."""
+    if type(lhs) is not Expr or lhs.head in (S.HoldPattern, S.Condition):
+        return lhs
+    attrs = ev.attributes(lhs.head) if type(lhs.head) is Symbol else 0
+    head = lhs.head if type(lhs.head) is Symbol else _evaluate_lhs(ev, lhs.head)
+    if type(head) is Symbol and head in ev.own and head.builtin is None:
+        value = ev.own[head]
+        head = value if type(value) is Symbol else head
+    return Expr(head, ev._arguments(lhs.args, attrs))
+
+
+def _assign(ev: Any, lhs: Any, rhs: Any, delayed: bool) -> bool:
+    """Whether the definition was made; otherwise a message says why not."""
+    t = type(lhs)
+    head_name = "SetDelayed" if delayed else "Set"
+    if t is Symbol:
+        if ev.attributes(lhs) & PROTECTED:
+            ev.message(head_name, "wrsym", f"Symbol {lhs.name} is Protected.")
+            return False
+        ev.own[lhs] = _scoped(rhs) if delayed else rhs
+        ev.changed()
+        return True
+    if t is not Expr:
+        ev.message(head_name, "setraw", f"Cannot assign to raw object {text(lhs, quotes=True)}.")
+        return False
+    if lhs.head is LIST:
+        return _assign_list(ev, lhs, rhs, delayed, head_name)
+    if lhs.head is S.Part:
+        return _assign_part(ev, lhs, rhs)
+    if lhs.head is S.MessageName and len(lhs.args) == 2 and type(lhs.args[0]) is Symbol:
+        ev.texts[lhs.args[0], lhs.args[1]] = rhs
+        return True
+    if lhs.head is S.Options and len(lhs.args) == 1 and type(lhs.args[0]) is Symbol:
+        return _assign_options(ev, lhs.args[0], rhs)
+    if lhs.head is S.Attributes and len(lhs.args) == 1 and type(lhs.args[0]) is Symbol:
+        names = rhs.args if type(rhs) is Expr and rhs.head is LIST else (rhs,)
+        ev.attrs[lhs.args[0]] = _bits(names)
+        ev.changed()
+        return True
+    # lhs /; test := rhs is lhs := rhs /; test
+    while type(lhs) is Expr and lhs.head is S.Condition and len(lhs.args) == 2:
+        lhs, rhs = lhs.args[0], mk(S.Condition, rhs, lhs.args[1])
+    core = _strip(lhs)
+    if type(core) is Symbol:
+        return _assign(ev, core, rhs, delayed)
+    lhs = _evaluate_lhs(ev, lhs)
+    core = _strip(lhs)
+    if type(core) is not Expr:
+        ev.message(head_name, "setraw", f"Cannot assign to raw object {text(core, quotes=True)}.")
+        return False
+    tag = core.head
+    if type(tag) is Expr and tag.head is S.Association:
+        return False
+    if type(tag) is Symbol and _assign_key(ev, core, rhs):
+        return True
+    depth_one = type(tag) is Symbol
+    while type(tag) is Expr:
+        tag = tag.head
+    if type(tag) is not Symbol:
+        ev.message(head_name, "write", f"Tag {text(tag)} in {text(core)} is Protected.")
+        return False
+    if ev.attributes(tag) & PROTECTED:
+        ev.message(head_name, "write", f"Tag {tag.name} in {text(core)} is Protected.")
+        return False
+    ev.define(ev.down if depth_one else ev.sub, tag, lhs, _scoped(rhs) if delayed else rhs)
+    return True
+
+
+def _assign_list(ev: Any, lhs: Expr, rhs: Any, delayed: bool, head_name: str) -> bool:
+    if delayed:
+        ev.message("SetDelayed", "write", f"Tag List in {text(lhs)} is Protected.")
+        return False
+    if type(rhs) is not Expr or rhs.head is not LIST or len(rhs.args) != len(lhs.args):
+        ev.message(head_name, "shape", f"Lists {text(lhs)} and {text(rhs)} are not the same shape.")
+        return False
+    done = [_assign(ev, a, v, delayed) for a, v in zip(lhs.args, rhs.args)]
+    return all(done)
+
+
+def _assign_key(ev: Any, lhs: Expr, rhs: Any) -> bool:
+    """assoc[key] = value, where the symbol holds an association."""
+    value = ev.own.get(lhs.head)
+    if type(value) is not Expr or value.head is not S.Association or len(lhs.args) != 1:
+        return False
+    from nsrl.engines.wolfram.assoc import from_pairs, pairs
+
+    table = pairs(value)
+    k = lhs.args[0].args[0] if type(lhs.args[0]) is Expr and lhs.args[0].head is S.Key else lhs.args[0]
+    ev.own[lhs.head] = from_pairs([*table, (k, rhs)])
+    ev.changed()
+    return True
+
+
+def _assign_part(ev: Any, lhs: Expr, rhs: Any) -> bool:
+    from nsrl.engines.wolfram.parts import set_part
+
+    name = lhs.args[0] if lhs.args else None
+    if type(name) is not Symbol:
+        ev.message("Set", "setps", f"{ev.text(name)} in the part assignment is not a symbol.")
+        return False
+    if name not in ev.own:
+        ev.message("Set", "noval", f"Symbol {name.name} in part assignment does not have an immediate value.")
+        return False
+    changed = set_part(ev, ev.eval(name), [ev.eval(a) for a in lhs.args[1:]], rhs)
+    if changed is None:
+        return False
+    ev.own[name] = changed
+    ev.changed()
+    return True
+
+
+def _assign_options(ev: Any, name: Symbol, rhs: Any) -> bool:
+    rules = rhs.args if type(rhs) is Expr and rhs.head is LIST else (rhs,)
+    ev.options[name] = {r.args[0]: r.args[1] for r in rules if type(r) is Expr and len(r.args) == 2}
+    return True
+
+
+@builtin("Set", "HoldFirst SequenceHold", arity=(2, None))
+def set_(ev: Any, args: tuple) -> Any:
+    _assign(ev, args[0], args[1], False)
+    return args[1]
+
+
+@builtin("SetDelayed", "HoldAll SequenceHold", arity=(2, None))
+def set_delayed(ev: Any, args: tuple) -> Any:
+    return NULL if _assign(ev, args[0], args[1], True) else FAILED
+
+
+@builtin("UpSet UpSetDelayed", "HoldFirst SequenceHold", arity=2)
+def up_set(ev: Any, args: tuple) -> Any:
+    lhs = args[0]
+    for a in lhs.args if type(lhs) is Expr else ():
+        while type(a) is Expr:
+            a = a.head
+        if type(a) is Symbol and not ev.attributes(a) & PROTECTED:
+            ev.define(ev.up, a, lhs, args[1])
+    return args[1]
+
+
+@builtin("TagSet TagSetDelayed", "HoldAll SequenceHold", arity=3)
+def tag_set(ev: Any, args: tuple) -> Any:
+    tag, lhs, rhs = args
+    if type(tag) is not Symbol or type(lhs) is not Expr:
+        return None
+    if lhs.head is tag:
+        ev.define(ev.down, tag, lhs, rhs)
+    else:
+        ev.define(ev.up, tag, lhs, rhs)
+    return NULL
+
+
+def _forget(ev: Any, name: Symbol) -> None:
+    for d in (ev.own, ev.down, ev.sub, ev.up):
+        d.pop(name, None)
+    ev.changed()
+
+
+@builtin("Unset", "HoldFirst", arity=1)
+def unset(ev: Any, args: tuple) -> Any:
+    lhs = args[0]
+    if type(lhs) is Symbol:
+        ev.own.pop(lhs, None)
+        ev.changed()
+    elif type(lhs) is Expr and type(lhs.head) is Symbol and lhs.head in ev.down:
+        defs = ev.down[lhs.head]
+        lhs = _evaluate_lhs(ev, lhs)
+        defs.literal.pop(lhs, None)
+        defs.rules = [r for r in defs.rules if r[1] != lhs]
+        ev.changed()
+    elif type(lhs) is Expr and type(lhs.head) is Symbol and lhs.head in ev.own:
+        return ev.call(S.KeyDropFrom, lhs.head, lhs.args[0])
+    return NULL
+
+
+@builtin("Clear ClearAll Remove", "HoldAll")
+def clear(ev: Any, args: tuple) -> Any:
+    for a in args:
+        if type(a) is Symbol:
+            if ev.attributes(a) & PROTECTED:
+                ev.message("Clear", "wrsym", f"Symbol {a.name} is Protected.")
+            else:
+                _forget(ev, a)
+                ev.attrs.pop(a, None)
+    return NULL
+
+
+def _bits(names: tuple) -> int:
+    out = 0
+    for n in names:
+        out |= ATTRIBUTES.get(n.name if type(n) is Symbol else str(n), 0)
+    return out
+
+
+def _targets(e: Any) -> tuple:
+    return e.args if type(e) is Expr and e.head is LIST else (e,)
+
+
+@builtin("SetAttributes ClearAttributes", "HoldFirst", arity=2)
+def set_attributes(ev: Any, args: tuple) -> Any:
+    for s in _targets(args[0]):
+        if type(s) is Symbol:
+            ev.attrs[s] = ev.attributes(s) | _bits(_targets(args[1]))
+    ev.changed()
+    return NULL
+
+
+TABLE["ClearAttributes"] = Builtin("ClearAttributes", TABLE["SetAttributes"].attrs, None, 2, 2)
+
+
+def _clear_attributes(ev: Any, args: tuple) -> Any:
+    for s in _targets(args[0]):
+        if type(s) is Symbol:
+            ev.attrs[s] = ev.attributes(s) & ~_bits(_targets(args[1]))
+    ev.changed()
+    return NULL
+
+
+TABLE["ClearAttributes"].handler = _clear_attributes
+
+
+@builtin("Attributes", "HoldAll Listable", arity=1)
+def attributes(ev: Any, args: tuple) -> Any:
+    s = ev.eval(args[0]) if type(args[0]) is str else args[0]
+    if type(s) is str:
+        from nsrl.engines.wolfram.expr import sym
+
+        s = sym(s)
+    if type(s) is not Symbol:
+        return None
+    from nsrl.engines.wolfram.expr import sym
+
+    return lst(sym(n) for n in flag_names(ev.attributes(s)))
+
+
+@builtin("Protect Unprotect", "HoldAll")
+def protect(ev: Any, args: tuple) -> Any:
+    for s in args:
+        if type(s) is Symbol and s not in (TRUE, FALSE, NULL):
+            ev.attrs[s] = ev.attributes(s) | PROTECTED
+    return lst(s.name for s in args if type(s) is Symbol)
+
+
+def _unprotect(ev: Any, args: tuple) -> Any:
+    for s in args:
+        if type(s) is Symbol and s not in (TRUE, FALSE, NULL):
+            ev.attrs[s] = ev.attributes(s) & ~PROTECTED
+    return lst(s.name for s in args if type(s) is Symbol)
+
+
+TABLE["Unprotect"].handler = _unprotect
+
+
+def _update(name: str, op: Any, back: bool) -> None:
+    @builtin(name, "HoldFirst", arity=1 if back is not None else 2)
+    def step(ev: Any, args: tuple) -> Any:
+        old = ev.eval(args[0])
+        if type(args[0]) is Symbol and args[0] not in ev.own:
+            ev.message(name, "rvalue", f"{args[0].name} is not a variable with a value, so its value cannot be changed.")
+            return None
+        new = ev.call(S.Plus, old, op)
+        return old if back and _assign(ev, args[0], new, False) else (_assign(ev, args[0], new, False), new)[1]
+
+
+for _name, _amount, _back in (("Increment", 1, True), ("Decrement", -1, True), ("PreIncrement", 1, False), ("PreDecrement", -1, False)):
+    _update(_name, _amount, _back)
+
+
+def _compound_update(name: str, combine: Any) -> None:
+    @builtin(name, "HoldFirst", arity=2)
+    def update(ev: Any, args: tuple) -> Any:
+        if type(args[0]) is Symbol and args[0] not in ev.own:
+            ev.message(name, "rvalue", f"{args[0].name} is not a variable with a value, so its value cannot be changed.")
+            return None
+        new = ev.eval(combine(ev.eval(args[0]), args[1]))
+        _assign(ev, args[0], new, False)
+        return new
+
+
+_compound_update("AddTo", lambda a, b: mk(S.Plus, a, b))
+_compound_update("SubtractFrom", lambda a, b: mk(S.Plus, a, mk(S.Times, -1, b)))
+_compound_update("TimesBy", lambda a, b: mk(S.Times, a, b))
+_compound_update("DivideBy", lambda a, b: mk(S.Times, a, mk(S.Power, b, -1)))
+_compound_update("AppendTo", lambda a, b: mk(S.Append, a, b))
+_compound_update("PrependTo", lambda a, b: mk(S.Prepend, a, b))
+_compound_update("AssociateTo", lambda a, b: mk(S.Append, a, b))
+_compound_update("KeyDropFrom", lambda a, b: mk(S.KeyDrop, a, b))
+
+
+# -- scoping -------------------------------------------------------------------------------------------------------
+def _specs(ev: Any, name: str, args: tuple) -> list[tuple[Symbol, Any, bool]] | None:
+    """(symbol, initial value, delayed) of each local; None after a message."""
+    if len(args) < 2:
+        n = len(args)
+        if n == 1:
+            ev.message(name, "argmu", f"{name} called with 1 argument; 2 or more arguments are expected.")
+        else:
+            ev.message(name, "argm", f"{name} called with {n} arguments; 2 or more arguments are expected.")
+        return None
+    if len(args) > 2:
+        ev.message(name, "argrx", f"{name} called with {len(args)} arguments; 2 arguments are expected.")
+        return None
+    spec = args[0]
+    if type(spec) is not Expr or spec.head is not LIST:
+        ev.message(name, "lvlist", f"Local variable specification {ev.text(spec)} is not a List.")
+        return None
+    out: list[tuple[Symbol, Any, bool]] = []
+    for a in spec.args:
+        if type(a) is Symbol:
+            out.append((a, None, False))
+        elif type(a) is Expr and a.head in (S.Set, S.SetDelayed) and len(a.args) == 2 and type(a.args[0]) is Symbol:
+            out.append((a.args[0], a.args[1], a.head is S.SetDelayed))
+        else:
+            ev.message(
+                name,
+                "lvsym",
+                f"Local variable specification {ev.text(spec)} contains {ev.text(a)}, which is not a symbol or an assignment to a symbol.",
+            )
+            return None
+    return out
+
+
+@builtin("Module", "HoldAll")
+def module(ev: Any, args: tuple) -> Any:
+    specs = _specs(ev, "Module", args)
+    if specs is None:
+        return None
+    renamed: dict[Symbol, Any] = {}
+    for s, initial, delayed in specs:
+        local = ev.new_symbol(s.name)
+        if initial is not None:
+            ev.own[local] = initial if delayed else ev.eval(initial)
+        renamed[s] = local
+    if renamed:
+        ev.changed()
+    body = replace_symbols(args[1], renamed) if renamed else args[1]
+    if not _contains_return(body):
+        return body
+    try:
+        return ev.eval(body)
+    except ReturnFlow as r:
+        return r.value
+
+
+@builtin("With", "HoldAll")
+def with_(ev: Any, args: tuple) -> Any:
+    while len(args) > 2:  # With[{a = 1}, {b = a}, body]
+        args = (*args[:-2], mk(S.With, args[-2], args[-1]))
+    specs = _specs(ev, "With", args)
+    if specs is None:
+        return None
+    for s, initial, _ in specs:
+        if initial is None:
+            ev.message("With", "lvw", f"Local variable specification {ev.text(args[0])} contains {s.name}, which is not an assignment to a symbol.")
+            return None
+    values = {s: initial if delayed else ev.eval(initial) for s, initial, delayed in specs}
+    return replace_symbols(args[1], values)
+
+
+@builtin("Block", "HoldAll")
+def block(ev: Any, args: tuple) -> Any:
+    specs = _specs(ev, "Block", args)
+    if specs is None:
+        return None
+    initials = [None if initial is None else initial if delayed else ev.eval(initial) for _, initial, delayed in specs]
+    names = [s for s, _, _ in specs]
+    tables = (ev.own, ev.down, ev.sub, ev.up, ev.attrs)
+    saved = [[t.get(s) for t in tables] for s in names]
+    try:
+        for s, v in zip(names, initials):
+            for t in tables[:4]:
+                t.pop(s, None)
+            if s.builtin is not None:
+                ev.attrs[s] = ev.attributes(s) & ~PROTECTED
+            if v is not None:
+                ev.own[s] = v
+        ev.changed()
+        try:
+            return ev.eval(args[1])
+        except ReturnFlow as r:
+            return r.value
+    finally:
+        for s, old in zip(names, saved):
+            for t, v in zip(tables, old):
+                if v is None:
+                    t.pop(s, None)
+                else:
+                    t[s] = v
+        ev.changed()
+
+
+# -- control -------------------------------------------------------------------------------------------------------
+@builtin("CompoundExpression", "HoldAll ReadProtected")
+def compound_expression(ev: Any, args: tuple) -> Any:
+    if not args:
+        return NULL
+    for a in args[:-1]:
+        ev.eval(a)
+    return args[-1]
+
+
+@builtin("If", "HoldRest", arity=(2, 4))
+def if_(ev: Any, args: tuple) -> Any:
+    test = args[0]
+    if test is TRUE:
+        return args[1]
+    if test is FALSE:
+        return args[2] if len(args) > 2 else NULL
+    return args[3] if len(args) > 3 else None
+
+
+@builtin("Which", "HoldAll")
+def which(ev: Any, args: tuple) -> Any:
+    if len(args) % 2:
+        ev.message("Which", "argct", f"Which called with {len(args)} argument{'s' if len(args) > 1 else ''}.")
+        return None
+    for i in range(0, len(args), 2):
+        test = ev.eval(args[i])
+        if test is TRUE:
+            return args[i + 1]
+        if test is not FALSE:
+            return None if i == 0 and same(test, args[0]) else Expr(S.Which, (test, *args[i + 1 :])) if not same(test, args[i]) or i else None
+    return NULL
+
+
+@builtin("Switch", "HoldRest", arity=(3, None))
+def switch(ev: Any, args: tuple) -> Any:
+    if len(args) % 2 == 0:
+        ev.message("Switch", "argct", f"Switch called with {len(args)} arguments. Switch must be called with an odd number of arguments.")
+        return None
+    for i in range(1, len(args), 2):
+        if matches(ev, args[0], ev.eval(args[i])):
+            return args[i + 1]
+    return None
+
+
+@builtin("Do", "HoldAll", arity=(2, None))
+def do(ev: Any, args: tuple) -> Any:
+    def run(specs: tuple) -> bool:
+        it = iterator(ev, "Do", specs[0])
+        if it is None:
+            return False
+        with bind_iterator(ev, it) as assign:
+            for v in it.values:
+                ev.step()
+                assign(v)
+                if len(specs) > 1:
+                    if not run(specs[1:]):
+                        return False
+                else:
+                    try:
+                        ev.eval(args[0])
+                    except ContinueFlow:
+                        continue
+        return True
+
+    try:
+        return NULL if run(args[1:]) else None
+    except BreakFlow:
+        return NULL
+    except ReturnFlow as r:
+        return r.value
+
+
+@builtin("While", "HoldAll", arity=(1, 2))
+def while_(ev: Any, args: tuple) -> Any:
+    try:
+        while ev.eval(args[0]) is TRUE:
+            ev.step()
+            if len(args) > 1:
+                try:
+                    ev.eval(args[1])
+                except ContinueFlow:
+                    continue
+    except BreakFlow:
+        return NULL
+    except ReturnFlow as r:
+        return r.value
+    return NULL
+
+
+@builtin("For", "HoldAll", arity=(3, 4))
+def for_(ev: Any, args: tuple) -> Any:
+    ev.eval(args[0])
+    try:
+        while ev.eval(args[1]) is TRUE:
+            ev.step()
+            if len(args) > 3:
+                with suppress(ContinueFlow):
+                    ev.eval(args[3])
+            ev.eval(args[2])
+    except BreakFlow:
+        return NULL
+    except ReturnFlow as r:
+        return r.value
+    return NULL
+
+
+@builtin("Return", arity=(0, 2))
+def return_(ev: Any, args: tuple) -> Any:
+    raise ReturnFlow(args[0] if args else NULL)
+
+
+@builtin("Break", arity=0)
+def break_(ev: Any, args: tuple) -> Any:
+    raise BreakFlow
+
+
+@builtin("Continue", arity=0)
+def continue_(ev: Any, args: tuple) -> Any:
+    raise ContinueFlow
+
+
+@builtin("Abort Quit Exit")
+def abort(ev: Any, args: tuple) -> Any:
+    raise AbortFlow
+
+
+@builtin("Throw", arity=(1, 2))
+def throw(ev: Any, args: tuple) -> Any:
+    if not ev.catching:
+        ev.message("Throw", "nocatch", f"Uncaught {ev.text(Expr(S.Throw, args))} returned to top level.")
+        raise ThrowFlow(mk(S.Hold, Expr(S.Throw, args)), None)
+    raise ThrowFlow(args[0], args[1] if len(args) > 1 else None)
+
+
+@builtin("Catch", "HoldFirst", arity=(1, 3))
+def catch(ev: Any, args: tuple) -> Any:
+    ev.catching += 1
+    depth = ev.depth
+    try:
+        return ev.eval(args[0])
+    except ThrowFlow as t:
+        if len(args) == 1:
+            if t.tag is not None:
+                raise
+            return t.value
+        if t.tag is None or not matches(ev, t.tag, args[1]):
+            raise
+        return ev.call(args[2], t.value, t.tag) if len(args) == 3 else t.value
+    finally:
+        ev.catching -= 1
+        ev.depth = depth
+
+
+@builtin("CheckAbort", "HoldAll", arity=2)
+def check_abort(ev: Any, args: tuple) -> Any:
+    try:
+        return ev.eval(args[0])
+    except AbortFlow:
+        return ev.eval(args[1])
+
+
+@builtin("Check", "HoldAll", arity=(2, None))
+def check(ev: Any, args: tuple) -> Any:
+    before = len(ev.messages)
+    value = ev.eval(args[0])
+    return ev.eval(args[1]) if len(ev.messages) > before else value
+
+
+@builtin("Quiet", "HoldAll", arity=(1, 3))
+def quiet(ev: Any, args: tuple) -> Any:
+    ev.quiet += 1
+    try:
+        return ev.eval(args[0])
+    finally:
+        ev.quiet -= 1
+
+
+@builtin("Off On", "HoldAll")
+def off(ev: Any, args: tuple) -> Any:
+    for a in args:
+        if type(a) is Expr and a.head is S.MessageName and len(a.args) == 2:
+            ev.off.add((text(a.args[0]), text(a.args[1])))
+    return NULL
+
+
+TABLE["On"].handler = lambda ev, args: (
+    [ev.off.discard((text(a.args[0]), text(a.args[1]))) for a in args if type(a) is Expr and len(a.args) == 2],
+    NULL,
+)[1]
+
+
+@builtin("Message", "HoldFirst", arity=(1, None))
+def message(ev: Any, args: tuple) -> Any:
+    name = args[0]
+    if type(name) is not Expr or name.head is not S.MessageName or len(name.args) != 2:
+        return None
+    symbol, tag = name.args
+    template = ev.texts.get((symbol, tag))
+    body = template if type(template) is str else "-- Message text not found --"
+    for i, a in enumerate(args[1:], 1):
+        body = body.replace(f"`{i}`", text(a), 1)
+    for a in args[1:]:
+        body = body.replace("``", text(a), 1)
+    ev.message(text(symbol), text(tag), body)
+    return NULL
+
+
+@builtin("Print Echo")
+def print_(ev: Any, args: tuple) -> Any:
+    ev.print("".join(map(text, args)))
+    return NULL
+
+
+TABLE["Echo"].handler = lambda ev, args: (ev.print(text(args[0])), args[0])[1] if args else None
+
+
+@builtin("ReleaseHold", arity=1)
+def release_hold(ev: Any, args: tuple) -> Any:
+    def release(e: Any) -> Any:
+        if type(e) is not Expr:
+            return e
+        if e.head in (S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern):
+            return e.args[0] if len(e.args) == 1 else Expr(S.Sequence, e.args)
+        return Expr(release(e.head), tuple(map(release, e.args)))
+
+    return release(args[0])
+
+
+@builtin("Evaluate", arity=(0, None))
+def evaluate(ev: Any, args: tuple) -> Any:
+    return args[0] if len(args) == 1 else Expr(S.Sequence, args)
+
+
+@builtin("Identity", arity=1)
+def identity(ev: Any, args: tuple) -> Any:
+    return args[0]
+
+
+@builtin("ValueQ", "HoldAll", arity=1)
+def value_q(ev: Any, args: tuple) -> Any:
+    e = args[0]
+    return TRUE if not same(ev.eval(e), e) else FALSE
+
+
+@builtin("TimeConstrained MemoryConstrained", "HoldFirst", arity=(2, 3))
+def constrained(ev: Any, args: tuple) -> Any:
+    return args[0]
+
+
+@builtin("Timing AbsoluteTiming", "HoldAll", arity=1)
+def timing(ev: Any, args: tuple) -> Any:
+    return lst((0.0, ev.eval(args[0])))  # deterministic: no clock in a value
+
+
+@builtin("Pause", arity=1)
+def pause(ev: Any, args: tuple) -> Any:
+    raise LimitReached(Status.TIMEOUT, "Pause")
+
+
+@builtin("Unique", arity=(0, 1))
+def unique(ev: Any, args: tuple) -> Any:
+    base = args[0] if args else "$"
+    return ev.new_symbol(base.name if type(base) is Symbol else str(base))
+
+
+@builtin("Options", "HoldFirst", arity=(1, 2))
+def options(ev: Any, args: tuple) -> Any:
+    known = ev.options.get(args[0], {}) if type(args[0]) is Symbol else {}
+    return lst(mk(S.Rule, k, v) for k, v in known.items())
+
+
+@builtin("DownValues OwnValues", "HoldAll", arity=1)
+def down_values(ev: Any, args: tuple) -> Any:
+    defs = ev.down.get(args[0])
+    if defs is None:
+        return lst(())
+    rows = [*defs.literal.items(), *((r[1], r[2]) for r in defs.rules)]
+    return lst(mk(S.RuleDelayed, mk(S.HoldPattern, k), v) for k, v in rows)
+
+
+TABLE["OwnValues"].handler = lambda ev, args: lst(
+    mk(S.RuleDelayed, mk(S.HoldPattern, args[0]), ev.own[args[0]]) for _ in range(args[0] in ev.own)
+)
+
+
+@builtin("Definition Information", "HoldAll", arity=1)
+def definition(ev: Any, args: tuple) -> Any:
+    return NULL
+
+
+@builtin("Get Import Export Run RunProcess StartProcess SystemOpen URLRead URLFetch DeleteFile ReadString ReadList Put PutAppend OpenWrite OpenRead "
+         "OpenAppend CreateFile CreateDirectory CopyFile RenameFile ExternalEvaluate LibraryFunctionLoad Install LinkLaunch "
+         "GetEnvironment SetEnvironment FileNames Directory SetDirectory FileExistsQ FindFile Needs URLExecute SendMail CloudDeploy "
+         "DumpSave Save BinaryWrite BinaryReadList WriteString Read Skip Find FindList FilePrint NotebookOpen")  # fmt: skip
+def refused(ev: Any, args: tuple) -> Any:
+    raise LimitReached(Status.REFUSED, "files, processes and the network are out of reach")
+

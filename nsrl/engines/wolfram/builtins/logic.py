@@ -1,0 +1,523 @@
+"""T0: equality, order comparisons, logic and type predicates."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise, product
+from typing import Any
+
+from nsrl.engines.wolfram.bignum import BigReal
+from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
+from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, lst, mk, same, system
+from nsrl.engines.wolfram.numbers import compare_reals, is_exact, is_real, parts
+from nsrl.engines.wolfram.numeric import certain_sign, real_value
+from nsrl.engines.wolfram.order import is_number, sort
+from nsrl.engines.wolfram.subst import replace_symbols
+from nsrl.engines.wolfram.table import Builtin, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+
+
+# -- equality ------------------------------------------------------------------------------------------------------
+def decide_equal(ev: Any, a: Any, b: Any) -> bool | None:
+    """Equal[a, b]: True, False, or None where it stays symbolic."""
+    if same(a, b):
+        return a is not S.Indeterminate
+    na, nb = is_number(a), is_number(b)
+    if na and nb:
+        (ar, ai), (br, bi) = parts(a), parts(b)
+        return compare_reals(ar, br) == 0 and compare_reals(ai, bi) == 0
+    ta, tb = type(a), type(b)
+    if ta is str or tb is str:
+        if ta is str and tb is str:
+            return False
+        other = b if ta is str else a
+        return False if is_number(other) or (type(other) is Expr and other.head is LIST) or other in (TRUE, FALSE) else None
+    if ta is Expr and tb is Expr and a.head is b.head and a.head in (LIST, S.Association, S.Rule):
+        if len(a.args) != len(b.args):
+            return False
+        out: bool | None = True
+        for x, y in zip(a.args, b.args):
+            r = decide_equal(ev, x, y)
+            if r is False:
+                return False
+            if r is None:
+                out = None
+        return out
+    if (ta is Expr and a.head is LIST and nb) or (tb is Expr and b.head is LIST and na):
+        return False
+    if {a, b} == {TRUE, FALSE} if ta is Symbol and tb is Symbol else False:
+        return False
+    if (is_infinity(a) or is_infinity(b)) and (is_infinity(a) or is_numeric(a)) and (is_infinity(b) or is_numeric(b)):
+        return False
+    if is_numeric(a) and is_numeric(b):
+        x, y = real_value(a), real_value(b)
+        if x is not None and y is not None and abs(x - y) > 1e-9 * max(abs(x), abs(y), 1e-300):
+            return False
+        s = certain_sign(mk(S.Plus, a, mk(S.Times, -1, b)))
+        return s == 0 if s is not None else _complex_equal(a, b)
+    return None
+
+
+def _complex_equal(a: Any, b: Any) -> bool | None:
+    from nsrl.engines.wolfram.numeric import approx
+
+    x, y = approx(a), approx(b)
+    if x is None or y is None:
+        return None
+    return abs(x - y) <= 1e-12 * max(abs(x), abs(y))
+
+
+@builtin("Equal")
+def equal(ev: Any, args: tuple) -> Any:
+    if len(args) < 2:
+        return TRUE
+    known = [decide_equal(ev, a, b) for a, b in pairwise(args)]
+    if False in known:
+        return FALSE
+    if all(known):
+        return TRUE
+    kept = [args[0]] + [b for b, k in zip(args[1:], known) if not k]
+    return None if len(kept) == len(args) or len(kept) < 2 else Expr(S.Equal, tuple(kept))
+
+
+@builtin("Unequal")
+def unequal(ev: Any, args: tuple) -> Any:
+    if len(args) < 2:
+        return TRUE
+    known = [decide_equal(ev, args[i], args[j]) for i in range(len(args)) for j in range(i + 1, len(args))]
+    if True in known:
+        return FALSE
+    return TRUE if all(k is False for k in known) else None
+
+
+@builtin("SameQ")
+def same_q(ev: Any, args: tuple) -> Any:
+    return boolean(all(same(a, b) for a, b in pairwise(args)))
+
+
+@builtin("UnsameQ")
+def unsame_q(ev: Any, args: tuple) -> Any:
+    return boolean(not any(same(args[i], args[j]) for i in range(len(args)) for j in range(i + 1, len(args))))
+
+
+@builtin("TrueQ", arity=1)
+def true_q(ev: Any, args: tuple) -> Any:
+    return boolean(args[0] is TRUE)
+
+
+@builtin("BooleanQ", arity=1)
+def boolean_q(ev: Any, args: tuple) -> Any:
+    return boolean(args[0] in (TRUE, FALSE) if type(args[0]) is Symbol else False)
+
+
+# -- order ---------------------------------------------------------------------------------------------------------
+def compare_values(ev: Any, a: Any, b: Any) -> int | None:
+    """-1, 0, 1 of two real quantities; None where the order is not known."""
+    if is_real(a) and is_real(b):
+        return compare_reals(a, b)
+    ia, ib = is_infinity(a), is_infinity(b)
+    if ia or ib:
+        va = (1 if a is S.Infinity else -1) if ia else 0
+        vb = (1 if b is S.Infinity else -1) if ib else 0
+        if (ia or is_numeric(a)) and (ib or is_numeric(b)):
+            return (va > vb) - (va < vb)
+        return None
+    if is_numeric(a) and is_numeric(b):
+        x, y = real_value(a), real_value(b)
+        if x is not None and y is not None and abs(x - y) > 1e-9 * max(abs(x), abs(y)):
+            return 1 if x > y else -1
+        return certain_sign(mk(S.Plus, a, mk(S.Times, -1, b)))
+    if type(a) is Expr and type(b) is Expr and a.head is S.Quantity and b.head is S.Quantity:
+        d = ev.call(S.QuantityMagnitude, ev.eval(mk(S.Plus, a, mk(S.Times, -1, b))))
+        return certain_sign(d) if is_numeric(d) else None
+    return None
+
+
+_TESTS = {"Less": {-1}, "LessEqual": {-1, 0}, "Greater": {1}, "GreaterEqual": {0, 1}}
+
+
+def _ordering(name: str) -> None:
+    accepted = _TESTS[name]
+
+    @builtin(name)
+    def relation(ev: Any, args: tuple) -> Any:
+        if len(args) < 2:
+            return TRUE
+        known = []
+        for a, b in pairwise(args):
+            c = compare_values(ev, a, b)
+            if c is None:
+                for x in (a, b):
+                    if type(x) is Expr and x.head is S.Complex:
+                        ev.message(name, "nord", f"Invalid comparison with {ev.text(x)} attempted.")
+                        return None
+            known.append(None if c is None else c in accepted)
+        if False in known:
+            return FALSE
+        return TRUE if all(known) else None
+
+
+for _name in _TESTS:
+    _ordering(_name)
+
+
+@builtin("Inequality")
+def inequality(ev: Any, args: tuple) -> Any:
+    if len(args) < 3 or len(args) % 2 == 0:
+        return None
+    kept: list[Any] = [args[0]]
+    changed = False
+    for i in range(1, len(args), 2):
+        r = ev.call(args[i], args[i - 1], args[i + 1])
+        if r is FALSE:
+            return FALSE
+        if r is TRUE:
+            changed = True
+            if len(kept) > 1:
+                kept_before = kept
+                rest = args[i + 1 :]
+                left = _simple_inequality(kept_before)
+                right = ev.eval(_simple_inequality(list(rest))) if len(rest) > 1 else TRUE
+                return mk(S.And, left, right)
+            kept = [args[i + 1]]
+        else:
+            kept += [args[i], args[i + 1]]
+    if len(kept) == 1:
+        return TRUE
+    if not changed:
+        ops = set(args[1::2])
+        return Expr(args[1], args[::2]) if len(ops) == 1 else None
+    return _simple_inequality(kept)
+
+
+def _simple_inequality(items: list[Any]) -> Any:
+    if len(items) == 1:
+        return TRUE
+    return Expr(items[1], (items[0], items[2])) if len(items) == 3 else Expr(S.Inequality, tuple(items))
+
+
+_NEGATED = {"Equal": "Unequal", "Unequal": "Equal", "Less": "GreaterEqual", "GreaterEqual": "Less", "Greater": "LessEqual",
+            "LessEqual": "Greater"}  # fmt: skip
+_FLIP = {system(a): system(b) for a, b in _NEGATED.items()}
+
+
+# -- logic ---------------------------------------------------------------------------------------------------------
+@builtin("And", "Flat HoldAll OneIdentity")
+def and_(ev: Any, args: tuple) -> Any:
+    kept = []
+    for a in args:
+        v = ev.eval(a)
+        if v is FALSE:
+            return FALSE
+        if v is not TRUE and not any(same(v, k) for k in kept):
+            kept.append(v)
+    return _joined(S.And, kept, args, TRUE)
+
+
+@builtin("Or", "Flat HoldAll OneIdentity")
+def or_(ev: Any, args: tuple) -> Any:
+    kept = []
+    for a in args:
+        v = ev.eval(a)
+        if v is TRUE:
+            return TRUE
+        if v is not FALSE and not any(same(v, k) for k in kept):
+            kept.append(v)
+    return _joined(S.Or, kept, args, FALSE)
+
+
+def _joined(head: Symbol, kept: list[Any], args: tuple, empty: Symbol) -> Any:
+    if not kept:
+        return empty
+    if len(kept) == 1:
+        return kept[0]
+    if len(kept) == len(args) and all(map(same, kept, args)):
+        return None
+    return Expr(head, tuple(kept))
+
+
+@builtin("Not", arity=1)
+def not_(ev: Any, args: tuple) -> Any:
+    a = args[0]
+    if a is TRUE or a is FALSE:
+        return boolean(a is FALSE)
+    if type(a) is Expr:
+        if a.head is S.Not and len(a.args) == 1:
+            return a.args[0]
+        if a.head in _FLIP and len(a.args) == 2:
+            return Expr(_FLIP[a.head], a.args)
+    return None
+
+
+@builtin("Nand", "HoldAll")
+def nand(ev: Any, args: tuple) -> Any:
+    r = ev.call(S.And, *args)
+    return None if r not in (TRUE, FALSE) and all(map(same, getattr(r, "args", ()), args)) else _negate(r)
+
+
+@builtin("Nor", "HoldAll")
+def nor(ev: Any, args: tuple) -> Any:
+    r = ev.call(S.Or, *args)
+    return None if r not in (TRUE, FALSE) and all(map(same, getattr(r, "args", ()), args)) else _negate(r)
+
+
+def _negate(r: Any) -> Any:
+    return boolean(r is FALSE) if r in (TRUE, FALSE) else mk(S.Not, r)
+
+
+@builtin("Xor", "Flat OneIdentity Orderless")
+def xor(ev: Any, args: tuple) -> Any:
+    odd = sum(a is TRUE for a in args) % 2 == 1
+    kept: list[Any] = []
+    for a in args:
+        if a is TRUE or a is FALSE:
+            continue
+        if a in kept:
+            kept.remove(a)
+        else:
+            kept.append(a)
+    if not kept:
+        return boolean(odd)
+    if len(kept) == len(args):
+        return None
+    inner = kept[0] if len(kept) == 1 else Expr(S.Xor, tuple(kept))
+    return mk(S.Not, inner) if odd else inner
+
+
+@builtin("Xnor")
+def xnor(ev: Any, args: tuple) -> Any:
+    r = ev.call(S.Xor, *args)
+    return _negate(r)
+
+
+@builtin("Implies", arity=2)
+def implies(ev: Any, args: tuple) -> Any:
+    a, b = args
+    if a is FALSE or b is TRUE or same(a, b):
+        return TRUE
+    if a is TRUE:
+        return b
+    return mk(S.Not, a) if b is FALSE else None
+
+
+@builtin("Equivalent", "Orderless")
+def equivalent(ev: Any, args: tuple) -> Any:
+    known = {a for a in args if a in (TRUE, FALSE)}
+    if len(known) == 2:
+        return FALSE
+    rest = [a for a in args if a not in (TRUE, FALSE)]
+    if not rest:
+        return TRUE
+    if known:
+        value = known.pop()
+        return Expr(S.And, tuple(rest if value is TRUE else [mk(S.Not, a) for a in rest]))
+    return TRUE if all(same(a, rest[0]) for a in rest) else None
+
+
+@builtin("Boole", "Listable", arity=1)
+def boole(ev: Any, args: tuple) -> Any:
+    return {TRUE: 1, FALSE: 0}.get(args[0]) if type(args[0]) is Symbol else None
+
+
+@builtin("Majority")
+def majority(ev: Any, args: tuple) -> Any:
+    if all(a in (TRUE, FALSE) for a in args):
+        return boolean(2 * sum(a is TRUE for a in args) > len(args))
+    return None
+
+
+def _symbols_of(e: Any, out: dict[Any, None]) -> None:
+    if type(e) is Symbol:
+        if e not in (TRUE, FALSE):
+            out[e] = None
+    elif type(e) is Expr:
+        if type(e.head) is Symbol and e.head in _BOOLEAN_HEADS:
+            for a in e.args:
+                _symbols_of(a, out)
+        else:
+            out[e] = None
+
+
+_BOOLEAN_HEADS = {S.And, S.Or, S.Not, S.Xor, S.Nand, S.Nor, S.Implies, S.Equivalent, S.Xnor, S.Majority}
+
+
+@builtin("BooleanVariables", arity=1)
+def boolean_variables(ev: Any, args: tuple) -> Any:
+    found: dict[Any, None] = {}
+    _symbols_of(args[0], found)
+    return lst(sort(found))
+
+
+def _assignments(ev: Any, args: tuple) -> Any:
+    """(values in order TRUE first, rows as tuples) of a boolean expression or function."""
+    f = args[0]
+    if len(args) > 1:
+        spec = args[1]
+        names = list(spec.args) if type(spec) is Expr and spec.head is LIST else [spec]
+        if type(spec) is int:
+            ev.need_length(2 ** min(spec, 60))
+            rows = list(product((TRUE, FALSE), repeat=spec))
+            return [ev.eval(Expr(f, r)) for r in rows], rows
+    elif type(f) is Expr and f.head is S.Function:
+        n = _slot_count(f)
+        ev.need_length(2 ** min(n, 60))
+        rows = list(product((TRUE, FALSE), repeat=n))
+        return [ev.eval(Expr(f, r)) for r in rows], rows
+    else:
+        names = list(boolean_variables(ev, (f,)).args)
+    ev.need_length(2 ** min(len(names), 60))
+    rows = list(product((TRUE, FALSE), repeat=len(names)))
+    out = []
+    for r in rows:
+        ev.step()
+        out.append(ev.eval(replace_symbols(f, dict(zip(names, r)))))
+    return out, rows
+
+
+def _slot_count(e: Any) -> int:
+    if type(e) is not Expr:
+        return 0
+    if e.head is S.Slot and type(e.args[0]) is int:
+        return e.args[0]
+    if e.head is S.Function and len(e.args) > 1:
+        return len(e.args[0].args) if type(e.args[0]) is Expr else 1
+    return max([_slot_count(a) for a in (e.head, *e.args)], default=0)
+
+
+@builtin("SatisfiableQ", arity=(1, 2))
+def satisfiable_q(ev: Any, args: tuple) -> Any:
+    return boolean(TRUE in _assignments(ev, args)[0])
+
+
+@builtin("TautologyQ", arity=(1, 2))
+def tautology_q(ev: Any, args: tuple) -> Any:
+    return boolean(all(v is TRUE for v in _assignments(ev, args)[0]))
+
+
+@builtin("BooleanTable", arity=(1, 2))
+def boolean_table(ev: Any, args: tuple) -> Any:
+    f = args[0]
+    if type(f) is Expr and f.head is LIST:
+        names = args[1] if len(args) > 1 else boolean_variables(ev, (Expr(S.And, f.args),))
+        columns = [_assignments(ev, (g, names))[0] for g in f.args]
+        return lst(lst(row) for row in zip(*columns))
+    return lst(_assignments(ev, args)[0])
+
+
+@builtin("SatisfiabilityCount", arity=(1, 2))
+def satisfiability_count(ev: Any, args: tuple) -> Any:
+    return sum(v is TRUE for v in _assignments(ev, args)[0])
+
+
+@builtin("SatisfiabilityInstances", arity=(1, 3))
+def satisfiability_instances(ev: Any, args: tuple) -> Any:
+    n = 1
+    if len(args) == 3 or (len(args) == 2 and type(args[1]) is int):
+        n = args[-1] if type(args[-1]) is int else 2**20
+        args = args[:-1]
+    values, rows = _assignments(ev, args)
+    return lst([lst(r) for v, r in zip(values, rows) if v is TRUE][:n])
+
+
+# -- predicates ----------------------------------------------------------------------------------------------------
+def _predicate(name: str, test: Any, attributes: str = "Protected") -> None:
+    @builtin(name, attributes, arity=1)
+    def predicate(ev: Any, args: tuple) -> Any:
+        return boolean(test(args[0]))
+
+
+_predicate("IntegerQ", lambda a: type(a) is int)
+_predicate("NumberQ", is_number)
+_predicate("NumericQ", is_numeric)
+_predicate("RealValuedNumberQ", is_real)
+_predicate("RealValuedNumericQ", lambda a: is_numeric(a) and real_value(a) is not None)
+_predicate("ExactNumberQ", is_exact)
+_predicate("InexactNumberQ", lambda a: is_number(a) and not is_exact(a))
+_predicate("MachineNumberQ", lambda a: type(a) is float)
+_predicate("MachineRealQ", lambda a: type(a) is float)
+_predicate("RationalQ", lambda a: type(a) in (int, Fraction))
+_predicate("StringQ", lambda a: type(a) is str)
+_predicate("ListQ", lambda a: type(a) is Expr and a.head is LIST)
+_predicate("AtomQ", lambda a: type(a) is not Expr or a.head is S.Complex)
+_predicate("AssociationQ", lambda a: type(a) is Expr and a.head is S.Association)
+_predicate("SymbolQ", lambda a: type(a) is Symbol)
+_predicate("MissingQ", lambda a: type(a) is Expr and a.head is S.Missing)
+_predicate("FailureQ", lambda a: a is S._Failed or (type(a) is Expr and a.head is S.Failure))
+_predicate("OddQ", lambda a: type(a) is int and a % 2 == 1, "Listable")
+_predicate("EvenQ", lambda a: type(a) is int and a % 2 == 0, "Listable")
+
+
+def _sign_predicate(name: str, accepted: set[int]) -> None:
+    @builtin(name, "Listable", arity=1)
+    def predicate(ev: Any, args: tuple) -> Any:
+        a = args[0]
+        s = compare_values(ev, a, 0)
+        return boolean(s in accepted) if s is not None else FALSE if type(a) is Expr and a.head is S.Complex else None
+
+
+for _n, _s in (("Positive", {1}), ("Negative", {-1}), ("NonNegative", {0, 1}), ("NonPositive", {0, -1})):
+    _sign_predicate(_n, _s)
+
+
+@builtin("PossibleZeroQ", "Listable", arity=1)
+def possible_zero_q(ev: Any, args: tuple) -> Any:
+    a = args[0]
+    if is_numeric(a):
+        return boolean(certain_sign(a) == 0)
+    return boolean(ev.call(S.Simplify, a) == 0)
+
+
+@builtin("Element", arity=2)
+def element(ev: Any, args: tuple) -> Any:
+    x, domain = args
+    if type(x) is Expr and x.head in (LIST, S.Alternatives):
+        known = [element(ev, (a, domain)) for a in x.args]
+        return FALSE if FALSE in known else TRUE if all(k is TRUE for k in known) else None
+    if not is_numeric(x):
+        if domain is S.Booleans:
+            return TRUE if x in (TRUE, FALSE) else None
+        if type(x) is str and domain in (S.Integers, S.Reals, S.Rationals, S.Complexes, S.Primes):
+            return FALSE
+        if type(domain) is Expr and type(domain.head) is Symbol and domain.head not in (LIST,):
+            return ev.call(S.RegionMember, domain, x) if domain.head.builtin is not None else None
+        return None
+    if domain is S.Complexes:
+        return TRUE
+    if domain is S.Reals:
+        return boolean(real_value(x) is not None)
+    if domain is S.Integers:
+        return boolean(type(x) is int) if is_number(x) else FALSE
+    if domain is S.Rationals:
+        return boolean(type(x) in (int, Fraction)) if is_number(x) else FALSE
+    if domain is S.Primes:
+        return ev.call(S.PrimeQ, x)
+    bounds = {S.PositiveIntegers: 1, S.NonNegativeIntegers: 0}
+    if domain in bounds:
+        return boolean(type(x) is int and x >= bounds[domain])
+    if domain in (S.PositiveReals, S.NegativeReals, S.NonNegativeReals):
+        s = certain_sign(x)
+        return boolean({S.PositiveReals: s == 1, S.NegativeReals: s == -1, S.NonNegativeReals: s in (0, 1)}[domain])
+    return None
+
+
+@builtin("NotElement", arity=2)
+def not_element(ev: Any, args: tuple) -> Any:
+    r = ev.call(S.Element, *args)
+    return boolean(r is FALSE) if r in (TRUE, FALSE) else None
+
+
+@builtin("Between", arity=(1, 2), operator="prepend")
+def between(ev: Any, args: tuple) -> Any:
+    if len(args) == 1:
+        return None
+    x, (low, high) = args[0], args[1].args if type(args[1]) is Expr and len(args[1].args) == 2 else (None, None)
+    if low is None:
+        return None
+    return ev.call(S.LessEqual, low, x, high)
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether x is a real of limited precision."""
+    return type(x) in (float, BigReal)

@@ -1,0 +1,184 @@
+"""One program from text (or tree) to Result: fresh context, limits, status.
+
+Statuses: a value that still is a call nobody could evaluate is UNEVALUATED, a message outside `BENIGN` is MESSAGE.
+Knows nothing of processes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from nsrl.engines.result import Limits, Message, Result, Status
+from nsrl.engines.wolfram import builtins
+from nsrl.engines.wolfram.errors import AbortFlow, Flow, LimitReached, ThrowFlow, WolframSyntaxError
+from nsrl.engines.wolfram.evaluator import Evaluator
+from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, mk, sym
+from nsrl.engines.wolfram.parser import parse
+from nsrl.engines.wolfram.printer import text, to_json
+from nsrl.engines.wolfram.repair import parse_lenient
+from nsrl.engines.wolfram.table import NUMERIC
+
+VERSION = "1"
+MAX_SOURCE = 200_000  # characters
+_STACK = 12_000  # interpreter frames; a tree deeper than that ends as TIMEOUT (depth)
+# Messages that say how a right value was found, not that something is wrong.
+BENIGN = {
+    ("General", "stop"), ("Solve", "ifun"), ("Reduce", "ifun"), ("NSolve", "ratnz"), ("Solve", "ratnz"),
+    ("FindRoot", "lstol"), ("NIntegrate", "ncvb"), ("N", "meprec"),
+}  # fmt: skip
+# Compound values that are data, not calls waiting for an answer.
+_DATA = {
+    S.List, S.Association, S.Rule, S.RuleDelayed, S.Complex, S.Missing, S.Quantity, S.Function, S.Hold, S.HoldForm,
+    S.HoldComplete, S.Piecewise, S.ConditionalExpression, S.Interval, S.Point, S.Line, S.Triangle, S.Polygon,
+    S.Rectangle, S.Circle, S.Disk, S.Sphere, S.Ball, S.Plus, S.Times, S.Power, S.And, S.Or, S.Not, S.Equal, S.Unequal,
+    S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Element, S.Root, S.C, S.DirectedInfinity,
+    S.Alternatives, S.Blank, S.Pattern, S.InterpolatingFunction, S.Derivative, S.Row, S.Column, S.Grid, S.Key,
+    S.Alternatives, S.Condition, S.Composition, S.Xor, S.Implies, S.Sequence, S.Failure, S.RGBColor, S.Graph,
+    S.TransformationFunction, S.InfiniteLine, S.HalfLine, S.Cuboid, S.Cylinder, S.Cone, S.Parallelogram, S.RegularPolygon,
+    S.NumberForm, S.BaseForm, S.PercentForm, S.StringForm, S.Congruent, S.Nand, S.Nor, S.Equivalent, S.Span, S.UpTo,
+}  # fmt: skip
+
+
+def evaluate(program: str, limits: Limits | None = None, lenient: bool | None = None) -> Result:
+    """Run one program in a fresh context.
+
+    lenient: False reads as the real engine does; True applies every repair of repair.py and lists them; None (the
+    default) repairs only text that is no program as written, so whatever the real engine accepts means the same here.
+    """
+    limits = limits or Limits()
+    start = time.process_time()
+    repairs: tuple[str, ...] = ()
+    if len(program) > MAX_SOURCE:
+        return Result(Status.MEMORY, text="", messages=(Message("General", "srclen", "The program is too long."),), engine="wolfram", version=VERSION)
+    _deep_enough()
+    try:
+        try:
+            if lenient:
+                statements, repairs = parse_lenient(program)
+            else:
+                statements = parse(program)
+        except WolframSyntaxError:
+            if lenient is False:
+                raise
+            statements, repairs = parse_lenient(program)
+    except WolframSyntaxError as err:
+        return _syntax(program, err, start)
+    except RecursionError:
+        return _syntax(program, WolframSyntaxError("nesting is too deep", 0, len(program)), start)
+    return evaluate_tree(statements, limits, repairs=repairs, start=start)
+
+
+def _deep_enough() -> None:
+    if sys.getrecursionlimit() < _STACK:
+        sys.setrecursionlimit(_STACK)
+
+
+def _syntax(program: str, err: WolframSyntaxError, start: float) -> Result:
+    line = program[err.start :].split("\n", 1)[0][:80]
+    tag = "sntxi" if err.start >= len(program.rstrip()) else "sntx"
+    what = (
+        f'Incomplete expression; more input is needed ({err.reason}, at {err.start}).'
+        if tag == "sntxi"
+        else f'Invalid syntax in or before "{line}" ({err.reason}, at {err.start}-{err.end}).'
+    )
+    return Result(
+        Status.SYNTAX,
+        text="$Failed",
+        value=["Symbol", "$Failed"],
+        messages=(Message("ToExpression", tag, what),),
+        cpu_ms=(time.process_time() - start) * 1000,
+        engine="wolfram",
+        version=VERSION,
+    )
+
+
+def evaluate_tree(
+    statements: Sequence[Any],
+    limits: Limits | None = None,
+    repairs: tuple[str, ...] = (),
+    start: float | None = None,
+    engine: str = "wolfram",
+    final: Any = None,
+) -> Result:
+    """Evaluate trees one after the other in a fresh context; the last value is the result.
+
+    If it is Null (or the last statement defines f) and f has a value, that value is the result. `final(ev, value)`
+    may replace the value before it is printed and is subject to the same limits.
+    """
+    limits = limits or Limits()
+    start = time.process_time() if start is None else start
+    builtins.load()
+    _deep_enough()
+    ev = Evaluator(limits)
+    value: Any = NULL
+    status: Status | None = None
+    out = ""
+    data: Any = None
+    try:
+        for s in statements:
+            try:
+                value = ev.eval(s)
+            except ThrowFlow as t:
+                value = t.value if t.tag is None else mk(S.Hold, mk(S.Throw, t.value, t.tag))
+        f = sym("f")
+        if f in ev.own and (value is NULL or (statements and _defines(statements[-1], f))):
+            value = ev.eval(f)
+        if final is not None:
+            value = final(ev, value)
+        out = text(value)
+        if len(out) > limits.output_bytes:
+            raise LimitReached(Status.MEMORY, "output size")
+        data = to_json(value)
+    except LimitReached as reached:
+        status, out = reached.status, ""
+        ev.messages.append(Message("General", "limit", f"The program was stopped: {reached.what}."))
+    except AbortFlow:
+        status, out = Status.TIMEOUT, "$Aborted"
+    except Flow:
+        value = mk(S.Return)
+        out = text(value)
+    except RecursionError:
+        status, out = Status.TIMEOUT, ""
+        ev.messages.append(Message("General", "limit", "The program was stopped: nesting is too deep."))
+    except MemoryError:
+        status, out = Status.MEMORY, ""
+    if status is None:
+        loud = [m for m in ev.messages if (m.symbol, m.tag) not in BENIGN]
+        status = Status.MESSAGE if loud else Status.UNEVALUATED if is_unevaluated(value) else Status.OK
+    return Result(
+        status=status,
+        text=out,
+        value=data,
+        messages=tuple(ev.messages),
+        stdout="".join(line + "\n" for line in ev.printed),
+        steps=ev.steps,
+        cpu_ms=(time.process_time() - start) * 1000,
+        repairs=repairs,
+        engine=engine,
+        version=VERSION,
+    )
+
+
+def _defines(statement: Any, name: Symbol) -> bool:
+    if type(statement) is Expr and statement.head is S.CompoundExpression and statement.args:
+        statement = statement.args[-2] if statement.args[-1] is NULL and len(statement.args) > 1 else statement.args[-1]
+    return type(statement) is Expr and statement.head in (S.Set, S.SetDelayed) and statement.args[0] is name
+
+
+def is_unevaluated(value: Any, depth: int = 0) -> bool:
+    """Whether the value (or an element of a list it is) still is a call."""
+    if type(value) is not Expr:
+        return False
+    head = value.head
+    if type(head) is not Symbol:
+        return depth == 0 and not (type(head) is Expr and type(head.head) is Expr and head.head.head is S.Derivative)
+    if head is S.List or head is S.Association:
+        return depth < 2 and any(is_unevaluated(a, depth + 1) for a in value.args)
+    if head in _DATA:
+        return False
+    if head.builtin is None:
+        return depth == 0
+    return not head.builtin.attrs & NUMERIC
