@@ -283,15 +283,3 @@ def position_index(ev: Any, args: tuple) -> Any:
     for i, a in rows:
         groups.setdefault(key(a), (a, []))[1].append(i)
     return from_pairs([(k, lst(v)) for k, v in groups.values()])
-
-
-@builtin("Normal", arity=(1, 2))
-def normal(ev: Any, args: tuple) -> Any:
-    e = args[0]
-    if is_assoc(e):
-        return lst(e.args)
-    if type(e) is Expr and e.head is S.SeriesData:
-        return None
-    return e
-
-

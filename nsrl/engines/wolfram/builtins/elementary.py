@@ -141,18 +141,6 @@ def sign_(ev: Any, args: tuple) -> Any:
     return None
 
 
-@builtin("UnitStep", _NUMERIC)
-def unit_step(ev: Any, args: tuple) -> Any:
-    signs = [compare_values(ev, a, 0) for a in args]
-    return None if None in signs else int(all(s >= 0 for s in signs))
-
-
-@builtin("HeavisideTheta", _NUMERIC)
-def heaviside(ev: Any, args: tuple) -> Any:
-    signs = [compare_values(ev, a, 0) for a in args]
-    return None if None in signs or 0 in signs else int(all(s > 0 for s in signs))
-
-
 @builtin("Ramp", _NUMERIC, arity=1)
 def ramp(ev: Any, args: tuple) -> Any:
     s = compare_values(ev, args[0], 0)

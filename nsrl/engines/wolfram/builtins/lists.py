@@ -140,26 +140,6 @@ def array(ev: Any, args: tuple) -> Any:
     return build(())
 
 
-@builtin("IdentityMatrix", arity=1)
-def identity_matrix(ev: Any, args: tuple) -> Any:
-    n, m = args[0].args if is_list(args[0]) and len(args[0].args) == 2 else (args[0], args[0])
-    if type(n) is not int or type(m) is not int or n < 0 or m < 0:
-        return None
-    ev.need_length(n * m)
-    return lst(lst(int(i == j) for j in range(m)) for i in range(n))
-
-
-@builtin("DiagonalMatrix", arity=(1, 2))
-def diagonal_matrix(ev: Any, args: tuple) -> Any:
-    items = elements(args[0])
-    k = args[1] if len(args) > 1 else 0
-    if items is None or type(k) is not int:
-        return None
-    n = len(items) + abs(k)
-    ev.need_length(n * n)
-    return lst(lst(items[min(i, j)] if j - i == k else 0 for j in range(n)) for i in range(n))
-
-
 @builtin("Tuples", arity=(1, 2))
 def tuples(ev: Any, args: tuple) -> Any:
     from itertools import product
