@@ -24,6 +24,7 @@ from nsrl.rewards.values import Items, Value
 
 MAX_GOLD = 600
 MAX_PIECE = 400
+TENTATIVE = ("no_option", "unreadable")  # a candidate that was not understood does not end the search
 
 
 class Verdict(NamedTuple):
@@ -75,11 +76,14 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
             continue
         if found.correct:
             return found
-        verdict = found
-        if not candidate.strong or candidate.several or typed.kind not in ("value", "letters"):
-            break
-        if not isinstance(typed.value, Items) and typed.kind != "letters":
-            break
+        if verdict.reason == "no_answer" or (verdict.reason in TENTATIVE and candidate.strong):
+            verdict = found
+        if found.reason in TENTATIVE:
+            continue
+        several = isinstance(typed.value, Items) or typed.kind == "letters"
+        if candidate.strong and not candidate.several and several:
+            continue  # the other boxes may belong to it
+        break
     if not verdict.correct and (late := _late_letter(text, typed)) is not None and verdict.reason == "no_answer":
         return late
     return verdict
@@ -184,6 +188,8 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
         return Verdict(given == gold.letter, "letter")
+    if final.several_letters(text) and (not gold.options or _unique_option(text, gold.options) is None):
+        return Verdict(False, "letters")
     if not gold.options:
         late = final.late_letter(text)
         if late is not None and strong:
@@ -196,6 +202,8 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if given is not None and ord(given) - 65 < len(gold.options):
             return Verdict(given == gold.letter, "letter")
         index = _unique_option(piece, gold.options)
+        if index is None and "," in piece:
+            index = _unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
             return Verdict(chr(65 + index) == gold.letter, "option")
     late = final.late_letter(text)

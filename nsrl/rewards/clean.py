@@ -178,7 +178,7 @@ def digits_for_words(text: str) -> str:
     """Number words written in digits: "twelve cm" becomes "12 cm"."""
 
     def digits(match: re.Match) -> str:
-        value = word_number(match[0])
+        value = word_number(match[0]) if match[0].lower() != "one" else None  # "this one" is no number
         return match[0] if value is None else str(value)
 
     return _WORD_NUMBER.sub(digits, text)

@@ -26,12 +26,21 @@ class Candidate:
 _THINK = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>")
 _TAG = re.compile(r"<(answer|final_answer|final)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
+_NEXT = re.compile(r"\n\s*(?:Question|Human|User|Problem|Q)\s*\d*\s*:", re.IGNORECASE)
+_BOLD = re.compile(r"\*\*([^*\n]{1,60}?)\*\*(?!\*)")
+_REFUSAL = re.compile(
+    r"\b(?:cannot|can't|can not|unable to|not able to|do(?:es)? not (?:have|provide|include|contain|match)|don't have|doesn't (?:have|provide)|"
+    r"not (?:possible|provided|enough|specified)|impossible to|please provide|sorry|as an ai)\b",
+    re.IGNORECASE,
+)
+_POLITE = re.compile(r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE)
 _HASHES = re.compile(r"^####[ \t]*(.+)$", re.MULTILINE)
 _SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which means|meaning)\b", re.IGNORECASE)
 _SAYS = re.compile(
     r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|one))\b"
     r"(?:\s+(?:to|of|for|is|in|would|should|must|be|will|can|here|therefore|thus|option|choice|letter|are|and|the|this|that|"
-    r"question|problem|(?!is\b|are\b)\w{1,20})){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)",
+    r"question|problem|(?!is\b|are\b)\w{1,20})){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)"
+    r"|(?:答案|故选|应选|选择)\s*(?:是|为)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
     re.IGNORECASE,
 )
 _END = re.compile(r"(?<![\s(.][A-J])(?<!^[A-J])(?<!\bapprox)(?<!\bno)[.!?](?=\s+[A-Z\"(*]|\s*$)|\n")
@@ -43,12 +52,13 @@ def candidates(text: str) -> Iterator[Candidate]:
     text = text[-TAIL:] if len(text) > TAIL else text
     parts = _THINK.split(text)
     text = parts[-1] if parts[-1].strip() else parts[-2] if len(parts) > 1 else text
+    if (more := _NEXT.search(text)) and more.start() > 10:
+        text = text[: more.start()]  # it goes on with a problem of its own
     boxes = clean.boxed(text)
     if boxes:
         yield Candidate(boxes[-1], True)
         if len(set(boxes)) > 1:
             yield Candidate(", ".join(dict.fromkeys(boxes)), True, several=True)
-        return
     if tags := list(_TAG.finditer(text)):
         inner = tags[-1][2].strip()
         if len(inner) <= 200 and "\n" not in inner:
@@ -57,16 +67,21 @@ def candidates(text: str) -> Iterator[Candidate]:
     elif hashes := _HASHES.findall(text):
         yield Candidate(hashes[-1].strip(), True)
         return
+    bold = {m[1].strip(" .:") for m in _BOLD.finditer(text)}
     text = clean.markdown(text).strip()
     said = None
     for match in _SAYS.finditer(text):
         said = match
     if said is not None:
-        yield Candidate(first_sentence(said["said"]), True)
+        yield Candidate(first_sentence(said["said"] or said["chosen"]), True)
+    if boxes:
         return
-    if len(text) <= 160 and "\n" not in text and not _SO.search(text):
+    if len(bold) == 1:
+        yield Candidate(bold.pop(), False)
+    if len(text) <= 160 and "\n" not in text and said is None and not _SO.search(text) and not _REFUSAL.search(text):
         yield Candidate(text, False)
-    for sentence in sentences(text)[:-4:-1]:
+    telling = [x for x in sentences(text) if not _REFUSAL.search(x) and not _POLITE.match(x)]
+    for sentence in telling[:-4:-1]:
         clauses = _SO.split(sentence)
         if len(clauses) > 1:
             yield Candidate(clauses[-1].strip(" ,:"), False)
@@ -126,6 +141,9 @@ def pieces(text: str, strong: bool) -> Iterator[str]:
     for piece in (text, label, bare, cut, _PAREN.sub("", bare)):
         if fresh(piece):
             yield piece
+    stated = _LEAD.sub("", _IS.split(cut)[-1])
+    if stated != cut and fresh(stated):
+        yield stated
     if maths := [next(g for g in m.groups() if g) for m in _MATH.finditer(cut or text)]:
         if fresh(maths[-1]):
             yield maths[-1]
@@ -145,9 +163,10 @@ def pieces(text: str, strong: bool) -> Iterator[str]:
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|boldsymbol|bf|rm)\s*\{([^{}]*)\}")
 _ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:]?$")
-_LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J])\s+-\s)")
+_LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J])\s+(?:-\s|\())")
+_SEVERAL = re.compile(r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|&|->|\\rightarrow|\\to|-)\s*(?:and\s+|or\s+)?[(]?[A-J][)]?[\s.]*)+")
 _OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*([A-J])\b(?!')", re.IGNORECASE)
-_VERB = re.compile(r"([A-J])\s+(?:is|because|since|which|as|matches|shows|represents)\b")
+_VERB = re.compile(r"([A-J])\s+(?:is (?:the|correct|right)|because|since|which|as|matches|shows|represents)\b")
 _LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')|\b([B-HJ])\s*[.)]?\s*$")
 
 
@@ -163,11 +182,19 @@ def letter(text: str) -> str | None:
     text = unwrapped(text)
     if match := _ALONE.match(text):
         return match[1].upper()
+    if several_letters(text):
+        return None
     for pattern in (_LABELLED, _OPTION, _VERB):
         if match := pattern.match(text):
             found = next(g for g in match.groups() if g)
             return found.upper() if found.isupper() else None
     return None
+
+
+def several_letters(text: str) -> bool:
+    """Whether the candidate names more than one letter and nothing else: no choice was made."""
+    text = unwrapped(text)
+    return len(text) <= 80 and _SEVERAL.fullmatch(text) is not None and len(set(re.findall(r"[A-J]", text))) > 1
 
 
 def late_letter(text: str) -> str | None:

@@ -559,7 +559,7 @@ class Reader:
         token = self.here
         if token.kind == "num":
             previous = self.tokens[self.at - 1]
-            return previous.kind != "num" and previous.text in (")", "}", "°") and not token.spaced
+            return (previous.text in (")", "°") and not token.spaced) or previous.text == "}"
         if token.kind == "op":
             return token.text in ("(", "√")
         if token.kind == "cmd":

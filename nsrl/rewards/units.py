@@ -98,6 +98,9 @@ _UNITS: tuple[tuple[str, Unit], ...] = (
     ("mph", _unit("length", "1609.344").times(_unit("time", 3600), -1)),
     ("kph kmh", _unit("length", 1000).times(_unit("time", 3600), -1)),
     ("mol mole moles", _unit("amount")),
+    ("C coulomb coulombs", _unit("charge")),
+    ("T tesla", _unit("magnetic")),
+    ("K", _unit("kelvin")),
 )
 _TABLE: dict[str, Unit] = {name: unit for names, unit in _UNITS for name in names.split()}
 
