@@ -19,7 +19,8 @@ from nsrl.engines.result import Result
 from nsrl.rewards import clean, final
 from nsrl.rewards.compare import same
 from nsrl.rewards.mathverify import math_verify
-from nsrl.rewards.reader import Unreadable, read
+from nsrl.rewards.reader import read
+from nsrl.rewards.tokens import Unreadable
 from nsrl.rewards.values import Items, Value
 
 MAX_GOLD = 600

@@ -1,0 +1,389 @@
+"""Expressions of an answer: tokens to trees by descent, with implicit products, mixed numbers and functions.
+
+Nothing is evaluated. Knows nothing of sets, intervals or relations; units only so far as to leave them alone.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from nsrl.rewards import units
+from nsrl.rewards.tokens import Token, Unreadable, tokenise
+from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, PI, Tree, div, neg, num, symbols
+
+MAX_DEPTH = 40
+
+_FUNCTIONS = {
+    "sqrt": "sqrt", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "tg": "tan", "cot": "cot", "ctg": "cot",
+    "sec": "sec", "csc": "csc", "cosec": "csc", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "asin": "asin",
+    "acos": "acos", "atan": "atan", "arctg": "atan", "arccot": "acot", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
+    "exp": "exp", "ln": "ln", "log": "log", "lg": "lg", "abs": "abs", "floor": "floor", "ceiling": "ceil", "ceil": "ceil",
+    "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "mod": "mod", "binomial": "binomial", "factorial": "factorial",
+    "re": "re", "im": "im", "conjugate": "conj", "surd": "surd", "power": "power", "rational": "rational", "root": "surd",
+}  # fmt: skip
+CONSTANTS = {"pi": PI, "infinity": INFINITY, "inf": INFINITY, "infty": INFINITY, "oo": INFINITY}
+_JOINING = frozenset(["or", "and", "per", "u", "union", "to", "of", "in", "is", "at", "on", "by", "no", "as"])
+
+
+class Expressions:
+    """One pass over the tokens of one answer."""
+
+    def __init__(self, text: str) -> None:
+        self.latex = "\\" in text
+        self.tokens = tokenise(text)
+        self.at = 0
+        self.depth = 0
+
+    # -- helpers
+
+    @property
+    def here(self) -> Token:
+        return self.tokens[self.at]
+
+    def peek(self, n: int = 1) -> Token:
+        return self.tokens[min(self.at + n, len(self.tokens) - 1)]
+
+    def take(self) -> Token:
+        token = self.tokens[self.at]
+        self.at += token.kind != "end"
+        return token
+
+    def is_op(self, *texts: str) -> bool:
+        return self.here.kind == "op" and self.here.text in texts
+
+    def accept(self, *texts: str) -> Token | None:
+        return self.take() if self.is_op(*texts) else None
+
+    def expect(self, *texts: str) -> Token:
+        token = self.accept(*texts)
+        if token is None:
+            raise Unreadable(f"expected {' or '.join(texts)}, got {self.here.text!r}")
+        return token
+
+    def word(self, *texts: str) -> bool:
+        return self.here.kind == "name" and self.here.text.lower() in texts
+
+    # -- expressions
+
+    def sum(self) -> Tree:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable("nested too deeply")
+        terms = [self.signed_product()]
+        while self.is_op("+", "-", "±", "∓"):
+            terms.append(self.signed_product())
+        self.depth -= 1
+        return terms[0] if len(terms) == 1 else ("add", *terms)
+
+    def signed_product(self) -> Tree:
+        op = self.accept("+", "-", "±", "∓")
+        if op is None:
+            return self.product()
+        inner = self.signed_product() if self.is_op("+", "-", "±", "∓") else self.product()
+        if op.text == "-":
+            return neg(inner)
+        if op.text in "±∓":
+            return ("pm", 1 if op.text == "±" else -1, inner)
+        return inner
+
+    def product(self) -> Tree:
+        tree = self.mixed()
+        while True:
+            if self.accept("*"):
+                tree = ("mul", tree, self.signed_factor())
+            elif self.is_op("/"):
+                if self.peek().kind == "name" and units.lookup(self.peek().text) and not symbols(tree):
+                    return tree
+                self.take()
+                tree = div(tree, self.signed_factor())
+            elif self.here.kind == "name" and self.here.text in ("x", "X") and self.scientific(tree):
+                self.take()
+                tree = ("mul", tree, self.signed_factor())
+            elif self.implicit(tree):
+                right = self.power()
+                tree = ("mul", tree, right)
+            else:
+                return tree
+
+    def scientific(self, tree: Tree) -> bool:
+        """`3.2 x 10^5`: the letter x as a times sign between a number and a power of ten."""
+        return tree[0] == "num" and self.peek().text == "10" and self.peek(2).text in ("^", "**")
+
+    def signed_factor(self) -> Tree:
+        if self.accept("-"):
+            return neg(self.signed_factor())
+        self.accept("+")
+        return self.power()
+
+    def mixed(self) -> Tree:
+        """A power, or a mixed number: an integer followed by a proper fraction of integers."""
+        first = self.here
+        tree = self.power()
+        if first.kind != "num" or first.places is not None or tree != ("num", first.value):
+            return tree
+        if self.here.kind == "cmd" and self.here.text == "frac":
+            mark = self.at
+            fraction = self.power()
+            if fraction[0] == "num" and 0 < fraction[1] < 1 and "-" not in [t.text for t in self.tokens[mark : self.at]]:
+                return num(tree[1] + fraction[1])
+            self.at = mark
+        elif self.here.kind == "num" and self.here.spaced and self.peek().text == "/" and self.peek(2).kind == "num":
+            top, bottom = self.here.value, self.peek(2).value
+            if top is not None and bottom and 0 < top < bottom and self.here.places is None:
+                self.at += 3
+                return num(tree[1] + top / bottom)
+        return tree
+
+    def implicit(self, tree: Tree) -> bool:
+        """Whether a factor follows without a sign."""
+        token = self.here
+        if token.kind == "num":
+            previous = self.tokens[self.at - 1]
+            return (previous.text in (")", "°") and not token.spaced) or previous.text == "}"
+        if token.kind == "op":
+            return token.text in ("(", "√")
+        if token.kind == "cmd":
+            return token.text not in ("end", "cap", "setminus", "qquad", "dots", "ldots", "cdots")
+        if token.kind != "name" or token.text.lower() in _JOINING:
+            return False
+        if token.text.lower() in _FUNCTIONS and (token.text not in ("min", "max", "mod", "re") or self.peek().text in ("(", "[")):
+            return True
+        if token.text.lower() in CONSTANTS or token.text == "Degree":
+            return True
+        if token.text in ("C", "F") and tree[0] == "mul" and tree[2] == DEGREE:
+            return False
+        if symbols(tree):
+            return len(token.text) <= 3
+        if units.lookup(token.text) and (len(token.text) > 1 or token.spaced or token.roman):
+            return False
+        if token.text.lower() in units.SQUARE:
+            return False
+        return len(token.text) <= 2 or (len(token.text) == 3 and not token.spaced)
+
+    def power(self) -> Tree:
+        base = self.postfix(self.atom())
+        if self.is_op("^", "**"):
+            self.take()
+            if self.accept("°"):
+                return ("mul", base, DEGREE)
+            if self.is_op("{") and self.peek().text == "°" and self.peek(2).text == "}":
+                self.at += 3
+                return ("mul", base, DEGREE)
+            if (self.is_op("{") and self.peek().text == "'") or self.is_op("'"):
+                raise Unreadable("prime")
+            exponent = self.exponent()
+            return self.postfix(("pow", base, exponent))
+        return base
+
+    def exponent(self) -> Tree:
+        if self.accept("{"):
+            tree = self.sum()
+            self.expect("}")
+            return tree
+        if self.accept("-"):
+            return neg(self.exponent())
+        if self.latex and self.here.kind == "num" and len(self.here.text) > 1 and self.here.places is None:
+            token = self.take()
+            return num(token.value or 0)
+        return self.power()
+
+    def postfix(self, tree: Tree) -> Tree:
+        while True:
+            if self.is_op("!") and self.peek().text != "=":
+                self.take()
+                tree = ("fn", "factorial", tree)
+            elif self.accept("°"):
+                tree = ("mul", tree, DEGREE)
+            elif self.accept("%"):
+                tree = ("mul", tree, PERCENT)
+            else:
+                return tree
+
+    def atom(self) -> Tree:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable("nested too deeply")
+        try:
+            return self.bare_atom()
+        finally:
+            self.depth -= 1
+
+    def bare_atom(self) -> Tree:
+        token = self.take()
+        if token.kind == "num":
+            return ("num", token.value)
+        if token.kind == "name":
+            return self.named(token)
+        if token.kind == "cmd":
+            return self.command(token)
+        if token.text in ("(", "[", "{"):
+            tree = self.sum()
+            self.expect({"(": ")", "[": "]", "{": "}"}[token.text])
+            return tree
+        if token.text == "|":
+            tree = self.sum()
+            self.expect("|")
+            return ("fn", "abs", tree)
+        if token.text == "√":
+            return ("pow", self.atom(), num(Fraction(1, 2)))
+        raise Unreadable(f"unexpected {token.text or 'end'!r}")
+
+    def argument(self) -> Tree:
+        """{...} or one token, as LaTeX commands take them: \\frac12, \\frac{1}{2}, \\sqrt3."""
+        if self.accept("{"):
+            tree = self.sum()
+            self.expect("}")
+            return tree
+        token = self.here
+        if token.kind == "num" and len(token.text) > 1 and token.text.isdecimal():
+            head, rest = token.text[0], token.text[1:]
+            self.tokens[self.at] = Token("num", rest, False, token.roman, Fraction(int(rest)))
+            return num(int(head))
+        return self.atom()
+
+    def command(self, token: Token) -> Tree:
+        name = token.text
+        if name == "frac":
+            top = self.argument()
+            return div(top, self.argument())
+        if name in ("binom", "dbinom", "tbinom"):
+            top = self.argument()
+            return ("fn", "binomial", top, self.argument())
+        if name == "sqrt":
+            index = Fraction(2)
+            if self.accept("["):
+                root = self.sum()
+                self.expect("]")
+                if root[0] != "num" or not root[1]:
+                    raise Unreadable("index of a root")
+                index = root[1]
+            return ("pow", self.argument(), num(1 / index))
+        if name in ("lfloor", "lceil"):
+            tree = self.sum()
+            closing = self.take()
+            if closing.text != {"lfloor": "rfloor", "lceil": "rceil"}[name]:
+                raise Unreadable(name)
+            return ("fn", "floor" if name == "lfloor" else "ceil", tree)
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        if name in _FUNCTIONS:
+            return self.function(_FUNCTIONS[name])
+        if name in ("angle", "triangle", "measuredangle"):
+            return self.power()
+        if name in _GREEK:
+            return self.subscripted(name)
+        raise Unreadable(f"\\{name}")
+
+    def named(self, token: Token) -> Tree:
+        word, lower = token.text, token.text.lower()
+        if self.is_op("[") and len(word) > 1:
+            if lower in _WOLFRAM:
+                return self.function(_WOLFRAM[lower])
+            raise Unreadable(f"{word}[...]")
+        if lower in _FUNCTIONS and (word[0].islower() or self.is_op("(")):
+            return self.function(_FUNCTIONS[lower])
+        if lower in CONSTANTS:
+            return CONSTANTS[lower]
+        if word == "Degree":
+            return DEGREE
+        if word in ("GoldenRatio", "phi") and len(word) > 3:
+            return div(("add", num(1), ("pow", num(5), num(Fraction(1, 2)))), num(2))
+        if lower in _GREEK:
+            return self.subscripted(lower)
+        if word[-3:] == "log" and len(word) > 3:
+            raise Unreadable(word)
+        if len(word) > 3:
+            raise Unreadable(f"the word {word!r}")
+        if len(word) == 1:
+            return self.subscripted(word)
+        parts = [_letter(c) for c in word[:-1]]
+        return ("mul", *parts, self.subscripted(word[-1]))
+
+    def subscripted(self, name: str) -> Tree:
+        if self.accept("_"):
+            if self.accept("{"):
+                text = ""
+                while not self.is_op("}"):
+                    if self.here.kind == "end":
+                        raise Unreadable("subscript")
+                    text += self.take().text
+                self.take()
+            else:
+                text = self.take().text
+            return ("sym", f"{name}_{text}")
+        if self.here.kind == "num" and not self.here.spaced and self.here.places is None and len(self.here.text) <= 2:
+            return ("sym", f"{name}_{self.take().text}")
+        while self.accept("'"):
+            name += "'"
+        return _letter(name) if len(name) == 1 else ("sym", name)
+
+    def function(self, name: str) -> Tree:
+        power: Tree | None = None
+        base: Tree | None = None
+        if name == "log" and self.accept("_"):
+            base = self.argument()
+        elif name == "log" and self.here.kind == "num" and not self.here.spaced and self.peek().text == "(":
+            base = num(self.take().value or 0)
+        if self.is_op("^", "**"):
+            self.take()
+            power = self.exponent()
+            if name == "log" and self.accept("_"):
+                base = self.argument()
+        if self.is_op("(", "[") or (self.is_op("{") and name != "max"):
+            closing = {"(": ")", "[": "]", "{": "}"}[self.take().text]
+            args = [self.sum()]
+            while self.accept(","):
+                args.append(self.sum())
+            self.expect(closing)
+        else:
+            args = [self.function_product()]
+        tree = _apply(name, args, base)
+        if power == num(-1) and name in ("sin", "cos", "tan"):
+            return ("fn", "a" + name, *args)
+        return tree if power is None else ("pow", tree, power)
+
+    def function_product(self) -> Tree:
+        """The argument of \\sin without parentheses: an implicit product, up to a sign."""
+        tree = self.signed_factor()
+        while self.here.kind in ("num", "name", "cmd") and self.implicit(("sym", "x")):
+            if (self.here.text.lower() in _FUNCTIONS and self.here.text != "sqrt") or self.word("or", "and"):
+                break
+            tree = ("mul", tree, self.power())
+        return tree
+
+
+_WOLFRAM = {k: v for k, v in _FUNCTIONS.items() if k not in ("re", "im")} | {"re": "re", "im": "im"}
+_GREEK = frozenset(
+    ["alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega", "ell"]
+)
+
+
+def _letter(c: str) -> Tree:
+    if c in ("e", "i"):
+        return ("const", c)
+    if c in ("E", "I"):
+        return ("const", c.lower())
+    return ("sym", c)
+
+
+def _apply(name: str, args: list[Tree], base: Tree | None) -> Tree:
+    if name == "sqrt" and len(args) == 1:
+        return ("pow", args[0], num(Fraction(1, 2)))
+    if name == "cbrt" and len(args) == 1:
+        return ("pow", args[0], num(Fraction(1, 3)))
+    if name == "surd" and len(args) == 2:
+        return ("pow", args[0], div(num(1), args[1]))
+    if name == "power" and len(args) == 2:
+        return ("pow", *args)
+    if name == "rational" and len(args) == 2:
+        return div(*args)
+    if name == "lg" and len(args) == 1:
+        return ("fn", "log", num(10), args[0])
+    if name == "exp" and len(args) == 1:
+        return ("pow", ("const", "e"), args[0])
+    if name == "log":
+        if len(args) == 2:
+            return ("fn", "log", *args)
+        if len(args) == 1:
+            return ("fn", "log", base, args[0]) if base is not None else ("fn", "ln", args[0])
+    return ("fn", name, *args)
