@@ -120,7 +120,7 @@ class Policy:
         batch = batch.to(self.device)
         plan, state = self._plan(batch)
         with self._adapter(context.adapter):
-            visual, deepstack = self._encode(batch, context)
+            visual, deepstack = self.encode(batch, context)
             x = pack_embed(self.text.embed_tokens.weight, visual, plan)
             cos, sin = self.text.rotary_emb(x, plan.positions[:, None])
             for index, layer in enumerate(self.text.layers):
@@ -178,7 +178,7 @@ class Policy:
             batch.kept[key] = plan, self.attention.prepare(seqs, self.text.embed_tokens.weight.dtype)
         return batch.kept[key]
 
-    def _encode(self, batch: PackedBatch, context: Context) -> tuple[Tensor | None, list[Tensor]]:
+    def encode(self, batch: PackedBatch, context: Context) -> tuple[Tensor | None, list[Tensor]]:
         """The vision tower's rows and DeepStack features for the distinct images; kept on the batch when frozen."""
         if batch.pixel_values is None:
             return None, []

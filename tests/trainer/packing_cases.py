@@ -81,21 +81,3 @@ def default_run_groups(seed: int = 0, prompts: int = 32, G: int = 10) -> list[Pa
         n = int(torch.randint(15, 40, (1,), generator=rng))
         out.append(group(rng, n, [image(rng, *sizes[p % 4])], after=8, lengths=lengths))
     return out
-
-
-def qwen3_vl_2b() -> Qwen3VLForConditionalGeneration:
-    """Qwen3-VL-2B's published configuration; build it under torch.device("meta")."""
-    config = Qwen3VLConfig(
-        text_config={
-            "vocab_size": 151_936, "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28,
-            "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 262_144,
-            "rms_norm_eps": 1e-6, "tie_word_embeddings": True,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True},
-        },
-        vision_config={
-            "hidden_size": 1024, "depth": 24, "intermediate_size": 4096, "num_heads": 16, "out_hidden_size": 2048,
-            "patch_size": 16, "num_position_embeddings": 2304, "deepstack_visual_indexes": [5, 11, 17],
-        },
-        image_token_id=151_655, vision_start_token_id=151_652, vision_end_token_id=151_653, tie_word_embeddings=True,
-    )  # fmt: skip
-    return Qwen3VLForConditionalGeneration(config)

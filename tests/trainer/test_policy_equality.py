@@ -84,8 +84,8 @@ def test_images_and_deepstack_matter(model):
     with torch.no_grad():
         real = policy.hidden(batch)
         assert (policy.hidden(batch, context="blank_images") - real).abs().max() > 1e-2
-        visual, _ = policy._encode(batch, POLICY)
-        policy._encode = lambda batch, context: (visual, [])
+        visual, _ = policy.encode(batch, POLICY)
+        policy.encode = lambda batch, context: (visual, [])
         assert (policy.hidden(batch) - real).abs().max() > 1e-3
 
 

@@ -6,9 +6,10 @@ docs/packing.md is quoted for: a prompt of 1,100 tokens (1,024 visual), ten comp
 
 import pytest
 import torch
-from packing_cases import qwen3_vl_2b
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import Qwen3VLForConditionalGeneration
 
+from bench.packed_step import config_2b
 from nsrl.trainer.pack import PackedGroup, PromptImage, pack
 from nsrl.trainer.policy import Policy
 
@@ -20,7 +21,7 @@ def model():
     from peft import LoraConfig, get_peft_model
 
     with torch.device("meta"):
-        base = qwen3_vl_2b().to(torch.bfloat16)
+        base = Qwen3VLForConditionalGeneration(config_2b()).to(torch.bfloat16)
         targets = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj)"
         return get_peft_model(base, LoraConfig(r=16, lora_alpha=32, target_modules=targets))
 
@@ -36,7 +37,7 @@ def tower_on_meta(policy, batch):
     """transformers' vision tower reads its grids on the host; its shapes are known: rows for the image, DeepStack's."""
     rows = batch.total_visual
     feature = lambda: torch.empty(rows, H, dtype=torch.bfloat16, device="meta")
-    policy._encode = lambda b, c: (feature(), [feature() for _ in range(3)])
+    policy.encode = lambda b, c: (feature(), [feature() for _ in range(3)])
 
 
 def test_parameters_are_the_2b_models(model):
@@ -85,3 +86,12 @@ def test_log_probs_of_the_step_have_the_right_shapes(model):
     assert policy.head.shape == (VOCAB, H)
     scored = policy.score(batch, grad=False)
     assert scored.logp.shape == scored.entropy.shape == (1280,) and scored.logp.dtype == torch.float32
+
+
+def test_the_step_bench_runs_on_this_machine_with_the_small_model():
+    """`python -m bench.packed_step` is what records the 2B step on a GPU."""
+    from bench.packed_step import run
+
+    record = run("small", repeats=1)
+    assert set(record["seconds"]) == {"pack", "vision", "reference", "forward", "backward", "optim"}
+    assert record["pack/token_ratio"] > 2 and record["pack/vision_ratio"] == 10 and record["tokens_per_s"] > 0

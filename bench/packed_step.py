@@ -1,0 +1,172 @@
+"""One packed GRPO step of the real Qwen3-VL-2B configuration with random weights, timed by stage.
+
+    python -m bench.packed_step                    # on a GPU: the 2B case; writes bench/results/packed_step-<device>.json
+    python -m bench.packed_step --size small       # the default run's model and batch, on any machine
+
+Stages: pack (host), vision (tower, kept for the later passes), reference (adapter off, no gradient), forward, backward,
+optim. Beside them: rows through the language model against the padded forward, tokens/s, peak memory, MFU.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from nsrl.trainer.pack import PackedGroup, PromptImage, pack, pack_metrics
+from nsrl.trainer.policy import POLICY, Policy
+from nsrl_kernels import policy_loss
+
+PEAK_TFLOPS = {"NVIDIA H200": 989.0, "NVIDIA H100": 989.0}  # dense bf16, as published
+TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj)"
+
+
+def config_2b():
+    """Qwen3-VL-2B's published configuration."""
+    from transformers import Qwen3VLConfig
+
+    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True}
+    text = dict(
+        vocab_size=151_936, hidden_size=2048, intermediate_size=6144, num_hidden_layers=28, num_attention_heads=16,
+        num_key_value_heads=8, head_dim=128, max_position_embeddings=262_144, rope_parameters=rope,
+    )  # fmt: skip
+    vision = dict(
+        hidden_size=1024, depth=24, intermediate_size=4096, num_heads=16, out_hidden_size=2048, patch_size=16,
+        num_position_embeddings=2304, deepstack_visual_indexes=[5, 11, 17],
+    )  # fmt: skip
+    ids = dict(image_token_id=151_655, vision_start_token_id=151_652, vision_end_token_id=151_653)
+    return Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
+
+
+def config_small():
+    """The default run's model: 0.7M parameters."""
+    from transformers import Qwen3VLConfig
+
+    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [6, 5, 5], "mrope_interleaved": True}
+    text = dict(
+        vocab_size=512, hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=3,
+        num_key_value_heads=1, head_dim=32, max_position_embeddings=4096, rope_parameters=rope,
+    )  # fmt: skip
+    vision = dict(
+        hidden_size=64, depth=2, intermediate_size=128, num_heads=2, out_hidden_size=96, patch_size=16,
+        num_position_embeddings=64, deepstack_visual_indexes=[0],
+    )  # fmt: skip
+    ids = dict(image_token_id=500, vision_start_token_id=501, vision_end_token_id=502)
+    return Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
+
+
+# configuration, prompts, image grid in patches, text tokens of a prompt, completion tokens, budget, dtype
+SIZES = {
+    "2b": (config_2b, 4, (1, 64, 64), 76, 1024, 12_000, torch.bfloat16),
+    "small": (config_small, 32, (1, 6, 6), 36, 24, 6_000, torch.float32),
+}
+
+
+def run(size: str, attention: str | None = None, repeats: int = 3) -> dict:
+    """The record: seconds by stage (best of `repeats`), counted work, rates, memory."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen3VLForConditionalGeneration
+
+    make, prompts, grid, text, length, budget, dtype = SIZES[size]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = make()
+    torch.manual_seed(0)
+    with device:
+        base = Qwen3VLForConditionalGeneration(config).to(dtype)
+    model = get_peft_model(base, LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS))
+    policy = Policy(model, attention=attention, checkpointing=size == "2b")
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=2e-5)
+    groups = _groups(prompts, grid, text, length, config.image_token_id)
+    advantage = torch.randn(prompts * 10, device=device)
+
+    best: dict[str, float] = {}
+    for _ in range(repeats):
+        clock = _Clock(device)
+        batches = pack(groups, budget, image_token_id=config.image_token_id)
+        clock.lap("pack")
+        for batch in batches:
+            with torch.no_grad():
+                policy.encode(batch.to(device), POLICY)
+        clock.lap("vision")
+        reference = [policy.score(b, grad=False, context="adapter_off").logp for b in batches]
+        clock.lap("reference")
+        for batch, ref in zip(batches, reference):
+            scored = policy.score(batch)
+            cu = batch.cu_completions.to(device)
+            loss, _ = policy_loss(scored.logp, advantage[batch.rows.to(device)], cu_seqlens=cu, ref_logp=ref, beta=0.05)
+            clock.lap("forward")
+            loss.backward()
+            clock.lap("backward")
+        optimizer.step()
+        optimizer.zero_grad()
+        clock.lap("optim")
+        best = {k: min(v, best.get(k, v)) for k, v in clock.seconds.items()}
+
+    tokens = sum(b.target.numel() for b in batches)
+    rows = sum(b.tokens for b in batches)
+    total = sum(best.values())
+    # 2 FLOP per parameter and row: reference, forward, ∂x, and the forward again when checkpointed; the head's GEMMs:
+    # reference, forward and Jacobian. Attention and the vision tower are not counted.
+    backbone = sum(p.numel() for p in policy.text.layers.parameters())
+    passes = 3 + bool(policy.checkpointing)
+    flops = 2 * backbone * rows * passes + 6 * policy.head.numel() * tokens
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    peak = next((v for k, v in PEAK_TFLOPS.items() if name.startswith(k)), None)
+    return {
+        "device": name, "torch": torch.__version__, "size": size, "attention": policy.attention.name,
+        "rows": rows, "completion_tokens": tokens, "micro_batches": len(batches), **pack_metrics(batches),
+        "seconds": {k: round(v, 4) for k, v in best.items()}, "step_s": round(total, 4),
+        "tokens_per_s": round(tokens / total, 1), "tflops": round(flops / total / 1e12, 3),
+        "mfu": round(flops / total / 1e12 / peak, 4) if peak else None,
+        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if device.type == "cuda" else None,
+    }  # fmt: skip
+
+
+def _groups(prompts: int, grid: tuple[int, int, int], text: int, length: int, image_id: int) -> list[PackedGroup]:
+    g = torch.Generator().manual_seed(0)
+    draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
+    patches = grid[0] * grid[1] * grid[2]
+    out = []
+    for p in range(prompts):
+        image = PromptImage(torch.randn(patches, 1536, generator=g), grid, p)
+        prompt = draw(text // 2) + [image_id] * (patches // 4) + draw(text - text // 2)
+        out.append(PackedGroup(prompt, [draw(length) for _ in range(10)], [image]))
+    return out
+
+
+class _Clock:
+    """Wall seconds since the last lap, summed by name, the device waited for."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.seconds = device, {}
+        self._now()
+
+    def _now(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        before = self.last
+        self._now()
+        self.seconds[name] = self.seconds.get(name, 0.0) + self.last - before
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
+    parser.add_argument("--attention", default=None, help="a backend of nsrl/trainer/attention.py")
+    parser.add_argument("--out", type=Path, default=None, help="folder for the record (bench/results)")
+    args = parser.parse_args()
+    record = run(args.size, args.attention)
+    print(json.dumps(record, indent=2))
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        path = args.out / f"packed_step-{args.size}-{record['device'].replace(' ', '_')}.json"
+        path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
