@@ -1,0 +1,140 @@
+"""The words and signs of nsl: text to tokens with their places.
+
+Knows nothing of grammar beyond what must be decided here: where a word ends and which signs are the same sign.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from nsrl.engines.nsl.words import KEYWORDS, WORDS
+
+
+class NslSyntaxError(Exception):
+    """The text is no program. start, end: offsets into the source."""
+
+    def __init__(self, reason: str, start: int, end: int):
+        super().__init__(reason)
+        self.reason, self.start, self.end = reason, start, end
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """kind: num, name, word (a function of WORDS), key (KEYWORDS), str, sup (superscript), op, end.
+
+    `gap`: white space stands before it.
+    """
+
+    kind: str
+    value: object
+    start: int
+    end: int
+    gap: bool
+
+
+# One sign for each meaning; what a model is likely to write instead is read as the same.
+_SAME = {
+    "×": "*", "·": "*", "∙": "*", "⋅": "*", "∗": "*", "−": "-", "–": "-", "÷": "/", "∶": ":", "＝": "=", "，": ",",
+    "；": ";", "（": "(", "）": ")", "≤": "<=", "⩽": "<=", "≥": ">=", "⩾": ">=", "≠": "!=", "**": "^", "==": "=",
+    "→": "->", "➔": "->", "&&": "and", "||": "or", "∧": "and", "∨": "or", "¬": "not", "∈": "in", "...": "..", "…": "..",
+    "⟹": ";", "！": "!", "？": "?", "“": '"', "”": '"', "％": "%", "√": "√", "∣": "|",
+}  # fmt: skip
+_VULGAR = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅙": (1, 6), "⅛": (1, 8)}
+_SUPER = {c: str(i) for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {"⁻": "-", "ⁿ": "n"}
+_SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_LETTER = r"[^\W\d_πℝℤ⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ₀₁₂₃₄₅₆₇₈₉½⅓⅔¼¾⅕⅙⅛]"
+
+_TOKEN = re.compile(
+    rf"""(?P<space>[ \t\r\f\v\u00a0\u2009\u202f\\$]+|\#[^\n]*)
+    |(?P<vulgar>[½⅓⅔¼¾⅕⅙⅛])
+    |(?P<num>\d+\.\d+|\d+\.(?![.\d\w])|\.\d+|\d+)
+    |(?P<sup>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+)
+    |(?P<name>∠?{_LETTER}+(?:_?[\d₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER}+)*['′]*|∠\d+)
+    |(?P<str>"[^"\n]*"|“[^”\n]*”)
+    |(?P<op>:=|\+=|-=|\*=|/=|==|!=|<=|>=|=>|->|\*\*|&&|\|\||\.\.\.|\.\.|[-+*/^=<>!?:;,.()\[\]{{}}|%°√π∞×·∙⋅∗−–÷∶＝，；（）≤⩽≥⩾≠→➔∧∨¬∈…⟹！？％∣ℤℝ\n])
+    """,
+    re.VERBOSE,
+)
+_GLUED = re.compile(r"(sin|cos|tan|ln|log|sqrt)([A-Zα-ωx]|\d+)$")
+_COUNTING = re.compile(r"([CP])(\d+)$")
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of `text`, ended by one of kind `end`. Raises NslSyntaxError at a sign that nsl does not have."""
+    out: list[Token] = []
+    at, gap, depth = 0, False, 0
+
+    def put(kind: str, value: object, start: int, end: int) -> None:
+        nonlocal gap
+        out.append(Token(kind, value, start, end, gap))
+        gap = False
+
+    while at < len(text):
+        m = _TOKEN.match(text, at)
+        if m is None:
+            raise NslSyntaxError(f"the sign {text[at]!r} has no meaning here", at, at + 1)
+        kind, s, start, at = m.lastgroup, m.group(), m.start(), m.end()
+        if kind == "space":
+            gap = True
+        elif kind == "vulgar":
+            put("num", Fraction(*_VULGAR[s]), start, at)
+        elif kind == "num":
+            put("num", int(s) if s.isdigit() else float(s), start, at)
+        elif kind == "sup":
+            put("sup", "".join(_SUPER[c] for c in s), start, at)
+        elif kind == "str":
+            put("str", s[1:-1], start, at)
+        elif kind == "name":
+            _name(s, start, put, out)
+        else:
+            s = _SAME.get(s, s)
+            if s in "([{":
+                depth += 1
+            elif s in ")]}":
+                depth = max(0, depth - 1)
+            if s == "\n":
+                # A line ends a statement, except inside brackets or after a sign that wants more.
+                more = depth or not out or (out[-1].kind == "op" and out[-1].value in ("+", "-", "*", "/", "=", ",", ":"))
+                gap = True
+                if not more:
+                    put("op", ";", start, at)
+            else:
+                put("key" if s in KEYWORDS else "op", s, start, at)
+    put("end", None, len(text), len(text))
+    return out
+
+
+def _name(s: str, start: int, put, out: list[Token]) -> None:
+    """A run of letters and digits: a keyword, a function word (with the number glued to it), or a plain name."""
+    end = start + len(s)
+    s = s.translate(_SUBSCRIPT)
+    if s.startswith("∠"):
+        s = "angle" + s[1:]
+    s = s.replace("'", "p").replace("′", "p")
+    plain = s.replace("_", "")
+    previous = out[-1] if out else None
+    glued = previous is not None and previous.end == start and (previous.kind == "num" or previous.value in (")", "}"))
+    letters = plain.rstrip("0123456789")
+    digits = plain[len(letters) :]
+    counting = _COUNTING.match(plain)
+    split = _GLUED.match(plain)
+    if glued and counting:  # 5C2: 5 choose 2
+        put("key", "choose" if counting[1] == "C" else "perm", start, start + 1)
+        put("num", int(counting[2]), start + 1, end)
+    elif plain in KEYWORDS:
+        put("key", plain, start, end)
+    elif plain in WORDS:
+        put("word", plain, start, end)
+    elif digits and letters in KEYWORDS:
+        put("key", letters, start, end - len(digits))
+        put("num", int(digits), end - len(digits), end)
+    elif digits and letters in WORDS and letters not in ("C", "P"):
+        put("word", letters, start, end - len(digits))
+        put("num", int(digits), end - len(digits), end)
+    elif split and not split[2].isdigit():
+        put("word", split[1], start, end - len(split[2]))
+        put("name", split[2], end - len(split[2]), end)
+    else:
+        put("name", plain, start, end)

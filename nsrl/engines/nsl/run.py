@@ -1,0 +1,352 @@
+"""Running an nsl program: statements in order, then the system, then what is asked for: a `Result`.
+
+Plain arithmetic and polynomial systems run natively on exact fractions; every builtin is the Wolfram evaluator's.
+Knows nothing of processes and wall clocks (the pool's).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from nsrl.engines.nsl.lexer import NslSyntaxError
+from nsrl.engines.nsl.parser import RELATION_HEADS, Program, parse
+from nsrl.engines.nsl.plan import Plan, plan
+from nsrl.engines.nsl.system import Algebra, Found, Unsolved, number_tree, replaced, split
+from nsrl.engines.nsl.units import has_base, in_base
+from nsrl.engines.nsl.words import free_names
+from nsrl.engines.result import Limits, Message, Result, Status
+from nsrl.engines.wolfram import printer
+from nsrl.engines.wolfram.errors import LimitReached
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule, sym
+from nsrl.engines.wolfram.poly import NotPolynomial, Ring
+
+VERSION = "1"
+MAX_PROGRAM = 20_000  # characters
+
+
+class Core:
+    """The Wolfram evaluator, made when first needed: most programs never do."""
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self.ev: Any = None
+
+    def evaluate(self, e: Any) -> Any:
+        if type(e) in (int, float, str):
+            return e
+        if self.ev is None:
+            from nsrl.engines.wolfram.evaluator import Evaluator
+
+            self.ev = Evaluator(self.limits)
+        return self.ev.eval(e)
+
+    @property
+    def steps(self) -> int:
+        return self.ev.steps if self.ev is not None else 0
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return tuple(self.ev.messages) if self.ev is not None else ()
+
+
+def evaluate(program: str, limits: Limits = Limits()) -> Result:
+    """The Result of an nsl program's text. Never raises for what the text says."""
+    began = time.process_time()
+    core = Core(limits)
+
+    def done(status: Status, text: str = "", value: Any = None, *said: tuple[str, str], tree: Any = None) -> Result:
+        if tree is not None:
+            shown = unowned(tree)
+            text, value = printer.text(shown), printer.to_json(shown)
+        if len(text.encode()) > limits.output_bytes:
+            status, text, value = Status.MEMORY, "", None
+            said = (("output", f"the value takes more than {limits.output_bytes} bytes"),)
+        messages = core.messages + tuple(Message("nsl", tag, words) for tag, words in said)
+        if status is Status.OK and core.messages:
+            status = Status.MESSAGE
+        return Result(status, text, value, messages, steps=core.steps, engine="nsl", version=VERSION,
+                      cpu_ms=(time.process_time() - began) * 1000)  # fmt: skip
+
+    if len(program) > MAX_PROGRAM:
+        return done(Status.SYNTAX, "", None, ("syntax", f"a program has at most {MAX_PROGRAM} characters"))
+    try:
+        parsed = parse(program)
+        return _Run(parsed, core, done).result()
+    except NslSyntaxError as e:
+        return done(Status.SYNTAX, "", None, ("syntax", f"at {e.start}: {e.reason}"))
+    except LimitReached as e:
+        return done(e.status, "", None, ("limit", e.what))
+    except Unsolved as e:
+        return done(Status.UNEVALUATED, "", None, ("solve", e.why))
+    except RecursionError:
+        return done(Status.TIMEOUT, "", None, ("limit", "recursion depth"))
+    except OverflowError:
+        return done(Status.MEMORY, "", None, ("limit", "a number is too large"))
+
+
+def unowned(e: Any) -> Any:
+    """A tree with the `$` taken off the program's own names, for showing."""
+    if type(e) is Symbol:
+        return sym(e.name[:-1]) if e.name.endswith("$") and len(e.name) > 1 else e
+    if type(e) is Expr:
+        return Expr(unowned(e.head), tuple(unowned(a) for a in e.args))
+    return e
+
+
+class _Run:
+    def __init__(self, program: Program, core: Core, done: Any):
+        self.program, self.core, self.done = program, core, done
+        self.plan: Plan = plan(program)
+        self.env: dict[Any, Any] = {}
+        self.units = program.unit is not None
+
+    def result(self) -> Result:
+        p = self.plan
+        taken = {t.args[0] for kind, t in p.actions if kind == "set"}
+        for kind, t in p.actions:
+            self.act(kind, in_base(t, taken) if self.units else t)
+        target = p.target
+        if self.units and target is not None:
+            target = mk(S.Times, in_base(target, taken), mk(S.Power, in_base(self.program.unit, taken), -1))
+        if p.query:
+            return self.finish([self.truth(self.known(target))], None)
+        if not p.constraints:
+            value = self.simplified(self.known(target), native_symbols=self.units)
+            free = set(free_names(value)) & p.unknowns
+            return self.finish([value], ("left", f"{_names(free)} remain(s) free") if free else None)
+        relations = [self.known(c) for c in p.constraints]
+        if self.units:
+            relations = [in_base(r, taken) for r in relations]
+        if target is None and not any(split(relations)[0]):
+            names = list(dict.fromkeys(n for r in relations for n in free_names(r)))
+            return self.finish([self.reduced(relations, names)], None)
+        found = Algebra(self.core.evaluate).solve(relations, [])
+        return self.answer(found, relations, target)
+
+    def act(self, kind: str, t: Any) -> None:
+        if self.plan.imperative:
+            self.core.evaluate(t)
+        elif kind == "set":
+            self.env[t.args[0]] = self.simplified(self.known(t.args[1]))
+
+    def known(self, e: Any) -> Any:
+        """e with what is known put in."""
+        if self.plan.imperative:
+            if type(e) is Expr and e.head in RELATION_HEADS and not self.plan.query:
+                return Expr(e.head, tuple(self.known(a) for a in e.args))
+            return self.core.evaluate(e)
+        return replaced(e, self.env)
+
+    # --- values
+
+    def simplified(self, e: Any, native_symbols: bool = False) -> Any:
+        """The value of e: native for numbers, else the core's. native_symbols: polynomials too are put in order here,
+        so that what cancels does."""
+        if type(e) in (int, float, str, Symbol):
+            return e
+        if is_list(e):
+            return lst(self.simplified(a, native_symbols) for a in e.args)
+        ring = Ring()
+        try:
+            p = ring.quotient(*ring.ratio(e))
+        except (NotPolynomial, ZeroDivisionError):
+            return self.tidied(self.core.evaluate(e), native_symbols)
+        if ring.number(p) is not None:
+            return number_tree(ring, p)
+        if ring.free(p) and not native_symbols:
+            return self.core.evaluate(e)
+        if not ring.exact and has_head(e, S.Times) and S.Degree in e.args:
+            return self.core.evaluate(e)
+        if not native_symbols and _has(e, S.Degree):
+            return self.core.evaluate(e)
+        return self.core.evaluate(number_tree(ring, p))
+
+    def tidied(self, v: Any, native_symbols: bool) -> Any:
+        """What the core left, in lowest terms where that is polynomial (30° over °, sums of roots)."""
+        if type(v) is not Expr or is_list(v):
+            return v
+        if v.head in (S.Plus, S.Times, S.Power) and (native_symbols or not free_names(v)):
+            if _has(v, S.Degree) and not (_has(v, S.Pi) or _reciprocal_degree(v)):
+                return v
+            ring = Ring()
+            try:
+                p = ring.quotient(*ring.ratio(v))
+                return self.core.evaluate(number_tree(ring, p))
+            except (NotPolynomial, ZeroDivisionError):
+                if _has(v, S.Degree) and (_has(v, S.Pi) or _reciprocal_degree(v)):
+                    return self.core.evaluate(replaced(v, {S.Degree: mk(S.Times, S.Pi, mk(S.Power, 180, -1))}))
+        return v
+
+    def truth(self, relation: Any) -> Any:
+        """True or False of a relation between known values."""
+        try:
+            algebra = Algebra(self.core.evaluate)
+            equations, filters = split([relation])
+            if all(not algebra.numerator(e) for e in equations) if equations else True:
+                truths = [algebra._truth(f, {}) for f in filters]
+                if None not in truths:
+                    return FALSE if False in truths else TRUE
+            elif not filters:
+                return FALSE
+        except (NotPolynomial, ZeroDivisionError, Unsolved):
+            pass
+        return self.core.evaluate(relation)
+
+    def reduced(self, relations: list[Any], names: list[Any]) -> Any:
+        """Inequalities alone: what they say of the unknowns."""
+        what = relations[0] if len(relations) == 1 else Expr(S.And, tuple(relations))
+        out = self.core.evaluate(mk(S.Reduce, what, names[0] if len(names) == 1 else lst(names), S.Reals))
+        return what if has_head(out, S.Reduce) else out
+
+    # --- answers
+
+    def answer(self, found: Found, relations: list[Any], target: Any) -> Result:
+        if not found.solutions:
+            return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
+        names = list(dict.fromkeys(n for r in self.plan.constraints for n in free_names(r)))
+        if target is None:
+            target = names[0] if len(names) == 1 else lst(rule(n, mk(S.Hold, n)) for n in names)
+        values: list[Any] = []
+        plain = self.known(target) if not has_head(target, S.List) or not self._rules(target) else target
+        for s in found.solutions:
+            if self._rules(plain):
+                v = lst(rule(r.args[0], self.simplified(replaced(self.known(r.args[1].args[0]), s), True)) for r in plain.args)
+            else:
+                v = self.simplified(replaced(plain, s), True)
+            if v not in values:
+                values.append(v)
+        left = None
+        unknown = set(names) | self.plan.unknowns | {n for r in relations for n in free_names(r)}
+        free = {n for v in values for n in free_names(v)} & unknown
+        if self._rules(plain):
+            free &= found.free
+        if free:
+            left = ("left", f"{_names(free)} remain(s) free")
+        elif found.leftover:
+            left = ("left", "undecided: " + "; ".join(printer.text(unowned(f)) for f in found.leftover))
+        elif found.free and not self._touched(found, relations, plain):
+            left = ("left", f"statements about {_names(found.free)} are left over")
+        return self.finish(values, left)
+
+    def _rules(self, e: Any) -> bool:
+        return is_list(e) and bool(e.args) and all(has_head(r, S.Rule) and has_head(r.args[1], S.Hold) for r in e.args)
+
+    def _touched(self, found: Found, relations: list[Any], target: Any) -> bool:
+        """Whether every relation that leaves something free hangs together with what is asked."""
+        groups: list[set] = []
+        for r in relations:
+            names = set(free_names(r))
+            joined = [g for g in groups if g & names]
+            for g in joined:
+                groups.remove(g)
+                names |= g
+            groups.append(names)
+        asked = set(free_names(target))
+        return all(g & asked for g in groups if g & found.free)
+
+    def finish(self, values: list[Any], left: tuple[str, str] | None) -> Result:
+        if self.units:
+            for v in values:
+                if has_base(v):
+                    return self.done(Status.UNEVALUATED, "", None, ("unit", "the units do not match"))
+        if self.program.options:
+            return self.chosen(values)
+        if left is not None:
+            return self.done(Status.LEFTOVER, "", None, left, tree=values[0] if len(values) == 1 else lst(values))
+        if len(values) > 1:
+            said = ("many", f"{len(values)} solutions; a condition such as x>0 singles one out")
+            return self.done(Status.AMBIGUOUS, "", None, said, tree=lst(values))
+        v = values[0]
+        if type(v) is Expr and _unevaluated(v):
+            return self.done(Status.UNEVALUATED, tree=v)
+        return self.done(Status.OK, tree=v)
+
+    def chosen(self, values: list[Any]) -> Result:
+        """The letter of the option that equals the value."""
+        options = [self.option(o) for o in self.program.options]
+        hits = [i for i, o in enumerate(options) if any(self.equal(v, o, False) for v in values)]
+        if not hits:
+            hits = [i for i, o in enumerate(options) if any(self.equal(v, o, True) for v in values)]
+        shown = printer.text(unowned(values[0] if len(values) == 1 else lst(values)))
+        if not hits:
+            return self.done(Status.NO_SOLUTION, shown, None, ("option", f"no option equals {shown}"))
+        letters = [chr(ord("A") + i) for i in hits]
+        if len(hits) > 1:
+            return self.done(Status.AMBIGUOUS, "", None, ("option", f"options {', '.join(letters)} equal {shown}"),
+                             tree=lst(letters))  # fmt: skip
+        return self.done(Status.OK, tree=letters[0])
+
+    def option(self, o: Any) -> Any:
+        o = self.known(o)
+        if type(o) is Expr and o.head in RELATION_HEADS and free_names(o):
+            names = free_names(o)
+            return self.core.evaluate(mk(S.Reduce, o, names[0] if len(names) == 1 else lst(names), S.Reals))
+        return self.simplified(o)
+
+    def equal(self, v: Any, o: Any, loosely: bool) -> bool:
+        """Whether value and option are the same; loosely: decimals to half a unit of the option's last digit, and
+        degrees against bare numbers."""
+        if v == o and type(v) is type(o):
+            return True
+        if is_list(v) and is_list(o):
+            return len(v.args) == len(o.args) and all(self.equal(a, b, loosely) for a, b in zip(v.args, o.args))
+        if isinstance(v, str) or isinstance(o, str):
+            return _word(v) is not None and _word(v) == _word(o)
+        for a in (v, o):
+            if type(a) is Expr and (is_list(a) or a.head in RELATION_HEADS):
+                return False
+        ring = Ring()
+        try:
+            d = ring.quotient(*ring.ratio(mk(S.Plus, v, mk(S.Times, -1, o))))
+        except (NotPolynomial, ZeroDivisionError):
+            d = None
+            difference = self.core.evaluate(mk(S.N, mk(S.Plus, v, mk(S.Times, -1, o))))
+            size = difference if isinstance(difference, (int, float)) else None
+        else:
+            if not d:
+                return True
+            size = ring.real(d)
+        if size is None:
+            return False
+        if type(o) is float and loosely:
+            digits = len(repr(o).partition(".")[2]) if "e" not in repr(o) else 0
+            return abs(size) <= 0.5 * 10.0**-digits * (1 + 1e-9)
+        if loosely and _has(o, S.Degree) and not _has(v, S.Degree):
+            return self.equal(v, replaced(o, {S.Degree: 1}), False)
+        return (d is None and abs(size) < 1e-9) or (type(v) is float and abs(size) < 1e-9)
+
+
+def _word(e: Any) -> str | None:
+    return e if isinstance(e, str) else e.name if type(e) is Symbol else None
+
+
+def _has(e: Any, s: Any) -> bool:
+    return e is s or (type(e) is Expr and any(_has(a, s) for a in e.args))
+
+
+def _reciprocal_degree(e: Any) -> bool:
+    if type(e) is not Expr:
+        return False
+    if has_head(e, S.Power) and e.args[0] is S.Degree and e.args[1] == -1:
+        return True
+    return any(_reciprocal_degree(a) for a in e.args)
+
+
+def _names(names: Any) -> str:
+    return ", ".join(sorted(n.name.removesuffix("$") for n in names if n.name[0] > "\x01"))
+
+
+def _unevaluated(v: Expr) -> bool:
+    """Whether the value still is a call: a function of the system (or unknown) applied to arguments that it left."""
+    plain = (S.List, S.Plus, S.Times, S.Power, S.Rule, S.Association, S.Complex, S.Rational)
+    if v.head in plain or v.head in RELATION_HEADS:
+        return (v.head is not S.List and v.head not in RELATION_HEADS and any(
+            type(a) is Expr and a.head not in plain and _unevaluated(a) for a in v.args
+        )) or (v.head is S.List and any(type(a) is Expr and _unevaluated(a) for a in v.args))  # fmt: skip
+    return not _is_number_function(v)
+
+
+def _is_number_function(v: Expr) -> bool:
+    row = getattr(v.head, "builtin", None)
+    return row is not None and bool(row.attrs & 128)  # NumericFunction: Sin[1], Log[2], ArcTan[3]
