@@ -1,0 +1,566 @@
+"""Linear algebra on lists: products, norms, determinants, systems, eigenvalues.
+
+Rows reduce natively on exact numbers and over fractions of polynomials; eigenvectors and the like go over the bridge.
+Knows nothing of geometry.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, has_head, is_list, lst, mk
+from nsrl.engines.wolfram.table import Builtin, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+
+
+def rows(e: Any) -> list[list[Any]] | None:
+    """A matrix as rows, or None."""
+    if not is_list(e) or not e.args or not all(is_list(r) and len(r.args) == len(e.args[0].args) for r in e.args):
+        return None
+    if not e.args[0].args or any(is_list(x) for r in e.args for x in r.args):
+        return None
+    return [list(r.args) for r in e.args]
+
+
+def vector(e: Any) -> list[Any] | None:
+    """A vector's elements, or None."""
+    return list(e.args) if is_list(e) and not any(is_list(x) for x in e.args) else None
+
+
+def matrix(m: list[list[Any]]) -> Expr:
+    return lst(lst(r) for r in m)
+
+
+def plain(m: list[list[Any]]) -> bool:
+    """Whether every element is a real number."""
+    return all(isinstance(x, (int, Fraction, float)) for r in m for x in r)
+
+
+def square(ev: Any, e: Any, name: str) -> list[list[Any]] | None:
+    m = rows(e)
+    if m is None or len(m) != len(m[0]):
+        ev.message(name, "matsq", f"Argument {ev.text(e)} at position 1 is not a non-empty square matrix.")
+        return None
+    return m
+
+
+def total(ev: Any, terms: list[Any]) -> Any:
+    return ev.eval(Expr(S.Plus, tuple(terms)))
+
+
+def reduced(m: list[list[Any]]) -> tuple[list[list[Any]], list[int]]:
+    """Reduced row echelon form of numbers, and the pivot columns."""
+    m = [[Fraction(x) if isinstance(x, int) else x for x in r] for r in m]
+    pivots: list[int] = []
+    row = 0
+    for c in range(len(m[0])):
+        k = max(range(row, len(m)), key=lambda i: abs(m[i][c]), default=None) if row < len(m) else None
+        if k is None:
+            break
+        if m[k][c] == 0 or (isinstance(m[k][c], float) and abs(m[k][c]) < 1e-13):
+            continue
+        m[row], m[k] = m[k], m[row]
+        p = m[row][c]
+        m[row] = [x / p for x in m[row]]
+        for i in range(len(m)):
+            if i != row and m[i][c] != 0:
+                f = m[i][c]
+                m[i] = [x - f * y for x, y in zip(m[i], m[row])]
+        pivots.append(c)
+        row += 1
+    return m, pivots
+
+
+def tidy(x: Any) -> Any:
+    return x.numerator if isinstance(x, Fraction) and x.denominator == 1 else x
+
+
+def to_matrix(b: Bridge, m: list[list[Any]]) -> Any:
+    return sympy().Matrix([[b.to_sympy(x) for x in r] for r in m])
+
+
+def from_matrix(ev: Any, b: Bridge, m: Any) -> Expr:
+    return lst(lst(ev.eval(b.from_sympy(m[i, j])) for j in range(m.cols)) for i in range(m.rows))
+
+
+@builtin("Dot", "Flat OneIdentity")
+def dot(ev: Any, args: tuple) -> Any:
+    if len(args) < 2:
+        return args[0] if args else None
+    out = args[0]
+    for b in args[1:]:
+        out = _dot(ev, out, b)
+        if out is None:
+            return None
+    return out
+
+
+def _dot(ev: Any, a: Any, b: Any) -> Any:
+    if not is_list(a) or not is_list(b):
+        return None
+    va, vb = vector(a), vector(b)
+    ma, mb = (None if va is not None else rows(a)), (None if vb is not None else rows(b))
+    left = ma if ma is not None else [va] if va is not None else None
+    right = mb if mb is not None else [[x] for x in vb] if vb is not None else None
+    if left is None or right is None:
+        return None
+    if len(left[0]) != len(right):
+        ev.message("Dot", "dotsh", f"Tensors {ev.text(a)} and {ev.text(b)} have incompatible shapes.")
+        return None
+    ev.step(len(left) * len(right) * len(right[0]) // 8 + 1)
+    out = [[total(ev, [mk(S.Times, x, right[k][j]) for k, x in enumerate(r)]) for j in range(len(right[0]))] for r in left]
+    if va is not None and vb is not None:
+        return out[0][0]
+    if va is not None:
+        return lst(out[0])
+    return lst(r[0] for r in out) if vb is not None else matrix(out)
+
+
+@builtin("Cross", arity=(1, None))
+def cross(ev: Any, args: tuple) -> Any:
+    v = [vector(a) for a in args]
+    if None in v:
+        return None
+    if len(v) == 1 and len(v[0]) == 2:
+        x, y = v[0]
+        return ev.eval(lst((mk(S.Times, -1, y), x)))
+    if len(v) != 2 or len(v[0]) != 3 or len(v[1]) != 3:
+        ev.message("Cross", "nonn1", "The arguments are expected to be vectors of equal length, and the number of arguments is "
+                   "expected to be 1 less than their length.")  # fmt: skip
+        return None
+    (a, b, c), (x, y, z) = v
+
+    def part(p: Any, q: Any, r: Any, s: Any) -> Any:
+        return mk(S.Plus, mk(S.Times, p, q), mk(S.Times, -1, r, s))
+
+    return ev.eval(lst((part(b, z, c, y), part(c, x, a, z), part(a, y, b, x))))
+
+
+@builtin("Norm", arity=(1, 2))
+def norm(ev: Any, args: tuple) -> Any:
+    v = vector(args[0])
+    p = args[1] if len(args) == 2 else 2
+    if v is None:
+        if rows(args[0]) is not None:
+            m = rows(args[0])
+            if p == "Frobenius":
+                return ev.eval(mk(S.Sqrt, Expr(S.Plus, tuple(mk(S.Power, mk(S.Abs, x), 2) for r in m for x in r))))
+            return None
+        return ev.eval(mk(S.Abs, args[0])) if (not is_list(args[0]) and isinstance(args[0], (int, float, Fraction))) or has_head(
+            args[0], COMPLEX) else None  # fmt: skip
+    if p is S.Infinity:
+        return ev.eval(Expr(S.Max, tuple(mk(S.Abs, x) for x in v)))
+    if p == 1:
+        return total(ev, [mk(S.Abs, x) for x in v])
+    if type(p) is not int and type(p) is not Fraction:
+        return None
+    if p == 2:
+        return ev.eval(mk(S.Sqrt, Expr(S.Plus, tuple(mk(S.Power, mk(S.Abs, x), 2) for x in v))))
+    return ev.eval(mk(S.Power, Expr(S.Plus, tuple(mk(S.Power, mk(S.Abs, x), p) for x in v)), mk(S.Power, p, -1)))
+
+
+@builtin("Normalize", arity=(1, 2))
+def normalize(ev: Any, args: tuple) -> Any:
+    n = ev.eval(mk(S.Norm, args[0]))
+    return args[0] if n == 0 else ev.eval(mk(S.Times, args[0], mk(S.Power, n, -1)))
+
+
+@builtin("Det", arity=(1, 2))
+def det(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "Det")
+    return None if m is None else determinant(ev, m)
+
+
+def determinant(ev: Any, m: list[list[Any]]) -> Any:
+    n = len(m)
+    if plain(m):
+        if any(isinstance(x, float) for r in m for x in r):
+            return _float_det([[float(x) for x in r] for r in m])
+        a = [[Fraction(x) for x in r] for r in m]
+        out = Fraction(1)
+        for i in range(n):
+            k = next((r for r in range(i, n) if a[r][i]), None)
+            if k is None:
+                return 0
+            if k != i:
+                a[i], a[k], out = a[k], a[i], -out
+            out *= a[i][i]
+            for r in range(i + 1, n):
+                f = a[r][i] / a[i][i]
+                if f:
+                    a[r] = [x - f * y for x, y in zip(a[r], a[i])]
+        return tidy(out)
+    if n == 1:
+        return m[0][0]
+    if n > 8:
+        return None
+
+    def minor(cols: tuple, row: int) -> Any:
+        if len(cols) == 1:
+            return m[row][cols[0]]
+        terms = []
+        for i, c in enumerate(cols):
+            if m[row][c] == 0:
+                continue
+            terms.append(mk(S.Times, (-1) ** i, m[row][c], minor(cols[:i] + cols[i + 1 :], row + 1)))
+        return Expr(S.Plus, tuple(terms)) if terms else 0
+
+    return ev.eval(mk(S.Expand, minor(tuple(range(n)), 0)))
+
+
+def _float_det(a: list[list[float]]) -> float:
+    out = 1.0
+    n = len(a)
+    for i in range(n):
+        k = max(range(i, n), key=lambda r: abs(a[r][i]))
+        if a[k][i] == 0:
+            return 0.0
+        if k != i:
+            a[i], a[k], out = a[k], a[i], -out
+        out *= a[i][i]
+        for r in range(i + 1, n):
+            f = a[r][i] / a[i][i]
+            a[r] = [x - f * y for x, y in zip(a[r], a[i])]
+    return out
+
+
+@builtin("Inverse", arity=(1, None))
+def inverse(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "Inverse")
+    if m is None:
+        return None
+    n = len(m)
+    if plain(m):
+        wide = [[*r, *[1 if i == j else 0 for j in range(n)]] for i, r in enumerate(m)]
+        out, pivots = reduced(wide)
+        if pivots[:n] != list(range(n)):
+            ev.message("Inverse", "sing", f"Matrix {ev.text(args[0])} is singular.")
+            return None
+        return matrix([[tidy(x) for x in r[n:]] for r in out])
+    d = determinant(ev, m)
+    if d == 0:
+        ev.message("Inverse", "sing", f"Matrix {ev.text(args[0])} is singular.")
+        return None
+    if d is None:
+        return None
+
+    def cofactor(i: int, j: int) -> Any:
+        rest = [[x for c, x in enumerate(r) if c != i] for k, r in enumerate(m) if k != j]
+        return ev.eval(mk(S.Times, (-1) ** (i + j), determinant(ev, rest) if rest else 1, mk(S.Power, d, -1)))
+
+    return matrix([[cofactor(i, j) for j in range(n)] for i in range(n)])
+
+
+@builtin("LinearSolve", arity=(2, 3))
+def linear_solve(ev: Any, args: tuple) -> Any:
+    m, v = rows(args[0]), vector(args[1])
+    if m is None:
+        return None
+    columns = [[x] for x in v] if v is not None else rows(args[1])
+    if columns is None or len(columns) != len(m):
+        return None
+    n = len(m[0])
+    wide = [[*r, *b] for r, b in zip(m, columns)]
+    if plain(wide):
+        out, pivots = reduced(wide)
+    else:
+        b = Bridge()
+        try:
+            found, places = guarded(to_matrix(b, wide).rref)
+            out = [list(r.args) for r in from_matrix(ev, b, found).args]
+            out = [[ev.eval(mk(S.Together, x)) for x in r] for r in out]
+            pivots = list(places)
+        except NotBridged:
+            return None
+    if pivots and pivots[-1] >= n:
+        ev.message("LinearSolve", "nosol", "Linear equation encountered that has no solution.")
+        return None
+    width = len(columns[0])
+    solution = [[0] * width for _ in range(n)]
+    for row, c in enumerate(pivots):
+        solution[c] = [tidy(x) for x in out[row][n:]]
+    return lst(r[0] for r in solution) if v is not None else matrix(solution)
+
+
+@builtin("RowReduce", arity=(1, None))
+def row_reduce(ev: Any, args: tuple) -> Any:
+    m = rows(args[0])
+    if m is None:
+        return None
+    if plain(m):
+        return matrix([[tidy(x) for x in r] for r in reduced(m)[0]])
+    b = Bridge()
+    try:
+        found, _ = guarded(to_matrix(b, m).rref)
+        return ev.eval(from_matrix(ev, b, found))
+    except NotBridged:
+        return None
+
+
+@builtin("MatrixRank", arity=(1, None))
+def matrix_rank(ev: Any, args: tuple) -> Any:
+    m = rows(args[0])
+    if m is None:
+        return None
+    if plain(m):
+        return len(reduced(m)[1])
+    b = Bridge()
+    try:
+        return int(guarded(to_matrix(b, m).rank))
+    except NotBridged:
+        return None
+
+
+@builtin("NullSpace", arity=(1, None))
+def null_space(ev: Any, args: tuple) -> Any:
+    m = rows(args[0])
+    if m is None or not plain(m):
+        return None
+    out, pivots = reduced(m)
+    n = len(m[0])
+    free = [c for c in range(n) if c not in pivots]
+    basis = []
+    for f in reversed(free):
+        v = [Fraction(0)] * n
+        v[f] = Fraction(1)
+        for row, c in enumerate(pivots):
+            v[c] = -out[row][f]
+        k = 1
+        for x in v:
+            if isinstance(x, Fraction):
+                k = k * x.denominator // _gcd(k, x.denominator)
+        basis.append(lst(tidy(x * k) for x in v))
+    return lst(basis)
+
+
+def _gcd(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+@builtin("Tr", arity=(1, None))
+def trace(ev: Any, args: tuple) -> Any:
+    m = rows(args[0])
+    if m is None:
+        v = vector(args[0])
+        return None if v is None else total(ev, v)
+    return total(ev, [m[i][i] for i in range(min(len(m), len(m[0])))])
+
+
+@builtin("IdentityMatrix", arity=(1, 2))
+def identity_matrix(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    if type(n) is not int or n < 1:
+        return None
+    ev.need_length(n * n)
+    return matrix([[1 if i == j else 0 for j in range(n)] for i in range(n)])
+
+
+@builtin("DiagonalMatrix", arity=(1, 2))
+def diagonal_matrix(ev: Any, args: tuple) -> Any:
+    v = vector(args[0])
+    if v is None:
+        return None
+    ev.need_length(len(v) ** 2)
+    return matrix([[x if i == j else 0 for j in range(len(v))] for i, x in enumerate(v)])
+
+
+@builtin("Diagonal", arity=(1, 2))
+def diagonal(ev: Any, args: tuple) -> Any:
+    m = rows(args[0])
+    k = args[1] if len(args) == 2 else 0
+    if m is None or type(k) is not int:
+        return None
+    return lst(m[i][i + k] for i in range(len(m)) if 0 <= i + k < len(m[0]))
+
+
+@builtin("MatrixPower", arity=(2, 3))
+def matrix_power(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "MatrixPower")
+    n = args[1]
+    if m is None or type(n) is not int or abs(n) > 100_000:
+        return None
+    base = args[0]
+    if n < 0:
+        base = ev.eval(mk(S.Inverse, base))
+        if rows(base) is None:
+            return None
+        n = -n
+    out = identity_matrix(ev, (len(m),))
+    while n:
+        if n & 1:
+            out = _dot(ev, out, base)
+        n >>= 1
+        if n:
+            base = _dot(ev, base, base)
+    return out
+
+
+@builtin("MatrixExp", arity=1)
+def matrix_exp(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "MatrixExp")
+    b = Bridge()
+    try:
+        return None if m is None else from_matrix(ev, b, guarded(to_matrix(b, m).exp))
+    except NotBridged:
+        return None
+
+
+@builtin("CharacteristicPolynomial", arity=2)
+def characteristic_polynomial(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "CharacteristicPolynomial")
+    if m is None:
+        return None
+    x = args[1]
+    return determinant(ev, [[mk(S.Plus, v, mk(S.Times, -1, x)) if i == j else v for j, v in enumerate(r)]
+                            for i, r in enumerate(m)])  # fmt: skip
+
+
+def _eigenvalues(ev: Any, m: list[list[Any]]) -> list[Any] | None:
+    """With multiplicity, largest in size first (as the real engine lists them for numbers)."""
+    inexact = any(isinstance(x, float) for r in m for x in r)
+    exact = [[Fraction(repr(x)) if isinstance(x, float) else x for x in r] for r in m]
+    b = Bridge()
+    try:
+        found = guarded(to_matrix(b, [[tidy(x) for x in r] for r in exact]).eigenvals)
+        values = [ev.eval(b.from_sympy(v)) for v, k in found.items() for _ in range(int(k))]
+    except NotBridged:
+        return None
+    numbers = [ev.eval(mk(S.N, v)) for v in values]
+    if all(_is_number(n) for n in numbers):
+        order = sorted(range(len(values)), key=lambda i: (-round(_size(numbers[i]), 10), _parts(numbers[i])[0],
+                                                          -_parts(numbers[i])[1]))  # fmt: skip
+        values = [values[i] for i in order]
+    return [ev.eval(mk(S.N, v)) for v in values] if inexact else values
+
+
+def _is_number(n: Any) -> bool:
+    return isinstance(n, (int, float, Fraction)) or has_head(n, COMPLEX)
+
+
+def _parts(n: Any) -> tuple[float, float]:
+    return (float(n.args[0]), float(n.args[1])) if has_head(n, COMPLEX) else (float(n), 0.0)
+
+
+def _size(n: Any) -> float:
+    re, im = _parts(n)
+    return (re * re + im * im) ** 0.5
+
+
+@builtin("Eigenvalues", arity=(1, 2))
+def eigenvalues(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "Eigenvalues")
+    found = None if m is None else _eigenvalues(ev, m)
+    if found is None:
+        return None
+    return lst(found[: args[1]]) if len(args) == 2 and type(args[1]) is int and args[1] > 0 else lst(found)
+
+
+def _eigensystem(ev: Any, m: list[list[Any]]) -> tuple[list, list] | None:
+    values = _eigenvalues(ev, m)
+    if values is None or any(isinstance(v, float) for v in values):
+        return None
+    b = Bridge()
+    vectors: list[Any] = []
+    done: list[Any] = []
+    try:
+        a = to_matrix(b, m)
+        for v in values:
+            if v in done:
+                continue
+            done.append(v)
+            k = values.count(v)
+            shifted = a - b.to_sympy(v) * sympy().eye(len(m))
+            basis = guarded(shifted.applyfunc(sympy().simplify).nullspace)
+            own = []
+            for w in reversed(basis):
+                last = next((x for x in reversed(list(w)) if x != 0), 1)
+                w = (w / last).applyfunc(sympy().radsimp)
+                den = sympy().ilcm(*[sympy().fraction(x)[1] for x in w if x.is_Rational] or [1])
+                own.append(lst(ev.eval(b.from_sympy(x * den)) for x in w) if all(x.is_Rational for x in w) else
+                           lst(ev.eval(b.from_sympy(x)) for x in w))  # fmt: skip
+            own += [lst([0] * len(m))] * (k - len(own))
+            vectors += own
+    except NotBridged:
+        return None
+    return values, vectors
+
+
+@builtin("Eigenvectors", arity=(1, 2))
+def eigenvectors(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "Eigenvectors")
+    found = None if m is None else _eigensystem(ev, m)
+    return None if found is None else lst(found[1])
+
+
+@builtin("Eigensystem", arity=(1, 2))
+def eigensystem(ev: Any, args: tuple) -> Any:
+    m = square(ev, args[0], "Eigensystem")
+    found = None if m is None else _eigensystem(ev, m)
+    return None if found is None else lst((lst(found[0]), lst(found[1])))
+
+
+@builtin("Orthogonalize", arity=(1, None))
+def orthogonalize(ev: Any, args: tuple) -> Any:
+    m = rows(args[0])
+    if m is None:
+        return None
+    out: list[Any] = []
+    for r in m:
+        v: Any = lst(r)
+        for u in out:
+            v = ev.eval(mk(S.Plus, v, mk(S.Times, -1, mk(S.Dot, lst(r), u), u)))
+        v = ev.eval(mk(S.Simplify, v))
+        out.append(ev.eval(mk(S.Normalize, v)))
+    return lst(out)
+
+
+@builtin("Projection", arity=(2, 3))
+def projection(ev: Any, args: tuple) -> Any:
+    u, v = args[:2]
+    if vector(u) is None or vector(v) is None:
+        return None
+    return ev.eval(mk(S.Times, mk(S.Dot, u, v), mk(S.Power, mk(S.Dot, v, v), -1), v))
+
+
+@builtin("MatrixQ SquareMatrixQ VectorQ SymmetricMatrixQ", arity=(1, 2))
+def shape_q(ev: Any, args: tuple) -> Any:
+    return None
+
+
+def _shape(kind: str):
+    from nsrl.engines.wolfram.expr import boolean
+
+    def handler(ev: Any, args: tuple) -> Any:
+        m = rows(args[0])
+        if kind == "vector":
+            ok = vector(args[0]) is not None
+            if ok and len(args) == 2:
+                ok = all(ev.true(args[1], x) for x in args[0].args)
+        elif kind == "matrix":
+            ok = m is not None and (len(args) == 1 or all(ev.true(args[1], x) for r in m for x in r))
+        elif kind == "square":
+            ok = m is not None and len(m) == len(m[0])
+        else:
+            ok = m is not None and len(m) == len(m[0]) and all(m[i][j] == m[j][i] for i in range(len(m)) for j in range(i))
+        return boolean(ok)
+
+    return handler
+
+
+for _n, _k in (("MatrixQ", "matrix"), ("SquareMatrixQ", "square"), ("VectorQ", "vector"), ("SymmetricMatrixQ", "symmetric")):
+    TABLE[_n].handler = _shape(_k)
+
+
+@builtin("KroneckerProduct", arity=2)
+def kronecker_product(ev: Any, args: tuple) -> Any:
+    a, b = rows(args[0]), rows(args[1])
+    if a is None or b is None:
+        return None
+    return ev.eval(matrix([[mk(S.Times, x, y) for x in ra for y in rb] for ra in a for rb in b]))
+

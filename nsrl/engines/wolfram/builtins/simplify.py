@@ -1,0 +1,245 @@
+"""Simplify, FullSimplify, Refine, and what assumptions mean.
+
+Native candidates (expanded, factored, over one denominator) compete with SymPy's; the shortest wins, as by Wolfram's
+default complexity. Knows nothing of solving.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.builtins.algebra import contains, expanded, leaf_count, threaded
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk
+from nsrl.engines.wolfram.table import Builtin, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+
+
+def assumptions_of(e: Any) -> dict[Symbol, dict[str, bool]]:
+    """What a condition says of single symbols: {x: {"positive": True}}."""
+    out: dict[Symbol, dict[str, bool]] = {}
+
+    def note(x: Any, **facts: bool) -> None:
+        if type(x) is Symbol:
+            out.setdefault(x, {}).update(facts)
+
+    def walk(c: Any) -> None:
+        if type(c) is not Expr:
+            return
+        if c.head in (S.And, S.List):
+            for a in c.args:
+                walk(a)
+        elif c.head is S.Element:
+            names = c.args[0].args if type(c.args[0]) is Expr and c.args[0].head in (S.Alternatives, S.List) else (c.args[0],)
+            for n in names:
+                if c.args[1] is S.Integers:
+                    note(n, integer=True)
+                elif c.args[1] is S.Reals:
+                    note(n, real=True)
+                elif c.args[1] is S.Rationals:
+                    note(n, rational=True)
+                elif c.args[1] in (S.PositiveReals, S.PositiveIntegers):
+                    note(n, positive=True, **({"integer": True} if c.args[1] is S.PositiveIntegers else {}))
+        elif c.head in (S.Greater, S.GreaterEqual, S.Less, S.LessEqual):
+            for a, b in zip(c.args, c.args[1:]):
+                _bound(c.head, a, b, note)
+        elif c.head is S.Inequality:
+            for a, op, b in zip(c.args[::2], c.args[1::2], c.args[2::2]):
+                _bound(op, a, b, note)
+
+    walk(e)
+    return out
+
+
+def _bound(op: Any, a: Any, b: Any, note: Any) -> None:
+    if op in (S.Less, S.LessEqual):
+        a, b = b, a
+        op = S.Greater if op is S.Less else S.GreaterEqual
+    if isinstance(b, (int, float, Fraction)) and type(a) is Symbol:
+        strict = op is S.Greater
+        if b > 0 or (b == 0 and strict):
+            note(a, positive=True)
+        elif b == 0:
+            note(a, nonnegative=True)
+        else:
+            note(a, real=True)
+    elif isinstance(a, (int, float, Fraction)) and type(b) is Symbol:
+        if a < 0 or (a == 0 and op is S.Greater):
+            note(b, negative=True)
+        elif a == 0:
+            note(b, nonpositive=True)
+        else:
+            note(b, real=True)
+
+
+def _atoms(e: Any, found: set) -> None:
+    if type(e) is Expr:
+        found.add(e.head)
+        for a in e.args:
+            _atoms(a, found)
+
+
+_POLYNOMIAL_HEADS = {S.Plus, S.Times, S.Power, S.Complex}
+
+
+def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
+    """The shortest form of e found."""
+    if type(e) is not Expr or is_list(e):
+        return e
+    candidates = [e]
+
+    def offer(tree: Any) -> None:
+        if tree is not None and tree not in candidates:
+            candidates.append(tree)
+
+    heads: set = set()
+    _atoms(e, heads)
+    rational = heads <= _POLYNOMIAL_HEADS and not _has_fractional_power(e)
+    offer(expanded(ev, e))
+    for head in (S.Together, S.Cancel, S.Factor):
+        offer(ev.eval(mk(head, e)))
+    if rational:
+        offer(ev.eval(mk(S.Apart, e))) if _has_sum_below(e) else None
+        for c in list(candidates):
+            offer(_partial_factor(ev, c))
+    if not rational or assumptions:
+        for c in _by_sympy(ev, e, assumptions, full):
+            offer(c)
+            if type(c) is Expr:
+                offer(ev.eval(mk(S.Factor, c)))
+                offer(expanded(ev, c))
+    elif full:
+        for c in _by_sympy(ev, e, assumptions, full):
+            offer(c)
+    best = min(candidates, key=lambda c: (leaf_count(c), 0 if has_head(c, S.Times) else 1))
+    return best
+
+
+def _has_fractional_power(e: Any) -> bool:
+    if type(e) is not Expr:
+        return False
+    if e.head is S.Power and type(e.args[1]) is not int:
+        return True
+    return any(_has_fractional_power(a) for a in e.args)
+
+
+def _has_sum_below(e: Any) -> bool:
+    if type(e) is not Expr:
+        return False
+    if e.head is S.Power and type(e.args[1]) is int and e.args[1] < 0 and has_head(e.args[0], S.Plus):
+        return True
+    return any(_has_sum_below(a) for a in e.args)
+
+
+def _partial_factor(ev: Any, e: Any) -> Any:
+    """A sum with its common numeric factor or variable pulled out of the terms that share it."""
+    return ev.eval(mk(S.FactorTerms, e)) if has_head(e, S.Plus) else None
+
+
+def _by_sympy(ev: Any, e: Any, assumptions: dict, full: bool) -> list[Any]:
+    sp = sympy()
+    out = []
+    b = Bridge(assumptions)
+    try:
+        x = b.to_sympy(e)
+    except NotBridged:
+        return out
+    ways: list[Any] = [lambda: sp.simplify(x)]
+    if x.has(sp.sin, sp.cos, sp.tan, sp.sinh, sp.cosh):
+        ways += [lambda: sp.trigsimp(x), lambda: sp.fu(x)]
+    if x.has(sp.log):
+        ways += [lambda: sp.logcombine(x, force=full)]
+    if x.has(sp.Pow):
+        ways += [lambda: sp.radsimp(x), lambda: sp.sqrtdenest(x), lambda: sp.powsimp(x), lambda: sp.powdenest(x)]
+    if x.has(sp.factorial, sp.binomial, sp.gamma):
+        ways += [lambda: sp.gammasimp(x), lambda: sp.combsimp(x)]
+    if full:
+        ways += [lambda: sp.nsimplify(x) if x.is_number else x]
+    for w in ways:
+        try:
+            tree = ev.eval(b.from_sympy(guarded(w)))
+        except NotBridged:
+            continue
+        out.append(tree)
+    return out
+
+
+def _split_options(args: tuple) -> tuple[Any, Any]:
+    """(assumptions, rest) of Simplify[e, assumptions, options]."""
+    assume = TRUE
+    for a in args[1:]:
+        if has_head(a, S.Rule):
+            if a.args[0] is S.Assumptions:
+                assume = a.args[1]
+        else:
+            assume = a
+    return assume, None
+
+
+def _simplify(full: bool):
+    head = S.FullSimplify if full else S.Simplify
+
+    def handler(ev: Any, args: tuple) -> Any:
+        e = args[0]
+        done = threaded(ev, head, args)
+        if done is not None:
+            if type(done) is Expr and done.head in (S.Equal, S.Less, S.Greater, S.LessEqual, S.GreaterEqual):
+                return _relation(ev, done)
+            return done
+        assume, _ = _split_options(args)
+        facts = assumptions_of(assume)
+        if type(e) is Expr and e.head not in _POLYNOMIAL_HEADS:
+            inner = Expr(e.head, tuple(_simplify(full)(ev, (a, *args[1:])) if type(a) is Expr else a for a in e.args))
+            e = ev.eval(inner)
+        out = simplified(ev, e, facts, full)
+        for a in assume.args if has_head(assume, S.And) else (assume,):
+            if has_head(a, S.Equal) and len(a.args) == 2 and type(a.args[0]) is Symbol and contains(out, a.args[0]):
+                out = simplified(ev, ev.eval(mk(S.ReplaceAll, out, mk(S.Rule, *a.args))), facts, full)
+        return out
+
+    return handler
+
+
+def _relation(ev: Any, e: Expr) -> Any:
+    if len(e.args) != 2:
+        return e
+    difference = simplified(ev, ev.eval(mk(S.Plus, e.args[0], mk(S.Times, -1, e.args[1]))), {}, False)
+    if difference == 0 and type(difference) is int:
+        return TRUE if e.head in (S.Equal, S.LessEqual, S.GreaterEqual) else FALSE
+    return e
+
+
+@builtin("Simplify", arity=(1, None))
+def simplify(ev: Any, args: tuple) -> Any:
+    return _simplify(False)(ev, args)
+
+
+@builtin("FullSimplify", arity=(1, None))
+def full_simplify(ev: Any, args: tuple) -> Any:
+    return _simplify(True)(ev, args)
+
+
+@builtin("Refine", arity=(1, 2))
+def refine(ev: Any, args: tuple) -> Any:
+    facts = assumptions_of(args[1]) if len(args) == 2 else {}
+    b = Bridge(facts)
+    try:
+        return ev.eval(b.from_sympy(guarded(sympy().refine, b.to_sympy(args[0]))))
+    except NotBridged:
+        return args[0]
+
+
+@builtin("RootReduce ToRadicals", arity=1)
+def root_reduce(ev: Any, args: tuple) -> Any:
+    done = threaded(ev, S.RootReduce, args)
+    if done is not None:
+        return done
+    b = Bridge()
+    try:
+        x = b.to_sympy(args[0])
+        return ev.eval(b.from_sympy(guarded(lambda: sympy().radsimp(sympy().sqrtdenest(sympy().expand(x))))))
+    except NotBridged:
+        return args[0]
