@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program, parse
+from nsrl.engines.nsl.printer import from_wolfram, to_wolfram
 from nsrl.engines.nsl.run import VERSION, evaluate
 
 # The signs a program stands between in a completion; each is added to the tokenizer as one token.
@@ -16,4 +17,4 @@ DELIMITERS: dict[str, tuple[str, str]] = {
     "sympy": ("<|sympy|>", "<|/sympy|>"),
 }
 
-__all__ = ["DELIMITERS", "VERSION", "NslSyntaxError", "Program", "evaluate", "parse"]
+__all__ = ["DELIMITERS", "VERSION", "NslSyntaxError", "Program", "evaluate", "from_wolfram", "parse", "to_wolfram"]

@@ -6,11 +6,12 @@ Recursive descent with one function per level of binding. Knows nothing of what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.nsl.lexer import NslSyntaxError, Token, tokens
 from nsrl.engines.nsl.words import CONSTANTS, WORDS, symbol
-from nsrl.engines.wolfram.expr import LIST, Expr, S, Symbol, has_head, is_list, lst, mk, norm, sym
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, norm, sym
 
 RELATIONS = {"=": S.Equal, "!=": S.Unequal, "<": S.Less, "<=": S.LessEqual, ">": S.Greater, ">=": S.GreaterEqual}
 RELATION_HEADS = frozenset(RELATIONS.values()) | {S.Inequality, S.Element, S.And, S.Or, S.Not}
@@ -369,8 +370,6 @@ class _Parser:
                 self.i += 1
                 below = self.signed()
                 out.append(mk(S.Power, below, -1))
-                if len(out) == 2 and type(out[0]) is int and type(below) is int and below > 0:
-                    out[:] = [_ratio(out[0], below)]
             elif t.kind in ("op", "key") and (t.value in ("mod", "div") or t.value == "%"):
                 self.i += 1
                 head = S.Quotient if t.value == "div" else S.Mod
@@ -654,13 +653,7 @@ def _negative(x: Any) -> Any:
     return mk(S.Times, -1, x)
 
 
-def _ratio(a: int, b: int) -> Any:
-    return Expr(S.Times, (a, mk(S.Power, b, -1)))
-
-
 def _percent(x: Any) -> Any:
-    from fractions import Fraction
-
     return norm(Fraction(x, 100)) if type(x) is int else mk(S.Times, x, Fraction(1, 100))
 
 
@@ -680,5 +673,3 @@ def _as_action(s: Statement) -> Statement:
         return Statement("assign", mk(S.Set, *t.args), s.start, s.end)
     return s
 
-
-__all__ = ["LIST", "Program", "Statement", "parse"]

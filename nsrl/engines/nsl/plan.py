@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nsrl.engines.nsl.parser import Program, Statement
+from nsrl.engines.nsl.parser import Program
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list
 
@@ -89,9 +89,6 @@ def plan(program: Program) -> Plan:
                         out.target, out.asked = name, False
                     continue
             free = below(t)
-            if i == last and not free and not _scalar_equation(t):
-                out.target, out.query = t, True
-                continue
             if i == last and not free:
                 out.target, out.query = t, True
                 continue
@@ -105,10 +102,6 @@ def plan(program: Program) -> Plan:
         else:
             out.actions.append(("run", t))
     return out
-
-
-def _scalar_equation(t: Any) -> bool:
-    return has_head(t, S.Equal)
 
 
 def _names_value(t: Any) -> Any:
@@ -137,5 +130,3 @@ def _in_arithmetic(e: Any, inside: bool = False) -> set:
         return found
     return {e} if inside and type(e) is Symbol else set()
 
-
-__all__ = ["Plan", "Statement", "plan"]

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from nsrl.engines.nsl.words import free_names
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, sym
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk, norm, sym
 from nsrl.engines.wolfram.poly import NotPolynomial, Poly, Ring
 from nsrl.engines.wolfram.solving import solve
 
@@ -376,5 +376,3 @@ def replaced(e: Any, values: dict[Any, Any]) -> Any:
         return Expr(head, args)
     return e
 
-
-__all__ = ["Algebra", "Found", "Unsolved", "lst", "number_tree", "replaced", "split"]

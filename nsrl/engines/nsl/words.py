@@ -210,6 +210,9 @@ def _nth(a: tuple) -> Any:
     return mk(S.Part, *a)
 
 
+HEADS["Round"] = "round"
+
+
 @_special("round", 1, 2)
 def _round(a: tuple) -> Any:
     """round(x) to a whole number, round(x, n) to n decimals."""
@@ -263,7 +266,7 @@ def _line(a: tuple) -> Any:
 def _meet(a: tuple) -> Any:
     """meet(A, B, C, D): where line AB meets line CD."""
     inner = mk(S.RegionIntersection, mk(S.InfiniteLine, lst(a[:2])), mk(S.InfiniteLine, lst(a[2:])))
-    return mk(S.Part, inner, 1)
+    return mk(S.Part, inner, 1, 1)
 
 
 @_special("foot", 3)

@@ -676,16 +676,15 @@ def series_coefficients(ev: Any, e: Any, x: Any, at: Any, n: int) -> tuple[int, 
         return None
 
 
-@builtin("Normal", arity=(1, 2))
-def normal(ev: Any, args: tuple) -> Any:
-    e = args[0]
+def normal(ev: Any, e: Any) -> Any:
+    """A power series as a plain sum (what Normal makes of SeriesData); None for anything else."""
     if has_head(e, S.SeriesData):
         x, at, c, low, _, den = e.args
         base = _power(x, -1) if at is S.Infinity else x if at == 0 else _plus(x, _neg(at))
         terms = [_times(v, _power(base, Fraction(low + i, den) if (low + i) % den else (low + i) // den))
                  for i, v in enumerate(c.args)]  # fmt: skip
         return ev.eval(Expr(S.Plus, tuple(terms)))
-    return e
+    return None
 
 
 @builtin("SeriesCoefficient", arity=(2, None))
@@ -812,14 +811,6 @@ def piecewise(ev: Any, args: tuple) -> Any:
         return default
     out = mk(S.Piecewise, lst(kept), default)
     return None if out.args == args else out
-
-
-@builtin("UnitStep HeavisideTheta", "Listable", arity=(1, None))
-def unit_step(ev: Any, args: tuple) -> Any:
-    values = [ev.eval(mk(S.GreaterEqual, a, 0)) for a in args]
-    if FALSE in values:
-        return 0
-    return 1 if all(v is TRUE for v in values) else None
 
 
 @builtin("InterpolatingPolynomial", arity=2)

@@ -352,24 +352,6 @@ def trace(ev: Any, args: tuple) -> Any:
     return total(ev, [m[i][i] for i in range(min(len(m), len(m[0])))])
 
 
-@builtin("IdentityMatrix", arity=(1, 2))
-def identity_matrix(ev: Any, args: tuple) -> Any:
-    n = args[0]
-    if type(n) is not int or n < 1:
-        return None
-    ev.need_length(n * n)
-    return matrix([[1 if i == j else 0 for j in range(n)] for i in range(n)])
-
-
-@builtin("DiagonalMatrix", arity=(1, 2))
-def diagonal_matrix(ev: Any, args: tuple) -> Any:
-    v = vector(args[0])
-    if v is None:
-        return None
-    ev.need_length(len(v) ** 2)
-    return matrix([[x if i == j else 0 for j in range(len(v))] for i, x in enumerate(v)])
-
-
 @builtin("Diagonal", arity=(1, 2))
 def diagonal(ev: Any, args: tuple) -> Any:
     m = rows(args[0])
@@ -391,7 +373,7 @@ def matrix_power(ev: Any, args: tuple) -> Any:
         if rows(base) is None:
             return None
         n = -n
-    out = identity_matrix(ev, (len(m),))
+    out = matrix([[1 if i == j else 0 for j in range(len(m))] for i in range(len(m))])
     while n:
         if n & 1:
             out = _dot(ev, out, base)
