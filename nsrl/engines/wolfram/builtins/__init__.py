@@ -12,17 +12,26 @@ def tables() -> dict[str, dict[str, Builtin]]:
     """Table name -> rows, in the order of need."""
     # Imported here: the tables import the evaluator's helpers, and the evaluator loads the tables.
     from nsrl.engines.wolfram.builtins import (
+        algebra,
         arithmetic,
         associations,
+        calculus,
         core,
         elementary,
         functional,
+        geometry,
         integers,
+        linalg,
         lists,
         logic,
+        reduce,
+        simplify,
+        solve,
+        stats,
     )
 
-    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations)
+    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations,
+               algebra, simplify, solve, reduce, calculus, linalg, geometry, stats)  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 
 

@@ -676,15 +676,21 @@ def series_coefficients(ev: Any, e: Any, x: Any, at: Any, n: int) -> tuple[int, 
         return None
 
 
-def normal(ev: Any, e: Any) -> Any:
-    """A power series as a plain sum (what Normal makes of SeriesData); None for anything else."""
+@builtin("Normal", arity=(1, 2))
+def normal(ev: Any, args: tuple) -> Any:
+    """A power series as a plain sum, an association as a list of rules; anything else as it is."""
+    e = args[0]
+    if has_head(e, S.Association):
+        return lst(e.args)
+    if has_head(e, S.FittedModel):
+        return e.args[0]
     if has_head(e, S.SeriesData):
         x, at, c, low, _, den = e.args
         base = _power(x, -1) if at is S.Infinity else x if at == 0 else _plus(x, _neg(at))
         terms = [_times(v, _power(base, Fraction(low + i, den) if (low + i) % den else (low + i) // den))
                  for i, v in enumerate(c.args)]  # fmt: skip
         return ev.eval(Expr(S.Plus, tuple(terms)))
-    return None
+    return e
 
 
 @builtin("SeriesCoefficient", arity=(2, None))
@@ -811,6 +817,21 @@ def piecewise(ev: Any, args: tuple) -> Any:
         return default
     out = mk(S.Piecewise, lst(kept), default)
     return None if out.args == args else out
+
+
+@builtin("UnitStep", "Listable NumericFunction")
+def unit_step(ev: Any, args: tuple) -> Any:
+    values = [ev.eval(mk(S.GreaterEqual, a, 0)) for a in args]
+    if FALSE in values:
+        return 0
+    return 1 if all(v is TRUE for v in values) else None
+
+
+@builtin("HeavisideTheta", "Listable NumericFunction")
+def heaviside(ev: Any, args: tuple) -> Any:
+    if any(ev.eval(mk(S.Less, a, 0)) is TRUE for a in args):
+        return 0
+    return 1 if all(ev.eval(mk(S.Greater, a, 0)) is TRUE for a in args) else None
 
 
 @builtin("InterpolatingPolynomial", arity=2)

@@ -352,6 +352,26 @@ def trace(ev: Any, args: tuple) -> Any:
     return total(ev, [m[i][i] for i in range(min(len(m), len(m[0])))])
 
 
+@builtin("IdentityMatrix", arity=(1, 2))
+def identity_matrix(ev: Any, args: tuple) -> Any:
+    n, m = args[0].args if is_list(args[0]) and len(args[0].args) == 2 else (args[0], args[0])
+    if type(n) is not int or type(m) is not int or n < 0 or m < 0:
+        return None
+    ev.need_length(n * m)
+    return matrix([[int(i == j) for j in range(m)] for i in range(n)])
+
+
+@builtin("DiagonalMatrix", arity=(1, 2))
+def diagonal_matrix(ev: Any, args: tuple) -> Any:
+    v = vector(args[0])
+    k = args[1] if len(args) > 1 else 0
+    if v is None or type(k) is not int:
+        return None
+    n = len(v) + abs(k)
+    ev.need_length(n * n)
+    return matrix([[v[min(i, j)] if j - i == k else 0 for j in range(n)] for i in range(n)])
+
+
 @builtin("Diagonal", arity=(1, 2))
 def diagonal(ev: Any, args: tuple) -> Any:
     m = rows(args[0])
