@@ -90,6 +90,9 @@ class VllmSampler:
             kv_cache_memory_bytes=None if cache_gib is None else int(cache_gib * 2**30),
             enforce_eager=eager,
             enable_prefix_caching=True,  # what shares the prompt between the G samples
+            # With a prompt cut in two, vLLM rewinds a seeded request's generator, which CPU generators cannot do.
+            enable_chunked_prefill=None if next(self.base.parameters()).is_cuda else False,
+            max_num_batched_tokens=None if next(self.base.parameters()).is_cuda else max(max_model_len, 8192),
             logprobs_mode="processed_logprobs",
             limit_mm_per_prompt={"image": max_images, "video": 0},
             mm_processor_kwargs={"size": size},

@@ -195,3 +195,12 @@ def test_sync_while_sampling_is_refused(engine):
         engine.sample([tiny.request(0, n=1), tiny.request(1, (2, 2), n=30)], params, resync)
     engine.sync(model)
     assert gap(engine, Policy(model), tiny.requests(2, n=2))[0] < TOLERANCE
+
+
+def test_more_than_fits_in_one_batch(engine):
+    """Prompts wait and start while others run; on a CPU none may be cut in two (its generator cannot be rewound)."""
+    model = fresh(engine, 29)
+    requests = [tiny.request(i, (3, 3), text=100 + i % 7, n=10) for i in range(40)]
+    most, _, groups = gap(engine, Policy(model), requests, dataclasses.replace(PARAMS, max_tokens=6))
+    assert [len(g) for g in groups] == [10] * 40
+    assert most < TOLERANCE
