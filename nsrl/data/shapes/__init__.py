@@ -73,8 +73,8 @@ class Shapes:
 
     def readings(self) -> Iterator[Demonstration]:
         """An endless stream of pictures read out, nothing solved: what a small model needs before it can solve."""
-        for problem, family, values, _ in self._stream("readings"):
-            question, text = family.reading(values)
+        for problem, family, values, taken in self._stream("readings"):
+            question, text = family.reading(values, random.Random(f"reader/{self.seed}/{taken}"))
             yield Demonstration(replace(problem, question=question, answer=text), "reading", text, False)
 
     def _stream(self, split: str) -> Iterator[tuple[Problem, Family, Values, int]]:

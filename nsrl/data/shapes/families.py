@@ -15,6 +15,21 @@ from nsrl.data.shapes.draw import COLOURS, KINDS, Cell
 
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
 
+# Before, between and after the items of a list, and each item: what reading in one of them teaches serves in all.
+NOTATIONS = (
+    ("", ",", "", "{}"),
+    ("", ", ", "", "{}"),
+    ("{", ",", "}", "{}"),
+    ("{", ", ", "}", "{}"),
+    ("[", ", ", "]", "{}"),
+    ("(", ",", ")", "{}"),
+    ("(", ", ", ")", "{}"),
+    ("[", ", ", "]", '"{}"'),
+    ("{", ", ", "}", '"{}"'),
+    ("", "+", "", "{}"),
+    ("", "*x + ", "", "{}"),
+)
+
 Values = tuple  # of ints, or of words for the counting families
 Forms = dict[str, str]
 
@@ -33,10 +48,11 @@ class Family:
     misread: Callable[[random.Random, Values], Values]
     reads: str = "numbers"  # what a reader would name: numbers, bars, shapes or colours
 
-    def reading(self, values: Values) -> tuple[str, str]:
-        """The question `Read the numbers.` and what stands in the picture, in reading order."""
+    def reading(self, values: Values, rng: random.Random) -> tuple[str, str]:
+        """The question `Read the numbers.` and what stands in the picture, in reading order, in one of `NOTATIONS`."""
         seen = values[1:] if self.reads in ("shapes", "colours") else values
-        return f"Read the {self.reads}.", ",".join(map(str, seen))
+        before, between, after, word = rng.choice(NOTATIONS)
+        return f"Read the {self.reads}.", before + between.join(word.format(item) for item in seen) + after
 
 
 def show(value: Fraction) -> str:
