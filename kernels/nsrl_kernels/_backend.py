@@ -10,7 +10,7 @@ import os
 
 import torch
 
-BACKENDS = ("reference", "triton", "cuda")
+BACKENDS = ("reference", "triton", "triton_v0", "cuda")
 ENV = "NSRL_KERNELS_BACKEND"
 
 _log = logging.getLogger("nsrl_kernels")

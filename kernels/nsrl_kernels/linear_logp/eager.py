@@ -24,22 +24,19 @@ def _local(target, head, vocab_start):
     return torch.where(own, local, 0), own
 
 
-def forward(hidden, head, target, inv_t, scored, grad_rows, hint_logp, want, batch_invariant, group, vocab_start):
-    """(logp, entropy, lse, J, J_entropy): see op.py. `want` = (J, entropy, J_entropy)."""
+def forward(hidden, head, target, inv_t, scored, grad_rows, hint_logp, want, batch_invariant, group, vocab_start, masked):
+    """(logp, entropy, lse, J): see op.py. `want` = (J, entropy)."""
     n, n_hidden = hidden.shape
     out = lean.wide(hidden.dtype)
     logp, entropy, lse = (torch.zeros(n, dtype=out, device=hidden.device) for _ in range(3))
     jac = torch.zeros(n if want[0] else 0, n_hidden, dtype=hidden.dtype, device=hidden.device)
-    jac_e = torch.zeros(n if want[2] else 0, n_hidden, dtype=hidden.dtype, device=hidden.device)
     with_grad = scored if grad_rows is None else scored & grad_rows
     column, own = _local(target, head, vocab_start)
     for mask, grad in ((with_grad, want[0]), (scored & ~with_grad, False)):
         for rows in _blocks(hidden, head, mask, group):
             h, t = hidden[rows], inv_t[rows]
-            stats, d, dq = lean.scan(
-                h, head, column[rows], own[rows], t, grad=grad, entropy=want[1], entropy_grad=grad and want[2]
-            )
-            stats, d, dq = sharded.merge(stats, d, dq, group)
+            stats, d = lean.scan(h, head, column[rows], own[rows], t, grad=grad, entropy=want[1])
+            stats, d = sharded.merge(stats, d, group)
             finished = lean.finish(stats)
             keep = mask[rows]
             logp[rows] = torch.where(keep, finished[0].to(out), logp[rows])
@@ -48,16 +45,15 @@ def forward(hidden, head, target, inv_t, scored, grad_rows, hint_logp, want, bat
                 entropy[rows] = torch.where(keep, finished[1].to(out), entropy[rows])
             if grad:
                 target_rows = head.weight[column[rows]].to(out).mul_(own[rows, None])
-                j, je = sharded.sum_rows(lean.jacobians(stats, finished, d, dq, target_rows, t), group)
+                j = sharded.sum_rows(lean.jacobian(stats, finished, d, target_rows, t), group)
                 jac[rows] = torch.where(keep[:, None], j.to(jac.dtype), jac[rows])
-                if want[2]:
-                    jac_e[rows] = torch.where(keep[:, None], je.to(jac.dtype), jac_e[rows])
-    return logp, entropy, lse, jac, jac_e
+    return logp, entropy, lse, jac
 
 
 def backward(
-    hidden, head, target, inv_t, live, logp, entropy, lse, g_logp, g_entropy, need, batch_invariant, group, vocab_start
-):
+    hidden, head, target, inv_t, live, logp, entropy, lse, g_logp, g_entropy, need, batch_invariant, group, vocab_start,
+    masked,
+):  # fmt: skip
     """(∂hidden, ∂weight, ∂bias) of the recompute mode. Empty tensors where not needed."""
     out = lean.wide(hidden.dtype)
     zeros = lambda like, wanted: torch.zeros(like.shape if wanted else (0,), dtype=out, device=hidden.device)
@@ -74,6 +70,11 @@ def backward(
             g_logp[rows], pick(g_entropy), need, (d_weight, d_bias),
         )  # fmt: skip
         if need[0]:
-            (dh,) = sharded.sum_rows((dh,), group)
+            dh = sharded.sum_rows(dh, group)
             d_hidden[rows] = dh.to(d_hidden.dtype)
     return d_hidden, d_weight.to(hidden.dtype), d_bias
+
+
+def scale_rows(jacobian, g_logp, out):
+    """out = g·J in one pass."""
+    torch.mul(jacobian, g_logp[:, None], out=out)

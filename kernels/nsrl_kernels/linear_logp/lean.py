@@ -81,18 +81,16 @@ def target_logit(hidden, head: Head, column, inv_t):
     return raw * inv_t, slope, banned
 
 
-def scan(hidden, head: Head, column, own, inv_t, *, grad: bool, entropy: bool, entropy_grad: bool):
-    """One pass over a vocabulary shard for a block of rows: (RowStats, D, DQ).
+def scan(hidden, head: Head, column, own, inv_t, *, grad: bool, entropy: bool):
+    """One pass over a vocabulary shard for a block of rows: (RowStats, D).
 
-    D [n, H] = Σ exp·slope·W and DQ [n, H] = Σ exp·(z/T - level)·slope·W without the target's own column, None unless
-    asked for. `column` is the target's id in this shard, or any id of the shard where `own` is False.
+    D [n, H] = Σ exp·slope·W without the target's own column, None unless asked for. `column` is the target's id in this shard, or any id of the shard where `own` is False.
     """
     work, out = _work(hidden.dtype), wide(hidden.dtype)
     anchor, slope_y, banned_y = target_logit(hidden, head, column, inv_t)
     level = anchor.to(work).double()  # the tile subtracts it in `work`: keep it exact there
     total, first = torch.zeros_like(level), torch.zeros_like(level)
     d_rows = torch.zeros(hidden.shape, dtype=out, device=hidden.device) if grad else None
-    dq_rows = torch.zeros(hidden.shape, dtype=out, device=hidden.device) if entropy_grad else None
     hidden_w, n_vocab = hidden.to(work), head.weight.shape[0]
     _, step = tile_shape(hidden.shape[0], n_vocab, hidden.shape[1], hidden.dtype)
     for v0 in range(0, n_vocab, step):
@@ -113,12 +111,9 @@ def scan(hidden, head: Head, column, own, inv_t, *, grad: bool, entropy: bool, e
             first += below.sum(1, dtype=torch.float64)
         if grad:
             d_rows.mul_(factor[:, None].to(out))
-            if entropy_grad:
-                dq_rows.mul_(factor[:, None].to(out)).add_(d_rows * delta[:, None].to(out))
-                dq_rows.addmm_(below if slope is None else below.mul_(slope.to(out)), piece.to(out))
             d_rows.addmm_(mass if slope is None else mass.mul_(slope.to(out)), piece.to(out))
     target = torch.where(own, anchor.masked_fill(banned_y, -math.inf), 0.0)
-    return RowStats(level, total, first, target, slope_y), d_rows, dq_rows
+    return RowStats(level, total, first, target, slope_y), d_rows
 
 
 def finish(stats: RowStats):
@@ -133,21 +128,11 @@ def finish(stats: RowStats):
     return logp, whole.log() - mean, s, whole, mean
 
 
-def jacobians(stats: RowStats, finished, d_rows, dq_rows, target_rows, inv_t):
-    """∂logp/∂h and ∂entropy/∂h [n, H] from the sums; `target_rows` is W_y (zero where another shard owns it)."""
-    _, _, s, whole, mean = finished
-    out = d_rows.dtype
-    scale = inv_t / whole
-
-    def column(values):
-        return torch.where(torch.isneginf(stats.target), 0.0, values)[:, None].to(out)
-
-    j = (target_rows * column(stats.total * stats.slope)).sub_(d_rows).mul_(column(scale))
-    if dq_rows is None:
-        return j, None
-    own = s.exp() * (s.clamp(min=-1e4) - mean) * stats.slope
-    je = dq_rows.addcmul_(d_rows, column(mean), value=-1).add_(target_rows * column(own)).mul_(column(-scale))
-    return j, je
+def jacobian(stats: RowStats, finished, d_rows, target_rows, inv_t):
+    """∂logp/∂h [n, H] from the sums; `target_rows` is W_y (zero where another shard owns it)."""
+    whole = finished[3]
+    column = lambda x: torch.where(torch.isneginf(stats.target), 0.0, x)[:, None].to(d_rows.dtype)
+    return (target_rows * column(stats.total * stats.slope)).sub_(d_rows).mul_(column(inv_t / whole))
 
 
 def block_gradients(hidden, head: Head, column, own, inv_t, lse, logp, entropy, g_logp, g_entropy, need, into):

@@ -45,7 +45,7 @@ def linear_logp(
         bias: [V], added to h·W before the softcap; -inf bans the id.
         temperature: a positive float, or [N] per token; the logits are divided by it.
         softcap: c of c·tanh(logit / c), applied before the temperature.
-        entropy: "metric" (value, no gradient), "grad" (value and gradient, one more GEMM) or "none" (zeros).
+        entropy: "metric" (value, no gradient), "grad" (value and gradient; takes the recompute mode) or "none" (zeros).
         hint_logp: [N] an earlier log-prob of the same tokens: sets the scale of rows with tiny probabilities. Never
             changes the value beyond rounding.
         row_mask: [N] bool; False leaves the row out: logp 0, entropy 0, no gradient, no work.
@@ -53,7 +53,7 @@ def linear_logp(
         banned: int64 ids that can not be sampled (vision tokens): excluded from the softmax. A banned target has
             log-prob -inf and no gradient.
         mode: "jacobian" keeps one H-vector per row for the backward; "recompute" keeps none and recomputes logits.
-        backend: "reference", "triton", "cuda" or None for the best one here.
+        backend: "reference", "triton", "triton_v0" (the vendor's GEMM 1, then one Triton pass) or None for the best.
         batch_invariant: the same bits for a row whatever else is in the batch (Triton and CUDA backends).
         vocab_group: process group over which the rows of the head are sharded; weight (and bias) are then this
             rank's shard, starting at global id `vocab_start`; hidden, target and banned are the same on every rank.
@@ -111,7 +111,7 @@ def linear_logp(
         scalar_temperature,
         float(softcap or 0.0),
         entropy,
-        _saving(hidden, weight, bias, mode),
+        _saving(hidden, weight, bias, entropy, mode),
         batch_invariant,
         "" if vocab_group is None else vocab_group.group_name,
         int(vocab_start),
@@ -138,12 +138,16 @@ def _head_bias(weight, bias, banned, vocab_start):
     return bias.masked_fill(shut[:n_vocab], float("-inf"))
 
 
-def _saving(hidden, weight, bias, mode) -> str:
-    """What the forward keeps for the backward: "none" (no gradient wanted), "jacobian" or "recompute"."""
+def _saving(hidden, weight, bias, entropy, mode) -> str:
+    """What the forward keeps for the backward: "none" (no gradient wanted), "jacobian" or "recompute".
+
+    An entropy gradient costs three GEMMs either way (a second Jacobian would be a third product, with cancellation in
+    its 16-bit factors), so it recomputes.
+    """
     head_trains = weight.requires_grad or (bias is not None and bias.requires_grad)
     if not torch.is_grad_enabled() or not (hidden.requires_grad or head_trains):
         return "none"
-    return "recompute" if head_trains else mode
+    return "recompute" if head_trains or entropy == "grad" else mode
 
 
 @torch.library.custom_op("nsrl::linear_logp", mutates_args=())
@@ -164,13 +168,13 @@ def _linear_logp(
     vocab_group: str,
     vocab_start: int,
     backend: str,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(logp, entropy, log-sum-exp of z/T, J, J of the entropy); the Jacobians have no rows unless saved."""
-    run = _implementation(hidden, backend)
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(logp, entropy, log-sum-exp of z/T, J); J has no rows unless saved."""
+    run, extra = _implementation(hidden, backend)
     head = lean.Head(weight, bias, softcap)
     inv_t = _inverse_temperature(hidden, temperature_rows, temperature)
     scored = target >= 0 if row_mask is None else row_mask & (target >= 0)
-    want = (saving == "jacobian", entropy != "none", saving == "jacobian" and entropy == "grad")
+    want = (saving == "jacobian", entropy != "none")
     return run.forward(
         hidden,
         head,
@@ -183,6 +187,8 @@ def _linear_logp(
         batch_invariant,
         sharded.resolve_group(vocab_group),
         vocab_start,
+        masked=row_mask is not None or grad_rows is not None,
+        **extra,
     )
 
 
@@ -193,9 +199,7 @@ def _(
 ):  # fmt: skip
     n, n_hidden = hidden.shape
     scalar = lambda: hidden.new_empty(n, dtype=lean.wide(hidden.dtype))
-    jacobian = saving == "jacobian"
-    rows = lambda kept: hidden.new_empty(n if kept else 0, n_hidden)
-    return scalar(), scalar(), scalar(), rows(jacobian), rows(jacobian and entropy == "grad")
+    return scalar(), scalar(), scalar(), hidden.new_empty(n if saving == "jacobian" else 0, n_hidden)
 
 
 @torch.library.custom_op("nsrl::linear_logp_backward", mutates_args=())
@@ -221,7 +225,7 @@ def _linear_logp_backward(
     backend: str,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(∂hidden, ∂weight, ∂bias) of the recompute mode; empty where `need` is False."""
-    run = _implementation(hidden, backend)
+    run, extra = _implementation(hidden, backend)
     head = lean.Head(weight, bias, softcap)
     inv_t = _inverse_temperature(hidden, temperature_rows, temperature)
     live = target >= 0
@@ -242,6 +246,8 @@ def _linear_logp_backward(
         batch_invariant,
         sharded.resolve_group(vocab_group),
         vocab_start,
+        masked=row_mask is not None or grad_rows is not None,
+        **extra,
     )
 
 
@@ -259,10 +265,19 @@ def _(
 
 
 def _implementation(hidden: torch.Tensor, backend: str):
-    from . import eager
+    """(module, extra keywords of its forward and backward)."""
+    offered = ("reference",)
+    if _backend.has_triton() and hidden.dtype != torch.float64:
+        from . import fused
 
-    _backend.resolve(_NAME, hidden.device.type, backend or None, ("reference",))
-    return eager
+        if fused.runs_on(hidden.device):
+            offered = ("triton", "triton_v0", "reference")
+    name = _backend.resolve(_NAME, hidden.device.type, backend or None, offered)
+    if name == "reference":
+        from . import eager
+
+        return eager, {}
+    return fused, {"path": "v0" if name == "triton_v0" else "fused"}
 
 
 def _inverse_temperature(hidden, temperature_rows, temperature):
@@ -274,12 +289,12 @@ def _inverse_temperature(hidden, temperature_rows, temperature):
 def _setup_context(ctx, inputs, output):
     (hidden, weight, target, bias, temperature_rows, _, row_mask, grad_rows, temperature, softcap, entropy, saving,
      batch_invariant, vocab_group, vocab_start, backend) = inputs  # fmt: skip
-    logp, entropy_value, lse, jacobian, entropy_jacobian = output
+    logp, entropy_value, lse, jacobian = output
     ctx.saving, ctx.entropy = saving, entropy
     ctx.rest = (temperature, softcap, batch_invariant, vocab_group, vocab_start, backend)
     ctx.has_bias = bias is not None
     if saving == "jacobian":
-        ctx.save_for_backward(jacobian, entropy_jacobian)
+        ctx.save_for_backward(jacobian)
     elif saving == "recompute":
         ctx.save_for_backward(
             hidden, weight, target, bias, temperature_rows, row_mask, grad_rows, logp, entropy_value, lse
@@ -287,27 +302,29 @@ def _setup_context(ctx, inputs, output):
 
 
 def _backward(ctx, g_logp, g_entropy, *_):
-    nothing = [None] * 16
-    with_entropy = ctx.entropy == "grad"
+    grads = [None] * 16
     if ctx.saving == "jacobian":
-        jacobian, entropy_jacobian = ctx.saved_tensors
-        d_hidden = _scale_rows(jacobian, g_logp, entropy_jacobian if with_entropy else None, g_entropy)
-        return d_hidden, *nothing[1:]
+        grads[0] = _scale_rows(ctx.saved_tensors[0], g_logp.contiguous(), ctx.rest[-1])
+        return tuple(grads)
     need = [bool(ctx.needs_input_grad[i]) for i in (0, 1, 3)]
-    d_hidden, d_weight, d_bias = _linear_logp_backward(
-        *ctx.saved_tensors, g_logp.contiguous(), g_entropy.contiguous() if with_entropy else None, need, *ctx.rest
-    )
-    grads = list(nothing)
-    grads[0], grads[1], grads[3] = (g if n else None for g, n in zip((d_hidden, d_weight, d_bias), need))
+    g_entropy = g_entropy.contiguous() if ctx.entropy == "grad" else None
+    found = _linear_logp_backward(*ctx.saved_tensors, g_logp.contiguous(), g_entropy, need, *ctx.rest)
+    grads[0], grads[1], grads[3] = (g if n else None for g, n in zip(found, need))
     return tuple(grads)
 
 
-def _scale_rows(jacobian, g_logp, entropy_jacobian, g_entropy):
-    """g·J (+ g_e·J_e) rounded once; products in fp32."""
-    d_hidden = jacobian * g_logp[:, None]
-    if entropy_jacobian is not None:
-        d_hidden = torch.addcmul(d_hidden, entropy_jacobian.to(d_hidden.dtype), g_entropy[:, None])
-    return d_hidden.to(jacobian.dtype)
+@torch.library.custom_op("nsrl::scale_rows", mutates_args=())
+def _scale_rows(jacobian: torch.Tensor, g_logp: torch.Tensor, backend: str) -> torch.Tensor:
+    """g·J, the product in fp32 (fp64), rounded once."""
+    run, _ = _implementation(jacobian, backend)
+    out = torch.empty_like(jacobian)
+    run.scale_rows(jacobian, g_logp, out)
+    return out
+
+
+@_scale_rows.register_fake
+def _(jacobian, g_logp, backend):
+    return torch.empty_like(jacobian)
 
 
 _linear_logp.register_autograd(_backward, setup_context=_setup_context)

@@ -18,13 +18,13 @@ def resolve_group(name: str):
     return _resolve_process_group(name)
 
 
-def merge(stats: RowStats, d_rows, dq_rows, group):
-    """All-reduce 1: every shard's level and sums (each in its own slot) with the target's logit. No [n, H] moves.
+def merge(stats: RowStats, d_rows, group):
+    """All-reduce 1: every shard's level and sums (each in its own slot) with the target's logit; scalars per row only.
 
-    Returns the global RowStats and this shard's D and DQ moved to the global level, ready for all-reduce 2.
+    Returns the global RowStats and this shard's D [n, H] (or None) moved to the global level, ready for all-reduce 2.
     """
     if group is None:
-        return stats, d_rows, dq_rows
+        return stats, d_rows
     rank, world = dist.get_rank(group), dist.get_world_size(group)
     slots = stats.level.new_zeros(world + 1, 3, stats.level.shape[0])
     slots[rank] = torch.stack([stats.level, stats.total, stats.first])
@@ -37,20 +37,13 @@ def merge(stats: RowStats, d_rows, dq_rows, group):
     total = (slots[:world, 1] * factor).sum(0)
     first = ((slots[:world, 2] + delta * slots[:world, 1]) * factor).sum(0)
     target = slots[world, 0].masked_fill(slots[world, 1] > 0, float("-inf"))
-    merged = RowStats(level, total, first, target, slots[world, 2] + 1)
     if d_rows is not None:
         d_rows = d_rows * factor[rank][:, None].to(d_rows.dtype)
-    if dq_rows is not None:
-        dq_rows = dq_rows * factor[rank][:, None].to(dq_rows.dtype) + d_rows * delta[rank][:, None].to(dq_rows.dtype)
-    return merged, d_rows, dq_rows
+    return RowStats(level, total, first, target, slots[world, 2] + 1), d_rows
 
 
 def sum_rows(rows, group):
-    """All-reduce 2: the shards' Jacobian rows, stacked so that it is one call. `rows`: tensors of one shape or None."""
-    present = [row for row in rows if row is not None]
-    if group is None or not present:
-        return rows
-    packed = torch.stack(present)
-    dist.all_reduce(packed, group=group)
-    summed = iter(packed.unbind(0))
-    return tuple(None if row is None else next(summed) for row in rows)
+    """All-reduce 2: the shards' rows [n, H]. In place."""
+    if group is not None:
+        dist.all_reduce(rows, group=group)
+    return rows

@@ -1,0 +1,48 @@
+"""Tile shapes and schedules, one table. Knows nothing of pointers; every number here is safe to change.
+
+A row's bits depend on BLOCK_N, BLOCK_K and SPLIT_COLUMNS only, never on the batch: change them and the last bits move.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+CHUNK_ROWS = 2048  # rows of exp(logits) held for GEMM 2: 2048 x 2048 of output is 97% of 132 SMs in 128 x 256 tiles
+FORWARD_ROWS = 16384  # rows per pass when nothing is stored
+V0_ROWS = 512  # rows of fp32 logits held by the v0 path
+RAISE_ABOVE = 1e7  # odds above this (p < e^-16), or not finite: the row is scanned again at its own maximum
+LOST_BELOW = 1e-12  # a hint this far off loses digits: the same
+SPLIT_COLUMNS = 4608  # vocabulary columns one program walks before it writes its partial sums: 151,936 = 33 splits,
+# and 16 (or 80) row tiles x 33 splits fill 132 SMs without remainder
+
+
+class Tiles(NamedTuple):
+    block_m: int
+    block_n: int
+    block_k: int
+    num_warps: int
+    num_stages: int
+
+
+def scan(dtype: torch.dtype, *, interpreted: bool = False, from_logits: bool = False, lean: bool = False) -> Tiles:
+    """GEMM 1 with the exp epilogue, or the same epilogue over logits in memory.
+
+    lean: the epilogue holds more per element (softcap, masks of a second scan, addresses instead of TMA): the wide tile
+    would spill.
+    """
+    if from_logits:
+        return Tiles(4, 512, 1, 4, 2)
+    if interpreted:
+        return Tiles(32, 512, 64, 4, 1)
+    if dtype == torch.float32:
+        return Tiles(64, 64, 32, 4, 3)
+    return Tiles(128, 128, 64, 8, 3) if lean else Tiles(128, 256, 64, 8, 3)
+
+
+def gemm(dtype: torch.dtype, *, interpreted: bool = False, lean: bool = False) -> Tiles:
+    """GEMM 2 (E·W) and the ∂W accumulation."""
+    if interpreted:
+        return Tiles(32, 64, 1024, 4, 1)
+    if dtype == torch.float32:
+        return Tiles(64, 64, 32, 4, 3)
+    return Tiles(128, 128, 64, 8, 3) if lean else Tiles(128, 256, 64, 8, 3)
