@@ -30,10 +30,10 @@ def scan(dtype: torch.dtype, *, interpreted: bool = False, from_logits: bool = F
     lean: the epilogue holds more per element (softcap, masks of a second scan, addresses instead of TMA): the wide tile
     would spill.
     """
-    if from_logits:
-        return Tiles(4, 512, 1, 4, 2)
     if interpreted:
         return Tiles(32, 512, 64, 4, 1)
+    if from_logits:
+        return Tiles(4, 512, 1, 4, 2)
     if dtype == torch.float32:
         return Tiles(64, 64, 32, 4, 3)
     return Tiles(128, 128, 64, 8, 3) if lean else Tiles(128, 256, 64, 8, 3)

@@ -60,7 +60,10 @@ def linear_grpo(
         _check.fail(_NAME, "hidden", "[T, H]", tuple(hidden.shape))
     if rewards.shape[0] != cu_seqlens.shape[0] - 1:
         _check.fail(_NAME, "rewards", f"one row per sequence of cu_seqlens ({cu_seqlens.shape[0] - 1})", rewards.shape[0])
-    group = group_advantage(rewards, groups, num_groups=num_groups, weights=reward_weights, mode=scale_rewards)
+    small = "triton" if backend == "triton_v0" else backend  # v0 is a way to do the head's GEMM, nothing else
+    group = group_advantage(
+        rewards, groups, num_groups=num_groups, weights=reward_weights, mode=scale_rewards, backend=small
+    )
     positions = torch.arange(hidden.shape[0], device=hidden.device, dtype=cu_seqlens.dtype)
     sequence = torch.searchsorted(cu_seqlens[1:].contiguous(), positions, right=True)
     other_terms = any(objective.get(name) for name in ("beta", "entropy_coef", "nll_coef", "extra_kl"))
@@ -90,7 +93,7 @@ def linear_grpo(
         ref_logp=ref_logp,
         sampler_logp=sampler_logp,
         entropy=entropy,
-        backend=backend,
+        backend=small,
         **objective,
     )
     scorable = ~torch.isnan(group.reward)

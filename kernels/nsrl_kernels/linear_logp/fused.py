@@ -85,8 +85,8 @@ def _precision(dtype: torch.dtype) -> str:
     return "tf32x3" if dtype == torch.float32 and not interpreted() else "ieee"
 
 
-def _anchor(ws, rows, c0, c1, head, logits=None):
-    m, n_hidden = c1 - c0, rows.hidden.shape[1] if logits is None else 0
+def anchor(ws, rows, c0, c1, head, logits=None):
+    m, n_hidden = c1 - c0, 0 if rows.hidden is None else rows.hidden.shape[1]
     dummy = ws["level"]
     kernel.anchor_kernel[(-(-m // 16),)](
         dummy if logits is not None else rows.hidden[c0:c1], dummy if logits is not None else head.weight,
@@ -100,7 +100,7 @@ def _anchor(ws, rows, c0, c1, head, logits=None):
     )  # fmt: skip
 
 
-class _Scan:
+class Scan:
     """The scan kernel bound to one block of rows: `sums`, `maximum` and `coefficients` are its three epilogues."""
 
     def __init__(self, ws, rows, c0, c1, head, n_vocab, logits=None, at=0):
@@ -220,7 +220,7 @@ def forward(
     own_gemm = masked or batch_invariant or hidden.dtype == torch.float16
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
-        _anchor(ws, rows, c0, c1, head)
+        anchor(ws, rows, c0, c1, head)
         step = ws["logits"].shape[0] if path == "v0" else c1 - c0
         for s0 in range(c0, c1, step):
             s1, at = min(s0 + step, c1), s0 - c0
@@ -229,7 +229,7 @@ def forward(
                 logits = ws["logits"][: s1 - s0, :n_vocab]
                 wide_product(rows.hidden[s0:s1], head.weight.T, logits)
             e = ws["e"][at:] if want[0] else None
-            _Scan(ws, rows, s0, s1, head, n_vocab, logits, at).sums(want[1], e)
+            Scan(ws, rows, s0, s1, head, n_vocab, logits, at).sums(want[1], e)
         d = None
         if want[0]:
             left, d = ws["e"][: c1 - c0, :n_vocab], ws["d"][: c1 - c0]
@@ -315,7 +315,7 @@ def backward(
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
         part = lambda x, c0=c0, c1=c1: None if x is None else x[c0:c1]
-        scan = _Scan({"level": level[c0:c1]}, rows, c0, c1, head, n_vocab)
+        scan = Scan({"level": level[c0:c1]}, rows, c0, c1, head, n_vocab)
         scan.coefficients(c, part(gl), part(ge), part(ent), part(at_y))
         left, h = c[: c1 - c0, :n_vocab], rows.hidden[c0:c1]
         if need[0]:

@@ -76,8 +76,14 @@ def _prepare(logits, target, temperature_rows, row_mask, temperature):
 
 
 def _implementation(logits, backend):
-    _backend.resolve(_NAME, logits.device.type, backend or None, ("reference",))
-    return reference
+    offered = ("reference",)
+    if _backend.has_triton() and logits.dtype != torch.float64:
+        from . import fused
+
+        if fused.scan.runs_on(logits.device):
+            offered = ("triton", "reference")
+    name = _backend.resolve(_NAME, logits.device.type, backend or None, offered)
+    return fused if name == "triton" else reference
 
 
 @torch.library.custom_op("nsrl::logits_logp", mutates_args=())

@@ -54,7 +54,7 @@ def policy_loss(
         logp: the policy's log-probs of the sampled tokens, [T] packed (with cu_seqlens) or [R, L] padded.
         advantages: [R] per sequence, or per token in logp's shape.
         cu_seqlens: [R + 1] int32 or int64 offsets of the sequences in a packed [T]; the last one is T.
-        mask: bool (or 0/1) in logp's shape; False tokens (padding, tool output) count nowhere.
+        mask: bool (or anything, 0 meaning False) in logp's shape; False tokens (padding, tool output) count nowhere.
         old_logp: log-probs at sampling time; None means on-policy (ratio 1, with its gradient).
         ref_logp: the reference policy's log-probs. Its KL is a metric, and in the loss when beta > 0.
         sampler_logp: the sampler's own log-probs, for the importance correction and its metrics.
@@ -140,12 +140,11 @@ def policy_loss(
         if spec.aggregation == "sequence":
             normalizer = max(n_seq, 1)
         elif spec.aggregation == "token":
-            normalizer = logp.numel() or 1 if mask is None else mask.sum().clamp(min=1)
+            normalizer = max(logp.numel(), 1) if mask is None else (mask != 0).sum().clamp(min=1)
         else:
             if max_length is None:
                 _check.fail(_NAME, "max_length", "given for the fixed normaliser of a packed batch", None)
             normalizer = max(n_seq, 1) * max_length
-    mask = torch.ones_like(logp, dtype=torch.bool) if mask is None else mask
     tensors = {
         "old_logp": old_logp, "ref_logp": ref_logp, "sampler_logp": sampler_logp, "entropy": entropy,
         "weights": weights,
@@ -155,7 +154,7 @@ def policy_loss(
     tensors = {argument: flat(argument, x) for argument, x in tensors.items()}
     extra = [flat("extra_kl", x.detach()) for x, _ in extra_kl]
     return _run(
-        spec, logp.reshape(-1), advantages.detach(), per_token_advantage, flat("mask", mask), offsets, normalizer,
+        spec, logp.reshape(-1), advantages.detach(), per_token_advantage, flat("mask", None if mask is None else mask != 0), offsets, normalizer,
         tensors, extra, backend,
     )  # fmt: skip
 
@@ -184,15 +183,117 @@ def _per_token(argument, x, logp):
 
 
 def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer, tensors, extra, backend):
-    _backend.resolve(_NAME, logp.device.type, backend, ("reference",))
+    offered = ("reference",)
+    if logp.dtype != torch.float64 and logp.numel() and offsets.shape[0] > 1 and len(extra) <= _MOST_EXTRA:
+        offered = (*_with_triton(logp.device.type), "reference")
+    name = _backend.resolve(_NAME, logp.device.type, backend, offered)
     dtype = torch.float64 if logp.dtype == torch.float64 else torch.float32
     cast = lambda x: None if x is None else x.to(dtype)
+    old, ref, sampler = (cast(tensors[k]) for k in ("old_logp", "ref_logp", "sampler_logp"))
+    entropy, weights = cast(tensors["entropy"]), cast(tensors["weights"])
+    if name == "triton":
+        options = [-1.0 if x is None else float(x) for x in _numbers(spec)]
+        flags = [spec.sequence_ratio, spec.sequence_correction, spec.kl_times_ratio, per_token_advantage]
+        loss, metrics, _, _ = _policy_loss(
+            cast(logp), entropy, cast(advantages.reshape(-1)), None if mask is None else mask.to(torch.int8), offsets,
+            torch.as_tensor(normalizer, dtype=dtype, device=logp.device), old, ref, sampler, weights,
+            torch.stack([cast(x) for x in extra]) if extra else None,
+            spec.loss_type, spec.aggregation, spec.kl, spec.correction, flags, options, list(spec.extra),
+        )  # fmt: skip
+        return loss, metrics
     positions = torch.arange(logp.shape[0], device=logp.device)
     seq = torch.searchsorted(offsets[1:].contiguous().to(positions.dtype), positions, right=True)
     if not per_token_advantage:
         advantages = advantages[seq.clamp(max=max(offsets.shape[0] - 2, 0))] if logp.numel() else advantages[:0]
+    mask = torch.ones_like(logp, dtype=dtype) if mask is None else cast(mask)
     return reference.policy_loss(
-        spec, cast(logp), cast(advantages.reshape(-1)), cast(mask), seq, offsets.shape[0] - 1, cast(tensors["weights"]),
-        normalizer, cast(tensors["old_logp"]), cast(tensors["ref_logp"]), cast(tensors["sampler_logp"]),
-        cast(tensors["entropy"]), [cast(x) for x in extra],
+        spec, cast(logp), cast(advantages.reshape(-1)), mask, seq, offsets.shape[0] - 1, weights, normalizer, old, ref,
+        sampler, entropy, [cast(x) for x in extra],
     )  # fmt: skip
+
+
+_MOST_EXTRA = 4  # extra k3 terms the kernel takes; more run on the reference
+
+
+@torch.compiler.assume_constant_result
+def _with_triton(device_type: str) -> tuple[str, ...]:
+    if not _backend.has_triton():
+        return ()
+    from . import kernel
+
+    return ("triton",) if device_type == "cuda" or _backend.is_interpreted(kernel.total_kernel) else ()
+
+
+def _numbers(spec):
+    """The spec's numbers in the kernel's order; None becomes -1, which switches a bound off."""
+    return (
+        1 - spec.eps_low, 1 + spec.eps_high, spec.delta, spec.dual_clip, spec.beta, spec.kl_log_clamp, spec.kl_clamp,
+        spec.cap, spec.entropy_coef, spec.nll_coef, *spec.tau, *spec.gppo_beta,
+    )  # fmt: skip
+
+
+@torch.library.custom_op("nsrl::policy_loss", mutates_args=())
+def _policy_loss(
+    logp: torch.Tensor,
+    entropy: torch.Tensor | None,
+    advantages: torch.Tensor,
+    mask: torch.Tensor | None,
+    offsets: torch.Tensor,
+    normalizer: torch.Tensor,
+    old: torch.Tensor | None,
+    ref: torch.Tensor | None,
+    sampler: torch.Tensor | None,
+    weights: torch.Tensor | None,
+    extra: torch.Tensor | None,
+    loss_type: str,
+    aggregation: str,
+    kl: str,
+    correction: str,
+    flags: list[bool],
+    options: list[float],
+    coefficients: list[float],
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(loss, metrics, ∂loss/∂logp, ∂loss/∂entropy)."""
+    from . import kernel
+
+    n_tokens, n_seq = logp.shape[0], offsets.shape[0] - 1
+    sequence_ratio, sequence_correction, kl_times_ratio, per_token_advantage = flags
+    g_logp = torch.zeros_like(logp)
+    g_entropy = torch.zeros_like(logp) if entropy is not None else logp.new_empty(0)
+    parts = logp.new_empty(len(METRIC_NAMES), n_seq)
+    loss, metrics = logp.new_empty(()), logp.new_empty(len(METRIC_NAMES))
+    given = lambda x: logp if x is None else x.contiguous()
+    coefficients = coefficients + [0.0] * (_MOST_EXTRA - len(coefficients))
+    loss_code = {"cispo": 1, "gppo": 2, "sapo": 3, "reinforce": 4}.get(loss_type, 0)
+    kernel.objective_kernel[(n_seq,)](
+        logp.contiguous(), advantages.contiguous(), given(mask), offsets.contiguous(), normalizer, given(old), given(ref),
+        given(sampler), given(entropy), given(weights), given(extra), g_logp, g_entropy, parts, n_tokens, n_seq,
+        *options, *coefficients,
+        LOSS=loss_code, KL=int(kl[1]), CORRECTION=CORRECTIONS.index(correction), SEQUENCE_RATIO=sequence_ratio,
+        SEQUENCE_CORRECTION=sequence_correction and sampler is not None, KL_TIMES_RATIO=kl_times_ratio,
+        PER_SEQUENCE_MEAN=aggregation == "sequence", PER_TOKEN_ADV=per_token_advantage, HAS_MASK=mask is not None,
+        HAS_OLD=old is not None, HAS_REF=ref is not None, HAS_SAMPLER=sampler is not None,
+        HAS_ENTROPY=entropy is not None, HAS_WEIGHTS=weights is not None, N_EXTRA=0 if extra is None else len(extra),
+        BLOCK=1024,
+    )  # fmt: skip
+    kernel.total_kernel[(1,)](parts, loss, metrics, n_seq, BLOCK=64)
+    return loss, metrics, g_logp, g_entropy
+
+
+@_policy_loss.register_fake
+def _(logp, entropy, *_):
+    g_entropy = torch.empty_like(logp) if entropy is not None else logp.new_empty(0)
+    return logp.new_empty(()), logp.new_empty(len(METRIC_NAMES)), torch.empty_like(logp), g_entropy
+
+
+def _setup_context(ctx, inputs, output):
+    ctx.with_entropy = inputs[1] is not None
+    ctx.save_for_backward(output[2], output[3])
+
+
+def _backward(ctx, g_loss, *_):
+    g_logp, g_entropy = ctx.saved_tensors
+    return g_logp * g_loss, g_entropy * g_loss if ctx.with_entropy else None, *[None] * 16
+
+
+_policy_loss.register_autograd(_backward, setup_context=_setup_context)

@@ -1,0 +1,61 @@
+"""The Triton backend of `logp_from_logits`: linear_logp's scan over logits in memory. Knows nothing of autograd."""
+
+from types import SimpleNamespace
+
+import torch
+
+from .. import _tune
+from ..linear_logp import fused as scan
+from ..linear_logp import kernel as scan_kernel
+from ..linear_logp.lean import Head
+from . import kernel
+
+
+def forward(logits, target, inv_t, softcap, shut, scored):
+    """(logp, entropy, lse) [N] fp32: one read of the logits (rows at a bad scale are read again)."""
+    n, n_vocab = logits.shape
+    f32, f64, i32 = torch.float32, torch.float64, torch.int32
+    make = lambda dtype, *shape: torch.empty(*shape, dtype=dtype, device=logits.device)
+    logp, entropy, lse = make(f32, n), make(f32, n), make(f32, n)
+    if n == 0:
+        return logp, entropy, lse
+    bias = None if shut is None else torch.zeros(n_vocab, device=logits.device).masked_fill(shut, float("-inf"))
+    head = Head(None, bias, softcap)
+    ones = torch.ones(n, dtype=i32, device=logits.device)
+    rows = SimpleNamespace(
+        hidden=None, inv_t=inv_t, column=target.clamp(0, n_vocab - 1).int(), own=ones, role=scored.int(), hint=None,
+        counts=None, order=None,
+    )  # fmt: skip
+    ws = {name: make(f64, n) for name in ("z_target", "total", "first")}
+    ws |= {"slope": make(f32, n), "level": make(f32, n), "flag": make(i32, n), "row_stats": make(f32, 2, n)}
+    ws["parts"] = make(f32, -(-n_vocab // _tune.SPLIT_COLUMNS), 2, n)
+    scan.anchor(ws, rows, 0, n, head, logits)
+    scan.Scan(ws, rows, 0, n, head, n_vocab, logits).sums(True)
+    scan_kernel.finish_kernel[(-(-n // 64),)](
+        ws["z_target"], inv_t, ws["level"], ws["total"], ws["first"], ws["slope"], ws["level"], rows.role, logp, entropy,
+        lse, ws["row_stats"], n, ENTROPY=True, HAS_ORDER=False, BLOCK_R=64,
+    )  # fmt: skip
+    return logp, entropy, lse
+
+
+def backward(logits, out, target, inv_t, softcap, shut, scored, logp, entropy, lse, g_logp, g_entropy):
+    """Writes ∂logits into `out`, which may be `logits` itself."""
+    n, n_vocab = logits.shape
+    if n == 0:
+        return
+    live = scored & torch.isfinite(logp)
+    gl = torch.where(live, g_logp * inv_t, 0)
+    at_target = gl * -torch.expm1(torch.where(live, logp, 0))
+    ge = None
+    if g_entropy is not None:
+        ge = torch.where(live, g_entropy * inv_t, 0)
+        at_target = at_target - ge * torch.where(live, logp.exp() * (logp + entropy), 0)
+        ge = ge.float()
+    gl, lse = gl.float(), torch.where(live, lse, 1e30)
+    block = 4096 if n_vocab > 2048 else 512
+    kernel.gradient_kernel[(n, -(-n_vocab // block))](
+        logits, out, target, inv_t, inv_t if shut is None else shut.to(torch.int8), gl, gl if ge is None else ge,
+        at_target.float(), entropy, lse, n_vocab, logits.stride(0), out.stride(0), softcap,
+        HAS_SHUT=shut is not None, HAS_SOFTCAP=softcap > 0, ENTROPY=ge is not None,
+        INTERPRETED=scan.interpreted(), BLOCK=block,
+    )  # fmt: skip

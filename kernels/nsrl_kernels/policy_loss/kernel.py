@@ -1,0 +1,260 @@
+"""Triton kernels of `policy_loss`: value, gradient and metrics of one sequence per program, then a fixed-order sum.
+
+They know per-token vectors and offsets; layouts and options are op.py's. Every length is a run-time number, so nothing is
+recompiled when a batch changes shape.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _k3(l):
+    """exp(l) - 1 - l without cancellation near 0."""
+    series = l * l * (0.5 + l * (1.0 / 6 + l * (1.0 / 24 + l * (1.0 / 120 + l * (1.0 / 720 + l * (1.0 / 5040))))))
+    return tl.where(tl.abs(l) < 0.3, series, tl.exp(l) - 1.0 - l)
+
+
+@triton.jit
+def _divergence(logp, other, log_clamp, clamp, KIND: tl.constexpr):
+    """(estimate, its derivative by logp); clamps below 0 are off."""
+    raw = other - logp
+    l = raw
+    free = raw == raw
+    if log_clamp >= 0:
+        free = tl.abs(raw) <= log_clamp
+        l = tl.minimum(tl.maximum(raw, -log_clamp), log_clamp)
+    if KIND == 1:
+        value = -l
+        slope = tl.where(free, 1.0, 0.0)
+    elif KIND == 2:
+        value = 0.5 * l * l
+        slope = tl.where(free, -l, 0.0)
+    else:
+        value = _k3(l)
+        slope = tl.where(free, -(value + l), 0.0)
+    if clamp >= 0:
+        slope = tl.where(tl.abs(value) <= clamp, slope, 0.0)
+        value = tl.minimum(tl.maximum(value, -clamp), clamp)
+    return value, slope
+
+
+@triton.jit
+def _surrogate(logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS: tl.constexpr):
+    """(loss, derivative by the log-ratio, derivative by logp itself). LOSS: 0 clipped, 1 cispo, 2 gppo, 3 sapo, 4 reinforce."""
+    none = tl.zeros_like(logp)
+    if LOSS == 4:
+        return -adv * logp, none, -adv
+    elif LOSS == 1:
+        weight = tl.minimum(ratio, high)
+        return -weight * adv * logp, none, -weight * adv
+    elif LOSS == 3:
+        tau = tl.where(adv > 0, tau_pos, tau_neg)
+        gate = 1.0 / (1.0 + tl.exp(-tau * (ratio - 1.0)))
+        return -gate * 4.0 / tau * adv, -4.0 * gate * (1.0 - gate) * ratio * adv, none
+    else:
+        bounded = ratio
+        bounded_slope = ratio
+        if delta >= 0:
+            bounded = tl.minimum(ratio, delta)
+            bounded_slope = tl.where(ratio <= delta, ratio, 0.0)
+        band = tl.minimum(tl.maximum(ratio, low), high)
+        outside = (ratio < low) | (ratio > high)
+        clipped = band * adv < bounded * adv
+        value = tl.where(clipped, band, bounded) * adv
+        by_ratio = tl.where(clipped, tl.where(outside, 0.0, ratio), bounded_slope) * adv
+        by_logp = none
+        if LOSS == 2:
+            side = tl.where(adv > 0, side_high, side_low)
+            by_logp = tl.where(clipped & outside, band * adv * side, 0.0)
+        if dual_clip >= 0:
+            floored = (adv < 0) & (value < dual_clip * adv)
+            value = tl.where(floored, dual_clip * adv, value)
+            by_ratio = tl.where(floored, 0.0, by_ratio)
+            by_logp = tl.where(floored, 0.0, by_logp)
+        return -value, -by_ratio, -by_logp
+
+
+@triton.jit
+def objective_kernel(
+    logp, adv, mask, offsets, normalizer, old, ref, sampler, entropy, weights, extra, g_logp, g_entropy, parts,
+    n_tokens, n_seq, low, high, delta, dual_clip, beta, kl_log_clamp, kl_clamp, cap, entropy_coef, nll_coef,
+    tau_pos, tau_neg, side_low, side_high, extra_0, extra_1, extra_2, extra_3,
+    LOSS: tl.constexpr, KL: tl.constexpr, CORRECTION: tl.constexpr, SEQUENCE_RATIO: tl.constexpr,
+    SEQUENCE_CORRECTION: tl.constexpr, KL_TIMES_RATIO: tl.constexpr, PER_SEQUENCE_MEAN: tl.constexpr,
+    PER_TOKEN_ADV: tl.constexpr, HAS_MASK: tl.constexpr, HAS_OLD: tl.constexpr, HAS_REF: tl.constexpr,
+    HAS_SAMPLER: tl.constexpr, HAS_ENTROPY: tl.constexpr, HAS_WEIGHTS: tl.constexpr, N_EXTRA: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """One sequence: its share of the loss and of every metric into parts[:, sequence], ∂loss/∂logp into g_logp."""
+    seq = tl.program_id(0)
+    start = tl.load(offsets + seq).to(tl.int64)
+    end = tl.load(offsets + seq + 1).to(tl.int64)
+    inv_norm = 1.0 / tl.load(normalizer).to(tl.float32)
+
+    count = 0.0
+    drift = 0.0
+    gap_sum = 0.0
+    for i0 in range(start, end, BLOCK):
+        i = i0 + tl.arange(0, BLOCK)
+        keep = i < end
+        if HAS_MASK:
+            keep = keep & (tl.load(mask + i, mask=keep, other=0) != 0)
+        count += tl.sum(keep.to(tl.float32), 0)
+        if SEQUENCE_RATIO and HAS_OLD:
+            drift += tl.sum(tl.load(logp + i, mask=keep, other=0.0) - tl.load(old + i, mask=keep, other=0.0), 0)
+        if SEQUENCE_CORRECTION:
+            was = tl.load(logp + i, mask=keep, other=0.0)
+            if HAS_OLD:
+                was = tl.load(old + i, mask=keep, other=0.0)
+            gap_sum += tl.sum(was - tl.load(sampler + i, mask=keep, other=0.0), 0)
+    length = tl.maximum(count, 1.0)
+    sequence_ratio = tl.exp(drift / length)
+
+    loss = 0.0
+    policy = 0.0
+    kl_sum = 0.0
+    ent_sum = 0.0
+    n_low = 0.0
+    n_high = 0.0
+    r_min = float("inf")
+    r_max = float("-inf")
+    r_sum = 0.0
+    gap_abs = 0.0
+    gap_max = 0.0
+    corr_sum = 0.0
+    extra_sum = 0.0
+    shared = 0.0  # sequence ratio: Σ weight · ∂loss/∂log-ratio, divided among the tokens afterwards
+    for i0 in range(start, end, BLOCK):
+        i = i0 + tl.arange(0, BLOCK)
+        inside = i < end
+        keep = inside
+        if HAS_MASK:
+            keep = keep & (tl.load(mask + i, mask=inside, other=0) != 0)
+        now = tl.load(logp + i, mask=keep, other=0.0)
+        was = now
+        if HAS_OLD:
+            was = tl.load(old + i, mask=keep, other=0.0)
+        if PER_TOKEN_ADV:
+            a = tl.load(adv + i, mask=keep, other=0.0)
+        else:
+            a = tl.load(adv + seq) + tl.zeros([BLOCK], dtype=tl.float32)
+        own_ratio = tl.exp(now - was)
+        ratio = own_ratio
+        if SEQUENCE_RATIO:
+            ratio = sequence_ratio + tl.zeros([BLOCK], dtype=tl.float32)
+        value, by_ratio, by_logp = _surrogate(
+            now, ratio, a, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS
+        )
+        gap = tl.zeros([BLOCK], dtype=tl.float32)
+        correction = tl.full([BLOCK], 1.0, dtype=tl.float32)
+        if HAS_SAMPLER:
+            gap = was - tl.load(sampler + i, mask=keep, other=0.0)
+            gap = tl.where(keep, gap, 0.0)
+            correction = tl.exp(gap_sum + tl.zeros_like(gap)) if SEQUENCE_CORRECTION else tl.exp(gap)
+            if CORRECTION != 0:
+                factor = tl.minimum(correction, cap)
+                if CORRECTION == 2:
+                    factor = tl.where(correction <= cap, factor, 0.0)
+                value *= factor
+                by_ratio *= factor
+                by_logp *= factor
+        weight = tl.where(keep, inv_norm, 0.0)
+        if HAS_WEIGHTS:
+            weight *= tl.load(weights + i, mask=keep, other=0.0)
+        if PER_SEQUENCE_MEAN:
+            weight /= length
+        policy += tl.sum(weight * value, 0)
+        kl = tl.zeros([BLOCK], dtype=tl.float32)
+        if HAS_REF:
+            kl, kl_slope = _divergence(now, tl.load(ref + i, mask=keep, other=0.0), kl_log_clamp, kl_clamp, KL)
+            if KL_TIMES_RATIO:
+                value += beta * kl * own_ratio
+                by_logp += beta * own_ratio * (kl_slope + kl)
+            else:
+                value += beta * kl
+                by_logp += beta * kl_slope
+        extras = tl.zeros([BLOCK], dtype=tl.float32)
+        for k in tl.static_range(N_EXTRA):
+            coefficient = extra_0 if k == 0 else (extra_1 if k == 1 else (extra_2 if k == 2 else extra_3))
+            other = tl.load(extra + k * n_tokens + i, mask=keep, other=0.0)
+            term, slope = _divergence(now, other, kl_log_clamp, kl_clamp, 3)
+            extras += coefficient * term
+            by_logp += coefficient * slope
+        value += extras
+        value -= nll_coef * now
+        by_logp -= nll_coef
+        if HAS_ENTROPY:
+            ent = tl.load(entropy + i, mask=keep, other=0.0)
+            value -= entropy_coef * ent
+            ent_sum += tl.sum(ent, 0)
+            tl.store(g_entropy + i, -entropy_coef * weight, mask=inside)
+        loss += tl.sum(tl.where(keep, weight * value, 0.0), 0)
+        if SEQUENCE_RATIO:
+            shared += tl.sum(weight * by_ratio, 0)
+            tl.store(g_logp + i, weight * by_logp, mask=inside)
+        else:
+            tl.store(g_logp + i, tl.where(keep, weight * (by_ratio + by_logp), 0.0), mask=inside)
+        below = keep & (ratio < low) & (a < 0)
+        above = keep & (ratio > high) & (a > 0)
+        n_low += tl.sum(below.to(tl.float32), 0)
+        n_high += tl.sum(above.to(tl.float32), 0)
+        kl_sum += tl.sum(tl.where(keep, kl, 0.0), 0)
+        extra_sum += tl.sum(tl.where(keep, extras, 0.0), 0)
+        r_min = tl.minimum(r_min, tl.min(tl.where(keep, ratio, float("inf")), 0))
+        r_max = tl.maximum(r_max, tl.max(tl.where(keep, ratio, float("-inf")), 0))
+        r_sum += tl.sum(tl.where(keep, ratio, 0.0), 0)
+        gap_abs += tl.sum(tl.abs(gap), 0)
+        gap_max = tl.maximum(gap_max, tl.max(tl.abs(gap), 0))
+        corr_sum += tl.sum(tl.where(keep, correction, 0.0), 0)
+    if SEQUENCE_RATIO:
+        tl.debug_barrier()  # reads back what this program wrote
+        for i0 in range(start, end, BLOCK):
+            i = i0 + tl.arange(0, BLOCK)
+            keep = i < end
+            if HAS_MASK:
+                keep = keep & (tl.load(mask + i, mask=keep, other=0) != 0)
+            mine = tl.load(g_logp + i, mask=keep, other=0.0)
+            tl.store(g_logp + i, mine + shared / length, mask=keep)
+
+    at = parts + seq  # the order of spec.METRIC_NAMES
+    tl.store(at, loss)
+    tl.store(at + n_seq, policy)
+    tl.store(at + 2 * n_seq, kl_sum)
+    tl.store(at + 3 * n_seq, ent_sum)
+    tl.store(at + 4 * n_seq, n_low)
+    tl.store(at + 5 * n_seq, n_high)
+    tl.store(at + 6 * n_seq, n_low + n_high)
+    tl.store(at + 7 * n_seq, r_min)
+    tl.store(at + 8 * n_seq, r_max)
+    tl.store(at + 9 * n_seq, r_sum)
+    tl.store(at + 10 * n_seq, gap_abs)
+    tl.store(at + 11 * n_seq, gap_max)
+    tl.store(at + 12 * n_seq, corr_sum)
+    tl.store(at + 13 * n_seq, extra_sum)
+    tl.store(at + 14 * n_seq, count)
+    tl.store(at + 15 * n_seq, tl.where(count > 0, 1.0, 0.0))
+
+
+@triton.jit
+def total_kernel(parts, loss, metrics, n_seq, BLOCK: tl.constexpr):
+    """Every metric's sum (or extreme) over the sequences in a fixed order, then the mean over tokens. One program."""
+    which = tl.arange(0, 16)
+    total = tl.zeros([16, BLOCK], dtype=tl.float64)
+    lowest = tl.full([16, BLOCK], float("inf"), dtype=tl.float32)
+    highest = tl.full([16, BLOCK], float("-inf"), dtype=tl.float32)
+    for s0 in range(0, n_seq, BLOCK):
+        s = s0 + tl.arange(0, BLOCK)
+        keep = (s < n_seq)[None, :] & (which < 16)[:, None]
+        x = tl.load(parts + which[:, None] * n_seq + s[None, :], mask=keep, other=0.0)
+        total += x.to(tl.float64)
+        lowest = tl.minimum(lowest, tl.where(keep, x, float("inf")))
+        highest = tl.maximum(highest, tl.where(keep, x, float("-inf")))
+    value = tl.sum(total, 1)
+    n = tl.sum(tl.where(which == 14, value, 0.0), 0)
+    value = tl.where((which >= 2) & (which < 14), value / tl.maximum(n, 1.0), value)
+    value = tl.where(which == 7, tl.min(lowest, 1).to(tl.float64), value)
+    value = tl.where((which == 8) | (which == 11), tl.max(highest, 1).to(tl.float64), value)
+    value = tl.where((which == 7) | (which == 8), tl.where(n > 0, value, 0.0), value)
+    tl.store(metrics + which, value.to(tl.float32))
+    tl.store(loss + which, value.to(tl.float32), mask=which == 0)
