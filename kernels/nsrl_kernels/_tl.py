@@ -25,7 +25,7 @@ def narrow(x, dtype: tl.constexpr, INTERPRETED: tl.constexpr):
     """fp32 to `dtype`, to nearest even. The interpreter would truncate bf16, so there the bits are rounded first."""
     if INTERPRETED and dtype == tl.bfloat16:
         bits = x.to(tl.int32, bitcast=True)
-        bits = bits + 0x7FFF + ((bits >> 16) & 1)
+        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & -65536
         x = tl.where(x == x, bits.to(tl.float32, bitcast=True), x)
     return x.to(dtype)
 

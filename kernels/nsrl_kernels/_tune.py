@@ -14,6 +14,7 @@ RAISE_ABOVE = 1e7  # odds above this (p < e^-16), or not finite: the row is scan
 LOST_BELOW = 1e-12  # a hint this far off loses digits: the same
 SPLIT_COLUMNS = 4608  # vocabulary columns one program walks before it writes its partial sums: 151,936 = 33 splits,
 # and 16 (or 80) row tiles x 33 splits fill 132 SMs without remainder
+INTERPRETED_SPLIT_COLUMNS = 16384  # the interpreter pays per operation, not per element
 
 
 class Tiles(NamedTuple):
@@ -24,6 +25,10 @@ class Tiles(NamedTuple):
     num_stages: int
 
 
+def split_columns(interpreted: bool) -> int:
+    return INTERPRETED_SPLIT_COLUMNS if interpreted else SPLIT_COLUMNS
+
+
 def scan(dtype: torch.dtype, *, interpreted: bool = False, from_logits: bool = False, lean: bool = False) -> Tiles:
     """GEMM 1 with the exp epilogue, or the same epilogue over logits in memory.
 
@@ -31,7 +36,7 @@ def scan(dtype: torch.dtype, *, interpreted: bool = False, from_logits: bool = F
     would spill.
     """
     if interpreted:
-        return Tiles(32, 512, 64, 4, 1)
+        return Tiles(16, 2048, 64, 4, 1)
     if from_logits:
         return Tiles(4, 512, 1, 4, 2)
     if dtype == torch.float32:
@@ -46,3 +51,10 @@ def gemm(dtype: torch.dtype, *, interpreted: bool = False, lean: bool = False) -
     if dtype == torch.float32:
         return Tiles(64, 64, 32, 4, 3)
     return Tiles(128, 128, 64, 8, 3) if lean else Tiles(128, 256, 64, 8, 3)
+
+
+def rows_by_hidden(n_hidden: int, *, interpreted: bool = False) -> tuple[int, int]:
+    """Rows and columns per program of the [N, H] elementwise kernels: 16 bytes a thread and more."""
+    if interpreted:
+        return 128, 128
+    return (1, 1024) if n_hidden > 512 else (4, 256)

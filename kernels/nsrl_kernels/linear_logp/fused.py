@@ -36,7 +36,7 @@ def plan(n, n_hidden, n_vocab, dtype, *, jacobian, masked=False, path="fused"):
 
     The forward allocates from this table and from nothing else of size, so its sum is the op's extra memory.
     """
-    splits = -(-n_vocab // _tune.SPLIT_COLUMNS)
+    splits = -(-n_vocab // _tune.split_columns(interpreted()))
     chunk = min(n, _tune.CHUNK_ROWS if jacobian else _tune.FORWARD_ROWS)
     stride = -(-n_vocab // 8) * 8
     part = min(chunk, _tune.V0_ROWS) if path == "v0" else chunk
@@ -107,7 +107,7 @@ class Scan:
         """Rows c0:c1 of the call, whose workspace starts at row `at`."""
         self.ws, self.rows, self.head, self.logits, self.at = ws, rows, head, logits, at
         self.c0, self.m, self.n_vocab = c0, c1 - c0, n_vocab
-        self.splits = -(-n_vocab // _tune.SPLIT_COLUMNS)
+        self.splits = -(-n_vocab // _tune.split_columns(interpreted()))
 
     def _launch(self, mode, *, entropy=False, flagged=False, e=None, coefficient=(None,) * 4):
         ws, rows, head, c0, m, logits = self.ws, self.rows, self.head, self.c0, self.m, self.logits
@@ -141,7 +141,7 @@ class Scan:
             ENTROPY=entropy, HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, FLAGGED=flagged,
             HAS_COUNTS=rows.counts is not None, INTERPRETED=interpreted(), PRECISION=_precision(dtype),
             HALVES=logits is None, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
-            TILES=_tune.SPLIT_COLUMNS // tiles.block_n, num_warps=tiles.num_warps, num_stages=tiles.num_stages,
+            TILES=_tune.split_columns(interpreted()) // tiles.block_n, num_warps=tiles.num_warps, num_stages=tiles.num_stages,
         )  # fmt: skip
 
     def _settle(self, phase):
@@ -255,10 +255,10 @@ def _finish(ws, rows, c0, c1, head, want, d, logp, entropy, lse):
         ENTROPY=want[1], HAS_ORDER=ordered, BLOCK_R=_ROWS,
     )  # fmt: skip
     if want[0]:
-        block = 1024 if n_hidden > 512 else 256
-        kernel.jacobian_kernel[(m, -(-n_hidden // block))](
+        block_r, block_h = _tune.rows_by_hidden(n_hidden, interpreted=interpreted())
+        kernel.jacobian_kernel[(-(-m // block_r), -(-n_hidden // block_h))](
             d, head.weight, rows.column[c0:c1], order, ws["row_stats"], place(ws["jacobian"]), m, n_hidden,
-            head.weight.stride(0), HAS_ORDER=ordered, INTERPRETED=interpreted(), BLOCK_H=block,
+            head.weight.stride(0), HAS_ORDER=ordered, INTERPRETED=interpreted(), BLOCK_R=block_r, BLOCK_H=block_h,
         )  # fmt: skip
 
 
@@ -339,8 +339,8 @@ def backward(
 def scale_rows(jacobian, g_logp, out):
     """out = g·J in one pass."""
     n, n_hidden = jacobian.shape
-    block = 1024 if n_hidden > 512 else 256
+    block_r, block_h = _tune.rows_by_hidden(n_hidden, interpreted=interpreted())
     if n:
-        kernel.scale_rows_kernel[(n, -(-n_hidden // block))](
-            jacobian, g_logp, out, n_hidden, INTERPRETED=interpreted(), BLOCK_H=block
+        kernel.scale_rows_kernel[(-(-n // block_r), -(-n_hidden // block_h))](
+            jacobian, g_logp, out, n, n_hidden, INTERPRETED=interpreted(), BLOCK_R=block_r, BLOCK_H=block_h
         )

@@ -156,7 +156,9 @@ def scan_kernel(
                 if ENTROPY:
                     ge = tl.load(g_entropy + rows, mask=live, other=0.0)
                     ent = tl.load(entropy + rows, mask=live, other=0.0)
-            keep_e = live & stored
+            keep_e = live
+            if HAS_COUNTS:
+                keep_e = rows < tl.where(stored, n_rows, 0)
             if FLAGGED:
                 keep_e = keep_e & (marks > 0)
             if MODE == 1:
@@ -294,22 +296,23 @@ def finish_kernel(
 @triton.jit
 def jacobian_kernel(
     d_rows, w, column, order, row_stats, jac, n_rows, n_hidden, stride_w,
-    HAS_ORDER: tl.constexpr, INTERPRETED: tl.constexpr, BLOCK_H: tl.constexpr,
+    HAS_ORDER: tl.constexpr, INTERPRETED: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr,
 ):  # fmt: skip
     """J = (R·W_y - D) / (T·S); rows without gradient get zeros (their D may hold anything)."""
-    row = tl.program_id(0)
+    rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     k = tl.program_id(1) * BLOCK_H + tl.arange(0, BLOCK_H)
-    inside = k < n_hidden
-    col = tl.load(column + row).to(tl.int64)
-    to = row.to(tl.int64)
+    live = rows < n_rows
+    inside = live[:, None] & (k < n_hidden)[None, :]
+    col = tl.load(column + rows, mask=live, other=0).to(tl.int64)
+    to = rows.to(tl.int64)
     if HAS_ORDER:
-        to = tl.load(order + row)
-    weight = tl.load(row_stats + row)
-    scale = tl.load(row_stats + n_rows + row)
-    d = tl.load(d_rows + row.to(tl.int64) * n_hidden + k, mask=inside, other=0.0)
-    y = tl.load(w + col * stride_w + k, mask=inside, other=0.0).to(tl.float32)
-    j = tl.where(scale == 0.0, 0.0, (weight * y - d) * scale)
-    tl.store(jac + to * n_hidden + k, narrow(j, jac.dtype.element_ty, INTERPRETED), mask=inside)
+        to = tl.load(order + rows, mask=live, other=0)
+    weight = tl.load(row_stats + rows, mask=live, other=0.0)
+    scale = tl.load(row_stats + n_rows + rows, mask=live, other=0.0)
+    d = tl.load(d_rows + rows.to(tl.int64)[:, None] * n_hidden + k[None, :], mask=inside, other=0.0)
+    y = tl.load(w + col[:, None] * stride_w + k[None, :], mask=inside, other=0.0).to(tl.float32)
+    j = tl.where((scale == 0.0)[:, None], 0.0, (weight[:, None] * y - d) * scale[:, None])
+    tl.store(jac + to[:, None] * n_hidden + k[None, :], narrow(j, jac.dtype.element_ty, INTERPRETED), mask=inside)
 
 
 @triton.jit
@@ -352,12 +355,10 @@ def gemm_kernel(
             else:
                 here = (k < k_end)[:, None] & (cols < n)[None, :]
                 y = tl.load(b + k.to(tl.int64)[:, None] * stride_b + cols[None, :], mask=here, other=0.0)
-            if INTERPRETED:  # its dot multiplies the bit patterns of 16-bit operands
-                x = x.to(tl.float32)
-                y = y.to(tl.float32)
+            if INTERPRETED:  # its dot multiplies the bit patterns of 16-bit operands, and BLAS sums by row position
+                acc += tl.dot(x.to(tl.float64), y.to(tl.float64)).to(tl.float32)
             else:
-                y = y.to(x.dtype)
-            acc = tl.dot(x, y, acc, input_precision=PRECISION)
+                acc = tl.dot(x, y.to(x.dtype), acc, input_precision=PRECISION)
         at = out + rows.to(tl.int64)[:, None] * stride_out + cols[None, :]
         keep = (rows < m)[:, None] & (cols < n)[None, :]
         if ADD:
@@ -366,10 +367,14 @@ def gemm_kernel(
 
 
 @triton.jit
-def scale_rows_kernel(jac, g_logp, out, n_hidden, INTERPRETED: tl.constexpr, BLOCK_H: tl.constexpr):
+def scale_rows_kernel(
+    jac, g_logp, out, n_rows, n_hidden, INTERPRETED: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr
+):
     """∂hidden = g·J, the product in fp32, rounded once."""
-    row = tl.program_id(0).to(tl.int64)
+    rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     k = tl.program_id(1) * BLOCK_H + tl.arange(0, BLOCK_H)
-    inside = k < n_hidden
-    value = tl.load(jac + row * n_hidden + k, mask=inside, other=0.0).to(tl.float32) * tl.load(g_logp + row)
-    tl.store(out + row * n_hidden + k, narrow(value, out.dtype.element_ty, INTERPRETED), mask=inside)
+    inside = (rows < n_rows)[:, None] & (k < n_hidden)[None, :]
+    at = rows.to(tl.int64)[:, None] * n_hidden + k[None, :]
+    g = tl.load(g_logp + rows, mask=rows < n_rows, other=0.0)
+    value = tl.load(jac + at, mask=inside, other=0.0).to(tl.float32) * g[:, None]
+    tl.store(out + at, narrow(value, out.dtype.element_ty, INTERPRETED), mask=inside)

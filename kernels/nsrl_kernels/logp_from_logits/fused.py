@@ -28,7 +28,7 @@ def forward(logits, target, inv_t, softcap, shut, scored):
     )  # fmt: skip
     ws = {name: make(f64, n) for name in ("z_target", "total", "first")}
     ws |= {"slope": make(f32, n), "level": make(f32, n), "flag": make(i32, n), "row_stats": make(f32, 2, n)}
-    ws["parts"] = make(f32, -(-n_vocab // _tune.SPLIT_COLUMNS), 2, n)
+    ws["parts"] = make(f32, -(-n_vocab // _tune.split_columns(scan.interpreted())), 2, n)
     scan.anchor(ws, rows, 0, n, head, logits)
     scan.Scan(ws, rows, 0, n, head, n_vocab, logits).sums(True)
     scan_kernel.finish_kernel[(-(-n // 64),)](
