@@ -127,9 +127,11 @@ def _gold(gold: str | None, options: tuple[str, ...]) -> Gold:
     if len(text) > MAX_GOLD or _unbalanced(text):
         return Gold("none", "gold_unreadable")
     mark = final.unwrapped(text)
-    match = re.fullmatch(r"(?:option\s+|choice\s+)?[(\[]?\s*([A-J])\s*[)\]]?[.:]?", mark)
-    if match and (not options or ord(match[1]) - 65 < len(options)):
-        return Gold("letter", text, letter=match[1], options=options)
+    match = re.fullmatch(r"(?:option\s+|choice\s+)?[(\[]?\s*([A-Ja-d])\s*[)\]]?[.:]?", mark)
+    if match and options and text in options and _permuted_letters(options):
+        options = ()  # the options are letters themselves, in another order: the gold means their text
+    if match and (not options or ord(match[1].upper()) - 65 < len(options)):
+        return Gold("letter", text, letter=match[1].upper(), options=options)
     labelled = re.match(r"[(\[]?([A-J])\s*[.)\]:]\s*(?=\S)", mark)
     if labelled and options and ord(labelled[1]) - 65 < len(options):
         return Gold("letter", text, letter=labelled[1], options=options)
@@ -147,6 +149,12 @@ def _gold(gold: str | None, options: tuple[str, ...]) -> Gold:
     except Unreadable:
         odd = bool(re.search(r"\d|\\(?!text|mathrm|mbox)[a-zA-Z]+|[=^]", text))
         return Gold("text", text, options=options, odd=odd)
+
+
+def _permuted_letters(options: tuple[str, ...]) -> bool:
+    """Whether the options are single letters in another order than A, B, C, …"""
+    bare = [o.strip("() .").upper() for o in options]
+    return all(len(b) == 1 and b.isalpha() for b in bare) and bare != [chr(65 + i) for i in range(len(bare))]
 
 
 def _unbalanced(text: str) -> bool:
@@ -215,7 +223,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
 
 def _late_letter(text: str, gold: Gold) -> Verdict | None:
     """The last resort for a letter gold: the last letter mentioned as an option in the last lines."""
-    if gold.kind != "letter":
+    if gold.kind != "letter" or final.refuses(text):
         return None
     late = final.late_letter(clean.markdown(text[-400:]))
     return None if late is None else Verdict(late == gold.letter, "letter")
@@ -284,7 +292,7 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if len(piece) > MAX_PIECE:
             continue
         given = clean.words(piece)
-        if given == wanted or given.replace(" ", "") == wanted.replace(" ", ""):
+        if given == wanted or given.replace(" ", "") == wanted.replace(" ", "") or _same_phrases(piece, gold.text):
             return Verdict(True, "text")
         if first and wanted in ("yes", "no") and (match := re.match(r"(yes|no|true|false)\b", given)):
             return Verdict(clean.words(match[1]) == wanted, "text")
@@ -300,6 +308,12 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
     if gold.odd and _worth_asking(text, gold.text) and math_verify(gold.text, text):
         return Verdict(True, "math_verify")
     return Verdict(False, "text")
+
+
+def _same_phrases(text: str, gold: str) -> bool:
+    """Whether two enumerations ("red and blue", "blue, red") have the same members."""
+    split = [sorted(clean.words(p) for p in re.split(r",|;|&|\band\b", t) if p.strip()) for t in (text, gold)]
+    return len(split[1]) > 1 and split[0] == split[1]
 
 
 def _squeeze(text: str) -> str:

@@ -98,7 +98,8 @@ def _name(value: Value) -> str | None:
     if tree[0] == "mul":
         names = [_name(Scalar(t)) for t in tree[1:]]
         if all(names):
-            return "".join(sorted("".join(n for n in names if n)))
+            name = "".join(sorted("".join(n for n in names if n)))
+            return "y" if name in ("fx", "gx", "hx") else name  # y and f(x) name the same thing
     return None
 
 
@@ -108,6 +109,8 @@ def same(gold: Value, value: Value) -> Outcome:
 
 
 def _same(g: Value, p: Value) -> Outcome:
+    if (isinstance(g, Relation) and g.op == "~") or (isinstance(p, Relation) and p.op == "~"):
+        return _same_about(g, p)
     if isinstance(g, Relation) or isinstance(p, Relation):
         return _same_relation(g, p)
     if isinstance(g, Clock) or isinstance(p, Clock):
@@ -121,6 +124,36 @@ def _same(g: Value, p: Value) -> Outcome:
     if isinstance(g, Items) and isinstance(p, Items):
         return _same_items(g, p)
     return False, "type"
+
+
+def _same_about(g: Value, p: Value) -> Outcome:
+    """`a ≈ b` is a, or the decimal b that stands for it; `x ≈ 5` is `x = 5`."""
+    if isinstance(g, Relation) and g.op == "~":
+        if _name(g.left):
+            return _same(Relation("=", g.left, g.right), p)
+        exact = _same(g.left, p)
+        return exact if exact[0] else _same(g.right, p)
+    assert isinstance(p, Relation)
+    if _name(p.left):
+        return _same(g, Relation("=", p.left, p.right))
+    first = _same(g, p.left)
+    if first[0] and not (_scalar_value(p.left) and _scalar_value(p.right) and not _near(p.left, p.right)):
+        return first
+    return _same(g, p.right)
+
+
+def _scalar_value(value: Value) -> bool:
+    return isinstance(value, Scalar) and not tr.symbols(value.tree)
+
+
+def _near(a: Value, b: Value) -> bool:
+    """Within a tenth: "5 ≈ 6" is two answers, not one."""
+    assert isinstance(a, Scalar) and isinstance(b, Scalar)
+    try:
+        x, y = tr.evaluate(a.tree, {}), tr.evaluate(b.tree, {})
+    except tr.Undefined:
+        return False
+    return bool(abs(x - y) <= max(abs(x), abs(y)) / 10)
 
 
 def _same_relation(g: Value, p: Value) -> Outcome:
@@ -203,7 +236,8 @@ def _same_equation(g: Relation, p: Relation) -> Outcome:
 def _same_clock(g: Value, p: Value) -> Outcome:
     if isinstance(g, Clock) and isinstance(p, Clock):
         same_half = not (g.half and p.half) or g.half == p.half
-        return (g.hours, g.minutes, g.seconds) == (p.hours, p.minutes, p.seconds) and same_half, "time"
+        hours = _hours_24(g) == _hours_24(p) if max(g.hours, p.hours) > 12 else g.hours == p.hours
+        return (g.minutes, g.seconds) == (p.minutes, p.seconds) and hours and same_half, "time"
     clock, other = (g, p) if isinstance(g, Clock) else (p, g)
     assert isinstance(clock, Clock)
     if isinstance(other, Scalar) and other.unit is not None and other.unit.dims == (("time", 1),):
@@ -215,6 +249,10 @@ def _same_clock(g: Value, p: Value) -> Outcome:
     if isinstance(other, Scalar) and isinstance(g, Clock) and other.tree[0] == "num" and other.tree[1].denominator == 1:
         return False, "type"
     return _same_ratio(ratio, other) if clock is g else _same_ratio(other, ratio)
+
+
+def _hours_24(clock: Clock) -> int:
+    return clock.hours % 12 + 12 * (clock.half == "p") if clock.half else clock.hours
 
 
 def _same_ratio(g: Value, p: Value) -> Outcome:
@@ -259,6 +297,8 @@ def _same_region(g: Value, p: Value) -> Outcome:
 def _same_items(g: Items, p: Items) -> Outcome:
     if g.kind == "assign" or p.kind == "assign":
         return _same_assignment(g, p)
+    if _same_nested(g, p):
+        return True, "exact"
     if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind == "brace" and p.kind == "paren"):
         if not any(isinstance(i, Items) for i in g.items):
             return False, "type"
@@ -281,6 +321,17 @@ def _same_items(g: Items, p: Items) -> Outcome:
     if _ordered(g, p):
         return False, "order" if _matched(g.items, p.items) else "item"
     return _matched(g.items, p.items), "set"
+
+
+def _same_nested(g: Items, p: Items) -> bool:
+    """Matrices and lists of points, row by row, whatever brackets they were written with."""
+    if len(g.items) != len(p.items) or len(g.items) > MAX_ITEMS or not g.items:
+        return False
+    if not all(isinstance(i, Items) and len(i.items) > 1 for i in (*g.items, *p.items)):
+        return False
+    return all(
+        len(a.items) == len(b.items) and all(_same(x, y)[0] for x, y in zip(a.items, b.items)) for a, b in zip(g.items, p.items)
+    )
 
 
 def _ordered(g: Items, p: Items) -> bool:

@@ -143,7 +143,7 @@ class Expressions:
         if token.kind == "op":
             return token.text in ("(", "√")
         if token.kind == "cmd":
-            return token.text not in ("end", "cap", "setminus", "qquad", "dots", "ldots", "cdots")
+            return token.text not in ("end", "cap", "setminus", "rfloor", "rceil", "qquad", "dots", "ldots", "cdots")
         if token.kind != "name" or token.text.lower() in _JOINING:
             return False
         if token.text.lower() in _FUNCTIONS and (token.text not in ("min", "max", "mod", "re") or self.peek().text in ("(", "[")):
@@ -297,7 +297,11 @@ class Expressions:
         if len(word) == 1:
             return self.subscripted(word)
         parts = [_letter(c) for c in word[:-1]]
-        return ("mul", *parts, self.subscripted(word[-1]))
+        last = self.subscripted(word[-1])
+        if word.islower() and self.is_op("^", "**"):  # xy^2 is x times y^2; AB^2 is the square of AB
+            self.take()
+            last = ("pow", last, self.exponent())
+        return ("mul", *parts, last)
 
     def subscripted(self, name: str) -> Tree:
         if self.accept("_"):

@@ -34,6 +34,9 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _POLITE = re.compile(r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE)
+_SUPPOSING = re.compile(r"\bif\b[^.\n]*$", re.IGNORECASE)
+_NOTHING = re.compile(r"(?:not|none|undefined|unknown|indeterminate|insufficient|nothing|unclear)\b(?! of the (?:above|these)| of these)", re.IGNORECASE)
+_HEDGE = re.compile(r"^if\b|^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|\bwithout (?:any|the|specific|more)\b", re.IGNORECASE)
 _HASHES = re.compile(r"^####[ \t]*(.+)$", re.MULTILINE)
 _SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which means|meaning)\b", re.IGNORECASE)
 _SAYS = re.compile(
@@ -68,24 +71,36 @@ def candidates(text: str) -> Iterator[Candidate]:
         yield Candidate(hashes[-1].strip(), True)
         return
     bold = {m[1].strip(" .:") for m in _BOLD.finditer(text)}
+    if boxes:  # only what was said after the last box can correct it
+        text = text[text.rfind("\\boxed") :] if "\\boxed" in text else ""
     text = clean.markdown(text).strip()
     said = None
     for match in _SAYS.finditer(text):
-        said = match
+        if not _SUPPOSING.search(text[max(0, match.start() - 160) : match.start()]):
+            said = first_sentence(match["said"] or match["chosen"])
     if said is not None:
-        yield Candidate(first_sentence(said["said"] or said["chosen"]), True)
-    if boxes:
+        yield Candidate(said, True)
+    if boxes or (said is not None and (_NOTHING.match(said) or _REFUSAL.search(said))):
+        return
+    everything = sentences(text)
+    if everything and _REFUSAL.search(everything[-1]):
         return
     if len(bold) == 1:
         yield Candidate(bold.pop(), False)
-    if len(text) <= 160 and "\n" not in text and said is None and not _SO.search(text) and not _REFUSAL.search(text):
+    if len(everything) == 1 and len(text) <= 160 and said is None and not _SO.search(text) and not _HEDGE.search(text):
         yield Candidate(text, False)
-    telling = [x for x in sentences(text) if not _REFUSAL.search(x) and not _POLITE.match(x)]
+    telling = [x for x in everything if not (_REFUSAL.search(x) or _POLITE.match(x) or _HEDGE.search(x))]
     for sentence in telling[:-4:-1]:
         clauses = _SO.split(sentence)
         if len(clauses) > 1:
             yield Candidate(clauses[-1].strip(" ,:"), False)
         yield Candidate(sentence, False)
+
+
+def refuses(text: str) -> bool:
+    """Whether the last sentence says that there is no answer."""
+    found = sentences(clean.markdown(text[-TAIL:]))
+    return bool(found) and _REFUSAL.search(found[-1]) is not None
 
 
 def first_sentence(text: str) -> str:
@@ -109,11 +124,12 @@ def sentences(text: str) -> list[str]:
 _LABEL = re.compile(r"^\s*(?:\(\s*[A-J]\s*\)|\[[A-J]\]|[A-J]\s*[.):])\s*(?=\S)")
 _LEAD = re.compile(
     r"^(?:(?:therefore|thus|hence|so|then|finally|and|we (?:get|have|find|obtain)|it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
-    r"approximately|approx\.?|about|around|roughly|nearly|exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
-    r"a total of|total of|option|choice|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
+    r"approximately|approx\.?|about|around|roughly|nearly|definitely|clearly|probably|likely|most likely|certainly|exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
+    r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but)\b.*$|\s*[,;]\s+(?:so|and|because)\b.*$", re.I | re.S)
+_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and|because)\b.*$", re.I | re.S)
+_BESIDE = re.compile(r"\s+\([^()]*(?:[%≈]|\\approx)[^()]*\)\s*\.?$")
 _PAREN = re.compile(r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
 _IS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|had|needs?|takes?|costs?|gives?|get|gets|makes?|becomes?|contains?|by|at|of|to)\b[\s:]*", re.I)
 _MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -134,7 +150,7 @@ def pieces(text: str, strong: bool) -> Iterator[str]:
         seen.add(piece)
         return True
 
-    text = text.strip()
+    text = _BESIDE.sub("", text.strip())
     label = _LABEL.sub("", text)
     bare = _LEAD.sub("", label)
     cut = _PAREN.sub("", _REASON.sub("", bare))
@@ -184,6 +200,8 @@ def letter(text: str) -> str | None:
         return match[1].upper()
     if several_letters(text):
         return None
+    if (because := _REASON.sub("", text)) != text and (match := _ALONE.match(because)):
+        return match[1].upper()
     for pattern in (_LABELLED, _OPTION, _VERB):
         if match := pattern.match(text):
             found = next(g for g in match.groups() if g)

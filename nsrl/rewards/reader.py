@@ -17,7 +17,7 @@ from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar,
 
 MAX_LENGTH = 1200
 
-_RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "=", "<>": "!="}
+_RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
 _LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and"}
 
 
@@ -74,6 +74,8 @@ class Reader(Expressions):
             return chain[0]
         if len(ops) == 1:
             return _relation(ops[0], chain[0], chain[1])
+        if ops[-1] == "~" and all(o in ("=", "~") for o in ops):
+            return Relation("~", chain[-2], chain[-1])  # x = a ≈ b says a, which is about b
         if all(o == "=" for o in ops):
             return Relation("=", chain[0], chain[-1])  # a = ... = b says a = b
         if len(ops) == 2 and all(o in ("<", "<=") for o in ops):
@@ -122,7 +124,7 @@ class Reader(Expressions):
 
     def places(self, start: int) -> int | None:
         """Digits after the point when the expression was one signed decimal (or one times a power of ten)."""
-        tokens = [t for t in self.tokens[start : self.at] if t.text not in ("+", "-", "°", "%", "^", "{", "}", "(", ")")]
+        tokens = [t for t in self.tokens[start : self.at] if t.text not in ("+", "-", "±", "∓", "°", "%", "^", "{", "}", "(", ")")]
         if len(tokens) == 1:
             return tokens[0].places
         if len(tokens) == 4 and tokens[1].text in ("*", "x") and tokens[2].text == "10" and tokens[3].value is not None:
@@ -250,6 +252,17 @@ class Reader(Expressions):
         closers = {"(": (")", "]"), "[": ("]", ")", "["), "{": ("}",), "\\{": ("\\}", "}")}[opening]
         if self.accept(*closers[:1]):
             return Items("brace", ())
+        if opening in ("{", "\\{") and self.here.kind == "name" and self.peek().text in (":", "|"):
+            builder = self.at
+            self.at += 2
+            try:
+                inner = self.listing()  # {x : condition}
+                self.expect(*closers)
+                if not isinstance(inner, Scalar | Items):
+                    return inner
+            except Unreadable:
+                pass  # a dictionary, or bars around something
+            self.at = builder
         try:
             inner = self.listing()
         except Unreadable:
@@ -347,6 +360,14 @@ def _relation(op: str, left: Value, right: Value) -> Value:
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s*m\.?|o'?clock)?$", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*(?:([ap])\.?m\.?|o'?clock)$", re.IGNORECASE)
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?$")
+_CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),[^,\[\]]*\]$")
+_OUT_OF = re.compile(r"^(\d+) out of (\d+)$")
+_REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
+_EMPTY = Items("brace", ())
+_PHRASES: dict[str, Value] = {
+    **dict.fromkeys(("all real numbers", "all reals", "reals", "all real values"), _REALS),
+    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set"), _EMPTY),
+}
 _HOURS_MINUTES = re.compile(r"^(\d+)\s*h(?:rs?|ours?)?\.?\s*(?:and\s+)?(\d+)\s*m(?:ins?|inutes?)?\.?$")
 _FEET = re.compile(r"(\d+)\s*'\s*(\d+)\s*(?:\"|'')$")
 
@@ -370,6 +391,11 @@ def read(text: str) -> Value:
     text = _HOURS_MINUTES.sub(r"\1 h \2 min", text)
     if match := _FEET.match(text):
         text = f"{match[1]} ft {match[2]} in"
+    if text.lower() in _PHRASES:
+        return _PHRASES[text.lower()]
+    if match := _CONDITIONAL.match(text):
+        text = match[1]
+    text = _OUT_OF.sub(r"\1/\2", text)
     number = clean.word_number(text)
     if number is not None and text[0].isalpha():
         return Scalar(num(number))

@@ -387,7 +387,7 @@ def _ev_fn(name: str, args: list[Any], ctx: Any, cx: bool) -> Any:
     if name == "log" and len(args) == 2:  # log(base, x)
         return _real(ctx.ln(args[1]) / ctx.ln(args[0]), ctx, cx)
     if name == "factorial" and len(args) == 1:
-        if not (ctx.isint(args[0]) and 0 <= args[0] <= 5000):
+        if not -0.5 < args[0] <= 5000:
             raise Undefined("factorial")
         return ctx.factorial(args[0])
     if name == "binomial" and len(args) == 2:

@@ -55,6 +55,7 @@ _UNITS: tuple[tuple[str, Unit], ...] = (
     ("mi mile miles", _unit("length", "1609.344")),
     ("l L liter litre liters litres", _unit("length", "1/1000", 3)),
     ("ml mL milliliter millilitre milliliters millilitres", _unit("length", "1/1000000", 3)),
+    ("cc", _unit("length", "1/1000000", 3)),
     ("cl centiliter centilitre centiliters", _unit("length", "1/100000", 3)),
     ("ha hectare hectares", _unit("length", 10000, 2)),
     ("acre acres", _unit("length", "4046.8564224", 2)),

@@ -1,5 +1,7 @@
 """Typed cases of the answer check: (prediction, gold, options or None, correct, reason)."""
 
+from more_cases import MORE
+
 ABCDE = ("A", "B", "C", "D", "E")
 DEGREES = ("$30^{\\circ}$", "$45^{\\circ}$", "$60^{\\circ}$", "$75^{\\circ}$", "$90^{\\circ}$")
 SURDS = ("$\\frac{6-\\sqrt{2}}{2}$", "$\\frac{3 \\sqrt{2}}{2}$", "2.5", "3", "$6(\\sqrt{2}-1)$")
@@ -386,5 +388,5 @@ PROSE = [
 
 CASES = [
     *LETTERS, *OPTIONS, *NUMBERS, *FRACTIONS, *DECIMALS, *PERCENTS, *ANGLES, *UNITS, *EXPRESSIONS, *EQUATIONS,
-    *COLLECTIONS, *INTERVALS, *RATIO_TIME, *TEXT, *NO_GOLD, *PROSE,
+    *COLLECTIONS, *INTERVALS, *RATIO_TIME, *TEXT, *NO_GOLD, *PROSE, *MORE,
 ]  # fmt: skip
