@@ -28,9 +28,10 @@ def tables() -> dict[str, dict[str, Builtin]]:
         simplify,
         solve,
         stats,
+        strings,
     )
 
-    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations,
+    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings,
                algebra, simplify, solve, reduce, calculus, linalg, geometry, stats)  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 

@@ -35,7 +35,7 @@ symbols(TABLE, "Pattern", "HoldFirst Protected")
 symbols(TABLE, "Optional PatternSequence OptionsPattern KeyValuePattern Slot SlotSequence Up Down Span String Integer Real")
 symbols(TABLE, "Condition", "HoldAll Protected")
 symbols(TABLE, "PatternTest", "HoldRest Protected")
-symbols(TABLE, "Symbol Heads DirectedInfinity TwoWayRule UndirectedEdge DirectedEdge Overflow")
+symbols(TABLE, "Heads DirectedInfinity TwoWayRule UndirectedEdge DirectedEdge Overflow")
 symbols(TABLE, "MessageName", "HoldFirst ReadProtected Protected")
 symbols(TABLE, "Infinity", "ReadProtected Protected")
 
