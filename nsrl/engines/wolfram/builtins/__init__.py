@@ -29,9 +29,10 @@ def tables() -> dict[str, dict[str, Builtin]]:
         solve,
         stats,
         strings,
+        sums,
     )
 
-    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings,
+    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings, sums,
                algebra, simplify, solve, reduce, calculus, linalg, geometry, stats)  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 
