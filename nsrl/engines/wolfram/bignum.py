@@ -28,8 +28,8 @@ _context: Any = None
 
 
 def bits(digits: float) -> int:
-    """Working precision for that many decimal digits."""
-    return int(digits * 3.3219280948873626) + _GUARD_BITS
+    """Working precision for that many decimal digits: whole 64-bit words, as the kernel holds them."""
+    return -(-int(digits * 3.3219280948873626 + 1) // 64) * 64 + _GUARD_BITS
 
 
 class BigReal:
@@ -72,15 +72,15 @@ class BigReal:
             return BigReal(m.mpf(f"{mantissa}e{exponent}"), digits)
 
     def text(self) -> str:
-        """The digits the precision vouches for."""
+        """All digits held, as InputForm writes them: the precision rounded up to whole 64-bit words."""
         m = mp()
-        with m.workprec(bits(self.digits) + 16):
-            n = max(round(self.digits), 1)
-            out = m.nstr(self.value, n, strip_zeros=False, min_fixed=-6, max_fixed=max(n, 6))
-        if "e" in out:
-            body, _, power = out.partition("e")
-            return f"{body}*^{int(power)}"
-        return out
+        words = -(-int(self.digits * 3.3219280948873626 + 1) // 64)
+        n = max(int(words * 64 * 0.3010299956639812), 1)
+        with m.workprec(words * 64 + 64):
+            out = m.nstr(self.value, n, strip_zeros=True, min_fixed=-6, max_fixed=max(n, 6))
+        body, _, power = out.partition("e")
+        body = body.removesuffix("0") if body.endswith(".0") else body
+        return f"{body}*^{int(power)}" if power else body
 
 
 def joint(a: Any, b: Any) -> float:

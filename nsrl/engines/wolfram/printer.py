@@ -112,7 +112,8 @@ class _Printer:
             return f"{int_text(e.numerator)}/{int_text(e.denominator)}", _TIMES
         if t is BigReal:
             s = e.text()
-            return f"{s}`{e.digits:.17g}".removesuffix(".0") + ".", _UNARY if s[0] == "-" else ATOM
+            body, star, power = s.partition("*^")
+            return f"{body}`{float_text(float(e.digits))}{star}{power}", _UNARY if s[0] == "-" else ATOM
         head, args = e.head, e.args
         if type(head) is Symbol:
             special = _SPECIAL.get(head)
