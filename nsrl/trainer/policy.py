@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -122,6 +123,8 @@ class Policy:
         with self._adapter(context.adapter):
             visual, deepstack = self.encode(batch, context)
             x = pack_embed(self.text.embed_tokens.weight, visual, plan)
+            if visual is None and torch.is_grad_enabled() and _several_processes() and self._tower_trains():
+                x = x + self._touch_tower()
             cos, sin = self.text.rotary_emb(x, plan.positions[:, None])
             for index, layer in enumerate(self.text.layers):
                 if self._checkpoints():
@@ -182,7 +185,7 @@ class Policy:
         """The vision tower's rows and DeepStack features for the distinct images; kept on the batch when frozen."""
         if batch.pixel_values is None:
             return None, []
-        trains = any(p.requires_grad for p in self.visual.parameters())
+        trains = self._tower_trains()
         adapted = any("lora_" in name for name, _ in self.visual.named_parameters())
         key = ("vision", self, context.images, context.share, context.seed, context.adapter or not adapted)
         if not trains and key in batch.kept:
@@ -197,6 +200,21 @@ class Policy:
         if not trains:
             batch.kept[key] = encoded
         return encoded
+
+    def _tower_trains(self) -> bool:
+        return any(p.requires_grad for p in self.visual.parameters())
+
+    def _touch_tower(self) -> Tensor:
+        """Zero, through every parameter of the tower: a batch without images then has the graph of the other ranks."""
+        config, side = self.visual.config, self.visual.config.spatial_merge_size
+        width = config.in_channels * config.temporal_patch_size * config.patch_size**2
+        black = torch.zeros(side * side, width, dtype=self.visual.dtype, device=self.device)
+        out = self.visual(black, grid_thw=torch.tensor([[1, side, side]], device=self.device))
+        return 0.0 * (out.pooler_output.sum() + sum(f.sum() for f in out.deepstack_features))
+
+
+def _several_processes() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 class _TorchOps:
