@@ -18,7 +18,7 @@ from typing import Any
 from nsrl.engines import frames, registry, sandbox
 from nsrl.engines.desk import KINDS, Desk, Task
 from nsrl.engines.processes import Worker, Zygote
-from nsrl.engines.result import Status
+from nsrl.engines.result import Result, Status
 from nsrl.engines.worker import ended_by
 
 _DEPTH = {"native": 24, "python": 3}  # programs in one worker's pipe at most
@@ -191,6 +191,12 @@ class Manager:
         worker.dispose()
         return list(worker.pipe.values())
 
+    def retire(self, worker: Worker) -> None:
+        """Replace a worker that has done nothing wrong lately; another one gets what it had not begun."""
+        self.desk.counts["recycled"] += 1
+        self.desk.put_back(worker.kind, self.remove(worker))
+        self.spawn(worker.kind)
+
     def died(self, worker: Worker, status: int) -> None:
         """A worker ended by itself: its oldest program is to blame, or nobody."""
         tasks = self.remove(worker)
@@ -228,9 +234,10 @@ class Manager:
                     del worker.pipe[number]
                     worker.served += 1
                     worker.since = time.monotonic()
-                    if result.status is Status.MEMORY and worker.kind == "native":
-                        worker.served += self.recycle  # its heap may be in pieces: a fresh one is cheap
                     self.desk.finish(task, result)
+                    if worker.kind == "native" and _spent(result):
+                        self.retire(worker)
+                        return
         except frames.BadFrame:
             self.died(worker, 0)
             return
@@ -279,9 +286,7 @@ class Manager:
         free = [w for w in self.workers.values() if w.kind == kind and w.hello and not w.closed and not w.cancelling]
         for worker in free:
             if worker.served >= self.recycle and not worker.pipe:
-                self.desk.counts["recycled"] += 1
-                self.remove(worker)
-                self.spawn(kind)
+                self.retire(worker)
         free = [worker for worker in free if worker.served < self.recycle]
         if self.desk.waiting(kind):
             for worker in sorted(free, key=lambda w: len(w.pipe)):
@@ -324,3 +329,8 @@ class Manager:
                 self.push(worker, frames.pack(frames.CANCEL, b""))
                 self.desk.put_back(kind, rest)
                 return
+
+
+def _spent(result: Result) -> bool:
+    """Did the program leave its worker in doubt: out of memory in earnest, or stopped by a bug?"""
+    return result.status is Status.CRASH or (result.status is Status.MEMORY and not result.messages)

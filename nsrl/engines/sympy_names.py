@@ -243,7 +243,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if depth > 60:
         return None
     if isinstance(value, bool) or value in (sympy.true, sympy.false):
-        return "True" if value else "False"
+        return ["Symbol", "True" if value else "False"]
     if isinstance(value, int | sympy.Integer):
         return int(value)
     if isinstance(value, float | sympy.Float):
@@ -261,10 +261,10 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, sympy.Rational):
         return ["Rational", int(value.p), int(value.q)]
     if isinstance(value, sympy.Symbol):
-        return value.name
+        return ["Symbol", value.name]
     names = {sympy.pi: "Pi", sympy.E: "E", sympy.oo: "Infinity", sympy.GoldenRatio: "GoldenRatio"}
     if isinstance(value, sympy.Basic) and value in names:
-        return names[value]
+        return ["Symbol", names[value]]
     if value == sympy.I:
         return ["Complex", 0, 1]
     heads: tuple[tuple[Any, str], ...] = (

@@ -12,6 +12,7 @@ Knows nothing of futures, caches or retries.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -40,7 +41,9 @@ def main() -> None:
     sandbox.die_with_parent()
     if os.getppid() != setup["parent"]:
         os._exit(0)
-    _Zygote(setup).serve()
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the parent has closed the pool already
+        _Zygote(setup).serve()
+    os._exit(0)
 
 
 def _send_all(fd: int, data: bytes) -> None:
@@ -274,8 +277,6 @@ def _native(evaluators: dict[str, Any], versions: dict[str, str], base: int) -> 
         answer = frames.encode_result(frames.bounded(result, limits), language, versions[language], spent)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _send_all(_FD, frames.pack(number, answer))
-        if result.status is Status.CRASH:
-            os._exit(1)  # what a bug left behind is not to be trusted: a fresh worker is cheap
 
 
 def _evaluated(evaluate: Any, program: str, limits: Limits) -> Result:
