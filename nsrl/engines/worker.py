@@ -129,7 +129,7 @@ class _Zygote:
             os.close(tell)
             os.read(wait, 1)  # until the zygote has become this process's parent
             if apart and self.kind == "native":
-                _stand_first(handle, wait)
+                _stand_first()
             self.enter(handle, {"user": user, "namespaces": apart})
             os._exit(0)
         os.close(tell)
@@ -177,7 +177,7 @@ class _Zygote:
             arm.serve()
 
 
-def _stand_first(handle: int, *others: int) -> None:
+def _stand_first() -> None:
     """Be process 1 of a namespace for a child that returns from here: process 1 itself ignores the timer's signal."""
     child = os.fork()
     if child == 0:
@@ -185,8 +185,7 @@ def _stand_first(handle: int, *others: int) -> None:
     signal.set_wakeup_fd(-1)
     sandbox.die_with_parent()
     os.setsid()
-    for descriptor in (handle, *others):
-        os.close(descriptor)
+    os.closerange(3, 4096)
     _, status = os.waitpid(child, 0)
     os._exit(_SIGNALLED + os.WTERMSIG(status) if os.WIFSIGNALED(status) else 1)
 

@@ -13,11 +13,14 @@ from nsrl.engines import LANGUAGES, EnginePool, Limits, Status, processes, regis
 from nsrl.engines.sandbox import LINUX
 from tests.engines.hostile import ESCAPE, HOSTILE, RAW, RAW_DEADLY, SECRET
 
-psutil = pytest.importorskip("psutil")
-
 LIMITS = Limits(cpu_s=0.3, wall_s=0.6)
 HERE = [language for language in LANGUAGES if registry.present(language)]
 SIMPLE = {"nsl": "{}+1", "wolfram": "{}+1", "sympy": "{}+1"}
+
+
+@pytest.fixture
+def psutil():
+    return pytest.importorskip("psutil")
 
 
 @pytest.fixture(autouse=True)
@@ -157,7 +160,7 @@ def test_a_process_that_dies_loses_its_own_program_only(raw_pool):
 
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
-def test_workers_have_nothing_of_this_process():
+def test_workers_have_nothing_of_this_process(psutil):
     with EnginePool(workers=1) as pool:
         for language in pool.languages:
             pool.run(language, "1")
@@ -173,17 +176,17 @@ def test_workers_have_nothing_of_this_process():
                 assert len(handles) <= 4, [os.readlink(f"/proc/{child.pid}/fd/{h}") for h in handles]
 
 
-def _footprint():
+def _footprint(psutil):
     gc.collect()
     me = psutil.Process()
     return len(me.children(recursive=True)), me.num_fds(), threading.active_count(), me.memory_info().rss
 
 
-def test_nothing_is_left_after_ten_thousand_programs():
+def test_nothing_is_left_after_ten_thousand_programs(psutil):
     with EnginePool(workers=2, cache=0) as warm:
         for language in warm.languages:
             warm.map(language, [SIMPLE[language].format(n) for n in range(200)])
-    before = _footprint()
+    before = _footprint(psutil)
     native = [language for language in HERE if language != "sympy"]
     with EnginePool(workers=2, limits=Limits(cpu_s=0.05, wall_s=0.2), cache=0) as pool:
         def sizes():
@@ -201,15 +204,16 @@ def test_nothing_is_left_after_ten_thousand_programs():
                 future.result(timeout=60)
         time.sleep(0.1)
         assert psutil.Process().num_fds() <= handles + 2
-        assert len(psutil.Process().children(recursive=True)) <= 2 + 4
+        # Per kind a zygote and 2 workers; a native worker has process 1 of its namespace above it.
+        assert len(psutil.Process().children(recursive=True)) <= 2 + 2 * 2 + 2 + 2
         assert sizes() < small * 1.3 + 60e6
-    after = _footprint()
+    after = _footprint(psutil)
     assert after[0] <= before[0] and after[1] <= before[1] and after[2] <= before[2]
     assert after[3] < before[3] + 60e6
 
 
 @pytest.mark.skipif(not LINUX, reason="the parent's death reaches workers through Linux's signal or a slow poll")
-def test_workers_die_with_their_parent(tmp_path):
+def test_workers_die_with_their_parent(psutil):
     import subprocess
     import sys
 

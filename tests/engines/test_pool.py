@@ -74,8 +74,7 @@ def test_closed_pool_gives_up_what_is_left():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")
 def test_dead_workers_and_zygotes_are_replaced():
-    import psutil
-
+    psutil = pytest.importorskip("psutil")
     with EnginePool(workers=2, languages=["sympy"]) as pool:
         assert pool.run("sympy", "1").text == "1"
         children = psutil.Process().children(recursive=True)

@@ -112,10 +112,10 @@ def test_wall_clock_ends_a_native_program_that_sleeps(raw):
 
 
 def test_memory_of_a_native_program_is_bounded(raw):
-    with raw(language="nsl") as pool:
+    with raw(language="nsl", limits=Limits(cpu_s=5, wall_s=20)) as pool:
         assert pool.run("nsl", "out = len(bytearray(1 << 28))").text == str(1 << 28)
         assert pool.run("nsl", "out = len(bytearray(1 << 30))").text in ("None", "")
-        small = Limits(memory_mb=64)
+        small = Limits(memory_mb=64, cpu_s=5, wall_s=20)
         assert pool.run("nsl", "out = len(bytearray(1 << 27))", small).text in ("None", "")
         assert pool.run("nsl", "out = len(bytearray(1 << 27)) + 0").text == str(1 << 27)
 
