@@ -128,7 +128,7 @@ def load_problems(config: Any, seed: int = 0) -> tuple[Problems, Problems]:
         whole = load(source, path, config.split)
         share = VIRL_TEST if source == "virl39k" else 0.1
         count = min(size, max(1, round(share * len(whole)))) if len(whole) > 1 else 0
-        chosen = set(random.Random(SPLIT_SEED).sample(range(len(whole)), count))
+        chosen = _held_out(whole, count)
         train = Problems([p for i, p in enumerate(whole) if i not in chosen], whole.skipped, whole.name)
         test = Problems([p for i, p in enumerate(whole) if i in chosen], [], whole.name)
     kept = without(train.items, test.items)
@@ -138,6 +138,14 @@ def load_problems(config: Any, seed: int = 0) -> tuple[Problems, Problems]:
         raise UserError(f"data.path {train.name!r}: every training problem is also in the test set")
     train.items = kept
     return train, test
+
+
+def _held_out(problems: Sequence[Problem], count: int) -> set[int]:
+    """`count` indices in proportion to the categories: evenly spaced in a shuffled order sorted by category."""
+    order = list(range(len(problems)))
+    random.Random(SPLIT_SEED).shuffle(order)
+    order.sort(key=lambda i: problems[i].category)
+    return {order[int((k + 0.5) * len(order) / count)] for k in range(count)}
 
 
 def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = None) -> Sequence[Problem]:

@@ -48,6 +48,7 @@ def test_mathvision_recorded(shared_data):
     assert problems[0].images[0].open().mode == "RGB"
     train, test = load_problems(SimpleNamespace(source="mathvision", path=str(path), split="train", eval_size=600), 0)
     assert len(train) + len(test) == 304 and len(test) == 30
+    assert {p.category for p in test} == {p.category for p in problems}  # in proportion
     assert not {content_key(p) for p in train} & {content_key(p) for p in test}
     assert len(open_source(f"mathvision:{path}")) == 304
     assert len(open_source(str(path), size=7)) == 7
