@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nsrl.engines.result import Status
+
 Rows = Sequence[Mapping[str, Any]]
 LANGUAGES = {"nsl": "#0f766e", "wolfram": "#c2410c", "sympy": "#2563eb", "prose": "#a16207", "direct": "#94a3b8"}
 INK, FAINT, ACCENT, SECOND, BAD = "#1f2937", "#e5e7eb", "#0f766e", "#c2410c", "#b91c1c"
@@ -195,8 +197,9 @@ def _rewards(rows: Rows) -> Plot | None:
 
 
 def _engine(rows: Rows) -> Plot | None:
-    names = sorted({k for r in rows for k in r if k.startswith("engine/") and k.endswith("_frac")})
-    found = {k[7:-5]: k for k in names}
+    logged = {k for r in rows for k in r}
+    found = {s.value: f"engine/{s.value}_frac" for s in Status if f"engine/{s.value}_frac" in logged}
+    names = list(found.values())
     if not found:
         return None
     figure, axes = _figure()

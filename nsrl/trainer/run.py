@@ -180,7 +180,7 @@ class Run:
                 metrics, records = grpo_step(learner, step)
                 self._count("grpo", start)
                 self.state.phase, self.state.step, self.state.position = "grpo", step, learner.problems.position
-                metrics |= {f"engine/{key}": value for key, value in pool.stats().items() if not key.endswith("_frac")}
+                metrics |= {f"engine/{key}": value for key, value in pool.stats().items() if isinstance(value, int | float)}
                 metrics |= telemetry.read()
                 if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
                     self._keep_completions(learner, step, records)
