@@ -12,9 +12,9 @@ from nsrl.engines.nsl.run import VERSION, evaluate
 
 # The signs a program stands between in a completion; each is added to the tokenizer as one token.
 DELIMITERS: dict[str, tuple[str, str]] = {
-    "nsl": ("<|nsl|>", "<|/nsl|>"),
-    "wolfram": ("<|wolfram|>", "<|/wolfram|>"),
-    "sympy": ("<|sympy|>", "<|/sympy|>"),
+    "nsl": ("<nsl>", "</nsl>"),
+    "wolfram": ("<wolfram>", "</wolfram>"),
+    "sympy": ("<sympy>", "</sympy>"),
 }
 
 __all__ = ["DELIMITERS", "VERSION", "NslSyntaxError", "Program", "evaluate", "from_wolfram", "parse", "to_wolfram"]

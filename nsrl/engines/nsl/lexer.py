@@ -57,6 +57,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+MAX_DIGITS = 1000
 _GLUED = re.compile(r"(sin|cos|tan|ln|log|sqrt)([A-Zα-ωx]|\d+)$")
 _COUNTING = re.compile(r"([CP])(\d+)$")
 
@@ -81,6 +82,8 @@ def tokens(text: str) -> list[Token]:
         elif kind == "vulgar":
             put("num", Fraction(*_VULGAR[s]), start, at)
         elif kind == "num":
+            if len(s) > MAX_DIGITS:
+                raise NslSyntaxError(f"a number has at most {MAX_DIGITS} digits", start, at)
             put("num", int(s) if s.isdigit() else float(s), start, at)
         elif kind == "sup":
             put("sup", "".join(_SUPER[c] for c in s), start, at)

@@ -79,9 +79,12 @@ class _Parser:
         alone: set[str] = set()
         t = self.toks
         for i, tok in enumerate(t[:-1]):
-            if tok.kind == "name" or (tok.kind == "word" and not _opens(t[i + 1])):
-                if t[i + 1].value != "(" or t[i + 1].gap:
-                    alone.add(tok.value)
+            if tok.kind not in ("name", "word") or (tok.kind == "word" and _opens(t[i + 1])):
+                continue
+            if t[i + 1].value in ("(", "{", "[") and t[i + 1].kind == "op":
+                if tok.value.lower() in WORDS or (t[i + 1].value == "(" and not t[i + 1].gap):
+                    continue
+            alone.add(tok.value)
         letters = {v for v in alone if len(v) == 1 and v.islower()} if any(x.value in RELATIONS for x in t) else set()
         return alone, letters
 

@@ -35,7 +35,7 @@ def to_wolfram(program: str | Program) -> Any:
     if q.constraints:
         names = list(dict.fromkeys(n for c in q.constraints for n in free_names(c)))
         if target is None and not any(_has_equation(c) for c in q.constraints):
-            what = q.constraints[0] if len(q.constraints) == 1 else Expr(S.And, tuple(q.constraints))
+            what = q.constraints[0] if len(q.constraints) == 1 else lst(q.constraints)
             value = mk(S.Reduce, what, lst(names), S.Reals)
         else:
             value = mk(S.Solve, lst(q.constraints), lst(names), S.Reals)
@@ -85,7 +85,7 @@ class _Writer:
             what = t.args[0].args if is_list(t.args[0]) or has_head(t.args[0], S.And) else (t.args[0],)
             return ";".join(self.at(c, _ANY) for c in what)
         if has_head(t, S.Reduce) and t.args:
-            what = t.args[0].args if has_head(t.args[0], S.And) else (t.args[0],)
+            what = t.args[0].args if is_list(t.args[0]) else (t.args[0],)
             return ";".join(self.at(c, _ANY) for c in what)
         if type(t) is Expr and (t.head in (S.Set, S.SetDelayed, S.While, S.Do) or t.head in _UPDATE_SIGNS):
             return self.action(t)

@@ -118,11 +118,28 @@ class _Run:
         relations = [self.known(c) for c in p.constraints]
         if self.units:
             relations = [in_base(r, taken) for r in relations]
-        if target is None and not any(split(relations)[0]):
+        if target is None and not any(has_head(r, S.Element) for r in relations) and not split(relations)[0]:
             names = list(dict.fromkeys(n for r in relations for n in free_names(r)))
             return self.finish([self.reduced(relations, names)], None)
+        points = self.points(relations)
+        if points:
+            relations = [replaced(r, points) for r in relations]
+            for name, point in points.items():
+                self.act("set", mk(S.Set, name, point))
         found = Algebra(self.core.evaluate).solve(relations, [])
         return self.answer(found, relations, target)
+
+    def points(self, relations: list[Any]) -> dict[Any, Any]:
+        """Unknown capital letters in an equation between points are points: {B: {B_x, B_y}}."""
+        found: dict[Any, Any] = {}
+        for r in relations:
+            sizes = {len(x.args) for x in _lists(r)} if has_head(r, S.Equal) else set()
+            if len(sizes) == 1 and sizes <= {2, 3}:
+                n = sizes.pop()
+                for name in free_names(r):
+                    if len(name.name.rstrip("0123456789$")) == 1 and name.name[0].isupper():
+                        found[name] = lst(sym(f"{name.name}.{c}") for c in "xyz"[:n])
+        return found
 
     def act(self, kind: str, t: Any) -> None:
         if self.plan.imperative:
@@ -216,6 +233,7 @@ class _Run:
                 v = self.simplified(replaced(plain, s), True)
             if v not in values:
                 values.append(v)
+        values = _by_size(values)
         left = None
         unknown = set(names) | self.plan.unknowns | {n for r in relations for n in free_names(r)}
         free = {n for v in values for n in free_names(v)} & unknown
@@ -315,6 +333,23 @@ class _Run:
         if loosely and _has(o, S.Degree) and not _has(v, S.Degree):
             return self.equal(v, replaced(o, {S.Degree: 1}), False)
         return (d is None and abs(size) < 1e-9) or (type(v) is float and abs(size) < 1e-9)
+
+
+def _lists(e: Any) -> list[Any]:
+    """The innermost-free lists of e: those that hold no list themselves."""
+    if is_list(e) and not any(is_list(a) for a in e.args):
+        return [e]
+    return [x for a in e.args for x in _lists(a)] if type(e) is Expr else []
+
+
+def _by_size(values: list[Any]) -> list[Any]:
+    """Numbers ascending, where all values are real numbers."""
+    ring = Ring()
+    try:
+        sizes = [ring.real(ring.quotient(*ring.ratio(v))) for v in values]
+    except (NotPolynomial, ZeroDivisionError):
+        return values
+    return values if None in sizes else [values[i] for i in sorted(range(len(values)), key=sizes.__getitem__)]
 
 
 def _word(e: Any) -> str | None:

@@ -120,7 +120,7 @@ class Algebra:
 
     def solve(self, relations: list[Any], wanted: list[Any]) -> Found:
         """Real solutions of the relations. Raises Unsolved."""
-        equations, filters = split(relations)
+        equations, filters = split([self._listed(r) for r in relations])
         filters, domains = self._integers(filters)
         try:
             return self._native(equations, filters, domains)
@@ -132,6 +132,12 @@ class Algebra:
                 return self._native(*_again(evaluated), filters, domains)
             except (NotPolynomial, ZeroDivisionError):
                 return self._bridge(evaluated, filters, domains, wanted)
+
+    def _listed(self, r: Any) -> Any:
+        """An equation between points is evaluated first, so that both sides are lists."""
+        if has_head(r, S.Equal) and any(_has_list(a) for a in r.args):
+            return Expr(S.Equal, tuple(self.evaluate(a) for a in r.args))
+        return r
 
     def _integers(self, filters: list[Any]) -> tuple[list[Any], dict[Any, Any]]:
         rest, domains = [], {}
@@ -148,6 +154,10 @@ class Algebra:
         for g, p in self.helpers:
             polys.append(ring.add({((g, 2),): 1}, p, -1))
         unknowns = sorted({g for p in polys for g in ring.free(p)})
+        if not polys and domains:
+            whole = self._enumerated(filters, domains, [], list(domains))
+            if whole is not None:
+                return whole
         found = solve(ring, polys, unknowns)
         if found is None:
             if len(polys) < len(unknowns) or not polys:
@@ -211,6 +221,13 @@ class Algebra:
         return True
 
     def _truth(self, f: Any, s: dict) -> bool | None:
+        exact = self.ring.exact
+        try:
+            return self._decided(f, s)
+        finally:
+            self.ring.exact = exact  # a decimal in a filter does not make the solution one
+
+    def _decided(self, f: Any, s: dict) -> bool | None:
         if type(f) is Expr and (f.head in _ORDER or f.head is S.Unequal):
             try:
                 values = [self._value(a, s) for a in f.args]
@@ -321,6 +338,10 @@ class Algebra:
                     if u not in values or free_names(values[u]):
                         out.free.add(u)
         return out
+
+
+def _has_list(e: Any) -> bool:
+    return type(e) is Expr and (is_list(e) or any(_has_list(a) for a in e.args))
 
 
 def _again(evaluated: list[Any]) -> tuple[list[Any]]:

@@ -1,0 +1,66 @@
+"""The visual-math problems as programs: right answers, few tokens."""
+
+import base64
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from nsrl.engines.nsl import evaluate
+from nsrl.engines.result import Status
+
+sys.path.insert(0, str(Path(__file__).parent))
+from problems import MORE, PROBLEMS  # noqa: E402
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_twelve(name):
+    program, expected, _ = PROBLEMS[name]
+    result = evaluate(program)
+    assert (result.status, result.text) == (Status.OK, expected)
+
+
+@pytest.mark.parametrize("program,expected", [(p, e) for _, p, e in MORE])
+def test_more_of_the_kind(program, expected):
+    result = evaluate(program)
+    assert (result.status, result.text) == (Status.OK, expected)
+
+
+def test_the_twelve_are_the_recorded_ones_and_cost_a_quarter(shared_data):
+    recorded = {p["id"]: p for p in json.loads((shared_data / "token_problems.json").read_text())["problems"]}
+    assert recorded.keys() == PROBLEMS.keys()
+    sympy = {k: p["tokens"]["sympy"] for k, p in recorded.items()}
+    assert sum(n for _, _, n in PROBLEMS.values()) <= 0.25 * sum(sympy.values())
+    assert sum(n / sympy[k] for k, (_, _, n) in PROBLEMS.items()) / len(PROBLEMS) <= 0.25
+
+
+def _qwen_tokens(text: str, ranks: dict[bytes, int], pattern) -> int:
+    count = 0
+    for word in pattern.findall(text):
+        parts = [bytes([b]) for b in word.encode()]
+        while len(parts) > 1:
+            pairs = [(ranks.get(parts[i] + parts[i + 1], 1 << 60), i) for i in range(len(parts) - 1)]
+            rank, i = min(pairs)
+            if rank == 1 << 60:
+                break
+            parts[i : i + 2] = [parts[i] + parts[i + 1]]
+        count += len(parts)
+    return count
+
+
+def test_recorded_token_counts_are_the_tokenizer_s():
+    spec = importlib.util.find_spec("dashscope")
+    if spec is None or spec.origin is None:
+        pytest.skip("the package dashscope, which carries Qwen's token table, is not installed")
+    regex = pytest.importorskip("regex")
+    table = Path(spec.origin).parent / "resources" / "qwen.tiktoken"
+    lines = [line.split() for line in table.read_bytes().splitlines() if line]
+    ranks = {base64.b64decode(a): int(b) for a, b in lines}
+    pattern = regex.compile(
+        r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+    )
+    assert {k: _qwen_tokens(p, ranks, pattern) for k, (p, _, _) in PROBLEMS.items()} == {
+        k: n for k, (_, _, n) in PROBLEMS.items()
+    }
