@@ -38,6 +38,12 @@ int launch_pack_gather(const void* table, const void* visual, const int32_t* row
 int launch_deepstack_add(void* hidden, const void* feature, const int32_t* rows, const int32_t* src, int64_t n,
                          int64_t width, Dtype dtype, int device, void* stream);
 
+// The gradient of gathering keys for every sequence: out[row] = the sum over the copies of a stream row, its own first,
+// then its completions' in order, in fp32. cu_q, cu_k hold S + 1 bounds; rows of `width` elements.
+int launch_kv_gather_backward(const void* grad, const int32_t* cu_q, const int32_t* cu_k, const int32_t* parent,
+                              void* out, int64_t rows, int32_t sequences, int64_t width, Dtype dtype, int device,
+                              void* stream);
+
 enum class AdvantageMode { grpo = 0, no_std = 1, batch_std = 2, rloo = 3, none = 4 };
 
 struct GroupAdvantageArgs {

@@ -15,6 +15,7 @@ STABLE_TORCH_LIBRARY(nsrl_native, m) {
       "Tensor(h!) image_table) -> ()");
   m.def("pack_gather(Tensor table, Tensor visual, Tensor row_map, Tensor(a!) out) -> ()");
   m.def("deepstack_add(Tensor(a!) hidden, Tensor feature, Tensor visual_rows, Tensor visual_src) -> ()");
+  m.def("kv_gather_backward(Tensor grad, Tensor cu_q, Tensor cu_k, Tensor parent, Tensor(a!) out) -> ()");
   m.def(
       "group_advantage(Tensor rewards, Tensor weights, Tensor cu_groups, int mode, float epsilon, "
       "Tensor(a!) advantages, Tensor(b!) reward, Tensor(c!) mean, Tensor(d!) std, Tensor(e!) count, Tensor(f!) live, "
@@ -98,6 +99,25 @@ void deepstack_add(const Tensor& hidden, const Tensor& feature, const Tensor& vi
                                         hidden.size(1), dtype, device, current_stream(op, device)));
 }
 
+void kv_gather_backward(const Tensor& grad, const Tensor& cu_q, const Tensor& cu_k, const Tensor& parent,
+                        const Tensor& out) {
+  constexpr const char* op = "kv_gather_backward";
+  check_shape(op, "grad", grad, {-1, -1});
+  const Dtype dtype = check_float(op, "grad", grad);
+  const int64_t S = parent.numel(), width = grad.size(1);
+  const int32_t* p = ints(op, "parent", parent, {S});
+  const int32_t* q = ints(op, "cu_q", cu_q, {S + 1});
+  const int32_t* k = ints(op, "cu_k", cu_k, {S + 1});
+  check_shape(op, "out", out, {-1, width});
+  check_dtype(op, "out", out, grad.scalar_type());
+  check_contiguous(op, "grad", grad);
+  check_contiguous(op, "out", out);
+  const int device =
+      check_device(op, {{"grad", &grad}, {"cu_q", &cu_q}, {"cu_k", &cu_k}, {"parent", &parent}, {"out", &out}});
+  check_launch(op, launch_kv_gather_backward(grad.data_ptr(), q, k, p, out.data_ptr(), out.size(0),
+                                             static_cast<int32_t>(S), width, dtype, device, current_stream(op, device)));
+}
+
 float* floats(const char* op, const char* argument, const Tensor& t, std::initializer_list<int64_t> shape) {
   check_dtype(op, argument, t, ScalarType::Float);
   check_shape(op, argument, t, shape);
@@ -150,6 +170,7 @@ STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CUDA, m) {
   m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
   m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
   m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
+  m.impl("kv_gather_backward", TORCH_BOX(&nsrl::kv_gather_backward));
   m.impl("group_advantage", TORCH_BOX(&nsrl::group_advantage));
 }
 
@@ -157,5 +178,6 @@ STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CPU, m) {
   m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
   m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
   m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
+  m.impl("kv_gather_backward", TORCH_BOX(&nsrl::kv_gather_backward));
   m.impl("group_advantage", TORCH_BOX(&nsrl::group_advantage));
 }

@@ -4,7 +4,7 @@ from .group_advantage.op import GroupAdvantage, group_advantage
 from .linear_grpo.op import linear_grpo
 from .linear_logp.op import linear_logp
 from .logp_from_logits.op import logp_from_logits
-from .pack_vision.op import PackPlan, deepstack_add, pack_embed, pack_vision
+from .pack_vision.op import PackPlan, deepstack_add, gather_kv, pack_embed, pack_vision
 from .policy_loss.op import METRIC_NAMES, policy_loss
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "GroupAdvantage",
     "PackPlan",
     "deepstack_add",
+    "gather_kv",
     "group_advantage",
     "linear_grpo",
     "linear_logp",

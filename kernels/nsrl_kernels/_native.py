@@ -11,7 +11,7 @@ import torch
 
 LIBRARY = Path(__file__).with_name("_native_ops.so")
 # every op of csrc/ops.cpp writes into tensors its caller made, so a fake has nothing to do
-OPS = ("pack_plan", "pack_gather", "deepstack_add", "group_advantage")
+OPS = ("pack_plan", "pack_gather", "deepstack_add", "kv_gather_backward", "group_advantage")
 
 
 @functools.cache

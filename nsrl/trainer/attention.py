@@ -27,18 +27,16 @@ from torch import Tensor
 
 from nsrl.errors import MissingBackend
 from nsrl.trainer.pack import Layout
+from nsrl_kernels import PackPlan, gather_kv
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Where the sequences of a stream are, on the device. cu_q, cu_k (S+1,) int32; kv_index (T_kv,); parent (S,)."""
+    """Where the sequences of a stream are: the plan on the device, the lengths on the host."""
 
-    cu_q: Tensor
-    cu_k: Tensor
-    kv_index: Tensor
-    parent: Tensor
+    plan: PackPlan
     layout: Layout
 
 
@@ -102,7 +100,7 @@ class SdpaAttention:
     name = "sdpa"
 
     def prepare(self, seqs: Sequences, dtype: torch.dtype):
-        device, layout = seqs.cu_q.device, seqs.layout
+        device, layout = seqs.plan.parent.device, seqs.layout
         sequence = [0]  # each group's prompt sequence
         for s in layout.suffixes:
             sequence.append(sequence[-1] + 1 + len(s))
@@ -197,8 +195,8 @@ def _blocks(layout: Layout, waste: float = 1.6, cells: int = 1 << 22) -> list[li
 class VarlenAttention:
     """A varlen kernel: q is the stream, k and v are gathered as [prompt ; completion] for every sequence.
 
-    kernel(q, k, v, cu_q, cu_k, max_q, max_k, scale) must be causal, aligned to the bottom right. Autograd of the gather
-    sums a prompt's gradients over its completions.
+    kernel(q, k, v, cu_q, cu_k, max_q, max_k, scale) must be causal, aligned to the bottom right. The gather's
+    gradient sums over a prompt's completions in fp32, in a fixed order.
     """
 
     def __init__(self, name: str, kernel: Callable[..., Tensor]):
@@ -207,13 +205,12 @@ class VarlenAttention:
     def prepare(self, seqs: Sequences, dtype: torch.dtype):
         both = list(zip(seqs.layout.prompts, seqs.layout.suffixes))
         max_q = max(max(p, *s) for p, s in both)
-        return seqs.cu_q, seqs.cu_k, seqs.kv_index, max_q, max(p + max(s) for p, s in both)
+        return seqs.plan, max_q, max(p + max(s) for p, s in both)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, state, scale: float) -> Tensor:
-        cu_q, cu_k, kv_index, max_q, max_k = state
-        return self.kernel(
-            q.contiguous(), k.index_select(0, kv_index), v.index_select(0, kv_index), cu_q, cu_k, max_q, max_k, scale
-        )
+        plan, max_q, max_k = state
+        k, v = gather_kv(k, plan), gather_kv(v, plan)
+        return self.kernel(q.contiguous(), k, v, plan.cu_seqlens_q, plan.cu_seqlens_k, max_q, max_k, scale)
 
 
 class FlexAttention:
@@ -225,9 +222,10 @@ class FlexAttention:
         from torch.nn.attention.flex_attention import create_block_mask
 
         T = sum(seqs.layout.prompts) + sum(map(sum, seqs.layout.suffixes))
-        index = torch.arange(seqs.parent.numel(), device=seqs.parent.device)
-        seq = torch.repeat_interleave(index, seqs.cu_q.diff(), output_size=T)
-        prompt = seqs.parent.long()[seq]
+        parent = seqs.plan.parent
+        index = torch.arange(parent.numel(), device=parent.device)
+        seq = torch.repeat_interleave(index, seqs.plan.cu_seqlens_q.diff(), output_size=T)
+        prompt = parent.long()[seq]
 
         def sees(b, h, i, j):
             return ((seq[i] == seq[j]) & (j <= i)) | ((seq[j] == prompt[i]) & (seq[i] != prompt[i]))

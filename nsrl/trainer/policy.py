@@ -177,7 +177,7 @@ class Policy:
                 total_visual=batch.total_visual,
                 total_kv=batch.total_kv,
             )
-            seqs = Sequences(plan.cu_seqlens_q, plan.cu_seqlens_k, plan.kv_index, batch.parent, batch.layout)
+            seqs = Sequences(plan, batch.layout)
             batch.kept[key] = plan, self.attention.prepare(seqs, self.text.embed_tokens.weight.dtype)
         return batch.kept[key]
 

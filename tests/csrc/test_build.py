@@ -54,7 +54,7 @@ def test_sm_90a_code_without_spills_and_with_16_byte_accesses(library, tmp_path)
         spills = [int(n) for n in re.findall(r"(\d+) bytes spill (?:stores|loads)", done.stderr)]
         assert spills and not any(spills), done.stderr
     disassembler = _disassembler()
-    for name in ("pack_gather", "deepstack_add"):
+    for name in ("pack_gather", "deepstack_add", "kv_gather_backward"):
         sass = subprocess.run([disassembler, tmp_path / f"{name}.cubin"], capture_output=True, text=True, check=True).stdout
         assert re.search(r"LDG\.E\.128", sass) and re.search(r"STG\.E\.128", sass), name
 
@@ -86,6 +86,9 @@ BAD_CALLS = {
         torch.zeros(4, 8), torch.zeros(2, 8), ints(3), torch.zeros(4, 8)
     ),
     "hidden must be contiguous": lambda op: op.deepstack_add(torch.zeros(8, 4).T, torch.zeros(2, 8), ints(3), ints(3)),
+    "cu_k must be of shape (3,); got (2,)": lambda op: op.kv_gather_backward(
+        torch.zeros(4, 8), ints(3), ints(2), ints(2), torch.zeros(3, 8)
+    ),
     "visual_src must be of shape (3,); got (2,)": lambda op: op.deepstack_add(
         torch.zeros(4, 8), torch.zeros(2, 8), ints(3), ints(2)
     ),

@@ -7,7 +7,7 @@ import torch
 from native_build import emulated
 from pack_streams import STREAMS, stream
 
-from nsrl_kernels import _native, deepstack_add, pack_embed, pack_vision
+from nsrl_kernels import _native, deepstack_add, gather_kv, pack_embed, pack_vision
 from nsrl_kernels.group_advantage import reference as advantage_reference
 
 
@@ -57,6 +57,24 @@ def test_gather_and_deepstack_equal_the_definition(cuda_backend, dtype, width):
     assert torch.equal(again, pack_embed(unaligned, visual, plan, backend="reference"))
     added = deepstack_add(want.clone(), visual, plan, backend="cuda")
     assert torch.equal(added, deepstack_add(want.clone(), visual, plan, backend="reference"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 64), (1, 7)])
+@pytest.mark.parametrize("name", STREAMS)
+def test_keys_and_their_gradient_equal_the_definition(cuda_backend, name, shape, dtype):
+    case = STREAMS[name]
+    plan = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(plan.row_map.numel(), *shape, generator=g).to(dtype)
+    weight = torch.randn(plan.kv_index.numel(), *shape, generator=g).to(dtype)
+    results = []
+    for backend in ("reference", "cuda"):
+        leaf = x.clone().requires_grad_()
+        out = gather_kv(leaf, plan, backend=backend)
+        results.append((out.detach(), *torch.autograd.grad(out, leaf, weight)))
+    assert torch.equal(results[0][0], results[1][0])
+    torch.testing.assert_close(results[1][1], results[0][1], rtol=1e-5 if dtype == torch.float32 else 8e-3, atol=1e-5)
 
 
 MODES = ("grpo", "no_std", "batch_std", "rloo", "none")

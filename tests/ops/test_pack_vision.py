@@ -12,7 +12,7 @@ import torch
 from pack_streams import IMAGE, STREAMS
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from nsrl_kernels import deepstack_add, pack_embed, pack_vision
+from nsrl_kernels import deepstack_add, gather_kv, pack_embed, pack_vision
 from nsrl_kernels.pack_vision import reference
 
 BACKENDS = ["reference", "triton"]
@@ -118,6 +118,32 @@ def test_gradients_go_only_where_they_are_wanted(backend, device, trains):
         torch.testing.assert_close(source.grad, want, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", STREAMS)
+def test_prompt_gradients_are_summed_over_the_completions(backend, device, name):
+    plan = plan_of(STREAMS[name], device)
+    x = torch.randn(plan.row_map.numel(), 2, 24, device=device, requires_grad=True)
+    weight = torch.randn(plan.kv_index.numel(), 2, 24, device=device)
+    out = gather_kv(x, plan, backend=backend)
+    assert torch.equal(out, x[plan.kv_index.long()])
+    (got,) = torch.autograd.grad(out, x, weight)
+    want = torch.zeros_like(x).double().index_add_(0, plan.kv_index.long(), weight.double())
+    assert (got - want).abs().max() <= 2e-5
+    (again,) = torch.autograd.grad(gather_kv(x, plan, backend=backend), x, weight)
+    assert torch.equal(got, again)
+
+
+def test_prompt_gradients_in_16_bits_are_summed_in_fp32(backend, device):
+    """Ten completions' gradients of 1 on a prompt's 256: added one by one in bf16 they would vanish."""
+    case = STREAMS["one image each"]
+    plan = plan_of(case, device)
+    x = torch.zeros(plan.row_map.numel(), 8, dtype=torch.bfloat16, device=device, requires_grad=True)
+    weight = torch.ones(plan.kv_index.numel(), 8, dtype=torch.bfloat16, device=device)
+    length = int(case["args"][1][1])
+    weight[:length] = 256.0  # the first prompt's own keys
+    (grad,) = torch.autograd.grad(gather_kv(x, plan, backend=backend), x, weight)
+    assert (grad[:length] == torch.tensor(266.0).bfloat16().to(device)).all()
+
+
 def test_shared_images_sum_their_gradients_in_fp32(device):
     """Ten uses of one bf16 row: 1 + 2⁻⁸ · k would be lost by adding in bf16."""
     index = torch.zeros(300, dtype=torch.int32, device=device)
@@ -162,6 +188,10 @@ def test_opcheck_of_every_custom_op(backend, device):
     torch.library.opcheck(ops.pack_gather, (table, visual, *maps, backend))
     grad = torch.randn(plan.row_map.numel(), 16, device=device)
     torch.library.opcheck(ops.pack_scatter_add, (grad, plan.row_map, 512))
+    bounds = plan.kv_index, plan.cu_seqlens_q, plan.cu_seqlens_k, plan.parent
+    torch.library.opcheck(ops.kv_gather, (grad.clone().requires_grad_(), *bounds, backend))
+    keys = torch.randn(plan.kv_index.numel(), 16, device=device)
+    torch.library.opcheck(ops.kv_gather_backward, (keys, *bounds, plan.row_map.numel(), backend))
     torch.library.opcheck(
         ops.deepstack_add_, (grad.clone(), visual.detach(), plan.visual_rows, plan.visual_src, backend)
     )
@@ -254,6 +284,8 @@ def test_bad_widths_and_backends_are_named():
         pack_embed(torch.zeros(512, 8), torch.zeros(3, 7), plan)
     with pytest.raises(ValueError, match=r"feature must be \(rows, 8\) like hidden; got \(3, 7\)"):
         deepstack_add(torch.zeros(512, 8), torch.zeros(3, 7), plan)
+    with pytest.raises(ValueError, match=r"x must have .* rows like the stream; got"):
+        gather_kv(torch.zeros(2, 8), plan)
     with pytest.raises(ValueError, match="backend"):
         pack_embed(torch.zeros(512, 8), torch.zeros(case["visual_rows"], 8), plan, backend="fastest")
 
@@ -275,6 +307,8 @@ k = compile(kernel._gather, dict(table="*bf16", visual="*bf16", row_map=i32, out
 assert "ld.global.v4.b32" in k.asm["ptx"] and "st.global.v4.b32" in k.asm["ptx"], k.asm["ptx"]
 k = compile(kernel._deepstack_add, dict(hidden="*bf16", feature="*bf16", rows=i32, src=i32, n="i32"), dict(D=2048, ROWS=4, BLOCK=1024), ["hidden", "feature"])
 assert "ld.global.v4.b32" in k.asm["ptx"]
+k = compile(kernel._kv_gather_backward, dict(grad="*bf16", cu_q=i32, cu_k=i32, parent=i32, out="*bf16", T="i32", S="i32", STEPS="i32"), dict(D=1024, ROWS=4, BLOCK=1024), ["grad", "out"])
+assert "ld.global.v4.b32" in k.asm["ptx"] and "st.global.v4.b32" in k.asm["ptx"]
 compile(kernel._first_use, dict(image_key=i32, first=i32, I="i32"), dict(BLOCK=256), [])
 names = {n: i32 for n in kernel._plan.arg_names[:14]} | {n: "i32" for n in ("T", "S", "I", "total_visual")}
 compile(kernel._plan, names, dict(image_token_id=151655, merge=2, BLOCK=256), [])

@@ -37,7 +37,7 @@ def sequences(batch):
         batch.token_ids, batch.cu_seqlens, batch.parent, batch.cu_images, batch.image_grid, batch.image_key,
         image_token_id=IMAGE, merge=2, total_visual=batch.total_visual, total_kv=batch.total_kv,
     )  # fmt: skip
-    return Sequences(plan.cu_seqlens_q, plan.cu_seqlens_k, plan.kv_index, batch.parent, batch.layout)
+    return Sequences(plan, batch.layout)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -155,6 +155,37 @@ def _deepstack_add(hidden, feature, rows, src, n, D: tl.constexpr, ROWS: tl.cons
     tl.store(to, (x.to(tl.float32) + add.to(tl.float32)).to(x.dtype), mask)
 
 
+@triton.jit
+def _kv_gather_backward(
+    grad, cu_q, cu_k, parent, out, T, S, STEPS, D: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """Each stream row sums the rows of grad that were copied from it: its own, then its completions' in order."""
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = row < T
+    low, high = tl.zeros_like(row), tl.zeros_like(row) + S  # the last sequence that starts at or before the row
+    for _ in range(STEPS):
+        middle = (low + high) // 2
+        before = (tl.load(cu_q + middle) <= row) & (middle > low)
+        high = tl.where(before | (middle == low), high, middle)
+        low = tl.where(before, middle, low)
+    start = tl.load(cu_q + low, inside, other=0)
+    own = tl.load(cu_k + low + 1, inside, other=0) - (tl.load(cu_q + low + 1, inside, other=0) - row)
+    mask = inside[:, None] & (column < D)[None, :]
+    total = tl.load(grad + own.to(tl.int64)[:, None] * D + column[None, :], mask, other=0.0).to(tl.float32)
+    child = low + 1
+    theirs = inside & (child < S)
+    theirs = theirs & (tl.load(parent + child, theirs, other=-1) == low)
+    while tl.max(theirs.to(tl.int32), 0) > 0:
+        at = (tl.load(cu_k + child, theirs, other=0) + row - start).to(tl.int64)
+        wanted = theirs[:, None] & (column < D)[None, :]
+        total += tl.load(grad + at[:, None] * D + column[None, :], wanted, other=0.0).to(tl.float32)
+        child += 1
+        theirs = theirs & (child < S)
+        theirs = theirs & (tl.load(parent + child, theirs, other=-1) == low)
+    tl.store(out + row.to(tl.int64)[:, None] * D + column[None, :], total.to(out.dtype.element_ty), mask)
+
+
 def plan(
     token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, cu_images: Tensor, image_grid: Tensor, image_key: Tensor,
     image_token_id: int, merge: int, outputs: list[Tensor],
@@ -189,3 +220,11 @@ def deepstack_add(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_s
     if n and D:
         grid = (triton.cdiv(n, rows), triton.cdiv(D, block))
         _deepstack_add[grid](hidden, feature, visual_rows, visual_src, n, D, rows, block)
+
+
+def kv_gather_backward(grad: Tensor, cu_q: Tensor, cu_k: Tensor, parent: Tensor, out: Tensor) -> None:
+    (T, D), S = out.shape, parent.numel()
+    rows, block = _tile(D)
+    if T and D:
+        grid = (triton.cdiv(T, rows), triton.cdiv(D, block))
+        _kv_gather_backward[grid](grad, cu_q, cu_k, parent, out, T, S, S.bit_length() + 1, D, rows, block)

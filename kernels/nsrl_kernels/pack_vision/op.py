@@ -23,7 +23,7 @@ class PackPlan(NamedTuple):
     cu_seqlens_q, cu_seqlens_k (S+1,): query and key bounds of each sequence, for varlen attention.
     kv_index (total_kv,): the stream row of every key: a prompt's own rows; for a completion the prompt's, then its own.
     visual_rows, visual_src (total_visual,): DeepStack's map, stream row ← row of the vision tower's output.
-    image_slot (I,): which distinct image each image is, counted in order of first use.
+    image_slot (I,): which distinct image each image is, counted in order of first use. parent (S,): as given.
     """
 
     row_map: Tensor
@@ -34,6 +34,7 @@ class PackPlan(NamedTuple):
     visual_rows: Tensor
     visual_src: Tensor
     image_slot: Tensor
+    parent: Tensor
 
 
 def pack_vision(
@@ -69,7 +70,7 @@ def pack_vision(
         token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, image_token_id, merge, total_visual, total_kv,
         _backend("pack_vision", token_ids, backend),
     )  # fmt: skip
-    return PackPlan(row_map, positions, cu_seqlens, cu_k, kv_index, rows, src, slot)
+    return PackPlan(row_map, positions, cu_seqlens, cu_k, kv_index, rows, src, slot, parent)
 
 
 def pack_embed(table: Tensor, visual: Tensor | None, plan: PackPlan, *, backend: str | None = None) -> Tensor:
@@ -103,6 +104,19 @@ def deepstack_add(hidden: Tensor, feature: Tensor, plan: PackPlan, *, backend: s
     return _DeepStackAdd.apply(
         hidden, feature, plan.visual_rows, plan.visual_src, _backend("deepstack_add", hidden, backend)
     )
+
+
+def gather_kv(x: Tensor, plan: PackPlan, *, backend: str | None = None) -> Tensor:
+    """(total_kv, ...): the keys (or values) of every sequence, a completion's behind a copy of its prompt's.
+
+    x (T, ...) of the stream. The gradient of a prompt's row is the sum over the prompt and its completions, in fp32 and
+    in a fixed order (an index_select's would be added in x's dtype, on a GPU in any order).
+    """
+    if x.shape[0] != plan.row_map.shape[0]:
+        raise ValueError(f"gather_kv: x must have {plan.row_map.shape[0]} rows like the stream; got {tuple(x.shape)}")
+    name = _backend("gather_kv", x, backend)
+    maps = plan.kv_index, plan.cu_seqlens_q, plan.cu_seqlens_k, plan.parent
+    return torch.ops.nsrl_kernels.kv_gather(x.flatten(1), *maps, name).view(-1, *x.shape[1:])
 
 
 def _backend(op: str, x: Tensor, requested: str | None) -> str:
@@ -188,6 +202,61 @@ def _gather_grad(ctx, grad: Tensor):
 
 
 _pack_gather.register_autograd(_gather_grad, setup_context=_gather_setup)
+
+
+@torch.library.custom_op("nsrl_kernels::kv_gather", mutates_args=())
+def _kv_gather(x: Tensor, kv_index: Tensor, cu_q: Tensor, cu_k: Tensor, parent: Tensor, backend: str) -> Tensor:
+    if backend == "reference":
+        return x.index_select(0, kv_index)
+    out = x.new_empty(kv_index.shape[0], x.shape[1])
+    if backend == "cuda":
+        x = x.contiguous()
+        _native.ops().pack_gather(x, x[:0], kv_index, out)
+    else:
+        from nsrl_kernels.pack_vision import kernel
+
+        kernel.gather(x.contiguous(), x[:0], kv_index, out)
+    return out
+
+
+@_kv_gather.register_fake
+def _(x, kv_index, cu_q, cu_k, parent, backend):
+    return x.new_empty(kv_index.shape[0], x.shape[1])
+
+
+@torch.library.custom_op("nsrl_kernels::kv_gather_backward", mutates_args=())
+def _kv_gather_backward(
+    grad: Tensor, kv_index: Tensor, cu_q: Tensor, cu_k: Tensor, parent: Tensor, rows: int, backend: str
+) -> Tensor:
+    if backend == "reference":
+        return reference.scatter_add(grad, kv_index, rows)
+    out = grad.new_empty(rows, grad.shape[1])
+    if backend == "cuda":
+        _native.ops().kv_gather_backward(grad.contiguous(), cu_q, cu_k, parent, out)
+    else:
+        from nsrl_kernels.pack_vision import kernel
+
+        kernel.kv_gather_backward(grad.contiguous(), cu_q, cu_k, parent, out)
+    return out
+
+
+@_kv_gather_backward.register_fake
+def _(grad, kv_index, cu_q, cu_k, parent, rows, backend):
+    return grad.new_empty(rows, grad.shape[1])
+
+
+def _kv_setup(ctx, inputs, output) -> None:
+    x, *maps, ctx.backend = inputs
+    ctx.save_for_backward(*maps)
+    ctx.rows = x.shape[0]
+
+
+def _kv_grad(ctx, grad: Tensor):
+    back = torch.ops.nsrl_kernels.kv_gather_backward(grad, *ctx.saved_tensors, ctx.rows, ctx.backend)
+    return back, None, None, None, None, None
+
+
+_kv_gather.register_autograd(_kv_grad, setup_context=_kv_setup)
 
 
 @torch.library.custom_op("nsrl_kernels::deepstack_add_", mutates_args=("hidden",))
