@@ -98,7 +98,7 @@ class WarmStartConfig:
     """Supervised steps on mixed demonstrations of shapes, before GRPO. The small model has no other schooling.
 
     Args:
-        steps: on demonstrations; null is 400 for the small model and 0 for a real checkpoint.
+        steps: on demonstrations; null is 600 for the small model and 0 for a real checkpoint.
         reading_steps: before them, on pictures merely read out (only where there is a warm start at all).
         batch_size: demonstrations per step.
         learning_rate: peak; 30 steps up, then linearly down to 5%.
@@ -107,7 +107,7 @@ class WarmStartConfig:
     """
 
     steps: int | None = None
-    reading_steps: int = 200
+    reading_steps: int = 400
     batch_size: int = 32
     learning_rate: float = 3e-3
     languages: dict[str, float] = field(
@@ -171,7 +171,8 @@ class TrainConfig:
         engine: the pool that runs programs.
         max_steps: optimiser steps of GRPO.
         extra_supervised_steps: control run: after the warm start, this many more supervised steps in place of GRPO.
-        shuffle_rewards: control run: rewards are permuted within the step before advantages.
+        shuffle_rewards: control run: rewards are permuted within each group before advantages.
+        reward_noise: robustness check: this share of right/wrong verdicts is turned round, 0 to 1.
         prompts_per_step: problems per optimiser step.
         num_generations: G, completions per problem.
         max_completion_length: tokens.
@@ -223,9 +224,10 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
-    max_steps: int = 120
+    max_steps: int = 150
     extra_supervised_steps: int = 0
     shuffle_rewards: bool = False
+    reward_noise: float = 0.0
     prompts_per_step: int = 32
     num_generations: int = 10
     max_completion_length: int = 56

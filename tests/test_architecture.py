@@ -151,8 +151,9 @@ def test_nothing_runs_at_import():
     for path in sources(NSRL) + sources(KERNELS):
         for node in ast.parse(path.read_text()).body:
             bare_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-            if bare_call and ("register_" in ast.unparse(node.value.func) or path.parent.name == "builtins"):
-                continue  # torch.library has no other way, and a table of builtins fills itself
+            table = path.parent.name in ("builtins", "nsl")  # tables of functions fill themselves
+            if bare_call and ("register_" in ast.unparse(node.value.func) or table):
+                continue  # torch.library has no other way
             if bare_call or isinstance(node, ast.While):
                 wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not wrong, "\n".join(wrong)

@@ -5,21 +5,16 @@ from __future__ import annotations
 import torch
 
 from nsrl.config import TrainConfig
-from nsrl_kernels import group_advantage
+from nsrl_kernels import GroupAdvantage, group_advantage
 
 MODES = {"group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo"}
 
 
-def advantages(components: torch.Tensor, sizes: list[int], config: TrainConfig, step: int):
+def advantages(components: torch.Tensor, sizes: list[int], config: TrainConfig) -> GroupAdvantage:
     """Advantages of every completion of a step.
 
-    components: (R, K) rewards, NaN where one does not apply; sizes: completions per group, in order. With
-    `shuffle_rewards` (a control run) whole rows are permuted first, by a permutation of (seed, step) alone.
-    Returns nsrl_kernels' GroupAdvantage.
+    components: (R, K) rewards, NaN where one does not apply; sizes: completions per group, in order.
     """
-    if config.shuffle_rewards:
-        generator = torch.Generator().manual_seed((config.seed << 20) + step)
-        components = components[torch.randperm(len(components), generator=generator)]
     offsets = torch.tensor([0, *sizes]).cumsum(0)
     weights = torch.tensor(config.reward_weights, dtype=components.dtype)
     return group_advantage(components, offsets, weights=weights, mode=MODES[config.scale_rewards])

@@ -17,6 +17,7 @@ import torch
 
 from nsrl.config import TrainConfig
 from nsrl.rewards import RewardBatch, Rewards
+from nsrl.rewards.controls import flipped
 from nsrl.rollout.types import Finish, Sample, Sampler, SamplingParams
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import advantages
@@ -177,22 +178,24 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
 
 
 def _reward(learner: Learner, groups: list[Group], step: int):
+    config = learner.config
     batch = RewardBatch(
         problems=[g.problem for g in groups for _ in g.samples],
         completions=[j.text for g in groups for j in g.judged],
         completion_ids=[s.token_ids for g in groups for s in g.samples],
         extracted=[j.extracted for g in groups for j in g.judged],
         results=[j.result for g in groups for j in g.judged],
-        correct=[j.correct for g in groups for j in g.judged],
+        correct=flipped([j.correct for g in groups for j in g.judged], config.reward_noise, config.seed, step),
         truncated=[s.finish is Finish.LENGTH for g in groups for s in g.samples],
         group_sizes=[len(g.samples) for g in groups],
+        step=step,
     )
     with learner.timer("reward"):
         rows = learner.rewards(batch)
     components = torch.tensor(
         [[float("nan") if value is None else float(value) for value in row] for row in rows], dtype=torch.float64
     )
-    return batch, components, advantages(components, batch.group_sizes, learner.config, step)
+    return batch, components, advantages(components, batch.group_sizes, learner.config)
 
 
 def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | None:

@@ -25,6 +25,7 @@ from nsrl.errors import UserError
 from nsrl.report import write_report
 from nsrl.report.table import print_table, table
 from nsrl.rewards import Rewards
+from nsrl.rewards.controls import Shuffled
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Sampler
 from nsrl.trainer import checkpoint, evaluation, model
@@ -41,7 +42,7 @@ from nsrl.trainer.telemetry import Telemetry
 from nsrl.types import ImageRef
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
-WARM_START_STEPS = 400  # of the small model
+WARM_START_STEPS = 600  # of the small model
 DEFAULT_BUDGET = 16_384  # stream rows per micro-batch when memory does not say otherwise
 
 
@@ -52,6 +53,7 @@ class State:
     phase: str = "reading"
     step: int = 0  # steps done in that phase
     position: int = 0  # training problems taken by GRPO
+    rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
@@ -164,12 +166,13 @@ class Run:
             self.policy,
             sampler,
             judge,
-            Rewards(config.reward_funcs, config.reward_weights),
+            _rewards(config),
             optimizer,
             ProblemStream(self.train_set, config.seed, self.state.position),
             self.budget,
             reference=self._reference_policy(),
         )
+        learner.rewards.load_state_dict(self.state.rewards)
         sampler.sync(self.vlm.model)
         if config.parity_check and begun == 0:
             self._parity(learner)
@@ -180,6 +183,7 @@ class Run:
                 metrics, records = grpo_step(learner, step)
                 self._count("grpo", start)
                 self.state.phase, self.state.step, self.state.position = "grpo", step, learner.problems.position
+                self.state.rewards = learner.rewards.state_dict()
                 metrics |= {f"engine/{key}": value for key, value in pool.stats().items() if isinstance(value, int | float)}
                 metrics |= telemetry.read()
                 if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
@@ -354,6 +358,12 @@ class Run:
             "steps": self.steps,
             "versions": versions(),
         }
+
+
+def _rewards(config: TrainConfig) -> Rewards:
+    if config.shuffle_rewards:
+        return Shuffled(config.reward_funcs, config.reward_weights, config.seed)
+    return Rewards(config.reward_funcs, config.reward_weights)
 
 
 def open_pool(engine: EngineConfig) -> EnginePool:

@@ -12,7 +12,6 @@ from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
 from nsrl.trainer import loss as objective
 from nsrl.trainer import model
-from nsrl.trainer.advantage import advantages
 from nsrl.trainer.judge import Judge
 from nsrl.trainer.loop import Learner, grpo_step, sampling
 from nsrl.trainer.optim import Optimizer, factor
@@ -114,15 +113,6 @@ def test_the_reference_is_the_model_before_the_adapter_learned(pool):
     second, _ = grpo_step(runner, 2)
     assert abs(first["kl"]) < 1e-7
     assert second["kl"] > 1e-6
-
-
-def test_shuffled_rewards_keep_the_rewards_and_lose_their_owners(pool):
-    components = torch.arange(24, dtype=torch.float64).view(24, 1)
-    config = TrainConfig(shuffle_rewards=True, reward_funcs=["correct"], reward_weights=[1.0])
-    shuffled = advantages(components, [8, 8, 8], config, step=3).reward
-    assert not torch.equal(shuffled, components[:, 0].float())
-    assert sorted(shuffled.tolist()) == components[:, 0].tolist()
-    assert torch.equal(shuffled, advantages(components, [8, 8, 8], config, step=3).reward)
 
 
 def test_top_p_is_refused_with_the_reason(pool):
