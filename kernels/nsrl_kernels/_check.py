@@ -15,7 +15,7 @@ def shape(op: str, argument: str, tensor: torch.Tensor, expected: tuple, why: st
     if tensor.dim() != len(expected) or any(
         isinstance(want, int) and have != want for have, want in zip(tensor.shape, expected)
     ):
-        want = "(" + ", ".join(str(e) for e in expected) + ")"
+        want = "(" + ", ".join(str(e) for e in expected) + (",)" if len(expected) == 1 else ")")
         fail(op, argument, want + (f" {why}" if why else ""), tuple(tensor.shape))
 
 

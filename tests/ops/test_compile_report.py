@@ -1,0 +1,63 @@
+"""Every kernel compiles for Hopper without a GPU, spills nothing and uses the instructions its design relies on."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("triton is not installed")
+    out = tmp_path_factory.mktemp("report") / "rows.json"
+    # a process of its own: this one may hold the interpreter's kernels
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "kernels"), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.compile_report", "--json", str(out)],
+        cwd=ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert out.is_file(), done.stdout + done.stderr
+    return done, json.loads(out.read_text())
+
+
+def test_no_spills_and_the_instructions_meant(report):
+    done, _ = report
+    assert done.returncode == 0, done.stdout
+    assert "no spills; every tensor-core kernel uses wgmma" in done.stdout
+
+
+def test_the_head_kernels_use_tensor_cores_tma_and_wide_accesses(report):
+    rows = {row["kernel"]: row for row in report[1]["rows"]}
+    fused = rows["linear_logp scan: forward + E"]
+    assert fused["wgmma"] and fused["tma_loads"] and fused["tma_stores"]
+    assert fused["shared_bytes"] <= 227 * 1024
+    assert max(rows["linear_logp scan: v0: logits in memory + E"]["load_bits"]) == 128
+    for name in ("linear_logp Jacobian", "linear_logp backward (row scale)", "logp_from_logits gradient"):
+        assert max(rows[name]["load_bits"]) == 128 and max(rows[name]["store_bits"]) == 128, name
+
+
+def test_every_cuda_kernel_is_listed_or_the_reason_is(report):
+    rows, missing = report[1]["rows"], report[1]["cuda_missing"]
+    found = {row["kernel"].split(":")[0] for row in rows if row["language"] == "cuda"}
+    assert missing or found == {source.stem for source in (ROOT / "csrc").glob("*.cu")}
+
+
+def test_a_spill_or_a_missing_instruction_is_a_fault():
+    from bench.compile_report import faults, occupancy, sass_counts
+
+    good = {"kernel": "k", "spilled_bytes": 0, "local_accesses": 0, "wgmma": 4, "tma_loads": 1, "wants": ["wgmma", "tma"]}
+    assert faults([good]) == []
+    for change in ({"spilled_bytes": 8}, {"local_accesses": 2}, {"wgmma": 0}, {"tma_loads": 0}):
+        assert len(faults([good | change])) == 1
+    counts = sass_counts("LDG.E.128.CONSTANT R4, desc; STG.E.U16 desc, R2; STL [R1], R0; HGMMA.64x256x16 R24;")
+    assert counts["load_bits"] == [128] or counts["load_bits"] == [32]
+    assert counts["store_bits"] == [16] and counts["local_accesses"] == 1 and counts["wgmma"] == 1
+    assert occupancy(255, 147480, 256) == 0.125 and occupancy(32, 0, 256) == 1.0
