@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import builtins
 import io
+import re
 import sys
 import time
 from typing import Any
@@ -31,6 +32,7 @@ _METHODS = {
     "__post_init__",
 }  # fmt: skip
 _BUILTINS = ["abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance", "issubclass", "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "range", "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "object", "property", "staticmethod", "classmethod", "super", "True", "False", "None", "NotImplemented", "Ellipsis", "ArithmeticError", "AssertionError", "AttributeError", "Exception", "ImportError", "IndexError", "KeyError", "LookupError", "NameError", "NotImplementedError", "OverflowError", "RecursionError", "RuntimeError", "StopIteration", "TypeError", "ValueError", "ZeroDivisionError"]
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # differs from run to run where the system moves memory about
 _FORBIDDEN = (
     ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await,
 )  # fmt: skip
@@ -227,7 +229,8 @@ def run(program: str, limits: Limits) -> Result:
     if _refusals and status is not Status.REFUSED:
         note = Message("Python", "refused", _refusals[0])
         status, text, value, messages = Status.REFUSED, "", None, (note,)
-    return Result(status, text, value, messages, out.text(), 0, _ms(started), (), ENGINE)
+    messages = tuple(Message(m.symbol, m.tag, _ADDRESS.sub(">", m.text)) for m in messages)
+    return Result(status, _ADDRESS.sub(">", text), value, messages, _ADDRESS.sub(">", out.text()), 0, _ms(started), (), ENGINE)
 
 
 def _ms(started: int) -> float:

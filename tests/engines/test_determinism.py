@@ -25,7 +25,7 @@ NSL = [
 ]  # fmt: skip
 SYMPY = [
     "from sympy import *\nx, y = symbols('x y')\nprint(solve([x + y - {n}, x - y - 1], [x, y]))",
-    "from sympy import *\nx = symbols('x')\nfactor(x**3 - {n}*x)", "print({{'b', 'a', 'c', '{n}'}})", "hash('a{n}')",
+    "from sympy import *\nx = symbols('x')\nfactor(x**3 - {n}*x)", "print({{'b', 'a', 'c', '{n}'}})", "hash('a{n}')", "print(print, {n})",
     "import random\nprint(random.random() + {n})", "from sympy import *\nprint(FiniteSet(*'zyxw').union(FiniteSet({n})))",
     "from sympy import *\na, b, c = symbols('a b c')\nprint(expand((a + b + c)**2 + {n}))", "1/0 + {n}",
     "print({{frozenset, int, str, {n}}})", "from sympy import *\nprint(list(Poly(Symbol('q')**2 + {n}).free_symbols))",

@@ -1,0 +1,115 @@
+"""The SymPy arm: programs as models write them, what their value is, and strings read without evaluation."""
+
+import pytest
+
+from nsrl.engines import EnginePool, Limits, Status
+
+START = "from sympy import *\nx, y, z, n = symbols('x y z n')\nf = Function('f')\n"
+
+# Programs of models, and small ones over everything SymPy is asked for: none may miss a module inside the walls.
+VALUES = [
+    ("shapes = ['c', 'c', 's']\nprint(shapes.count('c'))", "2"),
+    ("from sympy import Point\nA = Point(0, 0)\nB = Point(10, 0)\nprint(A.midpoint(B).distance(B))", "5"),
+    ("import sympy as sp\nx = sp.symbols('x', positive=True)\nprint(sp.solve(sp.Eq(x*(x + 2), 48), x)[0])", "6"),
+    ("import math\nprint(f'{math.pi:.2f}')", "3.14"),
+    ("import sympy as sp\nsp.geometry.Triangle(sp.Point(0, 0), sp.Point(3, 0), sp.Point(0, 4)).area", "6"),
+    ("from sympy.geometry import *\nCircle(Point(0, 0), 2).area", "4*pi"),
+    ("def f(n):\n  return 1 if n < 2 else n * f(n - 1)\nprint(f(10))", "3628800"),
+    ("class P:\n  def __init__(self, a):\n    self.a = a\n  def double(self):\n    return 2 * self.a\nP(4).double()", "8"),
+    ("total = 0\nfor i in range(5):\n  if i % 2: total += i\ntotal", "4"),
+    ("x = 3\nprint('thinking')\nprint(x + 1)\n", "4"),
+    ("print([i**2 for i in range(4)])", "[0, 1, 4, 9]"),
+    ("'{:.2f} and {}'.format(2.5, 'b')", "2.50 and b"),
+    ("'%d%%' % 20", "20%"),
+    ("from fractions import Fraction\nFraction(1, 3) + Fraction(1, 6)", "1/2"),
+    ("from itertools import permutations\nlen(list(permutations(range(5))))", "120"),
+    ("from collections import Counter\nCounter('abca').most_common(1)[0][0]", "a"),
+    ("import statistics\nstatistics.mean([1, 2, 3])", "2"),
+    ("import mpmath\nprint(mpmath.nstr(mpmath.sqrt(2), 5))", "1.4142"),
+    ("try:\n  1/0\nexcept ZeroDivisionError:\n  print('caught')", "caught"),
+    ("print(10**50)", "1" + "0" * 50),
+]
+ALGEBRA = [
+    ("solve(x**2 - 4)", "[-2, 2]"), ("solve('x**2 - 4')", "[-2, 2]"), ("S('1/3') + S(2)/3", "1"), ("sympify('x^2')", "x**2"),
+    ("x.subs('x', '2*y')", "2*y"), ("simplify('x + x')", "2*x"), ("Rational('1/3')", "1/3"), ("sympify('5!')", "120"),
+    ("parse_expr('2 x + 3(x + 1)', transformations='all')", "5*x + 3"), ("sympify('[1, x, {2}]')[1]", "x"),
+    ("lambdify(x, x**2 + 1)(3)", "10"), ("lambdify((x, y), x*y, 'math')(3, 4)", "12"), ("nsolve(cos(x) - x, 1).round(3)", "0.739"),
+    ("integrate(x*exp(x), x)", "(x - 1)*exp(x)"), ("integrate(exp(-x**2), (x, -oo, oo))", "sqrt(pi)"),
+    ("limit(sin(x)/x, x, 0)", "1"), ("Sum(1/n**2, (n, 1, oo)).doit()", "pi**2/6"), ("factor(x**4 - 1)", "(x - 1)*(x + 1)*(x**2 + 1)"),
+    ("dsolve(f(x).diff(x) - f(x), f(x)).rhs", "C1*exp(x)"), ("rsolve(f(n+1) - 2*f(n), f(n), {f(0): 1})", "2**n"),
+    ("reduce_inequalities([x**2 < 4, x > 0], x)", "(0 < x) & (x < 2)"), ("Matrix([[1, 2], [3, 4]]).det()", "-2"),
+    ("Matrix([[2, 0], [0, 3]]).eigenvals()", "{2: 1, 3: 1}"), ("satisfiable(Symbol('a') & ~Symbol('a'))", "False"),
+    ("diophantine(3*x + 5*y - 7) and 1", "1"), ("factorint(360)", "{2: 3, 3: 2, 5: 1}"), ("Poly(x**2 - 2).nroots(n=3)", "[-1.41, 1.41]"),
+    ("maximum(x*(4 - x), x, Interval(0, 4))", "4"), ("linsolve([x + y - 1, x - y], [x, y])", "{(1/2, 1/2)}"),
+    ("laplace_transform(exp(-x), x, y)[0]", "1/(y + 1)"), ("fourier_series(x, (x, -pi, pi)).truncate(1)", "2*sin(x)"),
+    ("minimal_polynomial(sqrt(2) + sqrt(3), x)", "x**4 - 10*x**2 + 1"), ("interpolate([(1, 2), (3, 8)], x)", "3*x - 1"),
+    ("groebner([x*y - 1, x + y], x, y).exprs", "[x + y, y**2 + 1]"), ("latex(x**2/3)", "\\frac{x^{2}}{3}"), ("N(pi, 20)", "3.1415926535897932385"),
+    ("RegularPolygon(Point(0, 0), 1, 6).area", "3*sqrt(3)/2"), ("Plane(Point3D(0, 0, 0), normal_vector=(1, 1, 1)).distance(Point3D(1, 2, 3))", "2*sqrt(3)"),
+    ("refine(sqrt(x**2), Q.positive(x))", "x"), ("solve(sqrt(x) - x + 2, x)", "[4]"),
+    ("from sympy.stats import Die, P\nP(Die('X', 6) > 3)", "1/2"), ("from sympy.physics.units import *\nconvert_to(3*kilometer, meter)", "3000*meter"),
+    ("from sympy.calculus.util import minimum\nminimum(x**2, x, S.Reals)", "0"), ("from sympy.abc import a, b\nexpand((a + b)**2)", "a**2 + 2*a*b + b**2"),
+    ("from sympy.utilities.iterables import multiset_permutations\nlen(list(multiset_permutations([1, 1, 2])))", "3"),
+    ("var('q')\nq + 1", "q + 1"), ("init_printing()\nx", "x"), ("solve", "<function solve>"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with EnginePool(workers=2, limits=Limits(cpu_s=5, wall_s=20), languages=["sympy"]) as running:
+        yield running
+
+
+@pytest.mark.parametrize("program, text", [*VALUES, *((START + body, text) for body, text in ALGEBRA)])
+def test_value(pool, program, text):
+    result = pool.run("sympy", program)
+    assert (result.status, result.text) == (Status.OK, text), result.messages
+
+
+def test_recorded_programs_give_what_sympy_gave(pool, shared_data):
+    import json
+
+    problems = json.loads((shared_data / "token_problems.json").read_text())["problems"]
+    for problem in problems:
+        for arm in ("sympy", "sympy_min"):
+            assert pool.run("sympy", problem[arm]).text == problem[f"{arm}_output"], (problem["id"], arm)
+
+
+@pytest.mark.parametrize(
+    "program, status, said",
+    [
+        ("x = (1", Status.SYNTAX, "SyntaxError"),
+        ("1/0", Status.UNEVALUATED, "ZeroDivisionError"),
+        ("y + 1", Status.UNEVALUATED, "NameError"),
+        ("x = 5", Status.UNEVALUATED, "novalue"),
+        ("from sympy import *\nintegrate(sin(sin(Symbol('x'))))", Status.UNEVALUATED, None),
+        ("import os", Status.REFUSED, "refused"),
+        ("try:\n  import os\nexcept:\n  print(5)", Status.REFUSED, "refused"),  # swallowing does not help
+        ("print('x' * 100_000)", Status.MEMORY, "output"),
+        ("import numpy", Status.UNEVALUATED, "ModuleNotFoundError"),
+    ],
+)
+def test_outcomes_without_a_value(pool, program, status, said):
+    result = pool.run("sympy", program)
+    assert result.status is status
+    assert [m.tag for m in result.messages] == ([said] if said else [])
+
+
+def test_structured_values(pool):
+    values = {
+        "[1, Rational(1, 2), 0.5]": ["List", 1, ["Rational", 1, 2], 0.5],
+        "x**2": ["Power", ["Symbol", "x"], 2],
+        "pi": ["Symbol", "Pi"],
+        "{'a': 1}": ["Association", ["Rule", ["String", "a"], 1]],
+        "x > 1": ["Greater", ["Symbol", "x"], 1],
+        "True": ["Symbol", "True"],
+        "print(7)": 7,
+        "Matrix([1])": None,
+    }
+    got = {text: pool.run("sympy", START + text).value for text in values}
+    assert got == values
+
+
+def test_a_program_changes_nothing_for_the_next(pool):
+    pool.run("sympy", "import sympy\nsympy.core.add.Add.flat = 1\nprint = 3")
+    pool.run("sympy", "from sympy import *\nglobal_parameters.evaluate = False")
+    assert pool.run("sympy", START + "x + x").text == "2*x"
