@@ -194,6 +194,8 @@ class TrainConfig:
         mask_truncated_completions: leave completions without an end out of the loss.
         dynamic_sampling: draw further problems while groups have zero spread, up to this many times (0: off).
         rollout: which sampler.
+        parallel: under torchrun: ddp (every rank has the whole model), fsdp (FSDP2, full fine-tuning only), or auto: fsdp
+            where all of a checkpoint's weights learn, ddp for adapters and the small model.
         vllm: of rollout=vllm.
         token_budget: tokens per micro-batch (null: chosen from memory).
         learning_rate: peak of GRPO.
@@ -249,6 +251,7 @@ class TrainConfig:
     mask_truncated_completions: bool = False
     dynamic_sampling: int = 0
     rollout: Literal["native", "vllm"] = "native"
+    parallel: Literal["auto", "ddp", "fsdp"] = "auto"
     vllm: VllmConfig = field(default_factory=VllmConfig)
     token_budget: int | None = None
     learning_rate: float = 3e-4
@@ -410,6 +413,11 @@ def from_yaml(kind: type[Config], text: str) -> Config:
 def run_path(config: TrainConfig) -> Path:
     """The run folder of a configuration."""
     return Path(config.output_dir or f"runs/{config.recipe}-{config.seed}").expanduser()
+
+
+def launched() -> tuple[int, int]:
+    """(rank, number of processes) a launcher such as torchrun gave this process; (0, 1) without one."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def known_keys(kind: type[Any], before: str = "") -> list[str]:

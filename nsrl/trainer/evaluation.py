@@ -13,6 +13,7 @@ from typing import Any
 
 from nsrl.rollout.types import Sampler, SamplingParams
 from nsrl.trainer.batch import request
+from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.judge import Judge
 from nsrl.trainer.model import VLM
 from nsrl.types import Problem
@@ -59,14 +60,18 @@ def evaluate(
     seed: int,
     batch: int = 64,
     progress: Callable[[int], None] | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
     """`samples` completions per problem at `temperature` (mean@n, the headline) and one greedy one.
 
-    progress is called with the number of problems done. Records have sample = 0.. for samples and -1 for greedy.
+    progress is called with the number of problems done; world: problems are shared out, every rank gets all records.
+    Records have sample = 0.. for samples and -1 for greedy.
     """
     records: list[dict[str, Any]] = []
     for start in range(0, len(problems), batch):
-        part = problems[start : start + batch]
+        whole = problems[start : start + batch]
+        numbers = world.share(range(start, start + len(whole)))  # seeds go by the problem, not by who samples it
+        part = world.share(whole)
         encoded = [vlm.encode(problem) for problem in part]
         for count, warmth in ((samples, temperature), (1, 0.0)):
             params = SamplingParams(
@@ -75,19 +80,24 @@ def evaluate(
                 stop_ids=tuple(vlm.stop_ids()),
                 banned_ids=tuple(vlm.banned_ids()),
             )
-            wanted = [request(e, count, (seed << 24) + start + i, i) for i, e in enumerate(encoded)]
+            wanted = [request(e, count, (seed << 24) + numbers[i], i) for i, e in enumerate(encoded)]
             pending: dict[int, list] = {}
 
             def on_group(index: int, group: list, part: Sequence[Problem] = part, pending: dict = pending) -> None:
                 pending[index] = judge.submit(part[index], [vlm.decode(list(s.token_ids)) for s in group])
 
             groups = sampler.sample(wanted, params, on_group)
+            rows: list[list[dict[str, Any]]] = []
             for index, group in enumerate(groups):
-                for number, (sample, judged) in enumerate(zip(group, judge.collect(pending[index]))):
-                    where = -1 if warmth == 0 else number
-                    records.append(record(part[index], judged, len(encoded[index].prompt_ids), sample, where))
+                verdicts = judge.collect(pending[index])
+                prompt_tokens = len(encoded[index].prompt_ids)
+                rows.append([
+                    record(part[index], judged, prompt_tokens, sample, -1 if warmth == 0 else number)
+                    for number, (sample, judged) in enumerate(zip(group, verdicts))
+                ])  # fmt: skip
+            records += [row for of_problem in world.merge(rows) for row in of_problem]
         if progress is not None:
-            progress(len(part))
+            progress(len(whole))
     return summarise(records)
 
 

@@ -22,6 +22,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.writes = True  # False on all ranks but the main one
 
     @classmethod
     def create(cls, config: TrainConfig) -> RunFolder:
@@ -45,7 +46,8 @@ class RunFolder:
         return cls(path)
 
     def write_json(self, name: str, value: Any) -> None:
-        write(self.path / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+        if self.writes:
+            write(self.path / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any | None:
         path = self.path / name
@@ -53,6 +55,8 @@ class RunFolder:
 
     def write_completions(self, step: int, rows: list[dict[str, Any]]) -> None:
         """All completions of a step, as parquet."""
+        if not self.writes:
+            return
         import pyarrow
         from pyarrow import parquet
 

@@ -22,6 +22,7 @@ from nsrl.rollout.types import Finish, Sample, Sampler, SamplingParams
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import advantages
 from nsrl.trainer.batch import packed_group, request
+from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluation import LANGUAGES, record
 from nsrl.trainer.judge import Judge, Judged
 from nsrl.trainer.metrics import Timer
@@ -46,10 +47,18 @@ class Group:
     samples: list[Sample]
     judged: list[Judged]
 
+    @property
+    def size(self) -> int:
+        """Rows of the update's stream: the prompt once and every completion."""
+        return len(self.encoded.prompt_ids) + sum(len(s.token_ids) for s in self.samples)
+
 
 @dataclass
 class Learner:
-    """What a step needs; made once by `run.py`. reference: the frozen copy for beta > 0 without an adapter."""
+    """What a step needs; made once by `run.py`. reference: the frozen copy for beta > 0 without an adapter.
+
+    world: problems are sampled and groups learned from in shares; everything in between is the whole batch on every rank.
+    """
 
     config: TrainConfig
     vlm: VLM
@@ -61,6 +70,7 @@ class Learner:
     problems: ProblemStream
     token_budget: int
     reference: Policy | None = None
+    world: World = ALONE
     timer: Timer = field(default_factory=Timer)
     overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
 
@@ -71,7 +81,7 @@ class Learner:
 
 def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """One optimiser step. Returns its metrics (TRL's keys) and one record per completion."""
-    config, timer = learner.config, learner.timer
+    config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
 
     # rooms 1 to 5: problems, completions, programs, values (programs run while other groups are still being sampled)
     groups = rollout(learner, learner.problems.take(config.prompts_per_step), step, 0)
@@ -86,23 +96,24 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         groups += rollout(learner, learner.problems.take(missing), step, extra + 1)
         batch, components, advantage = _reward(learner, groups, step)
 
-    # room 8: live groups only, each prompt once, no padding
+    # room 8: live groups only, each prompt once, no padding; each rank takes some of them
     whole_loss = config.beta == 0 and config.entropy_coef == 0  # then a group without spread has no gradient at all
-    live = [g for g, alive in zip(groups, advantage.live.tolist()) if alive or not whole_loss]
-    kept = advantage.live_rows if whole_loss else torch.ones_like(advantage.live_rows)
-    samples = [s for g in live for s in g.samples]
+    kept = [pair for pair, on in zip(zip(groups, batch.groups()), advantage.live.tolist()) if on or not whole_loss]
+    mine = [kept[i] for i in world.deal([g.size for g, _ in kept])]
+    samples = [s for g, _ in mine for s in g.samples]
     all_tokens = sum(len(s.token_ids) for g in groups for s in g.samples)
     metrics: dict[str, float] = {}
-    if samples:
+    if kept:
         with timer("pack"):
             batches = pack(
-                [packed_group(g.encoded, [s.token_ids for s in g.samples], g.problem.id) for g in live],
+                [packed_group(vlm.with_pixels(g.encoded, g.problem), [s.token_ids for s in g.samples], g.problem.id)
+                 for g, _ in mine],
                 learner.token_budget,
                 image_token_id=learner.vlm.config.image_token_id,
                 merge=learner.vlm.image_processor.merge_size,
             )
         metrics |= pack_metrics(batches)
-        advantage_R = advantage.advantages[kept].float()
+        advantage_R = advantage.advantages[[row for _, rows in mine for row in rows]].float()
         if config.mask_truncated_completions:
             ended = torch.tensor([s.finish is Finish.STOP for s in samples])
             advantage_R = advantage_R * ended
@@ -116,7 +127,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         for iteration in range(config.num_iterations):
             vector = objective.backward(
                 learner.policy, batches, advantage_R, old_N, sampled_N, reference_N, divisor, config,
-                learner.banned, timer, first_N if iteration == 0 else None,
+                learner.banned, timer, first_N if iteration == 0 else None, world,
             )  # fmt: skip
             if iteration == 0 and config.parity_check:
                 gap = dict(zip(METRIC_NAMES, vector.tolist()))
@@ -131,7 +142,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         for _ in range(config.num_iterations):
             learner.optimizer.skip()
     with timer("sync"):
-        learner.sampler.sync(learner.vlm.model)
+        synced = learner.sampler.sync(learner.vlm.model)
+        world.require_same("weights (checksums)", synced.checksum)
 
     # room 12
     metrics |= _measured(learner, groups, batch, components, advantage)
@@ -146,23 +158,30 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
 
 def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -> list[Group]:
-    """Rooms 2 to 5: encode, sample G completions each, run their programs and check their values as they come."""
-    config, vlm, timer = learner.config, learner.vlm, learner.timer
+    """Rooms 2 to 5: encode, sample G completions each, run their programs and check their values as they come.
+
+    Each rank does its share of the problems and gets all groups. Seeds go by the problem, not by who samples it.
+    """
+    config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
     with timer("pack"):
-        encoded = [vlm.encode(problem) for problem in problems]
+        share = world.share(problems)
+        encoded = [vlm.encode(problem) for problem in share]
     base = ((config.seed * 8 + round_) * 1_000_003 + step) << 16  # no two requests of a run share a seed
-    requests = [request(e, config.num_generations, base + i, i) for i, e in enumerate(encoded)]
+    requests = [request(e, config.num_generations, base + i, n)
+                for n, (i, e) in enumerate(zip(world.share(range(len(problems))), encoded))]  # fmt: skip
     pending: dict[int, list] = {}
 
     def on_group(index: int, samples: list[Sample]) -> None:
-        pending[index] = learner.judge.submit(problems[index], [vlm.decode(list(s.token_ids)) for s in samples])
+        pending[index] = learner.judge.submit(share[index], [vlm.decode(list(s.token_ids)) for s in samples])
 
     with timer("rollout"):
         sampled = learner.sampler.sample(requests, sampling(config, vlm), on_group)
     learner.overlap += learner.judge.finished(pending.values())
     with timer("engine"):
-        judged = [learner.judge.collect(pending[index]) for index in range(len(problems))]
-    return [Group(p, e, s, j) for p, e, s, j in zip(problems, encoded, sampled, judged)]
+        judged = [learner.judge.collect(pending[index]) for index in range(len(share))]
+    with timer("exchange"):
+        done = world.merge(list(zip(encoded, sampled, judged)))
+    return [Group(p, e, s, j) for p, (e, s, j) in zip(problems, done)]
 
 
 def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
@@ -191,7 +210,7 @@ def _reward(learner: Learner, groups: list[Group], step: int):
         step=step,
     )
     with learner.timer("reward"):
-        rows = learner.rewards(batch)
+        rows = learner.world.from_main(lambda: learner.rewards(batch))  # once: a reward may ask a service, or draw
     components = torch.tensor(
         [[float("nan") if value is None else float(value) for value in row] for row in rows], dtype=torch.float64
     )
@@ -206,7 +225,7 @@ def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | No
     assert policy is not None
     context = "adapter_off" if learner.vlm.has_adapter else "policy"
     with learner.timer("reference"):
-        return objective.score_all(policy, batches, count, learner.config, learner.banned, context)
+        return objective.score_all(policy, batches, count, learner.config, learner.banned, context, learner.world)
 
 
 def _measured(learner: Learner, groups, batch, components, advantage) -> dict[str, float]:

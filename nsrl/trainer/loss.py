@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.pack import PackedBatch
 from nsrl.trainer.policy import Policy
@@ -32,8 +33,11 @@ def backward(
     banned: torch.Tensor,
     timer: Timer,
     keep_N: torch.Tensor | None = None,
+    world: World = ALONE,
 ) -> torch.Tensor:
     """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (METRIC_NAMES).
+
+    In a run of several processes `batches` are this rank's (maybe none), the metrics those of all.
 
     advantage_R: (R,) per completion, in the order given to `pack`; old_N, sampler_N, reference_N: log-probs of all
     completion tokens one after the other, or None (old: this pass is on-policy); normalizer: tokens, sequences or
@@ -69,15 +73,26 @@ def backward(
                 normalizer=normalizer,
             )
         with timer("backward"):
-            loss.backward()
+            (loss * world.loss_scale).backward()
         vectors.append(vector.detach())
         if keep_N is not None:
             keep_N[batch.token_rows] = scored.logp.detach().cpu()
-    return combine(torch.stack(vectors))
+    if world.sharded:
+        policy.take_part(world.idle_rounds(len(batches)))
+        if not any(world.gather(any(batch.pixel_values is not None for batch in batches))):
+            policy.visual.zero_grad(set_to_none=True)  # no rank saw an image: as if the tower had not been run
+    own = torch.stack(vectors) if vectors else torch.zeros(0, len(METRIC_NAMES), device=policy.device)
+    return combine(world.rows(own))
 
 
 def score_all(
-    policy: Policy, batches: Sequence[PackedBatch], count: int, config: TrainConfig, banned: torch.Tensor, context: str
+    policy: Policy,
+    batches: Sequence[PackedBatch],
+    count: int,
+    config: TrainConfig,
+    banned: torch.Tensor,
+    context: str,
+    world: World = ALONE,
 ) -> torch.Tensor:
     """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order."""
     out = torch.zeros(count)
@@ -86,6 +101,8 @@ def score_all(
             batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy="none"
         )
         out[batch.token_rows] = scored.logp.cpu()
+    if world.sharded:
+        policy.take_part(world.idle_rounds(len(batches)), grad=False)
     return out
 
 

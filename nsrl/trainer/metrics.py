@@ -43,16 +43,19 @@ class Timer:
 class MetricsLog:
     """`metrics.jsonl` and its sinks.
 
-    run_dir: the run folder; report_to: `tensorboard` and `wandb`, each a clear error when its package is absent.
+    run_dir: the run folder; writes: False on all ranks but the main one; report_to: `tensorboard` and `wandb`, each a clear error when its package is absent.
     """
 
-    def __init__(self, run_dir: Path, report_to: list[str], config: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, run_dir: Path, report_to: list[str], config: dict[str, Any] | None = None, writes: bool = True
+    ) -> None:
         self.path = run_dir / "metrics.jsonl"
-        self._sinks = [_sink(name, run_dir, config or {}) for name in report_to]
+        self.writes = writes
+        self._sinks = [_sink(name, run_dir, config or {}) for name in report_to] if writes else []
 
     def cut_back(self, phase: str, step: int, phases: tuple[str, ...]) -> None:
         """Drop lines of later phases, and of this phase after `step`: they are about to be computed again."""
-        if not self.path.exists():
+        if not self.writes or not self.path.exists():
             return
         order = {name: index for index, name in enumerate(phases)}
         kept = []
@@ -68,6 +71,8 @@ class MetricsLog:
         working.replace(self.path)
 
     def write(self, phase: str, step: int, values: dict[str, float]) -> None:
+        if not self.writes:
+            return
         row = {"phase": phase, "step": step, **{k: _plain(v) for k, v in values.items()}}
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")

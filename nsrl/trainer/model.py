@@ -42,6 +42,10 @@ class Encoded:
     image_grid_thw: torch.Tensor | None
     image_keys: tuple[str, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets: everything but the pixels, which it can make itself (`VLM.with_pixels`)."""
+        return {**self.__dict__, "pixel_values": None}
+
 
 @dataclass
 class VLM:
@@ -125,6 +129,10 @@ class VLM:
             tuple(image.key for image in problem.images),
         )
 
+    def with_pixels(self, encoded: Encoded, problem: Problem) -> Encoded:
+        """The same prompt with its pixels: they do not travel between processes (another rank may have encoded it)."""
+        return self.encode(problem) if encoded.image_keys and encoded.pixel_values is None else encoded
+
     def prompt_text(self, problem: Problem) -> str:
         """The chat prompt as text, one placeholder per image."""
         return self.tokenizer.apply_chat_template(
@@ -148,9 +156,12 @@ class VLM:
             token_ids = token_ids[:-1]
         return self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
-    def save(self, folder: Path) -> None:
-        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor."""
-        self.model.save_pretrained(folder)
+    def save(self, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor.
+
+        weights: what to write instead of the model's own parameters (a sharded model's, gathered).
+        """
+        self.model.save_pretrained(folder, state_dict=weights)
         if self.has_adapter:
             self.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)

@@ -7,12 +7,16 @@ from typing import Any
 
 import torch
 
+from nsrl.trainer.distributed import ALONE, World
+from nsrl.trainer.sharded import spread, whole
+
 
 class Optimizer:
     """AdamW over the trainable parameters with a warm-up and a schedule.
 
     learning_rate: peak; schedule: constant, linear (down to `floor` of the peak) or cosine; total: steps of the whole
-    phase; max_grad_norm: gradients are scaled to at most this global norm.
+    phase; max_grad_norm: gradients are scaled to at most this global norm; world: gradients are added up over it first,
+    so norm and step are the same on every rank.
     """
 
     def __init__(
@@ -27,7 +31,9 @@ class Optimizer:
         weight_decay: float = 0.0,
         floor: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.95),
+        world: World = ALONE,
     ) -> None:
+        self.world = world
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.max_grad_norm = max_grad_norm
         self.inner = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=weight_decay, betas=betas)
@@ -44,7 +50,8 @@ class Optimizer:
 
         A step whose gradient is not finite changes nothing but the schedule: the norm tells.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
+        self.world.sum_gradients(self.parameters)
+        norm = whole(torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm))
         if bool(torch.isfinite(norm)):
             self.inner.step()
         self.schedule.step()
@@ -58,10 +65,11 @@ class Optimizer:
         self.schedule.step()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"inner": self.inner.state_dict(), "schedule": self.schedule.state_dict()}
+        """Whole tensors whatever the number of processes (a collective when sharded; only the main rank's is complete)."""
+        return {"inner": whole(self.inner.state_dict(), self.world.is_main), "schedule": self.schedule.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.inner.load_state_dict(state["inner"])
+        self.inner.load_state_dict(spread(state["inner"], self.parameters))
         self.schedule.load_state_dict(state["schedule"])
 
 

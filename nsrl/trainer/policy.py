@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 import nsrl_kernels
 from nsrl.errors import MissingBackend, UserError
+from nsrl.trainer import sharded
 from nsrl.trainer.attention import Attention, Sequences, choose_attention
-from nsrl.trainer.pack import PackedBatch
+from nsrl.trainer.pack import PackedBatch, PackedGroup, pack
 from nsrl_kernels import PackPlan, deepstack_add, pack_embed, pack_vision
 
 
@@ -80,6 +81,12 @@ class Policy:
         if getattr(self.text.config, "attention_dropout", 0.0):
             raise UserError("policy model must have attention_dropout 0: the packed attention has no dropout")
         self.ops = _LigerOps() if liger else _TorchOps()
+        self.sharded = sharded.is_sharded(model)
+        self.even_graph = self.sharded  # gradients of the same parameters on every rank, images or not
+        if self.sharded:  # FSDP2 gathers weights around a module's forward: these are ours
+            sharded.entry(self.base, "packed_score", self._score)
+            for layer in self.text.layers:
+                sharded.entry(layer, "packed", partial(self._layer, layer))
         self.attention: Attention = choose_attention(attention, self.device, self.text.embed_tokens.weight.dtype)
 
     @property
@@ -108,12 +115,27 @@ class Policy:
         """
         batch = batch.to(self.device)
         with contextlib.nullcontext() if grad else torch.no_grad():
-            hidden = self.hidden(batch, context=context)
-            # a head without an adapter of its own is the same with the adapter off
-            logp, entropy = nsrl_kernels.linear_logp(
-                hidden, self.head, batch.target, temperature=temperature, banned=banned, **options
-            )
+            run = self.base.packed_score if self.sharded else self._score
+            logp, entropy = run(batch, context, {"temperature": temperature, "banned": banned, **options})
+            if self.sharded and not grad:
+                self.base.reshard()  # else the gathered root would outlive the next optimiser step
         return Scored(logp, entropy)
+
+    def _score(self, batch: PackedBatch, context: Context | str, options: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+        hidden = self.hidden(batch, context=context)
+        # a head without an adapter of its own is the same with the adapter off
+        return nsrl_kernels.linear_logp(hidden, self.head, batch.target, **options)
+
+    def take_part(self, rounds: int, *, grad: bool = True) -> None:
+        """Forwards (and backwards) that add nothing, for a rank of a sharded model that has fewer micro-batches."""
+        config = self.base.config
+        token = next(i for i in range(config.text_config.vocab_size) if i != config.image_token_id)
+        group = PackedGroup([token], [[token]])
+        for _ in range(rounds):
+            (batch,) = pack([group], 2, image_token_id=config.image_token_id)
+            nothing = 0.0 * self.score(batch, grad=grad, entropy="none").logp.sum()
+            if grad:
+                nothing.backward()
 
     def hidden(self, batch: PackedBatch, *, context: Context | str = POLICY) -> Tensor:
         """(N, H): the final hidden states that predict the batch's completion tokens, in their order."""
@@ -123,14 +145,15 @@ class Policy:
         with self._adapter(context.adapter):
             visual, deepstack = self.encode(batch, context)
             x = pack_embed(self.text.embed_tokens.weight, visual, plan)
-            if visual is None and torch.is_grad_enabled() and _several_processes() and self._tower_trains():
+            if visual is None and self.even_graph and torch.is_grad_enabled() and self._tower_trains():
                 x = x + self._touch_tower()
             cos, sin = self.text.rotary_emb(x, plan.positions[:, None])
             for index, layer in enumerate(self.text.layers):
+                run = layer.packed if self.sharded else partial(self._layer, layer)
                 if self._checkpoints():
-                    x = checkpoint(self._layer, layer, x, cos, sin, state, use_reentrant=False)
+                    x = checkpoint(run, x, cos, sin, state, use_reentrant=False)
                 else:
-                    x = self._layer(layer, x, cos, sin, state)
+                    x = run(x, cos, sin, state)
                 if index < len(deepstack):
                     x = deepstack_add(x, deepstack[index], plan)
             return self.ops.norm(self.text.norm, x.index_select(0, batch.predict_row))
@@ -205,16 +228,12 @@ class Policy:
         return any(p.requires_grad for p in self.visual.parameters())
 
     def _touch_tower(self) -> Tensor:
-        """Zero, through every parameter of the tower: a batch without images then has the graph of the other ranks."""
+        """Zero, through every parameter of the tower: a batch without images then has the shards of the other ranks."""
         config, side = self.visual.config, self.visual.config.spatial_merge_size
         width = config.in_channels * config.temporal_patch_size * config.patch_size**2
         black = torch.zeros(side * side, width, dtype=self.visual.dtype, device=self.device)
         out = self.visual(black, grid_thw=torch.tensor([[1, side, side]], device=self.device))
         return 0.0 * (out.pooler_output.sum() + sum(f.sum() for f in out.deepstack_features))
-
-
-def _several_processes() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 class _TorchOps:

@@ -55,4 +55,4 @@ def check_parity(
         stop_ids=tuple(vlm.stop_ids()),
         banned_ids=tuple(vlm.banned_ids()),
     )
-    return self_check(policy, sampler, requests, params, tokenizer=vlm.tokenizer)
+    return self_check(policy, sampler, requests, params, tokenizer=vlm.tokenizer, nudge=not policy.sharded)

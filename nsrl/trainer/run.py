@@ -28,7 +28,8 @@ from nsrl.rewards import Rewards
 from nsrl.rewards.controls import Shuffled
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Sampler
-from nsrl.trainer import checkpoint, evaluation, model
+from nsrl.trainer import checkpoint, evaluation, model, sharded
+from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import RunFolder, versions
 from nsrl.trainer.judge import Judge
 from nsrl.trainer.loop import Learner, grpo_step
@@ -58,16 +59,18 @@ class State:
 
 
 class Run:
-    """One run. `Run(config).execute()` returns the summary."""
+    """One run. `Run(config).execute()` returns the summary; under torchrun each rank makes one with its world."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, world: World = ALONE) -> None:
+        self.world = world
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.folder = RunFolder.create(config)
+        self.folder = world.from_main(lambda: RunFolder.create(config))
+        self.folder.writes = world.is_main
         self.config = config
         self.vlm = model.load(config.model, config.lora, config.seed)
         self.state = State()
-        self.log = MetricsLog(self.folder.path, config.report_to, dataclasses.asdict(config))
+        self.log = MetricsLog(self.folder.path, config.report_to, dataclasses.asdict(config), world.is_main)
         steps = config.warm_start.steps
         if steps is None:
             steps = WARM_START_STEPS if config.model.name == "small" else 0
@@ -80,6 +83,7 @@ class Run:
         self._tensors: dict[str, Any] | None = None  # of the checkpoint, until its optimiser is built
         self._carried: Optimizer | None = None  # from the reading phase to the warm start
         self._restore()
+        self._shard()
         self.policy = Policy(
             self.vlm.model,
             attention=None if config.model.attention == "auto" else config.model.attention,
@@ -95,6 +99,8 @@ class Run:
         config = self.config
         with open_pool(config.engine) as pool:
             sampler = open_sampler(config, self.vlm)
+            if self.world.sharded:
+                sampler = sharded.GatheredSampler(sampler, self.vlm.model)
             judge = Judge(pool)
             self._supervised("reading", lambda: self.shapes.readings())
             self._supervised("warm_start", self._demonstrations)
@@ -106,7 +112,8 @@ class Run:
             sampler.close()
         summary = self._summary(before, after)
         self.folder.write_json("summary.json", summary)
-        write_report(self.folder.path)
+        if self.world.is_main:
+            write_report(self.folder.path)
         return summary
 
     # --- phases -----------------------------------------------------------------------------------------------------
@@ -135,8 +142,9 @@ class Run:
             for step in range(begun + 1, todo + 1):
                 start = time.perf_counter()
                 metrics = supervised_step(
-                    self.vlm, self.policy, optimizer, demonstrations, self.config.warm_start.batch_size, self.budget
-                )
+                    self.vlm, self.policy, optimizer, demonstrations, self.config.warm_start.batch_size, self.budget,
+                    self.world,
+                )  # fmt: skip
                 self._count(phase, start)
                 self.state.phase, self.state.step = phase, step
                 self.log.write(phase, step, metrics | {"timing_s/step": time.perf_counter() - start})
@@ -171,6 +179,7 @@ class Run:
             ProblemStream(self.train_set, config.seed, self.state.position),
             self.budget,
             reference=self._reference_policy(),
+            world=self.world,
         )
         learner.rewards.load_state_dict(self.state.rewards)
         sampler.sync(self.vlm.model)
@@ -200,7 +209,7 @@ class Run:
     def _evaluate(self, name: str, sampler: Sampler, judge: Judge, size: int | None = None) -> dict[str, Any]:
         """Evaluate once: a result that is already in the run folder is taken from there."""
         file = f"eval/{name}.json"
-        known = self.folder.read_json(file)
+        known = self.world.from_main(lambda: self.folder.read_json(file))
         if known is not None:
             return known
         problems = self.test_set[:size]
@@ -217,6 +226,7 @@ class Run:
                 max_tokens=self.config.max_completion_length,
                 seed=self.config.seed + 1,
                 progress=lambda count: progress.step(count=count),
+                world=self.world,
             )
         self._count("evaluation", start)
         numbers = result.numbers() | {"table": table(result.records), "problems": len(problems)}
@@ -240,17 +250,31 @@ class Run:
         """A new optimiser, the one carried over from the reading phase, or the checkpoint's."""
         if phase == "warm_start" and self._carried is not None:
             return self._carried
-        optimizer = Optimizer(self.vlm.model, max_grad_norm=self.config.max_grad_norm, **options)
+        optimizer = Optimizer(self.vlm.model, max_grad_norm=self.config.max_grad_norm, world=self.world, **options)
         same = self.state.phase == phase or (self.state.phase == "reading" and phase == "warm_start")
         if self._tensors is not None and same:
             optimizer.load_state_dict(self._tensors["optimizer"])
             self._tensors = None
         return optimizer
 
+    def _shard(self) -> None:
+        """FSDP2 where it was asked for, or where all weights of a checkpoint learn in several processes."""
+        wanted, whole = self.config.parallel, self.vlm.has_adapter
+        if wanted == "fsdp" and whole:
+            raise UserError("parallel=fsdp is for full fine-tuning; got a model with an adapter (lora.enabled=false, or ddp)")
+        auto = wanted == "auto" and not whole and not self.vlm.is_small
+        if self.world.size > 1 and (wanted == "fsdp" or auto):
+            sharded.shard(self.vlm.model, self.world.size)
+            self.world.sharded = True
+
     def _save(self, name: str, optimizer: Optimizer) -> None:
+        """The same files whatever the number of processes; the main rank writes them, the others only take part."""
+        weights = sharded.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
         tensors = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
         state = dataclasses.asdict(self.state)
-        checkpoint.save(self.folder.path, name, self.vlm.save, state, tensors, self.config.save_total_limit)
+        if self.world.is_main:
+            write = lambda folder: self.vlm.save(folder, weights)
+            checkpoint.save(self.folder.path, name, write, state, tensors, self.config.save_total_limit)
 
     def _restore(self) -> None:
         """Continue from a checkpoint when resuming: weights, optimizer, random state, data position, metrics."""
@@ -258,7 +282,7 @@ class Run:
         if not config.resume and config.resume_from_checkpoint is None:
             return
         chosen = config.resume_from_checkpoint
-        path = Path(chosen) if chosen else checkpoint.latest(self.folder.path)
+        path = Path(chosen) if chosen else self.world.from_main(lambda: checkpoint.latest(self.folder.path))
         if path is None:
             self.log.cut_back(PHASES[0], 0, PHASES)  # killed before the first checkpoint: start again
             return
@@ -275,13 +299,20 @@ class Run:
         if self.config.beta == 0 or self.vlm.has_adapter:
             return None
         path = self.folder.path / "reference"
-        frozen = copy.deepcopy(self.vlm.model).requires_grad_(False)
-        if path.exists():
-            model.load_weights(dataclasses.replace(self.vlm, model=frozen), path)
+        if not self.world.from_main(path.exists):
+            weights = sharded.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
+            if self.world.is_main:
+                working = path.with_suffix(".tmp")
+                self.vlm.save(working, weights)
+                working.rename(path)
+            self.world.barrier()
+        if self.world.sharded:  # shards cannot be copied
+            frozen = model.load(self.config.model, self.config.lora, self.config.seed).model
         else:
-            working = path.with_suffix(".tmp")
-            self.vlm.save(working)
-            working.rename(path)
+            frozen = copy.deepcopy(self.vlm.model)
+        model.load_weights(dataclasses.replace(self.vlm, model=frozen.requires_grad_(False)), path)
+        if self.world.sharded:
+            sharded.shard(frozen, self.world.size)
         return Policy(frozen, attention=self.policy.attention.name)
 
     # --- data and summary -------------------------------------------------------------------------------------------
@@ -306,15 +337,16 @@ class Run:
 
     def _budget(self) -> int:
         """Token rows of a micro-batch: by preflight, once; a resumed run keeps it, or its sums would differ."""
-        if not self.config.preflight:
+        if not self.config.preflight or self.world.sharded:  # its memory table is of a model that is whole
             return self.config.token_budget or DEFAULT_BUDGET
-        known = self.folder.read_json("preflight.json")
+        known = self.world.from_main(lambda: self.folder.read_json("preflight.json"))
         if known is None:
             shapes = self.config.data.source == "shapes"
             problems = ProblemStream(self.train_set, self.config.seed).take(64) if shapes else [self.longest]
             found = run_preflight(self.config, self.vlm, self.policy, problems)
             print(found, flush=True)
             known = dataclasses.asdict(found)
+            known["token_budget"] = min(self.world.gather(known["token_budget"]))
             self.folder.write_json("preflight.json", known)
         return self.config.token_budget or known["token_budget"]
 

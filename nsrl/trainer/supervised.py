@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nsrl.trainer.batch import packed_group
+from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.model import VLM
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.pack import pack
@@ -23,24 +24,32 @@ if TYPE_CHECKING:
 
 
 def supervised_step(
-    vlm: VLM, policy: Policy, optimizer: Optimizer, demonstrations: Iterator[Demonstration], size: int, budget: int
+    vlm: VLM,
+    policy: Policy,
+    optimizer: Optimizer,
+    demonstrations: Iterator[Demonstration],
+    size: int,
+    budget: int,
+    world: World = ALONE,
 ) -> dict[str, float]:
     """One optimiser step on the next `size` demonstrations; `budget`: stream rows per micro-batch.
 
     Returns loss (nats per token), grad_norm, learning_rate and the number of completion tokens.
     """
     groups = []
-    for demonstration in islice(demonstrations, size):
+    for demonstration in world.share(list(islice(demonstrations, size))):
         encoded = vlm.encode(demonstration.problem)
         completion = vlm.tokenizer(demonstration.text, add_special_tokens=False)["input_ids"]
         groups.append(packed_group(encoded, [[*completion, vlm.tokenizer.eos_token_id]], demonstration.problem.id))
     batches = pack(groups, budget, image_token_id=vlm.config.image_token_id, merge=vlm.image_processor.merge_size)
-    tokens = sum(batch.target.numel() for batch in batches)
+    tokens = int(*world.total(sum(batch.target.numel() for batch in batches)))
     total = torch.zeros((), device=policy.device)
     for batch in batches:
         loss = -policy.score(batch, entropy="none").logp.sum() / tokens
-        loss.backward()
+        (loss * world.loss_scale).backward()
         total += loss.detach()
+    if world.sharded:
+        policy.take_part(world.idle_rounds(len(batches)))
     rate = optimizer.learning_rate
     norm = optimizer.step()
-    return {"loss": float(total), "grad_norm": float(norm), "learning_rate": rate, "num_tokens": tokens}
+    return {"loss": float(*world.total(float(total))), "grad_norm": float(norm), "learning_rate": rate, "num_tokens": tokens}

@@ -171,16 +171,14 @@ def test_completion_tokens_that_look_like_image_placeholders_are_text():
     assert torch.isfinite(hidden).all() and hidden.shape == (4, table.shape[1])
 
 
-def test_several_processes_have_one_graph_when_a_rank_has_no_images(monkeypatch):
-    import nsrl.trainer.policy as module
-
+def test_sharded_ranks_have_one_graph_when_one_has_no_images():
     (batch,) = pack(CASES["text only"], 999, image_token_id=IMAGE)
     model = small_model()
     policy = Policy(model)
     alone = policy.hidden(batch)
     alone.sum().backward()
     assert all(p.grad is None for p in policy.visual.parameters())
-    monkeypatch.setattr(module, "_several_processes", lambda: True)
+    policy.even_graph = True
     together = policy.hidden(batch)
     together.sum().backward()
     assert torch.equal(together, alone)

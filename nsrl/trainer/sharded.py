@@ -1,0 +1,127 @@
+"""FSDP2 for full fine-tuning: parameters, gradients and optimiser state in shards, one per rank.
+
+Each decoder layer is a unit, gathered when the forward reaches it and freed behind it. Embedding, head, final norm and
+vision tower form the root unit, gathered once per forward: a rank without images gathers what the others gather. The
+sampler reads weights straight from the modules, so everything is gathered for the length of a rollout.
+
+What leaves here (weights, optimiser state) is whole tensors, the same as one process would hold. Knows nothing of losses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from nsrl.rollout.types import OnGroup, Request, Sample, Sampler, SampleStats, SamplingParams, SyncReport
+
+
+def shard(model: nn.Module, size: int) -> None:
+    """Shard a whole Qwen3-VL over `size` ranks, in place. Before the policy and the optimiser are made."""
+    mesh = init_device_mesh(next(model.parameters()).device.type, (size,))
+    for layer in model.model.language_model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether `shard` was called on it."""
+    return isinstance(model, FSDPModule)
+
+
+def entry(module: nn.Module, name: str, function: Any) -> None:
+    """Make `module.name(*args)` call `function(*args)` as a forward of the module: gathered before, freed after.
+
+    What the function returns for a gradient must be tensors, in tuples or bare; so must inputs that carry one.
+    """
+    setattr(module, name, function)
+    register_fsdp_forward_method(module, name)
+
+
+@contextlib.contextmanager
+def gathered(model: nn.Module) -> Iterator[None]:
+    """Whole parameters on every rank for the length of the block (a collective); nothing to do for a whole model."""
+    units = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    for unit in units:
+        unit.unshard()
+    try:
+        yield
+    finally:
+        for unit in units:
+            unit.reshard()
+
+
+def whole(value: Any, keep: bool = True) -> Any:
+    """Nested containers with every sharded tensor gathered, on the CPU (a collective when there are any).
+
+    keep=False: this rank only takes part, and has None in their places.
+    """
+    if isinstance(value, DTensor):
+        full = value.full_tensor()
+        return full.cpu() if keep else None
+    if isinstance(value, dict):
+        return {key: whole(inner, keep) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(whole(inner, keep) for inner in value)
+    return value
+
+
+def spread(state: dict[str, Any], parameters: Sequence[nn.Parameter]) -> dict[str, Any]:
+    """An optimiser's state dict with whole tensors, sharded as its parameters are (in the optimiser's own order)."""
+    spread_state = {}
+    for index, moments in state["state"].items():
+        p = parameters[int(index)]
+        fits = lambda t, p=p: isinstance(p, DTensor) and isinstance(t, Tensor) and t.shape == p.shape
+        spread_state[index] = {name: like(t, p) if fits(t) else t for name, t in moments.items()}
+    return {**state, "state": spread_state}
+
+
+def like(tensor: Tensor, parameter: DTensor) -> DTensor:
+    """This rank's shard of a tensor that every rank holds."""
+    return distribute_tensor(
+        tensor.to(parameter.device), parameter.device_mesh, parameter.placements, src_data_rank=None
+    )
+
+
+def whole_weights(model: nn.Module, keep: bool = True) -> dict[str, Tensor]:
+    """Every parameter under its name on the CPU, tied ones once (a collective). keep=False: only take part."""
+    with gathered(model):
+        return {name: p.detach().cpu().clone() for name, p in model.named_parameters()} if keep else {}
+
+
+class GatheredSampler:
+    """A sampler over a sharded model: the weights are whole while it samples, and while it is handed new ones.
+
+    Every rank must call `sample` and `sync` equally often; with no requests a call only takes part.
+    """
+
+    def __init__(self, inner: Sampler, model: nn.Module) -> None:
+        self.inner, self.model = inner, model
+
+    @property
+    def stats(self) -> SampleStats:
+        return self.inner.stats
+
+    @property
+    def last_sync(self) -> SyncReport | None:
+        return self.inner.last_sync
+
+    def sample(
+        self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None
+    ) -> list[list[Sample]]:
+        """See `nsrl.rollout.types.Sampler.sample`."""
+        with gathered(self.model):
+            return self.inner.sample(requests, params, on_group)
+
+    def sync(self, policy: nn.Module) -> SyncReport:
+        """See `nsrl.rollout.types.Sampler.sync`."""
+        with gathered(self.model):
+            return self.inner.sync(policy)
+
+    def close(self) -> None:
+        self.inner.close()
