@@ -61,10 +61,12 @@ _STYLE = {
 
 def _figure(height: float = 2.9) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.6, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.01)
     return figure, axes
 

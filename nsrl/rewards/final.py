@@ -139,13 +139,16 @@ _NUMBER = re.compile(
 )
 
 
+_COMMANDS = re.compile(r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|triangle|left|right)[a-zA-Z]{2,}|[\^_]\{?\d")
+
+
 def pieces(text: str, strong: bool) -> Iterator[str]:
     """Ever smaller parts of a sentence that may be the value it states; the whole first."""
     seen = set()
 
     def fresh(piece: str) -> bool:
         piece = piece.strip().rstrip(".,;:! ")
-        if not piece or piece in seen:
+        if not piece or piece in seen or piece.count("{") != piece.count("}"):
             return False
         seen.add(piece)
         return True
@@ -170,6 +173,8 @@ def pieces(text: str, strong: bool) -> Iterator[str]:
             piece = _LEAD.sub("", cutter)
             if fresh(piece):
                 yield piece
+    if _COMMANDS.search(cut or text):
+        return  # a number cut out of a formula is not its value
     numbers = [m[0] for m in _NUMBER.finditer(clean.digits_for_words(cut or text))]
     if numbers and fresh(numbers[-1]):
         yield numbers[-1]
@@ -217,6 +222,8 @@ def several_letters(text: str) -> bool:
 
 def late_letter(text: str) -> str | None:
     """The last option letter mentioned as such in a sentence, else None."""
+    if re.search(r"\b(?:except|all but|not|neither|nor)\b", text, re.IGNORECASE):
+        return None
     found = None
     for match in _LATE.finditer(unwrapped(text)):
         found = next(g for g in match.groups() if g)

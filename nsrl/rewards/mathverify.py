@@ -50,19 +50,23 @@ class _Worker:
         self.lock = threading.Lock()
 
     def ask(self, gold: str, text: str) -> bool:
+        question = (json.dumps([gold, text]) + "\n").encode()
         with self.lock:
-            if self.process is None or self.process.poll() is not None:
-                self._start()
-            process = self.process
-            if process is None or process.stdin is None:
-                return False
-            try:
-                process.stdin.write((json.dumps([gold, text]) + "\n").encode())
-                process.stdin.flush()
-            except BrokenPipeError:
+            for _ in range(2):  # a worker that died while idle is replaced once
+                if self.process is None or self.process.poll() is not None:
+                    self._start()
+                if self.process is None or self.process.stdin is None:
+                    return False
+                try:
+                    self.process.stdin.write(question)
+                    self.process.stdin.flush()
+                    break
+                except BrokenPipeError:
+                    self.stop()
+            line = self._line(WALL_S)
+            if not line:  # it hung, or died of the question
                 self.stop()
-                return False
-            return self._line(WALL_S) == b"true\n"
+            return line == b"true\n"
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
