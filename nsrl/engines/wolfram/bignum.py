@@ -77,7 +77,7 @@ class BigReal:
         words = -(-int(self.digits * 3.3219280948873626 + 1) // 64)
         n = max(int(words * 64 * 0.3010299956639812), 1)
         with m.workprec(words * 64 + 64):
-            out = m.nstr(self.value, n, strip_zeros=True, min_fixed=-6, max_fixed=max(n, 6))
+            out = m.nstr(self.value, n, strip_zeros=True, min_fixed=-6, max_fixed=6)
         body, _, power = out.partition("e")
         body = body.removesuffix("0") if body.endswith(".0") else body
         return f"{body}*^{int(power)}" if power else body

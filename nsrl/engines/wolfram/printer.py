@@ -367,6 +367,70 @@ def _hold_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
     return p.form(args[0]) if len(args) == 1 and not p.quotes else None
 
 
+def full(e: Any) -> str:
+    """FullForm."""
+    t = type(e)
+    if t is str:
+        return quote(e)
+    if t is Fraction:
+        return f"Rational[{int_text(e.numerator)}, {int_text(e.denominator)}]"
+    if t is not Expr:
+        return text(e)
+    return f"{full(e.head)}[{', '.join(map(full, e.args))}]"
+
+
+def _full_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    return (full(args[0]), ATOM) if len(args) == 1 and not p.quotes else None
+
+
+def _row(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if p.quotes or not args or type(args[0]) is not Expr or args[0].head is not LIST:
+        return None
+    return (p.top(args[1]) if len(args) > 1 else "").join([p.top(a) for a in args[0].args]), ATOM
+
+
+def _column(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if p.quotes or not args or type(args[0]) is not Expr or args[0].head is not LIST:
+        return None
+    return "\n".join([p.top(a) for a in args[0].args]), ATOM
+
+
+def _string_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if p.quotes or not args or type(args[0]) is not str:
+        return None
+    out = args[0]
+    for i, a in enumerate(args[1:], 1):
+        out = out.replace(f"`{i}`", p.top(a))
+    for a in args[1:]:
+        out = out.replace("``", p.top(a), 1)
+    return out, ATOM
+
+
+def _number_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    """NumberForm[x, n] and NumberForm[x, {n, f}] of reals; lists element by element."""
+    if p.quotes or len(args) != 2:
+        return None
+    x, spec = args
+    if type(x) is Expr and x.head is LIST:
+        return "{" + ", ".join([p.top(Expr(S.NumberForm, (a, spec))) for a in x.args]) + "}", ATOM
+    if type(x) is not float:
+        return p.form(x)
+    digits = spec.args[0] if type(spec) is Expr and spec.args else spec
+    if type(digits) is not int or not 0 < digits < 300:
+        return None
+    if type(spec) is Expr and len(spec.args) == 2 and type(spec.args[1]) is int and 0 <= spec.args[1] < 300:
+        return f"{x:.{spec.args[1]}f}" + ("." if spec.args[1] == 0 else ""), ATOM
+    return float_text(float(f"{x:.{digits}g}")), ATOM
+
+
+def _percent_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if p.quotes or not args or type(args[0]) not in (int, float, Fraction):
+        return None
+    x = float(args[0]) * 100
+    digits = args[1] if len(args) > 1 and type(args[1]) is int and 0 < args[1] < 17 else 6
+    return float_text(float(f"{x:.{digits}g}")).removesuffix(".") + "%", ATOM
+
+
 def _not(p: _Printer, args: tuple) -> tuple[str, int] | None:
     return (f"!{p.at(args[0], 229)}", 230) if len(args) == 1 else None
 
@@ -415,6 +479,13 @@ _SPECIAL: dict[Symbol, Callable] = {
     S.PreDecrement: _prefix("--", 660),
     S.MessageName: lambda p, a: ("::".join([p.top(x) if type(x) is not str else x for x in a]), 780),
     S.HoldForm: _hold_form,
+    S.FullForm: _full_form,
+    S.Row: _row,
+    S.Column: _column,
+    S.StringForm: _string_form,
+    S.NumberForm: _number_form,
+    S.DecimalForm: _number_form,
+    S.PercentForm: _percent_form,
 }
 
 

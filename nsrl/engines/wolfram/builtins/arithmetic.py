@@ -283,66 +283,48 @@ def _infinite_product(ev: Any, coefficient: Any, args: tuple) -> Any:
 
 
 def _radicals(ev: Any, coefficient: Any, factors: list[Any]) -> tuple[Any, list[Any], bool]:
-    """Integer powers pulled out of a rational coefficient into radicals: 2/Sqrt[2] -> Sqrt[2], Sqrt[2] Sqrt[3] -> Sqrt[6]."""
-    roots: dict[Fraction, int] = {}
+    """Roots of rationals joined, and moved against the coefficient: 2/Sqrt[2] -> Sqrt[2], Sqrt[2] Sqrt[3] -> Sqrt[6]."""
+    roots: dict[Fraction, Fraction] = {}  # exponent > 0 -> base
+    count = 0
     rest: list[Any] = []
-    changed = False
     for f in factors:
-        if type(f) is Expr and f.head is _POWER and type(f.args[0]) is int and f.args[0] > 1 and type(f.args[1]) is Fraction:
+        if type(f) is Expr and f.head is _POWER and type(f.args[0]) in (int, Fraction) and f.args[0] > 0 and type(f.args[1]) is Fraction:
             base, x = f.args
-            if x in roots:
-                roots[x] *= base
-                changed = True
-            elif -x in roots and math.gcd(roots[-x], base) > 1:
-                g = math.gcd(roots[-x], base)
-                if roots[-x] // g == 1 and base // g == 1:
-                    del roots[-x]
-                else:
-                    roots[-x] //= g
-                    if base // g > 1:
-                        roots[x] = base // g
-                changed = True
-            else:
-                roots[x] = base
+            count += 1
+            roots[abs(x)] = roots.get(abs(x), Fraction(1)) * (base if x > 0 else 1 / Fraction(base))
         else:
             rest.append(f)
-    if roots and type(coefficient) in (int, Fraction) and coefficient not in (0, 1, -1):
-        n, d = (coefficient, 1) if type(coefficient) is int else (coefficient.numerator, coefficient.denominator)
-        for x in list(roots):
-            base = roots[x]
-            if x > 0 and d % base == 0 and base > 1:
-                # Sqrt[2]/2 -> 1/Sqrt[2]
-                d //= base
-                roots.pop(x)
-                rest.append(Expr(_POWER, (base, x - 1)))
+    if not roots:
+        return coefficient, factors, False
+    changed = count > len(roots)
+    if type(coefficient) in (int, Fraction) and coefficient not in (0, 1, -1):
+        a, b = (coefficient, 1) if type(coefficient) is int else (coefficient.numerator, coefficient.denominator)
+        for x, base in list(roots.items()):
+            n, d = base.numerator, base.denominator
+            if x.denominator == 2:
+                # a Sqrt[n/d] with g | a, d: (a/g) Sqrt[n g/(d/g)];  Sqrt[n]/b with g | b, n likewise
+                g, h = math.gcd(a, d), math.gcd(b, n)
+                if g > 1 or h > 1:
+                    a, d, n = a // g, d // g, n * g
+                    b, n, d = b // h, n // h, d * h
+                    roots[x] = Fraction(n, d)
+                    changed = True
+            elif d == 1 and b % n == 0 and n > 1:
+                b //= n
+                del roots[x]
+                rest.append(Expr(_POWER, (n, x - 1)))
                 changed = True
-            elif x < 0 and n % base == 0 and base > 1:
-                # 2/Sqrt[2] -> Sqrt[2]
-                n //= base
-                roots.pop(x)
-                rest.append(Expr(_POWER, (base, x + 1)))
-                changed = True
-            elif x > 0 and math.gcd(d, base) > 1 and x.denominator == 2:
-                g = math.gcd(d, base)
-                roots.pop(x)
-                d //= g
-                rest.append(Expr(_POWER, (g, x - 1)))
-                if base // g > 1:
-                    rest.append(Expr(_POWER, (base // g, x)))
-                changed = True
-            elif x < 0 and math.gcd(n, base) > 1 and x.denominator == 2:
-                g = math.gcd(n, base)
-                roots.pop(x)
-                n //= g
-                rest.append(Expr(_POWER, (g, x + 1)))
-                if base // g > 1:
-                    rest.append(Expr(_POWER, (base // g, x)))
+            elif n == 1 and a % d == 0 and d > 1:
+                a //= d
+                del roots[x]
+                rest.append(Expr(_POWER, (d, 1 - x)))
                 changed = True
         if changed:
-            coefficient = norm(Fraction(n, d))
+            coefficient = norm(Fraction(a, b))
     if not changed:
         return coefficient, factors, False
-    return coefficient, rest + [Expr(_POWER, (b, x)) for x, b in roots.items()], True
+    made = [Expr(_POWER, (v.denominator, -x)) if v.numerator == 1 else Expr(_POWER, (norm(v), x)) for x, v in roots.items() if v != 1]
+    return coefficient, rest + made, True
 
 
 _SMALL_PRIMES = [p for p in range(2, 400) if all(p % q for q in range(2, int(p**0.5) + 1))]
@@ -400,7 +382,24 @@ def rational_power(ev: Any, base: Any, x: Fraction) -> Any:
         n, d = base.numerator, base.denominator
         if n == 1:
             return ev.call(_POWER, d, -x)
-        return ev.call(_TIMES, ev.call(_POWER, n, x), ev.call(_POWER, d, -x))
+        if n < 0:
+            return ev.call(_TIMES, ev.call(_POWER, -1, x), ev.call(_POWER, -base, x))
+        if x < 0:
+            return ev.call(_POWER, norm(1 / base), -x)
+        if n.bit_length() + d.bit_length() > 4096 or q > 64:
+            return None
+        (a, n2), (b, d2) = extract_root(n, q), extract_root(d, q)
+        if a == b == 1 and x < 1:
+            return None
+        ev.need_bits(abs(x.numerator) * max(a, b).bit_length())
+        outside = Fraction(a, b) ** x.numerator
+        if n2 == d2 == 1:
+            return norm(outside)
+        inside = Fraction(n2, d2)
+        outside *= inside**whole
+        left = Fraction(p, q)
+        root = Expr(_POWER, (inside.denominator, -left)) if inside.numerator == 1 else Expr(_POWER, (norm(inside), left))
+        return mk(_TIMES, norm(outside), root)
     if base < 0:
         if base == -1:
             if q == 2:

@@ -33,6 +33,7 @@ from nsrl.engines.wolfram.table import Builtin, table
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
+_NOTHING = S.Nothing
 
 
 def elements(e: Any) -> tuple | None:
@@ -50,10 +51,10 @@ def not_list(ev: Any, name: str, args: tuple, position: int = 1) -> None:
 # -- making --------------------------------------------------------------------------------------------------------
 @builtin("List", "Locked")
 def list_(ev: Any, args: tuple) -> Any:
+    for a in args:
+        if a is _NOTHING:
+            return lst(a for a in args if a is not _NOTHING)
     return None
-
-
-TABLE["List"].handler = None
 
 
 @builtin("Table", "HoldAll", arity=(1, None))
