@@ -12,7 +12,7 @@ from typing import Any
 
 from nsrl.engines.result import Limits, Message, Status
 from nsrl.engines.wolfram.errors import LimitReached
-from nsrl.engines.wolfram.expr import FAILED, FALSE, LIST, NONE, NULL, RULE, TRUE, Expr, S, Symbol, mk
+from nsrl.engines.wolfram.expr import FAILED, FALSE, LIST, NONE, NULL, RULE, TRUE, Expr, S, Symbol, mk, same
 from nsrl.engines.wolfram.pattern import compile_pattern, has_pattern
 from nsrl.engines.wolfram.subst import bind, fill_slots, replace_symbols, splice
 from nsrl.engines.wolfram.table import (
@@ -32,6 +32,7 @@ _SORTS_ITSELF = {S.Plus, S.Times}
 _INERT_SYMBOLS = {TRUE, FALSE, NULL, NONE, S.All, S.Pi, S.E, S.Degree, S.Infinity}
 _INERT_HEADS = {LIST, RULE, S.Complex, S.Association, S.Missing}
 _MAX_MESSAGES = 200
+ODD_ARGUMENTS = (TypeError, AttributeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, StopIteration)
 
 
 class Defs:
@@ -50,7 +51,12 @@ class Defs:
 
 
 class Evaluator:
-    """A context and the counters of one program."""
+    """A context and the counters of one program.
+
+    strict: a handler's error on odd arguments is raised instead of leaving the call unevaluated (for tests).
+    """
+
+    strict = False
 
     def __init__(self, limits: Limits | None = None):
         self.limits = limits or Limits()
@@ -278,7 +284,13 @@ class Evaluator:
                     if type(a) is Expr and a.head is _UNEVALUATED and not attrs & HOLD_ALL_COMPLETE:
                         bare = tuple([x.args[0] if type(x) is Expr and x.head is _UNEVALUATED and len(x.args) == 1 else x for x in new])
                         break
-                r = b.handler(self, bare)
+                try:
+                    r = b.handler(self, bare)
+                except ODD_ARGUMENTS:
+                    # arguments of a kind the handler has no rule for: as in the kernel, the call stays as it is
+                    if self.strict:
+                        raise
+                    r = None
                 if r is not None:
                     return r, False
         if new is args and head is e.head:
@@ -419,7 +431,8 @@ class Evaluator:
             return
         kept = []
         for r in defs.rules:
-            if r[1] == lhs and not (conditional and r[2] != rhs):
+            old = type(r[2]) is Expr and r[2].head is S.Condition
+            if r[1] == lhs and old == conditional and (not conditional or same(r[2].args[1], rhs.args[1])):
                 continue
             kept.append(r)
         entry = (specificity(lhs, conditional), lhs, rhs, compile_pattern(lhs, self)[0])
@@ -452,7 +465,12 @@ class Evaluator:
                         return Expr(head.head, (*args, *head.args)), False
                 sub = SUB_HANDLERS.get(head.head)
                 if sub is not None:
-                    r = sub(self, head, args)
+                    try:
+                        r = sub(self, head, args)
+                    except ODD_ARGUMENTS:
+                        if self.strict:
+                            raise
+                        r = None
                     if r is not None:
                         return r, False
             if args is e.args and head is e.head:

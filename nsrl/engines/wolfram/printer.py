@@ -79,7 +79,7 @@ _INFIX: dict[Symbol, tuple[str, int]] = {
 _RIGHT_GROUPING = {S.Rule, S.RuleDelayed, S.Set, S.SetDelayed, S.AddTo, S.SubtractFrom, S.Map, S.Apply, S.TwoWayRule}
 _TWO_ONLY = _RIGHT_GROUPING | {S.Condition, S.ReplaceAll, S.ReplaceRepeated, S.PatternTest, S.UpSet, S.UpSetDelayed,
                                S.TimesBy, S.DivideBy, S.MapApply, S.UndirectedEdge, S.DirectedEdge}  # fmt: skip
-_CALLED = {S.Element, S.StringJoin}  # written as calls by InputForm although an operator exists
+_CALLED = {S.Element}  # written as calls by InputForm although an operator exists
 _BLANKS = {S.Blank: "_", S.BlankSequence: "__", S.BlankNullSequence: "___"}
 _RELATIONS = {S.Equal: "==", S.Unequal: "!=", S.Less: "<", S.LessEqual: "<=", S.Greater: ">", S.GreaterEqual: ">="}
 
@@ -134,6 +134,8 @@ class _Printer:
         if head in _RIGHT_GROUPING:
             left, right = self.at(args[0], power), self.at(args[1], power - 1)
             return f"{left}{op}{right}", power
+        if head is S.Or:  # the kernel sets parentheses around And inside Or, needed or not
+            return op.join([f"({self.top(a)})" if type(a) is Expr and a.head is S.And else self.at(a, power) for a in args]), power
         return op.join([self.at(a, power) for a in args]), power
 
     # -- arithmetic ----------------------------------------------------------------------------------------------
@@ -217,6 +219,8 @@ class _Printer:
         return f"{b}^{s}", _POWER
 
     def complex_(self, args: tuple) -> tuple[str, int] | None:
+        if len(args) != 2:
+            return None
         re, im = args
         if is_real(re) and is_real(im):
             imaginary = self._imaginary(im)

@@ -79,7 +79,7 @@ def lookup_(ev: Any, args: tuple) -> Any:
     e, k = ev.eval(args[0]), ev.eval(args[1])
     default = args[2] if len(args) > 2 else None
     if is_list(e) and e.args and not all(map(is_rule, e.args)):
-        return lst(lookup_(ev, (a, *args[1:])) for a in e.args)
+        return lst(ev.call(S.Lookup, a, *args[1:]) for a in e.args)
     rules = rules_of(e)
     if rules is None:
         ev.message("Lookup", "invrl", f"The argument {ev.text(e)} is not a valid Association or a list of rules.")

@@ -1100,6 +1100,14 @@ def gamma(ev: Any, args: tuple) -> Any:
     return inexact_value(ev, S.Gamma, x)
 
 
+@builtin("Beta", _NUMERIC, arity=2)
+def beta(ev: Any, args: tuple) -> Any:
+    a, b = args
+    if all(type(x) in (int, Fraction, float) for x in args):
+        return mk(S.Times, mk(S.Gamma, a), mk(S.Gamma, b), mk(S.Power, mk(S.Gamma, mk(S.Plus, a, b)), -1))
+    return None
+
+
 def _special(name: str, exact: dict[Any, Any]) -> None:
     @builtin(name, _NUMERIC, arity=1)
     def special(ev: Any, args: tuple) -> Any:

@@ -182,6 +182,25 @@ def through(ev: Any, args: tuple) -> Any:
     return e
 
 
+@builtin("Distribute", arity=(1, 5))
+def distribute(ev: Any, args: tuple) -> Any:
+    from itertools import product
+
+    e, over = args[0], args[1] if len(args) > 1 else S.Plus
+    if type(e) is not Expr:
+        return e
+    if len(args) > 2 and e.head is not args[2]:
+        return e
+    pools = [a.args if type(a) is Expr and a.head is over else (a,) for a in e.args]
+    if all(len(p) == 1 for p in pools):
+        return e
+    size = 1
+    for p in pools:
+        size *= len(p)
+        ev.need_length(size)
+    return Expr(args[3] if len(args) > 3 else over, tuple([Expr(args[4] if len(args) > 4 else e.head, c) for c in product(*pools)]))
+
+
 @builtin("Operate", arity=(2, 3))
 def operate(ev: Any, args: tuple) -> Any:
     e = args[1]

@@ -561,6 +561,8 @@ def integer_partitions(ev: Any, args: tuple) -> Any:
 # -- digits ----------------------------------------------------------------------------------------------------------
 def digits(ev: Any, n: int, base: int = 10) -> list[int]:
     """Digits of |n|, most significant first; [0] for 0."""
+    if type(base) is not int or base < 2:
+        raise ValueError(f"a base of at least 2 was expected, got {base!r}")
     n = abs(n)
     if n == 0:
         return [0]
@@ -674,6 +676,39 @@ def integer_string(ev: Any, args: tuple) -> Any:
         ev.need_text(args[2])
         s = s.rjust(args[2], "0")[-args[2] :]
     return s
+
+
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
+_TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def _below_thousand(n: int) -> str:
+    words = []
+    if n >= 100:
+        words.append(f"{_ONES[n // 100]} hundred")
+        n %= 100
+    if n >= 20:
+        words.append(_TENS[n // 10] + (f"\u2010{_ONES[n % 10]}" if n % 10 else ""))
+    elif n or not words:
+        words.append(_ONES[n])
+    return " ".join(words)
+
+
+@builtin("IntegerName", "Listable", arity=(1, 2))
+def integer_name(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    if type(n) is not int or abs(n) >= 10**15 or len(args) > 1:
+        return None
+    if n < 0:
+        return f"negative {integer_name(ev, (-n,))}"
+    if n < 1000:
+        return _below_thousand(n)
+    parts = []
+    for scale, name in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand")):
+        if n >= scale:
+            parts.append(f"{n // scale} {name}")
+            n %= scale
+    return " ".join(parts + ([str(n)] if n else []))
 
 
 @builtin("RomanNumeral", "Listable", arity=1)
