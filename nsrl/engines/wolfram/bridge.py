@@ -29,6 +29,14 @@ def sympy() -> Any:
     return module
 
 
+@cache
+def trig_rules() -> tuple[Any, Any]:
+    """SymPy's rewriting rules: powers of cosines (TR7), products of sines and cosines to sums (TR8)."""
+    from sympy.simplify.fu import TR7, TR8
+
+    return TR7, TR8
+
+
 # Wolfram head -> SymPy function of the same arguments
 FUNCTIONS = {
     "Sin": "sin", "Cos": "cos", "Tan": "tan", "Cot": "cot", "Sec": "sec", "Csc": "csc",

@@ -84,6 +84,13 @@ def _backwards(a: tuple, b: tuple) -> int:
     return (len(a) > len(b)) - (len(a) < len(b))
 
 
+def _coefficient(e: Any, head: Any) -> tuple[Any, tuple]:
+    """Number and other factors of a product: x is 1 times x, so that -x comes before x and x before 2x."""
+    if head is not _TIMES:
+        return 1, (e,)
+    return (e.args[0], e.args[1:]) if e.args and is_number(e.args[0]) else (1, e.args)
+
+
 def compare(a: Any, b: Any) -> int:
     """-1 if a comes first, 1 if b does, 0 if neither."""
     if a is b:
@@ -99,7 +106,8 @@ def compare(a: Any, b: Any) -> int:
     # a number or a string is never taken for a power of itself
     if ra >= 2 and rb >= 2:
         if ha is _TIMES or hb is _TIMES:
-            return _backwards(a.args if ha is _TIMES else (a,), b.args if hb is _TIMES else (b,))
+            (ca, fa), (cb, fb) = _coefficient(a, ha), _coefficient(b, hb)
+            return _backwards(fa, fb) or _number_order(ca, cb)
         if ha is _PLUS or hb is _PLUS:
             return _backwards(a.args if ha is _PLUS else (a,), b.args if hb is _PLUS else (b,))
         if (ha is _POWER and len(a.args) == 2) or (hb is _POWER and len(b.args) == 2):

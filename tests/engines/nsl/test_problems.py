@@ -12,7 +12,7 @@ from nsrl.engines.nsl import evaluate
 from nsrl.engines.result import Status
 
 sys.path.insert(0, str(Path(__file__).parent))
-from problems import MORE, PROBLEMS  # noqa: E402
+from problems import MORE, PROBLEMS
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

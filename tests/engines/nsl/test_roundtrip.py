@@ -9,7 +9,7 @@ from nsrl.engines.nsl import evaluate, from_wolfram, to_wolfram
 from nsrl.engines.wolfram.expr import S, mk, sym
 
 sys.path.insert(0, str(Path(__file__).parent))
-from problems import MORE, PROBLEMS  # noqa: E402
+from problems import MORE, PROBLEMS
 
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies

@@ -7,9 +7,10 @@ bridge. Knows nothing of equations (solve.py).
 from __future__ import annotations
 
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
-from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy, trig_rules
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, boolean, has_head, is_list, lst, mk, norm
 from nsrl.engines.wolfram.openring import OpenRing
 from nsrl.engines.wolfram.poly import NotPolynomial, Poly, content
@@ -40,6 +41,23 @@ def contains(e: Any, x: Any) -> bool:
     if e == x and type(e) is type(x):
         return True
     return type(e) is Expr and (contains(e.head, x) or any(contains(a, x) for a in e.args))
+
+
+def one_fraction(ev: Any, e: Any) -> Any:
+    """A number such as 5/2 + Sqrt[33]/2 over its common denominator: (5 + Sqrt[33])/2."""
+    if not has_head(e, S.Plus):
+        return e
+    ring = OpenRing()
+    try:
+        p = ring.laurent(e)
+    except NotPolynomial:
+        return e
+    k = 1
+    for c in p.values():
+        if not isinstance(c, (int, Fraction)):
+            return e
+        k = lcm(k, Fraction(c).denominator)
+    return e if k == 1 else ev.eval(mk(S.Times, Fraction(1, k), ring.tree(ring.scale(p, k))))
 
 
 def leaf_count(e: Any) -> int:
@@ -89,6 +107,8 @@ def expand_all(ev: Any, args: tuple) -> Any:
     def deep(e: Any) -> Any:
         if type(e) is not Expr:
             return e
+        if e.head is S.Power and type(e.args[1]) is int and e.args[1] < -1 and has_head(e.args[0], S.Plus):
+            return mk(S.Power, expanded(ev, mk(S.Power, deep(e.args[0]), -e.args[1])), -1)
         return expanded(ev, ev.eval(Expr(e.head, tuple(deep(a) for a in e.args))))
 
     return deep(args[0])
@@ -616,11 +636,9 @@ def trig_reduce(ev: Any, args: tuple) -> Any:
     b = Bridge()
     try:
         sp = sympy()
-        x = b.to_sympy(args[0])
-        import sympy.simplify.fu as fu
-
-        x = guarded(fu.TR8, guarded(sp.expand, guarded(fu.TR7, sp.expand(x))))
-        return ev.eval(mk(S.Together, b.from_sympy(guarded(sp.expand, guarded(fu.TR8, sp.expand(x))))))
+        TR7, TR8 = trig_rules()
+        x = guarded(lambda: TR8(sp.expand(TR7(sp.expand(b.to_sympy(args[0]))))))
+        return ev.eval(mk(S.Together, b.from_sympy(guarded(lambda: sp.expand(TR8(sp.expand(x)))))))
     except _CANNOT:
         return args[0]
 
@@ -669,6 +687,8 @@ def power_expand(ev: Any, args: tuple) -> Any:
                 return mk(S.Power, base.args[0], mk(S.Times, base.args[1], n))
         if e.head is S.Log and len(e.args) == 1:
             x = e.args[0]
+            if has_head(x, S.Times) and all(has_head(f, S.Power) for f in x.args) and len({f.args[1] for f in x.args}) == 1:
+                return mk(S.Times, x.args[0].args[1], Expr(S.Plus, tuple(walk(mk(S.Log, f.args[0])) for f in x.args)))
             if has_head(x, S.Times):
                 return Expr(S.Plus, tuple(walk(mk(S.Log, f)) for f in x.args))
             if has_head(x, S.Power):

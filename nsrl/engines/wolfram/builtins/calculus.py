@@ -377,6 +377,11 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
             slope = ev.eval(derivative(ev, b, x))
             if not contains(slope, x):
                 return ev.eval(_times(mk(S.Log, b), _power(slope, -1)))
+        if n == 2 and type(b) is Expr and b.head in (S.Sin, S.Cos) and len(b.args) == 1:
+            slope = ev.eval(derivative(ev, b.args[0], x))
+            if not contains(slope, x):
+                wave = _times(mk(S.Sin, _times(2, b.args[0])), _power(_times(4, slope), -1))
+                return ev.eval(_plus(_times(HALF, x), _neg(wave) if b.head is S.Sin else wave))
         if not contains(b, x):
             slope = ev.eval(derivative(ev, n, x))
             if not contains(slope, x):
@@ -585,7 +590,10 @@ def _closed_sum(ev: Any, e: Any, x: Any, low: Any, high: Any) -> Any:
         if found in (sp.oo, -sp.oo, sp.zoo):
             ev.message("Sum", "div", "Sum does not converge.")
             return None
-        found = guarded(sp.factor, guarded(sp.simplify, found))
+        if not found.has(sp.Pow) or found.is_polynomial():
+            found = guarded(sp.factor, found)
+        else:
+            found = guarded(lambda: sp.powsimp(sp.simplify(found)))
         return ev.eval(b.from_sympy(found))
     except NotBridged:
         return None
@@ -772,7 +780,7 @@ def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
         for s in found:
             if s.lhs != F(X):
                 return None
-            r = s.rhs
+            r = _constants_in_order(s.rhs, X)
             for c in sorted((c for c in r.free_symbols if str(c).startswith("C") and c not in b.symbols), key=str):
                 b.symbols[c] = mk(S.C, int(str(c)[1:]))
             tree = ev.eval(mk(S.Expand, b.from_sympy(r))) if not init else ev.eval(b.from_sympy(guarded(sp.simplify, r)))
@@ -784,6 +792,19 @@ def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
     if type(target) is Expr:
         return lst(lst((rule(target, t),)) for t in out)
     return lst(lst((rule(f, mk(S.Function, lst((x,)), t)),)) for t in out)
+
+
+def _constants_in_order(r: Any, x: Any) -> Any:
+    """C[1] Cos + C[2] Sin and C[1] E^x + C[2] E^-x, as the real engine numbers them."""
+    sp = sympy()
+    c1, c2 = sp.Symbol("C1"), sp.Symbol("C2")
+    e = sp.expand(r)
+    if not e.has(c1) or not e.has(c2):
+        return r
+    f1, f2 = e.coeff(c1), e.coeff(c2)
+    swapped = (isinstance(f1, sp.sin) and isinstance(f2, sp.cos)) or (
+        isinstance(f1, sp.exp) and isinstance(f2, sp.exp) and f1.args[0] == -f2.args[0] and f2.args[0].coeff(x).is_positive)  # fmt: skip
+    return r.subs({c1: c2, c2: c1}, simultaneous=True) if swapped else r
 
 
 TABLE["DSolveValue"].handler = lambda ev, args: _dsolve(ev, args, True)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.builtins.algebra import one_fraction
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -430,7 +431,7 @@ def _eigenvalues(ev: Any, m: list[list[Any]]) -> list[Any] | None:
     b = Bridge()
     try:
         found = guarded(to_matrix(b, [[tidy(x) for x in r] for r in exact]).eigenvals)
-        values = [ev.eval(b.from_sympy(v)) for v, k in found.items() for _ in range(int(k))]
+        values = [one_fraction(ev, ev.eval(b.from_sympy(v))) for v, k in found.items() for _ in range(int(k))]
     except NotBridged:
         return None
     numbers = [ev.eval(mk(S.N, v)) for v in values]

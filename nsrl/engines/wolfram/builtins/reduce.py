@@ -212,8 +212,10 @@ def _linear_parameters(ev: Any, what: Any, x: Any) -> Any:
     if not is_list(c) or len(c.args) != 2 or not symbols_in(c.args[1]):
         return None
     b, a = c.args
+    b = ev.eval(mk(S.Times, -1, b)) if has_head(b, S.Times) and b.args[0] == -1 else b
+    sign = -1 if b == c.args[0] else 1
     first = ev.eval(mk(S.And, mk(S.Equal, b, 0), mk(S.Equal, a, 0)))
-    value = ev.eval(mk(S.Times, -1, b, mk(S.Power, a, -1)))
+    value = ev.eval(mk(S.Times, sign, b, mk(S.Power, a, -1)))
     second = mk(S.And, mk(S.Unequal, a, 0), mk(S.Equal, x, value))
     if b == 0:
         return mk(S.Or, mk(S.Equal, a, 0), mk(S.Equal, x, 0))
@@ -528,7 +530,7 @@ def find_root(ev: Any, args: tuple) -> Any:
             continue
         scale = 1.0
         new = [p - scale * s for p, s in zip(point, step)]
-        done = all(abs(s) <= 1e-15 * (1 + abs(p)) for s, p in zip(step, point))
+        done = all(abs(s) <= 1e-8 * (1 + abs(p)) for s, p in zip(step, point))
         point = new
         if done:
             break

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
-from nsrl.engines.wolfram.builtins.algebra import contains, expanded, leaf_count, threaded
+from nsrl.engines.wolfram.builtins.algebra import contains, expanded, leaf_count, threaded, variables_of
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -105,6 +105,10 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
         offer(ev.eval(mk(S.Apart, e))) if _has_sum_below(e) else None
         for c in list(candidates):
             offer(_partial_factor(ev, c))
+        names = variables_of(e)
+        if len(names) <= 5 and has_head(candidates[1] if len(candidates) > 1 else e, S.Plus):
+            for n in names:
+                offer(ev.eval(mk(S.Collect, e, n)))
     if not rational or assumptions:
         for c in _by_sympy(ev, e, assumptions, full):
             offer(c)

@@ -11,7 +11,7 @@ from typing import Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bridge import NotBridged
-from nsrl.engines.wolfram.builtins.algebra import contains
+from nsrl.engines.wolfram.builtins.algebra import contains, one_fraction
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule
 from nsrl.engines.wolfram.order import compare, sort
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
@@ -102,9 +102,15 @@ def _solutions(ev: Any, differences: list, filters: list, names: list, domain: A
         if found is None:
             raise NotPolynomial
         found = [s for s in found if all(ring.substitute(d, s) for d in nonzero)]
-        return [{ring.gens[g]: ev.eval(ring.tree(v)) for g, v in s.items()} for s in found]
+        return [{ring.gens[g]: _shown(ev, ring, v, len(names) == 1) for g, v in s.items()} for s in found]
     except (NotPolynomial, ZeroDivisionError):
         pass
+    symbolic = _symbolic_quadratic(ev, differences, names)
+    if symbolic is not None:
+        return symbolic
+    unity = _radical_roots(ev, differences, names, domain)
+    if unity is not None:
+        return unity
     special = _special(ev, differences, names, domain)
     if special is not None:
         return special
@@ -117,11 +123,161 @@ def _solutions(ev: Any, differences: list, filters: list, names: list, domain: A
         raise _Cannot
     out = []
     for s in found:
-        values = {k: ev.eval(v) for k, v in s.items()}
+        values = {k: one_fraction(ev, ev.eval(v)) for k, v in s.items()}
         if inexact:
             values = {k: ev.eval(mk(S.N, v)) for k, v in values.items()}
         out.append(values)
     return out
+
+
+def _shown(ev: Any, ring: Ring, v: Any, single: bool) -> Any:
+    """A value as the real engine writes it: sums with a common denominator as one fraction, roots of unity as powers of -1."""
+    i = ring.index.get(("sqrt", -1))
+    if i is not None and any(g == i for m in v for g, _ in m):
+        root = _unity(ring, v)
+        if root is not None:
+            return ev.eval(root)
+    k = 1
+    for c in v.values():
+        k = k * Fraction(c).denominator // _gcd(k, Fraction(c).denominator)
+    if k > 1 and len(v) > 1:
+        top = ring.scale(v, k)
+        return ev.eval(mk(S.Times, Fraction(1, k), ring.tree(top)))
+    return ev.eval(ring.tree(v))
+
+
+def _gcd(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+def _unity(ring: Ring, v: dict) -> Any:
+    """(±1 ± I Sqrt[3]) r/2 with rational r as r times a power of -1."""
+    i, three = ring.index.get(("sqrt", -1)), ring.index.get(("sqrt", 3))
+    if three is None or set(v) != {(), tuple(sorted(((i, 1), (three, 1))))}:
+        return None
+    re, im = v[()], v[tuple(sorted(((i, 1), (three, 1))))]
+    if abs(re) != abs(im):
+        return None
+    r = 2 * abs(re)
+    r = norm(Fraction(r))
+    if re > 0:
+        return mk(S.Times, r, mk(S.Power, -1, Fraction(1, 3))) if im > 0 else mk(S.Times, -r, mk(S.Power, -1, Fraction(2, 3)))
+    return mk(S.Times, r, mk(S.Power, -1, Fraction(2, 3))) if im > 0 else mk(S.Times, -r, mk(S.Power, -1, Fraction(1, 3)))
+
+
+def _symbolic_quadratic(ev: Any, differences: list, names: list) -> list[dict] | None:
+    """a x² + b x + c = 0 with symbolic coefficients, by the formula; a x + b = 0 as one fraction."""
+    if len(differences) != 1 or len(names) != 1:
+        return None
+    x = names[0]
+    e = ev.eval(mk(S.Numerator, mk(S.Together, differences[0])))
+    c = _coefficients(ev, e, x)
+    if c is None or not 1 <= max(c) <= 2 or any(_has_float(v) for v in c.values()):
+        return None
+    a, b, k = c.get(2, 0), c.get(1, 0), c.get(0, 0)
+    if max(c) == 1:
+        return [{x: ev.eval(mk(S.Together, mk(S.Times, -1, k, mk(S.Power, b, -1))))}]
+    if b == 0:
+        root = _root_quotient(ev, k, a)
+        return [{x: ev.eval(mk(S.Times, -1, root))}, {x: root}]
+    inside = ev.eval(mk(S.Expand, mk(S.Plus, mk(S.Power, b, 2), mk(S.Times, -4, a, k))))
+    even = all(isinstance(n, int) and n % 2 == 0 for n in _numbers(b)) and isinstance(a, int)
+    if even:  # b = 2β: (-β ± Sqrt[β² - a c])/a
+        beta = ev.eval(mk(S.Expand, mk(S.Times, Fraction(1, 2), b)))
+        inside = ev.eval(mk(S.Expand, mk(S.Plus, mk(S.Power, beta, 2), mk(S.Times, -1, a, k))))
+        tops = [mk(S.Plus, mk(S.Times, -1, beta), mk(S.Times, s, mk(S.Sqrt, inside))) for s in (-1, 1)]
+        return [{x: ev.eval(mk(S.Times, t, mk(S.Power, a, -1)))} for t in tops]
+    tops = [mk(S.Plus, mk(S.Times, -1, b), mk(S.Times, s, mk(S.Sqrt, inside))) for s in (-1, 1)]
+    return [{x: ev.eval(mk(S.Times, t, mk(S.Power, mk(S.Times, 2, a), -1)))} for t in tops]
+
+
+def _root_quotient(ev: Any, k: Any, a: Any) -> Any:
+    """Sqrt[-k/a], the root taken apart: Sqrt[c]/Sqrt[a]."""
+    top = ev.eval(mk(S.Times, -1, k))
+    if isinstance(a, (int, Fraction)):
+        return ev.eval(mk(S.Sqrt, mk(S.Times, top, mk(S.Power, a, -1))))
+    return ev.eval(mk(S.Times, mk(S.Sqrt, top), mk(S.Power, a, Fraction(-1, 2))))
+
+
+def _numbers(e: Any) -> list:
+    """The leading numbers of e's terms."""
+    terms = e.args if has_head(e, S.Plus) else (e,)
+    return [t.args[0] if has_head(t, S.Times) else t if isinstance(t, (int, Fraction)) else 1 for t in terms]
+
+
+def _has_float(e: Any) -> bool:
+    return type(e) is float or (type(e) is Expr and any(_has_float(a) for a in e.args))
+
+
+def _coefficients(ev: Any, e: Any, x: Any) -> dict[int, Any] | None:
+    c = ev.eval(mk(S.CoefficientList, e, x)) if _polynomial_in(e, x) else None
+    if not is_list(c):
+        return None
+    return {i: v for i, v in enumerate(c.args) if v != 0} or None
+
+
+def _polynomial_in(e: Any, x: Any) -> bool:
+    if e == x or not contains(e, x):
+        return True
+    if type(e) is Expr and e.head in (S.Plus, S.Times):
+        return all(_polynomial_in(a, x) for a in e.args)
+    return has_head(e, S.Power) and type(e.args[1]) is int and e.args[1] > 0 and _polynomial_in(e.args[0], x)
+
+
+def _radical_roots(ev: Any, differences: list, names: list, domain: Any) -> list[dict] | None:
+    """a x^n = c for n > 2, and irreducible polynomials: radicals, or Root objects, factor by factor."""
+    if len(differences) != 1 or len(names) != 1:
+        return None
+    x = names[0]
+    e = ev.eval(mk(S.Numerator, mk(S.Together, differences[0])))
+    c = _coefficients(ev, e, x)
+    if c is None or max(c) < 3 or not all(isinstance(v, (int, Fraction)) for v in c.values()):
+        return None
+    factors = ev.eval(mk(S.FactorList, e))
+    if not is_list(factors):
+        return None
+    out: list[Any] = []
+    for f in factors.args[1:]:
+        p = f.args[0]
+        n = ev.eval(mk(S.Exponent, p, x))
+        if n < 3:
+            try:
+                out += [s[x] for s in _solutions(ev, [p], [], [x], S.Complexes)]
+            except _Cannot:
+                return None
+            continue
+        d = _coefficients(ev, p, x)
+        if set(d) == {0, n}:
+            r = norm(Fraction(-d[0]) / d[n])
+            sign, size = (1, r) if r > 0 else (-1, -r)
+            base = mk(S.Power, size, Fraction(1, n))
+            for k in range(n):
+                # sign^(1/n) times the k-th root of unity, as powers of -1.
+                t = Fraction(2 * k + (1 if sign < 0 else 0), n)
+                t = t - 2 if t > 1 else t
+                minus = t < 0
+                angle = t + 1 if minus else t
+                power = 1 if angle == 0 else -1 if angle == 1 else mk(S.Power, -1, norm(angle))
+                out.append(ev.eval(mk(S.Times, -1 if minus else 1, power, base)))
+            continue
+        b = bridge.Bridge()
+        poly = b.to_sympy(p)
+        if n == 4 and set(d) == {0, 2, 4}:
+            found = bridge.guarded(bridge.sympy().solve, poly, b.to_sympy(x))
+            out += [ev.eval(b.from_sympy(v)) for v in found]
+            continue
+        terms = []
+        for k, v in sorted(d.items()):
+            s = mk(S.Slot, 1)
+            power = s if k == 1 else mk(S.Power, s, k)
+            terms.append(v if k == 0 else power if v == 1 else mk(S.Times, v, power))
+        function = mk(S.Function, Expr(S.Plus, tuple(terms)))
+        real = int(bridge.guarded(bridge.sympy().count_roots, poly))
+        last = real if domain is S.Reals else n
+        out += [mk(S.Root, function, k + 1, 0) for k in range(last)]
+    return [{x: v} for v in out]
 
 
 def _unsupported(e: Any) -> bool:
@@ -288,6 +444,8 @@ def _value_order(ev: Any, x: Any, y: Any) -> int:
         return (nx > ny) - (nx < ny)
     if has_head(nx, COMPLEX) and has_head(ny, COMPLEX) and abs(nx.args[0] - ny.args[0]) < 1e-12:
         return (nx.args[1] > ny.args[1]) - (nx.args[1] < ny.args[1])
+    if symbols_in(x) or symbols_in(y) or has_head(x, S.Root) or has_head(y, S.Root):
+        return 0
     return compare(x, y)
 
 
@@ -296,11 +454,14 @@ def solutions(ev: Any, what: Any, names: list, domain: Any) -> list[dict]:
     out: list[dict] = []
     integer = domain in (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeIntegers)
     for differences, filters in conditions(what):
-        if not differences or (integer and len(names) >= 1 and _is_open(ev, differences, names)):
+        if not differences and not filters:
+            return [{}]
+        if not differences or (integer and len(differences) < len(names)):
             if integer:
                 out += _bounded_integers(ev, differences, filters, names, domain)
                 continue
-            raise _Cannot
+            out += _from_inequalities(ev, filters, names)
+            continue
         real = domain in (S.Reals, S.PositiveReals, S.NonNegativeReals, S.NegativeReals) or any(
             f.head in _INEQUALITIES and f.head is not S.Unequal for f in filters)  # fmt: skip
         for s in _solutions(ev, differences, filters, names, S.Reals if real else domain):
@@ -310,8 +471,20 @@ def solutions(ev: Any, what: Any, names: list, domain: Any) -> list[dict]:
     return _order_solutions(ev, out, names)
 
 
-def _is_open(ev: Any, differences: list, names: list) -> bool:
-    return len(names) > len(differences)
+def _from_inequalities(ev: Any, filters: list, names: list) -> list[dict]:
+    """Inequalities alone: no solution, single points, or (unsolved here) intervals."""
+    from nsrl.engines.wolfram.builtins.reduce import real_line
+
+    if len(names) != 1:
+        raise _Cannot
+    pieces = real_line(ev, filters[0] if len(filters) == 1 else Expr(S.And, tuple(filters)), names[0])
+    if all(low is not None and low == high for low, _, high, _ in pieces):
+        return [{names[0]: low} for low, _, _, _ in pieces]
+    if len(pieces) == 1:
+        from nsrl.engines.wolfram.builtins.reduce import _piece
+
+        return [{names[0]: mk(S.ConditionalExpression, names[0], _piece(names[0], *pieces[0]))}]
+    raise _Cannot
 
 
 def _kept(ev: Any, s: dict, filters: list, domain: Any, real: bool) -> dict | None:
@@ -515,7 +688,7 @@ def _numeric_roots(ev: Any, args: tuple) -> list[dict] | None:
     what, names, domain = parsed
     exact = _rationalized(what)
     found = _find(ev, (exact, *args[1:]))
-    if found is not None:
+    if found is not None and not any(contains(v, S.Root) for s in found[0] for v in s.values()):
         return [{k: ev.eval(mk(S.N, v)) for k, v in s.items()} for s in found[0]]
     if len(names) != 1 or type(names[0]) is not Symbol:
         return None
@@ -527,7 +700,10 @@ def _numeric_roots(ev: Any, args: tuple) -> list[dict] | None:
         roots = bridge.guarded(p.nroots, n=17, maxsteps=200)
     except (ValueError, IndexError, _Cannot, NotBridged):
         return None
-    del domain, filters
+    if domain is S.Reals:
+        roots = [r for r in roots if r.is_real]
+    if filters:
+        return None
     values = [ev.eval(mk(S.N, b.from_sympy(r))) for r in roots]
     return [{names[0]: v} for v in values]
 
@@ -585,6 +761,8 @@ def _isolated(ev: Any, p: Any) -> Any:
             rest = Expr(S.Plus, p.args[1:]) if len(p.args) > 2 else p.args[1]
             if number > 0:
                 return ev.eval(mk(S.Equal, mk(S.Expand, mk(S.Times, -1, rest)), number))
+            if has_head(rest, S.Plus) and _minus(rest.args[-1]) and len(rest.args) == 2:
+                return ev.eval(mk(S.Equal, mk(S.Plus, -number, mk(S.Times, -1, rest.args[-1])), rest.args[0]))
             return ev.eval(mk(S.Equal, rest, -number))
         first = Expr(S.Plus, p.args[:-1]) if len(p.args) > 2 else p.args[0]
         return ev.eval(mk(S.Equal, mk(S.Expand, mk(S.Times, -1, p.args[-1])), first)) if _minus(p.args[-1]) else ev.eval(
