@@ -5,12 +5,12 @@ Knows nothing of training; used by the run (before, midway, after) and by `pytho
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nsrl.report.table import mean_interval
 from nsrl.rollout.types import Sampler, SamplingParams
 from nsrl.trainer.batch import request
 from nsrl.trainer.distributed import ALONE, World
@@ -135,8 +135,8 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
         else:
             by_problem[row["problem_id"]].append(row["correct"])
     means = [sum(v) / len(v) for v in by_problem.values()]
-    accuracy, ci95 = mean_ci95(means)
-    greedy_accuracy, greedy_ci95 = mean_ci95([float(c) for c in greedy])
+    accuracy, ci95 = _mean_ci95(means)
+    greedy_accuracy, greedy_ci95 = _mean_ci95([float(c) for c in greedy])
     sampled = [r for r in records if r["sample"] >= 0]
     share = {name: sum(r["language"] == name for r in sampled) / max(1, len(sampled)) for name in LANGUAGES}
     tokens = {}
@@ -157,11 +157,6 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
     )
 
 
-def mean_ci95(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    """Mean and normal 95% interval of the mean, cut to 0..1; (0, (0, 0)) for nothing."""
-    if not values:
-        return 0.0, (0.0, 0.0)
-    mean = sum(values) / len(values)
-    variance = sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1)
-    half = 1.96 * math.sqrt(variance / len(values))
-    return mean, (max(0.0, mean - half), min(1.0, mean + half))
+def _mean_ci95(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    mean, low, high = mean_interval(values)
+    return mean or 0.0, (low or 0.0, high or 0.0)
