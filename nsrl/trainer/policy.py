@@ -148,17 +148,25 @@ class Policy:
             if visual is None and self.even_graph and torch.is_grad_enabled() and self._tower_trains():
                 x = x + self._touch_tower()
             cos, sin = self.text.rotary_emb(x, plan.positions[:, None])
+            last = len(self.text.layers) - 1
             for index, layer in enumerate(self.text.layers):
+                # behind the last attention only the rows that predict something are needed (unless DeepStack adds there)
+                rows = batch.predict_row if index == last and last >= len(deepstack) else None
                 run = layer.packed if self.sharded else partial(self._layer, layer)
                 if self._checkpoints():
-                    x = checkpoint(run, x, cos, sin, state, use_reentrant=False)
+                    x = checkpoint(run, x, cos, sin, state, rows, use_reentrant=False)
                 else:
-                    x = run(x, cos, sin, state)
+                    x = run(x, cos, sin, state, rows)
                 if index < len(deepstack):
                     x = deepstack_add(x, deepstack[index], plan)
-            return self.ops.norm(self.text.norm, x.index_select(0, batch.predict_row))
+            if rows is None:
+                x = x.index_select(0, batch.predict_row)
+            return self.ops.norm(self.text.norm, x)
 
-    def _layer(self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, state: object) -> Tensor:
+    def _layer(
+        self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, state: object, rows: Tensor | None
+    ) -> Tensor:
+        """One decoder layer on the stream; with `rows`, its output at those rows alone."""
         attn, heads, ops = layer.self_attn, (1, x.shape[0], -1, layer.self_attn.head_dim), self.ops
         h = ops.norm(layer.input_layernorm, x)
         q = ops.norm(attn.q_norm, attn.q_proj(h).view(heads)).transpose(1, 2)
@@ -166,7 +174,10 @@ class Policy:
         v = attn.v_proj(h).view(heads)[0]
         q, k = ops.rope(q, k, cos, sin)
         o = self.attention(q[0].transpose(0, 1), k[0].transpose(0, 1), v, state, attn.scaling)
-        x = x + attn.o_proj(o.reshape(x.shape[0], -1))
+        o = o.reshape(x.shape[0], -1)
+        if rows is not None:
+            x, o = x.index_select(0, rows), o.index_select(0, rows)
+        x = x + attn.o_proj(o)
         return x + ops.mlp(layer.mlp, ops.norm(layer.post_attention_layernorm, x))
 
     def _checkpoints(self) -> bool:

@@ -89,6 +89,14 @@ def test_images_and_deepstack_matter(model):
         assert (policy.hidden(batch) - real).abs().max() > 1e-3
 
 
+def test_deepstack_behind_the_last_layer_too():
+    """One layer and one DeepStack feature: all rows are needed until the end."""
+    model = small_model(num_hidden_layers=1)
+    (batch,) = pack(CASES["one image"], 10_000, image_token_id=IMAGE)
+    want = padded_hidden(model, CASES["one image"], IMAGE)[batch.token_rows]
+    assert (Policy(model).hidden(batch) - want).abs().max() <= 1e-5
+
+
 def test_gradient_checkpointing_changes_nothing(model):
     groups = CASES["mixed"]
     _target, noise, advantage, weight = per_token(groups)
