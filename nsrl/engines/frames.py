@@ -70,6 +70,17 @@ def _plain(value: Any, depth: int = 0) -> Any:
     raise ValueError(f"a value of type {type(value).__name__}")
 
 
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _cut(text: str, size: int) -> str:
+    """The longest beginning of `text` that takes at most `size` bytes."""
+    if len(text) * 4 <= size or _size(text) <= size:
+        return text
+    return text.encode("utf-8", "surrogatepass")[:size].decode("utf-8", "ignore")
+
+
 def bounded(result: Result, limits: Limits) -> Result:
     """The Result as it leaves a worker: within `output_bytes`, and free of what differs from run to run."""
     if result.status is Status.TIMEOUT:
@@ -80,12 +91,12 @@ def bounded(result: Result, limits: Limits) -> Result:
     except ValueError:
         value = None
     messages = result.messages[:100]
-    size = len(result.text) + len(result.stdout) + sum(len(m.text) for m in messages) + sum(map(len, result.repairs))
+    size = sum(map(_size, (result.text, result.stdout, *result.repairs, *(m.text for m in messages))))
     if size > limits.output_bytes:
         note = Message("Engine", "output", f"The output is larger than {limits.output_bytes} bytes.")
-        half = max(0, limits.output_bytes // 2)
+        half = limits.output_bytes // 2
         return Result(
-            Status.MEMORY, text=result.text[:half], messages=(note,), stdout=result.stdout[:half],
+            Status.MEMORY, text=_cut(result.text, half), messages=(note,), stdout=_cut(result.stdout, half),
             steps=result.steps, cpu_ms=result.cpu_ms,
         )  # fmt: skip
     if value is result.value and messages is result.messages:
@@ -120,7 +131,7 @@ def decode_result(payload: bytes) -> Result:
         fields = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise BadFrame("no JSON") from error
-    if type(fields) is not list or len(fields) != 10 or fields[0] not in _STATUS:
+    if type(fields) is not list or len(fields) != 10 or type(fields[0]) is not str or fields[0] not in _STATUS:
         raise BadFrame("not the fields of a Result")
     status, text, value, messages, stdout, steps, cpu_ms, repairs, engine, version = fields
     if type(steps) is not int or type(cpu_ms) not in (int, float) or type(messages) is not list:

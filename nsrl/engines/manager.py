@@ -224,7 +224,7 @@ class Manager:
         try:
             received = worker.read()
             for number, payload in received:
-                if number == frames.HELLO:
+                if number == frames.HELLO and not worker.hello:  # before any program
                     self.greet(worker, json.loads(payload))
                 elif number == frames.CANCEL:
                     worker.cancelling = False

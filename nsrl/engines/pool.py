@@ -8,6 +8,7 @@ Knows nothing of models, rewards or what a program means.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterable
@@ -43,6 +44,7 @@ class EnginePool:
             registry.check_language(language) if languages is None else registry.require(language)
         self.languages = tuple(language for language in chosen if registry.present(language))
         self.workers = workers
+        self._owner = os.getpid()
         self._desk = Desk({language: registry.version(language) for language in self.languages}, cache)
         self._manager = Manager(self._desk, workers, allow_unsandboxed, recycle)
         # The zygotes die with the thread that starts them: this one lives as long as the pool.
@@ -69,6 +71,8 @@ class EnginePool:
         if language not in self.languages:
             registry.require(language)
             raise UserError(f"language {language!r} was not started in this pool; it has {', '.join(self.languages)}")
+        if os.getpid() != self._owner:
+            raise UserError("the engine pool belongs to the process that made it; make one in the forked process")
         if not isinstance(program, str):
             raise UserError(f"program must be a text; got {type(program).__name__}")
         future, wake = self._desk.add(language, program, self.limits if limits is None else check_limits(limits))

@@ -30,9 +30,7 @@ def present(language: str) -> bool:
     """Can this machine run programs of `language`?"""
     if language == "sympy":
         return importlib.util.find_spec("sympy") is not None
-    if language not in NATIVE or importlib.util.find_spec(f"nsrl.engines.{language}") is None:
-        return False
-    return hasattr(importlib.import_module(f"nsrl.engines.{language}"), "evaluate")
+    return language in NATIVE and importlib.util.find_spec(f"nsrl.engines.{language}") is not None
 
 
 def require(language: str) -> None:

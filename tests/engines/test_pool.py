@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from nsrl.engines import EnginePool, Limits, Status
+from nsrl.engines import EnginePool, Limits, Message, Result, Status, frames
 from nsrl.errors import UserError
 
 
@@ -84,3 +84,48 @@ def test_dead_workers_and_zygotes_are_replaced():
                 os.kill(child.pid, signal.SIGKILL)
         assert [f.result(timeout=30).text for f in futures] == [str(i + 2) for i in range(60)]
         assert pool.stats()["restarts"] >= 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_is_told_that_the_pool_is_not_its_own(pool):
+    child = os.fork()
+    if child == 0:
+        try:
+            pool.submit("sympy", "1")
+        except UserError as error:
+            os._exit(0 if "belongs to the process that made it" in str(error) else 1)
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_output_is_bounded_in_bytes():
+    long = Result(Status.OK, text="π" * 40_000, stdout="x")
+    cut = frames.bounded(long, Limits())
+    assert cut.status is Status.MEMORY and cut.text == "π" * 16_384 and cut.stdout == "x"
+    fits = Result(Status.OK, text="π" * 30_000)
+    assert frames.bounded(fits, Limits()) is fits
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{}", b"[1]", b"\xff", b"[" * 100_000, b'["ok","",null,[],"",0,0.0,[],"e"]', b'["fine","",null,[],"",0,0.0,[],"e","v"]',
+     b'["ok",1,null,[],"",0,0.0,[],"e","v"]', b'["ok","",null,[["a","b"]],"",0,0.0,[],"e","v"]', b'[["ok"],"",null,[],"",0,0.0,[],"e","v"]',
+     b'["ok","",null,[],"",0.5,0.0,[],"e","v"]', b'["ok","",null,[],"",0,0.0,[1],"e","v"]', b'["ok","",null,0,"",0,0.0,[],"e","v"]'],
+)  # fmt: skip
+def test_what_a_worker_sends_is_checked(payload):
+    with pytest.raises(frames.BadFrame):
+        frames.decode_result(payload)
+
+
+def test_results_survive_the_wire():
+    result = Result(
+        Status.MESSAGE, "a\ud800π\x00", ["List", 1, 2.5, ["String", "s"]], (Message("Power", "infy", "1/0"),), "out\n", 7, 0.5, ("r",), "e", "v"
+    )
+    assert frames.decode_result(frames.encode_result(result, "e", "v")) == result
+    for odd in (10**5000, float("nan"), float("inf"), object(), ["List", {"a": 1}]):
+        kept = frames.bounded(Result(Status.OK, "t", odd), Limits())
+        assert kept.value is None and kept.text == "t"
+    deep = 1
+    for _ in range(500):
+        deep = ["List", deep]
+    assert frames.bounded(Result(Status.OK, "t", deep), Limits()).value is None
