@@ -65,6 +65,7 @@ class Run:
         self.world = world
         if config.threads:
             torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)  # nothing should draw from it; what does is then the same in a resumed run
         self.folder = world.from_main(lambda: RunFolder.create(config))
         self.folder.writes = world.is_main
         self.config = config
@@ -192,8 +193,7 @@ class Run:
                 metrics, records = grpo_step(learner, step)
                 self._count("grpo", start)
                 self.state.phase, self.state.step, self.state.position = "grpo", step, learner.problems.position
-                self.state.rewards = learner.rewards.state_dict()
-                metrics |= {f"engine/{key}": value for key, value in pool.stats().items() if isinstance(value, int | float)}
+                metrics |= engine_metrics(pool.stats())
                 metrics |= telemetry.read()
                 if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
                     self._keep_completions(learner, step, records)
@@ -419,6 +419,13 @@ def open_sampler(config: TrainConfig, vlm: model.VLM) -> Sampler:
         seed=config.seed,
         **dataclasses.asdict(config.vllm),
     )
+
+
+def engine_metrics(stats: dict[str, Any]) -> dict[str, float]:
+    """The pool's telemetry of the clock's kind; what it counts from its start would differ after a resume."""
+    metrics = {f"engine/latency_s/{name}": ms / 1000 for name, ms in stats["latency_ms"].items()}
+    names = {"queued": "queue_depth", "restarts": "restarts", "cache_hits": "cache_hits"}
+    return metrics | {f"engine/{name}": float(stats[key]) for key, name in names.items()}
 
 
 def gpu_uuid(device: torch.device) -> str | None:

@@ -20,8 +20,8 @@ TINY = [
 
 # Each names a function of the run and how often it may be called before the process is killed inside it.
 KILLS = {
-    "step": ("nsrl.trainer.loop.objective", "backward", 3),
-    "rollout": ("nsrl.trainer.judge.Judge", "submit", 60),
+    "step": ("nsrl.trainer.loop.objective", "backward", 1),
+    "rollout": ("nsrl.trainer.judge.Judge", "submit", 16),
     "checkpoint": ("nsrl.trainer.checkpoint", "_fsync", 70),
     "warm start": ("nsrl.trainer.run", "supervised_step", 5),
 }
