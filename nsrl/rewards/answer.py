@@ -24,7 +24,7 @@ from nsrl.rewards.tokens import Unreadable
 from nsrl.rewards.values import Items, Value
 
 MAX_GOLD = 600
-MAX_PIECE = 400
+MAX_PIECE = 1000
 TENTATIVE = ("no_option", "unreadable")  # a candidate that was not understood does not end the search
 
 
@@ -65,7 +65,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
         return _judge_value(text, typed)
     if prediction is None or not str(prediction).strip():
         return Verdict(False, "no_answer")
-    text = str(prediction)
+    text = clean.unescaped(str(prediction))
     if len(text) <= MAX_PIECE and text.strip() == typed.text and typed.kind != "letter":
         return Verdict(True, "same_text")
     verdict = Verdict(False, "no_answer")
@@ -111,7 +111,7 @@ def _options(options: object) -> tuple[str, ...]:
 def _gold(gold: str | None, options: tuple[str, ...]) -> Gold:
     if gold is None or not gold.strip():
         return Gold("none", "gold_absent")
-    text = gold.strip()
+    text = clean.unescaped(gold).strip()
     boxes = clean.boxed(text)
     if boxes:
         text = boxes[-1].strip() if len(boxes) == 1 or len(text) > 200 else ", ".join(dict.fromkeys(boxes))

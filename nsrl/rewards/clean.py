@@ -49,25 +49,40 @@ def characters(text: str) -> str:
     return text
 
 
+# "\frac" that went through a careless string literal: the backslash and its letter became a control character
+_ESCAPED = {"\x0c": "\\f", "\x08": "\\b", "\t": "\\t", "\r": "\\r"}
+_ESCAPES = re.compile(r"\x0c(?=rac)|\x08(?=oxed|inom|eta|egin)|\t(?=imes|ext|heta|frac|an\b)|\r(?=ight|ho\b)")
+_EMPTY_ROOT = re.compile(r"\\sqrt\s*\{\s*\}\s*(\w+)")
+_BRACED_WORD = re.compile(r"(?<=[\d}\s])\{((?:square|cubic)?(?:degrees?|inch(?:es)?|feet|[mc]?m|meters?|centimeters?|units?|miles|hours?))\}")
 _AND_THEN = re.compile(
     r"(\d\s*(?:hours?|hrs?|minutes?|mins?|days?|weeks?|years?|feet|foot|ft|dollars?|meters?|metres?|pounds?|kg|km))\s+and\s+(?=\d)"
 )
 
 
+def unescaped(text: str) -> str:
+    """LaTeX commands whose backslash a string literal swallowed, restored."""
+    return _ESCAPES.sub(lambda m: _ESCAPED[m[0]], text) if _ESCAPES.search(text) else text
+
+
 def latex(text: str) -> str:
     """A short answer ready to be tokenised: no maths delimiters, no sizing, no spacing commands, money as a unit."""
-    text = characters(text).strip()
+    text = characters(unescaped(text)).strip()
+    text = _EMPTY_ROOT.sub(r"\\sqrt{\1}", text)
+    text = _BRACED_WORD.sub(r" \1 ", text)
+    text = re.sub(r"\b(sq|cu)\.\s*", r"\1 ", text)
     text = _THIN_THOUSANDS.sub("", text)
     text = _BARE_MONEY.sub(r"\1\2 dollars", text)
     text = _MONEY.sub(r" \1 dollars ", text)
     text = _COIN_RE.sub(lambda m: f" {m[2]} {_COINS[m[1]]} ", text)
     text = re.sub(r"\\[()\[\]]|\$", " ", text)
     text = _AND_THEN.sub(r"\1 ", text)
+    text = re.sub(r"\\left\s*\|", r"\\lvert ", text)
+    text = re.sub(r"\\right\s*\|", r"\\rvert ", text)
     text = _SIZING.sub(" ", text)
     text = _SPACING.sub(" ", text)
     text = text.replace("\\%", "%").replace("\\#", "#").replace("\\&", "&").replace("\\_", "_")
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
-    return re.sub(r"\s+", " ", text).strip().rstrip(".;,").strip()
+    return re.sub(r"\s+", " ", text).strip().rstrip(".;,\\\"").strip()
 
 
 def markdown(text: str) -> str:

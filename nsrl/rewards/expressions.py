@@ -141,7 +141,7 @@ class Expressions:
             previous = self.tokens[self.at - 1]
             return (previous.text in (")", "°") and not token.spaced) or previous.text == "}"
         if token.kind == "op":
-            return token.text in ("(", "√")
+            return token.text in ("(", "√", "|<")
         if token.kind == "cmd":
             return token.text not in ("end", "cap", "setminus", "rfloor", "rceil", "qquad", "dots", "ldots", "cdots")
         if token.kind != "name" or token.text.lower() in _JOINING:
@@ -220,9 +220,9 @@ class Expressions:
             tree = self.sum()
             self.expect({"(": ")", "[": "]", "{": "}"}[token.text])
             return tree
-        if token.text == "|":
+        if token.text in ("|", "|<"):
             tree = self.sum()
-            self.expect("|")
+            self.expect("|" if token.text == "|" else ">|")
             return ("fn", "abs", tree)
         if token.text == "√":
             return ("pow", self.atom(), num(Fraction(1, 2)))

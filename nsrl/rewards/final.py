@@ -27,7 +27,7 @@ _THINK = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>")
 _TAG = re.compile(r"<(answer|final_answer|final)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
 _NEXT = re.compile(r"\n\s*(?:Question|Human|User|Problem|Q)\s*\d*\s*:", re.IGNORECASE)
-_BOLD = re.compile(r"\*\*([^*\n]{1,60}?)\*\*(?!\*)")
+_BOLD = re.compile(r"(?<![\w)\]*])\*\*(?=\S)([^*\n]{1,60}?)(?<=\S)\*\*(?![\w*])")
 _REFUSAL = re.compile(
     r"\b(?:cannot|can't|can not|unable to|not able to|do(?:es)? not (?:have|provide|include|contain|match)|don't have|doesn't (?:have|provide)|"
     r"not (?:possible|provided|enough|specified)|impossible to|please provide|sorry|as an ai)\b",

@@ -402,7 +402,7 @@ def read(text: str) -> Value:
     if not any(c.isdigit() for c in text) and not re.search(r"[\\+*/^=<>|∪(\[{]", text) and len(text) > 1:
         text = clean.digits_for_words(text)
         if not any(c.isdigit() for c in text) and text.lower().lstrip("-+") not in CONSTANTS and not re.fullmatch(
-            r"-?[A-Za-z]|[A-Za-z](?:(?:, ?(?:and |or )?| and | or )[A-Za-z])+|-?[a-z] ?- ?[a-z]", text
+            r"-?[A-Za-z]|[A-Za-z](?:(?:, ?(?:and |or )?| and | or )[A-Za-z])+|-?[a-z] ?- ?[a-z]|(?:[a-z] )+[a-z]", text
         ):
             raise Unreadable("words")
     try:

@@ -41,7 +41,7 @@ _ROMAN = {"text", "textrm", "textbf", "textit", "mathrm", "mbox", "operatorname"
 _OPERATOR_COMMANDS = {
     "times": "*", "cdot": "*", "ast": "*", "div": "/", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=",
     "geqslant": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "to": "->", "rightarrow": "->", "Rightarrow": "->",
-    "colon": ":", "mid": "|", "vert": "|", "lvert": "|", "rvert": "|", "langle": "(", "rangle": ")", "prime": "'",
+    "colon": ":", "mid": "|", "vert": "|", "lvert": "|<", "rvert": ">|", "langle": "(", "rangle": ")", "prime": "'",
     "degree": "°", "land": "&&", "lor": "||", "wedge": "&&", "vee": "||", "equiv": "=", "lbrace": "\\{", "rbrace": "\\}",
     "lbrack": "[", "rbrack": "]", "percent": "%", "surd": "√", "approx": "≈", "sim": "≈", "in": "∈", "cup": "∪", "pm": "±",
     "mp": "∓", "cap": "∩", "longrightarrow": "->", "implies": "->", "slash": "/", "lparen": "(", "rparen": ")",

@@ -5,6 +5,7 @@ Percent and degree are declared by their sign and live in `nsrl.rewards.values`;
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -112,4 +113,7 @@ AMBIGUOUS = frozenset(n for n in _TABLE if len(n) == 1)
 
 def lookup(word: str) -> Unit | None:
     """The unit of a word, exactly as written or in lower case."""
-    return _TABLE.get(word) or (_TABLE.get(word.lower()) if len(word) > 1 else None)
+    found = _TABLE.get(word) or (_TABLE.get(word.lower()) if len(word) > 1 else None)
+    if found is None and (match := re.match(r"(square|cubic)(\w+)", word.lower())) and (inner := _TABLE.get(match[2])):
+        return inner ** (2 if match[1] == "square" else 3)  # "squareinches"
+    return found

@@ -234,7 +234,7 @@ MORE = [
     ("6 \\mathrm{~cm}", "6", None, True, "exact"),
     ("$6 \\mathrm{~cm}^{2}$", "6 cm^2", None, True, "exact"),
     ("6\\ \\mathrm{cm}", "6", None, True, "exact"),
-    ("6 {cm}", "6", None, True, "same_text"),
+    ("6 {cm}", "6", None, True, "exact"),
     ("f(x)=2x+1", "2x+1", None, True, "exact"),
     ("f(x) = 2x + 1", "y = 2x+1", None, True, "exact"),
     ("A = \\pi r^2", "\\pi r^2", None, True, "exact"),
