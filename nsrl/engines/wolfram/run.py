@@ -181,4 +181,4 @@ def is_unevaluated(value: Any, depth: int = 0) -> bool:
         return False
     if head.builtin is None:
         return depth == 0
-    return not head.builtin.attrs & NUMERIC
+    return head.builtin.handler is not None and not head.builtin.attrs & NUMERIC

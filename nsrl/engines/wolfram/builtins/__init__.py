@@ -25,14 +25,16 @@ def tables() -> dict[str, dict[str, Builtin]]:
         lists,
         logic,
         reduce,
+        sequences,
         simplify,
         solve,
+        special,
         stats,
         strings,
         sums,
     )
 
-    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings, sums,
+    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings, sums, sequences, special,
                algebra, simplify, solve, reduce, calculus, linalg, geometry, stats)  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 
