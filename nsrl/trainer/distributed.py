@@ -105,7 +105,10 @@ class World:
         return sorted(hands[self.rank])
 
     def idle_rounds(self, batches: int) -> int:
-        """Micro-batches this rank must run without work: where a forward is a collective, all ranks run equally many."""
+        """Micro-batches this rank must run without work: where a forward is a collective, all ranks run equally many.
+
+        Ask before the first of them: asking is a collective too.
+        """
         return max(self.gather(batches)) - batches if self.sharded else 0
 
     @property

@@ -44,6 +44,7 @@ def backward(
     R * max length of the whole step; keep_N: is filled with this pass's own log-probs, the old ones of later passes.
     """
     vectors = []
+    idle = world.idle_rounds(len(batches))
     for batch in batches:
         with timer("forward"):
             scored = policy.score(
@@ -78,7 +79,7 @@ def backward(
         if keep_N is not None:
             keep_N[batch.token_rows] = scored.logp.detach().cpu()
     if world.sharded:
-        policy.take_part(world.idle_rounds(len(batches)))
+        policy.take_part(idle)
         if not any(world.gather(any(batch.pixel_values is not None for batch in batches))):
             policy.visual.zero_grad(set_to_none=True)  # no rank saw an image: as if the tower had not been run
     own = torch.stack(vectors) if vectors else torch.zeros(0, len(METRIC_NAMES), device=policy.device)
@@ -96,13 +97,13 @@ def score_all(
 ) -> torch.Tensor:
     """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order."""
     out = torch.zeros(count)
+    idle = world.idle_rounds(len(batches))
     for batch in batches:
         scored = policy.score(
             batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy="none"
         )
         out[batch.token_rows] = scored.logp.cpu()
-    if world.sharded:
-        policy.take_part(world.idle_rounds(len(batches)), grad=False)
+    policy.take_part(idle, grad=False)
     return out
 
 

@@ -124,7 +124,10 @@ class Policy:
     def _score(self, batch: PackedBatch, context: Context | str, options: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
         hidden = self.hidden(batch, context=context)
         # a head without an adapter of its own is the same with the adapter off
-        return nsrl_kernels.linear_logp(hidden, self.head, batch.target, **options)
+        logp, entropy = nsrl_kernels.linear_logp(hidden, self.head, batch.target, **options)
+        if not self.sharded:
+            return logp, entropy
+        return logp.clone(), entropy if entropy is None else entropy.clone()  # FSDP2 hooks what is returned: no views
 
     def take_part(self, rounds: int, *, grad: bool = True) -> None:
         """Forwards (and backwards) that add nothing, for a rank of a sharded model that has fewer micro-batches."""

@@ -43,13 +43,13 @@ def supervised_step(
         groups.append(packed_group(encoded, [[*completion, vlm.tokenizer.eos_token_id]], demonstration.problem.id))
     batches = pack(groups, budget, image_token_id=vlm.config.image_token_id, merge=vlm.image_processor.merge_size)
     tokens = int(*world.total(sum(batch.target.numel() for batch in batches)))
+    idle = world.idle_rounds(len(batches))
     total = torch.zeros((), device=policy.device)
     for batch in batches:
         loss = -policy.score(batch, entropy="none").logp.sum() / tokens
         (loss * world.loss_scale).backward()
         total += loss.detach()
-    if world.sharded:
-        policy.take_part(world.idle_rounds(len(batches)))
+    policy.take_part(idle)
     rate = optimizer.learning_rate
     norm = optimizer.step()
     return {"loss": float(*world.total(float(total))), "grad_norm": float(norm), "learning_rate": rate, "num_tokens": tokens}
