@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import json
 import os
 import re
 import sys
@@ -226,18 +227,18 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
-    max_steps: int = 150
+    max_steps: int = 200
     extra_supervised_steps: int = 0
     shuffle_rewards: bool = False
     reward_noise: float = 0.0
     prompts_per_step: int = 32
     num_generations: int = 10
-    max_completion_length: int = 56
+    max_completion_length: int = 64
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
     reward_funcs: list[str] = field(default_factory=lambda: ["correct", "executes", "short"])
-    reward_weights: list[float] = field(default_factory=lambda: [1.0, 0.1, 0.2])
+    reward_weights: list[float] = field(default_factory=lambda: [1.0, 0.1, 0.3])
     scale_rewards: Literal["group", "none", "batch", "rloo"] = "none"
     loss_type: Literal["grpo", "bnpo", "dr_grpo", "dapo", "gspo", "cispo", "gppo", "sapo", "reinforce"] = "dapo"
     importance_sampling_level: Literal["token", "sequence"] = "token"
@@ -254,7 +255,7 @@ class TrainConfig:
     parallel: Literal["auto", "ddp", "fsdp"] = "auto"
     vllm: VllmConfig = field(default_factory=VllmConfig)
     token_budget: int | None = None
-    learning_rate: float = 3e-4
+    learning_rate: float = 5e-4
     lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: int = 5
     weight_decay: float = 0.0
@@ -437,10 +438,15 @@ def _spell_out(kind: type[Any], argv: list[str]) -> tuple[list[str], str | None]
     flags: list[str] = []
     recipe: str | None = None
     booleans = {f.name for f in dataclasses.fields(kind) if f.type in ("bool", bool)}
+    lists = {f.name for f in dataclasses.fields(kind) if str(f.type).startswith("list[str]")}
+    given: dict[str, list[str]] = {}  # plain words for lists: `--image a.png --image b.png`
     taken = False  # the word is the value of the option before it
     for position, word in enumerate(argv):
         if taken:
-            flags.append(word)
+            if flags[-1].lstrip("-") in lists and not word.startswith("["):
+                given.setdefault(flags.pop().lstrip("-"), []).append(word)
+            else:
+                flags.append(word)
             taken = False
             continue
         name, equals, value = word.partition("=")
@@ -471,7 +477,11 @@ def _spell_out(kind: type[Any], argv: list[str]) -> tuple[list[str], str | None]
             flags.append(f"--{bare}")
             taken = True
             continue
+        if bare in lists and not value.startswith("["):
+            given.setdefault(bare, []).append(value)
+            continue
         flags.append(f"--{bare}={value}")
+    flags += [f"--{name}={json.dumps(words)}" for name, words in given.items()]
     for position, flag in enumerate(flags):
         if flag == "--recipe":
             recipe = flags[position + 1]

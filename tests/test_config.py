@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from nsrl.config import EvalConfig, TrainConfig, from_yaml, known_keys, parse, to_yaml
+from nsrl.config import EvalConfig, SolveConfig, TrainConfig, from_yaml, known_keys, parse, to_yaml
 from nsrl.errors import UserError
 
 
@@ -80,3 +80,10 @@ def test_print_config_is_a_config():
 def test_eval_config():
     config = parse(EvalConfig, ["--model", "runs/x", "--data", "shapes", "--samples", "8"], "nsrl.eval")
     assert (config.model, config.samples) == ("runs/x", 8)
+
+
+def test_lists_of_words():
+    config = parse(SolveConfig, ["--model", "m", "--question", "q", "--image", "a.png", "image=b.png"], "nsrl.solve")
+    assert config.image == ["a.png", "b.png"]
+    assert train("reward_funcs=[correct,format]", "reward_weights=[1,1]").reward_funcs == ["correct", "format"]
+    assert train("report_to=tensorboard").report_to == ["tensorboard"]

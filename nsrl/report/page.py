@@ -142,15 +142,15 @@ def _cards(summary: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, An
     if isinstance(final, int | float) and isinstance(start, int | float):
         cards.append({"label": "gain of GRPO", "value": f"{100 * (final - start):+.1f}", "note": "points, sampled at temperature 1", "kind": ""})
     tokens, share = summary.get("mean_output_tokens"), summary.get("language_share")
-    if isinstance(tokens, Mapping) and isinstance(tokens.get("final"), int | float):
-        was = tokens.get("warm_start")
+    if isinstance(tokens, Mapping) and isinstance(tokens.get("after"), int | float):
+        was = tokens.get("before")
         note = f"was {was:.1f}" if isinstance(was, int | float) else ""
-        cards.append({"label": "mean output tokens", "value": f"{tokens['final']:.1f}", "note": note, "kind": ""})
-    if isinstance(share, Mapping) and isinstance(share.get("final"), Mapping) and share["final"]:
-        best = max(share["final"], key=lambda n: share["final"][n])
-        was = share.get("warm_start", {}).get(best) if isinstance(share.get("warm_start"), Mapping) else None
+        cards.append({"label": "mean output tokens", "value": f"{tokens['after']:.1f}", "note": note, "kind": ""})
+    if isinstance(share, Mapping) and isinstance(share.get("after"), Mapping) and share["after"]:
+        best = max(share["after"], key=lambda n: share["after"][n])
+        was = share.get("before", {}).get(best) if isinstance(share.get("before"), Mapping) else None
         cards.append({
-            "label": f"answers in {best}", "value": f"{100 * share['final'][best]:.0f}%",
+            "label": f"answers in {best}", "value": f"{100 * share['after'][best]:.0f}%",
             "note": f"was {100 * was:.0f}%" if isinstance(was, int | float) else "", "kind": "",
         })  # fmt: skip
     seconds = summary.get("seconds")
@@ -180,17 +180,16 @@ def _tables(evaluations: Mapping[str, Mapping[str, Any]], completions: Sequence[
 
 def _languages(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     share, tokens = summary.get("language_share") or {}, summary.get("tokens_by_language") or {}
-    if not isinstance(share, Mapping) or not isinstance(share.get("final"), Mapping):
+    if not isinstance(share, Mapping) or not isinstance(share.get("after"), Mapping):
         return []
-    names = sorted(share["final"], key=lambda n: -share["final"][n])
-    nested = isinstance(tokens.get("final"), Mapping)
+    names = sorted(share["after"], key=lambda n: -share["after"][n])
     rows = []
     for n in names:
-        before = (share.get("warm_start") or {}).get(n)
-        mean = _first(tokens.get("final") or {}, n) or _first(tokens.get("warm_start") or {}, n) if nested else tokens.get(n)
+        before = (share.get("before") or {}).get(n)
+        mean = tokens.get(n)
         rows.append({
-            "name": n, "before": _percent(before), "after": _percent(share["final"][n]), "width_before": 100 * (before or 0),
-            "width_after": 100 * share["final"][n], "tokens": f"{mean:.1f}" if isinstance(mean, int | float) else "–",
+            "name": n, "before": _percent(before), "after": _percent(share["after"][n]), "width_before": 100 * (before or 0),
+            "width_after": 100 * share["after"][n], "tokens": f"{mean:.1f}" if isinstance(mean, int | float) else "–",
             "colour": LANGUAGES.get(n, "#64748b"),
         })  # fmt: skip
     return rows

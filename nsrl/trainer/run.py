@@ -381,9 +381,10 @@ class Run:
             "accuracy_final_greedy": after["greedy_accuracy"],
             "accuracy_final_greedy_ci95": after["greedy_ci95"],
             "gain_points": 100 * (after["accuracy"] - before["accuracy"]),
-            "tokens_by_language": {"warm_start": before["tokens_by_language"], "final": after["tokens_by_language"]},
-            "language_share": {"warm_start": before["language_share"], "final": after["language_share"]},
-            "mean_output_tokens": {"warm_start": before["mean_tokens"], "final": after["mean_tokens"]},
+            "tokens_by_language": before["tokens_by_language"],  # before GRPO, while every language is still in use
+            "tokens_by_language_final": after["tokens_by_language"],
+            "language_share": {"before": before["language_share"], "after": after["language_share"]},
+            "mean_output_tokens": {"before": before["mean_tokens"], "after": after["mean_tokens"]},
             "seconds": {name: round(value, 2) for name, value in self.state.seconds.items()},
             "seed": self.config.seed,
             "problems_evaluated": before["problems"],

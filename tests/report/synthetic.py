@@ -99,8 +99,8 @@ def write_run(folder: Path, steps: int = 120) -> Path:
     summary = {
         "accuracy_warm_start": numbers["warm_start"]["accuracy"], "accuracy_warm_start_ci95": numbers["warm_start"]["ci95"],
         "accuracy_final": numbers["final"]["accuracy"], "accuracy_final_ci95": numbers["final"]["ci95"],
-        "language_share": {"warm_start": shares(0.0), "final": shares(1.0)}, "tokens_by_language": {"warm_start": TOKENS, "final": TOKENS},
-        "mean_output_tokens": {"warm_start": 22.4, "final": 12.1},
+        "language_share": {"before": shares(0.0), "after": shares(1.0)}, "tokens_by_language": TOKENS,
+        "mean_output_tokens": {"before": 22.4, "after": 12.1},
         "seconds": {"reading": 20.0, "warm_start": 61.0, "grpo": 98.0, "evaluation": 24.0}, "seed": 0, "versions": {"torch": "2.13.0"},
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))

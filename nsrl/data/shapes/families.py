@@ -97,7 +97,7 @@ def _squares_forms(v: Values, answer: str) -> Forms:
     squares = [d * d for d in v]
     return {
         "prose": f"The numbers are {_listed(v)}. Their squares are {_listed(squares)}. The sum is {answer}.",
-        "sympy": _sympy(f"numbers = [{_listed(v)}]", "print(sum([n**2 for n in numbers]))"),
+        "sympy": _sympy(f"numbers = [{_listed(v)}]", "result = sum([n**2 for n in numbers])", "print(result)"),
         "wolfram": _module("numbers", "numbers = {" + _listed(v) + "}", "Total[numbers^2]"),
         "nsl": "+".join(f"{d}²" for d in v),
     }
@@ -106,7 +106,7 @@ def _squares_forms(v: Values, answer: str) -> Forms:
 def _mean_forms(v: Values, answer: str) -> Forms:
     return {
         "prose": f"The numbers are {_listed(v)}. They add up to {sum(v)}. The mean is {answer}.",
-        "sympy": _sympy(f"numbers = [{_listed(v)}]", "print(Rational(sum(numbers), len(numbers)))"),
+        "sympy": _sympy(f"numbers = [{_listed(v)}]", "mean = Rational(sum(numbers), len(numbers))", "print(mean)"),
         "wolfram": _module("numbers", "numbers = {" + _listed(v) + "}", "Mean[numbers]"),
         "nsl": "mean{" + ",".join(map(str, v)) + "}",
     }
@@ -117,7 +117,7 @@ def _bars_forms(v: Values, answer: str) -> Forms:
     return {
         "prose": f"The bars are {_listed(v)} high. The tallest is {max(v)} and the lowest is {min(v)}. "
         f"The difference is {answer}.",
-        "sympy": _sympy(f"bars = [{_listed(v)}]", "print(max(bars) - min(bars))"),
+        "sympy": _sympy(f"bars = [{_listed(v)}]", "difference = max(bars) - min(bars)", "print(difference)"),
         "wolfram": _module("bars", "bars = {" + _listed(v) + "}", "Max[bars] - Min[bars]"),
         "nsl": f"max{listed}-min{listed}",
     }
@@ -127,7 +127,7 @@ def _solve_forms(v: Values, answer: str) -> Forms:
     a, b, c = v
     return {
         "prose": f"The equation is {a}x + {b} = {c}. So {a}x = {c - b}. Therefore x = {answer}.",
-        "sympy": _sympy("x = symbols('x')", f"print(solve(Eq({a}*x + {b}, {c}), x)[0])"),
+        "sympy": _sympy("x = symbols('x')", f"solution = solve(Eq({a}*x + {b}, {c}), x)", "print(solution[0])"),
         "wolfram": _module("x, s", f"s = Solve[{a}*x + {b} == {c}, x]", "x /. s[[1]]"),
         "nsl": f"{a}x+{b}={c};x",
     }
@@ -143,7 +143,7 @@ def _area_forms(v: Values, answer: str) -> Forms:
     return {
         "prose": f"The corners are (0, 0), ({a}, {b}) and ({c}, {d}). Twice the area is {abs(a * d - b * c)}. "
         f"The area is {answer}.",
-        "sympy": _sympy(f"print(abs(Triangle(Point(0, 0), Point({a}, {b}), Point({c}, {d})).area))"),
+        "sympy": _sympy(f"t = Triangle(Point(0, 0), Point({a}, {b}), Point({c}, {d}))", "print(abs(t.area))"),
         "wolfram": _module("p", f"p = {{{{0, 0}}, {{{a}, {b}}}, {{{c}, {d}}}}}", "Area[Triangle[p]]"),
         "nsl": f"area{{(0,0),({a},{b}),({c},{d})}}",
     }
@@ -185,7 +185,7 @@ def _count_forms(v: Values, answer: str) -> Forms:
     quoted = ", ".join(f'"{word}"' for word in seen)
     return {
         "prose": f"I see {_listed(seen)}. The number of {asked} shapes is {answer}.",
-        "sympy": _sympy(f"shapes = [{quoted}]", f'print(shapes.count("{asked}"))'),
+        "sympy": _sympy(f"shapes = [{quoted}]", f'count = shapes.count("{asked}")', "print(count)"),
         "wolfram": _module("shapes", "shapes = {" + quoted + "}", f'Count[shapes, "{asked}"]'),
         "nsl": "count{" + ",".join(word[0] for word in seen) + "}" + asked[0],
     }
@@ -197,7 +197,7 @@ def _fraction_forms(v: Values, answer: str) -> Forms:
     return {
         "prose": f"I see {_listed(seen)}. There are {len(seen)} shapes and {seen.count(asked)} of them match. "
         f"The fraction is {answer}.",
-        "sympy": _sympy(f"colors = [{quoted}]", f'print(Rational(colors.count("{asked}"), len(colors)))'),
+        "sympy": _sympy(f"colors = [{quoted}]", f'fraction = Rational(colors.count("{asked}"), len(colors))', "print(fraction)"),
         "wolfram": _module("colors", "colors = {" + quoted + "}", f'Count[colors, "{asked}"]/Length[colors]'),
         "nsl": "count{" + ",".join(word[0] for word in seen) + "}" + f"{asked[0]}/{len(seen)}",
     }
