@@ -323,6 +323,8 @@ def _squeeze(text: str) -> str:
 def _worth_asking(piece: str, gold: str) -> bool:
     """math-verify is asked only about short LaTeX or symbols, never where a percent or degree was declared."""
     both = piece + gold
+    if re.search(r"[A-Za-z]{4,}", re.sub(r"\\[A-Za-z]+", "", piece)):
+        return False  # prose
     return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree", both) and bool(re.search(r"\\[a-z]|[=^_]", both))
 
 

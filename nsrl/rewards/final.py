@@ -41,8 +41,7 @@ _HASHES = re.compile(r"^####[ \t]*(.+)$", re.MULTILINE)
 _SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which means|meaning)\b", re.IGNORECASE)
 _SAYS = re.compile(
     r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|one))\b"
-    r"(?:\s+(?:to|of|for|is|in|would|should|must|be|will|can|here|therefore|thus|option|choice|letter|are|and|the|this|that|"
-    r"question|problem|(?!is\b|are\b)\w{1,20})){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)"
+    r"(?:\s+(?!(?:is|are|be)\b)\w{1,20}){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)"
     r"|(?:答案|故选|应选|选择)\s*(?:是|为)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
     re.IGNORECASE,
 )

@@ -15,7 +15,7 @@ import sys
 import threading
 from functools import lru_cache
 
-WALL_S = 2.0
+WALL_S = 1.0
 START_S = 30.0
 MEMORY_MB = 2048
 

@@ -142,3 +142,17 @@ def test_same_verdicts_in_every_process():
 def test_no_torch_and_no_sympy_in_this_process():
     code = "import sys\nfrom nsrl.rewards.answer import check\ncheck('Sqrt[3]', '\\\\sqrt{4}')\nprint([m for m in ('torch', 'sympy') if m in sys.modules])"
     assert _python(code).strip() == "[]"
+
+
+REPEATED = ["answer ", "the answer to the question of the problem in this ", "is ", "of ", "= ", "\\frac{", "\\boxed{", "(A) ", "if ", "so ",
+            "one two ", "1,234 ", "1 234 567 ", "a^", "\\text{", "≈ ", "± ", "9^9^", "or ", ": ", "<answer>", "half ", "{1,", "(1,2),", "x=1,",
+            "\\begin{pmatrix}", "\\\\", "cm ", "January 5 ", "**a**", "approximately "]  # fmt: skip
+
+
+@pytest.mark.parametrize("gold", ["5", "B", "\\{1,2\\}", "red", "January 5"])
+def test_repetition_does_not_slow_the_patterns_down(gold):
+    """No regular expression here backtracks without bound."""
+    for piece in REPEATED:
+        start = time.perf_counter()
+        check((piece * 2000)[:8000], gold, ("1", "2") if gold == "B" else None)
+        assert time.perf_counter() - start < 2.0, piece
