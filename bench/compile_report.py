@@ -101,6 +101,7 @@ def triton_rows() -> list[dict]:
 
     bf16 = torch.bfloat16
     rows = []
+    add = lambda *arguments, **options: rows.append(compile_triton(*arguments, **options))
     f32, f64, i32, i64, half, scalar, real = "*fp32", "*fp64", "*i32", "*i64", "*bf16", "i32", "fp32"
     common = dict(
         bias=f32, level=f32, inv_t=f64, column=i32, own=i32, flag=i32, counts=i32, parts=f32, g_logp=f32, g_entropy=f32,
@@ -124,12 +125,10 @@ def triton_rows() -> list[dict]:
             HALVES=not v0, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
             TILES=_tune.SPLIT_COLUMNS // tiles.block_n,
         )  # fmt: skip
-        rows.append(
-            compile_triton(
-                f"linear_logp scan: {name}", logp.scan_kernel, signature, constants, warps=tiles.num_warps,
-                stages=tiles.num_stages, divisible=even, wants=wants,
-            )  # fmt: skip
-        )
+        add(
+            f"linear_logp scan: {name}", logp.scan_kernel, signature, constants, warps=tiles.num_warps,
+            stages=tiles.num_stages, divisible=even, wants=wants,
+        )  # fmt: skip
 
     both = ("wgmma", "tma")
     scan("forward only", 0, bias=False, wants=both)
@@ -158,91 +157,71 @@ def triton_rows() -> list[dict]:
             TMA=tma, TRANS_A=trans, ADD=trans, HAS_COUNTS=counts, INTERPRETED=False, PRECISION="ieee",
             BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
         )  # fmt: skip
-        rows.append(
-            compile_triton(
-                name, logp.gemm_kernel, signature, constants, warps=tiles.num_warps, stages=tiles.num_stages,
-                divisible=(*even, "m", "stride_a", "stride_b"), wants=wants,
-            )  # fmt: skip
-        )
+        add(
+            name, logp.gemm_kernel, signature, constants, warps=tiles.num_warps, stages=tiles.num_stages,
+            divisible=(*even, "m", "stride_a", "stride_b"), wants=wants,
+        )  # fmt: skip
 
     gemm("linear_logp GEMM 2", tma=True, trans=False, counts=False)
     gemm("linear_logp GEMM 2, masked rows", tma=True, trans=False, counts=True)
     gemm("linear_logp ∂W", tma=False, trans=True, counts=False, wants=("wgmma",))
     block_r, block_h = _tune.rows_by_hidden(2048)
-    rows.append(
-        compile_triton(
-            "linear_logp target logits", logp.anchor_kernel,
-            common | dict(h=half, w=half, logits=half, hint=f32, z_target=f64, slope=f32),
-            dict(HAS_BIAS=True, HAS_SOFTCAP=False, HAS_HINT=True, FROM_LOGITS=False, BLOCK_R=16, BLOCK_H=128),
-            warps=4, stages=3, divisible=even,
-        )  # fmt: skip
-    )
+    add(
+        "linear_logp target logits", logp.anchor_kernel,
+        common | dict(h=half, w=half, logits=half, hint=f32, z_target=f64, slope=f32),
+        dict(HAS_BIAS=True, HAS_SOFTCAP=False, HAS_HINT=True, FROM_LOGITS=False, BLOCK_R=16, BLOCK_H=128),
+        warps=4, stages=3, divisible=even,
+    )  # fmt: skip
     for phase, name in enumerate(("sums", "levels", "rescued sums")):
-        rows.append(
-            compile_triton(
-                f"linear_logp settle: {name}", logp.settle_kernel,
-                common | dict(z_target=f64, total=f64, first=f64, raise_above=real, lost_below=real),
-                dict(PHASE=phase, BLOCK_R=64), warps=4, stages=3,
-            )  # fmt: skip
-        )
-    rows.append(
-        compile_triton(
-            "linear_logp finish", logp.finish_kernel,
-            common | dict(z_target=f64, total=f64, first=f64, slope=f32, order=i64, role=i32, logp=f32, lse=f32, row_stats=f32),
-            dict(ENTROPY=True, HAS_ORDER=True, BLOCK_R=64), warps=4, stages=3,
+        add(
+            f"linear_logp settle: {name}", logp.settle_kernel,
+            common | dict(z_target=f64, total=f64, first=f64, raise_above=real, lost_below=real),
+            dict(PHASE=phase, BLOCK_R=64), warps=4, stages=3,
         )  # fmt: skip
-    )
-    rows.append(
-        compile_triton(
-            "linear_logp Jacobian", logp.jacobian_kernel,
-            common | dict(d_rows=f32, w=half, order=i64, row_stats=f32, jac=half),
-            dict(HAS_ORDER=False, INTERPRETED=False, BLOCK_R=block_r, BLOCK_H=block_h), warps=4, stages=3, divisible=even,
-        )  # fmt: skip
-    )
-    rows.append(
-        compile_triton(
-            "linear_logp backward (row scale)", logp.scale_rows_kernel,
-            dict(jac=half, g_logp=f32, out=half, n_rows=scalar, n_hidden=scalar),
-            dict(INTERPRETED=False, BLOCK_R=block_r, BLOCK_H=block_h), warps=4, stages=3, divisible=even,
-        )  # fmt: skip
-    )
-    rows.append(
-        compile_triton(
-            "logp_from_logits gradient", logits.gradient_kernel,
-            dict(logits=half, out=half, target=i64, inv_t=f64, shut="*i8", coefficient=f32, entropy_coefficient=f32,
-                 at_target=f32, entropy=f32, lse=f32, n_vocab=scalar, stride_l=scalar, stride_o=scalar, softcap=real),
-            dict(HAS_SHUT=False, HAS_SOFTCAP=False, ENTROPY=False, INTERPRETED=False, BLOCK=4096),
-            warps=4, stages=3, divisible=(*even, "stride_o"),
-        )  # fmt: skip
-    )
+    add(
+        "linear_logp finish", logp.finish_kernel,
+        common | dict(z_target=f64, total=f64, first=f64, slope=f32, order=i64, role=i32, logp=f32, lse=f32, row_stats=f32),
+        dict(ENTROPY=True, HAS_ORDER=True, BLOCK_R=64), warps=4, stages=3,
+    )  # fmt: skip
+    add(
+        "linear_logp Jacobian", logp.jacobian_kernel,
+        common | dict(d_rows=f32, w=half, order=i64, row_stats=f32, jac=half),
+        dict(HAS_ORDER=False, INTERPRETED=False, BLOCK_R=block_r, BLOCK_H=block_h), warps=4, stages=3, divisible=even,
+    )  # fmt: skip
+    add(
+        "linear_logp backward (row scale)", logp.scale_rows_kernel,
+        dict(jac=half, g_logp=f32, out=half, n_rows=scalar, n_hidden=scalar),
+        dict(INTERPRETED=False, BLOCK_R=block_r, BLOCK_H=block_h), warps=4, stages=3, divisible=even,
+    )  # fmt: skip
+    add(
+        "logp_from_logits gradient", logits.gradient_kernel,
+        dict(logits=half, out=half, target=i64, inv_t=f64, shut="*i8", coefficient=f32, entropy_coefficient=f32,
+             at_target=f32, entropy=f32, lse=f32, n_vocab=scalar, stride_l=scalar, stride_o=scalar, softcap=real),
+        dict(HAS_SHUT=False, HAS_SOFTCAP=False, ENTROPY=False, INTERPRETED=False, BLOCK=4096),
+        warps=4, stages=3, divisible=(*even, "stride_o"),
+    )  # fmt: skip
     numbers = ["low", "high", "delta", "dual_clip", "beta", "kl_log_clamp", "kl_clamp", "cap", "entropy_coef", "nll_coef", "tau_pos", "tau_neg", "side_low", "side_high", "extra_0", "extra_1", "extra_2", "extra_3"]
     vectors = ["logp", "adv", "normalizer", "old", "ref", "sampler", "entropy", "weights", "extra", "g_logp", "g_entropy", "parts"]
     signature = {n: real for n in numbers} | {n: f32 for n in vectors}
     signature |= {"mask": "*i8", "offsets": i64, "n_tokens": scalar, "n_seq": scalar}
     for name, sequence in (("token level", False), ("sequence level", True)):
-        rows.append(
-            compile_triton(
-                f"policy_loss: {name}, every term", objective.objective_kernel, signature,
-                dict(LOSS=0, KL=3, CORRECTION=1, SEQUENCE_RATIO=sequence, SEQUENCE_CORRECTION=sequence,
-                     KL_TIMES_RATIO=False, PER_SEQUENCE_MEAN=sequence, PER_TOKEN_ADV=False, HAS_MASK=True, HAS_OLD=True,
-                     HAS_REF=True, HAS_SAMPLER=True, HAS_ENTROPY=True, HAS_WEIGHTS=True, N_EXTRA=1, BLOCK=1024),
-                warps=4, stages=3,
-            )  # fmt: skip
-        )
-    rows.append(
-        compile_triton(
-            "policy_loss totals", objective.total_kernel, dict(parts=f32, loss=f32, metrics=f32, n_seq=scalar),
-            dict(BLOCK=64), warps=4, stages=3,
+        add(
+            f"policy_loss: {name}, every term", objective.objective_kernel, signature,
+            dict(LOSS=0, KL=3, CORRECTION=1, SEQUENCE_RATIO=sequence, SEQUENCE_CORRECTION=sequence,
+                 KL_TIMES_RATIO=False, PER_SEQUENCE_MEAN=sequence, PER_TOKEN_ADV=False, HAS_MASK=True, HAS_OLD=True,
+                 HAS_REF=True, HAS_SAMPLER=True, HAS_ENTROPY=True, HAS_WEIGHTS=True, N_EXTRA=1, BLOCK=1024),
+            warps=4, stages=3,
         )  # fmt: skip
-    )
-    rows.append(
-        compile_triton(
-            "group_advantage", group.group_kernel,
-            dict(rewards=f32, weights=f32, offsets=i32, advantages=f32, reward=f32, mean_out=f32, std_out=f32,
-                 count_out=i64, live_out="*i8", n_rows=scalar, n_components=scalar, epsilon=real),
-            dict(MODE=2, BLOCK=32), warps=4, stages=3,
-        )  # fmt: skip
-    )
+    add(
+        "policy_loss totals", objective.total_kernel, dict(parts=f32, loss=f32, metrics=f32, n_seq=scalar),
+        dict(BLOCK=64), warps=4, stages=3,
+    )  # fmt: skip
+    add(
+        "group_advantage", group.group_kernel,
+        dict(rewards=f32, weights=f32, offsets=i32, advantages=f32, reward=f32, mean_out=f32, std_out=f32,
+             count_out=i64, live_out="*i8", n_rows=scalar, n_components=scalar, epsilon=real),
+        dict(MODE=2, BLOCK=32), warps=4, stages=3,
+    )  # fmt: skip
     return rows
 
 

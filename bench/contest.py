@@ -1,0 +1,140 @@
+"""Ours and the rivals on the same inputs: agreement first, then time, rate and memory. One row per contender.
+
+Knows nothing of how rows are printed. A contender that does not agree is reported with its error and never timed.
+"""
+
+import torch
+
+from . import measure
+from .rivals import LOGP, OBJECTIVE
+from .shapes import BF16_FLOPS, HeadShape
+
+
+def head_inputs(shape: HeadShape, device: str, dtype: torch.dtype):
+    """hidden, weight, target with logits of standard deviation 3."""
+    g = torch.Generator(device=device).manual_seed(0)
+    draw = lambda *size: torch.randn(*size, generator=g, device=device, dtype=torch.float32)
+    hidden = (draw(shape.n, shape.n_hidden) * 3).to(dtype)
+    weight = (draw(shape.n_vocab, shape.n_hidden) / shape.n_hidden**0.5).to(dtype)
+    target = torch.randint(0, shape.n_vocab, (shape.n,), generator=g, device=device)
+    return hidden, weight, target
+
+
+def exact_rows(hidden, weight, target, rows):
+    """fp64 log-probs of a few rows."""
+    picked, w = hidden[rows].double(), weight
+    total = torch.full((len(rows),), -torch.inf, dtype=torch.float64, device=hidden.device)
+    for v0 in range(0, w.shape[0], 16_384):
+        total = torch.logaddexp(total, (picked @ w[v0 : v0 + 16_384].double().T).logsumexp(1))
+    return (picked * w[target[rows]].double()).sum(1) - total
+
+
+def _time(row, call_forward, call_step, shape, device, budget_ms):
+    gemm_ms = shape.gemm_flop / BF16_FLOPS * 1e3
+    row["forward_ms"] = measure.milliseconds(call_forward, device=device, budget_ms=budget_ms)
+    row["step_ms"] = measure.milliseconds(call_step, device=device, budget_ms=budget_ms)
+    for part, gemms in (("forward", 1), ("step", 2)):
+        ms = row[f"{part}_ms"]
+        row[f"{part}_tflops"] = gemms * shape.gemm_flop / ms / 1e9  # of the work that is needed, not of what was done
+        row[f"{part}_share_of_bound"] = gemms * gemm_ms / ms if device == "cuda" else None
+        row[f"{part}_extra_mb"] = None
+    if device == "cuda":
+        row["forward_extra_mb"] = measure.extra_bytes(call_forward, device=device) / 1e6
+        row["step_extra_mb"] = measure.extra_bytes(call_step, device=device) / 1e6
+
+
+def logp_row(contender, shape: HeadShape, device: str, dtype: torch.dtype, budget_ms: float = 300.0) -> dict:
+    """Log-prob of every row, alone and with ∂hidden."""
+    row = {"op": "linear_logp", "contender": contender.name, "shape": shape.name, "ours": contender.ours}
+    absent = contender.missing(device)
+    if absent:
+        return row | {"absent": absent}
+    hidden, weight, target = head_inputs(shape, device, dtype)
+    function = contender.build()
+    rows = torch.arange(0, shape.n, max(1, shape.n // 32), device=device)[:32]
+    with torch.no_grad():
+        error = (function(hidden, weight, target)[rows].double() - exact_rows(hidden, weight, target, rows)).abs()
+    row["mean_error"], row["max_error"] = float(error.mean()), float(error.max())
+    if not row["mean_error"] <= contender.tolerance:
+        return row | {"disagrees": f"mean |Δlogp| {row['mean_error']:.1e} above {contender.tolerance:.0e}"}
+    leaf = hidden.clone().requires_grad_()
+
+    def forward():
+        with torch.no_grad():
+            function(hidden, weight, target)
+
+    def step():
+        leaf.grad = None
+        function(leaf, weight, target).sum().backward()
+
+    _time(row, forward, step, shape, device, budget_ms)
+    return row
+
+
+def objective_row(contender, shape: HeadShape, length: int, device: str, dtype: torch.dtype, budget_ms: float = 300.0) -> dict:
+    """Hidden states to the GRPO loss, and to ∂hidden."""
+    row = {"op": "linear_grpo", "contender": contender.name, "shape": shape.name, "ours": contender.ours}
+    absent = contender.missing(device)
+    if absent:
+        return row | {"absent": absent}
+    hidden, weight, target = head_inputs(shape, device, dtype)
+    from nsrl_kernels import linear_logp, policy_loss
+
+    with torch.no_grad():
+        logp, _ = linear_logp(hidden, weight, target)
+        old = logp + 0.05 * torch.randn(shape.n, generator=torch.Generator(device).manual_seed(1), device=device)
+    n_seq = shape.n // length
+    advantages = torch.where(torch.arange(n_seq, device=device) % 3 == 0, 1.0, -0.5)
+    offsets = torch.arange(0, shape.n + 1, length, device=device)
+    want, _ = policy_loss(logp, advantages, cu_seqlens=offsets, old_logp=old, loss_type="dapo", backend="reference")
+    function = contender.build()
+    run = lambda h: function(h, weight, target, advantages, old, length)
+    with torch.no_grad():
+        plain = run(hidden.clone().requires_grad_()) if contender.ours else None
+    leaf = hidden.clone().requires_grad_()
+    got = run(leaf) if plain is None else plain
+    row["loss_error"] = float((got.detach().double() - want.double()).abs())
+    if not row["loss_error"] <= contender.tolerance:
+        return row | {"disagrees": f"|Δloss| {row['loss_error']:.1e} above {contender.tolerance:.0e}"}
+
+    def forward():
+        run(leaf)
+
+    def step():
+        leaf.grad = None
+        run(leaf).backward()
+
+    _time(row, forward, step, shape, device, budget_ms)
+    return row
+
+
+def all_rows(shape: HeadShape, length: int | None, device: str, dtype: torch.dtype, budget_ms: float = 300.0):
+    """Every contender at one shape, a row at a time (so a caller with a deadline can stop)."""
+    for contender in LOGP:
+        yield logp_row(contender, shape, device, dtype, budget_ms)
+        measure.reclaim()
+    for contender in OBJECTIVE if length else ():
+        yield objective_row(contender, shape, length, device, dtype, budget_ms)
+        measure.reclaim()
+
+
+def table(rows: list[dict]) -> str:
+    """Markdown, one line per row; absent and disagreeing contenders are named with the reason."""
+    lines = [
+        "| op | shape | contender | forward ms | forward + ∂h ms | TFLOP/s | of the bound | extra MB | max error |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    number = lambda x, form: "" if x is None else format(x, form)
+    for r in rows:
+        reason = r.get("absent") or r.get("disagrees")
+        if reason:
+            lines.append(f"| {r['op']} | {r['shape']} | {r['contender']} | {reason} | | | | | |")
+            continue
+        memory = " / ".join(number(r[k], ".0f") for k in ("forward_extra_mb", "step_extra_mb"))
+        error = r.get("max_error", r.get("loss_error"))
+        lines.append(
+            f"| {r['op']} | {r['shape']} | {r['contender']} | {r['forward_ms']:.3f} | {r['step_ms']:.3f} | "
+            f"{r['forward_tflops']:.0f} / {r['step_tflops']:.0f} | {number(r['forward_share_of_bound'], '.0%')} / "
+            f"{number(r['step_share_of_bound'], '.0%')} | {memory} | {error:.1e} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,328 @@
+"""What `make gpu` runs: every op's correctness on this device, then the benchmarks, within a time budget.
+
+    python -m bench.gpu --out bench/results --budget-s 540        # on a machine with a GPU
+    TRITON_INTERPRET=1 python -m bench.gpu --out DIR --device cpu --budget-s 60     # the same walk at toy shapes
+
+Writes DIR/<device>-<commit>.json after every stage (an interrupted run keeps what it has) and a table beside it, .md.
+Stages: gates of docs/kernels.md in this process, the test-suite of the ops (where pytest is installed), compute-sanitizer
+on small shapes (where it is installed), the head against its rivals, the other ops' benchmarks. What a stage could not do
+is written down with the reason. Exit code 1 when anything that ran is wrong. Knows nothing of how ops work.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from nsrl_kernels import group_advantage, linear_logp, logp_from_logits, policy_loss
+from tests.ops.logp_cases import exact, extreme_case, gate, random_case, row_errors
+
+from . import contest
+from .shapes import CASE_2B, COMPLETION, N_SWEEP, SMALL, V_SWEEP
+
+ROOT = Path(__file__).resolve().parents[1]
+TIME_GATES_MS = {  # docs/kernels.md, at the 2B case on an H200
+    "nsrl triton (fused)": {"forward_ms": 9.0, "step_ms": 17.5},
+    "nsrl triton v0": {"step_ms": 19.0},
+}
+MEMORY_GATES_MB = {
+    "nsrl triton (fused)": {"forward_extra_mb": 8.0, "step_extra_mb": 700.0 + 42.0},  # the step also returns ∂hidden
+    "nsrl triton v0": {"forward_extra_mb": 350.0, "step_extra_mb": 1000.0 + 42.0},
+}
+
+
+class Run:
+    """The record of one run, saved after every stage, and the clock it must keep."""
+
+    def __init__(self, out: Path, device: str, budget_s: float):
+        self.start, self.budget_s, self.device = time.monotonic(), budget_s, device
+        name = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+        commit = _output("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD") or "source"
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+        self.path = out / f"{slug}-{commit}.json"
+        out.mkdir(parents=True, exist_ok=True)
+        versions = {p: _version(p) for p in ("torch", "triton", "liger_kernel", "cut_cross_entropy", "quack", "verl", "trl")}
+        self.record = {"device": name, "commit": commit, "versions": versions, "budget_s": budget_s, "checks": [], "rows": []}
+        self.record |= {"date": time.strftime("%Y-%m-%d"), "python": sys.version.split()[0], "notes": []}
+        if device == "cuda":
+            self.record["capability"] = ".".join(map(str, torch.cuda.get_device_capability()))
+            self.record["driver"] = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+
+    def left_s(self) -> float:
+        return self.budget_s - (time.monotonic() - self.start)
+
+    def check(self, name: str, passed: bool, detail: str = "") -> None:
+        self.record["checks"].append({"name": name, "passed": bool(passed), "detail": detail})
+        print(f"{'ok  ' if passed else 'FAIL'} {name} {detail}", flush=True)
+
+    def note(self, text: str) -> None:
+        self.record["notes"].append(text)
+        print(f"note {text}", flush=True)
+
+    def save(self) -> None:
+        self.record["seconds"] = round(time.monotonic() - self.start, 1)
+        self.path.write_text(json.dumps(self.record, indent=1))
+        self.path.with_suffix(".md").write_text(summary(self.record))
+
+
+def _output(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        return ""
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package.replace("_", "-"))
+    except PackageNotFoundError:
+        return None
+
+
+def _head(hidden, weight, target, **options):
+    hidden = hidden.clone().requires_grad_()
+    logp, entropy = linear_logp(hidden, weight, target, **options)
+    logp.sum().backward()
+    return logp.detach(), entropy.detach(), hidden.grad
+
+
+def head_gates(run: Run, sizes: list[tuple[int, int, int]]) -> None:
+    """|Δlogp|, ∂hidden and entropy against fp64; extremes; bits."""
+    for backend in ("triton", "triton_v0"):
+        for n, n_hidden, n_vocab in sizes:
+            torch.manual_seed(0)
+            hidden, weight, target = random_case(n, n_hidden, n_vocab, device=run.device)
+            logp, entropy, grad = _head(hidden, weight, target, backend=backend)
+            rows = torch.linspace(0, n - 1, min(n, 24)).long()
+            want = exact(hidden[rows], weight, target[rows])
+            worst = float(((logp[rows].cpu().double() - want[0]).abs() / gate(want[3])).max())
+            overall, row = row_errors(grad[rows], want[2])
+            spread = float((entropy[rows].cpu().double() - want[1]).abs().max())
+            detail = f"log-prob {worst:.2f} of its gate, ∂hidden {overall:.1e} overall {row:.1e} in a row, entropy {spread:.0e}"
+            passed = worst <= 1 and overall <= 3e-3 and row <= 5e-3 and spread <= 1e-5
+            run.check(f"{backend} N={n} H={n_hidden} V={n_vocab}", passed, detail)
+        names, hidden, weight, target = extreme_case(sizes[0][2], run.device)
+        logp, _, grad = _head(hidden, weight, target, backend=backend)
+        want = exact(hidden, weight, target)
+        error = (logp.cpu().double() - want[0]).abs() / gate(want[3])
+        slack = (grad.cpu().double() - want[2]).norm(dim=1) - (5e-3 * want[2].norm(dim=1)).clamp(min=1e-30)
+        bad = [name for name, e, s in zip(names, error, slack) if not (e <= 1 and s <= 0)]
+        run.check(f"{backend} extreme logits", not bad, "; ".join(bad))
+    n, n_hidden, n_vocab = sizes[-1]
+    hidden, weight, target = random_case(max(n, 40), n_hidden, n_vocab, device=run.device)
+    if run.device == "cpu":  # the interpreter's dot is BLAS: keep its sums exact
+        hidden, weight = (hidden * 2).round() / 2, (weight * 16).round() / 16
+    whole, again = (_head(hidden, weight, target, backend="triton", batch_invariant=True) for _ in "12")
+    run.check("same call, same bits", all(torch.equal(a, b) for a, b in zip(whole, again)))
+    rows = torch.tensor([33, 5, 12], device=run.device)
+    part = _head(hidden[rows], weight, target[rows], backend="triton", batch_invariant=True)
+    run.check("a row alone has the batch's bits", all(torch.equal(a, b[rows]) for a, b in zip(part, whole)))
+
+
+def small_ops(run: Run) -> None:
+    """policy_loss, group_advantage and logp_from_logits against fp64, and ∂W of the recompute mode."""
+    torch.manual_seed(0)
+    device, lengths = run.device, torch.tensor([5, 130, 1, 64])
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]).to(device)
+    logp = -3 * torch.rand(int(lengths.sum()), device=device)
+    old, ref, adv = logp + 0.3 * torch.randn_like(logp), logp + 0.3 * torch.randn_like(logp), torch.randn(4, device=device)
+    for loss_type in ("grpo", "dapo", "gspo", "cispo", "gppo", "sapo"):
+        found = []
+        for dtype, backend in ((torch.float32, "triton"), (torch.float64, "reference")):
+            x = logp.to(dtype, copy=True).requires_grad_()
+            loss, metrics = policy_loss(
+                x, adv.to(dtype), cu_seqlens=offsets, old_logp=old.to(dtype), ref_logp=ref.to(dtype), beta=0.1,
+                loss_type=loss_type, backend=backend,
+            )  # fmt: skip
+            loss.backward()
+            found.append((loss.double(), metrics.double(), x.grad.double()))
+        worst = max(float((a - b).detach().abs().max()) for a, b in zip(*found))
+        run.check(f"policy_loss {loss_type}", worst <= 5e-6, f"{worst:.1e}")
+    rewards = torch.rand(60, 2, device=device)
+    want = group_advantage(rewards.double(), 10, backend="reference").advantages
+    for backend in ("triton", "cuda"):
+        from nsrl_kernels import _native
+
+        if backend == "cuda" and not _native.available(device):
+            run.note(f"group_advantage cuda: {_native.why_not() or 'needs a CUDA device'}")
+            continue
+        got = group_advantage(rewards, 10, backend=backend).advantages
+        run.check(f"group_advantage {backend}", float((got - want).abs().max()) <= 1e-4)
+    logits, target = 5 * torch.randn(9, 1003, device=device), torch.randint(0, 1003, (9,), device=device)
+    got = logp_from_logits(logits, target, backend="triton")[0].double()
+    want = logp_from_logits(logits.double(), target, backend="reference")[0]
+    run.check("logp_from_logits", float((got - want).abs().max()) <= 3e-6)
+    hidden, weight, target = random_case(40, 64, 515, device=device)
+    grads = []
+    for dtype, backend in ((torch.bfloat16, "triton"), (torch.float64, "reference")):
+        w = weight.to(dtype, copy=True).requires_grad_()
+        linear_logp(hidden.to(dtype), w, target, backend=backend)[0].sum().backward()
+        grads.append(w.grad.double())
+    error = float((grads[0] - grads[1]).norm() / grads[1].norm())
+    run.check("∂W of the recompute mode", error <= 4e-3, f"{error:.1e}")
+
+
+def suite(run: Run) -> None:
+    """The ops' own tests, natively on this device."""
+    if importlib.util.find_spec("pytest") is None:
+        run.note("pytest is not installed: the ops' test-suite was not run")
+        return
+    limit = min(200.0, run.left_s() * 0.4)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", "tests/ops"]
+    command += ["--ignore=tests/ops/test_compile_report.py", "--ignore=tests/ops/test_bench.py"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        run.note(f"the ops' test-suite did not finish in {limit:.0f} s")
+        return
+    lines = done.stdout.strip().splitlines() or [done.stderr[-300:]]
+    run.check("tests/ops", done.returncode == 0, lines[-1])
+    if done.returncode:
+        run.record["suite_output"] = done.stdout[-6000:]
+
+
+def _environment() -> dict:
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "kernels"), str(ROOT)])}
+
+
+def sanitizer(run: Run) -> None:
+    """compute-sanitizer's memcheck over every op at small shapes."""
+    found = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
+    if found is None or run.device != "cuda":
+        run.note("compute-sanitizer is not installed" if run.device == "cuda" else "compute-sanitizer needs a CUDA device")
+        return
+    command = [found, "--tool", "memcheck", "--error-exitcode", "9", sys.executable, "-m", "bench.gpu", "--only-small"]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=min(120.0, run.left_s())
+        )
+    except subprocess.TimeoutExpired:
+        run.note("compute-sanitizer did not finish in its share of the budget")
+        return
+    run.check("compute-sanitizer memcheck", done.returncode == 0, (done.stdout.strip().splitlines() or [""])[-1])
+    if done.returncode:
+        run.record["sanitizer_output"] = done.stdout[-6000:]
+
+
+def benches(run: Run) -> None:
+    """The 2B case against every rival, then the sweeps, while there is time; gates on what was measured."""
+    cuda = run.device == "cuda"
+    dtype, budget_ms = (torch.bfloat16, 250.0) if cuda else (torch.float32, 20.0)
+    for shape in (CASE_2B, *V_SWEEP, *N_SWEEP) if cuda else (SMALL,):
+        length = (COMPLETION if shape is CASE_2B else None) if cuda else 12
+        rows = contest.all_rows(shape, length, run.device, dtype, budget_ms)
+        while True:
+            if run.left_s() < 25:
+                run.note(f"out of time at {shape.name}")
+                return
+            try:
+                row = next(rows)
+            except StopIteration:
+                break
+            except torch.cuda.OutOfMemoryError as error:
+                run.note(f"{shape.name}: out of memory: {str(error)[:120]}")
+                break
+            run.record["rows"].append(row)
+            _judge(run, shape, row)
+            run.save()
+
+
+def _judge(run: Run, shape, row: dict) -> None:
+    if row.get("disagrees") and row["ours"]:
+        run.check(f"{row['contender']} agrees at {shape.name}", False, row["disagrees"])
+    if shape is not CASE_2B or row["op"] != "linear_logp" or "forward_ms" not in row:
+        return
+    limits = TIME_GATES_MS.get(row["contender"], {}) if "H200" in run.record["device"] else {}
+    for key, limit in {**limits, **MEMORY_GATES_MB.get(row["contender"], {})}.items():
+        run.check(f"gate: {row['contender']} {key} ≤ {limit:g}", row[key] <= limit, f"{row[key]:.2f}")
+
+
+def other_benches(run: Run) -> None:
+    """The pytest-benchmark suites of the small ops and of packing."""
+    if importlib.util.find_spec("pytest_benchmark") is None:
+        run.note("pytest-benchmark is not installed: small ops and packing were not timed")
+        return
+    out = run.path.with_suffix(".benchmarks.json")
+    files = [name for name in ("bench/test_small_ops.py", "bench/test_pack.py") if (ROOT / name).is_file()]
+    command = [sys.executable, "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-json={out}", *files]
+    limit = run.left_s() - 10
+    if limit < 20:
+        run.note("out of time before the small ops' benchmarks")
+        return
+    try:
+        subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=limit)
+    except subprocess.TimeoutExpired:
+        run.note("the small ops' benchmarks did not finish")
+        return
+    if out.is_file() and out.stat().st_size:
+        found = json.loads(out.read_text())["benchmarks"]
+        run.record["small_ops"] = [
+            {"name": b["name"], "median_ms": b["stats"]["median"] * 1e3, **b["extra_info"]} for b in found
+        ]
+        out.unlink()
+
+
+def summary(record: dict) -> str:
+    """The table a person reads."""
+    wrong = [c for c in record["checks"] if not c["passed"]]
+    lines = [
+        f"# {record['device']}, commit {record['commit']}, {record['date']}",
+        "",
+        f"`python -m bench.gpu --budget-s {record['budget_s']:g}`: {len(record['checks'])} checks, {len(wrong)} failed.",
+        ", ".join(f"{k} {v}" for k, v in record["versions"].items() if v),
+        "",
+        *[f"- FAILED {c['name']}: {c['detail']}" for c in wrong],
+        *[f"- {note}" for note in record["notes"]],
+        "",
+        contest.table(record["rows"]),
+        "",
+    ]
+    for row in record.get("small_ops", ()):
+        rate = f", {row['gb_per_s']:.0f} GB/s" if row.get("gb_per_s") else ""
+        lines.append(f"- {row['name']}: {row['median_ms']:.3f} ms{rate}")
+    return "\n".join(lines) + "\n"
+
+
+def main(argv=None) -> int:
+    parser = argparse.ArgumentParser(prog="bench.gpu", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
+    parser.add_argument("--budget-s", type=float, default=540.0)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--only-small", action="store_true", help="the small shapes alone, nothing written")
+    options = parser.parse_args(argv)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print("bench.gpu: no CUDA device here (TRITON_INTERPRET=1 with --device cpu walks the same path at toy shapes)")
+        return 2
+    small = [(7, 64, 1003), (3, 48, 17), (41, 32, 515)]
+    if options.only_small:
+        run = Run.__new__(Run)
+        run.device, run.record = options.device, {"checks": [], "notes": []}
+        head_gates(run, small)
+        small_ops(run)
+        return int(any(not c["passed"] for c in run.record["checks"]))
+    run = Run(options.out, options.device, options.budget_s)
+    real = [(7, 2048, 151_936), (2049, 2048, 32_001), (7, 2048, 129_920), (7, 2048, 17), (1, 2048, 2), (64, 512, 5_003)]
+    head_gates(run, real if options.device == "cuda" else small)
+    small_ops(run)
+    run.save()
+    stages = (benches, sanitizer, suite, other_benches) if options.device == "cuda" else (benches, sanitizer)
+    for stage in stages:
+        stage(run)
+        run.save()
+    print(run.path.with_suffix(".md").read_text())
+    print(f"written: {run.path}")
+    return int(any(not c["passed"] for c in run.record["checks"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Everybody who computes what nsrl_kernels computes, behind one signature each. An absent one says what is missing.
+
+A log-prob contender is f(hidden, weight, target) -> logp [N]; an objective contender is
+f(hidden, weight, target, advantages, old_logp, length) -> loss, where the N rows are sequences of `length` tokens and
+the loss is GRPO's token mean ("dapo"), clip 0.2. Knows nothing of timing.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+import nsrl_kernels
+
+
+class Contender(NamedTuple):
+    name: str
+    build: Callable[[], Callable]  # imports happen here
+    modules: tuple[str, ...] = ()
+    needs_cuda: bool = False
+    tolerance: float = 1e-4  # of the mean absolute difference from the exact log-prob, at bf16 inputs
+    ours: bool = False
+
+    def missing(self, device: str) -> str | None:
+        """Why it can not run here, or None."""
+        for module in self.modules:
+            try:
+                found = importlib.util.find_spec(module)
+            except ModuleNotFoundError:
+                found = None
+            if found is None:
+                return f"{module} is not installed"
+        if self.needs_cuda and device != "cuda":
+            return "needs a CUDA device"
+        return None
+
+
+def _ours(backend):
+    def run(hidden, weight, target):
+        return nsrl_kernels.linear_logp(hidden, weight, target, backend=backend)[0]
+
+    return lambda: run
+
+
+def naive(hidden, weight, target):
+    """What a trainer writes first: all logits, log-softmax in fp32."""
+    logits = (hidden @ weight.T).float()
+    return logits.log_softmax(-1).gather(1, target[:, None])[:, 0]
+
+
+def _trl():
+    from trl.trainer.utils import selective_log_softmax
+
+    return lambda hidden, weight, target: selective_log_softmax(hidden @ weight.T, target)
+
+
+def _liger_ce():
+    from liger_kernel.transformers.functional import liger_fused_linear_cross_entropy
+
+    return lambda hidden, weight, target: -liger_fused_linear_cross_entropy(hidden, weight, target, reduction="none").float()
+
+
+def _cce():
+    from cut_cross_entropy import linear_cross_entropy
+
+    return lambda hidden, weight, target: -linear_cross_entropy(hidden, weight, target, reduction="none").float()
+
+
+def _verl():
+    from verl.utils.kernel.linear_cross_entropy import linear_cross_entropy
+
+    return lambda hidden, weight, target: linear_cross_entropy(hidden, weight, target, 1.0, "none")[0]
+
+
+def _quack():
+    from quack.linear_cross_entropy import chunked_linear_cross_entropy
+
+    return lambda hidden, weight, target: -chunked_linear_cross_entropy(hidden, weight, target, reduction="none").float()
+
+
+LOGP = (
+    Contender("nsrl reference", _ours("reference"), ours=True),
+    Contender("nsrl triton (fused)", _ours("triton"), ("triton",), True, ours=True),
+    Contender("nsrl triton v0", _ours("triton_v0"), ("triton",), True, ours=True),
+    Contender("torch", lambda: naive, tolerance=3e-2),
+    Contender("torch.compile", lambda: torch.compile(naive), needs_cuda=True, tolerance=3e-2),
+    Contender("TRL selective_log_softmax", _trl, ("trl",), tolerance=6e-2),
+    Contender("Liger fused CE", _liger_ce, ("liger_kernel",), True, tolerance=3e-2),
+    Contender("Apple CCE", _cce, ("cut_cross_entropy",), True, tolerance=3e-2),
+    Contender("verl linear CE", _verl, ("verl",), True, tolerance=3e-2),
+    Contender("quack linear CE", _quack, ("quack",), True, tolerance=3e-2),
+)
+
+
+def _linear_grpo(backend):
+    def run(hidden, weight, target, advantages, old_logp, length):
+        logp, _ = nsrl_kernels.linear_logp(hidden, weight, target, hint_logp=old_logp, backend=backend)
+        offsets = torch.arange(0, len(target) + 1, length, device=hidden.device)
+        return nsrl_kernels.policy_loss(logp, advantages, cu_seqlens=offsets, old_logp=old_logp, loss_type="dapo")[0]
+
+    return lambda: run
+
+
+def _torch_grpo(hidden, weight, target, advantages, old_logp, length):
+    logp = naive(hidden, weight, target)
+    ratio = (logp - old_logp).exp()
+    a = advantages.repeat_interleave(length)
+    return -torch.minimum(ratio * a, ratio.clamp(0.8, 1.2) * a).mean()
+
+
+def _liger_chunked_grpo():
+    from liger_kernel.chunked_loss.grpo_loss import LigerFusedLinearGRPOLoss
+
+    loss = LigerFusedLinearGRPOLoss(beta=0.0, compiled=torch.cuda.is_available(), use_ref_model=False, loss_type="dapo")
+
+    def run(hidden, weight, target, advantages, old_logp, length):
+        rows = len(advantages)
+        square = lambda x: x.view(rows, length, *x.shape[1:])
+        mask = torch.ones(rows, length, dtype=torch.long, device=hidden.device)
+        return loss(
+            square(hidden), weight, square(target), mask, advantages.to(hidden.dtype), old_per_token_logps=square(old_logp)
+        )[0]
+
+    return run
+
+
+def _liger_triton_grpo():
+    from liger_kernel.transformers.grpo_loss import triton_grpo_loss
+
+    def run(hidden, weight, target, advantages, old_logp, length):
+        rows = len(advantages)
+        logits = (hidden @ weight.T).view(rows, length, -1)
+        logits = torch.cat([logits, logits[:, :1]], 1)  # it wants one position more and ignores it
+        mask = torch.ones(rows, length, dtype=torch.long, device=hidden.device)
+        return triton_grpo_loss(
+            logits, old_logp.view(rows, length), None, target.view(rows, length), mask, advantages, 1.0, 0.0, 0.2, 0.2,
+            loss_type="dapo",
+        )[0]  # fmt: skip
+
+    return run
+
+
+OBJECTIVE = (
+    Contender("nsrl reference", _linear_grpo("reference"), ours=True),
+    Contender("nsrl triton (fused)", _linear_grpo("triton"), ("triton",), True, ours=True),
+    Contender("nsrl triton v0", _linear_grpo("triton_v0"), ("triton",), True, ours=True),
+    Contender("torch", lambda: _torch_grpo, tolerance=3e-2),
+    Contender("Liger chunked GRPO", _liger_chunked_grpo, ("liger_kernel",), tolerance=3e-2),
+    Contender("Liger Triton grpo_loss", _liger_triton_grpo, ("liger_kernel",), True, tolerance=3e-2),
+)

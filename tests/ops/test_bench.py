@@ -1,0 +1,58 @@
+"""The benchmarks' machinery on a CPU: small shapes run, rivals must agree, absent ones are named, `make gpu` walks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from bench import contest
+from bench.rivals import LOGP, OBJECTIVE, Contender
+from bench.shapes import BF16_FLOPS, CASE_2B, SMALL
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_case_is_the_documented_one():
+    assert round(CASE_2B.gemm_flop / 1e12, 3) == 6.373
+    assert abs(CASE_2B.gemm_flop / BF16_FLOPS * 1e3 - 8.07) < 0.005
+
+
+def test_every_contender_is_timed_or_named():
+    rows = [contest.logp_row(c, SMALL, "cpu", torch.float32, 2) for c in LOGP]
+    rows += [contest.objective_row(c, SMALL, 12, "cpu", torch.float32, 2) for c in OBJECTIVE]
+    for row in rows:
+        assert ("absent" in row) != ("forward_ms" in row), row
+        assert "disagrees" not in row
+    timed = {(row["op"], row["contender"]) for row in rows if "forward_ms" in row}
+    assert {("linear_logp", "nsrl reference"), ("linear_logp", "torch"), ("linear_grpo", "nsrl reference")} <= timed
+    text = contest.table(rows)
+    assert all(row["contender"] in text for row in rows) and text.count("\n") == len(rows) + 1
+
+
+def test_who_disagrees_is_not_timed():
+    wrong = Contender("wrong", lambda: lambda h, w, t: torch.zeros(len(t)), tolerance=1e-3)
+    row = contest.logp_row(wrong, SMALL, "cpu", torch.float32, 2)
+    assert "mean |Δlogp|" in row["disagrees"] and "forward_ms" not in row and "mean |Δlogp|" in contest.table([row])
+
+
+def test_who_is_absent_says_why():
+    there = Contender("x", lambda: None, modules=("no_such_module.inner",))
+    assert there.missing("cpu") == "no_such_module.inner is not installed"
+    assert Contender("y", lambda: None, needs_cuda=True).missing("cpu") == "needs a CUDA device"
+
+
+def test_make_gpu_walks_on_a_cpu(tmp_path):
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "kernels"), str(ROOT)]), "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    command = [sys.executable, "-W", "ignore", "-m", "bench.gpu", "--out", str(tmp_path), "--device", "cpu", "--budget-s", "60"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
+    assert len(record["checks"]) >= 19 and all(check["passed"] for check in record["checks"])
+    assert record["rows"] and any(row.get("absent") for row in record["rows"])
+    (report,) = tmp_path.glob("*.md")
+    assert "0 failed" in report.read_text()
