@@ -497,7 +497,12 @@ class Evaluator:
         """The body of Function f with its arguments put in (not yet evaluated), or None if it does not apply."""
         if len(f.args) == 1:
             body = f.args[0]
-            return fill_slots(body, args, f)
+            out = fill_slots(body, args, f)
+            if type(out) is Expr and out is not body and f.index is None:
+                f.index = _slots(body)
+            if f.index is not None and f.index > len(args):
+                self.message("Function", "slotn", f"Slot number {f.index} in {self.text(f)} cannot be filled from {self.text(Expr(f, args))}.")
+            return out
         if not f.args:
             return None
         spec, body = f.args[0], f.args[1]
@@ -527,6 +532,15 @@ def sub_handler(name: str) -> Any:
 
 def _yes(b: dict) -> bool:
     return True
+
+
+def _slots(e: Any) -> int:
+    """The highest slot number in a pure function's body (0: none)."""
+    if type(e) is not Expr or (e.head is _FUNCTION and len(e.args) == 1):
+        return 0
+    if e.head is S.Slot and len(e.args) == 1:
+        return e.args[0] if type(e.args[0]) is int else 0
+    return max([_slots(a) for a in (e.head, *e.args)], default=0)
 
 
 def _inert(args: tuple) -> bool:

@@ -108,12 +108,12 @@ def compare(a: Any, b: Any) -> int:
         if ha is _TIMES or hb is _TIMES:
             (ca, fa), (cb, fb) = _coefficient(a, ha), _coefficient(b, hb)
             return _backwards(fa, fb) or _number_order(ca, cb)
-        if ha is _PLUS or hb is _PLUS:
-            return _backwards(a.args if ha is _PLUS else (a,), b.args if hb is _PLUS else (b,))
         if (ha is _POWER and len(a.args) == 2) or (hb is _POWER and len(b.args) == 2):
             base_a, exp_a = a.args if ha is _POWER and len(a.args) == 2 else (a, 1)
             base_b, exp_b = b.args if hb is _POWER and len(b.args) == 2 else (b, 1)
             return compare(base_a, base_b) or compare(exp_a, exp_b)
+        if ha is _PLUS or hb is _PLUS:
+            return _backwards(a.args if ha is _PLUS else (a,), b.args if hb is _PLUS else (b,))
     if ra != rb:
         return -1 if ra < rb else 1
     c = (len(a.args) > len(b.args)) - (len(a.args) < len(b.args))

@@ -85,8 +85,8 @@ _RELATIONS = {S.Equal: "==", S.Unequal: "!=", S.Less: "<", S.LessEqual: "<=", S.
 
 
 class _Printer:
-    def __init__(self, quotes: bool):
-        self.quotes = quotes
+    def __init__(self, quotes: bool, rounded: bool = False):
+        self.quotes, self.rounded = quotes, rounded
 
     def at(self, e: Any, floor: int) -> str:
         """e, in parentheses if it binds no tighter than `floor`."""
@@ -106,12 +106,14 @@ class _Printer:
         if t is str:
             return (quote(e) if self.quotes else e), ATOM
         if t is float:
-            s = float_text(e)
+            s = float_text(float(f"{e:.6g}") if self.rounded and e == e else e)
             return s, _UNARY if s[0] == "-" else _TIMES + 1 if "*^" in s else ATOM
         if t is Fraction:
             return f"{int_text(e.numerator)}/{int_text(e.denominator)}", _TIMES
         if t is BigReal:
-            s = e.text()
+            s = e.text(self.rounded)
+            if self.rounded:
+                return s, _UNARY if s[0] == "-" else ATOM
             body, star, power = s.partition("*^")
             return f"{body}`{float_text(float(e.digits))}{star}{power}", _UNARY if s[0] == "-" else ATOM
         head, args = e.head, e.args
@@ -493,6 +495,11 @@ _SPECIAL: dict[Symbol, Callable] = {
 }
 
 
+
+
+def output(e: Any) -> str:
+    """e as Print and ToString write it: reals to six digits (OutputForm, kept on one line)."""
+    return _Printer(False, rounded=True).top(e)
 
 
 def text(e: Any, quotes: bool = False) -> str:

@@ -17,7 +17,7 @@ from nsrl.engines.wolfram.errors import (
 from nsrl.engines.wolfram.expr import FAILED, FALSE, LIST, NULL, TRUE, Expr, S, Symbol, lst, mk, same
 from nsrl.engines.wolfram.iterators import bind_iterator, iterator
 from nsrl.engines.wolfram.pattern import matches
-from nsrl.engines.wolfram.printer import text
+from nsrl.engines.wolfram.printer import output, text
 from nsrl.engines.wolfram.subst import replace_symbols
 from nsrl.engines.wolfram.table import ATTRIBUTES, PROTECTED, Builtin, flag_names, symbols, table
 
@@ -671,11 +671,11 @@ def message(ev: Any, args: tuple) -> Any:
 
 @builtin("Print Echo")
 def print_(ev: Any, args: tuple) -> Any:
-    ev.print("".join(map(text, args)))
+    ev.print("".join(map(output, args)))
     return NULL
 
 
-TABLE["Echo"].handler = lambda ev, args: (ev.print(text(args[0])), args[0])[1] if args else None
+TABLE["Echo"].handler = lambda ev, args: (ev.print(output(args[0])), args[0])[1] if args else None
 
 
 @builtin("ReleaseHold", arity=1)

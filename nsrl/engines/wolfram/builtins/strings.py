@@ -7,10 +7,11 @@ from typing import Any
 
 from nsrl.engines.wolfram.assoc import from_pairs, is_rule
 from nsrl.engines.wolfram.errors import WolframSyntaxError
+from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FAILED, FALSE, NULL, RULE, TRUE, Expr, S, boolean, is_list, lst, mk
 from nsrl.engines.wolfram.order import text_key
 from nsrl.engines.wolfram.parts import take_range
-from nsrl.engines.wolfram.printer import text
+from nsrl.engines.wolfram.printer import output, text
 from nsrl.engines.wolfram.strpattern import NoPattern, StringPattern, compile_string
 from nsrl.engines.wolfram.subst import replace_all_symbols
 from nsrl.engines.wolfram.table import Builtin, symbols, table
@@ -187,7 +188,7 @@ def string_riffle(ev: Any, args: tuple) -> Any:
     if type(sep) is not str:
         return None
     inner = seps[1:] or (" ",)
-    return left + sep.join(ev.call(S.StringRiffle, a, *inner) if is_list(a) else text(a) for a in items.args) + right
+    return left + sep.join(ev.call(S.StringRiffle, a, *inner) if is_list(a) else output(a) for a in items.args) + right
 
 
 def _string_pad(name: str, left: bool) -> None:
@@ -571,14 +572,14 @@ def from_letter_number(ev: Any, args: tuple) -> Any:
 # -- forms ---------------------------------------------------------------------------------------------------------------
 @builtin("ToString", arity=(1, 3))
 def to_string(ev: Any, args: tuple) -> Any:
-    s = text(args[0], quotes=len(args) > 1 and args[1] is S.InputForm)
+    s = text(args[0], quotes=True) if len(args) > 1 and args[1] is S.InputForm else output(args[0])
     ev.need_text(len(s))
     return s
 
 
 @builtin("TextString", arity=(1, 2))
 def text_string(ev: Any, args: tuple) -> Any:
-    return text(args[0]).rstrip(".") if type(args[0]) is float else text(args[0])
+    return output(args[0])
 
 
 @builtin("ToExpression", arity=(1, 3))
@@ -659,15 +660,20 @@ def fill_template(ev: Any, s: str, values: tuple) -> str:
         k = m.group(1)
         if not k:
             n += 1
-            return text(values[n - 1]) if n <= len(values) else m.group()
+            return output(values[n - 1]) if n <= len(values) else m.group()
         if k.isdigit():
-            return text(values[int(k) - 1]) if 0 < int(k) <= len(values) else m.group()
-        return text(named[k]) if k in named else m.group()
+            return output(values[int(k) - 1]) if 0 < int(k) <= len(values) else m.group()
+        return output(named[k]) if k in named else m.group()
 
     return re.sub(r"`([A-Za-z0-9]*)`", one, s)
 
 
 TABLE["StringTemplate"].handler = None
+
+
+@sub_handler("StringTemplate")
+def _template_call(ev: Any, head: Expr, args: tuple) -> Any:
+    return fill_template(ev, head.args[0], args) if head.args and type(head.args[0]) is str else None
 
 
 
