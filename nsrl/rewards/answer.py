@@ -273,7 +273,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
         return Verdict(correct, reason)
     if not strong:
         return None
-    if unread and _worth_asking(unread, gold.text) and math_verify(gold.text, text):
+    if unread and _worth_asking(unread, gold.text) and math_verify(gold.text, unread):
         return Verdict(True, "math_verify")
     return Verdict(False, "unreadable" if unread else "type")
 

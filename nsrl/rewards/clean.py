@@ -109,23 +109,39 @@ def balanced(text: str, start: int) -> int | None:
     return None
 
 
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _BOXED = re.compile(r"\\(?:boxed|fbox|framebox)\s*(?=\{)|\\boxed\s+([^\s$\\{}]+)")
 
 
 def boxed(text: str) -> list[str]:
     """The contents of every complete outermost \\boxed{...}, in order."""
+    if "\\boxed" not in text and "\\fbox" not in text and "\\framebox" not in text:
+        return []
     out = []
     end = 0
+    closing = _pairs(text)
     for match in _BOXED.finditer(text):
         if match.start() < end:
             continue
         if match[1] is not None:
             out.append(match[1].rstrip(".,;"))
             continue
-        close = balanced(text, match.end())
+        close = closing.get(match.end())
         if close is not None:
             out.append(text[match.end() + 1 : close])
             end = close
+    return out
+
+
+def _pairs(text: str) -> dict[int, int]:
+    """The closing brace of every opening one that has one, in one pass; escaped braces do not count."""
+    out: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACE.finditer(text):
+        if match[0] == "{":
+            opened.append(match.start())
+        elif match[0] == "}" and opened:
+            out[opened.pop()] = match.start()
     return out
 
 
