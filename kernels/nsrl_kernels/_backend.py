@@ -17,6 +17,7 @@ _log = logging.getLogger("nsrl_kernels")
 _announced: set[tuple[str, str, str]] = set()
 
 
+@torch.compiler.assume_constant_result
 def has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 

@@ -120,8 +120,13 @@ def gather_kv(x: Tensor, plan: PackPlan, *, backend: str | None = None) -> Tenso
 
 
 def _backend(op: str, x: Tensor, requested: str | None) -> str:
-    offered = [name for name, here in (("cuda", _native.available(x.device.type)), ("triton", has_triton())) if here]
-    return resolve(op, x.device.type, requested, (*offered, "reference"))
+    return resolve(op, x.device.type, requested, _offered(x.device.type))
+
+
+@torch.compiler.assume_constant_result
+def _offered(device_type: str) -> tuple[str, ...]:
+    here = (("cuda", _native.available(device_type)), ("triton", has_triton()), ("reference", True))
+    return tuple(name for name, present in here if present)
 
 
 @torch.library.custom_op("nsrl_kernels::pack_plan", mutates_args=())
