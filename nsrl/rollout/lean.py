@@ -147,7 +147,10 @@ class LeanDecoder:
 
     def logits(self, x: Tensor) -> Tensor:
         """(…, V) in fp32 of hidden states before the last norm."""
-        return self.lm_head(_rms(x, self.text.norm)).float()
+        x = _rms(x, self.text.norm)
+        if x.is_cuda and x.dtype is not torch.float32 and type(self.lm_head) is nn.Linear:
+            return torch.mm(x, self.lm_head.weight.t(), out_dtype=torch.float32)  # as the update's log-probs see them
+        return self.lm_head(x).float()
 
     def open_slots(self, cache: Cache, slots: int, capacity: int) -> None:
         """Give the cache room for `capacity` tokens behind each of `slots` slots, keeping what it holds."""
@@ -183,18 +186,26 @@ def _grid_attention(q, prompt_k, prompt_v, own_k, own_v, steps, pad, layer) -> T
     """
     slots, (rows, kv_heads, length, dim), rep = q.shape[0], prompt_k.shape, layer.rep
     width = slots // rows
-    q = (q * layer.scale).view(rows, width, kv_heads, rep, dim)
-    q_row = q.transpose(1, 2).reshape(rows, kv_heads, width * rep, dim)
+    q = q.view(rows, width, kv_heads, rep, dim)
+    q_row = q.transpose(1, 2).reshape(rows * kv_heads, width * rep, dim)
     q_own = q.reshape(slots * kv_heads, rep, dim)
     own_k = own_k.view(slots * kv_heads, -1, dim)[:, :steps]
     own_v = own_v.view(slots * kv_heads, -1, dim)[:, :steps]
-    on_prompt = torch.matmul(q_row, prompt_k.transpose(-1, -2))
+    on_prompt = _products(q_row, prompt_k.flatten(0, 1)).view(rows, kv_heads, width * rep, length)
     if pad is not None:
-        on_prompt = on_prompt + pad.to(on_prompt.dtype)
-    on_own = torch.bmm(q_own, own_k.transpose(1, 2)).view(rows, width, kv_heads, rep, steps)
+        on_prompt = on_prompt + pad
+    on_own = _products(q_own, own_k).view(rows, width, kv_heads, rep, steps)
     on_own = on_own.transpose(1, 2).reshape(rows, kv_heads, width * rep, steps)
-    weights = torch.softmax(torch.cat([on_prompt, on_own], -1), -1, dtype=torch.float32).to(q.dtype)
-    out = torch.matmul(weights[..., :length], prompt_v).view(rows, kv_heads, width, rep, dim).transpose(1, 2)
+    weights = torch.softmax(torch.cat([on_prompt, on_own], -1) * layer.scale, -1).to(q.dtype)
+    out = _products(weights[..., :length].flatten(0, 1), prompt_v.flatten(0, 1).mT)
+    out = out.view(rows, kv_heads, width, rep, dim).transpose(1, 2)
     w_own = weights[..., length:].view(rows, kv_heads, width, rep, steps).transpose(1, 2)
-    own = torch.bmm(w_own.reshape(slots * kv_heads, rep, steps), own_v).view(rows, width, kv_heads, rep, dim)
-    return (out + own).reshape(slots, -1)
+    own = _products(w_own.reshape(slots * kv_heads, rep, steps), own_v.mT).view(rows, width, kv_heads, rep, dim)
+    return (out + own).to(q.dtype).reshape(slots, -1)
+
+
+def _products(q: Tensor, k: Tensor) -> Tensor:
+    """q·kᵀ (B, m, n) in fp32 of q (B, m, d) and k (B, n, d): rounding scores to 16 bits would show in the log-probs."""
+    if q.is_cuda and q.dtype is not torch.float32:
+        return torch.bmm(q, k.transpose(1, 2), out_dtype=torch.float32)
+    return torch.bmm(q.float(), k.transpose(1, 2).float())

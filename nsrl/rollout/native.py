@@ -52,14 +52,22 @@ class NativeSampler:
     """Samples from `model`, a Qwen3VLForConditionalGeneration, plain or wrapped by peft, on the device where it lives.
 
     max_sequences: most samples computed together; a call with more runs in waves of whole requests.
-    max_patches: most image patches through the vision tower at once.
+    max_patches: most image patches through the vision tower at once. max_cache_bytes: most keys and values held at once
+    (None: 60% of what is free on a GPU, no bound on a CPU); a single request's own are never split.
     """
 
-    def __init__(self, model: nn.Module, max_sequences: int = 512, max_patches: int = 1 << 16):
+    def __init__(
+        self,
+        model: nn.Module,
+        max_sequences: int = 512,
+        max_patches: int = 1 << 16,
+        max_cache_bytes: int | None = None,
+    ):
         self.model = model
         self.base = base_of(model)
         self.max_sequences = max_sequences
         self.max_patches = max_patches
+        self.max_cache_bytes = max_cache_bytes
         self.version = 0
         self.last_sync: SyncReport | None = None
         self.stats = SampleStats()
@@ -95,21 +103,30 @@ class NativeSampler:
             with torch.inference_mode():
                 features = _Features(self, requests)
                 decoder = LeanDecoder(self.model)
-                for wave in self._waves(requests):
+                for wave in self._waves(requests, params.max_tokens):
                     self._run(decoder, wave, params, features, emit)
         finally:
             self.model.train(training)
         return groups
 
-    def _waves(self, requests: Sequence[Request]) -> Iterator[_Wave]:
-        first, count = 0, 0
+    def _waves(self, requests: Sequence[Request], max_tokens: int) -> Iterator[_Wave]:
+        first, count, longest = 0, 0, 0
+        limit = self._cache_limit() // cache_row_bytes(self.base)
         for i, request in enumerate(requests):
-            if count and count + request.n > self.max_sequences:
+            longest = max(longest, len(request.prompt_ids))  # prompts of a wave are padded to its longest
+            held = longest * (i - first + 1) + (count + request.n) * max_tokens
+            if count and (count + request.n > self.max_sequences or held > limit):
                 yield _Wave(requests[first:i], first)
-                first, count = i, 0
+                first, count, longest = i, 0, len(request.prompt_ids)
             count += request.n
         if count:
             yield _Wave(requests[first:], first)
+
+    def _cache_limit(self) -> int:
+        device = self.base.lm_head.weight.device
+        if self.max_cache_bytes is not None:
+            return self.max_cache_bytes
+        return int(0.6 * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 1 << 62
 
     def _prefill(self, decoder: LeanDecoder, wave: _Wave, features: _Features) -> tuple[Tensor, Cache, list[int]]:
         """Logits behind each prompt, the prompts' cache, and the position of each prompt's first completion token."""
@@ -209,6 +226,12 @@ class NativeSampler:
         samples = [s if s >= 0 else total for s in grid.slot_sample]
         prompts = [p for p in grid.row_prompt for _ in range(grid.width)]
         return _index(samples, device), _index(prompts, device)
+
+
+def cache_row_bytes(base: nn.Module) -> int:
+    """Bytes of keys and values one token takes in all layers."""
+    text = base.config.text_config
+    return 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * base.lm_head.weight.element_size()
 
 
 def _index(values: list[int], device: torch.device) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from nsrl.errors import UserError
+from nsrl.rollout.native import cache_row_bytes
 from nsrl.trainer.pack import PackedBatch, PackedGroup, pack
 from nsrl.trainer.policy import Policy
 
@@ -70,6 +71,7 @@ def preflight(
     trainable = [p for p in parameters if p.requires_grad]
     free = free_bytes(policy.device) if free is None else free
     cache = cache_bytes(policy, len(group.prompt_ids), max_completion_length, num_generations, prompts_per_step)
+    cache = min(cache, int(0.6 * free))  # the native sampler samples in waves that fit
     parts = {
         "weights (there already)": _bytes(parameters),
         "gradients": _bytes(trainable),
@@ -106,10 +108,11 @@ def preflight(
             p.grad = None
     per_row = max(many / many_rows, 1.0)
     budget = token_budget or max(least, min(cap, int(room / per_row)))
-    if cache > MARGIN * free - reserved:
+    least_cache = cache_bytes(policy, len(group.prompt_ids), max_completion_length, num_generations, 1)
+    if least_cache > MARGIN * free - reserved:
         raise UserError(
-            f"preflight: the sampler's cache needs {_size(cache)} and {_size(free)} are free; "
-            f"{advice}, or lower prompts_per_step or num_generations"
+            f"preflight: the sampler's cache of one group needs {_size(least_cache)} and {_size(free)} are free; "
+            f"lower num_generations, or {advice}"
         )
     parts["activations of a full micro-batch"] = int(per_row * budget)
     return Preflight(parts, free, per_row, budget, _rows(whole), time.perf_counter() - start)
@@ -132,11 +135,8 @@ def cache_bytes(policy: Policy, prompt: int, completion: int, generations: int, 
 
     most: completions sampled together (NativeSampler's max_sequences).
     """
-    text = policy.base.config.text_config
-    row = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
-    row *= policy.text.embed_tokens.weight.element_size()
     together = min(prompts, max(1, most // generations))
-    return row * together * (prompt + generations * completion)
+    return cache_row_bytes(policy.base) * together * (prompt + generations * completion)
 
 
 def _filled(policy: Policy, group: PackedGroup, completions: int, length: int, banned: Tensor) -> PackedGroup:

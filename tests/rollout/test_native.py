@@ -62,6 +62,7 @@ def test_results_do_not_depend_on_order_or_company(model):
         (shuffled, sampler.sample([requests[i] for i in shuffled], how)),
         (range(12), [sampler.sample([r], how)[0] for r in requests]),
         (range(12), NativeSampler(model, max_sequences=7).sample(requests, how)),
+        (range(12), NativeSampler(model, max_cache_bytes=768 * 500).sample(requests, how)),
     ]:
         for i, group in zip(order, groups):
             assert [s.token_ids for s in group] == [s.token_ids for s in reference[i]]

@@ -68,8 +68,8 @@ def test_no_room_says_what_to_lower(policy, group):
         UserError, match="token_budget must be at least 89 for one completion of the longest prompt; got 50"
     ):
         check(policy, group, token_budget=50)
-    with pytest.raises(UserError, match="the sampler's cache needs"):
-        check(policy, group, free=40 * 2**20, prompts_per_step=512, max_completion_length=100)
+    with pytest.raises(UserError, match=r"the sampler's cache of one group needs .* lower num_generations"):
+        check(policy, group, free=20 * 2**20, num_generations=1000)
 
 
 def test_a_users_budget_is_kept(policy, group):
