@@ -196,7 +196,7 @@ _SERVER: dict[str, tuple[int | None, int]] = {
     "clone": (56, 220), "fork": (57, None), "wait4": (61, 260), "kill": (62, 129), "pipe2": (293, 59),
     "setsid": (112, 157), "prctl": (157, 167), "seccomp": (317, 277), "prlimit64": (302, 261),
     "setrlimit": (160, 164), "getrlimit": (97, 163), "dup3": (292, 24), "dup2": (33, None), "fcntl": (72, 25),
-    "set_tid_address": (218, 96),
+    "set_tid_address": (218, 96), "select": (23, None), "pselect6": (270, 72),
 }  # fmt: skip
 _PRLIMIT = {"prlimit64": (302, 261)}
 _ARCH = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}

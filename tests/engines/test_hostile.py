@@ -13,7 +13,7 @@ from nsrl.engines import LANGUAGES, EnginePool, Limits, Status, processes, regis
 from nsrl.engines.sandbox import LINUX
 from tests.engines.hostile import ESCAPE, HOSTILE, RAW, RAW_DEADLY, SECRET
 
-LIMITS = Limits(cpu_s=0.3, wall_s=0.6)
+LIMITS = Limits(cpu_s=0.2, wall_s=0.5)
 HERE = [language for language in LANGUAGES if registry.present(language)]
 SIMPLE = {"nsl": "{}+1", "wolfram": "{}+1", "sympy": "{}+1"}
 
@@ -195,7 +195,7 @@ def test_nothing_is_left_after_ten_thousand_programs(psutil):
         for language in pool.languages:
             pool.map(language, [SIMPLE[language].format(n) for n in range(100)])
         small, handles = sizes(), psutil.Process().num_fds()
-        for language, count in [*((name, 10_000 // len(native)) for name in native), ("sympy", 600)]:
+        for language, count in [*((name, 10_000 // len(native)) for name in native), ("sympy", 300)]:
             futures = [pool.submit(language, SIMPLE[language].format(n)) for n in range(count)]
             futures += [pool.submit(language, p) for name, p in HOSTILE if name == language and len(p) < 30][:15]
             for number, future in enumerate(futures[:count]):

@@ -91,6 +91,22 @@ def test_without_filter_and_namespaces_it_refuses(raw):
         assert "seccomp" not in pool.sandbox["python"]["layers"]
 
 
+def test_a_system_without_any_of_it_is_announced(raw, monkeypatch):
+    """As on macOS: no system call of Linux's is made, programs run under rlimits, and a warning says so."""
+    monkeypatch.setattr(sandbox, "LINUX", False)
+    boot = BOOT.replace("worker.main()", "sandbox.LINUX = False\nsandbox._libc = None\nworker.main()")
+    monkeypatch.setitem(globals(), "BOOT", boot)
+    for language in ("sympy", "nsl"):
+        with pytest.warns(UserWarning, match="no kernel sandbox on this system"):
+            pool = raw(language=language)
+        with pool:
+            (told,) = pool.sandbox.values()
+            assert not {"seccomp", "landlock", "namespaces", "no_new_privs"} & set(told["layers"])
+            assert pool.run(language, "out = 2").text == "2"
+            assert pool.run(language, "while True: pass").status is Status.TIMEOUT
+            assert pool.run(language, "out = 3").text == "3"
+
+
 @pytest.mark.parametrize("apart", [True, False])
 def test_cpu_time_ends_a_native_program_whatever_runs(raw, apart):
     """The timer must work in process 1 of a namespace too, and while C code runs."""
