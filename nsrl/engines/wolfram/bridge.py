@@ -359,3 +359,14 @@ def _has_complex(e: Any) -> bool:
     if has_head(e, COMPLEX):
         return True
     return type(e) is Expr and any(_has_complex(a) for a in e.args)
+
+
+def apply_range(f: Any, x: Any, sign: int) -> Any:
+    """The least (sign 1) or greatest (-1) value of f over the reals as SymPy finds it, or None."""
+    from sympy.calculus.util import maximum, minimum
+
+    b = Bridge(everything_real=True)
+    try:
+        return b.from_sympy(guarded(minimum if sign > 0 else maximum, b.to_sympy(f), b.to_sympy(x)))
+    except NotBridged:
+        return None

@@ -91,6 +91,13 @@ def _coefficient(e: Any, head: Any) -> tuple[Any, tuple]:
     return (e.args[0], e.args[1:]) if e.args and is_number(e.args[0]) else (1, e.args)
 
 
+def _constant(e: Any, head: Any) -> tuple[Any, tuple]:
+    """Number and other terms of a sum: x is 0 + x, so that x comes after -1 + x and before 1 + x."""
+    if head is not _PLUS:
+        return 0, (e,)
+    return (e.args[0], e.args[1:]) if e.args and is_number(e.args[0]) else (0, e.args)
+
+
 def compare(a: Any, b: Any) -> int:
     """-1 if a comes first, 1 if b does, 0 if neither."""
     if a is b:
@@ -113,7 +120,8 @@ def compare(a: Any, b: Any) -> int:
             base_b, exp_b = b.args if hb is _POWER and len(b.args) == 2 else (b, 1)
             return compare(base_a, base_b) or compare(exp_a, exp_b)
         if ha is _PLUS or hb is _PLUS:
-            return _backwards(a.args if ha is _PLUS else (a,), b.args if hb is _PLUS else (b,))
+            (ka, ta), (kb, tb) = _constant(a, ha), _constant(b, hb)
+            return _backwards(ta, tb) or _number_order(ka, kb)
     if ra != rb:
         return -1 if ra < rb else 1
     c = (len(a.args) > len(b.args)) - (len(a.args) < len(b.args))

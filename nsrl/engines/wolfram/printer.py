@@ -354,7 +354,7 @@ def _is_reciprocal(f: Any) -> bool:
     x = f.args[1]
     if type(x) in (int, float, Fraction):
         return x < 0
-    return type(x) is Expr and x.head is S.Times and type(x.args[0]) in (int, float, Fraction) and x.args[0] < 0 and f.args[0] is not S.E
+    return type(x) is Expr and x.head is S.Times and type(x.args[0]) in (int, float, Fraction) and x.args[0] < 0
 
 
 def _reciprocal(f: Any) -> Any:

@@ -7,7 +7,7 @@ bridge. Knows nothing of equations (solve.py).
 from __future__ import annotations
 
 from fractions import Fraction
-from math import lcm
+from math import comb, lcm
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy, trig_rules
@@ -610,22 +610,40 @@ def trig_expand(ev: Any, args: tuple) -> Any:
     done = threaded(ev, S.TrigExpand, args)
     if done is not None:
         return done
-    b = Bridge()
-    try:
-        sp = sympy()
-        x = guarded(sp.expand_trig, b.to_sympy(args[0]))
-        # cos 2x comes as 2cos² - 1; the system writes cos² - sin².
-        out = ev.eval(mk(S.Expand, b.from_sympy(guarded(sp.expand, x))))
-        return _double_angles(ev, args[0], out)
-    except _CANNOT:
-        return args[0]
+    return ev.eval(mk(S.Expand, _angles_apart(ev, args[0])))
 
 
-def _double_angles(ev: Any, e: Any, out: Any) -> Any:
-    if has_head(e, S.Cos) and has_head(e.args[0], S.Times) and e.args[0].args[0] == 2:
-        x = ev.eval(Expr(S.Times, e.args[0].args[1:]))
-        return ev.eval(mk(S.Plus, mk(S.Power, mk(S.Cos, x), 2), mk(S.Times, -1, mk(S.Power, mk(S.Sin, x), 2))))
-    return out
+def _angles_apart(ev: Any, e: Any) -> Any:
+    """Sine and cosine of sums and whole multiples written in those of single angles."""
+    if type(e) is not Expr:
+        return e
+    e = Expr(e.head, tuple(_angles_apart(ev, a) for a in e.args))
+    if e.head is S.Tan and len(e.args) == 1 and (has_head(e.args[0], S.Plus) or _multiple(e.args[0]) > 1):
+        top, bottom = _angles_apart(ev, mk(S.Sin, e.args[0])), _angles_apart(ev, mk(S.Cos, e.args[0]))
+        return mk(S.Times, top, mk(S.Power, bottom, -1))
+    if e.head not in (S.Sin, S.Cos) or len(e.args) != 1:
+        return e
+    u = e.args[0]
+    if has_head(u, S.Plus):
+        a, b = u.args[0], u.args[1] if len(u.args) == 2 else Expr(S.Plus, u.args[1:])
+        sa, ca, sb, cb = (_angles_apart(ev, mk(h, v)) for v in (a, b) for h in (S.Sin, S.Cos))
+        if e.head is S.Sin:
+            return mk(S.Plus, mk(S.Times, sa, cb), mk(S.Times, ca, sb))
+        return mk(S.Plus, mk(S.Times, ca, cb), mk(S.Times, -1, sa, sb))
+    n = _multiple(u)
+    if 1 < n <= 30:
+        v = ev.eval(mk(S.Times, Fraction(1, n), u))
+        terms = []
+        for k in range(1 if e.head is S.Sin else 0, n + 1, 2):
+            c = comb(n, k) * (-1) ** (k // 2)
+            terms.append(mk(S.Times, c, mk(S.Power, mk(S.Cos, v), n - k), mk(S.Power, mk(S.Sin, v), k)))
+        return Expr(S.Plus, tuple(terms))
+    return e
+
+
+def _multiple(u: Any) -> int:
+    """n of an angle n x."""
+    return abs(u.args[0]) if has_head(u, S.Times) and type(u.args[0]) is int else 1
 
 
 @builtin("TrigReduce", arity=1)

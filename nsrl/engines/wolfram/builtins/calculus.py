@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from math import gcd
 from typing import Any
 
 from nsrl.engines.wolfram import bridge
@@ -89,6 +90,9 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
     if h is S.Power and len(a) == 2:
         b, n = a
         terms = []
+        if contains(b, x) and contains(n, x):
+            slopes = derivative(ev, b, x), derivative(ev, n, x)
+            return _times(e, _plus(_times(n, slopes[0], _power(b, -1)), _times(slopes[1], mk(S.Log, b))))
         if contains(b, x):
             terms.append(_times(n, _power(b, _plus(n, -1)), derivative(ev, b, x)))
         if contains(n, x):
@@ -308,7 +312,7 @@ def _integral(ev: Any, e: Any, spec: Any, facts: dict) -> Any:
             ev.message("Integrate", "idiv", f"Integral of {ev.text(e)} does not converge on {{{ev.text(spec.args[1])}, {ev.text(spec.args[2])}}}.")
             return None
         return ev.eval(mk(S.Simplify, tree)) if _has_root(tree) else tree
-    return tree
+    return _pulled(ev, tree)
 
 
 def _has_root(e: Any) -> bool:
@@ -355,6 +359,10 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
         if constant:
             inner = _elementary(ev, rest[0] if len(rest) == 1 else Expr(S.Times, tuple(rest)), x)
             return None if inner is None else _distributed(ev, constant, inner)
+        if len(rest) == 2 and {a.head for a in rest if type(a) is Expr} == {S.Sin, S.Cos} and rest[0].args == rest[1].args:
+            slope = ev.eval(derivative(ev, rest[0].args[0], x))
+            if not contains(slope, x):
+                return ev.eval(_times(-HALF, _power(slope, -1), _power(mk(S.Cos, rest[0].args[0]), 2)))
         if _polynomial(e, x):
             return _elementary(ev, ev.eval(mk(S.Expand, e)), x) if any(has_head(a, S.Plus) or (
                 has_head(a, S.Power) and has_head(a.args[0], S.Plus)) for a in rest) else None  # fmt: skip
@@ -369,7 +377,7 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
             return ev.eval(_times(_power(x, _plus(n, 1)), _power(_plus(n, 1), -1)))
         if has_head(b, S.Plus) and type(n) is int and n != -1 and n != 0 and not contains(n, x):
             slope = ev.eval(derivative(ev, b, x))
-            if not contains(slope, x) and (n < 0 or n > 4):
+            if not contains(slope, x):
                 return ev.eval(_times(_power(b, n + 1), _power(_times(n + 1, slope), -1)))
             if n > 0 and _polynomial(b, x):
                 return _elementary(ev, ev.eval(mk(S.Expand, e)), x)
@@ -377,6 +385,11 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
             slope = ev.eval(derivative(ev, b, x))
             if not contains(slope, x):
                 return ev.eval(_times(mk(S.Log, b), _power(slope, -1)))
+        if n == 2 and type(b) is Expr and b.head in (S.Sec, S.Csc):
+            slope = ev.eval(derivative(ev, b.args[0], x))
+            if not contains(slope, x):
+                f = mk(S.Tan, b.args[0]) if b.head is S.Sec else _neg(mk(S.Cot, b.args[0]))
+                return ev.eval(_times(f, _power(slope, -1)))
         if n == 2 and type(b) is Expr and b.head in (S.Sin, S.Cos) and len(b.args) == 1:
             slope = ev.eval(derivative(ev, b.args[0], x))
             if not contains(slope, x):
@@ -387,12 +400,40 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
             if not contains(slope, x):
                 return ev.eval(_times(e, _power(_times(slope, mk(S.Log, b)), -1)))
         return None
-    if type(e) is Expr and e.head in (S.Sin, S.Cos) and len(e.args) == 1:
+    if type(e) is Expr and e.head in _WAVES and len(e.args) == 1:
         slope = ev.eval(derivative(ev, e.args[0], x))
         if not contains(slope, x) and slope != 0:
-            f = _neg(mk(S.Cos, e.args[0])) if e.head is S.Sin else mk(S.Sin, e.args[0])
+            f = _WAVES[e.head](e.args[0])
             return ev.eval(_times(f, _power(slope, -1)))
     return None
+
+
+_WAVES = {
+    S.Sin: lambda u: _neg(mk(S.Cos, u)),
+    S.Cos: lambda u: mk(S.Sin, u),
+    S.Tan: lambda u: _neg(mk(S.Log, mk(S.Cos, u))),
+    S.Cot: lambda u: mk(S.Log, mk(S.Sin, u)),
+    S.Sinh: lambda u: mk(S.Cosh, u),
+    S.Cosh: lambda u: mk(S.Sinh, u),
+}
+
+
+def _pulled(ev: Any, e: Any) -> Any:
+    """A sum of which every term has the same exponential: that, and the common denominator, in front."""
+    if not has_head(e, S.Plus):
+        return e
+    common = None
+    k = 1
+    for t in e.args:
+        factors = list(t.args) if has_head(t, S.Times) else [t]
+        own = [f for f in factors if has_head(f, S.Power) and f.args[0] is S.E]
+        common = own if common is None else [f for f in common if f in own]
+        if isinstance(factors[0], Fraction):
+            k = k * factors[0].denominator // gcd(k, factors[0].denominator)
+    if not common:
+        return e
+    inside = Expr(S.Plus, tuple(_times(k, t, *[_power(f, -1) for f in common]) for t in e.args))
+    return ev.eval(_times(Fraction(1, k) if k > 1 else 1, *common, ev.eval(inside)))
 
 
 def _distributed(ev: Any, constant: list, inner: Any) -> Any:
@@ -508,7 +549,7 @@ def limit(ev: Any, args: tuple) -> Any:
         else:
             found = guarded(sp.limit, f, v, t, direction)
         if isinstance(found, sp.AccumBounds):
-            return mk(S.Interval, lst((ev.eval(b.from_sympy(found.min)), ev.eval(b.from_sympy(found.max)))))
+            return S.Indeterminate
         if found.has(sp.Limit):
             return None
         return ev.eval(b.from_sympy(found))
@@ -583,10 +624,10 @@ def _closed_sum(ev: Any, e: Any, x: Any, low: Any, high: Any) -> Any:
             found = guarded(sp.summation, f, (k, sp.Integer(1), k - 1))
         else:
             found = guarded(sp.summation, f, (k, b.to_sympy(low), b.to_sympy(high)))
+        if isinstance(found, sp.Piecewise):
+            found = next((v for v, c in found.args if not isinstance(c, sp.Eq) and not v.has(sp.Sum)), found)
         if found.has(sp.Sum):
             return None
-        if isinstance(found, sp.Piecewise):
-            found = found.args[0][0]
         if found in (sp.oo, -sp.oo, sp.zoo):
             ev.message("Sum", "div", "Sum does not converge.")
             return None
@@ -625,14 +666,25 @@ def _closed_product(ev: Any, e: Any, x: Any, low: Any, high: Any) -> Any:
         return None
 
 
+def _left(ev: Any, head: Any, args: tuple) -> Any:
+    """The call as the real engine leaves it: its summand evaluated."""
+    x = args[1].args[0] if is_list(args[1]) and args[1].args else None
+    if type(x) is not Symbol:
+        return None
+    e = _shielded(ev, args[0], x)
+    return None if e == args[0] else Expr(head, (e, *args[1:]))
+
+
 @builtin("Sum", "HoldAll", arity=(2, None))
 def sum_(ev: Any, args: tuple) -> Any:
-    return _iterated(ev, args, S.Plus, _closed_sum)
+    out = _iterated(ev, args, S.Plus, _closed_sum)
+    return _left(ev, S.Sum, args) if out is None else out
 
 
 @builtin("Product", "HoldAll", arity=(2, None))
 def product(ev: Any, args: tuple) -> Any:
-    return _iterated(ev, args, S.Times, _closed_product)
+    out = _iterated(ev, args, S.Times, _closed_product)
+    return _left(ev, S.Product, args) if out is None else out
 
 
 @builtin("NSum NProduct", "HoldAll", arity=(2, None))

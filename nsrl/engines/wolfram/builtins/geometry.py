@@ -279,6 +279,8 @@ def area(ev: Any, e: Any) -> Any:
         if is_list(r):
             return ev.eval(times(S.Pi, *r.args))
         return ev.eval(times(S.Pi, power(r, 2)))
+    if e.head is S.Ellipsoid and len(a) == 2 and is_list(a[1]) and len(a[1].args) == 2:
+        return ev.eval(times(S.Pi, *a[1].args))
     if e.head is S.Annulus:
         r1, r2 = a[1].args if len(a) > 1 and is_list(a[1]) else (HALF, 1)
         return ev.eval(times(S.Pi, minus(power(r2, 2), power(r1, 2))))
@@ -389,7 +391,10 @@ def volume(ev: Any, e: Any) -> Any:
 
 @builtin("Volume", arity=(1, None))
 def volume_(ev: Any, args: tuple) -> Any:
-    return volume(ev, args[0])
+    e = args[0]
+    if type(e) is Expr and (_DIMENSION.get(e.head, 3) < 3 or e.head is S.Sphere):
+        return S.Undefined
+    return volume(ev, e)
 
 
 @builtin("SurfaceArea", arity=(1, None))

@@ -56,7 +56,7 @@ def _critical(ev: Any, what: Any, x: Any) -> list[Any]:
         elif e.head is S.Inequality:
             for a, _, b in zip(e.args[::2], e.args[1::2], e.args[2::2]):
                 zeros(ev.eval(mk(S.Plus, a, mk(S.Times, -1, b))))
-        elif e.head in (S.And, S.Or, S.Not, S.List):
+        elif e.head in (S.And, S.Or, S.Not, S.List, S.Implies, S.Xor, S.Nand, S.Nor, S.Equivalent):
             for a in e.args:
                 walk(a)
         elif e.head is not S.Element:
@@ -372,7 +372,8 @@ def _univariate(ev: Any, f: Any, condition: Any, x: Any, sign: int) -> tuple[Any
     if not pieces:
         return (S.Infinity if sign > 0 else mk(S.Times, -1, S.Infinity)), S.Indeterminate
     slope = ev.eval(mk(S.D, f, x))
-    stationary = _critical(ev, mk(S.Equal, slope, 0), x) if contains(slope, x) else []
+    stationary = _critical(ev, mk(S.Equal, slope, 0), x) if contains(slope, x) and not contains(slope, S.Abs) else []
+    stationary += _corners(ev, f, x)
     best: tuple[float, Any, Any, bool] | None = None
     for low, lc, high, hc in pieces:
         spots: list[tuple[Any, bool]] = [(p, True) for p in stationary
@@ -383,6 +384,9 @@ def _univariate(ev: Any, f: Any, condition: Any, x: Any, sign: int) -> tuple[Any
         for p, attained in spots:
             if contains(p, S.Infinity):
                 v = ev.eval(mk(S.Limit, f, rule(x, p)))
+            elif not attained:
+                side = "FromAbove" if p is low else "FromBelow"
+                v = ev.eval(mk(S.Limit, f, rule(x, p), rule(S.Direction, side)))
             else:
                 v = ev.eval(mk(S.ReplaceAll, f, rule(x, p)))
             size = _signed(ev, v)
@@ -392,6 +396,15 @@ def _univariate(ev: Any, f: Any, condition: Any, x: Any, sign: int) -> tuple[Any
             if best is None or size < best[0] - 1e-12 or (abs(size - best[0]) <= 1e-12 and attained and not best[3]):
                 best = (size, v, p, attained)
     return (best[1], best[2] if best[3] or True else None) if best else None
+
+
+def _corners(ev: Any, f: Any, x: Any) -> list[Any]:
+    """Where an absolute value in f turns."""
+    if type(f) is not Expr or not contains(f, x):
+        return []
+    if f.head is S.Abs:
+        return _critical(ev, mk(S.Equal, f.args[0], 0), x)
+    return [p for a in f.args for p in _corners(ev, a, x)]
 
 
 def _signed(ev: Any, v: Any) -> float | None:
@@ -412,6 +425,11 @@ def _extremum(ev: Any, args: tuple, sign: int) -> tuple[Any, dict] | None:
         return None
     try:
         if len(names) == 1:
+            if condition is TRUE and _wavy(f):
+                value = bridge.apply_range(f, names[0], sign)
+                if value is None:
+                    return None
+                return ev.eval(value), {}
             found = _univariate(ev, f, condition, names[0], sign)
             return None if found is None else (found[0], {names[0]: found[1]})
         points = _candidates(ev, f, condition, names)
@@ -433,6 +451,10 @@ def _extremum(ev: Any, args: tuple, sign: int) -> tuple[Any, dict] | None:
         return best[1], best[2]
     except (_Cannot, NotBridged):
         return None
+
+
+def _wavy(e: Any) -> bool:
+    return type(e) is Expr and (e.head in (S.Sin, S.Cos) or any(_wavy(a) for a in e.args))
 
 
 def _satisfied(ev: Any, condition: Any, rules: Any) -> bool:
@@ -461,6 +483,8 @@ def _extremal(sign: int, form: str, numeric: bool = False):
         if found is None:
             return None
         value, point = found
+        if form != "value" and not point:
+            return None
         if numeric:
             value = ev.eval(mk(S.N, value))
             point = {k: ev.eval(mk(S.N, v)) for k, v in point.items()}
@@ -668,6 +692,8 @@ def _recurrence(ev: Any, args: tuple, value: bool) -> Any:
         found = bridge.guarded(sp.rsolve, main, y(k), init)
         if found is None:
             return None
+        for i in range(4):
+            b.symbols.setdefault(sp.Symbol(f"C{i}"), mk(S.C, i + 1))
         tree = ev.eval(b.from_sympy(bridge.guarded(sp.simplify, found)))
     except (NotBridged, StopIteration):
         return None

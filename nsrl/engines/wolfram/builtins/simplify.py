@@ -95,6 +95,13 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
         if tree is not None and tree not in candidates:
             candidates.append(tree)
 
+    if assumptions:
+        refined = _refined(ev, e, assumptions)
+        if refined is not None and refined != e:
+            e = refined
+            candidates[:] = [e]
+            if type(e) is not Expr:
+                return e
     heads: set = set()
     _atoms(e, heads)
     rational = heads <= _POLYNOMIAL_HEADS and not _has_fractional_power(e)
@@ -102,6 +109,8 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
     for head in (S.Together, S.Cancel, S.Factor):
         offer(ev.eval(mk(head, e)))
     if rational:
+        for c in list(candidates):
+            offer(_expanded_below(ev, c))
         offer(ev.eval(mk(S.Apart, e))) if _has_sum_below(e) else None
         for c in list(candidates):
             offer(_partial_factor(ev, c))
@@ -122,6 +131,15 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
     return best
 
 
+def _refined(ev: Any, e: Any, assumptions: dict) -> Any:
+    """e with what the assumptions decide at once: Abs[x], Sqrt[x^2]."""
+    b = Bridge(assumptions)
+    try:
+        return ev.eval(b.from_sympy(guarded(sympy().refine, b.to_sympy(e))))
+    except NotBridged:
+        return None
+
+
 def _has_fractional_power(e: Any) -> bool:
     if type(e) is not Expr:
         return False
@@ -136,6 +154,14 @@ def _has_sum_below(e: Any) -> bool:
     if e.head is S.Power and type(e.args[1]) is int and e.args[1] < 0 and has_head(e.args[0], S.Plus):
         return True
     return any(_has_sum_below(a) for a in e.args)
+
+
+def _expanded_below(ev: Any, e: Any) -> Any:
+    """A fraction with its denominator multiplied out."""
+    bottom = ev.eval(mk(S.Denominator, e))
+    if not has_head(bottom, S.Times):
+        return None
+    return ev.eval(mk(S.Times, mk(S.Numerator, e), mk(S.Power, mk(S.Expand, bottom), -1)))
 
 
 def _partial_factor(ev: Any, e: Any) -> Any:
@@ -188,6 +214,9 @@ def _simplify(full: bool):
 
     def handler(ev: Any, args: tuple) -> Any:
         e = args[0]
+        known = _logic(ev, e, args)
+        if known is not None:
+            return known
         done = threaded(ev, head, args)
         if done is not None:
             if type(done) is Expr and done.head in (S.Equal, S.Less, S.Greater, S.LessEqual, S.GreaterEqual):
@@ -205,6 +234,32 @@ def _simplify(full: bool):
         return out
 
     return handler
+
+
+def _logic(ev: Any, e: Any, args: tuple) -> Any:
+    """Boolean formulas of plain symbols in shortest form; a relation that the assumption settles."""
+    if type(e) is not Expr:
+        return None
+    if e.head in (S.And, S.Or, S.Not, S.Implies, S.Xor) and _boolean(e):
+        b = Bridge()
+        try:
+            return ev.eval(b.from_sympy(guarded(sympy().simplify_logic, b.to_sympy(e))))
+        except NotBridged:
+            return None
+    assume, _ = _split_options(args)
+    if assume is TRUE or e.head not in (S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Equal, S.Unequal, S.Inequality):
+        return None
+    if ev.eval(mk(S.Reduce, mk(S.And, assume, mk(S.Not, e)), S.Reals)) is FALSE:
+        return TRUE
+    if ev.eval(mk(S.Reduce, mk(S.And, assume, e), S.Reals)) is FALSE:
+        return FALSE
+    return None
+
+
+def _boolean(e: Any) -> bool:
+    if type(e) is Symbol:
+        return e.builtin is None or e in (TRUE, FALSE)
+    return type(e) is Expr and e.head in (S.And, S.Or, S.Not, S.Implies, S.Xor) and all(_boolean(a) for a in e.args)
 
 
 def _relation(ev: Any, e: Expr) -> Any:

@@ -14,7 +14,7 @@ from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.builtins.algebra import contains, one_fraction
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule
 from nsrl.engines.wolfram.order import compare, sort
-from nsrl.engines.wolfram.poly import NotPolynomial, Ring
+from nsrl.engines.wolfram.poly import NotPolynomial, Ring, content
 from nsrl.engines.wolfram.solving import solve as solve_polys
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -102,6 +102,8 @@ def _solutions(ev: Any, differences: list, filters: list, names: list, domain: A
         if found is None:
             raise NotPolynomial
         found = [s for s in found if all(ring.substitute(d, s) for d in nonzero)]
+        if len(names) == 1 and len(polys) == 1 and not nonzero:
+            found = [s for s in found for _ in range(_multiplicity(ring, polys[0], gens[0], s))]
         return [{ring.gens[g]: _shown(ev, ring, v, len(names) == 1) for g, v in s.items()} for s in found]
     except (NotPolynomial, ZeroDivisionError):
         pass
@@ -118,7 +120,8 @@ def _solutions(ev: Any, differences: list, filters: list, names: list, domain: A
     inexact = any(e is not d for e, d in zip(exact, differences))
     if any(_unsupported(e) for e in exact):
         raise _Cannot
-    found = bridge.solve(exact, names, real=domain in (S.Reals, S.PositiveReals))
+    real = domain in (S.Reals, S.PositiveReals) or any(contains(e, S.Abs) for e in exact)
+    found = bridge.solve(exact, names, real=real)
     if found is None:
         raise _Cannot
     out = []
@@ -130,6 +133,21 @@ def _solutions(ev: Any, differences: list, filters: list, names: list, domain: A
     return out
 
 
+def _multiplicity(ring: Ring, p: dict, g: int, s: dict) -> int:
+    """How often the root s occurs in p."""
+    if g not in s:
+        return 1
+    n = 0
+    while p and ring.degree(p, g) > 0 and not ring.substitute(p, s):
+        n += 1
+        by = ring.coefficients(p, g)
+        p = {}
+        for e, c in by.items():
+            if e:
+                p = ring.add(p, ring.mul(c, {((g, e - 1),) if e > 1 else (): e}))
+    return max(n, 1)
+
+
 def _shown(ev: Any, ring: Ring, v: Any, single: bool) -> Any:
     """A value as the real engine writes it: sums with a common denominator as one fraction, roots of unity as powers of -1."""
     i = ring.index.get(("sqrt", -1))
@@ -137,19 +155,12 @@ def _shown(ev: Any, ring: Ring, v: Any, single: bool) -> Any:
         root = _unity(ring, v)
         if root is not None:
             return ev.eval(root)
-    k = 1
-    for c in v.values():
-        k = k * Fraction(c).denominator // _gcd(k, Fraction(c).denominator)
-    if k > 1 and len(v) > 1:
-        top = ring.scale(v, k)
-        return ev.eval(mk(S.Times, Fraction(1, k), ring.tree(top)))
+    if len(v) > 1 and any(e < 0 for m in v for _, e in m):
+        return ev.eval(mk(S.Together, ring.tree(v)))
+    k = content(v) if len(v) > 1 else Fraction(1)
+    if k.denominator > 1:
+        return ev.eval(mk(S.Times, norm(k), ring.tree(ring.scale(v, 1 / k))))
     return ev.eval(ring.tree(v))
-
-
-def _gcd(a: int, b: int) -> int:
-    while b:
-        a, b = b, a % b
-    return a
 
 
 def _unity(ring: Ring, v: dict) -> Any:
@@ -194,11 +205,10 @@ def _symbolic_quadratic(ev: Any, differences: list, names: list) -> list[dict] |
 
 
 def _root_quotient(ev: Any, k: Any, a: Any) -> Any:
-    """Sqrt[-k/a], the root taken apart: Sqrt[c]/Sqrt[a]."""
-    top = ev.eval(mk(S.Times, -1, k))
-    if isinstance(a, (int, Fraction)):
-        return ev.eval(mk(S.Sqrt, mk(S.Times, top, mk(S.Power, a, -1))))
-    return ev.eval(mk(S.Times, mk(S.Sqrt, top), mk(S.Power, a, Fraction(-1, 2))))
+    """Sqrt[-k/a], the root taken apart where the denominator is symbolic: Sqrt[c]/Sqrt[a]."""
+    q = ev.eval(mk(S.Together, mk(S.Times, -1, k, mk(S.Power, a, -1))))
+    top, bottom = ev.eval(mk(S.Numerator, q)), ev.eval(mk(S.Denominator, q))
+    return ev.eval(mk(S.Times, mk(S.Sqrt, top), mk(S.Power, mk(S.Sqrt, bottom), -1)))
 
 
 def _numbers(e: Any) -> list:
@@ -259,6 +269,9 @@ def _radical_roots(ev: Any, differences: list, names: list, domain: Any) -> list
                 t = t - 2 if t > 1 else t
                 minus = t < 0
                 angle = t + 1 if minus else t
+                if angle == Fraction(1, n) and size != 1:
+                    out.append(ev.eval(mk(S.Times, -1 if minus else 1, mk(S.Power, norm(-size), Fraction(1, n)))))
+                    continue
                 power = 1 if angle == 0 else -1 if angle == 1 else mk(S.Power, -1, norm(angle))
                 out.append(ev.eval(mk(S.Times, -1 if minus else 1, power, base)))
             continue
@@ -453,7 +466,8 @@ def solutions(ev: Any, what: Any, names: list, domain: Any) -> list[dict]:
     """All solutions of a condition, filtered and in order. Raises _Cannot."""
     out: list[dict] = []
     integer = domain in (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeIntegers)
-    for differences, filters in conditions(what):
+    alternatives = conditions(what)
+    for differences, filters in alternatives:
         if not differences and not filters:
             return [{}]
         if not differences or (integer and len(differences) < len(names)):
@@ -464,11 +478,47 @@ def solutions(ev: Any, what: Any, names: list, domain: Any) -> list[dict]:
             continue
         real = domain in (S.Reals, S.PositiveReals, S.NonNegativeReals, S.NegativeReals) or any(
             f.head in _INEQUALITIES and f.head is not S.Unequal for f in filters)  # fmt: skip
-        for s in _solutions(ev, differences, filters, names, S.Reals if real else domain):
+        found = _solutions(ev, differences, filters, names, S.Reals if real else domain)
+        if filters and len(names) == 1:
+            found = _within(ev, found, filters, names[0])
+        for s in found:
             kept = _kept(ev, s, filters, domain, real)
-            if kept is not None and kept not in out:
+            if kept is not None and (len(alternatives) == 1 or kept not in out):
                 out.append(kept)
     return _order_solutions(ev, out, names)
+
+
+def _within(ev: Any, found: list[dict], filters: list, x: Any) -> list[dict]:
+    """General solutions a + p C[1] replaced by those of them that lie within the bounds of the filters."""
+    from nsrl.engines.wolfram.builtins.reduce import _float, real_line
+
+    if not any(has_head(s.get(x), S.ConditionalExpression) for s in found):
+        return found
+    pieces = real_line(ev, filters[0] if len(filters) == 1 else Expr(S.And, tuple(filters)), x)
+    k = mk(S.C, 1)
+    out: list[dict] = []
+    for s in found:
+        v = s[x]
+        if not has_head(v, S.ConditionalExpression):
+            out.append(s)
+            continue
+        base = ev.eval(mk(S.ReplaceAll, v.args[0], rule(k, 0)))
+        step = ev.eval(mk(S.Expand, mk(S.Plus, mk(S.ReplaceAll, v.args[0], rule(k, 1)), mk(S.Times, -1, base))))
+        if _has_complex(step):
+            continue
+        start, period = _float(ev, base), _float(ev, step)
+        for low, _, high, _ in pieces:
+            if low is None or high is None:
+                raise _Cannot
+            first = int((_float(ev, low) - start) / period) - 1
+            last = int((_float(ev, high) - start) / period) + 1
+            if last - first > 1000:
+                raise _Cannot
+            for n in range(first, last + 1):
+                value = {x: ev.eval(mk(S.Plus, base, mk(S.Times, n, step)))}
+                if value not in out:
+                    out.append(value)
+    return out
 
 
 def _from_inequalities(ev: Any, filters: list, names: list) -> list[dict]:
@@ -543,8 +593,8 @@ def _bounded_integers(ev: Any, differences: list, filters: list, names: list, do
     ring = Ring()
     try:
         polys = [ring.poly(d) for d in differences]
-    except (NotPolynomial, ZeroDivisionError) as e:
-        raise _Cannot from e
+    except (NotPolynomial, ZeroDivisionError):
+        return _tried(ev, differences, filters, names, low, high)
     gens = [ring.gen(n) for n in names]
     out: list[dict] = []
 
@@ -562,6 +612,20 @@ def _bounded_integers(ev: Any, differences: list, filters: list, names: list, do
             search(k + 1, {**s, gens[k]: value}, [ring.substitute(p, {gens[k]: value}) for p in left])
 
     search(0, {}, polys)
+    return out
+
+
+def _tried(ev: Any, differences: list, filters: list, names: list, low: dict, high: dict) -> list[dict]:
+    """Every integer point in a box put into the conditions."""
+    from itertools import product
+
+    out = []
+    tests = [*(mk(S.Equal, d, 0) for d in differences), *filters]
+    for values in product(*(range(low[n], high[n] + 1) for n in names)):
+        ev.step(4)
+        point = dict(zip(names, values))
+        if all(_truth(ev, t, point) is TRUE for t in tests):
+            out.append(point)
     return out
 
 
@@ -714,6 +778,8 @@ def nsolve(ev: Any, args: tuple) -> Any:
     if found is None:
         return None
     names = _arguments(ev, args)[1]
+    if all(isinstance(v, (int, float)) for s in found for v in s.values()):
+        found = sorted(found, key=lambda s: [s.get(n, 0.0) for n in names])
     return lst(lst(rule(n, s[n]) for n in names if n in s) for s in found)
 
 
@@ -772,3 +838,24 @@ def _isolated(ev: Any, p: Any) -> Any:
 
 def _minus(e: Any) -> bool:
     return has_head(e, S.Times) and isinstance(e.args[0], (int, Fraction)) and e.args[0] < 0
+
+
+@builtin("Root", "HoldFirst NHoldFirst", arity=(2, 3))
+def root(ev: Any, args: tuple) -> Any:
+    """Root[f, k] stays as it is when exact; with a decimal k (what N makes of it) it is the number."""
+    f, k = args[0], args[1]
+    if type(k) is not float or not has_head(f, S.Function):
+        return None
+    x = Symbol("\x02r")
+    p = ev.eval(Expr(f, (x,)))
+    b = bridge.Bridge()
+    try:
+        poly = bridge.guarded(bridge.sympy().Poly, b.to_sympy(p), b.to_sympy(x))
+        found = bridge.guarded(poly.nroots, n=17, maxsteps=200)
+    except NotBridged:
+        return None
+    reals = sorted((r for r in found if r.is_real), key=float)
+    others = sorted((r for r in found if not r.is_real), key=lambda r: (float(bridge.sympy().re(r)), abs(float(bridge.sympy().im(r))),
+                                                                       float(bridge.sympy().im(r))))  # fmt: skip
+    ordered = [*reals, *others]
+    return ev.eval(mk(S.N, b.from_sympy(ordered[int(k) - 1]))) if 1 <= k <= len(ordered) else None

@@ -118,6 +118,8 @@ def _variance(ev: Any, v: list[Any], n: int) -> Any:
 def standard_deviation(ev: Any, args: tuple) -> Any:
     if rows(args[0]) is not None:
         return _columns(ev, "StandardDeviation", args[0])
+    if type(args[0]) is Expr and args[0].head is S.NormalDistribution:
+        return _normal(args[0])[1]
     v = variance(ev, args)
     return None if v is None else ev.eval(mk(S.Sqrt, v))
 
@@ -775,7 +777,7 @@ def unit_convert(ev: Any, args: tuple) -> Any:
         parts = [si[k] if n == 1 else _power(si[k], n) for k, n in sorted(base.items())]
         unit = ev.eval(Expr(S.Times, tuple(parts))) if len(parts) > 1 else parts[0] if parts else "DimensionlessUnit"
         return mk(S.Quantity, ev.eval(_times(q.args[0], factor)), unit)
-    to = _parsed(args[1] if not has_head(args[1], S.Times) else gathered(ev, args[1]) or args[1])
+    to = _parsed((gathered(ev, args[1]) or args[1]) if contains(args[1], S.Quantity) else args[1])
     if to is None or to[1] != base:
         ev.message("Quantity", "compat", f"{ev.text(q.args[1])} and {ev.text(args[1])} are incompatible units")
         return None
