@@ -731,7 +731,7 @@ def series_coefficients(ev: Any, e: Any, x: Any, at: Any, n: int) -> tuple[int, 
         if not terms:
             return n + 1, [], 1
         low, high = min(terms), max(terms)
-        return low, [ev.eval(b.from_sympy(sp.sympify(terms.get(k, sp.Integer(0)), strict=True))) for k in range(low, high + 1)], 1
+        return low, [ev.eval(b.from_sympy(terms.get(k, sp.Integer(0)))) for k in range(low, high + 1)], 1
     except NotBridged:
         return None
 
