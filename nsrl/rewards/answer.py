@@ -325,7 +325,7 @@ def _worth_asking(piece: str, gold: str) -> bool:
     both = piece + gold
     if re.search(r"[A-Za-z]{4,}", re.sub(r"\\[A-Za-z]+", "", piece)):
         return False  # prose
-    return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree", both) and bool(re.search(r"\\[a-z]|[=^_]", both))
+    return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree", both) and bool(re.search(r"\\[A-Za-z]{2}", piece))
 
 
 # -- options -------------------------------------------------------------------------------------------------------
