@@ -206,7 +206,7 @@ def _samples(completions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     by_category: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     seen: set[Any] = set()
     wanted_right = True
-    for r in sorted(completions, key=lambda r: (str(r.get("problem_id")), not r.get("correct"))):
+    for r in sorted(completions, key=lambda r: (not r.get("image_png"), str(r.get("problem_id")), not r.get("correct"))):
         if r.get("problem_id") in seen:
             continue
         group = [c for c in completions if c.get("problem_id") == r.get("problem_id")]

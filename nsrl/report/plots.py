@@ -156,7 +156,7 @@ def _languages(rows: Rows) -> Plot | None:
     axes.stackplot(x, *[smooth(y, window) for _, y in found.values()], colors=[LANGUAGES[n] for n in found], labels=list(found), alpha=0.9, linewidth=0)
     _percent(axes)
     axes.grid(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14), ncols=len(found), handlelength=1, columnspacing=1.2)
+    figure.legend(loc="outside upper center", ncols=len(found), handlelength=1, columnspacing=1.2)
     return _finish(figure, "languages", "Languages", "What the policy writes. Nothing tells it which language to use: it finds out which one pays.")
 
 
@@ -194,7 +194,7 @@ def _rewards(rows: Rows) -> Plot | None:
         window = max(1, len(y) // 20)
         mean, std = smooth(y, window), smooth(sy, window)
         axes.fill_between(x, [m - s for m, s in zip(mean, std)], [m + s for m, s in zip(mean, std)], color=ACCENT, alpha=0.12, linewidth=0)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=min(4, 1 + len(names)), handlelength=1.4, columnspacing=1.2)
+    figure.legend(loc="outside upper center", ncols=min(4, 1 + len(names)), handlelength=1.4, columnspacing=1.2)
     return _finish(figure, "reward", "Reward", "Weighted reward with the spread within groups (band), and its components before weighting (dashed).")
 
 
@@ -218,7 +218,7 @@ def _engine(rows: Rows) -> Plot | None:
     )  # fmt: skip
     _percent(axes)
     axes.grid(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=min(5, len(order)), handlelength=1, columnspacing=1.2)
+    figure.legend(loc="outside upper center", ncols=min(5, len(order)), handlelength=1, columnspacing=1.2)
     return _finish(figure, "engine", "How programs end", "Share of programs by the engine's status.")
 
 
@@ -240,7 +240,7 @@ def _policy(rows: Rows) -> Plot | None:
     if not drawn:
         return None
     axes.set_ylim(bottom=0)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.24 if drawn > 3 else 1.16), ncols=3, handlelength=1.4, columnspacing=1.2)
+    figure.legend(loc="outside upper center", ncols=3, handlelength=1.4, columnspacing=1.2)
     return _finish(figure, "policy", "The update", "A group whose answers are all right or all wrong has no spread and gives no gradient; a loss near 0 is normal, because advantages of a group sum to 0.")
 
 
@@ -255,8 +255,7 @@ def _timing(rows: Rows) -> Plot | None:
     axes.stackplot(x, *stack, labels=names, colors=[PARTS[n] for n in names], alpha=0.9, linewidth=0)
     axes.set_ylabel("seconds per step")
     axes.set_ylim(bottom=0)
-    rows_of_legend = -(-len(names) // 5)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.06 + 0.1 * rows_of_legend), ncols=5, handlelength=1, columnspacing=1.2)
+    figure.legend(loc="outside upper center", ncols=5, handlelength=1, columnspacing=1.2)
     return _finish(figure, "timing", "Where the time goes", "Seconds of a step by room.")
 
 

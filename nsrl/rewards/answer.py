@@ -245,8 +245,28 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
             return Verdict(False, "no_option")
         given = final.letter(text)
         return Verdict(given is not None and given == gold.letter, "letter")
+    if gold.kind == "value":
+        return _judge_printed(text, gold)
     candidate = final.Candidate(text, True)
     return _judge(candidate, gold) or Verdict(False, "type")
+
+
+def _judge_printed(text: str, gold: Gold) -> Verdict:
+    """A printed value against a value: the whole of it (or of its last line), never a number found inside."""
+    assert gold.value is not None
+    if len(text) > MAX_PIECE:
+        return Verdict(False, "size")
+    if _squeeze(text) == _squeeze(gold.text):
+        return Verdict(True, "same_text")
+    for printed in dict.fromkeys((text, text.splitlines()[-1])):
+        try:
+            value = read(printed)
+        except Unreadable:
+            continue
+        return Verdict(*same(gold.value, value))
+    if _worth_asking(text, gold.text) and math_verify(gold.text, text):
+        return Verdict(True, "math_verify")
+    return Verdict(False, "unreadable")
 
 
 def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:

@@ -36,6 +36,18 @@ def test_case(prediction, gold, options, correct, reason):
         (Result(Status.OK, text="True"), "Yes", None, True),
         (Result(Status.OK, text="Null"), "5", None, False),
         (Result(Status.OK, text="5"), None, None, None),
+        (Result(Status.OK, text="If[a == 5, 5, 6]"), "6", None, False),
+        (Result(Status.OK, text="f[5]"), "5", None, False),
+        (Result(Status.OK, text="{2, 3, 5}"), "5", None, False),
+        (Result(Status.OK, text="working\n5"), "5", None, True),
+        (Result(Status.OK, text="isosceles"), "an isosceles triangle", None, False),
+        (Result(Status.OK, text="red"), "Red", None, True),
+        (Result(Status.OK, text="0.6666666666666666"), "2/3", None, True),
+        (Result(Status.OK, text="30*Degree"), "30^\\circ", None, True),
+        (Result(Status.OK, text="x == 5"), "5", None, True),
+        (Result(Status.OK, text="{{x -> -2}, {x -> 2}}"), "x = \\pm 2", None, True),
+        (Result(Status.OK, text="ComplexInfinity"), "5", None, False),
+        (Result(Status.OK, text="5"), "5 or 6", None, False),
     ],
 )
 def test_an_engine_result(result, gold, options, correct):
