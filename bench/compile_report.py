@@ -97,6 +97,7 @@ def triton_rows() -> list[dict]:
     from nsrl_kernels.group_advantage import kernel as group
     from nsrl_kernels.linear_logp import kernel as logp
     from nsrl_kernels.logp_from_logits import kernel as logits
+    from nsrl_kernels.pack_vision import kernel as packing
     from nsrl_kernels.policy_loss import kernel as objective
 
     bf16 = torch.bfloat16
@@ -222,6 +223,17 @@ def triton_rows() -> list[dict]:
              count_out=i64, live_out="*i8", n_rows=scalar, n_components=scalar, epsilon=real),
         dict(MODE=2, BLOCK=32), warps=4, stages=3,
     )  # fmt: skip
+    add("pack_vision: equal images", packing._first_use, dict(image_key=i32, first=i32, I=scalar), dict(BLOCK=256),
+        warps=4, stages=3)  # fmt: skip
+    plan = {p.name: i32 for p in packing._plan.params[:14]} | {n: scalar for n in ("T", "S", "I", "total_visual")}
+    add("pack_vision: plan", packing._plan, plan, dict(image_token_id=151_655, merge=2, BLOCK=256), warps=4, stages=3)
+    tile = lambda width: dict(D=width, ROWS=4096 // min(width, 1024), BLOCK=min(width, 1024))
+    add("pack_embed", packing._gather, dict(table=half, visual=half, row_map=i32, out=half, T=scalar), tile(2048),
+        warps=4, stages=3)  # fmt: skip
+    add("deepstack_add", packing._deepstack_add, dict(hidden=half, feature=half, rows=i32, src=i32, n=scalar), tile(2048),
+        warps=4, stages=3)  # fmt: skip
+    keys = dict(grad=half, cu_q=i32, cu_k=i32, parent=i32, out=half, T=scalar, S=scalar, STEPS=scalar)
+    add("gather_kv gradient", packing._kv_gather_backward, keys, tile(1024), warps=4, stages=3)
     return rows
 
 

@@ -272,6 +272,33 @@ def other_benches(run: Run) -> None:
         out.unlink()
 
 
+def native_build(run: Run) -> None:
+    """csrc/ beside the package, so that everything below also runs on the cuda backend."""
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "--build-temp", str(run.path.with_suffix(".build"))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    shutil.rmtree(run.path.with_suffix(".build"), ignore_errors=True)
+    said = [line for line in done.stderr.splitlines() if "native CUDA ops" in line]
+    if done.returncode or said:
+        run.note(said[0] if said else f"native ops: the build failed: {done.stderr[-400:]}")
+
+
+def packed_step(run: Run) -> None:
+    """One packed GRPO step of the 2B configuration, by stage."""
+    if run.left_s() < 60:
+        run.note("out of time before the packed 2B step")
+        return
+    command = [sys.executable, "-m", "bench.packed_step", "--size", "2b"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=run.left_s() - 5)
+    except subprocess.TimeoutExpired:
+        run.note("the packed 2B step did not finish")
+        return
+    if done.returncode:
+        run.note(f"the packed 2B step failed: {done.stderr[-400:]}")
+    else:
+        run.record["packed_step"] = json.loads(done.stdout)
+
+
 def summary(record: dict) -> str:
     """The table a person reads."""
     wrong = [c for c in record["checks"] if not c["passed"]]
@@ -290,6 +317,13 @@ def summary(record: dict) -> str:
     for row in record.get("small_ops", ()):
         rate = f", {row['gb_per_s']:.0f} GB/s" if row.get("gb_per_s") else ""
         lines.append(f"- {row['name']}: {row['median_ms']:.3f} ms{rate}")
+    step = record.get("packed_step")
+    if step:
+        stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in step["seconds"].items())
+        lines.append(
+            f"- packed 2B step ({step['attention']}): {step['step_s']:.2f} s ({stages}), {step['tokens_per_s']:.0f} tokens/s, "
+            f"MFU {step['mfu']}, peak {step['peak_memory_gib']} GiB"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -311,11 +345,13 @@ def main(argv=None) -> int:
         small_ops(run)
         return int(any(not c["passed"] for c in run.record["checks"]))
     run = Run(options.out, options.device, options.budget_s)
+    if options.device == "cuda":
+        native_build(run)
     real = [(7, 2048, 151_936), (2049, 2048, 32_001), (7, 2048, 129_920), (7, 2048, 17), (1, 2048, 2), (64, 512, 5_003)]
     head_gates(run, real if options.device == "cuda" else small)
     small_ops(run)
     run.save()
-    stages = (benches, sanitizer, suite, other_benches) if options.device == "cuda" else (benches, sanitizer)
+    stages = (benches, sanitizer, suite, other_benches, packed_step) if options.device == "cuda" else (benches, sanitizer)
     for stage in stages:
         stage(run)
         run.save()

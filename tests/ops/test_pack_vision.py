@@ -251,12 +251,17 @@ def test_nothing_waits_for_a_real_device(backend):
             plan = pack_vision(*args, **case["kwargs"], backend=backend)
             out = pack_embed(table, visual, plan, backend=backend)
             deepstack_add(out, visual, plan, backend=backend)
+            keys = torch.randn(len(args[0]), 8, 128, device="cuda").requires_grad_()
+            gathered = gather_kv(keys, plan, backend=backend)
+            (grad,) = torch.autograd.grad(gathered, keys, torch.ones_like(gathered))
         finally:
             torch.cuda.set_sync_debug_mode("default")
         for field, a, b in zip(want._fields, plan, want):
             assert torch.equal(a.cpu(), b), field
         expected = pack_embed(table.cpu(), visual.cpu(), want, backend="reference")
         assert torch.equal(pack_embed(table, visual, plan, backend=backend).cpu(), expected)
+        copies = torch.bincount(want.kv_index.long(), minlength=len(keys)).float()
+        assert torch.equal(grad.cpu(), copies[:, None, None].expand_as(grad)) and torch.equal(gathered, keys[plan.kv_index])
 
 
 @pytest.mark.parametrize(
