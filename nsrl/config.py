@@ -227,7 +227,7 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
-    max_steps: int = 200
+    max_steps: int = 120
     extra_supervised_steps: int = 0
     shuffle_rewards: bool = False
     reward_noise: float = 0.0
