@@ -82,8 +82,8 @@ def preflight(
         parts["reserved for vLLM"] = reserved
     single = _filled(policy, group, 1, max_completion_length, banned)
     whole = _filled(policy, group, num_generations, max_completion_length, banned)
-    cap = token_budget or (CAP_CPU if policy.device.type == "cpu" else CAP_GPU)
     least = _rows(single)
+    cap = token_budget or max(least, CAP_CPU if policy.device.type == "cpu" else CAP_GPU)
     advice = (
         f"{_advice(policy)}; the longest prompt ({group.name or 'unnamed'}) has {len(group.prompt_ids)} tokens and a "
         f"completion {max_completion_length}"
@@ -92,8 +92,14 @@ def preflight(
         raise UserError(
             f"token_budget must be at least {least} for one completion of the longest prompt; got {cap}: {advice}"
         )
+    least_cache = cache_bytes(policy, len(group.prompt_ids), max_completion_length, num_generations, 1)
+    if least_cache > MARGIN * free - reserved:
+        raise UserError(
+            f"preflight: the sampler's cache of one group needs {_size(least_cache)} and {_size(free)} are free; "
+            f"lower num_generations, or {advice}"
+        )
     try:
-        one_rows, one = _measure(policy, [single], max(cap, least), banned, temperature)
+        one_rows, one = _measure(policy, [single], cap, banned, temperature)
         room = MARGIN * free - reserved - parts["gradients"] - parts["optimizer state"]
         rough = int(room / max(one / one_rows, 1.0))
         if rough < least:
@@ -108,12 +114,6 @@ def preflight(
             p.grad = None
     per_row = max(many / many_rows, 1.0)
     budget = token_budget or max(least, min(cap, int(room / per_row)))
-    least_cache = cache_bytes(policy, len(group.prompt_ids), max_completion_length, num_generations, 1)
-    if least_cache > MARGIN * free - reserved:
-        raise UserError(
-            f"preflight: the sampler's cache of one group needs {_size(least_cache)} and {_size(free)} are free; "
-            f"lower num_generations, or {advice}"
-        )
     parts["activations of a full micro-batch"] = int(per_row * budget)
     return Preflight(parts, free, per_row, budget, _rows(whole), time.perf_counter() - start)
 
