@@ -38,9 +38,11 @@ class Zygote:
         path = [str(Path(__file__).resolve().parents[2]), *(entry for entry in sys.path if os.path.isabs(entry))]
         command = [sys.executable, "-P", "-X", "utf8", "-c", _BOOT.format(path=path), json.dumps(setup)]
         null = subprocess.DEVNULL
+        # A session of its own: Ctrl-C in the terminal is for the trainer, which may want to run programs still.
         self.process = subprocess.Popen(
-            command, stdin=null, stdout=null, env={"PYTHONHASHSEED": "0"}, cwd="/", pass_fds=[theirs.fileno()]
-        )
+            command, stdin=null, stdout=null, env={"PYTHONHASHSEED": "0"}, cwd="/", pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )  # fmt: skip
         theirs.close()
         self.control.setblocking(False)
 

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -96,6 +98,19 @@ def test_a_forked_process_is_told_that_the_pool_is_not_its_own(pool):
             os._exit(0 if "belongs to the process that made it" in str(error) else 1)
         os._exit(2)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs process groups")
+def test_ctrl_c_is_for_the_caller():
+    code = (
+        "import os, signal, time; from nsrl.engines import EnginePool\n"
+        "signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "with EnginePool(workers=1, languages=['sympy']) as pool:\n"
+        "    pool.run('sympy', '1'); os.killpg(0, signal.SIGINT); time.sleep(0.3)\n"
+        "    print(pool.run('sympy', '2 + 2').text, pool.stats()['restarts'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, start_new_session=True)
+    assert (done.stdout, done.stderr) == ("4 0\n", "")
 
 
 def test_output_is_bounded_in_bytes():
