@@ -68,7 +68,7 @@ class Problems(Sequence[Problem]):
         parts = []
         for reason, rows in by_reason.items():
             shown = ", ".join(r.id for r in rows[:5]) + (", …" if len(rows) > 5 else "")
-            parts.append(f"{len(rows)} {reason} (rows {shown})")
+            parts.append(f"{len(rows)} {reason} (rows {shown}; first: {rows[0].detail.removeprefix(reason + ': ')})")
         return f"{self.name}: {len(self.items)} problems; {len(self.skipped)} of {total} rows skipped: {'; '.join(parts)}"
 
 
@@ -100,7 +100,8 @@ def load(
     if count_tokens is not None and max_prompt_length is not None:
         problems = _short_enough(problems, count_tokens, max_prompt_length)
     if problems.skipped:
-        log.warning("%s", problems.report())
+        if problems.items:
+            log.warning("%s", problems.report())
         for s in problems.skipped:
             log.info("%s: row %d (id %s) skipped: %s: %s", problems.name, s.row, s.id, s.reason, s.detail)
     if not problems.items:
