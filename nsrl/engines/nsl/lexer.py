@@ -114,7 +114,8 @@ def _name(s: str, start: int, put, out: list[Token]) -> None:
     end = start + len(s)
     s = s.translate(_SUBSCRIPT)
     if s.startswith("∠"):
-        s = "angle" + s[1:]
+        put("name", "angle" + s[1:].replace("'", "p").replace("′", "p").replace("_", ""), start, end)
+        return
     s = s.replace("'", "p").replace("′", "p")
     plain = s.replace("_", "")
     previous = out[-1] if out else None

@@ -166,6 +166,8 @@ class _Parser:
 
     def statement(self) -> list[Statement]:
         start = self.tok.start
+        if self.tok.value == "let" and self.toks[self.i + 1].kind in ("name", "word"):
+            self.i += 1
         if self.take("while"):
             test = self.relation()
             self.need(":")
@@ -440,7 +442,7 @@ class _Parser:
             elif t.value == "°":
                 self.i += 1
                 base = mk(S.Times, base, S.Degree)
-            elif t.value == "%" and not _opens(self.toks[self.i + 1]):
+            elif t.value == "%" and (not _opens(self.toks[self.i + 1]) or self._percent_of()):
                 self.i += 1
                 base = _percent(base)
             elif t.value == "[" and not t.gap and self.toks[self.i - 1].kind not in ("num", "sup"):
@@ -453,6 +455,11 @@ class _Parser:
                 self.i += 2
             else:
                 return base
+
+    def _percent_of(self) -> bool:
+        """`20%x`, `15%(a+b)`: a literal before and a name or bracket behind make it percent, not remainder."""
+        before, behind = self.toks[self.i - 1], self.toks[self.i + 1]
+        return before.kind == "num" and (behind.kind == "name" or behind.value == "(")
 
     def exponent(self) -> Any:
         if self.tok.kind == "op" and self.tok.value in ("-", "+"):
@@ -622,6 +629,9 @@ class _Parser:
             return self.build(name, (first,), t)
         if not _opens(nxt) and not (nxt.value == "|" and not self.bars):
             return symbol(name)  # a word without an argument is a plain name
+        if name == "angle" and nxt.kind == "name":  # angle A is ∠A
+            self.i += 1
+            return symbol("angle" + str(nxt.value))
         operand = self.power()
         if word.loose:
             factors = [operand]

@@ -145,7 +145,11 @@ class _Run:
         if self.plan.imperative:
             self.core.evaluate(t)
         elif kind == "set":
-            self.env[t.args[0]] = self.simplified(self.known(t.args[1]))
+            name, value = t.args[0], self.simplified(self.known(t.args[1]))
+            for other, v in self.env.items():  # y=2x+1; x=3: y knows x from now on
+                if name in free_names(v):
+                    self.env[other] = self.simplified(replaced(v, {name: value}))
+            self.env[name] = value
 
     def known(self, e: Any) -> Any:
         """e with what is known put in."""
@@ -153,7 +157,7 @@ class _Run:
             if type(e) is Expr and e.head in RELATION_HEADS and not self.plan.query:
                 return Expr(e.head, tuple(self.known(a) for a in e.args))
             return self.core.evaluate(e)
-        return replaced(e, self.env)
+        return _lengths(replaced(e, self.env))
 
     # --- values
 
@@ -333,6 +337,21 @@ class _Run:
         if loosely and _has(o, S.Degree) and not _has(v, S.Degree):
             return self.equal(v, replaced(o, {S.Degree: 1}), False)
         return (d is None and abs(size) < 1e-9) or (type(v) is float and abs(size) < 1e-9)
+
+
+def _lengths(e: Any) -> Any:
+    """|A-B| of points is a length: Abs of something with a list in it becomes Norm."""
+    if type(e) is not Expr:
+        return e
+    if has_head(e, S.Abs) and len(e.args) == 1 and _vector(e.args[0]):
+        return Expr(S.Norm, e.args)
+    args = tuple(_lengths(a) for a in e.args)
+    return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
+
+
+def _vector(e: Any) -> bool:
+    """Whether e is a sum or product with a list in it."""
+    return is_list(e) or (type(e) is Expr and e.head in (S.Plus, S.Times) and any(_vector(a) for a in e.args))
 
 
 def _lists(e: Any) -> list[Any]:

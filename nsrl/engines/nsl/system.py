@@ -131,6 +131,9 @@ class Algebra:
                 self.__init__(self.evaluate)
                 return self._native(*_again(evaluated), filters, domains)
             except (NotPolynomial, ZeroDivisionError):
+                found = self._searched(evaluated, filters, domains)
+                if found is not None:
+                    return found
                 return self._bridge(evaluated, filters, domains, wanted)
 
     def _listed(self, r: Any) -> Any:
@@ -304,6 +307,27 @@ class Algebra:
         search(0, {})
         out.solutions = [{ring.gens[g]: self.tree(v) for g, v in s.items()} for s in _distinct(out.solutions)]
         return out
+
+    def _searched(self, equations: list[Any], filters: list[Any], domains: dict) -> Found | None:
+        """One whole unknown in a condition that is no polynomial (x mod 5 = 2): every value from -100 to 1000, or the
+        bounds the filters give, is tried."""
+        unknowns = list(dict.fromkeys(n for e in [*equations, *filters] for n in free_names(e)))
+        if len(unknowns) != 1 or domains.get(unknowns[0]) not in (S.Integers, S.PositiveIntegers):
+            return None
+        x = unknowns[0]
+        low, high = (1 if domains[x] is S.PositiveIntegers else -100), 1000
+        for f in filters:
+            for a, op, b in _pairs(f):
+                if a is x and isinstance(b, (int, Fraction)):
+                    if op in (S.Greater, S.GreaterEqual):
+                        low = max(low, int(b))
+                    else:
+                        high = min(high, int(b) + 1)
+        if high - low > 2000:
+            return None
+        tests = [*(mk(S.Equal, e, 0) for e in equations), *filters]
+        hits = [n for n in range(low, high + 1) if all(self.evaluate(replaced(t, {x: n})) is TRUE for t in tests)]
+        return Found([{x: n} for n in hits])
 
     def _bridge(self, equations: list[Any], filters: list[Any], domains: dict, wanted: list[Any]) -> Found:
         from nsrl.engines.wolfram import bridge

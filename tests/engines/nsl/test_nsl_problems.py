@@ -28,6 +28,17 @@ def test_more_of_the_kind(program, expected):
     assert (result.status, result.text) == (Status.OK, expected)
 
 
+FORMS = [
+    line.replace("\\n", "\n").rsplit(" | ", 1) for line in (Path(__file__).parent / "programs.txt").read_text().splitlines()
+]
+
+
+@pytest.mark.parametrize("program,expected", FORMS, ids=[p for p, _ in FORMS])
+def test_as_people_write_it(program, expected):
+    result = evaluate(program)
+    assert (result.status, result.text) == (Status.OK, expected)
+
+
 def test_the_twelve_are_the_recorded_ones_and_cost_a_quarter(shared_data):
     recorded = {p["id"]: p for p in json.loads((shared_data / "token_problems.json").read_text())["problems"]}
     assert recorded.keys() == PROBLEMS.keys()
