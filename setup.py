@@ -29,6 +29,8 @@ def find_nvcc() -> str | None:
 
 def why_not() -> str | None:
     """Why the native ops are not built here; None when they can be."""
+    if not SOURCES:
+        return "csrc/ is not beside setup.py"
     if find_nvcc() is None:
         return "nvcc is not on the PATH nor in /usr/local/cuda/bin"
     if shutil.which("g++") is None:

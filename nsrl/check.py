@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.run import open_sampler
 
     vlm = model.load(config.model, config.lora, config.seed)
-    policy = Policy(vlm.model, checkpointing=config.model.gradient_checkpointing or None)
+    policy = Policy(vlm.model, checkpointing=config.model.gradient_checkpointing or None, liger=config.model.liger)
     if config.data.source == "shapes":
         problems = Shapes(config.data.level, config.seed)
     else:

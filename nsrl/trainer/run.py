@@ -89,6 +89,7 @@ class Run:
             self.vlm.model,
             attention=None if config.model.attention == "auto" else config.model.attention,
             checkpointing=config.model.gradient_checkpointing or None,
+            liger=config.model.liger,
         )
         self.shapes = Shapes(config.data.level, config.seed, config.data.eval_size if config.data.source == "shapes" else 0)
         self.train_set, self.test_set = self._data()

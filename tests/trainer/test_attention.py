@@ -160,3 +160,26 @@ def test_the_best_backend_prefers_flash_then_varlen_then_flex(monkeypatch):
             attention.importlib.util, "find_spec", lambda n, p=present: object() if n.split(".")[-1] in p else None
         )
         assert attention._best(torch.device("cuda"), True) == best and best in BACKENDS
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", BACKENDS)
+def test_backends_agree_on_a_gpu(name):
+    """bf16 against fp32 SDPA on the CPU, values and gradients; a backend that is not installed says so."""
+    try:
+        backend = choose_attention(name, "cuda", torch.bfloat16)
+    except MissingBackend as missing:
+        pytest.skip(str(missing))
+    (batch,) = pack(CASES["mixed"], 100_000, image_token_id=IMAGE)
+    g = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(batch.tokens, n, 64, generator=g).bfloat16() for n in (8, 4, 4)]
+    weight = torch.randn(batch.tokens, 8, 64, generator=g).bfloat16()
+    results = []
+    for attend, device, dtype in ((SdpaAttention(), "cpu", torch.float32), (backend, "cuda", torch.bfloat16)):
+        q, k, v = (x.to(device, dtype).requires_grad_() for x in tensors)
+        out = attend(q, k, v, attend.prepare(sequences(batch.to(device)), dtype), 0.125)
+        grads = torch.autograd.grad(out, (q, k, v), weight.to(device, dtype))
+        results.append([x.detach().float().cpu() for x in (out, *grads)])
+    for want, got in zip(*results):
+        assert (got - want).norm() <= 1e-2 * want.norm()
