@@ -23,12 +23,13 @@ KINDS = ("native", "python")
 class Task:
     """One program on its way, and everyone who waits for it."""
 
-    __slots__ = ("attempts", "futures", "key", "language", "limits", "number", "program", "solo")
+    __slots__ = ("attempts", "futures", "key", "language", "limits", "number", "program", "solo", "spent")
 
     def __init__(self, number: int, key: Any, language: str, program: str, limits: Limits, future: Future) -> None:
         self.number, self.key, self.language, self.program, self.limits = number, key, language, program, limits
         self.futures = [(future, time.monotonic())]
         self.attempts = 0
+        self.spent = 0.0  # seconds it ran in workers that died of it: they count against its wall clock
         self.solo = False  # it was in a worker that died: alone in the next one
 
 

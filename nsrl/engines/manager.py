@@ -107,7 +107,7 @@ class Manager:
         if not worker.pipe:
             return float("inf")
         head = next(iter(worker.pipe.values()))
-        return worker.since + head.limits.wall_s + _GRACE_S[worker.kind]
+        return worker.since + head.limits.wall_s - head.spent + _GRACE_S[worker.kind]
 
     def release(self) -> None:
         """Close what woke the thread, after its end."""
@@ -207,6 +207,7 @@ class Manager:
         if tasks:
             head = tasks[0]
             head.attempts += 1
+            head.spent += time.monotonic() - worker.since
             if ended_by(status) in (signal.SIGPROF, signal.SIGXCPU):
                 self.desk.finish(head, self.desk.outcome(head.language, Status.TIMEOUT))
                 tasks = tasks[1:]
@@ -271,7 +272,7 @@ class Manager:
                 self.died(worker, 0)
                 continue
             tasks = self.remove(worker)
-            if tasks and not worker.cancelling:
+            if tasks:  # while it is told to drop the others nothing is added: the oldest still is the one that runs
                 self.desk.counts["killed"] += 1
                 self.desk.finish(tasks[0], self.desk.outcome(tasks[0].language, Status.TIMEOUT))
                 tasks = tasks[1:]

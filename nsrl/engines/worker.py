@@ -366,23 +366,23 @@ class _Server:
             _send_all(_FD, frames.pack(number, answer))
 
     def one(self, program: str, limits: Limits) -> bytes:
-        told, ended, late = self.attempt(program, limits)
+        end = time.monotonic() + limits.wall_s
+        told, ended, late = self.attempt(program, limits, end)
         if ended == signal.SIGKILL and not told and not late:  # by somebody outside: not the program's doing
-            told, ended, late = self.attempt(program, limits)
+            told, ended, late = self.attempt(program, limits, end)
         if not late and told and _is_result(told):
             return bytes(told)
         if late or ended in (signal.SIGPROF, signal.SIGXCPU):
             return self.encode(Result(Status.TIMEOUT))
         return self.encode(Result(Status.CRASH))
 
-    def attempt(self, program: str, limits: Limits) -> tuple[bytearray, int, bool]:
+    def attempt(self, program: str, limits: Limits, end: float) -> tuple[bytearray, int, bool]:
         """Fork a child for the program: what it told, the signal that ended it by itself, and whether it was late."""
         out, into = os.pipe()
         child = os.fork()
         if child == 0:
             self.child(into, program, limits)
         os.close(into)
-        end = time.monotonic() + limits.wall_s
         told, late = bytearray(), False
         poll = select.poll()
         poll.register(out, select.POLLIN)

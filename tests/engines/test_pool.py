@@ -55,6 +55,19 @@ def test_slow_programs_do_not_hold_up_the_queue(pool):
     assert time.perf_counter() - started < 4 * 1.5 / 2 + 3
 
 
+@pytest.mark.parametrize("language, loop", [("sympy", "import re\nre.match('(a+)+$', 'a' * 60 + 'b') or {}"), ("wolfram", "While[True,{}]")])
+def test_a_program_whose_followers_were_moved_is_killed_on_its_own_time(language, loop):
+    limits = Limits(cpu_s=30, wall_s=0.7, steps=10**9)
+    with EnginePool(workers=2, languages=[language], cache=0) as pool:
+        pool.map(language, [f"{n}+1" for n in range(8)])
+        futures = [pool.submit(language, loop.format(n) if n % 4 == 1 else f"{n}+2", limits) for n in range(12)]
+        started = time.perf_counter()
+        results = [future.result() for future in futures]
+        assert time.perf_counter() - started < 3 * 0.7 + 1
+    assert [r.status for r in results[1::4]] == [Status.TIMEOUT] * 3
+    assert [r.text for n, r in enumerate(results) if n % 4 != 1] == [str(n + 2) for n in range(12) if n % 4 != 1]
+
+
 def test_bad_arguments_are_said():
     with pytest.raises(UserError, match="workers must be"):
         EnginePool(workers=0)

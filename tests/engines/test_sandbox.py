@@ -127,6 +127,16 @@ def test_wall_clock_ends_a_native_program_that_sleeps(raw):
         assert time.perf_counter() - started < 0.6 + 0.5
 
 
+def test_two_tries_share_one_wall_clock(raw):
+    limits = Limits(cpu_s=5, wall_s=0.8)
+    with raw(language="nsl", limits=limits) as pool:
+        pool.run("nsl", "out = 1")
+        started = time.perf_counter()
+        result = pool.run("nsl", "__import__('time').sleep(0.5); __import__('os')._exit(3)")
+        assert result.status in (Status.CRASH, Status.TIMEOUT)
+        assert time.perf_counter() - started < limits.wall_s + 0.5
+
+
 def test_memory_of_a_native_program_is_bounded(raw):
     with raw(language="nsl", limits=Limits(cpu_s=5, wall_s=20)) as pool:
         assert pool.run("nsl", "out = len(bytearray(1 << 28))").text == str(1 << 28)
