@@ -32,11 +32,11 @@ _MONEY = re.compile(r"(?:\\\$|\\textdollar(?![a-zA-Z])|(?<![\w}])US\\?\$)\s*(-?[
 _BARE_MONEY = re.compile(r"^(-?)\s*\$\s*(-?\d[\d.,]*)(?=[^$]*$)")
 _COINS = {"€": "euros", "£": "gbp", "¥": "yen", "₹": "rupees"}
 _COIN_RE = re.compile(r"([€£¥₹])\s*(\d[\d.,]*)")
-_SPACING = re.compile(r"(?<!\\)\\(?:[,;:!>]|quad(?![a-zA-Z])|qquad(?![a-zA-Z])|thinspace(?![a-zA-Z])|enspace(?![a-zA-Z])| )|~|&nbsp;")
+_SPACING = re.compile(r"(?<!\\)\\(?:[,;:!>]|q?quad|thinspace(?![a-zA-Z])|enspace(?![a-zA-Z])| )|~|&nbsp;")
 _SIZING = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits)(?![a-zA-Z])\s*\.?(?![\d])"
 )
-_THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\\,|\{,\}|\\!|\\ |,\\!|\\;)(?=\d{3}(?!\d))")
+_THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\\,|\{,\}|\\!|\\ |,\\!\s*|\\;)(?=\d{3}(?!\d))")
 _MARKUP = re.compile(r"(?<![\w)*])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w(*])|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)|`{1,3}")
 
 
@@ -52,6 +52,9 @@ def characters(text: str) -> str:
 # "\frac" that went through a careless string literal: the backslash and its letter became a control character
 _ESCAPED = {"\x0c": "\\f", "\x08": "\\b", "\t": "\\t", "\r": "\\r"}
 _ESCAPES = re.compile(r"\x0c(?=rac)|\x08(?=oxed|inom|eta|egin)|\t(?=imes|ext|heta|frac|an\b)|\r(?=ight|ho\b)")
+_DOUBLED = re.compile(
+    r"(?<!\\)\\\\(?=(?:leq?|geq?|d?frac|sqrt|pi|cdot|times|text|infty|in|cup|left|right|boxed|circ|pm|theta|neq?)(?![a-z]))"
+)
 _EMPTY_ROOT = re.compile(r"\\sqrt\s*\{\s*\}\s*(\w+)")
 _BRACED_WORD = re.compile(r"(?<=[\d}\s])\{((?:square|cubic)?(?:degrees?|inch(?:es)?|feet|[mc]?m|meters?|centimeters?|units?|miles|hours?))\}")
 _AND_THEN = re.compile(
@@ -67,6 +70,7 @@ def unescaped(text: str) -> str:
 def latex(text: str) -> str:
     """A short answer ready to be tokenised: no maths delimiters, no sizing, no spacing commands, money as a unit."""
     text = characters(unescaped(text)).strip()
+    text = _DOUBLED.sub(r"\\", text)
     text = _EMPTY_ROOT.sub(r"\\sqrt{\1}", text)
     text = _BRACED_WORD.sub(r" \1 ", text)
     text = re.sub(r"\b(sq|cu)\.\s*", r"\1 ", text)

@@ -27,12 +27,8 @@ def tidy(value: Value) -> Value:
             both = tuple(Scalar(tr.with_sign(value.tree, s), value.places, value.unit) for s in (1, -1))
             return Items("brace", both)
         return value
-    if isinstance(value, Ratio) and len(value.parts) == 2 and isinstance(value.parts[0], Scalar):
-        if value.parts[0].tree[0] == "sym":  # {x: 5}
-            return Relation("=", value.parts[0], tidy(value.parts[1]))
-        return value
     if isinstance(value, Relation):
-        return Relation(value.op, tidy(value.left), tidy(value.right))
+        return _tidy_relation(Relation(value.op, tidy(value.left), tidy(value.right)))
     if isinstance(value, Union):
         return _union([tidy(p) for p in value.parts])
     if isinstance(value, Items):
@@ -40,9 +36,41 @@ def tidy(value: Value) -> Value:
     return value
 
 
+def _tidy_relation(r: Relation) -> Value:
+    """A linear inequality in one symbol as its interval; (x, y) = (3, 2) as the tuple it gives."""
+    if r.op == "=" and isinstance(r.left, Items) and isinstance(r.right, Items) and all(_name(i) for i in r.left.items):
+        return r.right
+    if r.op not in ("<", "<=") or not (isinstance(r.left, Scalar) and isinstance(r.right, Scalar)):
+        return r
+    gap = ("add", r.left.tree, neg(r.right.tree))
+    names = tr.symbols(gap)
+    if len(names) != 1:
+        return r
+    (x,) = names
+    try:
+        poly = tr.normal(gap)
+    except (ArithmeticError, RecursionError):
+        return r
+    slope = poly.get(((x, Fraction(1)),))
+    if slope is None or any(m != ((x, Fraction(1)),) and any(x in str(a) for a, _ in m) for m in poly):
+        return r
+    bound = Scalar(("mul", num(-1 / slope), tr.substitute(gap, x, tr.ZERO)))
+    if slope > 0:
+        return Interval(Scalar(neg(INFINITY)), bound, False, r.op == "<=")
+    return Interval(bound, Scalar(INFINITY), r.op == "<=", False)
+
+
+def _entry(value: Value) -> Value:
+    """`x: 5` in a dictionary says x = 5."""
+    if isinstance(value, Ratio) and len(value.parts) == 2 and isinstance(value.parts[0], Scalar):
+        if value.parts[0].tree[0] == "sym":
+            return Relation("=", value.parts[0], value.parts[1])
+    return value
+
+
 def _tidy_items(value: Items) -> Value:
-    items = [tidy(i) for i in value.items]
     kind = value.kind
+    items = [tidy(_entry(i) if kind == "brace" else i) for i in value.items]
     if kind == "and":
         if len(items) == 2 and all(isinstance(i, Interval) for i in items):
             return _intersection(*items)
@@ -54,7 +82,7 @@ def _tidy_items(value: Items) -> Value:
     named = [i for i in items if isinstance(i, Relation) and i.op == "=" and _name(i.left)]
     if named and len(named) == len(items):
         names = {_name(i.left) for i in named}
-        if len(names) == 1:
+        if len({str(n).partition("_")[0] for n in names}) == 1 and (len(names) == 1 or all("_" in str(n) for n in names)):
             return tidy(Items("brace", tuple(i.right for i in named)))
         if len(names) == len(items):
             return Items("assign", tuple(items))
@@ -173,6 +201,8 @@ def _same_relation(g: Value, p: Value) -> Outcome:
     if isinstance(g, Relation):
         if g_value is not None:
             return _same(g_value, p)
+        if g.op == "=" and not _free(g.right) and _is_label(g.left):
+            return _same(g.right, p)
         if g.op == "=" and isinstance(g.left, Scalar) and _name(g.right):  # 5 = x
             return _same(g.left, p)
         return False, "type"
@@ -187,6 +217,19 @@ def _same_relation(g: Value, p: Value) -> Outcome:
         if isinstance(g, Scalar) and not _free(g) and not _free(p.right):  # 2x + angle = 50: an expression's value
             return _same(g, p.right)
     return False, "type"
+
+
+def _is_label(value: Value) -> bool:
+    """Whether the left of an equation only names a quantity: NO/BO, |AB|, A:B, sin A; not x^2 + y^2 or 2x."""
+    if isinstance(value, Ratio):
+        return all(_is_label(p) for p in value.parts)
+    return isinstance(value, Scalar) and bool(tr.symbols(value.tree)) and _names_only(value.tree)
+
+
+def _names_only(tree: Tree) -> bool:
+    if tree[0] == "pow":
+        return tree[2] == tr.MINUS_ONE and _names_only(tree[1])
+    return tree[0] in ("sym", "const") or (tree[0] in ("mul", "fn") and all(_names_only(t) for t in tree[1:] if isinstance(t, tuple)))
 
 
 def _free(value: Value) -> bool:
@@ -304,8 +347,9 @@ def _same_items(g: Items, p: Items) -> Outcome:
             return False, "type"
     if len(g.items) > MAX_ITEMS or len(p.items) > MAX_ITEMS:
         return False, "size"
-    if g.kind == "brace" and not _ordered(g, p):
-        g, p = Items("brace", _distinct(g.items)), Items(p.kind, _distinct(p.items))
+    points = g.kind in ("bare", "or") and all(isinstance(i, Items) for i in (*g.items, *p.items))
+    if (g.kind == "brace" or points) and not _ordered(g, p):
+        g, p = Items(g.kind, _distinct(g.items)), Items(p.kind, _distinct(p.items))
     if len(g.items) != len(p.items):
         return False, "size"
     if not g.items:

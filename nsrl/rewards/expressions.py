@@ -290,8 +290,8 @@ class Expressions:
             return div(("add", num(1), ("pow", num(5), num(Fraction(1, 2)))), num(2))
         if lower in _GREEK:
             return self.subscripted(lower)
-        if word[-3:] == "log" and len(word) > 3:
-            raise Unreadable(word)
+        if token.roman and len(word) > 1 and not word.isupper():
+            raise Unreadable(f"the word {word!r}")
         if len(word) > 3:
             raise Unreadable(f"the word {word!r}")
         if len(word) == 1:

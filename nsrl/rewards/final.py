@@ -162,7 +162,8 @@ def pieces(text: str, strong: bool) -> Iterator[str]:
     stated = _LEAD.sub("", _IS.split(cut)[-1])
     if stated != cut and fresh(stated):
         yield stated
-    if maths := [next(g for g in m.groups() if g) for m in _MATH.finditer(cut or text)]:
+    found = list(_MATH.finditer(cut)) or list(_MATH.finditer(text))
+    if maths := [next(g for g in m.groups() if g) for m in found]:
         if fresh(maths[-1]):
             yield maths[-1]
         if (last := maths[-1].rpartition("=")[2]) and fresh(last):

@@ -38,6 +38,7 @@ class Reader(Expressions):
             raise Unreadable("nested too deeply")
         items = [self.relation()]
         kinds = []
+        marks = []
         while True:
             text = self.here.text.lower() if self.here.kind in ("op", "name") else ""
             if text not in _LISTS:
@@ -49,10 +50,16 @@ class Reader(Expressions):
             if kind == "bare" and (self.here.kind == "end" or self.is_op(")", "]", "}", "\\}")):
                 break
             kinds.append(kind)
+            marks.append(text)
             items.append(self.relation())
         self.depth -= 1
         if len(items) == 1:
             return items[0]
+        if ";" in marks and "," in marks:  # p=5, q=2; p=7, q=2
+            groups: list[list[Value]] = [[items[0]]]
+            for mark, item in zip(marks, items[1:]):
+                groups.append([item]) if mark == ";" else groups[-1].append(item)
+            return Items("bare", tuple(g[0] if len(g) == 1 else Items("bare", tuple(g)) for g in groups))
         kind = "and" if all(k == "and" for k in kinds) else "or" if "or" in kinds else "bare"
         return Items(kind, tuple(items))
 

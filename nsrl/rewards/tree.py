@@ -66,6 +66,13 @@ def has_kind(tree: Tree, kind: str) -> bool:
     return tree[0] == kind or any(has_kind(t, kind) for t in tree[1:] if isinstance(t, tuple))
 
 
+def substitute(tree: Tree, name: str, value: Tree) -> Tree:
+    """The tree with a symbol replaced."""
+    if tree == ("sym", name):
+        return value
+    return tuple(substitute(t, name, value) if isinstance(t, tuple) else t for t in tree)
+
+
 def with_sign(tree: Tree, sign: int) -> Tree:
     """The tree with every ± read as `sign` (and every ∓ as its opposite)."""
     if tree[0] == "pm":

@@ -1,6 +1,22 @@
 """More typed cases of the answer check, mixed: the way models, engines and data sets really write answers."""
 
 MORE = [
+    ("(3, 2)", "(p, q) = (3, 2)", None, True, "exact"),
+    ("(x, y) = (5, 8) and (8, 5)", "(5, 8), (8, 5)", None, True, "exact"),
+    ("(5,2), (7,2)", "p=5,q=2;p=7,q=2", None, True, "exact"),
+    ("7:32", "S_{MBCN}:S=7:32", None, True, "ratio"),
+    ("1", "|AB| = 1", None, True, "exact"),
+    ("\\frac{1}{\\sqrt{6}}", "\\frac{NO}{BO}=\\frac{1}{\\sqrt{6}}", None, True, "exact"),
+    ("4", "x^2+y^2=4", None, False, "type"),
+    ("-x > -1", "x < 1", None, True, "interval"),
+    ("2x + 3 >= 7", "[2, \\infty)", None, True, "interval"),
+    ("11,\\! 111,\\! 111", "11111111", None, True, "same_text"),
+    ("x \\in [-2,7]", "-2 \\\\le x \\\\le 7", None, True, "interval"),
+    ("(1,2),(1,2),(3,4)", "(3,4),(1,2)", None, True, "set"),
+    ("1, 1, 2", "1, 2", None, False, "size"),
+    ("$odd$", "\\text{odd}", None, True, "text"),
+    ("x_{1}=2,\\quadx_{2}=3", "3, 2", None, True, "set"),
+    ("Matrix: $\\begin{pmatrix}1 & 2 \\\\ 3 & 4\\end{pmatrix}$", "\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", None, True, "same_text"),
     ("\\frac{\\sqrt{3}}{2}", "sqrt(3)/2", None, True, "exact"),
     ("\\sqrt{3}/2", "0.866", None, True, "decimal"),
     ("0.866", "\\sqrt{3}/2", None, False, "numeric"),
