@@ -1,0 +1,119 @@
+"""Run by test_distributed.py under torchrun: gradients of two ranks against those of one process, as JSON on stdout."""
+
+import json
+import sys
+
+import torch
+from packing_cases import IMAGE, cases, small_model
+
+from nsrl.config import TrainConfig
+from nsrl.rollout.native import NativeSampler
+from nsrl.rollout.types import Images, Request, SamplingParams
+from nsrl.trainer import loss as objective
+from nsrl.trainer import sharded
+from nsrl.trainer.distributed import ALONE, join
+from nsrl.trainer.metrics import Timer
+from nsrl.trainer.optim import Optimizer
+from nsrl.trainer.pack import pack
+from nsrl.trainer.policy import Policy
+from nsrl_kernels import METRIC_NAMES
+
+CASES = cases()
+CONFIG = TrainConfig(max_completion_length=24)
+# What each rank has to learn from, and the token budget of its micro-batches.
+SHARES = {
+    "a rank without images": ([CASES["one image"], CASES["text only"]], 999),
+    "a rank without live groups": ([CASES["several images"], []], 999),
+    "the other one without": ([[], CASES["one image"]], 999),
+    "no images anywhere": ([CASES["text only"][:1], CASES["text only"][1:]], 999),
+    "uneven micro-batches": ([CASES["several images"] + CASES["length 1 and limit"], CASES["text only"]], 90),
+}
+
+
+def gradients(policy, groups, budget, everything, world):
+    """The step's gradients after they were added up, by name, and the step's metrics."""
+    policy.model.zero_grad(set_to_none=True)
+    lengths = [len(c) for g in everything for c in g.completions]
+    advantage = {id(g): torch.linspace(-1, 1, len(g.completions)) + 0.1 * i for i, g in enumerate(everything)}
+    advantage_R = torch.cat([torch.zeros(0), *(advantage[id(g)] for g in groups)])
+    batches = pack(groups, budget, image_token_id=IMAGE)
+    metrics = objective.backward(
+        policy, batches, advantage_R, None, None, None, objective.normalizer(CONFIG, sum(lengths), len(lengths)), CONFIG,
+        torch.tensor([IMAGE]), Timer(), world=world,
+    )  # fmt: skip
+    trained = {n: p for n, p in policy.model.named_parameters() if p.requires_grad}
+    world.sum_gradients(list(trained.values()))
+    return {n: sharded.whole(p.grad) for n, p in trained.items()}, metrics
+
+
+def compare(got, want):
+    """Largest difference relative to the largest gradient; infinite where one has a gradient and the other none."""
+    if any((got[n] is None) != (want[n] is None) for n in want):
+        return float("inf")
+    scale = max(float(g.abs().max()) for g in want.values() if g is not None)
+    return max(float((got[n] - g).abs().max()) for n, g in want.items() if g is not None) / scale
+
+
+def lora_model():
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(1)
+    return get_peft_model(small_model(), LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False))
+
+
+def main():
+    with join() as world:
+        report = {}
+        for mode in ("ddp", "lora", "fsdp", "fsdp checkpointing"):
+            build = lora_model if mode == "lora" else small_model
+            alone, mine = Policy(build()), build()
+            world.sharded = mode.startswith("fsdp")
+            if world.sharded:
+                sharded.shard(mine, world.size)
+            together = Policy(mine, checkpointing="checkpointing" in mode)
+            for name, (shares, budget) in SHARES.items():
+                everything = [g for share in shares for g in share]
+                want, want_metrics = gradients(alone, everything, budget, everything, ALONE)
+                got, metrics = gradients(together, shares[world.rank], budget, everything, world)
+                loss = METRIC_NAMES.index("loss")
+                report[f"{mode}: {name}"] = max(
+                    world.gather(max(compare(got, want), abs(float(metrics[loss] - want_metrics[loss]))))
+                )
+        report["sampled alike"] = all(world.gather(same_samples(mine, small_model(), world)))
+        report["state comes back"] = all(world.gather(optimizer_round_trip(mine, world)))
+        print(json.dumps(report))
+
+
+def same_samples(model, reference, world):
+    """A sharded model samples what the whole one samples; the rank without a request only takes part."""
+    group = CASES["one image"][0]
+    picture = group.images[0]
+    images = Images(picture.pixel_values, torch.tensor([picture.grid_thw]), ("picture",))
+    requests = world.share([Request(group.prompt_ids, images, n=3, seed=5)])
+    params = SamplingParams(max_tokens=8, stop_ids=(1,), banned_ids=(IMAGE,))
+    got = sharded.GatheredSampler(NativeSampler(model), model).sample(requests, params)
+    want = NativeSampler(reference).sample(requests, params)
+    return [[s.token_ids for s in g] for g in got] == [[s.token_ids for s in g] for g in want]
+
+
+def optimizer_round_trip(model, world):
+    """A sharded optimiser's state leaves whole and comes back into shards; weights leave under a plain model's names."""
+    options = dict(learning_rate=1e-3, schedule="constant", warmup=0, total=9, max_grad_norm=1.0, world=world)
+    optimizer = Optimizer(model, **options)
+    policy = Policy(model)
+    gradients(policy, CASES["one image"] if world.is_main else [], 999, CASES["one image"], world)
+    optimizer.step()
+    state = world.gather(optimizer.state_dict())[0]
+    plain = small_model()
+    shapes = [p.shape for p in plain.parameters()]
+    fits = all(state["inner"]["state"][i]["exp_avg"].shape == shape for i, shape in enumerate(shapes))
+    again = Optimizer(model, **options)
+    again.load_state_dict(state)
+    pairs = zip(again.inner.state_dict()["state"].values(), optimizer.inner.state_dict()["state"].values())
+    fits = fits and all(torch.equal(a["exp_avg"].to_local(), b["exp_avg"].to_local()) for a, b in pairs)
+    weights = sharded.whole_weights(model)
+    return fits and {n: p.shape for n, p in plain.named_parameters()} == {n: w.shape for n, w in weights.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
