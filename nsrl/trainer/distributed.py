@@ -11,6 +11,7 @@ With one process (`ALONE`) everything here is a no-op. Knows nothing of models, 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import traceback
@@ -185,6 +186,7 @@ def join() -> Iterator[World]:
         world = World(rank, size, _talk=dist.new_group(backend="gloo", timeout=TIMEOUT))
         if rank:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (for as long as the run lasts)
+            logging.disable(logging.WARNING)  # they would be said once per rank
         yield world
         watch.done()
         world.barrier()  # nobody leaves while another still works: rank 0 may be writing the report
@@ -200,5 +202,6 @@ def join() -> Iterator[World]:
         raise
     finally:
         sys.stdout = out
+        logging.disable(logging.NOTSET)
     watch.stop()
     dist.destroy_process_group()

@@ -323,8 +323,8 @@ class Run:
             return self.shapes, self.shapes.test()
         train, test = load_problems(self.config.data, self.config.seed)
         fits, dropped, longest = [], [], 0
-        for problem in train:
-            length = len(self.vlm.encode(problem).prompt_ids)
+        lengths = self.world.merge([len(self.vlm.encode(problem).prompt_ids) for problem in self.world.share(train)])
+        for problem, length in zip(train, lengths):
             whole = length <= self.config.data.max_prompt_length
             (fits if whole else dropped).append(problem)
             if whole and length > longest:
