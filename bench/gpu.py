@@ -283,20 +283,28 @@ def native_build(run: Run) -> None:
 
 
 def packed_step(run: Run) -> None:
-    """One packed GRPO step of the 2B configuration, by stage."""
+    whole_step(run, "packed_step", "the packed 2B step")
+
+
+def rollout_step(run: Run) -> None:
+    whole_step(run, "rollout_step", "the 2B step with rollout and engine")
+
+
+def whole_step(run: Run, name: str, what: str) -> None:
+    """A step of the 2B configuration by stage: `packed_step` the update alone, `rollout_step` with rollout and engine."""
     if run.left_s() < 60:
-        run.note("out of time before the packed 2B step")
+        run.note(f"out of time before {what}")
         return
-    command = [sys.executable, "-m", "bench.packed_step", "--size", "2b"]
+    command = [sys.executable, "-m", f"bench.{name}", "--size", "2b"]
     try:
         done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=run.left_s() - 5)
     except subprocess.TimeoutExpired:
-        run.note("the packed 2B step did not finish")
+        run.note(f"{what} did not finish")
         return
     if done.returncode:
-        run.note(f"the packed 2B step failed: {done.stderr[-400:]}")
+        run.note(f"{what} failed: {done.stderr[-400:]}")
     else:
-        run.record["packed_step"] = json.loads(done.stdout)
+        run.record[name] = json.loads(done.stdout)
 
 
 def summary(record: dict) -> str:
@@ -323,6 +331,14 @@ def summary(record: dict) -> str:
         lines.append(
             f"- packed 2B step ({step['attention']}): {step['step_s']:.2f} s ({stages}), {step['tokens_per_s']:.0f} tokens/s, "
             f"MFU {step['mfu']}, peak {step['peak_memory_gib']} GiB"
+        )
+    step = record.get("rollout_step")
+    if step:
+        stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in step["seconds"].items())
+        lines.append(
+            f"- whole 2B step, one prompt × {step['completions']} × {step['tokens_each']} tokens: {step['step_s']:.1f} s "
+            f"({stages}) beside the seed's {step['seed_step_s']:.0f} s; {step['rollout_tokens_per_s']:.0f} tokens/s sampled, "
+            f"sampler against trainer {step['parity_mean']:.3f} nats on average, peak {step['peak_memory_gib']} GiB"
         )
     return "\n".join(lines) + "\n"
 
@@ -351,7 +367,9 @@ def main(argv=None) -> int:
     head_gates(run, real if options.device == "cuda" else small)
     small_ops(run)
     run.save()
-    stages = (benches, sanitizer, suite, other_benches, packed_step) if options.device == "cuda" else (benches, sanitizer)
+    stages = (benches, sanitizer)
+    if options.device == "cuda":
+        stages += (suite, other_benches, packed_step, rollout_step)
     for stage in stages:
         stage(run)
         run.save()

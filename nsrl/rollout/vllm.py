@@ -69,6 +69,12 @@ class VllmSampler:
     ):
         if not 0 < memory_share < 1:
             raise UserError(f"rollout memory_share must be between 0 and 1; got {memory_share}")
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            if torch.distributed.get_world_size() > 1:
+                raise UserError(
+                    "rollout=vllm runs in one process, because the engine would join the trainers' process group; got "
+                    f"{torch.distributed.get_world_size()} processes (rollout=native works with any number)"
+                )
         EngineArgs, LLMEngine, Executor = _import_vllm()
         self.base = base_of(policy)
         self.image_processor = image_processor

@@ -1,0 +1,127 @@
+"""One whole GRPO step of one prompt × 10 completions, by stage: rollout, engine, update, beside the seed's 72 s.
+
+    python -m bench.rollout_step                   # on a GPU: the 2B configuration, 1,024 tokens each, random weights
+    python -m bench.rollout_step --size small      # the default run's model, on any machine
+
+Also: the sampler's log-probs against the trainer's on the tokens just drawn, decode steps per second, peak memory.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from bench.packed_step import SIZES, TARGETS
+from nsrl.engines import EnginePool, Limits
+from nsrl.errors import UserError
+from nsrl.rollout.native import NativeSampler
+from nsrl.rollout.types import Images, Request, SamplingParams
+from nsrl.trainer.pack import PackedGroup, pack
+from nsrl.trainer.parity import policy_score, prompt_images
+from nsrl.trainer.policy import Policy
+from nsrl_kernels import policy_loss
+
+G = 10
+SEED_STEP_S = 72.0  # the seed paper's code on an H200, one prompt with its group
+
+
+def run(size: str, tokens: int | None = None) -> dict:
+    """Seconds by stage (the second of two steps, so that nothing is compiled or allocated for the first time)."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import Qwen3VLForConditionalGeneration
+
+    make, _, grid, text, length, budget, dtype = SIZES[size]
+    length = tokens or length
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = make()
+    torch.manual_seed(0)
+    with device:
+        base = Qwen3VLForConditionalGeneration(config).to(dtype).eval()
+    model = get_peft_model(base, LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS), autocast_adapter_dtype=False)
+    policy, sampler = Policy(model, checkpointing=size == "2b"), NativeSampler(model)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=2e-5)
+    request = _request(config, grid, text)
+    banned = (config.image_token_id, config.vision_start_token_id, config.vision_end_token_id)
+    params = SamplingParams(max_tokens=length, banned_ids=banned)
+    advantage = torch.randn(G, device=device)
+    seconds: dict[str, float] = {}
+    for _ in range(2):
+        start = _now(device)
+        (group,) = sampler.sample([request], params)
+        seconds["rollout"] = _now(device) - start
+        programs = _engine()
+        seconds["engine"] = programs if programs is not None else 0.0
+        start = _now(device)
+        packed = PackedGroup(request.prompt_ids, [s.token_ids for s in group], prompt_images(request))
+        for batch in pack([packed], budget, image_token_id=config.image_token_id):
+            scored = policy.score(batch, banned=torch.tensor(banned, device=device))
+            cu = batch.cu_completions.to(device)
+            loss, _ = policy_loss(scored.logp, advantage[batch.rows.to(device)], cu_seqlens=cu)
+            loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds["update"] = _now(device) - start
+    optimizer.zero_grad()
+    few = SamplingParams(max_tokens=min(length, 64), banned_ids=banned)
+    (group,) = sampler.sample([request], few)
+    (trainer,) = policy_score(policy, few)([request], [group])
+    delta = (torch.tensor([p for s in group for p in s.logps]) - trainer).abs()
+    drawn = G * length
+    return {
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "torch": torch.__version__, "size": size, "dtype": str(dtype), "prompt_tokens": len(request.prompt_ids),
+        "completions": G, "tokens_each": length, "seconds": {k: round(v, 4) for k, v in seconds.items()},
+        "engine_ran": programs is not None, "step_s": round(sum(seconds.values()), 4), "seed_step_s": SEED_STEP_S,
+        "rollout_tokens_per_s": round(drawn / seconds["rollout"], 1),
+        "decode_steps_per_s": round(few.max_tokens / sampler.stats.decode_s, 1),
+        "parity_max": float(delta.max()), "parity_mean": float(delta.mean()),
+        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if device.type == "cuda" else None,
+    }  # fmt: skip
+
+
+def _request(config, grid: tuple[int, int, int], text: int) -> Request:
+    g = torch.Generator().manual_seed(0)
+    draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
+    patches = grid[0] * grid[1] * grid[2]
+    ids = draw(text // 2) + [config.image_token_id] * (patches // 4) + draw(text - text // 2)
+    return Request(ids, Images(torch.randn(patches, 1536, generator=g), torch.tensor([grid]), ("image",)), n=G, seed=1)
+
+
+def _engine() -> float | None:
+    """Seconds for ten programs through the pool once it is up; None where the pool cannot run."""
+    try:
+        with EnginePool(2, Limits(cpu_s=2.0, wall_s=5.0)) as pool:
+            pool.submit("sympy", "print(0)").result()
+            start = time.perf_counter()
+            for future in [pool.submit("sympy", f"print({i} ** 2)") for i in range(G)]:
+                future.result()
+            return time.perf_counter() - start
+    except UserError:
+        return None
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
+    parser.add_argument("--tokens", type=int, default=None, help="per completion")
+    parser.add_argument("--out", type=Path, default=None, help="folder for the record (bench/results)")
+    args = parser.parse_args()
+    record = run(args.size, args.tokens)
+    print(json.dumps(record, indent=2))
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        path = args.out / f"rollout_step-{args.size}-{record['device'].replace(' ', '_')}.json"
+        path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
