@@ -13,6 +13,7 @@ from typing import Any
 from nsrl.engines.result import Limits, Message, Status
 from nsrl.engines.wolfram.errors import LimitReached
 from nsrl.engines.wolfram.expr import FAILED, FALSE, LIST, NONE, NULL, RULE, TRUE, Expr, S, Symbol, mk, same
+from nsrl.engines.wolfram.order import is_sorted, sort
 from nsrl.engines.wolfram.pattern import compile_pattern, has_pattern
 from nsrl.engines.wolfram.subst import bind, fill_slots, replace_symbols, splice
 from nsrl.engines.wolfram.table import (
@@ -257,10 +258,8 @@ class Evaluator:
                         threaded = self._thread(head, new)
                         if threaded is not None:
                             return threaded, False
-                        break
+                        return Expr(head, tuple(sort(new)) if attrs & ORDERLESS else new), True
             if attrs & ORDERLESS and len(new) > 1 and head not in _SORTS_ITSELF:
-                from nsrl.engines.wolfram.order import is_sorted, sort
-
                 if not is_sorted(new):
                     new = tuple(sort(new))
         if self.up:

@@ -85,7 +85,8 @@ def function_value(name: Symbol, z: Any) -> Any:
                 except ValueError:
                     if cplx is None:
                         return None
-                    return cplx(complex(z, 0.0))
+                    # above 1 the kernel's inverse sine and cosine take the lower side of the cut
+                    return cplx(complex(z, -0.0 if z > 1 and name in (S.ArcSin, S.ArcCos) else 0.0))
         elif cplx is not None:
             return cplx(z)
         if not mp_name:

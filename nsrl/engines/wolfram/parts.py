@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from nsrl.engines.result import Status
 from nsrl.engines.wolfram.assoc import from_pairs, from_rules, is_assoc, lookup, missing, pairs
+from nsrl.engines.wolfram.errors import LimitReached
 from nsrl.engines.wolfram.expr import LIST, RULE, Expr, S, Symbol, mk
 
 _ASSOC = S.Association
+MAX_VISITS = 2_500_000  # weighted by depth: a tree with shared parts can have more subtrees than steps would ever count
 
 
 class PartError(Exception):
@@ -184,10 +187,18 @@ def level_range(spec: Any) -> tuple[int, int] | None:
 
 def depth(e: Any) -> int:
     """Depth[e]: 1 for atoms."""
-    if type(e) is not Expr or e.head is S.Complex:
-        return 1
-    args = [r.args[1] for r in e.args] if is_assoc(e) else e.args
-    return 1 + max(map(depth, args)) if args else 2
+    seen: dict[int, int] = {}  # shared subtrees are measured once
+
+    def go(x: Any) -> int:
+        if type(x) is not Expr or x.head is S.Complex:
+            return 1
+        known = seen.get(id(x))
+        if known is None:
+            args = [r.args[1] for r in x.args] if is_assoc(x) else x.args
+            known = seen[id(x)] = 1 + max(map(go, args)) if args else 2
+        return known
+
+    return go(e)
 
 
 def at_level(e: Any, level: int, low: int, high: int) -> bool:
@@ -208,9 +219,14 @@ def children(e: Expr) -> list[tuple[Any, Any]]:
 
 
 def walk(e: Any, low: int, high: int, heads: bool = False) -> Iterator[tuple[tuple, Any]]:
-    """(position, subtree) within the levels, leaves first, as Level and Cases go."""
+    """(position, subtree) within the levels, leaves first, as Level and Cases go. Raises LimitReached past MAX_VISITS."""
+    visits = 0
 
     def go(x: Any, level: int, at: tuple) -> Iterator[tuple[tuple, Any]]:
+        nonlocal visits
+        visits += 1 + level
+        if visits > MAX_VISITS:
+            raise LimitReached(Status.TIMEOUT, "visited subtrees")
         if type(x) is Expr and x.head is not S.Complex and (high < 0 or level < high):
             if heads:
                 yield from go(x.head, level + 1, (*at, 0))

@@ -10,13 +10,16 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.result import Status
 from nsrl.engines.wolfram.bignum import BigReal
+from nsrl.engines.wolfram.errors import LimitReached
 from nsrl.engines.wolfram.expr import COMPLEX, LIST, NULL, RULE, Expr, S, Symbol
 from nsrl.engines.wolfram.numbers import is_real, neg, sign
 
 # how tightly a printed form binds; an operand that binds less tightly than its place asks for gets parentheses
 LOOSE, ATOM = 0, 1000
 _PLUS, _TIMES, _POWER, _UNARY = 310, 400, 590, 480
+MAX_NODES = 100_000
 
 
 def int_text(n: int) -> str:
@@ -87,6 +90,7 @@ _RELATIONS = {S.Equal: "==", S.Unequal: "!=", S.Less: "<", S.LessEqual: "<=", S.
 class _Printer:
     def __init__(self, quotes: bool, rounded: bool = False):
         self.quotes, self.rounded = quotes, rounded
+        self.nodes = 0  # shared subtrees print as often as they occur, so a small tree can have a boundless text
 
     def at(self, e: Any, floor: int) -> str:
         """e, in parentheses if it binds no tighter than `floor`."""
@@ -98,6 +102,9 @@ class _Printer:
 
     def form(self, e: Any) -> tuple[str, int]:
         """The text of e and how tightly it binds."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise LimitReached(Status.MEMORY, "output size")
         t = type(e)
         if t is Symbol:
             return e.name, ATOM

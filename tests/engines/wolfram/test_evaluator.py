@@ -91,6 +91,9 @@ def test_programs(source, wanted):
         ("Pause[100]", Status.TIMEOUT),
         ("N[Pi, 10^9]", Status.MEMORY),
         ("IntegerPartitions[300]", Status.TIMEOUT),
+        ("Nest[g[#, #] &, 1, 40]", Status.MEMORY),
+        ("x = Nest[g[#, #] &, 1, 40]; LeafCount[x]", Status.TIMEOUT),
+        ("x = Nest[g[#, #] &, 1, 40]; x /. 1 -> 2", Status.TIMEOUT),
     ],
 )
 def test_limits_end_programs_before_the_work_is_done(source, status):

@@ -6,6 +6,7 @@ from typing import Any
 
 from nsrl.engines.wolfram.assoc import from_pairs, from_rules, is_assoc, is_rule, lookup, missing, pairs, rules_of
 from nsrl.engines.wolfram.builtins.lists import elements
+from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import LIST, RULE, TRUE, Expr, S, boolean, is_list, key, lst
 from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.pattern import matches
@@ -70,6 +71,16 @@ def key_(ev: Any, args: tuple) -> Any:
 
 
 TABLE["Key"].handler = None
+
+
+@sub_handler("Key")
+def _key_call(ev: Any, head: Expr, args: tuple) -> Any:
+    return ev.call(S.Lookup, args[0], head) if len(args) == 1 and is_assoc(args[0]) and len(head.args) == 1 else None
+
+
+@sub_handler("Lookup")
+def _lookup_call(ev: Any, head: Expr, args: tuple) -> Any:
+    return ev.call(S.Lookup, args[0], *head.args) if len(args) == 1 else None
 
 
 @builtin("Lookup", "HoldAllComplete", arity=(1, 3))

@@ -716,7 +716,34 @@ def _trig(name: str, value: Any) -> None:
         flipped = _minus_argument(x)
         if flipped is not None:
             return mk(S.Times, -1, mk(head, flipped)) if odd else mk(head, flipped)
+        return _shifted(name, x)
+
+
+_SHIFTS: dict[str, tuple[tuple[int, str], ...]] = {  # f(x + k Pi/2), k = 1, 2, 3
+    "Sin": ((1, "Cos"), (-1, "Sin"), (-1, "Cos")),
+    "Cos": ((-1, "Sin"), (-1, "Cos"), (1, "Sin")),
+    "Tan": ((-1, "Cot"), (1, "Tan"), (-1, "Cot")),
+    "Cot": ((-1, "Tan"), (1, "Cot"), (-1, "Tan")),
+    "Sec": ((-1, "Csc"), (-1, "Sec"), (1, "Csc")),
+    "Csc": ((1, "Sec"), (-1, "Csc"), (-1, "Sec")),
+}
+
+
+def _shifted(name: str, x: Any) -> Any:
+    """f(x + k Pi/2) without the shift; None where there is none."""
+    if type(x) is not Expr or x.head is not S.Plus:
         return None
+    for i, t in enumerate(x.args):
+        r = pi_multiple(t)
+        if r is not None and (2 * r).denominator == 1 and r != 0:
+            rest = x.args[:i] + x.args[i + 1 :]
+            inner = rest[0] if len(rest) == 1 else Expr(S.Plus, rest)
+            k = int(2 * r) % 4
+            if k == 0:
+                return mk(getattr(S, name), inner)
+            s, other = _SHIFTS[name][k - 1]
+            return mk(getattr(S, other), inner) if s > 0 else mk(S.Times, -1, mk(getattr(S, other), inner))
+    return None
 
 
 _INVERSES = {n: getattr(S, f"Arc{n}") for n in ("Sin", "Cos", "Tan", "Cot", "Sec", "Csc")}

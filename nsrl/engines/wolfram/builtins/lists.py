@@ -259,6 +259,7 @@ def leaf_count(ev: Any, args: tuple) -> Any:
     from fractions import Fraction
 
     def count(e: Any) -> int:
+        ev.step()
         if type(e) is Fraction:
             return 3
         return count(e.head) + sum(map(count, e.args)) if type(e) is Expr else 1
