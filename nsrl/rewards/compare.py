@@ -1,7 +1,6 @@
-"""Whether two read answers are the same: exact, then 50 digits at random rational points, then the gold's decimals.
+"""Whether two read answers are the same: collections, intervals, equations, ratios and times; scalars next door.
 
-The gold decides what is asked: its decimals give the tolerance, its unit is the unit of a bare number. Knows nothing
-of text, options or models.
+Knows nothing of text, options or models.
 """
 
 from __future__ import annotations
@@ -10,14 +9,11 @@ from fractions import Fraction
 from itertools import permutations
 
 from nsrl.rewards import tree as tr
-from nsrl.rewards.tree import INFINITY, PI, Tree, neg, num
-from nsrl.rewards.units import DEGREE_UNIT, PERCENT_UNIT
+from nsrl.rewards.scalars import NEEDED, POINTS, Outcome, equal_trees, same_scalar
+from nsrl.rewards.tree import INFINITY, Tree, neg, num
 from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
 
 MAX_ITEMS = 60
-POINTS = 14  # tried; NEEDED of them must lie in both domains
-NEEDED = 4
-Outcome = tuple[bool, str]
 
 
 def tidy(value: Value) -> Value:
@@ -285,7 +281,7 @@ def _same_clock(g: Value, p: Value) -> Outcome:
     assert isinstance(clock, Clock)
     if isinstance(other, Scalar) and other.unit is not None and other.unit.dims == (("time", 1),):
         seconds = num(clock.hours * 3600 + clock.minutes * 60 + clock.seconds)
-        return _equal(seconds, ("mul", other.tree, other.unit.factor), None)[0], "time"
+        return equal_trees(seconds, ("mul", other.tree, other.unit.factor), None)[0], "time"
     if clock.half or clock.seconds or not isinstance(other, Ratio | Scalar):
         return False, "type"
     ratio = Ratio((Scalar(num(clock.hours)), Scalar(num(clock.minutes))))
@@ -304,7 +300,7 @@ def _same_ratio(g: Value, p: Value) -> Outcome:
             return False, "type"
         a0, b0 = g.parts[0].tree, p.parts[0].tree
         for a, b in zip(g.parts[1:], p.parts[1:]):
-            if not _equal(("mul", a0, b.tree), ("mul", b0, a.tree), None)[0]:
+            if not equal_trees(("mul", a0, b.tree), ("mul", b0, a.tree), None)[0]:
                 return False, "ratio"
         return True, "ratio"
     ratio, other = (g, p) if isinstance(g, Ratio) else (p, g)
@@ -312,8 +308,8 @@ def _same_ratio(g: Value, p: Value) -> Outcome:
     if len(ratio.parts) == 2 and isinstance(other, Scalar) and other.unit is None:
         value = tr.div(ratio.parts[0].tree, ratio.parts[1].tree)
         if ratio is g:
-            return _equal(value, other.tree, None)[0], "ratio"
-        return _equal(other.tree, value, other.places)[0], "ratio"
+            return equal_trees(value, other.tree, None)[0], "ratio"
+        return equal_trees(other.tree, value, other.places)[0], "ratio"
     if isinstance(other, Items) and len(other.items) == len(ratio.parts) and ratio is g:
         return _same_ratio(g, Ratio(other.items)) if all(isinstance(i, Scalar) for i in other.items) else (False, "type")
     return False, "type"
@@ -427,97 +423,3 @@ def _same_assignment(g: Items, p: Items) -> Outcome:
     if p.kind == "brace" and g.kind == "assign" and not all(isinstance(i, Scalar) for i in p_items):
         return False, "type"
     return all(_same(a, b)[0] for a, b in zip(g_items, p_items)), "relation"
-
-
-# -- scalars -------------------------------------------------------------------------------------------------------
-
-
-def same_scalar(g: Scalar, p: Scalar) -> Outcome:
-    """Equal in the gold's unit; a bare number is in the unit the other side declares, one reading per gold."""
-    g_unit = g.unit if g.unit is not None and g.unit.known else None
-    p_unit = p.unit if p.unit is not None and p.unit.known else None
-    value = p.tree
-    if g_unit is not None and p_unit is not None:
-        if g_unit.dims != p_unit.dims:
-            return False, "unit"
-        if g_unit != p_unit:
-            value = ("mul", value, p_unit.factor, ("pow", g_unit.factor, num(-1)))
-    elif g_unit is None and p_unit == PERCENT_UNIT:
-        if _is_share(g):
-            value = ("mul", value, num(Fraction(1, 100)))
-    elif g_unit is None and p_unit is not None and p_unit.dims == DEGREE_UNIT.dims:
-        if tr.mentions(g.tree, PI):  # a bare gold with π is in radians
-            value = ("mul", value, p_unit.factor, tr.DEGREE)
-    return _equal(g.tree, value, g.places, p.places)
-
-
-def _is_share(g: Scalar) -> bool:
-    """Whether a bare gold is a share of one (then 20% is 0.2) and not a number of percent (then 20% is 20)."""
-    if g.tree[0] != "num":
-        return True
-    value = g.tree[1]
-    return abs(value) <= 1 or (value.denominator != 1 and g.places is None)
-
-
-def _equal(g: Tree, p: Tree, places: int | None, p_places: int | None = None) -> Outcome:
-    half = Fraction(1, 2) * Fraction(10) ** -places if places is not None else None
-    if g[0] == "num" and p[0] == "num":
-        return _equal_fractions(g[1], p[1], half, p_places)
-    if (g in (INFINITY, neg(INFINITY))) or (p in (INFINITY, neg(INFINITY))):
-        return g == p, "exact"
-    try:
-        a, b = tr.normal(g), tr.normal(p)
-        if a == b:
-            return True, "exact"
-        ra, rb = tr.rational(a), tr.rational(b)
-        if ra is not None and rb is not None:
-            return _equal_fractions(ra, rb, half, p_places)
-    except (ArithmeticError, RecursionError):
-        pass  # no exact form within bounds: the numeric test decides
-    return _equal_numbers(g, p, half, p_places)
-
-
-def _equal_fractions(g: Fraction, p: Fraction, half: Fraction | None, p_places: int | None) -> Outcome:
-    if g == p:
-        return True, "exact"
-    if half is not None:
-        return abs(g - p) <= half, "decimal"
-    return _machine(abs(g - p), abs(p), p_places) or (False, "exact")
-
-
-def _machine(gap: Fraction, size: Fraction, p_places: int | None) -> Outcome | None:
-    """A machine real (ten significant digits or more) stands for the exact value it rounds."""
-    if p_places is None or p_places < 1:
-        return None
-    digits = p_places + len(str(int(size))) - (size < 1)
-    if digits >= 10 and gap <= max(size, Fraction(1, 1000)) * Fraction(1, 10**9):
-        return True, "machine"
-    return None
-
-
-def _equal_numbers(g: Tree, p: Tree, half: Fraction | None, p_places: int | None) -> Outcome:
-    names = tuple(sorted(tr.symbols(g) | tr.symbols(p)))
-    if len(names) > 12:
-        return False, "size"
-    good = 0
-    for i in range(POINTS if names else 1):
-        at = tr.point(names, i)
-        try:
-            a, b = tr.evaluate(g, at), tr.evaluate(p, at)
-        except tr.Undefined:
-            continue
-        if not names:
-            if tr.close(a, b):
-                return True, "numeric"
-            fa, fb = tr.as_fraction(a), tr.as_fraction(b)
-            if fa is None or fb is None:
-                return False, "numeric"
-            if half is not None:
-                return abs(fa - fb) <= half * (1 + Fraction(1, 10**30)), "decimal"
-            return _machine(abs(fa - fb), abs(fb), p_places) or (False, "numeric")
-        if not tr.close(a, b):
-            return False, "numeric"
-        good += 1
-        if good >= NEEDED:
-            return True, "numeric"
-    return good >= 2, "domain" if good < 2 else "numeric"

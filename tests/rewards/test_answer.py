@@ -117,7 +117,7 @@ def test_random_text_never_raises():
     alphabet = ["\\frac", "{", "}", "(", ")", "[", "]", "x", "1", "23", "^", "_", "\\sqrt", "+", "-", ",", ":", "=", "<", "°",
                 "%", "\\pm", "\\cup", "or", "and", "Sqrt", "!", "|", "$", "\\text", " ", "cm", "Pi", "->", "answer is", ".", "\\\\", "&"]  # fmt: skip
     golds = ["5", "B", "\\{1,2\\}", "x=3", "(1,2]", "2:3", "red", "5 cm"]
-    for i in range(3000):
+    for i in range(1500):
         text = "".join(rng.choice(alphabet) for _ in range(rng.randint(1, 25)))
         verdict = check(text, golds[i % len(golds)])
         assert verdict.correct in (True, False)

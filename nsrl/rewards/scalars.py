@@ -1,0 +1,110 @@
+"""Whether two expressions are the same: exact, then 50 digits at random rational points, then the gold's decimals.
+
+The gold decides what is asked: its decimals give the tolerance, its unit is the unit of a bare number. Knows nothing
+of collections, text or models.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from nsrl.rewards import tree as tr
+from nsrl.rewards.tree import INFINITY, PI, Tree, neg, num
+from nsrl.rewards.units import DEGREE_UNIT, PERCENT_UNIT
+from nsrl.rewards.values import Scalar
+
+POINTS = 14  # tried; NEEDED of them must lie in both domains
+NEEDED = 4
+Outcome = tuple[bool, str]
+
+
+def same_scalar(g: Scalar, p: Scalar) -> Outcome:
+    """Equal in the gold's unit; a bare number is in the unit the other side declares, one reading per gold."""
+    g_unit = g.unit if g.unit is not None and g.unit.known else None
+    p_unit = p.unit if p.unit is not None and p.unit.known else None
+    value = p.tree
+    if g_unit is not None and p_unit is not None:
+        if g_unit.dims != p_unit.dims:
+            return False, "unit"
+        if g_unit != p_unit:
+            value = ("mul", value, p_unit.factor, ("pow", g_unit.factor, num(-1)))
+    elif g_unit is None and p_unit == PERCENT_UNIT:
+        if _is_share(g):
+            value = ("mul", value, num(Fraction(1, 100)))
+    elif g_unit is None and p_unit is not None and p_unit.dims == DEGREE_UNIT.dims:
+        if tr.mentions(g.tree, PI):  # a bare gold with π is in radians
+            value = ("mul", value, p_unit.factor, tr.DEGREE)
+    return equal_trees(g.tree, value, g.places, p.places)
+
+
+def _is_share(g: Scalar) -> bool:
+    """Whether a bare gold is a share of one (then 20% is 0.2) and not a number of percent (then 20% is 20)."""
+    if g.tree[0] != "num":
+        return True
+    value = g.tree[1]
+    return abs(value) <= 1 or (value.denominator != 1 and g.places is None)
+
+
+def equal_trees(g: Tree, p: Tree, places: int | None, p_places: int | None = None) -> Outcome:
+    """Equal values; places: the gold's digits after the point if it is a decimal, p_places: the prediction's."""
+    half = Fraction(1, 2) * Fraction(10) ** -places if places is not None else None
+    if g[0] == "num" and p[0] == "num":
+        return _equal_fractions(g[1], p[1], half, p_places)
+    if (g in (INFINITY, neg(INFINITY))) or (p in (INFINITY, neg(INFINITY))):
+        return g == p, "exact"
+    try:
+        a, b = tr.normal(g), tr.normal(p)
+        if a == b:
+            return True, "exact"
+        ra, rb = tr.rational(a), tr.rational(b)
+        if ra is not None and rb is not None:
+            return _equal_fractions(ra, rb, half, p_places)
+    except (ArithmeticError, RecursionError):
+        pass  # no exact form within bounds: the numeric test decides
+    return _equal_numbers(g, p, half, p_places)
+
+
+def _equal_fractions(g: Fraction, p: Fraction, half: Fraction | None, p_places: int | None) -> Outcome:
+    if g == p:
+        return True, "exact"
+    if half is not None:
+        return abs(g - p) <= half, "decimal"
+    return _machine(abs(g - p), abs(p), p_places) or (False, "exact")
+
+
+def _machine(gap: Fraction, size: Fraction, p_places: int | None) -> Outcome | None:
+    """A machine real (ten significant digits or more) stands for the exact value it rounds."""
+    if p_places is None or p_places < 1:
+        return None
+    digits = p_places + len(str(int(size))) - (size < 1)
+    if digits >= 10 and gap <= max(size, Fraction(1, 1000)) * Fraction(1, 10**9):
+        return True, "machine"
+    return None
+
+
+def _equal_numbers(g: Tree, p: Tree, half: Fraction | None, p_places: int | None) -> Outcome:
+    names = tuple(sorted(tr.symbols(g) | tr.symbols(p)))
+    if len(names) > 12:
+        return False, "size"
+    good = 0
+    for i in range(POINTS if names else 1):
+        at = tr.point(names, i)
+        try:
+            a, b = tr.evaluate(g, at), tr.evaluate(p, at)
+        except tr.Undefined:
+            continue
+        if not names:
+            if tr.close(a, b):
+                return True, "numeric"
+            fa, fb = tr.as_fraction(a), tr.as_fraction(b)
+            if fa is None or fb is None:
+                return False, "numeric"
+            if half is not None:
+                return abs(fa - fb) <= half * (1 + Fraction(1, 10**30)), "decimal"
+            return _machine(abs(fa - fb), abs(fb), p_places) or (False, "numeric")
+        if not tr.close(a, b):
+            return False, "numeric"
+        good += 1
+        if good >= NEEDED:
+            return True, "numeric"
+    return good >= 2, "domain" if good < 2 else "numeric"
