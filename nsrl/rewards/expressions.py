@@ -34,7 +34,7 @@ class Expressions:
         self.at = 0
         self.depth = 0
 
-    # -- helpers
+    # -- moving along the tokens
 
     @property
     def here(self) -> Token:
