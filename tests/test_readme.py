@@ -14,7 +14,7 @@ def tracked(*folders):
     done = subprocess.run(["git", "-C", str(ROOT), "ls-files", *folders], capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip("not a git checkout")
-    return [line for line in done.stdout.splitlines() if line.endswith((".py", ".cu", ".cuh", ".h", ".cpp", ".yaml"))]
+    return [line for line in done.stdout.splitlines() if line.endswith((".py", ".cu", ".cuh", ".h", ".cpp", ".yaml", ".jinja"))]
 
 
 def tree():
