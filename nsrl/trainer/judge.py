@@ -62,12 +62,9 @@ class Judge:
 
 
 def judged(problem: Problem, text: str, cut: Extracted, result: Result | None) -> Judged:
-    """Check a program's value, or the direct answer where there is no program, against the gold answer."""
-    if result is not None and not result.has_value:
-        gold = check("", problem.answer, problem.options)
-        return Judged(text, cut, result, None if gold.correct is None else False, result.status.value)
-    if result is None and not cut.answer:
-        gold = check("", problem.answer, problem.options)
-        return Judged(text, cut, result, None if gold.correct is None else False, "no answer")
-    verdict = check(result if result is not None else cut.answer, problem.answer, problem.options)
+    """Check a program's value, or what the text answers where there is no program, against the gold answer."""
+    failed = result is not None and not result.has_value
+    verdict = check("" if failed else text if result is None else result, problem.answer, problem.options)
+    if failed and verdict.correct is not None:
+        return Judged(text, cut, result, False, result.status.value)
     return Judged(text, cut, result, verdict.correct, verdict.reason)
