@@ -111,19 +111,24 @@ def triton_rows() -> list[dict]:
     )  # fmt: skip
     even = ("n_vocab", "n_hidden", "stride_h", "stride_w", "stride_l", "stride_e", "stride_out", "n", "k_total")
 
-    def scan(name, mode, *, store=False, bias=True, softcap=False, flagged=False, counts=False, v0=False, tma=True, wants=()):
-        tiles = _tune.scan(bf16, from_logits=v0, lean=softcap or flagged or not tma)
-        block = lambda r, c: f"tensordesc<bf16[{r}, {c}]>"
+    def scan(
+        name, mode, *, store=False, bias=True, softcap=False, flagged=False, counts=False, v0=False, tma=True, wants=(),
+        dtype=bf16,
+    ):  # fmt: skip
+        tiles = _tune.scan(dtype, from_logits=v0, lean=softcap or flagged or not tma)
+        short = {torch.float32: "fp32", torch.float16: "fp16"}.get(dtype, "bf16")
+        stored = "fp32" if dtype == torch.float32 else "bf16"
+        block = lambda r, c, kind=short: f"tensordesc<{kind}[{r}, {c}]>"
         by_tma = tma and not v0
         signature = common | {
             "h": block(tiles.block_m, tiles.block_k) if by_tma else half,
             "w": block(tiles.block_n, tiles.block_k) if by_tma else half,
-            "out_e": block(tiles.block_m, tiles.block_n // 2) if by_tma and store else half,
+            "out_e": block(tiles.block_m, tiles.block_n // 2, stored) if by_tma and store else half,
         }
         constants = dict(
             MODE=mode, FROM_LOGITS=v0, TMA=by_tma, STORE_E=store, TMA_STORE=by_tma and store, ENTROPY=mode != 1,
-            HAS_BIAS=bias, HAS_SOFTCAP=softcap, FLAGGED=flagged, HAS_COUNTS=counts, INTERPRETED=False, PRECISION="ieee",
-            HALVES=not v0, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
+            HAS_BIAS=bias, HAS_SOFTCAP=softcap, FLAGGED=flagged, HAS_COUNTS=counts, INTERPRETED=False,
+            PRECISION="tf32x3" if dtype == torch.float32 else "ieee", HALVES=not v0, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
             TILES=_tune.SPLIT_COLUMNS // tiles.block_n,
         )  # fmt: skip
         add(
@@ -143,14 +148,16 @@ def triton_rows() -> list[dict]:
     scan("coefficients", 2, store=True, wants=both)
     scan("coefficients, softcap, masked rows", 2, store=True, softcap=True, counts=True, wants=both)
     scan("forward + E, no TMA (odd strides)", 0, store=True, tma=False, wants=("wgmma",))
+    scan("forward + E, fp16 inputs", 0, store=True, dtype=torch.float16, wants=both)
+    scan("forward + E, fp32 inputs (3 x tf32)", 0, store=True, dtype=torch.float32, wants=("tma",))
     scan("v0: logits in memory + E", 0, store=True, v0=True)
     scan("v0: rescue: maxima", 1, flagged=True, v0=True)
 
-    def gemm(name, *, tma, trans, counts, wants=both):
+    def gemm(name, *, tma, trans, counts, wants=both, b=half):
         tiles = _tune.gemm(bf16, lean=not tma)
         signature = dict(
             a=f"tensordesc<bf16[{tiles.block_m}, {tiles.block_k}]>" if tma else half,
-            b=f"tensordesc<bf16[{tiles.block_k}, {tiles.block_n}]>" if tma else half,
+            b=f"tensordesc<bf16[{tiles.block_k}, {tiles.block_n}]>" if tma else b,
             out=f32, counts=i32, row0=scalar, m=scalar, n=scalar, k_total=scalar, stride_a=scalar, stride_b=scalar,
             stride_out=scalar,
         )  # fmt: skip
@@ -165,6 +172,7 @@ def triton_rows() -> list[dict]:
 
     gemm("linear_logp GEMM 2", tma=True, trans=False, counts=False)
     gemm("linear_logp GEMM 2, masked rows", tma=True, trans=False, counts=True)
+    gemm("linear_logp GEMM 2, fp16 head", tma=False, trans=False, counts=False, wants=("wgmma",), b="*fp16")
     gemm("linear_logp ∂W", tma=False, trans=True, counts=False, wants=("wgmma",))
     block_r, block_h = _tune.rows_by_hidden(2048)
     add(

@@ -51,4 +51,4 @@ def _announce(op: str, name: str, device_type: str) -> str:
 
 def is_interpreted(kernel) -> bool:
     """Whether a Triton kernel object is the interpreter's (it then takes CPU tensors and needs fp32 dot operands)."""
-    return not hasattr(kernel, "device_caches")
+    return type(kernel).__name__ == "InterpretedFunction"

@@ -71,7 +71,8 @@ class _Rows:
         role = scored.int() if grad_rows is None else scored.int() + (scored & grad_rows).int()
         role = role * 2 if grad_rows is None else role
         self.order = self.counts = None
-        self.hidden, self.inv_t, self.role, self.hint = hidden, inv_t, role, hint
+        self.hidden, self.inv_t, self.role = hidden, inv_t.contiguous(), role
+        self.hint = None if hint is None else hint.contiguous()
         self.column, self.own = torch.where(own, local, 0).int(), own.int()
         if masked:
             self.order = torch.argsort(role, descending=True, stable=True)
@@ -103,8 +104,9 @@ def anchor(ws, rows, c0, c1, head, logits=None):
 class Scan:
     """The scan kernel bound to one block of rows: `sums`, `maximum` and `coefficients` are its three epilogues."""
 
-    def __init__(self, ws, rows, c0, c1, head, n_vocab, logits=None, at=0):
-        """Rows c0:c1 of the call, whose workspace starts at row `at`."""
+    def __init__(self, ws, rows, c0, c1, head, n_vocab, logits=None, at=0, one_tile=False):
+        """Rows c0:c1 of the call, whose workspace starts at row `at`. one_tile: the same tile shape in every launch."""
+        self.one_tile = one_tile
         self.ws, self.rows, self.head, self.logits, self.at = ws, rows, head, logits, at
         self.c0, self.m, self.n_vocab = c0, c1 - c0, n_vocab
         self.splits = -(-n_vocab // _tune.split_columns(interpreted()))
@@ -114,7 +116,7 @@ class Scan:
         c1, dummy, at, stored = c0 + m, ws["level"], slice(self.at, self.at + m), e
         dtype = head.weight.dtype if logits is None else logits.dtype
         choose = functools.partial(_tune.scan, dtype, interpreted=interpreted(), from_logits=logits is not None)
-        tiles = choose(lean=flagged or head.softcap > 0)
+        tiles = choose(lean=flagged or self.one_tile or head.softcap > 0)
         h = w = dummy
         tma, stride_h, stride_w, n_hidden = False, 0, 0, 0
         if logits is None:
@@ -210,6 +212,7 @@ def forward(
     if n == 0:
         return logp, entropy, lse, empty
     path = "fused" if batch_invariant else path
+    head = head if head.weight.stride(1) == 1 else head._replace(weight=head.weight.contiguous())
     table = plan(n, n_hidden, n_vocab, hidden.dtype, jacobian=want[0], masked=masked, path=path)
     rows = _Rows(hidden.contiguous(), head, target, inv_t, scored, grad_rows, hint_logp, masked, vocab_start)
     made = ("inv_t", "column", "own", "role", "order", "hidden")
@@ -229,7 +232,7 @@ def forward(
                 logits = ws["logits"][: s1 - s0, :n_vocab]
                 wide_product(rows.hidden[s0:s1], head.weight.T, logits)
             e = ws["e"][at:] if want[0] else None
-            Scan(ws, rows, s0, s1, head, n_vocab, logits, at).sums(want[1], e)
+            Scan(ws, rows, s0, s1, head, n_vocab, logits, at, batch_invariant).sums(want[1], e)
         d = None
         if want[0]:
             left, d = ws["e"][: c1 - c0, :n_vocab], ws["d"][: c1 - c0]
@@ -292,6 +295,7 @@ def backward(
     """(∂hidden, ∂weight, ∂bias) of the recompute mode: logits once more as coefficients, then one GEMM for each."""
     n, n_hidden = hidden.shape
     n_vocab, device, f32 = head.weight.shape[0], hidden.device, torch.float32
+    head = head if head.weight.stride(1) == 1 else head._replace(weight=head.weight.contiguous())
     d_weight = torch.zeros(head.weight.shape if need[1] else (0,), dtype=f32, device=device)
     d_bias = torch.zeros(n_vocab if need[2] else 0, dtype=f32, device=device)
     d_hidden = torch.zeros_like(hidden) if need[0] else hidden.new_zeros(0)
@@ -315,7 +319,7 @@ def backward(
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
         part = lambda x, c0=c0, c1=c1: None if x is None else x[c0:c1]
-        scan = Scan({"level": level[c0:c1]}, rows, c0, c1, head, n_vocab)
+        scan = Scan({"level": level[c0:c1]}, rows, c0, c1, head, n_vocab, one_tile=batch_invariant)
         scan.coefficients(c, part(gl), part(ge), part(ent), part(at_y))
         left, h = c[: c1 - c0, :n_vocab], rows.hidden[c0:c1]
         if need[0]:

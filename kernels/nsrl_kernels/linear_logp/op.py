@@ -126,7 +126,7 @@ def _head_bias(weight, bias, banned, vocab_start):
     if bias is not None:
         _check.floating(_NAME, "bias", bias)
         _check.shape(_NAME, "bias", bias, (n_vocab,), "to match weight")
-        bias = bias.to(lean.wide(weight.dtype))
+        bias = bias.to(lean.wide(weight.dtype)).contiguous()
     if banned is None:
         return bias
     _check.integer(_NAME, "banned", banned)
