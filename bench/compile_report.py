@@ -123,12 +123,12 @@ def triton_rows() -> list[dict]:
         signature = common | {
             "h": block(tiles.block_m, tiles.block_k) if by_tma else half,
             "w": block(tiles.block_n, tiles.block_k) if by_tma else half,
-            "out_e": block(tiles.block_m, tiles.block_n // 2, stored) if by_tma and store else half,
+            "out_e": block(tiles.block_m, tiles.block_n // _tune.parts(v0), stored) if by_tma and store else half,
         }
         constants = dict(
             MODE=mode, FROM_LOGITS=v0, TMA=by_tma, STORE_E=store, TMA_STORE=by_tma and store, ENTROPY=mode != 1,
             HAS_BIAS=bias, HAS_SOFTCAP=softcap, FLAGGED=flagged, HAS_COUNTS=counts, INTERPRETED=False,
-            PRECISION="tf32x3" if dtype == torch.float32 else "ieee", HALVES=not v0, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
+            PRECISION="tf32x3" if dtype == torch.float32 else "ieee", PARTS=_tune.parts(v0), BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
             TILES=_tune.SPLIT_COLUMNS // tiles.block_n,
         )  # fmt: skip
         add(

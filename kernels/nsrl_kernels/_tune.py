@@ -58,3 +58,8 @@ def rows_by_hidden(n_hidden: int, *, interpreted: bool = False) -> tuple[int, in
     if interpreted:
         return 128, 128
     return (1, 1024) if n_hidden > 512 else (4, 256)
+
+
+def parts(from_logits: bool) -> int:
+    """Pieces of a tile's columns that the scan's epilogue takes in turn; also the width of its TMA stores."""
+    return 1 if from_logits else 2

@@ -117,6 +117,7 @@ class Scan:
         dtype = head.weight.dtype if logits is None else logits.dtype
         choose = functools.partial(_tune.scan, dtype, interpreted=interpreted(), from_logits=logits is not None)
         tiles = choose(lean=flagged or self.one_tile or head.softcap > 0)
+        parts = _tune.parts(logits is not None)
         h = w = dummy
         tma, stride_h, stride_w, n_hidden = False, 0, 0, 0
         if logits is None:
@@ -124,7 +125,7 @@ class Scan:
             stride_h, stride_w, n_hidden = h.stride(0), w.stride(0), h.shape[1]
             by_tma = [
                 descriptor(h, [tiles.block_m, tiles.block_k]), descriptor(w, [tiles.block_n, tiles.block_k]),
-                None if e is None else descriptor(e[:m, : self.n_vocab], [tiles.block_m, tiles.block_n // 2]),
+                None if e is None else descriptor(e[:m, : self.n_vocab], [tiles.block_m, tiles.block_n // parts]),
             ]  # fmt: skip
             tma = by_tma[0] is not None and by_tma[1] is not None and (e is None or by_tma[2] is not None)
             h, w, stored = by_tma if tma else (h, w, e)
@@ -142,7 +143,7 @@ class Scan:
             MODE=mode, FROM_LOGITS=logits is not None, TMA=tma, STORE_E=e is not None, TMA_STORE=tma and e is not None,
             ENTROPY=entropy, HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, FLAGGED=flagged,
             HAS_COUNTS=rows.counts is not None, INTERPRETED=interpreted(), PRECISION=_precision(dtype),
-            HALVES=logits is None, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
+            PARTS=parts, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
             TILES=_tune.split_columns(interpreted()) // tiles.block_n, num_warps=tiles.num_warps, num_stages=tiles.num_stages,
         )  # fmt: skip
 

@@ -69,10 +69,12 @@ def _epilogue(
     """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the two running row vectors."""
     cols = n0 + tl.arange(0, WIDTH)
     inside = cols < n_vocab
-    if HAS_BIAS:
+    if HAS_BIAS:  # -inf bans, and stands for the columns past the end
         b = tl.load(bias + cols, mask=inside, other=float("-inf"))
         inside = b > float("-inf")
-        z += tl.where(inside, b, 0.0)[None, :]
+        if HAS_SOFTCAP:
+            b = tl.where(inside, b, 0.0)
+        z += b[None, :]
     if HAS_SOFTCAP:
         t = fast_tanh(z / softcap)
         z = softcap * t
@@ -83,14 +85,17 @@ def _epilogue(
         d = (z - at[:, None]) * scale[:, None]
         is_y = cols[None, :] == skip[:, None]
         # a finite floor instead of -inf: exp gives 0 there and 0·d stays 0
+        if HAS_BIAS and not HAS_SOFTCAP:
+            d = tl.where(d < -1e4, -1e4, d)  # not maximum: NaN must stay
+        else:
+            d = tl.where(inside[None, :], d, -1e4)
         if MODE == 0:
-            d = tl.where(inside[None, :] & (cols[None, :] != skip[:, None]), d, -1e4)
+            d = tl.where(is_y, -1e4, d)
             e = tl.exp(d)
             first += tl.sum(e, 1)
             if ENTROPY:
                 second += tl.sum(e * d, 1)
         else:
-            d = tl.where(inside[None, :], d, -1e4)
             e = tl.exp(d)
             if ENTROPY:
                 e = -e * (gl[:, None] + ge[:, None] * (d + ent[:, None]))
@@ -113,13 +118,41 @@ def _epilogue(
 
 
 @triton.jit
+def _in_parts(
+    z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored, n_vocab,
+    softcap, WIDTH: tl.constexpr, PARTS: tl.constexpr, MODE: tl.constexpr, STORE_E: tl.constexpr,
+    TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr,
+    INTERPRETED: tl.constexpr,
+):  # fmt: skip
+    """The epilogue on PARTS (1, 2 or 4) pieces of the tile's columns in turn: fewer temporaries beside the accumulator."""
+    if PARTS == 1:
+        first, second = _epilogue(
+            z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored,
+            n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP, INTERPRETED,
+        )  # fmt: skip
+    else:
+        left, right = tl.split(tl.permute(tl.reshape(z, [z.shape[0], 2, WIDTH // 2]), [0, 2, 1]))
+        first, second = _in_parts(
+            left, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored,
+            n_vocab, softcap, WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
+            INTERPRETED,
+        )  # fmt: skip
+        first, second = _in_parts(
+            right, m0, n0 + WIDTH // 2, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start,
+            keep, stored, n_vocab, softcap, WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
+            HAS_SOFTCAP, INTERPRETED,
+        )  # fmt: skip
+    return first, second
+
+
+@triton.jit
 def scan_kernel(
     h, w, logits, bias, level, inv_t, column, own, flag, counts, out_e, parts,
     g_logp, g_entropy, entropy, at_target,
     row0, n_rows, n_vocab, n_hidden, stride_h, stride_w, stride_l, stride_e, softcap, n_splits,
     MODE: tl.constexpr, FROM_LOGITS: tl.constexpr, TMA: tl.constexpr, STORE_E: tl.constexpr,
     TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr, FLAGGED: tl.constexpr,
-    HAS_COUNTS: tl.constexpr, INTERPRETED: tl.constexpr, PRECISION: tl.constexpr, HALVES: tl.constexpr,
+    HAS_COUNTS: tl.constexpr, INTERPRETED: tl.constexpr, PRECISION: tl.constexpr, PARTS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
     """Walks (row tile, vocabulary split) items, row tiles fastest so that neighbours share the head's tiles in L2.
@@ -194,24 +227,11 @@ def scan_kernel(
                             x = x.to(tl.float32)
                             y = y.to(tl.float32)
                         z = tl.dot(x, tl.trans(y), z, input_precision=PRECISION)
-                if HALVES:  # half the columns at a time: half the temporaries beside the accumulator
-                    left, right = tl.split(tl.permute(tl.reshape(z, [BLOCK_M, 2, BLOCK_N // 2]), [0, 2, 1]))
-                    first, second = _epilogue(
-                        left, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, rows64 * stride_e,
-                        keep_e, stored, n_vocab, softcap, BLOCK_N // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
-                        INTERPRETED,
-                    )  # fmt: skip
-                    first, second = _epilogue(
-                        right, m0, n0 + BLOCK_N // 2, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, rows64 * stride_e,
-                        keep_e, stored, n_vocab, softcap, BLOCK_N // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
-                        INTERPRETED,
-                    )  # fmt: skip
-                else:
-                    first, second = _epilogue(
-                        z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, rows64 * stride_e,
-                        keep_e, stored, n_vocab, softcap, BLOCK_N, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
-                        INTERPRETED,
-                    )  # fmt: skip
+                first, second = _in_parts(
+                    z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, rows64 * stride_e,
+                    keep_e, stored, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
+                    HAS_SOFTCAP, INTERPRETED,
+                )  # fmt: skip
             if MODE != 2:
                 keep = live
                 if FLAGGED:
