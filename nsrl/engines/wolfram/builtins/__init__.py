@@ -13,10 +13,15 @@ def tables() -> dict[str, dict[str, Builtin]]:
     # Imported here: the tables import the evaluator's helpers, and the evaluator loads the tables.
     from nsrl.engines.wolfram.builtins import (
         algebra,
+        approximation,
         arithmetic,
+        arrange,
         associations,
         calculus,
+        choosing,
+        control,
         core,
+        digits,
         elementary,
         functional,
         geometry,
@@ -24,17 +29,24 @@ def tables() -> dict[str, dict[str, Builtin]]:
         linalg,
         lists,
         logic,
+        primes,
         reduce,
+        replacing,
+        rounding,
         sequences,
+        sets,
         simplify,
         solve,
+        sorting,
         special,
         stats,
         strings,
         sums,
+        trig,
     )
 
     modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings, sums, sequences, special,
+               approximation, arrange, choosing, control, digits, primes, replacing, rounding, sets, sorting, trig,
                algebra, simplify, solve, reduce, calculus, linalg, geometry, stats)  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 

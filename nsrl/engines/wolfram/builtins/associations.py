@@ -248,7 +248,7 @@ def key_sort(ev: Any, args: tuple) -> Any:
     if not is_assoc(args[0]):
         return None
     if len(args) == 2:
-        from nsrl.engines.wolfram.builtins.lists import order_key
+        from nsrl.engines.wolfram.builtins.sorting import order_key
 
         k = order_key(ev, args[1])
         return from_rules(sorted(args[0].args, key=lambda r: k(r.args[0])))

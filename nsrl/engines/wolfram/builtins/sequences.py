@@ -7,7 +7,9 @@ from functools import cmp_to_key
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs
-from nsrl.engines.wolfram.builtins.lists import _numeric_compare, elements, order_key, unique
+from nsrl.engines.wolfram.builtins.lists import elements
+from nsrl.engines.wolfram.builtins.sets import unique
+from nsrl.engines.wolfram.builtins.sorting import _numeric_compare, order_key
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, boolean, is_list, lst, mk, same
 from nsrl.engines.wolfram.order import KEY

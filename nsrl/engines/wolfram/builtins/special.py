@@ -7,8 +7,8 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-from nsrl.engines.wolfram.builtins.integers import divisors_of, factor
 from nsrl.engines.wolfram.builtins.logic import _assignments, boolean_variables
+from nsrl.engines.wolfram.builtins.primes import divisors_of, factor
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, is_list, lst, mk, norm
 from nsrl.engines.wolfram.numbers import is_real
 from nsrl.engines.wolfram.numeric import approx_mp, real_value

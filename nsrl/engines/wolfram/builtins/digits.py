@@ -1,0 +1,335 @@
+"""T1/T5: digits, bases, bits, Roman numerals, continued fractions."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from nsrl.engines.wolfram.builtins.integers import ints
+from nsrl.engines.wolfram.builtins.primes import divisors_of, euler_phi, factor
+from nsrl.engines.wolfram.expr import S, boolean, is_list, lst, mk
+from nsrl.engines.wolfram.table import Builtin, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+_NUMERIC = "Listable NumericFunction"
+
+
+# -- digits ----------------------------------------------------------------------------------------------------------
+def digits(ev: Any, n: int, base: int = 10) -> list[int]:
+    """Digits of |n|, most significant first; [0] for 0."""
+    if type(base) is not int or base < 2:
+        raise ValueError(f"a base of at least 2 was expected, got {base!r}")
+    n = abs(n)
+    if n == 0:
+        return [0]
+    if base == 10:
+        from nsrl.engines.wolfram.printer import int_text
+
+        return [ord(c) - 48 for c in int_text(n)]
+    if base == 2:
+        return [ord(c) - 48 for c in bin(n)[2:]]
+    out = []
+    ev.step(n.bit_length() ** 2 >> 14)
+    while n:
+        n, d = divmod(n, base)
+        out.append(d)
+    return out[::-1]
+
+
+@builtin("IntegerDigits", "Listable", arity=(1, 3))
+def integer_digits(ev: Any, args: tuple) -> Any:
+    if not ints(args[:1]) or (len(args) > 1 and type(args[1]) is not int):
+        return None
+    base = args[1] if len(args) > 1 else 10
+    if base < 2:
+        return None
+    ds = digits(ev, args[0], base)
+    if len(args) == 3 and type(args[2]) is int:
+        ev.need_length(args[2])
+        ds = [0] * (args[2] - len(ds)) + ds[max(0, len(ds) - args[2]) :]
+    return lst(ds)
+
+
+@builtin("FromDigits", arity=(1, 2))
+def from_digits(ev: Any, args: tuple) -> Any:
+    e, base = args[0], args[1] if len(args) > 1 else 10
+    if type(e) is str:
+        if type(base) is int:
+            try:
+                values = [int(c, 36) for c in e]
+            except ValueError:
+                return None
+            items: tuple = tuple(values)
+        else:
+            return None
+    elif is_list(e):
+        items = e.args
+    else:
+        return None
+    if type(base) is int and ints(items):
+        ev.need_bits(len(items) * max(base.bit_length(), 1))
+        out = 0
+        for d in items:
+            out = out * base + d
+        return out
+    total: Any = 0
+    for d in items:
+        total = ev.call(S.Plus, mk(S.Times, total, base), d)
+    return total
+
+
+@builtin("DigitCount", "Listable", arity=(1, 3))
+def digit_count(ev: Any, args: tuple) -> Any:
+    if not ints(args):
+        return None
+    base = args[1] if len(args) > 1 else 10
+    ds = digits(ev, args[0], base)
+    if len(args) == 3:
+        return ds.count(args[2])
+    return lst([ds.count(d) for d in range(1, base)] + [ds.count(0) if args[0] else 1])
+
+
+@builtin("DigitSum", "Listable", arity=(1, 2))
+def digit_sum(ev: Any, args: tuple) -> Any:
+    return sum(digits(ev, args[0], *args[1:])) if ints(args) else None
+
+
+@builtin("IntegerLength", "Listable", arity=(1, 2))
+def integer_length(ev: Any, args: tuple) -> Any:
+    return (len(digits(ev, *args)) if args[0] else 0) if ints(args) else None
+
+
+@builtin("IntegerReverse", "Listable", arity=(1, 2))
+def integer_reverse(ev: Any, args: tuple) -> Any:
+    return ev.call(S.FromDigits, lst(digits(ev, *args)[::-1]), *args[1:]) if ints(args) else None
+
+
+@builtin("IntegerExponent", "Listable", arity=(1, 2))
+def integer_exponent(ev: Any, args: tuple) -> Any:
+    n, b = args[0], args[1] if len(args) > 1 else 10
+    if type(n) is not int or type(b) is not int or b < 2:
+        return None
+    if n == 0:
+        return S.Infinity
+    k = 0
+    while n % b == 0:
+        n //= b
+        k += 1
+    return k
+
+
+@builtin("IntegerString", "Listable", arity=(1, 3))
+def integer_string(ev: Any, args: tuple) -> Any:
+    n, b = args[0], args[1] if len(args) > 1 else 10
+    if type(n) is not int:
+        return None
+    if b == "Roman":
+        return ev.call(S.RomanNumeral, n)
+    if type(b) is not int or not 2 <= b <= 36:
+        return None
+    s = "".join("0123456789abcdefghijklmnopqrstuvwxyz"[d] for d in digits(ev, n, b))
+    if len(args) == 3 and type(args[2]) is int:
+        ev.need_text(args[2])
+        s = s.rjust(args[2], "0")[-args[2] :]
+    return s
+
+
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
+_TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def _below_thousand(n: int) -> str:
+    words = []
+    if n >= 100:
+        words.append(f"{_ONES[n // 100]} hundred")
+        n %= 100
+    if n >= 20:
+        words.append(_TENS[n // 10] + (f"\u2010{_ONES[n % 10]}" if n % 10 else ""))
+    elif n or not words:
+        words.append(_ONES[n])
+    return " ".join(words)
+
+
+@builtin("IntegerName", "Listable", arity=(1, 2))
+def integer_name(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    if type(n) is not int or abs(n) >= 10**15 or len(args) > 1:
+        return None
+    if n < 0:
+        return f"negative {integer_name(ev, (-n,))}"
+    if n < 1000:
+        return _below_thousand(n)
+    parts = []
+    for scale, name in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1000, "thousand")):
+        if n >= scale:
+            parts.append(f"{n // scale} {name}")
+            n %= scale
+    return " ".join(parts + ([str(n)] if n else []))
+
+
+@builtin("RomanNumeral", "Listable", arity=1)
+def roman_numeral(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    if type(n) is not int or not 0 < n < 4000:
+        return "N" if n == 0 else None
+    out = ""
+    for v, s in ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")):
+        out += s * (n // v)
+        n %= v
+    return out
+
+
+@builtin("FromRomanNumeral", "Listable", arity=1)
+def from_roman_numeral(ev: Any, args: tuple) -> Any:
+    values = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
+    s = args[0]
+    if type(s) is not str or any(c not in values for c in s.upper()):
+        return None
+    ns = [values[c] for c in s.upper()]
+    return sum(-a if b > a else a for a, b in zip(ns, [*ns[1:], 0]))
+
+
+@builtin("BitLength", "Listable", arity=1)
+def bit_length_(ev: Any, args: tuple) -> Any:
+    return (args[0] if args[0] >= 0 else ~args[0]).bit_length() if ints(args) else None
+
+
+def _bitwise(name: str, op: Any, start: int) -> None:
+    @builtin(name, "Flat Listable OneIdentity Orderless")
+    def bitwise(ev: Any, args: tuple) -> Any:
+        if not ints(args):
+            return None
+        out = start
+        for a in args:
+            out = op(out, a)
+        return out
+
+
+_bitwise("BitAnd", lambda a, b: a & b, -1)
+_bitwise("BitOr", lambda a, b: a | b, 0)
+_bitwise("BitXor", lambda a, b: a ^ b, 0)
+
+
+@builtin("BitNot", "Listable", arity=1)
+def bit_not(ev: Any, args: tuple) -> Any:
+    return ~args[0] if ints(args) else None
+
+
+@builtin("BitShiftLeft BitShiftRight", "Listable", arity=(1, 2))
+def bit_shift_left(ev: Any, args: tuple) -> Any:
+    if not ints(args):
+        return None
+    return _shift(ev, args[0], args[1] if len(args) > 1 else 1)
+
+
+def _shift(ev: Any, n: int, k: int) -> int:
+    if k >= 0:
+        ev.need_bits(n.bit_length() + k)
+        return n << k
+    return n >> min(-k, 10**7)
+
+
+TABLE["BitShiftRight"].handler = lambda ev, args: _shift(ev, args[0], -(args[1] if len(args) > 1 else 1)) if ints(args) else None
+
+
+
+
+@builtin("JacobiSymbol KroneckerSymbol", "Listable", arity=2)
+def jacobi(ev: Any, args: tuple) -> Any:
+    if not ints(args) or args[1] < 1 or args[1] % 2 == 0:
+        return None
+    a, n, out = args[0] % args[1], args[1], 1
+    while a:
+        while a % 2 == 0:
+            a //= 2
+            if n % 8 in (3, 5):
+                out = -out
+        a, n = n, a
+        if a % 4 == 3 and n % 4 == 3:
+            out = -out
+        a %= n
+    return out if n == 1 else 0
+
+
+@builtin("MultiplicativeOrder", "Listable", arity=2)
+def multiplicative_order(ev: Any, args: tuple) -> Any:
+    if not ints(args) or args[1] < 1 or math.gcd(*args) != 1:
+        return None
+    a, n = args[0] % args[1], args[1]
+    phi = euler_phi(ev, (n,))
+    k = phi
+    for p in factor(ev, phi):
+        while k % p == 0 and pow(a, k // p, n) == 1 % n:
+            k //= p
+    return k
+
+
+@builtin("PerfectNumberQ", "Listable", arity=1)
+def perfect_number_q(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    return boolean(type(n) is int and n > 1 and sum(divisors_of(ev, n)) == 2 * n)
+
+
+@builtin("ChineseRemainder", arity=(2, 3))
+def chinese_remainder(ev: Any, args: tuple) -> Any:
+    rs, ms = (a.args if is_list(a) else (a,) for a in args[:2])
+    if not ints((*rs, *ms)) or len(rs) != len(ms) or any(m == 0 for m in ms):
+        return None
+    x, m = 0, 1
+    for r, n in zip(rs, ms):
+        g = math.gcd(m, n)
+        if (r - x) % g:
+            return None
+        step = (r - x) // g * pow(m // g, -1, n // g) % (n // g) if n // g > 1 else 0
+        x, m = x + m * step, m * n // g
+    return x % m
+
+
+@builtin("ContinuedFraction", arity=(1, 2))
+def continued_fraction(ev: Any, args: tuple) -> Any:
+    x = args[0]
+    if type(x) in (int, Fraction):
+        out, f = [], Fraction(x)
+        while len(out) < (args[1] if len(args) > 1 and type(args[1]) is int else 10**4):
+            q = f.numerator // f.denominator if f >= 0 else -(-f.numerator // f.denominator)
+            out.append(q)
+            if f == q:
+                break
+            f = 1 / (f - q)
+        return lst(out)
+    if len(args) == 2 and type(args[1]) is int and args[1] <= 1000:
+        from nsrl.engines.wolfram.bignum import mp
+        from nsrl.engines.wolfram.numeric import approx_mp
+
+        v = approx_mp(x, 40 + 2 * args[1])
+        if v is None or getattr(v, "imag", 0):
+            return None
+        out = []
+        with mp().workprec(200 + 8 * args[1]):
+            for _ in range(args[1]):
+                q = int(mp().floor(v))
+                out.append(q)
+                v = v - q
+                if v == 0:
+                    break
+                v = 1 / v
+        return lst(out)
+    return None
+
+
+@builtin("FromContinuedFraction", arity=1)
+def from_continued_fraction(ev: Any, args: tuple) -> Any:
+    if not is_list(args[0]) or not args[0].args:
+        return None
+    out = args[0].args[-1]
+    for a in args[0].args[-2::-1]:
+        out = ev.call(S.Plus, a, mk(S.Power, out, -1))
+    return out
+
+
+@builtin("Convergents", arity=(1, 2))
+def convergents(ev: Any, args: tuple) -> Any:
+    cf = args[0] if is_list(args[0]) else ev.call(S.ContinuedFraction, *args)
+    return lst(ev.call(S.FromContinuedFraction, lst(cf.args[:i])) for i in range(1, len(cf.args) + 1)) if is_list(cf) else None
