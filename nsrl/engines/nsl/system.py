@@ -354,7 +354,13 @@ class Algebra:
                 elif t is not TRUE and f not in out.leftover:
                     out.leftover.append(f)
             for name, domain in domains.items():
-                if name in values and domain is S.Integers and type(values[name]) is not int:
+                v = values.get(name)
+                if v is not None and domain in (S.Integers, S.PositiveIntegers) and type(v) is not int:
+                    if free_names(v):
+                        out.leftover.append(mk(S.Element, name, domain))
+                    else:
+                        ok = False
+                elif type(v) is int and domain is S.PositiveIntegers and v <= 0:
                     ok = False
             if ok:
                 out.solutions.append(values)

@@ -75,7 +75,11 @@ class Ring:
         return out
 
     def scale(self, p: Poly, k: int | Fraction) -> Poly:
-        return {m: c * k for m, c in p.items()} if k else {}
+        out = {m: c * k for m, c in p.items()} if k else {}
+        for c in out.values():
+            if type(c) is not float and _bits(c) > MAX_BITS:  # each step at most doubles: nothing huge is ever built
+                raise NotPolynomial
+        return out
 
     def mul(self, p: Poly, q: Poly) -> Poly:
         if len(p) * len(q) > MAX_TERMS * 4:
@@ -93,7 +97,7 @@ class Ring:
                     out[mono] = v
                 else:
                     out.pop(mono, None)
-        if len(out) > MAX_TERMS:
+        if len(out) > MAX_TERMS or any(type(c) is not float and _bits(c) > MAX_BITS for c in out.values()):
             raise NotPolynomial
         return out
 

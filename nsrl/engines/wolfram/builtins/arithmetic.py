@@ -183,7 +183,7 @@ def times(ev: Any, args: tuple) -> Any:
         return args[0] if args else 1
     coefficient: Any = 1
     bases: dict[Any, list[Any]] = {}
-    special = False
+    special = trig = False
     for a in args:
         t = type(a)
         if t is Expr:
@@ -201,7 +201,11 @@ def times(ev: Any, args: tuple) -> Any:
                 ev.need_bits(a.bit_length() + coefficient.bit_length() - 1)
             coefficient = mul(coefficient, a)
             continue
+        if type(base) is Expr and base.head in _RECIPROCAL:
+            trig = True
         bases.setdefault(base, []).append(x)
+    if trig and len(bases) > 1:
+        bases = _trig_pairs(bases)
     if special:
         r = _infinite_product(ev, coefficient, args)
         if r is not None:
@@ -256,6 +260,38 @@ def times(ev: Any, args: tuple) -> Any:
 
 def _same_factor(a: Any, b: Any) -> bool:
     return a is b or (type(a) is Expr and a == b) or (type(a) in (int, float, Fraction) and type(a) is type(b) and a == b)
+
+
+_RECIPROCAL = {S.Sin: S.Csc, S.Cos: S.Sec, S.Tan: S.Cot, S.Csc: S.Sin, S.Sec: S.Cos, S.Cot: S.Tan}
+_AS_SIN_COS = {S.Sin: (1, 0), S.Cos: (0, 1), S.Tan: (1, -1), S.Cot: (-1, 1), S.Sec: (0, -1), S.Csc: (-1, 0)}
+
+
+def _trig_pairs(bases: dict[Any, list[Any]]) -> dict[Any, list[Any]]:
+    """Whole powers of functions of one angle joined as the kernel joins them: Sin[x]/Cos[x] -> Tan[x]."""
+    groups: dict[Any, list[Any]] = {}
+    for b, xs in bases.items():
+        if type(b) is Expr and b.head in _RECIPROCAL and len(b.args) == 1 and all(type(x) is int for x in xs):
+            groups.setdefault(b.args[0], []).append(b)
+    if all(len(g) < 2 for g in groups.values()):
+        return bases
+    out = dict(bases)
+    for u, members in groups.items():
+        if len(members) < 2:
+            continue
+        sines = sum(_AS_SIN_COS[b.head][0] * sum(bases[b]) for b in members)
+        cosines = sum(_AS_SIN_COS[b.head][1] * sum(bases[b]) for b in members)
+        for b in members:
+            del out[b]
+        both = min(abs(sines), abs(cosines)) if sines * cosines < 0 else 0
+        found: list[tuple[Any, int]] = []
+        if both:
+            found.append((S.Tan if sines > 0 else S.Cot, both))
+        found.append((S.Sin if sines > 0 else S.Csc, abs(sines) - both))
+        found.append((S.Cos if cosines > 0 else S.Sec, abs(cosines) - both))
+        for head, n in found:
+            if n:
+                out.setdefault(Expr(head, (u,)), []).append(n)
+    return out
 
 
 def _infinite_product(ev: Any, coefficient: Any, args: tuple) -> Any:
@@ -567,6 +603,8 @@ def _special_power(ev: Any, base: Any, x: Any) -> Any:
         return 0 if sign(x) < 0 else S.ComplexInfinity
     if base is S.Infinity and is_real(x):
         return S.Infinity if sign(x) > 0 else 0 if sign(x) < 0 else S.Indeterminate
+    if type(x) is int and x < 0 and type(base) is Expr and base.head in _RECIPROCAL and len(base.args) == 1:
+        return mk(_POWER, Expr(_RECIPROCAL[base.head], base.args), -x)
     if is_infinity(base) and type(x) is int:
         return 0 if x < 0 else S.Infinity if x % 2 == 0 else base
     return None

@@ -180,7 +180,7 @@ def _unity(ring: Ring, v: dict) -> Any:
 
 def _symbolic_quadratic(ev: Any, differences: list, names: list) -> list[dict] | None:
     """a x² + b x + c = 0 with symbolic coefficients, by the formula; a x + b = 0 as one fraction."""
-    if len(differences) != 1 or len(names) != 1:
+    if len(differences) != 1 or len(names) != 1 or _has_float(differences[0]):
         return None
     x = names[0]
     e = ev.eval(mk(S.Numerator, mk(S.Together, differences[0])))
@@ -238,7 +238,7 @@ def _polynomial_in(e: Any, x: Any) -> bool:
 
 def _radical_roots(ev: Any, differences: list, names: list, domain: Any) -> list[dict] | None:
     """a x^n = c for n > 2, and irreducible polynomials: radicals, or Root objects, factor by factor."""
-    if len(differences) != 1 or len(names) != 1:
+    if len(differences) != 1 or len(names) != 1 or _has_float(differences[0]):
         return None
     x = names[0]
     e = ev.eval(mk(S.Numerator, mk(S.Together, differences[0])))
