@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 from nsrl.errors import UserError
-from nsrl.rollout.sync import policy_checksum
 from nsrl.rollout.types import Images, Request, Sample, Sampler, SamplingParams
 from nsrl.trainer import parity_faults
 from nsrl.trainer.pack import PackedGroup, PromptImage, pack
@@ -106,7 +105,7 @@ def self_check(
         effects = _images_matter(sampler, params, tolerance, score, shown, drawn)
     nudged = None
     if nudge:
-        before = policy_checksum(policy.model)
+        before = sampler.sync(policy.model).checksum
         with _nudged(policy.model):
             sampler.sync(policy.model)
             _, moved = _agree(policy, sampler, requests, params, tolerance, score, nudged=True)
@@ -222,13 +221,14 @@ def _images_matter(sampler, params, tolerance, score, requests, groups) -> tuple
 @contextlib.contextmanager
 def _nudged(model: nn.Module) -> Iterator[None]:
     """Every trainable weight changed a little, without random numbers, and put back exactly."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
+    # of a sharded model each process moves its own shard
+    trainable = [p.to_local() if hasattr(p, "to_local") else p for p in model.parameters() if p.requires_grad]
     kept = [p.detach().clone() for p in trainable]
     try:
         with torch.no_grad():
             for p in trainable:
                 flat = p.view(-1)
-                step = 0.05 * float(p.float().std()) if p.numel() > 1 else 0.0
+                step = 0.05 * float(p.detach().float().std()) if p.numel() > 1 else 0.0
                 step = step or 0.02  # a fresh adapter's B is all zeros
                 flat[::2] += step
                 flat[1::2] -= step

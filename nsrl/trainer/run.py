@@ -185,7 +185,7 @@ class Run:
         )
         learner.rewards.load_state_dict(self.state.rewards)
         sampler.sync(self.vlm.model)
-        if config.parity_check and begun == 0:
+        if config.parity_check:  # after a resume too: what was loaded may lack its adapter
             self._parity(learner)
         telemetry = Telemetry(gpu_uuid(self.vlm.device))
         with Progress("grpo", config.max_steps, begun, every=config.logging_steps) as progress:

@@ -10,8 +10,9 @@ from nsrl.errors import UserError
 from nsrl.rollout import native
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.pixels import to_pictures
+from nsrl.rollout.sync import policy_checksum
 from nsrl.rollout.types import Images, Request, SamplingParams, SyncReport
-from nsrl.trainer import parity, parity_faults
+from nsrl.trainer import parity_faults
 from nsrl.trainer.parity import ParityError, blanked, policy_score, require_agreement, self_check
 from nsrl.trainer.policy import Policy
 from tests.rollout import tiny, tiny_tokenizer
@@ -100,7 +101,7 @@ class Separate(NativeSampler):
         if not self.deaf:
             self.model.load_state_dict(policy.state_dict())
         self.version += 1
-        self.last_sync = SyncReport(self.version, 1, 1, parity.policy_checksum(policy), 0.0)
+        self.last_sync = SyncReport(self.version, 1, 1, policy_checksum(policy), 0.0)
         return self.last_sync
 
 
