@@ -49,17 +49,19 @@ _NAMED = {
     "Function": "\uf4a1", "LongRightArrow": "⟶", "Angle": "∠", "Square": "□", "Prime": "′", 
     "UndirectedEdge": "\uf3d4", "DirectedEdge": "→", "Divides": "∣", "Cross": "⨯", "EmptySet": "∅",
 }  # fmt: skip
-_NAME = r"[^\W\d_$]|\$"
-_SYMBOL = rf"(?:{_NAME})(?:[^\W_]|\$)*(?:`(?:{_NAME})(?:[^\W_]|\$)*)*"
+# Superscripts, fractions and typographic quotes are no letters and no operators: repair.py knows what was meant.
+FOREIGN = "²³¹⁰⁴⁵⁶⁷⁸⁹⁻½¼¾₀₁₂₃₄₅₆₇₈₉“”‘’"
+_NAME = rf"[^\W\d_${FOREIGN}]|\$"
+_SYMBOL = rf"(?:{_NAME})(?:[^\W_{FOREIGN}]|\$)*(?:`(?:{_NAME})(?:[^\W_{FOREIGN}]|\$)*)*"
 _TOKEN = re.compile(
     rf"""
     (?P<space>[ \t\f\v\u00a0\u2009\u200a\u2002-\u2005\u3000]+) | (?P<newline>[\r\n\u2028\u2029]+)
-    | (?P<num>\d+\^\^[0-9a-zA-Z]+(?:\.(?!\.)[0-9a-zA-Z]*)? | (?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:``?(?:\d+(?:\.\d*)?)?)?(?:\*\^[+-]?\d+)?)
+    | (?P<num>[0-9]+\^\^[0-9a-zA-Z]+(?:\.(?!\.)[0-9a-zA-Z]*)? | (?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.[0-9]+)(?:``?(?:[0-9]+(?:\.[0-9]*)?)?)?(?:\*\^[+-]?[0-9]+)?)
     | (?P<blank>(?:{_SYMBOL})?(?:_\.(?!\.)|_{{1,3}}(?:{_SYMBOL})?))
     | (?P<sym>{_SYMBOL})
     | (?P<str>"[^"\\]*(?:\\.[^"\\]*)*")
-    | (?P<slot>\#\#?\d+|\#\#|\#(?:{_SYMBOL})?)
-    | (?P<out>%\d+|%+)
+    | (?P<slot>\#\#?[0-9]+|\#\#|\#(?:{_SYMBOL})?)
+    | (?P<out>%[0-9]+|%+)
     | (?P<comment>\(\*)
     | (?P<op>{"|".join(map(re.escape, _OPERATORS))}|[{"".join(UNICODE)}])
     | (?P<named>\\\[[A-Za-z]+\])
@@ -151,7 +153,7 @@ def _slot(text: str) -> Expr:
     rest = text[1:]
     if not rest:
         return mk(S.Slot, 1)
-    return mk(S.Slot, int(rest[:6]) if rest.isdigit() else rest)
+    return mk(S.Slot, int(rest[:6]) if rest.isascii() and rest.isdigit() else rest)
 
 
 def skip_comment(source: str, at: int) -> int:
@@ -207,7 +209,7 @@ def tokens(source: str) -> list[Token]:
         elif kind == "slot":
             out.append(Token(OPERAND, text, _slot(text), start, pos, newline))
         elif kind == "out":
-            n = parse_int(text[1:]) if text[1:].isdigit() else -len(text)
+            n = parse_int(text[1:]) if text[1:].isascii() and text[1:].isdigit() else -len(text)
             out.append(Token(OPERAND, text, mk(S.Out, n), start, pos, newline))
         else:
             char = _NAMED.get(text[2:-1], "")
@@ -238,6 +240,8 @@ def _stray(source: str, pos: int, out: list[Token], newline: bool) -> int:
         out.append(Token(SYM, char, sym(_CONSTANTS[char]), pos, pos + 1, newline))
     elif char == "\ufeff":
         pass
+    elif char in FOREIGN:
+        raise WolframSyntaxError(f"an unexpected character {char!r}", pos, pos + 1)
     elif ord(char) > 127:
         out.append(Token(SYM, char, sym(mojibake(char)), pos, pos + 1, newline))
     elif char == '"':

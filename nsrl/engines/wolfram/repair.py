@@ -20,6 +20,7 @@ _UNICODE = {
     "–": "-", "—": "-", "⟶": "->", "⇒": "->", "⁻": "^-", "½": "(1/2)", "¼": "(1/4)", "¾": "(3/4)", "，": ",", "；": ";",
     "（": "(", "）": ")", "\u200b": "", "′": "",
 }  # fmt: skip
+_UNICODE |= {c: f"^{i}" for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {c: str(i) for i, c in enumerate("₀₁₂₃₄₅₆₇₈₉")}
 _UNICODE_RE = re.compile("|".join(map(re.escape, _UNICODE)))
 _SLASHES = re.compile(r"(?<=[;,{(\]])([ \t]*)//[^\n]*|^[ \t]*//[^\n]*", re.MULTILINE)
 _PERCENT = re.compile(r"(?<=[;,{])[ \t]*%[^\n]*|^[ \t]*%[^\n]*", re.MULTILINE)

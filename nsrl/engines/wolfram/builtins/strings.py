@@ -57,6 +57,8 @@ def simple(names: str, arity: Any, of: Callable, operator: str | None = None, li
             if operator and len(args) == 1:
                 return None
             if listable and is_list(args[0]):
+                if name in ("StringPadLeft", "StringPadRight") and len(args) == 1:  # to the longest of them
+                    args = (args[0], max((len(a) for a in args[0].args), default=0))
                 return _over(name, ev, args)
             if type(args[0]) is not str:
                 _strict(ev, name, args)
@@ -193,6 +195,8 @@ def string_riffle(ev: Any, args: tuple) -> Any:
 
 def _string_pad(name: str, left: bool) -> None:
     def of(ev: Any, s: str, rest: tuple) -> Any:
+        if not rest:
+            return s
         n, pad = rest[0], rest[1] if len(rest) > 1 else " "
         if type(n) is not int or type(pad) is not str or not pad:
             return None
