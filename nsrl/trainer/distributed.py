@@ -189,7 +189,8 @@ def join() -> Iterator[World]:
             logging.disable(logging.WARNING)  # they would be said once per rank
         yield world
         watch.done()
-        world.barrier()  # nobody leaves while another still works: rank 0 may be writing the report
+        if dist.is_initialized():  # vLLM ends all groups of a process when its engine is closed
+            world.barrier()  # nobody leaves while another still works: rank 0 may be writing the report
     except UserError as error:
         watch.fail(str(error), 2)
     except KeyboardInterrupt:
@@ -204,4 +205,5 @@ def join() -> Iterator[World]:
         sys.stdout = out
         logging.disable(logging.NOTSET)
     watch.stop()
-    dist.destroy_process_group()
+    if dist.is_initialized():
+        dist.destroy_process_group()

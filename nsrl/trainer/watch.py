@@ -46,6 +46,7 @@ class Watch:
         self._store_lost = False
         self._ending = threading.Lock()
         self._stopping = False
+        self._leaving = False
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
         self._thread = threading.Thread(target=self._loop, name="nsrl-watch", daemon=True)
@@ -89,7 +90,8 @@ class Watch:
         self._thread.join(timeout=15)
 
     def done(self) -> None:
-        """From here on the end of this rank is no failure."""
+        """From here on the end of this rank is no failure, and neither is that of a rank 0 that holds the store."""
+        self._leaving = True
         self.store.set(f"done/{self.rank}", "1")
 
     def fail(self, sentence: str, code: int, trace: str = "") -> NoReturn:
@@ -109,6 +111,8 @@ class Watch:
         """One sentence on the first rank found dead or failed; "" when another rank has already said it; None: none."""
         if self._said():
             return ""
+        if self._store_lost and self._leaving:
+            return None
         for rank in self.others:
             if self._is_done(rank):
                 continue
