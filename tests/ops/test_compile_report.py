@@ -28,26 +28,19 @@ def report(tmp_path_factory):
     return done, json.loads(out.read_text())
 
 
-def test_no_spills_and_the_instructions_meant(report):
-    done, _ = report
-    assert done.returncode == 0, done.stdout
-    assert "no spills; every tensor-core kernel uses wgmma" in done.stdout
-
-
-def test_the_head_kernels_use_tensor_cores_tma_and_wide_accesses(report):
-    rows = {row["kernel"]: row for row in report[1]["rows"]}
+def test_every_kernel_compiles_without_spills_and_uses_the_instructions_meant(report):
+    """One test, so that parallel workers compile everything once."""
+    done, content = report
+    assert done.returncode == 0 and "no spills; every tensor-core kernel uses wgmma" in done.stdout, done.stdout
+    rows = {row["kernel"]: row for row in content["rows"]}
     fused = rows["linear_logp scan: forward + E"]
     assert fused["wgmma"] and fused["tma_loads"] and fused["tma_stores"]
     assert fused["shared_bytes"] <= 227 * 1024
     assert max(rows["linear_logp scan: v0: logits in memory + E"]["load_bits"]) == 128
     for name in ("linear_logp Jacobian", "linear_logp backward (row scale)", "logp_from_logits gradient"):
         assert max(rows[name]["load_bits"]) == 128 and max(rows[name]["store_bits"]) == 128, name
-
-
-def test_every_cuda_kernel_is_listed_or_the_reason_is(report):
-    rows, missing = report[1]["rows"], report[1]["cuda_missing"]
-    found = {row["kernel"].split(":")[0] for row in rows if row["language"] == "cuda"}
-    assert missing or found == {source.stem for source in (ROOT / "csrc").glob("*.cu")}
+    found = {row["kernel"].split(":")[0] for row in content["rows"] if row["language"] == "cuda"}
+    assert content["cuda_missing"] or found == {source.stem for source in (ROOT / "csrc").glob("*.cu")}
 
 
 def test_a_spill_or_a_missing_instruction_is_a_fault():

@@ -25,8 +25,10 @@ def _run(hidden, weight, target, g=None, **options):
     return logp.detach(), entropy.detach(), hidden.grad
 
 
-def _check(hidden, weight, target, backend, **options):
+def _check(hidden, weight, target, backend, rows=None, **options):
     logp, entropy, grad = _run(hidden, weight, target, backend=backend, **options)
+    if rows is not None:  # exact answers for these rows only
+        hidden, target, logp, entropy, grad = (x[rows] for x in (hidden, target, logp, entropy, grad))
     want = exact(hidden, weight, target)
     assert logp.dtype == entropy.dtype == torch.float32 and grad.dtype == hidden.dtype
     worst = ((logp.cpu().double() - want[0]).abs() / gate(want[3])).max()
@@ -53,6 +55,12 @@ def test_gates_at_the_2b_vocabulary(backend, device):
 def test_gates_across_chunks(backend, n_vocab, device):
     """2,049 rows: one more than a chunk of GEMM 2."""
     _check(*random_case(2049, 16, n_vocab, device=device), backend)
+
+
+@pytest.mark.parametrize("n_vocab", (129920, 151936))
+def test_reference_at_every_row_count_and_vocabulary(n_vocab, device):
+    hidden, weight, target = random_case(2049, 16, n_vocab, device=device)
+    _check(hidden, weight, target, "reference", rows=torch.arange(0, 2049, 128))
 
 
 @pytest.mark.parametrize("std", (3.0, 6.0))

@@ -196,7 +196,7 @@ def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer,
         flags = [spec.sequence_ratio, spec.sequence_correction, spec.kl_times_ratio, per_token_advantage]
         loss, metrics, _, _ = _policy_loss(
             cast(logp), entropy, cast(advantages.reshape(-1)), None if mask is None else mask.to(torch.int8), offsets,
-            torch.as_tensor(normalizer, dtype=dtype, device=logp.device), old, ref, sampler, weights,
+            _on_device(normalizer, logp, dtype), old, ref, sampler, weights,
             torch.stack([cast(x) for x in extra]) if extra else None,
             spec.loss_type, spec.aggregation, spec.kl, spec.correction, flags, options, list(spec.extra),
         )  # fmt: skip
@@ -210,6 +210,13 @@ def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer,
         spec, cast(logp), cast(advantages.reshape(-1)), mask, seq, offsets.shape[0] - 1, weights, normalizer, old, ref,
         sampler, entropy, [cast(x) for x in extra],
     )  # fmt: skip
+
+
+def _on_device(number, like, dtype):
+    """A number as a 0-d tensor, by a fill: a copy from the host could not be captured in a CUDA graph."""
+    if isinstance(number, torch.Tensor):
+        return number.to(like.device, dtype)
+    return torch.full((), float(number), dtype=dtype, device=like.device)
 
 
 _MOST_EXTRA = 4  # extra k3 terms the kernel takes; more run on the reference
