@@ -22,9 +22,11 @@ from nsrl.engines.result import Result, Status
 from nsrl.engines.worker import ended_by
 
 _DEPTH = {"native": 24, "python": 3}  # programs in one worker's pipe at most
+_SPARE = {"native": 1, "python": 0}  # workers that stand by: a killed one is replaced at no cost in time
 _STEAL_S = 0.03  # a program that runs longer than this no longer holds up those queued behind it
 _GRACE_S = {"native": 0.0, "python": 0.2}  # the Python arm's server keeps the time; the parent is behind it
 _START_S = 60.0
+_SUSPENDED_S = 1.0
 _FAILURES = 5  # starts in a row that may fail before the pool gives up
 
 
@@ -75,7 +77,13 @@ class Manager:
 
     def turn(self) -> None:
         self.desk.rest()
-        for key, mask in self.selector.select(self.timeout()):
+        allowed, asleep = self.timeout(), time.monotonic()
+        events = self.selector.select(allowed)
+        overslept = time.monotonic() - asleep - allowed
+        if overslept > _SUSPENDED_S:  # the machine stood still, and the programs with it
+            for worker in self.workers.values():
+                worker.since += overslept
+        for key, mask in events:
             owner = key.data
             if owner is None:
                 os.read(self.wake_out, 4096)
@@ -150,7 +158,7 @@ class Manager:
         for message in messages:
             if "ready" in message:
                 zygote.ready = True
-                for _ in range(self.count):
+                for _ in range(self.count + _SPARE[zygote.kind]):
                     self.spawn(zygote.kind)
             elif "spawned" in message:
                 worker = self.workers.get(message["spawned"])
@@ -284,7 +292,8 @@ class Manager:
                 self.lost(zygote)
 
     def dispatch(self, kind: str) -> None:
-        free = [w for w in self.workers.values() if w.kind == kind and w.hello and not w.closed and not w.cancelling]
+        able = [worker for worker in self.workers.values() if worker.kind == kind and worker.hello and not worker.closed]
+        free = [worker for worker in able[: self.count] if not worker.cancelling]  # the youngest stands by
         for worker in free:
             if worker.served >= self.recycle and not worker.pipe:
                 self.retire(worker)
