@@ -17,7 +17,7 @@ from nsrl.engines.nsl.units import has_base, in_base
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.engines.wolfram import printer
-from nsrl.engines.wolfram.errors import LimitReached
+from nsrl.engines.wolfram.errors import Flow, LimitReached
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule, sym
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 
@@ -81,6 +81,10 @@ def evaluate(program: str, limits: Limits = Limits()) -> Result:
         return done(Status.UNEVALUATED, "", None, ("solve", e.why))
     except RecursionError:
         return done(Status.TIMEOUT, "", None, ("limit", "recursion depth"))
+    except Flow:
+        return done(Status.UNEVALUATED, "", None, ("flow", "the program stops itself or jumps out of nothing"))
+    except (ZeroDivisionError, NotPolynomial):
+        return done(Status.UNEVALUATED, "", None, ("solve", "a division by zero or an expression no method here holds"))
     except OverflowError:
         return done(Status.MEMORY, "", None, ("limit", "a number is too large"))
 

@@ -99,7 +99,10 @@ class Bridge:
         return x
 
     def to_sympy(self, e: Any) -> Any:
-        """A tree as a SymPy expression."""
+        """A tree as a SymPy expression. Raises NotBridged where SymPy refuses it (Mod by zero, a loop of conditions)."""
+        return guarded(self._to, e)
+
+    def _to(self, e: Any) -> Any:
         sp = sympy()
         t = type(e)
         if t is int:
@@ -131,44 +134,44 @@ class Bridge:
         name = h.name if type(h) is Symbol else ""
         n = len(e.args)
         if h is COMPLEX:
-            return self.to_sympy(e.args[0]) + sp.I * self.to_sympy(e.args[1])
+            return self._to(e.args[0]) + sp.I * self._to(e.args[1])
         if name in ("Plus", "Times"):
-            args = [self.to_sympy(a) for a in e.args]
+            args = [self._to(a) for a in e.args]
             return (sp.Add if name == "Plus" else sp.Mul)(*args)
         if name == "Power" and n == 2:
-            base, exponent = self.to_sympy(e.args[0]), self.to_sympy(e.args[1])
+            base, exponent = self._to(e.args[0]), self._to(e.args[1])
             if exponent.is_Integer and abs(int(exponent)) > 100_000 and base.is_number:
                 return self._opaque(e)
             return sp.Pow(base, exponent)
         if name == "Sqrt" and n == 1:
-            return sp.sqrt(self.to_sympy(e.args[0]))
+            return sp.sqrt(self._to(e.args[0]))
         if name == "Exp" and n == 1:
-            return sp.exp(self.to_sympy(e.args[0]))
+            return sp.exp(self._to(e.args[0]))
         if name == "Log":
-            args = [self.to_sympy(a) for a in e.args]
+            args = [self._to(a) for a in e.args]
             return sp.log(args[0]) if n == 1 else sp.log(args[1]) / sp.log(args[0])
         if name == "ArcTan":
-            args = [self.to_sympy(a) for a in e.args]
+            args = [self._to(a) for a in e.args]
             return sp.atan(args[0]) if n == 1 else sp.atan2(args[1], args[0])
         if name == "Gamma" and n == 2:
-            return sp.uppergamma(*[self.to_sympy(a) for a in e.args])
+            return sp.uppergamma(*[self._to(a) for a in e.args])
         if (name == "EllipticE" and n == 1) or name in FUNCTIONS:
             if name == "Factorial" and type(e.args[0]) is int and e.args[0] > 3000:
                 return self._opaque(e)
             try:
-                return getattr(sp, FUNCTIONS[name])(*[self.to_sympy(a) for a in e.args])
+                return getattr(sp, FUNCTIONS[name])(*[self._to(a) for a in e.args])
             except (TypeError, ValueError) as error:
                 raise NotBridged(str(error)) from error
         if name in ("UnitStep",) and n == 1:
-            x = self.to_sympy(e.args[0])
+            x = self._to(e.args[0])
             return sp.Piecewise((1, x >= 0), (0, True))
         if name == "Boole" and n == 1:
-            return sp.Piecewise((1, self.to_sympy(e.args[0])), (0, True))
+            return sp.Piecewise((1, self._to(e.args[0])), (0, True))
         if name in ("CubeRoot", "Surd"):
             k = 3 if name == "CubeRoot" else e.args[1]
-            return sp.real_root(self.to_sympy(e.args[0]), k)
+            return sp.real_root(self._to(e.args[0]), k)
         if name in _RELATIONS and n >= 2:
-            args = [self.to_sympy(a) for a in e.args]
+            args = [self._to(a) for a in e.args]
             rel = getattr(sp, _RELATIONS[name])
             return sp.And(*[rel(a, b) for a, b in pairwise(args)])
         if name == "Inequality":
@@ -177,14 +180,14 @@ class Bridge:
                 parts.append(self._call(mk(op, a, b)))
             return sp.And(*parts)
         if name in ("And", "Or", "Not", "Xor", "Implies", "Nand", "Nor"):
-            return getattr(sp, name)(*[self.to_sympy(a) for a in e.args])
+            return getattr(sp, name)(*[self._to(a) for a in e.args])
         if name == "Piecewise" and is_list(e.args[0]):
-            pairs = [(self.to_sympy(p.args[0]), self.to_sympy(p.args[1])) for p in e.args[0].args if is_list(p)]
-            return sp.Piecewise(*pairs, (self.to_sympy(e.args[1]) if n > 1 else sp.Integer(0), True))
+            pairs = [(self._to(p.args[0]), self._to(p.args[1])) for p in e.args[0].args if is_list(p)]
+            return sp.Piecewise(*pairs, (self._to(e.args[1]) if n > 1 else sp.Integer(0), True))
         if type(h) is Symbol and h.builtin is None and n and name:
             f = sp.Function("\x01" + name)
             self.symbols[f] = h
-            return f(*[self.to_sympy(a) for a in e.args])
+            return f(*[self._to(a) for a in e.args])
         return self._opaque(e)
 
     # --- back
@@ -290,6 +293,8 @@ def guarded(f: Any, *args: Any, **options: Any) -> Any:
     """f(*args), with what SymPy raises when it is out of its depth turned into NotBridged."""
     try:
         return f(*args, **options)
+    except NotBridged:
+        raise
     except (NotImplementedError, ValueError, TypeError, ArithmeticError, AttributeError, KeyError, IndexError,
             AssertionError, RecursionError) as error:  # fmt: skip
         # SymPy has no error class of its own for "cannot": these are what its algorithms raise.

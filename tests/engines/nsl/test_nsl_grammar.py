@@ -112,3 +112,8 @@ def test_the_page_says_what_the_engine_does():
 def test_delimiters_are_short_and_distinct():
     signs = [s for pair in DELIMITERS.values() for s in pair]
     assert set(DELIMITERS) == {"nsl", "wolfram", "sympy"} and len(set(signs)) == 6
+
+
+def test_what_stops_or_jumps_is_a_result_too():
+    for text in ("Abort()", "Throw(1)", "Return(1)", "Break()", "Quit()", 'Run("ls")', "x%0=2", "Mod(x,0)=1;x"):
+        assert evaluate(text).status is not Status.OK
