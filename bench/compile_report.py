@@ -177,7 +177,7 @@ def triton_rows() -> list[dict]:
     block_r, block_h = _tune.rows_by_hidden(2048)
     add(
         "linear_logp target logits", logp.anchor_kernel,
-        common | dict(h=half, w=half, logits=half, hint=f32, z_target=f64, slope=f32),
+        common | dict(h=half, w=half, logits=half, hint=f32, z_target=f64, slope=f32, elsewhere=real),
         dict(HAS_BIAS=True, HAS_SOFTCAP=False, HAS_HINT=True, FROM_LOGITS=False, BLOCK_R=16, BLOCK_H=128),
         warps=4, stages=3, divisible=even,
     )  # fmt: skip

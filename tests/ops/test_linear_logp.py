@@ -166,6 +166,15 @@ def test_a_banned_target_and_a_poisoned_row_stay_alone(backend, device):
     torch.testing.assert_close(grad[others], clean[2][others])
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_id_past_the_end_is_nan_and_a_negative_one_is_left_out(backend, device):
+    hidden, weight, target = random_case(5, 16, 50, dtype=torch.float32, device=device)
+    target[1], target[3] = 50, -100
+    logp, entropy, grad = _run(hidden, weight, target, backend=backend)
+    assert logp[1].isnan() and logp[3] == entropy[3] == 0 and (grad[3] == 0).all()
+    assert logp[[0, 2, 4]].isfinite().all() and grad[[0, 2, 4]].isfinite().all()
+
+
 @pytest.mark.parametrize("backend", ("triton", "triton_v0"))
 def test_same_call_same_bits(backend, device):
     hidden, weight, target = random_case(70, 40, 3001, device=device)

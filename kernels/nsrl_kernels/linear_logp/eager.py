@@ -36,6 +36,8 @@ def forward(hidden, head, target, inv_t, scored, grad_rows, hint_logp, want, bat
         for rows in _blocks(hidden, head, mask, group):
             h, t = hidden[rows], inv_t[rows]
             stats, d = lean.scan(h, head, column[rows], own[rows], t, grad=grad, entropy=want[1])
+            if group is None:  # an id past the end of the head
+                stats = stats._replace(target=torch.where(own[rows], stats.target, torch.nan))
             stats, d = sharded.merge(stats, d, group)
             finished = lean.finish(stats)
             keep = mask[rows]

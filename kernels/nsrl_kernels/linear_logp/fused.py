@@ -7,6 +7,7 @@ No host synchronisation anywhere: the whole call can be captured in a CUDA graph
 """
 
 import functools
+import math
 
 import torch
 
@@ -86,7 +87,7 @@ def _precision(dtype: torch.dtype) -> str:
     return "tf32x3" if dtype == torch.float32 and not interpreted() else "ieee"
 
 
-def anchor(ws, rows, c0, c1, head, logits=None):
+def anchor(ws, rows, c0, c1, head, logits=None, elsewhere=math.nan):
     m, n_hidden = c1 - c0, 0 if rows.hidden is None else rows.hidden.shape[1]
     dummy = ws["level"]
     kernel.anchor_kernel[(-(-m // 16),)](
@@ -95,7 +96,7 @@ def anchor(ws, rows, c0, c1, head, logits=None):
         rows.column[c0:c1], rows.own[c0:c1], dummy if rows.hint is None else rows.hint[c0:c1], rows.inv_t[c0:c1],
         ws["z_target"], ws["slope"], ws["level"], m, n_hidden,
         0 if logits is not None else rows.hidden.stride(0), 0 if logits is not None else head.weight.stride(0),
-        0 if logits is None else logits.stride(0), head.softcap,
+        0 if logits is None else logits.stride(0), head.softcap, elsewhere,
         HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, HAS_HINT=rows.hint is not None,
         FROM_LOGITS=logits is not None, BLOCK_R=16, BLOCK_H=128,
     )  # fmt: skip
@@ -224,7 +225,7 @@ def forward(
     own_gemm = masked or batch_invariant or hidden.dtype == torch.float16
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
-        anchor(ws, rows, c0, c1, head)
+        anchor(ws, rows, c0, c1, head, elsewhere=math.nan if group is None else 0.0)
         step = ws["logits"].shape[0] if path == "v0" else c1 - c0
         for s0 in range(c0, c1, step):
             s1, at = min(s0 + step, c1), s0 - c0

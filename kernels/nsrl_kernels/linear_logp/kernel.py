@@ -17,11 +17,14 @@ SUMS, MAXIMUM, COEFFICIENTS = 0, 1, 2
 @triton.jit
 def anchor_kernel(
     h, w, logits, bias, column, own, hint, inv_t, z_target, slope, level,
-    n_rows, n_hidden, stride_h, stride_w, stride_l, softcap,
+    n_rows, n_hidden, stride_h, stride_w, stride_l, softcap, elsewhere,
     HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr, HAS_HINT: tl.constexpr, FROM_LOGITS: tl.constexpr,
     BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr,
 ):  # fmt: skip
-    """Each row's target logit in fp64 (-inf if banned), the softcap's slope there, and the scale exp will be taken at."""
+    """Each row's target logit in fp64 (-inf if banned), the softcap's slope there, and the scale exp will be taken at.
+
+    `elsewhere` stands for a target this shard does not own: 0 with other shards, NaN (an id past the end) without.
+    """
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     live = rows < n_rows
     rows64 = rows.to(tl.int64)
@@ -55,7 +58,8 @@ def anchor_kernel(
         known = tl.where(known < 0.0, known, 0.0)  # also turns NaN into "no hint"
         known = tl.where(known > -80.0, known, -80.0)
         at = tl.where(is_own, raw - known / tl.load(inv_t + rows, mask=live, other=1.0), raw)
-    tl.store(z_target + rows, tl.where(is_own, tl.where(banned, float("-inf"), raw), 0.0), mask=live)
+    value = tl.where(is_own, tl.where(banned, float("-inf"), raw), elsewhere)
+    tl.store(z_target + rows, value, mask=live)
     tl.store(slope + rows, d_cap.to(tl.float32), mask=live)
     tl.store(level + rows, at.to(tl.float32), mask=live)
 

@@ -41,7 +41,8 @@ def linear_logp(
     Args:
         hidden: [N, H] (or [..., H]), bf16, fp16, fp32 (fp64 on the reference backend).
         weight: [V, H], the same dtype and device. If it requires a gradient the recompute mode is used.
-        target: [N] int64 in [0, V); a negative id (such as -100) leaves the row out, as `row_mask` does.
+        target: [N] int64 in [0, V); a negative id (such as -100) leaves the row out, as `row_mask` does. An id of V or
+            more gives NaN (ids are not read back to be checked).
         bias: [V], added to h·W before the softcap; -inf bans the id.
         temperature: a positive float, or [N] per token; the logits are divided by it.
         softcap: c of c·tanh(logit / c), applied before the temperature.

@@ -21,9 +21,8 @@ def forward(logits, target, inv_t, softcap, shut, scored):
         return logp, entropy, lse
     bias = None if shut is None else torch.zeros(n_vocab, device=logits.device).masked_fill(shut, float("-inf"))
     head = Head(None, bias, softcap)
-    ones = torch.ones(n, dtype=i32, device=logits.device)
     rows = SimpleNamespace(
-        hidden=None, inv_t=inv_t, column=target.clamp(0, n_vocab - 1).int(), own=ones, role=scored.int(), hint=None,
+        hidden=None, inv_t=inv_t, column=target.clamp(0, n_vocab - 1).int(), own=(target < n_vocab).int(), role=scored.int(), hint=None,
         counts=None, order=None,
     )  # fmt: skip
     ws = {name: make(f64, n) for name in ("z_target", "total", "first")}
