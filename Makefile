@@ -15,7 +15,7 @@ train: $(STAMP)
 	$(RUN) -m nsrl.train $(ARGS)
 
 test: $(STAMP)
-	$(RUN) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: $(STAMP)
 	$(RUN) -m pytest bench --benchmark-only --benchmark-group-by=group $(ARGS)

@@ -1,8 +1,17 @@
-"""Fixtures every room shares."""
+"""What every room's tests share.
 
+Without a GPU, Triton kernels run under its interpreter: the flag must stand before Triton is first imported, by whichever
+test file does it, so it stands here. A process that sees a GPU keeps native kernels and runs the same tests on it.
+"""
+
+import os
 from pathlib import Path
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -1,16 +1,7 @@
-"""Without a GPU, Triton kernels run under its interpreter: the flag must stand before a kernel is first imported.
-
-nsrl_kernels imports its kernels on first use, so setting it while pytest collects this folder is early enough. A
-process that sees a GPU keeps native kernels and runs the same tests on it.
-"""
-
-import os
+"""Fixtures of the ops: the device they run on, and one seed."""
 
 import pytest
 import torch
-
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(scope="session")
