@@ -255,7 +255,7 @@ class TrainConfig:
     parallel: Literal["auto", "ddp", "fsdp"] = "auto"
     vllm: VllmConfig = field(default_factory=VllmConfig)
     token_budget: int | None = None
-    learning_rate: float = 5e-4
+    learning_rate: float = 3e-4
     lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: int = 5
     weight_decay: float = 0.0
