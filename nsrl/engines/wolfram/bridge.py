@@ -296,7 +296,7 @@ def guarded(f: Any, *args: Any, **options: Any) -> Any:
     except NotBridged:
         raise
     except (NotImplementedError, ValueError, TypeError, ArithmeticError, AttributeError, KeyError, IndexError,
-            AssertionError, RecursionError) as error:  # fmt: skip
+            AssertionError, RecursionError, sympy().polys.polyerrors.BasePolynomialError) as error:  # fmt: skip
         # SymPy has no error class of its own for "cannot": these are what its algorithms raise.
         raise NotBridged(f"{type(error).__name__}: {error}") from error
 

@@ -52,4 +52,8 @@ class ThrowFlow(Flow):
 
 
 class AbortFlow(Flow):
-    """Abort[] or Quit[]"""
+    """Abort[]"""
+
+
+class QuitFlow(Flow):
+    """Quit[] or Exit[]: nothing in the program catches it."""

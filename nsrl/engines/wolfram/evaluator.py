@@ -33,6 +33,7 @@ _SORTS_ITSELF = {S.Plus, S.Times}
 _INERT_SYMBOLS = {TRUE, FALSE, NULL, NONE, S.All, S.Pi, S.E, S.Degree, S.Infinity}
 _INERT_HEADS = {LIST, RULE, S.Complex, S.Association, S.Missing}
 _MAX_MESSAGES = 200
+_ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
 ODD_ARGUMENTS = (TypeError, AttributeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, StopIteration)
 
 
@@ -209,8 +210,12 @@ class Evaluator:
             self.depth -= 1
             raise LimitReached(Status.TIMEOUT, "recursion depth")
         epoch = self.epoch
+        rewrites = 0
         try:
             while True:
+                rewrites += 1
+                if rewrites > _ITERATIONS:
+                    raise LimitReached(Status.TIMEOUT, "iterations of one rewriting")
                 self.steps += 1
                 if self.steps > self.max_steps:
                     raise LimitReached(Status.TIMEOUT, "evaluation steps")

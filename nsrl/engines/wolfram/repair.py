@@ -14,7 +14,8 @@ from nsrl.engines.wolfram.expr import LIST, NULL, Expr, S, Symbol, lst, mk
 from nsrl.engines.wolfram.lexer import END, JOINT, tokens
 from nsrl.engines.wolfram.parser import Parser
 
-_STRING_OR_COMMENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|\(\*.*?\*\)', re.DOTALL)
+# One that is not closed goes to the end, or a text of many openings would be searched to its end from each of them.
+_STRING_OR_COMMENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)|\(\*.*?(?:\*\)|\Z)', re.DOTALL)
 _UNICODE = {
     "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5", "•": "*", "∙": "*", "·": "*", "＝": "=", "‘": '"', "’": '"', "“": '"', "”": '"',
     "–": "-", "—": "-", "⟶": "->", "⇒": "->", "⁻": "^-", "½": "(1/2)", "¼": "(1/4)", "¾": "(3/4)", "，": ",", "；": ";",

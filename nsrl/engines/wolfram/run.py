@@ -13,7 +13,7 @@ from typing import Any
 
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.engines.wolfram import builtins
-from nsrl.engines.wolfram.errors import AbortFlow, Flow, LimitReached, ThrowFlow, WolframSyntaxError
+from nsrl.engines.wolfram.errors import AbortFlow, Flow, LimitReached, QuitFlow, ThrowFlow, WolframSyntaxError
 from nsrl.engines.wolfram.evaluator import Evaluator
 from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, mk, sym
 from nsrl.engines.wolfram.parser import parse
@@ -22,6 +22,7 @@ from nsrl.engines.wolfram.repair import parse_lenient
 from nsrl.engines.wolfram.table import NUMERIC
 
 VERSION = "1"
+_ABORTED = sym("$Aborted")
 MAX_SOURCE = 200_000  # characters
 _STACK = 12_000  # interpreter frames; a tree deeper than that ends as TIMEOUT (depth)
 # Messages that say how a right value was found, not that something is wrong.
@@ -121,6 +122,8 @@ def evaluate_tree(
         for s in statements:
             try:
                 value = ev.eval(s)
+            except AbortFlow:  # ends the statement; the next one is evaluated
+                value = _ABORTED
             except ThrowFlow as t:
                 value = t.value if t.tag is None else mk(S.Hold, mk(S.Throw, t.value, t.tag))
         f = sym("f")
@@ -135,8 +138,9 @@ def evaluate_tree(
     except LimitReached as reached:
         status, out = reached.status, ""
         ev.messages.append(Message("General", "limit", f"The program was stopped: {reached.what}."))
-    except AbortFlow:
-        status, out = Status.TIMEOUT, "$Aborted"
+    except QuitFlow:  # the kernel is gone: the statement it stood in has no value
+        out, data = text(NULL), to_json(NULL)
+        value = NULL
     except Flow:
         value = mk(S.Return)
         out = text(value)

@@ -88,7 +88,9 @@ def test_programs(source, wanted):
         ("Binomial[10^9, 5*10^8]", Status.MEMORY),
         ('Import["/etc/passwd"]', Status.REFUSED),
         ('Run["ls"]', Status.REFUSED),
-        ("Pause[100]", Status.TIMEOUT),
+        ("f[x_] := f[x + 1]; f[1]", Status.TIMEOUT),
+        ("(*" * 5000, Status.SYNTAX),
+        ("HornerForm[True]", Status.UNEVALUATED),
         ("N[Pi, 10^9]", Status.MEMORY),
         ("IntegerPartitions[300]", Status.TIMEOUT),
         ("Nest[g[#, #] &, 1, 40]", Status.MEMORY),
@@ -160,3 +162,11 @@ def test_printed_values_read_back(tree):
     shown = text(tree, quotes=True)
     (back,) = parse(shown)
     assert evaluate(f"({text(back, quotes=True)}) === ({shown})").text == "True"
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [("Abort[]; 3", "$Aborted"), ("Abort[]\n3", "3"), ("Quit[]\n3", "Null"), ("CheckAbort[Abort[], 4]", "4"), ("Pause[100]; 2", "2")],
+)
+def test_what_ends_or_delays_a_program_does_so_at_once(source, wanted):
+    assert evaluate(source).text == wanted

@@ -11,6 +11,7 @@ from nsrl.engines.wolfram.errors import (
     BreakFlow,
     ContinueFlow,
     LimitReached,
+    QuitFlow,
     ReturnFlow,
     ThrowFlow,
 )
@@ -147,9 +148,14 @@ def continue_(ev: Any, args: tuple) -> Any:
     raise ContinueFlow
 
 
-@builtin("Abort Quit Exit")
+@builtin("Abort", arity=0)
 def abort(ev: Any, args: tuple) -> Any:
     raise AbortFlow
+
+
+@builtin("Quit Exit", arity=(0, 1))
+def quit_(ev: Any, args: tuple) -> Any:
+    raise QuitFlow
 
 
 @builtin("Throw", arity=(1, 2))
@@ -282,7 +288,7 @@ def timing(ev: Any, args: tuple) -> Any:
 
 @builtin("Pause", arity=1)
 def pause(ev: Any, args: tuple) -> Any:
-    raise LimitReached(Status.TIMEOUT, "Pause")
+    return NULL  # at once: there is no clock here, and whoever waits for the Result gains nothing by waiting
 
 
 @builtin("Unique", arity=(0, 1))
