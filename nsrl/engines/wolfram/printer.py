@@ -377,7 +377,7 @@ def _list(p: _Printer, args: tuple) -> tuple[str, int]:
 
 
 def _hold_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
-    return p.form(args[0]) if len(args) == 1 and not p.quotes else None
+    return p.form(args[0]) if len(args) == 1 and p.rounded else None
 
 
 def full(e: Any) -> str:
@@ -393,23 +393,27 @@ def full(e: Any) -> str:
 
 
 def _full_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
-    return (full(args[0]), ATOM) if len(args) == 1 and not p.quotes else None
+    return (full(args[0]), ATOM) if len(args) == 1 and p.rounded else None
+
+
+def _input_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    return (text(args[0], quotes=True), ATOM) if len(args) == 1 and p.rounded else None
 
 
 def _row(p: _Printer, args: tuple) -> tuple[str, int] | None:
-    if p.quotes or not args or type(args[0]) is not Expr or args[0].head is not LIST:
+    if not p.rounded or not args or type(args[0]) is not Expr or args[0].head is not LIST:
         return None
     return (p.top(args[1]) if len(args) > 1 else "").join([p.top(a) for a in args[0].args]), ATOM
 
 
 def _column(p: _Printer, args: tuple) -> tuple[str, int] | None:
-    if p.quotes or not args or type(args[0]) is not Expr or args[0].head is not LIST:
+    if not p.rounded or not args or type(args[0]) is not Expr or args[0].head is not LIST:
         return None
     return "\n".join([p.top(a) for a in args[0].args]), ATOM
 
 
 def _string_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
-    if p.quotes or not args or type(args[0]) is not str:
+    if not p.rounded or not args or type(args[0]) is not str:
         return None
     out = args[0]
     for i, a in enumerate(args[1:], 1):
@@ -421,7 +425,7 @@ def _string_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
 
 def _number_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
     """NumberForm[x, n] and NumberForm[x, {n, f}] of reals; lists element by element."""
-    if p.quotes or len(args) != 2:
+    if not p.rounded or len(args) != 2:
         return None
     x, spec = args
     if type(x) is Expr and x.head is LIST:
@@ -437,7 +441,7 @@ def _number_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
 
 
 def _percent_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
-    if p.quotes or not args or type(args[0]) not in (int, float, Fraction):
+    if not p.rounded or not args or type(args[0]) not in (int, float, Fraction):
         return None
     x = float(args[0]) * 100
     digits = args[1] if len(args) > 1 and type(args[1]) is int and 0 < args[1] < 17 else 6
@@ -492,6 +496,10 @@ _SPECIAL: dict[Symbol, Callable] = {
     S.PreDecrement: _prefix("--", 660),
     S.MessageName: lambda p, a: ("::".join([p.top(x) if type(x) is not str else x for x in a]), 780),
     S.HoldForm: _hold_form,
+    S.OutputForm: _hold_form,
+    S.StandardForm: _hold_form,
+    S.TraditionalForm: _hold_form,
+    S.InputForm: _input_form,
     S.FullForm: _full_form,
     S.Row: _row,
     S.Column: _column,

@@ -37,7 +37,7 @@ _DATA = {
     S.Rectangle, S.Circle, S.Disk, S.Sphere, S.Ball, S.Plus, S.Times, S.Power, S.And, S.Or, S.Not, S.Equal, S.Unequal,
     S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Element, S.Root, S.C, S.DirectedInfinity,
     S.Alternatives, S.Blank, S.Pattern, S.InterpolatingFunction, S.Derivative, S.Row, S.Column, S.Grid, S.Key,
-    S.Condition, S.Composition, S.RightComposition, S.FullForm, S.DecimalForm, S.TreeForm, S.MatrixForm, S.TableForm, S.Xor, S.Implies, S.Sequence, S.Failure, S.RGBColor, S.Graph,
+    S.Condition, S.Composition, S.RightComposition, S.FullForm, S.InputForm, S.OutputForm, S.StandardForm, S.TraditionalForm, S.TeXForm, S.DecimalForm, S.TreeForm, S.MatrixForm, S.TableForm, S.Xor, S.Implies, S.Sequence, S.Failure, S.RGBColor, S.Graph,
     S.TransformationFunction, S.InfiniteLine, S.HalfLine, S.Cuboid, S.Cylinder, S.Cone, S.Parallelogram, S.RegularPolygon,
     S.NumberForm, S.BaseForm, S.PercentForm, S.StringForm, S.Congruent, S.Nand, S.Nor, S.Equivalent, S.Span, S.UpTo,
 }  # fmt: skip

@@ -576,7 +576,8 @@ def from_letter_number(ev: Any, args: tuple) -> Any:
 # -- forms ---------------------------------------------------------------------------------------------------------------
 @builtin("ToString", arity=(1, 3))
 def to_string(ev: Any, args: tuple) -> Any:
-    s = text(args[0], quotes=True) if len(args) > 1 and args[1] is S.InputForm else output(args[0])
+    as_form = len(args) > 1 and args[1] in (S.InputForm, S.FullForm)
+    s = output(Expr(args[1], args[:1]) if as_form else args[0])
     ev.need_text(len(s))
     return s
 
@@ -680,12 +681,5 @@ def _template_call(ev: Any, head: Expr, args: tuple) -> Any:
     return fill_template(ev, head.args[0], args) if head.args and type(head.args[0]) is str else None
 
 
-
-
-@builtin("InputForm OutputForm StandardForm TraditionalForm FullForm TeXForm MathMLForm", arity=1)
-def form(ev: Any, args: tuple) -> Any:
-    return args[0]
-
-
-for _name in ("FullForm", "TeXForm", "MathMLForm"):
-    TABLE[_name].handler = None
+# Wrappers stay: the result line is InputForm, which writes them as calls; ToString and Print (printer.output) do not.
+symbols(TABLE, "InputForm OutputForm StandardForm TraditionalForm FullForm TeXForm MathMLForm CForm FortranForm")
