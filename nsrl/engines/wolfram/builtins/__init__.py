@@ -54,12 +54,15 @@ def tables() -> dict[str, dict[str, Builtin]]:
 def load() -> dict[str, Builtin]:
     """All rows by name, attached to their symbols. Cheap after the first call."""
     if not _loaded:
+        from nsrl.engines.wolfram.builtins import defined  # needs the parser, which needs nothing of the tables
+
         merged: dict[str, Builtin] = {}
         for where, rows in tables().items():
             twice = merged.keys() & rows.keys()
             if twice:
                 raise ValueError(f"builtins.{where} redefines {sorted(twice)}")
             merged.update(rows)
+        defined.attach(merged)
         for name, row in merged.items():
             s = system(name)
             s.builtin, s.attrs = row, row.attrs

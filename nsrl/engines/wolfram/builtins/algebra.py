@@ -567,6 +567,10 @@ def groebner(ev: Any, args: tuple) -> Any:
 
     if not is_list(args[0]) or not is_list(args[1]):
         return None
+    if not args[0].args:
+        return lst(())
+    if not args[1].args:
+        return None
     b = Bridge()
     try:
         basis = guarded(sympy().groebner, [b.to_sympy(as_difference(e)) for e in args[0].args],

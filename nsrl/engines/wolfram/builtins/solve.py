@@ -801,6 +801,8 @@ def eliminate(ev: Any, args: tuple) -> Any:
         return None
     if filters:
         return None
+    if not differences:
+        return TRUE
     b = bridge.Bridge()
     sp = bridge.sympy()
     try:

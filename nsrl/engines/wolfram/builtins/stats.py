@@ -11,7 +11,7 @@ from typing import Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.linalg import matrix, reduced, rows, vector
-from nsrl.engines.wolfram.evaluator import sub_handler
+from nsrl.engines.wolfram.evaluator import Defs, sub_handler
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
@@ -707,8 +707,34 @@ def _parsed(u: Any) -> tuple[Any, dict[str, int], Any] | None:
     return None
 
 
+def _combines(ev: Any, e: Any, bound: dict, go_on: Any) -> bool:
+    """The matcher of Quantity's up-value: a sum, product or power of quantities becomes one quantity."""
+    if e.head not in (S.Plus, S.Times, S.Power):
+        return False
+    if e.head is S.Power and not isinstance(e.args[1], (int, Fraction)):
+        return False
+    if e.head is S.Times and not all(isinstance(a, (int, float, Fraction)) or contains(a, S.Quantity) for a in e.args):
+        return False
+    q = gathered(ev, e)
+    if q is None or any(has_head(a, S.QuantityMagnitude) for a in _inside(q)):
+        return False
+    bound[_COMBINED] = q
+    return go_on(bound)
+
+
+def _inside(q: Expr) -> tuple:
+    return q.args[0].args if has_head(q.args[0], S.Plus) else (q.args[0],)
+
+
+_COMBINED = Symbol("\x02q")
+
+
 @builtin("Quantity", arity=(1, 2))
 def quantity(ev: Any, args: tuple) -> Any:
+    if S.Quantity not in ev.up:
+        # installed by the first quantity, so that plain arithmetic never looks for one
+        ev.up[S.Quantity] = rules = Defs()
+        rules.rules = [((), _COMBINED, _COMBINED, _combines)]
     if len(args) == 1:
         return mk(S.Quantity, 1, args[0])
     p = _parsed(args[1])
