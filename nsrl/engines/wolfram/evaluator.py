@@ -384,8 +384,8 @@ class Evaluator:
             found: list[Any] = []
 
             def holds(b: dict[Symbol, Any]) -> bool:
-                if self.eval(bind(rhs.args[1], b)) is TRUE:
-                    found.append(bind(rhs.args[0], b))
+                if self.eval(_bound(rhs.args[1], b, e)) is TRUE:
+                    found.append(_bound(rhs.args[0], b, e))
                     return True
                 return False
 
@@ -394,7 +394,7 @@ class Evaluator:
             inner = rhs.args[1]
             if type(inner) is Expr and inner.head is S.Condition:
                 return self._scoped_condition(m, e, rhs, b)
-        return bind(rhs, b) if m(self, e, b, _yes) else None
+        return _bound(rhs, b, e) if m(self, e, b, _yes) else None
 
     def _scoped_condition(self, m: Any, e: Any, rhs: Expr, b: dict[Symbol, Any]) -> Any:
         """lhs := Module[{...}, body /; test]: the test shares the scope's variables."""
@@ -532,6 +532,26 @@ def sub_handler(name: str) -> Any:
         return f
 
     return keep
+
+
+def _bound(rhs: Any, b: dict[Symbol, Any], call: Any) -> Any:
+    """rhs with its variables; where options were matched, OptionValue[n] learns which, and whose defaults hold."""
+    options = b.get(S.OptionsPattern) if b else None
+    if options is None:
+        return bind(rhs, b)
+    head = call.head if type(call) is Expr else call
+    while type(head) is Expr:
+        head = head.head
+    known, given = options.args
+
+    def go(x: Any) -> Any:
+        if type(x) is not Expr:
+            return x
+        if x.head is S.OptionValue and len(x.args) == 1:
+            return mk(S.OptionValue, head if known is S.Automatic else known, given, x.args[0])
+        return Expr(go(x.head), tuple([go(a) for a in x.args]))
+
+    return go(bind(rhs, {k: v for k, v in b.items() if k is not S.OptionsPattern}))
 
 
 def _yes(b: dict) -> bool:

@@ -245,7 +245,19 @@ def _item(p: Any, ev: Any, head: Any) -> Item:
         inner = sequence(p.args, ev, head)
         return Item(inner.least, inner.most, inner.m, None, inner.whole)
     if h is S.OptionsPattern:
-        return Item(0, None, _lift(_is_option), None, lambda ev, es, b, k: all(_is_option(ev, e, b) for e in es) and k(b))
+        known = p.args[0] if p.args else None
+
+        def options(ev: Any, es: tuple, b: Bindings, k: Callable) -> bool:
+            if not all(_is_option(ev, e, b) for e in es):
+                return False
+            mark = len(b)
+            b[S.OptionsPattern] = Expr(S.List, (known if known is not None else S.Automatic, Expr(S.List, es)))
+            if k(b):
+                return True
+            undo(b, mark)
+            return False
+
+        return Item(0, None, _lift(_is_option), None, options)
     if h is S.Pattern and len(p.args) == 2 and type(p.args[0]) is Symbol:
         inner = _item(p.args[1], ev, head)
         if inner.whole is None:

@@ -6,12 +6,12 @@ from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
 
-from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs
+from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs, rules_of
 from nsrl.engines.wolfram.builtins.lists import elements
 from nsrl.engines.wolfram.builtins.sets import unique
 from nsrl.engines.wolfram.builtins.sorting import _numeric_compare, order_key
 from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, boolean, is_list, lst, mk, same
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, boolean, is_list, lst, mk, same, sym
 from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.parts import positions_spec, take_range
 from nsrl.engines.wolfram.pattern import matches
@@ -90,11 +90,17 @@ def filter_rules(ev: Any, args: tuple) -> Any:
 def option_value(ev: Any, args: tuple) -> Any:
     if len(args) < 2:
         return None
-    given = args[1].args if len(args) == 3 and is_list(args[1]) else ()
-    for r in given:
-        if is_rule(r) and same(r.args[0], args[-1]):
+    name = args[-1]
+    if is_list(name):
+        return lst(Expr(S.OptionValue, (*args[:-1], n)) for n in name.args)
+    meant = {name, sym(name)} if type(name) is str else {name, name.name} if type(name) is Symbol else {name}
+    for r in (rules_of(args[1]) or ()) if len(args) == 3 else ():
+        if r.args[0] in meant:
             return r.args[1]
-    return ev.options.get(args[0], {}).get(args[-1]) if type(args[0]) is not Expr else None
+    if type(args[0]) is Expr:
+        return next((r.args[1] for r in rules_of(args[0]) or () if r.args[0] in meant), name)
+    known = ev.options.get(args[0], {})
+    return next((known[n] for n in meant if n in known), name)
 
 
 # -- sequence patterns ---------------------------------------------------------------------------------------------

@@ -531,7 +531,7 @@ def _tallied(items: list[str]) -> Any:
     counts: dict[str, int] = {}
     for c in items:
         counts[c] = counts.get(c, 0) + 1
-    return from_pairs(sorted(counts.items(), key=lambda kv: -kv[1]))
+    return from_pairs(sorted(counts.items(), key=lambda kv: kv[1])[::-1])  # as ReverseSort leaves them: ties turn round
 
 
 TABLE["CharacterCounts"].handler = lambda ev, args: _tallied(list(args[0])) if type(args[0]) is str else None

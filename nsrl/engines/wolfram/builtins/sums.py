@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from nsrl.engines.wolfram.assoc import is_assoc, pairs
+from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs
 from nsrl.engines.wolfram.builtins.lists import elements
 from nsrl.engines.wolfram.expr import NULL, Expr, S, boolean, is_list, lst, mk
 from nsrl.engines.wolfram.numbers import is_real, to_float
@@ -314,6 +314,9 @@ def random_sample(ev: Any, args: tuple) -> Any:
 @builtin("SparseArray", arity=(1, 3))
 def sparse_array(ev: Any, args: tuple) -> Any:
     """SparseArray[rules, dims] as the dense array it stands for."""
+    if len(args) == 1 and is_list(args[0]) and args[0].args and all(is_rule(r) for r in args[0].args):
+        places = [r.args[0].args if is_list(r.args[0]) else (r.args[0],) for r in args[0].args]
+        return Expr(S.SparseArray, (args[0], lst(max(column) for column in zip(*places, strict=True))))
     if len(args) < 2 or not is_list(args[0]):
         return args[0] if is_list(args[0]) and args[0].args and is_list(args[0].args[0]) else None
     dims = args[1].args if is_list(args[1]) else (args[1],)
