@@ -13,10 +13,36 @@ import unicodedata
 from typing import Any
 from urllib.parse import quote, unquote
 
-from nsrl.engines.wolfram.assoc import from_pairs, is_assoc, is_rule, lookup, missing, pairs, rules_of, values_of, with_values
+from nsrl.engines.wolfram.assoc import (
+    from_pairs,
+    is_assoc,
+    is_rule,
+    lookup,
+    missing,
+    pairs,
+    rules_of,
+    values_of,
+    with_values,
+)
+from nsrl.engines.wolfram.builtins.defined import private
 from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import FAILED, FALSE, NULL, RULE, TRUE, Expr, S, Symbol, boolean, is_list, lst, mk, rule
-from nsrl.engines.wolfram.expr import sym, system
+from nsrl.engines.wolfram.expr import (
+    FAILED,
+    FALSE,
+    NULL,
+    RULE,
+    TRUE,
+    Expr,
+    S,
+    Symbol,
+    boolean,
+    is_list,
+    lst,
+    mk,
+    rule,
+    sym,
+    system,
+)
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.printer import text
 from nsrl.engines.wolfram.table import Builtin, symbols, table
@@ -72,7 +98,7 @@ _read: dict[str, Expr] = {}
 
 def _function(source: str) -> Expr:
     if source not in _read:
-        _read[source] = parse(source)[0]
+        _read[source] = private(parse(source)[0])
     return _read[source]
 
 

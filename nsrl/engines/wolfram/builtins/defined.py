@@ -34,12 +34,12 @@ def _sources() -> dict[str, list[str]]:
 _SOURCES = _sources()
 
 
-def _private(e: Any) -> Any:
+def private(e: Any) -> Any:
     """e with the rule's own lower-case names made unreachable for a program."""
     if type(e) is Symbol:
         return system(e.name + "\x02") if e.name[0].islower() else e
     if type(e) is Expr:
-        return Expr(_private(e.head), tuple(_private(a) for a in e.args))
+        return Expr(private(e.head), tuple(private(a) for a in e.args))
     return e
 
 
@@ -48,7 +48,7 @@ def _rules(name: str) -> list[tuple[Expr, Any]]:
     out = []
     for line in _SOURCES[name]:
         (statement,) = parse(line)
-        lhs, rhs = _private(statement).args
+        lhs, rhs = private(statement).args
         out.append((lhs, rhs))
     return out
 
