@@ -30,6 +30,7 @@ def tables() -> dict[str, dict[str, Builtin]]:
         linalg,
         lists,
         logic,
+        polynomials,
         primes,
         reduce,
         replacing,
@@ -48,7 +49,7 @@ def tables() -> dict[str, dict[str, Builtin]]:
 
     modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings, sums, sequences, special,
                approximation, arrange, choosing, control, digits, primes, replacing, rounding, sets, sorting, trig,
-               algebra, simplify, solve, reduce, calculus, linalg, geometry, stats, corners)  # fmt: skip
+               algebra, polynomials, simplify, solve, reduce, calculus, linalg, geometry, stats, corners)  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 
 

@@ -274,9 +274,21 @@ def apart(ev: Any, args: tuple) -> Any:
         x = b.to_sympy(e)
         names = [b.to_sympy(args[1])] if len(args) == 2 else sorted(x.free_symbols, key=str)[:1]
         out = guarded(sympy().apart, x, *names)
+        out = sympy().Add(*(_signs_inside(t) for t in sympy().Add.make_args(out)))
         return ev.eval(b.from_sympy(out))
     except _CANNOT:
         return e
+
+
+def _signs_inside(term: Any) -> Any:
+    """-(2 + x)/d -> (-2 - x)/d, as Apart writes numerators."""
+    top, below = term.as_numer_denom()
+    if top.is_Add:
+        scale, below = below.as_content_primitive()
+        return sympy().Mul(top, sympy().Rational(1, scale), 1 / sympy().factor(below), evaluate=False)
+    if (top.is_Mul and top.args[0].is_number and top.args[0] < 0 and any(f.is_Add for f in top.args)):
+        return sympy().Mul(sympy().expand(top), 1 / below, evaluate=False)
+    return term
 
 
 # --- parts of polynomials

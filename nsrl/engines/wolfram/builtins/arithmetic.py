@@ -233,6 +233,12 @@ def times(ev: Any, args: tuple) -> Any:
             factors.append(p)
     if again and any(is_number(f) or (type(f) is Expr and f.head is _TIMES) for f in factors):
         return ev.call(_TIMES, coefficient, *factors)
+    for f in factors:
+        if type(f) is Expr and f.head is _POWER and type(f.args[1]) is Fraction and _pi_root(f) is not None:
+            joined = _join_pi_roots(coefficient, factors)
+            if joined is not None:
+                return ev.call(_TIMES, *joined)
+            break
     coefficient, factors, changed = _radicals(ev, coefficient, factors)
     if changed:
         return ev.call(_TIMES, coefficient, *factors)
@@ -256,6 +262,66 @@ def times(ev: Any, args: tuple) -> Any:
     if len(new) == len(args) and all(map(_same_factor, new, args)):
         return None
     return Expr(_TIMES, new)
+
+
+_HALF = Fraction(1, 2)
+
+
+def _pi_root(f: Expr) -> tuple[Fraction, int] | None:
+    """(r, k) where f = Sqrt[r] Pi^(k/2) is written as one square root, k = 1 or -1."""
+    base, x = f.args
+    if x not in (_HALF, -_HALF):
+        return None
+    way = 1 if x > 0 else -1
+    if base is S.Pi:
+        return Fraction(1), way
+    if type(base) is not Expr or base.head is not _TIMES or len(base.args) != 2 or type(base.args[0]) not in (int, Fraction):
+        return None
+    c, rest = base.args
+    if c <= 0:
+        return None
+    if rest is S.Pi:
+        return Fraction(c) ** way, way
+    if type(rest) is Expr and rest.head is _POWER and rest.args == (S.Pi, -1):
+        return Fraction(c) ** way, -way
+    return None
+
+
+def _root_of_pi(r: Fraction, k: int) -> tuple[Any, Expr]:
+    """(number, root) with number * root = Sqrt[r] Pi^(k/2) and nothing square left under the root."""
+    (a, b), (c, d) = extract_root(r.numerator, 2), extract_root(r.denominator, 2)
+    left = norm(Fraction(b, d))
+    if k == 1:
+        root = mk(_POWER, S.Pi if left == 1 else mk(_TIMES, left, S.Pi), _HALF)
+    elif b == 1:
+        root = mk(_POWER, S.Pi if d == 1 else mk(_TIMES, d, S.Pi), -_HALF)
+    else:
+        root = mk(_POWER, mk(_TIMES, left, mk(_POWER, S.Pi, -1)), _HALF)
+    return norm(Fraction(a, c)), root
+
+
+def _join_pi_roots(coefficient: Any, factors: list[Any]) -> list[Any] | None:
+    """Sqrt[2] Sqrt[Pi] -> Sqrt[2 Pi], 2 Sqrt[Pi/2] -> Sqrt[2 Pi]: the factors with one root, or None if it is so."""
+    under, k, others = Fraction(1), 0, []
+    for f in factors:
+        root = _pi_root(f) if type(f) is Expr and f.head is _POWER else None
+        if root is not None:
+            under, k = under * root[0], k + root[1]
+        elif type(f) is Expr and f.head is _POWER and type(f.args[0]) is int and f.args[0] > 0 and f.args[1] in (_HALF, -_HALF):
+            under *= Fraction(f.args[0]) ** (1 if f.args[1] > 0 else -1)
+        else:
+            others.append(f)
+    if max(under.numerator, under.denominator).bit_length() > 256:
+        return None
+    if k not in (1, -1):
+        return [coefficient, mk(_POWER, norm(under), _HALF), mk(_POWER, S.Pi, norm(Fraction(k, 2))), *others]
+    rational = type(coefficient) in (int, Fraction)
+    number, root = _root_of_pi(under * (Fraction(coefficient) ** 2 if rational else 1), k)
+    if rational and coefficient < 0:
+        number = -number
+    if len(others) + 1 == len(factors) and root in factors and (number == coefficient if rational else number == 1):
+        return None
+    return [number, root, *others] if rational else [coefficient, number, root, *others]
 
 
 def _same_factor(a: Any, b: Any) -> bool:
@@ -530,7 +596,16 @@ def power(ev: Any, args: tuple) -> Any:
     if tb is Expr and base.head is _TIMES:
         if tx is int:
             return Expr(_TIMES, tuple([mk(_POWER, f, x) for f in base.args]))
+        if tx is Fraction:
+            known = [f for f in base.args if f in _CONSTANTS] if any(type(f) is Symbol for f in base.args) else []
+            if known and not is_numeric(base):
+                known += [f for f in base.args[:1] if type(f) in (int, Fraction) and f > 0]
+                rest = Expr(_TIMES, tuple(f for f in base.args if f not in known))
+                return mk(_TIMES, mk(_POWER, Expr(_TIMES, tuple(known)), x), mk(_POWER, rest, x))
         c = base.args[0]
+        if tx is Fraction and (root := _pi_root(Expr(_POWER, args))) is not None:
+            number, plain = _root_of_pi(*root)
+            return None if number == 1 and plain.args == args else mk(_TIMES, number, plain)
         if is_real(c) and tx in (Fraction, float):
             rest = base.args[1] if len(base.args) == 2 else Expr(_TIMES, base.args[1:])
             if sign(c) > 0:

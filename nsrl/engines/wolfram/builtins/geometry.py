@@ -887,11 +887,15 @@ def transformed(ev: Any, head: Expr, args: tuple) -> Any:
         return None
     if rows(args[0]) is not None:
         return lst(Expr(head, (p,)) for p in args[0].args)
-    m = rows(head.args[0])[:-1]
+    *m, last = rows(head.args[0])
     x = [*args[0].args, 1]
     if len(m[0]) != len(x):
         return None
-    return lst(Expr(S.Plus, tuple(times(a, b) for a, b in zip(r, x))) for r in m)
+    out = [Expr(S.Plus, tuple(times(a, b) for a, b in zip(r, x))) for r in m]
+    if last != [0] * (len(x) - 1) + [1]:
+        scale = power(Expr(S.Plus, tuple(times(a, b) for a, b in zip(last, x))), -1)
+        out = [times(q, scale) for q in out]
+    return lst(out)
 
 
 @builtin("CirclePoints", arity=(1, 3))

@@ -15,6 +15,12 @@ MonomialList[p_, v_Symbol] := MonomialList[p, {v}]
 SymmetricPolynomial[k_Integer, v_List] := Total[Apply[Times, Subsets[v, {k}], {1}]] /; 0 <= k <= Length[v]
 IrreduciblePolynomialQ[p_] := With[{l = Select[FactorList[p], Not[NumericQ[First[#]]] &]}, Length[l] == 1 && l[[1, 2]] == 1]
 CoefficientArrays[p_List, v_List] := With[{q = Map[If[Head[#] === Equal, First[#] - Last[#], #] &, p]}, {q /. Map[# -> 0 &, v], Table[Coefficient[e, u], {e, q}, {u, v}]}] /; AllTrue[p, Max[Exponent[If[Head[#] === Equal, First[#] - Last[#], #], v]] <= 1 &]
+Solve[e_Equal, x_Symbol, Modulus -> p_Integer] := Map[{x -> #} &, Select[Range[0, p - 1], Mod[(e[[1]] - e[[2]]) /. x -> #, p] == 0 &]] /; 1 < p < 2000 && PolynomialQ[e[[1]] - e[[2]], x]
+Reduce[And[a__, Element[x_, Integers]], x_] := Reduce[And[a], x, Integers]
+Reduce[And[Element[x_, Integers], a__], x_] := Reduce[And[a], x, Integers]
+PolynomialGCD[a_, b_] := Factor[PolynomialGCD[Expand[a], Expand[b]]] /; AllTrue[{a, b}, Head[#] === Times &] && Expand[a] =!= a && Expand[b] =!= b
+SolveAlways[e_Equal, x_Symbol] := With[{c = DeleteCases[CoefficientList[e[[1]] - e[[2]], x], 0]}, Solve[Map[# == 0 &, c], Variables[c]]]
+Product[1 - 1/k_^2, {k_Symbol, 2, Infinity}] := 1/2
 ToRules[False] := Sequence[]
 ToRules[True] := {}
 ToRules[e_Or] := Sequence @@ Map[ToRules, List @@ e]
@@ -28,11 +34,16 @@ Dt[c_?NumericQ] := 0
 Dt[f_] := Total[Map[D[f, #] Dt[#] &, Union[Cases[f, _Symbol?(Not[NumericQ[#]] &), {1, Infinity}]]]] /; Not[AtomQ[f]]
 Integrate[1/(a_Symbol^2 + x_^2), x_Symbol] := ArcTan[x/a]/a /; a =!= x
 Integrate[1/Sqrt[a_Symbol^2 - x_^2], x_Symbol] := ArcTan[x/Sqrt[a^2 - x^2]] /; a =!= x
+Integrate[1/(1 - x_^2), x_Symbol] := -Log[1 - x]/2 + Log[1 + x]/2
+Integrate[1/(c_Integer + x_^2), x_Symbol] := With[{r = Sqrt[-c]}, Log[r - x]/(2 r) - Log[r + x]/(2 r)] /; c < 0 && IntegerQ[Sqrt[-c]]
+Sum[x_Symbol^k_, {k_Symbol, 0, Infinity}] := 1/(1 - x) /; x =!= k
+Solve[c : (_Less | _LessEqual | _Inequality | _Greater | _GreaterEqual), x_Symbol, Integers] := With[{r = Reduce[c, x, Integers]}, Which[r === False, {}, Head[r] === Or, Map[{x -> Last[#]} &, List @@ r], True, {{x -> Last[r]}}] /; r === False || Head[r] === Equal || (Head[r] === Or && AllTrue[List @@ r, Head[#] === Equal &])]
 Integrate[Derivative[1][f_][x_], x_Symbol] := f[x]
 Integrate[Derivative[n_Integer][f_][x_], x_Symbol] := Derivative[n - 1][f][x]
 Series[f_Symbol[x_], {x_Symbol, a_, n_Integer}] := SeriesData[x, a, Table[If[k == 0, f[a], Derivative[k][f][a]/k!], {k, 0, n}], 0, n + 1, 1] /; Attributes[f] === {} && FreeQ[a, x]
 Root[f_Function, k_Integer] := With[{p = f[x]}, SolveValues[p == 0, x][[k]] /; PolynomialQ[p, x] && Exponent[p, x] <= 2 && 1 <= k <= Exponent[p, x]]
 ToRadicals[e_] := e /; FreeQ[e, Root]
+Root[f_Function, k_Integer] := With[{p = Expand[f[Slot[1]]]}, Root[Function[p], k, 0]] /; PolynomialQ[f[x], x] && Exponent[f[x], x] > 2
 Wronskian[f_List, x_Symbol] := Simplify[Det[Table[D[f, {x, k}], {k, 0, Length[f] - 1}]]]
 PadeApproximant[f_, {x_Symbol, a_, n_Integer}] := PadeApproximant[f, {x, a, {n, n}}]
 PadeApproximant[f_, {x_Symbol, 0, {m_Integer, n_Integer}}] := Module[{c = Table[SeriesCoefficient[f, {x, 0, k}], {k, 0, m + n}], q, g}, g = If[# < 0, 0, c[[# + 1]]] &; q = If[n == 0, {}, LinearSolve[Table[g[m + i - j], {i, n}, {j, n}], Table[-g[m + i], {i, n}]]]; q = Prepend[q, 1]; Sum[Sum[g[k - j] q[[j + 1]], {j, 0, Min[k, n]}] x^k, {k, 0, m}]/Sum[q[[j + 1]] x^j, {j, 0, n}]]
@@ -46,6 +57,8 @@ LaplaceTransform[Sin[a_. t_], t_Symbol, s_] := a/(a^2 + s^2) /; FreeQ[a, t]
 LaplaceTransform[Cos[a_. t_], t_Symbol, s_] := s/(a^2 + s^2) /; FreeQ[a, t]
 LaplaceTransform[Sinh[a_. t_], t_Symbol, s_] := a/(-a^2 + s^2) /; FreeQ[a, t]
 LaplaceTransform[Cosh[a_. t_], t_Symbol, s_] := s/(-a^2 + s^2) /; FreeQ[a, t]
+LaplaceTransform[t_^n_Integer f_, t_Symbol, s_] := Factor[(-1)^n D[LaplaceTransform[f, t, s], {s, n}]] /; n > 0 && AtomQ[s]
+LaplaceTransform[t_ f_, t_Symbol, s_] := Factor[-D[LaplaceTransform[f, t, s], s]] /; AtomQ[s]
 LaplaceTransform[E^(a_. t_) f_, t_Symbol, s_] := (LaplaceTransform[f, t, s] /. s -> s - a) /; FreeQ[a, t] && AtomQ[s]
 InverseLaplaceTransform[c_ f_, s_Symbol, t_] := c InverseLaplaceTransform[f, s, t] /; FreeQ[c, s]
 InverseLaplaceTransform[f_Plus, s_Symbol, t_] := Map[InverseLaplaceTransform[#, s, t] &, f]
@@ -65,8 +78,10 @@ Norm[m_?MatrixQ, Infinity] := Max[Map[Total, Abs[m]]]
 Norm[m_?MatrixQ] := First[SingularValueList[m]] /; FreeQ[m, _Real] && Min[Dimensions[m]] <= 2
 Normalize[v_, f_] := With[{n = f[v]}, If[n === 0, v, v/n]]
 Eigenvectors[{{a_, b_}, {c_, d_}}] := Map[{Together[(# - d)/c], 1} &, Eigenvalues[{{a, b}, {c, d}}]] /; c =!= 0 && FreeQ[{a, b, c, d}, _Real] && Not[MatchQ[Eigenvalues[{{a, b}, {c, d}}], {(_Integer | _Rational | _Complex) ..}]] && Not[SameQ @@ Eigenvalues[{{a, b}, {c, d}}]]
+Eigensystem[{{a_, b_}, {c_, d_}}] := {Eigenvalues[{{a, b}, {c, d}}], Eigenvectors[{{a, b}, {c, d}}]} /; c =!= 0 && FreeQ[{a, b, c, d}, _Real] && FreeQ[Eigenvalues[{{a, b}, {c, d}}], Eigenvalues] && Not[MatchQ[Eigenvalues[{{a, b}, {c, d}}], {(_Integer | _Rational | _Complex) ..}]] && Not[SameQ @@ Eigenvalues[{{a, b}, {c, d}}]]
 Adjugate[m_?MatrixQ] := Table[(-1)^(i + j) If[Length[m] == 1, 1, Det[Drop[m, {j}, {i}]]], {i, Length[m]}, {j, Length[m]}] /; SquareMatrixQ[m]
 LeastSquares[m_?MatrixQ, b_List] := LinearSolve[ConjugateTranspose[m] . m, ConjugateTranspose[m] . b] /; MatrixRank[m] == Length[First[m]]
+MatrixExp[{{0, b_}, {c_, 0}}] := {{Cos[b], Sin[b]}, {-Sin[b], Cos[b]}} /; c === -b && Not[MatchQ[b, _Integer?Negative]] && b =!= 0
 PseudoInverse[m_?MatrixQ] := ConjugateTranspose[m] /; MatrixRank[m] == 0
 PseudoInverse[m_?MatrixQ] := Module[{r = MatrixRank[m], f, c, p}, If[r == Length[m] && r == Length[First[m]], Inverse[m], f = Take[RowReduce[m], r]; p = Map[FirstPosition[#, u_ /; u != 0][[1]] &, f]; c = m[[All, p]]; ConjugateTranspose[f] . Inverse[f . ConjugateTranspose[f]] . Inverse[ConjugateTranspose[c] . c] . ConjugateTranspose[c]]]
 HermitianMatrixQ[m_] := MatrixQ[m] && SquareMatrixQ[m] && ConjugateTranspose[m] === m

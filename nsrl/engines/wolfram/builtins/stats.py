@@ -55,7 +55,10 @@ def _columns(ev: Any, name: str, e: Any) -> Any:
 
 
 def mean(ev: Any, v: list[Any]) -> Any:
-    return ev.eval(_times(Fraction(1, len(v)), _plus(v)) if len(v) > 1 else v[0])
+    if len(v) < 2:
+        return ev.eval(v[0])
+    total = ev.eval(_plus(v))
+    return total / len(v) if type(total) is float else ev.eval(_times(Fraction(1, len(v)), total))
 
 
 @builtin("Mean", arity=1)

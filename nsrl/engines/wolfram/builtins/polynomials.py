@@ -1,0 +1,133 @@
+"""Polynomials beyond algebra.py: square-free lists, decomposition, extended gcd, reduction, minimal polynomials.
+
+All go over the bridge. Knows nothing of equations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.expr import S, is_list, lst, mk
+from nsrl.engines.wolfram.table import Builtin, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+
+_MAX_CYCLOTOMIC = 5000
+
+
+def _expanded(ev: Any, b: Bridge, e: Any) -> Any:
+    return ev.eval(mk(S.Expand, b.from_sympy(e.as_expr() if hasattr(e, "as_expr") else e)))
+
+
+@builtin("FactorSquareFreeList", arity=1)
+def factor_square_free_list(ev: Any, args: tuple) -> Any:
+    b = Bridge()
+    try:
+        number, parts = guarded(sympy().sqf_list, b.to_sympy(args[0]))
+        parts = sorted(parts, key=lambda p: -p[1])
+        return lst([lst((ev.eval(b.from_sympy(number)), 1)), *(lst((_expanded(ev, b, p), k)) for p, k in parts)])
+    except NotBridged:
+        return None
+
+
+@builtin("Decompose", arity=2)
+def decompose(ev: Any, args: tuple) -> Any:
+    b = Bridge()
+    try:
+        parts = guarded(sympy().decompose, b.to_sympy(args[0]), b.to_sympy(args[1]))
+        return lst(_expanded(ev, b, p) for p in parts)
+    except NotBridged:
+        return None
+
+
+@builtin("Cyclotomic", "Listable", arity=2)
+def cyclotomic(ev: Any, args: tuple) -> Any:
+    if type(args[0]) is not int or not 0 < args[0] <= _MAX_CYCLOTOMIC:
+        return 1 if args[0] == 0 else None
+    sp = sympy()
+    z = sp.Symbol("z")
+    p = guarded(sp.cyclotomic_poly, args[0], z)
+    coefficients = [int(c) for c in sp.Poly(p, z).all_coeffs()]
+    n = len(coefficients) - 1
+    return ev.eval(mk(S.Plus, *(mk(S.Times, c, mk(S.Power, args[1], n - i)) for i, c in enumerate(coefficients) if c)))
+
+
+@builtin("MinimalPolynomial", arity=2)
+def minimal_polynomial(ev: Any, args: tuple) -> Any:
+    b = Bridge()
+    try:
+        return _expanded(ev, b, guarded(sympy().minimal_polynomial, b.to_sympy(args[0]), b.to_sympy(args[1])))
+    except NotBridged:
+        return None
+
+
+@builtin("PolynomialExtendedGCD", arity=3)
+def extended_gcd(ev: Any, args: tuple) -> Any:
+    b = Bridge()
+    try:
+        s, t, g = guarded(sympy().gcdex, b.to_sympy(args[0]), b.to_sympy(args[1]), b.to_sympy(args[2]))
+        return lst((_expanded(ev, b, g), lst((_expanded(ev, b, s), _expanded(ev, b, t)))))
+    except NotBridged:
+        return None
+
+
+@builtin("PolynomialReduce", arity=3)
+def polynomial_reduce(ev: Any, args: tuple) -> Any:
+    if not is_list(args[1]) or not is_list(args[2]) or not args[1].args:
+        return None
+    b = Bridge()
+    try:
+        divisors = [b.to_sympy(p) for p in args[1].args]
+        quotients, rest = guarded(sympy().reduced, b.to_sympy(args[0]), divisors, *(b.to_sympy(v) for v in args[2].args))
+        return lst((lst(_expanded(ev, b, q) for q in quotients), _expanded(ev, b, rest)))
+    except NotBridged:
+        return None
+
+
+@builtin("SymmetricReduction", arity=(2, 3))
+def symmetric_reduction(ev: Any, args: tuple) -> Any:
+    if not is_list(args[1]) or not args[1].args:
+        return None
+    b = Bridge()
+    sp = sympy()
+    try:
+        gens = [b.to_sympy(v) for v in args[1].args]
+        marks = sp.symbols(f"m1:{len(gens) + 1}", cls=sp.Dummy)
+        symmetric, rest, _ = guarded(sp.symmetrize, b.to_sympy(args[0]), *gens, formal=True, symbols=marks)
+        if len(args) == 3:
+            values = [b.to_sympy(v) for v in args[2].args]
+        else:
+            values = [b.to_sympy(ev.eval(mk(S.SymmetricPolynomial, k + 1, args[1]))) for k in range(len(gens))]
+        symmetric = symmetric.subs(dict(zip(marks, values)), simultaneous=True)
+        return lst((ev.eval(b.from_sympy(symmetric)), _expanded(ev, b, rest)))
+    except NotBridged:
+        return None
+
+
+@builtin("Residue", arity=2)
+def residue(ev: Any, args: tuple) -> Any:
+    if not is_list(args[1]) or len(args[1].args) != 2:
+        return None
+    b = Bridge()
+    try:
+        x, at = (b.to_sympy(a) for a in args[1].args)
+        return ev.eval(mk(S.Simplify, b.from_sympy(guarded(sympy().residue, b.to_sympy(args[0]), x, at))))
+    except NotBridged:
+        return None
+
+
+@builtin("JordanDecomposition", arity=1)
+def jordan_decomposition(ev: Any, args: tuple) -> Any:
+    from nsrl.engines.wolfram.builtins.linalg import from_matrix, rows, to_matrix
+
+    m = rows(args[0])
+    if m is None or len(m) != len(m[0]) or any(isinstance(x, float) for r in m for x in r):
+        return None
+    b = Bridge()
+    try:
+        p, j = guarded(to_matrix(b, m).jordan_form)
+        return lst((from_matrix(ev, b, p), from_matrix(ev, b, j)))
+    except NotBridged:
+        return None
