@@ -75,7 +75,7 @@ class BigReal:
         """All digits held, as InputForm writes them: the precision rounded up to whole 64-bit words; or the sure ones."""
         m = mp()
         words = -(-int(self.digits * 3.3219280948873626 + 1) // 64)
-        n = max(round(self.digits) if rounded else int(words * 64 * 0.3010299956639812), 1)
+        n = max(round(self.digits) if rounded else math.ceil(words * 64 * 0.3010299956639812), 1)
         with m.workprec(words * 64 + 64):
             out = m.nstr(self.value, n, strip_zeros=True, min_fixed=-6, max_fixed=6)
         body, _, power = out.partition("e")

@@ -7,9 +7,12 @@ call whose arguments fail the test stays as it is. Knows nothing of how those li
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import unicodedata
+import zlib
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -87,6 +90,12 @@ _DEFINED: dict[str, tuple[tuple[int, int | None], str, str]] = {
     "DiscreteRatio": ((2, 2), "AtomQ[#2] &", "Simplify[(#1 /. #2 -> #2 + 1)/#1] &"),
     "AddSides": ((2, 2), "MatchQ[#1, _Equal] &", "Function[c, Function[x, x + c] /@ #1][#2] &"),
     "SubtractSides": ((1, 2), "MatchQ[#1, _Equal] &", "Function[x, x - If[Length[{##}] == 1, Last[#1], Last[{##}]]] /@ #1 &"),
+    "LexicographicSort": ((1, 1), "MatchQ[#, {___List}] &",
+                          "Sort[#, Function[{a, b}, With[{n = Min[Length[a], Length[b]]}, With[{o = SelectFirst[Table[Order[a[[i]], b[[i]]], {i, n}], # != 0 &, Order[Length[a], Length[b]]]}, o >= 0]]]] &"),
+    "Compose": ((1, None), _ANY, "Fold[Function[{x, g}, g[x]], Last[{##}], Reverse[Most[{##}]]] &"),
+    "FindRepeat": ((1, 1), "ListQ[#] && # =!= {} &",
+                   "With[{d = SelectFirst[Divisors[Length[#]], Function[k, Length[DeleteDuplicates[Partition[#, k]]] == 1]]}, Take[#, d]] &"),
+    "Assert": ((1, 2), "TrueQ[#] &", "Null &"),
     "Subsequences": ((1, 2), _LISTS,
                      "If[Length[{##}] == 1, Prepend[Catenate[Table[Partition[#1, k, 1], {k, Length[#1]}]], {}], Partition[#1, Last[{##}][[1]], 1]] &"),
     "PolygonalNumber": ((1, 2), _ANY, "If[Length[{##}] == 1, #1 (1 + #1)/2, With[{n = Last[{##}]}, n ((n - 1) (#1 - 2) + 2)/2]] &"),
@@ -220,6 +229,59 @@ def join_across(ev: Any, args: tuple) -> Any:
                 out.append(from_pairs([(k, lookup(a, k)) for k in keys]
                                       + [p for p in (*pairs(a), *pairs(b)) if p[0] not in keys]))  # fmt: skip
     return lst(out)
+
+
+@builtin("CellularAutomaton", arity=3)
+def cellular_automaton(ev: Any, args: tuple) -> Any:
+    """Elementary rules (an integer code) on a cyclic list of cells, or on {cells, 0} with room grown for every step."""
+    code, start, steps = args
+    if type(code) is not int or not 0 <= code < 256 or type(steps) is not int or steps < 0 or not is_list(start):
+        return None
+    cells = list(start.args)
+    if len(cells) == 2 and is_list(cells[0]) and cells[1] == 0:
+        ev.need_length((2 * steps + len(cells[0].args)) * (steps + 1))
+        cells = [0] * steps + list(cells[0].args) + [0] * steps
+    if not cells or any(c not in (0, 1) for c in cells):
+        return None
+    ev.need_length(len(cells) * (steps + 1))
+    rows = [cells]
+    for _ in range(steps):
+        ev.step(len(cells))
+        old, n = rows[-1], len(cells)
+        rows.append([code >> (4 * old[i - 1] + 2 * old[i] + old[(i + 1) % n]) & 1 for i in range(n)])
+    return lst(map(lst, rows))
+
+
+@builtin("Hash", arity=(1, 3))
+def hash_(ev: Any, args: tuple) -> Any:
+    """Hash[string, method, form] of the published digests; the kernel's own default hash is not published."""
+    if len(args) < 2 or type(args[0]) is not str or type(args[1]) is not str:
+        return None
+    data, method = args[0].encode("utf-8", "replace"), args[1].lower()
+    if method == "crc32":
+        digest = zlib.crc32(data).to_bytes(4, "big")
+    elif method in ("md5", "sha", "sha1", "sha224", "sha256", "sha384", "sha512"):
+        digest = hashlib.new("sha1" if method == "sha" else method, data, usedforsecurity=False).digest()
+    else:
+        return None
+    if len(args) == 3:
+        return digest.hex() if args[2] == "HexString" else None
+    return int.from_bytes(digest, "big")
+
+
+@builtin("FileNameJoin FileBaseName FileExtension FileNameTake DirectoryName", arity=1)
+def file_name_join(ev: Any, args: tuple) -> Any:
+    return "/".join(args[0].args) if is_list(args[0]) else None
+
+
+def _path(cut: Any) -> Any:
+    return lambda ev, args: cut(args[0]) if type(args[0]) is str else None
+
+
+TABLE["FileBaseName"].handler = _path(lambda s: PurePosixPath(s).stem)
+TABLE["FileExtension"].handler = _path(lambda s: PurePosixPath(s).suffix[1:])
+TABLE["FileNameTake"].handler = _path(lambda s: PurePosixPath(s).name)
+TABLE["DirectoryName"].handler = _path(lambda s: s.rpartition("/")[0] + "/" if "/" in s else "")
 
 
 # -- text --------------------------------------------------------------------------------------------------------------

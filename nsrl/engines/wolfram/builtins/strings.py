@@ -96,7 +96,7 @@ simple("ToUpperCase", 1, lambda ev, s, rest: s.upper())
 simple("ToLowerCase", 1, lambda ev, s, rest: s.lower())
 simple("Capitalize", (1, 2), lambda ev, s, rest: " ".join(w[:1].upper() + w[1:] for w in s.split(" ")) if rest and rest[0] == "AllWords" else s[:1].upper() + s[1:])
 simple("Decapitalize", 1, lambda ev, s, rest: s[:1].lower() + s[1:])
-simple("ToCharacterCode", (1, 2), lambda ev, s, rest: lst(map(ord, s)))
+simple("ToCharacterCode", (1, 2), lambda ev, s, rest: lst(s.encode("utf-8", "replace") if rest and rest[0] in ("UTF8", "UTF-8") else map(ord, s)))
 
 
 @builtin("FromCharacterCode", arity=(1, 2))
@@ -558,7 +558,8 @@ def character_range(ev: Any, args: tuple) -> Any:
 
 @builtin("Alphabet", arity=(0, 1))
 def alphabet(ev: Any, args: tuple) -> Any:
-    return lst("abcdefghijklmnopqrstuvwxyz") if not args or args[0] == "English" else None
+    greek = "αβγδεζηθικλμνξοπρστυφχψω"
+    return lst("abcdefghijklmnopqrstuvwxyz") if not args or args[0] == "English" else lst(greek) if args[0] == "Greek" else None
 
 
 @builtin("LetterNumber", "Listable", arity=(1, 2))
