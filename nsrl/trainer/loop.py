@@ -23,8 +23,9 @@ from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import advantages
 from nsrl.trainer.batch import packed_group, request
 from nsrl.trainer.distributed import ALONE, World
-from nsrl.trainer.evaluation import LANGUAGES, record
+from nsrl.trainer.evaluation import record
 from nsrl.trainer.judge import Judge, Judged
+from nsrl.trainer.measure import step_metrics
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.model import VLM, Encoded
 from nsrl.trainer.optim import Optimizer
@@ -146,7 +147,13 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         world.require_same("weights (checksums)", synced.checksum)
 
     # room 12
-    metrics |= _measured(learner, groups, batch, components, advantage)
+    judged = [g.judged for g in groups]
+    metrics |= step_metrics(judged, batch, components, learner.rewards.names, advantage, learner.vlm.tokenizer)
+    metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
+    learner.overlap = []
+    seconds = learner.timer.take()
+    metrics["perf/tokens_per_s"] = all_tokens / sum(seconds.values())
+    metrics |= seconds
     records = [
         record(g.problem, j, len(g.encoded.prompt_ids), s, number)
         for g in groups
@@ -226,36 +233,3 @@ def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | No
     context = "adapter_off" if learner.vlm.has_adapter else "policy"
     with learner.timer("reference"):
         return objective.score_all(policy, batches, count, learner.config, learner.banned, context, learner.world)
-
-
-def _measured(learner: Learner, groups, batch, components, advantage) -> dict[str, float]:
-    """TRL's keys and ours, of one step."""
-    lengths = [len(ids) for ids in batch.completion_ids]
-    judged = [j for g in groups for j in g.judged]
-    count = max(1, len(lengths))
-    scored = [j.correct for j in judged if j.correct is not None]
-    metrics = {
-        "reward": float(advantage.reward.nanmean()),
-        "reward_std": float(advantage.std.mean()),
-        "frac_reward_zero_std": 1 - float(advantage.n_live) / max(1, len(groups)),
-        "completions/mean_length": sum(lengths) / count,
-        "completions/max_length": float(max(lengths, default=0)),
-        "completions/clipped_ratio": sum(batch.truncated) / count,
-        "program/has_code": sum(j.extracted.language is not None for j in judged) / count,
-        "program/no_error": sum(j.result is not None and j.result.no_error for j in judged) / count,
-        "pass@1": sum(scored) / max(1, len(scored)),
-        "pass@k": sum(any(j.correct for j in g.judged) for g in groups) / max(1, len(groups)),
-    }
-    for index, name in enumerate(learner.rewards.names):
-        metrics[f"rewards/{name}/mean"] = float(components[:, index].nanmean())
-    for language in LANGUAGES:
-        metrics[f"language/{language}"] = sum(j.language == language for j in judged) / count
-    ran = [j.result for j in judged if j.result is not None]
-    for status in sorted({r.status.value for r in ran}):
-        metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
-    metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
-    learner.overlap = []
-    seconds = learner.timer.take()
-    spent = sum(seconds.values())
-    metrics["perf/tokens_per_s"] = sum(lengths) / spent if spent else 0.0
-    return metrics | seconds

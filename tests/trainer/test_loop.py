@@ -53,7 +53,7 @@ def test_step_metrics_and_records(pool):
     metrics, records = grpo_step(runner, 1)
     assert len(records) == 12 and {r["problem_id"] for r in records} == set(runner.problems.recent)
     for key in ("loss", "grad_norm", "reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "pass@1",
-                "completions/mean_length", "rewards/format/mean", "pack/token_ratio", "pack/vision_ratio",
+                "completions/mean_length", "rewards/format/mean", "tokens/program", "tokens/prose", "pack/token_ratio", "pack/vision_ratio",
                 "sampling/sampling_logp_difference/max", "timing_s/rollout", "timing_s/forward"):  # fmt: skip
         assert key in metrics, key
         assert math.isfinite(metrics[key]), key
