@@ -118,6 +118,8 @@ def _source(p: Any, names: dict[str, Symbol], tests: list[Any], wild: bool = Fal
     if h is S.Longest and args:
         return _source(args[0], names, tests)
     if h is S.Shortest and args:
+        if type(args[0]) is Expr and args[0].head is S.StringExpression:
+            return "".join([_lazy(_source(a, names, tests)) for a in args[0].args])
         return _lazy(_source(args[0], names, tests))
     if h is S.Except and args:
         c = args[0]
