@@ -16,7 +16,7 @@ from nsrl.engines.wolfram.evaluator import Defs
 from nsrl.engines.wolfram.expr import Expr, Symbol, system
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.pattern import compile_pattern
-from nsrl.engines.wolfram.table import Builtin, flags
+from nsrl.engines.wolfram.table import PROTECTED, Builtin, flags
 
 TABLE: dict[str, Builtin] = {}
 _NAME = re.compile(r"\s*(\w+)\[")
@@ -72,7 +72,7 @@ def attach(merged: dict[str, Builtin]) -> None:
     for name in _SOURCES:
         row = merged.get(name)
         if row is None:
-            row = merged[name] = TABLE[name] = Builtin(name, flags(ATTRIBUTES.get(name, "Protected")), None)
+            row = merged[name] = TABLE[name] = Builtin(name, flags(ATTRIBUTES.get(name, "")) | PROTECTED, None)
             row.handler = _only(name)
         else:
             row.handler = _before(name, row.handler, row.least, row.most)

@@ -71,6 +71,8 @@ InverseLaplaceTransform[1/(s_^2 + a_Symbol^2), s_Symbol, t_] := Sin[a t]/a
 InverseLaplaceTransform[s_/(s_^2 + a_Symbol^2), s_Symbol, t_] := Cos[a t]
 ConjugateTranspose[m_?MatrixQ] := Conjugate[Transpose[m]]
 Tr[m_?MatrixQ, f_] := f @@ Diagonal[m]
+Det[m_?MatrixQ, Modulus -> p_Integer] := Mod[Det[m], p]
+Inverse[m_?MatrixQ, Modulus -> p_Integer] := Mod[PowerMod[Det[m], -1, p] Adjugate[m], p]
 Tr[v_?VectorQ, f_] := f @@ v
 Norm[v_?VectorQ, p_Symbol] := Total[Abs[v]^p]^(1/p) /; p =!= Infinity
 Norm[m_?MatrixQ, 1] := Max[Total[Abs[m]]]

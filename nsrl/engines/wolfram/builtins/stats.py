@@ -721,7 +721,7 @@ def _combines(ev: Any, e: Any, bound: dict, go_on: Any) -> bool:
     q = gathered(ev, e)
     if q is None or any(has_head(a, S.QuantityMagnitude) for a in _inside(q)):
         return False
-    bound[_COMBINED] = q
+    bound[_COMBINED] = ev.eval(q.args[0]) if ev.eval(q.args[1]) == 1 else q
     return go_on(bound)
 
 
