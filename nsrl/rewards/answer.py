@@ -47,6 +47,16 @@ class Gold:
     odd: bool = False  # looks like mathematics but the reader cannot read it
 
 
+_FORMS = re.compile(r"(?:InputForm|OutputForm|StandardForm|TraditionalForm|FullForm|HoldForm|Defer)\[(.*)\]", re.DOTALL)
+
+
+def _shown(text: str) -> str:
+    """A printed value without a wrapper that only says how to show it."""
+    while match := _FORMS.fullmatch(text):
+        text = match.group(1).strip()
+    return text
+
+
 def check(prediction: str | Result | None, gold: str | None, options: object = None) -> Verdict:
     """Whether `prediction` answers `gold`.
 
@@ -59,7 +69,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
     if isinstance(prediction, Result):
         if not prediction.has_value:
             return Verdict(False, "no_value")
-        text = prediction.text.strip()
+        text = _shown(prediction.text.strip())
         if not text:
             return Verdict(False, "no_value")
         return _judge_value(text, typed)

@@ -262,7 +262,7 @@ def _same_equation(g: Relation, p: Relation) -> Outcome:
             continue
         if ratio is None:
             ratio = a / b
-            if g.op != "=" and g.op != "!=" and not ratio > 0:
+            if g.op not in ("=", "!=") and not (ratio.imag == 0 and ratio.real > 0):  # complex numbers have no order
                 return False, "relation"
         elif not tr.close(ratio, a / b):
             return False, "relation"

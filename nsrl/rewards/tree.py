@@ -309,7 +309,6 @@ def close(a: Any, b: Any) -> bool:
     return bool(abs(a - b) <= scale * ctx.mpf(10) ** -35)
 
 
-
 def as_fraction(value: Any) -> Fraction | None:
     """A real mpmath value as a Fraction (50 digits), None if it is complex or infinite."""
     ctx = _context()
@@ -384,6 +383,9 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
+_ORDERED = ("factorial", "max", "min", "gcd", "lcm", "mod", "floor", "ceil")
+
+
 def _ev_fn(name: str, args: list[Any], ctx: Any, cx: bool) -> Any:
     if any(ctx.isinf(a) for a in args):
         raise Undefined("function of infinity")
@@ -393,6 +395,8 @@ def _ev_fn(name: str, args: list[Any], ctx: Any, cx: bool) -> Any:
         return abs(args[0])
     if name == "log" and len(args) == 2:  # log(base, x)
         return _real(ctx.ln(args[1]) / ctx.ln(args[0]), ctx, cx)
+    if name in _ORDERED:
+        args = [_real(a, ctx, False) for a in args]  # complex numbers have no order
     if name == "factorial" and len(args) == 1:
         if not -0.5 < args[0] <= 5000:
             raise Undefined("factorial")
