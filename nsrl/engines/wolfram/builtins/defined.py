@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from nsrl.engines.wolfram.builtins.rules_text import ATTRIBUTES, RULES
-from nsrl.engines.wolfram.evaluator import Defs
+from nsrl.engines.wolfram.evaluator import Defs, Evaluator
 from nsrl.engines.wolfram.expr import Expr, Symbol, system
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.pattern import compile_pattern
@@ -60,10 +60,12 @@ def apply_rules(ev: Any, name: str, args: tuple) -> Any:
     """The value the first matching rule of `name` gives for these arguments, or None."""
     defs = _compiled.get(name)
     if defs is None:
-        defs = _compiled[name] = Defs()
+        own = Evaluator()  # the program that comes first must neither pay for the rules nor colour them
+        defs = Defs()
         for lhs, rhs in _rules(name):
-            pattern = Expr(lhs.head, tuple(ev.eval(a) for a in lhs.args))  # 1/x is written, x^-1 is met
-            defs.rules.append(((), pattern, rhs, compile_pattern(pattern, ev)[0]))
+            pattern = Expr(lhs.head, tuple(own.eval(a) for a in lhs.args))  # 1/x is written, x^-1 is met
+            defs.rules.append(((), pattern, rhs, compile_pattern(pattern, own)[0]))
+        _compiled[name] = defs
     return ev._apply_defs(defs, Expr(system(name), args))
 
 
