@@ -6,13 +6,14 @@ see the images, does a sync arrive?) on the run's own model and data. Exit code 
 
 from __future__ import annotations
 
-from nsrl.config import TrainConfig, command, parse
+from nsrl.config import TrainConfig, command, parse, require_sound
 
 PROGRAM = "python -m nsrl.check"
 
 
 def main(argv: list[str]) -> int:
     config = parse(TrainConfig, argv, PROGRAM)
+    require_sound(config)
 
     from nsrl.data import load_problems
     from nsrl.data.shapes import Shapes
@@ -23,6 +24,7 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.run import open_sampler
 
     vlm = model.load(config.model, config.lora, config.seed)
+    model.require_positions(vlm, config.max_completion_length)
     policy = Policy(vlm.model, checkpointing=config.model.gradient_checkpointing or None, liger=config.model.liger)
     if config.data.source == "shapes":
         problems = Shapes(config.data.level, config.seed)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nsrl.config import EvalConfig, LoraConfig, ModelConfig, command, parse
+from nsrl.config import EvalConfig, LoraConfig, ModelConfig, command, parse, require_sound
 
 
 def main(argv: list[str]) -> int:
     config = parse(EvalConfig, argv, "python -m nsrl.eval")
+    require_sound(config)
 
     from nsrl.data import open_source
     from nsrl.report.table import print_table, table
@@ -25,6 +26,7 @@ def main(argv: list[str]) -> int:
     vlm = model.load(chosen, lora, config.seed)
     problems = open_source(config.data, level=config.level, seed=config.seed, size=config.size)
     longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
+    model.require_positions(vlm, longest)
     with open_pool(config.engine) as pool, Progress("evaluate", len(problems), every=config.batch) as progress:
         result = evaluation.evaluate(
             vlm,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nsrl.config import LoraConfig, ModelConfig, SolveConfig, command, parse
+from nsrl.config import LoraConfig, ModelConfig, SolveConfig, command, parse, require_sound
 
 
 def main(argv: list[str]) -> int:
     config = parse(SolveConfig, argv, "python -m nsrl.solve")
+    require_sound(config)
 
     from nsrl.data.images import file_image
     from nsrl.engines import extract
@@ -20,10 +21,11 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.run import open_pool
     from nsrl.types import Problem
 
-    images = tuple(file_image(Path(path)) for path in config.image)
+    images = tuple(file_image(Path(path).expanduser()) for path in config.image)
     vlm = model.load(ModelConfig(name=config.model, device=config.device), LoraConfig(enabled=False), config.seed)
     encoded = vlm.encode(Problem("question", config.question, None, images))
     longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
+    model.require_positions(vlm, longest, len(encoded.prompt_ids))
     with open_pool(config.engine) as pool:
         start = time.perf_counter()
         params = SamplingParams(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from nsrl.config import TrainConfig, command, launched, parse, run_path
+from nsrl.config import TrainConfig, command, launched, parse, require_sound, run_path
 from nsrl.errors import UserError
 
 PROGRAM = "python -m nsrl.train"
@@ -16,14 +16,15 @@ PROGRAM = "python -m nsrl.train"
 def main(argv: list[str]) -> int:
     try:
         config = parse(TrainConfig, argv, PROGRAM)
+        if config.resume or config.resume_from_checkpoint:  # what the run was started with; the command line still wins
+            begun = run_path(config) / "config.yaml"
+            if begun.is_file():
+                config = parse(TrainConfig, argv, PROGRAM, begun)
+        require_sound(config)
     except UserError:
         if launched()[0]:  # rank 0 says it, and its end ends this rank
             time.sleep(30)
         raise
-    if config.resume or config.resume_from_checkpoint:  # what the run was started with; the command line still wins
-        begun = run_path(config) / "config.yaml"
-        if begun.is_file():
-            config = parse(TrainConfig, ["--config", str(begun), *argv], PROGRAM)
 
     from nsrl.trainer.distributed import join  # torch and transformers are only imported once the command line is right
     from nsrl.trainer.run import Run

@@ -11,14 +11,21 @@ import asyncio
 import importlib.util
 import inspect
 import math
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from nsrl.errors import UserError
+from nsrl.errors import UserError, did_you_mean
 from nsrl.rewards.batch import RewardBatch
 
 RewardFunction = Callable[..., Any]
+GIVEN = (  # what a reward with TRL's arguments may ask for by name in every run, beside the data set's own columns
+    "prompts", "completions", "completion_ids", "results", "extracted", "correct", "answer", "category", "source",
+    "problem_id",
+)  # fmt: skip
 _BUILTIN: dict[str, RewardFunction] = {}
 
 
@@ -54,22 +61,64 @@ def resolve(spec: str | RewardFunction) -> tuple[str, RewardFunction]:
         return name, _from_file(Path(path).expanduser(), name, spec)
     functions = _builtins()
     if spec not in functions:
-        raise UserError(f"reward_funcs must name one of {', '.join(sorted(functions))}, or file.py:function; got {spec!r}")
+        near = did_you_mean(spec, functions)
+        raise UserError(
+            f"reward_funcs must name one of {', '.join(sorted(functions))}, or file.py:function; got {spec!r}{near}"
+        )
     return spec, functions[spec]
 
 
 def _from_file(path: Path, name: str, spec: str) -> RewardFunction:
     if not path.is_file():
         raise UserError(f"reward_funcs: no file {str(path)!r} (from {spec!r})")
-    module_spec = importlib.util.spec_from_file_location(f"nsrl_reward_{path.stem}", path)
-    if module_spec is None or module_spec.loader is None:
+    if path.suffix != ".py":
         raise UserError(f"reward_funcs: {str(path)!r} is not a Python file (from {spec!r})")
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
+    about = path.stat()
+    module = _module(path.resolve(), about.st_mtime_ns, about.st_size)
     function = getattr(module, name, None)
     if not callable(function):
-        raise UserError(f"reward_funcs: {path.name} has no function {name!r} (from {spec!r})")
+        near = did_you_mean(name, [n for n, value in vars(module).items() if inspect.isfunction(value)])
+        raise UserError(f"reward_funcs: {path.name} has no function {name!r} (from {spec!r}){near}")
     return function
+
+
+@lru_cache
+def _module(path: Path, changed: int, size: int) -> ModuleType:
+    """A user's file, run once however often it is asked for. What it raises is told with its line: the file is input."""
+    spec = importlib.util.spec_from_file_location(f"nsrl_reward_{path.stem}", path)
+    assert spec is not None and spec.loader is not None  # a path that ends in .py has a loader
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        told = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
+        place = f" line {line}" if line else ""
+        raise UserError(f"reward_funcs: {str(path)!r}{place} cannot be run: {type(error).__name__}: {told}") from error
+    return module
+
+
+def require_callable(name: str, function: RewardFunction, columns: Collection[str] | None = None) -> None:
+    """Can a reward be called as `Rewards` calls it? Raises `UserError`.
+
+    columns: names of the data set's columns, besides those every problem has; None: not known, so any name may be one.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    if inspect.isclass(function):
+        raise UserError(f"reward_funcs: {name!r} must be a function; got a class")
+    takes = "one parameter named batch, or prompts, completions, completion_ids and columns by name"
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if parameters and parameters[0].name == "batch":
+        wrong = [p.name for p in needed[1:]] + [p.name for p in needed[:1] if p.kind is p.KEYWORD_ONLY]
+    else:
+        wrong = [p.name for p in needed if p.kind is p.POSITIONAL_ONLY]
+        if columns is not None:
+            wrong += [p.name for p in needed if p.name not in {*GIVEN, *columns}]
+        if not any(p.kind is not p.VAR_POSITIONAL for p in parameters):
+            raise UserError(f"reward_funcs: {name!r} must take {takes}; it takes nothing by name")
+    if wrong:
+        raise UserError(f"reward_funcs: {name!r} must take {takes}; it also wants {', '.join(dict.fromkeys(wrong))}")
 
 
 class Rewards:

@@ -182,8 +182,9 @@ def load(config: ModelConfig, lora: LoraConfig, seed: int = 0) -> VLM:
         vlm = _load_checkpoint(config, device)
     if config.min_pixels or config.max_pixels:
         size = dict(vlm.image_processor.size)
-        size["shortest_edge"] = config.min_pixels or size["shortest_edge"]
-        size["longest_edge"] = config.max_pixels or size["longest_edge"]
+        own = size["shortest_edge"], size["longest_edge"]  # the bound that was not given makes way for the one that was
+        size["shortest_edge"] = config.min_pixels or min(own[0], config.max_pixels or own[0])
+        size["longest_edge"] = config.max_pixels or max(own[1], config.min_pixels or own[1])
         vlm.image_processor.size = size
     adapters = lora.enabled if lora.enabled is not None else not vlm.is_small
     if adapters and not vlm.has_adapter:
@@ -225,6 +226,17 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"model.device must be a device of this machine; got {name!r}, and torch sees no GPU")
     return device
+
+
+def require_positions(vlm: VLM, max_completion_length: int, prompt_tokens: int = 1) -> None:
+    """A prompt and its completion must fit the model's positions. Raises `UserError`."""
+    positions = vlm.config.text_config.max_position_embeddings
+    if prompt_tokens + max_completion_length > positions:
+        behind = f" behind a prompt of {prompt_tokens}" if prompt_tokens > 1 else ""
+        raise UserError(
+            f"max_completion_length must be at most {positions - prompt_tokens}{behind}, because the model has {positions} "
+            f"positions; got {max_completion_length}"
+        )
 
 
 def load_weights(vlm: VLM, folder: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from nsrl.config import TrainConfig
 from nsrl.rollout.types import Sampler, SamplingParams
 from nsrl.trainer.batch import packed_group, request
-from nsrl.trainer.model import VLM
+from nsrl.trainer.model import VLM, require_positions
 from nsrl.trainer.parity import ParityReport, self_check
 from nsrl.trainer.policy import Policy
 from nsrl.trainer.preflight import Preflight, preflight
@@ -26,6 +26,7 @@ def run_preflight(config: TrainConfig, vlm: VLM, policy: Policy, problems: Seque
     encoded = [(vlm.encode(p), p) for p in problems]
     fits = [pair for pair in encoded if len(pair[0].prompt_ids) <= config.data.max_prompt_length] or encoded
     longest, problem = max(fits, key=lambda pair: len(pair[0].prompt_ids))
+    require_positions(vlm, config.max_completion_length, len(longest.prompt_ids))
     reserved = 0
     if config.rollout == "vllm" and policy.device.type == "cuda":
         reserved = int(config.vllm.memory_share * torch.cuda.mem_get_info(policy.device)[1])

@@ -70,6 +70,7 @@ class Run:
         self.folder.writes = world.is_main
         self.config = config
         self.vlm = model.load(config.model, config.lora, config.seed)
+        model.require_positions(self.vlm, config.max_completion_length)
         self.state = State()
         self.log = MetricsLog(self.folder.path, config.report_to, dataclasses.asdict(config), world.is_main)
         steps = config.warm_start.steps

@@ -1,30 +1,20 @@
-"""Configuration: dataclasses are the one source of truth, recipes are YAML, the command line overrides.
+"""Every key there is: dataclasses are the one source of truth, their docstrings the text of --help.
 
-`parse(TrainConfig, argv)` accepts `--key value`, bare `key=value`, bare boolean flags, `recipe=NAME` and `--config FILE`
-(later wins), and answers an unknown key with the nearest one. Names follow TRL where TRL has one. Knows nothing of
-models: only this file knows jsonargparse.
+Names follow TRL where TRL has one. A new key also needs its line in `ranges.py` (numbers), in `acts.py` where it cannot
+always act, and in tests/test_options.py, which shows that it acts. Knows nothing of models or command lines.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import difflib
-import io
-import json
-import os
-import re
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import ClassVar, Literal
 
-import yaml
-from jsonargparse import ArgumentParser, Namespace
+from nsrl.config.ranges import check
 
-from nsrl.errors import UserError
-
-RECIPES = Path(__file__).parent / "recipes"
+Given = Mapping[str, str]
+"""Where each key that was said came from: "recipe", "run" (the run that is continued), "file" or "line". `parse` sets it
+on a config; it is no part of the configuration. A file that repeats a default has not said it."""
 
 
 @dataclass
@@ -46,7 +36,7 @@ class ModelConfig:
     name: str = "small"
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = "auto"
-    attention: str = "auto"
+    attention: Literal["auto", "flash-attn", "varlen", "flex", "sdpa"] = "auto"
     freeze_vision_tower: bool | None = None
     min_pixels: int | None = None
     max_pixels: int | None = None
@@ -78,15 +68,16 @@ class DataConfig:
     """Where problems come from.
 
     Args:
-        source: `shapes` (procedural, no download), `mathvision`, `virl39k`, or `hf` (Hub id, json, jsonl, parquet, folder).
+        source: `shapes` (procedural, no download), `mathvision`, `virl39k`, or `hf` (Hub id, json, jsonl, csv, parquet,
+            folder); where only data.path is given it is recognised.
         path: folder, file or Hub id; not for shapes.
-        split: split of a Hub data set.
-        level: difficulty of shapes, 1 to 3.
-        eval_size: held-out problems.
-        max_prompt_length: longer prompts are dropped with a count (tokens, image tokens included).
+        split: split of a Hub data set or a folder (data.source=hf).
+        level: difficulty of shapes, 1 to 3; of the warm start's demonstrations too.
+        eval_size: held-out problems, at most.
+        max_prompt_length: longer prompts are dropped with a count (tokens, image tokens included); not for shapes.
     """
 
-    source: str = "shapes"
+    source: Literal["shapes", "mathvision", "virl39k", "hf"] = "shapes"
     path: str | None = None
     split: str = "train"
     level: int = 1
@@ -160,7 +151,7 @@ class TrainConfig:
     """Train a vision-language model with GRPO to think in short programs.
 
     Args:
-        recipe: a file of nsrl/recipes by name, read before everything else: default, paper.
+        recipe: default, paper (files of nsrl/recipes), or a YAML file of your own; read before everything else.
         output_dir: the run folder (null: runs/<recipe>-<seed>).
         resume: continue the run in output_dir from its latest checkpoint.
         resume_from_checkpoint: continue from this checkpoint instead of the latest.
@@ -178,16 +169,16 @@ class TrainConfig:
         num_generations: G, completions per problem.
         max_completion_length: tokens.
         temperature: of sampling, and of the log-probs.
-        top_p: nucleus sampling (1: off).
-        top_k: top-k sampling (0: off).
+        top_p: nucleus sampling; 1 (off) is all that training can take.
+        top_k: top-k sampling; 0 (off) is all that training can take.
         reward_funcs: names of nsrl.rewards or file.py:function.
         reward_weights: one per reward function.
         scale_rewards: how a group's rewards become advantages.
         loss_type: how tokens are clipped and averaged.
         importance_sampling_level: ratio per token or per sequence.
-        epsilon: lower clip.
+        epsilon: lower clip; it and what follows down to delta act from the second update of a rollout (num_iterations).
         epsilon_high: upper clip (null: as epsilon).
-        delta: upper bound on the ratio of a token with a negative advantage (null: none).
+        delta: upper bound on the ratio of a token with a negative advantage, above 1 + epsilon_high (null: none).
         beta: weight of the KL to the reference model.
         entropy_coef: weight of an entropy bonus.
         sampler_correction: importance correction between sampler and trainer.
@@ -203,15 +194,15 @@ class TrainConfig:
         lr_scheduler_type: after the warm-up.
         warmup_steps: linear, from 0.
         weight_decay: AdamW.
-        max_grad_norm: clip.
+        max_grad_norm: gradients are scaled down to this norm; 1e9 never clips.
         eval_samples: samples per held-out problem (mean@n, pass@n).
         eval_steps: evaluate every so many steps besides start and end (0: off).
-        eval_size_midway: problems of such an evaluation.
+        eval_size_midway: problems of such an evaluation, at most.
         save_steps: checkpoint every so many steps, supervised ones too.
-        save_total_limit: checkpoints kept.
+        save_total_limit: checkpoints kept (null: all).
         logging_steps: print a line every so many steps (metrics.jsonl has every step).
-        completions_steps: keep all completions of every so many steps, for the report.
-        report_to: further sinks: tensorboard, wandb.
+        completions_steps: keep all completions of every so many steps, for the report (0: never).
+        report_to: further sinks: tensorboard, wandb (none: only metrics.jsonl).
         parity_check: compare sampler and trainer before the first step, and in every step before its update.
         preflight: try the worst step of the data set first, and choose token_budget by what it takes.
         threads: CPU threads of torch (null: torch's own).
@@ -272,32 +263,10 @@ class TrainConfig:
     preflight: bool = True
     threads: int | None = None
 
+    given: ClassVar[Given] = {}
+
     def __post_init__(self) -> None:
-        check = _Checks()
-        check.at_least("num_generations", self.num_generations, 2, "a group of one has no spread, so nothing is learned")
-        check.at_least("prompts_per_step", self.prompts_per_step, 1)
-        check.at_least("max_completion_length", self.max_completion_length, 1)
-        check.at_least("max_steps", self.max_steps, 0)
-        check.at_least("num_iterations", self.num_iterations, 1)
-        check.at_least("eval_samples", self.eval_samples, 1)
-        check.at_least("save_steps", self.save_steps, 1)
-        check.above("temperature", self.temperature, 0)
-        check.above("learning_rate", self.learning_rate, 0)
-        if len(self.reward_funcs) != len(self.reward_weights):
-            raise UserError(
-                f"reward_weights must have one weight per reward function ({len(self.reward_funcs)}); "
-                f"got {len(self.reward_weights)}"
-            )
-
-
-class _Checks:
-    def at_least(self, name: str, value: float, least: float, why: str = "") -> None:
-        if value < least:
-            raise UserError(f"{name} must be at least {least}; got {value}" + (f" ({why})" if why else ""))
-
-    def above(self, name: str, value: float, bound: float) -> None:
-        if not value > bound:
-            raise UserError(f"{name} must be above {bound}; got {value}")
+        check(self)
 
 
 @dataclass
@@ -336,6 +305,11 @@ class EvalConfig:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     max_pixels: int | None = None
 
+    given: ClassVar[Given] = {}
+
+    def __post_init__(self) -> None:
+        check(self)
+
 
 @dataclass
 class SolveConfig:
@@ -347,7 +321,7 @@ class SolveConfig:
         image: image files, none to several.
         max_completion_length: tokens.
         temperature: 0 is greedy.
-        seed: of sampling.
+        seed: of sampling (at temperature 0 nothing is drawn).
         engine: the pool that runs programs.
         device: auto takes a GPU when there is one.
     """
@@ -361,178 +335,7 @@ class SolveConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     device: str = "auto"
 
+    given: ClassVar[Given] = {}
 
-Config = TypeVar("Config", TrainConfig, EvalConfig, SolveConfig)
-
-
-def parse(kind: type[Config], argv: list[str], program: str) -> Config:
-    """Build a config from a command line. Raises `UserError` for bad input; prints and exits for --help, --print_config."""
-    parser = ArgumentParser(
-        prog=program, description=(kind.__doc__ or "").split("\n\n")[0], exit_on_error=False, default_env=False
-    )
-    parser.add_argument("--config", action="config", help="YAML file, read after the recipe; may be given again.")
-    parser.add_class_arguments(kind, as_group=False, fail_untyped=True)
-    flags, recipe = _spell_out(kind, argv)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            namespace = parser.parse_args(flags)
-    except UserError:
-        raise
-    except Exception as error:  # jsonargparse raises argparse's and its own; both carry one readable sentence
-        raise UserError(_readable(error, kind)) from None
-    namespace.pop("config", None)
-    plain = namespace.as_dict() if isinstance(namespace, Namespace) else dict(namespace)
-    if recipe is not None:
-        plain["recipe"] = recipe
-    return build(kind, plain)
-
-
-def build(kind: type[Any], plain: dict[str, Any]) -> Any:
-    """Nested dictionaries to nested dataclasses."""
-    values = {}
-    for f in dataclasses.fields(kind):
-        if f.name not in plain:
-            continue
-        value = plain[f.name]
-        nested = f.default_factory if isinstance(f.default_factory, type) else None
-        if isinstance(value, dict) and nested is not None and dataclasses.is_dataclass(nested):
-            value = build(nested, value)
-        values[f.name] = value
-    return kind(**values)
-
-
-def to_yaml(config: Any) -> str:
-    """The resolved configuration, as it is written into a run folder."""
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
-
-
-def from_yaml(kind: type[Config], text: str) -> Config:
-    """The inverse of `to_yaml`; keys this version does not know are left out."""
-    return build(kind, yaml.safe_load(text))
-
-
-def run_path(config: TrainConfig) -> Path:
-    """The run folder of a configuration."""
-    return Path(config.output_dir or f"runs/{config.recipe}-{config.seed}").expanduser()
-
-
-def launched() -> tuple[int, int]:
-    """(rank, number of processes) a launcher such as torchrun gave this process; (0, 1) without one."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def known_keys(kind: type[Any], before: str = "") -> list[str]:
-    """Every dotted key, nested ones too."""
-    keys = []
-    for f in dataclasses.fields(kind):
-        keys.append(before + f.name)
-        nested = f.default_factory if isinstance(f.default_factory, type) else None
-        if nested is not None and dataclasses.is_dataclass(nested):
-            keys += known_keys(nested, before + f.name + ".")
-    return keys
-
-
-def _spell_out(kind: type[Any], argv: list[str]) -> tuple[list[str], str | None]:
-    """Turn `key=value` and bare flags into what argparse knows, and put the recipe's file first."""
-    keys = set(known_keys(kind))
-    flags: list[str] = []
-    recipe: str | None = None
-    booleans = {f.name for f in dataclasses.fields(kind) if f.type in ("bool", bool)}
-    lists = {f.name for f in dataclasses.fields(kind) if str(f.type).startswith("list[str]")}
-    given: dict[str, list[str]] = {}  # plain words for lists: `--image a.png --image b.png`
-    taken = False  # the word is the value of the option before it
-    for position, word in enumerate(argv):
-        if taken:
-            if flags[-1].lstrip("-") in lists and not word.startswith("["):
-                given.setdefault(flags.pop().lstrip("-"), []).append(word)
-            else:
-                flags.append(word)
-            taken = False
-            continue
-        name, equals, value = word.partition("=")
-        bare = name.lstrip("-").replace("-", "_") if not name.startswith("--config") else "config"
-        if bare in ("help", "h", "print_config") or bare.startswith("print_config"):
-            flags.append(word if word.startswith("-") else "--" + word)
-            continue
-        if bare == "config":
-            flags.append(word if word.startswith("--") else "--" + word)
-            taken = not equals
-            continue
-        root = bare.split(".")[0] if bare.startswith(("warm_start.languages.", "reward_weights")) else bare
-        if bare not in keys and root not in keys:
-            raise UserError(unknown_key(bare, keys))
-        if bare in booleans and not equals:
-            following = argv[position + 1].lower() if position + 1 < len(argv) else ""
-            if following in ("true", "false"):
-                flags.append(f"--{bare}")
-                taken = True
-            else:
-                flags.append(f"--{bare}=true")
-            continue
-        if not equals:
-            if not word.startswith("-"):
-                raise UserError(f"arguments are written key=value or --key value; got {word!r}")
-            if position + 1 >= len(argv):
-                raise UserError(f"{bare} needs a value; got none")
-            flags.append(f"--{bare}")
-            taken = True
-            continue
-        if bare in lists and not value.startswith("["):
-            given.setdefault(bare, []).append(value)
-            continue
-        flags.append(f"--{bare}={value}")
-    flags += [f"--{name}={json.dumps(words)}" for name, words in given.items()]
-    for position, flag in enumerate(flags):
-        if flag == "--recipe":
-            recipe = flags[position + 1]
-        elif flag.startswith("--recipe="):
-            recipe = flag.partition("=")[2]
-    if recipe is not None and recipe != "default":
-        flags = ["--config", str(recipe_file(recipe)), *flags]
-    return flags, recipe
-
-
-def recipe_file(name: str) -> Path:
-    path = RECIPES / f"{name}.yaml"
-    if not path.is_file():
-        names = sorted(p.stem for p in RECIPES.glob("*.yaml"))
-        raise UserError(f"recipe must be one of {', '.join(names)}; got {name!r}" + _near(name, names))
-    return path
-
-
-def unknown_key(key: str, keys: set[str] | list[str]) -> str:
-    last = {k.rsplit(".", 1)[-1]: k for k in keys}
-    near = difflib.get_close_matches(key, list(keys), 1, 0.6) or [
-        last[m] for m in difflib.get_close_matches(key.rsplit(".", 1)[-1], list(last), 1, 0.6)
-    ]
-    return f"unknown configuration key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "; --help lists them all")
-
-
-def _near(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _readable(error: Exception, kind: type[Any]) -> str:
-    text = str(error)
-    match = re.search(r"[Kk]ey '?\"?([\w.]+)'?\"? is not expected", text) or re.search(r"Unrecognized arguments: --([\w.]+)", text)
-    if match:
-        return unknown_key(match.group(1), known_keys(kind))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines)[:400]
-
-
-def command(main: Any) -> None:
-    """Run a command's main(argv): a `UserError` is one sentence and exit code 2, Ctrl-C exit code 130."""
-    try:
-        code = main(sys.argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        print("interrupted; `--resume` continues from the latest checkpoint", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    raise SystemExit(code)
+    def __post_init__(self) -> None:
+        check(self)

@@ -1,0 +1,37 @@
+"""Configuration: keys, their ranges, the command line, and which keys act together. Knows nothing of models."""
+
+from nsrl.config.keys import (
+    DataConfig,
+    EngineConfig,
+    EvalConfig,
+    LoraConfig,
+    ModelConfig,
+    SolveConfig,
+    TrainConfig,
+    VllmConfig,
+    WarmStartConfig,
+)
+from nsrl.config.line import command, from_yaml, launched, parse, recipe_file, run_path, to_yaml
+from nsrl.config.schema import known_keys
+from nsrl.config.sound import require_sound
+
+__all__ = [
+    "DataConfig",
+    "EngineConfig",
+    "EvalConfig",
+    "LoraConfig",
+    "ModelConfig",
+    "SolveConfig",
+    "TrainConfig",
+    "VllmConfig",
+    "WarmStartConfig",
+    "command",
+    "from_yaml",
+    "known_keys",
+    "launched",
+    "parse",
+    "recipe_file",
+    "require_sound",
+    "run_path",
+    "to_yaml",
+]

@@ -1,0 +1,244 @@
+"""Which keys can act together. A key that was said and cannot act is refused with the reason, or said to be idle.
+
+Refused: what only a mistake explains. Told in one line, and the run goes on: what belongs to a comparison (a clip with one
+update per rollout, a control run with the settings of the other), and what a recipe says while the user's own words make
+it idle. Defaults are nobody's words: they are never in the way. Knows nothing of what the keys do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
+from nsrl.config.line import launched
+from nsrl.config.schema import flat, keys
+from nsrl.errors import UserError
+
+Config = TrainConfig | EvalConfig | SolveConfig
+
+LORA = ("lora.r", "lora.alpha", "lora.dropout", "lora.target_modules")
+DEMONSTRATIONS = ("warm_start.batch_size", "warm_start.learning_rate", "warm_start.languages", "warm_start.wrong")
+CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level")
+ONE_UPDATE = {"cispo": "dapo", "gppo": "dapo", "gspo": "grpo", "sapo": "grpo"}  # with the ratio at 1 they are these
+GRPO = (
+    "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "scale_rewards", "loss_type", *CLIP, "beta",
+    "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions", "dynamic_sampling", "learning_rate",
+    "lr_scheduler_type", "warmup_steps", "weight_decay", "eval_steps", "eval_size_midway", "completions_steps",
+    "parity_check",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a look at a checkpoint's small files tells: is it the built-in model, does it bring an adapter."""
+
+    small: bool
+    adapter: bool
+
+    @classmethod
+    def at(cls, name: str) -> Model:
+        if name == "small":
+            return cls(True, False)
+        folder = Path(name).expanduser()
+        folder = folder / "latest" if (folder / "latest").exists() else folder
+        own, adapter = folder / "nsrl.json", folder / "adapter_config.json"
+        try:
+            small = own.is_file() and bool(json.loads(own.read_text()).get("small"))
+        except (ValueError, AttributeError):  # damaged: loading it says so
+            small = False
+        return cls(small, adapter.is_file())
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Keys that cannot act when `why` has something to say (the clause behind "because"); told: not refused."""
+
+    keys: tuple[str, ...]
+    why: Callable[[Config], str | None]
+    told: bool = False
+
+
+def _adapters(c: TrainConfig) -> str | None:
+    model = Model.at(c.model.name)
+    if model.adapter:
+        return "the checkpoint brings an adapter of its own"
+    if c.lora.enabled is False:
+        return "lora.enabled is false"
+    if c.lora.enabled is None and model.small:
+        return "the small model learns with all its weights (lora.enabled=true gives it an adapter)"
+    return None
+
+
+def _adapter_stays(c: TrainConfig) -> str | None:
+    stays = c.lora.enabled is False and Model.at(c.model.name).adapter
+    return "the checkpoint is an adapter and goes on learning as one" if stays else None
+
+
+def _warm_start(c: TrainConfig) -> bool:
+    return c.warm_start.steps > 0 if c.warm_start.steps is not None else c.model.name == "small"
+
+
+def _demonstrations(c: TrainConfig) -> str | None:
+    if _warm_start(c) or c.extra_supervised_steps:
+        return None
+    return "warm_start.steps is 0" + ("" if c.warm_start.steps == 0 else " where model.name is not small")
+
+
+def _reading(c: TrainConfig) -> str | None:
+    return None if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"
+
+
+def _split(c: TrainConfig) -> str | None:
+    if c.data.source != "hf":
+        return f"data.source={c.data.source} has no splits"
+    single = c.data.path is not None and Path(c.data.path).expanduser().is_file()
+    return "data.path is a single file" if single else None
+
+
+def _level(c: TrainConfig) -> str | None:
+    shapes = c.data.source == "shapes" or _warm_start(c) or c.extra_supervised_steps
+    return None if shapes else f"data.source={c.data.source} without a warm start draws no shapes"
+
+
+def _one_update(c: TrainConfig) -> str | None:
+    if c.num_iterations > 1 or c.loss_type == "reinforce":
+        return None
+    return "with num_iterations=1 the ratio is 1 whenever it is taken, so nothing is ever clipped"
+
+
+def _one_update_family(c: TrainConfig) -> str | None:
+    if c.num_iterations > 1 or c.loss_type not in ONE_UPDATE:
+        return None
+    return f"with num_iterations=1 the ratio is 1 whenever it is taken, which makes it {ONE_UPDATE[c.loss_type]}"
+
+
+def _unclipped(*losses: str) -> Callable[[Config], str | None]:
+    def why(c: TrainConfig) -> str | None:
+        later = c.num_iterations > 1 or c.loss_type == "reinforce"
+        return f"loss_type={c.loss_type} does not use it" if later and c.loss_type in losses else None
+
+    return why
+
+
+def _lower_of_cispo(c: TrainConfig) -> str | None:
+    upper_only = c.num_iterations > 1 and c.loss_type == "cispo" and c.epsilon_high is not None
+    return "loss_type=cispo has an upper clip only, which epsilon_high sets" if upper_only else None
+
+
+def _no_grpo(c: TrainConfig) -> str | None:
+    if c.extra_supervised_steps:
+        return "extra_supervised_steps takes the place of GRPO"
+    return "max_steps is 0" if c.max_steps == 0 else None
+
+
+def _sharded(c: TrainConfig) -> str | None:
+    if c.parallel != "fsdp":
+        return None
+    if launched()[1] == 1:
+        return "there is one process (torchrun --nproc-per-node N starts several)"
+    model = Model.at(c.model.name)
+    adapters = model.adapter or (c.lora.enabled if c.lora.enabled is not None else not model.small)
+    return "it is for full fine-tuning and this model learns by an adapter (lora.enabled=false, or ddp)" if adapters else None
+
+
+def _in_grpo(why: Callable[[Config], str | None]) -> Callable[[Config], str | None]:
+    return lambda config: None if _no_grpo(config) else why(config)
+
+
+def _when(test: Callable[[Config], bool], reason: str) -> Callable[[Config], str | None]:
+    return lambda config: reason if test(config) else None
+
+
+TRAIN = (
+    Idle(LORA, _adapters),
+    Idle(("lora.enabled",), _adapter_stays),
+    Idle(("data.path",), _when(lambda c: c.data.source == "shapes", "data.source=shapes makes its problems itself")),
+    Idle(("data.split",), _split),
+    Idle(("data.level",), _level),
+    Idle(
+        ("data.max_prompt_length",),
+        _when(lambda c: c.data.source == "shapes" and c.rollout == "native", "the prompts of shapes are never dropped"),
+    ),
+    Idle(DEMONSTRATIONS, _demonstrations),
+    Idle(("warm_start.reading_steps",), _reading),
+    Idle(
+        tuple(name for name in keys(TrainConfig) if name.startswith("vllm.")),
+        _when(lambda c: c.rollout != "vllm", "rollout is native"),
+    ),
+    Idle(("max_steps",), lambda c: _no_grpo(c) if c.extra_supervised_steps and c.max_steps else None),
+    Idle(("parallel",), _sharded),
+    Idle(
+        ("eval_size_midway",),
+        _in_grpo(_when(lambda c: not c.eval_steps, "eval_steps is 0, so there is no evaluation midway")),
+    ),
+    Idle(
+        ("importance_sampling_level",),
+        _when(lambda c: c.loss_type == "gspo" and c.importance_sampling_level == "token", "gspo's ratio is the sequence's"),
+    ),
+    Idle(("importance_sampling_level",), _unclipped("reinforce")),
+    Idle(("epsilon", "epsilon_high"), _unclipped("sapo", "reinforce")),
+    Idle(("epsilon",), _lower_of_cispo),
+    Idle(GRPO, _no_grpo, told=True),
+    Idle(CLIP, _in_grpo(_one_update), told=True),
+    Idle(("loss_type",), _in_grpo(_one_update_family), told=True),
+    Idle(
+        ("sampler_correction",),
+        _in_grpo(
+            _when(
+                lambda c: c.rollout == "native" and c.sampler_correction != "none",
+                "the native sampler runs the very weights that learn, so its log-probs differ by rounding alone",
+            )
+        ),
+        told=True,
+    ),
+    Idle(
+        ("eval_steps",),
+        _in_grpo(_when(lambda c: c.eval_steps >= c.max_steps, "the run ends before the first such step")),
+        told=True,
+    ),
+    Idle(
+        ("warmup_steps",),
+        _in_grpo(
+            _when(
+                lambda c: c.warmup_steps > c.max_steps * c.num_iterations,
+                "the run ends before it, so the learning rate never reaches its peak",
+            )
+        ),
+        told=True,
+    ),
+    Idle(
+        ("preflight",),
+        _when(lambda c: c.preflight and c.parallel == "fsdp", "a sharded model has no preflight"),
+        told=True,
+    ),
+)
+EVAL = (Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels")),)
+SOLVE = (Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True),)
+RULES: dict[type, tuple[Idle, ...]] = {TrainConfig: TRAIN, EvalConfig: EVAL, SolveConfig: SOLVE}
+
+
+def require_acting(config: Config) -> list[str]:
+    """What to tell of keys that are idle. Raises `UserError` for one that the user said and that cannot act.
+
+    Where a run is continued, its own keys are its own affair.
+    """
+    values, notes = flat(config), []
+    for rule in RULES[type(config)]:
+        said = [name for name in rule.keys if config.given.get(name) in ("line", "file", "recipe")]
+        why = rule.why(config) if said else None
+        if why is None:
+            continue
+        own = [name for name in said if config.given[name] != "recipe"]
+        if own and not rule.told:
+            raise UserError(f"{own[0]} cannot act here, because {why}; got {own[0]}={_shown(values[own[0]])} (leave it out)")
+        names = own if rule.told else said
+        if names:
+            notes.append(f"{', '.join(names)} cannot act in this run: {why}")
+    return notes
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

@@ -1,0 +1,256 @@
+"""A command line to a configuration: recipe, then files, then the line itself; and what each key's origin was.
+
+Words are `key=value`, `--key value`, `--key=value`, bare boolean flags, `recipe=NAME` and `--config FILE`. Knows nothing of
+single keys but `recipe` and the two that say where problems come from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from nsrl.config.helptext import help_text
+from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
+from nsrl.config.names import unknown_key
+from nsrl.config.schema import Key, build, flat, groups, keys, known_keys, nest, read_yaml, value_of
+from nsrl.errors import UserError, did_you_mean
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+Config = TypeVar("Config", TrainConfig, EvalConfig, SolveConfig)
+Said = dict[str, tuple[Any, str]]  # dotted key: text (or list, mapping of texts), origin
+
+
+def parse(kind: type[Config], argv: list[str], program: str, begun: Path | None = None) -> Config:
+    """Build a config from a command line. Raises `UserError` for bad input; prints and exits for --help, --print_config.
+
+    begun: config.yaml of the run that is continued. It stands in place of the defaults, so that all else overrides it.
+    """
+    line, files, wish = _words(kind, argv)
+    if wish == "help":
+        print(help_text(kind, program))
+        raise SystemExit(0)
+    said: Said = {}
+    contents = [_file(kind, file) for file in files]
+    recipe = next((texts["recipe"] for texts in (line, *reversed(contents)) if "recipe" in texts), None)
+    if recipe is not None:
+        said |= {name: (text, "recipe") for name, text in _recipe(kind, str(recipe)).items()}
+        said["recipe"] = (recipe, "line")
+    if begun is not None:
+        said |= {name: (text, "run") for name, text in _file(kind, begun, strange=True).items() if name != "recipe" or recipe is None}
+    for texts in contents:
+        said |= {name: (text, "file") for name, text in texts.items()}
+    said |= {name: (text, "line") for name, text in line.items()}
+    config = _typed(kind, said, program)
+    if wish is not None:
+        print(_printed(config, wish), end="")
+        raise SystemExit(0)
+    return config
+
+
+def _typed(kind: type[Config], said: Said, program: str) -> Config:
+    """Texts to values; `given` keeps the origin of each."""
+    known, values, given = keys(kind), {}, {}
+    for name, (text, origin) in said.items():
+        key = known.get(name)
+        if key is None:  # one entry of a mapping, as warm_start.languages.nsl
+            root, _, entry = name.rpartition(".")
+            value = {**values.get(root, known[root].default), **value_of(known[root], {entry: text})}
+            name, key = root, known[root]
+        else:
+            value = value_of(key, text)
+        values[name], given[name] = value, origin
+        if origin == "file" and value == key.default:  # a whole configuration as --print_config writes it
+            del given[name]
+    missing = [name for name, key in known.items() if key.default is dataclasses.MISSING and name not in values]
+    if missing:
+        raise UserError(f"{' and '.join(missing)} must be given, as in {program} {' '.join(f'{m}=...' for m in missing)}")
+    if kind is TrainConfig:
+        _recognise(values, given)
+    config = build(kind, nest(values))
+    config.given = given
+    return config
+
+
+def _recognise(values: dict[str, Any], given: dict[str, str]) -> None:
+    """The source of a data set of which only the path was said."""
+    if values.get("data.path") is not None and "data.source" not in given:
+        from nsrl.data.load import guess_source
+
+        values["data.source"] = guess_source(values["data.path"])
+
+
+# -- where texts come from -------------------------------------------------------------------------------------------
+
+
+def _words(kind: type[Any], argv: list[str]) -> tuple[dict[str, Any], list[Path], str | None]:
+    """(texts by key, config files, "help" or a --print_config word or None) of a command line."""
+    known, names = keys(kind), known_keys(kind)
+    texts: dict[str, Any] = {}
+    files: list[Path] = []
+    wish: str | None = None
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        dashed = name.startswith("-")
+        name = name.lstrip("-").replace("-", "_")
+        if name in ("help", "h") and (dashed or not equals):
+            return {}, [], "help"
+        if name == "print_config":
+            if value not in ("", "skip_default"):
+                raise UserError(f"print_config takes nothing or skip_default; got {value!r}")
+            wish = value or "all"
+            continue
+        key = known.get(name) or _mapping_of(known, name)
+        if name != "config" and key is None and name not in groups(kind):
+            if not equals and not dashed:
+                raise UserError(f"arguments are written key=value or --key value; got {word!r}")
+            raise UserError(unknown_key(name, names))
+        if not equals:
+            if key is not None and key.type is bool and not (rest and rest[0].lower() in ("true", "false")):
+                value = "true"
+            elif not dashed:
+                raise UserError(f"arguments are written key=value or --key value; got {word!r}")
+            elif not rest:
+                raise UserError(f"{name} needs a value; got none")
+            else:
+                value = rest.pop(0)
+        if name == "config":
+            files.append(Path(value).expanduser())
+        elif key is None:
+            texts |= _flattened(kind, {name: read_yaml(value, name)}, "")
+        else:
+            _put(texts, key, name, value)
+    return texts, files, wish
+
+
+def _put(texts: dict[str, Any], key: Key, name: str, value: str) -> None:
+    """A key said again replaces what was said before; single words for a list add up."""
+    before = texts.pop(name, None)
+    if key.is_list and not value.startswith("[") and isinstance(before, list):
+        texts[name] = [*before, value]
+    elif key.is_list and not value.startswith("[") and value.lower() not in ("none", "null", ""):
+        texts[name] = [value]
+    else:
+        texts[name] = value
+
+
+def _mapping_of(known: dict[str, Key], name: str) -> Key | None:
+    """The mapping that `name` is an entry of."""
+    key = known.get(name.rpartition(".")[0])
+    return key if key is not None and key.is_mapping else None
+
+
+def _file(kind: type[Any], file: Path, strange: bool = False) -> dict[str, Any]:
+    """Texts by key of a YAML file. strange: keys this version does not know are left out."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"--config file {str(file)!r} must be UTF-8; byte {error.start} is not") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"--config file {str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    where = f"--config file {str(file)!r}"
+    content = read_yaml(text, where)
+    if content is None or content == "":
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"{where} must hold keys and values; got {'a list' if isinstance(content, list) else repr(content)[:60]}")
+    return _flattened(kind, content, f"{where}: ", strange)
+
+
+def _flattened(kind: type[Any], content: dict[str, Any], where: str, strange: bool = False) -> dict[str, Any]:
+    """Nested or dotted keys to dotted ones."""
+    known, inner = keys(kind), groups(kind)
+    texts: dict[str, Any] = {}
+    for name, value in content.items():
+        name = str(name)
+        if name in inner:
+            if value in (None, ""):
+                continue
+            if not isinstance(value, dict):
+                raise UserError(f"{where}{name} must hold keys and values such as {{{next(iter(keys(inner[name])))}: ...}}; got {value!r}")
+            texts |= _flattened(kind, {f"{name}.{key}": deeper for key, deeper in value.items()}, where, strange)
+        elif name in known or _mapping_of(known, name) is not None:
+            texts[name] = value
+        elif not strange:
+            raise UserError(unknown_key(name, known_keys(kind), where))
+    return texts
+
+
+def _recipe(kind: type[Any], name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Texts by key of a recipe, on those of the recipe that it names itself."""
+    if "recipe" not in keys(kind):
+        raise UserError(unknown_key("recipe", known_keys(kind)))
+    file = recipe_file(name)
+    if str(file) in seen:
+        raise UserError(f"recipe must not lead back to itself; got {' -> '.join([*seen, str(file)])}")
+    texts = _file(kind, file)
+    base = texts.pop("recipe", None)
+    return texts if base is None else _recipe(kind, str(base), (*seen, str(file))) | texts
+
+
+def recipe_file(name: str) -> Path:
+    """The file of a recipe: one of nsrl/recipes by name, or a path. Raises `UserError`."""
+    own = Path(name).expanduser()
+    if own.suffix in (".yaml", ".yml") or len(own.parts) > 1:
+        if not own.is_file():
+            raise UserError(f"recipe must be a name or a YAML file; {name!r} is no file")
+        return own
+    path = RECIPES / f"{name}.yaml"
+    if not path.is_file():
+        names = sorted(p.stem for p in RECIPES.glob("*.yaml"))
+        raise UserError(f"recipe must be one of {', '.join(names)}, or a YAML file; got {name!r}" + did_you_mean(name, names))
+    return path
+
+
+# -- and back --------------------------------------------------------------------------------------------------------
+
+
+def to_yaml(config: Any) -> str:
+    """The resolved configuration, as it is written into a run folder."""
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+
+
+def from_yaml(kind: type[Config], text: str) -> Config:
+    """The inverse of `to_yaml`; keys this version does not know are left out."""
+    return build(kind, yaml.safe_load(text))
+
+
+def _printed(config: Any, wish: str) -> str:
+    if wish == "all":
+        return to_yaml(config)
+    known = keys(type(config))
+    changed = {name: value for name, value in flat(config).items() if value != known[name].default}
+    return yaml.safe_dump(nest(changed), sort_keys=False, allow_unicode=True)
+
+
+def run_path(config: TrainConfig) -> Path:
+    """The run folder of a configuration."""
+    return Path(config.output_dir or f"runs/{Path(config.recipe).stem}-{config.seed}").expanduser()
+
+
+def launched() -> tuple[int, int]:
+    """(rank, number of processes) a launcher such as torchrun gave this process; (0, 1) without one."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def command(main: Any) -> None:
+    """Run a command's main(argv): a `UserError` is one sentence and exit code 2, Ctrl-C exit code 130."""
+    try:
+        code = main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted; `--resume` continues from the latest checkpoint", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    raise SystemExit(code)

@@ -1,0 +1,64 @@
+"""All that can be known to be wrong before a model is loaded: keys that cannot act, rewards, packages, processes.
+
+Imports neither torch nor transformers. Knows nothing of how a run goes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from nsrl.config.acts import Config, require_acting
+from nsrl.config.keys import TrainConfig
+from nsrl.config.line import launched
+from nsrl.errors import MissingBackend, UserError
+
+_PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}
+_OF_SHAPES = {"level"}  # the columns its problems have
+
+
+def require_sound(config: Config) -> None:
+    """Raise `UserError` for what cannot work; print a line for each key that cannot act (on the main process)."""
+    notes = require_acting(config)
+    if isinstance(config, TrainConfig):
+        _data(config)
+        _rewards(config)
+        _packages(config)
+    if launched()[0] == 0:
+        for note in notes:
+            print(f"note: {note}", flush=True)
+
+
+def _data(config: TrainConfig) -> None:
+    source, path = config.data.source, config.data.path
+    if source in ("mathvision", "hf") and path is None:
+        what = "a MathVision folder" if source == "mathvision" else "a Hub id, a file (json, jsonl, csv, parquet) or a folder"
+        raise UserError(f"data.path must be {what} for data.source={source}; got none")
+    local = path is not None and (path.startswith((".", "/", "~")) or path.count("/") > 1)
+    if local and not Path(path).expanduser().exists():
+        raise UserError(f"data.path must exist; got {path!r}")
+
+
+def _rewards(config: TrainConfig) -> None:
+    """Every reward is found, can be called, and has a weight."""
+    from nsrl.rewards import Rewards
+    from nsrl.rewards.registry import require_callable
+
+    rewards = Rewards(config.reward_funcs, config.reward_weights)
+    for name, function in zip(rewards.names, rewards.functions):
+        require_callable(name, function, _OF_SHAPES if config.data.source == "shapes" else None)
+
+
+def _packages(config: TrainConfig) -> None:
+    for name in config.report_to:
+        if importlib.util.find_spec(_PACKAGES[name]) is None:
+            raise UserError(f"report_to {name} needs the package {name}: pip install 'nsrl[logging]'")
+    if config.rollout != "vllm":
+        return
+    if importlib.util.find_spec("vllm") is None:
+        raise MissingBackend("rollout=vllm needs vLLM, which is not installed here; install nsrl[vllm], or use rollout=native")
+    if launched()[1] > 1:
+        raise UserError(
+            "rollout=vllm runs in one process, because the engine would join the trainers' process group; got "
+            f"{launched()[1]} processes (rollout=native works with any number)"
+        )
