@@ -13,7 +13,10 @@ def main(argv: list[str]) -> int:
     require_sound(config)
 
     from nsrl.data.images import file_image
-    from nsrl.engines import extract
+
+    images = tuple(file_image(Path(path).expanduser()) for path in config.image)
+
+    from nsrl.engines import extract  # torch and transformers are only imported once the pictures can be read
     from nsrl.rollout.native import NativeSampler
     from nsrl.rollout.types import SamplingParams
     from nsrl.trainer import model
@@ -21,7 +24,6 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.run import open_pool
     from nsrl.types import Problem
 
-    images = tuple(file_image(Path(path).expanduser()) for path in config.image)
     vlm = model.load(ModelConfig(name=config.model, device=config.device), LoraConfig(enabled=False), config.seed)
     encoded = vlm.encode(Problem("question", config.question, None, images))
     longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024

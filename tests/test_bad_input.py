@@ -1,19 +1,389 @@
-"""Every bad input gets one clear sentence and exit code 2, or a counted skip; nothing already computed is lost."""
+"""Every bad input gets one clear sentence and exit code 2, or a counted skip; nothing already computed is lost.
+
+`ROWS` is the catalogue: what people type, what the sentence must hold. All rows run in one process that must end without
+torch: a wrong word costs milliseconds and leaves nothing behind.
+"""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from nsrl.config import EvalConfig, SolveConfig, TrainConfig, parse
 from nsrl.errors import UserError
 from nsrl.train import main
 
+ROOT = Path(__file__).resolve().parents[1]
 SHORT = ["warm_start.steps=0", "max_steps=1", "prompts_per_step=2", "num_generations=2", "max_completion_length=8",
          "eval_samples=1", "engine.workers=1", "data.eval_size=2", "logging_steps=1"]  # fmt: skip
+
+# (command, words of the line, what the sentence must hold); {at} is a folder with the files of `FILES`.
+NUMBERS = [
+    ("train", f"{key}={value}", (key.split(".nsl")[0], str(expected)))
+    for key, expected, values in [
+        ("logging_steps", "at least 1", (0, -1)),
+        ("threads", "at least 1", (-2, 0, 1000000)),
+        ("lora.r", "at least 1", (0, -4)),
+        ("lora.alpha", "at least 1", (0,)),
+        ("lora.dropout", "at least 0 and below 1", (2, 1, -0.1)),
+        ("weight_decay", "at least 0", (-1,)),
+        ("weight_decay", "below 1 / learning_rate", (1e30,)),
+        ("seed", "4,294,967,295", ("1e20", -1)),
+        ("delta", "above 1", (-1, 0, 0.5)),
+        ("delta", "above 1 + epsilon_high", (1.2,)),
+        ("max_grad_norm", "above 0", (-1, 0)),
+        ("max_grad_norm", "finite", ("inf", "nan")),
+        ("warmup_steps", "at least 0", (-3,)),
+        ("epsilon", "at least 0", (-0.5,)),
+        ("epsilon_high", "at least 0", (-1,)),
+        ("beta", "at least 0", (-0.1,)),
+        ("beta", "finite", ("nan",)),
+        ("entropy_coef", "finite", ("nan", "-inf")),
+        ("reward_noise", "at most 1", (5,)),
+        ("reward_noise", "at least 0", (-0.1,)),
+        ("save_total_limit", "at least 1 or null", (-3, 0)),
+        ("save_steps", "at least 1", (0, -5)),
+        ("data.eval_size", "at least 1", (0, -5)),
+        ("data.eval_size", "at most 100,000 with shapes", (10**7,)),
+        ("data.level", "at least 1 and at most 3", (0, 4)),
+        ("data.max_prompt_length", "at least 1", (0, -1)),
+        ("model.max_pixels", "at least 1024", (-5, 0, 100)),
+        ("model.min_pixels", "at least 1", (-5, 0)),
+        ("engine.memory_mb", "at least 16", (1, 0, -1)),
+        ("engine.workers", "at least 1", (0, -1, 10**6)),
+        ("engine.cpu_s", "above 0", (0, -1)),
+        ("engine.cpu_s", "engine.wall_s must be at least engine.cpu_s", (5,)),
+        ("engine.wall_s", "above 0", (0, -3)),
+        ("engine.wall_s", "at least engine.cpu_s", (0.5,)),
+        ("temperature", "above 0", (0, -1)),
+        ("temperature", "at most 10", (1e30,)),
+        ("temperature", "finite number", ("nan", "inf")),
+        ("learning_rate", "above 0", (0, -1e-4)),
+        ("learning_rate", "at most 1", (1e30,)),
+        ("learning_rate", "finite", ("nan",)),
+        ("max_steps", "at least 0", (-1,)),
+        ("max_steps", "an integer", ("abc", "1.5", "nan", "inf", "[3]", "1e-3")),
+        ("extra_supervised_steps", "at least 0", (-1,)),
+        ("num_generations", "at least 2", (0, 1, -3)),
+        ("prompts_per_step", "at least 1", (0, -2)),
+        ("max_completion_length", "at least 1", (0, -8)),
+        ("num_iterations", "at least 1", (0, -1)),
+        ("dynamic_sampling", "at least 0", (-1,)),
+        ("token_budget", "at least 1", (0, -100)),
+        ("completions_steps", "at least 0", (-1,)),
+        ("eval_steps", "at least 0", (-1,)),
+        ("eval_samples", "at least 1", (0, -1)),
+        ("eval_size_midway", "at least 1", (0, -1)),
+        ("warm_start.steps", "at least 0", (-1,)),
+        ("warm_start.reading_steps", "at least 0", (-1,)),
+        ("warm_start.batch_size", "at least 1", (0, -1)),
+        ("warm_start.learning_rate", "above 0", (0, -1)),
+        ("warm_start.learning_rate", "at most 1", (1e20,)),
+        ("warm_start.wrong", "at most 1", (1.5,)),
+        ("warm_start.wrong", "at least 0", (-0.2,)),
+        ("warm_start.languages.nsl", "at least 0", (-1,)),
+        ("warm_start.languages.nsl", "a number", ("much",)),
+        ("vllm.memory_share", "above 0 and below 1", (0, 1, 1.5, -0.1)),
+        ("vllm.cache_gib", "above 0", (0, -1)),
+        ("vllm.max_sequences", "at least 1", (0,)),
+        ("vllm.max_images", "at least 1", (0,)),
+        ("top_p", "top_p must be 1", (0.9,)),
+        ("top_p", "at most 1", (2,)),
+        ("top_p", "above 0", (0,)),
+        ("top_k", "top_k=50", (50,)),
+        ("top_k", "at least 0", (-1,)),
+    ]
+    for value in values
+]
+WORDS = [
+    ("train", "loss_type=foo", ("loss_type", "dapo", "'foo'")),
+    ("train", "loss_type=grppo", ("did you mean 'grpo'?",)),
+    ("train", "scale_rewards=std", ("scale_rewards", "group, none, batch, rloo")),
+    ("train", "rollout=sglang", ("rollout", "native, vllm")),
+    ("train", "model.dtype=float16", ("model.dtype", "float32, bfloat16")),
+    ("train", "model.attention=eager", ("model.attention", "sdpa")),
+    ("train", "data.source=shape", ("data.source", "did you mean 'shapes'?")),
+    ("train", "preflight=maybe", ("preflight", "true or false", "'maybe'")),
+    ("train", "report_to=wanbd", ("report_to", "did you mean 'wandb'?")),
+    ("train", "report_to=all", ("report_to", "tensorboard or wandb")),
+    ("train", "lora.target_modules=[]", ("lora.target_modules", "at least one")),
+    ("train", "reward_funcs=[] reward_weights=[]", ("reward_funcs", "at least one")),
+    ("train", "reward_weights=[1.0]", ("reward_weights", "3", "got 1", "give both keys")),
+    ("train", "reward_funcs=correct", ("reward_weights", "(1: correct)", "got 3")),
+    ("train", "reward_weights=[0,0,0]", ("reward_weights", "not 0")),
+    ("train", "reward_weights=[1,nan,1]", ("reward_weights", "finite")),
+    ("train", "reward_weights=[1,x,1]", ("reward_weights", "a number", "'x'")),
+    ("train", "warm_start.languages={}", ("warm_start.languages", "one language")),
+    ("train", "warm_start.languages={nsl:0}", ("warm_start.languages",)),
+    ("train", "warm_start.languages={'nls':1}", ("'nls'", "did you mean 'nsl'?")),
+    ("train", "warm_start.languages=nsl", ("warm_start.languages", "a mapping")),
+    ("train", "model.min_pixels=90000 model.max_pixels=4096", ("model.min_pixels", "model.max_pixels (4096)", "90000")),
+    ("train", "loss_type=cispo delta=2.0", ("delta must be null with loss_type=cispo",)),
+    ("train", "loss_type=sapo delta=2.0", ("delta must be null",)),
+    # names
+    ("train", "num_generation=4", ("num_generation", "did you mean 'num_generations'?")),
+    ("train", "data.sorce=x", ("did you mean 'data.source'?",)),
+    ("train", "sorce=x", ("data.source",)),
+    ("train", "--lerning-rate 1", ("did you mean 'learning_rate'?",)),
+    ("train", "model.nme=x", ("model.name",)),
+    ("train", "version=1", ("version", "nsrl --version")),
+    ("train", "per_device_train_batch_size=8", ("prompts_per_step",)),
+    ("train", "--use_vllm true", ("rollout=vllm",)),
+    ("train", "num_train_epochs=3", ("max_steps",)),
+    ("train", "model_name_or_path=x", ("model.name",)),
+    ("train", "actor_rollout_ref.rollout.n=5", ("num_generations",)),
+    ("train", "data.max_response_length=5", ("max_completion_length",)),
+    ("train", "trainer.total_epochs=5", ("max_steps",)),
+    ("train", "push_to_hub=true", ("no such option",)),
+    ("train", "qqqq=1", ("--help lists them all",)),
+    # how things are written
+    ("train", "learning_rate", ("key=value", "'learning_rate'")),
+    ("train", "--learning_rate", ("learning_rate needs a value",)),
+    ("train", "--config", ("config needs a value",)),
+    ("train", "dapo", ("key=value", "'dapo'")),
+    ("train", "=3", ("unknown configuration key",)),
+    ("train", "model=Qwen/Qwen3-VL-2B-Instruct", ("model is a group of keys, model.name",)),
+    ("train", "data={source:", ("data must be YAML",)),
+    ("train", "seed=null", ("seed must be an integer", "got 'null'")),
+    ("train", "--print_config=yaml", ("print_config",)),
+    # recipes and files
+    ("train", "recipe=papr", ("recipe", "did you mean 'paper'?")),
+    ("train", "recipe={at}/absent.yaml", ("recipe", "absent.yaml", "is no file")),
+    ("train", "recipe={at}/loop.yaml", ("recipe", "lead back to itself")),
+    ("train", "--config {at}/absent.yaml", ("--config file", "absent.yaml", "No such file")),
+    ("train", "--config {at}", ("--config file", "directory")),
+    ("train", "--config {at}/latin1.yaml", ("latin1.yaml", "UTF-8", "byte 13")),
+    ("train", "--config {at}/broken.yaml", ("broken.yaml", "must be YAML", "line 3")),
+    ("train", "--config {at}/list.yaml", ("list.yaml", "keys and values", "a list")),
+    ("train", "--config {at}/twice.yaml", ("twice.yaml", "'seed' is there twice")),
+    ("train", "--config {at}/misspelt.yaml", ("misspelt.yaml", "num_generation", "did you mean 'num_generations'?")),
+    ("train", "--config {at}/trl.yaml", ("trl.yaml", "per_device_train_batch_size", "prompts_per_step")),
+    ("train", "--config {at}/group.yaml", ("group.yaml", "lora is a group of keys")),
+    ("train", "--config {at}/negative.yaml", ("seed must be at least 0", "-3")),
+    ("train", "--config {at}/papr.yaml", ("recipe", "did you mean 'paper'?")),
+]
+REWARDS = [
+    ("train", "reward_funcs=corect reward_weights=1", ("reward_funcs", "did you mean 'correct'?")),
+    ("train", "reward_funcs=[correct,correct] reward_weights=[1,1]", ("reward_funcs must have different names",)),
+    ("train", "reward_funcs={at}/absent.py:f reward_weights=1", ("no file", "absent.py")),
+    ("train", "reward_funcs={at}/syntax.py:f reward_weights=1", ("syntax.py", "line 2", "SyntaxError")),
+    ("train", "reward_funcs={at}/raises.py:f reward_weights=1", ("raises.py", "line 3", "ZeroDivisionError")),
+    ("train", "reward_funcs={at}/imports.py:f reward_weights=1", ("imports.py", "no_such_module_here")),
+    ("train", "reward_funcs={at}/exits.py:f reward_weights=1", ("exits.py", "SystemExit")),
+    ("train", "reward_funcs={at}/good.py:lenght reward_weights=1", ("no function 'lenght'", "did you mean 'length'?")),
+    ("train", "reward_funcs={at}/good.py:NUMBER reward_weights=1", ("no function 'NUMBER'",)),
+    ("train", "reward_funcs={at}/good.py:nothing reward_weights=1", ("'nothing'", "by name")),
+    ("train", "reward_funcs={at}/good.py:positional reward_weights=1", ("'positional'", "also wants x")),
+    ("train", "reward_funcs={at}/good.py:stranger reward_weights=1", ("'stranger'", "also wants magic")),
+    ("train", "reward_funcs={at}/good.py:two reward_weights=1", ("'two'", "also wants other")),
+    ("train", "reward_funcs={at}/good.py:Class reward_weights=1", ("'Class'", "a class")),
+    ("train", "reward_funcs={at}/good.py: reward_weights=1", ("no function ''",)),
+    ("train", "reward_funcs={at}/picture.png:f reward_weights=1", ("not a Python file",)),
+]
+IDLE = [
+    ("train", "data.path={at}/rows.jsonl data.source=shapes", ("data.path cannot act", "data.source=shapes")),
+    ("train", "data.path={at}/absent.jsonl", ("data.path must exist",)),
+    ("train", "data.source=hf", ("data.path must be a Hub id",)),
+    ("train", "data.source=mathvision", ("data.path must be a MathVision folder",)),
+    ("train", "data.split=test", ("data.split cannot act", "shapes has no splits")),
+    ("train", "data.path={at}/rows.jsonl data.split=test", ("data.split cannot act", "single file")),
+    ("train", "data.path={at}/rows.jsonl warm_start.steps=0 data.level=2", ("data.level cannot act",)),
+    ("train", "data.max_prompt_length=100", ("data.max_prompt_length cannot act",)),
+    ("train", "lora.r=8", ("lora.r cannot act", "lora.enabled=true")),
+    ("train", "lora.enabled=false lora.dropout=0.1", ("lora.dropout cannot act", "lora.enabled is false")),
+    ("train", "lora.alpha=8", ("lora.alpha cannot act",)),
+    ("train", "lora.target_modules=q_proj", ("lora.target_modules cannot act",)),
+    ("train", "model.name={at}/adapter lora.r=8", ("lora.r cannot act", "adapter of its own")),
+    ("train", "model.name={at}/adapter lora.enabled=false", ("lora.enabled cannot act", "is an adapter")),
+    ("train", "vllm.eager=true", ("vllm.eager cannot act", "rollout is native")),
+    ("train", "vllm.memory_share=0.5", ("vllm.memory_share cannot act",)),
+    ("train", "vllm.cache_gib=2", ("vllm.cache_gib cannot act",)),
+    ("train", "vllm.max_sequences=2", ("vllm.max_sequences cannot act",)),
+    ("train", "vllm.max_images=2", ("vllm.max_images cannot act",)),
+    ("train", "warm_start.steps=0 warm_start.reading_steps=5", ("warm_start.reading_steps cannot act", "no warm start")),
+    ("train", "warm_start.steps=0 warm_start.batch_size=5", ("warm_start.batch_size cannot act",)),
+    ("train", "warm_start.steps=0 warm_start.learning_rate=.1", ("warm_start.learning_rate cannot act",)),
+    ("train", "warm_start.steps=0 warm_start.wrong=.1", ("warm_start.wrong cannot act",)),
+    ("train", "warm_start.steps=0 warm_start.languages={nsl:1}", ("warm_start.languages cannot act",)),
+    ("train", "model.name={at}/adapter warm_start.languages.nsl=2", ("warm_start.languages cannot act", "not small")),
+    ("train", "eval_size_midway=5", ("eval_size_midway cannot act", "eval_steps is 0")),
+    ("train", "extra_supervised_steps=5 max_steps=7", ("max_steps cannot act", "takes the place of GRPO")),
+    ("train", "parallel=fsdp", ("parallel cannot act", "one process")),
+    ("train", "loss_type=reinforce epsilon=0.3", ("epsilon cannot act", "reinforce does not use it")),
+    ("train", "loss_type=reinforce importance_sampling_level=sequence", ("importance_sampling_level cannot act",)),
+    ("train", "loss_type=sapo num_iterations=2 epsilon_high=0.3", ("epsilon_high cannot act", "sapo")),
+    ("train", "loss_type=cispo num_iterations=2 epsilon=0.3", ("epsilon cannot act", "upper clip only")),
+    ("train", "loss_type=gspo num_iterations=2 importance_sampling_level=token", ("importance_sampling_level", "sequence's")),
+    ("train", "--config {at}/idle.yaml", ("lora.r cannot act",)),
+    ("train", "rollout=vllm", ("rollout=vllm", "nsrl[vllm]")),
+    ("train", "report_to=[tensorboard]", ("report_to tensorboard needs the package",)),
+    ("train", "report_to=[wandb]", ("report_to wandb needs the package",)),
+    ("check", "num_generations=1", ("num_generations must be at least 2",)),
+    ("check", "top_p=0.5", ("top_p must be 1",)),
+    ("check", "reward_funcs=corect reward_weights=1", ("did you mean 'correct'?",)),
+]
+OTHER_COMMANDS = [
+    ("eval", "batch=0", ("batch must be at least 1",)),
+    ("eval", "max_pixels=-5", ("max_pixels must be at least 1024",)),
+    ("eval", "size=0", ("size must be at least 1", "null takes all")),
+    ("eval", "size=-3", ("size must be at least 1",)),
+    ("eval", "size=1e9", ("size must be at most 100,000",)),
+    ("eval", "samples=0", ("samples must be at least 1",)),
+    ("eval", "temperature=-1", ("temperature must be at least 0",)),
+    ("eval", "temperature=nan", ("temperature must be a finite number",)),
+    ("eval", "level=9", ("level must be at least 1 and at most 3",)),
+    ("eval", "seed=-1", ("seed must be at least 0",)),
+    ("eval", "max_completion_length=0", ("max_completion_length must be at least 1",)),
+    ("eval", "engine.workers=0", ("engine.workers must be at least 1",)),
+    ("eval", "dtype=int8", ("dtype must be one of",)),
+    ("eval", "sample=4", ("did you mean 'samples'?",)),
+    ("eval", "recipe=paper", ("unknown configuration key 'recipe'",)),
+    ("eval", "data=hf:{at}/rows.jsonl level=2", ("level cannot act",)),
+    ("solve", "--model small", ("question must be given",)),
+    ("solve", "--question q", ("model must be given",)),
+    ("solve", "", ("model and question must be given",)),
+    ("solve", "--model small --question=", ("question must be a text",)),
+    ("solve", "--model small --question q --image {at}/absent.png", ("absent.png", "is missing")),
+    ("solve", "--model small --question q --image {at}/rows.jsonl", ("rows.jsonl", "image")),
+    ("solve", "--model small --question q --image {at}/cut.png", ("cut.png",)),
+    ("solve", "--model small --question q --image {at}", ("cannot be read",)),
+    ("solve", "--model small --question q temperature=-1", ("temperature must be at least 0",)),
+    ("solve", "--model small --question q max_completion_length=-1", ("max_completion_length must be at least 1",)),
+    ("solve", "--model small --question q engine.memory_mb=1", ("engine.memory_mb must be at least 16",)),
+]
+ROWS = [*NUMBERS, *WORDS, *REWARDS, *IDLE, *OTHER_COMMANDS]
+FILES = {
+    "loop.yaml": "recipe: {at}/loop.yaml\n",
+    "broken.yaml": "seed: 1\nmodel: [small\n",
+    "list.yaml": "- seed\n",
+    "twice.yaml": "seed: 1\nseed: 2\n",
+    "misspelt.yaml": "num_generation: 4\n",
+    "trl.yaml": "per_device_train_batch_size: 4\n",
+    "group.yaml": "lora: true\n",
+    "negative.yaml": "seed: -3\n",
+    "papr.yaml": "recipe: papr\n",
+    "idle.yaml": "lora: {r: 8}\n",
+    "rows.jsonl": '{"question": "1 + 1?", "answer": "2"}\n',
+    "adapter/config.json": '{"model_type": "qwen3_vl"}',
+    "adapter/adapter_config.json": '{"base_model_name_or_path": "small"}',
+    "syntax.py": "def f(batch):\n    return [1.0 for in batch]\n",
+    "raises.py": "\n\n1 / 0\n",
+    "imports.py": "import no_such_module_here\n",
+    "exits.py": "import sys\nsys.exit(3)\n",
+    "good.py": (
+        "NUMBER = 3\ndef length(completions, **columns): ...\ndef nothing(): ...\ndef positional(x, /): ...\n"
+        "def stranger(completions, magic): ...\ndef two(batch, other): ...\nclass Class:\n    def __init__(self, batch): ...\n"
+    ),
+}
+RUN_ROWS = """
+import contextlib, importlib, io, json, sys, time, traceback
+from nsrl.errors import UserError
+told = []
+for name, argv in json.load(sys.stdin):
+    out, start = io.StringIO(), time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(out):
+            importlib.import_module("nsrl." + name).main(argv)
+        said = "nothing"
+    except UserError as error:
+        said = "error: " + str(error)
+    except BaseException:
+        said = traceback.format_exc()
+    told.append((said, time.perf_counter() - start))
+print(json.dumps({"told": told, "torch": "torch" in sys.modules, "transformers": "transformers" in sys.modules}))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What every row of the catalogue was answered, and what was imported on the way: one process for all."""
+    at, empty = tmp_path_factory.mktemp("files"), tmp_path_factory.mktemp("empty")
+    for name, text in FILES.items():
+        (at / name).parent.mkdir(exist_ok=True)
+        (at / name).write_text(text.replace("{at}", str(at)))
+    (at / "latin1.yaml").write_bytes("output_dir: Gr\u00f6\u00dfe\n".replace("r\u00f6", "\u00f6").encode("latin-1"))
+    Image.new("RGB", (64, 64), (9, 90, 120)).save(at / "picture.png")
+    (at / "cut.png").write_bytes((at / "picture.png").read_bytes()[:60])
+    rows = [(name, [word.replace("{at}", str(at)) for word in line.split()]) for name, line, _ in ROWS]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ROWS], input=json.dumps(rows), capture_output=True, text=True, cwd=empty, timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout), empty
+
+
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=[f"{name} {line}"[:70] for name, line, _ in ROWS])
+def test_one_sentence(told, number):
+    said, seconds = told[0]["told"][number]
+    assert said.startswith("error: "), said
+    assert "\n" not in said and len(said) < 400, said
+    for word in ROWS[number][2]:
+        assert word in said, said
+    assert seconds < 5, said
+
+
+def test_the_catalogue_needs_no_torch_and_leaves_nothing_behind(told):
+    assert not told[0]["torch"] and not told[0]["transformers"]
+    assert list(told[1].iterdir()) == []
+    assert len(ROWS) >= 188
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("max_steps=1e3", "max_steps", 1000),
+        ("max_steps=32.0", "max_steps", 32),
+        ("report_to=none", "report_to", []),
+        ("report_to=[]", "report_to", []),
+        ("save_total_limit=null", "save_total_limit", None),
+        ("save_total_limit=None", "save_total_limit", None),
+        ("preflight=False", "preflight", False),
+        ("preflight=off", "preflight", False),
+        ("--no-such-thing=1 max_steps=1", None, "unknown"),
+        ("output_dir=2026-01-02", "output_dir", "2026-01-02"),
+        ("model.name=no", "model.name", "no"),
+        ("model.name=007", "model.name", "007"),
+        ("learning_rate=3E-4", "learning_rate", 3e-4),
+        ("reward_funcs=correct reward_weights=2", "reward_weights", [2.0]),
+        ("reward_weights=[-1,0.5,0]", "reward_weights", [-1.0, 0.5, 0.0]),
+        ("warm_start.languages.nsl=2", "warm_start.languages", {"direct": 1.0, "prose": 1.0, "sympy": 1.0, "wolfram": 1.0, "nsl": 2.0}),
+        ("warm_start.languages={nsl:1}", "warm_start.languages", {"nsl": 1.0}),
+        ("lora={enabled:true,r:4}", "lora.r", 4),
+        ("--shuffle_rewards", "shuffle_rewards", True),
+        ("--model.gradient-checkpointing max_steps=3", "model.gradient_checkpointing", True),
+        ("seed=1 seed=2", "seed", 2),
+        ("epsilon_high=null", "epsilon_high", None),
+        ("entropy_coef=-0.1", "entropy_coef", -0.1),
+        ("data.path=a/b", "data.source", "hf"),
+        ("data.path=x/ViRL39K", "data.source", "virl39k"),
+    ],
+)  # fmt: skip
+def test_what_was_refused_and_is_right(line, key, value):
+    if key is None:
+        with pytest.raises(UserError, match=value):
+            parse(TrainConfig, line.split(), "train")
+        return
+    found = parse(TrainConfig, line.split(), "train")
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert found == value and type(found) is type(value)
+
+
+def test_configurations_made_in_python_are_checked_too():
+    for kind, options in ((TrainConfig, {"max_grad_norm": -1.0}), (TrainConfig, {"max_steps": "3"}), (TrainConfig, {"seed": True}),
+                          (TrainConfig, {"loss_type": "x"}), (TrainConfig, {"threads": 1.5}), (EvalConfig, {"batch": 0}),
+                          (TrainConfig, {"beta": None}), (SolveConfig, {"model": "small", "question": " "})):  # fmt: skip
+        with pytest.raises(UserError, match=next(reversed(options))):
+            kind(**options)
+
+
+# -- what needs a model or a run ---------------------------------------------------------------------------------------
 
 
 def rows(folder, entries):
@@ -43,6 +413,31 @@ def test_commands_exit_with_2_and_one_line():
         assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
 
 
+def test_a_completion_longer_than_the_models_positions(tmp_path, capsys):
+    assert "at most 4095, because the model has 4096 positions; got 100000" in refused(tmp_path, "max_completion_length=100000")
+    shutil.rmtree(tmp_path / "run")
+    assert "behind a prompt of" in refused(tmp_path, "max_completion_length=4090")
+    from nsrl import eval as evaluate
+    from nsrl import solve
+
+    with pytest.raises(UserError, match="4096 positions; got 100000"):
+        evaluate.main(["size=2", "max_completion_length=100000"])
+    with pytest.raises(UserError, match="behind a prompt of .* 4096 positions; got 4090"):
+        solve.main(["--model", "small", "--question", "How many circles are there?", "max_completion_length=4090"])
+
+
+def test_picture_sizes_follow_what_was_said():
+    from nsrl.config import LoraConfig, ModelConfig
+    from nsrl.trainer import model
+
+    with pytest.raises(UserError, match="model.min_pixels must be below 4,194,304"):
+        model.load(ModelConfig(min_pixels=100_000_000), LoraConfig())
+    size = model.load(ModelConfig(min_pixels=300_000), LoraConfig()).image_processor.size  # above the small model's largest
+    assert (size["shortest_edge"], size["longest_edge"]) == (300_000, 300_000)
+    size = model.load(ModelConfig(max_pixels=2048), LoraConfig()).image_processor.size
+    assert (size["shortest_edge"], size["longest_edge"]) == (1024, 2048)
+
+
 def test_missing_model_and_other_architecture(tmp_path):
     assert "does not exist" in refused(tmp_path, f"model.name={tmp_path / 'absent'}")
     other = tmp_path / "other"
@@ -61,16 +456,17 @@ def test_empty_data_and_no_gold(tmp_path):
     assert "gold answer" in refused(tmp_path, "data.source=hf", f"data.path={path}")
 
 
-def test_bad_images_are_counted_skips(tmp_path, caplog):
+def test_bad_images_are_counted_skips_and_the_source_is_recognised(tmp_path, caplog):
     path = rows(tmp_path, [good(0), good(1), good(2), good(3), *({**good(0), "question": "?", "image": f"images/{x}"} for x in ("text.png", "cut.png", "gone.png"))])  # fmt: skip
     (tmp_path / "images" / "text.png").write_text("this is no picture")
     whole = (tmp_path / "images" / "1.png").read_bytes()
     (tmp_path / "images" / "cut.png").write_bytes(whole[: len(whole) // 2])
     with caplog.at_level("INFO"):
-        assert main([*SHORT, f"output_dir={tmp_path / 'run'}", "data.source=hf", f"data.path={path}"]) == 0
+        assert main([*SHORT, f"output_dir={tmp_path / 'run'}", f"data.path={path}"]) == 0
     assert "3 of 7 rows skipped" in caplog.text
     metrics = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in metrics if row["phase"] == "grpo"] == [1]
+    assert "source: hf" in (tmp_path / "run" / "config.yaml").read_text()
 
 
 def test_resume_from_half_written_checkpoint_and_a_taken_folder(tmp_path):

@@ -236,7 +236,8 @@ def require_acting(config: Config) -> list[str]:
             raise UserError(f"{own[0]} cannot act here, because {why}; got {own[0]}={_shown(values[own[0]])} (leave it out)")
         names = own if rule.told else said
         if names:
-            notes.append(f"{', '.join(names)} cannot act in this run: {why}")
+            shown = names if len(names) > 4 else [f"{name}={_shown(values[name])}" for name in names]
+            notes.append(f"{', '.join(shown)} cannot act in this run: {why}")
     return notes
 
 

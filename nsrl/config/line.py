@@ -17,7 +17,7 @@ import yaml
 from nsrl.config.helptext import help_text
 from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
 from nsrl.config.names import unknown_key
-from nsrl.config.schema import Key, build, flat, groups, keys, known_keys, nest, read_yaml, value_of
+from nsrl.config.schema import Key, build, flat, groups, keys, known_keys, nest, read_mapping, read_yaml, value_of
 from nsrl.errors import UserError, did_you_mean
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -124,7 +124,7 @@ def _words(kind: type[Any], argv: list[str]) -> tuple[dict[str, Any], list[Path]
         if name == "config":
             files.append(Path(value).expanduser())
         elif key is None:
-            texts |= _flattened(kind, {name: read_yaml(value, name)}, "")
+            texts |= _flattened(kind, {name: read_mapping(value, name)}, "")
         else:
             _put(texts, key, name, value)
     return texts, files, wish
@@ -174,7 +174,8 @@ def _flattened(kind: type[Any], content: dict[str, Any], where: str, strange: bo
             if value in (None, ""):
                 continue
             if not isinstance(value, dict):
-                raise UserError(f"{where}{name} must hold keys and values such as {{{next(iter(keys(inner[name])))}: ...}}; got {value!r}")
+                first = next(iter(keys(inner[name])))
+                raise UserError(f"{where}{name} is a group of keys, {name}.{first} and others; got {str(value)[:60]!r} for the group")
             texts |= _flattened(kind, {f"{name}.{key}": deeper for key, deeper in value.items()}, where, strange)
         elif name in known or _mapping_of(known, name) is not None:
             texts[name] = value

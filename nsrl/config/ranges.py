@@ -47,7 +47,8 @@ ONE_OR_MORE, NONE_OR_MORE, POSITIVE, SHARE = Bound(least=1), Bound(least=0), Bou
 SEED = Bound(least=0, most=LARGEST_SEED)
 LEVEL = Bound(least=1, most=3)
 PIXELS = Bound(least=1024, why="a visual token is 32 x 32 pixels")
-TEMPERATURE = Bound(above=0, why="completions that are all alike teach nothing")
+TEMPERATURE = Bound(above=0, most=10, why="at 0 completions are all alike, far above 1 they are noise")
+RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
 
 ENGINE = {
     "engine.workers": Bound(least=1, most=1024),
@@ -60,7 +61,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "seed": SEED,
         "model.min_pixels": ONE_OR_MORE,
         "model.max_pixels": PIXELS,
-        "lora.r": ONE_OR_MORE,
+        "lora.r": Bound(least=1, most=1024),
         "lora.alpha": Bound(least=1, why="the adapter is scaled by alpha / r"),
         "lora.dropout": Bound(least=0, below=1),
         "data.level": LEVEL,
@@ -69,7 +70,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "warm_start.steps": NONE_OR_MORE,
         "warm_start.reading_steps": NONE_OR_MORE,
         "warm_start.batch_size": ONE_OR_MORE,
-        "warm_start.learning_rate": POSITIVE,
+        "warm_start.learning_rate": RATE,
         "warm_start.languages": NONE_OR_MORE,
         "warm_start.wrong": SHARE,
         **ENGINE,
@@ -95,7 +96,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "vllm.max_sequences": ONE_OR_MORE,
         "vllm.max_images": ONE_OR_MORE,
         "token_budget": ONE_OR_MORE,
-        "learning_rate": POSITIVE,
+        "learning_rate": RATE,
         "warmup_steps": NONE_OR_MORE,
         "weight_decay": NONE_OR_MORE,
         "max_grad_norm": Bound(above=0, why="1e9 never clips"),
@@ -113,7 +114,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "seed": SEED,
         "level": LEVEL,
         "samples": ONE_OR_MORE,
-        "temperature": NONE_OR_MORE,
+        "temperature": Bound(least=0, most=10),
         "max_completion_length": ONE_OR_MORE,
         **ENGINE,
         "batch": ONE_OR_MORE,
@@ -121,7 +122,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
     },
     "SolveConfig": {
         "max_completion_length": ONE_OR_MORE,
-        "temperature": NONE_OR_MORE,
+        "temperature": Bound(least=0, most=10),
         "seed": SEED,
         **ENGINE,
     },
@@ -205,11 +206,16 @@ def _train(values: dict[str, Any]) -> None:
         raise UserError(
             f"delta must be above 1 + epsilon_high ({upper}), or the clip acts before it; got {values['delta']}"
         )
-    _rewards(values["reward_funcs"], values["reward_weights"])
-    _languages(values["warm_start.languages"])
+    if values["weight_decay"] * values["learning_rate"] >= 1:
+        raise UserError(
+            f"weight_decay must be below 1 / learning_rate ({1 / values['learning_rate']:g}), or a step turns every weight "
+            f"round; got {values['weight_decay']}"
+        )
     for name in ("reward_funcs", "lora.target_modules"):
         if not values[name]:
             raise UserError(f"{name} must name at least one; got none")
+    _rewards(values["reward_funcs"], values["reward_weights"])
+    _languages(values["warm_start.languages"])
     for name in values["report_to"]:
         if name not in REPORTERS:
             raise UserError(f"report_to must name {' or '.join(REPORTERS)}; got {name!r}" + did_you_mean(name, REPORTERS))

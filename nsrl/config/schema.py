@@ -147,6 +147,14 @@ def read_yaml(text: str, where: str) -> Any:
         raise UserError(f"{where} must be YAML; {what}{place}") from None
 
 
+def read_mapping(text: str, where: str) -> Any:
+    """`read_yaml` of what was typed: `{nsl:1,prose:2}` without the spaces that YAML wants is a mapping too."""
+    content = read_yaml(text, where)
+    if isinstance(content, dict) and all(":" in str(name) and value == "" for name, value in content.items()):
+        content = {name.partition(":")[0]: name.partition(":")[2] for name in content}
+    return content
+
+
 def value_of(key: Key, given: Any) -> Any:
     """`given` (a text, or a list or mapping of texts) as the key's type. Raises `UserError`."""
     if isinstance(given, str) and key.optional and given.strip().lower() in NULL:
@@ -162,7 +170,7 @@ def value_of(key: Key, given: Any) -> Any:
         return [_scalar(key, inner, item) for item in given]
     if key.is_mapping:
         if isinstance(given, str):
-            given = read_yaml(given, key.name)
+            given = read_mapping(given, key.name)
         if not isinstance(given, dict):
             raise _wrong(key, "a mapping such as {nsl: 1, prose: 2}", given)
         _, inner = typing.get_args(key.type)

@@ -13,7 +13,6 @@ from nsrl.config.keys import TrainConfig
 from nsrl.config.line import launched
 from nsrl.errors import MissingBackend, UserError
 
-_PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb"}
 _OF_SHAPES = {"level"}  # the columns its problems have
 
 
@@ -51,14 +50,20 @@ def _rewards(config: TrainConfig) -> None:
 
 def _packages(config: TrainConfig) -> None:
     for name in config.report_to:
-        if importlib.util.find_spec(_PACKAGES[name]) is None:
+        if not _installed(name):
             raise UserError(f"report_to {name} needs the package {name}: pip install 'nsrl[logging]'")
     if config.rollout != "vllm":
         return
-    if importlib.util.find_spec("vllm") is None:
+    if not _installed("vllm"):
         raise MissingBackend("rollout=vllm needs vLLM, which is not installed here; install nsrl[vllm], or use rollout=native")
     if launched()[1] > 1:
         raise UserError(
             "rollout=vllm runs in one process, because the engine would join the trainers' process group; got "
             f"{launched()[1]} processes (rollout=native works with any number)"
         )
+
+
+def _installed(package: str) -> bool:
+    """Without importing it; a folder that happens to have the name is no package."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None

@@ -25,6 +25,7 @@ from nsrl.trainer import small
 from nsrl.types import ImageRef, Problem
 
 ARCHITECTURE = "qwen3_vl"
+PIXELS_PER_TOKEN = 32 * 32  # of Qwen3-VL's vision tower: patches of 16, two by two merged
 
 
 @dataclass
@@ -186,6 +187,11 @@ def load(config: ModelConfig, lora: LoraConfig, seed: int = 0) -> VLM:
         size["shortest_edge"] = config.min_pixels or min(own[0], config.max_pixels or own[0])
         size["longest_edge"] = config.max_pixels or max(own[1], config.min_pixels or own[1])
         vlm.image_processor.size = size
+        room = vlm.config.text_config.max_position_embeddings * PIXELS_PER_TOKEN
+        if size["shortest_edge"] >= room:
+            raise UserError(
+                f"model.min_pixels must be below {room:,}, or no picture fits the model's positions; got {config.min_pixels}"
+            )
     adapters = lora.enabled if lora.enabled is not None else not vlm.is_small
     if adapters and not vlm.has_adapter:
         add_lora(vlm, lora, seed)
