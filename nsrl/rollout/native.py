@@ -289,13 +289,15 @@ class _Features:
         return found
 
     def _encode(self, keys: list[object], images: dict[object, tuple[Tensor, Tensor]]) -> None:
-        base = self.sampler.base.model
-        device = base.language_model.embed_tokens.weight.device
-        pixels = torch.cat([images[key][0] for key in keys]).to(device)
-        grids = torch.stack([images[key][1] for key in keys]).to(device)
-        out = base.get_image_features(pixels, grids, return_dict=True)
+        visual = self.sampler.base.model.visual
+        pixels = torch.cat([images[key][0] for key in keys]).to(visual.device, visual.dtype)
+        grids = torch.stack([images[key][1] for key in keys]).to(visual.device)
+        # The tower itself, as the update calls it: what transformers' get_image_features splits by image differs by version.
+        out = visual(pixels, grid_thw=grids)
+        sizes = (grids.prod(-1) // visual.spatial_merge_size**2).tolist()
+        rows, *deepstack = (part.split(sizes) for part in (out.pooler_output, *out.deepstack_features))
         for i, key in enumerate(keys):
-            self.ready[key] = (out.pooler_output[i], [layer[i] for layer in out.deepstack_features])
+            self.ready[key] = (rows[i], [layer[i] for layer in deepstack])
         self.sampler.stats.images_encoded += len(keys)
         self.sampler.stats.patches_encoded += len(pixels)
 
