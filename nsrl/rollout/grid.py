@@ -12,6 +12,7 @@ from dataclasses import dataclass
 # What a slot costs beside its attention over the prompt, in prompt tokens: linears, norms and the draw. Measured once
 # on the small model; the choice is flat around the optimum.
 _SLOT_COST = 32
+_WORTH = 0.9  # share of its slots to which a grid must shrink for the move: moving copies the whole cache
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,15 @@ class Grid:
         return len(self.slot_sample)
 
 
+def size(counts: Sequence[int], prompt_length: int) -> tuple[int, int]:
+    """(rows, width) of the cheapest grid for counts[p] samples of prompt p."""
+    sizes = [(sum(-(-count // width) for count in counts), width) for width in range(1, max(counts, default=0) + 1)]
+    return min(sizes, key=lambda of: of[0] * (prompt_length + of[1] * _SLOT_COST), default=(0, 1))
+
+
 def lay_out(live: Sequence[Sequence[int]], prompt_length: int) -> Grid:
     """The cheapest grid for live[p], the samples of prompt p that still run; prompts without any get no row."""
-    counts = [len(samples) for samples in live]
-
-    def rows_at(width: int) -> int:
-        return sum(-(-count // width) for count in counts)
-
-    def cost(width: int) -> int:
-        return rows_at(width) * (prompt_length + width * _SLOT_COST)
-
-    width = min(range(1, max(counts, default=0) + 1), key=cost, default=1)
+    _, width = size([len(samples) for samples in live], prompt_length)
     row_prompt: list[int] = []
     slot_sample: list[int] = []
     for prompt, samples in enumerate(live):
@@ -46,6 +45,12 @@ def lay_out(live: Sequence[Sequence[int]], prompt_length: int) -> Grid:
             part = list(samples[start : start + width])
             slot_sample += part + [-1] * (width - len(part))
     return Grid(row_prompt, slot_sample, width)
+
+
+def shrunk(grid: Grid, live: Sequence[Sequence[int]], prompt_length: int) -> Grid | None:
+    """The grid for what still runs if the move to it is worth its copies, else None."""
+    rows, width = size([len(samples) for samples in live], prompt_length)
+    return lay_out(live, prompt_length) if rows * width <= _WORTH * grid.slots else None
 
 
 def moves(old: Grid, new: Grid) -> tuple[list[int], list[int]]:

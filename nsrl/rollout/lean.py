@@ -91,16 +91,25 @@ class Cache:
     pad: Tensor | None  # (N, 1, 1, Lp) additive, -inf at padding; None when no prompt is padded
     steps: int = 0  # tokens every slot holds behind its prompt
 
-    def select(self, rows: Tensor, slots: Tensor) -> Cache:
-        """The cache of another grid: rows (N') index rows of this one, slots (N'*W') index slots of this one."""
-        return Cache(
-            [k[rows] for k in self.prompt_k],
-            [v[rows] for v in self.prompt_v],
-            [k[slots] for k in self.own_k],
-            [v[slots] for v in self.own_v],
-            None if self.pad is None else self.pad[rows],
-            self.steps,
-        )
+    def select(self, rows: Tensor, slots: Tensor) -> None:
+        """Become the cache of another grid: rows (N') index rows of this one, slots (N'*W') index slots of this one.
+
+        One tensor after the other, each freed when its successor is there: the peak is the cache and one tensor.
+        """
+        for tensors, index in ((self.prompt_k, rows), (self.prompt_v, rows), (self.own_k, slots), (self.own_v, slots)):
+            for i in range(len(tensors)):
+                tensors[i] = tensors[i][index]
+        if self.pad is not None:
+            self.pad = self.pad[rows]
+
+    def open_slots(self, slots: int, capacity: int) -> None:
+        """Make room for `capacity` tokens behind each of `slots` slots, keeping what is held; one tensor after the other."""
+        for tensors in (self.own_k, self.own_v):
+            for i, old in enumerate(tensors):
+                room = old.new_empty(slots, old.shape[1], capacity, old.shape[3])
+                if self.steps:
+                    room[:, :, : self.steps] = old[:, :, : self.steps]
+                tensors[i] = room
 
 
 class LeanDecoder:
@@ -143,7 +152,8 @@ class LeanDecoder:
         if bool((lengths != x.shape[1]).any()):
             pad = torch.zeros(x.shape[0], 1, 1, x.shape[1], device=x.device, dtype=torch.float32)
             pad.masked_fill_((torch.arange(x.shape[1], device=x.device) >= lengths[:, None])[:, None, None], -torch.inf)
-        return self.logits(last), Cache(keys, values, [], [], pad)
+        own_k, own_v = ([k.new_empty(0, k.shape[1], 0, k.shape[3]) for k in keys] for _ in "kv")
+        return self.logits(last), Cache(keys, values, own_k, own_v, pad)
 
     def logits(self, x: Tensor) -> Tensor:
         """(…, V) in fp32 of hidden states before the last norm."""
@@ -151,18 +161,6 @@ class LeanDecoder:
         if x.is_cuda and x.dtype is not torch.float32 and type(self.lm_head) is nn.Linear:
             return torch.mm(x, self.lm_head.weight.t(), out_dtype=torch.float32)  # as the update's log-probs see them
         return self.lm_head(x).float()
-
-    def open_slots(self, cache: Cache, slots: int, capacity: int) -> None:
-        """Give the cache room for `capacity` tokens behind each of `slots` slots, keeping what it holds."""
-        for name in ("own_k", "own_v"):
-            old = getattr(cache, name)
-            new = []
-            for i, k in enumerate(cache.prompt_k):
-                room = k.new_empty(slots, k.shape[1], capacity, k.shape[3])
-                if old:
-                    room[:, :, : cache.steps] = old[i][:, :, : cache.steps]
-                new.append(room)
-            setattr(cache, name, new)
 
     def decode(self, tokens_S: Tensor, cos: Tensor, sin: Tensor, cache: Cache) -> Tensor:
         """Logits (S, V) behind one more token of every slot, S = N*W; cos and sin (S, 1, d) of its position."""

@@ -19,14 +19,13 @@ from torch import Tensor, nn
 
 from nsrl.errors import UserError
 from nsrl.rollout.draw import ban_row, draw
-from nsrl.rollout.grid import Grid, lay_out, moves
+from nsrl.rollout.grid import Grid, lay_out, moves, shrunk, size
 from nsrl.rollout.lean import Cache, LeanDecoder, base_of
 from nsrl.rollout.mrope import prompt_positions
 from nsrl.rollout.rng import sample_key, uniforms
 from nsrl.rollout.sync import policy_checksum
 from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
 
-_COMPACT_BELOW = 0.8  # share of live slots below which the grid is laid out anew
 _FIRST_CAPACITY = 64  # tokens of cache per slot at first; doubled when full
 
 
@@ -111,10 +110,13 @@ class NativeSampler:
 
     def _waves(self, requests: Sequence[Request], max_tokens: int) -> Iterator[_Wave]:
         first, count, longest = 0, 0, 0
-        limit = self._cache_limit() // cache_row_bytes(self.base)
+        # While the cache moves to another grid or grows, one tensor of it (a layer's keys or values) is there twice.
+        room = 1 + 1 / (2 * self.base.config.text_config.num_hidden_layers)
+        limit = self._cache_limit() / room / cache_row_bytes(self.base)
         for i, request in enumerate(requests):
             longest = max(longest, len(request.prompt_ids))  # prompts of a wave are padded to its longest
-            held = longest * (i - first + 1) + (count + request.n) * max_tokens
+            rows, width = size([r.n for r in requests[first : i + 1]], longest)
+            held = rows * (longest + width * max_tokens)
             if count and (count + request.n > self.max_sequences or held > limit):
                 yield _Wave(requests[first:i], first)
                 first, count, longest = i, 0, len(request.prompt_ids)
@@ -126,7 +128,7 @@ class NativeSampler:
         device = self.base.lm_head.weight.device
         if self.max_cache_bytes is not None:
             return self.max_cache_bytes
-        return int(0.6 * torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 1 << 62
+        return int(0.6 * cuda_free(device)) if device.type == "cuda" else 1 << 62
 
     def _prefill(self, decoder: LeanDecoder, wave: _Wave, features: _Features) -> tuple[Tensor, Cache, list[int]]:
         """Logits behind each prompt, the prompts' cache, and the position of each prompt's first completion token."""
@@ -185,10 +187,11 @@ class NativeSampler:
         groups = wave.members()
         open_groups = set(range(len(groups)))
         grid = lay_out(groups, max(len(r.prompt_ids) for r in wave.requests))
-        cache = cache.select(_index(grid.row_prompt, device), _index([], device))
+        if grid.row_prompt != list(range(len(groups))):
+            cache.select(_index(grid.row_prompt, device), _index([], device))
         samples, prompts = self._slots(grid, wave, total, device)
-        decoder.open_slots(cache, grid.slots, min(most, _FIRST_CAPACITY))
-        live = samples < total
+        cache.open_slots(grid.slots, min(most, _FIRST_CAPACITY))
+        live, running = samples < total, list(range(total))
         logits = logits[prompts]
         for step in range(most):
             ids, logps = draw(logits, u[samples, step, None], bans, params.temperature, params.top_k, params.top_p)
@@ -197,7 +200,7 @@ class NativeSampler:
             live = live & ~stops[ids]
             last = step + 1 == most
             if last or (step + 1) % look_every == 0:
-                running = [] if last else [s for s, on in zip(grid.slot_sample, live.tolist()) if on]
+                before, running = len(running), [] if last else [s for s, on in zip(grid.slot_sample, live.tolist()) if on]
                 left: list[list[int]] = [[] for _ in groups]
                 for sample in running:
                     left[wave.prompt_of[sample]].append(sample)
@@ -206,15 +209,16 @@ class NativeSampler:
                     open_groups.discard(p)
                 if not running:
                     break
-                if len(running) < _COMPACT_BELOW * grid.slots:
-                    new = lay_out(left, cache.prompt_k[0].shape[2])
+                new = shrunk(grid, left, cache.prompt_k[0].shape[2]) if len(running) < before else None
+                if new is not None:
                     rows, slots = (_index(i, device) for i in moves(grid, new))
-                    cache, ids, grid = cache.select(rows, slots), ids[slots], new
+                    cache.select(rows, slots)
+                    ids, grid = ids[slots], new
                     samples, prompts = self._slots(grid, wave, total, device)
                     live = samples < total
                     self.stats.compactions += 1
             if cache.steps == cache.own_k[0].shape[2]:
-                decoder.open_slots(cache, grid.slots, min(most, 2 * cache.steps))
+                cache.open_slots(grid.slots, min(most, 2 * cache.steps))
             at = behind_T[prompts] + step
             logits = decoder.decode(ids, cos_table[at], sin_table[at], cache)
             self.stats.rows_computed += grid.slots
@@ -232,6 +236,12 @@ def cache_row_bytes(base: nn.Module) -> int:
     """Bytes of keys and values one token takes in all layers."""
     text = base.config.text_config
     return 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * base.lm_head.weight.element_size()
+
+
+def cuda_free(device: torch.device) -> int:
+    """Bytes a CUDA device can still give: what the driver has, and what torch keeps of blocks that are no longer used."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def _index(values: list[int], device: torch.device) -> Tensor:

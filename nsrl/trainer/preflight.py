@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from nsrl.errors import UserError
-from nsrl.rollout.native import cache_row_bytes
+from nsrl.rollout.native import cache_row_bytes, cuda_free
 from nsrl.trainer.pack import PackedBatch, PackedGroup, pack
 from nsrl.trainer.policy import Policy
 
@@ -121,7 +121,7 @@ def preflight(
 def free_bytes(device: torch.device) -> int:
     """Free memory of the device; on a CPU what the kernel calls available."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        return cuda_free(device)
     try:
         with open("/proc/meminfo") as file:
             fields = dict(line.split(":", 1) for line in file)
