@@ -1,12 +1,12 @@
-"""What `make gpu` runs: every op's correctness on this device, then the benchmarks, within a time budget.
+"""What `make gpu` runs within a time budget: whole steps of the 2B case first, then the head, correctness and sweeps.
 
     python -m bench.gpu --out bench/results --budget-s 540        # on a machine with a GPU
     TRITON_INTERPRET=1 python -m bench.gpu --out DIR --device cpu --budget-s 60     # the same walk at toy shapes
 
 Writes DIR/<device>-<commit>.json after every stage (an interrupted run keeps what it has) and a table beside it, .md.
-Stages: gates of docs/kernels.md in this process, the test-suite of the ops (where pytest is installed), compute-sanitizer
-on small shapes (where it is installed), the head against its rivals, the other ops' benchmarks. What a stage could not do
-is written down with the reason. Exit code 1 when anything that ran is wrong. Knows nothing of how ops work.
+The order is `STAGES`, most value first, each with a limit of its own, so that a short budget gives a few whole records.
+What a stage could not do is written down with the reason; a step that does not finish leaves the rounds it did. Exit
+code 1 when anything that ran is wrong. Knows nothing of how ops work.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import torch
 from nsrl_kernels import group_advantage, linear_logp, logp_from_logits, policy_loss
 from tests.ops.logp_cases import exact, extreme_case, gate, random_case, row_errors
 
-from . import contest
+from . import contest, measure
 from .shapes import CASE_2B, COMPLETION, N_SWEEP, SMALL, V_SWEEP
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,13 +51,17 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         versions = {p: _version(p) for p in ("torch", "triton", "liger_kernel", "cut_cross_entropy", "quack", "verl", "trl")}
         self.record = {"device": name, "commit": commit, "versions": versions, "budget_s": budget_s, "checks": [], "rows": []}
-        self.record |= {"date": time.strftime("%Y-%m-%d"), "python": sys.version.split()[0], "notes": []}
+        self.record |= {"date": time.strftime("%Y-%m-%d"), "python": sys.version.split()[0], "notes": [], "stages": {}}
         if device == "cuda":
             self.record["capability"] = ".".join(map(str, torch.cuda.get_device_capability()))
             self.record["driver"] = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 
     def left_s(self) -> float:
         return self.budget_s - (time.monotonic() - self.start)
+
+    def share_s(self, most: float) -> float:
+        """Seconds a stage may take: at most `most`, and no more than there is."""
+        return min(most, self.left_s() - 5)
 
     def check(self, name: str, passed: bool, detail: str = "") -> None:
         self.record["checks"].append({"name": name, "passed": bool(passed), "detail": detail})
@@ -177,7 +181,10 @@ def suite(run: Run) -> None:
     if importlib.util.find_spec("pytest") is None:
         run.note("pytest is not installed: the ops' test-suite was not run")
         return
-    limit = min(200.0, run.left_s() * 0.4)
+    limit = run.share_s(150.0)
+    if limit < 20:
+        run.note("out of time before the ops' test-suite")
+        return
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", "tests/ops"]
     command += ["--ignore=tests/ops/test_compile_report.py", "--ignore=tests/ops/test_bench.py"]
     try:
@@ -201,10 +208,13 @@ def sanitizer(run: Run) -> None:
     if found is None or run.device != "cuda":
         run.note("compute-sanitizer is not installed" if run.device == "cuda" else "compute-sanitizer needs a CUDA device")
         return
+    if run.share_s(120.0) < 20:
+        run.note("out of time before compute-sanitizer")
+        return
     command = [found, "--tool", "memcheck", "--error-exitcode", "9", sys.executable, "-m", "bench.gpu", "--only-small"]
     try:
         done = subprocess.run(
-            command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=min(120.0, run.left_s())
+            command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=run.share_s(120.0)
         )
     except subprocess.TimeoutExpired:
         run.note("compute-sanitizer did not finish in its share of the budget")
@@ -214,13 +224,23 @@ def sanitizer(run: Run) -> None:
         run.record["sanitizer_output"] = done.stdout[-6000:]
 
 
-def benches(run: Run) -> None:
-    """The 2B case against every rival, then the sweeps, while there is time; gates on what was measured."""
+def head(run: Run) -> None:
+    """The head at the 2B case against every rival."""
+    benches(run, (CASE_2B,) if run.device == "cuda" else (SMALL,), rivals=True)
+
+
+def sweeps(run: Run) -> None:
+    """Ours and plain torch at other vocabularies and row counts."""
+    benches(run, (*V_SWEEP, *N_SWEEP), rivals=False)
+
+
+def benches(run: Run, shapes: tuple, rivals: bool) -> None:
+    """A row per contender and shape while there is time; gates on what was measured."""
     cuda = run.device == "cuda"
     dtype, budget_ms = (torch.bfloat16, 250.0) if cuda else (torch.float32, 20.0)
-    for shape in (CASE_2B, *V_SWEEP, *N_SWEEP) if cuda else (SMALL,):
+    for shape in shapes:
         length = (COMPLETION if shape is CASE_2B else None) if cuda else 12
-        rows = contest.all_rows(shape, length, run.device, dtype, budget_ms)
+        rows = contest.all_rows(shape, length, run.device, dtype, budget_ms, rivals)
         while True:
             if run.left_s() < 25:
                 run.note(f"out of time at {shape.name}")
@@ -282,29 +302,84 @@ def native_build(run: Run) -> None:
         run.note(said[0] if said else f"native ops: the build failed: {done.stderr[-400:]}")
 
 
-def packed_step(run: Run) -> None:
-    whole_step(run, "packed_step", "the packed 2B step")
+def machine(run: Run) -> None:
+    """What the arithmetic of docs rests on: copy and matrix rates, and what a launch costs, eagerly and in a CUDA graph."""
+    cuda = run.device == "cuda"
+    size, side, launches = (1 << 30, 8192, 2000) if cuda else (1 << 22, 256, 200)
+    dtype = torch.bfloat16 if cuda else torch.float32
+    block, other = (torch.empty(size, dtype=torch.uint8, device=run.device) for _ in "12")
+    a, b = (torch.randn(side, side, device=run.device, dtype=dtype) for _ in "12")
+    x = torch.zeros(64, device=run.device)
+
+    def tiny():
+        for _ in range(launches):
+            x.add_(1.0)
+
+    timed = lambda call: measure.milliseconds(call, device=run.device, budget_ms=300.0)
+    found = {
+        "copy_gb_per_s": 2 * size / timed(lambda: other.copy_(block)) / 1e6,
+        "gemm_tflops": 2 * side**3 / timed(lambda: a @ b) / 1e9,
+        "launch_us": timed(tiny) * 1e3 / launches,
+    }
+    if cuda:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            tiny()
+        found["graph_node_us"] = timed(graph.replay) * 1e3 / launches
+    run.record["machine"] = {name: round(value, 3) for name, value in found.items()}
 
 
 def rollout_step(run: Run) -> None:
-    whole_step(run, "rollout_step", "the 2B step with rollout and engine")
+    """One prompt with its group, from rollout to update: 128 tokens say what 1,024 would, per token."""
+    whole_step(run, "rollout_step", ["-m", "bench.rollout_step", "--size", "2b", "--tokens", "128"], 90.0)
 
 
-def whole_step(run: Run, name: str, what: str) -> None:
-    """A step of the 2B configuration by stage: `packed_step` the update alone, `rollout_step` with rollout and engine."""
-    if run.left_s() < 60:
-        run.note(f"out of time before {what}")
+def rollout_32(run: Run) -> None:
+    """The same for 32 prompts: what decoding costs when 320 sequences share a step."""
+    whole_step(run, "rollout_32", ["-m", "bench.rollout_step", "--size", "2b", "--tokens", "96", "--prompts", "32"], 90.0)
+
+
+def packed_step(run: Run) -> None:
+    """The update alone, by stage, on completions of full length."""
+    whole_step(run, "packed_step", ["-m", "bench.packed_step", "--size", "2b"], 110.0)
+
+
+def whole_step(run: Run, name: str, arguments: list[str], most: float) -> None:
+    """A program that prints its record, one line of JSON, after every round: the last line is kept, however it ended."""
+    limit = run.share_s(most)
+    if limit < 20 and most > 20:
+        run.note(f"out of time before {name}")
         return
-    command = [sys.executable, "-m", f"bench.{name}", "--size", "2b"]
+    ended = None
     try:
-        done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=run.left_s() - 5)
-    except subprocess.TimeoutExpired:
-        run.note(f"{what} did not finish")
-        return
-    if done.returncode:
-        run.note(f"{what} failed: {done.stderr[-400:]}")
-    else:
-        run.record[name] = json.loads(done.stdout)
+        done = subprocess.run(
+            [sys.executable, *arguments, "--lines"], cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=limit
+        )
+        said = done.stdout
+        if done.returncode:
+            ended = f"failed: {done.stderr[-400:]}"
+    except subprocess.TimeoutExpired as late:
+        said = (late.stdout or b"").decode()
+        ended = f"did not finish in {limit:.0f} s"
+    lines = [line for line in said.splitlines(keepends=True) if line.endswith("\n") and line.startswith("{")]
+    if lines:
+        run.record[name] = json.loads(lines[-1])
+    if ended:
+        run.note(f"{name} {ended}" + (f"; {len(lines)} rounds are kept" if lines else ""))
+
+
+def gates(run: Run) -> None:
+    """Every op against fp64 on this device."""
+    real = [(7, 2048, 151_936), (2049, 2048, 32_001), (7, 2048, 17), (64, 512, 5_003)]
+    head_gates(run, real if run.device == "cuda" else SMALL_SIZES)
+    small_ops(run)
+
+
+SMALL_SIZES = [(7, 64, 1003), (3, 48, 17), (41, 32, 515)]
+ON_ANY = (machine, head, gates, sanitizer)
+STAGES = (
+    machine, native_build, rollout_step, packed_step, rollout_32, head, gates, suite, sanitizer, other_benches, sweeps,
+)  # fmt: skip
 
 
 def summary(record: dict) -> str:
@@ -325,20 +400,22 @@ def summary(record: dict) -> str:
     for row in record.get("small_ops", ()):
         rate = f", {row['gb_per_s']:.0f} GB/s" if row.get("gb_per_s") else ""
         lines.append(f"- {row['name']}: {row['median_ms']:.3f} ms{rate}")
+    if record.get("machine"):
+        lines.append("- machine: " + ", ".join(f"{name} {value:g}" for name, value in record["machine"].items()))
     step = record.get("packed_step")
     if step:
         stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in step["seconds"].items())
         lines.append(
             f"- packed 2B step ({step['attention']}): {step['step_s']:.2f} s ({stages}), {step['tokens_per_s']:.0f} tokens/s, "
-            f"MFU {step['mfu']}, peak {step['peak_memory_gib']} GiB"
+            f"MFU {step['mfu']}, HFU {step['hfu']}, peak {step['peak_memory_gib']} GiB"
         )
-    step = record.get("rollout_step")
-    if step:
+    for step in filter(None, (record.get("rollout_step"), record.get("rollout_32"))):
         stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in step["seconds"].items())
         lines.append(
-            f"- whole 2B step, one prompt × {step['completions']} × {step['tokens_each']} tokens: {step['step_s']:.1f} s "
-            f"({stages}) beside the seed's {step['seed_step_s']:.0f} s; {step['rollout_tokens_per_s']:.0f} tokens/s sampled, "
-            f"sampler against trainer {step['parity_mean']:.3f} nats on average, peak {step['peak_memory_gib']} GiB"
+            f"- whole 2B step, {step['prompts']} × {step['completions']} × {step['tokens_each']} tokens: {step['step_s']:.1f} s "
+            f"({stages}; the seed takes {step['seed_step_s']:.0f} s for 1 × 10 × 1,024); "
+            f"{step['rollout_tokens_per_s']:.0f} tokens/s sampled, {step['decode_steps_per_s']:.0f} decode steps/s, "
+            f"sampler against trainer {step['parity_mean'] or float('nan'):.3f} nats on average, peak {step['peak_memory_gib']} GiB"
         )
     return "\n".join(lines) + "\n"
 
@@ -353,25 +430,17 @@ def main(argv=None) -> int:
     if options.device == "cuda" and not torch.cuda.is_available():
         print("bench.gpu: no CUDA device here (TRITON_INTERPRET=1 with --device cpu walks the same path at toy shapes)")
         return 2
-    small = [(7, 64, 1003), (3, 48, 17), (41, 32, 515)]
     if options.only_small:
         run = Run.__new__(Run)
         run.device, run.record = options.device, {"checks": [], "notes": []}
-        head_gates(run, small)
+        head_gates(run, SMALL_SIZES)
         small_ops(run)
         return int(any(not c["passed"] for c in run.record["checks"]))
     run = Run(options.out, options.device, options.budget_s)
-    if options.device == "cuda":
-        native_build(run)
-    real = [(7, 2048, 151_936), (2049, 2048, 32_001), (7, 2048, 129_920), (7, 2048, 17), (1, 2048, 2), (64, 512, 5_003)]
-    head_gates(run, real if options.device == "cuda" else small)
-    small_ops(run)
-    run.save()
-    stages = (benches, sanitizer)
-    if options.device == "cuda":
-        stages += (suite, other_benches, packed_step, rollout_step)
-    for stage in stages:
+    for stage in STAGES if options.device == "cuda" else ON_ANY:
+        began = time.monotonic()
         stage(run)
+        run.record["stages"][stage.__name__] = round(time.monotonic() - began, 1)
         run.save()
     print(run.path.with_suffix(".md").read_text())
     print(f"written: {run.path}")

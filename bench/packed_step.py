@@ -10,6 +10,7 @@ optim. Beside them: rows through the language model against the padded forward, 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -64,7 +65,12 @@ SIZES = {
 
 
 def run(size: str, attention: str | None = None, repeats: int = 3) -> dict:
-    """The record: seconds by stage (best of `repeats`), counted work, rates, memory."""
+    """The record after `repeats` rounds."""
+    return list(rounds(size, attention, repeats))[-1]
+
+
+def rounds(size: str, attention: str | None = None, repeats: int = 3) -> Iterator[dict]:
+    """After every round the record so far: seconds by stage (the best yet), counted work, rates, memory."""
     from peft import LoraConfig, get_peft_model
     from transformers import Qwen3VLForConditionalGeneration
 
@@ -103,15 +109,20 @@ def run(size: str, attention: str | None = None, repeats: int = 3) -> dict:
         optimizer.zero_grad()
         clock.lap("optim")
         best = {k: min(v, best.get(k, v)) for k, v in clock.seconds.items()}
+        yield _record(size, policy, batches, best)
 
+
+def _record(size: str, policy: Policy, batches: list, best: dict[str, float]) -> dict:
+    device = policy.device
     tokens = sum(b.target.numel() for b in batches)
     rows = sum(b.tokens for b in batches)
     total = sum(best.values())
-    # 2 FLOP per parameter and row: reference, forward, ∂x, and the forward again when checkpointed; the head's GEMMs:
-    # reference, forward and Jacobian. Attention and the vision tower are not counted.
+    # 2 FLOP per parameter and row: forward and ∂x are the model's (MFU); the reference and the forward again when
+    # checkpointed are the hardware's too (HFU). The head's GEMMs: forward and Jacobian, and the reference's. Attention and
+    # the vision tower are not counted.
     backbone = sum(p.numel() for p in policy.text.layers.parameters())
-    passes = 3 + bool(policy.checkpointing)
-    flops = 2 * backbone * rows * passes + 6 * policy.head.numel() * tokens
+    useful = 2 * backbone * rows * 2 + 4 * policy.head.numel() * tokens
+    flops = 2 * backbone * rows * (3 + bool(policy.checkpointing)) + 6 * policy.head.numel() * tokens
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     peak = next((v for k, v in PEAK_TFLOPS.items() if name.startswith(k)), None)
     return {
@@ -119,7 +130,8 @@ def run(size: str, attention: str | None = None, repeats: int = 3) -> dict:
         "rows": rows, "completion_tokens": tokens, "micro_batches": len(batches), **pack_metrics(batches),
         "seconds": {k: round(v, 4) for k, v in best.items()}, "step_s": round(total, 4),
         "tokens_per_s": round(tokens / total, 1), "tflops": round(flops / total / 1e12, 3),
-        "mfu": round(flops / total / 1e12 / peak, 4) if peak else None,
+        "mfu": round(useful / total / 1e12 / peak, 4) if peak else None,
+        "hfu": round(flops / total / 1e12 / peak, 4) if peak else None,
         "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if device.type == "cuda" else None,
     }  # fmt: skip
 
@@ -159,9 +171,13 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
     parser.add_argument("--attention", default=None, help="a backend of nsrl/trainer/attention.py")
     parser.add_argument("--out", type=Path, default=None, help="folder for the record (bench/results)")
+    parser.add_argument("--lines", action="store_true", help="a line of JSON after every round")
     args = parser.parse_args()
-    record = run(args.size, args.attention)
-    print(json.dumps(record, indent=2))
+    for record in rounds(args.size, args.attention):
+        if args.lines:
+            print(json.dumps(record), flush=True)
+    if not args.lines:
+        print(json.dumps(record, indent=2))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         path = args.out / f"packed_step-{args.size}-{record['device'].replace(' ', '_')}.json"

@@ -1,4 +1,4 @@
-"""One whole GRPO step of one prompt × 10 completions, by stage: rollout, engine, update, beside the seed's 72 s.
+"""One whole GRPO step of prompts × 10 completions, by stage: rollout, engine, update, beside the seed's 72 s for one prompt.
 
     python -m bench.rollout_step                   # on a GPU: the 2B configuration, 1,024 tokens each, random weights
     python -m bench.rollout_step --size small      # the default run's model, on any machine
@@ -9,6 +9,7 @@ Also: the sampler's log-probs against the trainer's on the tokens just drawn, de
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -27,8 +28,13 @@ G = 10
 SEED_STEP_S = 72.0  # the seed paper's code on an H200, one prompt with its group
 
 
-def run(size: str, tokens: int | None = None) -> dict:
-    """Seconds by stage (the second of two steps, so that nothing is compiled or allocated for the first time)."""
+def run(size: str, tokens: int | None = None, prompts: int = 1) -> dict:
+    """The record after the second of two steps, so that nothing is compiled or allocated for the first time."""
+    return list(rounds(size, tokens, prompts))[-1]
+
+
+def rounds(size: str, tokens: int | None = None, prompts: int = 1) -> Iterator[dict]:
+    """After each of two steps the record with its seconds by stage."""
     from peft import LoraConfig, get_peft_model
     from transformers import Qwen3VLForConditionalGeneration
 
@@ -43,20 +49,20 @@ def run(size: str, tokens: int | None = None) -> dict:
     policy, sampler = Policy(model, checkpointing=size == "2b"), NativeSampler(model)
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=2e-5)
-    request = _request(config, grid, text)
+    requests = [_request(config, grid, text, number) for number in range(prompts)]
     banned = (config.image_token_id, config.vision_start_token_id, config.vision_end_token_id)
     params = SamplingParams(max_tokens=length, banned_ids=banned)
-    advantage = torch.randn(G, device=device)
+    advantage = torch.randn(prompts * G, device=device)
     seconds: dict[str, float] = {}
-    for _ in range(2):
+    for number in range(2):
         start = _now(device)
-        (group,) = sampler.sample([request], params)
+        groups = sampler.sample(requests, params)
         seconds["rollout"] = _now(device) - start
         programs = _engine()
         seconds["engine"] = programs if programs is not None else 0.0
         start = _now(device)
-        packed = PackedGroup(request.prompt_ids, [s.token_ids for s in group], prompt_images(request))
-        for batch in pack([packed], budget, image_token_id=config.image_token_id):
+        packed = [PackedGroup(r.prompt_ids, [s.token_ids for s in g], prompt_images(r)) for r, g in zip(requests, groups)]
+        for batch in pack(packed, budget, image_token_id=config.image_token_id):
             scored = policy.score(batch, banned=torch.tensor(banned, device=device))
             cu = batch.cu_completions.to(device)
             loss, _ = policy_loss(scored.logp, advantage[batch.rows.to(device)], cu_seqlens=cu)
@@ -64,30 +70,31 @@ def run(size: str, tokens: int | None = None) -> dict:
         optimizer.step()
         optimizer.zero_grad()
         seconds["update"] = _now(device) - start
-    optimizer.zero_grad()
+        record = {
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "torch": torch.__version__, "size": size, "dtype": str(dtype), "prompts": prompts, "round": number,
+            "prompt_tokens": len(requests[0].prompt_ids), "completions": G, "tokens_each": length,
+            "seconds": {k: round(v, 4) for k, v in seconds.items()}, "engine_ran": programs is not None,
+            "step_s": round(sum(seconds.values()), 4), "seed_step_s": SEED_STEP_S,
+            "rollout_tokens_per_s": round(prompts * G * length / seconds["rollout"], 1),
+            "decode_steps_per_s": round(length / sampler.stats.decode_s, 1), "parity_max": None, "parity_mean": None,
+            "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if device.type == "cuda" else None,
+        }  # fmt: skip
+        if number == 0:
+            yield record
     few = SamplingParams(max_tokens=min(length, 64), banned_ids=banned)
-    (group,) = sampler.sample([request], few)
-    (trainer,) = policy_score(policy, few)([request], [group])
+    (group,) = sampler.sample(requests[:1], few)
+    (trainer,) = policy_score(policy, few)(requests[:1], [group])
     delta = (torch.tensor([p for s in group for p in s.logps]) - trainer).abs()
-    drawn = G * length
-    return {
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "torch": torch.__version__, "size": size, "dtype": str(dtype), "prompt_tokens": len(request.prompt_ids),
-        "completions": G, "tokens_each": length, "seconds": {k: round(v, 4) for k, v in seconds.items()},
-        "engine_ran": programs is not None, "step_s": round(sum(seconds.values()), 4), "seed_step_s": SEED_STEP_S,
-        "rollout_tokens_per_s": round(drawn / seconds["rollout"], 1),
-        "decode_steps_per_s": round(few.max_tokens / sampler.stats.decode_s, 1),
-        "parity_max": float(delta.max()), "parity_mean": float(delta.mean()),
-        "peak_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 3) if device.type == "cuda" else None,
-    }  # fmt: skip
+    yield record | {"parity_max": float(delta.max()), "parity_mean": float(delta.mean())}
 
 
-def _request(config, grid: tuple[int, int, int], text: int) -> Request:
-    g = torch.Generator().manual_seed(0)
+def _request(config, grid: tuple[int, int, int], text: int, number: int) -> Request:
+    g = torch.Generator().manual_seed(number)
     draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
     patches = grid[0] * grid[1] * grid[2]
     ids = draw(text // 2) + [config.image_token_id] * (patches // 4) + draw(text - text // 2)
-    return Request(ids, Images(torch.randn(patches, 1536, generator=g), torch.tensor([grid]), ("image",)), n=G, seed=1)
+    return Request(ids, Images(torch.randn(patches, 1536, generator=g), torch.tensor([grid]), (f"image {number}",)), n=G, seed=1 + number)
 
 
 def _engine() -> float | None:
@@ -114,9 +121,14 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
     parser.add_argument("--tokens", type=int, default=None, help="per completion")
     parser.add_argument("--out", type=Path, default=None, help="folder for the record (bench/results)")
+    parser.add_argument("--prompts", type=int, default=1)
+    parser.add_argument("--lines", action="store_true", help="a line of JSON after every step")
     args = parser.parse_args()
-    record = run(args.size, args.tokens)
-    print(json.dumps(record, indent=2))
+    for record in rounds(args.size, args.tokens, args.prompts):
+        if args.lines:
+            print(json.dumps(record), flush=True)
+    if not args.lines:
+        print(json.dumps(record, indent=2))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         path = args.out / f"rollout_step-{args.size}-{record['device'].replace(' ', '_')}.json"

@@ -7,9 +7,9 @@ import torch
 
 def random_case(n, n_hidden, n_vocab, *, spread=3.0, dtype=torch.bfloat16, device="cpu"):
     """hidden, weight, target whose logits have standard deviation `spread`."""
-    hidden = (torch.randn(n, n_hidden) * spread).to(device, dtype)
-    weight = (torch.randn(n_vocab, n_hidden) / n_hidden**0.5).to(device, dtype)
-    return hidden, weight, torch.randint(0, n_vocab, (n,)).to(device)
+    hidden = (torch.randn(n, n_hidden, device=device) * spread).to(dtype)
+    weight = (torch.randn(n_vocab, n_hidden, device=device) / n_hidden**0.5).to(dtype)
+    return hidden, weight, torch.randint(0, n_vocab, (n,), device=device)
 
 
 def chosen_logits(rows, dtype=torch.bfloat16, device="cpu"):
@@ -44,15 +44,15 @@ def extreme_case(n_vocab, device="cpu"):
 
 
 def exact(hidden, weight, target, *, temperature=1.0, with_jacobian=True):
-    """fp64 on the same inputs: (logp, entropy, J, max |logit| per row), a few rows at a time."""
-    w = weight.detach().cpu().double()
+    """fp64 on the same inputs, where they lie: (logp, entropy, J, max |logit| per row) on the CPU, a few rows at a time."""
+    w, device = weight.detach().double(), weight.device
     step = max(1, 4_000_000 // w.shape[0])
-    temperature = torch.as_tensor(temperature, dtype=torch.float64).expand(len(hidden))
+    temperature = torch.as_tensor(temperature, dtype=torch.float64, device=device).expand(len(hidden))
     outs = []
     for r0 in range(0, len(hidden), step):
         t = temperature[r0 : r0 + step, None]
-        z = hidden[r0 : r0 + step].detach().cpu().double() @ w.T / t
-        y = target[r0 : r0 + step].cpu()[:, None]
+        z = hidden[r0 : r0 + step].detach().to(device).double() @ w.T / t
+        y = target[r0 : r0 + step].to(device)[:, None]
         at = z.gather(1, y)
         d = (z - at).scatter(1, y, -torch.inf)  # odds form in fp64: 1 - p keeps its digits
         top = d.amax(1, keepdim=True).clamp(min=0)
@@ -62,12 +62,12 @@ def exact(hidden, weight, target, *, temperature=1.0, with_jacobian=True):
         logp = torch.where(top > 0, -(top + (own + total).log()), -torch.log1p(total))
         p = (e / (own + total)).scatter(1, y, own / (own + total))
         log_p = (z - at + logp).clamp(min=-1e4)
-        jac = torch.empty(len(z), 0, dtype=torch.float64)
+        jac = torch.empty(len(z), 0, dtype=torch.float64, device=device)
         if with_jacobian:
             odds = total / (own + total)
             jac = (odds * w[y[:, 0]] - p.scatter(1, y, 0.0) @ w) / t
         outs.append((logp[:, 0], -(p * log_p).sum(1), jac, z.abs().amax(1)))
-    return tuple(torch.cat(x) for x in zip(*outs))
+    return tuple(torch.cat(x).cpu() for x in zip(*outs))
 
 
 def gate(max_logit):
