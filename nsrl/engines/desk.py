@@ -23,14 +23,20 @@ KINDS = ("native", "python")
 class Task:
     """One program on its way, and everyone who waits for it."""
 
-    __slots__ = ("attempts", "futures", "key", "language", "limits", "number", "program", "solo", "spent")
+    __slots__ = ("attempts", "futures", "key", "language", "limits", "number", "program", "solo", "spent", "stalled")
 
     def __init__(self, number: int, key: Any, language: str, program: str, limits: Limits, future: Future) -> None:
-        self.number, self.key, self.language, self.program, self.limits = number, key, language, program, limits
+        self.number, self.key, self.language, self.program = number, key, language, program
+        self.limits = limits.in_force()
         self.futures = [(future, time.monotonic())]
         self.attempts = 0
         self.spent = 0.0  # seconds it ran in workers that died of it: they count against its wall clock
         self.solo = False  # it was in a worker that died: alone in the next one
+        self.stalled = False  # its wall clock ran out while the machine held it up
+
+    def stall(self) -> None:
+        """Give it the patience that a busy machine asks for, once."""
+        self.stalled, self.spent, self.limits = True, 0.0, self.limits.patient()
 
 
 class Desk:
@@ -150,7 +156,7 @@ class Desk:
             running, kept = len(self._flying) - queued, len(self._cache)
         done = sum(statuses.values())
         pick = lambda share: round(1000 * times[min(len(times) - 1, int(share * len(times)))], 3) if times else 0.0
-        names = ("submitted", "cache_hits", "joined", "restarts", "recycled", "killed")
+        names = ("submitted", "cache_hits", "joined", "restarts", "recycled", "killed", "stalls")
         return {
             **{name: counts.get(name, 0) for name in names}, "done": done, "queued": queued, "running": running,
             "cached": kept, "status": {name: count / done for name, count in sorted(statuses.items())},

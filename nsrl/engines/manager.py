@@ -24,7 +24,6 @@ from nsrl.engines.worker import ended_by
 _DEPTH = {"native": 24, "python": 3}  # programs in one worker's pipe at most
 _SPARE = {"native": 1, "python": 0}  # workers that stand by: a killed one is replaced at no cost in time
 _STEAL_S = 0.03  # a program that runs longer than this no longer holds up those queued behind it
-_GRACE_S = {"native": 0.0, "python": 0.2}  # the Python arm's server keeps the time; the parent is behind it
 _START_S = 60.0
 _SUSPENDED_S = 1.0
 _FAILURES = 5  # starts in a row that may fail before the pool gives up
@@ -115,7 +114,7 @@ class Manager:
         if not worker.pipe:
             return float("inf")
         head = next(iter(worker.pipe.values()))
-        return worker.since + head.limits.wall_s - head.spent + _GRACE_S[worker.kind]
+        return worker.since + head.limits.wall_s - head.spent
 
     def release(self) -> None:
         """Close what woke the thread, after its end."""
@@ -273,16 +272,25 @@ class Manager:
             self.started.set()
 
     def watch(self) -> None:
-        """Kill what is over its time."""
+        """Kill what is over its time, unless the machine is to blame: CPU time decides, and the kernel keeps that."""
         now = time.monotonic()
         for worker in [worker for worker in self.workers.values() if self.deadline(worker) <= now]:
             if not worker.hello or worker.closed:
                 self.died(worker, 0)
                 continue
+            # While a worker is told to drop the others nothing is added: the oldest still is the one that runs.
+            head, activity = next(iter(worker.pipe.values()), None), worker.activity()
+            held_up = head is not None and not head.stalled and activity != "waits"
+            if held_up:
+                self.desk.counts["stalls"] += 1
+                head.stall()
+                if activity == "busy":  # it works, slowly: its time is only longer now
+                    continue
+                head.solo = True  # it is stopped: another worker does it again
             tasks = self.remove(worker)
-            if tasks:  # while it is told to drop the others nothing is added: the oldest still is the one that runs
+            if head is not None and not held_up:
                 self.desk.counts["killed"] += 1
-                self.desk.finish(tasks[0], self.desk.outcome(tasks[0].language, Status.TIMEOUT))
+                self.desk.finish(head, self.desk.outcome(head.language, Status.TIMEOUT))
                 tasks = tasks[1:]
             self.desk.put_back(worker.kind, tasks)
             self.spawn(worker.kind)

@@ -104,6 +104,22 @@ class Worker:
             except OSError:
                 self._handle = -1
 
+    def activity(self) -> str:
+        """What the worker's processes are at: `busy` (one has or wants a CPU), `waits` (all wait for something, of their
+        own will), `stopped` (the system holds one up, or it is not known)."""
+        states, process = "", self.pid
+        try:
+            while process:  # each has one child at most: process 1 of the namespace, the server, who runs the program
+                with open(f"/proc/{process}/stat") as file:
+                    states += file.read().rpartition(") ")[2][:1]
+                with open(f"/proc/{process}/task/{process}/children") as file:
+                    process = int((file.read().split() or [0])[-1])
+        except OSError:
+            return "stopped"
+        if set(states) <= set("RSZ") and states:
+            return "busy" if "R" in states else "waits"
+        return "stopped"
+
     def kill(self) -> None:
         """SIGKILL, through a handle that cannot mean another process."""
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -23,9 +23,16 @@ class Status(str, Enum):
     REFUSED = "refused"  # the program asks for what it may not have
 
 
+_QUIET = 0.8  # share of the wall clock that a program gets as CPU time at most: on a quiet machine the CPU limit strikes first
+_PATIENCE = 10  # times the wall clock, for a program that a busy machine holds up
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one program. Units are in the names; steps, depth and sizes are deterministic."""
+    """Bounds of one program. Units are in the names; steps, depth and sizes are deterministic.
+
+    CPU time decides how long a program may run; `wall_s` ends one that waits, and is longer when the machine is busy.
+    """
 
     steps: int = 200_000
     depth: int = 512
@@ -35,6 +42,15 @@ class Limits:
     wall_s: float = 3.0
     memory_mb: int = 512
     output_bytes: int = 65_536
+
+    def in_force(self) -> Limits:
+        """These limits; a CPU limit that the wall clock would forestall is lowered so that it comes first."""
+        cpu_s = min(self.cpu_s, _QUIET * self.wall_s)
+        return self if cpu_s == self.cpu_s else replace(self, cpu_s=cpu_s)
+
+    def patient(self) -> Limits:
+        """For limits in force: the same CPU time on a machine 10 times slower."""
+        return replace(self, wall_s=_PATIENCE * self.wall_s)
 
 
 @dataclass(frozen=True)

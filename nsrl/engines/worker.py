@@ -4,8 +4,9 @@ The parent starts one zygote per kind by fork and exec. A zygote imports and war
 time the parent asks, and tells the parent when one dies. Two kinds of worker:
 
 - native (nsl, wolfram): one process evaluates many programs in turn, each in a fresh context;
-- python (sympy): a server forks one child per program, watches it, and kills it when its time is over.
+- python (sympy): a server forks one child per program and waits for it; the child ends when its CPU time is over.
 
+The wall clock is the parent's: it sees what these processes cannot, whether one waits or the machine stands still.
 Every frame is handled as soon as its program is done: results are never held back behind a program that hangs.
 Knows nothing of futures, caches or retries.
 """
@@ -366,37 +367,28 @@ class _Server:
             _send_all(_FD, frames.pack(number, answer))
 
     def one(self, program: str, limits: Limits) -> bytes:
-        end = time.monotonic() + limits.wall_s
-        told, ended, late = self.attempt(program, limits, end)
-        if ended == signal.SIGKILL and not told and not late:  # by somebody outside: not the program's doing
-            told, ended, late = self.attempt(program, limits, end)
-        if not late and told and _is_result(told):
+        told, ended = self.attempt(program, limits)
+        if ended == signal.SIGKILL and not told:  # by somebody outside: not the program's doing
+            told, ended = self.attempt(program, limits)
+        if told and _is_result(told):
             return bytes(told)
-        if late or ended in (signal.SIGPROF, signal.SIGXCPU):
+        if ended in (signal.SIGPROF, signal.SIGXCPU):
             return self.encode(Result(Status.TIMEOUT))
         return self.encode(Result(Status.CRASH))
 
-    def attempt(self, program: str, limits: Limits, end: float) -> tuple[bytearray, int, bool]:
-        """Fork a child for the program: what it told, the signal that ended it by itself, and whether it was late."""
+    def attempt(self, program: str, limits: Limits) -> tuple[bytearray, int]:
+        """Fork a child for the program: what it told, and the signal that ended it by itself."""
         out, into = os.pipe()
         child = os.fork()
         if child == 0:
             self.child(into, program, limits)
         os.close(into)
-        told, late = bytearray(), False
-        poll = select.poll()
-        poll.register(out, select.POLLIN)
-        while len(told) <= frames.MAX_FRAME:
-            if not poll.poll(max(0, int((end - time.monotonic()) * 1000) + 1)):
-                late = True
-                break
-            data = os.read(out, 1 << 16)
-            if not data:
-                break
+        told = bytearray()
+        while len(told) <= frames.MAX_FRAME and (data := os.read(out, 1 << 16)):
             told += data
         os.close(out)
         status = 0
-        if not told and not late:  # it is ending: let it, to know of what
+        if not told:  # it is ending: let it, to know of what
             for _ in range(20):
                 done, status = os.waitpid(child, os.WNOHANG)
                 if done:
@@ -408,7 +400,7 @@ class _Server:
             os.waitpid(child, 0)
         if self.alone and os.getpid() == 1:
             _kill(-1)  # nothing else lives in this namespace
-        return told, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, late
+        return told, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
     def encode(self, result: Result) -> bytes:
         return frames.encode_result(result, self.arm.ENGINE, self.version)

@@ -1,7 +1,8 @@
 """math-verify as the last test, in a worker process that can be killed. Optional: absent, it answers False.
 
-The worker starts on first use, gets no environment, may write no file and start no process, and is killed when one
-question takes longer than `WALL_S`. Model text never reaches SymPy's parsers in this process.
+The worker starts on first use, gets no environment, may write no file and start no process, and ends when one question
+takes more than `CPU_S` of CPU time. When `WALL_S` are over without that, the machine is to blame, and the question is
+asked once more. Model text never reaches SymPy's parsers in this process.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import sys
 import threading
 from functools import lru_cache
 
-WALL_S = 1.0
+CPU_S = 1.0
+WALL_S = 10.0
 START_S = 30.0
 MEMORY_MB = 2048
 
 _WORKER = f"""
-import json, sys
+import json, signal, sys
 from math_verify import parse, verify, LatexExtractionConfig, ExprExtractionConfig
 config = [LatexExtractionConfig(), ExprExtractionConfig()]
 def ask(gold, text):
@@ -36,12 +38,18 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 for line in sys.stdin:
     gold, text = json.loads(line)
+    signal.setitimer(signal.ITIMER_PROF, {CPU_S})  # its signal ends the process, whatever code is running
     try:
         answer = ask(gold, text)
     except (Exception, RecursionError) as error:
         answer = False
+    signal.setitimer(signal.ITIMER_PROF, 0)
     sys.stdout.write("true\\n" if answer else "false\\n"); sys.stdout.flush()
 """
+
+
+class Stalled(Exception):
+    """The wall clock ran out twice on a question that had CPU time left."""
 
 
 class _Worker:
@@ -50,9 +58,10 @@ class _Worker:
         self.lock = threading.Lock()
 
     def ask(self, gold: str, text: str) -> bool:
+        """What the worker says; False when the question took its CPU time. Raises `Stalled`."""
         question = (json.dumps([gold, text]) + "\n").encode()
         with self.lock:
-            for _ in range(2):  # a worker that died while idle is replaced once
+            for _ in range(2):  # a worker that died while idle, or stood still, is replaced once
                 if self.process is None or self.process.poll() is not None:
                     self._start()
                 if self.process is None or self.process.stdin is None:
@@ -60,13 +69,14 @@ class _Worker:
                 try:
                     self.process.stdin.write(question)
                     self.process.stdin.flush()
-                    break
+                    line = self._line(WALL_S)
                 except BrokenPipeError:
+                    line = None
+                if not line:  # it died of the question, before it, or stood still
                     self.stop()
-            line = self._line(WALL_S)
-            if not line:  # it hung, or died of the question
-                self.stop()
-            return line == b"true\n"
+                if line is not None:
+                    return line == b"true\n"
+            raise Stalled
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
@@ -79,17 +89,17 @@ class _Worker:
         )
         self._line(START_S)
 
-    def _line(self, wall_s: float) -> bytes:
-        """One line of the worker, or b"" after killing it because it took too long."""
+    def _line(self, wall_s: float) -> bytes | None:
+        """One line of the worker, b"" if it ended without one, None after killing it because it took too long."""
         process = self.process
         if process is None or process.stdout is None:
-            return b""
+            return None
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             if selector.select(wall_s):
                 return process.stdout.readline()
         self.stop()
-        return b""
+        return None
 
     def stop(self) -> None:
         if self.process is not None:
@@ -110,8 +120,18 @@ def _worker() -> _Worker | None:
     return worker
 
 
-@lru_cache(maxsize=4096)
 def math_verify(gold: str, text: str) -> bool:
     """Whether math-verify takes `text` for `gold`; False if it does not know, takes too long, or is not installed."""
+    try:
+        return _asked(gold, text)
+    except Stalled:  # not kept: the next time the machine may be awake
+        return False
+
+
+@lru_cache(maxsize=4096)
+def _asked(gold: str, text: str) -> bool:
     worker = _worker()
     return worker is not None and worker.ask(gold, text)
+
+
+math_verify.cache_clear = _asked.cache_clear

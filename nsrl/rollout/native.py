@@ -86,7 +86,14 @@ class NativeSampler:
     def sample(
         self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None
     ) -> list[list[Sample]]:
-        """See `nsrl.rollout.types.Sampler.sample`."""
+        """See `nsrl.rollout.types.Sampler.sample`. Raises UserError when the model has too few positions."""
+        positions = self.base.config.text_config.max_position_embeddings
+        for request in requests:
+            if len(request.prompt_ids) + params.max_tokens > positions:
+                raise UserError(
+                    f"prompt and completion must fit the model's {positions} positions; got a prompt of "
+                    f"{len(request.prompt_ids)} tokens (request {request.problem}) and completions of {params.max_tokens}"
+                )
         training = self.model.training
         self.model.eval()  # LoRA's dropout must not sample
         self.stats = SampleStats(prompts=len(requests), samples=sum(r.n for r in requests))

@@ -427,7 +427,7 @@ def open_sampler(config: TrainConfig, vlm: model.VLM) -> Sampler:
 def engine_metrics(stats: dict[str, Any]) -> dict[str, float]:
     """The pool's telemetry of the clock's kind; what it counts from its start would differ after a resume."""
     metrics = {f"engine/latency_s/{name}": ms / 1000 for name, ms in stats["latency_ms"].items()}
-    names = {"queued": "queue_depth", "restarts": "restarts", "cache_hits": "cache_hits"}
+    names = {"queued": "queue_depth", "restarts": "restarts", "stalls": "stalls", "cache_hits": "cache_hits"}
     return metrics | {f"engine/{name}": float(stats[key]) for key, name in names.items()}
 
 

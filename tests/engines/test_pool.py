@@ -11,6 +11,7 @@ import pytest
 
 from nsrl.engines import EnginePool, Limits, Message, Result, Status, frames
 from nsrl.errors import UserError
+from tests.engines.machine import slowdown
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +48,16 @@ def test_identical_programs_run_once(pool):
 
 
 def test_slow_programs_do_not_hold_up_the_queue(pool):
-    started = time.perf_counter()
-    slow = [pool.submit("sympy", f"while True: {i}", Limits(cpu_s=0.5, wall_s=1.0)) for i in range(4)]
-    quick = [pool.submit("sympy", f"print({i} - 1)") for i in range(100)]
-    assert [f.result().text for f in quick] == [str(i - 1) for i in range(100)]
-    assert all(f.result().status is Status.TIMEOUT for f in slow)
-    assert time.perf_counter() - started < 4 * 1.5 / 2 + 3
+    for attempt in range(3):  # late three times is late: CPU time ends a loop, which a busy machine is slow to give
+        started = time.perf_counter()
+        slow = [pool.submit("sympy", f"while True: {i}", Limits(cpu_s=0.5, wall_s=1.0)) for i in range(4)]
+        quick = [pool.submit("sympy", f"print({i} - {attempt})") for i in range(100)]
+        assert [f.result().text for f in quick] == [str(i - attempt) for i in range(100)]
+        assert all(f.result().status is Status.TIMEOUT for f in slow)
+        elapsed = time.perf_counter() - started
+        if elapsed < (4 * 1.5 / 2 + 3) * slowdown():
+            return
+    raise AssertionError(f"{elapsed:.1f} s")
 
 
 @pytest.mark.parametrize("language, loop", [("sympy", "import re\nre.match('(a+)+$', 'a' * 60 + 'b') or {}"), ("wolfram", "While[True,{}]")])
@@ -60,12 +65,16 @@ def test_a_program_whose_followers_were_moved_is_killed_on_its_own_time(language
     limits = Limits(cpu_s=30, wall_s=0.7, steps=10**9)
     with EnginePool(workers=2, languages=[language], cache=0) as pool:
         pool.map(language, [f"{n}+1" for n in range(8)])
-        futures = [pool.submit(language, loop.format(n) if n % 4 == 1 else f"{n}+2", limits) for n in range(12)]
-        started = time.perf_counter()
-        results = [future.result() for future in futures]
-        assert time.perf_counter() - started < 3 * 0.7 + 1
-    assert [r.status for r in results[1::4]] == [Status.TIMEOUT] * 3
-    assert [r.text for n, r in enumerate(results) if n % 4 != 1] == [str(n + 2) for n in range(12) if n % 4 != 1]
+        for _ in range(3):  # as above
+            futures = [pool.submit(language, loop.format(n) if n % 4 == 1 else f"{n}+2", limits) for n in range(12)]
+            started = time.perf_counter()
+            results = [future.result() for future in futures]
+            elapsed = time.perf_counter() - started
+            assert [r.status for r in results[1::4]] == [Status.TIMEOUT] * 3
+            assert [r.text for n, r in enumerate(results) if n % 4 != 1] == [str(n + 2) for n in range(12) if n % 4 != 1]
+            if elapsed < (3 * 0.7 + 1) * slowdown():
+                return
+    raise AssertionError(f"{elapsed:.1f} s")
 
 
 def test_bad_arguments_are_said():

@@ -219,6 +219,16 @@ def test_wrong_input_is_named(model):
         sampler.sync(tiny.build(seed=9))
 
 
+def test_what_does_not_fit_the_models_positions_is_said_before_work(model):
+    positions = model.config.text_config.max_position_embeddings
+    sampler, request = NativeSampler(model), tiny.request(0, (2, 2), problem=7)
+    length = len(request.prompt_ids)
+    (group,) = sampler.sample([request], params(positions - length, tuple(range(10, 290))))
+    assert group[0].finish is Finish.STOP
+    with pytest.raises(UserError, match=rf"2048 positions; got a prompt of {length} tokens \(request 7\)"):
+        sampler.sample([tiny.request(1), request], params(positions - length + 1))
+
+
 def test_sync_reports_a_checksum_that_follows_the_weights():
     model = tiny.build(seed=6)
     sampler = NativeSampler(model)
