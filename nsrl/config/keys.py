@@ -114,8 +114,8 @@ class EngineConfig:
 
     Args:
         workers: processes.
-        cpu_s: CPU seconds a program may take.
-        wall_s: seconds after which its worker is killed.
+        cpu_s: CPU seconds a program may take, and at most 0.8 of wall_s.
+        wall_s: seconds after which a program that waits is killed; one that a busy machine holds up gets ten times as long.
         memory_mb: address space of a worker.
         allow_unsandboxed: run even where neither seccomp nor namespaces are available.
     """
