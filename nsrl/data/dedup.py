@@ -1,4 +1,4 @@
-"""Whether two problems are the same: by content, not by id. Knows nothing of sources."""
+"""Whether two problems are the same, or show the same picture: by content, not by id. Knows nothing of sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ def content_key(problem: Problem) -> str:
     return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
+def picture_keys(problem: Problem) -> set[str]:
+    """What must not stand on both sides of a split: its pictures; of a problem without one, its content."""
+    return {image.key for image in problem.images} or {content_key(problem)}
+
+
 def without(problems: Iterable[Problem], held_out: Iterable[Problem]) -> list[Problem]:
-    """`problems` less those whose content occurs in `held_out`."""
-    taken = {content_key(p) for p in held_out}
-    return [p for p in problems if content_key(p) not in taken]
+    """`problems` less those with a picture (without pictures: with the content) of one in `held_out`."""
+    taken = {key for p in held_out for key in picture_keys(p)}
+    return [p for p in problems if taken.isdisjoint(picture_keys(p))]

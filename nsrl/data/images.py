@@ -10,23 +10,32 @@ import base64
 import binascii
 import hashlib
 import io
+import math
+import struct
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from nsrl.errors import UserError
 from nsrl.types import ImageRef
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # how the names of pictures end
 MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb
-_READING = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError, MemoryError)
+_READING = (
+    OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError, MemoryError,
+    struct.error, zlib.error, RuntimeError,  # RuntimeError: what the AVIF decoder raises
+)  # fmt: skip
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap the sides
+_PNG_NOTES = (b"eXIf", b"adobe.xmp", b"Raw profile type exif")  # where a PNG file may say how it is to be turned
 
 
-def file_image(path: Path | str, check: bool = True) -> ImageRef:
-    """An image file. Raises `UserError` when it is missing, no image, or damaged (`check` looks without decoding)."""
+def file_image(path: Path | str) -> ImageRef:
+    """An image file. Raises `UserError` when it is missing, no image, or damaged as far as shows without decoding."""
     path = Path(path)
     name = path.name
     try:
@@ -34,58 +43,83 @@ def file_image(path: Path | str, check: bool = True) -> ImageRef:
     except OSError as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise UserError(f"image {name!r} {reason}") from None
-    if check:
-        inspect(data, name)
-    return ImageRef(_key(data), lambda: decode(_read(path), name))
+    return _reference(data, lambda: _read(path), name)
 
 
-def bytes_image(data: bytes, name: str = "in memory", check: bool = True) -> ImageRef:
+def bytes_image(data: bytes, name: str = "in memory") -> ImageRef:
     """An encoded image held in memory. Raises `UserError` like `file_image`."""
-    if check:
-        inspect(data, name)
-    return ImageRef(_key(data), lambda: decode(data, name))
+    return _reference(data, lambda: data, name)
 
 
-def lazy_image(read: Callable[[], bytes], name: str) -> ImageRef:
-    """An encoded image that is read again each time it is opened (an archive member, a row of a memory-mapped table)."""
-    data = read()
-    inspect(data, name)
-    return ImageRef(_key(data), lambda: decode(read(), name))
+def lazy_image(read: Callable[[], bytes], name: str, data: bytes | None = None) -> ImageRef:
+    """An encoded image that is read again each time it is opened (an archive member, a row of a file).
+
+    data: what `read` gives, where it is at hand already; it is not kept.
+    """
+    return _reference(read() if data is None else data, read, name)
 
 
 def pil_image(image: Image.Image) -> ImageRef:
     """An image that is already decoded; its key is a hash of its RGB pixels and size."""
     rgb = to_rgb(image)
     key = hashlib.blake2b(repr(rgb.size).encode() + rgb.tobytes(), digest_size=16).hexdigest()
-    return ImageRef("px-" + key, lambda: rgb.copy())
+    return ImageRef("px-" + key, lambda: rgb.copy(), rgb.size)
 
 
-def data_url_image(url: str) -> ImageRef:
-    """`data:image/png;base64,…`. Raises `UserError` when it does not decode."""
+def data_url_bytes(url: str) -> bytes:
+    """The encoded image in `data:image/png;base64,…`. Raises `UserError` when it does not decode."""
     try:
-        return bytes_image(base64.b64decode(url.partition(",")[2], validate=True), "data url")
+        return base64.b64decode(url.partition(",")[2], validate=True)
     except binascii.Error:
         raise UserError("image in a data url is not valid base64") from None
 
 
-def inspect(data: bytes, name: str) -> None:
-    """Find damage without decoding where the format allows it: PNG checksums, a JPEG's end. Raises `UserError`."""
+def _reference(data: bytes, read: Callable[[], bytes], name: str) -> ImageRef:
+    size = inspect(data, name)
+    return ImageRef(hashlib.blake2b(data, digest_size=16).hexdigest(), lambda: decode(read(), name), size)
+
+
+def inspect(data: bytes, name: str) -> tuple[int, int]:
+    """(width, height) of what `decode` will give, from the header, upright.
+
+    Finds damage without decoding where the format allows it: PNG checksums, a JPEG's or GIF's end, a WebP's length.
+    Raises `UserError`.
+    """
     if not data:
         raise UserError(f"image {name!r} is empty")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UserError(f"image {name!r} must have at most {MAX_PIXELS} pixels; got {image.width}x{image.height}")
-            if image.width < 1 or image.height < 1:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise UserError(f"image {name!r} must have at most {MAX_PIXELS} pixels; got {width}x{height}")
+            if width < 1 or height < 1:
                 raise UserError(f"image {name!r} has no pixels")
-            if image.format == "JPEG" and b"\xff\xd9" in data[-65536:]:
-                return
+            turned = _orientation(image, data) in _TURNED
             if image.format == "PNG":
                 image.verify()  # checksums of every chunk
-                return
-            image.load()
+            elif not _complete(image, data):
+                image.load()
     except _READING as error:
         raise _unreadable(data, name, error) from None
+    return (height, width) if turned else (width, height)
+
+
+def _orientation(image: Image.Image, data: bytes) -> int:
+    """The EXIF (or XMP) orientation. PIL decodes a PNG to look for notes behind its pixels, so look for them first."""
+    if image.format == "PNG" and not any(note in data for note in _PNG_NOTES):
+        return 1
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
+
+
+def _complete(image: Image.Image, data: bytes) -> bool:
+    """Whether the file goes on to its end, as far as the format says where that is; False: only decoding tells."""
+    if image.format in ("JPEG", "MPO"):
+        return b"\xff\xd9" in data[-65536:]
+    if image.format == "GIF":
+        return data.rstrip(b"\0").endswith(b";")
+    if image.format == "WEBP":
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    return bool(image.tile) and any(tile[0] != "raw" for tile in image.tile)  # decoding raw pixels is copying them
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -99,20 +133,32 @@ def decode(data: bytes, name: str) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB, upright, on white; 16-bit greys keep their brightness."""
+    """RGB, upright, on white; 16-bit greys keep their brightness, floats are shares of white or 0 to 255."""
     image = ImageOps.exif_transpose(image)
     if image.mode == "RGB":
         return image.copy()
     if image.mode.startswith("I"):
-        image = image.convert("I").point(lambda v: v / 256).convert("L")
+        image = _grey(image.convert("I"), 256, 65535)
     elif image.mode == "F":
-        image = image.convert("L")
+        image = _grey(image, 1 / 255 if image.getextrema()[1] <= 1 else 1, 255)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGBA", rgba.size, "white")
         canvas.alpha_composite(rgba)
         image = canvas
     return image.convert("RGB")
+
+
+def _grey(image: Image.Image, level: float, most: float) -> Image.Image:
+    """8 bits, `level` being one step of grey; values outside 0 to `most` make the darkest black and the brightest white."""
+    low, high = image.getextrema()
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError(f"values from {low} to {high}")
+    below = 0.0
+    if low < 0 or high > most:
+        below, level = low, max(high - low, 1e-30) / 255
+    half = 0.5 if image.mode == "F" else 0  # conversion cuts the fraction off
+    return image.point(lambda v: v * (1 / level) + (half - below / level)).convert("L")
 
 
 class ZipImages:
@@ -131,8 +177,10 @@ class ZipImages:
         with self._lock:
             try:
                 return self._open().read(name)
-            except (KeyError, zipfile.BadZipFile, OSError):
+            except (KeyError, OSError):
                 raise UserError(f"image {name!r} is missing in {self.path.name}") from None
+            except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: it asks for a password
+                raise UserError(f"image {name!r} cannot be read out of {self.path.name} ({error})") from None
 
     def image(self, name: str) -> ImageRef:
         return lazy_image(lambda: self.read(name), name)
@@ -157,10 +205,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UserError(f"image {path.name!r} cannot be read any more ({error.strerror})") from None
-
-
-def _key(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _unreadable(data: bytes, name: str, error: Exception) -> UserError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nsrl.data import images
@@ -26,7 +27,10 @@ MAX_QUESTION = 40_000  # characters; longer ones fit no context and are no quest
 _NUMBERED = re.compile(r"<image[ _]?(\d+)>")
 _ANY_MARK = re.compile(r"<image>|<\|image_pad\|>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>", re.IGNORECASE)
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
-OpenImage = Callable[[Any], ImageRef]
+_NUMBERED_COLUMN = re.compile(r"(?:image|img|picture)[ _-]?(\d+)")
+_FILE_NAME = re.compile(r"(?:.+_)?file_names?")  # HF's imagefolder
+Again = Callable[[], Any]
+OpenImage = Callable[[Any, "Path | None", "Again | None"], ImageRef]
 
 
 class BadRow(ValueError):
@@ -52,12 +56,12 @@ def to_problem(
     """
     if not isinstance(row, Mapping):
         raise BadRow("not a row", f"expected columns, got {type(row).__name__}")
-    question_column = _first(row, QUESTION)
+    named = _named(row)
+    question_column = _first(row, named, QUESTION)
     if question_column is None:
-        raise BadRow("no question", "none of the columns " + ", ".join(QUESTION[:3]))
+        raise BadRow("no question", columns_text(row, QUESTION))
     system, question, inline = _text(row[question_column])
-    image_column = _first(row, IMAGES)
-    entries = inline or _entries(row[image_column] if image_column else None)
+    image_columns, entries = ((question_column,), inline) if inline else _pictures(row)
     question = _markers(question, len(entries), one_picture)
     if not question.replace(MARK, "").strip() and not entries:
         raise BadRow("no question", "the text is empty")
@@ -65,20 +69,26 @@ def to_problem(
         raise BadRow("over-long prompt", f"{len(question)} characters")
     marks = question.count(MARK)
     if marks > len(entries):
-        raise BadRow("missing image", f"{marks} image markers for {len(entries)} images")
-    options_column = _first(row, OPTIONS)
+        found = "" if image_columns else "; " + columns_text(row, IMAGES)
+        raise BadRow("missing image", f"{marks} image markers for {len(entries)} images{found}")
+    options_column = _first(row, named, OPTIONS)
     options = _options(row[options_column] if options_column else None)
-    answer_column = _first(row, ANSWER)
+    answer_column = _first(row, named, ANSWER)
     answer = _answer(row[answer_column] if answer_column else None, options)
     if answered and check("", answer, options).correct is None:
-        raise BadRow("no gold answer", "absent" if not answer else f"unreadable: {answer[:60]!r}")
+        absent = "absent" if answer_column else columns_text(row, ANSWER)
+        raise BadRow("no gold answer", f"unreadable: {answer[:60]!r}" if answer else absent)
     try:
-        refs = tuple(open_image(e) for e in entries)
+        refs = tuple(
+            open_image(entry, getattr(row, "folder", None), _again(row, image_columns, bool(inline), k))
+            for k, entry in enumerate(entries)
+        )
     except UserError as error:
         raise BadRow("missing image" if "missing" in str(error) else "corrupt image", str(error)) from None
-    category = _first(row, CATEGORY)
-    used = {question_column, image_column, options_column, category, *IDENTITY, *IMAGES}
-    columns = {k: v for k, v in row.items() if k not in used and k != answer_column}
+    category = _first(row, named, CATEGORY)
+    used = {question_column, answer_column, options_column, category, *image_columns}
+    used |= {named[name] for name in (*IDENTITY, *IMAGES) if name in named}
+    columns = {k: v for k, v in row.items() if k not in used and not _is_picture(v)}
     if system:
         columns["system"] = system
     return Problem(
@@ -95,42 +105,112 @@ def to_problem(
 
 def identity(row: Any, number: int) -> str:
     """The id a row gives itself, else its number."""
-    name = _first(row, IDENTITY) if isinstance(row, Mapping) else None
+    name = _first(row, _named(row), IDENTITY) if isinstance(row, Mapping) else None
     return str(number) if name is None or _blank(row[name]) else str(row[name])
 
 
-def entry_image(entry: Any, find: Callable[[str], ImageRef]) -> ImageRef:
-    """The image of one entry: a path (through `find`), bytes, a data URL, HF's {bytes, path}, or a PIL image."""
+def columns_text(row: Mapping[str, Any], wanted: Sequence[str]) -> str:
+    """Which columns were looked for and which are there, for a message."""
+    there = ", ".join(str(k) for k in list(row)[:20]) or "none"
+    return f"looked for a column {', '.join(wanted[:-1])} or {wanted[-1]}; found {there}{', …' if len(row) > 20 else ''}"
+
+
+def entry_image(
+    entry: Any, find: Callable[[str, Path | None], ImageRef], folder: Path | None = None, again: Again | None = None
+) -> ImageRef:
+    """The image of one entry: a path (through `find`), bytes, a data URL, HF's {bytes, path}, or a PIL image.
+
+    again: gives the entry anew, so that bytes in it are read when the image is opened and not kept until then.
+    """
+    if (data := _embedded(entry)) is not None:
+        name = str((entry.get("path") if isinstance(entry, Mapping) else None) or "in memory")
+        if again is None:
+            return images.bytes_image(data, name)
+        return images.lazy_image(lambda: _embedded(again()) or b"", name, data)
     if isinstance(entry, Mapping):
-        if entry.get("bytes"):
-            return images.bytes_image(bytes(entry["bytes"]), str(entry.get("path") or "in memory"))
         path = entry.get("path") or entry.get("url") or entry.get("image")
         if path is None:
             raise UserError("image is missing: neither bytes nor a path")
-        return entry_image(path, find)
-    if isinstance(entry, bytes | bytearray | memoryview):
-        return images.bytes_image(bytes(entry))
+        return entry_image(path, find, folder)
     if isinstance(entry, str):
-        if entry.startswith("data:"):
-            return images.data_url_image(entry)
         if entry.startswith(("http://", "https://")):
             raise UserError(f"image {entry[:80]!r} is missing: it is an address, not a file")
-        return find(entry.removeprefix("file://"))
+        return find(entry.removeprefix("file://"), folder)
     if hasattr(entry, "tobytes") and hasattr(entry, "convert"):
         return images.pil_image(entry)
     raise UserError(f"image is missing: expected a path, bytes or an image; got {type(entry).__name__}")
 
 
-def _first(row: Mapping[str, Any], names: Sequence[str]) -> str | None:
+def _is_picture(value: Any) -> bool:
+    """Whether a picture's bytes are in this value: what is not shown is not kept either."""
+    if isinstance(value, Mapping):
+        value = value.get("bytes")
+    return isinstance(value, bytes) or (isinstance(value, str) and value.startswith("data:image"))
+
+
+def _embedded(entry: Any) -> bytes | None:
+    """The encoded image inside an entry; None where it only refers to one."""
+    if isinstance(entry, Mapping):
+        return bytes(entry["bytes"]) if entry.get("bytes") else None
+    if isinstance(entry, bytes | bytearray | memoryview):
+        return bytes(entry)
+    return images.data_url_bytes(entry) if isinstance(entry, str) and entry.startswith("data:") else None
+
+
+def _again(row: Mapping[str, Any], columns: tuple[str, ...], inline: bool, number: int) -> Again | None:
+    """How to get an entry of these columns anew; None where the row cannot be read again."""
+    reread = getattr(row, "again", None)
+    if reread is None:
+        return None
+
+    def read() -> Any:
+        fresh = reread(columns)
+        entries = _text(fresh[columns[0]])[2] if inline else _listed(fresh, columns)
+        if number >= len(entries):
+            raise UserError("image cannot be read any more: its row changed")
+        return entries[number]
+
+    return read
+
+
+def _pictures(row: Mapping[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
+    """(columns, entries) of a row's pictures: an image column, else numbered ones (image_1, …), else file names.
+
+    A file name is a picture's in HF's metadata files; elsewhere only if it ends like one.
+    """
+    named = _named(row)
+    found = _first(row, named, IMAGES)
+    columns = () if found is None else (found,)
+    if not _listed(row, columns):
+        numbered = sorted((int(m[1]), c) for n, c in named.items() if (m := _NUMBERED_COLUMN.fullmatch(n)))
+        columns = tuple(c for _, c in numbered) or columns
+    if not _listed(row, columns):
+        whole = getattr(row, "metadata", False)
+        files = [c for n, c in named.items() if _FILE_NAME.fullmatch(n)]
+        kept = [c for c in files if whole or all(str(e).lower().endswith(images.PICTURES) for e in _entries(row[c]))]
+        columns = tuple(kept) or columns
+    return columns, _listed(row, columns)
+
+
+def _listed(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    return [entry for column in columns for entry in _entries(row[column])]
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, str]:
+    """Columns by their names in small letters without spaces around them."""
+    return {k.strip().lower(): k for k in row if isinstance(k, str)}
+
+
+def _first(row: Mapping[str, Any], named: Mapping[str, str], names: Sequence[str]) -> str | None:
     """The first of these columns that holds something; else the first that exists."""
-    for name in names:
-        if name in row and not _blank(row[name]):
-            return name
-    return next((n for n in names if n in row), None)
+    there = [named[name] for name in names if name in named]
+    return next((c for c in there if not _blank(row[c])), there[0] if there else None)
 
 
 def _blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str | Sequence | Mapping) and len(value) == 0) or value != value
+    if isinstance(value, Mapping):
+        return all(v is None for v in value.values())
+    return value is None or (isinstance(value, str | Sequence) and len(value) == 0) or value != value
 
 
 def _entries(value: Any) -> list[Any]:
@@ -138,7 +218,7 @@ def _entries(value: Any) -> list[Any]:
         return []
     if isinstance(value, list | tuple):
         return [v for v in value if not _blank(v)]
-    if hasattr(value, "tolist") and not hasattr(value, "convert"):
+    if hasattr(value, "tolist") and not isinstance(value, memoryview) and not hasattr(value, "convert"):
         return [v for v in value.tolist() if not _blank(v)]
     return [value]
 
@@ -158,6 +238,9 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
     inline: list[Any] = []
     messages = value if value and isinstance(value[0], Mapping) and ("content" in value[0] or "value" in value[0]) else [{"role": "user", "content": value}]
     for message in messages:
+        if not isinstance(message, Mapping):
+            parts.append(str(message))
+            continue
         role = message.get("role") or {"human": "user", "gpt": "assistant"}.get(message.get("from", ""), message.get("from", "user"))
         if role == "assistant":
             break  # what follows the first answer is not the question
@@ -166,9 +249,9 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
         if isinstance(content, str):
             where.append(content)
             continue
-        for item in content or []:
-            if isinstance(item, str):
-                where.append(item)
+        for item in content if isinstance(content, list | tuple) else []:
+            if not isinstance(item, Mapping):
+                where.append(str(item))
             elif item.get("type") in ("image", "image_url") or ("image" in item and "text" not in item):
                 where.append(MARK)
                 picture = item.get("image") or item.get("image_url") or item.get("path") or item.get("url")
@@ -227,12 +310,20 @@ def _options(value: Any) -> tuple[str, ...]:
 
 
 def _answer(value: Any, options: tuple[str, ...]) -> str | None:
+    """The gold as text. A list of different answers is refused: joining them would ask for all, and any may be right."""
     if isinstance(value, Mapping):
         value = value.get("ground_truth", value.get("answer", value.get("value")))
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        value = value[0] if len(value) == 1 else ", ".join(str(v) for v in value) if value else None
+        different = list(dict.fromkeys(str(v).strip() for v in value))
+        if len(different) > 1:
+            raise BadRow(
+                "no gold answer",
+                f"a list of {len(different)} different answers, {str(different)[:60]}: whether any of them is right or all "
+                "are wanted is not said; write one text",
+            )
+        value = value[0] if different else None
     if value is None or value != value:
         return None
     if isinstance(value, bool):

@@ -5,19 +5,22 @@ Knows nothing of problems; a row is a mapping of columns.
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from nsrl.data import csvs
+from nsrl.data.images import PICTURES
 from nsrl.errors import UserError
 
-FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 TEST_NAMES = ("test", "validation", "val", "testmini", "eval")
-BATCH = 256  # rows of a parquet file decoded at a time
+SPLITS = ("train", *TEST_NAMES)
+METADATA = "metadata"  # the stem of HF imagefolder's own files: pictures stand beside them, named by file_name columns
+BATCH_ROWS, BATCH_BYTES = 256, 32 << 20  # of a parquet file decoded at a time
 
 
 @dataclass(frozen=True)
@@ -27,31 +30,120 @@ class BadLine:
     detail: str
 
 
-Row = Mapping[str, Any] | BadLine
+class Row(dict[str, Any]):
+    """The columns of a row.
+
+    folder: where its relative paths start from; again: reads columns of it anew, so that a picture inside a row need not
+    be held in memory (None: it cannot be); metadata: it names its pictures as HF's imagefolder does.
+    """
+
+    folder: Path | None = None
+    again: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
+    metadata: bool = False
 
 
-def rows(file: Path) -> Iterator[Row]:
-    """The rows of a data file by its ending. Raises `UserError` for a file that cannot be read at all."""
+@dataclass(frozen=True)
+class Table:
+    """Rows of a data set, in order. total: how many, about (None: not known before they are read)."""
+
+    rows: Iterable[Mapping[str, Any] | BadLine | Any]
+    total: int | None = None
+
+
+def rows(file: Path) -> Iterator[Any]:
+    """The rows of a data file by its ending: `Row`, `BadLine`, or what else stands there. `UserError` if unreadable."""
     kind = FORMATS.get(file.suffix.lower())
     if kind is None:
         raise UserError(f"data.path must end in {', '.join(FORMATS)}; got {file.name!r}")
     if not file.is_file():
         raise UserError(f"data.path: no file {str(file)!r}")
-    return {"json": _json, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[kind](file)
+    for row in {"json": _json, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[kind](file):
+        if isinstance(row, Row):
+            row.folder, row.metadata = file.parent, file.stem == METADATA
+        yield row
 
 
-def _jsonl(file: Path) -> Iterator[Row]:
+def table(files: Sequence[Path]) -> Table:
+    """The rows of several files one after the other."""
+    return Table((row for file in files for row in rows(file)), _total(files))
+
+
+def renamed(whole: Table, names: Mapping[str, str]) -> Table:
+    """The table with the columns `names` (role to column) called by their roles. Raises `UserError` where one is absent."""
+    back = {"images" if role == "image" else role: column for role, column in names.items()}
+
+    def named(row: Mapping[str, Any]) -> dict[str, Any]:
+        others = {k: v for k, v in row.items() if k not in back and k not in back.values()}
+        return {role: row[column] for role, column in back.items() if column in row} | others
+
+    def each() -> Iterator[Any]:
+        checked = False
+        for row in whole.rows:
+            if not isinstance(row, Row):
+                yield row
+                continue
+            absent = [column for column in back.values() if column not in row]
+            if absent and not checked:
+                raise UserError(f"data.columns must name columns of the data set ({', '.join(map(str, row))}); got {absent[0]!r}")
+            checked = True
+            fresh = Row(named(row))
+            fresh.folder, fresh.metadata = row.folder, row.metadata
+            if row.again is not None:
+                fresh.again = lambda columns, again=row.again: named(again([back.get(c, c) for c in columns]))
+            yield fresh
+
+    return Table(each(), whole.total)
+
+
+def _total(files: Sequence[Path]) -> int | None:
+    """Rows of the files from what is quickly read: a parquet's footer, lines of text. None where there is a JSON."""
+    import pyarrow
+    from pyarrow import parquet
+
+    count = 0
+    for file in files:
+        if file.suffix.lower() == ".json" or not file.is_file():
+            return None
+        try:
+            if file.suffix.lower() == ".parquet":
+                count += parquet.read_metadata(file).num_rows
+                continue
+        except (pyarrow.ArrowException, OSError):
+            return None  # reading it says what is wrong
+        with file.open("rb") as data:
+            while block := data.read(1 << 20):
+                count += block.count(b"\n")
+    return count
+
+
+def _jsonl(file: Path) -> Iterator[Row | BadLine | Any]:
+    offset = 0
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
+            here, offset = offset, offset + len(line)
             if not line.strip():
                 continue
             try:
-                yield json.loads(line)
+                value = json.loads(line)
             except ValueError as error:
                 yield BadLine(f"line {number} is not JSON ({error})")
+                continue
+            if isinstance(value, dict):
+                value = Row(value)
+                value.again = partial(_line_again, file, here)
+            yield value
 
 
-def _json(file: Path) -> Iterator[Row]:
+def _line_again(file: Path, offset: int, columns: Sequence[str]) -> Mapping[str, Any]:
+    try:
+        with file.open("rb") as lines:
+            lines.seek(offset)
+            return json.loads(lines.readline())
+    except (OSError, ValueError):
+        raise UserError(f"image in {file.name!r} cannot be read any more: the file changed") from None
+
+
+def _json(file: Path) -> Iterator[Row | BadLine | Any]:
     try:
         value = json.loads(file.read_bytes())
     except ValueError as error:
@@ -69,12 +161,13 @@ def _json(file: Path) -> Iterator[Row]:
             value = [value]
     if not isinstance(value, list | dict):
         raise UserError(f"data.path: {file.name!r} must hold a list of rows; got {type(value).__name__}")
-    yield from value
+    for row in value:
+        yield Row(row) if isinstance(row, dict) else row
 
 
-def _csv(file: Path) -> Iterator[Row]:
-    with file.open(newline="", encoding="utf-8", errors="replace") as lines:
-        yield from csv.DictReader(lines)
+def _csv(file: Path) -> Iterator[Row | BadLine]:
+    for _, record in csvs.records(file):
+        yield BadLine(record) if isinstance(record, str) else Row(record)
 
 
 def _parquet(file: Path) -> Iterator[Row]:
@@ -82,38 +175,98 @@ def _parquet(file: Path) -> Iterator[Row]:
     from pyarrow import parquet
 
     try:
-        table = parquet.ParquetFile(file)
-        for batch in table.iter_batches(BATCH):
-            yield from batch.to_pylist()
+        with parquet.ParquetFile(file, memory_map=True) as table:
+            for group in range(table.num_row_groups):
+                size = table.metadata.row_group(group)
+                batch_rows = max(1, min(BATCH_ROWS, BATCH_BYTES * size.num_rows // max(1, size.total_byte_size)))
+                number = 0
+                for batch in table.iter_batches(batch_rows, row_groups=[group]):
+                    for value in batch.to_pylist():
+                        row = Row(value)
+                        row.again = partial(_parquet_again, file, group, number)
+                        number += 1
+                        yield row
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"data.path: {file.name!r} is not a readable parquet file ({str(error)[:120]})") from None
 
 
-def open_any(path: str, split: str) -> tuple[Iterable[Row], Path | None]:
+def _parquet_again(file: Path, group: int, number: int, columns: Sequence[str]) -> Mapping[str, Any]:
+    """Columns of one row; what comes before it in its row group is passed over in small batches, never held whole."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file, memory_map=True) as table:
+            for batch in table.iter_batches(16, row_groups=[group], columns=list(columns)):
+                if number < len(batch):
+                    return batch.slice(number, 1).to_pylist()[0]
+                number -= len(batch)
+    except (pyarrow.ArrowException, OSError):
+        pass
+    raise UserError(f"image in {file.name!r} cannot be read any more: the file changed")
+
+
+def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, Path | None]:
     """(rows, folder that relative image paths start from) of a file, folder or Hub id. Raises `UserError`."""
     place = Path(path).expanduser()
     if place.is_file():
-        return rows(place), place.parent
+        return table([place]), place.parent
     if place.is_dir():
         if (place / "dataset_dict.json").exists() or (place / "state.json").exists():
             return _saved(place, split), place
         files = _files(place, split)
         if files:
-            return (row for file in files for row in rows(file)), place
+            whole = table(files)
+            inside = _split_folders(place)
+            return Table(_of_split(whole.rows, split, inside), None) if inside else whole, place
+        if any(file.suffix.lower() in PICTURES for file in place.rglob("*")):
+            raise UserError(
+                f"data.path: folder {path!r} holds pictures but no questions; an image folder needs a metadata.csv, .jsonl "
+                "or .parquet with the columns file_name, question and answer (folders named after classes have none)"
+            )
         raise UserError(f"data.path: folder {path!r} holds no json, jsonl, csv or parquet file for split {split!r}, and no saved data set")
     if place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise UserError(f"data.path: {path!r} does not exist")
-    return _hub(path, split), None
+    return _hub(path, split, subset), None
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in FORMATS and f.name not in ("dataset_info.json", "config.json"))
+
+
+def _label(file: Path, root: Path) -> str:
+    """The split a file of a folder belongs to: by the start of its name, else by the folder it lies in; else none."""
+    for name in (file.stem.split("-")[0], *reversed(file.relative_to(root).parts[:-1])):
+        if name in SPLITS:
+            return name
+    return ""
 
 
 def _files(folder: Path, split: str) -> list[Path]:
     """Data files of a folder: those named after the split if any are, else all that are not another split's."""
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in FORMATS and f.name not in ("dataset_info.json", "config.json"))
-    named = [f for f in files if f.stem.split("-")[0] == split or f.parent.name == split]
-    return named or [f for f in files if f.stem.split("-")[0] not in TEST_NAMES] or files
+    files = _data_files(folder)
+    named = [f for f in files if f.stem.split("-")[0] == split or split in f.relative_to(folder).parts[:-1]]
+    if _split_folders(folder):
+        return [f for f in files if f.stem == METADATA]
+    return named or [f for f in files if _label(f, folder) not in TEST_NAMES] or files
 
 
-def _saved(place: Path, split: str) -> Iterator[Row]:
+def _split_folders(folder: Path) -> list[str]:
+    """Splits that an imagefolder keeps as folders of pictures below one metadata file."""
+    own = any((folder / (METADATA + ending)).is_file() for ending in FORMATS)
+    return [name for name in SPLITS if own and (folder / name).is_dir() and not _data_files(folder / name)]
+
+
+def _of_split(whole: Iterable[Any], split: str, inside: Sequence[str]) -> Iterator[Any]:
+    """The rows of one metadata file whose pictures lie in the split's folder (those in no split's are for training)."""
+    for row in whole:
+        names = [v for k, v in row.items() if str(k).endswith("file_name") and v] if isinstance(row, Row) else []
+        first = Path(str(names[0])).parts[0] if names else ""
+        if (first if first in inside else "train") == split or not names:
+            yield row
+
+
+def _saved(place: Path, split: str) -> Table:
     import datasets
 
     try:
@@ -123,26 +276,34 @@ def _saved(place: Path, split: str) -> Iterator[Row]:
     return _dataset_rows(data, split, str(place))
 
 
-def _hub(path: str, split: str) -> Iterator[Row]:
+def _hub(path: str, split: str, subset: str | None) -> Table:
     import datasets
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        data = datasets.load_dataset(path, split=split)
+        data = datasets.load_dataset(path, subset, split=split)
     except (OSError, ValueError, HfHubHTTPError) as error:
         reason = str(error).split("\n")[0][:160]
         raise UserError(f"data.path: {path!r} is no local file or folder, and not loadable from the Hub ({reason})") from None
     return _dataset_rows(data, split, path)
 
 
-def _dataset_rows(data: Any, split: str, name: str) -> Iterator[Row]:
+def _dataset_rows(data: Any, split: str, name: str) -> Table:
     import datasets
 
     if isinstance(data, datasets.DatasetDict):
         if split not in data:
             raise UserError(f"data.split must be one of {', '.join(data)} for {name!r}; got {split!r}")
         data = data[split]
-    return iter(_undecoded(data))
+    data = _undecoded(data)
+
+    def each() -> Iterator[Row]:
+        for number, value in enumerate(data):
+            row = Row(value)
+            row.again = lambda columns, number=number: data.select_columns(list(columns))[number]
+            yield row
+
+    return Table(each(), len(data))
 
 
 def _undecoded(data: Any) -> Any:
@@ -160,18 +321,18 @@ def _undecoded(data: Any) -> Any:
 
 
 @lru_cache(maxsize=16)
-def test_split(path: str) -> str | None:
+def test_split(path: str, subset: str | None = None) -> str | None:
     """The name of a data set's own held-out split, if it has one."""
     place = Path(path).expanduser()
     if place.is_file():
         return None
     if place.is_dir():
         if (place / "dataset_dict.json").exists():
-            splits = json.loads((place / "dataset_dict.json").read_text()).get("splits", [])
+            splits = set(json.loads((place / "dataset_dict.json").read_text()).get("splits", []))
         elif (place / "state.json").exists():
             return None
         else:
-            splits = {f.stem.split("-")[0] for f in place.rglob("*") if f.suffix.lower() in FORMATS}
+            splits = {_label(f, place) for f in _data_files(place)} | set(_split_folders(place))
             splits = splits if splits - set(TEST_NAMES) else set()  # a folder that is nothing but a test set
         return next((n for n in TEST_NAMES if n in splits), None)
     if place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
@@ -180,7 +341,7 @@ def test_split(path: str) -> str | None:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        splits = datasets.get_dataset_split_names(path)
+        splits = set(datasets.get_dataset_split_names(path, subset))
     except (OSError, ValueError, HfHubHTTPError):
         return None  # loading it says what is wrong
     return next((n for n in TEST_NAMES if n in splits), None)

@@ -190,7 +190,7 @@ def virl_rows(count):
         "qid": [f"q{i}" for i in range(count)],
         "question": [f"<image>\nWhat is {i}?\n(A) 1 (B) 2" for i in range(count)],
         "answer": [f"\\boxed{{{i}}}" for i in range(count)],
-        "image": [[f"images/im{i % 12}.png"] for i in range(count)],
+        "image": [[f"images/im{i}.png"] for i in range(count)],
         "category": ["Charts"] * count,
         "source": ["Geo3K"] * count,
         "PassRate_7BBase": [0.5] * count,
@@ -200,8 +200,8 @@ def virl_rows(count):
 def test_virl39k_with_images_in_a_folder_or_in_the_zip(tmp_path):
     parquet.write_table(pyarrow.table(virl_rows(400)), tmp_path / "39Krelease.parquet")
     with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
-        for i in range(12):
-            archive.writestr(f"images/im{i}.png", picture((i, 9, 9)))
+        for i in range(400):
+            archive.writestr(f"images/im{i}.png", picture((i % 256, 9 + i // 256, 9)))
     config = SimpleNamespace(source="virl39k", path=str(tmp_path), split="train", eval_size=600)
     train, test = load_problems(config, 0)
     again = load_problems(config, 1)[1]

@@ -95,7 +95,7 @@ class Shapes:
             id=f"shapes-{split}-{index}",
             question=family.question(values),
             answer=show(family.answer(values)),
-            images=(ImageRef(grid.key, grid.open),),
+            images=(ImageRef(grid.key, grid.open, grid.size),),
             category=family.name,
             source="shapes",
             columns={"level": self.level},

@@ -40,9 +40,14 @@ class Grid:
     def key(self) -> str:
         return "shapes:" + hashlib.sha256(repr(self.rows).encode()).hexdigest()[:24]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return CELL * len(self.rows[0]), CELL * len(self.rows)
+
     def open(self) -> Any:
         """The picture: RGB, 32 pixels per cell."""
-        picture = Image.new("RGB", (CELL * len(self.rows[0]), CELL * len(self.rows)), GREY)
+        picture = Image.new("RGB", self.size, GREY)
         canvas = ImageDraw.Draw(picture)
         for top, row in enumerate(self.rows):
             for left, cell in enumerate(row):

@@ -1,0 +1,157 @@
+"""Train and test without a shared picture, whatever the source; and the problems to evaluate on. Knows no file formats."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nsrl.data import tables
+from nsrl.data.dedup import content_key, picture_keys, without
+from nsrl.data.load import SOURCES, OnRows, Problems, load
+from nsrl.errors import UserError
+from nsrl.types import Problem
+
+log = logging.getLogger("nsrl.data")
+SHARE = {"virl39k": 0.01}  # of a data set without a test split; the seed's split of ViRL39K is 99/1
+OTHERS = 0.1
+SPLIT_SEED = 42  # splits do not depend on a run's seed
+
+
+def load_problems(config: Any, seed: int = 0, progress: OnRows | None = None) -> tuple[Problems, Problems]:
+    """(train, test) of a data configuration (source, path, split, eval_size); no picture of test occurs in train.
+
+    virl39k: 1% test, as in the seed; a data set with its own test split uses that; others hold out a tenth. At most
+    eval_size test problems. The split depends on the data alone; `seed` is taken for symmetry with `shapes`.
+    """
+    source, path, size = config.source, config.path, config.eval_size
+    subset, names = getattr(config, "subset", None), getattr(config, "columns", None)
+
+    def read(split: str) -> Problems:
+        return load(source, path, split, subset=subset, names=names, progress=progress)
+
+    own = tables.test_split(str(path), subset) if source == "hf" and path is not None else None
+    if own is None or own == config.split:
+        return split_off(read(config.split), size, SHARE.get(source, OTHERS))
+    train, test = read(config.split), read(own)
+    kept = without(train, test)
+    if len(kept) < len(train):
+        log.warning(
+            "%s: %d training problems left out because their pictures (or, without one, their questions) are in the test set",
+            train.name, len(train) - len(kept),
+        )  # fmt: skip
+    if not kept:
+        raise UserError(f"data.path {train.name!r}: every training problem has a picture of the test set, so none is left")
+    train.items, test.items = kept, test.items[:size]
+    return train, test
+
+
+def split_off(whole: Problems, size: int, share: float) -> tuple[Problems, Problems]:
+    """(train, test): about `share` of the problems, at most `size` and at least one, held out with all that share a picture.
+
+    Raises `UserError` where all problems hang together by their pictures.
+    """
+    count = min(size, max(1, round(share * len(whole)))) if len(whole) > 1 else 0
+    chosen = held_out(whole, count)
+    test = [p for i, p in enumerate(whole) if i in chosen]
+    if len(test) != count:
+        log.warning(
+            "%s: problems with a picture in common stay together, so that instead of %d problems %d are held out%s",
+            whole.name, count, min(count, len(test)),
+            f" and {len(test) - count} more left out of training" if len(test) > count else "",
+        )  # fmt: skip
+    train = Problems([p for i, p in enumerate(whole) if i not in chosen], whole.skipped, whole.name)
+    return train, Problems(test[:count], [], whole.name)
+
+
+def held_out(problems: Problems, count: int) -> set[int]:
+    """Indices of `count` problems or a few less, in whole families and in proportion to the categories; always the same.
+
+    A family is what hangs together by pictures (without one, by the question). Those go first that evenly spaced picks
+    in a shuffled order sorted by category fall into; one is taken if most of it is still wanted by its category, then
+    if some is, then if it fits at all. Where all are larger than `count`, it is the smallest.
+    """
+    if count == 0:
+        return set()
+    families = _families(problems)
+    if len(families) == 1:
+        raise UserError(
+            f"data.path {problems.name!r}: its {len(problems)} problems all hang together by the pictures they share, so "
+            "none can be held out; give the data set a test split with pictures of its own"
+        )
+    order = list(range(len(problems)))
+    random.Random(SPLIT_SEED).shuffle(order)
+    by_category = sorted(order, key=lambda i: problems[i].category)
+    picks = [by_category[int((k + 0.5) * len(order) / count)] for k in range(count)]
+    wanted = Counter(problems[i].category for i in picks)
+    family_of = {i: number for number, family in enumerate(families) for i in family}
+    queue = list(dict.fromkeys(family_of[i] for i in (*picks, *order)))
+    chosen: set[int] = set()
+    for least in (0.5, 0.0, -1.0):
+        left = []
+        for number in queue:
+            members = Counter(problems[i].category for i in families[number])
+            size = len(families[number])
+            useful = sum(min(n, max(0, wanted[c])) for c, n in members.items())
+            if size > count - len(chosen) or useful <= least * size:
+                left.append(number)
+                continue
+            chosen |= set(families[number])
+            wanted -= members
+        queue = left
+    return chosen or set(min(families, key=len))
+
+
+def _families(problems: Sequence[Problem]) -> list[list[int]]:
+    """Indices grouped so that no key occurs in two groups (union-find), in order of their first members."""
+    parent = list(range(len(problems)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = i = parent[parent[i]]
+        return i
+
+    first: dict[str, int] = {}
+    for index, problem in enumerate(problems):
+        for key in picture_keys(problem):
+            a, b = root(first.setdefault(key, index)), root(index)
+            parent[max(a, b)] = min(a, b)
+    groups: dict[int, list[int]] = {}
+    for index in range(len(problems)):
+        groups.setdefault(root(index), []).append(index)
+    return list(groups.values())
+
+
+def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = None) -> Sequence[Problem]:
+    """Problems to evaluate on: `shapes`, `mathvision:FOLDER`, `virl39k:FOLDER` (its test share), `hf:PATH`, or a bare path.
+
+    At most `size` of them, each content once.
+    """
+    source, colon, path = spec.partition(":")
+    if source not in SOURCES or (not colon and source != "shapes"):
+        source, path = guess_source(spec), spec
+    if source == "shapes":
+        from nsrl.data.shapes import Shapes
+
+        return Shapes(level, seed, size or 600).test()
+    if source == "virl39k":
+
+        return split_off(load("virl39k", path), size or 10**9, SHARE[source])[1]
+    split = (tables.test_split(path) or "train") if source == "hf" else "train"
+    problems = load(source, path, split)
+    seen: set[str] = set()
+    problems.items = [p for p in problems if not ((key := content_key(p)) in seen or seen.add(key))][:size]
+    return problems
+
+
+def guess_source(path: str) -> str:
+    """mathvision for a folder with testmini.jsonl (or test.jsonl) and images, virl39k for its parquet, else hf."""
+    folder = Path(path)
+    if folder.is_dir() and list(folder.glob("test*.jsonl")) and (folder / "images").is_dir():
+        return "mathvision"
+    if "virl39k" in path.lower():
+        return "virl39k"
+    return "hf"
