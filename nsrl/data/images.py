@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import io
 import math
+import os
 import struct
 import threading
 import zipfile
@@ -31,15 +32,15 @@ _READING = (
     struct.error, zlib.error, RuntimeError,  # RuntimeError: what the AVIF decoder raises
 )  # fmt: skip
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap the sides
-_PNG_NOTES = (b"eXIf", b"adobe.xmp", b"Raw profile type exif")  # where a PNG file may say how it is to be turned
+_PNG_NOTES = (b"XML:com.adobe.xmp", b"Raw profile type exif")  # texts in which a PNG file may say how it is to be turned
 
 
 def file_image(path: Path | str) -> ImageRef:
     """An image file. Raises `UserError` when it is missing, no image, or damaged as far as shows without decoding."""
-    path = Path(path)
-    name = path.name
+    path = str(path)
+    name = os.path.basename(path)
     try:
-        data = path.read_bytes()
+        data = _content(path)
     except OSError as error:
         reason = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise UserError(f"image {name!r} {reason}") from None
@@ -94,27 +95,36 @@ def inspect(data: bytes, name: str) -> tuple[int, int]:
                 raise UserError(f"image {name!r} must have at most {MAX_PIXELS} pixels; got {width}x{height}")
             if width < 1 or height < 1:
                 raise UserError(f"image {name!r} has no pixels")
-            turned = _orientation(image, data) in _TURNED
-            if image.format == "PNG":
-                image.verify()  # checksums of every chunk
-            elif not _complete(image, data):
+            # PIL decodes a PNG to look for notes behind its pixels, so look first whether there are any
+            noted = _png_notes(data) if image.format == "PNG" else True
+            turned = noted and image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+            if not _complete(image, data):
                 image.load()
     except _READING as error:
         raise _unreadable(data, name, error) from None
     return (height, width) if turned else (width, height)
 
 
-def _orientation(image: Image.Image, data: bytes) -> int:
-    """The EXIF (or XMP) orientation. PIL decodes a PNG to look for notes behind its pixels, so look for them first."""
-    if image.format == "PNG" and not any(note in data for note in _PNG_NOTES):
-        return 1
-    return image.getexif().get(ExifTags.Base.Orientation, 1)
+def _png_notes(data: bytes) -> bool:
+    """Whether a PNG says how it is to be turned. Checks the sums of its chunks; raises ValueError where one is damaged."""
+    view, at, found = memoryview(data), 8, False
+    while True:
+        length, kind = int.from_bytes(view[at : at + 4], "big"), view[at + 4 : at + 8]
+        end = at + 8 + length
+        if int.from_bytes(view[end : end + 4], "big") != zlib.crc32(view[at + 4 : end]) or end + 4 > len(data):
+            raise ValueError("a chunk of the PNG file is cut off or has a wrong checksum")
+        if kind == b"IEND":
+            return found
+        found |= kind == b"eXIf" or (kind[1:] in (b"EXt", b"TXt") and data.startswith(_PNG_NOTES, at + 8))
+        at = end + 4
 
 
 def _complete(image: Image.Image, data: bytes) -> bool:
     """Whether the file goes on to its end, as far as the format says where that is; False: only decoding tells."""
     if image.format in ("JPEG", "MPO"):
-        return b"\xff\xd9" in data[-65536:]
+        return data.rfind(b"\xff\xd9", max(0, len(data) - 65536)) >= 0
+    if image.format == "PNG":
+        return True  # its chunks were looked at
     if image.format == "GIF":
         return data.rstrip(b"\0").endswith(b";")
     if image.format == "WEBP":
@@ -200,11 +210,16 @@ class ZipImages:
         self.__init__(state["path"])  # type: ignore[misc]
 
 
-def _read(path: Path) -> bytes:
+def _content(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
+
+
+def _read(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        return _content(path)
     except OSError as error:
-        raise UserError(f"image {path.name!r} cannot be read any more ({error.strerror})") from None
+        raise UserError(f"image {os.path.basename(path)!r} cannot be read any more ({error.strerror})") from None
 
 
 def _unreadable(data: bytes, name: str, error: Exception) -> UserError:

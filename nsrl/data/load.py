@@ -7,10 +7,12 @@ is the user's error. Knows nothing of models or tokens; `shapes` is the one sour
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ class Problems(Sequence[Problem]):
         kept, skipped = [], list(self.skipped)
         for number, (p, n) in enumerate(zip(self.items, lengths, strict=True)):
             if isinstance(n, str):
-                skipped.append(Skipped(number, p.id, "impossible image", n))
+                skipped.append(Skipped(number, p.id, "impossible prompt", n))
             elif n > longest:
                 skipped.append(Skipped(number, p.id, "over-long prompt", f"{n} tokens, at most {longest}"))
             else:
@@ -173,20 +175,21 @@ def _any(path: str | Path | None, split: str, subset: str | None) -> tuple[table
 def _finder(folders: Sequence[Path]) -> OpenImage:
     """Opens an entry of an image column; paths are looked up beside the row's file, in the folders, their images/, and
     their zip archives."""
-    roots = list(dict.fromkeys([f.resolve() for f in folders]))
-    archives = [ZipImages(z) for f in roots for z in sorted(f.glob("*.zip"))]
+    roots = list(dict.fromkeys([str(f.resolve()) for f in folders]))
+    archives = [ZipImages(z) for r in roots for z in sorted(Path(r).glob("*.zip"))]
     members = {name: archive for archive in archives for name in archive.names()}
     known: dict[tuple[str, Path | None], ImageRef] = {}
+    resolved = lru_cache(maxsize=1024)(lambda folder: str(folder.resolve()))
 
     def find(path: str, folder: Path | None) -> ImageRef:
         if (path, folder) in known:
             return known[path, folder]
-        given = Path(path).expanduser()
-        starts = dict.fromkeys([*([folder.resolve()] if folder else []), *roots])
-        places = [given] if given.is_absolute() else [p for r in starts for p in (r / given, r / "images" / given, r.parent / given)]
+        given = os.path.expanduser(path)
+        starts = dict.fromkeys([resolved(folder), *roots] if folder else roots)
+        places = [given] if os.path.isabs(given) else [os.path.join(r, f, given) for r in starts for f in ("", "images", "..")]
         ref = None
         for place in places:
-            if place.is_file():
+            if os.path.isfile(place):
                 ref = file_image(place)
                 break
         if ref is None:

@@ -61,7 +61,7 @@ def to_problem(
     if question_column is None:
         raise BadRow("no question", columns_text(row, QUESTION))
     system, question, inline = _text(row[question_column])
-    image_columns, entries = ((question_column,), inline) if inline else _pictures(row)
+    image_columns, entries = ((question_column,), inline) if inline else _pictures(row, named)
     question = _markers(question, len(entries), one_picture)
     if not question.replace(MARK, "").strip() and not entries:
         raise BadRow("no question", "the text is empty")
@@ -92,7 +92,7 @@ def to_problem(
     if system:
         columns["system"] = system
     return Problem(
-        id=identity(row, number),
+        id=_identity(row, named, number),
         question=question,
         answer=answer,
         images=refs,
@@ -105,7 +105,11 @@ def to_problem(
 
 def identity(row: Any, number: int) -> str:
     """The id a row gives itself, else its number."""
-    name = _first(row, _named(row), IDENTITY) if isinstance(row, Mapping) else None
+    return _identity(row, _named(row), number) if isinstance(row, Mapping) else str(number)
+
+
+def _identity(row: Mapping[str, Any], named: Mapping[str, str], number: int) -> str:
+    name = _first(row, named, IDENTITY)
     return str(number) if name is None or _blank(row[name]) else str(row[name])
 
 
@@ -173,17 +177,17 @@ def _again(row: Mapping[str, Any], columns: tuple[str, ...], inline: bool, numbe
     return read
 
 
-def _pictures(row: Mapping[str, Any]) -> tuple[tuple[str, ...], list[Any]]:
+def _pictures(row: Mapping[str, Any], named: Mapping[str, str]) -> tuple[tuple[str, ...], list[Any]]:
     """(columns, entries) of a row's pictures: an image column, else numbered ones (image_1, …), else file names.
 
     A file name is a picture's in HF's metadata files; elsewhere only if it ends like one.
     """
-    named = _named(row)
     found = _first(row, named, IMAGES)
     columns = () if found is None else (found,)
-    if not _listed(row, columns):
-        numbered = sorted((int(m[1]), c) for n, c in named.items() if (m := _NUMBERED_COLUMN.fullmatch(n)))
-        columns = tuple(c for _, c in numbered) or columns
+    if entries := _listed(row, columns):
+        return columns, entries
+    numbered = sorted((int(m[1]), c) for n, c in named.items() if (m := _NUMBERED_COLUMN.fullmatch(n)))
+    columns = tuple(c for _, c in numbered) or columns
     if not _listed(row, columns):
         whole = getattr(row, "metadata", False)
         files = [c for n, c in named.items() if _FILE_NAME.fullmatch(n)]

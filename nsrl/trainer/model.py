@@ -8,6 +8,7 @@ needed. Knows nothing of rollouts, rewards or losses.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data.chat import messages
 from nsrl.errors import UserError
 from nsrl.trainer import small
-from nsrl.types import ImageRef, Problem
+from nsrl.trainer.lengths import token_counts
+from nsrl.trainer.pictures import Pictures
+from nsrl.types import Problem
 
 ARCHITECTURE = "qwen3_vl"
 PIXELS_PER_TOKEN = 32 * 32  # of Qwen3-VL's vision tower: patches of 16, two by two merged
@@ -60,7 +63,10 @@ class VLM:
     image_processor: Qwen2VLImageProcessorPil
     name: str
     system: bool = True  # whether prompts carry the system text that names the languages
-    _pictures: dict[str, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict, repr=False)
+    pictures: Pictures = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = Pictures(self.image_processor)
 
     @property
     def base(self) -> Qwen3VLForConditionalGeneration:
@@ -109,14 +115,10 @@ class VLM:
         """Token ids and pixels of a problem. Raises `UserError` naming the problem when an image cannot be read."""
         template_ids = self.tokenizer(self.prompt_text(problem), add_special_tokens=False)["input_ids"]
         image_token = self.config.image_token_id
-        if template_ids.count(image_token) != len(problem.images):
-            raise UserError(
-                f"problem {problem.id}: the question must hold one image marker per image ({len(problem.images)}); "
-                f"got {template_ids.count(image_token)}"
-            )
+        _require_marks(problem, template_ids.count(image_token))
         if not problem.images:
             return Encoded(list(template_ids), list(template_ids), None, None)
-        pictures = [self._picture(image) for image in problem.images]
+        pictures = [self.pictures.patches(image) for image in problem.images]
         merge = self.image_processor.merge_size**2
         counts = iter([int(grid.prod()) // merge for _, grid in pictures])
         prompt_ids: list[int] = []
@@ -134,21 +136,32 @@ class VLM:
         """The same prompt with its pixels: they do not travel between processes (another rank may have encoded it)."""
         return self.encode(problem) if encoded.image_keys and encoded.pixel_values is None else encoded
 
+    def read_ahead(self, problems: Iterable[Problem]) -> None:
+        """Begin to read the pictures of problems that will be encoded soon (`Pictures.ahead`)."""
+        self.pictures.ahead(image for problem in problems for image in problem.images)
+
+    def unreadable(self, problem: Problem) -> str | None:
+        """Why a picture of the problem cannot be read, in a sentence; None when `encode` will find all of them."""
+        return next((why for image in problem.images if (why := self.pictures.problem_with(image)) is not None), None)
+
+    def prompt_lengths(self, problems: Sequence[Problem]) -> list[int | str]:
+        """Tokens of each problem's prompt, image tokens included, without decoding a picture; or why it can be none."""
+        texts = [self.prompt_text(problem) for problem in problems]
+        mark = self.tokenizer.convert_ids_to_tokens(self.config.image_token_id)
+        lengths: list[int | str] = []
+        for problem, text, count in zip(problems, texts, token_counts(self.tokenizer, texts)):
+            try:
+                _require_marks(problem, text.count(mark))
+                lengths.append(count + sum(self.pictures.tokens(image) - 1 for image in problem.images))
+            except UserError as error:
+                lengths.append(str(error))
+        return lengths
+
     def prompt_text(self, problem: Problem) -> str:
         """The chat prompt as text, one placeholder per image."""
         return self.tokenizer.apply_chat_template(
             messages(problem, system=self.system), tokenize=False, add_generation_prompt=True
         )
-
-    def _picture(self, image: ImageRef) -> tuple[torch.Tensor, torch.Tensor]:
-        known = self._pictures.get(image.key)
-        if known is None:
-            out = self.image_processor(images=[image.open()], return_tensors="pt")
-            known = (out["pixel_values"], out["image_grid_thw"][0])
-            if len(self._pictures) >= 512:  # enough for a step; a data set's pixels would not fit
-                self._pictures.pop(next(iter(self._pictures)))
-            self._pictures[image.key] = known
-        return known
 
     def decode(self, token_ids: list[int]) -> str:
         """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept."""
@@ -168,6 +181,13 @@ class VLM:
         self.tokenizer.save_pretrained(folder)
         self.image_processor.save_pretrained(folder)
         (folder / "nsrl.json").write_text(json.dumps({"small": self.is_small, "base": self.name}) + "\n")
+
+
+def _require_marks(problem: Problem, count: int) -> None:
+    if count != len(problem.images):
+        raise UserError(
+            f"problem {problem.id}: the question must hold one image marker per image ({len(problem.images)}); got {count}"
+        )
 
 
 def load(config: ModelConfig, lora: LoraConfig, seed: int = 0) -> VLM:

@@ -1,31 +1,145 @@
-"""Where the next problems come from: one position counts what was taken, so a resumed run takes the same ones."""
+"""Where problems come from: the data set of a run, and the stream that training takes from it.
+
+One position counts what was drawn, so a resumed run draws the same ones. Every rank reads and draws alike; counting
+tokens and opening pictures is shared out. Knows nothing of rollouts or losses.
+"""
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from nsrl.config import DataConfig
+from nsrl.data import Problems, load_problems
 from nsrl.data.shapes import Shapes
+from nsrl.data.split import split_off
+from nsrl.errors import UserError
+from nsrl.trainer.distributed import ALONE, World
+from nsrl.trainer.metrics import Progress
+from nsrl.trainer.model import VLM
 from nsrl.types import Problem
+
+MANY = 4096  # rows from which on progress is shown
+TOGETHER = 1024  # prompts counted at once
+
+
+def read_data(config: DataConfig, vlm: VLM, world: World = ALONE) -> tuple[Problems, Problems, list[Problem]]:
+    """(train, test, training problems from the longest prompt down) of a data set that is not `shapes`.
+
+    No picture of test occurs in train; prompts longer than max_prompt_length, and those that cannot be shown to the model
+    at all, are dropped from both with a printed count. Raises `UserError` where nothing is left.
+    """
+    with _Rows("read rows", world) as rows:
+        train, test = load_problems(config, progress=rows)
+    whole = [*train, *test]
+    with _Rows("count tokens", world) as rows:
+        mine, counted = world.share(whole), []
+        for start in range(0, len(mine), TOGETHER):
+            counted += vlm.prompt_lengths(mine[start : start + TOGETHER])
+            rows(min(len(counted) * world.size, len(whole)), len(whole))
+        lengths = world.merge(counted)
+    train_lengths, test_lengths = lengths[: len(train)], lengths[len(train) :]
+    by_id = {p.id: length for p, length in zip(train, train_lengths)}
+    train = _fitting(train, train_lengths, "training", config.max_prompt_length, world)
+    test = _fitting(test, test_lengths, "test", config.max_prompt_length, world)
+    if not train.items:
+        last = train.skipped[-1]
+        raise UserError(f"data: no training problem fits data.max_prompt_length {config.max_prompt_length} (last: {last.id}: {last.detail})")
+    if not test.items and test.skipped:  # all of few; others are held out, for without any no accuracy says anything
+        train, test = split_off(train, config.eval_size, 0.1)
+    return train, test, sorted(train, key=lambda p: -int(by_id[p.id]))
+
+
+def _fitting(problems: Problems, lengths: Sequence[int | str], name: str, longest: int, world: World) -> Problems:
+    kept = problems.fitting(lengths, longest)
+    dropped: dict[str, list[Any]] = {}
+    for skipped in kept.skipped[len(problems.skipped) :]:
+        dropped.setdefault(skipped.reason, []).append(skipped)
+    for reason, rows in dropped.items() if world.is_main else ():
+        why = f"prompt longer than {longest} tokens" if reason == "over-long prompt" else reason
+        print(f"{len(rows)} {name} problems dropped: {why} (first: {rows[0].id}: {rows[0].detail})", flush=True)
+    return kept
 
 
 class ProblemStream:
     """An endless stream of training problems.
 
     source: `Shapes` (endless by itself) or a finite sequence, reshuffled from `seed` in every epoch; position: problems
-    taken so far; recent: the problems of the latest calls by id.
+    drawn so far; recent: the problems of the latest calls by id; vlm: reads pictures ahead and says which cannot be read:
+    such a problem is named, and the next one takes its place.
     """
 
-    def __init__(self, source: Shapes | Sequence[Problem], seed: int, position: int = 0) -> None:
+    def __init__(
+        self, source: Shapes | Sequence[Problem], seed: int, position: int = 0, vlm: VLM | None = None, world: World = ALONE
+    ) -> None:
         self.position = position
         self.recent: dict[str, Problem] = {}
+        self.unreadable: dict[str, str] = {}  # ids of problems that were passed over, and why
+        self._whole = None if isinstance(source, Shapes) else source
+        self._vlm = None if isinstance(source, Shapes) else vlm  # what is drawn needs no reading
+        self._world = world
+        self._next: deque[Problem] = deque()  # drawn from the source already, to be taken next
+        self._together = 0  # the most that were taken at once
         self._stream = source.train(position) if isinstance(source, Shapes) else _epochs(source, seed, position)
 
     def take(self, count: int) -> list[Problem]:
-        self.position += count
-        problems = [next(self._stream) for _ in range(count)]
+        """The next `count` problems; pictures of as many behind them begin to be read. All ranks must call it alike."""
+        problems = self._draw(count)
+        if self._vlm is not None:
+            self._replace_unreadable(problems)
+            self._together = max(self._together, count)
+            self._next.extend(next(self._stream) for _ in range(self._together - len(self._next)))
+            self._vlm.read_ahead(self._world.share(list(self._next)))
         self.recent = dict([*self.recent.items(), *((p.id, p) for p in problems)][-1024:])
         return problems
+
+    def _draw(self, count: int) -> list[Problem]:
+        self.position += count
+        return [self._next.popleft() if self._next else next(self._stream) for _ in range(count)]
+
+    def _replace_unreadable(self, problems: list[Problem]) -> None:
+        """Put the next readable problems where one cannot be read; a place stays with the rank that opens its pictures."""
+        places, failures = list(range(len(problems))), 0
+        while places:
+            mine = [i for i in places if i % self._world.size == self._world.rank]
+            self._vlm.read_ahead(problems[i] for i in mine)
+            found = {i: why for i in mine if (why := self._vlm.unreadable(problems[i])) is not None}
+            reasons = dict(sorted((i, why) for part in self._world.gather(found) for i, why in part.items()))
+            for i, why in reasons.items():
+                if problems[i].id not in self.unreadable and self._world.is_main:
+                    print(f"problem {problems[i].id} passed over ({len(self.unreadable) + 1} so far): {why}", flush=True)
+                self.unreadable[problems[i].id] = why
+            failures = failures + len(reasons) if len(reasons) == len(places) else 0
+            if failures > 2 * len(self._whole):  # in a row: more than an epoch
+                raise UserError(f"data: no picture of the {len(self._whole)} training problems can be read any more ({why})")
+            places = list(reasons)
+            for i, problem in zip(places, self._draw(len(places))):
+                problems[i] = problem
+
+
+class _Rows:
+    """Progress over rows, shown on the main rank where there are many of them."""
+
+    def __init__(self, title: str, world: World) -> None:
+        self._title, self._main = title, world.is_main
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> _Rows:
+        return self
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if not self._main or total is None or total < MANY:
+            return
+        if self._bar is None:
+            self._bar = Progress(self._title, total, every=MANY).__enter__()
+        if done > self._bar.done:
+            self._bar.step(count=done - self._bar.done)
+
+    def __exit__(self, *error: Any) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(*error)
 
 
 def _epochs(problems: Sequence[Problem], seed: int, position: int) -> Iterator[Problem]:
