@@ -15,11 +15,10 @@ def main(argv: list[str]) -> int:
     config = parse(TrainConfig, argv, PROGRAM)
     require_sound(config)
 
-    from nsrl.data import load_problems
     from nsrl.data.shapes import Shapes
     from nsrl.trainer import model
     from nsrl.trainer.policy import Policy
-    from nsrl.trainer.problems import ProblemStream
+    from nsrl.trainer.problems import ProblemStream, read_data
     from nsrl.trainer.ready import check_parity, run_preflight
     from nsrl.trainer.run import open_sampler
 
@@ -27,11 +26,12 @@ def main(argv: list[str]) -> int:
     model.require_positions(vlm, config.max_completion_length)
     policy = Policy(vlm.model, checkpointing=config.model.gradient_checkpointing or None, liger=config.model.liger)
     if config.data.source == "shapes":
-        problems = Shapes(config.data.level, config.seed)
+        few = worst = ProblemStream(Shapes(config.data.level, config.seed), config.seed).take(64)
     else:
-        problems, _ = load_problems(config.data, config.seed)
-    few = ProblemStream(problems, config.seed).take(64)
-    print(run_preflight(config, vlm, policy, few))
+        train, _, longest = read_data(config.data, vlm)
+        few = ProblemStream(train, config.seed, 0, vlm).take(8)
+        worst = [next((p for p in longest if vlm.unreadable(p) is None), longest[0])]
+    print(run_preflight(config, vlm, policy, worst))
     sampler = open_sampler(config, vlm)
     print(check_parity(config, vlm, policy, sampler, few[:8]))
     sampler.close()

@@ -98,6 +98,11 @@ def _split(c: TrainConfig) -> str | None:
     return "data.path is a single file" if single else None
 
 
+def _subset(c: TrainConfig) -> str | None:
+    local = c.data.source == "hf" and c.data.path is not None and Path(c.data.path).expanduser().exists()
+    return f"data.source={c.data.source} has no subsets" if c.data.source != "hf" else "data.path is local" if local else None
+
+
 def _level(c: TrainConfig) -> str | None:
     shapes = c.data.source == "shapes" or _warm_start(c) or c.extra_supervised_steps
     return None if shapes else f"data.source={c.data.source} without a warm start draws no shapes"
@@ -155,7 +160,12 @@ def _when(test: Callable[[Config], bool], reason: str) -> Callable[[Config], str
 TRAIN = (
     Idle(LORA, _adapters),
     Idle(("lora.enabled",), _adapter_stays),
-    Idle(("data.path",), _when(lambda c: c.data.source == "shapes", "data.source=shapes makes its problems itself")),
+    Idle(
+        ("data.path", "data.picture_memory_mb", "data.picture_threads"),
+        _when(lambda c: c.data.source == "shapes", "data.source=shapes makes its problems itself"),
+    ),
+    Idle(("data.columns",), _when(lambda c: c.data.source == "shapes", "shapes has no columns")),
+    Idle(("data.subset",), _subset),
     Idle(("data.split",), _split),
     Idle(("data.level",), _level),
     Idle(

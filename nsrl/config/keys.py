@@ -72,17 +72,27 @@ class DataConfig:
             folder); where only data.path is given it is recognised.
         path: folder, file or Hub id; not for shapes.
         split: split of a Hub data set or a folder (data.source=hf).
+        subset: configuration of a Hub data set that has several.
+        columns: columns that are called otherwise, by role (question, answer, image, options, category, id):
+            data.columns.question=Frage.
         level: difficulty of shapes, 1 to 3; of the warm start's demonstrations too.
         eval_size: held-out problems, at most.
         max_prompt_length: longer prompts are dropped with a count (tokens, image tokens included); not for shapes.
+        picture_memory_mb: host memory, per process, for pictures that are read ahead or kept for their next use (MiB; the
+            batch in work comes on top).
+        picture_threads: threads that read pictures one step ahead (0: each is read when it is needed).
     """
 
     source: Literal["shapes", "mathvision", "virl39k", "hf"] = "shapes"
     path: str | None = None
     split: str = "train"
+    subset: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
     level: int = 1
     eval_size: int = 600
     max_prompt_length: int = 4096
+    picture_memory_mb: int = 2048
+    picture_threads: int = 4
 
 
 @dataclass

@@ -15,6 +15,7 @@ from nsrl.config.schema import Key, flat, keys, kind_name
 from nsrl.errors import UserError, did_you_mean
 
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")  # of shapes' demonstrations
+ROLES = ("question", "answer", "image", "images", "options", "category", "id")  # of a data set's columns
 REPORTERS = ("tensorboard", "wandb")
 LARGEST_SEED = 2**32 - 1
 MOST_SHAPES = 100_000  # held-out pictures: more would leave few to learn from
@@ -67,6 +68,8 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "data.level": LEVEL,
         "data.eval_size": Bound(least=1, why="a run is judged on held-out problems before and after"),
         "data.max_prompt_length": ONE_OR_MORE,
+        "data.picture_memory_mb": NONE_OR_MORE,
+        "data.picture_threads": Bound(least=0, most=256),
         "warm_start.steps": NONE_OR_MORE,
         "warm_start.reading_steps": NONE_OR_MORE,
         "warm_start.batch_size": ONE_OR_MORE,
@@ -211,6 +214,9 @@ def _train(values: dict[str, Any]) -> None:
             f"weight_decay must be below 1 / learning_rate ({1 / values['learning_rate']:g}), or a step turns every weight "
             f"round; got {values['weight_decay']}"
         )
+    for role in values["data.columns"]:
+        if role not in ROLES:
+            raise UserError(f"data.columns must be by role ({', '.join(ROLES)}); got {role!r}" + did_you_mean(role, ROLES))
     for name in ("reward_funcs", "lora.target_modules"):
         if not values[name]:
             raise UserError(f"{name} must name at least one; got none")

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nsrl.errors import UserError
 from nsrl.report.table import mean_interval
 from nsrl.rollout.types import Sampler, SamplingParams
 from nsrl.trainer.batch import request
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.judge import Judge
-from nsrl.trainer.model import VLM
+from nsrl.trainer.model import VLM, Encoded
 from nsrl.types import Problem
 
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
@@ -23,7 +24,10 @@ LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
 
 @dataclass
 class Evaluation:
-    """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high)."""
+    """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high).
+
+    unscored: ids of problems that could not be shown to the model, and why; they are in no number.
+    """
 
     records: list[dict[str, Any]] = field(repr=False)
     accuracy: float
@@ -34,6 +38,7 @@ class Evaluation:
     language_share: dict[str, float]
     tokens_by_language: dict[str, float]
     mean_tokens: float
+    unscored: dict[str, str] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, Any]:
         return {
@@ -45,6 +50,7 @@ class Evaluation:
             "language_share": self.language_share,
             "tokens_by_language": self.tokens_by_language,
             "mean_tokens": self.mean_tokens,
+            "unscored": self.unscored,
         }
 
 
@@ -65,14 +71,22 @@ def evaluate(
     """`samples` completions per problem at `temperature` (mean@n, the headline) and one greedy one.
 
     progress is called with the number of problems done; world: problems are shared out, every rank gets all records.
-    Records have sample = 0.. for samples and -1 for greedy.
+    Records have sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile; a problem whose
+    picture cannot be read is not scored, and named.
     """
     records: list[dict[str, Any]] = []
+    unscored: dict[str, str] = {}
     for start in range(0, len(problems), batch):
         whole = problems[start : start + batch]
-        numbers = world.share(range(start, start + len(whole)))  # seeds go by the problem, not by who samples it
-        part = world.share(whole)
-        encoded = [vlm.encode(problem) for problem in part]
+        mine = world.share(whole)
+        vlm.read_ahead(mine)
+        prompts = [_encoded(vlm, problem) for problem in mine]
+        vlm.read_ahead(world.share(problems[start + batch : start + 2 * batch]))
+        unscored |= {p.id: e for p, e in zip(whole, world.merge(prompts)) if isinstance(e, str)}
+        shown = [i for i, e in enumerate(prompts) if not isinstance(e, str)]
+        part, encoded = [mine[i] for i in shown], [prompts[i] for i in shown]
+        # seeds go by the problem, not by who samples it
+        numbers = [n for i, n in enumerate(world.share(range(start, start + len(whole)))) if i in shown]
         for count, warmth in ((samples, temperature), (1, 0.0)):
             params = SamplingParams(
                 max_tokens=max_tokens,
@@ -86,19 +100,30 @@ def evaluate(
             def on_group(index: int, group: list, part: Sequence[Problem] = part, pending: dict = pending) -> None:
                 pending[index] = judge.submit(part[index], [vlm.decode(list(s.token_ids)) for s in group])
 
-            groups = sampler.sample(wanted, params, on_group)
-            rows: list[list[dict[str, Any]]] = []
+            groups = sampler.sample(wanted, params, on_group) if wanted else []
+            rows: dict[int, list[dict[str, Any]]] = {}
             for index, group in enumerate(groups):
                 verdicts = judge.collect(pending[index])
                 prompt_tokens = len(encoded[index].prompt_ids)
-                rows.append([
+                rows[shown[index]] = [
                     record(part[index], judged, prompt_tokens, sample, -1 if warmth == 0 else number)
                     for number, (sample, judged) in enumerate(zip(group, verdicts))
-                ])  # fmt: skip
-            records += [row for of_problem in world.merge(rows) for row in of_problem]
+                ]
+            records += [row for of_problem in world.merge([rows.get(i, []) for i in range(len(mine))]) for row in of_problem]
         if progress is not None:
             progress(len(whole))
-    return summarise(records)
+    if unscored and world.is_main:
+        first, why = next(iter(unscored.items()))
+        print(f"{len(unscored)} of {len(problems)} problems not scored, since they cannot be shown to the model (first: {first}: {why})")
+    return replace(summarise(records), unscored=unscored)
+
+
+def _encoded(vlm: VLM, problem: Problem) -> Encoded | str:
+    """The prompt, or why there can be none."""
+    try:
+        return vlm.encode(problem)
+    except UserError as error:
+        return str(error)
 
 
 def record(problem: Problem, judged: Any, prompt_tokens: int, sample: Any, number: int) -> dict[str, Any]:

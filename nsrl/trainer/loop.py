@@ -106,6 +106,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     metrics: dict[str, float] = {}
     if kept:
         with timer("pack"):
+            vlm.read_ahead(g.problem for g, _ in mine if g.encoded.pixel_values is None)  # other ranks sampled these
             batches = pack(
                 [packed_group(vlm.with_pixels(g.encoded, g.problem), [s.token_ids for s in g.samples], g.problem.id)
                  for g, _ in mine],

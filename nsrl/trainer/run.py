@@ -18,7 +18,6 @@ from typing import Any
 import torch
 
 from nsrl.config import EngineConfig, TrainConfig
-from nsrl.data import load_problems
 from nsrl.data.shapes import Demonstration, Shapes
 from nsrl.engines import EnginePool, Limits
 from nsrl.errors import UserError
@@ -36,11 +35,11 @@ from nsrl.trainer.loop import Learner, grpo_step
 from nsrl.trainer.metrics import MetricsLog, Progress
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.policy import Policy
-from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.problems import ProblemStream, read_data
 from nsrl.trainer.ready import check_parity, run_preflight
 from nsrl.trainer.supervised import supervised_step
 from nsrl.trainer.telemetry import Telemetry
-from nsrl.types import ImageRef
+from nsrl.types import ImageRef, Problem
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
 WARM_START_STEPS = 600  # of the small model
@@ -71,6 +70,8 @@ class Run:
         self.config = config
         self.vlm = model.load(config.model, config.lora, config.seed)
         model.require_positions(self.vlm, config.max_completion_length)
+        self.vlm.pictures.memory = config.data.picture_memory_mb << 20
+        self.vlm.pictures.threads = config.data.picture_threads
         self.state = State()
         self.log = MetricsLog(self.folder.path, config.report_to, dataclasses.asdict(config), world.is_main)
         steps = config.warm_start.steps
@@ -179,7 +180,7 @@ class Run:
             judge,
             _rewards(config),
             optimizer,
-            ProblemStream(self.train_set, config.seed, self.state.position),
+            ProblemStream(self.train_set, config.seed, self.state.position, self.vlm, self.world),
             self.budget,
             reference=self._reference_policy(),
             world=self.world,
@@ -242,7 +243,7 @@ class Run:
     def _parity(self, learner: Learner) -> None:
         """Sampler and trainer must agree, and both must look at the image, before anything is learned."""
         start = time.perf_counter()
-        problems = ProblemStream(self.train_set, self.config.seed).take(8)
+        problems = ProblemStream(self.train_set, self.config.seed, 0, self.vlm, self.world).take(8)
         print(check_parity(self.config, self.vlm, self.policy, learner.sampler, problems), flush=True)
         self._count("parity", start)
 
@@ -322,20 +323,8 @@ class Run:
     def _data(self) -> tuple[Any, list]:
         if self.config.data.source == "shapes":
             return self.shapes, self.shapes.test()
-        train, test = load_problems(self.config.data, self.config.seed)
-        fits, dropped, longest = [], [], 0
-        lengths = self.world.merge([len(self.vlm.encode(problem).prompt_ids) for problem in self.world.share(train)])
-        for problem, length in zip(train, lengths):
-            whole = length <= self.config.data.max_prompt_length
-            (fits if whole else dropped).append(problem)
-            if whole and length > longest:
-                longest, self.longest = length, problem
-        if dropped:
-            print(f"{len(dropped)} problems dropped: prompt longer than {self.config.data.max_prompt_length} tokens "
-                  f"(first: {dropped[0].id})", flush=True)  # fmt: skip
-        if not fits:
-            raise UserError(f"data: no problem fits max_prompt_length {self.config.data.max_prompt_length}")
-        return fits, test
+        train, test, self.longest = read_data(self.config.data, self.vlm, self.world)
+        return train, test
 
     def _budget(self) -> int:
         """Token rows of a micro-batch: by preflight, once; a resumed run keeps it, or its sums would differ."""
@@ -344,13 +333,16 @@ class Run:
         known = self.world.from_main(lambda: self.folder.read_json("preflight.json"))
         if known is None:
             shapes = self.config.data.source == "shapes"
-            problems = ProblemStream(self.train_set, self.config.seed).take(64) if shapes else [self.longest]
+            problems = ProblemStream(self.train_set, self.config.seed).take(64) if shapes else self._longest()
             found = run_preflight(self.config, self.vlm, self.policy, problems)
             print(found, flush=True)
             known = dataclasses.asdict(found)
             known["token_budget"] = min(self.world.gather(known["token_budget"]))
             self.folder.write_json("preflight.json", known)
         return self.config.token_budget or known["token_budget"]
+
+    def _longest(self) -> list[Problem]:
+        return [next((p for p in self.longest if self.vlm.unreadable(p) is None), self.longest[0])]
 
     def _demonstrations(self) -> Iterator[Demonstration]:
         return self.shapes.demonstrations(self.config.warm_start.languages, self.config.warm_start.wrong)
