@@ -95,8 +95,8 @@ def inspect(data: bytes, name: str) -> tuple[int, int]:
                 raise UserError(f"image {name!r} must have at most {MAX_PIXELS} pixels; got {width}x{height}")
             if width < 1 or height < 1:
                 raise UserError(f"image {name!r} has no pixels")
-            # PIL decodes a PNG to look for notes behind its pixels, so look first whether there are any
-            noted = _png_notes(data) if image.format == "PNG" else True
+            # PIL decodes a PNG to look for notes behind its pixels, so look first whether there are any; a TIFF it turns itself
+            noted = _png_notes(data) if image.format == "PNG" else image.format != "TIFF"
             turned = noted and image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
             if not _complete(image, data):
                 image.load()
