@@ -76,7 +76,7 @@ def to_problem(
     answer_column = _first(row, named, ANSWER)
     answer = _answer(row[answer_column] if answer_column else None, options)
     if answered and check("", answer, options).correct is None:
-        absent = "absent" if answer_column else columns_text(row, ANSWER)
+        absent = f"the column {answer_column!r} is empty" if answer_column else columns_text(row, ANSWER)
         raise BadRow("no gold answer", f"unreadable: {answer[:60]!r}" if answer else absent)
     try:
         refs = tuple(

@@ -320,7 +320,6 @@ def _undecoded(data: Any) -> Any:
     return data
 
 
-@lru_cache(maxsize=16)
 def test_split(path: str, subset: str | None = None) -> str | None:
     """The name of a data set's own held-out split, if it has one."""
     place = Path(path).expanduser()
@@ -337,14 +336,18 @@ def test_split(path: str, subset: str | None = None) -> str | None:
         return next((n for n in TEST_NAMES if n in splits), None)
     if place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
         return None
+    return next((n for n in TEST_NAMES if n in _hub_splits(path, subset)), None)
+
+
+@lru_cache(maxsize=16)
+def _hub_splits(path: str, subset: str | None) -> tuple[str, ...]:
     import datasets
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        splits = set(datasets.get_dataset_split_names(path, subset))
+        return tuple(datasets.get_dataset_split_names(path, subset))
     except (OSError, ValueError, HfHubHTTPError):
-        return None  # loading it says what is wrong
-    return next((n for n in TEST_NAMES if n in splits), None)
+        return ()  # loading it says what is wrong
 
 
 def download(hub_id: str) -> Path:

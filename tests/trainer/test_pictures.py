@@ -5,6 +5,7 @@ import itertools
 import random
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data import images
 from nsrl.errors import UserError
 from nsrl.trainer import model
+from nsrl.trainer.distributed import World
 from nsrl.trainer.lengths import token_counts
 from nsrl.trainer.pictures import Pictures
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.small import build_image_processor
 from nsrl.types import ImageRef, Problem
-
 
 NUMBERS = itertools.count()
 
@@ -253,6 +254,43 @@ def test_the_stream_passes_over_what_cannot_be_read_the_same_way_after_a_resume(
     assert sorted(p for part in taken for p in part) == sorted(n for n in order if n not in ("p3", "p4"))
     with pytest.raises(UserError, match="no picture of the 2 training problems can be read any more"):
         ProblemStream(data[3:5], 0, 0, vlm).take(2)
+
+
+class Threads(World):
+    """Ranks that are threads of this process."""
+
+    def gather(self, value):
+        box, barrier = self._talk
+        box[self.rank] = value
+        barrier.wait(30)
+        values = list(box)
+        barrier.wait(30)
+        return values
+
+
+def test_every_rank_passes_over_the_same_problems_and_opens_its_own_share(vlm):
+    talk = ([None, None, None], threading.Barrier(3))
+    data_of = lambda opener: [problem(f"p{n}", opener.ref(n, (64, 64))) for n in range(11)]
+    openers, taken = [Opener(fails={2, 5, 6}) for _ in range(3)], [None] * 3
+
+    def rank(number):
+        own = Pictures(build_image_processor(), threads=0)
+        reads = SimpleNamespace(
+            read_ahead=lambda problems: own.ahead(i for p in problems for i in p.images),
+            unreadable=lambda p: next((why for i in p.images if (why := own.problem_with(i))), None),
+        )
+        stream = ProblemStream(data_of(openers[number]), 1, 0, reads, Threads(number, 3, _talk=talk))
+        taken[number] = [[p.id for p in stream.take(count)] for count in (5, 5, 2, 5)], stream.position
+
+    ranks = [threading.Thread(target=rank, args=(n,)) for n in range(3)]
+    for thread in ranks:
+        thread.start()
+    for thread in ranks:
+        thread.join(60)
+    assert taken[0] is not None and taken[0] == taken[1] == taken[2]
+    one = ProblemStream(data_of(Opener(fails={2, 5, 6})), 1, 0, vlm)
+    assert ([[p.id for p in one.take(count)] for count in (5, 5, 2, 5)], one.position) == taken[0]
+    assert all(len(opener.log) < 0.6 * one.position for opener in openers)
 
 
 def test_the_next_steps_pictures_are_read_while_this_one_is_worked_on(vlm):

@@ -1,0 +1,286 @@
+"""Data as it comes from other programs: CSV dialects and encodings, image folders, pictures inside rows, odd columns."""
+
+import base64
+import csv
+import io
+import json
+import random
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from nsrl.data import images, load, load_problems
+from nsrl.data.csvs import records
+from nsrl.errors import UserError
+
+pyarrow = pytest.importorskip("pyarrow")
+from pyarrow import parquet  # noqa: E402
+
+
+def png(level, size=(40, 30)):
+    out = io.BytesIO()
+    Image.new("RGB", size, (level, 0, 0)).save(out, "PNG")
+    return out.getvalue()
+
+
+def jsonl(path, rows):
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    return path
+
+
+def level(ref):
+    return ref.open().getpixel((0, 0))[0]
+
+
+ROWS = [("What is, or was; the \"größe\"?", "5", "a|b"), ("Zwei\nZeilen?", "3,5", "c"), ("plain", "7", "d\te")]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_csv_by_any_program(tmp_path, separator, encoding, quoting, end):
+    file = tmp_path / ("a.tsv" if separator == "\t" else "a.csv")
+    with file.open("w", encoding=encoding, newline="") as out:
+        if separator == ";" and end == "\r\n":
+            out.write("sep=;\r\n")  # Excel's own hint
+        writer = csv.writer(out, delimiter=separator, quoting=quoting, lineterminator=end)
+        writer.writerows([("Question", "answer", "note"), *ROWS])
+    problems = load("hf", file)
+    assert [(p.question, p.answer, p.columns["note"]) for p in problems] == ROWS
+
+
+def test_csv_random_tables_come_back(tmp_path):
+    """The separator is found whatever stands in the cells."""
+    rng = random.Random(0)
+    for number in range(60):
+        separator, width = rng.choice(",;\t|"), rng.randint(2, 5)
+        header = ["question", "answer", *(f"c{i}" for i in range(width - 2))]
+        body = [["".join(rng.choice('ab ,;|\t".7\n') for _ in range(rng.randint(0, 12))) + "x" for _ in header] for _ in range(rng.randint(1, 30))]
+        body = [[cell.lstrip(" ") for cell in row] for row in body]
+        with (tmp_path / "r.csv").open("w", newline="") as out:
+            csv.writer(out, delimiter=separator).writerows([header, *body])
+        found = [list(row.values()) for _, row in records(tmp_path / "r.csv")]
+        assert found == body, (number, separator)
+
+
+def test_latin_1_is_refused_with_row_line_and_byte(tmp_path):
+    file = tmp_path / "a.csv"
+    for where, message in ((3, r"row 3 \(line 5\) holds byte 0xf6"), (5000, r"row 5000 \(line 5002\) holds byte 0xf6")):
+        rows = ['1,"two\nlines"', *(f"{i},fine" for i in range(2, where)), f"{where},größe"]
+        file.write_bytes(("id,question\n" + "\n".join(rows) + "\nlast,fine\n").replace("größe", "gr\xf6\xdfe").encode("latin-1"))
+        with pytest.raises(UserError, match="must be UTF-8; " + message):
+            load("hf", file)
+    file.write_bytes("größe,question\n1,2\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"the header \(line 1\) holds byte 0xf6"):
+        load("hf", file)
+
+
+def test_a_broken_csv_record_costs_itself(tmp_path):
+    cell = "data:image/png;base64," + base64.b64encode(png(9, (400, 400)) + b"\0" * 200_000).decode()
+    (tmp_path / "a.csv").write_text(f'question,answer,image\na,1,\nb,2,,4,5\n"c" d,3,\ne,5\nf,6,"{cell}"\n\ng,"7\nh,8\n')
+    problems = load("hf", tmp_path / "a.csv")
+    assert [(p.question, p.answer) for p in problems] == [("a", "1"), ("e", "5"), ("f", "6")]
+    assert len(cell) > 200_000 and problems[2].images[0].size == (400, 400)  # longer than the csv module's own limit
+    assert [s.reason for s in problems.skipped] == ["unreadable row"] * 3
+    assert "5 fields, the header 3" in problems.skipped[0].detail and "line 8" in problems.skipped[2].detail
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("shape", ["flat", "splits", "one file"])
+def test_hf_image_folders(tmp_path, ending, shape):
+    def metadata(folder, rows):
+        if ending == "jsonl":
+            jsonl(folder / "metadata.jsonl", rows)
+        elif ending == "parquet":
+            parquet.write_table(pyarrow.Table.from_pylist(rows), folder / "metadata.parquet")
+        else:
+            with (folder / "metadata.csv").open("w", newline="") as out:
+                writer = csv.DictWriter(out, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+
+    def rows(numbers, before=""):
+        return [{"file_name": f"{before}{i}.png", "question": f"q{i}", "answer": str(i)} for i in numbers]
+
+    for folder in ("train/deep", "test", "."):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    if shape == "flat":
+        for i in range(5):
+            (tmp_path / f"{i}.png").write_bytes(png(i))
+        metadata(tmp_path, rows(range(5)))
+        assert [level(p.images[0]) for p in load("hf", tmp_path)] == list(range(5))
+        assert [level(p.images[0]) for p in load("hf", tmp_path / f"metadata.{ending}")] == list(range(5))
+        return
+    for i in range(3):
+        (tmp_path / "train" / "deep" / f"{i}.png").write_bytes(png(i))
+    for i in (3, 4):
+        (tmp_path / "test" / f"{i}.png").write_bytes(png(i))
+    if shape == "splits":
+        metadata(tmp_path / "train", rows(range(3), "deep/"))
+        metadata(tmp_path / "test", rows((3, 4)))
+    else:
+        metadata(tmp_path, rows(range(3), "train/deep/") + rows((3, 4), "test/"))
+    train, test = load_problems(SimpleNamespace(source="hf", path=str(tmp_path), split="train", eval_size=9))
+    assert [level(p.images[0]) for p in train] == [0, 1, 2] and [level(p.images[0]) for p in test] == [3, 4]
+    assert "file_name" not in train[0].columns
+
+
+def test_several_file_names_numbered_columns_and_what_is_no_picture(tmp_path):
+    for i in range(4):
+        (tmp_path / f"{i}.png").write_bytes(png(i))
+    rows = [
+        {"question": "a", "left_file_name": "0.png", "right_file_name": "3.png", "answer": "1"},
+        {"question": "b", "file_names": ["1.png", "2.png"], "answer": "1"},
+        {"question": "c", "image_2": "2.png", "image_10": "3.png", "image_1": "1.png", "image_11": None, "answer": "1"},
+        {"question": "d", "file_name": "chapter.pdf", "answer": "1"},  # where a text comes from
+        {"question": "e", "file_name": "gone.png", "answer": "1"},
+    ]
+    problems = load("hf", jsonl(tmp_path / "r.jsonl", rows))
+    assert [[level(i) for i in p.images] for p in problems] == [[0, 3], [1, 2], [1, 2, 3], []]
+    assert [s.reason for s in problems.skipped] == ["missing image"]
+    with pytest.raises(UserError, match="'chapter.pdf' is missing"):
+        load("hf", jsonl(tmp_path / "metadata.jsonl", rows[3:4]))
+
+
+def test_folders_named_after_classes_are_refused(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(png(1))
+    with pytest.raises(UserError, match=r"holds pictures but no questions; an image folder needs a metadata\.csv"):
+        load("hf", tmp_path)
+
+
+def test_messages_list_the_columns(tmp_path):
+    cases = [
+        ({"Frage": "q", "Antwort": "5"}, "no question .looked for a column question, prompt, .* or conversations; found Frage, Antwort"),
+        ({"question": "q", "Antwort": "5"}, "none of the 1 rows has a usable gold answer .looked for a column answer, .*; found question, Antwort"),
+        ({"question": "<image> q", "answer": "5", "bild": "1.png"}, "missing image .1 image markers for 0 images; looked for .*; found question, answer, bild"),
+    ]  # fmt: skip
+    for row, message in cases:
+        with pytest.raises(UserError, match=message) as error:
+            load("hf", jsonl(tmp_path / "r.jsonl", [row]))
+        assert "\n" not in str(error.value)
+    (tmp_path / "1.png").write_bytes(png(7))
+    names = {"question": "Frage", "answer": "Antwort", "image": "bild"}
+    (problem,) = load("hf", jsonl(tmp_path / "r.jsonl", [{"Frage": "q", "question": "other", "Antwort": "5", "bild": "1.png"}]), names=names)
+    assert (problem.question, problem.answer, level(problem.images[0])) == ("q", "5", 7)
+    with pytest.raises(UserError, match=r"data.columns must name columns of the data set \(Frage\); got 'Antwort'"):
+        load("hf", jsonl(tmp_path / "r.jsonl", [{"Frage": "q"}]), names=names)
+    (problem,) = load("hf", jsonl(tmp_path / "r.jsonl", [{" Question ": "q", "ANSWER": "5", "Image": "1.png"}]))
+    assert (problem.question, problem.answer, len(problem.images)) == ("q", "5", 1)
+
+
+def test_lists_of_answers_are_never_joined(tmp_path):
+    rows = [{"question": f"q{i}", "answer": a} for i, a in enumerate((["5"], ["5", " 5"], ["0", "9"], [3, 4], []))]
+    rows.append({"question": "q", "reward_model": {"ground_truth": ["a", "b"]}})
+    problems = load("hf", jsonl(tmp_path / "r.jsonl", rows))
+    assert [p.answer for p in problems] == ["5", "5"]
+    assert [s.reason for s in problems.skipped] == ["no gold answer"] * 4
+    assert "a list of 2 different answers, ['0', '9']" in problems.skipped[0].detail
+
+
+def test_pictures_inside_rows_are_read_again_and_not_held(tmp_path):
+    """Parquet (bytes, {bytes, path}, lists), JSON lines and chat content with data URLs, saved data sets."""
+    datasets = pytest.importorskip("datasets")
+    noise = [io.BytesIO() for _ in range(30)]
+    for i, out in enumerate(noise):
+        Image.effect_noise((200, 200), 90).save(out, "PNG")
+        noise[i] = out.getvalue()
+    url = ["data:image/png;base64," + base64.b64encode(data).decode() for data in noise]
+    base = {"question": [f"q{i}" for i in range(30)], "answer": ["1"] * 30}
+    kinds = {
+        "bytes": {"image": noise},
+        "struct": {"image": [{"bytes": d, "path": "x.png"} for d in noise]},
+        "list": {"images": [[{"bytes": d, "path": None}] * 2 for d in noise]},
+    }
+    places = []
+    for name, column in kinds.items():
+        parquet.write_table(pyarrow.table({**base, **column}), tmp_path / f"{name}.parquet", row_group_size=7)
+        places.append(tmp_path / f"{name}.parquet")
+    places.append(jsonl(tmp_path / "u.jsonl", [{"question": f"q{i}", "answer": "1", "image": u} for i, u in enumerate(url)]))
+    content = lambda u: [{"type": "text", "text": "q"}, {"type": "image_url", "image_url": {"url": u}}]
+    rows = [{"messages": [{"role": "user", "content": content(u)}], "answer": "1"} for u in url]
+    places.append(jsonl(tmp_path / "m.jsonl", rows))
+    datasets.Dataset.from_dict({**base, "image": [{"bytes": d, "path": None} for d in noise]}).save_to_disk(tmp_path / "saved")
+    places.append(tmp_path / "saved")
+    expected = [images.bytes_image(d).key for d in noise]
+    for place in places:
+        problems = load("hf", place)
+        assert [p.images[0].key for p in problems] == expected, place
+        pixels = [images.decode(d, "").tobytes() for d in noise]
+        assert [problems[i].images[-1].open().tobytes() for i in (0, 29, 11)] == [pixels[i] for i in (0, 29, 11)], place
+        assert _bytes_held(problems) < 10_000, place
+    problems = load("hf", tmp_path / "struct.parquet")
+    (tmp_path / "struct.parquet").unlink()
+    with pytest.raises(UserError, match="cannot be read any more"):
+        problems[3].images[0].open()
+
+
+def _bytes_held(problems):
+    """Bytes and long texts reachable from the problems, closures included."""
+    seen, stack, total = set(), [p for p in problems], 0
+    while stack:
+        value = stack.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, bytes | str):
+            total += len(value) if len(value) > 1000 else 0
+        elif isinstance(value, dict):
+            stack += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            stack += value
+        elif callable(value):
+            stack += [c.cell_contents for c in getattr(value, "__closure__", None) or ()]
+            stack += [getattr(value, "args", ()), getattr(value, "keywords", None) or {}]
+        elif hasattr(value, "__dict__") and type(value).__module__.startswith("nsrl"):
+            stack.append(vars(value))
+    return total
+
+
+def test_floats_and_wide_greys_keep_their_brightness(tmp_path):
+    for name, values, wanted in (
+        ("unit", [0.0, 0.5, 1.0], [0, 128, 255]),
+        ("bytes", [0.0, 128.0, 255.0], [0, 128, 255]),
+        ("height", [-10.0, 0.0, 10.0], [0, 128, 255]),
+        ("wide", [0.0, 30_000.0, 60_000.0], [0, 128, 255]),
+    ):
+        picture = Image.new("F", (3, 1))
+        picture.putdata(values)
+        picture.save(tmp_path / f"{name}.tif")
+        shown = images.file_image(tmp_path / f"{name}.tif").open()
+        assert [shown.getpixel((x, 0)) for x in range(3)] == [(v, v, v) for v in wanted], name
+    picture.putdata([0.0, float("nan"), float("inf")])
+    picture.save(tmp_path / "nan.tif")
+    with pytest.raises(UserError, match="damaged"):
+        images.file_image(tmp_path / "nan.tif").open()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged TIFF files
+def test_damage_is_one_sentence_whatever_the_bytes(tmp_path):
+    """Random damage to every common format: an error is always the picture's own, and a header never lies about the size."""
+    rng, whole = random.Random(1), []
+    picture = Image.effect_noise((70, 50), 60).convert("RGB")
+    for kind, options in (("PNG", {}), ("JPEG", {}), ("GIF", {}), ("WEBP", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("AVIF", {}), ("JPEG2000", {}), ("ICO", {})):
+        out = io.BytesIO()
+        try:
+            picture.save(out, kind, **options)
+        except (KeyError, OSError):
+            continue  # this build of Pillow does not write it
+        whole.append(out.getvalue())
+    refused = 0
+    for _ in range(700):
+        data = bytearray(rng.choice(whole))
+        if rng.random() < 0.3:
+            data = data[: rng.randrange(1, len(data))]
+        for _ in range(rng.randint(0, 8)):
+            data[min(len(data) - 1, int(rng.random() ** 3 * len(data)))] = rng.randrange(256)
+        try:
+            size = images.inspect(bytes(data), "x")
+            assert images.decode(bytes(data), "x").size == size
+        except UserError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 100
