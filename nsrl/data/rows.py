@@ -169,7 +169,8 @@ def _again(row: Mapping[str, Any], columns: tuple[str, ...], inline: bool, numbe
 
     def read() -> Any:
         fresh = reread(columns)
-        entries = _text(fresh[columns[0]])[2] if inline else _listed(fresh, columns)
+        there = isinstance(fresh, Mapping) and all(column in fresh for column in columns)
+        entries = () if not there else _text(fresh[columns[0]])[2] if inline else _listed(fresh, columns)
         if number >= len(entries):
             raise UserError("image cannot be read any more: its row changed")
         return entries[number]

@@ -6,6 +6,7 @@ Knows nothing of problems; a row is a mapping of columns.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -21,6 +22,7 @@ TEST_NAMES = ("test", "validation", "val", "testmini", "eval")
 SPLITS = ("train", *TEST_NAMES)
 METADATA = "metadata"  # the stem of HF imagefolder's own files: pictures stand beside them, named by file_name columns
 BATCH_ROWS, BATCH_BYTES = 256, 32 << 20  # of a parquet file decoded at a time
+_ONE_READER = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -186,23 +188,29 @@ def _parquet(file: Path) -> Iterator[Row]:
                         row.again = partial(_parquet_again, file, group, number)
                         number += 1
                         yield row
+        pyarrow.default_memory_pool().release_unused()
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"data.path: {file.name!r} is not a readable parquet file ({str(error)[:120]})") from None
 
 
 def _parquet_again(file: Path, group: int, number: int, columns: Sequence[str]) -> Mapping[str, Any]:
-    """Columns of one row; what comes before it in its row group is passed over in small batches, never held whole."""
+    """Columns of one row. Parquet is decoded page by page, and a page may be a whole row group: one reader at a time."""
     import pyarrow
     from pyarrow import parquet
 
+    large = False
     try:
-        with parquet.ParquetFile(file, memory_map=True) as table:
+        with _ONE_READER, parquet.ParquetFile(file, memory_map=True) as table:
+            large = table.metadata.row_group(group).total_byte_size > BATCH_BYTES
             for batch in table.iter_batches(16, row_groups=[group], columns=list(columns)):
                 if number < len(batch):
                     return batch.slice(number, 1).to_pylist()[0]
                 number -= len(batch)
-    except (pyarrow.ArrowException, OSError):
+    except (pyarrow.ArrowException, OSError, IndexError):  # IndexError: fewer row groups than there were
         pass
+    finally:
+        if large:
+            pyarrow.default_memory_pool().release_unused()
     raise UserError(f"image in {file.name!r} cannot be read any more: the file changed")
 
 

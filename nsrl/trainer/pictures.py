@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers.image_utils import SizeDict
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from nsrl.errors import UserError
@@ -212,10 +213,12 @@ class Pictures:
     def _read(self, image: ImageRef) -> np.ndarray:
         picture = image.open()
         self.grid(picture.size)
-        planes = np.moveaxis(np.asarray(picture), -1, 0)
-        processor = self.processor
+        processor, limits = self.processor, self.processor.size
         return processor.resize(
-            planes, size=processor.size, resample=processor.resample, factor=processor.patch_size * processor.merge_size
+            np.moveaxis(np.asarray(picture), -1, 0),
+            size=SizeDict(shortest_edge=limits["shortest_edge"], longest_edge=limits["longest_edge"]),
+            resample=processor.resample,
+            factor=processor.patch_size * processor.merge_size,
         )
 
     def _patch(self, pixels: np.ndarray) -> np.ndarray:

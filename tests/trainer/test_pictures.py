@@ -107,6 +107,14 @@ def test_patches_and_counts_are_those_of_the_processor_called_whole(vlm):
         assert torch.equal(again, patches)
 
 
+def test_limits_of_pixels_reach_counts_and_patches():
+    limited = model.load(ModelConfig(max_pixels=20 * 1024), LoraConfig(), seed=0)
+    ref = images.bytes_image(encoded((500, 300)))
+    wanted = limited.image_processor(images=[ref.open()], return_tensors="pt")
+    patches, _ = limited.pictures.patches(ref)
+    assert torch.equal(patches, wanted["pixel_values"]) and limited.pictures.tokens(ref) == len(patches) // 4 <= 20
+
+
 def test_prompt_lengths_are_those_of_encode_and_nothing_is_decoded(vlm, monkeypatch):
     rng = random.Random(5)
     letters = ["<", ">", "|", "̸", "á", "x", " ", "\n", "im_end", "<nsl>", "</nsl>", "7", "the ", "é", "<|", "|>"]
