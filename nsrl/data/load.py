@@ -137,6 +137,17 @@ def load(
     return problems
 
 
+def guess_source(path: str) -> str:
+    """mathvision for a folder with testmini.jsonl (or test.jsonl) alone and images, virl39k for its parquet, else hf."""
+    folder = Path(path)
+    files = [f.name for f in folder.glob("*.jsonl")] if (folder / "images").is_dir() else []
+    if files and all(name.startswith("test") for name in files):
+        return "mathvision"
+    if "virl39k" in path.lower():
+        return "virl39k"
+    return "hf"
+
+
 # -- the sources ---------------------------------------------------------------------------------------------------
 
 def _mathvision(path: str | Path | None) -> tuple[tables.Table, OpenImage, str]:

@@ -6,12 +6,11 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from nsrl.data import tables
 from nsrl.data.dedup import content_key, picture_keys, without
-from nsrl.data.load import SOURCES, OnRows, Problems, load
+from nsrl.data.load import SOURCES, OnRows, Problems, guess_source, load
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
@@ -145,13 +144,3 @@ def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = Non
     seen: set[str] = set()
     problems.items = [p for p in problems if not ((key := content_key(p)) in seen or seen.add(key))][:size]
     return problems
-
-
-def guess_source(path: str) -> str:
-    """mathvision for a folder with testmini.jsonl (or test.jsonl) and images, virl39k for its parquet, else hf."""
-    folder = Path(path)
-    if folder.is_dir() and list(folder.glob("test*.jsonl")) and (folder / "images").is_dir():
-        return "mathvision"
-    if "virl39k" in path.lower():
-        return "virl39k"
-    return "hf"
