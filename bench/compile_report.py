@@ -210,7 +210,7 @@ def triton_rows() -> list[dict]:
         warps=4, stages=3, divisible=(*even, "stride_o"),
     )  # fmt: skip
     numbers = ["low", "high", "delta", "dual_clip", "beta", "kl_log_clamp", "kl_clamp", "cap", "entropy_coef", "nll_coef", "tau_pos", "tau_neg", "side_low", "side_high", "extra_0", "extra_1", "extra_2", "extra_3"]
-    vectors = ["logp", "adv", "normalizer", "old", "ref", "sampler", "entropy", "weights", "extra", "g_logp", "g_entropy", "parts"]
+    vectors = ["logp", "adv", "normalizer", "entropy_normalizer", "old", "ref", "sampler", "entropy", "weights", "extra", "g_logp", "g_entropy", "parts"]
     signature = {n: real for n in numbers} | {n: f32 for n in vectors}
     signature |= {"mask": "*i8", "offsets": i64, "n_tokens": scalar, "n_seq": scalar}
     for name, sequence in (("token level", False), ("sequence level", True)):

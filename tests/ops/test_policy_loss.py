@@ -33,6 +33,9 @@ OPTIONS = {
     "k1": dict(beta=0.1, ref_logp=X["ref"], kl="k1"),
     "k2 times ratio": dict(beta=0.1, ref_logp=X["ref"], kl="k2", kl_times_ratio=True),
     "k3 clamped": dict(beta=0.1, ref_logp=X["ref"], kl_log_clamp=0.3, kl_clamp=0.02),
+    "k3 times the sequence's ratio": dict(
+        beta=0.1, ref_logp=X["ref"], kl_times_ratio=True, importance_sampling_level="sequence", mask=X["mask"]
+    ),
     "kl as a metric": dict(ref_logp=X["ref"]),
     "extra k3, either sign": dict(extra_kl=((X["masked"], -0.02), (X["noisy"], 0.3)), kl_log_clamp=1.0),
     "truncate tokens": dict(importance="truncate", sampler_logp=X["sampler"], importance_cap=1.1),
@@ -40,6 +43,9 @@ OPTIONS = {
         importance="mask", sampler_logp=X["sampler"], importance_level="sequence", importance_cap=1.5, mask=X["mask"]
     ),
     "entropy bonus": dict(entropy=X["entropy"], entropy_coef=0.1),
+    "entropy bonus of a part": dict(
+        entropy=X["entropy"], entropy_coef=0.1, entropy_normalizer=torch.tensor(51.0), mask=X["mask"], weights=X["weights"]
+    ),
     "nll and weights": dict(nll_coef=0.2, weights=X["weights"]),
     "mask, token advantages": dict(mask=X["mask"], advantages=X["adv_T"]),
     "global normaliser": dict(normalizer=torch.tensor(37.0)),
@@ -128,6 +134,34 @@ def test_aggregations_by_hand():
     assert run(loss_type="dapo") == pytest.approx(-(1 + 30) / 4)
     assert run(loss_type="dr_grpo", max_length=8) == pytest.approx(-31 / 16)
     assert run(loss_type="dapo", normalizer=62.0) == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize("backend", ("reference", "triton"))
+@pytest.mark.parametrize("loss_type", LOSSES)
+def test_entropy_bonus_is_a_token_mean_whatever_the_loss(loss_type, backend, device):
+    """Also of a call that is a part of a batch: the parts add up to the mean over all of its tokens."""
+    given = {k: X[k].to(device) for k in ("logp", "entropy", "mask", "adv_R")}
+
+    def run(first, last, coefficient, **counts):
+        part = slice(OFFSETS[first], OFFSETS[last])
+        entropy = given["entropy"][part].clone().requires_grad_()
+        loss, _ = policy_loss(
+            given["logp"][part], given["adv_R"][first:last], cu_seqlens=(OFFSETS[first : last + 1] - OFFSETS[first]).to(device),
+            mask=given["mask"][part], entropy=entropy, entropy_coef=coefficient, loss_type=loss_type, max_length=16,
+            backend=backend, **counts,
+        )  # fmt: skip
+        if coefficient:
+            loss.backward()
+        return loss.item(), entropy.grad
+
+    mean = given["entropy"][given["mask"]].mean().item()
+    count = given["mask"].sum().item()
+    with_bonus, gradient = run(0, R, 0.1)
+    assert run(0, R, 0.0)[0] - with_bonus == pytest.approx(0.1 * mean, rel=1e-4)
+    torch.testing.assert_close(gradient, -0.1 / count * given["mask"].float())
+    counts = dict(normalizer=7.0, entropy_normalizer=float(count))
+    bonus = sum(run(a, b, 0.0, **counts)[0] - run(a, b, 0.1, **counts)[0] for a, b in ((0, 3), (3, R)))
+    assert bonus == pytest.approx(0.1 * mean, rel=1e-4)
 
 
 @pytest.mark.parametrize("backend", ("reference", "triton"))

@@ -77,7 +77,7 @@ def _surrogate(logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, 
 
 @triton.jit
 def objective_kernel(
-    logp, adv, mask, offsets, normalizer, old, ref, sampler, entropy, weights, extra, g_logp, g_entropy, parts,
+    logp, adv, mask, offsets, normalizer, entropy_normalizer, old, ref, sampler, entropy, weights, extra, g_logp, g_entropy, parts,
     n_tokens, n_seq, low, high, delta, dual_clip, beta, kl_log_clamp, kl_clamp, cap, entropy_coef, nll_coef,
     tau_pos, tau_neg, side_low, side_high, extra_0, extra_1, extra_2, extra_3,
     LOSS: tl.constexpr, KL: tl.constexpr, CORRECTION: tl.constexpr, SEQUENCE_RATIO: tl.constexpr,
@@ -91,6 +91,7 @@ def objective_kernel(
     start = tl.load(offsets + seq).to(tl.int64)
     end = tl.load(offsets + seq + 1).to(tl.int64)
     inv_norm = 1.0 / tl.load(normalizer).to(tl.float32)
+    inv_entropy_norm = 1.0 / tl.load(entropy_normalizer).to(tl.float32)
 
     count = 0.0
     drift = 0.0
@@ -139,8 +140,7 @@ def objective_kernel(
             a = tl.load(adv + i, mask=keep, other=0.0)
         else:
             a = tl.load(adv + seq) + tl.zeros([BLOCK], dtype=tl.float32)
-        own_ratio = tl.exp(now - was)
-        ratio = own_ratio
+        ratio = tl.exp(now - was)
         if SEQUENCE_RATIO:
             ratio = sequence_ratio + tl.zeros([BLOCK], dtype=tl.float32)
         value, by_ratio, by_logp = _surrogate(
@@ -159,9 +159,10 @@ def objective_kernel(
                 value *= factor
                 by_ratio *= factor
                 by_logp *= factor
-        weight = tl.where(keep, inv_norm, 0.0)
+        own = tl.where(keep, 1.0, 0.0)
         if HAS_WEIGHTS:
-            weight *= tl.load(weights + i, mask=keep, other=0.0)
+            own = tl.load(weights + i, mask=keep, other=0.0)
+        weight = own * inv_norm
         if PER_SEQUENCE_MEAN:
             weight /= length
         policy += tl.sum(weight * value, 0)
@@ -169,8 +170,9 @@ def objective_kernel(
         if HAS_REF:
             kl, kl_slope = _divergence(now, tl.load(ref + i, mask=keep, other=0.0), kl_log_clamp, kl_clamp, KL)
             if KL_TIMES_RATIO:
-                value += beta * kl * own_ratio
-                by_logp += beta * own_ratio * (kl_slope + kl)
+                value += beta * kl * ratio
+                by_ratio += beta * kl * ratio
+                by_logp += beta * kl_slope * ratio
             else:
                 value += beta * kl
                 by_logp += beta * kl_slope
@@ -186,9 +188,10 @@ def objective_kernel(
         by_logp -= nll_coef
         if HAS_ENTROPY:
             ent = tl.load(entropy + i, mask=keep, other=0.0)
-            value -= entropy_coef * ent
             ent_sum += tl.sum(ent, 0)
-            tl.store(g_entropy + i, -entropy_coef * weight, mask=inside)
+            bonus = -entropy_coef * inv_entropy_norm * own
+            loss += tl.sum(bonus * ent, 0)
+            tl.store(g_entropy + i, bonus, mask=inside)
         loss += tl.sum(tl.where(keep, weight * value, 0.0), 0)
         if SEQUENCE_RATIO:
             shared += tl.sum(weight * by_ratio, 0)

@@ -44,6 +44,7 @@ def policy_loss(
     gppo_beta: tuple[float, float] = (1.0, 1.0),
     max_length: int | None = None,
     normalizer: float | torch.Tensor | None = None,
+    entropy_normalizer: float | torch.Tensor | None = None,
     backend: str | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The GRPO-family objective of a batch of sampled tokens, with every metric of it in one device vector.
@@ -64,19 +65,22 @@ def policy_loss(
         importance_sampling_level: "token", or "sequence" for exp of the masked mean log-ratio (gspo always).
         aggregation: "sequence" (mean over sequences of token means: grpo, gspo, sapo), "token" (token mean: bnpo, dapo,
             cispo, gppo, reinforce) or "fixed" (sum / (R·max_length): dr_grpo); None for the loss type's own.
-        epsilon, epsilon_high: the band is [1 - epsilon, 1 + epsilon_high]; epsilon_high None repeats epsilon.
+        epsilon, epsilon_high: the band is [1 - epsilon, 1 + epsilon_high]; epsilon_high None repeats epsilon. CISPO's
+            weight is bounded by 1 + epsilon_high too (TRL's epsilon_high is that bound itself).
         delta: upper bound on the unclipped ratio. dual_clip: bound c > 1 of the loss where the advantage is negative.
         beta, kl: weight and estimator (k1, k2, k3) of the KL against ref_logp. kl_log_clamp bounds |log-ratio|, kl_clamp
-            the estimate; no gradient where clamped. kl_times_ratio multiplies it by the token ratio.
+            the estimate; no gradient where clamped. kl_times_ratio multiplies it by the ratio (of the level chosen).
         extra_kl: pairs (log-probs of another scored pass, coefficient of either sign), each a k3 term.
         importance, importance_level, importance_cap: correction by exp(old - sampler): "none", "truncate" at the cap or
             "mask" above it; "token", or "sequence" for the sum over the sequence.
-        entropy_coef: weight of the entropy bonus. nll_coef: weight of -logp.
+        entropy_coef: weight of the entropy bonus, whatever the loss type a mean over tokens. nll_coef: weight of -logp.
         tau: SAPO's temperatures for positive and negative advantages.
         gppo_beta: GPPO's gradient scale below and above the band.
         max_length: L of dr_grpo's normaliser; None takes L of a padded layout and is an error for a packed one.
         normalizer: replaces the denominator (number of sequences, of tokens, or R·max_length): a float or a 0-d
             tensor, for counts over the global batch.
+        entropy_normalizer: the same for the entropy bonus: tokens of the global batch. None takes the tokens of this
+            call, or a `normalizer` that counts tokens (aggregation "token").
         backend: "reference", "triton" or None.
 
     Returns:
@@ -136,11 +140,14 @@ def policy_loss(
         (float(tau[0]), float(tau[1])),
         (float(gppo_beta[0]), float(gppo_beta[1])),
     )
+    tokens = max(logp.numel(), 1) if mask is None else (mask != 0).sum().clamp(min=1)
+    if entropy_normalizer is None:
+        entropy_normalizer = tokens if normalizer is None or spec.aggregation != "token" else normalizer
     if normalizer is None:
         if spec.aggregation == "sequence":
             normalizer = max(n_seq, 1)
         elif spec.aggregation == "token":
-            normalizer = max(logp.numel(), 1) if mask is None else (mask != 0).sum().clamp(min=1)
+            normalizer = tokens
         else:
             if max_length is None:
                 _check.fail(_NAME, "max_length", "given for the fixed normaliser of a packed batch", None)
@@ -155,7 +162,7 @@ def policy_loss(
     extra = [flat("extra_kl", x.detach()) for x, _ in extra_kl]
     return _run(
         spec, logp.reshape(-1), advantages.detach(), per_token_advantage, flat("mask", None if mask is None else mask != 0), offsets, normalizer,
-        tensors, extra, backend,
+        entropy_normalizer, tensors, extra, backend,
     )  # fmt: skip
 
 
@@ -182,7 +189,7 @@ def _per_token(argument, x, logp):
     return x.reshape(-1)
 
 
-def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer, tensors, extra, backend):
+def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer, entropy_normalizer, tensors, extra, backend):
     offered = ("reference",)
     if logp.dtype != torch.float64 and logp.numel() and offsets.shape[0] > 1 and len(extra) <= _MOST_EXTRA:
         offered = (*_with_triton(logp.device.type), "reference")
@@ -196,7 +203,7 @@ def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer,
         flags = [spec.sequence_ratio, spec.sequence_correction, spec.kl_times_ratio, per_token_advantage]
         loss, metrics, _, _ = _policy_loss(
             cast(logp), entropy, cast(advantages.reshape(-1)), None if mask is None else mask.to(torch.int8), offsets,
-            _on_device(normalizer, logp, dtype), old, ref, sampler, weights,
+            _on_device(normalizer, logp, dtype), _on_device(entropy_normalizer, logp, dtype), old, ref, sampler, weights,
             torch.stack([cast(x) for x in extra]) if extra else None,
             spec.loss_type, spec.aggregation, spec.kl, spec.correction, flags, options, list(spec.extra),
         )  # fmt: skip
@@ -207,8 +214,8 @@ def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer,
         advantages = advantages[seq.clamp(max=max(offsets.shape[0] - 2, 0))] if logp.numel() else advantages[:0]
     mask = torch.ones_like(logp, dtype=dtype) if mask is None else cast(mask)
     return reference.policy_loss(
-        spec, cast(logp), cast(advantages.reshape(-1)), mask, seq, offsets.shape[0] - 1, weights, normalizer, old, ref,
-        sampler, entropy, [cast(x) for x in extra],
+        spec, cast(logp), cast(advantages.reshape(-1)), mask, seq, offsets.shape[0] - 1, weights, normalizer,
+        entropy_normalizer, old, ref, sampler, entropy, [cast(x) for x in extra],
     )  # fmt: skip
 
 
@@ -247,6 +254,7 @@ def _policy_loss(
     mask: torch.Tensor | None,
     offsets: torch.Tensor,
     normalizer: torch.Tensor,
+    entropy_normalizer: torch.Tensor,
     old: torch.Tensor | None,
     ref: torch.Tensor | None,
     sampler: torch.Tensor | None,
@@ -273,8 +281,8 @@ def _policy_loss(
     coefficients = coefficients + [0.0] * (_MOST_EXTRA - len(coefficients))
     loss_code = {"cispo": 1, "gppo": 2, "sapo": 3, "reinforce": 4}.get(loss_type, 0)
     kernel.objective_kernel[(n_seq,)](
-        logp.contiguous(), advantages.contiguous(), given(mask), offsets.contiguous(), normalizer, given(old), given(ref),
-        given(sampler), given(entropy), given(weights), given(extra), g_logp, g_entropy, parts, n_tokens, n_seq,
+        logp.contiguous(), advantages.contiguous(), given(mask), offsets.contiguous(), normalizer, entropy_normalizer,
+        given(old), given(ref), given(sampler), given(entropy), given(weights), given(extra), g_logp, g_entropy, parts, n_tokens, n_seq,
         *options, *coefficients,
         LOSS=loss_code, KL=int(kl[1]), CORRECTION=CORRECTIONS.index(correction), SEQUENCE_RATIO=sequence_ratio,
         SEQUENCE_CORRECTION=sequence_correction and sampler is not None, KL_TIMES_RATIO=kl_times_ratio,
@@ -300,7 +308,7 @@ def _setup_context(ctx, inputs, output):
 
 def _backward(ctx, g_loss, *_):
     g_logp, g_entropy = ctx.saved_tensors
-    return g_logp * g_loss, g_entropy * g_loss if ctx.with_entropy else None, *[None] * 16
+    return g_logp * g_loss, g_entropy * g_loss if ctx.with_entropy else None, *[None] * 17
 
 
 _policy_loss.register_autograd(_backward, setup_context=_setup_context)

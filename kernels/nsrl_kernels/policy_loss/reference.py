@@ -42,7 +42,7 @@ def divergence(spec, logp, other, kind):
     return value if spec.kl_clamp is None else value.clamp(-spec.kl_clamp, spec.kl_clamp)
 
 
-def policy_loss(spec, logp, adv, mask, seq, n_seq, weights, normalizer, old, ref, sampler, entropy, extra):
+def policy_loss(spec, logp, adv, mask, seq, n_seq, weights, normalizer, entropy_normalizer, old, ref, sampler, entropy, extra):
     """(loss, metrics) from [T] vectors. `mask` is 0/1 in logp's dtype, `seq` the sequence of each token."""
     keep = mask > 0
     put = lambda x: torch.where(keep, x, 0)
@@ -52,8 +52,7 @@ def policy_loss(spec, logp, adv, mask, seq, n_seq, weights, normalizer, old, ref
     now = logp.detach()
     old = now if old is None else put(old)
     log_ratio = logp - old
-    ratio_token = log_ratio.exp()
-    ratio = (per_seq(log_ratio) / length).exp()[seq] if spec.sequence_ratio else ratio_token
+    ratio = (per_seq(log_ratio) / length).exp()[seq] if spec.sequence_ratio else log_ratio.exp()
     value = surrogate(spec, logp, ratio, adv)
     zero = torch.zeros_like(now)
     gap, correction = zero, torch.ones_like(now)
@@ -66,19 +65,19 @@ def policy_loss(spec, logp, adv, mask, seq, n_seq, weights, normalizer, old, ref
     policy = value
     kl = zero if ref is None else divergence(spec, logp, put(ref), spec.kl)
     if spec.beta:
-        value = value + spec.beta * (kl * ratio_token if spec.kl_times_ratio else kl)
+        value = value + spec.beta * (kl * ratio if spec.kl_times_ratio else kl)
     extra_kl = zero
     for coefficient, other in zip(spec.extra, extra):
         term = coefficient * divergence(spec, logp, put(other), "k3")
         value, extra_kl = value + term, extra_kl + term.detach()
     if spec.nll_coef:
         value = value - spec.nll_coef * logp
-    if entropy is not None and spec.entropy_coef:
-        value = value - spec.entropy_coef * put(entropy)
-    token = mask if weights is None else mask * weights
+    own = token = mask if weights is None else mask * weights
     if spec.aggregation == "sequence":
         token = token / length[seq]
     loss = per_seq(token * value).sum() / normalizer
+    if entropy is not None and spec.entropy_coef:
+        loss = loss - spec.entropy_coef * per_seq(own * put(entropy)).sum() / entropy_normalizer
     policy = (per_seq(token * policy).sum() / normalizer).detach()
     count = mask.sum().clamp(min=1)
     mean = lambda x: put(x.detach().to(logp.dtype)).sum() / count
