@@ -125,6 +125,7 @@ WORDS = [
     ("train", "warm_start.languages={'nls':1}", ("'nls'", "did you mean 'nsl'?")),
     ("train", "warm_start.languages=nsl", ("warm_start.languages", "a mapping")),
     ("train", "model.min_pixels=90000 model.max_pixels=4096", ("model.min_pixels", "model.max_pixels (4096)", "90000")),
+    ("train", "loss_type=cispo", ("epsilon_high must be above 1 with loss_type=cispo", "got 0.28")),
     ("train", "loss_type=cispo delta=2.0", ("delta must be null with loss_type=cispo",)),
     ("train", "loss_type=sapo delta=2.0", ("delta must be null",)),
     # names
@@ -223,7 +224,8 @@ IDLE = [
     ("train", "loss_type=reinforce epsilon=0.3", ("epsilon cannot act", "reinforce does not use it")),
     ("train", "loss_type=reinforce importance_sampling_level=sequence", ("importance_sampling_level cannot act",)),
     ("train", "loss_type=sapo num_iterations=2 epsilon_high=0.3", ("epsilon_high cannot act", "sapo")),
-    ("train", "loss_type=cispo num_iterations=2 epsilon=0.3", ("epsilon cannot act", "upper clip only")),
+    ("train", "use_bias_correction_kl=true", ("use_bias_correction_kl cannot act", "beta is 0")),
+    ("train", "loss_type=cispo num_iterations=2 epsilon=0.3 epsilon_high=5.0", ("epsilon cannot act", "upper clip only")),
     ("train", "loss_type=gspo num_iterations=2 importance_sampling_level=token", ("importance_sampling_level", "sequence's")),
     ("train", "--config {at}/idle.yaml", ("lora.r cannot act",)),
     ("train", "rollout=vllm", ("rollout=vllm", "nsrl[vllm]")),

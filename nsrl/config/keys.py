@@ -187,13 +187,15 @@ class TrainConfig:
         loss_type: how tokens are clipped and averaged.
         importance_sampling_level: ratio per token or per sequence.
         epsilon: lower clip; it and what follows down to delta act from the second update of a rollout (num_iterations).
-        epsilon_high: upper clip (null: as epsilon).
+        epsilon_high: upper clip (null: as epsilon); with loss_type=cispo, as in TRL, the bound on the ratio itself, above 1.
         delta: upper bound on the ratio of a token with a negative advantage, above 1 + epsilon_high (null: none).
         beta: weight of the KL to the reference model.
-        entropy_coef: weight of an entropy bonus.
+        use_bias_correction_kl: multiply that KL by the importance ratio (TRL's key; TRL's default is true).
+        entropy_coef: weight of an entropy bonus, the mean over tokens.
         sampler_correction: importance correction between sampler and trainer.
         num_iterations: optimiser steps per rollout batch.
-        mask_truncated_completions: leave completions without an end out of the loss.
+        mask_truncated_completions: leave completions without an end out of the update; they still count in their group's
+            mean reward.
         dynamic_sampling: draw further problems while groups have zero spread, up to this many times (0: off).
         rollout: which sampler.
         parallel: under torchrun: ddp (every rank has the whole model), fsdp (FSDP2, full fine-tuning only), or auto: fsdp
@@ -247,6 +249,7 @@ class TrainConfig:
     epsilon_high: float | None = 0.28
     delta: float | None = None
     beta: float = 0.0
+    use_bias_correction_kl: bool = False
     entropy_coef: float = 0.0
     sampler_correction: Literal["none", "truncate", "mask"] = "none"
     num_iterations: int = 1

@@ -217,6 +217,11 @@ def _train(values: dict[str, Any]) -> None:
     for role in values["data.columns"]:
         if role not in ROLES:
             raise UserError(f"data.columns must be by role ({', '.join(ROLES)}); got {role!r}" + did_you_mean(role, ROLES))
+    if values["loss_type"] == "cispo" and not (values["epsilon_high"] or 0) > 1:
+        raise UserError(
+            "epsilon_high must be above 1 with loss_type=cispo, where it bounds the ratio itself (5.0 is usual); "
+            f"got {values['epsilon_high']}"
+        )
     for name in ("reward_funcs", "lora.target_modules"):
         if not values[name]:
             raise UserError(f"{name} must name at least one; got none")

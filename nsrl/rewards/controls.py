@@ -32,7 +32,10 @@ class Shuffled(Rewards):
         return shuffled(super().__call__(batch), batch.group_sizes, self.seed, batch.step)
 
 
-def flipped(correct: Sequence[bool | None], share: float, seed: int, step: int) -> list[bool | None]:
-    """`correct` with this share of its entries turned round (the noise test: 0.4 should still learn)."""
-    rng = random.Random(f"flipped/{seed}/{step}")
+def flipped(correct: Sequence[bool | None], share: float, seed: int, step: int, round_: int = 0) -> list[bool | None]:
+    """`correct` with this share of its entries turned round (the noise test: 0.4 should still learn).
+
+    round_: of dynamic sampling; each draws its own.
+    """
+    rng = random.Random(f"flipped/{seed}/{step}" + (f"/{round_}" if round_ else ""))
     return [c if c is None or rng.random() >= share else not c for c in correct]

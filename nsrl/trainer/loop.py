@@ -20,12 +20,12 @@ from nsrl.rewards import RewardBatch, Rewards
 from nsrl.rewards.controls import flipped
 from nsrl.rollout.types import Finish, Sample, Sampler, SamplingParams
 from nsrl.trainer import loss as objective
-from nsrl.trainer.advantage import advantages
+from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.batch import packed_group, request
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluation import record
 from nsrl.trainer.judge import Judge, Judged
-from nsrl.trainer.measure import step_metrics
+from nsrl.trainer.measure import step_metrics, update_metrics
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.model import VLM, Encoded
 from nsrl.trainer.optim import Optimizer
@@ -34,7 +34,6 @@ from nsrl.trainer.parity import require_agreement
 from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
 from nsrl.types import Problem
-from nsrl_kernels import METRIC_NAMES
 
 GAP = "sampling/sampling_logp_difference"
 
@@ -47,11 +46,12 @@ class Group:
     encoded: Encoded
     samples: list[Sample]
     judged: list[Judged]
+    learns: list[int] = field(default_factory=list)  # the samples that the update learns from
 
     @property
     def size(self) -> int:
-        """Rows of the update's stream: the prompt once and every completion."""
-        return len(self.encoded.prompt_ids) + sum(len(s.token_ids) for s in self.samples)
+        """Rows of the update's stream: the prompt once and every completion that is learned from."""
+        return len(self.encoded.prompt_ids) + sum(len(self.samples[i].token_ids) for i in self.learns)
 
 
 @dataclass
@@ -85,45 +85,48 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
 
     # rooms 1 to 5: problems, completions, programs, values (programs run while other groups are still being sampled)
-    groups = rollout(learner, learner.problems.take(config.prompts_per_step), step, 0)
-
-    # rooms 6 and 7: reward components, then advantages against the group
-    batch, components, advantage = _reward(learner, groups, step)
-    for extra in range(config.dynamic_sampling):
-        missing = len(groups) - int(advantage.n_live)
-        if missing == 0:
+    # rooms 6 and 7: reward components, then advantages against the group; again while groups without spread are replaced
+    learner.problems.recent = {}
+    groups, components = draw(learner, config.prompts_per_step, step, 0)
+    rounds = [len(groups)]
+    while True:
+        sizes = [len(g.samples) for g in groups]
+        gain = step_advantages(components, sizes, rounds[-1], config)
+        if not gain.missing or len(rounds) > config.dynamic_sampling:
             break
-        groups = [g for g, live in zip(groups, advantage.live.tolist()) if live]
-        groups += rollout(learner, learner.problems.take(missing), step, extra + 1)
-        batch, components, advantage = _reward(learner, groups, step)
+        others, values = draw(learner, gain.missing, step, len(rounds))
+        groups, components, rounds = groups + others, torch.cat([components, values]), [*rounds, len(others)]
 
     # room 8: live groups only, each prompt once, no padding; each rank takes some of them
     whole_loss = config.beta == 0 and config.entropy_coef == 0  # then a group without spread has no gradient at all
-    kept = [pair for pair, on in zip(zip(groups, batch.groups()), advantage.live.tolist()) if on or not whole_loss]
-    mine = [kept[i] for i in world.deal([g.size for g, _ in kept])]
-    samples = [s for g, _ in mine for s in g.samples]
-    all_tokens = sum(len(s.token_ids) for g in groups for s in g.samples)
+    learning, counted, first = [], 0, 0
+    for group, chosen, live in zip(groups, gain.chosen, gain.drawn.live.tolist()):
+        if chosen:
+            group.learns = [i for i, s in enumerate(group.samples) if s.finish is Finish.STOP or not config.mask_truncated_completions]
+            counted += sum(len(group.samples[i].token_ids) for i in group.learns)
+        if group.learns and (live or not whole_loss):
+            learning.append((group, [first + i for i in group.learns]))
+        first += len(group.samples)
+    mine = [learning[i] for i in world.deal([g.size for g, _ in learning])]
+    samples = [g.samples[i] for g, _ in mine for i in g.learns]
     metrics: dict[str, float] = {}
-    if kept:
+    if learning:
         with timer("pack"):
             vlm.read_ahead(g.problem for g, _ in mine if g.encoded.pixel_values is None)  # other ranks sampled these
             batches = pack(
-                [packed_group(vlm.with_pixels(g.encoded, g.problem), [s.token_ids for s in g.samples], g.problem.id)
+                [packed_group(vlm.with_pixels(g.encoded, g.problem), [g.samples[i].token_ids for i in g.learns], g.problem.id)
                  for g, _ in mine],
                 learner.token_budget,
                 image_token_id=learner.vlm.config.image_token_id,
                 merge=learner.vlm.image_processor.merge_size,
             )
         metrics |= pack_metrics(batches)
-        advantage_R = advantage.advantages[[row for _, rows in mine for row in rows]].float()
-        if config.mask_truncated_completions:
-            ended = torch.tensor([s.finish is Finish.STOP for s in samples])
-            advantage_R = advantage_R * ended
+        advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float()
         sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32)
 
         # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
         reference_N = _reference(learner, batches, len(sampled_N))
-        divisor = objective.normalizer(config, all_tokens, sum(len(g.samples) for g in groups))
+        divisor = objective.normalizer(config, counted, sum(len(g.samples) for g, on in zip(groups, gain.chosen) if on))
         old_N = None
         first_N = torch.zeros_like(sampled_N) if config.num_iterations > 1 else None
         for iteration in range(config.num_iterations):
@@ -132,13 +135,13 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
                 learner.banned, timer, first_N if iteration == 0 else None, world,
             )  # fmt: skip
             if iteration == 0 and config.parity_check:
-                gap = dict(zip(METRIC_NAMES, vector.tolist()))
+                gap = dict(zip(objective.NAMES, vector.tolist()))
                 require_agreement(gap[f"{GAP}/max"], gap[f"{GAP}/mean"], learner.policy, learner.sampler)
             old_N = first_N
             rate = learner.optimizer.learning_rate
             with timer("optim"):
                 norm = learner.optimizer.step()
-        metrics |= dict(zip(METRIC_NAMES, vector.tolist())) | {"grad_norm": float(norm), "learning_rate": rate}
+        metrics |= update_metrics(vector, config) | {"grad_norm": float(norm), "learning_rate": rate}
     else:
         metrics |= {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learner.optimizer.learning_rate}
         for _ in range(config.num_iterations):
@@ -147,21 +150,25 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         synced = learner.sampler.sync(learner.vlm.model)
         world.require_same("weights (checksums)", synced.checksum)
 
-    # room 12
-    judged = [g.judged for g in groups]
-    metrics |= step_metrics(judged, batch, components, learner.rewards.names, advantage, learner.vlm.tokenizer)
+    # room 12: everything that was sampled counts, whether or not it was learned from
+    samples, judged = [s for g in groups for s in g.samples], [j for g in groups for j in g.judged]
+    metrics |= step_metrics(samples, judged, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
+    if config.dynamic_sampling:
+        metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
+    sampled = sum(len(s.token_ids) for s in samples)
+    metrics["num_tokens"] = sampled + sum(len(g.encoded.prompt_ids) * len(g.samples) for g in groups)
     metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
     learner.overlap = []
     seconds = learner.timer.take()
-    metrics["perf/tokens_per_s"] = all_tokens / sum(seconds.values())
+    metrics["perf/tokens_per_s"] = sampled / sum(seconds.values())
     metrics |= seconds
     records = [
         record(g.problem, j, len(g.encoded.prompt_ids), s, number)
         for g in groups
         for number, (s, j) in enumerate(zip(g.samples, g.judged))
     ]
-    for row, value, gain in zip(records, advantage.reward.tolist(), advantage.advantages.tolist()):
-        row["reward"], row["advantage"] = value, gain
+    for row, value, advantage in zip(records, gain.drawn.reward.tolist(), gain.advantages.tolist()):
+        row["reward"], row["advantage"] = value, advantage
     return metrics, records
 
 
@@ -204,25 +211,26 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
     ).for_training()
 
 
-def _reward(learner: Learner, groups: list[Group], step: int):
+def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Group], torch.Tensor]:
+    """Rooms 1 to 6 for the next `count` problems: groups and their (R, K) reward components, NaN where one does not apply."""
     config = learner.config
+    groups = rollout(learner, learner.problems.take(count), step, round_)
+    correct = [j.correct for g in groups for j in g.judged]
     batch = RewardBatch(
         problems=[g.problem for g in groups for _ in g.samples],
         completions=[j.text for g in groups for j in g.judged],
         completion_ids=[s.token_ids for g in groups for s in g.samples],
         extracted=[j.extracted for g in groups for j in g.judged],
         results=[j.result for g in groups for j in g.judged],
-        correct=flipped([j.correct for g in groups for j in g.judged], config.reward_noise, config.seed, step),
+        correct=flipped(correct, config.reward_noise, config.seed, step, round_),
         truncated=[s.finish is Finish.LENGTH for g in groups for s in g.samples],
         group_sizes=[len(g.samples) for g in groups],
         step=step,
     )
     with learner.timer("reward"):
         rows = learner.world.from_main(lambda: learner.rewards(batch))  # once: a reward may ask a service, or draw
-    components = torch.tensor(
-        [[float("nan") if value is None else float(value) for value in row] for row in rows], dtype=torch.float64
-    )
-    return batch, components, advantages(components, batch.group_sizes, learner.config)
+    values = [[float("nan") if value is None else float(value) for value in row] for row in rows]
+    return groups, torch.tensor(values, dtype=torch.float64)
 
 
 def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | None:

@@ -17,8 +17,11 @@ from nsrl.trainer.pack import PackedBatch
 from nsrl.trainer.policy import Policy
 from nsrl_kernels import METRIC_NAMES, policy_loss
 
+IMPORTANCE_CAP = 2.0  # of the sampler correction
+_WEIGHT = "sampling/importance_sampling_ratio"  # what the correction multiplied by: TRL's key
+NAMES = (*METRIC_NAMES, f"{_WEIGHT}/min", f"{_WEIGHT}/mean", f"{_WEIGHT}/max")
 _SUMMED = ("loss", "policy_loss", "tokens", "sequences")
-_TOKENS = METRIC_NAMES.index("tokens")
+_TOKENS = NAMES.index("tokens")
 
 
 def backward(
@@ -35,16 +38,18 @@ def backward(
     keep_N: torch.Tensor | None = None,
     world: World = ALONE,
 ) -> torch.Tensor:
-    """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (METRIC_NAMES).
+    """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (NAMES).
 
     In a run of several processes `batches` are this rank's (maybe none), the metrics those of all.
 
     advantage_R: (R,) per completion, in the order given to `pack`; old_N, sampler_N, reference_N: log-probs of all
     completion tokens one after the other, or None (old: this pass is on-policy); normalizer: tokens, sequences or
     R * max length of the whole step; keep_N: is filled with this pass's own log-probs, the old ones of later passes.
+    The entropy bonus is a mean over all tokens of `batches`, whatever the loss type, as TRL's.
     """
     vectors = []
     idle = world.idle_rounds(len(batches))
+    tokens = max(1.0, *world.total(sum(batch.target.numel() for batch in batches))) if config.entropy_coef else None
     for batch in batches:
         with timer("forward"):
             scored = policy.score(
@@ -53,36 +58,43 @@ def backward(
                 banned=banned,
                 entropy="grad" if config.entropy_coef else "metric",
             )
-            part = lambda values, batch=batch: None if values is None else values[batch.token_rows].to(policy.device)
+            old, sampler, reference = (
+                None if values is None else values[batch.token_rows].to(policy.device)
+                for values in (old_N, sampler_N, reference_N)
+            )
             loss, vector = policy_loss(
                 scored.logp,
                 advantage_R[batch.rows].to(policy.device),
                 cu_seqlens=batch.cu_completions.to(policy.device),
-                old_logp=part(old_N),
-                ref_logp=part(reference_N),
-                sampler_logp=part(sampler_N),
+                old_logp=old,
+                ref_logp=reference,
+                sampler_logp=sampler,
                 entropy=scored.entropy,
                 loss_type=config.loss_type,
                 importance_sampling_level=config.importance_sampling_level,
                 epsilon=config.epsilon,
-                epsilon_high=config.epsilon_high,
+                epsilon_high=epsilon_high(config),
                 delta=config.delta,
                 beta=config.beta,
+                kl_times_ratio=config.use_bias_correction_kl,
                 importance=config.sampler_correction,
+                importance_cap=IMPORTANCE_CAP,
                 entropy_coef=config.entropy_coef,
                 max_length=config.max_completion_length,
                 normalizer=normalizer,
+                entropy_normalizer=tokens,
             )
         with timer("backward"):
             (loss * world.loss_scale).backward()
-        vectors.append(vector.detach())
+        weight = _sampler_weight(scored.logp.detach() if old is None else old, sampler, config.sampler_correction)
+        vectors.append(torch.cat([vector.detach(), weight.amin()[None], weight.mean()[None], weight.amax()[None]]))
         if keep_N is not None:
             keep_N[batch.token_rows] = scored.logp.detach().cpu()
     if world.sharded:
         policy.take_part(idle)
         if not any(world.gather(any(batch.pixel_values is not None for batch in batches))):
             policy.visual.zero_grad(set_to_none=True)  # no rank saw an image: as if the tower had not been run
-    own = torch.stack(vectors) if vectors else torch.zeros(0, len(METRIC_NAMES), device=policy.device)
+    own = torch.stack(vectors) if vectors else torch.zeros(0, len(NAMES), device=policy.device)
     return combine(world.rows(own))
 
 
@@ -107,12 +119,29 @@ def score_all(
     return out
 
 
+def _sampler_weight(logp: torch.Tensor, sampler: torch.Tensor | None, correction: str) -> torch.Tensor:
+    """(N,): what each token's loss is multiplied by for having been drawn by the sampler's distribution; else its ratio."""
+    if sampler is None:
+        return torch.ones_like(logp)
+    ratio = (logp - sampler).exp()
+    if correction == "truncate":
+        return ratio.clamp(max=IMPORTANCE_CAP)
+    return torch.where(ratio <= IMPORTANCE_CAP, ratio, 0) if correction == "mask" else ratio
+
+
+def epsilon_high(config: TrainConfig) -> float | None:
+    """What `policy_loss` calls epsilon_high: with CISPO the key is TRL's, the bound on the ratio itself and not on 1 + it."""
+    if config.loss_type == "cispo" and config.epsilon_high is not None:
+        return config.epsilon_high - 1
+    return config.epsilon_high
+
+
 def combine(vectors: torch.Tensor) -> torch.Tensor:
-    """Metric vectors of micro-batches (B, len(METRIC_NAMES)) to the step's: sums, extremes, and means over tokens."""
+    """Metric vectors of micro-batches (B, len(NAMES)) to the step's: sums, extremes, and means over tokens."""
     tokens = vectors[:, _TOKENS]
     mean = (vectors * tokens[:, None]).sum(0) / tokens.sum().clamp(min=1)
     columns = []
-    for index, name in enumerate(METRIC_NAMES):
+    for index, name in enumerate(NAMES):
         if name in _SUMMED:
             columns.append(vectors[:, index].sum())
         elif name.endswith("/min"):

@@ -3,56 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
 
-from nsrl.rewards import RewardBatch
+from nsrl.config import TrainConfig
+from nsrl.rollout.types import Finish, Sample
+from nsrl.trainer import loss as objective
 from nsrl.trainer.evaluation import LANGUAGES
 from nsrl.trainer.judge import Judged
 from nsrl_kernels import GroupAdvantage
 
 
+def update_metrics(vector: torch.Tensor, config: TrainConfig) -> dict[str, float]:
+    """The vector of `objective.backward` by name, without the clip shares of a loss that does not clip."""
+    metrics = dict(zip(objective.NAMES, vector.tolist()))
+    if config.loss_type in ("cispo", "sapo", "reinforce"):
+        shares = {name: metrics.pop(name) for name in list(metrics) if name.startswith("clip_ratio/")}
+        if config.loss_type == "cispo":
+            metrics["cispo_clip_ratio"] = shares["clip_ratio/high_mean"]
+    return metrics
+
+
 def step_metrics(
-    judged: Sequence[Sequence[Judged]],
-    batch: RewardBatch,
+    samples: Sequence[Sample],
+    judged: Sequence[Judged],
+    sizes: Sequence[int],
     components: torch.Tensor,
     names: Sequence[str],
     advantage: GroupAdvantage,
     tokenizer: Any,
 ) -> dict[str, float]:
-    """Rewards, completions, programs and languages of a step.
+    """Rewards, completions, programs and languages of everything a step sampled.
 
-    judged: per group; components: (R, K) rewards by `names`, NaN where one does not apply; tokenizer: counts the tokens
-    of prose, program and answer apart.
+    samples, judged: R, group after group, of `sizes`; components: (R, K) rewards by `names`, NaN where one does not
+    apply; tokenizer: counts the tokens of prose, program and answer apart.
     """
-    lengths = [len(ids) for ids in batch.completion_ids]
-    every = [j for group in judged for j in group]
+    lengths = [len(s.token_ids) for s in samples]
+    ended = [len(s.token_ids) for s in samples if s.finish is Finish.STOP]
     count = max(1, len(lengths))
-    scored = [j.correct for j in every if j.correct is not None]
+    scored = [j.correct for j in judged if j.correct is not None]
+    correct = iter(judged)
+    solved = [any([j.correct for j in islice(correct, size)]) for size in sizes]
     metrics = {
         "reward": float(advantage.reward.nanmean()),
         "reward_std": float(advantage.std.mean()),
-        "frac_reward_zero_std": 1 - float(advantage.n_live) / max(1, len(judged)),
+        "frac_reward_zero_std": 1 - float(advantage.n_live) / max(1, len(sizes)),
         "completions/mean_length": sum(lengths) / count,
+        "completions/min_length": float(min(lengths, default=0)),
         "completions/max_length": float(max(lengths, default=0)),
-        "completions/clipped_ratio": sum(batch.truncated) / count,
-        "program/has_code": sum(j.extracted.language is not None for j in every) / count,
-        "program/no_error": sum(j.result is not None and j.result.no_error for j in every) / count,
+        "completions/mean_terminated_length": sum(ended) / max(1, len(ended)),
+        "completions/min_terminated_length": float(min(ended, default=0)),
+        "completions/max_terminated_length": float(max(ended, default=0)),
+        "completions/clipped_ratio": (len(lengths) - len(ended)) / count,
+        "program/has_code": sum(j.extracted.language is not None for j in judged) / count,
+        "program/no_error": sum(j.result is not None and j.result.no_error for j in judged) / count,
         "pass@1": sum(scored) / max(1, len(scored)),
-        "pass@k": sum(any(j.correct for j in group) for group in judged) / max(1, len(judged)),
+        "pass@k": sum(solved) / max(1, len(sizes)),
     }
     for index, name in enumerate(names):
-        metrics[f"rewards/{name}/mean"] = float(components[:, index].nanmean())
+        values = components[:, index]
+        metrics[f"rewards/{name}/mean"] = float(values.nanmean())
+        metrics[f"rewards/{name}/std"] = float(values[~values.isnan()].std())
     for language in LANGUAGES:
-        metrics[f"language/{language}"] = sum(j.language == language for j in every) / count
-    ran = [j.result for j in every if j.result is not None]
+        metrics[f"language/{language}"] = sum(j.language == language for j in judged) / count
+    ran = [j.result for j in judged if j.result is not None]
     for status in sorted({r.status.value for r in ran}):
         metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
     parts = {
-        "program": [j.extracted.program for j in every],
-        "prose": [j.extracted.prose if j.extracted.language is not None or j.language == "prose" else "" for j in every],
-        "answer": [j.text if j.language == "direct" else "" for j in every],
+        "program": [j.extracted.program for j in judged],
+        "prose": [j.extracted.prose if j.extracted.language is not None or j.language == "prose" else "" for j in judged],
+        "answer": [j.text if j.language == "direct" else "" for j in judged],
     }
     for part, texts in parts.items():
         present = [text for text in texts if text]

@@ -67,8 +67,8 @@ class ProblemStream:
     """An endless stream of training problems.
 
     source: `Shapes` (endless by itself) or a finite sequence, reshuffled from `seed` in every epoch; position: problems
-    drawn so far; recent: the problems of the latest calls by id; vlm: reads pictures ahead and says which cannot be read:
-    such a problem is named, and the next one takes its place.
+    drawn so far; recent: the problems taken since it was last emptied, by id; vlm: reads pictures ahead and says which
+    cannot be read: such a problem is named, and the next one takes its place.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class ProblemStream:
             self._together = max(self._together, count)
             self._next.extend(next(self._stream) for _ in range(self._together - len(self._next)))
             self._vlm.read_ahead(self._world.share(list(self._next)))
-        self.recent = dict([*self.recent.items(), *((p.id, p) for p in problems)][-1024:])
+        self.recent |= {p.id: p for p in problems}
         return problems
 
     def _draw(self, count: int) -> list[Problem]:

@@ -53,6 +53,7 @@ class State:
     phase: str = "reading"
     step: int = 0  # steps done in that phase
     position: int = 0  # training problems taken by GRPO
+    num_tokens: int = 0  # of all prompts and completions so far, a prompt once per completion
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
@@ -151,6 +152,7 @@ class Run:
                 )  # fmt: skip
                 self._count(phase, start)
                 self.state.phase, self.state.step = phase, step
+                self._count_tokens(metrics)
                 self.log.write(phase, step, metrics | {"timing_s/step": time.perf_counter() - start})
                 progress.step(f"loss {metrics['loss']:.3f}")
                 if step % self.config.save_steps == 0 or step == todo:
@@ -196,6 +198,7 @@ class Run:
                 metrics, records = grpo_step(learner, step)
                 self._count("grpo", start)
                 self.state.phase, self.state.step, self.state.position = "grpo", step, learner.problems.position
+                self._count_tokens(metrics)
                 metrics |= engine_metrics(pool.stats())
                 metrics |= telemetry.read()
                 if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
@@ -363,6 +366,11 @@ class Run:
 
     def _count(self, phase: str, start: float) -> None:
         self.state.seconds[phase] = self.state.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+    def _count_tokens(self, metrics: dict[str, float]) -> None:
+        """A step's tokens to those of the run, as TRL's `num_tokens`."""
+        self.state.num_tokens += int(metrics["num_tokens"])
+        metrics["num_tokens"] = self.state.num_tokens
 
     def _summary(self, before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         return {

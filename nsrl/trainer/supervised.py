@@ -34,7 +34,7 @@ def supervised_step(
 ) -> dict[str, float]:
     """One optimiser step on the next `size` demonstrations; `budget`: stream rows per micro-batch.
 
-    Returns loss (nats per token), grad_norm, learning_rate and the number of completion tokens.
+    Returns loss (nats per token), grad_norm, learning_rate and num_tokens (prompts and completions).
     """
     groups = []
     for demonstration in world.share(list(islice(demonstrations, size))):
@@ -42,7 +42,10 @@ def supervised_step(
         completion = vlm.tokenizer(demonstration.text, add_special_tokens=False)["input_ids"]
         groups.append(packed_group(encoded, [[*completion, vlm.tokenizer.eos_token_id]], demonstration.problem.id))
     batches = pack(groups, budget, image_token_id=vlm.config.image_token_id, merge=vlm.image_processor.merge_size)
-    tokens = int(*world.total(sum(batch.target.numel() for batch in batches)))
+    tokens, seen = map(int, world.total(
+        sum(batch.target.numel() for batch in batches),
+        sum(len(g.prompt_ids) + sum(map(len, g.completions)) for g in groups),
+    ))  # fmt: skip
     idle = world.idle_rounds(len(batches))
     total = torch.zeros((), device=policy.device)
     for batch in batches:
@@ -52,4 +55,4 @@ def supervised_step(
     policy.take_part(idle)
     rate = optimizer.learning_rate
     norm = optimizer.step()
-    return {"loss": float(*world.total(float(total))), "grad_norm": float(norm), "learning_rate": rate, "num_tokens": tokens}
+    return {"loss": float(*world.total(float(total))), "grad_norm": float(norm), "learning_rate": rate, "num_tokens": seen}
