@@ -25,9 +25,9 @@ CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level")
 ONE_UPDATE = {"cispo": "dapo", "gppo": "dapo", "gspo": "grpo", "sapo": "grpo"}  # with the ratio at 1 they are these
 GRPO = (
     "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "scale_rewards", "loss_type", *CLIP, "beta",
-    "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions", "dynamic_sampling", "learning_rate",
-    "lr_scheduler_type", "warmup_steps", "weight_decay", "eval_steps", "eval_size_midway", "completions_steps",
-    "parity_check",
+    "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
+    "dynamic_sampling", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "eval_steps",
+    "eval_size_midway", "completions_steps", "parity_check",
 )  # fmt: skip
 
 
@@ -191,6 +191,7 @@ TRAIN = (
     Idle(("importance_sampling_level",), _unclipped("reinforce")),
     Idle(("epsilon", "epsilon_high"), _unclipped("sapo", "reinforce")),
     Idle(("epsilon",), _lower_of_cispo),
+    Idle(("use_bias_correction_kl",), _when(lambda c: not c.beta and c.use_bias_correction_kl, "beta is 0, so there is no KL")),
     Idle(GRPO, _no_grpo, told=True),
     Idle(CLIP, _in_grpo(_one_update), told=True),
     Idle(("loss_type",), _in_grpo(_one_update_family), told=True),

@@ -12,25 +12,25 @@ from nsrl_kernels import GroupAdvantage, group_advantage
 MODES = {"group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo"}
 
 
-def advantages(components: torch.Tensor, sizes: list[int], config: TrainConfig) -> GroupAdvantage:
+def advantages(components: torch.Tensor, sizes: list[int] | torch.Tensor, config: TrainConfig) -> GroupAdvantage:
     """Advantages of every completion of a step.
 
     components: (R, K) rewards, NaN where one does not apply; sizes: completions per group, in order.
     """
-    offsets = torch.tensor([0, *sizes]).cumsum(0)
+    offsets = torch.nn.functional.pad(torch.as_tensor(sizes).cumsum(0), (1, 0))
     weights = torch.tensor(config.reward_weights, dtype=components.dtype)
     return group_advantage(components, offsets, weights=weights, mode=MODES[config.scale_rewards])
 
 
 @dataclass
 class StepAdvantages:
-    """What a step learns from. drawn: statistics of every group that was sampled; chosen: per group, whether the update
-    has it; advantages: (R,) of every completion, 0 outside the update; missing: groups without spread in the update."""
+    """What a step learns from. drawn: statistics of every group that was sampled; chosen: (P,) whether the update has the
+    group; advantages: (R,) of every completion, 0 outside the update; missing: groups without spread in the update."""
 
     drawn: GroupAdvantage
-    chosen: list[bool]
+    chosen: torch.Tensor
     advantages: torch.Tensor
-    missing: int
+    missing: torch.Tensor
 
 
 def step_advantages(components: torch.Tensor, sizes: list[int], latest: int, config: TrainConfig) -> StepAdvantages:
@@ -40,11 +40,11 @@ def step_advantages(components: torch.Tensor, sizes: list[int], latest: int, con
     the spread of the update's batch (DAPO filters before it computes advantages), which is all there is in one round.
     """
     drawn = advantages(components, sizes, config)
-    earlier = len(sizes) - latest
-    chosen = [live or group >= earlier for group, live in enumerate(drawn.live.tolist())]
-    update, values = drawn, drawn.advantages
-    if not all(chosen):
-        rows = torch.tensor(chosen).repeat_interleave(torch.tensor(sizes))
-        update = advantages(components[rows], [size for size, on in zip(sizes, chosen) if on], config)
-        values = torch.zeros_like(values).masked_scatter(rows, update.advantages)
-    return StepAdvantages(drawn, chosen, values, sum(chosen) - int(update.n_live))
+    if latest == len(sizes):
+        return StepAdvantages(drawn, torch.ones_like(drawn.live), drawn.advantages, len(sizes) - drawn.n_live)
+    chosen, counts = drawn.live.clone(), torch.tensor(sizes)
+    chosen[-latest:] = True
+    rows = chosen.repeat_interleave(counts)
+    update = advantages(components[rows], counts[chosen], config)
+    values = torch.zeros_like(drawn.advantages).masked_scatter(rows, update.advantages)
+    return StepAdvantages(drawn, chosen, values, chosen.sum() - update.n_live)

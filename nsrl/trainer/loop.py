@@ -92,18 +92,19 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     while True:
         sizes = [len(g.samples) for g in groups]
         gain = step_advantages(components, sizes, rounds[-1], config)
-        if not gain.missing or len(rounds) > config.dynamic_sampling:
+        if not (missing := int(gain.missing)) or len(rounds) > config.dynamic_sampling:
             break
-        others, values = draw(learner, gain.missing, step, len(rounds))
+        others, values = draw(learner, missing, step, len(rounds))
         groups, components, rounds = groups + others, torch.cat([components, values]), [*rounds, len(others)]
 
     # room 8: live groups only, each prompt once, no padding; each rank takes some of them
     whole_loss = config.beta == 0 and config.entropy_coef == 0  # then a group without spread has no gradient at all
-    learning, counted, first = [], 0, 0
-    for group, chosen, live in zip(groups, gain.chosen, gain.drawn.live.tolist()):
+    learning, counted, sequences, first = [], 0, 0, 0
+    for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
         if chosen:
             group.learns = [i for i, s in enumerate(group.samples) if s.finish is Finish.STOP or not config.mask_truncated_completions]
             counted += sum(len(group.samples[i].token_ids) for i in group.learns)
+            sequences += len(group.samples)
         if group.learns and (live or not whole_loss):
             learning.append((group, [first + i for i in group.learns]))
         first += len(group.samples)
@@ -126,7 +127,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
         # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
         reference_N = _reference(learner, batches, len(sampled_N))
-        divisor = objective.normalizer(config, counted, sum(len(g.samples) for g, on in zip(groups, gain.chosen) if on))
+        divisor = objective.normalizer(config, counted, sequences)
         old_N = None
         first_N = torch.zeros_like(sampled_N) if config.num_iterations > 1 else None
         for iteration in range(config.num_iterations):
@@ -215,14 +216,13 @@ def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Gro
     """Rooms 1 to 6 for the next `count` problems: groups and their (R, K) reward components, NaN where one does not apply."""
     config = learner.config
     groups = rollout(learner, learner.problems.take(count), step, round_)
-    correct = [j.correct for g in groups for j in g.judged]
     batch = RewardBatch(
         problems=[g.problem for g in groups for _ in g.samples],
         completions=[j.text for g in groups for j in g.judged],
         completion_ids=[s.token_ids for g in groups for s in g.samples],
         extracted=[j.extracted for g in groups for j in g.judged],
         results=[j.result for g in groups for j in g.judged],
-        correct=flipped(correct, config.reward_noise, config.seed, step, round_),
+        correct=flipped([j.correct for g in groups for j in g.judged], config.reward_noise, config.seed, step, round_),
         truncated=[s.finish is Finish.LENGTH for g in groups for s in g.samples],
         group_sizes=[len(g.samples) for g in groups],
         step=step,
