@@ -50,9 +50,11 @@ def naive(hidden, weight, target):
 
 
 def _trl():
-    from trl.trainer.utils import selective_log_softmax
+    """What TRL's GRPO runs since 1.16: a head chunked over tokens and vocabulary, no logits (`add_fused_lm_head`)."""
+    from trl.kernels import ChunkedLogProbFunction
 
-    return lambda hidden, weight, target: selective_log_softmax(hidden @ weight.T, target)
+    options = (1.0, 32768, None, 1.0, ("log_probs",))  # temperature, TRL's own vocabulary chunk, softcap, scale, outputs
+    return lambda hidden, weight, target: ChunkedLogProbFunction.apply(hidden, weight, None, target, *options)[0]
 
 
 def _liger_ce():
@@ -85,7 +87,7 @@ LOGP = (
     Contender("nsrl triton v0", _ours("triton_v0"), ("triton",), True, ours=True),
     Contender("torch", lambda: naive, tolerance=3e-2),
     Contender("torch.compile", lambda: torch.compile(naive), needs_cuda=True, tolerance=3e-2),
-    Contender("TRL selective_log_softmax", _trl, ("trl",), tolerance=6e-2),
+    Contender("TRL fused head", _trl, ("trl.kernels",), tolerance=3e-2),
     Contender("Liger fused CE", _liger_ce, ("liger_kernel",), True, tolerance=3e-2),
     Contender("Apple CCE", _cce, ("cut_cross_entropy",), True, tolerance=3e-2),
     Contender("verl linear CE", _verl, ("verl",), True, tolerance=3e-2),

@@ -14,4 +14,5 @@ if [ ! -f "$venv/.ready" ]; then
   touch "$venv/.ready"
 fi
 # importlib: with tests/ itself on the path its folder vllm would pass for the package, and TRL would import it.
-OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" PYTHONPATH=kernels:. "$venv/bin/python" -m pytest -q --import-mode=importlib tests/peers "$@"
+OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" PYTHONPATH=kernels:. "$venv/bin/python" -m pytest -q --import-mode=importlib \
+  -n "${WORKERS:-2}" --dist worksteal tests/peers "$@"

@@ -15,7 +15,7 @@ TINY = [
     "data.eval_size=6", "warm_start.steps=4", "warm_start.reading_steps=3", "warm_start.batch_size=4", "max_steps=4",
     "prompts_per_step=3", "num_generations=4", "save_steps=2", "save_total_limit=2", "completions_steps=2",
     "max_completion_length=24", "eval_samples=1", "threads=1", "logging_steps=1", "reward_funcs=[correct,format,short]",
-    "engine.workers=1",
+    "engine.workers=1", "dynamic_sampling=1",
 ]  # fmt: skip
 
 # Each names a function of the run and how often it may be called before the process is killed inside it.
