@@ -3,7 +3,7 @@
     python -m nsrl.report RUN_FOLDER
 """
 
-from nsrl.report.page import write_report
+from nsrl.report.page import point_title, write_report
 from nsrl.report.table import markdown, print_table, table
 
-__all__ = ["markdown", "print_table", "table", "write_report"]
+__all__ = ["markdown", "point_title", "print_table", "table", "write_report"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-import math
 import os
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,17 +13,17 @@ from typing import Any
 
 from nsrl.errors import UserError
 from nsrl.report.plots import LANGUAGES, plots
+from nsrl.report.problems import problem_set
 from nsrl.report.table import COLUMNS, cells, table
 
-SAMPLES = 12  # problems shown
-_PROGRAM_LIMIT = 1500  # characters of a completion shown
+PICTURES = "pictures"  # eval/pictures.parquet: problem_id, image_png of the held-out problems
 
 
 def write_report(run: Path | str) -> Path:
     """Write `report.html` and `plots/*.png` into a run folder from its metrics, summary, evaluations and completions.
 
-    Everything but one of metrics.jsonl, summary.json and eval/ may be missing. Raises `UserError` for a folder that is
-    no run. Returns the page's path.
+    Everything but one of metrics.jsonl, summary.json and eval/ may be missing, so that it can be written while the run
+    goes on. Raises `UserError` for a folder that is no run. Returns the page's path.
     """
     import jinja2
 
@@ -36,7 +35,12 @@ def write_report(run: Path | str) -> Path:
     evaluations = {f.stem: e for f in sorted((run / "eval").glob("*.json")) if isinstance(e := _json(f), dict)}
     if not rows and not summary and not evaluations:
         raise UserError(f"report: {str(run)!r} must be a run folder; it holds no metrics.jsonl, summary.json or eval/")
-    completions = _completions(run / "completions")
+    running = _running(rows, summary)
+    if running:  # of a run that goes on behind its end: what it says is of the run before
+        summary = {}
+    warm = _warm(rows, summary)
+    kept = _kept(run / "completions")
+    problems, shown = _problems(run / "eval", evaluations, kept, warm)
     drawn = plots(rows, evaluations)
     (run / "plots").mkdir(exist_ok=True)
     for p in drawn:
@@ -44,25 +48,39 @@ def write_report(run: Path | str) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("nsrl.report", "."), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    script = environment.loader.get_source(environment, "script.jinja")[0]
     page = environment.get_template("report.html.jinja").render(
         title=run.resolve().name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        cards=_cards(summary, evaluations),
+        running=running,
+        cards=_cards(summary, evaluations, warm),
         plots=drawn,
-        tables=_tables(evaluations, completions),
+        tables=_tables(evaluations, kept, warm),
         headings=[title for _, title in COLUMNS],
         languages=_languages(summary),
         seconds=_seconds(summary),
-        samples=_samples(completions),
+        problems=problems,
+        shown=shown,
+        sets=list(dict.fromkeys(p["set"] for p in problems)),
+        filters=_filters(problems),
         config=_text(run / "config.yaml"),
         summary=json.dumps(summary, indent=1, ensure_ascii=False),
         colours=LANGUAGES,
+        script=script,
+        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
     path = run / "report.html"
     working = path.with_suffix(".html.tmp")
-    working.write_text(page, encoding="utf-8")
+    working.write_text(page, encoding="utf-8", errors="replace")
     os.replace(working, path)
     return path
+
+
+def point_title(name: str, warm: bool) -> str:
+    """What an evaluation is called where people read it. name: its file's; warm: whether supervised steps came first."""
+    if name.startswith("step_") and name[5:].isdigit():
+        return f"at step {int(name[5:])}"
+    return {"warm_start": "after the warm start" if warm else "before training", "final": "after training"}.get(name, name)
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -93,19 +111,43 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _completions(folder: Path) -> list[dict[str, Any]]:
-    """The completions of the last step that was kept."""
-    files = sorted(folder.glob("*.parquet"))
-    if not files:
-        return []
+def _records(file: Path) -> list[dict[str, Any]]:
     from pyarrow import ArrowException, parquet
 
-    for file in reversed(files):
-        try:
-            return parquet.read_table(file).to_pylist()
-        except (ArrowException, OSError):
-            continue  # half-written by a run that was killed
-    return []
+    try:
+        return parquet.read_table(file).to_pylist()
+    except (ArrowException, OSError):
+        return []  # absent, or half-written by a run that was killed
+
+
+def _kept(folder: Path) -> list[tuple[int, list[dict[str, Any]]]]:
+    """(step, completions) of the last step that was kept and of the first, where that is another."""
+    files = sorted(folder.glob("step_*.parquet"))
+    out: list[tuple[int, list[dict[str, Any]]]] = []
+    for order in (reversed(files), files):
+        found = next((rows for file in order if (rows := _records(file))), None)
+        if found and found[0].get("step") not in [step for step, _ in out]:
+            out.append((found[0].get("step", 0), found))
+    return out
+
+
+def _running(rows: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> str:
+    """Where a run stands that is not at its end; empty for a finished one."""
+    if not rows:
+        return ""
+    last = rows[-1]
+    phase, step = str(last.get("phase", "grpo")), last["step"]
+    steps = summary.get("steps")
+    if summary and not (isinstance(steps, Mapping) and isinstance(steps.get(phase), int) and step > steps[phase]):
+        return ""
+    return f"{phase.replace('_', ' ')} step {step}"
+
+
+def _warm(rows: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> bool:
+    """Whether supervised steps came before the first evaluation."""
+    steps = summary.get("steps")
+    planned = isinstance(steps, Mapping) and any(steps.get(phase) for phase in ("reading", "warm_start"))
+    return planned or any(r.get("phase") in ("reading", "warm_start") for r in rows)
 
 
 # -- what the page shows -------------------------------------------------------------------------------------------
@@ -124,7 +166,7 @@ def _first(mapping: Mapping[str, Any], *names: str) -> Any:
     return next((mapping[n] for n in names if mapping.get(n) is not None), None)
 
 
-def _cards(summary: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Any]]) -> list[dict[str, str]]:
+def _cards(summary: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Any]], warm: bool) -> list[dict[str, str]]:
     before, after = evaluations.get("warm_start", {}), evaluations.get("final", {})
     start = _first(summary, "accuracy_warm_start") if summary else before.get("accuracy")
     final = _first(summary, "accuracy_final") if summary else after.get("accuracy")
@@ -136,11 +178,14 @@ def _cards(summary: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, An
         })  # fmt: skip
     if isinstance(start, int | float):
         cards.append({
-            "label": "accuracy after the warm start", "value": f"{100 * start:.1f}%",
+            "label": f"accuracy {point_title('warm_start', warm)}", "value": f"{100 * start:.1f}%",
             "note": "95%: " + _span(_first(summary, "accuracy_warm_start_ci95", "ci95_warm_start") or before.get("ci95")), "kind": "",
         })  # fmt: skip
     if isinstance(final, int | float) and isinstance(start, int | float):
-        cards.append({"label": "gain of GRPO", "value": f"{100 * (final - start):+.1f}", "note": "points, sampled at temperature 1", "kind": ""})
+        steps = summary.get("steps")
+        extra = isinstance(steps, Mapping) and steps.get("extra")
+        of = f"of {extra} supervised steps" if extra else "of GRPO"
+        cards.append({"label": f"gain {of}", "value": f"{100 * (final - start):+.1f}", "note": "points, sampled", "kind": ""})
     tokens, share = summary.get("mean_output_tokens"), summary.get("language_share")
     if isinstance(tokens, Mapping) and isinstance(tokens.get("after"), int | float):
         was = tokens.get("before")
@@ -166,16 +211,48 @@ def _span(interval: Any) -> str:
     return "not recorded"
 
 
-def _tables(evaluations: Mapping[str, Mapping[str, Any]], completions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    names = {"final": "After training", "warm_start": "After the warm start, before any reward"}
+def _tables(
+    evaluations: Mapping[str, Mapping[str, Any]], kept: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], warm: bool
+) -> list[dict[str, Any]]:
     out = []
-    for name, title in names.items():
+    for name in ("final", "warm_start"):
         rows = (evaluations.get(name) or {}).get("table")
         if rows:
-            out.append({"title": f"{title}: held-out problems", "rows": [cells(r) for r in rows]})
-    if not out and completions:
-        out.append({"title": f"Training completions of step {completions[0].get('step', '?')}", "rows": [cells(r) for r in table(completions)]})
+            out.append({"title": f"Held-out problems {point_title(name, warm)}", "rows": [cells(r) for r in rows]})
+    if not out and kept:
+        step, completions = kept[0]
+        out.append({"title": f"Training completions of step {step}", "rows": [cells(r) for r in table(completions)]})
     return out
+
+
+def _problems(
+    folder: Path, evaluations: Mapping[str, Any], kept: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], warm: bool
+) -> tuple[list[dict[str, Any]], str]:
+    """Cards of held-out problems before and after, and of training problems; a sentence that says what they are."""
+    midway = sorted(n for n in evaluations if n.startswith("step_"))
+    names = ["warm_start", *(["final"] if "final" in evaluations else midway[-1:])]
+    columns = [(point_title(n, warm), _records(folder / f"{n}.parquet")) for n in names]
+    pictures = {str(r.get("problem_id")): r["image_png"] for r in _records(folder / f"{PICTURES}.parquet") if r.get("image_png")}
+    cards = problem_set("held-out", columns, pictures)
+    said = ["Held-out problems are in no training step; those answered wrong at the end come first."] if cards else []
+    for step, rows in kept:
+        cards += problem_set(f"training, step {step}", [(f"step {step}", rows)], {})
+    if kept:
+        steps = " and ".join(str(step) for step, _ in reversed(kept))
+        said.append(f"Training problems are of step {steps}, {'the first and the last' if len(kept) > 1 else 'the only one'} whose completions were kept.")
+    return cards, " ".join(said)
+
+
+def _filters(problems: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list[str]]]:
+    """(name, label, values) of what can be chosen."""
+    columns = [c for p in problems for c in p["columns"]]
+    attempts = [a for c in columns for a in c["attempts"]]
+    values = lambda key: sorted({a[key] for a in attempts if a[key]})
+    return [
+        ("point", "When", list(dict.fromkeys(c["title"] for c in columns))),
+        ("verdict", "Verdict", values("verdict")), ("language", "Language", values("language")),
+        ("status", "Engine", values("status")), ("category", "Category", sorted({p["category"] for p in problems if p["category"]})),
+    ]  # fmt: skip
 
 
 def _languages(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -199,49 +276,3 @@ def _seconds(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     seconds = {k: v for k, v in (summary.get("seconds") or {}).items() if isinstance(v, int | float)}
     total = sum(seconds.values())
     return [{"name": k.replace("_", " "), "value": f"{v:.1f}", "width": 100 * v / total if total else 0} for k, v in seconds.items()]
-
-
-def _samples(completions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One completion each of some problems: categories in turn, right and wrong ones both."""
-    by_category: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    seen: set[Any] = set()
-    wanted_right = True
-    for r in sorted(completions, key=lambda r: (not r.get("image_png"), str(r.get("problem_id")), not r.get("correct"))):
-        if r.get("problem_id") in seen:
-            continue
-        group = [c for c in completions if c.get("problem_id") == r.get("problem_id")]
-        mixed = [c for c in group if bool(c.get("correct")) == wanted_right]
-        by_category[str(r.get("category") or "")].append((mixed or group)[0])
-        seen.add(r.get("problem_id"))
-        if len({bool(c.get("correct")) for c in group}) == 2:
-            wanted_right = not wanted_right
-    chosen: list[Mapping[str, Any]] = []
-    while len(chosen) < SAMPLES and any(by_category.values()):
-        for name in sorted(by_category):
-            if by_category[name] and len(chosen) < SAMPLES:
-                chosen.append(by_category[name].pop(0))
-    return [_sample(r, [c for c in completions if c.get("problem_id") == r.get("problem_id")]) for r in chosen]
-
-
-def _sample(r: Mapping[str, Any], group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    picture = r.get("image_png")
-    right = [c.get("correct") for c in group if c.get("correct") is not None]
-    language = str(r.get("language") or "")
-    program = str(r.get("program") or "")
-    reward = r.get("reward")
-    return {
-        "category": str(r.get("category") or ""),
-        "question": str(r.get("question") or "").replace("<image>", " ").strip(),
-        "gold": str(r.get("answer") or "–"),
-        "image": "data:image/png;base64," + base64.b64encode(picture).decode() if picture else "",
-        "language": language,
-        "colour": LANGUAGES.get(language, "#64748b"),
-        "program": (program or str(r.get("completion") or ""))[:_PROGRAM_LIMIT],
-        "is_program": bool(program),
-        "value": str(r.get("value_text") or "") or "(no value)",
-        "status": str(r.get("status") or ("" if program else "no program")),
-        "correct": r.get("correct"),
-        "reward": f"{reward:.2f}" if isinstance(reward, int | float) and math.isfinite(reward) else "–",
-        "tokens": r.get("tokens"),
-        "group": f"{sum(map(bool, right))} of {len(right)} right" if len(right) > 1 else "",
-    }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nsrl.data.chat import options_text
 from nsrl.errors import UserError
 from nsrl.report.table import mean_interval
 from nsrl.rollout.types import Sampler, SamplingParams
@@ -132,6 +133,7 @@ def record(problem: Problem, judged: Any, prompt_tokens: int, sample: Any, numbe
         "problem_id": problem.id,
         "category": problem.category,
         "question": problem.question,
+        "options": options_text(problem.options),
         "answer": problem.answer,
         "sample": number,
         "completion": judged.text,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import io
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from nsrl.config import EngineConfig, TrainConfig
 from nsrl.data.shapes import Demonstration, Shapes
 from nsrl.engines import EnginePool, Limits
 from nsrl.errors import UserError
-from nsrl.report import write_report
+from nsrl.report import point_title, write_report
 from nsrl.report.table import print_table, table
 from nsrl.rewards import Rewards
 from nsrl.rewards.controls import Shuffled
@@ -31,6 +30,7 @@ from nsrl.trainer import checkpoint, evaluation, model, sharded
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import RunFolder, versions
 from nsrl.trainer.judge import Judge
+from nsrl.trainer.keep import keep_pictures, with_pictures
 from nsrl.trainer.loop import Learner, grpo_step
 from nsrl.trainer.metrics import MetricsLog, Progress
 from nsrl.trainer.optim import Optimizer
@@ -39,7 +39,7 @@ from nsrl.trainer.problems import ProblemStream, read_data
 from nsrl.trainer.ready import check_parity, run_preflight
 from nsrl.trainer.supervised import supervised_step
 from nsrl.trainer.telemetry import Telemetry
-from nsrl.types import ImageRef, Problem
+from nsrl.types import Problem
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
 WARM_START_STEPS = 600  # of the small model
@@ -211,6 +211,8 @@ class Run:
                         self._save(f"checkpoint-{step}", optimizer)
                 self.log.write("grpo", step, metrics | {"timing_s/step": time.perf_counter() - start})
                 progress.step(_line(metrics))
+                if step % config.save_steps == 0 and step < config.max_steps and self.world.is_main:
+                    write_report(self.folder.path)  # at its end the run writes it anyway
 
     def _evaluate(self, name: str, sampler: Sampler, judge: Judge, size: int | None = None) -> dict[str, Any]:
         """Evaluate once: a result that is already in the run folder is taken from there."""
@@ -221,7 +223,8 @@ class Run:
         problems = self.test_set[:size]
         sampler.sync(self.vlm.model)  # supervised steps before this did not
         start = time.perf_counter()
-        with Progress(f"evaluate {name.replace('_', ' ')}", len(problems), every=200) as progress:
+        point = point_title(name, warm=bool(self.steps["warm_start"]))
+        with Progress(f"evaluate {point}", len(problems), every=200) as progress:
             result = evaluation.evaluate(
                 self.vlm,
                 sampler,
@@ -236,11 +239,13 @@ class Run:
             )
         self._count("evaluation", start)
         numbers = result.numbers() | {"table": table(result.records), "problems": len(problems)}
-        print_table(result.records, title=f"{name.replace('_', ' ')}: {len(problems)} held-out problems")
+        print_table(result.records, title=f"{len(problems)} held-out problems {point}")
         low, high = result.ci95
         print(f"accuracy of samples {100 * result.accuracy:.1f}% [{100 * low:.1f}, {100 * high:.1f}], "
               f"greedy {100 * result.greedy_accuracy:.1f}%, mean tokens {result.mean_tokens:.1f}", flush=True)  # fmt: skip
         self.folder.write_json(file, numbers)
+        if self.world.is_main:
+            keep_pictures(self.folder.path, self.test_set)
         return numbers
 
     def _parity(self, learner: Learner) -> None:
@@ -359,10 +364,7 @@ class Run:
 
     def _keep_completions(self, learner: Learner, step: int, records: list[dict[str, Any]]) -> None:
         """Every completion of the step, with the picture beside the first of each group."""
-        for row in records:
-            images = learner.problems.recent[row["problem_id"]].images
-            row["image_png"] = png(images[0]) if images and row["sample"] == 0 else None
-        self.folder.write_completions(step, records)
+        self.folder.write_completions(step, with_pictures(records, learner.problems.recent))
 
     def _count(self, phase: str, start: float) -> None:
         self.state.seconds[phase] = self.state.seconds.get(phase, 0.0) + time.perf_counter() - start
@@ -434,13 +436,6 @@ def engine_metrics(stats: dict[str, Any]) -> dict[str, float]:
 def gpu_uuid(device: torch.device) -> str | None:
     """What the driver calls the device, whatever CUDA_VISIBLE_DEVICES renumbers; None for a CPU."""
     return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
-
-
-def png(image: ImageRef) -> bytes:
-    """A picture as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    image.open().save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def _line(metrics: dict[str, float]) -> str:

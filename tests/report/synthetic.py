@@ -40,31 +40,42 @@ def shares(t: float) -> dict[str, float]:
     return {"nsl": nsl, "wolfram": rest * 0.3, "sympy": rest * 0.35, "prose": rest * 0.15, "direct": rest * 0.2}
 
 
-def records(rng: random.Random, count: int, samples: int, t: float, greedy: bool = True) -> list[dict]:
+HOSTILE = '</script><script>alert(2)</script><img src=x onerror=alert(3)>\u202ereversed\x00\x1b[31m'
+QUESTION = "What is the mean of the numbers in the picture?\n<image>"
+CHOICE = "Which is $\\frac{\\sqrt{3}}{2}$, for $5 and $6, if $\\begin{array}{c}a\\end{array}$ & <b>x</b>?"
+OPTIONS = "A. $\\sqrt{3}$\nB. $\\frac{1}{2}$\nC. <i>none</i>"
+
+
+def records(rng: random.Random, count: int, samples: int, t: float, greedy: bool = True, pictures: bool = True) -> list[dict]:
+    """Rows as a run keeps them: greedy answers are sample -1, a picture stands beside a problem's first row only."""
     out = []
     for i in range(count):
         family = FAMILIES[i % len(FAMILIES)]
         picture = png(rng)
-        for s in [*range(samples), *([-1] if greedy else [])]:
+        for s in [*([-1] if greedy else []), *range(samples)]:
             mix = shares(t)
             language = rng.choices(list(mix), list(mix.values()))[0]
             right = rng.random() < 0.45 + 0.5 * t * (language == "nsl")
             out.append({
-                "problem_id": f"p{i}", "category": family, "question": "What is the mean of the numbers in the picture?\n<image>",
-                "answer": "5", "sample": s, "language": language, "program": PROGRAMS[language],
-                "completion": PROGRAMS[language] or "The answer is 5.", "has_code": bool(PROGRAMS[language]),
+                "problem_id": f"p{i}", "category": family, "question": CHOICE if family == "bars" else QUESTION,
+                "options": OPTIONS if family == "bars" else "", "answer": "5", "sample": s, "language": language, "program": PROGRAMS[language],
+                "completion": PROGRAMS[language] or ("The answer is 5." if family != "area" else HOSTILE), "has_code": bool(PROGRAMS[language]),
                 "status": "ok" if PROGRAMS[language] else "", "no_error": bool(PROGRAMS[language]), "value_text": "5" if right else "16/3",
                 "correct": right, "reason": "exact", "tokens": max(1, TOKENS[language] + rng.randint(-2, 3)), "prompt_tokens": 40 + i % 9,
-                "reward": 1.1 * right + 0.1, "advantage": 0.0, "image_png": picture,
+                "reward": 1.1 * right + 0.1, "advantage": 0.0, "finish": "stop",
+                **({"image_png": picture if s == 0 else None} if pictures else {}),
             })  # fmt: skip
     return out
 
 
-def write_run(folder: Path, steps: int = 120) -> Path:
+def write_run(folder: Path, steps: int = 120, warm: bool = True) -> Path:
+    """A finished run of `steps` steps, with a warm start or without."""
+    from pyarrow import Table, parquet
+
     rng = random.Random(0)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "metrics.jsonl").open("w") as file:
-        for phase, count, start in (("reading", 100, 6.0), ("warm_start", 300, 2.5)):
+        for phase, count, start in (("reading", 100, 6.0), ("warm_start", 300, 2.5)) if warm else ():
             for i in range(1, count + 1):
                 row = {"phase": phase, "step": i, "loss": start * math.exp(-3 * i / count) + 0.2 * rng.random() + 0.1, "grad_norm": 1.0}
                 file.write(json.dumps(row) + "\n")
@@ -86,22 +97,24 @@ def write_run(folder: Path, steps: int = 120) -> Path:
     (folder / "eval").mkdir(exist_ok=True)
     numbers = {}
     for name, t in (("warm_start", 0.0), ("final", 1.0)):
-        made = records(rng, 160, 4, t)
+        made = records(rng, 160, 4, t, pictures=False)
+        parquet.write_table(Table.from_pylist(made), folder / "eval" / f"{name}.parquet")
         rows = table(made)
         numbers[name] = {"accuracy": rows[-1]["accuracy"], "ci95": rows[-1]["ci95"], "table": rows, "problems": 160}
         (folder / "eval" / f"{name}.json").write_text(json.dumps(numbers[name]))
-    from pyarrow import Table, parquet
-
+    seen = [{"problem_id": f"p{i}", "image_png": png(rng)} for i in range(160)]
+    parquet.write_table(Table.from_pylist(seen), folder / "eval" / "pictures.parquet")
     (folder / "completions").mkdir(exist_ok=True)
-    kept = [{"step": steps, **r} for r in records(rng, 16, 10, 1.0, greedy=False)]
-    parquet.write_table(Table.from_pylist(kept), folder / "completions" / f"step_{steps:06d}.parquet")
+    for step, t in ((1, 0.0), (steps, 1.0)):
+        kept = [{"step": step, **r} for r in records(rng, 16, 10, t, greedy=False)]
+        parquet.write_table(Table.from_pylist(kept), folder / "completions" / f"step_{step:06d}.parquet")
     (folder / "completions" / "step_999999.parquet").write_bytes(b"half")
     summary = {
         "accuracy_warm_start": numbers["warm_start"]["accuracy"], "accuracy_warm_start_ci95": numbers["warm_start"]["ci95"],
         "accuracy_final": numbers["final"]["accuracy"], "accuracy_final_ci95": numbers["final"]["ci95"],
         "language_share": {"before": shares(0.0), "after": shares(1.0)}, "tokens_by_language": TOKENS,
         "mean_output_tokens": {"before": 22.4, "after": 12.1},
-        "seconds": {"reading": 20.0, "warm_start": 61.0, "grpo": 98.0, "evaluation": 24.0}, "seed": 0, "versions": {"torch": "2.13.0"},
+        "seconds": {**({"reading": 20.0, "warm_start": 61.0} if warm else {}), "grpo": 98.0, "evaluation": 24.0}, "seed": 0, "steps": {"reading": 100 * warm, "warm_start": 300 * warm, "extra": 0, "grpo": steps}, "versions": {"torch": "2.13.0"},
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "config.yaml").write_text("seed: 0\nnum_generations: 10\nquestion: <script>alert(1)</script>\n")

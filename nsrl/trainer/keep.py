@@ -1,0 +1,64 @@
+"""What a run keeps for its report beside numbers: the pictures of problems. Knows nothing of models or steps."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nsrl.types import ImageRef, Problem
+
+PIXELS = 768  # longest side of a kept picture
+PICTURES = 400  # held-out problems whose pictures are kept
+
+
+def small_png(images: Sequence[ImageRef]) -> bytes | None:
+    """A problem's pictures as one PNG, side by side, at most `PIXELS` on the longest side; None without pictures."""
+    if not images:
+        return None
+    from PIL import Image
+
+    pictures = [image.open().copy() for image in images]  # thumbnail() changes a picture in place
+    for picture in pictures:
+        picture.thumbnail((PIXELS, PIXELS))
+    if len(pictures) > 1:
+        gap = 8
+        whole = Image.new("RGB", (sum(p.width + gap for p in pictures) - gap, max(p.height for p in pictures)), "white")
+        left = 0
+        for picture in pictures:
+            whole.paste(picture, (left, 0))
+            left += picture.width + gap
+        whole.thumbnail((PIXELS, PIXELS))
+        pictures = [whole]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def keep_pictures(folder: Path, problems: Sequence[Problem]) -> None:
+    """Pictures of the first held-out problems as eval/pictures.parquet (problem_id, image_png), written once."""
+    import pyarrow
+    from pyarrow import parquet
+
+    final = folder / "eval" / "pictures.parquet"
+    wanted = [p for p in problems[:PICTURES] if p.images]
+    if not wanted:
+        return
+    if final.exists() and parquet.read_table(final, columns=["problem_id"])[0].to_pylist() == [p.id for p in wanted]:
+        return
+    rows = [{"problem_id": p.id, "image_png": small_png(p.images)} for p in wanted]
+    working = final.with_suffix(".tmp")
+    parquet.write_table(pyarrow.Table.from_pylist(rows), working)
+    os.replace(working, final)
+
+
+def with_pictures(records: list[dict[str, Any]], problems: dict[str, Problem]) -> list[dict[str, Any]]:
+    """Records of a step with the picture beside the first of each problem."""
+    seen: set[str] = set()
+    for row in records:
+        problem = row["problem_id"]
+        row["image_png"] = None if problem in seen else small_png(problems[problem].images)
+        seen.add(problem)
+    return records
