@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,10 @@ COLUMNS = (
     ("prompt_tokens", "Prompt tokens"),
     ("output_tokens", "Output tokens"),
 )
+_NARROW = {  # headings where the terminal is narrow
+    "category": "Category", "count": "Count", "has_code": "Code\n%", "no_error": "No\nerr %", "no_error_seed_rule": "Seed's\nrule %",
+    "accuracy": "Accuracy %\n[95%]", "greedy_accuracy": "Greedy\n%", "prompt_tokens": "Tok.\nin", "output_tokens": "Tok.\nout",
+}  # fmt: skip
 _SEED_RULE = re.compile(r"invalid|\bnot\b|missing", re.IGNORECASE)
 
 
@@ -140,18 +145,25 @@ def markdown(records: Iterable[Record]) -> str:
 
 
 def print_table(records: Iterable[Record], title: str = "") -> None:
-    """Print the table to standard output. Takes records or the rows of `table`."""
+    """Print the table to standard output, as wide as the terminal (80 columns where there is none; COLUMNS says otherwise).
+
+    Takes records or the rows of `table`. Where the whole table does not fit, headings are short and tokens are means.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(title=escape(title) or None, title_justify="left", header_style="bold", pad_edge=False)
-    for key, heading in COLUMNS:
-        shown.add_column(heading, justify="left" if key == "category" else "right", no_wrap=key != "no_error_seed_rule")
     rows = _rows(records)
+    width = shutil.get_terminal_size(fallback=(80, 24)).columns
+    whole = [[heading for _, heading in COLUMNS], *(cells(row) for row in rows)]
+    narrow = sum(max(map(len, column)) + 3 for column in zip(*whole)) + 1 > width
+    shown = Table(title=escape(title) or None, title_justify="left", header_style="bold", pad_edge=False, padding=(0, 0 if narrow else 1))
+    for key, heading in COLUMNS:
+        justify = "left" if key == "category" else "right"
+        shown.add_column(_NARROW[key] if narrow else heading, justify=justify, no_wrap=key == "accuracy" if narrow else True)
     for number, row in enumerate(rows):
         if number == len(rows) - 1 and len(rows) > 1:
             shown.add_section()
-        shown.add_row(*(escape(c) for c in cells(row)), style="bold" if row["category"] == "All" else None)
-    console = Console(width=None if Console().is_terminal else 150)
-    console.print(shown)
+        texts = [escape(text.split(" ± ")[0] if narrow else text) for text in cells(row)]
+        shown.add_row(*texts, style="bold" if row["category"] == "All" else None)
+    Console(width=width).print(shown)

@@ -50,7 +50,8 @@ def test_intervals():
     assert (mean, high - low) == (0.5, pytest.approx(2 * 1.96 * 0.5025 / 10, abs=1e-3))
 
 
-def test_printed_and_markdown(capsys):
+def test_printed_and_markdown(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
     records = [record("a", True, "met|ric [area]"), record("b", False)]
     print_table(records, title="[final]")
     out = capsys.readouterr().out
@@ -62,3 +63,19 @@ def test_printed_and_markdown(capsys):
 
 def test_only_greedy_records_still_make_a_table():
     assert table([record("a", True, sample=-1)])[0]["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("columns", [80, 100, 130, 200])
+def test_the_printed_table_fits_the_terminal(capsys, monkeypatch, columns):
+    records = [
+        record(f"{name}-{i}", i > 0, name, tokens=3000 + i, prompt_tokens=1500 + 9 * i)
+        for name in ("metric geometry - length", "transformation geometry", "combinatorial geometry", "det") for i in range(20)
+    ]  # fmt: skip
+    monkeypatch.setenv("COLUMNS", str(columns))
+    print_table(records, title="a title")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    for text in ("95.0 [85.2, 100.0]", "metric", "transformation", "3010", "1586", "100.0"):  # nothing is cut
+        assert any(text in line for line in lines), text
+    assert not any("…" in line for line in lines)
+    assert any("±" in line for line in lines) == (columns > 130)
