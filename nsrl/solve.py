@@ -1,31 +1,49 @@
-"""`python -m nsrl.solve --model RUN --image FILE --question TEXT`: the program, the engine's value and the time."""
+"""`python -m nsrl.solve --model RUN --image FILE --question TEXT`: the program, the engine's value and the time.
+
+`--problem N` in place of both asks a held-out problem of the run, by its number or by the id that the report shows.
+"""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
-from nsrl.config import LoraConfig, ModelConfig, SolveConfig, command, parse, require_sound
+from nsrl.config import LoraConfig, ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
+from nsrl.errors import UserError
+
+PROGRAM = "python -m nsrl.solve"
 
 
 def main(argv: list[str]) -> int:
-    config = parse(SolveConfig, argv, "python -m nsrl.solve")
+    config = parse(SolveConfig, argv, PROGRAM)
     require_sound(config)
+    if config.problem is None and config.question is None:
+        raise UserError("question must be given, with image where there is one; or problem in place of both")
+    if config.problem is not None and (config.question is not None or config.image):
+        raise UserError("problem stands in place of question and image; got more than it")
 
     from nsrl.data.images import file_image
+    from nsrl.data.shapes import is_familiar
+    from nsrl.types import Problem
 
-    images = tuple(file_image(Path(path).expanduser()) for path in config.image)
+    run = _run(Path(config.model))
+    if config.problem is not None:
+        problem = _held_out(config.model, run, config.problem)
+    else:
+        images = tuple(file_image(Path(path).expanduser()) for path in config.image)
+        problem = Problem("question", config.question, None, images)
 
     from nsrl.engines import extract  # torch and transformers are only imported once the pictures can be read
     from nsrl.rollout.native import NativeSampler
-    from nsrl.rollout.types import SamplingParams
+    from nsrl.rollout.types import Finish, SamplingParams
     from nsrl.trainer import model
     from nsrl.trainer.batch import request
+    from nsrl.trainer.judge import judged
     from nsrl.trainer.run import open_pool
-    from nsrl.types import Problem
 
     vlm = model.load(ModelConfig(name=config.model, device=config.device), LoraConfig(enabled=False), config.seed)
-    encoded = vlm.encode(Problem("question", config.question, None, images))
+    encoded = vlm.encode(problem)
     longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
     model.require_positions(vlm, longest, len(encoded.prompt_ids))
     with open_pool(config.engine) as pool:
@@ -42,19 +60,59 @@ def main(argv: list[str]) -> int:
         cut = extract(text)
         result = pool.run(cut.language, cut.program) if cut.language is not None else None
         done = time.perf_counter()
-    if result is None:
-        print(f"answer   {cut.answer or '(none)'}   (written directly, no program)")
-        print(f"text     {text}")
-    else:
+
+    if config.problem is not None:
+        print(f"problem  {problem.id}\nquestion {problem.question}")
+    ended = sample.finish is Finish.STOP
+    if result is not None:
         print(f"program  ({cut.language})\n{cut.program}")
         print(f"value    {result.text or '(none)'}   ({result.status.value})")
         for message in result.messages:
             print(f"message  {message}")
+        if not result.has_value:
+            print(f"note     no answer: the engine got no value out of this program ({result.status.value})")
+    elif ended and cut.answer:
+        print(f"answer   {cut.answer}   (written directly, no program)")
+        print(f"text     {text}")
+    else:
+        why = "the text ended without one" if ended else f"the text was cut at {longest} tokens (max_completion_length)"
+        print(f"answer   (none)   (no program)\ntext     {text}\nnote     no answer: {why}")
+    schooled = run is None or run.data.source == "shapes"
+    if vlm.is_small and schooled and config.problem is None and not is_familiar(problem):
+        print("note     this is the built-in small model, which has only ever seen `shapes`: this picture or question is not of "
+              "that kind, so take nothing above for an answer (--problem 0 asks one that is)")  # fmt: skip
+    if problem.answer is not None:
+        verdict = judged(problem, text, cut, result).correct
+        print(f"gold     {problem.answer}   ({'not scored' if verdict is None else 'right' if verdict else 'wrong'})")
     print(
         f"time     {done - start:.2f} s: {sampled - start:.2f} s for {len(sample.token_ids)} tokens, "
         f"{1000 * (done - sampled):.0f} ms in the engine"
     )
     return 0
+
+
+def _run(model: Path) -> TrainConfig | None:
+    """The configuration of the run a model comes from; None when it comes from none."""
+    files = [place / "config.yaml" for place in (model.expanduser(), model.expanduser().resolve().parent)]
+    file = next((f for f in files if f.is_file()), None)
+    return from_yaml(TrainConfig, file.read_text(encoding="utf-8")) if file is not None else None
+
+
+def _held_out(model: str, run: TrainConfig | None, wanted: str) -> Any:
+    """A held-out problem of a run: the split is made again from the run's own configuration."""
+    from nsrl.data import load_problems
+    from nsrl.data.shapes import Shapes
+
+    if run is None:
+        raise UserError(f"problem needs a run folder or a checkpoint in one as model; {model!r} has no config.yaml")
+    if run.data.source == "shapes":
+        problems = Shapes(run.data.level, run.seed, run.data.eval_size).test()
+    else:
+        problems = list(load_problems(run.data, run.seed)[1])
+    for number, problem in enumerate(problems):
+        if wanted in (str(number), problem.id):
+            return problem
+    raise UserError(f"problem must be 0 to {len(problems) - 1} or the id of a held-out problem of the run; got {wanted!r}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,27 @@
 """The commands as a user types them: a run, its files, the table, one question."""
 
 import json
+import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from nsrl.data.shapes import Shapes
+from nsrl.config import TrainConfig, parse
+from nsrl.data.images import file_image
+from nsrl.data.shapes import Shapes, is_familiar
+from nsrl.errors import UserError
+from nsrl.report import write_report
+from nsrl.solve import main as solve
+from nsrl.trainer.run import Run
+from nsrl.types import ImageRef, Problem
+
+ROOT = Path(__file__).resolve().parents[1]
+QUESTION = "What is the mean of the numbers?"
 
 TINY = [
     "data.eval_size=8", "warm_start.steps=6", "warm_start.reading_steps=4", "warm_start.batch_size=8", "max_steps=2",
@@ -15,7 +30,8 @@ TINY = [
 
 
 def run(*argv, **options):
-    return subprocess.run([sys.executable, "-m", *argv], capture_output=True, text=True, timeout=300, **options)
+    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    return subprocess.run([sys.executable, "-m", *argv], capture_output=True, text=True, timeout=300, env=environment, **options)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +39,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     done = run("nsrl.train", f"output_dir={folder}", *TINY)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "held-out problems" in done.stdout and "left" in done.stdout
+    assert "8 held-out problems after the warm start" in done.stdout and "left" in done.stdout
     return folder
 
 
@@ -41,6 +57,8 @@ def test_run_folder(folder):
     assert summary["seed"] == 0 and {"torch", "transformers", "python"} <= set(summary["versions"])
     page = (folder / "report.html").read_text()
     assert "<img" in page or "<svg" in page
+    assert "held-out" in page and "after the warm start" in page
+    page = re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "").replace("https://matplotlib.org", "")
 
 
@@ -53,11 +71,28 @@ def test_a_second_run_does_not_overwrite_and_a_finished_one_resumes_to_nothing(f
     assert (folder / "metrics.jsonl").read_bytes() == before
 
 
+def test_the_report_is_written_at_checkpoints_and_knows_no_warm_start_where_there_was_none(tmp_path, monkeypatch, capsys):
+    seen = []
+
+    def spy(path):
+        seen.append("while the run was at grpo step" in (page := write_report(path)).read_text())
+        return page
+
+    monkeypatch.setattr("nsrl.trainer.run.write_report", spy)
+    config = parse(TrainConfig, [*TINY, "warm_start.steps=0", "save_steps=1", "preflight=false", "parity_check=false",
+                                 f"output_dir={tmp_path / 'run'}"], "test")  # fmt: skip
+    summary = Run(config).execute()
+    assert seen == [True, False] and "accuracy_warm_start" in summary  # the keys stay
+    said = capsys.readouterr().out + (tmp_path / "run" / "report.html").read_text().split("<summary>Configuration")[0]
+    assert "before training" in said and "warm start" not in said.replace("base64", "").lower()
+
+
 def test_eval_prints_and_saves_the_table(folder, tmp_path):
     out = tmp_path / "table.json"
     done = run("nsrl.eval", "--model", str(folder), "--data", "shapes", "size=6", "samples=2", f"output={out}")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Category" in done.stdout and "pass@2" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
     saved = json.loads(out.read_text())
     assert saved["table"][-1]["count"] == 6
 
@@ -69,6 +104,39 @@ def test_solve_prints_program_value_and_time(folder, tmp_path):
     done = run("nsrl.solve", "--model", str(folder), "--image", str(picture), "--question", question)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "time" in done.stdout and ("program" in done.stdout or "answer" in done.stdout)
+    assert "seen `shapes`" not in done.stdout and ("no answer:" in done.stdout) == ("(none)" in done.stdout)
+
+
+def test_solve_says_when_the_small_model_cannot_know_the_picture(folder, tmp_path, capsys):
+    Image.effect_noise((200, 120), 90).convert("RGB").save(tmp_path / "photo.png")
+    assert solve(["--model", str(folder), "--image", str(tmp_path / "photo.png"), "--question", QUESTION]) == 0
+    said = capsys.readouterr().out
+    assert said.count("only ever seen `shapes`") == 1
+    assert ("(none)" in said) == ("no answer:" in said)
+
+
+def test_solve_asks_a_held_out_problem_of_the_run(folder, capsys):
+    problem = Shapes(held_out=8).test()[3]
+    for wanted in ("3", problem.id):
+        assert solve(["--model", str(folder), "--problem", wanted]) == 0
+        said = capsys.readouterr().out
+        assert problem.id in said and problem.question in said and f"gold     {problem.answer}   (" in said
+    for argv in (["--problem", "8"], ["--problem", "0", "--question", "x"], [], ["--image", "x.png"]):
+        with pytest.raises(UserError, match="problem"):
+            solve(["--model", str(folder), *argv])
+
+
+def test_what_the_small_model_knows():
+    known = [*Shapes(level=1, held_out=60).test(), *Shapes(level=3, seed=5, held_out=60).test()]
+    assert all(is_familiar(p) for p in known)
+    example = Problem("q", QUESTION, None, (file_image(ROOT / "docs" / "example.png"),))
+    assert is_familiar(example)  # README's own question on README's own picture
+    photo = ImageRef("photo", lambda: Image.effect_noise((96, 96), 90).convert("RGB"))
+    white = ImageRef("white", lambda: Image.new("RGB", (96, 96), "white"))
+    sizes = ImageRef("sizes", lambda: Image.new("RGB", (100, 96), (200, 200, 200)))
+    unknown = [replace(example, images=(i,)) for i in (photo, white, sizes)]
+    unknown += [replace(example, images=()), replace(example, question="What is 1+1?")]
+    assert not any(is_familiar(p) for p in unknown)
 
 
 def test_eval_on_real_problems(folder, shared_data):

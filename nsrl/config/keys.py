@@ -332,6 +332,7 @@ class SolveConfig:
         model: a run folder, a checkpoint folder or a Hub id.
         question: the question.
         image: image files, none to several.
+        problem: in place of both, a held-out problem of the run: its number, or its id as in the report.
         max_completion_length: tokens.
         temperature: 0 is greedy.
         seed: of sampling (at temperature 0 nothing is drawn).
@@ -340,8 +341,9 @@ class SolveConfig:
     """
 
     model: str
-    question: str
+    question: str | None = None
     image: list[str] = field(default_factory=list)
+    problem: str | None = None
     max_completion_length: int | None = None
     temperature: float = 0.0
     seed: int = 0

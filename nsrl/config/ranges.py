@@ -144,7 +144,7 @@ def check(config: Any) -> None:
     source, size = ("data.source", "data.eval_size") if "data.source" in values else ("data", "size")
     if values.get(source) == "shapes" and (values[size] or 0) > MOST_SHAPES:
         raise UserError(f"{size} must be at most {MOST_SHAPES:,} with shapes; got {values[size]}")
-    if "question" in values and not values["question"].strip():
+    if values.get("question") is not None and not values["question"].strip():
         raise UserError("question must be a text with something in it; got none")
 
 

@@ -10,12 +10,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from nsrl.data.shapes.draw import COLOURS, Cell, Grid
+from nsrl.data.shapes.draw import CELL, COLOURS, GREY, Cell, Grid
 from nsrl.data.shapes.families import FAMILIES, LANGUAGES, Family, Values, show
 from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
-__all__ = ["LANGUAGES", "Demonstration", "Shapes"]
+__all__ = ["LANGUAGES", "Demonstration", "Shapes", "is_familiar"]
 
 CLOSING = {"sympy": ("<sympy>", "</sympy>"), "wolfram": ("<wolfram>", "</wolfram>"), "nsl": ("<nsl>", "</nsl>")}
 
@@ -101,6 +101,19 @@ class Shapes:
             columns={"level": self.level},
         )
         return problem, family, values
+
+
+def is_familiar(problem: Problem) -> bool:
+    """Whether a problem is of this source's kind: one of its questions about one picture, whole cells on its grey."""
+    draws = range(64)  # enough for every shape and colour that is asked about
+    known = {family.question(family.sample(random.Random(i), 1)) for family in FAMILIES for i in draws}
+    if problem.question.strip() not in known or len(problem.images) != 1:
+        return False
+    picture = problem.images[0].open()
+    if picture.width % CELL or picture.height % CELL or max(picture.size) > 9 * CELL:
+        return False
+    _, commonest = max(picture.getcolors(picture.width * picture.height))
+    return all(abs(a - b) <= 8 for a, b in zip(commonest, GREY))  # a JPEG's grey is a little off
 
 
 def form(family: Family, values: Values, language: str) -> str:
