@@ -1,4 +1,5 @@
-"""Speed of the engine pool on 2 workers. `pytest bench/test_engines.py` prints a table; each floor is asserted.
+"""Speed of the engine pool on 2 workers. `pytest bench/test_engines.py -s` prints the table of docs/engines.md line by line, behind the times of
+pytest-benchmark; each floor is asserted.
 
 Knows nothing of models: the programs are simple on purpose, so that the numbers are the pool's own cost.
 """
@@ -28,6 +29,10 @@ def programs(language, count):
     return [patterns[k % len(patterns)].format(n=next(_fresh)) for k in range(count)]
 
 
+def say(what, measured, asked=""):
+    print(f"\n| {what} | {measured} | {asked} |")
+
+
 @pytest.fixture(scope="module")
 def pool():
     with EnginePool(workers=2, cache=0) as running:
@@ -44,12 +49,14 @@ def test_programs_per_second(benchmark, pool, language):
     assert {result.status for result in results} == {Status.OK}, [r for r in results if r.status is not Status.OK][:3]
     rate = count / benchmark.stats.stats.min
     benchmark.extra_info["programs_per_s"] = round(rate)
+    say(f"simple {language} programs through the pool, 2 workers", f"{rate:,.0f} /s", f"{FLOOR[language]:,} /s")
     assert rate >= FLOOR[language]
 
 
 @pytest.mark.parametrize("language", HERE)
 def test_latency_of_one_program(benchmark, pool, language):
     benchmark.pedantic(pool.run, setup=lambda: ((language, programs(language, 1)[0]), {}), rounds=50, warmup_rounds=5)
+    say(f"one {language} program, run to Result", f"{1e3 * benchmark.stats.stats.median:.2f} ms")
 
 
 def test_repeated_program_comes_from_the_cache(benchmark):
@@ -57,6 +64,7 @@ def test_repeated_program_comes_from_the_cache(benchmark):
     with EnginePool(workers=1, languages=[language]) as pool:
         pool.run(language, "1+1")
         benchmark(pool.run, language, "1+1")
+    say("a repeated program, from the cache", f"{1e3 * benchmark.stats.stats.median:.4f} ms")
 
 
 @pytest.mark.parametrize("language", HERE)
@@ -82,6 +90,7 @@ def test_start_up_of_all_languages(benchmark):
 
     benchmark.pedantic(lambda: made.append(EnginePool(workers=2)), setup=close_the_last, rounds=5)
     close_the_last()
+    say("start-up of the pool, all languages, until it takes programs", f"{benchmark.stats.stats.min:.2f} s", "2 s")
     assert benchmark.stats.stats.min < 2
 
 
@@ -101,7 +110,7 @@ def test_hostile_members_cost_their_timeouts(pool, language, record_property):
     assert sum(result.status is Status.TIMEOUT for result in results) == 10
     record_property("alone_s", alone)
     record_property("together_s", together)
-    print(f"{language}: alone {alone:.2f} s, with 10 that never end {together:.2f} s (10 x 0.5 s / 2 = 2.5 s)")
+    say(f"{count} {language} programs with 10 that never end (0.5 s each, 2 workers: 2.5 s)", f"+{together - alone:.2f} s")
     assert together - alone <= 10 * limits.wall_s / 2 * 1.1 + 0.1
 
 
@@ -119,4 +128,5 @@ def test_parse_time(benchmark, language):
     parse = importlib.import_module(f"nsrl.engines.{language}.parser").parse
     benchmark(lambda: [parse(text) for text in PARSED[language]])
     benchmark.extra_info["ms_per_program"] = 1e3 * benchmark.stats.stats.median / len(PARSED[language])
+    say(f"parse, median: {language}", f"{1e3 * benchmark.stats.stats.median / len(PARSED[language]):.3f} ms", "0.1 ms")
     assert benchmark.stats.stats.median / len(PARSED[language]) < 1e-4

@@ -19,6 +19,12 @@ PROBLEMS = {
     "t23": ("(2+2)²+y²=5²;y>0;2y", "6", 17),
 }
 
+# id: tokens of the recorded SymPy program, as a model writes it, under the same BPE
+SYMPY_TOKENS = {
+    "t01": 33, "t03": 53, "t05": 48, "t07": 61, "t09": 48, "t11": 39,
+    "t13": 53, "t15": 46, "t17": 57, "t19": 68, "t21": 30, "t23": 66,
+}  # fmt: skip
+
 # Further problems of the same kind, written from the page: (problem, program, result).
 MORE = [
     ("Mean of 4, 8, 15, 16, 23, 42", "mean{4,8,15,16,23,42}", "18"),
