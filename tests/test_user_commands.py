@@ -29,9 +29,11 @@ TINY = [
 ]  # fmt: skip
 
 
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+
+
 def run(*argv, **options):
-    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-    return subprocess.run([sys.executable, "-m", *argv], capture_output=True, text=True, timeout=300, env=environment, **options)
+    return subprocess.run([sys.executable, "-m", *argv], capture_output=True, text=True, timeout=300, **{"env": ENVIRONMENT, **options})
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,13 @@ def test_solve_asks_a_held_out_problem_of_the_run(folder, capsys):
     for argv in (["--problem", "8"], ["--problem", "0", "--question", "x"], [], ["--image", "x.png"]):
         with pytest.raises(UserError, match="problem"):
             solve(["--model", str(folder), *argv])
+
+
+def test_a_model_out_of_reach_names_the_way_without_the_hub(tmp_path):
+    argv = ["model.name=nobody/nothing", f"output_dir={tmp_path / 'run'}"]
+    done = run("nsrl.train", *argv, env=ENVIRONMENT | {"HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "'nobody/nothing' could not be loaded" in done.stderr and "model.name=FOLDER" in done.stderr
 
 
 def test_what_the_small_model_knows():

@@ -322,7 +322,8 @@ def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
         )
     except OSError as error:
         first = str(error).strip().splitlines()[0]
-        raise UserError(f"model {config.name!r} could not be loaded: {first}") from None
+        way = "" if folder.is_dir() else "; where the Hub cannot be reached, give a checkpoint folder (model.name=FOLDER)"
+        raise UserError(f"model {config.name!r} could not be loaded: {first.rstrip('.')}{way}") from None
     model.to(device)
     if adapter.is_file():
         from peft import PeftModel
