@@ -170,6 +170,8 @@ def _shortened(*pieces: str) -> list[str]:
     return out
 
 
-def _ends(value: str, ran: bool, most: int = 120) -> str:
+def _ends(value: str, ran: bool) -> str:
     """A value in one line: the beginning of a long one, the end of long prose (where its answer is)."""
-    return value if len(value) <= most else value[:most] + " …" if ran else "… " + value[-most // 2 :]
+    if ran:
+        return value if len(value) <= 120 else value[:120] + " …"
+    return value if len(value) <= 50 else "… " + value[-45:]
