@@ -1,5 +1,6 @@
 """The commands as a user types them: a run, its files, the table, one question."""
 
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from nsrl.config import TrainConfig, parse
 from nsrl.data.images import file_image
@@ -17,6 +19,7 @@ from nsrl.data.shapes import Shapes, is_familiar
 from nsrl.errors import UserError
 from nsrl.report import write_report
 from nsrl.solve import main as solve
+from nsrl.trainer.keep import small_png
 from nsrl.trainer.run import Run
 from nsrl.types import ImageRef, Problem
 
@@ -62,6 +65,28 @@ def test_run_folder(folder):
     assert "held-out" in page and "after the warm start" in page
     page = re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "").replace("https://matplotlib.org", "")
+
+
+def test_kept_completions_have_what_the_report_shows(folder):
+    rows = [r for f in (folder / "completions").glob("step_*.parquet") for r in parquet.read_table(f).to_pylist()]
+    assert {"options", "completion", "program", "status", "reward", "rewards/correct", "rewards/executes", "rewards/short"} <= set(rows[0])
+    for r in rows:  # the weights of the default recipe; a component that does not apply is NaN and counts nothing
+        parts = [w * r[f"rewards/{n}"] for n, w in (("correct", 1.0), ("executes", 0.1), ("short", 0.3))]
+        assert r["reward"] == pytest.approx(sum(p for p in parts if p == p), abs=1e-5)
+    with_picture = {(r["step"], r["problem_id"]) for r in rows if r["image_png"]}
+    assert with_picture == {(r["step"], r["problem_id"]) for r in rows}
+    pictures = parquet.read_table(folder / "eval" / "pictures.parquet").to_pylist()
+    assert [p["problem_id"] for p in pictures] == [p.id for p in Shapes(held_out=8).test()]
+    image = Image.open(io.BytesIO(pictures[0]["image_png"]))
+    assert image.tobytes() == Shapes().test()[0].images[0].open().tobytes()  # small ones are kept to the pixel
+
+
+def test_pictures_are_kept_small_and_side_by_side():
+    big = ImageRef("big", lambda: Image.new("RGB", (3000, 1000), "red"))
+    tall = ImageRef("tall", lambda: Image.new("RGB", (10, 40), "blue"))
+    sizes = [Image.open(io.BytesIO(small_png(images))).size for images in ([big], [tall], [tall, tall], [big, tall])]
+    assert sizes[:3] == [(768, 256), (10, 40), (28, 40)] and max(sizes[3]) == 768
+    assert small_png([]) is None
 
 
 def test_a_second_run_does_not_overwrite_and_a_finished_one_resumes_to_nothing(folder):

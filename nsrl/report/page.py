@@ -17,6 +17,7 @@ from nsrl.report.problems import problem_set
 from nsrl.report.table import COLUMNS, cells, table
 
 PICTURES = "pictures"  # eval/pictures.parquet: problem_id, image_png of the held-out problems
+OTHERS = 3  # further evaluations shown, the latest
 
 
 def write_report(run: Path | str) -> Path:
@@ -235,6 +236,9 @@ def _problems(
     pictures = {str(r.get("problem_id")): r["image_png"] for r in _records(folder / f"{PICTURES}.parquet") if r.get("image_png")}
     cards = problem_set("held-out", columns, pictures)
     said = ["Held-out problems are in no training step; those answered wrong at the end come first."] if cards else []
+    files = [f for f in folder.glob("*.parquet") if f.stem != PICTURES and f.stem not in evaluations]
+    for file in sorted(files, key=lambda f: f.stat().st_mtime)[-OTHERS:]:  # what `nsrl eval` wrote
+        cards += problem_set(file.stem, [(file.stem, _records(file))], pictures)
     for step, rows in kept:
         cards += problem_set(f"training, step {step}", [(f"step {step}", rows)], {})
     if kept:

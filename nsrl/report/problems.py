@@ -154,7 +154,8 @@ def _attempt(r: Record) -> dict[str, Any]:
         "value": _ends(clean(r.get("value_text") or ""), ran) or "(no value)",
         "ran": ran,
         "pieces": [clean(piece) for piece in _shortened(before, middle, after)],
-        "reward": f"{reward:.2f}" if isinstance(reward, int | float) and math.isfinite(reward) else "",
+        "reward": _two(reward),
+        "rewards": clean(", ".join(f"{k[8:]} {_two(v)}" for k, v in r.items() if k.startswith("rewards/") and _two(v))),
         "tokens": r.get("tokens"),
         "greedy": _number(r) < 0,
         "cut": r.get("finish") == "length",
@@ -168,6 +169,10 @@ def _shortened(*pieces: str) -> list[str]:
         over = len(piece) - LONGEST
         out.append(piece if over <= 0 else f"{piece[:LONGEST]} … {over} more characters")
     return out
+
+
+def _two(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, int | float) and math.isfinite(value) else ""
 
 
 def _ends(value: str, ran: bool) -> str:

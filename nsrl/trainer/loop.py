@@ -168,8 +168,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         for g in groups
         for number, (s, j) in enumerate(zip(g.samples, g.judged))
     ]
-    for row, value, advantage in zip(records, gain.drawn.reward.tolist(), gain.advantages.tolist()):
-        row["reward"], row["advantage"] = value, advantage
+    for row, value, advantage, parts in zip(records, gain.drawn.reward.tolist(), gain.advantages.tolist(), components.tolist()):
+        row.update({f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)}, reward=value, advantage=advantage)
     return metrics, records
 
 

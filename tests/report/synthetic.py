@@ -62,7 +62,7 @@ def records(rng: random.Random, count: int, samples: int, t: float, greedy: bool
                 "completion": PROGRAMS[language] or ("The answer is 5." if family != "area" else HOSTILE), "has_code": bool(PROGRAMS[language]),
                 "status": "ok" if PROGRAMS[language] else "", "no_error": bool(PROGRAMS[language]), "value_text": "5" if right else "16/3",
                 "correct": right, "reason": "exact", "tokens": max(1, TOKENS[language] + rng.randint(-2, 3)), "prompt_tokens": 40 + i % 9,
-                "reward": 1.1 * right + 0.1, "advantage": 0.0, "finish": "stop",
+                "reward": 1.1 * right + 0.1, "rewards/correct": float(right), "rewards/short": float("nan"), "advantage": 0.0, "finish": "stop",
                 **({"image_png": picture if s == 0 else None} if pictures else {}),
             })  # fmt: skip
     return out

@@ -84,6 +84,7 @@ def test_whole_completions_with_the_program_marked(page):
     for text in PROGRAMS.values():
         assert not text or f"<mark>{text}</mark>" in html.unescape(page)
     assert "The answer is 5." in page
+    assert "before weighting: correct 1.00</div>" in page and "before weighting: correct 0.00</div>" in page
 
 
 def test_filters_name_what_is_there(page):
@@ -104,6 +105,14 @@ def test_without_a_warm_start_nothing_speaks_of_one(tmp_path):
     shown = page.split("<summary>Configuration")[0]
     assert not re.search("warm.start", re.sub(r"base64,[A-Za-z0-9+/=]*", "", shown), re.IGNORECASE)
     assert "accuracy before training" in shown and "Held-out problems before training" in shown
+
+
+def test_what_eval_wrote_into_the_run_is_shown_too(tmp_path):
+    folder = write_run(tmp_path / "run", steps=12)
+    shutil.copy(folder / "eval" / "final.parquet", folder / "eval" / "checkpoint-12-on-shapes.parquet")
+    (folder / "eval" / "broken.parquet").write_bytes(b"half")
+    names = [name for name, _, body in articles(write_report(folder).read_text()) if 'class="picture"' in body]
+    assert names.count("checkpoint-12-on-shapes") == 40 and "broken" not in names
 
 
 def test_it_can_be_written_while_the_run_goes_on(tmp_path):
