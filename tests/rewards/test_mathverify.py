@@ -1,4 +1,4 @@
-"""math-verify's worker: it answers, it is killed when it hangs, and the check goes on without it."""
+"""math-verify's worker: it answers, it is killed and asked once more when it hangs, and the check goes on without it."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ import pytest
 
 from nsrl.rewards import mathverify
 from nsrl.rewards.answer import check
+from tests.engines.machine import slowdown
 
 pytest.importorskip("math_verify", reason="math-verify is not installed (extra `train`)")
 
@@ -30,7 +31,8 @@ def test_it_answers_and_survives_a_hang(worker, monkeypatch):
     os.kill(first, signal.SIGSTOP)  # as if the question never ended
     start = time.perf_counter()
     assert mathverify.math_verify("1", "2") is False
-    assert time.perf_counter() - start < 2
+    elapsed = time.perf_counter() - start
+    assert elapsed < 2 or elapsed < 2 * slowdown()
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)  # killed and reaped
     monkeypatch.setattr(mathverify, "WALL_S", 10.0)
