@@ -9,6 +9,7 @@ import ast
 import copy
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -117,10 +118,13 @@ SHOWN = {
 }  # fmt: skip
 
 
+@lru_cache
 def functions(file):
     """Name to source of the test functions of a file."""
     text = (ROOT / file).read_text()
-    return {n.name: ast.get_source_segment(text, n) for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)}, text
+    lines = text.splitlines()
+    nodes = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    return {node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in nodes}, text
 
 
 @pytest.mark.parametrize("kind", list(SHOWN), ids=lambda kind: kind.__name__)
@@ -375,16 +379,24 @@ TINY = [
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """One run with many keys off their defaults: its folder and what it printed."""
+    """One run with many keys off their defaults: its folder, what it printed, completions per held-out problem."""
     import contextlib
     import io
 
     from nsrl.train import main
+    from nsrl.trainer.judge import Judge
 
-    folder, out = tmp_path_factory.mktemp("runs") / "here", io.StringIO()
-    with contextlib.redirect_stdout(out):
+    folder, out, sizes, submit = tmp_path_factory.mktemp("runs") / "here", io.StringIO(), set(), Judge.submit
+
+    def watched(self, problem, texts):
+        if problem.id.startswith("shapes-test"):
+            sizes.add(len(texts))
+        return submit(self, problem, texts)
+
+    with contextlib.redirect_stdout(out), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judge, "submit", watched)
         assert main([*TINY, f"output_dir={folder}"]) == 0
-    return folder, out.getvalue()
+    return folder, out.getvalue(), sizes
 
 
 def test_keys_of_a_run(finished):
@@ -396,7 +408,7 @@ def test_keys_of_a_run(finished):
     from nsrl.trainer import checkpoint
     from nsrl.trainer.small import build_tokenizer
 
-    folder, out = finished
+    folder, out, sizes = finished
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     of = lambda phase: [row for row in rows if row["phase"] == phase]
     assert folder.name == "here"  # output_dir
@@ -417,9 +429,10 @@ def test_keys_of_a_run(finished):
     assert 0.03 in list(numbers(tensors["optimizer"]))  # weight_decay
     middle, final = (json.loads((folder / "eval" / f"{name}.json").read_text()) for name in ("step_000002", "final"))
     assert middle["problems"] == 2 and final["problems"] == 5  # eval_steps, eval_size_midway, eval_size
+    assert sizes == {3, 1}  # eval_samples, and the greedy one
     assert "grpo 2/4" in out and "grpo 1/4" not in out  # logging_steps
     assert {p.name for p in (folder / "completions").glob("*.parquet")} == {"step_000001.parquet", "step_000003.parquet"}  # completions_steps
-    assert json.loads((folder / "preflight.json").read_text())["token_budget"] == 300  # preflight, token_budget
+    assert json.loads((folder / "preflight.json").read_text())["token_budget"] == 300
     assert "parity:" in out  # parity_check
 
 
