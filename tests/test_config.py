@@ -1,11 +1,14 @@
 """The command line: overrides, recipes, suggestions, one sentence per mistake."""
 
+import dataclasses
 import subprocess
 import sys
 
 import pytest
 
-from nsrl.config import EvalConfig, SolveConfig, TrainConfig, from_yaml, known_keys, parse, to_yaml
+from nsrl.config import EvalConfig, SolveConfig, TrainConfig, from_yaml, parse, run_path, to_yaml
+from nsrl.config.helptext import shown
+from nsrl.config.schema import groups, keys, summary
 from nsrl.errors import UserError
 
 
@@ -62,11 +65,47 @@ def test_one_sentence_per_mistake(argv, words):
         assert word in text, text
 
 
-def test_help_names_every_key():
-    out = subprocess.run([sys.executable, "-m", "nsrl.train", "--help"], capture_output=True, text=True)
-    assert out.returncode == 0
-    for key in known_keys(TrainConfig):
-        assert f"--{key}" in out.stdout, key
+@pytest.mark.parametrize(("command", "kind"), [("train", TrainConfig), ("eval", EvalConfig), ("solve", SolveConfig)])
+def test_help_tells_every_key_in_80_columns(command, kind):
+    out = subprocess.run([sys.executable, "-m", f"nsrl.{command}", "--help"], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert max(map(len, out.stdout.splitlines())) <= 80 and "<class" not in out.stdout
+    words = " ".join(out.stdout.split())
+    for key in keys(kind).values():
+        _, _, rest = words.partition(f"--{key.name} ")
+        assert rest and len(key.text) >= 5 and f") {' '.join(key.text.split())}" in rest, key.name
+        told = "(required)" if key.default is dataclasses.MISSING else f"(default: {shown(key.default)})"
+        assert told in rest[: rest.index(" --") if " --" in rest else None], key.name
+        assert all(choice in rest[:120] for choice in key.choices)
+    for name, inner in groups(kind).items():
+        assert f"{name}: {summary(inner)}" in words and f"--{name}" in words
+
+
+def test_recipes_by_path_in_files_and_on_recipes(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("recipe: paper\nbeta: 0.2\nmax_steps: 9\n")
+    config = train(f"recipe={own}", "max_steps=7")
+    assert (config.model.name, config.beta, config.max_steps) == ("Qwen/Qwen3-VL-2B-Instruct", 0.2, 7)
+    assert config.recipe == str(own) and str(run_path(config)) == "runs/own-0"
+    file = tmp_path / "file.yaml"
+    file.write_text("recipe: paper\nlearning_rate: 1e-5\ndata.level: 2\n")
+    for argv in (["--config", str(file), "seed=3"], ["seed=3", f"--config={file}"]):  # the order is not that of the words
+        config = train(*argv)
+        assert (config.recipe, config.beta, config.learning_rate, config.data.level, config.seed) == ("paper", 0.05, 1e-5, 2, 3)
+    config = train("--config", str(file), "recipe=default", "learning_rate=2e-5")
+    assert (config.recipe, config.beta, config.learning_rate) == ("default", 0.0, 2e-5)
+    second = tmp_path / "second.yaml"
+    second.write_text("")
+    assert train("--config", str(file), "--config", str(second)) == train("--config", str(file))  # an empty file says nothing
+
+
+def test_where_each_key_came_from(tmp_path):
+    file = tmp_path / "file.yaml"
+    file.write_text("beta: 0.1\nepsilon: 0.2\nlora: {r: 4}\n")
+    given = train("recipe=paper", "--config", str(file), "seed=0").given
+    assert (given["beta"], given["lora.r"], given["lora.alpha"], given["seed"]) == ("file", "file", "recipe", "line")
+    assert "max_grad_norm" in given and "threads" not in given and "warm_start.wrong" not in given
+    assert dict(TrainConfig().given) == {}
 
 
 def test_print_config_is_a_config():
@@ -75,6 +114,13 @@ def test_print_config_is_a_config():
     )
     assert out.returncode == 0, out.stderr
     assert from_yaml(TrainConfig, out.stdout).beta == 0.05
+
+
+def test_print_config_of_what_differs():
+    out = subprocess.run(
+        [sys.executable, "-m", "nsrl.train", "lora.r=4", "--print_config=skip_default"], capture_output=True, text=True
+    )
+    assert out.stdout == "lora:\n  r: 4\n"
 
 
 def test_eval_config():
