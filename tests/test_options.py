@@ -7,6 +7,7 @@ below.
 
 import ast
 import copy
+import dataclasses
 import json
 import re
 from functools import lru_cache
@@ -52,7 +53,11 @@ SHOWN = {
         "model.liger": "tests/trainer/test_policy.py::test_liger_kernels_change_nothing_but_rounding",
         **{f"lora.{name}": MODEL for name in ("enabled", "r", "alpha", "target_modules")},
         "lora.dropout": MODEL,
-        **{f"data.{name}": DATA for name in ("source", "path", "split", "max_prompt_length")},
+        **{f"data.{name}": DATA for name in ("source", "path", "split", "columns", "max_prompt_length")},
+        "data.subset": REFUSED,  # acts on the Hub alone
+        **{f"data.{name}": "tests/trainer/test_data_run.py::"
+           "test_rows_that_cannot_be_shown_cost_themselves_and_a_resumed_run_is_the_same"
+           for name in ("picture_memory_mb", "picture_threads")},
         **{f"data.{name}": RUN for name in ("level", "eval_size")},
         **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "learning_rate", "languages", "wrong")},
         **ENGINE,
@@ -75,6 +80,7 @@ SHOWN = {
         "epsilon_high": STEP,
         "delta": STEP,
         "beta": STEP,
+        "use_bias_correction_kl": STEP,
         "entropy_coef": STEP,
         "sampler_correction": STEP,
         "num_iterations": STEP,
@@ -111,6 +117,7 @@ SHOWN = {
     },
     SolveConfig: {
         **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model", "question", "image")},
+        "problem": "tests/test_user_commands.py::test_solve_asks_a_held_out_problem_of_the_run",
         **{name: SOLVED for name in ("max_completion_length", "temperature", "seed")},
         "device": MODEL,
         **ENGINE,
@@ -302,7 +309,7 @@ def step(pool, tmp_path_factory):
         options["reward_funcs"] = [f"{file}:{n}" if n in ("odd", "third") else n for n in options["reward_funcs"]]
         boasts = options.pop("boasts", False)
         config = TrainConfig(**options)
-        vlm = copy.deepcopy(loaded[config.seed])
+        vlm = dataclasses.replace(loaded[config.seed], model=copy.deepcopy(loaded[config.seed].model))
         rewards = (Shuffled if config.shuffle_rewards else Rewards)(config.reward_funcs, config.reward_weights)
         native = NativeSampler(vlm.model)
         other = loaded[9].model.requires_grad_(False)
@@ -340,6 +347,7 @@ STEPS = [
     ("epsilon_high", {}, {"epsilon_high": 0.4}),
     ("delta", {}, {"delta": 1.02}),
     ("beta", {"beta": 0.05}, {"beta": 0.5}),
+    ("use_bias_correction_kl", {"beta": 0.5}, {"beta": 0.5, "use_bias_correction_kl": True}),
     ("entropy_coef", {}, {"entropy_coef": 0.1}),
     ("sampler_correction", {"boasts": True}, {"boasts": True, "sampler_correction": "truncate"}),
     ("num_iterations", {}, {"num_iterations": 1}),
@@ -405,8 +413,7 @@ def test_keys_of_a_run(finished):
     from pyarrow import parquet
 
     from nsrl.data.shapes import Shapes
-    from nsrl.trainer import checkpoint
-    from nsrl.trainer.small import build_tokenizer
+    from nsrl.trainer import checkpoint, model
 
     folder, out, sizes = finished
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -415,9 +422,10 @@ def test_keys_of_a_run(finished):
     assert len(of("reading")) == 2 and len(of("warm_start")) == 3  # warm_start: reading_steps, steps
     assert max(row["learning_rate"] for row in of("warm_start")) <= 1e-3 * 5 / 30 + 1e-12  # five of 30 steps up to learning_rate
     assert of("reading")[0]["learning_rate"] == pytest.approx(1e-3 / 30)
-    shapes, small = Shapes(2, 0, 5), build_tokenizer()
+    shapes, small = Shapes(2, 0, 5), model.load(ModelConfig(), LoraConfig())
     demonstrations = list(islice(shapes.demonstrations({"nsl": 1.0}, 0.0), 3))  # languages, wrong, batch_size, level
-    assert of("warm_start")[0]["num_tokens"] == sum(len(small(d.text)["input_ids"]) + 1 for d in demonstrations)
+    tokens = sum(len(small.encode(d.problem).prompt_ids) + len(small.tokenizer(d.text)["input_ids"]) + 1 for d in demonstrations)
+    assert of("warm_start")[0]["num_tokens"] - of("reading")[-1]["num_tokens"] == tokens
     asked = parquet.read_table(folder / "completions" / "step_000001.parquet")["question"].to_pylist()
     assert set(asked) == {problem.question for problem in islice(shapes.train(), 2)}  # level, prompts_per_step
     rates = [row["learning_rate"] for row in of("grpo")]
@@ -464,17 +472,17 @@ def numbers(value):
 
 
 def test_keys_of_data(tmp_path):
-    """data.source, data.path, data.split, data.max_prompt_length; a run of it with extra_supervised_steps and max_grad_norm."""
+    """data.source, data.path, data.split, data.columns, data.max_prompt_length; a run of it with extra_supervised_steps and max_grad_norm."""
     from nsrl.train import main
 
     folder = tmp_path / "rows"
     folder.mkdir()
     for split, count in (("train", 4), ("extra", 6), ("test", 3)):
-        rows = [{"id": f"{split}-{i}", "question": f"{split} {i} + 1?" + " long" * 200 * (i == 0), "answer": str(i + 1)} for i in range(count)]
+        rows = [{"id": f"{split}-{i}", "frage": f"{split} {i} + 1?" + " long" * 200 * (i == 0), "answer": str(i + 1)} for i in range(count)]
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     few = ["warm_start.steps=0", "max_steps=2", "prompts_per_step=3", "num_generations=2", "max_completion_length=4", "eval_samples=1",
            "data.eval_size=2", "completions_steps=1", "engine.workers=1", "preflight=false", "parity_check=false",
-           f"data.path={folder}", "data.source=hf", "data.max_prompt_length=300", "reward_noise=0.5"]  # fmt: skip
+           f"data.path={folder}", "data.source=hf", "data.columns.question=frage", "data.max_prompt_length=300", "reward_noise=0.5"]  # fmt: skip
     assert main([*few, "data.split=extra", "max_grad_norm=1e-12", f"output_dir={tmp_path / 'run'}"]) == 0
     from pyarrow import parquet
 

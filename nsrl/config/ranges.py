@@ -18,6 +18,7 @@ LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")  # of shapes' demonst
 ROLES = ("question", "answer", "image", "images", "options", "category", "id")  # of a data set's columns
 REPORTERS = ("tensorboard", "wandb")
 LARGEST_SEED = 2**32 - 1
+CPU_SHARE = 0.8  # of wall_s: the most that cpu_s can be in force (nsrl.engines)
 MOST_SHAPES = 100_000  # held-out pictures: more would leave few to learn from
 
 
@@ -183,9 +184,10 @@ def _check_number(key: Key, name: str, value: Any, kind: type, bound: Bound | No
 
 def _engine(values: dict[str, Any]) -> None:
     cpu, wall = values["engine.cpu_s"], values["engine.wall_s"]
-    if cpu > wall:
+    if cpu > CPU_SHARE * wall:
         raise UserError(
-            f"engine.wall_s must be at least engine.cpu_s ({cpu}), or the limit on CPU time is never reached; got {wall}"
+            f"engine.wall_s must be at least {cpu / CPU_SHARE:g}, engine.cpu_s / {CPU_SHARE}, or the limit on CPU time is never "
+            f"reached; got {wall}"
         )
 
 
