@@ -5,7 +5,15 @@ of ours and stops the run with its traceback.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+# What `pip install nsrl` alone does not bring, by the name it is imported under: the extra `train` of pyproject.toml.
+TRAIN_EXTRA = {
+    "PIL", "datasets", "jinja2", "math_verify", "matplotlib", "mpmath", "numpy", "peft", "pyarrow", "rich", "safetensors",
+    "sympy", "tokenizers", "transformers", "yaml",
+}  # fmt: skip
 
 
 class UserError(Exception):
@@ -20,3 +28,19 @@ def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
     """The end of a sentence that offers the nearest name, empty where none is near."""
     near = difflib.get_close_matches(name, list(names), 1, cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@contextmanager
+def extras_named() -> Iterator[None]:
+    """An absent package of the extra `train` becomes a `UserError` that says how to install it.
+
+    Any other missing module goes on up: one of ours, and one that a package of the extra lacks although it is installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAIN_EXTRA or find_spec(package) is not None:
+            raise
+        sentence = f"this needs the Python package {package}, which the extra `train` brings: pip install 'nsrl[train]'"
+        raise UserError(sentence) from error

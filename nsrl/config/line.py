@@ -12,13 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from nsrl.config.helptext import help_text
 from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
 from nsrl.config.names import unknown_key
 from nsrl.config.schema import Key, build, flat, groups, keys, known_keys, nest, read_mapping, read_yaml, value_of
-from nsrl.errors import UserError, did_you_mean
+from nsrl.errors import UserError, did_you_mean, extras_named
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -31,6 +29,8 @@ def parse(kind: type[Config], argv: list[str], program: str, begun: Path | None 
 
     begun: config.yaml of the run that is continued. It stands in place of the defaults, so that all else overrides it.
     """
+    if sys.argv[0].startswith("nsrl "):  # started by the script `nsrl`, which help then names
+        program = sys.argv[0]
     line, files, wish = _words(kind, argv)
     if wish == "help":
         print(help_text(kind, program))
@@ -215,15 +215,21 @@ def recipe_file(name: str) -> Path:
 
 def to_yaml(config: Any) -> str:
     """The resolved configuration, as it is written into a run folder."""
+    import yaml
+
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
 
 
 def from_yaml(kind: type[Config], text: str) -> Config:
     """The inverse of `to_yaml`; keys this version does not know are left out."""
+    import yaml
+
     return build(kind, yaml.safe_load(text))
 
 
 def _printed(config: Any, wish: str) -> str:
+    import yaml
+
     if wish == "all":
         return to_yaml(config)
     known = keys(type(config))
@@ -244,7 +250,8 @@ def launched() -> tuple[int, int]:
 def command(main: Any) -> None:
     """Run a command's main(argv): a `UserError` is one sentence and exit code 2, Ctrl-C exit code 130."""
     try:
-        code = main(sys.argv[1:])
+        with extras_named():
+            code = main(sys.argv[1:])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-import yaml
-
 from nsrl.errors import UserError, did_you_mean
 
 NULL = ("null", "none", "~", "")
@@ -125,21 +123,28 @@ def nest(values: dict[str, Any]) -> dict[str, Any]:
 # -- text to value ---------------------------------------------------------------------------------------------------
 
 
-class _Texts(yaml.BaseLoader):
-    """YAML whose every scalar is a text, and which refuses a key that is there twice."""
+@lru_cache(1)
+def _loader() -> type:
+    """A loader of YAML whose every scalar is a text, and which refuses a key that is there twice."""
+    import yaml  # not above: without the extra that brings it, a command can still say so
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+    class Texts(yaml.BaseLoader):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} is there twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
+    return Texts
 
 
 def read_yaml(text: str, where: str) -> Any:
     """Mappings, lists and texts. Raises `UserError` that begins with `where`."""
+    import yaml
+
     try:
-        return yaml.load(text, _Texts)
+        return yaml.load(text, _loader())
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1})" if mark is not None else ""

@@ -30,7 +30,8 @@ _WINDOW = 5_000  # programs of a batch that are read ahead of the oldest unfinis
 
 def parser() -> argparse.ArgumentParser:
     """The command line, complete."""
-    top = argparse.ArgumentParser(prog="python -m nsrl.engines", description=__doc__)
+    program = sys.argv[0] if sys.argv[0].startswith("nsrl ") else "python -m nsrl.engines"
+    top = argparse.ArgumentParser(prog=program, description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the program on standard input; its Result as JSON on standard output")
     batch = commands.add_parser(

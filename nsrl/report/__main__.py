@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from nsrl.errors import UserError
+from nsrl.errors import UserError, extras_named
 from nsrl.report.page import write_report
 
 
@@ -14,7 +14,8 @@ def main(argv: list[str]) -> int:
         print("usage: python -m nsrl.report RUN_FOLDER", file=sys.stderr)
         return 0 if argv in (["-h"], ["--help"]) else 2
     try:
-        print(write_report(Path(argv[0])))
+        with extras_named():
+            print(write_report(Path(argv[0])))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,56 @@
+"""The command `nsrl` (`python -m nsrl` without installing): NAME and its arguments to the module nsrl.NAME.
+
+Stdlib only, until a command is chosen: the list, the version and a wrong name need nothing but nsrl itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from nsrl import __version__
+from nsrl.config import command
+from nsrl.errors import did_you_mean
+
+# name: module with a main(arguments) that returns an exit code, and what it does
+COMMANDS = {
+    "train": ("nsrl.train", "train a model: warm start, GRPO, evaluation before and after, report"),
+    "eval": ("nsrl.eval", "evaluate a run, a checkpoint or a Hub id: the table by category, pass@k"),
+    "solve": ("nsrl.solve", "ask a model one question about pictures: its program and the engine's value"),
+    "check": ("nsrl.check", "is this run sound: does the worst step fit, do sampler and trainer agree"),
+    "engines": ("nsrl.engines.__main__", "run programs; count their tokens; which engines are here"),
+    "rewards": ("nsrl.rewards.__main__", "the answer check: one verdict, or its agreement with labels"),
+    "report": ("nsrl.report.__main__", "write report.html of a run folder again"),
+}
+
+
+def overview() -> str:
+    lines = [f"  {name:9}{what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join([
+        "usage: nsrl COMMAND [argument ...]", "", *lines, "",
+        "nsrl COMMAND --help says what it takes; python -m nsrl.COMMAND is the same. nsrl --version prints the version.",
+    ])  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command. Returns 0 after the list or the version, 2 for a wrong name; a command ends with its own exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] in ([], ["help"], ["-h"], ["--help"]):
+        words = [*words[1:2], "--help"] if words[:1] == ["help"] and words[1:] else []
+        if not words:
+            print(overview())
+            return 0
+    name, *rest = words
+    if name in ("--version", "-V", "version"):
+        print(f"nsrl {__version__}")
+        return 0
+    if name not in COMMANDS:
+        advice = did_you_mean(name, COMMANDS, 0.5) or f"; the commands are {', '.join(COMMANDS)}"
+        print(f"error: nsrl has no command {name!r}{advice}", file=sys.stderr)
+        return 2
+    sys.argv = [f"nsrl {name}", *rest]
+    return command(lambda arguments: import_module(COMMANDS[name][0]).main(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
