@@ -1,43 +1,75 @@
-# make train   set up .venv and train the default run          make test   the same set-up, then the tests
-# make gpu     correctness and benchmarks on this GPU          make bench  kernel benchmarks, small shapes on a CPU
-# ARGS="..."   goes to the command: make train ARGS="seed=1"
+# `make` lists what there is. ARGS="..." goes to the command: make train ARGS="seed=1"
 
 PYTHON ?= python3
 VENV   ?= .venv
 RUN    := PYTHONPATH=kernels:. $(VENV)/bin/python
+PIP    := $(VENV)/bin/python -m pip
+TEST   := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(or $(WORKERS),2) --dist worksteal
 STAMP  := $(VENV)/.installed
-WORKERS ?= 2
 ARGS   ?=
 
-.PHONY: train test bench gpu test-vllm lint clean
+.PHONY: help train test test-fast test-oldest test-tritons test-peers test-vllm check-pins lint bench gpu install-gpu tree clean
 
-train: $(STAMP)
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+train: $(STAMP) ## set up .venv and train the default run
 	$(RUN) -m nsrl.train $(ARGS)
 
-test: $(STAMP)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+test: $(STAMP) ## the same set-up, then the tests
+	$(TEST) $(ARGS)
 
-bench: $(STAMP)
+test-fast: $(STAMP) ## the tests that take no time, in under a minute
+	$(TEST) -m "not slow" $(ARGS)
+
+test-oldest: ## ops, sampler and policy on the oldest supported versions, in an environment of its own
+	PYTHON=$(PYTHON) bash tests/install/oldest.sh $(ARGS)
+
+test-tritons: $(STAMP) ## the kernels with every Triton that a supported torch brings
+	$(RUN) tests/install/tritons.py $(ARGS)
+
+test-peers: ## the objective against TRL and Liger, in an environment of its own
+	PYTHON=$(PYTHON) bash tests/peers/run.sh $(ARGS)
+
+test-vllm: ## real vLLM on a CPU, in an environment of its own
+	PYTHON=$(PYTHON) bash tests/vllm/run.sh $(ARGS)
+
+check-pins: $(STAMP) ## do the pins of constraints.txt accept each other on every supported Python?
+	$(RUN) tests/install/check_pins.py
+
+lint: $(STAMP) ## ruff
+	$(VENV)/bin/ruff check .
+
+bench: $(STAMP) ## kernel benchmarks, small shapes on a CPU
 	$(RUN) -m pytest bench --benchmark-only --benchmark-group-by=group $(ARGS)
 
 # Runs with the machine's own python when it already has torch with CUDA, else in the environment above.
-gpu:
+gpu: ## correctness and benchmarks on this GPU, one JSON record
 	@if $(PYTHON) -c 'import torch, triton, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then \
 	  PYTHONPATH=kernels:. $(PYTHON) -m bench.gpu --out bench/results $(ARGS); \
 	else $(MAKE) $(STAMP) && $(RUN) -m bench.gpu --out bench/results $(ARGS); fi
 
-lint: $(STAMP)
-	$(VENV)/bin/ruff check .
+# setup.py says why where it builds nothing. flash-attn has to be compiled for the torch that is here, which can take hours.
+install-gpu: $(STAMP) ## what a GPU run takes: packages, and csrc/ where nvcc is; FLASH=1 tries flash-attn too
+	$(PIP) install -q -c constraints.txt 'setuptools>=77' wheel -e '.[train,gpu]'
+	$(VENV)/bin/python setup.py -q build_ext --inplace --build-temp build/native
+	@$(RUN) -c 'from nsrl_kernels import _native; print("install-gpu: native CUDA ops:", _native.why_not() or "built")'
+ifdef FLASH
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[flash]' && echo "install-gpu: flash-attn is installed" || \
+	  echo "install-gpu: flash-attn could not be installed (see above); attention runs without it"
+else
+	@echo "install-gpu: flash-attn is optional and not installed; make install-gpu FLASH=1 tries to build it"
+endif
 
-test-vllm:
-	PYTHON=$(PYTHON) bash tests/vllm/run.sh $(ARGS)
+tree: ## every source file and what it is
+	@$(PYTHON) .ci/tree.py
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "nsrl needs Python 3.11 or newer"; exit 2; }
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q --upgrade pip
-	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[train,test]'
+	$(PIP) install -q --upgrade pip
+	$(PIP) install -q -c constraints.txt -e '.[train,test]'
 	touch $@
-
-clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

@@ -17,9 +17,9 @@ def report(tmp_path_factory):
     if importlib.util.find_spec("triton") is None:
         pytest.skip("triton is not installed")
     out = tmp_path_factory.mktemp("report") / "rows.json"
-    # a process of its own: this one may hold the interpreter's kernels
+    # a process of its own: this one may hold the interpreter's kernels; its path, so that it is the same Triton
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "kernels"), str(ROOT)])
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
     done = subprocess.run(
         [sys.executable, "-m", "bench.compile_report", "--json", str(out)],
         cwd=ROOT, env=environment, capture_output=True, text=True,
