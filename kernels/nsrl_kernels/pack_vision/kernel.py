@@ -115,9 +115,11 @@ def _plan(
                     fresh = (tl.load(first + k, k < origin, other=-1) == k) & (k < origin)
                     m, _mh, _mw = _merged(grid, k, k < origin, merge)
                     tower += tl.sum(tl.where(fresh, m, 0))
-                t = tl.where(mine, offset // (h * w), t)
-                y = tl.where(mine, (offset // w) % h, y)
-                x = tl.where(mine, offset % w, x)
+                line = offset // w
+                frame = line // h
+                t = tl.where(mine, frame, t)
+                y = tl.where(mine, line - frame * h, y)
+                x = tl.where(mine, offset - line * w, x)
                 mapped = tl.where(mine, -1 - (tower + offset), mapped)
             tl.store(kv_index + keys + j, row, inside)
             tl.store(row_map + row, mapped, inside)
