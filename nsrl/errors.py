@@ -42,5 +42,16 @@ def extras_named() -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in TRAIN_EXTRA or find_spec(package) is not None:
             raise
-        sentence = f"this needs the Python package {package}, which the extra `train` brings: pip install 'nsrl[train]'"
-        raise UserError(sentence) from error
+        raise _without([package]) from error
+
+
+def require_extra() -> None:
+    """Raises `UserError` where packages of the extra `train` are absent, before anything heavy is imported."""
+    absent = sorted(name for name in TRAIN_EXTRA if find_spec(name) is None)
+    if absent:
+        raise _without(absent)
+
+
+def _without(absent: list[str]) -> UserError:
+    packages = f"package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
+    return UserError(f"this needs the Python {packages}, which the extra `train` brings: pip install 'nsrl[train]'")

@@ -16,7 +16,7 @@ from nsrl.config.helptext import help_text
 from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
 from nsrl.config.names import unknown_key
 from nsrl.config.schema import Key, build, flat, groups, keys, known_keys, nest, read_mapping, read_yaml, value_of
-from nsrl.errors import UserError, did_you_mean, extras_named
+from nsrl.errors import UserError, did_you_mean, extras_named, require_extra
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -50,6 +50,7 @@ def parse(kind: type[Config], argv: list[str], program: str, begun: Path | None 
     if wish is not None:
         print(_printed(config, wish), end="")
         raise SystemExit(0)
+    require_extra()
     return config
 
 

@@ -73,13 +73,13 @@ def test_exit_codes_and_help_pass_through():
 
 
 def described(kind):
-    """(dotted key, description) of every key, from the `Args:` of the dataclasses' docstrings."""
+    """(dotted key, description) of every key: `Args:` of the dataclasses' docstrings, and of a group its own first lines."""
     hints = typing.get_type_hints(kind)
     block = (kind.__doc__ or "").split("Args:", 1)[1]
     found = dict(re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", block, re.MULTILINE))
     for item in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[item.name]):
-            yield item.name, found[item.name]
+            yield item.name, hints[item.name].__doc__.split("\n\n")[0]
             yield from ((f"{item.name}.{key}", text) for key, text in described(hints[item.name]))
         else:
             yield item.name, found[item.name]
@@ -120,11 +120,11 @@ def bare(tmp_path_factory):
 @pytest.mark.parametrize("module", ["nsrl.train", "nsrl.eval", "nsrl.solve", "nsrl.check", "nsrl train", "nsrl.report"])
 def test_without_the_extra_a_command_names_it(bare, tmp_path, module):
     (tmp_path / "summary.json").write_text('{"seed": 0}\n')
-    words = {"nsrl.solve": ["model=x", "question=y"], "nsrl.report": [str(tmp_path)]}.get(module, ["max_steps=1"])
+    words = {"nsrl.solve": ["model=x", "question=y"], "nsrl.report": [str(tmp_path)]}.get(module, ["seed=1"])
     module, *before = module.split()
     done = nsrl(*before, *words, path=[bare], python=(sys.executable, "-S"), module=module)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert re.fullmatch(r"error: this needs the Python package \w+, .*pip install 'nsrl\[train\]'\n", done.stderr)
+    assert re.fullmatch(r"error: this needs the Python packages? \w.*, which .*: pip install 'nsrl\[train\]'\n", done.stderr)
 
 
 def test_what_works_without_the_extra(bare):
