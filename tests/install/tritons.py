@@ -23,6 +23,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Triton 3.6 interprets with int(array of one element), which NumPy 2.4 no longer takes; its compiler is not concerned.
+BESIDE = {"3.6.0": ["numpy<2.4"]}
 FOLDER = Path(os.environ.get("TRITONS", ROOT / ".venv-tritons"))
 
 
@@ -69,7 +71,7 @@ def install(version: str) -> Path | None:
     folder = FOLDER / version
     if not (folder / "triton").is_dir():
         command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), f"triton=={version}"]
-        if subprocess.run(command).returncode:
+        if subprocess.run([*command, *BESIDE.get(version, [])]).returncode:
             return None
     return folder
 
