@@ -71,10 +71,10 @@ def _epilogue(
     HAS_SOFTCAP: tl.constexpr, INTERPRETED: tl.constexpr,
 ):  # fmt: skip
     """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the two running row vectors."""
-    here = tl.arange(0, WIDTH)  # columns counted from n0: constants of a thread, where n0 + here would fill its registers
-    inside = here < n_vocab - n0
+    cols = n0 + tl.arange(0, WIDTH)
+    inside = cols < n_vocab
     if HAS_BIAS:  # -inf bans, and stands for the columns past the end
-        b = tl.load(bias + n0 + here, mask=inside, other=float("-inf"))
+        b = tl.load(bias + cols, mask=inside, other=float("-inf"))
         inside = b > float("-inf")
         if HAS_SOFTCAP:
             b = tl.where(inside, b, 0.0)
@@ -87,7 +87,10 @@ def _epilogue(
         first = tl.maximum(first, tl.max(tl.where(inside[None, :], z, float("-inf")), 1))
     else:
         d = (z - at[:, None]) * scale[:, None]
-        is_y = here[None, :] == (skip - n0)[:, None]
+        if HAS_BIAS:  # columns counted from n0 are constants of a thread: beside a bias there is no register for the others
+            is_y = tl.arange(0, WIDTH)[None, :] == (skip - n0)[:, None]
+        else:
+            is_y = cols[None, :] == skip[:, None]
         # a finite floor instead of -inf: exp gives 0 there and 0·d stays 0
         if HAS_BIAS and not HAS_SOFTCAP:
             d = tl.where(d < -1e4, -1e4, d)  # not maximum: NaN must stay
@@ -114,9 +117,9 @@ def _epilogue(
                     out_e.store([m0, n0], narrow(e, out_e.dtype, INTERPRETED))
             else:
                 tl.store(
-                    out_e + n0 + row_start[:, None] + here[None, :],
+                    out_e + row_start[:, None] + cols[None, :],
                     narrow(e, out_e.dtype.element_ty, INTERPRETED),
-                    mask=keep[:, None] & (here < n_vocab - n0)[None, :],
+                    mask=keep[:, None] & (cols < n_vocab)[None, :],
                 )
     return first, second
 
