@@ -87,7 +87,7 @@ def _epilogue(
         first = tl.maximum(first, tl.max(tl.where(inside[None, :], z, float("-inf")), 1))
     else:
         d = (z - at[:, None]) * scale[:, None]
-        if HAS_BIAS:  # columns counted from n0 are constants of a thread: beside a bias there is no register for the others
+        if HAS_BIAS and TMA_STORE:  # columns counted from n0 are constants of a thread; the others would need registers
             is_y = tl.arange(0, WIDTH)[None, :] == (skip - n0)[:, None]
         else:
             is_y = cols[None, :] == skip[:, None]
