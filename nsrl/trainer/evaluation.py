@@ -83,7 +83,8 @@ def evaluate(
         vlm.read_ahead(mine)
         prompts = [_encoded(vlm, problem) for problem in mine]
         vlm.read_ahead(world.share(problems[start + batch : start + 2 * batch]))
-        unscored |= {p.id: e for p, e in zip(whole, world.merge(prompts)) if isinstance(e, str)}
+        errors = world.merge([e if isinstance(e, str) else None for e in prompts])
+        unscored |= {p.id: why for p, why in zip(whole, errors) if why is not None}
         shown = [i for i, e in enumerate(prompts) if not isinstance(e, str)]
         part, encoded = [mine[i] for i in shown], [prompts[i] for i in shown]
         # seeds go by the problem, not by who samples it
@@ -101,7 +102,7 @@ def evaluate(
             def on_group(index: int, group: list, part: Sequence[Problem] = part, pending: dict = pending) -> None:
                 pending[index] = judge.submit(part[index], [vlm.decode(list(s.token_ids)) for s in group])
 
-            groups = sampler.sample(wanted, params, on_group) if wanted else []
+            groups = sampler.sample(wanted, params, on_group)
             rows: dict[int, list[dict[str, Any]]] = {}
             for index, group in enumerate(groups):
                 verdicts = judge.collect(pending[index])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
 PIXELS = 768  # longest side of a kept picture
@@ -15,12 +16,15 @@ PICTURES = 400  # held-out problems whose pictures are kept
 
 
 def small_png(images: Sequence[ImageRef]) -> bytes | None:
-    """A problem's pictures as one PNG, side by side, at most `PIXELS` on the longest side; None without pictures."""
+    """A problem's pictures as one PNG, side by side, at most `PIXELS` on the longest side; None where there is none to show."""
     if not images:
         return None
     from PIL import Image
 
-    pictures = [image.open().copy() for image in images]  # thumbnail() changes a picture in place
+    try:
+        pictures = [image.open().copy() for image in images]  # thumbnail() changes a picture in place
+    except UserError:
+        return None  # the evaluation said so
     for picture in pictures:
         picture.thumbnail((PIXELS, PIXELS))
     if len(pictures) > 1:
