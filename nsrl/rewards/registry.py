@@ -8,8 +8,10 @@ where it does not apply. Whatever it raises is raised: a bug never becomes rewar
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib.util
 import inspect
+import json
 import math
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -127,7 +129,8 @@ class Rewards:
     specs: names, `file.py:function` or callables; weights: one per reward (all 1 by default).
     `rewards(batch)` gives one row of components per completion, in the order of `names`, None where one does not apply.
     A completion whose problem cannot be scored (`correct` is None) gets None throughout: no gold, no reward.
-    `state_dict` / `load_state_dict`: what stateful rewards remember, JSON-able, for checkpoints.
+    `state_dict` / `load_state_dict`: what stateful rewards remember, JSON-able, for checkpoints: `batch.state` of those that
+    take a batch, and the own `state_dict` of a callable object that has one (with `load_state_dict`).
     """
 
     def __init__(self, specs: Sequence[str | RewardFunction], weights: Sequence[float] | None = None) -> None:
@@ -166,10 +169,17 @@ class Rewards:
         return out
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: dict(state) for name, state in self._state.items() if state}
+        """A copy of what stateful rewards remember. Raises `UserError` for what JSON would bring back as something else."""
+        state = {name: dict(values) for name, values in self._state.items() if values}
+        state |= {n: f.state_dict() for n, f in zip(self.names, self.functions) if hasattr(f, "load_state_dict")}
+        return {name: _through_json(name, values) for name, values in state.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._state = {name: dict(values) for name, values in state.items()}
+        """The inverse. A reward that is new, or had nothing to remember, begins afresh."""
+        objects = {n: f for n, f in zip(self.names, self.functions) if hasattr(f, "load_state_dict")}
+        for name in objects.keys() & state.keys():
+            objects[name].load_state_dict(copy.deepcopy(state[name]))
+        self._state = {name: copy.deepcopy(values) for name, values in state.items() if name not in objects}
 
     def _call(self, name: str, function: RewardFunction, batch: RewardBatch) -> Any:
         parameters = inspect.signature(function).parameters
@@ -188,6 +198,16 @@ class Rewards:
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             given = {k: v for k, v in given.items() if k in parameters}
         return function(**given)
+
+
+def _through_json(name: str, values: Any) -> Any:
+    try:
+        back = json.loads(json.dumps(values, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"reward {name!r}: what it remembers must be JSON, to be saved with the run; {error}") from None
+    if back != values:
+        raise UserError(f"reward {name!r}: what it remembers must come back from JSON as it was (text as keys, lists for tuples)")
+    return back
 
 
 async def _gather(waiting: Sequence[Any]) -> list[Any]:
