@@ -1,4 +1,4 @@
-"""The errors a user can cause. Stdlib only; knows nothing of the rest of nsrl.
+"""The errors a user can cause, and the end a user can ask for. Stdlib only; knows nothing of the rest of nsrl.
 
 A `UserError` is bad input: commands print its one sentence and exit with code 2. Anything else that is raised is a bug
 of ours and stops the run with its traceback.
@@ -55,3 +55,7 @@ def require_extra() -> None:
 def _without(absent: list[str]) -> UserError:
     packages = f"package{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
     return UserError(f"this needs the Python {packages}, which the extra `train` brings: pip install 'nsrl[train]'")
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: commands print the sentence and exit with code 143."""

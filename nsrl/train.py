@@ -5,21 +5,43 @@ On several GPUs: `torchrun --nproc-per-node N -m nsrl.train`, with the same argu
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from typing import NoReturn
 
-from nsrl.config import TrainConfig, command, launched, parse, require_sound, run_path
-from nsrl.errors import UserError
+from nsrl.config import TrainConfig, command, launched, parse, require_sound
+from nsrl.errors import Terminated, UserError
+from nsrl.trainer.changes import continued
 
 PROGRAM = "python -m nsrl.train"
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM ends the run as an exception does. The processes of a launcher have their own answer (`watch.py`)."""
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the end is being written
+        raise Terminated("ended by SIGTERM before the first step; the same command starts it again")
+
+    if launched()[1] > 1 or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def main(argv: list[str]) -> int:
     try:
         config = parse(TrainConfig, argv, PROGRAM)
-        if config.resume or config.resume_from_checkpoint:  # what the run was started with; the command line still wins
-            begun = run_path(config) / "config.yaml"
-            if begun.is_file():
-                config = parse(TrainConfig, argv, PROGRAM, begun)
+        if config.resume or config.resume_from_checkpoint:
+            config = continued(config, argv, PROGRAM)
         require_sound(config)
     except UserError:
         if launched()[0]:  # rank 0 says it, and its end ends this rank
@@ -29,7 +51,7 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.distributed import join  # torch and transformers are only imported once the command line is right
     from nsrl.trainer.run import Run
 
-    with join() as world:
+    with terminable(), join() as world:
         run = Run(config, world)
         summary = run.execute()
         before, after = 100 * summary["accuracy_warm_start"], 100 * summary["accuracy_final"]

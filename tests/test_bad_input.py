@@ -453,7 +453,6 @@ def test_missing_model_and_other_architecture(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text('{"model_type": "llama"}')
-    shutil.rmtree(tmp_path / "run")
     assert "Qwen3-VL" in refused(tmp_path, f"model.name={other}")
 
 
@@ -461,7 +460,6 @@ def test_empty_data_and_no_gold(tmp_path):
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
     assert "empty" in refused(tmp_path, "data.source=hf", f"data.path={empty}")
-    shutil.rmtree(tmp_path / "run")
     path = rows(tmp_path, [{k: v for k, v in good(n).items() if k != "answer"} for n in range(4)])
     assert "gold answer" in refused(tmp_path, "data.source=hf", f"data.path={path}")
 

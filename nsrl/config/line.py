@@ -16,7 +16,7 @@ from nsrl.config.helptext import help_text
 from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
 from nsrl.config.names import unknown_key
 from nsrl.config.schema import Key, build, flat, groups, keys, known_keys, nest, read_mapping, read_yaml, value_of
-from nsrl.errors import UserError, did_you_mean, extras_named, require_extra
+from nsrl.errors import Terminated, UserError, did_you_mean, extras_named, require_extra
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -249,7 +249,7 @@ def launched() -> tuple[int, int]:
 
 
 def command(main: Any) -> None:
-    """Run a command's main(argv): a `UserError` is one sentence and exit code 2, Ctrl-C exit code 130."""
+    """Run a command's main(argv): a `UserError` is one sentence and exit code 2, Ctrl-C 130, SIGTERM 143."""
     try:
         with extras_named():
             code = main(sys.argv[1:])
@@ -259,6 +259,9 @@ def command(main: Any) -> None:
     except KeyboardInterrupt:
         print("interrupted; `--resume` continues from the latest checkpoint", file=sys.stderr)
         code = 130
+    except Terminated as end:
+        print(end, file=sys.stderr)
+        code = 143
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1

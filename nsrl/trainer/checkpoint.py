@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from nsrl.errors import UserError
+from nsrl.trainer.folder import FULL
 
 STATE = "trainer_state.json"
 TENSORS = "trainer_state.pt"
@@ -34,26 +37,43 @@ def save(
 
     write_model: writes weights, config and tokenizer into the folder; state: JSON-able (phase, step, data position);
     tensors: what torch.save takes (optimizer, scheduler, random state); keep: older checkpoints beyond so many are
-    deleted, after the new one is in force.
+    deleted, after the new one is in force. A disk that is full raises its own `OSError`, and leaves what was there.
     """
-    final, working = run_dir / name, run_dir / f"{name}.tmp"
-    shutil.rmtree(working, ignore_errors=True)
-    working.mkdir()
-    write_model(working)
-    torch.save(tensors, working / TENSORS)
-    sizes = {str(p.relative_to(working)): p.stat().st_size for p in sorted(working.rglob("*")) if p.is_file()}
-    (working / STATE).write_text(json.dumps({**state, "files": sizes}, indent=1) + "\n")
-    for path in working.rglob("*"):
-        if path.is_file():
-            _fsync(path)
-    _fsync(working)
-    if final.exists():  # the same step again, after a resume from an older checkpoint
-        shutil.rmtree(final)
-    os.replace(working, final)
-    _point(run_dir / "latest", name)
+    def fill(folder: Path) -> None:
+        write_model(folder)
+        with (folder / TENSORS).open("wb") as file:  # not a path: torch would lose what the disk said
+            torch.save(tensors, file)
+        sizes = {str(p.relative_to(folder)): p.stat().st_size for p in sorted(folder.rglob("*")) if p.is_file()}
+        (folder / STATE).write_text(json.dumps({**state, "files": sizes}, indent=1) + "\n")
+
+    final = run_dir / name
+    write_folder(final, fill)
+    point(run_dir / "latest", name)
     _fsync(run_dir)
     _prune(run_dir, name, keep)
     return final
+
+
+def write_folder(final: Path, fill: Callable[[Path], None]) -> None:
+    """Write a folder whole or not at all: filled beside its place, fsynced, renamed. One that was there is replaced."""
+    working = final.with_name(f"{final.name}.tmp")
+    shutil.rmtree(working, ignore_errors=True)
+    working.mkdir()
+    try:
+        fill(working)
+        for path in working.rglob("*"):
+            if path.is_file():
+                _fsync(path)
+        _fsync(working)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(working, ignore_errors=True)  # makes room again
+        number = _number_of(error)
+        if number not in FULL or isinstance(error, OSError):
+            raise
+        raise OSError(number, os.strerror(number), str(working)) from error
+    if final.exists():  # the same step again, after a resume from an older checkpoint
+        shutil.rmtree(final)
+    os.replace(working, final)
 
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,7 +107,8 @@ def latest(run_dir: Path) -> Path | None:
     return run_dir / os.readlink(link) if link.is_symlink() else link
 
 
-def _point(link: Path, target: str) -> None:
+def point(link: Path, target: str) -> None:
+    """Make `link` a link to its neighbour `target`, in one step."""
     working = link.with_name(link.name + ".tmp")
     working.unlink(missing_ok=True)
     working.symlink_to(target, target_is_directory=True)
@@ -103,6 +124,16 @@ def _prune(run_dir: Path, newest: str, keep: int | None) -> None:
         shutil.rmtree(old)
     for leftover in run_dir.glob("checkpoint-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _number_of(error: BaseException | None) -> int | None:
+    """The errno of the system's error that torch's or safetensors' error stands for; None when there is none."""
+    while error is not None and not isinstance(error, OSError):
+        said = re.search(r"\(os error (\d+)\)", str(error)) if isinstance(error, SafetensorError) else None
+        if said:
+            return int(said.group(1))
+        error = error.__context__
+    return error.errno if error is not None else None
 
 
 def _fsync(path: Path) -> None:

@@ -71,11 +71,13 @@ def evaluate(
 ) -> Evaluation:
     """`samples` completions per problem at `temperature` (mean@n, the headline) and one greedy one.
 
+    At temperature 0 every sample is the greedy answer: it is computed once and stands for both, as one sample.
     progress is called with the number of problems done; world: problems are shared out, every rank gets all records.
     Records have sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile; a problem whose
     picture cannot be read is not scored, and named.
     """
     records: list[dict[str, Any]] = []
+    passes = [(samples, temperature, (0,)), (1, 0.0, (-1,))] if temperature else [(1, 0.0, (0, -1))]
     unscored: dict[str, str] = {}
     for start in range(0, len(problems), batch):
         whole = problems[start : start + batch]
@@ -89,7 +91,7 @@ def evaluate(
         part, encoded = [mine[i] for i in shown], [prompts[i] for i in shown]
         # seeds go by the problem, not by who samples it
         numbers = [n for i, n in enumerate(world.share(range(start, start + len(whole)))) if i in shown]
-        for count, warmth in ((samples, temperature), (1, 0.0)):
+        for count, warmth, first in passes:
             params = SamplingParams(
                 max_tokens=max_tokens,
                 temperature=warmth,
@@ -108,8 +110,9 @@ def evaluate(
                 verdicts = judge.collect(pending[index])
                 prompt_tokens = len(encoded[index].prompt_ids)
                 rows[shown[index]] = [
-                    record(part[index], judged, prompt_tokens, sample, -1 if warmth == 0 else number)
-                    for number, (sample, judged) in enumerate(zip(group, verdicts))
+                    record(part[index], judged, prompt_tokens, sample, number)
+                    for begin in first
+                    for number, (sample, judged) in enumerate(zip(group, verdicts), begin)
                 ]
             records += [row for of_problem in world.merge([rows.get(i, []) for i in range(len(mine))]) for row in of_problem]
         if progress is not None:

@@ -1,69 +1,171 @@
-"""The run folder: what is in it and where. Knows nothing of models or steps."""
+"""The run folder: what is in it, who may write to it, and what is said when its disk is full. Knows nothing of models."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nsrl.config import TrainConfig, run_path, to_yaml
+from nsrl.config import TrainConfig, to_yaml
 from nsrl.errors import UserError
 
 PACKAGES = ("torch", "triton", "transformers", "peft", "tokenizers", "sympy", "numpy", "pillow", "vllm", "liger-kernel")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, under the limit on a file's size
+CONFIG, LOCK = "config.yaml", ".lock"
+# What a run makes in its folder; whatever else lies there is the user's and is never touched.
+OURS = (CONFIG, "config-*.yaml", "metrics.jsonl", "completions", "eval", "preflight.json", "reference", "reference.tmp",
+        "checkpoint-*", "latest", "summary.json", "report.html", "plots", "tensorboard", "wandb", LOCK, "*.tmp")  # fmt: skip
 
 
 class RunFolder:
-    """`output_dir`: config.yaml, metrics.jsonl, completions/, eval/, checkpoint-*/, latest, summary.json, report.html."""
+    """`output_dir`: config.yaml, metrics.jsonl, completions/, eval/, checkpoint-*/, latest, summary.json, report.html.
 
-    def __init__(self, path: Path) -> None:
+    writes: False on all ranks but the main one. `claim` before anything is written, `release` at the end.
+    """
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
         self.path = path
-        self.writes = True  # False on all ranks but the main one
+        self.writes = writes
+        self._lock: Any = None
+        self._made: list[Path] = []  # folders that were not there, outermost first
+        self._found: set[str] = set()  # what was
 
-    @classmethod
-    def create(cls, config: TrainConfig) -> RunFolder:
-        """A new run's folder, or an existing one's with `resume`. Raises `UserError` where it cannot be written."""
-        path = run_path(config)
-        begun = (path / "config.yaml").exists()
+    def claim(self, config: TrainConfig) -> None:
+        """Make the folder, lock it until `release`, and write a new run's config.yaml.
+
+        The lock ends with its process, however that ends. Raises `UserError` for a folder that cannot be written, that
+        another process writes to, or that holds a run which is not to be continued.
+        """
+        if not self.writes:
+            return
         resuming = config.resume or config.resume_from_checkpoint is not None
-        if begun and not resuming:
-            raise UserError(f"output_dir {str(path)!r} already holds a run; continue it with --resume or name another folder")
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            probe = path / ".writable"
-            probe.touch()
-            probe.unlink()
-            for name in ("completions", "eval"):
-                (path / name).mkdir(exist_ok=True)
-            if not begun:
-                write(path / "config.yaml", to_yaml(config) + _versions_yaml())
+            missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._made = missing[::-1]
+            self._found = set(os.listdir(self.path))
+            self._take_lock()
+            if self.has_begun() and not resuming:
+                raise UserError(f"output_dir {str(self.path)!r} already holds a run; continue it with --resume or name another folder")
+            if not resuming:
+                write(self.path / CONFIG, to_yaml(config) + _versions_yaml())
+                (self.path / "preflight.json").unlink(missing_ok=True)  # of a start that never came to its first step
         except OSError as error:
-            raise UserError(f"output_dir must be a folder that can be written; {str(path)!r}: {error.strerror}") from None
-        return cls(path)
+            self.abandon()
+            raise UserError(f"output_dir must be a folder that can be written; {str(self.path)!r}: {error.strerror}") from None
+        except UserError:
+            self.abandon()
+            raise
+
+    def has_begun(self) -> bool:
+        """Whether something of a run is here that a new run would overwrite: a step, a checkpoint or a summary."""
+        rows = self.path / "metrics.jsonl"
+        return (rows.is_file() and rows.stat().st_size > 0) or any(
+            os.path.lexists(self.path / name) for name in ("latest", "summary.json")
+        )
+
+    def release(self) -> None:
+        """Let other processes write here."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def abandon(self) -> None:
+        """After a start that failed: remove what it made (nothing else), unless there is a result among it."""
+        if self.writes and self.path.is_dir() and not self.has_begun() and not list(self.path.glob("eval/*.json")):
+            mine = {p for pattern in OURS for p in self.path.glob(pattern) if p.name not in self._found}
+            if self._lock is None:  # another process has the folder
+                mine = set()
+            for path in mine:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+            for folder in reversed(self._made):
+                with contextlib.suppress(OSError):  # the user has put something in
+                    folder.rmdir()
+        self.release()
+
+    def _take_lock(self) -> None:
+        file = (self.path / LOCK).open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            file.close()
+            raise UserError(f"output_dir {str(self.path)!r} is being written by {owner}; wait for it or name another folder") from None
+        self._lock = file
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
 
     def write_json(self, name: str, value: Any) -> None:
         if self.writes:
+            (self.path / name).parent.mkdir(exist_ok=True)
             write(self.path / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any | None:
         path = self.path / name
         return json.loads(path.read_text()) if path.exists() else None
 
-    def write_completions(self, step: int, rows: list[dict[str, Any]]) -> None:
-        """All completions of a step, as parquet."""
-        if not self.writes:
-            return
-        import pyarrow
-        from pyarrow import parquet
+    def write_records(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Completions as a parquet file of this name, one row each."""
+        if self.writes:
+            write_parquet(self.path / name, rows)
 
-        final = self.path / "completions" / f"step_{step:06d}.parquet"
-        working = final.with_suffix(".tmp")
-        parquet.write_table(pyarrow.Table.from_pylist([{"step": step, **row} for row in rows]), working)
-        os.replace(working, final)
+
+def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    """A table of the rows, whole or not at all."""
+    import pyarrow
+    from pyarrow import parquet
+
+    path.parent.mkdir(exist_ok=True)
+    working = path.with_name(path.name + ".tmp")
+    parquet.write_table(pyarrow.Table.from_pylist(rows), working)
+    os.replace(working, path)
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raise `UserError` unless a file can be written at `path`: asked before the work whose result goes there."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        probe = path.with_name(path.name + ".tmp")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{option} must be a file that can be written; {str(path)!r}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def disk_watched(
+    folder: Path, rest: str = "what was saved before is intact: --resume continues from it"
+) -> Iterator[None]:
+    """Turn a disk that is full into one sentence with the disk, the folder and the `rest`. Other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        place = Path(error.filename).resolve() if isinstance(error.filename, str) else folder.resolve()
+        raise UserError(f"{_why_full(place, error)}; {rest}") from error
+
+
+def _why_full(path: Path, error: OSError) -> str:
+    folder = next(p for p in (path, *path.parents) if p.is_dir())
+    mount = next(p for p in (folder, *folder.parents) if os.path.ismount(p))
+    usage = shutil.disk_usage(folder)
+    what = os.strerror(error.errno or errno.ENOSPC)
+    free = f"{usage.free / 2**20:.0f} of {usage.total / 2**20:.0f} MiB free"
+    return f"cannot write to {str(folder)!r} on the disk mounted at {str(mount)!r} ({free}): {what}"
 
 
 def write(path: Path, text: str) -> None:

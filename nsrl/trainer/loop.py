@@ -10,6 +10,7 @@ How it departs from the GRPO paper:
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from nsrl.trainer.batch import packed_group, request
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluation import record
 from nsrl.trainer.judge import Judge, Judged
-from nsrl.trainer.measure import step_metrics, update_metrics
+from nsrl.trainer.measure import step_metrics, update_metrics, waiting
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.model import VLM, Encoded
 from nsrl.trainer.optim import Optimizer
@@ -56,7 +57,7 @@ class Group:
 
 @dataclass
 class Learner:
-    """What a step needs; made once by `run.py`. reference: the frozen copy for beta > 0 without an adapter.
+    """What a step needs; made once by `run.py`. reference: policy and context that score as the start of GRPO did (beta > 0).
 
     world: problems are sampled and groups learned from in shares; everything in between is the whole batch on every rank.
     """
@@ -70,10 +71,13 @@ class Learner:
     optimizer: Optimizer
     problems: ProblemStream
     token_budget: int
-    reference: Policy | None = None
+    reference: tuple[Policy, str] | None = None
     world: World = ALONE
-    timer: Timer = field(default_factory=Timer)
+    timer: Timer = field(init=False)
     overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
+
+    def __post_init__(self) -> None:
+        self.timer = Timer(waiting(self.policy.device))
 
     @property
     def banned(self) -> torch.Tensor:
@@ -83,6 +87,7 @@ class Learner:
 def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """One optimiser step. Returns its metrics (TRL's keys) and one record per completion."""
     config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
+    start = time.perf_counter()
 
     # rooms 1 to 5: problems, completions, programs, values (programs run while other groups are still being sampled)
     # rooms 6 and 7: reward components, then advantages against the group; again while groups without spread are replaced
@@ -152,25 +157,24 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         world.require_same("weights (checksums)", synced.checksum)
 
     # room 12: everything that was sampled counts, whether or not it was learned from
-    samples, judged = [s for g in groups for s in g.samples], [j for g in groups for j in g.judged]
-    metrics |= step_metrics(samples, judged, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
-    if config.dynamic_sampling:
-        metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
-    sampled = sum(len(s.token_ids) for s in samples)
-    metrics["num_tokens"] = sampled + sum(len(g.encoded.prompt_ids) * len(g.samples) for g in groups)
-    metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
-    learner.overlap = []
-    seconds = learner.timer.take()
-    metrics["perf/tokens_per_s"] = sampled / sum(seconds.values())
-    metrics |= seconds
-    records = [
-        record(g.problem, j, len(g.encoded.prompt_ids), s, number)
-        for g in groups
-        for number, (s, j) in enumerate(zip(g.samples, g.judged))
-    ]
-    for row, value, advantage, parts in zip(records, gain.drawn.reward.tolist(), gain.advantages.tolist(), components.tolist()):
-        row.update({f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)}, reward=value, advantage=advantage)
-    return metrics, records
+    with timer("metrics"):
+        samples, judged = [s for g in groups for s in g.samples], [j for g in groups for j in g.judged]
+        metrics |= step_metrics(samples, judged, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
+        if config.dynamic_sampling:
+            metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
+        sampled = sum(len(s.token_ids) for s in samples)
+        metrics["num_tokens"] = sampled + sum(len(g.encoded.prompt_ids) * len(g.samples) for g in groups)
+        metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
+        learner.overlap = []
+        records = [
+            record(g.problem, j, len(g.encoded.prompt_ids), s, number)
+            for g in groups
+            for number, (s, j) in enumerate(zip(g.samples, g.judged))
+        ]
+        for row, value, advantage, parts in zip(records, gain.drawn.reward.tolist(), gain.advantages.tolist(), components.tolist()):
+            row.update({f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)}, reward=value, advantage=advantage)
+    metrics["perf/tokens_per_s"] = sampled / (time.perf_counter() - start)
+    return metrics | timer.take(), records
 
 
 def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -> list[Group]:
@@ -234,11 +238,10 @@ def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Gro
 
 
 def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | None:
-    """Reference log-probs: the adapter off, or the frozen copy; none when beta is 0."""
+    """Log-probs of the policy at the start of GRPO; none when beta is 0."""
     if learner.config.beta == 0:
         return None
-    policy = learner.policy if learner.vlm.has_adapter else learner.reference
-    assert policy is not None
-    context = "adapter_off" if learner.vlm.has_adapter else "policy"
+    assert learner.reference is not None
+    policy, context = learner.reference
     with learner.timer("reference"):
         return objective.score_all(policy, batches, count, learner.config, learner.banned, context, learner.world)

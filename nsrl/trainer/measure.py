@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -81,3 +82,29 @@ def step_metrics(
         ids = tokenizer(present, add_special_tokens=False)["input_ids"] if present else []
         metrics[f"tokens/{part}"] = sum(map(len, ids)) / count
     return metrics
+
+
+def waiting(device: torch.device) -> Callable[[], object]:
+    """What returns when the device has done all it was given."""
+    return (lambda: None) if device.type == "cpu" else partial(torch.get_device_module(device).synchronize, device)
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """The most GiB that torch's tensors took on a GPU since this was last asked; {} elsewhere."""
+    if device.type != "cuda":
+        return {}
+    peak = torch.cuda.max_memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return {"perf/peak_memory_gib": peak / 2**30}
+
+
+def engine_metrics(stats: dict[str, Any]) -> dict[str, float]:
+    """The pool's telemetry of the clock's kind; what it counts from its start would differ after a resume."""
+    metrics = {f"engine/latency_s/{name}": ms / 1000 for name, ms in stats["latency_ms"].items()}
+    names = {"queued": "queue_depth", "restarts": "restarts", "stalls": "stalls", "cache_hits": "cache_hits"}
+    return metrics | {f"engine/{name}": float(stats[key]) for key, name in names.items()}
+
+
+def gpu_uuid(device: torch.device) -> str | None:
+    """What the driver calls the device, whatever CUDA_VISIBLE_DEVICES renumbers; None for a CPU."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None

@@ -34,6 +34,7 @@ class Optimizer:
         world: World = ALONE,
     ) -> None:
         self.world = world
+        self.uncommitted = False  # weights have changed since the run last said that a step was whole
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.max_grad_norm = max_grad_norm
         self.inner = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=weight_decay, betas=betas)
@@ -50,6 +51,7 @@ class Optimizer:
 
         A step whose gradient is not finite changes nothing but the schedule: the norm tells.
         """
+        self.uncommitted = True
         self.world.sum_gradients(self.parameters)
         norm = whole(torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm))
         if bool(torch.isfinite(norm)):
@@ -60,6 +62,7 @@ class Optimizer:
 
     def skip(self) -> None:
         """A step without a live group: the schedule advances, nothing else."""
+        self.uncommitted = True
         self.inner.zero_grad(set_to_none=True)
         self.inner.step()  # without gradients it changes nothing; the schedule wants to see it called
         self.schedule.step()

@@ -29,11 +29,13 @@ from nsrl_kernels import PackPlan, deepstack_add, pack_embed, pack_vision
 class Context:
     """Under what the same tokens are scored.
 
-    adapter: False scores with the LoRA adapter off (the reference model). images: "black" paints image patches black,
+    adapter: False scores with the LoRA adapter off. frozen: with the weights of `Policy.frozen` in place of those that
+    learn (the reference model of an adapter that had learned before). images: "black" paints image patches black,
     the number of visual tokens unchanged. share: the fraction of patches painted, chosen by seed.
     """
 
     adapter: bool = True
+    frozen: bool = False
     images: Literal["real", "black"] = "real"
     share: float = 1.0
     seed: int = 0
@@ -41,8 +43,9 @@ class Context:
 
 POLICY = Context()
 ADAPTER_OFF = Context(adapter=False)
+FROZEN = Context(frozen=True)
 BLANK_IMAGES = Context(images="black")
-CONTEXTS = {"policy": POLICY, "adapter_off": ADAPTER_OFF, "blank_images": BLANK_IMAGES}
+CONTEXTS = {"policy": POLICY, "adapter_off": ADAPTER_OFF, "frozen": FROZEN, "blank_images": BLANK_IMAGES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,7 @@ class Policy:
         self.checkpointing, self.black = checkpointing, black
         if getattr(self.text.config, "attention_dropout", 0.0):
             raise UserError("policy model must have attention_dropout 0: the packed attention has no dropout")
+        self.frozen: dict[str, Tensor] | None = None  # by parameter name; see `Context`
         self.ops = _LigerOps() if liger else _TorchOps()
         self.sharded = sharded.is_sharded(model)
         self.even_graph = self.sharded  # gradients of the same parameters on every rank, images or not
@@ -110,7 +114,8 @@ class Policy:
     ) -> Scored:
         """Log-prob and entropy of every completion token of the batch, at `temperature`, without the `banned` tokens.
 
-        grad=False stores nothing for a backward. context: a `Context`, or "policy", "adapter_off", "blank_images".
+        grad=False stores nothing for a backward. context: a `Context`, or "policy", "adapter_off", "frozen",
+        "blank_images".
         options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
         """
         batch = batch.to(self.device)
@@ -145,7 +150,7 @@ class Policy:
         context = CONTEXTS[context] if isinstance(context, str) else context
         batch = batch.to(self.device)
         plan, state = self._plan(batch)
-        with self._adapter(context.adapter):
+        with self._adapter(context.adapter), self._weights(context.frozen):
             visual, deepstack = self.encode(batch, context)
             x = pack_embed(self.text.embed_tokens.weight, visual, plan)
             if visual is None and self.even_graph and torch.is_grad_enabled() and self._tower_trains():
@@ -199,6 +204,24 @@ class Policy:
         with self.model.disable_adapter():
             yield
 
+    @contextlib.contextmanager
+    def _weights(self, frozen: bool):
+        """The frozen weights in the parameters' places, by exchanging what they point at: nothing is copied."""
+        if not frozen:
+            yield
+            return
+        if self.frozen is None or torch.is_grad_enabled():
+            raise ValueError("the frozen weights are for scoring without a gradient, once Policy.frozen is set")
+        parameters = dict(self.model.named_parameters())
+        learned = {name: parameters[name].data for name in self.frozen}
+        try:
+            for name, tensor in self.frozen.items():
+                parameters[name].data = tensor
+            yield
+        finally:
+            for name, tensor in learned.items():
+                parameters[name].data = tensor
+
     def _plan(self, batch: PackedBatch) -> tuple[PackPlan, object]:
         key = ("plan", self.attention.name)
         if key not in batch.kept:
@@ -224,7 +247,7 @@ class Policy:
             return None, []
         trains = self._tower_trains()
         adapted = any("lora_" in name for name, _ in self.visual.named_parameters())
-        key = ("vision", self, context.images, context.share, context.seed, context.adapter or not adapted)
+        key = ("vision", self, context.images, context.share, context.seed, (context.adapter, context.frozen) if adapted else ())
         if not trains and key in batch.kept:
             return batch.kept[key]
         pixels = batch.pixel_values

@@ -1,6 +1,7 @@
 """The GRPO step on real components: what it may skip, what it reports, and that the reference model is one."""
 
 import math
+import time
 
 import pytest
 import torch
@@ -10,13 +11,16 @@ from nsrl.data.shapes import LANGUAGES, Shapes
 from nsrl.engines import EnginePool
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
+from nsrl.trainer import loop, model
 from nsrl.trainer import loss as objective
-from nsrl.trainer import model
+from nsrl.trainer.distributed import ALONE
 from nsrl.trainer.judge import Judge
 from nsrl.trainer.loop import Learner, grpo_step, sampling
+from nsrl.trainer.measure import waiting
 from nsrl.trainer.optim import Optimizer, factor
 from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.reference import reference
 from nsrl.trainer.supervised import supervised_step
 
 
@@ -105,14 +109,52 @@ def test_micro_batches_add_up(pool):
         torch.testing.assert_close(states[0][name], states[1][name], rtol=1e-3, atol=1e-5)
 
 
-def test_the_reference_is_the_model_before_the_adapter_learned(pool):
+def test_the_reference_is_the_model_before_the_adapter_learned(pool, tmp_path):
     runner = learner(pool, lora=True, beta=0.05)
+    runner.reference = reference(runner.config, runner.vlm, runner.policy, tmp_path, ALONE, starting=True)
     runner.rewards = Rewards([odd_first_token])
     runner.config.reward_weights = [1.0]
     first, _ = grpo_step(runner, 1)
     second, _ = grpo_step(runner, 2)
     assert abs(first["kl"]) < 1e-7
     assert second["kl"] > 1e-6
+
+
+class Late:
+    """A device that does what it is given one thing after the other, while the host goes on."""
+
+    def __init__(self):
+        self.done = 0.0
+
+    def give(self, function, seconds):
+        def launched(*args, **options):
+            self.done = max(self.done, time.perf_counter()) + seconds
+            return function(*args, **options)
+
+        return launched
+
+    def wait(self):
+        time.sleep(max(0.0, self.done - time.perf_counter()))
+
+
+def test_clocks_stop_when_the_device_has_done_its_work(pool, monkeypatch):
+    device = Late()
+    monkeypatch.setattr(loop, "waiting", lambda name: device.wait)
+    runner = learner(pool)
+    runner.rewards, runner.config.reward_weights = Rewards([odd_first_token]), [1.0]
+    monkeypatch.setattr(runner.policy, "score", device.give(runner.policy.score, 0.4))
+    monkeypatch.setattr(torch.Tensor, "backward", device.give(torch.Tensor.backward, 0.3))
+    runner.optimizer.step = device.give(runner.optimizer.step, 0.2)
+    start = time.perf_counter()
+    metrics, records = grpo_step(runner, 1)
+    whole = time.perf_counter() - start
+    stages = {key.removeprefix("timing_s/"): value for key, value in metrics.items() if key.startswith("timing_s/")}
+    assert stages["forward"] >= 0.4 and stages["backward"] >= 0.3 and stages["optim"] >= 0.2
+    assert stages["forward"] < 0.4 + 0.3 or stages["backward"] < 0.3 + 0.2  # none carries what another asked for
+    assert 0.9 * whole < sum(stages.values()) <= whole
+    assert metrics["perf/tokens_per_s"] == pytest.approx(sum(r["tokens"] for r in records) / whole, rel=0.1)
+    assert waiting(torch.device("cpu"))() is None
+    assert waiting(torch.device("cuda", 0)).func is torch.cuda.synchronize
 
 
 def test_top_p_is_refused_with_the_reason(pool):

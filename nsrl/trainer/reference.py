@@ -1,0 +1,79 @@
+"""The reference model of the KL term: the policy as it was when GRPO began, whatever it had learned before.
+
+It is kept once in the run folder (`reference/`), so that a resumed run has the same one. Where an adapter learns, only
+what learns is held twice; an adapter that had learned nothing yet (B = 0) is simply switched off, which is the same
+function and cheaper. All weights of a model are a second model. Knows nothing of losses.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from nsrl.config import TrainConfig
+from nsrl.errors import UserError
+from nsrl.trainer import checkpoint, model, sharded
+from nsrl.trainer.distributed import World
+from nsrl.trainer.model import VLM
+from nsrl.trainer.policy import Policy
+
+
+def reference(
+    config: TrainConfig, vlm: VLM, policy: Policy, folder: Path, world: World, starting: bool
+) -> tuple[Policy, str] | None:
+    """(policy, context) that score as the start of GRPO did; None where beta is 0.
+
+    starting: GRPO begins now, so the present weights are the reference, and are written. Otherwise they are read.
+    """
+    if config.beta == 0:
+        return None
+    path = folder / "reference"
+    if starting:
+        _keep(vlm, path, world)
+    if not vlm.has_adapter:
+        return _second_model(config, vlm, policy, path, world), "policy"
+    frozen = _learning(vlm, path)
+    if all(not tensor.any() for name, tensor in frozen.items() if "lora_B" in name) and all("lora_" in n for n in frozen):
+        return policy, "adapter_off"
+    policy.frozen = frozen
+    return policy, "frozen"
+
+
+def require_kept(config: TrainConfig, folder: Path) -> None:
+    """For a run that is past the start of GRPO: raise `UserError` when it needs a reference that was not kept."""
+    if config.beta and not (folder / "reference").is_dir():
+        raise UserError(f"beta cannot be {config.beta} from here on: the reference model, the policy at the start of GRPO, is not in "
+                        f"{str(folder)!r} (a run that began with beta=0 keeps none)")  # fmt: skip
+
+
+def _keep(vlm: VLM, path: Path, world: World) -> None:
+    weights = sharded.whole_weights(vlm.model, world.is_main) if world.sharded else None
+    if world.is_main:
+        checkpoint.write_folder(path, lambda working: vlm.save(working, weights))
+    world.barrier()
+
+
+def _learning(vlm: VLM, path: Path) -> dict[str, torch.Tensor]:
+    """What learns, as it stands in `path`, by parameter name and in the parameters' own dtype."""
+    learning = {name: p for name, p in vlm.model.named_parameters() if p.requires_grad}
+    now = {name: p.detach().clone() for name, p in learning.items()}
+    model.load_weights(vlm, path)
+    then = {name: p.detach().clone() for name, p in learning.items()}
+    with torch.no_grad():
+        for name, p in learning.items():
+            p.copy_(now[name])
+    return then
+
+
+def _second_model(config: TrainConfig, vlm: VLM, policy: Policy, path: Path, world: World) -> Policy:
+    if world.sharded:  # shards cannot be copied
+        frozen = model.load(config.model, config.lora, config.seed).model
+    else:
+        frozen = copy.deepcopy(vlm.model)
+    model.load_weights(dataclasses.replace(vlm, model=frozen.requires_grad_(False)), path)
+    if world.sharded:
+        sharded.shard(frozen, world.size)
+    return Policy(frozen, attention=policy.attention.name)

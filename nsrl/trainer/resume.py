@@ -1,0 +1,140 @@
+"""Where a run stands, and how its folder is brought to that point before it goes on.
+
+A run goes on in its own folder, or in a new one that then holds all it needs: the checkpoint, the metrics up to it, the
+evaluations made on the way and the reference model. What lies behind the point (of another
+ending of the same run) goes away: it is not of this run any more. Knows nothing of what a step does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from nsrl.config import TrainConfig
+from nsrl.errors import UserError
+from nsrl.trainer import checkpoint
+from nsrl.trainer.metrics import cut_back
+
+PHASES = ("reading", "warm_start", "extra", "grpo")
+WARM_START_STEPS = 600  # of the small model
+BEHIND = ("summary.json", "report.html", "plots")  # of a run that had ended
+
+
+@dataclasses.dataclass
+class State:
+    """Where a run stands; the JSON part of a checkpoint."""
+
+    phase: str = "reading"
+    step: int = 0  # steps done in that phase
+    position: int = 0  # training problems taken by GRPO
+    num_tokens: int = 0  # of all prompts and completions so far, a prompt once per completion
+    held_out: int | None = None  # data.eval_size of the split that training excludes
+    rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
+    row: dict[str, Any] | None = None  # the step's line of metrics.jsonl, written behind the checkpoint
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """What orders two states of one run."""
+        return PHASES.index(self.phase), self.step
+
+
+def planned_steps(config: TrainConfig) -> dict[str, int]:
+    """Steps of each phase."""
+    steps = config.warm_start.steps
+    if steps is None:
+        steps = WARM_START_STEPS if config.model.name == "small" else 0
+    return {
+        "reading": config.warm_start.reading_steps if steps else 0,
+        "warm_start": steps,
+        "extra": config.extra_supervised_steps,
+        "grpo": 0 if config.extra_supervised_steps else config.max_steps,
+    }
+
+
+def find(config: TrainConfig, folder: Path) -> Path | None:
+    """The checkpoint to continue from; None for a new run, or one that ended before its first.
+
+    Raises `UserError` where another run's checkpoint is to be continued in a folder that holds a run.
+    """
+    if config.resume_from_checkpoint is None:
+        return checkpoint.latest(folder) if config.resume else None
+    path = Path(config.resume_from_checkpoint).expanduser().resolve()
+    if path.parent != folder.resolve() and (folder / "config.yaml").is_file():
+        raise UserError(f"resume_from_checkpoint={config.resume_from_checkpoint} is of another run than the one in "
+                        f"output_dir {str(folder)!r}; name a new folder")  # fmt: skip
+    return path
+
+
+def has_ended(state: State, steps: dict[str, int]) -> bool:
+    """Whether no step is left to do."""
+    last = next((phase for phase in reversed(PHASES) if steps[phase]), PHASES[0])
+    return state.at >= (PHASES.index(last), steps[last])
+
+
+def check_steps(config: TrainConfig, state: State) -> None:
+    """Raise `UserError` when fewer steps are asked for than are done."""
+    key, wanted = {"grpo": ("max_steps", config.max_steps),
+                   "extra": ("extra_supervised_steps", config.extra_supervised_steps)}.get(state.phase, ("", state.step))  # fmt: skip
+    if wanted < state.step:
+        raise UserError(f"{key} must be at least {state.step}, the steps already done; got {wanted} "
+                        "(resume_from_checkpoint goes back to an earlier one)")  # fmt: skip
+
+
+def settle(folder: Path, found: Path | None, state: State, ended: bool) -> None:
+    """Bring the folder to where the run stands: main rank only, and only when nothing can be refused any more.
+
+    found: the checkpoint it goes on from; ended: no step is left to do, so what the end wrote is still true.
+    """
+    if found is not None and found.parent.resolve() != folder.resolve():
+        _adopt(folder, found)
+    rows = folder / "metrics.jsonl"
+    cut_back(rows, state.phase, state.step, PHASES)
+    if found is not None and state.row is not None:
+        last = [json.loads(line) for line in rows.read_text().splitlines()[-1:]] if rows.exists() else []
+        if not last or (last[0]["phase"], last[0]["step"]) != (state.phase, state.step):  # killed before it was written
+            with rows.open("a") as file:
+                file.write(json.dumps(state.row) + "\n")
+    for file in folder.glob("eval/*.json"):
+        if file.stem.startswith("step_") or file.stem in ("warm_start", "final"):
+            of = json.loads(file.read_text()).get("of")
+            at = (PHASES.index(of["phase"]), of["step"]) if of else (-1 if file.stem == "warm_start" else 99, 0)
+            if at > state.at or (file.stem == "final" and not ended):
+                _put_aside(file)
+    for file in folder.glob("completions/step_*.parquet"):
+        if state.phase != "grpo" or int(file.stem.removeprefix("step_")) > state.step:
+            file.unlink()
+    if not ended:
+        for name in BEHIND:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    if found is not None:
+        checkpoint.point(folder / "latest", found.name)
+
+
+def _adopt(folder: Path, found: Path) -> None:
+    """Copy what the run needs from the folder it was in; the checkpoint comes last and in one step."""
+    home = found.parent
+    if (home / "metrics.jsonl").is_file():
+        shutil.copyfile(home / "metrics.jsonl", folder / "metrics.jsonl")
+    for name in ("eval", "reference"):
+        if (home / name).is_dir():
+            shutil.copytree(home / name, folder / name, ignore=shutil.ignore_patterns("later"), dirs_exist_ok=True)
+    working = folder / f"{found.name}.tmp"
+    shutil.rmtree(working, ignore_errors=True)
+    shutil.copytree(found, working)
+    shutil.rmtree(folder / found.name, ignore_errors=True)
+    os.replace(working, folder / found.name)
+
+
+def _put_aside(file: Path) -> None:
+    """Into eval/later/: if the run comes by with the very same weights, it is taken back instead of done again."""
+    later = file.parent / "later"
+    later.mkdir(exist_ok=True)
+    for path in (file, file.with_suffix(".parquet")):
+        if path.exists():
+            os.replace(path, later / path.name)
