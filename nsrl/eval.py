@@ -12,19 +12,26 @@ def main(argv: list[str]) -> int:
     config = parse(EvalConfig, argv, "python -m nsrl.eval")
     require_sound(config)
 
-    from nsrl.data import open_source
     from nsrl.report.table import print_table, table
     from nsrl.rollout.native import NativeSampler
-    from nsrl.trainer import evaluation, model
-    from nsrl.trainer.folder import write
+    from nsrl.trainer import evaluation, heldout, model
+    from nsrl.trainer.folder import check_writable, disk_watched, write, write_parquet
     from nsrl.trainer.judge import Judge
     from nsrl.trainer.metrics import Progress
     from nsrl.trainer.run import open_pool
 
-    lora = LoraConfig(enabled=False)
+    output = Path(config.output).expanduser() if config.output else None
+    if output is not None:
+        for path in (output, output.with_suffix(".parquet")):
+            check_writable(path, "output")
+    runs = heldout.lineage(config.model)
+    seed = config.seed if config.seed is not None else runs[0].config.seed + 1 if runs else 0  # the run's own evaluations'
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)
-    vlm = model.load(chosen, lora, config.seed)
-    problems = open_source(config.data, level=config.level, seed=config.seed, size=config.size)
+    vlm = model.load(chosen, LoraConfig(enabled=False), seed)
+    problems, name, notes = heldout.choose(config, vlm)
+    records, missed = (output.with_suffix(".parquet"), "") if output else heldout.place(config.model, name)
+    for note in notes:
+        print(note, flush=True)
     longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
     model.require_positions(vlm, longest)
     with open_pool(config.engine) as pool, Progress("evaluate", len(problems), every=config.batch) as progress:
@@ -36,17 +43,24 @@ def main(argv: list[str]) -> int:
             samples=config.samples,
             temperature=config.temperature,
             max_tokens=longest,
-            seed=config.seed,
+            seed=seed,
             batch=config.batch,
             progress=lambda count: progress.step(count=count),
         )
-    print_table(result.records, title=f"{config.model} on {config.data}")
+    print_table(result.records, title=f"{config.model} on {name}")
     numbers = result.numbers()
     low, high = numbers["ci95"]
-    print(f"mean@{config.samples} {100 * result.accuracy:.1f}% [{100 * low:.1f}, {100 * high:.1f}]   ", end="")
-    print(f"pass@{config.samples} {100 * result.pass_at_n:.1f}%   greedy {100 * result.greedy_accuracy:.1f}%")
-    if config.output:
-        write(Path(config.output), json.dumps({**numbers, "table": table(result.records)}, indent=1) + "\n")
+    samples = config.samples if config.temperature else 1
+    print(f"mean@{samples} {100 * result.accuracy:.1f}% [{100 * low:.1f}, {100 * high:.1f}]   ", end="")
+    print(f"pass@{samples} {100 * result.pass_at_n:.1f}%   greedy {100 * result.greedy_accuracy:.1f}%")
+    if not config.temperature:
+        print("temperature 0: every sample is the greedy answer, so one was taken")
+    with disk_watched(Path(), "the table above is all there is"):
+        if output:
+            write(output, json.dumps({**numbers, "table": table(result.records)}, indent=1) + "\n")
+        if records:
+            write_parquet(records, result.records)
+        print(f"completions: {records or missed}")
     return 0
 
 

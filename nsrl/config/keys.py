@@ -288,14 +288,16 @@ class EvalConfig:
 
     Args:
         model: a run folder, a checkpoint folder, a Hub id, or `small` (untrained).
-        data: a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised.
-        size: at most so many problems (null: all; shapes: 600).
-        seed: of the samples (and of shapes).
-        level: difficulty of shapes.
+        data: a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: the
+            held-out problems of the run that the model is of, else shapes). What the run was trained on is left out.
+        size: at most so many problems (null: all; shapes: the run's held-out problems, else 600).
+        seed: of the samples and of shapes (null: the run's own, else 0).
+        level: difficulty of shapes (null: the run's own, else 1).
         samples: samples per problem at the temperature.
-        temperature: of the samples.
+        temperature: of the samples (0: greedy alone).
         max_completion_length: tokens (null: as the run was trained, else 1024).
-        output: write the table as JSON here.
+        output: write the table as JSON here, and every completion as parquet beside it (null: the completions go into the
+            run's eval/).
         engine: the pool that runs programs.
         batch: problems sampled at once.
         device: auto takes a GPU when there is one.
@@ -304,10 +306,10 @@ class EvalConfig:
     """
 
     model: str = "small"
-    data: str = "shapes"
+    data: str | None = None
     size: int | None = None
-    seed: int = 0
-    level: int = 1
+    seed: int | None = None
+    level: int | None = None
     samples: int = 4
     temperature: float = 1.0
     max_completion_length: int | None = None

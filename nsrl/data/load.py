@@ -137,6 +137,14 @@ def load(
     return problems
 
 
+def source_and_path(spec: str) -> tuple[str, str]:
+    """`source:path`, a source alone (shapes), or a bare path whose format is recognised."""
+    source, colon, path = spec.partition(":")
+    if source not in SOURCES or (not colon and source != "shapes"):
+        return guess_source(spec), spec
+    return source, path
+
+
 def guess_source(path: str) -> str:
     """mathvision for a folder with testmini.jsonl (or test.jsonl) alone and images, virl39k for its parquet, else hf."""
     folder = Path(path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from nsrl.data import tables
 from nsrl.data.dedup import content_key, picture_keys, without
-from nsrl.data.load import SOURCES, OnRows, Problems, guess_source, load
+from nsrl.data.load import OnRows, Problems, load, source_and_path
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
@@ -129,9 +129,7 @@ def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = Non
 
     At most `size` of them, each content once.
     """
-    source, colon, path = spec.partition(":")
-    if source not in SOURCES or (not colon and source != "shapes"):
-        source, path = guess_source(spec), spec
+    source, path = source_and_path(spec)
     if source == "shapes":
         from nsrl.data.shapes import Shapes
 

@@ -22,6 +22,8 @@ FIXED = {
     "model": "what was learned belongs to it",
     "lora": "what was learned belongs to it",
     "data.source": "the evaluation before GRPO was on its held-out problems",
+    "data.subset": "the evaluation before GRPO was on its held-out problems",
+    "data.columns": "the evaluation before GRPO was on its held-out problems",
     "data.split": "the evaluation before GRPO was on its held-out problems",
     "data.level": "the evaluation before GRPO was on its held-out problems",
     "data.max_prompt_length": "the evaluation before GRPO was on its held-out problems",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from nsrl.data.shapes.draw import CELL, COLOURS, GREY, Cell, Grid
 from nsrl.data.shapes.families import FAMILIES, LANGUAGES, Family, Values, show
@@ -76,6 +77,22 @@ class Shapes:
         for problem, family, values, taken in self._stream("readings"):
             question, text = family.reading(values, random.Random(f"reader/{self.seed}/{taken}"))
             yield Demonstration(replace(problem, question=question, answer=text), "reading", text, False)
+
+    def seen(self, readings: int = 0, demonstrations: int = 0, train: int = 0) -> set[tuple[str, str]]:
+        """The contents of the first so many problems of each stream: what a run has learned from."""
+        counts = {"readings": readings, "demonstrations": demonstrations, "train": train}
+        return {_content(row[0]) for split, count in counts.items() for row in islice(self._stream(split), count)}
+
+    def unseen(self, size: int, seen: set[tuple[str, str]]) -> list[Problem]:
+        """The first `size` different test problems whose content is not in `seen`; fewer where hardly any are left."""
+        found: dict[tuple[str, str], Problem] = {}
+        for index in range(200 * size):
+            if len(found) == size:
+                break
+            problem, _, _ = self._draw("test", index)
+            if _content(problem) not in seen:
+                found.setdefault(_content(problem), problem)
+        return list(found.values())
 
     def _stream(self, split: str) -> Iterator[tuple[Problem, Family, Values, int]]:
         index = taken = 0

@@ -1,0 +1,131 @@
+"""An evaluation of a run is never on what it was trained on, counted by content; its records and its output path."""
+
+import dataclasses
+import json
+
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from nsrl import eval as command
+from nsrl.config import EvalConfig, TrainConfig, from_yaml
+from nsrl.data import content_key, load_problems
+from nsrl.data.shapes import Shapes
+from nsrl.errors import UserError
+from nsrl.train import main as train
+from nsrl.trainer import heldout
+from nsrl.trainer.resume import State
+
+
+def a_run(folder, yaml="", **state):
+    """What an evaluation looks at of a run that has done so much, without its weights."""
+    kept = folder / "checkpoint-9"
+    kept.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml)
+    (kept / "trainer_state.json").write_text(json.dumps(dataclasses.asdict(State(**state)) | {"files": {}}))
+    (folder / "latest").symlink_to("checkpoint-9")
+    return str(folder)
+
+
+def keys(problems):
+    return {(p.question, p.images[0].key) for p in problems}
+
+
+RUN = dict(phase="grpo", step=40, position=1500, held_out=100)
+YAML = ("seed: 1\nmax_steps: 50\ndata: {eval_size: 100}\n"
+        "warm_start: {steps: 60, reading_steps: 40, batch_size: 32, languages: {nsl: 1.0}}\n")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """The run's folder, and the contents of all it learned from, by drawing its streams."""
+    source = Shapes(1, 1, 100)
+    take = lambda stream, count: [next(stream) for _ in range(count)]
+    read = source._stream("readings")  # a reading has another question: its picture with the problem it is drawn for
+    trained = keys(row[0] for row in take(read, 40 * 32))
+    trained |= keys(d.problem for d in take(source.demonstrations({"nsl": 1.0}), 60 * 32))
+    trained |= keys(take(source.train(), 1500))
+    return a_run(tmp_path_factory.mktemp("learned") / "run", YAML, **RUN), trained
+
+
+@pytest.mark.parametrize("seed", [None, 0, 1, 2, 3])
+@pytest.mark.parametrize("size", [None, 300])
+def test_shapes_of_any_seed_and_size_are_unseen(learned, seed, size):
+    model, trained = learned
+    problems, _, notes = heldout.choose(EvalConfig(model=model, seed=seed, size=size))
+    assert len(keys(problems)) == len(problems) == (size or 100)
+    assert not keys(problems) & trained
+    if seed in (None, 1):
+        assert keys(Shapes(1, 1, 100).test()) >= keys(problems[:80])  # the run's own come first
+    else:
+        assert "left out and replaced: the model was trained on them" in notes[0]
+        assert keys(Shapes(1, seed, size or 100).test()) & trained  # as drawn, they would not have been
+
+
+def test_what_a_run_began_with_counts_too(learned, tmp_path):
+    """A run that started from another run's checkpoint; one on pictures that had a warm start on shapes; no run at all."""
+    model, trained = learned
+    second = a_run(tmp_path / "second", f"model: {{name: {model}}}\nwarm_start: {{steps: 0}}\nseed: 5\n", phase="grpo", step=1, position=9)
+    for seed in (None, 0):
+        assert not keys(heldout.choose(EvalConfig(model=second, seed=seed, size=200))[0]) & trained
+    pictures = a_run(tmp_path / "pictures", YAML.replace("data:", "data: {source: mathvision, path: x}\nx:"), **RUN)
+    problems, name, _ = heldout.choose(EvalConfig(model=pictures, data="shapes", size=200))
+    source = Shapes(1, 1, 0)
+    assert not keys(problems) & source.seen(readings=40 * 32, demonstrations=60 * 32) and name == "shapes (level 1, seed 1)"
+    assert keys(heldout.choose(EvalConfig(size=50))[0]) == keys(Shapes(1, 0, 50).test())
+
+
+def rows(folder, name, numbers):
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        Image.new("RGB", (32, 32), (number, 90, 120)).save(folder / f"{number}.png")
+    lines = [{"question": f"How many? {n}", "image": f"{n}.png", "answer": str(n)} for n in numbers]
+    (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder / name
+
+
+def test_rows_are_the_runs_test_share_or_unseen(tmp_path):
+    mine, other = rows(tmp_path / "data", "mine.jsonl", range(40)), rows(tmp_path / "data", "other.jsonl", range(30, 60))
+    yaml = f"data: {{source: hf, path: {mine}, eval_size: 4}}\nwarm_start: {{steps: 0}}\n"
+    model = a_run(tmp_path / "run", yaml, phase="grpo", step=1, position=3, held_out=4)
+    train_set, test_set = load_problems(from_yaml(TrainConfig, yaml).data)
+    trained, own = ({content_key(p) for p in part} for part in (train_set, test_set))
+    assert len(own) == 4
+    for config in (EvalConfig(model=model), EvalConfig(model=model, data=f"hf:{mine}"), EvalConfig(model=model, data=f"hf:{mine}", size=30)):
+        assert {content_key(p) for p in heldout.choose(config)[0]} == own
+    problems, _, notes = heldout.choose(EvalConfig(model=model, data=f"hf:{other}"))
+    chosen = {content_key(p) for p in problems}
+    assert not chosen & trained and len(chosen) >= 20 and notes == [f"{30 - len(chosen)} problems left out: the model was trained on them"]
+    mine.rename(tmp_path / "gone")
+    assert "cannot be left out" in heldout.choose(EvalConfig(model=model, data=f"hf:{other}"))[2][0]
+    with pytest.raises(UserError):
+        heldout.choose(EvalConfig(model=model))
+
+
+def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output(tmp_path, capsys):
+    run = tmp_path / "run"
+    train([f"output_dir={run}", "data.eval_size=6", "warm_start.steps=40", "warm_start.reading_steps=0", "warm_start.batch_size=16",
+           "warm_start.languages={direct: 1.0}", "max_steps=0", "eval_samples=3", "engine.workers=1", "seed=3", "preflight=false",
+           "max_completion_length=8", "parity_check=false"])  # fmt: skip
+    final = json.loads((run / "eval" / "warm_start.json").read_text())
+    out = tmp_path / "table.json"
+    assert command.main(["--model", str(run), "samples=3", f"output={out}"]) == 0
+    again = json.loads(out.read_text())
+    assert again["accuracy"] == final["accuracy"] and again["table"] == final["table"] and again["mean_tokens"] == final["mean_tokens"]
+    kept = parquet.read_table(out.with_suffix(".parquet")).to_pylist()
+    assert kept == parquet.read_table(run / "eval" / "warm_start.parquet").to_pylist() and len(kept) == 6 * 4
+
+    capsys.readouterr()
+    assert command.main(["--model", str(run), "temperature=0", "seed=7"]) == 0
+    said = capsys.readouterr().out
+    (file,) = (run / "eval").glob("*seed-7*.parquet")
+    table = parquet.read_table(file).to_pylist()
+    assert [r["sample"] for r in table] == [0, -1] * 6 and str(file) in said
+    greedy = [r["correct"] for r in table if r["sample"] < 0]
+    assert greedy == [r["correct"] for r in table if r["sample"] == 0]
+    share = f"{100 * sum(greedy) / 6:.1f}%"
+    assert f"mean@1 {share}" in said and f"pass@1 {share}   greedy {share}" in said and "temperature 0" in said
+
+    for path in (tmp_path / "absent" / "x.json", tmp_path, "/proc/x.json"):
+        with pytest.raises(UserError, match="output must be a file that can be written"):
+            command.main(["--model", str(tmp_path / "no model"), f"output={path}"])  # before anything is looked at
