@@ -57,8 +57,9 @@ class Group:
 
 @dataclass
 class Learner:
-    """What a step needs; made once by `run.py`. reference: policy and context that score as the start of GRPO did (beta > 0).
+    """What a step needs; made once by `run.py`.
 
+    reference: scores, under its context, as the start of GRPO did (beta > 0); None: the policy with its adapter off does.
     world: problems are sampled and groups learned from in shares; everything in between is the whole batch on every rank.
     """
 
@@ -71,7 +72,8 @@ class Learner:
     optimizer: Optimizer
     problems: ProblemStream
     token_budget: int
-    reference: tuple[Policy, str] | None = None
+    reference: Policy | None = None
+    reference_context: str = "policy"
     world: World = ALONE
     timer: Timer = field(init=False)
     overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
@@ -241,7 +243,6 @@ def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | No
     """Log-probs of the policy at the start of GRPO; none when beta is 0."""
     if learner.config.beta == 0:
         return None
-    assert learner.reference is not None
-    policy, context = learner.reference
+    policy, context = (learner.reference, learner.reference_context) if learner.reference else (learner.policy, "adapter_off")
     with learner.timer("reference"):
         return objective.score_all(policy, batches, count, learner.config, learner.banned, context, learner.world)

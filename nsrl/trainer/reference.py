@@ -23,13 +23,13 @@ from nsrl.trainer.policy import Policy
 
 def reference(
     config: TrainConfig, vlm: VLM, policy: Policy, folder: Path, world: World, starting: bool
-) -> tuple[Policy, str] | None:
-    """(policy, context) that score as the start of GRPO did; None where beta is 0.
+) -> tuple[Policy | None, str]:
+    """(policy, context) that score as the start of GRPO did; no policy where beta is 0.
 
     starting: GRPO begins now, so the present weights are the reference, and are written. Otherwise they are read.
     """
     if config.beta == 0:
-        return None
+        return None, "policy"
     path = folder / "reference"
     if starting:
         _keep(vlm, path, world)

@@ -226,6 +226,8 @@ class Run:
             total=config.max_steps * config.num_iterations,
             weight_decay=config.weight_decay,
         )
+        starting = self.state.phase != "grpo"
+        frozen, context = reference(config, self.vlm, self.policy, self.folder.path, self.world, starting)
         learner = Learner(
             config,
             self.vlm,
@@ -236,7 +238,8 @@ class Run:
             optimizer,
             ProblemStream(self.train_set, config.seed, self.state.position, self.vlm, self.world),
             self.budget,
-            reference=reference(config, self.vlm, self.policy, self.folder.path, self.world, self.state.phase != "grpo"),
+            reference=frozen,
+            reference_context=context,
             world=self.world,
         )
         learner.rewards.load_state_dict(self.state.rewards)

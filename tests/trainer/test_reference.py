@@ -78,7 +78,7 @@ def test_an_adapter_that_has_learned_nothing_is_switched_off(tmp_path):
 
 def test_beta_needs_a_start_that_was_kept(warm, tmp_path):
     vlm, policy = warm
-    assert reference(TrainConfig(beta=0), vlm, policy, tmp_path, ALONE, starting=True) is None
+    assert reference(TrainConfig(beta=0), vlm, policy, tmp_path, ALONE, starting=True)[0] is None
     assert not (tmp_path / "reference").exists()
     with pytest.raises(UserError, match=r"beta cannot be 0\.05 from here on"):
         require_kept(CONFIG, tmp_path)
