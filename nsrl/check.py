@@ -17,23 +17,20 @@ def main(argv: list[str]) -> int:
 
     from nsrl.data.shapes import Shapes
     from nsrl.trainer import model
-    from nsrl.trainer.policy import Policy
     from nsrl.trainer.problems import ProblemStream, read_data
-    from nsrl.trainer.ready import check_parity, run_preflight
+    from nsrl.trainer.ready import check_parity, open_policy, run_preflight, worst_problems
     from nsrl.trainer.run import open_sampler
 
     vlm = model.load(config.model, config.lora, config.seed)
     model.require_positions(vlm, config.max_completion_length)
-    policy = Policy(vlm.model, checkpointing=config.model.gradient_checkpointing or None, liger=config.model.liger)
+    policy = open_policy(config, vlm)
     if config.data.source == "shapes":
-        few = worst = ProblemStream(Shapes(config.data.level, config.seed), config.seed).take(64)
+        train, longest = Shapes(config.data.level, config.seed, config.data.eval_size), []
     else:
         train, _, longest = read_data(config.data, vlm)
-        few = ProblemStream(train, config.seed, 0, vlm).take(8)
-        worst = [next((p for p in longest if vlm.unreadable(p) is None), longest[0])]
-    print(run_preflight(config, vlm, policy, worst))
+    print(run_preflight(config, vlm, policy, worst_problems(config, vlm, train, longest)))
     sampler = open_sampler(config, vlm)
-    print(check_parity(config, vlm, policy, sampler, few[:8]))
+    print(check_parity(config, vlm, policy, sampler, ProblemStream(train, config.seed, 0, vlm).take(8)))
     sampler.close()
     print("sound: sampler and trainer agree, and the worst step fits")
     return 0

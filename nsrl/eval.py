@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from nsrl.config import EvalConfig, LoraConfig, ModelConfig, command, parse, require_sound
+from nsrl.config import EvalConfig, ModelConfig, command, parse, require_sound
 
 
 def main(argv: list[str]) -> int:
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
     runs = heldout.lineage(config.model)
     seed = config.seed if config.seed is not None else runs[0].config.seed + 1 if runs else 0  # the run's own evaluations'
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)
-    vlm = model.load(chosen, LoraConfig(enabled=False), seed)
+    vlm = model.load(chosen, seed=seed)
     problems, name, notes = heldout.choose(config, vlm)
     records, missed = (output.with_suffix(".parquet"), "") if output else heldout.place(config.model, name)
     for note in notes:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nsrl.config import LoraConfig, ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
+from nsrl.config import ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
 from nsrl.errors import UserError
 
 PROGRAM = "python -m nsrl.solve"
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.judge import judged
     from nsrl.trainer.run import open_pool
 
-    vlm = model.load(ModelConfig(name=config.model, device=config.device), LoraConfig(enabled=False), config.seed)
+    vlm = model.load(ModelConfig(name=config.model, device=config.device), seed=config.seed)
     encoded = vlm.encode(problem)
     longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
     model.require_positions(vlm, longest, len(encoded.prompt_ids))

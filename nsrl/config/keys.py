@@ -23,14 +23,15 @@ class ModelConfig:
 
     Args:
         name: `small` (built in, no download), a Hub id, a checkpoint folder, or a run folder (its latest checkpoint).
-        dtype: weights; auto is float32 on a CPU and for the small model, bfloat16 on a GPU.
-        device: auto takes a GPU when there is one.
+        dtype: what it computes in; auto is float32 on a CPU and for the small model, bfloat16 on a GPU. What learns is float32.
+        device: auto takes a GPU when there is one; cpu, cuda or cuda:N.
         attention: auto takes the fastest backend present; a name that is absent is an error.
-        freeze_vision_tower: keep the vision tower as it is; its output is then computed once per image and reused.
+        freeze_vision_tower: keep the vision tower as it is; its output is then computed once per image and reused (null:
+            only the small model without adapters trains it; false trains it beside adapters too).
         min_pixels: smaller images are enlarged to this many pixels (null: the checkpoint's own).
         max_pixels: larger images are shrunk to this many pixels (null: the checkpoint's own).
         gradient_checkpointing: recompute activations in the backward pass, for less memory.
-        liger: use Liger's RMSNorm, SwiGLU and RoPE where liger-kernel is installed.
+        liger: use Liger's RMSNorm, SwiGLU and RoPE (a GPU and liger-kernel).
     """
 
     name: str = "small"
@@ -52,8 +53,8 @@ class LoraConfig:
         enabled: null decides by the model.
         r: rank.
         alpha: scale, applied as alpha / r.
-        dropout: on the adapter's input.
-        target_modules: names of linear layers of the language model.
+        dropout: on the adapter's input, in updates alone.
+        target_modules: names of linear layers of the language model; each must match.
     """
 
     enabled: bool | None = None

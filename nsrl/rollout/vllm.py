@@ -23,6 +23,7 @@ from torch import nn
 from nsrl.errors import MissingBackend, UserError
 from nsrl.rollout.lean import base_of
 from nsrl.rollout.pixels import collapse, to_pictures
+from nsrl.rollout.processor import save_processor
 from nsrl.rollout.sync import checksum, policy_checksum
 from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
 from nsrl.rollout.weights import merged_weights
@@ -228,19 +229,7 @@ def write_configuration(folder: Path, base: nn.Module, tokenizer: Any, image_pro
     # transformers interleaves the three axes of Qwen3-VL's rotary embedding whatever this says; vLLM asks.
     config["text_config"]["rope_parameters"]["mrope_interleaved"] = True
     (folder / "config.json").write_text(json.dumps(config, indent=1))
-    tokenizer.save_pretrained(folder)
-    image_processor.save_pretrained(folder)
-    path = folder / "preprocessor_config.json"
-    image = json.loads(path.read_text())
-    image["image_processor_type"] = "Qwen2VLImageProcessor"
-    image["processor_class"] = "Qwen3VLProcessor"
-    path.write_text(json.dumps(image, indent=1))
-    shared = ("patch_size", "temporal_patch_size", "merge_size", "image_mean", "image_std")
-    video = {key: image[key] for key in shared if key in image} | {
-        "video_processor_type": "Qwen3VLVideoProcessor",
-        "processor_class": "Qwen3VLProcessor",
-    }
-    (folder / "video_preprocessor_config.json").write_text(json.dumps(video, indent=1))
+    save_processor(folder, tokenizer, image_processor)
 
 
 def _register_loader(policy: nn.Module) -> str:

@@ -134,13 +134,14 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
         # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
         reference_N = _reference(learner, batches, len(sampled_N))
+        clean_N = objective.without_dropout(learner.policy, batches, len(sampled_N), config, learner.banned, timer, world)
         divisor = objective.normalizer(config, counted, sequences)
         old_N = None
         first_N = torch.zeros_like(sampled_N) if config.num_iterations > 1 else None
         for iteration in range(config.num_iterations):
             vector = objective.backward(
                 learner.policy, batches, advantage_R, old_N, sampled_N, reference_N, divisor, config,
-                learner.banned, timer, first_N if iteration == 0 else None, world,
+                learner.banned, timer, first_N if iteration == 0 else None, world, ("grpo", step), clean_N,
             )  # fmt: skip
             if iteration == 0 and config.parity_check:
                 gap = dict(zip(objective.NAMES, vector.tolist()))

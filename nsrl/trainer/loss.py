@@ -37,6 +37,8 @@ def backward(
     timer: Timer,
     keep_N: torch.Tensor | None = None,
     world: World = ALONE,
+    dropout: tuple[int | str, ...] = (),
+    clean_N: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (NAMES).
 
@@ -46,22 +48,28 @@ def backward(
     completion tokens one after the other, or None (old: this pass is on-policy); normalizer: tokens, sequences or
     R * max length of the whole step; keep_N: is filled with this pass's own log-probs, the old ones of later passes.
     The entropy bonus is a mean over all tokens of `batches`, whatever the loss type, as TRL's.
+    dropout: names the step; the adapters' dropout draws the same masks in every pass of it, so that a ratio tells what
+    learning changed. clean_N: log-probs without dropout at the sampler's weights: the sampler has none, so it is compared
+    with these.
     """
     vectors = []
     idle = world.idle_rounds(len(batches))
     tokens = max(1.0, *world.total(sum(batch.target.numel() for batch in batches))) if config.entropy_coef else None
-    for batch in batches:
+    for index, batch in enumerate(batches):
         with timer("forward"):
             scored = policy.score(
                 batch,
                 temperature=config.temperature,
                 banned=banned,
+                dropout=(*dropout, world.rank, index),
                 entropy="grad" if config.entropy_coef else "metric",
             )
-            old, sampler, reference = (
+            old, sampler, reference, clean = (
                 None if values is None else values[batch.token_rows].to(policy.device)
-                for values in (old_N, sampler_N, reference_N)
+                for values in (old_N, sampler_N, reference_N, clean_N)
             )
+            if sampler is not None and clean is not None:  # policy_loss takes the old log-probs minus the sampler's
+                sampler = sampler + (scored.logp.detach() if old is None else old) - clean
             loss, vector = policy_loss(
                 scored.logp,
                 advantage_R[batch.rows].to(policy.device),
@@ -134,6 +142,22 @@ def epsilon_high(config: TrainConfig) -> float | None:
     if config.loss_type == "cispo" and config.epsilon_high is not None:
         return config.epsilon_high - 1
     return config.epsilon_high
+
+
+def without_dropout(
+    policy: Policy,
+    batches: Sequence[PackedBatch],
+    count: int,
+    config: TrainConfig,
+    banned: torch.Tensor,
+    timer: Timer,
+    world: World = ALONE,
+) -> torch.Tensor | None:
+    """What the sampler, which has no dropout, is compared with; None where a pass of the update itself will do."""
+    if not policy.has_dropout:
+        return None
+    with timer("forward"):
+        return score_all(policy, batches, count, config, banned, "policy", world)
 
 
 def combine(vectors: torch.Tensor) -> torch.Tensor:

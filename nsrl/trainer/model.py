@@ -22,13 +22,18 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data.chat import messages
 from nsrl.errors import UserError
+from nsrl.rollout.processor import save_processor
+from nsrl.rollout.weights import merged_weights
 from nsrl.trainer import small
+from nsrl.trainer.card import model_card
 from nsrl.trainer.lengths import token_counts
 from nsrl.trainer.pictures import Pictures
 from nsrl.types import Problem
 
 ARCHITECTURE = "qwen3_vl"
 PIXELS_PER_TOKEN = 32 * 32  # of Qwen3-VL's vision tower: patches of 16, two by two merged
+TOWER = ["visual"]  # what peft calls the vision tower
+BASE = "base"  # beside the adapter of a small model: the weights it belongs to, which nobody else has
 
 
 @dataclass
@@ -170,16 +175,29 @@ class VLM:
             token_ids = token_ids[:-1]
         return self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
-    def save(self, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
-        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor.
+    def save(
+        self, folder: Path, weights: dict[str, torch.Tensor] | None = None, facts: dict[str, Any] | None = None
+    ) -> None:
+        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor, card.
 
-        weights: what to write instead of the model's own parameters (a sharded model's, gathered).
+        weights: what to write instead of the model's own parameters (a sharded model's, gathered); facts: of the training,
+        for the model card. An adapter is written in fp32, as it learns; whole weights in the dtype the model computes in.
         """
-        self.model.save_pretrained(folder, state_dict=weights)
+        base = self.name
         if self.has_adapter:
+            peft = self.model.peft_config["default"]
+            if self.is_small:
+                self.base.save_pretrained(folder / BASE, state_dict=dict(merged_weights(self.model, adapter=False)))
+                peft.base_model_name_or_path = BASE
+            elif Path(peft.base_model_name_or_path).is_dir():  # wherever the next command is run from
+                peft.base_model_name_or_path = str(Path(peft.base_model_name_or_path).resolve())
+            base = peft.base_model_name_or_path
+            self.model.save_pretrained(folder, save_embedding_layers=False)  # it never trains them
             self.config.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        self.image_processor.save_pretrained(folder)
+        else:
+            self.model.save_pretrained(folder, state_dict=weights)
+        save_processor(folder, self.tokenizer, self.image_processor)
+        (folder / "README.md").write_text(model_card(self.name, base, self.has_adapter, facts or {}))
         (folder / "nsrl.json").write_text(json.dumps({"small": self.is_small, "base": self.name}) + "\n")
 
 
@@ -190,15 +208,23 @@ def _require_marks(problem: Problem, count: int) -> None:
         )
 
 
-def load(config: ModelConfig, lora: LoraConfig, seed: int = 0) -> VLM:
-    """Build or load a model as configured: device, dtype, adapter, what is frozen. Raises `UserError` in one sentence."""
+def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0) -> VLM:
+    """Build or load a model as configured: device, dtype, adapter, what is frozen. Raises `UserError` in one sentence.
+
+    lora: None takes the model as it is, with its adapter if it has one. An adapter is in fp32 whatever `config.dtype` says:
+    that is the dtype of the weights it belongs to.
+    """
     transformers.utils.logging.disable_progress_bar()  # a bar per checkpoint shard would bury ours
     device = pick_device(config.device)
+    if config.liger and device.type != "cuda":
+        raise UserError(f"model.liger=true needs a GPU (its kernels are Triton's); got model.device {str(device)!r}")
     if config.name == "small":
         tokenizer = small.build_tokenizer()
         vlm = VLM(small.build_model(tokenizer, seed), tokenizer, small.build_image_processor(), "small", system=False)
         dtype = torch.float32 if config.dtype == "auto" else getattr(torch, config.dtype)
-        vlm.model.to(device, dtype)
+        vlm.model.to(device)
+        for p in vlm.model.parameters():  # not buffers: rotary frequencies in 16 bits would be another model's
+            p.data = p.data.to(dtype)
     else:
         vlm = _load_checkpoint(config, device)
     if config.min_pixels or config.max_pixels:
@@ -212,46 +238,68 @@ def load(config: ModelConfig, lora: LoraConfig, seed: int = 0) -> VLM:
             raise UserError(
                 f"model.min_pixels must be below {room:,}, or no picture fits the model's positions; got {config.min_pixels}"
             )
-    adapters = lora.enabled if lora.enabled is not None else not vlm.is_small
-    if adapters and not vlm.has_adapter:
-        add_lora(vlm, lora, seed)
-    freeze = config.freeze_vision_tower if config.freeze_vision_tower is not None else not vlm.is_small
-    if freeze:
+    if lora is not None and not vlm.has_adapter and (not vlm.is_small if lora.enabled is None else lora.enabled):
+        add_lora(vlm, lora, seed, tower=config.freeze_vision_tower is False)
+    freeze = config.freeze_vision_tower
+    if freeze or (freeze is None and (vlm.has_adapter or not vlm.is_small)):
         vlm.base.model.visual.requires_grad_(False)
     vlm.model.eval()  # dropout off: sampler and trainer must be the same function; the loop never turns it on
     return vlm
 
 
-def add_lora(vlm: VLM, lora: LoraConfig, seed: int = 0) -> None:
-    """Wrap the language model's target modules in adapters (peft); everything else is frozen."""
+def add_lora(vlm: VLM, lora: LoraConfig, seed: int = 0, tower: bool = False) -> None:
+    """Wrap the language model's target modules in fp32 adapters (peft); everything else is frozen.
+
+    tower: the vision tower learns beside them, all of its weights. peft keeps a copy that learns, saves it with the adapter,
+    and goes back to the original where the adapter is switched off.
+    """
     from peft import LoraConfig as PeftLora
     from peft import get_peft_model
 
-    names = [
-        name
-        for name, module in vlm.base.named_modules()
-        if isinstance(module, torch.nn.Linear)
-        and ".language_model." in f".{name}."
-        and name.rsplit(".", 1)[-1] in lora.target_modules
-    ]
-    if not names:
-        raise UserError(f"lora.target_modules must name linear layers of the language model; got {lora.target_modules}")
+    targets = _targets(vlm.base, lora.target_modules)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vlm.model = get_peft_model(
             vlm.base,
-            PeftLora(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names, bias="none"),
-            autocast_adapter_dtype=False,
+            PeftLora(
+                r=lora.r,
+                lora_alpha=lora.alpha,
+                lora_dropout=lora.dropout,
+                target_modules=targets,
+                modules_to_save=TOWER if tower else None,
+                bias="none",
+            ),
+            autocast_adapter_dtype=True,
         )
 
 
+def _targets(base: torch.nn.Module, wanted: Sequence[str]) -> list[str]:
+    """Full names of the linear layers of the language model that `wanted` names; each must name one at least."""
+    linear = [name for name, m in base.named_modules() if isinstance(m, torch.nn.Linear)]
+    text = [name for name in linear if ".language_model." in f".{name}."]
+    found = {target: [name for name in text if f".{name}".endswith(f".{target}")] for target in wanted}
+    lost = [target for target in wanted if not found[target]]
+    if lost or not wanted:
+        there = ", ".join(sorted({name.rsplit(".", 1)[-1] for name in text}))
+        tower = [target for target in lost if any(f".{name}".endswith(f".{target}") for name in linear)]
+        where = f" ({', '.join(tower)}: in the vision tower only, which model.freeze_vision_tower=false trains)" if tower else ""
+        raise UserError(
+            "lora.target_modules must each name linear layers of the language model; "
+            f"got {', '.join(lost) or 'none'}, of which it has none{where}; there are {there}"
+        )
+    return sorted({name for names in found.values() for name in names})
+
+
 def pick_device(name: str) -> torch.device:
+    """The device of that name. Raises `UserError` listing what is there when it is not."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"model.device must be a device of this machine; got {name!r}, and torch sees no GPU")
-    return device
+        return torch.device("cuda" if gpus else "cpu")
+    there = ["cpu", *(["cuda"] if gpus else []), *(f"cuda:{i}" for i in range(gpus))]
+    if name not in there:
+        none = "" if gpus else " (torch sees no CUDA GPU)"
+        raise UserError(f"model.device must be one of auto, {', '.join(there)} on this machine{none}; got {name!r}")
+    return torch.device(name)
 
 
 def require_positions(vlm: VLM, max_completion_length: int, prompt_tokens: int = 1) -> None:
@@ -308,7 +356,7 @@ def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
     else:
         source = config.name
     adapter = Path(source) / "adapter_config.json"
-    weights = json.loads(adapter.read_text())["base_model_name_or_path"] if adapter.is_file() else source
+    weights = _base_of(adapter) if adapter.is_file() else source
     own = Path(source) / "nsrl.json"
     small_one = own.is_file() and json.loads(own.read_text())["small"]
     dtype = config.dtype
@@ -326,10 +374,37 @@ def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
         raise UserError(f"model {config.name!r} could not be loaded: {first.rstrip('.')}{way}") from None
     model.to(device)
     if adapter.is_file():
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, source, is_trainable=True, autocast_adapter_dtype=False)
+        model = _load_adapter(model, source, tower=config.freeze_vision_tower is False)
     return VLM(model, tokenizer, processor, config.name, system=not small_one)
+
+
+def _base_of(adapter: Path) -> str:
+    """Where the weights of an adapter are: in its own folder, wherever that is now, or as it says."""
+    base = json.loads(adapter.read_text()).get("base_model_name_or_path")
+    if (adapter.parent / BASE).is_dir():
+        return str(adapter.parent / BASE)
+    if not base or base == BASE:
+        raise UserError(f"model {str(adapter.parent)!r} is an adapter whose base weights are not recorded: train it again")
+    if Path(base).is_absolute() and not Path(base).is_dir():
+        raise UserError(f"model {str(adapter.parent)!r} is an adapter for {base!r}, which is no longer there")
+    return base
+
+
+def _load_adapter(model: Any, source: str, tower: bool) -> Any:
+    """The model with the adapter of a checkpoint, in fp32 and ready to learn on; tower: the vision tower learns too."""
+    from peft import PeftConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+    from peft.utils import load_peft_weights
+
+    kept = PeftConfig.from_pretrained(source)
+    if not tower or kept.modules_to_save:
+        return PeftModel.from_pretrained(model, source, is_trainable=True, autocast_adapter_dtype=True)
+    kept.modules_to_save, kept.inference_mode = TOWER, False  # it was frozen: it begins as the base has it
+    state = load_peft_weights(source, device="cpu")
+    state |= {f"base_model.model.model.visual.{name}": t for name, t in model.model.visual.state_dict().items()}
+    with torch.random.fork_rng(devices=[]):
+        model = get_peft_model(model, kept, autocast_adapter_dtype=True)
+    set_peft_model_state_dict(model, state)
+    return model
 
 
 def _checked(folder: Path) -> Path:

@@ -1,14 +1,20 @@
-"""Room 11: AdamW, its schedule and the clipped step. Knows nothing of where gradients come from."""
+"""Room 11: AdamW in fp32, its schedule and the clipped step. Knows nothing of where gradients come from.
+
+A weight in 16 bits cannot take a small step: near 0.1 the next bfloat16 is 5e-4 away, so a step of 2e-5 rounds to nothing.
+Such a weight has an fp32 master here, which learns; the model gets the master rounded. Gradients (summed over
+micro-batches and ranks) and both moments are fp32 too. A weight that is fp32 already is its own master.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from nsrl.trainer.distributed import ALONE, World
-from nsrl.trainer.sharded import spread, whole
+from nsrl.trainer.sharded import place, rounds, spread, whole
 
 
 class Optimizer:
@@ -16,7 +22,7 @@ class Optimizer:
 
     learning_rate: peak; schedule: constant, linear (down to `floor` of the peak) or cosine; total: steps of the whole
     phase; max_grad_norm: gradients are scaled to at most this global norm; world: gradients are added up over it first,
-    so norm and step are the same on every rank.
+    so norm and step are the same on every rank. `parameters` is what learns: masters, and weights that need none.
     """
 
     def __init__(
@@ -35,7 +41,11 @@ class Optimizer:
     ) -> None:
         self.world = world
         self.uncommitted = False  # weights have changed since the run last said that a step was whole
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.weights = [p for p in model.parameters() if p.requires_grad]
+        gradients_in_fp32(self.weights)
+        self.parameters = [p.detach().float().requires_grad_() if is_short(p) else p for p in self.weights]
+        # whose fp32 values a checkpoint's weights do not hold (a sharded model's shards are masters themselves)
+        self.finer = [i for i, p in enumerate(self.weights) if is_short(p) or rounds(model)]
         self.max_grad_norm = max_grad_norm
         self.inner = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=weight_decay, betas=betas)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -46,16 +56,25 @@ class Optimizer:
     def learning_rate(self) -> float:
         return self.schedule.get_last_lr()[0]
 
+    @property
+    def steps(self) -> int:
+        """Steps done, those without a gradient included."""
+        return self.schedule.last_epoch
+
     def step(self) -> torch.Tensor:
         """Clip, step, advance the schedule, clear gradients. Returns the gradient norm before clipping (0-dim).
 
         A step whose gradient is not finite changes nothing but the schedule: the norm tells.
         """
         self.uncommitted = True
+        for p, weight in zip(self.parameters, self.weights):
+            if p is not weight:
+                p.grad, weight.grad = weight.grad, None
         self.world.sum_gradients(self.parameters)
         norm = whole(torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm))
         if bool(torch.isfinite(norm)):
             self.inner.step()
+            self._round()
         self.schedule.step()
         self.inner.zero_grad(set_to_none=True)
         return norm
@@ -63,17 +82,53 @@ class Optimizer:
     def skip(self) -> None:
         """A step without a live group: the schedule advances, nothing else."""
         self.uncommitted = True
-        self.inner.zero_grad(set_to_none=True)
+        for weight in self.weights:
+            weight.grad = None
         self.inner.step()  # without gradients it changes nothing; the schedule wants to see it called
         self.schedule.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Whole tensors whatever the number of processes (a collective when sharded; only the main rank's is complete)."""
-        return {"inner": whole(self.inner.state_dict(), self.world.is_main), "schedule": self.schedule.state_dict()}
+        return {
+            "inner": whole(self.inner.state_dict(), self.world.is_main),
+            "masters": whole({i: self.parameters[i].detach() for i in self.finer}, self.world.is_main),
+            "schedule": self.schedule.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken, whatever the number of processes and the weights' dtype then and now."""
+        with torch.no_grad():
+            for index, master in state.get("masters", {}).items():
+                self.parameters[index].copy_(place(master, self.parameters[index]))
+        self._round()
         self.inner.load_state_dict(spread(state["inner"], self.parameters))
         self.schedule.load_state_dict(state["schedule"])
+
+    @torch.no_grad()
+    def _round(self) -> None:
+        """Give the model the masters, rounded to what it computes in."""
+        for p, weight in zip(self.parameters, self.weights):
+            if p is not weight:
+                weight.copy_(p)
+
+
+def is_short(p: torch.Tensor) -> bool:
+    """Whether a weight has fewer bits than its updates need."""
+    return p.dtype in (torch.bfloat16, torch.float16)
+
+
+def gradients_in_fp32(weights: Sequence[torch.nn.Parameter]) -> None:
+    """Have autograd widen and add up the gradients of 16-bit weights in fp32, over all micro-batches of a step."""
+    for p in weights:
+        if is_short(p):
+            p.grad_dtype = torch.float32
+
+
+def bytes_held(weights: Sequence[torch.nn.Parameter]) -> dict[str, int]:
+    """What learning these weights holds beside them, by kind: masters, gradients, and AdamW's two moments."""
+    wide = [p.numel() * max(4, p.element_size()) for p in weights if p.requires_grad]
+    masters = [4 * p.numel() for p in weights if p.requires_grad and is_short(p)]
+    return {"fp32 master weights": sum(masters), "gradients": sum(wide), "optimizer state": 2 * sum(wide)}
 
 
 def factor(step: int, schedule: str, warmup: int, total: int, floor: float) -> float:

@@ -95,7 +95,7 @@ def self_check(
     params.for_training()
     if tokenizer is not None:
         parity_faults.require_tokenizer(tokenizer, policy.base.config, params, requests)
-    tolerance = tolerance or Tolerance.of(policy.text.embed_tokens.weight.dtype)
+    tolerance = tolerance or Tolerance.of(policy.dtype)
     score = score or policy_score(policy, params)
     groups, delta = _agree(policy, sampler, requests, params, tolerance, score, nudged=False)
     effects: tuple[float | None, float | None] = (None, None)
@@ -130,7 +130,7 @@ def require_agreement(
 
     most, mean: of sampler log-probs against the trainer's at the same weights (the first of the inner iterations).
     """
-    dtype = policy.text.embed_tokens.weight.dtype
+    dtype = policy.dtype
     tolerance = tolerance or Tolerance.of(dtype)
     # In half precision one token among thousands may be far off; then the mean alone speaks.
     far = most > tolerance.most and dtype in (torch.float32, torch.float64)

@@ -9,6 +9,8 @@ Knows nothing of rewards, losses, optimisers or samplers.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -63,6 +65,7 @@ class Policy:
     None for the best one here. checkpointing: recompute each layer in the backward; None follows the model's own
     setting. black: the value of a black pixel after the image processor's normalisation (mean and std 0.5: −1).
     liger: run the language model's RMSNorm, SwiGLU and RoPE on liger-kernel's Triton kernels (a GPU is needed).
+    seed: of the adapters' dropout, which acts in passes that ask for it and in no other.
     """
 
     def __init__(
@@ -73,8 +76,9 @@ class Policy:
         checkpointing: bool | None = None,
         black: float = -1.0,
         liger: bool = False,
+        seed: int = 0,
     ):
-        self.model = model
+        self.model, self.seed = model, seed
         self.base = model.get_base_model() if hasattr(model, "get_base_model") else model
         inner = getattr(self.base, "model", None)
         if not hasattr(inner, "visual") or not hasattr(inner, "language_model"):
@@ -85,17 +89,27 @@ class Policy:
             raise UserError("policy model must have attention_dropout 0: the packed attention has no dropout")
         self.frozen: dict[str, Tensor] | None = None  # by parameter name; see `Context`
         self.ops = _LigerOps() if liger else _TorchOps()
+        self.dropouts = {part: _dropouts(part) for part in (self.visual, *self.text.layers)}
         self.sharded = sharded.is_sharded(model)
         self.even_graph = self.sharded  # gradients of the same parameters on every rank, images or not
         if self.sharded:  # FSDP2 gathers weights around a module's forward: these are ours
             sharded.entry(self.base, "packed_score", self._score)
             for layer in self.text.layers:
                 sharded.entry(layer, "packed", partial(self._layer, layer))
-        self.attention: Attention = choose_attention(attention, self.device, self.text.embed_tokens.weight.dtype)
+        self.attention: Attention = choose_attention(attention, self.device, self.dtype)
 
     @property
     def device(self) -> torch.device:
         return self.text.embed_tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in; adapters and shards may be finer."""
+        return sharded.compute_dtype(self.base) if self.sharded else self.text.embed_tokens.weight.dtype
+
+    @property
+    def has_dropout(self) -> bool:
+        return any(self.dropouts.values())
 
     @property
     def head(self) -> Tensor:
@@ -110,24 +124,30 @@ class Policy:
         banned: Tensor | None = None,
         grad: bool = True,
         context: Context | str = POLICY,
+        dropout: Sequence[int | str] | None = None,
         **options: Any,
     ) -> Scored:
         """Log-prob and entropy of every completion token of the batch, at `temperature`, without the `banned` tokens.
 
         grad=False stores nothing for a backward. context: a `Context`, or "policy", "adapter_off", "frozen",
-        "blank_images".
+        "blank_images". dropout: names this pass (its step, its micro-batch): the adapters' dropout acts, its masks drawn
+        from the name and the policy's seed alone, one mask for a prompt that several completions share; None: no dropout.
         options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
         """
         batch = batch.to(self.device)
-        with contextlib.nullcontext() if grad else torch.no_grad():
+        drops = dropout is not None and self.has_dropout
+        drawn = self._drawn(dropout) if drops else contextlib.nullcontext()
+        with contextlib.nullcontext() if grad else torch.no_grad(), drawn:
             run = self.base.packed_score if self.sharded else self._score
-            logp, entropy = run(batch, context, {"temperature": temperature, "banned": banned, **options})
+            logp, entropy = run(batch, context, drops, {"temperature": temperature, "banned": banned, **options})
             if self.sharded and not grad:
                 self.base.reshard()  # else the gathered root would outlive the next optimiser step
         return Scored(logp, entropy)
 
-    def _score(self, batch: PackedBatch, context: Context | str, options: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
-        hidden = self.hidden(batch, context=context)
+    def _score(
+        self, batch: PackedBatch, context: Context | str, drops: bool, options: dict[str, Any]
+    ) -> tuple[Tensor, Tensor | None]:
+        hidden = self.hidden(batch, context=context, drops=drops)
         # a head without an adapter of its own is the same with the adapter off
         logp, entropy = nsrl_kernels.linear_logp(hidden, self.head, batch.target, **options)
         if not self.sharded:
@@ -145,13 +165,17 @@ class Policy:
             if grad:
                 nothing.backward()
 
-    def hidden(self, batch: PackedBatch, *, context: Context | str = POLICY) -> Tensor:
-        """(N, H): the final hidden states that predict the batch's completion tokens, in their order."""
+    def hidden(self, batch: PackedBatch, *, context: Context | str = POLICY, drops: bool = False) -> Tensor:
+        """(N, H): the final hidden states that predict the batch's completion tokens, in their order.
+
+        drops: with the adapters' dropout, drawn from torch's global random state.
+        """
         context = CONTEXTS[context] if isinstance(context, str) else context
         batch = batch.to(self.device)
         plan, state = self._plan(batch)
         with self._adapter(context.adapter), self._weights(context.frozen):
-            visual, deepstack = self.encode(batch, context)
+            with _acting(self.dropouts[self.visual] if drops else []):
+                visual, deepstack = self.encode(batch, context)
             x = pack_embed(self.text.embed_tokens.weight, visual, plan)
             if visual is None and self.even_graph and torch.is_grad_enabled() and self._tower_trains():
                 x = x + self._touch_tower()
@@ -160,7 +184,7 @@ class Policy:
             for index, layer in enumerate(self.text.layers):
                 # behind the last attention only the rows that predict something are needed (unless DeepStack adds there)
                 rows = batch.predict_row if index == last and last >= len(deepstack) else None
-                run = layer.packed if self.sharded else partial(self._layer, layer)
+                run = layer.packed if self.sharded else partial(self._layer, layer, drops=drops)
                 if self._checkpoints():
                     x = checkpoint(run, x, cos, sin, state, rows, use_reentrant=False)
                 else:
@@ -172,9 +196,19 @@ class Policy:
             return self.ops.norm(self.text.norm, x)
 
     def _layer(
-        self, layer: nn.Module, x: Tensor, cos: Tensor, sin: Tensor, state: object, rows: Tensor | None
+        self,
+        layer: nn.Module,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        state: object,
+        rows: Tensor | None,
+        drops: bool = False,
     ) -> Tensor:
         """One decoder layer on the stream; with `rows`, its output at those rows alone."""
+        if drops:  # switched here, not around the whole pass: a recomputation in the backward must drop the same
+            with _acting(self.dropouts[layer]):
+                return self._layer(layer, x, cos, sin, state, rows)
         attn, heads, ops = layer.self_attn, (1, x.shape[0], -1, layer.self_attn.head_dim), self.ops
         h = ops.norm(layer.input_layernorm, x)
         q = ops.norm(attn.q_norm, attn.q_proj(h).view(heads)).transpose(1, 2)
@@ -195,14 +229,28 @@ class Policy:
         return bool(wanted) and torch.is_grad_enabled()
 
     @contextlib.contextmanager
+    def _drawn(self, name: Sequence[int | str]) -> Iterator[None]:
+        """The device's random state seeded from the name and the policy's seed, and put back after."""
+        digest = hashlib.blake2b(repr((self.seed, *name)).encode(), digest_size=7).digest()
+        seed, cuda = int.from_bytes(digest), self.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.device] if cuda else []):
+            (torch.cuda.manual_seed if cuda else torch.default_generator.manual_seed)(seed)
+            yield
+
+    @contextlib.contextmanager
     def _adapter(self, on: bool):
         if on:
             yield
             return
         if not hasattr(self.model, "disable_adapter"):
             raise UserError("scoring with the adapter off needs a LoRA model; this policy has no adapter")
-        with self.model.disable_adapter():
-            yield
+        frozen = [p for p in self.model.parameters() if not p.requires_grad]
+        try:
+            with self.model.disable_adapter():
+                yield
+        finally:  # peft has everything of the adapter learn when it comes back, also what was frozen
+            for p in frozen:
+                p.requires_grad_(False)
 
     @contextlib.contextmanager
     def _weights(self, frozen: bool):
@@ -246,7 +294,7 @@ class Policy:
         if batch.pixel_values is None:
             return None, []
         trains = self._tower_trains()
-        adapted = any("lora_" in name for name, _ in self.visual.named_parameters())
+        adapted = any("lora_" in name or "modules_to_save." in name for name, _ in self.visual.named_parameters())
         key = ("vision", self, context.images, context.share, context.seed, (context.adapter, context.frozen) if adapted else ())
         if not trains and key in batch.kept:
             return batch.kept[key]
@@ -271,6 +319,23 @@ class Policy:
         black = torch.zeros(side * side, width, dtype=self.visual.dtype, device=self.device)
         out = self.visual(black, grid_thw=torch.tensor([[1, side, side]], device=self.device))
         return 0.0 * (out.pooler_output.sum() + sum(f.sum() for f in out.deepstack_features))
+
+
+def _dropouts(part: nn.Module) -> list[nn.Module]:
+    """The dropout modules of a part's adapters (the model itself has none)."""
+    return [m for name, m in part.named_modules() if "lora_dropout" in name and isinstance(m, nn.Dropout) and m.p > 0]
+
+
+@contextlib.contextmanager
+def _acting(dropouts: Sequence[nn.Module]) -> Iterator[None]:
+    """Dropout that acts inside the block; everywhere else the policy is one function."""
+    for module in dropouts:
+        module.train()
+    try:
+        yield
+    finally:
+        for module in dropouts:
+            module.eval()
 
 
 class _TorchOps:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nsrl.errors import UserError
 from nsrl.rollout.native import cache_row_bytes, cuda_free
+from nsrl.trainer.optim import bytes_held, gradients_in_fp32
 from nsrl.trainer.pack import PackedBatch, PackedGroup, pack
 from nsrl.trainer.policy import Policy
 
@@ -55,7 +56,6 @@ def preflight(
     prompts_per_step: int,
     banned: Tensor,
     temperature: float = 1.0,
-    optimizer_bytes_per_weight: int = 8,
     token_budget: int | None = None,
     reserved: int = 0,
     free: int | None = None,
@@ -72,10 +72,11 @@ def preflight(
     free = free_bytes(policy.device) if free is None else free
     cache = cache_bytes(policy, len(group.prompt_ids), max_completion_length, num_generations, prompts_per_step)
     cache = min(cache, int(0.6 * free))  # the native sampler samples in waves that fit
+    held = bytes_held(trainable)
+    gradients_in_fp32(trainable)  # as the optimiser will have them
     parts = {
         "weights (there already)": _bytes(parameters),
-        "gradients": _bytes(trainable),
-        "optimizer state": sum(p.numel() for p in trainable) * optimizer_bytes_per_weight,
+        **{name: size for name, size in held.items() if size or not name.startswith("fp32")},
         "sampler's cache": cache,
     }
     if reserved:
@@ -100,7 +101,7 @@ def preflight(
         )
     try:
         one_rows, one = _measure(policy, [single], cap, banned, temperature)
-        room = MARGIN * free - reserved - parts["gradients"] - parts["optimizer state"]
+        room = MARGIN * free - reserved - sum(held.values())
         rough = int(room / max(one / one_rows, 1.0))
         if rough < least:
             raise UserError(f"preflight: {_size(one)} of activations and only {_size(max(room, 0))} of room; {advice}")
@@ -173,7 +174,7 @@ def _measure(
 
 
 def _forward_backward(policy: Policy, batch: PackedBatch, banned: Tensor, temperature: float) -> None:
-    scored = policy.score(batch, temperature=temperature, banned=banned)
+    scored = policy.score(batch, temperature=temperature, banned=banned, dropout=("preflight",))
     if scored.logp.requires_grad:
         scored.logp.sum().backward()
 
@@ -190,7 +191,7 @@ def _saved(policy: Policy, batch: PackedBatch, banned: Tensor, temperature: floa
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        scored = policy.score(batch, temperature=temperature, banned=banned)
+        scored = policy.score(batch, temperature=temperature, banned=banned, dropout=("preflight",))
     if scored.logp.requires_grad:
         scored.logp.sum().backward()
     return sum(kept.values())

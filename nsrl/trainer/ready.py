@@ -1,6 +1,6 @@
-"""Preflight and parity for a configured run: picks the prompts, sets the limits, calls the two checks.
+"""Policy, preflight and parity for a configured run: picks the prompts, sets the limits, calls the two checks.
 
-Knows nothing of what the checks do inside.
+Shared by `nsrl.train` and `nsrl.check`. Knows nothing of what the checks do inside.
 """
 
 from __future__ import annotations
@@ -10,15 +10,38 @@ from collections.abc import Sequence
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.data.shapes import Shapes
 from nsrl.rollout.types import Sampler, SamplingParams
 from nsrl.trainer.batch import packed_group, request
 from nsrl.trainer.model import VLM, require_positions
 from nsrl.trainer.parity import ParityReport, self_check
 from nsrl.trainer.policy import Policy
 from nsrl.trainer.preflight import Preflight, preflight
+from nsrl.trainer.problems import ProblemStream
 from nsrl.types import Problem
 
 CHECK_TOKENS = 32  # per completion in the self-check: enough for text behind an image to show a wrong position
+
+
+def open_policy(config: TrainConfig, vlm: VLM) -> Policy:
+    """The model as the run scores it: with its attention, recomputation and kernels."""
+    return Policy(
+        vlm.model,
+        attention=None if config.model.attention == "auto" else config.model.attention,
+        checkpointing=config.model.gradient_checkpointing or None,
+        liger=config.model.liger,
+        seed=config.seed,
+    )
+
+
+def worst_problems(config: TrainConfig, vlm: VLM, train_set: Shapes | Sequence[Problem], longest: list[Problem]) -> list[Problem]:
+    """Among which the worst step of the run is: the longest prompt that can be shown, or 64 of those drawn from shapes.
+
+    longest: training problems from the longest prompt down, or none for shapes.
+    """
+    if not longest:
+        return ProblemStream(train_set, config.seed).take(64)
+    return [next((p for p in longest if vlm.unreadable(p) is None), longest[0])]
 
 
 def run_preflight(config: TrainConfig, vlm: VLM, policy: Policy, problems: Sequence[Problem]) -> Preflight:

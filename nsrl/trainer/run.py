@@ -27,16 +27,15 @@ from nsrl.rollout.types import Sampler
 from nsrl.trainer import changes, checkpoint, model, sharded
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluations import Evaluations, summary
-from nsrl.trainer.folder import CONFIG, RunFolder, disk_watched
+from nsrl.trainer.folder import CONFIG, RunFolder, disk_watched, versions
 from nsrl.trainer.judge import Judge
 from nsrl.trainer.keep import with_pictures
 from nsrl.trainer.loop import Learner, grpo_step, sampling
 from nsrl.trainer.measure import engine_metrics, gpu_uuid, peak_memory
 from nsrl.trainer.metrics import MetricsLog, Progress, as_row
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream, read_data
-from nsrl.trainer.ready import check_parity, run_preflight
+from nsrl.trainer.ready import check_parity, open_policy, run_preflight, worst_problems
 from nsrl.trainer.reference import reference, require_kept
 from nsrl.trainer.resume import PHASES, State, check_steps, find, has_ended, planned_steps, settle
 from nsrl.trainer.supervised import supervised_step
@@ -94,12 +93,7 @@ class Run:
         self.state.held_out = self.state.held_out or self.changed.get("data.eval_size", (config.data.eval_size,))[0]
         self.config = dataclasses.replace(config, data=dataclasses.replace(config.data, eval_size=self.state.held_out))
         self._shard()
-        self.policy = Policy(
-            self.vlm.model,
-            attention=None if config.model.attention == "auto" else config.model.attention,
-            checkpointing=config.model.gradient_checkpointing or None,
-            liger=config.model.liger,
-        )
+        self.policy = open_policy(config, self.vlm)
         held_out = self.state.held_out if config.data.source == "shapes" else 0
         self.shapes = Shapes(config.data.level, config.seed, held_out)
         self.train_set, test_set = self._data()
@@ -328,8 +322,16 @@ class Run:
         tensors = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
         state = dataclasses.asdict(self.state)
 
+        facts = {
+            "recipe": self.config.recipe,
+            "data": self.config.data.path or self.config.data.source,
+            "phase": f"{self.state.phase}, step {self.state.step}",
+            "seed": self.config.seed,
+            "trained with": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        }
+
         def write(folder: Path) -> None:
-            self.vlm.save(folder, weights)
+            self.vlm.save(folder, weights, facts)
             (folder / CONFIG).write_text(to_yaml(self.asked), encoding="utf-8")
 
         if self.world.is_main:
@@ -347,6 +349,7 @@ class Run:
 
     def _data(self) -> tuple[Any, list]:
         if self.config.data.source == "shapes":
+            self.longest: list[Problem] = []
             return self.shapes, self.shapes.test()
         train, test, self.longest = read_data(self.config.data, self.vlm, self.world)
         return train, test
@@ -359,16 +362,12 @@ class Run:
         if not changes.needs_new_budget(self.changed):
             self.preflight = self.world.from_main(lambda: RunFolder(self.home).read_json("preflight.json"))
         if self.preflight is None:
-            shapes = self.config.data.source == "shapes"
-            problems = ProblemStream(self.train_set, self.config.seed).take(64) if shapes else self._longest()
-            found = run_preflight(self.config, self.vlm, self.policy, problems)
+            worst = worst_problems(self.config, self.vlm, self.train_set, self.longest)
+            found = run_preflight(self.config, self.vlm, self.policy, worst)
             print(found, flush=True)
             self.preflight = dataclasses.asdict(found)
             self.preflight["token_budget"] = min(self.world.gather(self.preflight["token_budget"]))
         return self.config.token_budget or self.preflight["token_budget"]
-
-    def _longest(self) -> list[Problem]:
-        return [next((p for p in self.longest if self.vlm.unreadable(p) is None), self.longest[0])]
 
     def _demonstrations(self) -> Iterator[Demonstration]:
         return self.shapes.demonstrations(self.config.warm_start.languages, self.config.warm_start.wrong)

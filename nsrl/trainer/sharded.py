@@ -4,6 +4,9 @@ Each decoder layer is a unit, gathered when the forward reaches it and freed beh
 vision tower form the root unit, gathered once per forward: a rank without images gathers what the others gather. The
 sampler reads weights straight from the modules, so everything is gathered for the length of a rollout.
 
+A 16-bit model that learns is kept as fp32 shards, the masters: they are gathered rounded to 16 bits, and gradients are
+summed over ranks in fp32.
+
 What leaves here (weights, optimiser state) is whole tensors, the same as one process would hold. Knows nothing of losses.
 """
 
@@ -13,9 +16,10 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from nsrl.rollout.types import OnGroup, Request, Sample, Sampler, SampleStats, SamplingParams, SyncReport
@@ -23,15 +27,32 @@ from nsrl.rollout.types import OnGroup, Request, Sample, Sampler, SampleStats, S
 
 def shard(model: nn.Module, size: int) -> None:
     """Shard a whole Qwen3-VL over `size` ranks, in place. Before the policy and the optimiser are made."""
-    mesh = init_device_mesh(next(model.parameters()).device.type, (size,))
-    for layer in model.model.language_model.layers:
-        fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    first = next(model.parameters())
+    mesh = init_device_mesh(first.device.type, (size,))
+    options: dict[str, Any] = {"mesh": mesh}
+    model.shards_compute_in = first.dtype
+    if first.dtype is not torch.float32 and any(p.requires_grad for p in model.parameters()):
+        options["mp_policy"] = MixedPrecisionPolicy(first.dtype, torch.float32, cast_forward_inputs=False)
+    for unit in [*model.model.language_model.layers, model]:
+        if "mp_policy" in options:  # one unit at a time: never the whole model in fp32 on one rank
+            for p in unit.parameters():
+                p.data = p.data if p.dtype is torch.float32 else p.data.float()
+        fully_shard(unit, **options)
 
 
 def is_sharded(model: nn.Module) -> bool:
     """Whether `shard` was called on it."""
     return isinstance(model, FSDPModule)
+
+
+def compute_dtype(model: nn.Module) -> torch.dtype:
+    """The dtype a model computes in, which its shards may hold more finely."""
+    return getattr(model, "shards_compute_in", next(model.parameters()).dtype)
+
+
+def rounds(model: nn.Module) -> bool:
+    """Whether it is sharded and computes in fewer bits than its shards have."""
+    return is_sharded(model) and compute_dtype(model) is not next(model.parameters()).dtype
 
 
 def entry(module: nn.Module, name: str, function: Any) -> None:
@@ -76,13 +97,15 @@ def spread(state: dict[str, Any], parameters: Sequence[nn.Parameter]) -> dict[st
     spread_state = {}
     for index, moments in state["state"].items():
         p = parameters[int(index)]
-        fits = lambda t, p=p: isinstance(p, DTensor) and isinstance(t, Tensor) and t.shape == p.shape
-        spread_state[index] = {name: like(t, p) if fits(t) else t for name, t in moments.items()}
+        fits = lambda t, p=p: isinstance(t, Tensor) and t.shape == p.shape
+        spread_state[index] = {name: place(t, p) if fits(t) else t for name, t in moments.items()}
     return {**state, "state": spread_state}
 
 
-def like(tensor: Tensor, parameter: DTensor) -> DTensor:
-    """This rank's shard of a tensor that every rank holds."""
+def place(tensor: Tensor, parameter: Tensor) -> Tensor:
+    """A tensor that every rank holds whole as its parameter lies: this rank's shard of it, or itself."""
+    if not isinstance(parameter, DTensor):
+        return tensor
     return distribute_tensor(
         tensor.to(parameter.device), parameter.device_mesh, parameter.placements, src_data_rank=None
     )

@@ -48,8 +48,9 @@ def supervised_step(
     ))  # fmt: skip
     idle = world.idle_rounds(len(batches))
     total = torch.zeros((), device=policy.device)
-    for batch in batches:
-        loss = -policy.score(batch, entropy="none").logp.sum() / tokens
+    for index, batch in enumerate(batches):
+        dropout = ("supervised", optimizer.steps, world.rank, index)
+        loss = -policy.score(batch, entropy="none", dropout=dropout).logp.sum() / tokens
         (loss * world.loss_scale).backward()
         total += loss.detach()
     policy.take_part(idle)

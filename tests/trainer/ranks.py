@@ -30,17 +30,22 @@ SHARES = {
 }
 
 
-def gradients(policy, groups, budget, everything, world):
-    """The step's gradients after they were added up, by name, and the step's metrics."""
+def backward(policy, groups, budget, everything, world):
+    """A rank's part of the step's gradient; returns the step's metrics."""
     policy.model.zero_grad(set_to_none=True)
     lengths = [len(c) for g in everything for c in g.completions]
     advantage = {id(g): torch.linspace(-1, 1, len(g.completions)) + 0.1 * i for i, g in enumerate(everything)}
     advantage_R = torch.cat([torch.zeros(0), *(advantage[id(g)] for g in groups)])
     batches = pack(groups, budget, image_token_id=IMAGE)
-    metrics = objective.backward(
+    return objective.backward(
         policy, batches, advantage_R, None, None, None, objective.normalizer(CONFIG, sum(lengths), len(lengths)), CONFIG,
         torch.tensor([IMAGE]), Timer(), world=world,
     )  # fmt: skip
+
+
+def gradients(policy, groups, budget, everything, world):
+    """The step's gradients after they were added up, by name, and the step's metrics."""
+    metrics = backward(policy, groups, budget, everything, world)
     trained = {n: p for n, p in policy.model.named_parameters() if p.requires_grad}
     world.sum_gradients(list(trained.values()))
     return {n: sharded.whole(p.grad) for n, p in trained.items()}, metrics
@@ -79,9 +84,62 @@ def main():
                 report[f"{mode}: {name}"] = max(
                     world.gather(max(compare(got, want), abs(float(metrics[loss] - want_metrics[loss]))))
                 )
+        half(report, world)
         report["sampled alike"] = all(world.gather(same_samples(mine, small_model(), world)))
         report["state comes back"] = all(world.gather(optimizer_round_trip(mine, world)))
         print(json.dumps(report))
+
+
+def half(report, world):
+    """A 16-bit model: shards are fp32 masters, gradients are summed in fp32, what leaves is what one process would hold."""
+    shares, budget = SHARES["uneven micro-batches"]
+    everything = [g for share in shares for g in share]
+    build = lambda: small_model().to(torch.bfloat16)
+    world.sharded = False
+    _, want = half_step(build(), everything, budget, everything, ALONE)
+    for mode in ("ddp", "fsdp"):
+        mine = build()
+        world.sharded = mode == "fsdp"
+        if world.sharded:
+            sharded.shard(mine, world.size)
+        optimizer, got = half_step(mine, shares[world.rank], budget, everything, world)
+        report[f"{mode} bf16: gradient"] = max(world.gather(compare(got, want)))
+        fits = all(g.dtype is torch.float32 for g in got.values()) and Policy(mine).dtype is torch.bfloat16
+        state = world.gather(optimizer.state_dict())[0]
+        weights = sharded.whole_weights(mine) if world.sharded else dict(mine.named_parameters())
+        single = Optimizer(build(), **HALF)  # one process goes on from several
+        single.load_state_dict(state)
+        for i, weight in enumerate(weights.values()):
+            master, moments = state["masters"][i], single.inner.state[single.parameters[i]]
+            fits = fits and master.dtype is moments["exp_avg"].dtype is torch.float32 and weight.dtype is torch.bfloat16
+            fits = fits and torch.equal(master, single.parameters[i]) and torch.equal(master.bfloat16(), weight)
+            fits = fits and torch.equal(weight, single.weights[i])
+        again = Optimizer(mine, world=world, **HALF)  # and several from one
+        again.load_state_dict(single.state_dict())
+        fits = fits and all(torch.equal(a, b) for a, b in zip(map(local, again.parameters), map(local, optimizer.parameters)))
+        report[f"{mode} bf16 is fp32 where it learns"] = all(world.gather(fits))
+
+
+HALF = dict(learning_rate=1e-5, schedule="constant", warmup=0, total=9, max_grad_norm=1e9)
+
+
+def half_step(model, groups, budget, everything, world):
+    """(optimizer behind one step, the whole gradients it stepped on by place)."""
+    optimizer, seen = Optimizer(model, world=world, **HALF), {}
+    backward(Policy(model), groups, budget, everything, world)
+    inner = optimizer.inner.step
+
+    def step():
+        seen.update({i: sharded.whole(p.grad) for i, p in enumerate(optimizer.parameters)})
+        inner()
+
+    optimizer.inner.step = step
+    optimizer.step()
+    return optimizer, seen
+
+
+def local(p):
+    return p.to_local() if hasattr(p, "to_local") else p
 
 
 def same_samples(model, reference, world):

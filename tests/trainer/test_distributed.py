@@ -145,6 +145,9 @@ def test_gradients_of_two_ranks_are_those_of_one():
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout.splitlines()[-1])
     assert report.pop("sampled alike") and report.pop("state comes back")
+    for mode in ("ddp", "fsdp"):
+        assert report.pop(f"{mode} bf16 is fp32 where it learns")
+        assert report.pop(f"{mode} bf16: gradient") < 0.02  # other micro-batches round elsewhere
     assert len(report) == 20
     assert all(difference < 5e-6 for difference in report.values()), report
 

@@ -30,14 +30,14 @@ def pool():
         yield pool
 
 
-def learner(pool, *, lora=False, budget=4096, **options) -> Learner:
+def learner(pool, *, lora=False, dropout=0.05, budget=4096, **options) -> Learner:
     config = TrainConfig(
         **{
             "prompts_per_step": 3, "num_generations": 4, "max_completion_length": 12,
             "reward_funcs": ["format", "has_code"], "reward_weights": [1.0, 0.5], "epsilon_high": None,
         } | options
     )  # fmt: skip
-    vlm = model.load(ModelConfig(), LoraConfig(enabled=lora, r=4), seed=1)
+    vlm = model.load(ModelConfig(), LoraConfig(enabled=lora, r=4, dropout=dropout), seed=1)
     optimizer = Optimizer(vlm.model, learning_rate=1e-3, schedule="constant", warmup=0, total=10, max_grad_norm=1.0)
     return Learner(
         config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Judge(pool),
@@ -155,6 +155,41 @@ def test_clocks_stop_when_the_device_has_done_its_work(pool, monkeypatch):
     assert metrics["perf/tokens_per_s"] == pytest.approx(sum(r["tokens"] for r in records) / whole, rel=0.1)
     assert waiting(torch.device("cpu"))() is None
     assert waiting(torch.device("cuda", 0)).func is torch.cuda.synchronize
+def test_dropout_acts_in_the_update_and_the_sampler_is_compared_without(pool):
+    """Also with several updates per rollout: the ratio is of one subnetwork, so that nothing learned is a ratio of 1."""
+    results = {}
+    for dropout in (0.0, 0.5):
+        runner = learner(pool, lora=True, dropout=dropout, num_iterations=2, sampler_correction="truncate")
+        for name, p in runner.vlm.model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(p, std=0.3, generator=torch.Generator().manual_seed(len(name)))
+        runner.rewards = Rewards([odd_first_token])
+        runner.config.reward_weights = [1.0]
+        for group in runner.optimizer.inner.param_groups:
+            group["lr"] = 0.0
+        runner.optimizer.schedule.base_lrs = [0.0]
+        metrics, records = grpo_step(runner, 1)
+        results[dropout] = metrics, [r["completion"] for r in records]
+    (plain, texts), (dropped, others) = results[0.0], results[0.5]
+    assert texts == others, "the sampler has no dropout"
+    assert abs(plain["grad_norm"] / dropped["grad_norm"] - 1) > 1e-2
+    for metrics in (plain, dropped):
+        assert metrics["sampling/sampling_logp_difference/max"] < 1e-4
+        assert metrics["sampling/importance_ratio/mean"] == pytest.approx(1, abs=1e-3)
+        assert metrics["ratio/min"] == pytest.approx(1, abs=1e-4) and metrics["ratio/max"] == pytest.approx(1, abs=1e-4)
+
+
+def test_dropout_of_a_supervised_step_acts_too(pool):
+    losses = []
+    for dropout in (0.0, 0.9, 0.9):
+        runner = learner(pool, lora=True, dropout=dropout)
+        for name, p in runner.vlm.model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(p, std=0.3, generator=torch.Generator().manual_seed(len(name)))
+        stream = Shapes(1, 0, 10).demonstrations({"direct": 1.0})
+        losses.append([supervised_step(runner.vlm, runner.policy, runner.optimizer, stream, 4, 4096)["loss"] for _ in "12"])
+    assert losses[1] == losses[2]
+    assert all(abs(a - b) > 1e-3 for a, b in zip(losses[0], losses[1]))
 
 
 def test_top_p_is_refused_with_the_reason(pool):

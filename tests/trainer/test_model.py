@@ -1,16 +1,28 @@
 """The model room: the small model, checkpoints of it, adapters counted at full size without weights."""
 
+import importlib.util
 import json
+import os
 
 import pytest
 import torch
-from transformers import AutoTokenizer, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+import yaml
+from transformers import AutoProcessor, AutoTokenizer, Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data.shapes import LANGUAGES, Shapes
 from nsrl.engines import TOKENS
 from nsrl.errors import UserError
+from nsrl.rollout.native import NativeSampler
+from nsrl.rollout.types import SamplingParams
+from nsrl.rollout.weights import merged_weights
 from nsrl.trainer import model, small
+from nsrl.trainer.batch import packed_group, request
+from nsrl.trainer.optim import Optimizer
+from nsrl.trainer.pack import pack
+from nsrl.trainer.parity import self_check
+from nsrl.trainer.policy import Policy
+from nsrl.trainer.supervised import supervised_step
 
 NO_LORA = LoraConfig(enabled=False)
 
@@ -112,6 +124,164 @@ def test_an_adapter_loads_with_peft_alone(vlm, tmp_path):
     for name, tensor in adapted.model.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], tensor), name
         assert torch.equal(again.model.state_dict()[name], tensor), name
+
+
+def test_an_adapter_is_fp32_on_a_16_bit_base_however_it_comes(vlm, tmp_path):
+    one = model.load(ModelConfig(dtype="bfloat16"), LoraConfig(enabled=True, r=4))
+    one.save(tmp_path)
+    for adapted in (one, model.load(ModelConfig(name=str(tmp_path), dtype="bfloat16"))):
+        for name, p in adapted.model.named_parameters():
+            assert p.dtype is (torch.float32 if "lora_" in name else torch.bfloat16), name
+    buffers = dict(one.base.named_buffers())
+    assert all(torch.equal(b, buffers[n]) for n, b in vlm.model.named_buffers()), "rotary frequencies are not rounded"
+
+
+def test_every_target_module_must_match_the_language_model():
+    load = lambda *names: model.load(ModelConfig(), LoraConfig(enabled=True, r=4, target_modules=list(names)))
+    there = "there are down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj$"
+    with pytest.raises(UserError, match=f"got q_porj, of which it has none; {there}"):
+        load("q_proj", "q_porj")
+    with pytest.raises(UserError, match=rf"got qkv, linear_fc1, of which it has none \(qkv, linear_fc1: in the vision.*{there}"):
+        load("v_proj", "qkv", "linear_fc1")
+    with pytest.raises(UserError, match=f"got none.*{there}"):
+        load()
+    adapted = {n.split(".lora_A")[0] for n, _ in load("mlp.up_proj", "q_proj").model.named_parameters() if ".lora_A" in n}
+    assert len(adapted) == 6 and all(n.endswith(("mlp.up_proj", "self_attn.q_proj")) for n in adapted)
+    assert all("language_model" in n for n in adapted)
+
+
+def test_a_small_models_adapter_goes_where_its_folder_goes(tmp_path):
+    """The base is random weights that nobody else has; it used to be saved nowhere."""
+    one = model.load(ModelConfig(), LoraConfig(enabled=True, r=4), seed=5)
+    one.save(tmp_path / "here")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").rename(tmp_path / "elsewhere" / "moved")
+    again = model.load(ModelConfig(name=str(tmp_path / "elsewhere" / "moved")))
+    assert again.is_small and again.has_adapter
+    want, got = one.model.state_dict(), again.model.state_dict()
+    assert want.keys() == got.keys() and all(torch.equal(want[n], got[n]) for n in want)
+    again.save(tmp_path / "second")  # what is learned on from there takes the base along too
+    third = model.load(ModelConfig(name=str(tmp_path / "second")))
+    assert all(torch.equal(want[n], p) for n, p in third.model.state_dict().items())
+    alone = Qwen3VLForConditionalGeneration.from_pretrained(tmp_path / "second" / "base")
+    plain = small.build_model(one.tokenizer, 5).state_dict()
+    assert all(torch.equal(plain[n], p) for n, p in alone.state_dict().items())
+
+
+def test_an_adapter_whose_base_is_gone_says_so(vlm, tmp_path):
+    vlm.save(tmp_path / "base")
+    config = json.loads((tmp_path / "base" / "nsrl.json").read_text()) | {"small": False}
+    (tmp_path / "base" / "nsrl.json").write_text(json.dumps(config))
+    model.load(ModelConfig(name=str(tmp_path / "base")), LoraConfig(r=4)).save(tmp_path / "adapter")
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"].startswith("/")
+    (tmp_path / "base").rename(tmp_path / "other")
+    with pytest.raises(UserError, match="is an adapter for '.*base', which is no longer there"):
+        model.load(ModelConfig(name=str(tmp_path / "adapter")))
+
+
+def test_the_tower_learns_beside_adapters_when_it_is_not_frozen(vlm, tmp_path):
+    """Trained, saved, loaded, handed to a sampler; the reference is the model with the tower as it was."""
+    config = ModelConfig(freeze_vision_tower=False)
+    one = model.load(config, LoraConfig(enabled=True, r=4, dropout=0.0), seed=0)
+    policy = Policy(one.model)
+    optimizer = Optimizer(one.model, learning_rate=1e-2, schedule="constant", warmup=0, total=9, max_grad_norm=1.0)
+    tower = sum(p.numel() for p in vlm.base.model.visual.parameters())
+    assert sum(p.numel() for n, p in one.model.named_parameters() if "visual" in n and p.requires_grad) == tower
+    stream = Shapes(1, 0, 10).demonstrations({"direct": 1.0})
+    for _ in range(2):
+        supervised_step(one, policy, optimizer, stream, 4, 4096)
+    plain = dict(vlm.model.named_parameters())
+    given = dict(merged_weights(one.model))
+    assert given.keys() == plain.keys()
+    still = [n for n, p in given.items() if "visual" in n and torch.equal(p, plain[n])]
+    assert still == [] and all(torch.equal(p, plain[n]) for n, p in merged_weights(one.model, adapter=False))
+    encoded = one.encode(Shapes(1, seed=0).test()[0])
+    groups = [packed_group(encoded, [[40, 41, 42]], "one")]
+    (batch,) = pack(groups, 999, image_token_id=one.config.image_token_id)
+    reference = policy.score(batch, grad=False, context="adapter_off").logp
+    torch.testing.assert_close(reference, Policy(vlm.model).score(batch, grad=False).logp)
+    assert (policy.score(batch, grad=False).logp - reference).abs().max() > 1e-3
+    scored = policy.score(batch)
+    params = SamplingParams(max_tokens=6, stop_ids=tuple(one.stop_ids()), banned_ids=tuple(one.banned_ids()))
+    self_check(policy, NativeSampler(one.model), [request(encoded, 2, 0, 0)], params)
+    one.save(tmp_path)
+    frozen = model.load(ModelConfig(name=str(tmp_path)))
+    assert not any(p.requires_grad for n, p in frozen.model.named_parameters() if "visual" in n)
+    resumed = model.load(config, LoraConfig(enabled=True, r=4, dropout=0.0), seed=0)
+    model.load_weights(resumed, tmp_path)
+    more = model.load(ModelConfig(name=str(tmp_path), freeze_vision_tower=False), LoraConfig())
+    assert sum(p.numel() for n, p in more.model.named_parameters() if "visual" in n and p.requires_grad) == tower
+    for other in (frozen, resumed, more):
+        assert torch.equal(Policy(other.model).score(batch, grad=False).logp, scored.logp)
+        assert all(torch.equal(p, given[n]) for n, p in merged_weights(other.model))
+
+
+def test_the_tower_may_learn_beside_an_adapter_that_was_trained_without_it(tmp_path):
+    model.load(ModelConfig(), LoraConfig(enabled=True, r=4)).save(tmp_path)
+    one = model.load(ModelConfig(name=str(tmp_path), freeze_vision_tower=False), LoraConfig())
+    plain = dict(small.build_model(one.tokenizer, 0).named_parameters())
+    assert all(torch.equal(p, plain[n]) for n, p in merged_weights(one.model))
+    trained = {n for n, p in one.model.named_parameters() if p.requires_grad and "lora_" not in n}
+    assert len(trained) == sum("visual" in n for n in plain)
+
+
+def test_a_device_that_is_not_there_is_one_sentence(monkeypatch):
+    for name in ("gpu", "mps", "cuda", "cuda:0", "cuda:zero", "meta"):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        with pytest.raises(UserError, match=rf"one of auto, cpu on this machine \(torch sees no CUDA GPU\); got '{name}'$"):
+            model.load(ModelConfig(device=name), NO_LORA)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert model.pick_device("cuda:1").index == 1 and model.pick_device("auto").type == "cuda"
+    with pytest.raises(UserError, match="one of auto, cpu, cuda, cuda:0, cuda:1 on this machine; got 'cuda:2'"):
+        model.pick_device("cuda:2")
+
+
+def test_liger_on_a_cpu_is_one_sentence_before_a_model_is_built():
+    with pytest.raises(UserError, match=r"model.liger=true needs a GPU .*; got model.device 'cpu'"):
+        model.load(ModelConfig(name="Qwen/not-asked-for", device="cpu", liger=True), NO_LORA)
+
+
+def test_a_checkpoint_is_whole_for_transformers_processor(vlm, tmp_path):
+    from transformers import Qwen3VLProcessor
+
+    vlm.save(tmp_path)
+    read = lambda name: json.loads((tmp_path / name).read_text())
+    assert read("processor_config.json")["processor_class"] == "Qwen3VLProcessor"
+    assert read("preprocessor_config.json")["image_processor_type"] == "Qwen2VLImageProcessor"
+    assert read("video_preprocessor_config.json")["video_processor_type"] == "Qwen3VLVideoProcessor"
+    if importlib.util.find_spec("torchvision") is None:
+        with pytest.raises(ImportError, match="[Tt]orchvision"):
+            AutoProcessor.from_pretrained(tmp_path)
+        return
+    processor = AutoProcessor.from_pretrained(tmp_path)
+    assert isinstance(processor, Qwen3VLProcessor)
+    problem = Shapes(1, seed=0).test()[0]
+    encoded = vlm.encode(problem)
+    theirs = processor(text=[vlm.prompt_text(problem)], images=[problem.images[0].open()], return_tensors="pt")
+    assert theirs["input_ids"][0].tolist() == encoded.prompt_ids
+    torch.testing.assert_close(theirs["pixel_values"], encoded.pixel_values, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+def test_the_model_card_says_what_it_is_and_how_to_load_it(adapter, tmp_path):
+    """Its code is run as it stands, in the folder."""
+    one = model.load(ModelConfig(), LoraConfig(enabled=adapter, r=4))
+    one.save(tmp_path, facts={"recipe": "default", "phase": "grpo, step 7"})
+    card = (tmp_path / "README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    assert head["library_name"] == ("peft" if adapter else "transformers") and "grpo" in head["tags"]
+    assert "| recipe | default |" in card and "| phase | grpo, step 7 |" in card
+    assert ("LoRA adapter" in card) == adapter and "built into nsrl" in card and "More Information" not in card
+    code = card.split("```python\n")[1].split("```")[0]
+    before = os.getcwd()
+    os.chdir(tmp_path)
+    try:
+        exec(code, scope := {})
+    finally:
+        os.chdir(before)
+    want = dict(one.model.named_parameters())
+    assert all(torch.equal(p, want[n]) for n, p in scope["model"].named_parameters())
 
 
 def test_wrong_folders_are_one_sentence(tmp_path):

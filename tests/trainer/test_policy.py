@@ -116,6 +116,68 @@ def test_lora_equals_the_padded_forward_and_adapter_off_equals_the_base(batch):
     assert (policy.hidden(batch, context="adapter_off") - want).abs().max() <= 1e-5
 
 
+def test_dropout_acts_where_a_pass_is_named_and_nowhere_else(batch):
+    model = lora(small_model(), lora_dropout=0.5).eval()
+    policy = Policy(model, seed=3)
+    clean = policy.score(batch, grad=False).logp
+    random = torch.get_rng_state()
+    names = [("grpo", 1, 0), ("grpo", 1, 0), ("grpo", 2, 0), ("grpo", 1, 1)]
+    again, same, other, third = [policy.score(batch, grad=False, dropout=name).logp for name in names]
+    assert torch.equal(random, torch.get_rng_state()) and not any(m.training for m in model.modules())
+    assert torch.equal(again, same)
+    for one, two in ((again, clean), (again, other), (again, third), (other, third)):
+        assert (one - two).abs().max() > 1e-3
+    assert (Policy(model, seed=4).score(batch, grad=False, dropout=names[0]).logp - again).abs().max() > 1e-3
+    assert torch.equal(policy.score(batch, grad=False).logp, clean)
+    off = policy.score(batch, grad=False, context="adapter_off", dropout=names[0]).logp
+    assert torch.equal(off, policy.score(batch, grad=False, context="adapter_off").logp), "the reference has no dropout"
+    assert not Policy(lora(small_model())).has_dropout
+
+
+def test_dropout_is_that_of_peft_in_training():
+    """A stream of one sequence draws what transformers' own forward of the model in training mode draws."""
+    model = small_model()
+    from peft import LoraConfig, get_peft_model
+
+    # not o_proj: behind the last attention the stream holds only the rows that predict something
+    model = get_peft_model(model, LoraConfig(r=4, target_modules=["q_proj", "k_proj", "v_proj"], lora_dropout=0.3))
+    for name, p in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(p, std=0.1)
+    policy = Policy(model.eval())
+    (batch,) = pack([PackedGroup([5, 6, 7, 8], [[9, 10, 11, 12, 13]])], 99, image_token_id=IMAGE)
+    with policy._drawn(("a pass",)):
+        ids = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12]])  # the last token predicts nothing and is not in the stream
+        want = model.train().get_base_model().model(input_ids=ids).last_hidden_state[0, 3:]
+    model.eval()
+    with policy._drawn(("a pass",)):
+        got = policy.hidden(batch, drops=True)
+    assert (got - want).abs().max() <= 1e-5
+    assert (policy.hidden(batch) - want).abs().max() > 1e-2
+
+
+def test_a_recomputed_layer_drops_the_same(batch):
+    """The backward of a checkpointed pass, long after dropout was switched off again."""
+    gradients = []
+    for checkpointing in (False, True):
+        model = lora(small_model(), lora_dropout=0.3).eval()
+        Policy(model, checkpointing=checkpointing).score(batch, dropout=("x",)).logp.sum().backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, want in gradients[0].items():
+        assert (gradients[1][name] - want).abs().max() <= 1e-5 * want.abs().max(), name
+
+
+def test_a_frozen_copy_of_the_tower_stays_frozen_behind_the_reference(batch):
+    """peft has all that belongs to an adapter learn when it is switched on again."""
+    model = lora(small_model(), modules_to_save=["visual"])
+    model.get_base_model().model.visual.requires_grad_(False)
+    policy = Policy(model.eval())
+    policy.score(batch, grad=False, context="adapter_off")
+    assert not any(p.requires_grad for p in policy.visual.parameters())
+    assert all(p.requires_grad for n, p in model.named_parameters() if "lora_" in n)
+
+
 def test_no_grad_passes_store_nothing(batch):
     for model, contexts in ((small_model(), ("policy", "blank_images")), (lora(small_model()), ("policy", "adapter_off"))):
         policy = Policy(model)

@@ -5,7 +5,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from nsrl.config import LoraConfig, ModelConfig  # noqa: E402
 from nsrl.errors import UserError  # noqa: E402
+from nsrl.trainer import model  # noqa: E402
+from nsrl.trainer.optim import Optimizer  # noqa: E402
 from nsrl.trainer.pack import PackedGroup, pack  # noqa: E402
 from nsrl.trainer.parity import prompt_images  # noqa: E402
 from nsrl.trainer.policy import Policy  # noqa: E402
@@ -80,6 +83,32 @@ def test_the_cache_is_counted_as_the_sampler_holds_it(policy):
     # 3 layers × (k and v) × 1 head × 32 × 4 bytes = 768 bytes a token; prompts once, completions G times
     assert cache_bytes(policy, 50, 40, 10, 1) == 768 * (50 + 400)
     assert cache_bytes(policy, 50, 40, 10, 1000) == 768 * 51 * (50 + 400), "waves of 512 completions"
+
+
+@pytest.mark.parametrize("adapter", [True, False], ids=["adapters", "all weights"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_learning_holds_is_counted_to_the_byte(adapter, dtype, group):
+    """Against the tensors that are there after a step's backward, in the dtypes they really have."""
+    vlm = model.load(ModelConfig(dtype=dtype), LoraConfig(enabled=adapter, r=4))
+    parts = check(Policy(vlm.model), PackedGroup([20, 21, 22], [], ())).parts
+    optimizer = Optimizer(vlm.model, learning_rate=1e-3, schedule="constant", warmup=0, total=9, max_grad_norm=1.0)
+    size = lambda tensors: sum(t.nbytes for t in {t.data_ptr(): t for t in tensors}.values())
+    for parameter in vlm.model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.ones_like(parameter, dtype=parameter.grad_dtype)
+    gradients = size(p.grad for p in vlm.model.parameters() if p.grad is not None)
+    optimizer.step()
+    own = {p.data_ptr() for p in vlm.model.parameters()}
+    real = {
+        "weights (there already)": size(vlm.model.parameters()),
+        "fp32 master weights": size(p for p in optimizer.parameters if p.data_ptr() not in own),
+        "gradients": gradients,
+        "optimizer state": size(s[k] for s in optimizer.inner.state.values() for k in ("exp_avg", "exp_avg_sq")),
+    }
+    assert {name: parts.get(name, 0) for name in real} == real
+    learned = sum(p.numel() for p in vlm.model.parameters() if p.requires_grad)
+    assert real["gradients"] == 4 * learned and real["optimizer state"] == 8 * learned
+    assert real["fp32 master weights"] == (0 if adapter or dtype == "float32" else 4 * learned)
 
 
 def test_a_frozen_model_needs_no_gradients(policy, group):

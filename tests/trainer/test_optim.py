@@ -1,0 +1,143 @@
+"""Learning in 16 bits is learning in fp32: small steps arrive, sums are not rounded away, and a run continues exactly.
+
+What the whole of it is worth on a trained model: `python -m bench.precision RUN`.
+"""
+
+import copy
+from itertools import islice
+
+import pytest
+import torch
+
+from nsrl.config import LoraConfig, ModelConfig
+from nsrl.data.shapes import LANGUAGES, Shapes
+from nsrl.trainer import checkpoint, model
+from nsrl.trainer.optim import Optimizer
+from nsrl.trainer.policy import Policy
+from nsrl.trainer.supervised import supervised_step
+
+OPTIONS = dict(schedule="constant", warmup=0, total=100, max_grad_norm=1.0)
+LORA = LoraConfig(enabled=True, r=4, dropout=0.0)
+FULL = LoraConfig(enabled=False)
+
+
+def stream():
+    return Shapes(1, seed=7).demonstrations(dict.fromkeys(LANGUAGES, 1.0))
+
+
+def built(lora, dtype, rate=2e-5, **options):
+    vlm = model.load(ModelConfig(dtype=dtype, **options), lora, seed=0)
+    return vlm, Policy(vlm.model), Optimizer(vlm.model, learning_rate=rate, **OPTIONS)
+
+
+def learn(runner, steps, demonstrations, size=4):
+    return [supervised_step(*runner, demonstrations, size, 4096)["loss"] for _ in range(steps)]
+
+
+def trained(vlm):
+    return {n: p.detach().float().clone() for n, p in vlm.model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("lora,rate", [(LORA, 2e-5), (FULL, 1e-6)], ids=["adapters", "all weights"])
+def test_a_16_bit_model_learns_what_an_fp32_one_does(lora, rate):
+    """At the recipe's learning rates most of these steps used to round to nothing."""
+    runs = {}
+    for dtype in ("float32", "bfloat16"):
+        vlm, policy, optimizer = built(lora, dtype, rate)
+        if lora is FULL and dtype == "float32":  # both begin at the same weights
+            with torch.no_grad():
+                for p in vlm.model.parameters():
+                    p.copy_(p.bfloat16())
+        before = [p.detach().clone() for p in optimizer.parameters]
+        names = list(trained(vlm))
+        losses = learn((vlm, policy, optimizer), 12, stream())
+        moved = {n: p.detach() - old for n, p, old in zip(names, optimizer.parameters, before)}
+        runs[dtype] = losses, moved
+        assert {p.dtype for p in optimizer.parameters} == {torch.float32}
+        moments = [s[name] for s in optimizer.inner.state.values() for name in ("exp_avg", "exp_avg_sq")]
+        assert moments and {m.dtype for m in moments} == {torch.float32}
+        for weight, p in zip(optimizer.weights, optimizer.parameters):
+            assert weight.dtype is (torch.float32 if lora is LORA else getattr(torch, dtype))
+            assert torch.equal(weight, p.to(weight.dtype))
+    (losses, moved), (short_losses, short_moved) = runs["float32"], runs["bfloat16"]
+    assert short_losses == pytest.approx(losses, rel=0.02)
+    if lora is LORA:
+        for name in (n for n in moved if "lora_A" in n):
+            assert int((short_moved[name] == 0).sum()) == int((moved[name] == 0).sum()) == 0, name
+    flat = lambda change: torch.cat([change[n].flatten() for n in sorted(change)])
+    a, b = flat(moved), flat(short_moved)
+    assert float(b.norm() / a.norm()) == pytest.approx(1, abs=0.05)
+    assert float(torch.nn.functional.cosine_similarity(a, b, dim=0)) > 0.9
+
+
+def test_the_step_is_torchs_own_on_fp32_weights():
+    """Three micro-batches a step, clipping and weight decay: torch.optim.AdamW on an fp32 copy is the oracle."""
+    torch.manual_seed(0)
+    module = torch.nn.Linear(64, 8).to(torch.bfloat16)
+    oracle = copy.deepcopy(module).float()
+    optimizer = Optimizer(module, learning_rate=3e-5, weight_decay=0.1, **OPTIONS)
+    theirs = torch.optim.AdamW(oracle.parameters(), lr=3e-5, weight_decay=0.1, betas=(0.9, 0.95))
+    for _ in range(5):
+        for scale in (1.0, 3e-3, 1e-5):  # in bfloat16 the later ones would be lost in the first
+            x = torch.randn(16, 64, dtype=torch.bfloat16)
+            single = copy.deepcopy(module)
+            for p in single.parameters():
+                p.grad = None
+            for each in (module, single):
+                (each(x).square().sum() * scale).backward()
+            for p, one in zip(oracle.parameters(), single.parameters()):
+                p.grad = one.grad.float() + (0 if p.grad is None else p.grad)
+        want = torch.nn.utils.clip_grad_norm_(oracle.parameters(), 1.0)
+        theirs.step()
+        theirs.zero_grad()
+        assert float(optimizer.step()) == pytest.approx(float(want), rel=1e-6)
+        for p, weight, other in zip(optimizer.parameters, module.parameters(), oracle.parameters()):
+            torch.testing.assert_close(p.detach(), other.detach(), rtol=1e-6, atol=1e-8)
+            assert torch.equal(weight, p.bfloat16()) and weight.grad is None and p.grad is None
+
+
+@pytest.mark.parametrize("lora,tower", [(FULL, None), (LORA, False)], ids=["all weights", "adapters and tower"])
+def test_two_steps_and_two_resumed_are_four(lora, tower, tmp_path):
+    """Bit for bit through the files of a checkpoint: weights, masters, moments."""
+    straight = built(lora, "bfloat16", freeze_vision_tower=tower)
+    demonstrations = stream()
+    learn(straight, 2, demonstrations)
+    tensors = {"optimizer": straight[2].state_dict()}
+    folder = checkpoint.save(tmp_path, "checkpoint-2", straight[0].save, {}, tensors)
+    position = islice(stream(), 8, None)  # where the first two steps end
+    learn(straight, 2, demonstrations)
+    resumed = built(lora, "bfloat16", freeze_vision_tower=tower)
+    model.load_weights(resumed[0], folder)
+    resumed[2].load_state_dict(checkpoint.load(folder)[1]["optimizer"])
+    assert resumed[2].steps == 2
+    learn(resumed, 2, position)
+    assert len(straight[2].finer) > 0
+    for a, b in zip(straight[2].parameters, resumed[2].parameters):
+        assert torch.equal(a, b)
+    want, got = straight[0].model.state_dict(), resumed[0].model.state_dict()
+    assert all(torch.equal(want[name], got[name]) and want[name].dtype is got[name].dtype for name in want)
+
+
+def test_a_checkpoint_changes_its_dtype_without_losing_the_masters():
+    """fp32 goes on from bfloat16 at the masters, and bfloat16 from a state without masters at its own weights."""
+    short, wide = built(FULL, "bfloat16"), built(FULL, "float32")
+    learn(short, 1, stream())
+    wide[2].load_state_dict(short[2].state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(short[2].parameters, wide[2].parameters))
+    state = wide[2].state_dict()
+    assert state.pop("masters") == {}
+    before = [p.detach().clone() for p in short[2].parameters]
+    short[2].load_state_dict(state)
+    assert all(torch.equal(a, b) for a, b in zip(short[2].parameters, before))
+
+
+def test_a_gradient_that_is_not_finite_and_a_skipped_step_change_nothing():
+    vlm, _, optimizer = built(FULL, "bfloat16")
+    before = trained(vlm)
+    for weight in optimizer.weights:
+        weight.grad = torch.full_like(weight, torch.inf, dtype=torch.float32)
+    assert not torch.isfinite(optimizer.step())
+    optimizer.weights[0].grad = torch.ones_like(optimizer.weights[0], dtype=torch.float32)
+    optimizer.skip()
+    assert optimizer.steps == 2 and all(p.grad is None for p in (*optimizer.weights, *optimizer.parameters))
+    assert all(torch.equal(p, before[n]) for n, p in trained(vlm).items())
