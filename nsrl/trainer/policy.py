@@ -130,8 +130,8 @@ class Policy:
         """Log-prob and entropy of every completion token of the batch, at `temperature`, without the `banned` tokens.
 
         grad=False stores nothing for a backward. context: a `Context`, or "policy", "adapter_off", "frozen",
-        "blank_images". dropout: names this pass (its step, its micro-batch): the adapters' dropout acts, its masks drawn
-        from the name and the policy's seed alone, one mask for a prompt that several completions share; None: no dropout.
+        "blank_images". dropout: names this pass (its step, its micro-batch): the adapters' dropout acts, its masks drawn from
+        the name and the policy's seed alone, one mask for a prompt that several completions share; None: no dropout.
         options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
         """
         batch = batch.to(self.device)

@@ -321,7 +321,6 @@ class Run:
         weights = sharded.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
         tensors = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
         state = dataclasses.asdict(self.state)
-
         facts = {
             "recipe": self.config.recipe,
             "data": self.config.data.path or self.config.data.source,

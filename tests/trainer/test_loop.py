@@ -155,6 +155,8 @@ def test_clocks_stop_when_the_device_has_done_its_work(pool, monkeypatch):
     assert metrics["perf/tokens_per_s"] == pytest.approx(sum(r["tokens"] for r in records) / whole, rel=0.1)
     assert waiting(torch.device("cpu"))() is None
     assert waiting(torch.device("cuda", 0)).func is torch.cuda.synchronize
+
+
 def test_dropout_acts_in_the_update_and_the_sampler_is_compared_without(pool):
     """Also with several updates per rollout: the ratio is of one subnetwork, so that nothing learned is a ratio of 1."""
     results = {}
