@@ -124,7 +124,7 @@ def test_going_back_leaves_nothing_of_the_other_ending(straight, tmp_path, capsy
     assert not (run / "eval" / "later").exists()
     assert numbers(run)["of"]["step"] == 3 and (run / "latest").resolve().name == "checkpoint-3"
     out = capsys.readouterr().out
-    assert "evaluate final" in out and "evaluate warm start" not in out and (run / "report.html").is_file()
+    assert "evaluate after training" in out and "after the warm start" not in out and (run / "report.html").is_file()
 
 
 def test_a_new_folder_keeps_baseline_and_reference(straight, tmp_path):

@@ -22,7 +22,7 @@ RUNS = {  # every option that adds or takes away a key
     "cispo": ["loss_type=cispo", "epsilon_high=5.0", "entropy_coef=0.01"],
 }
 REWARD = "def first_token(completion_ids, **_):\n    return [float(ids[0] % 7) for ids in completion_ids]\n"  # it has spread
-SOMETIMES = {"gpu/<reading>"} if not torch.cuda.is_available() else set()
+SOMETIMES = {"gpu/<reading>", "perf/peak_memory_gib"} if not torch.cuda.is_available() else set()
 
 
 def documented() -> dict[str, re.Pattern]:
