@@ -136,7 +136,7 @@ def factor(step: int, schedule: str, warmup: int, total: int, floor: float) -> f
     rising = (step + 1) / warmup if warmup else 1.0
     if rising < 1 or schedule == "constant":
         return min(1.0, rising)
-    done = min(1.0, (step - warmup) / max(1, total - warmup))
+    done = min(1.0, max(0, step - warmup) / max(1, total - warmup))  # the last step of the warm-up is the peak itself
     if schedule == "linear":
         return 1 - (1 - floor) * done
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))

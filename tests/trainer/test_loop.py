@@ -220,3 +220,5 @@ def test_schedules():
     assert [factor(s, "constant", 4, 100, 0.0) for s in (0, 3, 50)] == [0.25, 1.0, 1.0]
     assert factor(100, "linear", 4, 100, 0.05) == pytest.approx(0.05)
     assert factor(52, "cosine", 4, 100, 0.0) == pytest.approx(0.5)
+    for schedule in ("constant", "linear", "cosine"):  # a short schedule too rises to the peak and never above it
+        assert max(factor(s, schedule, 2, 4, 0.0) for s in range(4)) == factor(1, schedule, 2, 4, 0.0) == 1.0
