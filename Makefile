@@ -6,6 +6,11 @@ RUN    := PYTHONPATH=kernels:. $(VENV)/bin/python
 PIP    := $(VENV)/bin/python -m pip
 TEST   := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(or $(WORKERS),2) --dist worksteal
 STAMP  := $(VENV)/.installed
+# What test-fast looks at: a file or folder of each room that starts no run and no kernel.
+FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py tests/install/test_pins.py tests/engines/nsl \
+  tests/engines/wolfram tests/engines/algebra tests/engines/test_extract.py tests/rewards tests/data tests/report/test_table.py \
+  tests/ops/test_group_advantage.py tests/ops/test_linear_grpo.py tests/ops/test_linear_logp_reference.py \
+  tests/rollout/test_parts.py tests/trainer/test_pack.py
 ARGS   ?=
 
 .PHONY: help train test test-fast test-oldest test-tritons test-peers test-vllm check-pins lint bench gpu install-gpu tree clean
@@ -19,8 +24,8 @@ train: $(STAMP) ## set up .venv and train the default run
 test: $(STAMP) ## the same set-up, then the tests
 	$(TEST) $(ARGS)
 
-test-fast: $(STAMP) ## the tests that take no time, in under a minute
-	$(TEST) -m "not slow" $(ARGS)
+test-fast: $(STAMP) ## a look at each room, in under a minute
+	$(TEST) -k "not triton" $(FAST) $(ARGS)
 
 test-oldest: ## ops, sampler and policy on the oldest supported versions, in an environment of its own
 	PYTHON=$(PYTHON) bash tests/install/oldest.sh $(ARGS)

@@ -7,6 +7,7 @@ decides what a text means (so `name: no` is a name, `1e3` is an integer where on
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import re
 import types
@@ -77,8 +78,8 @@ def known_keys(kind: type[Any]) -> list[str]:
 
 def descriptions(kind: type[Any]) -> dict[str, str]:
     """What a docstring's `Args:` say of each name."""
-    _, _, part = (kind.__doc__ or "").partition("Args:\n")
-    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", part, re.MULTILINE)
+    _, _, part = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")  # Python 3.13 takes the indentation off itself
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", part, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
 
 

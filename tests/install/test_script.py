@@ -1,6 +1,7 @@
 """The command `nsrl`: its list, its version, wrong names, exit codes, every key's description, and life without the extra."""
 
 import dataclasses
+import inspect
 import os
 import re
 import subprocess
@@ -75,8 +76,8 @@ def test_exit_codes_and_help_pass_through():
 def described(kind):
     """(dotted key, description) of every key: `Args:` of the dataclasses' docstrings, and of a group its own first lines."""
     hints = typing.get_type_hints(kind)
-    block = (kind.__doc__ or "").split("Args:", 1)[1]
-    found = dict(re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", block, re.MULTILINE))
+    block = inspect.cleandoc(kind.__doc__ or "").split("Args:", 1)[1]
+    found = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", block, re.MULTILINE))
     for item in dataclasses.fields(kind):
         if dataclasses.is_dataclass(hints[item.name]):
             yield item.name, hints[item.name].__doc__.split("\n\n")[0]
@@ -178,3 +179,8 @@ def test_make_lists_its_targets():
     assert done.returncode == 0
     for target in re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split():
         assert re.search(rf"^  make {target} +\S", done.stdout, re.MULTILINE), target
+
+
+def test_what_test_fast_names_is_there():
+    named = re.search(r"^FAST +:= ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].replace("\\", "").split()
+    assert len(named) > 10 and all((ROOT / name).exists() for name in named)

@@ -198,6 +198,7 @@ def test_bfloat16_agrees_to_its_own_precision():
     groups = NativeSampler(model).sample(requests, params(8))
     assert worst(model, requests, groups) < 0.5
     exact = tiny.build(seed=5)
+    exact.load_state_dict(model.state_dict())  # transformers 5.17 draws other weights where the dtype is another
     assert worst(exact, requests, groups) < 1.0
 
 
