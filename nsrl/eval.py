@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
             write(output, json.dumps({**numbers, "table": table(result.records)}, indent=1) + "\n")
         if records:
             write_parquet(records, result.records)
-        print(f"completions: {records or missed}")
+        print(f"completions: {(f'{records.name}, beside it' if output else records) if records else missed}")
     return 0
 
 
