@@ -70,7 +70,7 @@ def reward(tmp_path_factory):
 def straight(tmp_path_factory, reward):
     """Four steps in one go, with an adapter that learned before GRPO, a reference and a reward that remembers."""
     folder = tmp_path_factory.mktemp("straight") / "run"
-    return train(folder, *TINY, "lora.enabled=true", "beta=0.05", f"reward_funcs=[{reward}:odd]", "reward_weights=[1.0]")
+    return train(folder, *TINY, "lora.enabled=true", "lora.dropout=0", "beta=0.05", f"reward_funcs=[{reward}:odd]", "reward_weights=[1.0]")
 
 
 def numbers(folder, name="final"):
@@ -92,7 +92,7 @@ def test_a_lora_run_begins_at_its_reference(straight):
 
 
 def test_going_on_evaluates_anew_and_writes_the_configuration(straight, tmp_path, reward, capsys):
-    run = train(tmp_path / "run", *TINY, "max_steps=2", "lora.enabled=true", "beta=0.05",
+    run = train(tmp_path / "run", *TINY, "max_steps=2", "lora.enabled=true", "lora.dropout=0", "beta=0.05",
                 f"reward_funcs=[{reward}:odd]", "reward_weights=[1.0]")  # fmt: skip
     before = numbers(run)
     assert before["of"]["step"] == 2
