@@ -66,7 +66,8 @@ def step_metrics(
     for index, name in enumerate(names):
         values = components[:, index]
         metrics[f"rewards/{name}/mean"] = float(values.nanmean())
-        metrics[f"rewards/{name}/std"] = float(values[~values.isnan()].std())
+        given = values[~values.isnan()]
+        metrics[f"rewards/{name}/std"] = float(given.std()) if len(given) > 1 else float("nan")
     for language in LANGUAGES:
         metrics[f"language/{language}"] = sum(j.language == language for j in judged) / count
     ran = [j.result for j in judged if j.result is not None]
