@@ -138,7 +138,11 @@ def decode_result(payload: bytes) -> Result:
         raise BadFrame("a field of the wrong type")
     if type(repairs) is not list or any(type(m) is not list or len(m) != 3 for m in messages):
         raise BadFrame("a field of the wrong type")
+    try:
+        value = _plain(value)
+    except ValueError as error:
+        raise BadFrame("a value that is not plain") from error
     return Result(
         _STATUS[status], _text(text), value, tuple(Message(*map(_text, m)) for m in messages), _text(stdout), steps,
         float(cpu_ms), tuple(map(_text, repairs)), _text(engine), _text(version),
-    )  # fmt: skip
+    ).writable()  # fmt: skip

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
+
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def writable(text: str) -> str:
+    """`text` with U+FFFD for each lone surrogate: those have no UTF-8, and no file, table or page takes them."""
+    return text if text.isascii() else _LONE.sub("\ufffd", text)
+
+
+def _writable_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return writable(value)
+    return [_writable_value(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class Status(str, Enum):
@@ -84,6 +98,16 @@ class Result:
     repairs: tuple[str, ...] = ()
     engine: str = ""
     version: str = ""
+
+    def writable(self) -> Result:
+        """This Result with every text `writable`."""
+        if self.text.isascii() and self.stdout.isascii() and not self.messages and not self.repairs and self.value is None:
+            return self
+        messages = tuple(Message(writable(m.symbol), writable(m.tag), writable(m.text)) for m in self.messages)
+        return replace(
+            self, text=writable(self.text), value=_writable_value(self.value), messages=messages,
+            stdout=writable(self.stdout), repairs=tuple(map(writable, self.repairs)),
+        )  # fmt: skip
 
     @property
     def has_value(self) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.config import TrainConfig, to_yaml
+from nsrl.engines.result import writable
 from nsrl.errors import UserError
 
 PACKAGES = ("torch", "triton", "transformers", "peft", "tokenizers", "sympy", "numpy", "pillow", "vllm", "liger-kernel")
@@ -123,12 +124,13 @@ class RunFolder:
 
 
 def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A table of the rows, whole or not at all."""
+    """A table of the rows, whole or not at all. A lone surrogate, in a data set's text too, becomes U+FFFD."""
     import pyarrow
     from pyarrow import parquet
 
     path.parent.mkdir(exist_ok=True)
     working = path.with_name(path.name + ".tmp")
+    rows = [{k: writable(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
     parquet.write_table(pyarrow.Table.from_pylist(rows), working)
     os.replace(working, path)
 
@@ -171,7 +173,7 @@ def _why_full(path: Path, error: OSError) -> str:
 def write(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     working = path.with_name(path.name + ".tmp")
-    working.write_text(text, encoding="utf-8")
+    working.write_text(writable(text), encoding="utf-8")
     os.replace(working, path)
 
 

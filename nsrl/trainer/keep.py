@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nsrl.engines.result import writable
 from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
@@ -50,9 +51,9 @@ def keep_pictures(folder: Path, problems: Sequence[Problem]) -> None:
     wanted = [p for p in problems[:PICTURES] if p.images]
     if not wanted:
         return
-    if final.exists() and parquet.read_table(final, columns=["problem_id"])[0].to_pylist() == [p.id for p in wanted]:
+    if final.exists() and parquet.read_table(final, columns=["problem_id"])[0].to_pylist() == [writable(p.id) for p in wanted]:
         return
-    rows = [{"problem_id": p.id, "image_png": small_png(p.images)} for p in wanted]
+    rows = [{"problem_id": writable(p.id), "image_png": small_png(p.images)} for p in wanted]
     working = final.with_suffix(".tmp")
     parquet.write_table(pyarrow.Table.from_pylist(rows), working)
     os.replace(working, final)

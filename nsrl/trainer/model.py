@@ -21,6 +21,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data.chat import messages
+from nsrl.engines.result import writable
 from nsrl.errors import UserError
 from nsrl.rollout.processor import save_processor
 from nsrl.rollout.weights import merged_weights
@@ -169,11 +170,11 @@ class VLM:
         )
 
     def decode(self, token_ids: list[int]) -> str:
-        """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept."""
+        """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept. No lone surrogates."""
         stop = set(self.stop_ids())
         while token_ids and token_ids[-1] in stop:
             token_ids = token_ids[:-1]
-        return self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return writable(self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def save(
         self, folder: Path, weights: dict[str, torch.Tensor] | None = None, facts: dict[str, Any] | None = None
