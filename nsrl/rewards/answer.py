@@ -83,6 +83,8 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
         if candidate.several and not (typed.kind == "letters" or isinstance(typed.value, Items)):
             continue
         found = _judge(candidate, typed)
+        if found is None and typed.kind == "text":
+            break  # any sentence may state a text: the last one does
         if found is None:
             continue
         if found.correct:
@@ -191,11 +193,11 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
             return Verdict(False, "letters") if candidate.strong else None
         return Verdict(given == final.letters(gold.text), "letters")
     if gold.kind == "date":
-        for piece in final.pieces(text, candidate.strong):
+        for piece in final.pieces(text):
             if (given_date := clean.date(final.unwrapped(piece))) is not None:
                 wanted = clean.date(final.unwrapped(gold.text))
                 assert wanted is not None
-                years = given_date[0] is None or wanted[0] is None or given_date[0] == wanted[0]
+                years = wanted[0] is None or given_date[0] == wanted[0]  # a gold with a year wants it
                 return Verdict(years and given_date[1:] == wanted[1:], "date")
         return Verdict(False, "date") if candidate.strong else None
     if gold.kind == "text":
@@ -214,7 +216,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if late is not None and strong:
             return Verdict(late == gold.letter, "letter")
         return Verdict(False, "letter") if strong else None
-    for piece in final.pieces(text, strong):
+    for piece in final.pieces(text):
         if len(piece) > MAX_PIECE:
             continue
         given = final.letter(piece)
@@ -257,6 +259,8 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
         return Verdict(given is not None and given == gold.letter, "letter")
     if gold.kind == "value":
         return _judge_printed(text, gold)
+    if gold.kind == "text":
+        return _judge_printed_text(text, gold)
     candidate = final.Candidate(text, True)
     return _judge(candidate, gold) or Verdict(False, "type")
 
@@ -283,7 +287,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
     assert gold.value is not None
     squeezed = _squeeze(gold.text)
     unread = None
-    for piece in final.pieces(text, strong):
+    for piece in final.pieces(text, labels=bool(gold.options)):
         if len(piece) > MAX_PIECE:
             continue
         if _squeeze(piece) == squeezed:
@@ -309,32 +313,58 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
 
 
 _NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot|can't|isn't|aren't|n't|false|incorrect)\b", re.IGNORECASE)
+_FRAME = frozenset(  # words that may stand around a text answer: they name no other one
+    "the a an it its it's this that these those there here is are was were be been being am will would should must can could may might "
+    "has have had i we you they he she my our your their his her of in on at to from by for with as so then thus hence therefore "
+    "because since and also only just exactly simply clearly definitely probably likely most final correct right best answer answers "
+    "option choice response solution result conclusion question called named known shown given see seen sees get gets find found "
+    "think believe say says said choose pick select chosen picked one which what who where when color colour shape name word".split()
+)
 
 
 def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
+    """Prose against a text: what it states, whole; or the gold among words that say nothing else. One text, one answer."""
     wanted = clean.words(gold.text)
     if gold.odd and _squeeze(text) == _squeeze(gold.text):
         return Verdict(True, "same_text")
     if not wanted:
         return Verdict(_squeeze(text) == _squeeze(gold.text), "text")
     first = True
-    for piece in final.pieces(text, strong):
+    for piece in final.stated(text):
         if len(piece) > MAX_PIECE:
             continue
-        given = clean.words(piece)
-        if given == wanted or given.replace(" ", "") == wanted.replace(" ", "") or _same_phrases(piece, gold.text):
+        if _same_words(piece, gold.text):
             return Verdict(True, "text")
+        given = clean.words(piece)
         if first and wanted in ("yes", "no") and (match := re.match(r"(yes|no|true|false)\b", given)):
             return Verdict(clean.words(match[1]) == wanted, "text")
         first = False
     given = clean.words(text)
-    if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", given):
-        extra = len(given.split()) - len(wanted.split())
+    if len(text) <= MAX_PIECE and (match := re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", given)):
+        around = given[: match.start()] + " " + given[match.end() :]
         negated = bool(_NEGATION.search(text)) != bool(_NEGATION.search(gold.text))
-        if not negated and (extra <= 8 if strong or len(wanted) > 2 else False) and not re.search(r"\b(?:or|either)\b", given):
+        if not negated and (strong or len(wanted) > 2) and _FRAME.issuperset(around.split()):
             return Verdict(True, "text_within")
     if not strong:
         return None
+    if gold.odd and _worth_asking(text, gold.text) and math_verify(gold.text, text):
+        return Verdict(True, "math_verify")
+    return Verdict(False, "text")
+
+
+def _same_words(text: str, gold: str) -> bool:
+    """Whether two phrases have the same words, or two enumerations the same members."""
+    given, wanted = clean.words(text), clean.words(gold)
+    return given == wanted or given.replace(" ", "") == wanted.replace(" ", "") or _same_phrases(text, gold)
+
+
+def _judge_printed_text(text: str, gold: Gold) -> Verdict:
+    """A printed value against a text: the whole of it (or of its last line), nothing around it."""
+    if len(text) > MAX_PIECE:
+        return Verdict(False, "size")
+    for printed in dict.fromkeys((text, text.splitlines()[-1])):
+        if _squeeze(printed) == _squeeze(gold.text) or (clean.words(gold.text) and _same_words(printed, gold.text)):
+            return Verdict(True, "text")
     if gold.odd and _worth_asking(text, gold.text) and math_verify(gold.text, text):
         return Verdict(True, "math_verify")
     return Verdict(False, "text")

@@ -151,7 +151,7 @@ def _same(g: Value, p: Value) -> Outcome:
 
 
 def _same_about(g: Value, p: Value) -> Outcome:
-    """`a ≈ b` is a, or the decimal b that stands for it; `x ≈ 5` is `x = 5`."""
+    """`x ≈ 5` is `x = 5`; a prediction's `a ≈ b` is one number, and only if b is a rounded as b is printed."""
     if isinstance(g, Relation) and g.op == "~":
         if _name(g.left):
             return _same(Relation("=", g.left, g.right), p)
@@ -160,24 +160,21 @@ def _same_about(g: Value, p: Value) -> Outcome:
     assert isinstance(p, Relation)
     if _name(p.left):
         return _same(g, Relation("=", p.left, p.right))
-    first = _same(g, p.left)
-    if first[0] and not (_scalar_value(p.left) and _scalar_value(p.right) and not _near(p.left, p.right)):
-        return first
-    return _same(g, p.right)
+    if not _rounds(p.left, p.right):
+        return False, "relation"
+    return _same(g, p.right if p.left.places is not None else p.left)  # a decimal rounded further is what it was rounded to
 
 
-def _scalar_value(value: Value) -> bool:
-    return isinstance(value, Scalar) and not tr.symbols(value.tree)
-
-
-def _near(a: Value, b: Value) -> bool:
-    """Within a tenth: "5 ≈ 6" is two answers, not one."""
-    assert isinstance(a, Scalar) and isinstance(b, Scalar)
-    try:
-        x, y = tr.evaluate(a.tree, {}), tr.evaluate(b.tree, {})
-    except tr.Undefined:
+def _rounds(exact: Value, shown: Value) -> bool:
+    """Whether two numbers are one, the second as it is printed: to half a unit of its last digit."""
+    if not (isinstance(exact, Scalar) and isinstance(shown, Scalar)) or _free(exact) or _free(shown) or shown.tree[0] not in ("num", "mul"):
         return False
-    return bool(abs(x - y) <= max(abs(x), abs(y)) / 10)
+    places = shown.places
+    if places is None:
+        if shown.tree[0] != "num" or shown.tree[1].denominator != 1:
+            return False
+        places = 0
+    return same_scalar(Scalar(shown.tree, places, shown.unit), exact)[0]
 
 
 def _same_relation(g: Value, p: Value) -> Outcome:
@@ -274,19 +271,21 @@ def _same_equation(g: Relation, p: Relation) -> Outcome:
 
 def _same_clock(g: Value, p: Value) -> Outcome:
     if isinstance(g, Clock) and isinstance(p, Clock):
-        same_half = not (g.half and p.half) or g.half == p.half
-        hours = _hours_24(g) == _hours_24(p) if max(g.hours, p.hours) > 12 else g.hours == p.hours
-        return (g.minutes, g.seconds) == (p.minutes, p.seconds) and hours and same_half, "time"
+        # a gold without am or pm takes both; one with it takes a bare time by the 24-hour clock
+        whole_day = g.half or max(g.hours, p.hours) > 12
+        hours = _hours_24(g) == _hours_24(p) if whole_day else g.hours == p.hours
+        return (g.minutes, g.seconds) == (p.minutes, p.seconds) and hours, "time"
     clock, other = (g, p) if isinstance(g, Clock) else (p, g)
     assert isinstance(clock, Clock)
-    if isinstance(other, Scalar) and other.unit is not None and other.unit.dims == (("time", 1),):
+    if isinstance(other, Scalar) and other.unit is not None and other.unit.dims == (("time", 1),) and not clock.half:
         seconds = num(clock.hours * 3600 + clock.minutes * 60 + clock.seconds)
         return equal_trees(seconds, ("mul", other.tree, other.unit.factor), None)[0], "time"
     if clock.half or clock.seconds or not isinstance(other, Ratio | Scalar):
         return False, "type"
     ratio = Ratio((Scalar(num(clock.hours)), Scalar(num(clock.minutes))))
-    if isinstance(other, Scalar) and isinstance(g, Clock) and other.tree[0] == "num" and other.tree[1].denominator == 1:
-        return False, "type"
+    if isinstance(other, Scalar):  # 1:30 is a time, and a ratio only where the gold is written as one
+        if clock is p or (other.tree[0] == "num" and other.tree[1].denominator == 1):
+            return False, "type"
     return _same_ratio(ratio, other) if clock is g else _same_ratio(other, ratio)
 
 

@@ -141,8 +141,8 @@ _NUMBER = re.compile(
 _COMMANDS = re.compile(r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|triangle|left|right)[a-zA-Z]{2,}|[\^_]\{?\d")
 
 
-def pieces(text: str, strong: bool) -> Iterator[str]:
-    """Ever smaller parts of a sentence that may be the value it states; the whole first."""
+def pieces(text: str, labels: bool = True) -> Iterator[str]:
+    """Ever smaller parts of a sentence that may be the value it states; the whole first. labels: `B. 5` may say 5."""
     seen = set()
 
     def fresh(piece: str) -> bool:
@@ -153,7 +153,7 @@ def pieces(text: str, strong: bool) -> Iterator[str]:
         return True
 
     text = _BESIDE.sub("", text.strip())
-    label = _LABEL.sub("", text)
+    label = _LABEL.sub("", text) if labels else text
     bare = _LEAD.sub("", label)
     cut = _PAREN.sub("", _REASON.sub("", bare))
     for piece in (text, label, bare, cut, _PAREN.sub("", bare)):
@@ -178,6 +178,18 @@ def pieces(text: str, strong: bool) -> Iterator[str]:
     numbers = [m[0] for m in _NUMBER.finditer(clean.digits_for_words(cut or text))]
     if numbers and fresh(numbers[-1]):
         yield numbers[-1]
+
+
+def stated(text: str) -> Iterator[str]:
+    """What a sentence states as a text: the whole of it, without what leads to it and reasons, and what "is" said last."""
+    text = _BESIDE.sub("", text.strip())
+    label = _LABEL.sub("", text)
+    bare = _LEAD.sub("", label)
+    cut = _PAREN.sub("", _REASON.sub("", bare))
+    last = _LEAD.sub("", _IS.split(cut)[-1])
+    maths = [next(g for g in m.groups() if g) for m in _MATH.finditer(last)]
+    seen = (text, label, bare, cut, last, *maths[-1:])
+    yield from dict.fromkeys(piece for s in seen if (piece := s.strip().rstrip(".,;:! ")))
 
 
 # -- letters -------------------------------------------------------------------------------------------------------

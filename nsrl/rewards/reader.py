@@ -79,10 +79,12 @@ class Reader(Expressions):
             chain.append(self.union())
         if not ops:
             return chain[0]
-        if len(ops) == 1:
+        if len(ops) == 1 and ops != ["~"]:
             return _relation(ops[0], chain[0], chain[1])
-        if ops[-1] == "~" and all(o in ("=", "~") for o in ops):
-            return Relation("~", chain[-2], chain[-1])  # x = a ≈ b says a, which is about b
+        if "~" in ops:  # x = a ≈ b says a, which is about b; an approximation of approximations says nothing
+            if ops[-1] != "~" or ops.count("~") > 1 or not all(isinstance(c, Scalar) for c in chain):
+                raise Unreadable("a chain of approximations")
+            return Relation("~", chain[-2], chain[-1])
         if all(o == "=" for o in ops):
             return Relation("=", chain[0], chain[-1])  # a = ... = b says a = b
         if len(ops) == 2 and all(o in ("<", "<=") for o in ops):
@@ -130,14 +132,15 @@ class Reader(Expressions):
         return total
 
     def places(self, start: int) -> int | None:
-        """Digits after the point when the expression was one signed decimal (or one times a power of ten)."""
+        """Digits after the point when the expression was one signed decimal (or one times a power of ten). A number
+        written without a point, `3 \\times 10^5` like `300000`, is exact."""
         tokens = [t for t in self.tokens[start : self.at] if t.text not in ("+", "-", "±", "∓", "°", "%", "^", "{", "}", "(", ")")]
         if len(tokens) == 1:
             return tokens[0].places
-        if len(tokens) == 4 and tokens[1].text in ("*", "x") and tokens[2].text == "10" and tokens[3].value is not None:
+        if len(tokens) == 4 and tokens[0].places is not None and tokens[1].text in ("*", "x") and tokens[2].text == "10" and tokens[3].value is not None:
             if tokens[3].value.denominator == 1 and abs(tokens[3].value) <= 1000:
                 minus = any(t.text == "-" for t in self.tokens[start : self.at][2:])
-                return (tokens[0].places or 0) - int(tokens[3].value) * (-1 if minus else 1)
+                return tokens[0].places - int(tokens[3].value) * (-1 if minus else 1)
         return None
 
     def quantity(self) -> Scalar:

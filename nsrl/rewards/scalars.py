@@ -9,8 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from nsrl.rewards import tree as tr
-from nsrl.rewards.tree import INFINITY, PI, Tree, neg, num
-from nsrl.rewards.units import DEGREE_UNIT, PERCENT_UNIT
+from nsrl.rewards.tree import INFINITY, Tree, neg, num
 from nsrl.rewards.values import Scalar
 
 POINTS = 14  # tried; NEEDED of them must lie in both domains
@@ -19,7 +18,8 @@ Outcome = tuple[bool, str]
 
 
 def same_scalar(g: Scalar, p: Scalar) -> Outcome:
-    """Equal in the gold's unit; a bare number is in the unit the other side declares, one reading per gold."""
+    """Equal in the gold's unit. A bare number is in the unit the gold declares; one the gold does not declare is
+    ignored, percent and degree like any other: `50%` is 50, not 0.5, and `180°` is 180, not π."""
     g_unit = g.unit if g.unit is not None and g.unit.known else None
     p_unit = p.unit if p.unit is not None and p.unit.known else None
     value = p.tree
@@ -28,21 +28,7 @@ def same_scalar(g: Scalar, p: Scalar) -> Outcome:
             return False, "unit"
         if g_unit != p_unit:
             value = ("mul", value, p_unit.factor, ("pow", g_unit.factor, num(-1)))
-    elif g_unit is None and p_unit == PERCENT_UNIT:
-        if _is_share(g):
-            value = ("mul", value, num(Fraction(1, 100)))
-    elif g_unit is None and p_unit is not None and p_unit.dims == DEGREE_UNIT.dims:
-        if tr.mentions(g.tree, PI):  # a bare gold with π is in radians
-            value = ("mul", value, p_unit.factor, tr.DEGREE)
     return equal_trees(g.tree, value, g.places, p.places)
-
-
-def _is_share(g: Scalar) -> bool:
-    """Whether a bare gold is a share of one (then 20% is 0.2) and not a number of percent (then 20% is 20)."""
-    if g.tree[0] != "num":
-        return True
-    value = g.tree[1]
-    return abs(value) <= 1 or (value.denominator != 1 and g.places is None)
 
 
 def equal_trees(g: Tree, p: Tree, places: int | None, p_places: int | None = None) -> Outcome:

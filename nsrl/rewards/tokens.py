@@ -125,4 +125,4 @@ def _number(text: str, spaced: bool, roman: bool) -> Token:
     if abs(shift) > 1000:
         raise Unreadable("exponent")
     value = Fraction(int((whole + digits) or 0)) * Fraction(10) ** (shift - len(digits))
-    return Token("num", text, spaced, roman, value, len(digits) - shift if (point and digits) or exponent else None)
+    return Token("num", text, spaced, roman, value, len(digits) - shift if point and digits else None)
