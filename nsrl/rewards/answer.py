@@ -69,13 +69,13 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
     if isinstance(prediction, Result):
         if not prediction.has_value:
             return Verdict(False, "no_value")
-        text = _shown(prediction.text.strip())
+        text = _shown(clean.collapsed(prediction.text))
         if not text:
             return Verdict(False, "no_value")
         return _judge_value(text, typed)
     if prediction is None or not str(prediction).strip():
         return Verdict(False, "no_answer")
-    text = clean.unescaped(str(prediction))
+    text = clean.collapsed(clean.unescaped(str(prediction)))
     if len(text) <= MAX_PIECE and text.strip() == typed.text and typed.kind != "letter":
         return Verdict(True, "same_text")
     verdict = Verdict(False, "no_answer")

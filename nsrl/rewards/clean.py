@@ -89,6 +89,11 @@ def latex(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip().rstrip(".;,\\\"").strip()
 
 
+def collapsed(text: str) -> str:
+    """Runs of blanks as one space, blank lines gone. The patterns of this room are linear only in such text."""
+    return "\n".join(line for raw in text.splitlines() if (line := " ".join(raw.split())))
+
+
 def markdown(text: str) -> str:
     """Prose without its emphasis and code marks."""
     return _MARKUP.sub("", text)

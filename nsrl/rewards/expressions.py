@@ -12,6 +12,7 @@ from nsrl.rewards.tokens import Token, Unreadable, tokenise
 from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, PI, Tree, div, neg, num, symbols
 
 MAX_DEPTH = 40
+MAX_TAKEN = 3_000  # tokens taken, those read twice or more often counted each time
 
 _FUNCTIONS = {
     "sqrt": "sqrt", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "tg": "tan", "cot": "cot", "ctg": "cot",
@@ -25,6 +26,10 @@ CONSTANTS = {"pi": PI, "infinity": INFINITY, "inf": INFINITY, "infty": INFINITY,
 _JOINING = frozenset(["or", "and", "per", "u", "union", "to", "of", "in", "is", "at", "on", "by", "no", "as"])
 
 
+class Spent(Exception):
+    """A text that is read again and again at every level is given up."""
+
+
 class Expressions:
     """One pass over the tokens of one answer."""
 
@@ -33,6 +38,7 @@ class Expressions:
         self.tokens = tokenise(text)
         self.at = 0
         self.depth = 0
+        self.taken = 0
 
     # -- moving along the tokens
 
@@ -46,6 +52,9 @@ class Expressions:
     def take(self) -> Token:
         token = self.tokens[self.at]
         self.at += token.kind != "end"
+        self.taken += 1
+        if self.taken > MAX_TAKEN:
+            raise Spent("read over and over")
         return token
 
     def is_op(self, *texts: str) -> bool:
@@ -88,22 +97,25 @@ class Expressions:
 
     def product(self) -> Tree:
         tree = self.mixed()
+        named = bool(symbols(tree))  # kept up to date: asking the whole product after each factor is quadratic
         while True:
             if self.accept("*"):
-                tree = ("mul", tree, self.signed_factor())
+                right = self.signed_factor()
             elif self.is_op("/"):
-                if self.peek().kind == "name" and units.lookup(self.peek().text) and not symbols(tree):
+                if self.peek().kind == "name" and units.lookup(self.peek().text) and not named:
                     return tree
                 self.take()
-                tree = div(tree, self.signed_factor())
+                right = self.signed_factor()
+                tree, named = div(tree, right), named or bool(symbols(right))
+                continue
             elif self.here.kind == "name" and self.here.text in ("x", "X") and self.scientific(tree):
                 self.take()
-                tree = ("mul", tree, self.signed_factor())
-            elif self.implicit(tree):
+                right = self.signed_factor()
+            elif self.implicit(tree, named):
                 right = self.power()
-                tree = ("mul", tree, right)
             else:
                 return tree
+            tree, named = ("mul", tree, right), named or bool(symbols(right))
 
     def scientific(self, tree: Tree) -> bool:
         """`3.2 x 10^5`: the letter x as a times sign between a number and a power of ten."""
@@ -134,8 +146,8 @@ class Expressions:
                 return num(tree[1] + top / bottom)
         return tree
 
-    def implicit(self, tree: Tree) -> bool:
-        """Whether a factor follows without a sign."""
+    def implicit(self, tree: Tree, named: bool) -> bool:
+        """Whether a factor follows without a sign. named: symbols occur in the product so far."""
         token = self.here
         if token.kind == "num":
             previous = self.tokens[self.at - 1]
@@ -152,7 +164,7 @@ class Expressions:
             return True
         if token.text in ("C", "F") and tree[0] == "mul" and tree[2] == DEGREE:
             return False
-        if symbols(tree):
+        if named:
             return len(token.text) <= 3
         if units.lookup(token.text) and (len(token.text) > 1 or token.spaced or token.roman):
             return False
@@ -349,7 +361,7 @@ class Expressions:
     def function_product(self) -> Tree:
         """The argument of \\sin without parentheses: an implicit product, up to a sign."""
         tree = self.signed_factor()
-        while self.here.kind in ("num", "name", "cmd") and self.implicit(("sym", "x")):
+        while self.here.kind in ("num", "name", "cmd") and self.implicit(("sym", "x"), True):
             if (self.here.text.lower() in _FUNCTIONS and self.here.text != "sqrt") or self.word("or", "and"):
                 break
             tree = ("mul", tree, self.power())

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from nsrl.rewards import clean, units
-from nsrl.rewards.expressions import CONSTANTS, MAX_DEPTH, Expressions
+from nsrl.rewards.expressions import CONSTANTS, MAX_DEPTH, Expressions, Spent
 from nsrl.rewards.tokens import Unreadable
 from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, Tree, div, neg, num, symbols
 from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
@@ -417,5 +417,5 @@ def read(text: str) -> Value:
             raise Unreadable("words")
     try:
         return Reader(text).answer()
-    except (RecursionError, ZeroDivisionError):
+    except (RecursionError, ZeroDivisionError, Spent):
         raise Unreadable("nested too deeply") from None

@@ -46,7 +46,7 @@ def equal_trees(g: Tree, p: Tree, places: int | None, p_places: int | None = Non
         if ra is not None and rb is not None:
             return _equal_fractions(ra, rb, half, p_places)
     except (ArithmeticError, RecursionError):
-        pass  # no exact form within bounds: the numeric test decides
+        tr.refill()  # no exact form within bounds: the numeric test decides
     return _equal_numbers(g, p, half, p_places)
 
 

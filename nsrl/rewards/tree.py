@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -27,12 +28,45 @@ PERCENT: Tree = ("const", "pct")
 INFINITY: Tree = ("const", "inf")
 
 
+WORK = 3_000  # steps of a few microseconds that one comparison of two answers may take
+
+
 class NoNormalForm(ArithmeticError):
     """The exact normal form does not exist within its bounds."""
 
 
 class Undefined(ArithmeticError):
     """The tree has no (finite, bounded, real where asked) value at this point."""
+
+
+class Spent(NoNormalForm, Undefined):
+    """The comparison took all its work: nothing more is exact, nothing more has a value."""
+
+
+class _Work(threading.local):
+    left = WORK
+    again = True
+
+
+_work = _Work()
+
+
+def begin() -> None:
+    """A new comparison begins, with all its work before it."""
+    _work.left, _work.again = WORK, True
+
+
+def refill() -> None:
+    """The exact test took all the work: once in a comparison the numeric test may still speak."""
+    if _work.left < 0 and _work.again:
+        _work.left, _work.again = WORK, False
+
+
+def charge(steps: int) -> None:
+    """Pay for work of this comparison. Raises `Spent`."""
+    _work.left -= steps
+    if _work.left < 0:
+        raise Spent("too much work")
 
 
 def num(value: int | Fraction) -> Tree:
@@ -89,6 +123,7 @@ Poly = dict  # Monomial -> Fraction
 
 def normal(tree: Tree) -> Poly:
     """Canonical sum of monomials; equal results prove equality. Raises `NoNormalForm` beyond its bounds."""
+    charge(1)
     kind = tree[0]
     if kind == "num":
         return {(): tree[1]} if tree[1] else {}
@@ -106,7 +141,9 @@ def normal(tree: Tree) -> Poly:
     if kind == "add":
         out: Poly = {}
         for term in tree[1:]:
-            for mono, coefficient in normal(term).items():
+            terms = normal(term)
+            charge(len(terms) // 4)
+            for mono, coefficient in terms.items():
                 _add_to(out, mono, coefficient)
         return out
     if kind == "mul":
@@ -134,6 +171,9 @@ def _show(poly: Poly) -> str:
 
 def _add_to(poly: Poly, mono: Monomial, coefficient: Fraction) -> None:
     total = poly.get(mono, 0) + coefficient
+    bits = total.numerator.bit_length() + total.denominator.bit_length()
+    if bits > 400:  # arithmetic on long numbers is work
+        charge(bits // 100)
     if total:
         poly[mono] = total
     else:
@@ -143,6 +183,7 @@ def _add_to(poly: Poly, mono: Monomial, coefficient: Fraction) -> None:
 def _multiply(a: Poly, b: Poly) -> Poly:
     if len(a) * len(b) > 4 * MAX_TERMS:
         raise NoNormalForm("too many terms")
+    charge(4 * len(a) * len(b))
     out: Poly = {}
     for mono_a, ca in a.items():
         for mono_b, cb in b.items():
@@ -329,7 +370,11 @@ def _real(value: Any, ctx: Any, is_complex: bool) -> Any:
     return value
 
 
+_COST = {"num": 1, "sym": 1, "const": 1, "pow": 5, "fn": 12}
+
+
 def _ev(tree: Tree, at: dict[str, Fraction], ctx: Any, cx: bool) -> Any:
+    charge(_COST.get(tree[0], 2))
     kind = tree[0]
     if kind == "num":
         return ctx.mpf(tree[1].numerator) / tree[1].denominator

@@ -1,0 +1,66 @@
+"""6,000 characters of anything are checked in milliseconds of this process's own time, and twice the text in twice the time."""
+
+import random
+import time
+
+import pytest
+
+from nsrl.engines.result import Result, Status
+from nsrl.rewards.answer import check
+
+MOST = 0.020  # seconds of CPU time
+GENEROUS = 4  # another machine, caches shared with other work
+ALPHABET = [
+    " ", "\t", "\n", "(", ")", "[", "]", "{", "}", "1", "9", "x", "A", "b", "\\frac{", "\\sqrt", "\\text{", "is ", "answer ", ",", ".", "=",
+    "$", "|", "^", "!", "≈", "so ", "\\boxed{", "**", "`", "-", "\\(", "<", ":", "or ", "if ", "1,", "%", "°", "<think>", "&", "'", "half ", "/",
+]  # fmt: skip
+HEAVY = [  # short enough to be read as mathematics
+    "{x:", "(a+b+c)^5+", "(a+b+c+d)^9*", "sin(x+1/7)*", "9!+", "binomial(4999,2500)+", "9^9^", "1e999*", "(sqrt(2)+sqrt(3)+sqrt(5)+sqrt(7))^16+",
+    "x'", "1±2±", "5 h ", "\\begin{pmatrix}1\\\\", "7^999+", "{1,", "(1,2) or ", "exp(exp(x))+",
+]  # fmt: skip
+GOLDS = [("5", None), ("x^2+\\sqrt{2}", None), ("red", None), ("B", ("1", "2")), ("\\{1,2\\}", None), ("July 4", None)]
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch):
+    monkeypatch.setattr("nsrl.rewards.answer.math_verify", lambda gold, text: False)
+    check("sin(x)", "\\sqrt{2} + y")  # imports are not the text's doing
+
+
+def spent(prediction, gold, options):
+    """The least CPU time of three."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        assert check(prediction, gold, options).correct in (True, False)
+        times.append(time.process_time() - start)
+        if times[-1] < MOST:
+            break
+    return min(times)
+
+
+def test_six_thousand_characters_of_anything():
+    rng = random.Random()
+    units = [*ALPHABET, *("".join(rng.choice(ALPHABET) for _ in range(rng.randint(2, 4))) for _ in range(50))]
+    for unit in units:
+        for before, after in (("", ""), ("x", "y"), ("The answer is ", ".")):
+            text = before + (unit * (6000 // len(unit) + 1))[: 6000 - len(before)] + after
+            for gold, options in rng.sample(GOLDS, 2):
+                assert spent(text, gold, options) < GENEROUS * MOST, (unit, before, after, gold)
+
+
+def test_the_time_grows_with_the_text():
+    rng = random.Random()
+    for unit in (" ", "\n", "\t ", "( ", " is", "if ", "1 ", "a,", "\\frac{", *(rng.choice(ALPHABET) + rng.choice(ALPHABET) for _ in range(10))):
+        once, twice = (spent("x" + unit * (n // len(unit)) + "y", "5", None) for n in (3000, 6000))
+        assert twice < max(3.5 * once, MOST), unit
+
+
+@pytest.mark.parametrize("unit", HEAVY)
+def test_mathematics_that_fits_is_bounded_too(unit):
+    for length in (300, 950):
+        for after in ("", "1"):
+            text = unit * (length // len(unit)) + after
+            for gold, options in GOLDS[:2]:
+                for prediction in (text, Result(Status.OK, text)):
+                    assert spent(prediction, gold, options) < GENEROUS * MOST, (unit, length, after, gold)
