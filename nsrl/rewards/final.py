@@ -131,7 +131,7 @@ _REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|f
 _BESIDE = re.compile(r"\s+\([^()]*(?:[%≈]|\\approx)[^()]*\)\s*\.?$")
 _PAREN = re.compile(r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
 _IS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|had|needs?|takes?|costs?|gives?|get|gets|makes?|becomes?|contains?|by|at|of|to)\b[\s:]*", re.I)
-_MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\(((?:[^\\]|\\[^()])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
 _UNIT_WORD = r"(?:\s*(?:%|\\%|°|\^\s*\{?\\circ\}?|degrees?|percent|(?:square|cubic|sq)?\s*(?:[cmk]?m|meters?|centimeters?|inches|feet|units?|hours?|minutes?|dollars?|cents)(?:\^\{?[23]\}?|²|³)?(?![a-zA-Z])))?"
 _NUMBER = re.compile(
     r"(?<![\w.,])[-−]?(?:\$|\\\$)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+|\s+\d+/\d+)?" + _UNIT_WORD + r"(?![\w]|\.\d|,\d)"
