@@ -2,7 +2,10 @@
 
     python -m nsrl.rewards check PREDICTION GOLD [OPTION ...]     one verdict, as JSON
     python -m nsrl.rewards agreement FILE.jsonl                   agreement with labels, as JSON
-Rows of the file: prediction, gold, options (may be absent), label (true, false). Disagreements go to standard error.
+    python -m nsrl.rewards attack GOLDS.jsonl | --generate N      the constant answer that pays most; exit code 1 when it
+                                                                  pays more than the most frequent gold and one point
+Rows for agreement: prediction, gold, options (may be absent), label (true, false); disagreements go to standard error.
+Rows for attack: gold or answer, options (may be absent). `attack --help` names its options.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 from nsrl.errors import UserError
 from nsrl.rewards.answer import check
 
-_USAGE = "usage: python -m nsrl.rewards check PREDICTION GOLD [OPTION ...] | agreement FILE.jsonl"
+_USAGE = "usage: python -m nsrl.rewards check PREDICTION GOLD [OPTION ...] | agreement FILE.jsonl | attack GOLDS.jsonl"
 
 
 def agreement(path: Path) -> dict[str, object]:
@@ -68,6 +71,14 @@ def main(argv: list[str]) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
         return 0
+    if argv[:1] == ["attack"]:
+        from nsrl.rewards import attack
+
+        try:
+            return attack.main(argv[1:])
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     asked = argv in (["-h"], ["--help"])
     print(__doc__ if asked else _USAGE, file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nsrl.rewards.batch import RewardBatch
+from nsrl.rewards.programs import computes
 from nsrl.rewards.registry import reward
 
 
@@ -14,8 +15,17 @@ def correct(batch: RewardBatch) -> list[float | None]:
 
 @reward("executes")
 def executes(batch: RewardBatch) -> list[float | None]:
-    """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program."""
-    return [None if r is None else 1.0 if r.no_error else 0.5 if r.has_value else 0.0 for r in batch.results]
+    """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program. A program
+    that computes nothing (a number, a letter, a string) is paid only if its answer is right."""
+    out: list[float | None] = []
+    for result, extracted, right in zip(batch.results, batch.extracted, batch.correct):
+        if result is None:
+            out.append(None)
+        elif not result.has_value or not (right or computes(extracted.language, extracted.program)):
+            out.append(0.0)
+        else:
+            out.append(1.0 if result.no_error else 0.5)
+    return out
 
 
 @reward("has_code")

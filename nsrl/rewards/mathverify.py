@@ -1,51 +1,28 @@
-"""math-verify as the last test, in a worker process that can be killed. Optional: absent, it answers False.
+"""math-verify as the last test, in a process behind an engine worker's walls. Optional: absent, it answers False.
 
-The worker starts on first use, gets no environment, may write no file and start no process, and ends when one question
-takes more than `CPU_S` of CPU time. When `WALL_S` are over without that, the machine is to blame, and the question is
-asked once more. Model text never reaches SymPy's parsers in this process.
+The process starts on first use and forks a child for each question, which ends when its CPU time is over; that is the
+answer no. When `WALL_S` are over without that, the machine is to blame, and the question is asked once more. Model text
+never reaches SymPy's parsers in this process. It waits: the trainer asks from a thread of its own (`Judge`).
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.util
 import json
+import os
 import selectors
+import signal
 import subprocess
 import sys
 import threading
 from functools import lru_cache
+from pathlib import Path
 
-CPU_S = 1.0
 WALL_S = 10.0
-START_S = 30.0
-MEMORY_MB = 2048
-
-_WORKER = f"""
-import json, signal, sys
-from math_verify import parse, verify, LatexExtractionConfig, ExprExtractionConfig
-config = [LatexExtractionConfig(), ExprExtractionConfig()]
-def ask(gold, text):
-    g = parse("$" + gold + "$", extraction_config=config, parsing_timeout=None)
-    p = parse("$" + text + "$", extraction_config=config, parsing_timeout=None)
-    return bool(g and p and verify(g, p, timeout_seconds=None))
-ask("1", "1")
-import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-resource.setrlimit(resource.RLIMIT_AS, ({MEMORY_MB} << 20, {MEMORY_MB} << 20))
-resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
-sys.stdout.write("ready\\n"); sys.stdout.flush()
-for line in sys.stdin:
-    gold, text = json.loads(line)
-    signal.setitimer(signal.ITIMER_PROF, {CPU_S})  # its signal ends the process, whatever code is running
-    try:
-        answer = ask(gold, text)
-    except (Exception, RecursionError) as error:
-        answer = False
-    signal.setitimer(signal.ITIMER_PROF, 0)
-    sys.stdout.write("true\\n" if answer else "false\\n"); sys.stdout.flush()
-"""
+START_S = 60.0
+_BOOT = "import sys; sys.path[:] = {path!r}; from nsrl.rewards.mathverify_worker import main; main()"
 
 
 class Stalled(Exception):
@@ -58,7 +35,7 @@ class _Worker:
         self.lock = threading.Lock()
 
     def ask(self, gold: str, text: str) -> bool:
-        """What the worker says; False when the question took its CPU time. Raises `Stalled`."""
+        """What the worker says; no when the question took its CPU time. Raises `Stalled`."""
         question = (json.dumps([gold, text]) + "\n").encode()
         with self.lock:
             for _ in range(2):  # a worker that died while idle, or stood still, is replaced once
@@ -79,12 +56,14 @@ class _Worker:
             raise Stalled
 
     def _start(self) -> None:
+        path = [str(Path(__file__).resolve().parents[2]), *(entry for entry in sys.path if os.path.isabs(entry))]
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _WORKER],
+            [sys.executable, "-P", "-X", "utf8", "-c", _BOOT.format(path=path), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+            cwd="/",
             start_new_session=True,
         )
         self._line(START_S)
@@ -103,11 +82,13 @@ class _Worker:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             for pipe in (self.process.stdin, self.process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # a question nobody reads any more
+                        pipe.close()
             self.process = None
 
 

@@ -107,6 +107,8 @@ class Reader(Expressions):
             parts.append(self.scalar())
         if len(parts) == 1:
             return parts[0]
+        if not all(isinstance(p, Scalar) for p in parts):
+            raise Unreadable("a ratio of collections")
         return Ratio(tuple(parts))
 
     def scalar(self) -> Value:

@@ -6,7 +6,7 @@ Knows nothing of tokens' log-probs, advantages or the loss.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from nsrl.engines import EnginePool, Extracted, Result, extract
@@ -37,28 +37,54 @@ class Judged:
         return self.result.text if self.result is not None else self.extracted.answer or ""
 
 
+@dataclass(frozen=True)
+class Pending:
+    """One completion on its way. program: its engine Result to come, None without a program; verdict: the check's
+    Future, once the program has ended."""
+
+    program: Future | None
+    verdict: Future
+
+
 class Judge:
-    """Submits programs as completions arrive; `collect` waits for what is still running."""
+    """Submits programs as completions arrive, and checks values in a thread of its own as programs end; `collect` waits.
+
+    The loop's thread checks nothing: a check that asks math-verify waits for another process, whatever the text is.
+    """
 
     def __init__(self, pool: EnginePool) -> None:
         self.pool = pool
+        self.checks = ThreadPoolExecutor(1, "answer-check")
 
-    def submit(self, problem: Problem, texts: Sequence[str]) -> list[tuple[Problem, str, Extracted, Future | None]]:
+    def submit(self, problem: Problem, texts: Sequence[str]) -> list[Pending]:
         """Start the programs of one group; never blocks."""
-        pending = []
-        for text in texts:
-            cut = extract(text)
-            future = self.pool.submit(cut.language, cut.program) if cut.language is not None else None
-            pending.append((problem, text, cut, future))
-        return pending
+        return [self._submit(problem, text) for text in texts]
 
-    def finished(self, groups: Iterable[Sequence[tuple[Problem, str, Extracted, Future | None]]]) -> list[bool]:
+    def _submit(self, problem: Problem, text: str) -> Pending:
+        cut, verdict = extract(text), Future()
+        if cut.language is None:
+            verdict.set_result(self.checks.submit(judged, problem, text, cut, None))
+            return Pending(None, verdict)
+        program = self.pool.submit(cut.language, cut.program)
+
+        def check_it(ended: Future) -> None:
+            if ended.cancelled():
+                verdict.cancel()
+            elif (error := ended.exception()) is not None:
+                verdict.set_exception(error)
+            else:
+                verdict.set_result(self.checks.submit(judged, problem, text, cut, ended.result()))
+
+        program.add_done_callback(check_it)
+        return Pending(program, verdict)
+
+    def finished(self, groups: Iterable[Sequence[Pending]]) -> list[bool]:
         """For each program submitted, whether it is done; asked when sampling ends, this is the overlap of the two."""
-        return [future.done() for group in groups for *_, future in group if future is not None]
+        return [p.program.done() for group in groups for p in group if p.program is not None]
 
-    def collect(self, pending: Sequence[tuple[Problem, str, Extracted, Future | None]]) -> list[Judged]:
+    def collect(self, pending: Sequence[Pending]) -> list[Judged]:
         """The verdicts, in the order submitted."""
-        return [judged(problem, text, cut, future.result() if future else None) for problem, text, cut, future in pending]
+        return [p.verdict.result().result() for p in pending]
 
 
 def judged(problem: Problem, text: str, cut: Extracted, result: Result | None) -> Judged:

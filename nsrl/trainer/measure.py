@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.rewards.programs import computes
 from nsrl.rollout.types import Finish, Sample
 from nsrl.trainer import loss as objective
 from nsrl.trainer.evaluation import LANGUAGES
@@ -47,6 +48,7 @@ def step_metrics(
     scored = [j.correct for j in judged if j.correct is not None]
     correct = iter(judged)
     solved = [any([j.correct for j in islice(correct, size)]) for size in sizes]
+    programs = [(j.extracted.language, j.extracted.program) for j in judged if j.extracted.language is not None]
     metrics = {
         "reward": float(advantage.reward.nanmean()),
         "reward_std": float(advantage.std.mean()),
@@ -60,6 +62,7 @@ def step_metrics(
         "completions/clipped_ratio": (len(lengths) - len(ended)) / count,
         "program/has_code": sum(j.extracted.language is not None for j in judged) / count,
         "program/no_error": sum(j.result is not None and j.result.no_error for j in judged) / count,
+        "program/literal": sum(not computes(*p) for p in programs) / max(1, len(programs)),
         "pass@1": sum(scored) / max(1, len(scored)),
         "pass@k": sum(solved) / max(1, len(sizes)),
     }

@@ -28,7 +28,7 @@ def test_it_answers_and_survives_a_hang(worker, monkeypatch):
     assert mathverify.math_verify("\\frac{1}{2}", "0.6") is False
     first = worker.process.pid
     monkeypatch.setattr(mathverify, "WALL_S", 0.3)
-    os.kill(first, signal.SIGSTOP)  # as if the question never ended
+    os.killpg(first, signal.SIGSTOP)  # as if the question never ended
     start = time.perf_counter()
     assert mathverify.math_verify("1", "2") is False
     elapsed = time.perf_counter() - start
@@ -37,7 +37,7 @@ def test_it_answers_and_survives_a_hang(worker, monkeypatch):
         os.kill(first, 0)  # killed and reaped
     monkeypatch.setattr(mathverify, "WALL_S", 10.0)
     assert mathverify.math_verify("3", "3.0") is True  # a new worker
-    os.kill(worker.process.pid, signal.SIGKILL)
+    os.killpg(worker.process.pid, signal.SIGKILL)
     assert mathverify.math_verify("4", "5") is False  # it died in between: no answer, no exception
     assert mathverify.math_verify("4", "4.0") is True
 

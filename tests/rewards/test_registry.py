@@ -53,9 +53,9 @@ def test_no_gold_means_no_reward_of_any_kind():
 
 
 def test_executes_and_format():
-    assert values("executes") == [1, 1, 1, None, 0, None]
+    assert values("executes") == [1, 1, 0, None, 0, None]  # 6 is a literal, and wrong
     warned = Result(Status.MESSAGE, text="5")
-    assert values("executes", results=[warned] * 6) == [0.5] * 6
+    assert values("executes", results=[warned] * 6, extracted=[Cut("nsl", "2+3")] * 6) == [0.5] * 6
     assert values("format") == [1, 1, 1, 1, 1, 0]
     assert values("has_code") == [1, 1, 1, 0, 1, 0]
 
