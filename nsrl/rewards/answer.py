@@ -223,7 +223,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if given is not None and ord(given) - 65 < len(gold.options):
             return Verdict(given == gold.letter, "letter")
         index = _unique_option(piece, gold.options)
-        if index is None and "," in piece:
+        if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])", piece.partition(",")[2]):
             index = _unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
             return Verdict(chr(65 + index) == gold.letter, "option")
@@ -314,11 +314,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
 
 _NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot|can't|isn't|aren't|n't|false|incorrect)\b", re.IGNORECASE)
 _FRAME = frozenset(  # words that may stand around a text answer: they name no other one
-    "the a an it its it's this that these those there here is are was were be been being am will would should must can could may might "
-    "has have had i we you they he she my our your their his her of in on at to from by for with as so then thus hence therefore "
-    "because since and also only just exactly simply clearly definitely probably likely most final correct right best answer answers "
-    "option choice response solution result conclusion question called named known shown given see seen sees get gets find found "
-    "think believe say says said choose pick select chosen picked one which what who where when color colour shape name word".split()
+    ["the", "a", "an", "it", "its", "it's", "this", "that", "these", "those", "there", "here", "is", "are", "was", "were", "be", "been", "being", "am", "will", "would", "should", "must", "can", "could", "may", "might", "has", "have", "had", "i", "we", "you", "they", "he", "she", "my", "our", "your", "their", "his", "her", "of", "in", "on", "at", "to", "from", "by", "for", "with", "as", "so", "then", "thus", "hence", "therefore", "because", "since", "and", "also", "only", "just", "exactly", "simply", "clearly", "definitely", "probably", "likely", "most", "final", "correct", "right", "best", "answer", "answers", "option", "choice", "response", "solution", "result", "conclusion", "question", "called", "named", "known", "shown", "given", "see", "seen", "sees", "get", "gets", "find", "found", "think", "believe", "say", "says", "said", "choose", "pick", "select", "chosen", "picked", "one", "which", "what", "who", "where", "when", "color", "colour", "shape", "name", "word"]
 )
 
 

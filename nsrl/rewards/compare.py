@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import permutations
 
 from nsrl.rewards import tree as tr
+from nsrl.rewards import work
 from nsrl.rewards.scalars import NEEDED, POINTS, Outcome, equal_trees, same_scalar
 from nsrl.rewards.tree import INFINITY, Tree, neg, num
 from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
@@ -129,7 +130,7 @@ def _name(value: Value) -> str | None:
 
 def same(gold: Value, value: Value) -> Outcome:
     """Whether `value` answers `gold` (both read), and the test that decided. Bounded work: what takes more is no answer."""
-    tr.begin()
+    work.begin()
     return _same(tidy(gold), tidy(value))
 
 

@@ -202,6 +202,8 @@ _OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture
 _VERB = re.compile(r"([A-J])\s+(?:is (?:the|correct|right)|because|since|which|as|matches|shows|represents)\b")
 _LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')|\b([B-HJ])\s*[.)]?\s*$")
 
+_STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+[a-z]))(?![\w'])")
+
 
 def unwrapped(text: str) -> str:
     """A candidate without LaTeX text wrappers, dollars and emphasis."""
@@ -236,9 +238,12 @@ def late_letter(text: str) -> str | None:
     """The last option letter mentioned as such in a sentence, else None."""
     if re.search(r"\b(?:except|all but|not|neither|nor)\b", text, re.IGNORECASE):
         return None
-    found = None
-    for match in _LATE.finditer(unwrapped(text)):
-        found = next(g for g in match.groups() if g)
+    found = bare = None
+    text = unwrapped(text)
+    for match in _LATE.finditer(text):
+        found, bare = next(g for g in match.groups() if g), match[3]
+    if bare and set(_STANDING.findall(text)) - {bare}:
+        return None  # the last of several letters that nothing singles out
     return found if found and found.isupper() else None
 
 

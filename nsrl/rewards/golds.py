@@ -5,10 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-_WORDS = (
-    "red blue green yellow black white purple orange circle square triangle pentagon hexagon cube sphere cone Monday Tuesday Wednesday "
-    "Thursday Friday Saturday Sunday cat dog horse bird Paris London Rome Berlin even odd prime isosceles scalene north south east west"
-).split()
+_WORDS = ["red", "blue", "green", "yellow", "black", "white", "purple", "orange", "circle", "square", "triangle", "pentagon", "hexagon", "cube", "sphere", "cone", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "cat", "dog", "horse", "bird", "Paris", "London", "Rome", "Berlin", "even", "odd", "prime", "isosceles", "scalene", "north", "south", "east", "west"]
 _UNITS = ["cm", "m", "km", "kg", "g", "cm^2", "\\text{ minutes}", "hours", "dollars", "m/s", "apples"]
 _MONTHS = ["January", "March", "May", "July", "October", "December"]
 

@@ -15,13 +15,10 @@ from typing import Any
 LONGEST = 6_000  # characters; a longer program is not looked at, and counts as a literal
 
 _PLAIN_CALLS = frozenset(
-    "print str repr int float bool list tuple set dict frozenset chr ord format join upper lower strip title replace Integer Float "
-    "Rational Symbol symbols S sympify Tuple FiniteSet Matrix latex pprint pretty display N nsimplify var".split()
+    ["print", "str", "repr", "int", "float", "bool", "list", "tuple", "set", "dict", "frozenset", "chr", "ord", "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "Symbol", "symbols", "S", "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "var"]
 )
 _PLAIN_HEADS = frozenset(
-    "List Association Rule RuleDelayed Rational Complex String CompoundExpression Set SetDelayed Equal Print Echo ToString ToExpression "
-    "StringJoin Identity InputForm OutputForm StandardForm TraditionalForm FullForm TeXForm HoldForm Hold Defer Text Style Row Column "
-    "Module Block With Return Quantity N Pattern Blank Element Symbol".split()
+    ["List", "Association", "Rule", "RuleDelayed", "Rational", "Complex", "String", "CompoundExpression", "Set", "SetDelayed", "Equal", "Print", "Echo", "ToString", "ToExpression", "StringJoin", "Identity", "InputForm", "OutputForm", "StandardForm", "TraditionalForm", "FullForm", "TeXForm", "HoldForm", "Hold", "Defer", "Text", "Style", "Row", "Column", "Module", "Block", "With", "Return", "Quantity", "N", "Pattern", "Blank", "Element", "Symbol"]
 )
 _ARITHMETIC = frozenset(["Plus", "Times", "Power", "Subtract", "Divide", "Minus"])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from nsrl.rewards import tree as tr
+from nsrl.rewards import work
 from nsrl.rewards.tree import INFINITY, Tree, neg, num
 from nsrl.rewards.values import Scalar
 
@@ -46,7 +47,7 @@ def equal_trees(g: Tree, p: Tree, places: int | None, p_places: int | None = Non
         if ra is not None and rb is not None:
             return _equal_fractions(ra, rb, half, p_places)
     except (ArithmeticError, RecursionError):
-        tr.refill()  # no exact form within bounds: the numeric test decides
+        work.refill()  # no exact form within bounds: the numeric test decides
     return _equal_numbers(g, p, half, p_places)
 
 
