@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from nsrl.rewards import mathverify
 from nsrl.rewards.answer import check
 from tests.engines.machine import slowdown
 
+ROOT = Path(__file__).resolve().parents[2]
 pytest.importorskip("math_verify", reason="math-verify is not installed (extra `train`)")
 
 
@@ -40,6 +44,32 @@ def test_it_answers_and_survives_a_hang(worker, monkeypatch):
     os.killpg(worker.process.pid, signal.SIGKILL)
     assert mathverify.math_verify("4", "5") is False  # it died in between: no answer, no exception
     assert mathverify.math_verify("4", "4.0") is True
+
+
+def test_a_hang_costs_its_cpu_time_and_no_restart(worker):
+    assert mathverify.math_verify("6", "\\sum_{k=1}^{3} k") is True
+    first = worker.process.pid
+    for gold in ("7", "8"):
+        assert mathverify.math_verify(gold, "\\sum_{i=1}^{99999999} i^{99}") is False
+    assert mathverify.math_verify("6", "\\prod_{k=1}^{3} k") is True and worker.process.pid == first
+
+
+def test_it_dies_with_the_process_that_asked(tmp_path):
+    """SIGKILL while a question hangs: nothing of it is left running."""
+    code = (
+        "import os, signal, threading\nfrom nsrl.rewards import mathverify as m\nm.math_verify('1', '1.0')\n"
+        "print(m._worker().process.pid, flush=True)\nthreading.Timer(0.1, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
+        "m.math_verify('7', '\\\\sum_{i=1}^{99999999} i^{99}')"
+    )
+    told = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": "kernels:."}, cwd=ROOT, capture_output=True, text=True)
+    group = int(told.stdout)
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    raise AssertionError("a process of the group is left")
 
 
 def test_the_check_asks_it_last_and_lives_without_it(worker, monkeypatch):

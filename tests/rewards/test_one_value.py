@@ -59,7 +59,7 @@ def test_approximate_relations_are_no_way_to_say_several_values():
         text = f"({text}≈{n})"
         assert len(right(text, golds)) <= 1, text
     rng = random.Random()
-    for _ in range(150):
+    for _ in range(60):
         text = some_relation(rng, rng.randint(1, 4))
         assert len(right(text, golds)) <= 1, text
     assert check("((1)≈2+0x)≈3+0x", "2").correct is False
@@ -82,9 +82,10 @@ JOINTS = [", ", " ", " or ", " and ", "/", "; ", "\n", " is ", " because it is "
 
 @pytest.mark.parametrize("names", [COLOURS, DAYS, ["circle", "square", "equilateral triangle", "cube"]])
 def test_a_list_of_guesses_answers_no_text(names):
-    for count in (2, 3, len(names)):
+    rng = random.Random()
+    for count in (2, len(names)):
         for joint in JOINTS:
-            for frame in ("{}", "{{{}}}",  "The answer is {}.", "It is {}", "\\boxed{{{}}}", "**{}**", "{} is the answer", '"{}"'):
+            for frame in rng.sample(["{}", "{{{}}}",  "The answer is {}.", "It is {}", "\\boxed{{{}}}", "**{}**", "{} is the answer", '"{}"'], 3):
                 text = frame.format(joint.join(names[:count]))
                 assert len(right(text, names)) <= 1, text
         assert not right("{" + ", ".join(names[:count]) + "}", names)
