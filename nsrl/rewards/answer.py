@@ -377,11 +377,11 @@ def _squeeze(text: str) -> str:
 
 
 def _worth_asking(piece: str, gold: str) -> bool:
-    """math-verify is asked only about short LaTeX or symbols, never where a percent or degree was declared."""
+    """math-verify is asked only about short LaTeX or symbols, never about approximations, percent or degrees."""
     both = piece + gold
     if re.search(r"[A-Za-z]{4,}", re.sub(r"\\[A-Za-z]+", "", piece)):
         return False  # prose
-    return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree", both) and bool(re.search(r"\\[A-Za-z]{2}", piece))
+    return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree|≈|approx|\\sim", both) and bool(re.search(r"\\[A-Za-z]{2}", piece))
 
 
 # -- options -------------------------------------------------------------------------------------------------------
