@@ -53,13 +53,13 @@ def test_a_decimal_allows_half_a_unit_of_the_last_digit_after_its_point(gold, wi
 
 
 def test_approximate_relations_are_no_way_to_say_several_values():
-    golds = [str(n) for n in range(40)] + ["1/2", "2.5", "\\sqrt{2}", "x", "2x+1", "(1,2)", "\\{1,2\\}", "B", "red"]
+    golds = [str(n) for n in range(13)] + ["1/2", "2.5", "\\sqrt{2}", "x", "2x+1", "(1,2)", "\\{1,2\\}", "B", "red"]
     text = "(0≈1)"
-    for n in range(2, 34):
+    for n in range(2, 13):
         text = f"({text}≈{n})"
         assert len(right(text, golds)) <= 1, text
     rng = random.Random()
-    for _ in range(60):
+    for _ in range(40):
         text = some_relation(rng, rng.randint(1, 4))
         assert len(right(text, golds)) <= 1, text
     assert check("((1)≈2+0x)≈3+0x", "2").correct is False
