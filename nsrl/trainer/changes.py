@@ -30,7 +30,7 @@ FIXED = {
     "warm_start": "its steps are taken, or half taken",
 }
 FREE = ("model.device", "model.dtype", "model.attention", "model.gradient_checkpointing", "model.liger")  # how, not what
-BUDGET = ("num_generations", "max_completion_length", "prompts_per_step", "temperature", "rollout", "vllm", *FREE)
+BUDGET = ("beta", "num_generations", "max_completion_length", "prompts_per_step", "temperature", "rollout", "vllm", *FREE)
 
 
 def continued(config: TrainConfig, argv: list[str], program: str) -> TrainConfig:

@@ -54,7 +54,7 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
-        return self.schedule.get_last_lr()[0]
+        return self.inner.param_groups[0]["lr"]
 
     @property
     def steps(self) -> int:
@@ -96,13 +96,21 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken, whatever the number of processes and the weights' dtype then and now."""
+        """Continue where `state` was taken, whatever the number of processes and the weights' dtype then and now.
+
+        Moments and the step come from `state`; learning rate, schedule and weight decay are those of this optimiser, which
+        may have been changed since.
+        """
         with torch.no_grad():
             for index, master in state.get("masters", {}).items():
                 self.parameters[index].copy_(place(master, self.parameters[index]))
         self._round()
+        own, base = [{k: v for k, v in g.items() if k != "params"} for g in self.inner.param_groups], self.schedule.base_lrs
         self.inner.load_state_dict(spread(state["inner"], self.parameters))
         self.schedule.load_state_dict(state["schedule"])
+        self.schedule.base_lrs = base
+        for group, settings, peak, share in zip(self.inner.param_groups, own, base, self.schedule.lr_lambdas):
+            group.update(settings, lr=peak * share(self.schedule.last_epoch))
 
     @torch.no_grad()
     def _round(self) -> None:

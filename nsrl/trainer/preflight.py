@@ -58,12 +58,13 @@ def preflight(
     temperature: float = 1.0,
     token_budget: int | None = None,
     reserved: int = 0,
+    reference: int = 0,
     free: int | None = None,
 ) -> Preflight:
     """Run the worst step and choose the token budget (token_budget: given by the user, then only checked).
 
     group: the longest prompt of the data set (its completions are ignored). reserved: bytes the device must keep for
-    others (vLLM's share). free: bytes free on the device (None: asked). Raises UserError, naming what to lower, when a
+    others (vLLM's share); reference: bytes of the reference model that will be there too. free: bytes free on the device (None: asked). Raises UserError, naming what to lower, when a
     single completion of it does not fit.
     """
     start = time.perf_counter()
@@ -77,6 +78,7 @@ def preflight(
     parts = {
         "weights (there already)": _bytes(parameters),
         **{name: size for name, size in held.items() if size or not name.startswith("fp32")},
+        **({"reference model": reference} if reference else {}),
         "sampler's cache": cache,
     }
     if reserved:
@@ -94,14 +96,15 @@ def preflight(
             f"token_budget must be at least {least} for one completion of the longest prompt; got {cap}: {advice}"
         )
     least_cache = cache_bytes(policy, len(group.prompt_ids), max_completion_length, num_generations, 1)
-    if least_cache > MARGIN * free - reserved:
+    room = MARGIN * free - reserved - reference - sum(held.values())
+    left = room + held["gradients"]  # while it samples
+    if least_cache > left:
         raise UserError(
-            f"preflight: the sampler's cache of one group needs {_size(least_cache)} and {_size(free)} are free; "
+            f"preflight: the sampler's cache of one group needs {_size(least_cache)} and {_size(max(left, 0))} are left for it; "
             f"lower num_generations, or {advice}"
         )
     try:
         one_rows, one = _measure(policy, [single], cap, banned, temperature)
-        room = MARGIN * free - reserved - sum(held.values())
         rough = int(room / max(one / one_rows, 1.0))
         if rough < least:
             raise UserError(f"preflight: {_size(one)} of activations and only {_size(max(room, 0))} of room; {advice}")

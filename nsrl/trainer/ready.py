@@ -18,6 +18,7 @@ from nsrl.trainer.parity import ParityReport, self_check
 from nsrl.trainer.policy import Policy
 from nsrl.trainer.preflight import Preflight, preflight
 from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.reference import bytes_held
 from nsrl.types import Problem
 
 CHECK_TOKENS = 32  # per completion in the self-check: enough for text behind an image to show a wrong position
@@ -63,6 +64,7 @@ def run_preflight(config: TrainConfig, vlm: VLM, policy: Policy, problems: Seque
         temperature=config.temperature,
         token_budget=config.token_budget,
         reserved=reserved,
+        reference=bytes_held(config, vlm),
     )
 
 

@@ -19,6 +19,7 @@ from nsrl.trainer import checkpoint, model, sharded
 from nsrl.trainer.distributed import World
 from nsrl.trainer.model import VLM
 from nsrl.trainer.policy import Policy
+from nsrl.trainer.resume import planned_steps
 
 
 def reference(
@@ -36,10 +37,28 @@ def reference(
     if not vlm.has_adapter:
         return _second_model(config, vlm, policy, path, world), "policy"
     frozen = _learning(vlm, path)
-    if all(not tensor.any() for name, tensor in frozen.items() if "lora_B" in name) and all("lora_" in n for n in frozen):
+    if _is_blank(frozen):
         return policy, "adapter_off"
     policy.frozen = frozen
     return policy, "frozen"
+
+
+def bytes_held(config: TrainConfig, vlm: VLM) -> int:
+    """What the reference of a run that is about to begin will hold beside the model."""
+    if config.beta == 0:
+        return 0
+    size = lambda parameters: sum(p.numel() * p.element_size() for p in parameters)
+    if not vlm.has_adapter:
+        return size(vlm.model.parameters())
+    learning = {name: p for name, p in vlm.model.named_parameters() if p.requires_grad}
+    steps = planned_steps(config)
+    stays = not (steps["reading"] or steps["warm_start"]) and _is_blank({n: p.detach() for n, p in learning.items()})
+    return 0 if stays else size(learning.values())
+
+
+def _is_blank(weights: dict[str, torch.Tensor]) -> bool:
+    """Whether they are an adapter alone, and one that does nothing yet."""
+    return all("lora_" in name for name in weights) and not any(t.any() for name, t in weights.items() if "lora_B" in name)
 
 
 def require_kept(config: TrainConfig, folder: Path) -> None:

@@ -118,6 +118,37 @@ def test_two_steps_and_two_resumed_are_four(lora, tower, tmp_path):
     assert all(torch.equal(want[name], got[name]) and want[name].dtype is got[name].dtype for name in want)
 
 
+def test_what_is_changed_between_two_steps_holds_from_the_next_one():
+    """Rate, schedule and weight decay are the new optimiser's, moments and the step the old one's; nothing is a step late."""
+    layer = torch.nn.Linear(3, 2)
+
+    def made(**changed):
+        options = dict(learning_rate=1e-3, schedule="linear", warmup=0, total=2, max_grad_norm=1.0, weight_decay=0.0)
+        return Optimizer(layer, **options | changed)
+
+    def step(optimizer):
+        for p in layer.parameters():
+            p.grad = torch.ones_like(p)
+        rate = optimizer.learning_rate
+        optimizer.step()
+        return rate
+
+    first = made()
+    assert [step(first), step(first)] == [1e-3, 0.5e-3]
+    for changed, rate in (
+        ({"total": 4}, 0.5e-3),
+        ({"schedule": "constant"}, 1e-3),
+        ({"learning_rate": 1e-5, "total": 4, "weight_decay": 0.5}, 0.5e-5),
+        ({"warmup": 10, "total": 20}, 0.3e-3),
+    ):
+        resumed = made(**changed)
+        resumed.load_state_dict(first.state_dict())
+        assert resumed.steps == 2 and resumed.inner.param_groups[0]["weight_decay"] == changed.get("weight_decay", 0.0)
+        for p in layer.parameters():
+            assert torch.equal(resumed.inner.state[p]["exp_avg"], first.inner.state[p]["exp_avg"])
+        assert step(resumed) == pytest.approx(rate)
+
+
 def test_a_checkpoint_changes_its_dtype_without_losing_the_masters():
     """fp32 goes on from bfloat16 at the masters, and bfloat16 from a state without masters at its own weights."""
     short, wide = built(FULL, "bfloat16"), built(FULL, "float32")

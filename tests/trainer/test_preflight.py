@@ -111,6 +111,17 @@ def test_what_learning_holds_is_counted_to_the_byte(adapter, dtype, group):
     assert real["fp32 master weights"] == (0 if adapter or dtype == "float32" else 4 * learned)
 
 
+def test_what_others_hold_is_no_room(policy, group):
+    """A reference model is in the table, makes the budget smaller, and leaves less for the sampler's cache."""
+    learning = sum(p.numel() for p in policy.model.parameters())
+    free = 60 * learning
+    alone, beside = check(policy, group, free=free), check(policy, group, free=free, reference=20 * learning)
+    assert "reference model" not in alone.parts and beside.parts["reference model"] == 20 * learning
+    assert beside.token_budget < alone.token_budget
+    with pytest.raises(UserError, match="cache of one group"):
+        check(policy, group, free=free, reference=int(0.85 * free) - 8 * learning)
+
+
 def test_a_frozen_model_needs_no_gradients(policy, group):
     policy.model.requires_grad_(False)
     report = check(policy, group)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from nsrl.config import LoraConfig, ModelConfig, TrainConfig
+from nsrl.config import LoraConfig, ModelConfig, TrainConfig, WarmStartConfig
 from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.trainer import model
@@ -14,7 +14,7 @@ from nsrl.trainer.distributed import ALONE
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.pack import pack
 from nsrl.trainer.policy import Policy
-from nsrl.trainer.reference import reference, require_kept
+from nsrl.trainer.reference import bytes_held, reference, require_kept
 from nsrl.trainer.supervised import supervised_step
 
 CONFIG = TrainConfig(beta=0.05)
@@ -83,3 +83,19 @@ def test_beta_needs_a_start_that_was_kept(warm, tmp_path):
     with pytest.raises(UserError, match=r"beta cannot be 0\.05 from here on"):
         require_kept(CONFIG, tmp_path)
     require_kept(TrainConfig(beta=0), tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("lora,tower,steps", [(LoraConfig(), None, 0), (ADAPTER, True, 0), (ADAPTER, True, 2), (ADAPTER, False, 0)])
+def test_preflight_knows_what_it_will_hold(lora, tower, steps, dtype, tmp_path):
+    vlm = model.load(ModelConfig(dtype=dtype, freeze_vision_tower=tower), lora, seed=1)
+    config = TrainConfig(beta=0.05, warm_start=WarmStartConfig(steps=steps))
+    expected = bytes_held(config, vlm)
+    policy = Policy(vlm.model)
+    if steps:
+        learn(vlm, policy, steps, 0)
+    scorer, context = reference(config, vlm, policy, tmp_path, ALONE, starting=True)
+    held = list((scorer.frozen or {}).values()) if scorer is policy else list(scorer.model.parameters())
+    assert (context == "adapter_off") == (not held)
+    assert expected == sum(t.nbytes for t in {t.data_ptr(): t for t in held}.values())
+    assert bytes_held(TrainConfig(beta=0.0), vlm) == 0
