@@ -143,7 +143,7 @@ def check(config: Any) -> None:
     if type(config).__name__ == "TrainConfig":
         _train(values)
     source, size = ("data.source", "data.eval_size") if "data.source" in values else ("data", "size")
-    if values.get(source) == "shapes" and (values[size] or 0) > MOST_SHAPES:
+    if source in values and values[source] in (None, "shapes") and (values[size] or 0) > MOST_SHAPES:  # null: the run's own, or shapes
         raise UserError(f"{size} must be at most {MOST_SHAPES:,} with shapes; got {values[size]}")
     if values.get("question") is not None and not values["question"].strip():
         raise UserError("question must be a text with something in it; got none")
