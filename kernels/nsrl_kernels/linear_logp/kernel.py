@@ -74,7 +74,11 @@ def _epilogue(
     cols = n0 + tl.arange(0, WIDTH)
     inside = cols < n_vocab
     if HAS_BIAS:  # -inf bans, and stands for the columns past the end
-        b = tl.load(bias + cols, mask=inside, other=float("-inf"))
+        if STORE_E:  # addresses and mask from n0 on are constants of a thread; from column 0 on they made it spill
+            here = tl.arange(0, WIDTH)
+            b = tl.load(bias + n0 + here, mask=here < n_vocab - n0, other=float("-inf"))
+        else:
+            b = tl.load(bias + cols, mask=inside, other=float("-inf"))
         inside = b > float("-inf")
         if HAS_SOFTCAP:
             b = tl.where(inside, b, 0.0)
@@ -87,10 +91,7 @@ def _epilogue(
         first = tl.maximum(first, tl.max(tl.where(inside[None, :], z, float("-inf")), 1))
     else:
         d = (z - at[:, None]) * scale[:, None]
-        if HAS_BIAS and TMA_STORE:  # columns counted from n0 are constants of a thread; the others would need registers
-            is_y = tl.arange(0, WIDTH)[None, :] == (skip - n0)[:, None]
-        else:
-            is_y = cols[None, :] == skip[:, None]
+        is_y = cols[None, :] == skip[:, None]
         # a finite floor instead of -inf: exp gives 0 there and 0·d stays 0
         if HAS_BIAS and not HAS_SOFTCAP:
             d = tl.where(d < -1e4, -1e4, d)  # not maximum: NaN must stay
