@@ -425,7 +425,6 @@ def test_commands_exit_with_2_and_one_line():
 
 def test_a_completion_longer_than_the_models_positions(tmp_path, capsys):
     assert "at most 4095, because the model has 4096 positions; got 100000" in refused(tmp_path, "max_completion_length=100000")
-    shutil.rmtree(tmp_path / "run")
     assert "behind a prompt of" in refused(tmp_path, "max_completion_length=4090")
     from nsrl import eval as evaluate
     from nsrl import solve
