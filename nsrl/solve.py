@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nsrl.config import ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
+from nsrl.config import EvalConfig, ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
 from nsrl.errors import UserError
 
 PROGRAM = "python -m nsrl.solve"
@@ -99,16 +99,12 @@ def _run(model: Path) -> TrainConfig | None:
 
 
 def _held_out(model: str, run: TrainConfig | None, wanted: str) -> Any:
-    """A held-out problem of a run: the split is made again from the run's own configuration."""
-    from nsrl.data import load_problems
-    from nsrl.data.shapes import Shapes
-
+    """A held-out problem of a run: the split is made again as the run made it."""
     if run is None:
         raise UserError(f"problem needs a run folder or a checkpoint in one as model; {model!r} has no config.yaml")
-    if run.data.source == "shapes":
-        problems = Shapes(run.data.level, run.seed, run.data.eval_size).test()
-    else:
-        problems = list(load_problems(run.data, run.seed)[1])
+    from nsrl.trainer.heldout import choose
+
+    problems, _, _ = choose(EvalConfig(model=model))
     for number, problem in enumerate(problems):
         if wanted in (str(number), problem.id):
             return problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from nsrl.data import tables
@@ -20,11 +20,14 @@ OTHERS = 0.1
 SPLIT_SEED = 42  # splits do not depend on a run's seed
 
 
-def load_problems(config: Any, seed: int = 0, progress: OnRows | None = None) -> tuple[Problems, Problems]:
+def load_problems(
+    config: Any, seed: int = 0, progress: OnRows | None = None, refused: Set[str] = frozenset()
+) -> tuple[Problems, Problems]:
     """(train, test) of a data configuration (source, path, split, eval_size); no picture of test occurs in train.
 
     virl39k: 1% test, as in the seed; a data set with its own test split uses that; others hold out a tenth. At most
     eval_size test problems. The split depends on the data alone; `seed` is taken for symmetry with `shapes`.
+    refused: picture keys that no test problem may have, for the model has learned from them before.
     """
     source, path, size = config.source, config.path, config.eval_size
     subset, names = getattr(config, "subset", None), getattr(config, "columns", None)
@@ -34,8 +37,11 @@ def load_problems(config: Any, seed: int = 0, progress: OnRows | None = None) ->
 
     own = tables.test_split(str(path), subset) if source == "hf" and path is not None else None
     if own is None or own == config.split:
-        return split_off(read(config.split), size, SHARE.get(source, OTHERS))
+        return split_off(read(config.split), size, SHARE.get(source, OTHERS), refused)
     train, test = read(config.split), read(own)
+    test.items = [p for p in test if refused.isdisjoint(picture_keys(p))]
+    if not test.items and refused:
+        raise UserError(f"data.path {test.name!r}: the model was trained on every problem of the test set before, so none can be held out")
     kept = without(train, test)
     if len(kept) < len(train):
         log.warning(
@@ -48,13 +54,14 @@ def load_problems(config: Any, seed: int = 0, progress: OnRows | None = None) ->
     return train, test
 
 
-def split_off(whole: Problems, size: int, share: float) -> tuple[Problems, Problems]:
+def split_off(whole: Problems, size: int, share: float, refused: Set[str] = frozenset()) -> tuple[Problems, Problems]:
     """(train, test): about `share` of the problems, at most `size` and at least one, held out with all that share a picture.
 
-    Raises `UserError` where all problems hang together by their pictures.
+    refused: keys of pictures that no test problem may have. Raises `UserError` where all problems hang together by their
+    pictures, or have all been refused.
     """
     count = min(size, max(1, round(share * len(whole)))) if len(whole) > 1 else 0
-    chosen = held_out(whole, count)
+    chosen = _held_out_of_rest(whole, count, refused) if refused else held_out(whole, count)
     test = [p for i, p in enumerate(whole) if i in chosen]
     if len(test) != count:
         log.warning(
@@ -102,6 +109,17 @@ def held_out(problems: Problems, count: int) -> set[int]:
             wanted -= members
         queue = left
     return chosen or set(min(families, key=len))
+
+
+def _held_out_of_rest(problems: Problems, count: int, refused: Set[str]) -> set[int]:
+    """As `held_out`, of the families without a refused picture; all of them where they are no more than `count` problems."""
+    known = [not refused.isdisjoint(picture_keys(p)) for p in problems]
+    rest = sorted(i for family in _families(problems) if not any(known[i] for i in family) for i in family)
+    if count and not rest:
+        raise UserError(f"data.path {problems.name!r}: the model was trained on all of its problems before, so none can be held out")
+    if len(rest) <= count:
+        return set(rest)
+    return {rest[i] for i in held_out(Problems([problems[i] for i in rest], [], problems.name), count)}
 
 
 def _families(problems: Sequence[Problem]) -> list[list[int]]:

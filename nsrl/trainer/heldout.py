@@ -1,7 +1,7 @@
 """What a model may be evaluated on: nothing that the run it comes from was trained on, nor the run that one came from.
 
-A run's folder says what that was: its config.yaml and its checkpoint's state. Rows with a picture in common count as the
-same, as in the run's own split.
+A run's folder says what that was: its config.yaml and its checkpoint's state, which also keeps what the runs before it
+were, so that they may go. Rows with a picture in common count as the same, as in the run's own split.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsrl.config import EvalConfig, TrainConfig, from_yaml
-from nsrl.data import load_problems, open_source
-from nsrl.data.dedup import without
+from nsrl.data import Problems, load_problems, open_source
+from nsrl.data.dedup import picture_keys, without
 from nsrl.data.load import source_and_path
 from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.trainer.checkpoint import STATE
+from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import CONFIG, check_writable
+from nsrl.trainer.problems import read_data
 from nsrl.trainer.resume import PHASES, State, planned_steps
 from nsrl.types import Problem
 
@@ -36,21 +39,21 @@ class Trained:
     checkpoint: Path
 
     @property
+    def chose_unseen(self) -> bool:
+        """Whether it held out nothing that the runs before it had learned from (up to version 0.1 it was not looked at)."""
+        return self.state.began is not None
+
+    @property
     def held_out(self) -> int:
         """data.eval_size of its split."""
         return self.state.held_out or self.config.data.eval_size
 
-    def shapes(self) -> Shapes:
-        """The source of its pictures, with what it held out."""
-        own = self.config.data.source == "shapes"
-        return Shapes(self.config.data.level, self.config.seed, self.held_out if own else 0)
-
-    def seen_shapes(self) -> set[tuple[str, str]]:
-        """The contents it learned from, in every phase up to the checkpoint."""
+    def seen_shapes(self, before: Set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """The contents it learned from, in every phase up to the checkpoint; before: those of the runs before it."""
         steps, at = planned_steps(self.config), PHASES.index(self.state.phase)
         done = {p: self.state.step if i == at else steps[p] * (i < at) for i, p in enumerate(PHASES)}
         size = self.config.warm_start.batch_size
-        return self.shapes().seen(
+        return _source(self.config, self.held_out, before if self.chose_unseen else frozenset()).seen(
             readings=done["reading"] * size,
             demonstrations=(done["warm_start"] + done["extra"]) * size,
             train=self.state.position if self.config.data.source == "shapes" else 0,
@@ -66,11 +69,60 @@ def lineage(model: str) -> list[Trained]:
         config = next((p / CONFIG for p in (folder, folder.parent) if (p / CONFIG).is_file()), None)
         if config is None or not (folder / STATE).is_file() or any(run.checkpoint == folder for run in runs):
             break
-        kept = json.loads((folder / STATE).read_text())
-        state = State(**{f.name: kept[f.name] for f in dataclasses.fields(State) if f.name in kept})
+        state = _state(json.loads((folder / STATE).read_text()))
         runs.append(Trained(from_yaml(TrainConfig, config.read_text()), state, folder))
+        if state.began is not None:
+            return runs + restored(state)
         folder = Path(runs[-1].config.model.name).expanduser()
     return runs
+
+
+def began(model: str) -> list[dict[str, Any]]:
+    """The lineage of a model as a run that begins with it keeps it, in JSON: it holds when those folders are gone."""
+    kept = []
+    for run in lineage(model):
+        config, path = dataclasses.asdict(run.config), run.config.data.path
+        if path is not None and Path(path).expanduser().exists():
+            config["data"]["path"] = str(Path(path).expanduser().resolve())
+        state = dataclasses.replace(run.state, rewards={}, row=None, seconds={}, began=[] if run.chose_unseen else None)
+        kept.append({"config": config, "state": dataclasses.asdict(state), "checkpoint": str(run.checkpoint)})
+    return kept
+
+
+def restored(state: State) -> list[Trained]:
+    """The runs before one in this state, the latest first: the inverse of `began`."""
+    return [Trained(from_yaml(TrainConfig, json.dumps(kept["config"])), _state(kept["state"]), Path(kept["checkpoint"]))
+            for kept in state.began or []]  # fmt: skip
+
+
+def lost(runs: list[Trained]) -> list[str]:
+    """A sentence where a run of the lineage began with a folder that is gone, so that nobody knows what it learned from."""
+    name = runs[-1].config.model.name if runs and not runs[-1].chose_unseen else "small"
+    local = name.startswith((".", "/", "~")) or name.count("/") != 1 or Path(name).name.startswith("checkpoint-")
+    if name == "small" or not local or Path(name).expanduser().is_dir():
+        return []
+    return [f"{name!r}, which {runs[-1].checkpoint} began with, is not there any more: what that was trained on cannot be left out"]
+
+
+def own_data(
+    config: TrainConfig, state: State, vlm: VLM, world: World = ALONE
+) -> tuple[Shapes, Shapes | Problems, list[Problem], list[Problem]]:
+    """(source of pictures, training set, held-out problems, training rows from the longest prompt down) of a run.
+
+    state: where it stands. Nothing that the runs before it learned from is held out.
+    """
+    runs = restored(state)
+    size = state.held_out or config.data.eval_size
+    if config.data.source == "shapes":
+        source = _source(config, size, _seen_shapes(runs))
+        return source, source, source.test(), []
+    splits, taken = _splits(runs)
+    for before, found in splits:
+        if isinstance(found, UserError) and world.is_main:
+            print(f"what {before.checkpoint} was trained on cannot be left out of the held-out problems: {found}", flush=True)
+    data = dataclasses.replace(config.data, eval_size=size)
+    train, test, longest = read_data(data, vlm, world, taken)
+    return _source(config, 0, frozenset()), train, list(test), longest
 
 
 def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], str, list[str]]:
@@ -94,7 +146,7 @@ def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], s
         name = f"{source}:{path}"
     if not problems:
         raise UserError(f"data: no problem of {name} is left that {config.model} was not trained on")
-    return problems, name, notes
+    return problems, name, lost(runs) + notes
 
 
 def place(model: str, name: str) -> tuple[Path | None, str]:
@@ -113,6 +165,43 @@ def place(model: str, name: str) -> tuple[Path | None, str]:
     return path, ""
 
 
+def _state(kept: dict[str, Any]) -> State:
+    return State(**{f.name: kept[f.name] for f in dataclasses.fields(State) if f.name in kept})
+
+
+def _source(config: TrainConfig, held_out: int, before: Set[tuple[str, str]]) -> Shapes:
+    """The source of a run's pictures, with what it holds out."""
+    return Shapes(config.data.level, config.seed, held_out if config.data.source == "shapes" else 0, before)
+
+
+def _seen_shapes(runs: list[Trained]) -> set[tuple[str, str]]:
+    """The contents that a lineage learned from."""
+    seen: set[tuple[str, str]] = set()
+    for run in reversed(runs):
+        seen |= run.seen_shapes(seen)
+    return seen
+
+
+def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Problems] | UserError]], set[str]]:
+    """(of each run on rows, the latest first, (train, test) or why they cannot be read; picture keys of what they learned)."""
+    found: list[tuple[Trained, tuple[Problems, Problems] | UserError]] = []
+    taken: set[str] = set()
+    for run in reversed(runs):
+        data = run.config.data
+        if data.source == "shapes":
+            continue
+        split = dataclasses.replace(data, eval_size=run.held_out)
+        try:
+            train, test = load_problems(split, run.config.seed, refused=taken if run.chose_unseen else frozenset())
+        except UserError as error:
+            found.append((run, error))
+            continue
+        found.append((run, (train, test)))
+        if run.state.position:
+            taken = taken.union(*map(picture_keys, train))
+    return found[::-1], taken
+
+
 def _shapes(config: EvalConfig, runs: list[Trained]) -> tuple[list[Problem], str, list[str]]:
     own = runs[0] if runs else None
     level = config.level if config.level is not None else own.config.data.level if own else 1
@@ -120,10 +209,10 @@ def _shapes(config: EvalConfig, runs: list[Trained]) -> tuple[list[Problem], str
     mine = own is not None and own.config.data.source == "shapes"
     size = config.size or (own.held_out if mine else 600)
     source, name = Shapes(level, seed, 0), f"shapes (level {level}, seed {seed})"
-    same = mine and len(runs) == 1 and (own.config.data.level, own.config.seed) == (level, seed)
+    same = mine and (len(runs) == 1 or own.chose_unseen) and (own.config.data.level, own.config.seed) == (level, seed)
     if same and size <= own.held_out:  # what training leaves out
-        return source.unseen(size, set()), name, []
-    seen = set().union(*(run.seen_shapes() for run in runs))
+        return source.unseen(size, _seen_shapes(runs[1:])), name, []
+    seen = _seen_shapes(runs)
     problems = source.unseen(size, seen)
     drawn = source.unseen(size, set())
     left_out = len({p.id for p in drawn} - {p.id for p in problems})
@@ -139,19 +228,15 @@ def _rows(
     notes: list[str] = []
     problems: list[Problem] = []
     tested: Any = None
-    for run in runs:
+    for run, found in _splits(runs)[0]:
         data = run.config.data
-        if data.source == "shapes":
-            continue
-        split = dataclasses.replace(data, eval_size=run.held_out)
         same = tested is None and source == data.source and _same(path, data.path)
-        try:
-            trained, held_out = load_problems(split, run.config.seed)
-        except UserError as error:
+        if isinstance(found, UserError):
             if same:
-                raise
-            notes.append(f"what it shares with the training data of {run.checkpoint} cannot be left out: {error}")
+                raise found
+            notes.append(f"what it shares with the training data of {run.checkpoint} cannot be left out: {found}")
             continue
+        trained, held_out = found
         if same:
             tested = held_out
             lengths = vlm.prompt_lengths(held_out) if vlm is not None else [0] * len(held_out)
@@ -159,7 +244,7 @@ def _rows(
         elif tested is None:
             tested = open_source(f"{source}:{path}")
             problems = list(tested)
-        kept = without(problems, trained)
+        kept = without(problems, trained) if run.state.position else problems
         if len(kept) < len(problems):
             notes.append(f"{len(problems) - len(kept)} problems left out: the model was trained on them")
         problems = kept

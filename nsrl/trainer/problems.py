@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from nsrl.config import DataConfig
@@ -25,14 +25,17 @@ MANY = 4096  # rows from which on progress is shown
 TOGETHER = 1024  # prompts counted at once
 
 
-def read_data(config: DataConfig, vlm: VLM, world: World = ALONE) -> tuple[Problems, Problems, list[Problem]]:
+def read_data(
+    config: DataConfig, vlm: VLM, world: World = ALONE, refused: Set[str] = frozenset()
+) -> tuple[Problems, Problems, list[Problem]]:
     """(train, test, training problems from the longest prompt down) of a data set that is not `shapes`.
 
     No picture of test occurs in train; prompts longer than max_prompt_length, and those that cannot be shown to the model
-    at all, are dropped from both with a printed count. Raises `UserError` where nothing is left.
+    at all, are dropped from both with a printed count. refused: picture keys that no test problem may have. Raises
+    `UserError` where nothing is left.
     """
     with _Rows("read rows", world) as rows:
-        train, test = load_problems(config, progress=rows)
+        train, test = load_problems(config, progress=rows, refused=refused)
     whole = [*train, *test]
     with _Rows("count tokens", world) as rows:
         mine, counted = world.share(whole), []
@@ -48,7 +51,7 @@ def read_data(config: DataConfig, vlm: VLM, world: World = ALONE) -> tuple[Probl
         last = train.skipped[-1]
         raise UserError(f"data: no training problem fits data.max_prompt_length {config.max_prompt_length} (last: {last.id}: {last.detail})")
     if not test.items and test.skipped:  # all of few; others are held out, for without any no accuracy says anything
-        train, test = split_off(train, config.eval_size, 0.1)
+        train, test = split_off(train, config.eval_size, 0.1, refused)
     return train, test, sorted(train, key=lambda p: -int(by_id[p.id]))
 
 

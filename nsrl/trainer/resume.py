@@ -33,6 +33,7 @@ class State:
     position: int = 0  # training problems taken by GRPO
     num_tokens: int = 0  # of all prompts and completions so far, a prompt once per completion
     held_out: int | None = None  # data.eval_size of the split that training excludes
+    began: list[dict[str, Any]] | None = None  # the runs its first weights come from (`heldout.began`); None: not kept, up to 0.1
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     row: dict[str, Any] | None = None  # the step's line of metrics.jsonl, written behind the checkpoint
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from nsrl.config import EngineConfig, TrainConfig, run_path, to_yaml
-from nsrl.data.shapes import Demonstration, Shapes
+from nsrl.data.shapes import Demonstration
 from nsrl.engines import EnginePool, Limits
 from nsrl.errors import Terminated, UserError
 from nsrl.report import write_report
@@ -24,7 +24,7 @@ from nsrl.rewards import Rewards
 from nsrl.rewards.controls import Shuffled
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Sampler
-from nsrl.trainer import changes, checkpoint, model, sharded
+from nsrl.trainer import changes, checkpoint, heldout, model, sharded
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluations import Evaluations, summary
 from nsrl.trainer.folder import CONFIG, RunFolder, disk_watched, versions
@@ -34,13 +34,12 @@ from nsrl.trainer.loop import Learner, grpo_step, sampling
 from nsrl.trainer.measure import engine_metrics, gpu_uuid, peak_memory
 from nsrl.trainer.metrics import MetricsLog, Progress, as_row
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.problems import ProblemStream, read_data
+from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.ready import check_parity, open_policy, run_preflight, worst_problems
 from nsrl.trainer.reference import reference, require_kept
 from nsrl.trainer.resume import PHASES, State, check_steps, find, has_ended, planned_steps, settle
 from nsrl.trainer.supervised import supervised_step
 from nsrl.trainer.telemetry import Telemetry
-from nsrl.types import Problem
 
 DEFAULT_BUDGET = 16_384  # stream rows per micro-batch when memory does not say otherwise
 QUICKLY_SAVED = 300_000_000  # parameters that learn: saved within the seconds a SIGTERM leaves
@@ -86,6 +85,10 @@ class Run:
         self.found = self.world.from_main(lambda: find(config, self.folder.path))
         if self.found is not None:
             self._restore(self.found)
+        else:
+            self.state.began = heldout.began(config.model.name)
+            for note in heldout.lost(heldout.restored(self.state)) if self.world.is_main else []:
+                print(note, flush=True)
         check_steps(config, self.state)
         if self.state.phase == "grpo":
             require_kept(config, self.home)
@@ -94,9 +97,7 @@ class Run:
         self.config = dataclasses.replace(config, data=dataclasses.replace(config.data, eval_size=self.state.held_out))
         self._shard()
         self.policy = open_policy(config, self.vlm)
-        held_out = self.state.held_out if config.data.source == "shapes" else 0
-        self.shapes = Shapes(config.data.level, config.seed, held_out)
-        self.train_set, test_set = self._data()
+        self.shapes, self.train_set, test_set, self.longest = heldout.own_data(self.config, self.state, self.vlm, self.world)
         self.budget = self._budget()
         self.evaluations = Evaluations(config, self.folder, self.vlm, test_set[: config.data.eval_size], self.world)
         past = self.state.phase in ("extra", "grpo")
@@ -345,13 +346,6 @@ class Run:
         torch.set_rng_state(self._tensors["random"])
 
     # --- data -------------------------------------------------------------------------------------------------------
-
-    def _data(self) -> tuple[Any, list]:
-        if self.config.data.source == "shapes":
-            self.longest: list[Problem] = []
-            return self.shapes, self.shapes.test()
-        train, test, self.longest = read_data(self.config.data, self.vlm, self.world)
-        return train, test
 
     def _budget(self) -> int:
         """Token rows of a micro-batch: by preflight, once; a resumed run keeps it, or its sums would differ."""

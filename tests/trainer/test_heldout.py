@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -10,6 +12,7 @@ from pyarrow import parquet
 from nsrl import eval as command
 from nsrl.config import EvalConfig, TrainConfig, from_yaml
 from nsrl.data import content_key, load_problems
+from nsrl.data.dedup import picture_keys
 from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.train import main as train
@@ -73,6 +76,91 @@ def test_what_a_run_began_with_counts_too(learned, tmp_path):
     source = Shapes(1, 1, 0)
     assert not keys(problems) & source.seen(readings=40 * 32, demonstrations=60 * 32) and name == "shapes (level 1, seed 1)"
     assert keys(heldout.choose(EvalConfig(size=50))[0]) == keys(Shapes(1, 0, 50).test())
+
+
+def began_with(model):
+    """What a run keeps in its checkpoints that begins with this model."""
+    return dict(RUN, began=heldout.began(model))
+
+
+def test_held_out_shapes_are_unseen_by_what_the_run_began_with_which_may_go(learned, tmp_path, monkeypatch, capsys):
+    model, trained = learned
+    home = tmp_path / "first"
+    shutil.copytree(model, home, symlinks=True)
+    monkeypatch.chdir(tmp_path)
+    yaml = YAML.replace("seed: 1", "seed: 5") + "model: {name: first/checkpoint-9}\n"
+    second = a_run(tmp_path / "second", yaml, **began_with("first"))
+    config, state = (lambda run: (run.config, run.state))(heldout.lineage(second)[0])
+    source, train_set, own, _ = heldout.own_data(config, state, None)
+    assert len(keys(own)) == 100 and not keys(own) & trained and keys(Shapes(1, 5, 100).test()) & trained
+    learned_next = source.seen(readings=40 * 32, demonstrations=60 * 32, train=1500)
+    assert train_set is source and not learned_next & keys(own)
+    third = a_run(tmp_path / "third", YAML.replace("seed: 1", "seed: 9") + f"model: {{name: {second}}}\n", **began_with(second))
+    wanted = {second: trained | learned_next, third: trained | learned_next | heldout.lineage(third)[0].seen_shapes(trained | learned_next)}
+
+    def problems(run, **options):
+        return keys(heldout.choose(EvalConfig(model=run, **options))[0])
+
+    before = [problems(run, seed=seed, size=size) for run in wanted for seed, size in ((None, None), (0, 150))]
+    assert before[0] == keys(own) and not any(chosen & wanted[run] for run, chosen in zip((second, second, third, third), before))
+    old = a_run(tmp_path / "old", yaml, **RUN)  # of a version that did not keep it
+    assert not problems(old, seed=0) & trained and len(heldout.lineage(old)) == 2
+    home.rename(tmp_path / "gone")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert before == [problems(run, seed=seed, size=size) for run in wanted for seed, size in ((None, None), (0, 150))]
+    assert heldout.choose(EvalConfig(model=second))[2] == []
+    assert "'first/checkpoint-9'" in (note := heldout.choose(EvalConfig(model=old))[2][0]) and "cannot be left out" in note
+    with pytest.raises(UserError, match=r"data.eval_size must be at most \d+, .* that the model was not trained on; got 3"):
+        every = heldout.Shapes(1, 5, 0).unseen(3, set())
+        monkeypatch.setattr(Shapes, "_draw", lambda self, split, index: (every[index % 3], None, None))
+        Shapes(1, 5, 3, keys(every[:2]))
+
+
+def test_held_out_rows_are_unseen_by_what_the_run_began_with(tmp_path):
+    file = rows(tmp_path / "data", "mine.jsonl", range(40))
+    yaml = f"data: {{source: hf, path: {file}, eval_size: 3}}\nwarm_start: {{steps: 0}}\n"
+    first = a_run(tmp_path / "first", yaml, phase="grpo", step=1, position=3, held_out=3)
+    trained, own = load_problems(from_yaml(TrainConfig, yaml).data)
+    more = yaml.replace("eval_size: 3", "eval_size: 4") + f"model: {{name: {first}}}\n"
+    second = a_run(tmp_path / "second", more, phase="grpo", step=1, position=3, held_out=4, began=heldout.began(first))
+    shutil.rmtree(first)
+    problems, _, notes = heldout.choose(EvalConfig(model=second))
+    assert {p.id for p in problems} == {p.id for p in own} and notes == []
+    run = heldout.lineage(second)[0]
+    vlm = SimpleNamespace(prompt_lengths=lambda problems: [9] * len(problems))
+    _, train_set, test_set, longest = heldout.own_data(run.config, run.state, vlm)
+    assert [p.id for p in test_set] == [p.id for p in problems] and len(train_set) == len(longest) == 37
+    untrained = heldout.began(second)
+    for kept in untrained:  # neither came to its first step of GRPO: its rows are as good as new
+        kept["state"]["position"] = 0
+    third = a_run(tmp_path / "third", more, phase="grpo", step=1, position=3, held_out=4, began=untrained)
+    assert len(heldout.choose(EvalConfig(model=third))[0]) == 4
+    with pytest.raises(UserError, match="trained on all of its problems before"):
+        load_problems(run.config.data, refused={key for p in [*trained, *own] for key in picture_keys(p)})
+
+
+def test_a_run_from_anothers_checkpoint_is_never_scored_on_what_that_learned(tmp_path):
+    """The whole way: two runs, the first one's folder then gone, the second one resumed and evaluated by the command."""
+    common = ["data.eval_size=20", "eval_samples=1", "engine.workers=1", "preflight=false", "threads=1",
+              "max_completion_length=4"]  # fmt: skip
+    first, second, out = tmp_path / "first", tmp_path / "second", tmp_path / "table.json"
+    train([f"output_dir={first}", *common, "data.eval_size=2", "warm_start.steps=8", "warm_start.batch_size=32",
+           "warm_start.reading_steps=0", "max_steps=0"])  # fmt: skip
+    train([f"output_dir={second}", *common, f"model.name={first}", "warm_start.steps=0", "max_steps=1", "seed=37", "prompts_per_step=2",
+           "num_generations=2", "parity_check=false"])  # fmt: skip
+    seen = Shapes(1, 0, 2).seen(demonstrations=8 * 32)
+    drawn = {p.id: p for p in Shapes(1, 37, 0).unseen(100, set())}
+    ids = lambda file: [row["problem_id"] for row in parquet.read_table(file).to_pylist() if row["sample"] < 0]
+    own = ids(second / "eval" / "final.parquet")
+    assert len(own) == 20 and not keys(drawn[name] for name in own) & seen and keys(Shapes(1, 37, 20).test()) & seen
+    first.rename(tmp_path / "gone")
+    assert command.main(["--model", str(second), "samples=1", f"output={out}"]) == 0
+    assert ids(out.with_suffix(".parquet")) == own
+    assert json.loads(out.read_text())["accuracy"] == json.loads((second / "eval" / "final.json").read_text())["accuracy"]
+    (tmp_path / "gone").rename(first)
+    train([f"output_dir={second}", "--resume", "max_steps=2"])
+    assert ids(second / "eval" / "final.parquet") == own
 
 
 def rows(folder, name, numbers):

@@ -7,7 +7,7 @@ training, since a small space of pictures would otherwise repeat (47% did before
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -32,19 +32,23 @@ class Demonstration:
 
 
 class Shapes:
-    """The source. level: 1 (few cells) to 3 (3x3 cells, two-digit numbers); seed: of everything drawn from it."""
+    """The source. level: 1 (few cells) to 3 (3x3 cells, two-digit numbers); seed: of everything drawn from it.
 
-    def __init__(self, level: int = 1, seed: int = 0, held_out: int = 600) -> None:
+    refused: contents that no held-out problem may have, for the model has learned from them before.
+    """
+
+    def __init__(
+        self, level: int = 1, seed: int = 0, held_out: int = 600, refused: Set[tuple[str, str]] = frozenset()
+    ) -> None:
         if level not in (1, 2, 3):
             raise UserError(f"data.level must be 1, 2 or 3; got {level}")
         self.level = level
         self.seed = seed
-        self._test: dict[tuple[str, str], Problem] = {}
-        index = 0
-        while len(self._test) < held_out:
-            problem, _, _ = self._draw("test", index)
-            self._test.setdefault(_content(problem), problem)
-            index += 1
+        self._test = {_content(problem): problem for problem in self.unseen(held_out, refused)}
+        if len(self._test) < held_out:
+            left_out = " that the model was not trained on" if refused else ""
+            raise UserError(f"data.eval_size must be at most {len(self._test)}, for hardly any other problems of shapes (level {level}) "
+                            f"are left{left_out}; got {held_out}")  # fmt: skip
 
     def test(self) -> list[Problem]:
         """The held-out problems: all different, none of them ever in `train` or `demonstrations`."""
@@ -83,10 +87,10 @@ class Shapes:
         counts = {"readings": readings, "demonstrations": demonstrations, "train": train}
         return {_content(row[0]) for split, count in counts.items() for row in islice(self._stream(split), count)}
 
-    def unseen(self, size: int, seen: set[tuple[str, str]]) -> list[Problem]:
+    def unseen(self, size: int, seen: Set[tuple[str, str]]) -> list[Problem]:
         """The first `size` different test problems whose content is not in `seen`; fewer where hardly any are left."""
         found: dict[tuple[str, str], Problem] = {}
-        for index in range(200 * size):
+        for index in range(10_000 + 200 * size):
             if len(found) == size:
                 break
             problem, _, _ = self._draw("test", index)
