@@ -40,6 +40,7 @@ class RunFolder:
         self._lock: Any = None
         self._made: list[Path] = []  # folders that were not there, outermost first
         self._found: set[str] = set()  # what was
+        self.copied: set[str] | None = None  # evaluations, while nothing but copies from another run's folder is here
 
     def claim(self, config: TrainConfig) -> None:
         """Make the folder, lock it until `release`, and write a new run's config.yaml.
@@ -75,6 +76,10 @@ class RunFolder:
             os.path.lexists(self.path / name) for name in ("latest", "summary.json")
         )
 
+    def evaluations(self) -> set[str]:
+        """Names of the evaluations that are here."""
+        return {file.name for file in self.path.glob("eval/*.json")}
+
     def release(self) -> None:
         """Let other processes write here."""
         if self._lock is not None:
@@ -82,8 +87,9 @@ class RunFolder:
             self._lock = None
 
     def abandon(self) -> None:
-        """After a start that failed: remove what it made (nothing else), unless there is a result among it."""
-        if self.writes and self.path.is_dir() and not self.has_begun() and not list(self.path.glob("eval/*.json")):
+        """After a start that failed: remove what it made or copied (nothing else), unless there is a result among it."""
+        measured = self.evaluations() - (self.copied or set())
+        if self.writes and self.path.is_dir() and (self.copied is not None or not self.has_begun()) and not measured:
             mine = {p for pattern in OURS for p in self.path.glob(pattern) if p.name not in self._found}
             if self._lock is None:  # another process has the folder
                 mine = set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def find(config: TrainConfig, folder: Path) -> Path | None:
     path = Path(config.resume_from_checkpoint).expanduser().resolve()
     if path.parent != folder.resolve() and (folder / "config.yaml").is_file():
         raise UserError(f"resume_from_checkpoint={config.resume_from_checkpoint} is of another run than the one in "
-                        f"output_dir {str(folder)!r}; name a new folder")  # fmt: skip
+                        f"output_dir {str(folder)!r}; name a new folder, or go on with that one by --resume alone")  # fmt: skip
     return path
 
 
@@ -106,6 +107,11 @@ def settle(folder: Path, found: Path | None, state: State, ended: bool) -> None:
             at = (PHASES.index(of["phase"]), of["step"]) if of else (-1 if file.stem == "warm_start" else 99, 0)
             if at > state.at or (file.stem == "final" and not ended):
                 _put_aside(file)
+    for file in folder.glob("eval/checkpoint-*-on-*.parquet"):  # what `nsrl.eval` kept of a checkpoint
+        of = re.match(r"checkpoint-(?:([a-z-]+)-)?(\d+)-on-", file.name)
+        phase = (of[1] or "grpo").replace("-", "_") if of else None
+        if phase in PHASES and (PHASES.index(phase), int(of[2])) > state.at:
+            file.unlink()
     for file in folder.glob("completions/step_*.parquet"):
         if state.phase != "grpo" or int(file.stem.removeprefix("step_")) > state.step:
             file.unlink()

@@ -113,6 +113,7 @@ class Run:
                 try:
                     return self._execute()
                 except Terminated:
+                    self.folder.copied = None  # --resume goes on from the copies
                     raise Terminated(self._parting()) from None
         except Exception:
             self.folder.abandon()
@@ -150,6 +151,8 @@ class Run:
             where = f"{self.found} ({self.state.phase} step {self.state.step})"
             print(f"resumed from {self.found.name}: {self.state.phase} step {self.state.step}", flush=True)
         if self.world.is_main:
+            if self.home.resolve() != self.folder.path.resolve():
+                self.folder.copied = RunFolder(self.home).evaluations()
             settle(self.folder.path, self.found, self.state, has_ended(self.state, self.steps))
             if self.preflight is not None:
                 self.folder.write_json("preflight.json", self.preflight)
@@ -277,6 +280,7 @@ class Run:
         row = as_row(where["phase"], where["step"], metrics)
         self.state = dataclasses.replace(self.state, row=row, num_tokens=tokens, **where)
         optimizer.uncommitted = False
+        self.folder.copied = None
 
     def _evaluate(
         self, name: str, sampler: Sampler, judge: Judge, at: tuple[str, int] | None = None, size: int | None = None

@@ -198,6 +198,48 @@ def test_a_memory_that_json_would_change_is_refused(tmp_path, reward):
         train(tmp_path / "run", *TINY, f"reward_funcs=[{reward}:forgetful]", "reward_weights=[1.0]")
 
 
+def test_a_first_step_that_fails_leaves_no_copies_in_a_new_folder(straight, tmp_path, monkeypatch):
+    """So that the corrected command runs; what was made by a step, or measured, stays, and so does what was there."""
+    again = [f"resume_from_checkpoint={straight / 'checkpoint-2'}", "max_steps=3"]
+
+    def fails(*args, **options):
+        raise RuntimeError("mine")
+
+    monkeypatch.setattr(runner, "grpo_step", fails)
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "notes.txt").write_text("mine")
+    for folder in (tmp_path / "runs" / "new", tmp_path / "used"):
+        with pytest.raises(RuntimeError, match="mine"):
+            main([f"output_dir={folder}", *again])
+    assert not (tmp_path / "runs").exists() and [p.name for p in (tmp_path / "used").iterdir()] == ["notes.txt"]
+    monkeypatch.undo()
+
+    saving = runner.Run._save
+    monkeypatch.setattr(runner.Run, "_save", lambda self, *args: (saving(self, *args), fails()))
+    with pytest.raises(RuntimeError, match="mine"):
+        main([f"output_dir={tmp_path / 'used'}", *again])
+    assert (tmp_path / "used" / "checkpoint-3").is_dir()  # the step was whole
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="go on with that one by --resume alone"):
+        main([f"output_dir={tmp_path / 'used'}", *again])
+
+
+def test_going_back_takes_away_what_was_kept_of_later_checkpoints(straight, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(straight, run, symlinks=True)
+    kept = ["checkpoint-2-on-x", "checkpoint-warm-start-3-on-x", "checkpoint-mine-9-on-x", "mine"]
+    gone = ["checkpoint-4-on-shapes-level-1-seed-0", "checkpoint-4-on-shapes-level-1-seed-0-2"]
+    for name in (*kept, *gone):
+        shutil.copy(run / "eval" / "final.parquet", run / "eval" / f"{name}.parquet")
+    there = lambda folder: {p.stem for p in (folder / "eval").glob("*.parquet")} & {*kept, *gone}
+    train(run, "--resume")  # ended: all of them are of it
+    assert there(run) == {*kept, *gone}
+    new = train(tmp_path / "new", f"resume_from_checkpoint={run / 'checkpoint-2'}", "max_steps=2")
+    assert there(new) == {*kept} and there(run) == {*kept, *gone}
+    train(run, f"resume_from_checkpoint={run / 'checkpoint-2'}", "max_steps=2")
+    assert there(run) == {*kept}
+
+
 @pytest.mark.parametrize(
     ("holder", "name", "words"),
     [
