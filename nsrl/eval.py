@@ -29,11 +29,13 @@ def main(argv: list[str]) -> int:
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)
     vlm = model.load(chosen, seed=seed)
     problems, name, notes = heldout.choose(config, vlm)
-    records, missed = (output.with_suffix(".parquet"), "") if output else heldout.place(config.model, name)
     for note in notes:
         print(note, flush=True)
     longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
     model.require_positions(vlm, longest)
+    dtype = str(next(vlm.base.parameters()).dtype).removeprefix("torch.")
+    made = heldout.settings(config, name, problems, seed=seed, max_completion_length=longest, dtype=dtype)
+    records, missed = (output.with_suffix(".parquet"), "") if output else heldout.place(config.model, name, made)
     with open_pool(config.engine) as pool, Progress("evaluate", len(problems), every=config.batch) as progress:
         result = evaluation.evaluate(
             vlm,
@@ -57,9 +59,9 @@ def main(argv: list[str]) -> int:
         print("temperature 0: every sample is the greedy answer, so one was taken")
     with disk_watched(Path(), "the table above is all there is"):
         if output:
-            write(output, json.dumps({**numbers, "table": table(result.records)}, indent=1) + "\n")
+            write(output, json.dumps({**numbers, "table": table(result.records), "settings": made}, indent=1) + "\n")
         if records:
-            write_parquet(records, result.records)
+            write_parquet(records, result.records, made)
         print(f"completions: {(f'{records.name}, beside it' if output else records) if records else missed}")
     return 0
 

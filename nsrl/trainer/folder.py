@@ -23,6 +23,7 @@ from nsrl.errors import UserError
 PACKAGES = ("torch", "triton", "transformers", "peft", "tokenizers", "sympy", "numpy", "pillow", "vllm", "liger-kernel")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, under the limit on a file's size
 CONFIG, LOCK = "config.yaml", ".lock"
+SETTINGS = b"nsrl.settings"  # the key in a parquet file's metadata
 # What a run makes in its folder; whatever else lies there is the user's and is never touched.
 OURS = (CONFIG, "config-*.yaml", "metrics.jsonl", "completions", "eval", "preflight.json", "reference", "reference.tmp",
         "checkpoint-*", "latest", "summary.json", "report.html", "plots", "tensorboard", "wandb", LOCK, "*.tmp")  # fmt: skip
@@ -129,16 +130,31 @@ class RunFolder:
             write_parquet(self.path / name, rows)
 
 
-def write_parquet(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A table of the rows, whole or not at all. A lone surrogate, in a data set's text too, becomes U+FFFD."""
+def write_parquet(path: Path, rows: list[dict[str, Any]], settings: dict[str, Any] | None = None) -> None:
+    """A table of the rows, whole or not at all. A lone surrogate, in a data set's text too, becomes U+FFFD.
+
+    settings: what they were made with, kept as JSON in the file's metadata (`settings_of`).
+    """
     import pyarrow
     from pyarrow import parquet
 
     path.parent.mkdir(exist_ok=True)
     working = path.with_name(path.name + ".tmp")
     rows = [{k: writable(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), working)
+    table = pyarrow.Table.from_pylist(rows)
+    parquet.write_table(table if settings is None else table.replace_schema_metadata({SETTINGS: json.dumps(settings)}), working)
     os.replace(working, path)
+
+
+def settings_of(path: Path) -> dict[str, Any] | None:
+    """The settings in a table's metadata; None where it has none."""
+    from pyarrow import ArrowInvalid, parquet
+
+    try:
+        kept = (parquet.read_schema(path).metadata or {}).get(SETTINGS)
+    except ArrowInvalid:  # not a table of ours, whatever its name says
+        return None
+    return json.loads(kept) if kept is not None else None
 
 
 def check_writable(path: Path, option: str) -> None:

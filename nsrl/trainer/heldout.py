@@ -7,6 +7,8 @@ were, so that they may go. Rows with a picture in common count as the same, as i
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import itertools
 import json
 import re
 from collections.abc import Set
@@ -14,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsrl.config import EvalConfig, TrainConfig, from_yaml
-from nsrl.data import Problems, load_problems, open_source
+from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
 from nsrl.data.load import source_and_path
 from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
-from nsrl.trainer.folder import CONFIG, check_writable
+from nsrl.trainer.folder import CONFIG, check_writable, settings_of
 from nsrl.trainer.problems import read_data
 from nsrl.trainer.resume import PHASES, State, planned_steps
 from nsrl.types import Problem
@@ -149,14 +151,29 @@ def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], s
     return problems, name, lost(runs) + notes
 
 
-def place(model: str, name: str) -> tuple[Path | None, str]:
-    """(file, "") for the completions of an evaluation of a run on `name`, in the run's folder; else (None, why not)."""
+def settings(config: EvalConfig, name: str, problems: list[Problem], **resolved: Any) -> dict[str, Any]:
+    """What the completions of an evaluation on `name` depend on, in JSON; resolved: what stands in place of null and auto."""
+    runs = lineage(config.model)
+    kept = {"model": str(runs[0].checkpoint.name if runs else config.model), "data": name, "size": len(problems)}
+    digest = hashlib.sha256("".join(map(content_key, problems)).encode()).hexdigest()[:16]
+    samples = config.samples if config.temperature else 1
+    given = {"samples": samples, "temperature": config.temperature, "max_pixels": config.max_pixels}
+    return {**kept, "problems": digest, **given, **resolved, "engine": dataclasses.asdict(config.engine)}
+
+
+def place(model: str, name: str, made: dict[str, Any]) -> tuple[Path | None, str]:
+    """(file, "") for the completions of an evaluation of a run on `name`, in the run's folder; else (None, why not).
+
+    made: their settings. A file of other settings is not replaced: this one then has a number behind its name.
+    """
     runs = lineage(model)
     home = runs[0].checkpoint.parent if runs else None
     if home is None or not (home / CONFIG).is_file():
         return None, "not kept, for the model is not in a run folder (output=FILE.json keeps them)"
     words = re.sub(r"[^\w.-]+", "-", name).strip("-")
-    path = home / "eval" / f"{runs[0].checkpoint.name}-on-{words}.parquet"
+    stem = f"{runs[0].checkpoint.name}-on-{words}"
+    paths = (home / "eval" / f"{stem}{f'-{number}' if number > 1 else ''}.parquet" for number in itertools.count(1))
+    path = next(p for p in paths if not p.exists() or (p.is_file() and settings_of(p) == made))
     try:
         path.parent.mkdir(exist_ok=True)
         check_writable(path, "output")

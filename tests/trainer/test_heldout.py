@@ -17,6 +17,7 @@ from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.train import main as train
 from nsrl.trainer import heldout
+from nsrl.trainer.folder import settings_of
 from nsrl.trainer.resume import State
 
 
@@ -213,6 +214,21 @@ def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output
     assert greedy == [r["correct"] for r in table if r["sample"] == 0]
     share = f"{100 * sum(greedy) / 6:.1f}%"
     assert f"mean@1 {share}" in said and f"pass@1 {share}   greedy {share}" in said and "temperature 0" in said
+
+    files = {file: file.read_bytes() for file in (run / "eval").glob("*.parquet")}
+    others = ["temperature=0.8", "samples=2", "max_completion_length=5", "dtype=bfloat16", "size=5", "engine.cpu_s=0.7"]
+    for number, option in enumerate(others, 2):
+        argv = ["--model", str(run), "seed=7", *(["temperature=0"] if number > 3 else []), option]
+        for _ in range(2 if number == 4 else 1):  # the same again replaces its own file
+            assert command.main(argv) == 0
+        (new,) = set((run / "eval").glob("*.parquet")) - files.keys()
+        assert new.stem == f"{file.stem}-{number}" and str(new) in capsys.readouterr().out
+        assert {f: f.read_bytes() for f in files} == files
+        files[new] = new.read_bytes()
+        key, _, value = option.partition("=")
+        made = settings_of(new)
+        assert str(made["engine"]["cpu_s"] if "engine" in key else made[key]) in (value, f"{value}.0") and made["seed"] == 7
+    assert settings_of(file)["temperature"] == 0 and json.loads(out.read_text())["settings"] == settings_of(out.with_suffix(".parquet"))
 
     for path in (tmp_path / "absent" / "x.json", tmp_path, "/proc/x.json"):
         with pytest.raises(UserError, match="output must be a file that can be written"):
