@@ -1,14 +1,18 @@
 """`python -m nsrl.check` on the small model: sound as it is, one sentence when it is not."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from nsrl import check
 from nsrl.config import TrainConfig, parse
 from nsrl.errors import MissingBackend, UserError
 from nsrl.rollout import native
+from nsrl.train import main as train
+from nsrl.trainer import ready
 from nsrl.trainer.run import Run
 
 
@@ -43,6 +47,46 @@ def test_the_worst_step_is_the_runs_own(tmp_path, capsys):
     config = parse(TrainConfig, [*argv, f"output_dir={tmp_path / 'run'}", "max_steps=0", "warm_start.steps=0", "seed=1"], "test")
     assert Run(config).budget > 0
     assert f"worst group {checked} rows" in capsys.readouterr().out
+
+
+def test_a_run_that_goes_on_is_checked_as_it_stands(tmp_path, capsys, monkeypatch):
+    """Its own configuration and the weights of the checkpoint it would go on from, in its folder or in a new one."""
+    run = tmp_path / "run"
+    train([f"output_dir={run}", "lora.enabled=true", "lora.r=3", "data.level=2", "data.eval_size=2", "warm_start.steps=2",
+           "warm_start.reading_steps=0", "warm_start.batch_size=2", "max_steps=2", "save_steps=1", "save_total_limit=null",
+           "prompts_per_step=2", "num_generations=2", "eval_samples=1", "engine.workers=1", "preflight=false", "learning_rate=0.1",
+           "max_completion_length=8", "parity_check=false", "beta=0.1"])  # fmt: skip
+    files = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    checked = []
+    inner = ready.check_parity
+
+    def seen(config, vlm, policy, sampler, problems):
+        parameters = {name: p.detach().clone() for name, p in vlm.model.named_parameters() if p.requires_grad}
+        checked.append((config, parameters, problems))
+        return inner(config, vlm, policy, sampler, problems)
+
+    monkeypatch.setattr(ready, "check_parity", seen)
+    cases = [(2, ["--resume", f"output_dir={run}"]), (1, [f"resume_from_checkpoint={run / 'checkpoint-1'}"]),
+             (1, [f"resume_from_checkpoint={run / 'checkpoint-1'}", f"output_dir={tmp_path / 'new'}", "temperature=0.7"])]  # fmt: skip
+    for step, argv in cases:
+        assert check.main(argv) == 0
+        said = capsys.readouterr().out
+        assert f"checkpoint-{step}: grpo step {step}" in said and "sound:" in said
+        config, parameters, problems = checked.pop()
+        assert (config.lora.r, config.data.level, config.prompts_per_step) == (3, 2, 2)
+        assert all(p.columns["level"] == 2 for p in problems)
+        kept = load_file(run / f"checkpoint-{step}" / "adapter_model.safetensors")
+        loaded = {name.replace(".default", ""): p for name, p in parameters.items()}
+        assert loaded.keys() == kept.keys() and all(torch.equal(loaded[name], kept[name]) for name in kept)
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == files and not (tmp_path / "new").exists()
+    for argv, words in ((["seed=1"], "seed cannot change"), (["max_steps=1"], "max_steps must be at least 2")):
+        with pytest.raises(UserError, match=words):
+            check.main(["--resume", f"output_dir={run}", *argv])
+    with pytest.raises(UserError, match="holds no run to continue"):
+        check.main(["--resume", f"output_dir={tmp_path / 'typo'}"])
+    shutil.rmtree(run / "reference")
+    with pytest.raises(UserError, match="reference"):
+        check.main(["--resume", f"output_dir={run}"])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has them all")
