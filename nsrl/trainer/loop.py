@@ -150,11 +150,11 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
             rate = learner.optimizer.learning_rate
             with timer("optim"):
                 norm = learner.optimizer.step()
-        metrics |= update_metrics(vector, config) | {"grad_norm": float(norm), "learning_rate": rate}
+        dropped = learner.optimizer.take_dropped()
+        metrics |= update_metrics(vector, config) | {"grad_norm": float(norm), "learning_rate": rate, "dropped_updates": dropped}
     else:
         metrics |= {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learner.optimizer.learning_rate}
-        for _ in range(config.num_iterations):
-            learner.optimizer.skip()
+        learner.optimizer.skip(config.num_iterations)
     with timer("sync"):
         synced = learner.sampler.sync(learner.vlm.model)
         world.require_same("weights (checksums)", synced.checksum)

@@ -40,6 +40,8 @@ class Optimizer:
         world: World = ALONE,
     ) -> None:
         self.world = world
+        self.dropped = 0  # updates since `take_dropped`
+        self._in_a_row = 0
         self.uncommitted = False  # weights have changed since the run last said that a step was whole
         self.weights = [p for p in model.parameters() if p.requires_grad]
         gradients_in_fp32(self.weights)
@@ -64,7 +66,8 @@ class Optimizer:
     def step(self) -> torch.Tensor:
         """Clip, step, advance the schedule, clear gradients. Returns the gradient norm before clipping (0-dim).
 
-        A step whose gradient is not finite changes nothing but the schedule: the norm tells.
+        A step whose gradient is not finite changes nothing but the schedule: it is counted, and the main rank says so of
+        the first and every tenth of such steps in a row.
         """
         self.uncommitted = True
         for p, weight in zip(self.parameters, self.weights):
@@ -75,17 +78,33 @@ class Optimizer:
         if bool(torch.isfinite(norm)):
             self.inner.step()
             self._round()
+            self._in_a_row = 0
+        else:
+            self._drop()
         self.schedule.step()
         self.inner.zero_grad(set_to_none=True)
         return norm
 
-    def skip(self) -> None:
-        """A step without a live group: the schedule advances, nothing else."""
+    def take_dropped(self) -> int:
+        """Updates dropped since this was last asked, because their gradient was not finite."""
+        count, self.dropped = self.dropped, 0
+        return count
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._in_a_row += 1
+        if self.world.is_main and (self._in_a_row == 1 or self._in_a_row % 10 == 0):
+            which = f"update {self.steps + 1} was dropped ({self._in_a_row} in a row)"
+            print(f"warning: {which}: its gradient is not finite, so nothing was learned from it", flush=True)
+
+    def skip(self, steps: int = 1) -> None:
+        """Steps without a live group: the schedule advances, nothing else."""
         self.uncommitted = True
         for weight in self.weights:
             weight.grad = None
-        self.inner.step()  # without gradients it changes nothing; the schedule wants to see it called
-        self.schedule.step()
+        for _ in range(steps):
+            self.inner.step()  # without gradients it changes nothing; the schedule wants to see it called
+            self.schedule.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Whole tensors whatever the number of processes (a collective when sharded; only the main rank's is complete)."""

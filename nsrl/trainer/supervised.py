@@ -34,7 +34,7 @@ def supervised_step(
 ) -> dict[str, float]:
     """One optimiser step on the next `size` demonstrations; `budget`: stream rows per micro-batch.
 
-    Returns loss (nats per token), grad_norm, learning_rate and num_tokens (prompts and completions).
+    Returns loss (nats per token), grad_norm, learning_rate, dropped_updates and num_tokens (prompts and completions).
     """
     groups = []
     for demonstration in world.share(list(islice(demonstrations, size))):
@@ -56,4 +56,7 @@ def supervised_step(
     policy.take_part(idle)
     rate = optimizer.learning_rate
     norm = optimizer.step()
-    return {"loss": float(*world.total(float(total))), "grad_norm": float(norm), "learning_rate": rate, "num_tokens": seen}
+    return {
+        "loss": float(*world.total(float(total))), "grad_norm": float(norm), "learning_rate": rate,
+        "dropped_updates": optimizer.take_dropped(), "num_tokens": seen,
+    }  # fmt: skip

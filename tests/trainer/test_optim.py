@@ -167,8 +167,22 @@ def test_a_gradient_that_is_not_finite_and_a_skipped_step_change_nothing():
     before = trained(vlm)
     for weight in optimizer.weights:
         weight.grad = torch.full_like(weight, torch.inf, dtype=torch.float32)
-    assert not torch.isfinite(optimizer.step())
+    assert not torch.isfinite(optimizer.step()) and (optimizer.take_dropped(), optimizer.take_dropped()) == (1, 0)
     optimizer.weights[0].grad = torch.ones_like(optimizer.weights[0], dtype=torch.float32)
     optimizer.skip()
     assert optimizer.steps == 2 and all(p.grad is None for p in (*optimizer.weights, *optimizer.parameters))
     assert all(torch.equal(p, before[n]) for n, p in trained(vlm).items())
+
+
+def test_dropped_updates_are_told_the_first_and_every_tenth_in_a_row(capsys):
+    weight = torch.nn.Linear(1, 1, bias=False)
+    optimizer = Optimizer(weight, learning_rate=1e-3, schedule="constant", warmup=0, total=99, max_grad_norm=1.0)
+    for gradient in [torch.inf, *[torch.nan] * 20, 1.0, -torch.inf]:
+        weight.weight.grad = torch.full((1, 1), gradient)
+        optimizer.step()
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[2].partition(":")[0].strip() for line in said] == [
+        "update 1 was dropped (1 in a row)", "update 10 was dropped (10 in a row)", "update 20 was dropped (20 in a row)",
+        "update 23 was dropped (1 in a row)",
+    ]  # fmt: skip
+    assert optimizer.take_dropped() == 22
