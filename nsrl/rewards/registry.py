@@ -14,7 +14,7 @@ import inspect
 import json
 import math
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -215,17 +215,32 @@ async def _gather(waiting: Sequence[Any]) -> list[Any]:
 
 
 def _checked(name: str, values: Any, count: int) -> list[float | None]:
-    """A reward's answer as floats and None. Raises on anything else: that is a bug in the reward."""
-    values = list(values)
+    """A reward's answer as floats and None. Raises `UserError` on anything else: who wrote the reward can mend it."""
+    wanted = f"reward {name!r} must return {count} finite numbers or None, one per completion"
+    try:
+        if isinstance(values, str | bytes | Mapping):
+            raise TypeError
+        found = iter(values)
+    except TypeError:
+        raise UserError(f"{wanted}; got {_shown(values)}") from None
+    values = list(found)
     if len(values) != count:
-        raise ValueError(f"reward {name!r} must return {count} values, one per completion; got {len(values)}")
+        raise UserError(f"{wanted}; got {len(values)} values")
     out: list[float | None] = []
     for i, value in enumerate(values):
-        if value is None:
-            out.append(None)
-            continue
-        number = float(value)
-        if not math.isfinite(number):
-            raise ValueError(f"reward {name!r} must return finite numbers or None; got {value!r} for completion {i}")
+        try:
+            if isinstance(value, str | bytes):
+                raise TypeError
+            number = None if value is None else float(value)
+        except (TypeError, ValueError, OverflowError, RuntimeError):  # a tensor of several elements: RuntimeError
+            number = math.nan
+        if number is not None and not math.isfinite(number):
+            raise UserError(f"{wanted}; got {_shown(value)} for completion {i}")
         out.append(number)
     return out
+
+
+def _shown(value: Any) -> str:
+    """What came, in one short line."""
+    text = "nothing" if value is None else object.__repr__(value) if isinstance(value, int) and abs(value) > 1e308 else repr(value)
+    return " ".join(text.split())[:80]

@@ -1,9 +1,11 @@
 """Rewards: the built-ins' values on a hand-made batch, TRL signatures, async, files, errors, controls, state."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import pytest
+import torch
 
 from nsrl.engines.result import Result, Status
 from nsrl.errors import UserError
@@ -128,9 +130,33 @@ def test_a_bug_in_a_reward_raises():
 
     with pytest.raises(KeyError):
         Rewards([broken])(batch())
-    for wrong in ([1.0], [float("nan")] * 6, ["x"] * 6):
-        with pytest.raises(ValueError, match=r"reward|could not convert"):
-            Rewards([lambda completions, out=wrong, **kwargs: out])(batch())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "got"),
+    [
+        (1.0, "got 1.0"), (None, "got nothing"), ([1.0], "got 1 values"), ([1.0] * 7, "got 7 values"), ("123456", "got '123456'"),
+        ({i: 1.0 for i in range(6)}, "got {0: 1.0"), (["x"] * 6, "got 'x' for completion 0"), ([1.0] * 5 + ["1"], "got '1' for completion 5"),
+        ([float("nan")] * 6, "got nan"), ([0, float("-inf"), 0, 0, 0, 0], "got -inf for completion 1"), ([[1.0]] * 6, "got [1.0]"),
+        ([10**400] * 6, "for completion 0"), ([1j] * 6, "got 1j"), (torch.tensor(1.0), "got tensor(1.)"), (torch.ones(6, 2), "got tensor([1., 1.])"),
+    ],
+)  # fmt: skip
+def test_what_a_reward_returns_is_checked_in_one_sentence(wrong, got):
+    async def later(completions, **kwargs):
+        return wrong
+
+    def mine(completions, **kwargs):
+        return wrong
+
+    for function in (mine, later):
+        with pytest.raises(UserError, match=re.escape(got)) as error:
+            Rewards([function])(batch())
+        assert f"reward {function.__name__!r} must return 6" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_reward_may_return_any_sequence_of_numbers():
+    for right in ((1, 2, 3, 4, 5, None), torch.arange(6), (float(i) for i in range(6)), [True] * 6):
+        assert len(Rewards([lambda completions, out=right, **kwargs: out])(batch())) == 6
 
 
 def test_unknown_names_and_weights_are_one_sentence():
