@@ -12,18 +12,20 @@ def main(argv: list[str]) -> int:
     config = parse(EvalConfig, argv, "python -m nsrl.eval")
     require_sound(config)
 
-    from nsrl.report.table import print_table, table
+    from nsrl.trainer.folder import check_writable, disk_watched, write, write_parquet
+
+    output = Path(config.output).expanduser() if config.output else None
+    if output is not None:
+        check_writable(output, "output")
+        check_writable(output.with_suffix(".parquet"), "output")
+
+    from nsrl.report.table import print_table, table  # torch is only imported once the result has a place
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer import evaluation, heldout, model
-    from nsrl.trainer.folder import check_writable, disk_watched, write, write_parquet
     from nsrl.trainer.judge import Judge
     from nsrl.trainer.metrics import Progress
     from nsrl.trainer.run import open_pool
 
-    output = Path(config.output).expanduser() if config.output else None
-    if output is not None:
-        for path in (output, output.with_suffix(".parquet")):
-            check_writable(path, "output")
     runs = heldout.lineage(config.model)
     seed = config.seed if config.seed is not None else runs[0].config.seed + 1 if runs else 0  # the run's own evaluations'
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)

@@ -249,6 +249,13 @@ OTHER_COMMANDS = [
     ("eval", "max_completion_length=0", ("max_completion_length must be at least 1",)),
     ("eval", "engine.workers=0", ("engine.workers must be at least 1",)),
     ("eval", "dtype=int8", ("dtype must be one of",)),
+    ("eval", "output={at}/special/pipe", ("output must be a file", "pipe", "not a regular file")),
+    ("eval", "output={at}", ("output must be a file", "a folder")),
+    ("eval", "output=.", ("output must be a file", "a folder")),
+    ("eval", "output=o.parquet", ("output must not end in .parquet", "o.parquet")),
+    ("eval", "output=o.PARQUET", ("output must not end in .parquet",)),
+    ("eval", "--config {at}/nul.yaml", ("output", "NUL")),
+    ("train", "--config {at}/nul-train.yaml", ("data.path", "NUL")),
     ("eval", "sample=4", ("did you mean 'samples'?",)),
     ("eval", "recipe=paper", ("unknown configuration key 'recipe'",)),
     ("eval", "data=hf:{at}/rows.jsonl level=2", ("level cannot act",)),
@@ -278,6 +285,8 @@ FILES = {
     "negative.yaml": "seed: -3\n",
     "papr.yaml": "recipe: papr\n",
     "idle.yaml": "lora: {r: 8}\n",
+    "nul.yaml": 'output: "a\\0b.json"\n',
+    "nul-train.yaml": 'data: {source: hf, path: "a\\0b"}\n',
     "rows.jsonl": '{"question": "1 + 1?", "answer": "2"}\n',
     "adapter/config.json": '{"model_type": "qwen3_vl"}',
     "adapter/adapter_config.json": '{"base_model_name_or_path": "small"}',
@@ -317,6 +326,8 @@ def told(tmp_path_factory):
         (at / name).parent.mkdir(exist_ok=True)
         (at / name).write_text(text.replace("{at}", str(at)))
     (at / "latin1.yaml").write_bytes("output_dir: Gr\u00f6\u00dfe\n".replace("r\u00f6", "\u00f6").encode("latin-1"))
+    (at / "special").mkdir()
+    os.mkfifo(at / "special" / "pipe")
     Image.new("RGB", (64, 64), (9, 90, 120)).save(at / "picture.png")
     (at / "cut.png").write_bytes((at / "picture.png").read_bytes()[:60])
     rows = [(name, [word.replace("{at}", str(at)) for word in line.split()]) for name, line, _ in ROWS]

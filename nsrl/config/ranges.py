@@ -145,6 +145,8 @@ def check(config: Any) -> None:
     source, size = ("data.source", "data.eval_size") if "data.source" in values else ("data", "size")
     if source in values and values[source] in (None, "shapes") and (values[size] or 0) > MOST_SHAPES:  # null: the run's own, or shapes
         raise UserError(f"{size} must be at most {MOST_SHAPES:,} with shapes; got {values[size]}")
+    if (values.get("output") or "").lower().endswith(".parquet"):
+        raise UserError(f"output must not end in .parquet, because completions go beside it under that name; got {values['output']!r}")
     if values.get("question") is not None and not values["question"].strip():
         raise UserError("question must be a text with something in it; got none")
 
@@ -162,6 +164,8 @@ def _check_value(key: Key, value: Any, bound: Bound | None) -> None:
     elif key.is_mapping:
         parts = [(f"{key.name}.{name}", item, typing.get_args(key.type)[1]) for name, item in value.items()]
     for name, item, kind in parts:
+        if isinstance(item, str) and "\0" in item:
+            raise UserError(f"{name} must be a text without the character NUL; got {item!r}")
         if typing.get_origin(kind) is Literal:
             if item not in key.choices:
                 raise UserError(f"{name} must be {kind_name(kind, key)}; got {item!r}" + did_you_mean(str(item), key.choices))

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import secrets
 import shutil
 import socket
 import subprocess
@@ -139,11 +140,10 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], settings: dict[str, An
     from pyarrow import parquet
 
     path.parent.mkdir(exist_ok=True)
-    working = path.with_name(path.name + ".tmp")
     rows = [{k: writable(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
     table = pyarrow.Table.from_pylist(rows)
-    parquet.write_table(table if settings is None else table.replace_schema_metadata({SETTINGS: json.dumps(settings)}), working)
-    os.replace(working, path)
+    with _replacing(path) as working:
+        parquet.write_table(table if settings is None else table.replace_schema_metadata({SETTINGS: json.dumps(settings)}), working)
 
 
 def settings_of(path: Path) -> dict[str, Any] | None:
@@ -158,12 +158,21 @@ def settings_of(path: Path) -> dict[str, Any] | None:
 
 
 def check_writable(path: Path, option: str) -> None:
-    """Raise `UserError` unless a file can be written at `path`: asked before the work whose result goes there."""
+    """Raise `UserError` unless a file can be written at `path`: asked before the work whose result goes there.
+
+    What is there already must be a regular file that may be written, or a link to one: anything else (a device, a pipe)
+    would be replaced by ours.
+    """
     try:
-        if path.is_dir():
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        probe = path.with_name(path.name + ".tmp")
-        probe.touch()
+        if os.path.lexists(target) and not target.is_file():
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        probe = _beside(target)
+        probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
         raise UserError(f"{option} must be a file that can be written; {str(path)!r}: {error.strerror}") from None
@@ -194,9 +203,25 @@ def _why_full(path: Path, error: OSError) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
-    working = path.with_name(path.name + ".tmp")
-    working.write_text(writable(text), encoding="utf-8")
-    os.replace(working, path)
+    with _replacing(path) as working:
+        working.write_text(writable(text), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write, which then takes the place of `path` (of what it leads to, where it is a link) or is removed."""
+    target = Path(os.path.realpath(path))
+    working = _beside(target)
+    try:
+        yield working
+        os.replace(working, target)
+    finally:
+        working.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """A name in the folder of `path` that nobody else uses."""
+    return path.with_name(f".{secrets.token_hex(8)}.tmp")
 
 
 def versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -130,3 +131,24 @@ def test_where_a_result_is_to_go_is_checked(tmp_path):
     for path, words in ((tmp_path / "absent" / "x", "No such file"), (tmp_path, "is a folder"), ("/proc/x", "")):
         with pytest.raises(UserError, match=f"output must be a file that can be written.*{words}"):
             check_writable(type(tmp_path)(path), "output")
+
+
+def test_a_result_replaces_nothing_but_a_file(tmp_path):
+    """Pipes, sockets and links to them stay, as does a file of the user's that has the name of one of ours; links are followed."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to("pipe")
+    (tmp_path / "round").symlink_to("round")
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(tmp_path / "socket"))
+        for name in ("pipe", "to-pipe", "round", "socket"):
+            with pytest.raises(UserError, match="output must be a file that can be written.*not a regular file"):
+                check_writable(tmp_path / name, "output")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "round").is_symlink()
+    (tmp_path / "a.json.tmp").write_text("mine")
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "a.json").symlink_to("target")
+    check_writable(tmp_path / "a.json", "output")
+    write(tmp_path / "a.json", "new")
+    write_parquet(tmp_path / "b.parquet", [{"x": 1}])
+    assert (tmp_path / "a.json").is_symlink() and (tmp_path / "target").read_text() == "new"
+    assert (tmp_path / "a.json.tmp").read_text() == "mine" and not list(tmp_path.glob(".*"))
