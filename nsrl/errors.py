@@ -1,10 +1,11 @@
-"""The errors a user can cause, and the end a user can ask for. Stdlib only; knows nothing of the rest of nsrl.
+"""The errors a user can cause, the end a user can ask for, and the name a user started us by. Stdlib only; knows nothing of the rest of nsrl.
 
 A `UserError` is bad input: commands print its one sentence and exit with code 2. Anything else that is raised is a bug
 of ours and stops the run with its traceback.
 """
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -22,6 +23,11 @@ class UserError(Exception):
 
 class MissingBackend(UserError):
     """A backend was asked for by name and is not installed here."""
+
+
+def program(command: str) -> str:
+    """What the user started this command as: by the script `nsrl`, or as a module."""
+    return sys.argv[0] if sys.argv[0].startswith("nsrl ") else f"python -m nsrl.{command}"
 
 
 def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:

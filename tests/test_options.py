@@ -198,6 +198,7 @@ def notes(capsys, *argv, kind=TrainConfig):
         (["loss_type=reinforce"], None),
         (["extra_supervised_steps=5", "beta=0.1", "learning_rate=1e-4"], "beta=0.1, learning_rate=0.0001 cannot act in this run: extra_sup"),
         (["max_steps=0", "num_iterations=2"], "num_iterations=2 cannot act in this run: max_steps is 0"),
+        (["max_steps=0", "prompts_per_step=7", "num_generations=4", "logging_steps=2"], "prompts_per_step=7, num_generations=4"),
         (["sampler_correction=truncate"], "its log-probs differ by rounding alone"),
         (["eval_steps=500"], "the run ends before the first such step"),
         (["warmup_steps=500"], "never reaches its peak"),

@@ -177,12 +177,23 @@ def _flattened(kind: type[Any], content: dict[str, Any], where: str, strange: bo
             if not isinstance(value, dict):
                 first = next(iter(keys(inner[name])))
                 raise UserError(f"{where}{name} is a group of keys, {name}.{first} and others; got {str(value)[:60]!r} for the group")
-            texts |= _flattened(kind, {f"{name}.{key}": deeper for key, deeper in value.items()}, where, strange)
+            inside = _flattened(kind, {f"{name}.{key}": deeper for key, deeper in value.items()}, where, strange)
         elif name in known or _mapping_of(known, name) is not None:
-            texts[name] = value
+            inside = {name: value}
         elif not strange:
             raise UserError(unknown_key(name, known_keys(kind), where))
+        else:
+            continue
+        twice = [key for key in inside if any(_overlap(key, other) for other in texts)]
+        if twice:
+            raise UserError(f"{where}{twice[0]} is there twice, in one line and in a group; give it once")
+        texts |= inside
     return texts
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Are they the same key, or is one an entry of the mapping that the other is?"""
+    return key == other or key.startswith(f"{other}.") or other.startswith(f"{key}.")
 
 
 def _recipe(kind: type[Any], name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:

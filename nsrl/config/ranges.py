@@ -19,21 +19,24 @@ ROLES = ("question", "answer", "image", "images", "options", "category", "id")  
 REPORTERS = ("tensorboard", "wandb")
 LARGEST_SEED = 2**32 - 1
 CPU_SHARE = 0.8  # of wall_s: the most that cpu_s can be in force (nsrl.engines)
+MOST_COMPLETIONS = 1_000_000  # of a step: they are all held at once
+LARGEST_INT, LARGEST_FLOAT = 2**31 - 1, 3e38  # what every tensor and every call of the system takes
 MOST_SHAPES = 100_000  # held-out pictures: more would leave few to learn from
 
 
 @dataclass(frozen=True)
 class Bound:
-    """least <= value <= most, or above < value < below."""
+    """least <= value <= most, or above < value < below; or_zero: or 0."""
 
     least: float = -math.inf
     most: float = math.inf
     above: float = -math.inf
     below: float = math.inf
     why: str = ""
+    or_zero: bool = False
 
     def holds(self, value: float) -> bool:
-        return self.least <= value <= self.most and self.above < value < self.below
+        return (self.or_zero and value == 0) or (self.least <= value <= self.most and self.above < value < self.below)
 
     def __str__(self) -> str:
         words = [
@@ -41,7 +44,7 @@ class Bound:
             for word, limit in (("at least", self.least), ("above", self.above), ("at most", self.most), ("below", self.below))
             if math.isfinite(limit)
         ]
-        return " and ".join(words) or "any number"
+        return ("0, or " if self.or_zero else "") + (" and ".join(words) or "any number")
 
 
 ANY = Bound()
@@ -49,13 +52,20 @@ ONE_OR_MORE, NONE_OR_MORE, POSITIVE, SHARE = Bound(least=1), Bound(least=0), Bou
 SEED = Bound(least=0, most=LARGEST_SEED)
 LEVEL = Bound(least=1, most=3)
 PIXELS = Bound(least=1024, why="a visual token is 32 x 32 pixels")
-TEMPERATURE = Bound(above=0, most=10, why="at 0 completions are all alike, far above 1 they are noise")
+COOLEST = 0.01  # rounding errors of logits are divided by the temperature: below it they decide
+TEMPERATURE = Bound(least=COOLEST, most=10, why="near 0 completions are all alike, far above 1 they are noise")
+TEMPERATURE_OR_GREEDY = Bound(least=COOLEST, most=10, why="0 is greedy", or_zero=True)
+SHARE_OF_OTHERS = Bound(least=0, most=1e6, why="shares are relative to each other")
+WEIGHT = Bound(least=-1e6, most=1e6, why="weights are relative to each other")
+GROUP = Bound(least=2, most=4096, why="a group of one has no spread, so nothing is learned; a group is sampled and held as one")
+SAMPLES = Bound(least=1, most=4096, why="the completions of a problem are sampled and held together")
+SECONDS = Bound(above=0, most=86_400, why="a day")
 RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
 
 ENGINE = {
     "engine.workers": Bound(least=1, most=1024),
-    "engine.cpu_s": POSITIVE,
-    "engine.wall_s": POSITIVE,
+    "engine.cpu_s": SECONDS,
+    "engine.wall_s": SECONDS,
     "engine.memory_mb": Bound(least=16, why="with less, ordinary programs are out of memory"),
 }
 BOUNDS: dict[str, dict[str, Bound]] = {
@@ -64,7 +74,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "model.min_pixels": ONE_OR_MORE,
         "model.max_pixels": PIXELS,
         "lora.r": Bound(least=1, most=1024),
-        "lora.alpha": Bound(least=1, why="the adapter is scaled by alpha / r"),
+        "lora.alpha": Bound(least=1, most=65_536, why="the adapter is scaled by alpha / r"),
         "lora.dropout": Bound(least=0, below=1),
         "data.level": LEVEL,
         "data.eval_size": Bound(least=1, why="a run is judged on held-out problems before and after"),
@@ -75,19 +85,19 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "warm_start.reading_steps": NONE_OR_MORE,
         "warm_start.batch_size": ONE_OR_MORE,
         "warm_start.learning_rate": RATE,
-        "warm_start.languages": NONE_OR_MORE,
+        "warm_start.languages": SHARE_OF_OTHERS,
         "warm_start.wrong": SHARE,
         **ENGINE,
         "max_steps": NONE_OR_MORE,
         "extra_supervised_steps": NONE_OR_MORE,
         "reward_noise": SHARE,
-        "prompts_per_step": ONE_OR_MORE,
-        "num_generations": Bound(least=2, why="a group of one has no spread, so nothing is learned"),
+        "prompts_per_step": Bound(least=1, most=65_536, why="a step has that many seeds for its prompts"),
+        "num_generations": GROUP,
         "max_completion_length": ONE_OR_MORE,
         "temperature": TEMPERATURE,
         "top_p": Bound(above=0, most=1),
         "top_k": NONE_OR_MORE,
-        "reward_weights": ANY,
+        "reward_weights": WEIGHT,
         "epsilon": NONE_OR_MORE,
         "epsilon_high": NONE_OR_MORE,
         "delta": Bound(above=1),
@@ -104,7 +114,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "warmup_steps": NONE_OR_MORE,
         "weight_decay": NONE_OR_MORE,
         "max_grad_norm": Bound(above=0, why="1e9 never clips"),
-        "eval_samples": ONE_OR_MORE,
+        "eval_samples": SAMPLES,
         "eval_steps": NONE_OR_MORE,
         "eval_size_midway": ONE_OR_MORE,
         "save_steps": ONE_OR_MORE,
@@ -117,8 +127,8 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "size": Bound(least=1, why="null takes all"),
         "seed": SEED,
         "level": LEVEL,
-        "samples": ONE_OR_MORE,
-        "temperature": Bound(least=0, most=10),
+        "samples": SAMPLES,
+        "temperature": TEMPERATURE_OR_GREEDY,
         "max_completion_length": ONE_OR_MORE,
         **ENGINE,
         "batch": ONE_OR_MORE,
@@ -126,7 +136,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
     },
     "SolveConfig": {
         "max_completion_length": ONE_OR_MORE,
-        "temperature": Bound(least=0, most=10),
+        "temperature": TEMPERATURE_OR_GREEDY,
         "seed": SEED,
         **ENGINE,
     },
@@ -149,6 +159,9 @@ def check(config: Any) -> None:
         raise UserError(f"output must not end in .parquet, because completions go beside it under that name; got {values['output']!r}")
     if values.get("question") is not None and not values["question"].strip():
         raise UserError("question must be a text with something in it; got none")
+    marks, pictures = (values.get("question") or "").count("<image>"), len(values.get("image") or ())
+    if marks > pictures:
+        raise UserError(f"question must hold at most one <image> per image given ({pictures}); got {marks}")
 
 
 def _check_value(key: Key, value: Any, bound: Bound | None) -> None:
@@ -184,6 +197,9 @@ def _check_number(key: Key, name: str, value: Any, kind: type, bound: Bound | No
     if bound is not None and not bound.holds(value):
         why = f" ({bound.why})" if bound.why else ""
         raise UserError(f"{name} must be {bound}{' or null' if key.optional else ''}; got {value}{why}")
+    most = LARGEST_INT if kind is int else LARGEST_FLOAT
+    if abs(value) > most and not (bound is not None and bound.most > most and math.isfinite(bound.most)):
+        raise UserError(f"{name} must be between {-most:,} and {most:,}; got {value}")
 
 
 def _engine(values: dict[str, Any]) -> None:
@@ -205,6 +221,11 @@ def _train(values: dict[str, Any]) -> None:
             "top_p must be 1 and top_k 0 for training, because the update's softmax covers the whole vocabulary and "
             f"importance weights cannot correct for tokens that are never drawn; got top_p={values['top_p']}, "
             f"top_k={values['top_k']}"
+        )
+    if values["prompts_per_step"] * values["num_generations"] > MOST_COMPLETIONS:
+        raise UserError(
+            f"prompts_per_step x num_generations must be at most {MOST_COMPLETIONS:,} completions a step; got "
+            f"{values['prompts_per_step']} x {values['num_generations']}"
         )
     upper = 1 + (values["epsilon"] if values["epsilon_high"] is None else values["epsilon_high"])
     if values["delta"] is not None and values["loss_type"] in ("cispo", "sapo", "reinforce"):

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from nsrl.engines import LANGUAGES, EnginePool, Limits, Result, external, registry
 from nsrl.engines.pool import check_limits
-from nsrl.errors import MissingBackend, UserError
+from nsrl.errors import MissingBackend, UserError, program
 
 _HELP = {
     "steps": "evaluation steps (nsl, wolfram)", "depth": "nesting of an evaluation (nsl, wolfram)",
@@ -30,8 +30,7 @@ _WINDOW = 5_000  # programs of a batch that are read ahead of the oldest unfinis
 
 def parser() -> argparse.ArgumentParser:
     """The command line, complete."""
-    program = sys.argv[0] if sys.argv[0].startswith("nsrl ") else "python -m nsrl.engines"
-    top = argparse.ArgumentParser(prog=program, description=__doc__)
+    top = argparse.ArgumentParser(prog=program("engines"), description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the program on standard input; its Result as JSON on standard output")
     batch = commands.add_parser(
@@ -226,7 +225,8 @@ def _list(chosen: argparse.Namespace) -> None:
     engines = []
     for language in LANGUAGES:
         here = registry.present(language)
-        engines.append({"engine": "builtin", "language": language, "present": here, "version": registry.version(language)})
+        row = {"engine": "builtin", "language": language, "present": here, "version": registry.version(language) if here else None}
+        engines.append(row if here else {**row, "needs": "the package sympy: pip install 'nsrl[train]'"})
     for name, engine in external.EXTERNAL.items():
         here = engine.find() is not None
         row = {"engine": name, "language": "wolfram", "present": here, "version": engine.version() if here else None}
@@ -236,7 +236,7 @@ def _list(chosen: argparse.Namespace) -> None:
         _write({"engines": engines, "sandbox": walls}, sys.stdout, indent=2)
         return
     for row in engines:
-        state = row["version"] if row["present"] else f"absent: needs {row.get('needs', 'its evaluator')}"
+        state = row["version"] if row["present"] else f"absent: needs {row['needs']}"
         print(f"{row['language']:8} {row['engine']:14} {state}")
     for kind, wall in walls.items():
         print(f"sandbox of {kind} workers: {', '.join(wall['layers']) or 'none'}; absent: {', '.join(wall['absent']) or 'none'}")
@@ -246,7 +246,9 @@ def _walls() -> dict[str, Any]:
     """The layers in force, by kind of worker: from the self-test of workers started for it."""
     from nsrl.engines.sandbox import LAYERS
 
-    walls = {}
+    walls: dict[str, Any] = {}
+    if not any(map(registry.present, LANGUAGES)):
+        return walls
     with EnginePool(workers=1, allow_unsandboxed=True) as pool:
         for language in pool.languages:
             pool.run(language, "1")  # its workers have said hello by then

@@ -27,17 +27,18 @@ def check_language(language: str) -> str:
 
 
 def present(language: str) -> bool:
-    """Can this machine run programs of `language`?"""
-    if language == "sympy":
-        return importlib.util.find_spec("sympy") is not None
-    return language in NATIVE and importlib.util.find_spec(f"nsrl.engines.{language}") is not None
+    """Can this machine run programs of `language`? The algebra of all three is SymPy's."""
+    if importlib.util.find_spec("sympy") is None:
+        return False
+    return language == "sympy" or (language in NATIVE and importlib.util.find_spec(f"nsrl.engines.{language}") is not None)
 
 
 def require(language: str) -> None:
     """Raises MissingBackend with one sentence when the engine of `language` is not here."""
     check_language(language)
     if not present(language):
-        what = "the package sympy is not installed" if language == "sympy" else "its evaluator is not part of this build"
+        without = importlib.util.find_spec("sympy") is None
+        what = "the package sympy is not installed (pip install 'nsrl[train]')" if without else "its evaluator is not part of this build"
         raise MissingBackend(f"language {language!r} cannot run here: {what}")
 
 

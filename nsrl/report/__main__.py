@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from nsrl.errors import UserError, extras_named
+from nsrl.errors import UserError, extras_named, program
 from nsrl.report.page import write_report
 
 
 def main(argv: list[str]) -> int:
     if len(argv) != 1 or argv[0].startswith("-"):
-        print("usage: python -m nsrl.report RUN_FOLDER", file=sys.stderr)
-        return 0 if argv in (["-h"], ["--help"]) else 2
+        asked = argv in (["-h"], ["--help"])
+        print(f"usage: {program('report')} RUN_FOLDER", file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     try:
         with extras_named():
             print(write_report(Path(argv[0])))

@@ -16,10 +16,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from nsrl.errors import UserError
+from nsrl.errors import UserError, program
 from nsrl.rewards.answer import check
 
-_USAGE = "usage: python -m nsrl.rewards check PREDICTION GOLD [OPTION ...] | agreement FILE.jsonl | attack GOLDS.jsonl"
+_USAGE = "usage: {} check PREDICTION GOLD [OPTION ...] | agreement FILE.jsonl | attack GOLDS.jsonl"
 
 
 def agreement(path: Path) -> dict[str, object]:
@@ -79,8 +79,9 @@ def main(argv: list[str]) -> int:
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
+    said = program("rewards")
     asked = argv in (["-h"], ["--help"])
-    print(__doc__ if asked else _USAGE, file=sys.stdout if asked else sys.stderr)
+    print(__doc__.replace("python -m nsrl.rewards", said) if asked else _USAGE.format(said), file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 2
 
 

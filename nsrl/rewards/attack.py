@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nsrl.engines.result import Result, Status
-from nsrl.errors import UserError
+from nsrl.errors import UserError, program
 from nsrl.rewards import clean, final
 from nsrl.rewards.answer import check
 from nsrl.rewards.reader import read
@@ -234,7 +234,7 @@ def main(argv: Sequence[str]) -> int:
 
     from nsrl.rewards.golds import golds
 
-    parser = argparse.ArgumentParser(prog="python -m nsrl.rewards attack", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog=f"{program('rewards')} attack", description=__doc__.split("\n\n")[0])
     parser.add_argument("golds", nargs="?", type=Path, help="JSON lines: gold or answer, options (may be absent)")
     parser.add_argument("--generate", type=int, metavar="N", help="attack N made-up golds of all types instead of a file's")
     parser.add_argument("--seed", type=int, default=0)

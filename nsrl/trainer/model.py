@@ -306,6 +306,11 @@ def pick_device(name: str) -> torch.device:
 def require_positions(vlm: VLM, max_completion_length: int, prompt_tokens: int = 1) -> None:
     """A prompt and its completion must fit the model's positions. Raises `UserError`."""
     positions = vlm.config.text_config.max_position_embeddings
+    if prompt_tokens >= positions:
+        raise UserError(
+            f"the question with its pictures must leave room for an answer in the model's {positions} positions; it takes "
+            f"{prompt_tokens} of them"
+        )
     if prompt_tokens + max_completion_length > positions:
         behind = f" behind a prompt of {prompt_tokens}" if prompt_tokens > 1 else ""
         raise UserError(

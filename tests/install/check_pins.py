@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -46,10 +47,18 @@ class Wish:
 
 
 def read_constraints(text: str) -> dict[str, SpecifierSet]:
-    """Lines of constraints.txt by normalised name."""
-    lines = (line.split("#")[0].strip() for line in text.splitlines())
-    found = [Requirement(line) for line in lines if line]
-    return {canonicalize_name(r.name): r.specifier for r in found}
+    """Lines of constraints.txt by normalised name. Raises ValueError that names a line that is no package with bounds."""
+    found = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = re.split(r"(?:^|\s)#", line)[0].strip()  # a # within a word belongs to a URL
+        if not line:
+            continue
+        try:
+            read = Requirement(line)
+        except InvalidRequirement:
+            raise ValueError(f"constraints.txt line {number} must be a package with bounds, as torch==2.13.0; got {line!r}") from None
+        found[canonicalize_name(read.name)] = read.specifier
+    return found
 
 
 def pinned(constraints: dict[str, SpecifierSet]) -> dict[str, str]:
@@ -225,7 +234,11 @@ def main(argv: list[str]) -> int:
     if argv == ["oldest"]:
         print("\n".join(f"{name}{version}" for name, version in oldest(own).items()))
         return 0
-    constraints = read_constraints((ROOT / "constraints.txt").read_text())
+    try:
+        constraints = read_constraints((ROOT / "constraints.txt").read_text())
+    except ValueError as error:
+        print(f"check-pins: {error}")
+        return 1
     try:
         wrong = check(constraints, own)
     except NoIndex as error:

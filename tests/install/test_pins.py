@@ -1,6 +1,7 @@
 """The pins: what the check of them calls a conflict, on made-up metadata, and that every direct requirement has one."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -77,6 +78,12 @@ def test_every_direct_requirement_has_a_pin_that_it_accepts():
         wrong, others, held = conflicts(constraints, own_requirements(project), {}, python)
         assert wrong == [] and set(others) == check_pins.FREE and held > 20
     assert "triton" not in check_pins.pinned(constraints)
+
+
+@pytest.mark.parametrize("line", ["-e foo", "-r other.txt", "--no-binary :all:", "torch=2.0", "./folder", "?"])
+def test_a_line_that_is_no_requirement_is_named(line):
+    with pytest.raises(ValueError, match=re.escape(f"line 3 must be a package with bounds, as torch==2.13.0; got {line!r}")):
+        read_constraints(f"# comment\na==1.0  # why\n{line}\n")
 
 
 def test_without_an_index_the_check_is_skipped_with_the_reason():

@@ -1,14 +1,16 @@
 """The command `nsrl`: its list, its version, wrong names, exit codes, every key's description, and life without the extra."""
 
+import contextlib
 import dataclasses
 import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
 import typing
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,28 @@ def test_what_works_without_the_extra(bare):
     assert done.returncode == 0 and '"correct": true' in done.stdout, done.stderr
     done = run("engines", "list", "--json")
     assert done.returncode == 0 and '"language": "nsl"' in done.stdout, done.stderr
+
+
+def test_without_sympy_no_language_is_there_and_list_says_so():
+    run = lambda *words: nsrl(*words, python=(sys.executable, "-S"))  # no packages at all
+    done = run("engines", "list", "--json")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    rows = [row for row in json.loads(done.stdout)["engines"] if row["engine"] == "builtin"]
+    assert len(rows) == 3 and not any(row["present"] for row in rows) and all("nsrl[train]" in row["needs"] for row in rows)
+    done = run("engines", "list")
+    assert done.returncode == 0 and done.stderr == "" and done.stdout.count("absent: needs the package sympy") == 3
+    done = run("engines", "run", "--language", "nsl")
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and "sympy" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["report", "--help"], ["rewards", "--help"], ["rewards"], ["rewards", "attack", "--help"], ["report"]])
+def test_usage_names_what_was_typed(words, capsys, monkeypatch):
+    for started, shown in ((f"nsrl {words[0]}", f"nsrl {words[0]}"), ("/x/__main__.py", f"python -m nsrl.{words[0]}")):
+        monkeypatch.setattr(sys, "argv", [started])
+        with contextlib.suppress(SystemExit):
+            import_module(script.COMMANDS[words[0]][0]).main(words[1:])
+        said = "".join(capsys.readouterr())
+        assert shown in said and ("python -m" in said) == shown.startswith("python"), said
 
 
 def test_only_an_absent_package_of_the_extra_is_a_users_error():
