@@ -108,6 +108,9 @@ def load(
     `count_tokens`, prompts longer than `max_prompt_length` are skipped; names: columns that are called otherwise, role
     to column; progress: called as progress(rows so far, rows in all or None). Raises `UserError`.
     """
+    path = path or None  # an empty one would be the current folder
+    if source in ("mathvision", "virl39k") and not tables.same_split(split, "train"):
+        raise UserError(f"data.split must be train with data.source={source}, which has no splits; got {split!r}")
     if source == "mathvision":
         table, open_image, name = _mathvision(path)
     elif source == "virl39k":
@@ -142,13 +145,17 @@ def source_and_path(spec: str) -> tuple[str, str]:
     source, colon, path = spec.partition(":")
     if source not in SOURCES or (not colon and source != "shapes"):
         return guess_source(spec), spec
+    if source == "shapes" and colon:
+        raise UserError(f"data must be shapes, which has no path, SOURCE:PATH or a path; got {spec!r}")
+    if source != "shapes" and not path:
+        raise UserError(f"data must name a path behind {source}:; got none")
     return source, path
 
 
 def guess_source(path: str) -> str:
     """mathvision for a folder with testmini.jsonl (or test.jsonl) alone and images, virl39k for its parquet, else hf."""
     folder = Path(path)
-    files = [f.name for f in folder.glob("*.jsonl")] if (folder / "images").is_dir() else []
+    files = [f.name for f in tables.visible(folder, "*.jsonl")] if (folder / "images").is_dir() else []
     if files and all(name.startswith("test") for name in files):
         return "mathvision"
     if "virl39k" in path.lower():
@@ -163,7 +170,7 @@ def _mathvision(path: str | Path | None) -> tuple[tables.Table, OpenImage, str]:
     if path is None:
         raise UserError("data.path must be a MathVision folder (testmini.jsonl and images/) for data.source=mathvision; got none")
     folder = Path(path).expanduser()
-    file = folder if folder.is_file() else next(iter(sorted(folder.glob("*.jsonl")) + sorted(folder.glob("*.parquet"))), None)
+    file = folder if folder.is_file() else next(iter(tables.visible(folder, "*.jsonl") + tables.visible(folder, "*.parquet")), None)
     if file is None:
         what = "no such folder" if not folder.is_dir() else "no .jsonl or .parquet file in it"
         raise UserError(f"data.path must be a MathVision folder (testmini.jsonl and images/); {str(path)!r}: {what}")
@@ -178,7 +185,7 @@ def _virl39k(path: str | Path | None) -> tuple[tables.Table, OpenImage, str]:
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise UserError(f"data.path must be a ViRL39K folder, parquet file or Hub id; {name!r} does not exist")
         folder = tables.download(name)
-    files = [folder] if folder.is_file() else sorted(folder.rglob("*.parquet"))
+    files = [folder] if folder.is_file() else tables.visible(folder, "**/*.parquet")
     if not files:
         raise UserError(f"data.path must hold a parquet file for data.source=virl39k; {name!r} has none")
     return tables.table(files), _finder([f.parent for f in files]), name
@@ -195,8 +202,12 @@ def _finder(folders: Sequence[Path]) -> OpenImage:
     """Opens an entry of an image column; paths are looked up beside the row's file, in the folders, their images/, and
     their zip archives."""
     roots = list(dict.fromkeys([str(f.resolve()) for f in folders]))
-    archives = [ZipImages(z) for r in roots for z in sorted(Path(r).glob("*.zip"))]
-    members = {name: archive for archive in archives for name in archive.names()}
+    members: dict[str, ZipImages] = {}
+    for archive in (ZipImages(z) for r in roots for z in tables.visible(Path(r), "*.zip")):
+        try:
+            members |= dict.fromkeys(archive.names(), archive)
+        except UserError as error:  # a picture that lay in it will be missing
+            log.warning("%s: it is left out", error)
     known: dict[tuple[str, Path | None], ImageRef] = {}
     resolved = lru_cache(maxsize=1024)(lambda folder: str(folder.resolve()))
 

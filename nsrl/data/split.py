@@ -36,7 +36,7 @@ def load_problems(
         return load(source, path, split, subset=subset, names=names, progress=progress)
 
     own = tables.test_split(str(path), subset) if source == "hf" and path is not None else None
-    if own is None or own == config.split:
+    if own is None or tables.same_split(own, config.split):
         return split_off(read(config.split), size, SHARE.get(source, OTHERS), refused)
     train, test = read(config.split), read(own)
     test.items = [p for p in test if refused.isdisjoint(picture_keys(p))]

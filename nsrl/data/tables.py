@@ -6,6 +6,7 @@ Knows nothing of problems; a row is a mapping of columns.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,13 @@ from nsrl.data.images import PICTURES
 from nsrl.errors import UserError
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
-TEST_NAMES = ("test", "validation", "val", "testmini", "eval")
-SPLITS = ("train", *TEST_NAMES)
+TEST_NAMES = ("test", "validation", "testmini", "eval")
+_KEYWORDS = {  # HF's words for splits, and MathVision's testmini
+    "train": "train", "training": "train", "test": "test", "testing": "test", "testmini": "testmini",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "eval": "eval", "evaluation": "eval",
+}  # fmt: skip
+_KEYWORD = re.compile(rf"(?<![^\W\d_])({'|'.join(_KEYWORDS)})(?:[-_ ]?(?:set|data|split))?(?![^\W\d_])", re.IGNORECASE)
 METADATA = "metadata"  # the stem of HF imagefolder's own files: pictures stand beside them, named by file_name columns
 BATCH_ROWS, BATCH_BYTES = 256, 32 << 20  # of a parquet file decoded at a time
 _ONE_READER = threading.Lock()
@@ -218,6 +224,8 @@ def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, P
     """(rows, folder that relative image paths start from) of a file, folder or Hub id. Raises `UserError`."""
     place = Path(path).expanduser()
     if place.is_file():
+        if not same_split(split, "train") and not same_split(split, _keyword(place.stem)):
+            raise UserError(f"data.split must be train for one file, which has no splits; got {split!r}")
         return table([place]), place.parent
     if place.is_dir():
         if (place / "dataset_dict.json").exists() or (place / "state.json").exists():
@@ -238,39 +246,72 @@ def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, P
     return _hub(path, split, subset), None
 
 
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """Files below a folder, sorted, without the hidden ones that systems leave there (`._data.csv`, `__MACOSX`)."""
+    found = (f for f in folder.glob(pattern) if not any(p.startswith((".", "__")) for p in f.relative_to(folder).parts))
+    return sorted(f for f in found if f.is_file())
+
+
 def _data_files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in FORMATS and f.name not in ("dataset_info.json", "config.json"))
+    files = visible(folder, "**/*")
+    return [f for f in files if f.suffix.lower() in FORMATS and f.name not in ("dataset_info.json", "config.json")]
+
+
+def _keyword(name: str) -> str:
+    """The split that a name of a file or folder speaks of, as in HF: a word of it, whatever its case; else none."""
+    found = _KEYWORD.search(name)
+    return _KEYWORDS[found[1].lower()] if found else ""
+
+
+def same_split(one: str, other: str) -> bool:
+    """Whether two names mean the same split: `val` and `validation` do."""
+    return one == other or _KEYWORDS.get(one.lower(), one) == _KEYWORDS.get(other.lower(), other)
 
 
 def _label(file: Path, root: Path) -> str:
-    """The split a file of a folder belongs to: by the start of its name, else by the folder it lies in; else none."""
-    for name in (file.stem.split("-")[0], *reversed(file.relative_to(root).parts[:-1])):
-        if name in SPLITS:
-            return name
-    return ""
+    """The split a file of a folder belongs to: by its name, else by the folder it lies in; else none."""
+    names = (file.stem, *reversed(file.relative_to(root).parts[:-1]))
+    return next(filter(None, map(_keyword, names)), "")
 
 
 def _files(folder: Path, split: str) -> list[Path]:
-    """Data files of a folder: those named after the split if any are, else all that are not another split's."""
+    """Data files of a folder: those named after the split; for training else all that are not another split's.
+
+    Raises `UserError` for another split that nothing is named after.
+    """
     files = _data_files(folder)
-    named = [f for f in files if f.stem.split("-")[0] == split or split in f.relative_to(folder).parts[:-1]]
-    if _split_folders(folder):
-        return [f for f in files if f.stem == METADATA]
-    return named or [f for f in files if _label(f, folder) not in TEST_NAMES] or files
+    labels = [_label(f, folder) for f in files]
+    inside = _split_folders(folder)
+    if inside:
+        labels = ["train", *inside.values()]
+        if any(same_split(split, label) for label in labels):
+            return [f for f in files if f.stem == METADATA]
+    elif named := [f for f, label in zip(files, labels) if label and same_split(split, label)] or [
+        f for f in files if split.lower() in (p.lower() for p in (f.stem, *f.relative_to(folder).parts[:-1]))
+    ]:
+        return named
+    elif same_split(split, "train"):
+        return [f for f, label in zip(files, labels) if label not in TEST_NAMES] or files
+    if not files:
+        return []
+    there = sorted({label or "train" for label in labels})
+    raise UserError(f"data.split must be one of {', '.join(there)} for {str(folder)!r}; got {split!r}")
 
 
-def _split_folders(folder: Path) -> list[str]:
-    """Splits that an imagefolder keeps as folders of pictures below one metadata file."""
-    own = any((folder / (METADATA + ending)).is_file() for ending in FORMATS)
-    return [name for name in SPLITS if own and (folder / name).is_dir() and not _data_files(folder / name)]
+def _split_folders(folder: Path) -> dict[str, str]:
+    """Folders of pictures below one metadata file of an imagefolder, and the splits that they are named after."""
+    if not any((folder / (METADATA + ending)).is_file() for ending in FORMATS):
+        return {}
+    below = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    return {f.name: split for f in below if (split := _keyword(f.name)) and not _data_files(f)}
 
 
-def _of_split(whole: Iterable[Any], split: str, inside: Sequence[str]) -> Iterator[Any]:
+def _of_split(whole: Iterable[Any], split: str, inside: Mapping[str, str]) -> Iterator[Any]:
     """The rows of one metadata file whose pictures lie in the split's folder (those in no split's are for training)."""
     for row in whole:
         names = [v for k, v in row.items() if str(k).endswith("file_name") and v] if isinstance(row, Row) else []
         first = Path(str(names[0])).parts[0] if names else ""
-        if (first if first in inside else "train") == split or not names:
+        if same_split(inside.get(first, "train"), split) or not names:
             yield row
 
 
@@ -303,6 +344,8 @@ def _dataset_rows(data: Any, split: str, name: str) -> Table:
         if split not in data:
             raise UserError(f"data.split must be one of {', '.join(data)} for {name!r}; got {split!r}")
         data = data[split]
+    elif not same_split(split, "train") and split != str(data.split):
+        raise UserError(f"data.split must be train for {name!r}, which has no splits; got {split!r}")
     data = _undecoded(data)
 
     def each() -> Iterator[Row]:
@@ -335,16 +378,18 @@ def test_split(path: str, subset: str | None = None) -> str | None:
         return None
     if place.is_dir():
         if (place / "dataset_dict.json").exists():
-            splits = set(json.loads((place / "dataset_dict.json").read_text()).get("splits", []))
+            splits = json.loads((place / "dataset_dict.json").read_text()).get("splits", [])
         elif (place / "state.json").exists():
             return None
         else:
-            splits = {_label(f, place) for f in _data_files(place)} | set(_split_folders(place))
+            splits = {_label(f, place) for f in _data_files(place)} | set(_split_folders(place).values())
             splits = splits if splits - set(TEST_NAMES) else set()  # a folder that is nothing but a test set
-        return next((n for n in TEST_NAMES if n in splits), None)
-    if place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    elif place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
         return None
-    return next((n for n in TEST_NAMES if n in _hub_splits(path, subset)), None)
+    else:
+        splits = _hub_splits(path, subset)
+    ranked = [(TEST_NAMES.index(label), name != label, name) for name in splits if (label := _keyword(name)) in TEST_NAMES]
+    return min(ranked)[2] if ranked else None
 
 
 @lru_cache(maxsize=16)

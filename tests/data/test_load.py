@@ -265,3 +265,100 @@ def test_numbered_markers(folder):
 def test_limit(folder):
     path = jsonl(folder / "r.jsonl", [good(i) for i in range(12)])
     assert len(load("hf", path, limit=5)) == 5
+
+
+def plain(i, **changes):
+    return {"question": f"What is {i}?", "answer": str(i), **changes}
+
+
+def sides(folder, split="train"):
+    train, test = load_problems(SimpleNamespace(source="hf", path=str(folder), split=split, eval_size=99))
+    return {p.answer for p in train}, {p.answer for p in test}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_data.csv", "my-test.csv", "testing.csv", "data_test.jsonl", "test1.csv", "Test.csv", "math_test.parquet", "dev.csv", "valid.csv",
+     "val.csv", "VALIDATION.jsonl", "eval.csv", "evaluation-2.csv", "a.dev.b.csv", "testset.csv", "geo test 3.csv", "test-00000-of-00001.parquet",
+     "my_test_images/metadata.csv", "Dev/rows.csv", "deep/er/test/rows.jsonl"],
+)  # fmt: skip
+@pytest.mark.parametrize("train", ["train_data.csv", "rows.csv"])
+def test_no_file_named_after_a_test_split_is_trained_on(tmp_path, name, train):
+    for file, numbers in ((train, range(20)), (name, range(20, 24))):
+        rows, file = [plain(i) for i in numbers], tmp_path / file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".jsonl":
+            jsonl(file, rows)
+        elif file.suffix == ".parquet":
+            parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+        else:
+            file.write_text("question,answer\n" + "".join(f"{r['question']},{r['answer']}\n" for r in rows))
+    assert sides(tmp_path) == ({str(i) for i in range(20)}, {str(i) for i in range(20, 24)})
+
+
+@pytest.mark.parametrize("name", ["latest.csv", "contest.csv", "devices.csv", "values.csv", "retrieval.csv", "attested-tests2go.csv"])
+def test_words_that_only_look_like_a_split(tmp_path, name):
+    (tmp_path / "a.csv").write_text("question,answer\na,1\nb,2\n")
+    (tmp_path / name).write_text("question,answer\nc,3\nd,4\n")
+    train, test = sides(tmp_path)
+    assert len(train) == 3 and len(train | test) == 4
+
+
+def test_pictures_in_folders_named_like_splits(tmp_path):
+    rows = []
+    for number, folder in enumerate(("Training_images", "test-images")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(picture((number, 0, 0)))
+        rows.append(plain(number, file_name=f"{folder}/a.png"))
+    jsonl(tmp_path / "metadata.jsonl", rows)
+    assert sides(tmp_path) == ({"0"}, {"1"})
+
+
+def test_a_split_that_is_not_there_is_refused(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    jsonl(tmp_path / "train.jsonl", [plain(i) for i in range(4)])
+    with pytest.raises(UserError, match=r"data.split must be one of train for .*; got 'nonsense'"):
+        load("hf", tmp_path, "nonsense")
+    jsonl(tmp_path / "val.jsonl", [plain(9)])
+    jsonl(tmp_path / "hard.jsonl", [plain(8)])
+    with pytest.raises(UserError, match=r"must be one of train, validation for .*; got 'nonsense'"):
+        load("hf", tmp_path, "nonsense")
+    assert [[p.answer for p in load("hf", tmp_path, s)] for s in ("valid", "validation", "hard")] == [["9"], ["9"], ["8"]]
+    with pytest.raises(UserError, match="data.split must be train for one file.*got 'nonsense'"):
+        load("hf", tmp_path / "train.jsonl", "nonsense")
+    assert len(load("hf", tmp_path / "val.jsonl", "validation")) == 1
+    datasets.Dataset.from_list([plain(1)]).save_to_disk(tmp_path / "saved")
+    with pytest.raises(UserError, match="data.split must be train for .*no splits; got 'nonsense'"):
+        load("hf", tmp_path / "saved", "nonsense")
+    with pytest.raises(UserError, match="data.split must be train with data.source=mathvision"):
+        load("mathvision", tmp_path, "nonsense")
+
+
+def test_names_of_saved_splits(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    for number, name in enumerate(("dev", "val", "valid", "test_easy")):
+        parts = {"train": [plain(i) for i in range(4)], name: [plain(9)]}
+        datasets.DatasetDict({k: datasets.Dataset.from_list(v) for k, v in parts.items()}).save_to_disk(tmp_path / str(number))
+        assert sides(tmp_path / str(number)) == ({"0", "1", "2", "3"}, {"9"}), name
+
+
+@pytest.mark.parametrize("spec", ["shapes:3", "shapes:", "hf:", "mathvision:", "virl39k:"])
+def test_a_source_without_its_path_or_with_one_too_many(spec, tmp_path, monkeypatch):
+    jsonl(tmp_path / "rows.jsonl", [plain(i) for i in range(4)])
+    monkeypatch.chdir(tmp_path)  # not to be read because nothing was named
+    with pytest.raises(UserError, match="data must"):
+        open_source(spec)
+    with pytest.raises(UserError, match="got none"):
+        load("hf", "")
+
+
+def test_hidden_files_and_a_broken_archive_in_the_folder(folder, caplog):
+    jsonl(folder / "rows.jsonl", [good(i) for i in range(4)])
+    for name in ("._rows.jsonl", ".x.zip", ".ipynb_checkpoints/rows-checkpoint.jsonl", "__MACOSX/._rows.csv", "._im0.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"\0\x05\x16\x07\xff\xfe" * 9)
+    (folder / "old.zip").write_bytes(b"no archive")
+    assert [p.id for p in load("hf", folder)] == ["p0", "p1", "p2", "p3"]
+    assert "old.zip is not a readable zip archive" in caplog.text
+    (folder / "rows.jsonl").rename(folder / "testmini.jsonl")
+    assert len(load("mathvision", folder)) == 4
