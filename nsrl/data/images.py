@@ -7,7 +7,6 @@ equal pixels. Opening gives RGB: turned upright by its EXIF tag, transparent par
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import io
 import math
@@ -17,6 +16,7 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from nsrl.types import ImageRef
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # how the names of pictures end
 MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # or Pillow warns of pictures that are taken
 _READING = (
     OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError, MemoryError,
     struct.error, zlib.error, RuntimeError,  # RuntimeError: what the AVIF decoder raises
@@ -69,10 +70,15 @@ def pil_image(image: Image.Image) -> ImageRef:
 
 def data_url_bytes(url: str) -> bytes:
     """The encoded image in `data:image/png;base64,…`. Raises `UserError` when it does not decode."""
+    return base64_bytes(url.partition(",")[2], "a data url")
+
+
+def base64_bytes(text: str, where: str) -> bytes:
+    """The bytes that a base64 text stands for, broken into lines or not. Raises `UserError` when it does not decode."""
     try:
-        return base64.b64decode(url.partition(",")[2], validate=True)
-    except binascii.Error:
-        raise UserError("image in a data url is not valid base64") from None
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise UserError(f"image in {where} is not valid base64") from None
 
 
 def _reference(data: bytes, read: Callable[[], bytes], name: str) -> ImageRef:
@@ -89,7 +95,7 @@ def inspect(data: bytes, name: str) -> tuple[int, int]:
     if not data:
         raise UserError(f"image {name!r} is empty")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise UserError(f"image {name!r} must have at most {MAX_PIXELS} pixels; got {width}x{height}")
@@ -103,6 +109,14 @@ def inspect(data: bytes, name: str) -> tuple[int, int]:
     except _READING as error:
         raise _unreadable(data, name, error) from None
     return (height, width) if turned else (width, height)
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """What a data set's pictures come in, as far as this Pillow reads it; some others (EPS) it hands to other programs."""
+    Image.init()
+    wanted = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "AVIF", "PPM", "ICO", "TGA", "PCX")
+    return tuple(name for name in wanted if name in Image.OPEN)
 
 
 def _png_notes(data: bytes) -> bool:
@@ -135,7 +149,7 @@ def _complete(image: Image.Image, data: bytes) -> bool:
 def decode(data: bytes, name: str) -> Image.Image:
     """Encoded bytes as an RGB image. Raises `UserError`."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
             image.load()
             return to_rgb(image)
     except _READING as error:

@@ -22,10 +22,13 @@ ANSWER = ("answer", "solution", "ground_truth", "final_answer", "gold", "target"
 OPTIONS = ("options", "choices")
 CATEGORY = ("category", "subject", "topic", "task")
 IDENTITY = ("id", "qid", "pid", "question_id", "problem_id", "uid", "index")
+MEDIA = ("video", "audio")  # what questions may be about that cannot be shown
+MAX_DEPTH = 100  # of lists in lists; no data set's are
 MAX_QUESTION = 40_000  # characters; longer ones fit no context and are no question
 
 _NUMBERED = re.compile(r"<image[ _]?(\d+)>")
 _ANY_MARK = re.compile(r"<image>|<\|image_pad\|>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 _NUMBERED_COLUMN = re.compile(r"(?:image|img|picture)[ _-]?(\d+)")
 _FILE_NAME = re.compile(r"(?:.+_)?file_names?")  # HF's imagefolder
@@ -56,12 +59,16 @@ def to_problem(
     """
     if not isinstance(row, Mapping):
         raise BadRow("not a row", f"expected columns, got {type(row).__name__}")
+    _check_values(row)
     named = _named(row)
     question_column = _first(row, named, QUESTION)
     if question_column is None:
         raise BadRow("no question", columns_text(row, QUESTION))
     system, question, inline = _text(row[question_column])
     image_columns, entries = ((question_column,), inline) if inline else _pictures(row, named)
+    for kind in MEDIA:
+        if f"<{kind}>" in question and any(not _blank(row[c]) for n, c in named.items() if n.startswith(kind)):
+            raise BadRow("neither text nor picture", f"the question shows a {kind}")
     question = _markers(question, len(entries), one_picture)
     if not question.replace(MARK, "").strip() and not entries:
         raise BadRow("no question", "the text is empty")
@@ -97,20 +104,50 @@ def to_problem(
         answer=answer,
         images=refs,
         options=options,
-        category=str(row[category]) if category and not _blank(row[category]) else "",
-        source=str(row.get("source") or source),
+        category=_plain(row[category]) if category and not _blank(row[category]) else "",
+        source=_plain(row.get("source") or source),
         columns=columns,
     )
 
 
 def identity(row: Any, number: int) -> str:
-    """The id a row gives itself, else its number."""
-    return _identity(row, _named(row), number) if isinstance(row, Mapping) else str(number)
+    """The id a row gives itself, else its number; always text that can be written."""
+    if not isinstance(row, Mapping):
+        return str(number)
+    try:
+        return _identity(row, _named(row), number).encode("utf-8", "backslashreplace").decode()
+    except (BadRow, RecursionError):
+        return str(number)
 
 
 def _identity(row: Mapping[str, Any], named: Mapping[str, str], number: int) -> str:
     name = _first(row, named, IDENTITY)
-    return str(number) if name is None or _blank(row[name]) else str(row[name])
+    return str(number) if name is None or _blank(row[name]) else _plain(row[name])
+
+
+def _check_values(row: Mapping[str, Any]) -> None:
+    """Raises `BadRow` for what can be neither tokenised nor written: half of a character, or lists in lists in lists."""
+    left: list[tuple[Any, Any, int]] = [(k, v, 1) for item in row.items() for k, v in ((item[0], item[0]), item)]
+    while left:
+        column, value, depth = left.pop()
+        if isinstance(value, str):
+            if not value.isascii() and (half := _SURROGATE.search(value)):
+                raise BadRow("unreadable text", f"the column {column!a} holds half of a surrogate pair, {half[0]!a}")
+        elif isinstance(value, Mapping | list | tuple):
+            if depth > MAX_DEPTH:
+                raise BadRow("unreadable row", f"the column {column!a} is nested more than {MAX_DEPTH} deep")
+            inner = [*value, *value.values()] if isinstance(value, Mapping) else value
+            left += [(column, v, depth + 1) for v in inner if isinstance(v, str | Mapping | list | tuple)]
+
+
+def _plain(value: Any) -> str:
+    """Text of a value; bytes are taken for UTF-8, as a binary column of a parquet file has it. Raises `BadRow`."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        return str(value)
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError as error:
+        raise BadRow("unreadable text", f"a binary value is not UTF-8 ({error})") from None
 
 
 def columns_text(row: Mapping[str, Any], wanted: Sequence[str]) -> str:
@@ -155,10 +192,21 @@ def _is_picture(value: Any) -> bool:
 def _embedded(entry: Any) -> bytes | None:
     """The encoded image inside an entry; None where it only refers to one."""
     if isinstance(entry, Mapping):
-        return bytes(entry["bytes"]) if entry.get("bytes") else None
+        return _encoded(entry["bytes"]) if entry.get("bytes") else None
     if isinstance(entry, bytes | bytearray | memoryview):
         return bytes(entry)
     return images.data_url_bytes(entry) if isinstance(entry, str) and entry.startswith("data:") else None
+
+
+def _encoded(data: Any) -> bytes:
+    """The bytes of a picture: as such, in base64, or as a list of numbers. Raises `UserError`."""
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    if isinstance(data, str):
+        return images.data_url_bytes(data) if data.startswith("data:") else images.base64_bytes(data, "a text under 'bytes'")
+    if isinstance(data, list | tuple) and all(type(v) is int and 0 <= v < 256 for v in data):
+        return bytes(data)
+    raise UserError(f"image is corrupt: 'bytes' must be bytes, base64 or a list of numbers below 256; got {str(data)[:40]}")
 
 
 def _again(row: Mapping[str, Any], columns: tuple[str, ...], inline: bool, number: int) -> Again | None:
@@ -232,39 +280,41 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
     """(system text, question with a marker per image, images found inline) of a string or typed chat content."""
     if value is None:
         return "", "", []
-    if isinstance(value, str):
-        return "", value, []
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list | tuple):
-        return "", str(value), []
+        return "", _plain(value), []
     system: list[str] = []
     parts: list[str] = []
     inline: list[Any] = []
     messages = value if value and isinstance(value[0], Mapping) and ("content" in value[0] or "value" in value[0]) else [{"role": "user", "content": value}]
     for message in messages:
         if not isinstance(message, Mapping):
-            parts.append(str(message))
+            parts.append(_plain(message))
             continue
-        role = message.get("role") or {"human": "user", "gpt": "assistant"}.get(message.get("from", ""), message.get("from", "user"))
-        if role == "assistant":
+        role = message.get("role") or message.get("from")
+        if role in ("assistant", "gpt"):
             break  # what follows the first answer is not the question
         content = message.get("content", message.get("value"))
         where = system if role == "system" else parts
-        if isinstance(content, str):
-            where.append(content)
+        if isinstance(content, str | bytes):
+            where.append(_plain(content))
             continue
         for item in content if isinstance(content, list | tuple) else []:
             if not isinstance(item, Mapping):
-                where.append(str(item))
-            elif item.get("type") in ("image", "image_url") or ("image" in item and "text" not in item):
+                where.append(_plain(item))
+            elif item.get("type") in ("image", "image_url", "input_image") or ("image" in item and "text" not in item):
                 where.append(MARK)
                 picture = item.get("image") or item.get("image_url") or item.get("path") or item.get("url")
                 picture = picture.get("url") if isinstance(picture, Mapping) and "url" in picture else picture
                 if picture is not None:
                     inline.append(picture)
+            elif media := [m for m in MEDIA if item.get(m) or m in str(item.get("type"))]:
+                raise BadRow("neither text nor picture", f"an item of the messages is of type {media[0]!r}")
+            elif item.get("text") or item.get("type") in (None, "text", "input_text"):
+                where.append(_plain(item.get("text") or ""))
             else:
-                where.append(str(item.get("text") or ""))
+                raise BadRow("neither text nor picture", f"an item of the messages is of type {str(item['type'])[:40]!r}")
     return "\n".join(system), "\n".join(p for p in parts if p), inline
 
 
@@ -299,29 +349,38 @@ def _markers(question: str, count: int, one_picture: bool) -> str:
 
 
 def _options(value: Any) -> tuple[str, ...]:
-    if hasattr(value, "tolist"):
-        value = value.tolist()
+    value = _mapped(value)
     if isinstance(value, Mapping):
         if "text" in value and isinstance(value["text"], list | tuple):
             value = value["text"]
         else:
             value = [value[k] for k in sorted(value) if value[k] is not None]
-    if isinstance(value, str):
+    if isinstance(value, str | bytes):
+        value = _plain(value)
         found = re.split(r"\n|(?:^|\s)(?=\(?[A-J][.)]\s)", value.strip())
         value = [f.strip() for f in found if f.strip()]
     if not isinstance(value, list | tuple):
         return ()
-    return tuple(_NUMBERED.sub(lambda m: f"(picture {m[1]})", str(o)).replace(MARK, "(picture)") for o in value if o is not None)
+    return tuple(_NUMBERED.sub(lambda m: f"(picture {m[1]})", _plain(o)).replace(MARK, "(picture)") for o in value if o is not None)
+
+
+def _mapped(value: Any) -> Any:
+    """Arrays as lists; a parquet map, which comes as a list of pairs, as a mapping."""
+    if hasattr(value, "tolist") and not isinstance(value, memoryview):
+        value = value.tolist()
+    pairs = isinstance(value, list) and value and all(isinstance(v, tuple) and len(v) == 2 for v in value)
+    return {_plain(k): v for k, v in value} if pairs else value
 
 
 def _answer(value: Any, options: tuple[str, ...]) -> str | None:
     """The gold as text. A list of different answers is refused: joining them would ask for all, and any may be right."""
+    value = _mapped(value)
     if isinstance(value, Mapping):
         value = value.get("ground_truth", value.get("answer", value.get("value")))
-    if hasattr(value, "tolist"):
+    if hasattr(value, "tolist") and not isinstance(value, memoryview):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        different = list(dict.fromkeys(str(v).strip() for v in value))
+        different = list(dict.fromkeys(_plain(v).strip() for v in value))
         if len(different) > 1:
             raise BadRow(
                 "no gold answer",
@@ -335,4 +394,4 @@ def _answer(value: Any, options: tuple[str, ...]) -> str | None:
         return "Yes" if value else "No"
     if isinstance(value, int) and options and 0 <= value < len(options) and str(value) not in options:
         return chr(65 + value)  # an index into the options
-    return str(value).strip() or None
+    return _plain(value).strip() or None

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from nsrl.data import csvs
+from nsrl.data import csvs, jsons
 from nsrl.data.images import PICTURES
 from nsrl.errors import UserError
 
@@ -132,7 +132,7 @@ def _jsonl(file: Path) -> Iterator[Row | BadLine | Any]:
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
+                value = jsons.loads(line)
             except ValueError as error:
                 yield BadLine(f"line {number} is not JSON ({error})")
                 continue
@@ -146,14 +146,14 @@ def _line_again(file: Path, offset: int, columns: Sequence[str]) -> Mapping[str,
     try:
         with file.open("rb") as lines:
             lines.seek(offset)
-            return json.loads(lines.readline())
+            return jsons.loads(lines.readline())
     except (OSError, ValueError):
         raise UserError(f"image in {file.name!r} cannot be read any more: the file changed") from None
 
 
 def _json(file: Path) -> Iterator[Row | BadLine | Any]:
     try:
-        value = json.loads(file.read_bytes())
+        value = jsons.loads(file.read_bytes())
     except ValueError as error:
         if file.read_bytes().count(b"\n{") > 0:  # JSON lines under the name .json
             yield from _jsonl(file)
@@ -189,7 +189,11 @@ def _parquet(file: Path) -> Iterator[Row]:
                 batch_rows = max(1, min(BATCH_ROWS, BATCH_BYTES * size.num_rows // max(1, size.total_byte_size)))
                 number = 0
                 for batch in table.iter_batches(batch_rows, row_groups=[group]):
-                    for value in batch.to_pylist():
+                    for value in _values(batch):
+                        if isinstance(value, BadLine):
+                            number += 1
+                            yield value
+                            continue
                         row = Row(value)
                         row.again = partial(_parquet_again, file, group, number)
                         number += 1
@@ -197,6 +201,19 @@ def _parquet(file: Path) -> Iterator[Row]:
         pyarrow.default_memory_pool().release_unused()
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"data.path: {file.name!r} is not a readable parquet file ({str(error)[:120]})") from None
+
+
+def _values(batch: Any) -> Iterator[Any]:
+    """The rows of a batch; one with a value that Python cannot have (text that is not UTF-8, the year 10000) is bad."""
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError):
+        for number in range(len(batch)):
+            try:
+                value = batch.slice(number, 1).to_pylist()[0]
+            except (ValueError, OverflowError) as error:
+                value = BadLine(f"a value cannot be read ({str(error)[:120]})")
+            yield value
 
 
 def _parquet_again(file: Path, group: int, number: int, columns: Sequence[str]) -> Mapping[str, Any]:
@@ -349,10 +366,17 @@ def _dataset_rows(data: Any, split: str, name: str) -> Table:
     data = _undecoded(data)
 
     def each() -> Iterator[Row]:
-        for number, value in enumerate(data):
-            row = Row(value)
-            row.again = lambda columns, number=number: data.select_columns(list(columns))[number]
-            yield row
+        number = 0
+        while number < len(data):
+            try:
+                for value in data.select(range(number, len(data))) if number else data:
+                    row = Row(value)
+                    row.again = lambda columns, number=number: data.select_columns(list(columns))[number]
+                    yield row
+                    number += 1
+            except (ValueError, OverflowError) as error:  # a value that Python cannot have
+                yield BadLine(f"a value cannot be read ({str(error)[:120]})")
+                number += 1
 
     return Table(each(), len(data))
 

@@ -284,3 +284,67 @@ def test_damage_is_one_sentence_whatever_the_bytes(tmp_path):
             refused += 1
             assert "\n" not in str(error)
     assert refused > 100
+
+
+GOOD = {"question": "q", "answer": "5"}
+DEEP = '{"question": "deep", "answer": "5", "note": ' + "[" * 90_000 + "]" * 90_000 + "}"
+
+
+def test_no_value_costs_more_than_its_row(tmp_path):
+    """Each row alone between good ones: half characters, pictures that are none, nesting, roles that are lists."""
+    url = base64.b64encode(png(7)).decode()
+    bad = [
+        *(GOOD | {k: "a\ud800b"} for k in ("question", "answer", "id", "category", "source", "note", "image")),
+        *(GOOD | {k: v} for k, v in (("options", ["a", "\udfff"]), ("note", {"a": [{"b": "\ud800"}]}), ("note", {"\ud800": 1}))),
+        *(GOOD | {"image": {"bytes": v}} for v in ("text", "dGV4dA==", ["a"], [300], [-1], [True], -1, 10**12, 1.5, {"a": 1}, "é", [[1]])),
+        *(GOOD | {"image": v} for v in ("data:image/png;base64,é", "data:image/png;base64,\u00a0", "data:", 5, [5], {"path": ["a"]}, "a\0b")),
+        *(GOOD | {"question": [{"role": "user", "content": [{"type": t, t: "a.mp4"}, {"type": "text", "text": "What?"}]}]} for t in ("video", "audio", "tool")),
+        GOOD | {"question": [{"from": ["a"], "value": "x\ud800"}]},
+        GOOD | {"question": [{"from": "human", "value": "<video>\nWhat?"}], "videos": ["a.mp4"]},
+        GOOD | {"answer": {"a": 1}, "options": {"A": None}} | {"answer": None},
+        GOOD | {"note": json.loads("[" * 150 + "]" * 150)},
+    ]  # fmt: skip
+    fine = [
+        GOOD | {"id": "😀", "question": [{"from": ["a"], "value": "x"}]},
+        *(GOOD | {"image": {"bytes": v}} for v in (url, "data:image/png;base64," + url, list(png(7)), url[:40] + "\n" + url[40:])),
+        GOOD | {"question": [{"role": "user", "content": [{"type": "input_text", "text": "q"}, {"type": "text", "text": None}]}]},
+        GOOD | {"question": "What does the tag <video> do?"},
+    ]
+    for name, pack in (("r.jsonl", "\n".join), ("r.json", lambda rows: "[" + ",".join(rows) + "]")):
+        lines = [text for row in (*bad, None) for text in (json.dumps(row) if row else DEEP, json.dumps(GOOD))]
+        (tmp_path / name).write_text(pack(lines + [json.dumps(row) for row in fine]))
+        problems = load("hf", tmp_path / name)
+        kept = {s.row for s in problems.skipped}
+        assert [n for n in range(0, len(lines), 2) if n not in kept] == []
+        assert len(problems) == len(lines) // 2 + len(fine) and len(problems.skipped) == len(bad) + 1
+        assert [level(p.images[0]) for p in problems if p.images] == [7] * 4
+        for text in [s.id + s.reason + s.detail for s in problems.skipped] + [problems.report()]:
+            assert "\n" not in text.encode().decode()
+
+
+def test_parquet_text_in_binary_broken_and_map_columns(tmp_path):
+    questions = [b"q0 \xc3\xa9", b"q1", b"\xff\xfe", b"q3"]
+    broken = pyarrow.Array.from_buffers(pyarrow.string(), 4, pyarrow.array(questions, pyarrow.binary()).buffers())
+    for kind, column in (("binary", pyarrow.array(questions, pyarrow.binary())), ("string", broken)):
+        table = pyarrow.table({"question": column, "answer": pyarrow.array([b"5"] * 4, pyarrow.binary()), "subject": [b"a"] * 4, "id": [b"w", b"x", b"y", b"z"]})
+        parquet.write_table(table, tmp_path / f"{kind}.parquet")
+        problems = load("hf", tmp_path / f"{kind}.parquet")
+        assert [(p.id, p.question, p.answer, p.category) for p in problems] == [(i, q, "5", "a") for i, q in (("w", "q0 é"), ("x", "q1"), ("z", "q3"))], kind
+        assert [s.row for s in problems.skipped] == [2]
+    options = pyarrow.array([[("B", "y"), ("A", "x")]], pyarrow.map_(pyarrow.string(), pyarrow.string()))
+    lists = pyarrow.array([[b"x", b"y"]], pyarrow.list_(pyarrow.binary()))
+    for number, column in enumerate((options, lists)):
+        parquet.write_table(pyarrow.table({"question": ["q"], "choices": column, "answer": ["B"]}), tmp_path / f"o{number}.parquet")
+        assert load("hf", tmp_path / f"o{number}.parquet")[0].options == ("x", "y")
+    picture = pyarrow.table({"question": ["a", None, "b"], "image": [png(1), png(2), png(3)], "when": pyarrow.array([0, 1, 0], pyarrow.timestamp("s"))})
+    far = picture.set_column(2, "when", pyarrow.array([0, 10**14, 0], pyarrow.timestamp("s"))).append_column("answer", [["1"] * 3])
+    parquet.write_table(far, tmp_path / "far.parquet")
+    assert [level(p.images[0]) for p in load("hf", tmp_path / "far.parquet")] == [1, 3]  # read again by the right number
+
+
+def test_broken_text_in_a_saved_data_set(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    broken = pyarrow.Array.from_buffers(pyarrow.string(), 4, pyarrow.array([b"a", b"\xff", b"c", b"d"], pyarrow.binary()).buffers())
+    datasets.Dataset(pyarrow.table({"question": broken, "answer": ["1"] * 4, "image": [png(i) for i in range(4)]})).save_to_disk(tmp_path / "d")
+    problems = load("hf", tmp_path / "d")
+    assert [(p.question, level(p.images[0])) for p in problems] == [("a", 0), ("c", 2), ("d", 3)] and len(problems.skipped) == 1

@@ -72,3 +72,18 @@ def test_truncated_and_bombs():
     Image.new("1", (20_000, 20_000)).save(huge, "PNG")
     with pytest.raises(UserError, match=r"at most 100000000 pixels|bomb"):
         images.bytes_image(huge.getvalue(), "huge.png")
+
+
+def test_only_the_formats_of_pictures_are_opened_and_large_ones_without_a_warning(tmp_path, recwarn):
+    for kind in ("EPS", "PDF"):
+        out = io.BytesIO()
+        Image.new("RGB", (9, 9)).save(out, kind)
+        for data in (out.getvalue(), b"\xc5\xd0\xd3\xc6" + bytes(26) + out.getvalue()):
+            with pytest.raises(UserError, match="is text, not an image|in no known image format"):
+                images.bytes_image(data, "a.png")
+            with pytest.raises(UserError):
+                images.decode(data, "a.png")
+    large = io.BytesIO()
+    Image.new("1", (9_950, 9_950)).save(large, "PNG")
+    assert images.bytes_image(large.getvalue(), "large.png").size == (9_950, 9_950)
+    assert [str(w.message) for w in recwarn] == []
