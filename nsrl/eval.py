@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
         check_writable(output, "output")
         check_writable(output.with_suffix(".parquet"), "output")
 
-    from nsrl.report.table import print_table, table  # torch is only imported once the result has a place
+    from nsrl.report.table import accuracy_text, print_table, table  # torch is only imported once the result has a place
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer import evaluation, heldout, model
     from nsrl.trainer.judge import Judge
@@ -53,10 +53,9 @@ def main(argv: list[str]) -> int:
         )
     print_table(result.records, title=f"{config.model} on {name}")
     numbers = result.numbers()
-    low, high = numbers["ci95"]
     samples = config.samples if config.temperature else 1
-    print(f"mean@{samples} {100 * result.accuracy:.1f}% [{100 * low:.1f}, {100 * high:.1f}]   ", end="")
-    print(f"pass@{samples} {100 * result.pass_at_n:.1f}%   greedy {100 * result.greedy_accuracy:.1f}%")
+    print(f"mean@{samples} {accuracy_text(result.accuracy, result.ci95)}   ", end="")
+    print(f"pass@{samples} {accuracy_text(result.pass_at_n)}   greedy {accuracy_text(result.greedy_accuracy)}")
     if not config.temperature:
         print("temperature 0: every sample is the greedy answer, so one was taken")
     with disk_watched(Path(), "the table above is all there is"):

@@ -48,14 +48,16 @@ def main(argv: list[str]) -> int:
             time.sleep(30)
         raise
 
+    from nsrl.report.table import accuracy_text
     from nsrl.trainer.distributed import join  # torch and transformers are only imported once the command line is right
     from nsrl.trainer.run import Run
 
     with terminable(), join() as world:
         run = Run(config, world)
         summary = run.execute()
-        before, after = 100 * summary["accuracy_warm_start"], 100 * summary["accuracy_final"]
-        print(f"accuracy of samples {before:.1f}% -> {after:.1f}% ({summary['gain_points']:+.1f} points)")
+        before, after = (accuracy_text(summary[f"accuracy_{name}"]) for name in ("warm_start", "final"))
+        gain = "nothing could be scored" if summary["gain_points"] is None else f"{summary['gain_points']:+.1f} points"
+        print(f"accuracy of samples {before} -> {after} ({gain})")
         print(f"report: {run.folder.path / 'report.html'}")
     return 0
 

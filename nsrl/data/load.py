@@ -109,8 +109,6 @@ def load(
     to column; progress: called as progress(rows so far, rows in all or None). Raises `UserError`.
     """
     path = path or None  # an empty one would be the current folder
-    if source in ("mathvision", "virl39k") and not tables.same_split(split, "train"):
-        raise UserError(f"data.split must be train with data.source={source}, which has no splits; got {split!r}")
     if source == "mathvision":
         table, open_image, name = _mathvision(path)
     elif source == "virl39k":

@@ -57,10 +57,15 @@ def load_problems(
 def split_off(whole: Problems, size: int, share: float, refused: Set[str] = frozenset()) -> tuple[Problems, Problems]:
     """(train, test): about `share` of the problems, at most `size` and at least one, held out with all that share a picture.
 
-    refused: keys of pictures that no test problem may have. Raises `UserError` where all problems hang together by their
-    pictures, or have all been refused.
+    refused: keys of pictures that no test problem may have. Raises `UserError` where there is but one problem, or all hang
+    together by their pictures, or have all been refused.
     """
-    count = min(size, max(1, round(share * len(whole)))) if len(whole) > 1 else 0
+    if len(whole) < 2:
+        raise UserError(
+            f"data.path {whole.name!r}: at least 2 usable problems are needed, one to learn from and one held out to "
+            f"measure with; got {len(whole)}"
+        )
+    count = min(size, max(1, round(share * len(whole))))
     chosen = _held_out_of_rest(whole, count, refused) if refused else held_out(whole, count)
     test = [p for i, p in enumerate(whole) if i in chosen]
     if len(test) != count:

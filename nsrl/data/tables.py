@@ -241,8 +241,6 @@ def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, P
     """(rows, folder that relative image paths start from) of a file, folder or Hub id. Raises `UserError`."""
     place = Path(path).expanduser()
     if place.is_file():
-        if not same_split(split, "train") and not same_split(split, _keyword(place.stem)):
-            raise UserError(f"data.split must be train for one file, which has no splits; got {split!r}")
         return table([place]), place.parent
     if place.is_dir():
         if (place / "dataset_dict.json").exists() or (place / "state.json").exists():

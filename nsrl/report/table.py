@@ -107,11 +107,21 @@ def _mean_std(values: Sequence[Any]) -> list[float] | None:
     return [mean, math.sqrt(sum((n - mean) ** 2 for n in numbers) / max(1, len(numbers) - 1))]
 
 
+def percent(value: float | None) -> str:
+    """A share in percent; a dash where there is nothing it would be of."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def accuracy_text(value: float | None, ci95: Sequence[float | None] = (None, None)) -> str:
+    """`12.3% [10.0, 15.1]`, or a dash where nothing was scored."""
+    if value is None:
+        return "–"
+    low, high = ci95
+    return f"{percent(value)}%" + ("" if low is None else f" [{percent(low)}, {percent(high)}]")
+
+
 def cells(row: Mapping[str, Any]) -> list[str]:
     """A row as the texts of its columns."""
-
-    def percent(value: float | None) -> str:
-        return "–" if value is None else f"{100 * value:.1f}"
 
     def tokens(value: Sequence[float] | None) -> str:
         return "–" if not value else f"{value[0]:.0f} ± {value[1]:.0f}"

@@ -25,20 +25,20 @@ LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
 
 @dataclass
 class Evaluation:
-    """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high).
+    """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high); None is of nothing.
 
     unscored: ids of problems that could not be shown to the model, and why; they are in no number.
     """
 
     records: list[dict[str, Any]] = field(repr=False)
-    accuracy: float
-    ci95: tuple[float, float]
-    greedy_accuracy: float
-    greedy_ci95: tuple[float, float]
-    pass_at_n: float
+    accuracy: float | None
+    ci95: tuple[float | None, float | None]
+    greedy_accuracy: float | None
+    greedy_ci95: tuple[float | None, float | None]
+    pass_at_n: float | None
     language_share: dict[str, float]
     tokens_by_language: dict[str, float]
-    mean_tokens: float
+    mean_tokens: float | None
     unscored: dict[str, str] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, Any]:
@@ -166,10 +166,10 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
         else:
             by_problem[row["problem_id"]].append(row["correct"])
     means = [sum(v) / len(v) for v in by_problem.values()]
-    accuracy, ci95 = _mean_ci95(means)
-    greedy_accuracy, greedy_ci95 = _mean_ci95([float(c) for c in greedy])
+    accuracy, *ci95 = mean_interval(means)
+    greedy_accuracy, *greedy_ci95 = mean_interval([float(c) for c in greedy])
     sampled = [r for r in records if r["sample"] >= 0]
-    share = {name: sum(r["language"] == name for r in sampled) / max(1, len(sampled)) for name in LANGUAGES}
+    share = {name: sum(r["language"] == name for r in sampled) / len(sampled) for name in LANGUAGES if sampled}
     tokens = {}
     for name in LANGUAGES:
         lengths = [r["tokens"] for r in sampled if r["language"] == name]
@@ -178,16 +178,11 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
     return Evaluation(
         records=records,
         accuracy=accuracy,
-        ci95=ci95,
+        ci95=tuple(ci95),
         greedy_accuracy=greedy_accuracy,
-        greedy_ci95=greedy_ci95,
-        pass_at_n=sum(any(v) for v in by_problem.values()) / max(1, len(by_problem)),
+        greedy_ci95=tuple(greedy_ci95),
+        pass_at_n=sum(any(v) for v in by_problem.values()) / len(by_problem) if by_problem else None,
         language_share=share,
         tokens_by_language=tokens,
-        mean_tokens=sum(r["tokens"] for r in sampled) / max(1, len(sampled)),
+        mean_tokens=sum(r["tokens"] for r in sampled) / len(sampled) if sampled else None,
     )
-
-
-def _mean_ci95(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    mean, low, high = mean_interval(values)
-    return mean or 0.0, (low or 0.0, high or 0.0)

@@ -17,7 +17,7 @@ from nsrl.config import TrainConfig
 from nsrl.data.dedup import content_key
 from nsrl.errors import UserError
 from nsrl.report import point_title
-from nsrl.report.table import print_table, table
+from nsrl.report.table import accuracy_text, print_table, table
 from nsrl.rollout.types import Sampler
 from nsrl.trainer import evaluation
 from nsrl.trainer.distributed import World
@@ -68,9 +68,9 @@ class Evaluations:
                 world=self.world,
             )
         print_table(result.records, title=f"{len(problems)} held-out problems {point}")
-        low, high = result.ci95
-        print(f"accuracy of samples {100 * result.accuracy:.1f}% [{100 * low:.1f}, {100 * high:.1f}], "
-              f"greedy {100 * result.greedy_accuracy:.1f}%, mean tokens {result.mean_tokens:.1f}", flush=True)  # fmt: skip
+        tokens = "–" if result.mean_tokens is None else f"{result.mean_tokens:.1f}"
+        print(f"accuracy of samples {accuracy_text(result.accuracy, result.ci95)}, "
+              f"greedy {accuracy_text(result.greedy_accuracy)}, mean tokens {tokens}", flush=True)  # fmt: skip
         self.folder.write_records(f"eval/{name}.parquet", result.records)
         numbers = _numbers(result, of)
         self.folder.write_json(f"eval/{name}.json", numbers)
@@ -141,7 +141,8 @@ def _numbers(result: Evaluation, of: dict[str, Any]) -> Numbers:
 def summary(
     before: Numbers, after: Numbers, seed: int, steps: dict[str, int], seconds: dict[str, float]
 ) -> dict[str, Any]:
-    """What summary.json says of a run."""
+    """What summary.json says of a run; None where nothing could be scored."""
+    scores = [before["accuracy"], after["accuracy"]]
     return {
         "accuracy_warm_start": before["accuracy"],
         "accuracy_warm_start_ci95": before["ci95"],
@@ -151,7 +152,7 @@ def summary(
         "accuracy_final_ci95": after["ci95"],
         "accuracy_final_greedy": after["greedy_accuracy"],
         "accuracy_final_greedy_ci95": after["greedy_ci95"],
-        "gain_points": 100 * (after["accuracy"] - before["accuracy"]),
+        "gain_points": None if None in scores else 100 * (scores[1] - scores[0]),
         "tokens_by_language": before["tokens_by_language"],  # before GRPO, while every language is still in use
         "tokens_by_language_final": after["tokens_by_language"],
         "language_share": {"before": before["language_share"], "after": after["language_share"]},

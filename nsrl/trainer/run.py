@@ -262,7 +262,7 @@ class Run:
                         midway = self._evaluate(
                             f"step_{step:06d}", sampler, judge, ("grpo", step), config.eval_size_midway
                         )
-                    metrics |= {"eval/accuracy": midway["accuracy"], "eval/greedy_accuracy": midway["greedy_accuracy"]}
+                    metrics |= {f"eval/{k}": midway[k] for k in ("accuracy", "greedy_accuracy") if midway[k] is not None}
                 taken, remembered = learner.problems.position, self.rewards.state_dict()
                 self._commit(optimizer, metrics, phase="grpo", step=step, position=taken, rewards=remembered)
                 if step % config.save_steps == 0 or step == config.max_steps:

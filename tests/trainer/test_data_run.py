@@ -114,3 +114,26 @@ def test_where_every_test_problem_is_dropped_others_are_held_out(folder, tmp_pat
     assert json.loads((tmp_path / "run" / "eval" / "final.json").read_text())["problems"] == 1
     with pytest.raises(UserError, match="no training problem fits data.max_prompt_length 5"):
         main([*SHORT, f"data.path={data}", "data.max_prompt_length=5", f"output_dir={tmp_path / 'none'}", "max_steps=1"])
+
+
+def test_an_accuracy_of_nothing_is_no_number(tmp_path, capsys):
+    """The only test picture breaks when it is read; and a set of one row has none to hold out."""
+    for name in ("train", "test"):
+        Image.new("RGB", (64, 64), (len(name), 9, 99)).save(tmp_path / f"{name}.png")
+        rows = [{"question": f"How many? {i}", "image": f"{name}.png", "answer": "3"} for i in range(1 if name == "test" else 3)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "test.png").write_bytes(truncated_png())
+    run = tmp_path / "run"
+    assert main([*SHORT, f"data.path={tmp_path}", f"output_dir={run}", "max_steps=1", "eval_steps=1"]) == 0
+    said = capsys.readouterr().out
+    assert "accuracy of samples – -> – (nothing could be scored)" in said and "0.0%" not in said
+    summary = json.loads((run / "summary.json").read_text())
+    assert [summary[k] for k in ("accuracy_warm_start", "accuracy_final", "accuracy_final_greedy", "gain_points")] == [None] * 4
+    assert summary["accuracy_final_ci95"] == [None, None] and (run / "report.html").stat().st_size > 10_000
+    numbers = json.loads((run / "eval" / "final.json").read_text())
+    assert (numbers["accuracy"], numbers["pass_at_n"], numbers["mean_tokens"]) == (None, None, None)
+    one = tmp_path / "one.jsonl"
+    one.write_text(json.dumps({"question": "How many?", "answer": "3"}) + "\n")
+    with pytest.raises(UserError, match="at least 2 usable problems are needed.*got 1"):
+        main([*SHORT, f"data.path={one}", f"output_dir={tmp_path / 'one'}", "max_steps=1", "warm_start.steps=3"])
+    assert not (tmp_path / "one" / "metrics.jsonl").exists()
