@@ -19,7 +19,11 @@ def main(argv: list[str]) -> int:
         check_writable(output, "output")
         check_writable(output.with_suffix(".parquet"), "output")
 
-    from nsrl.report.table import accuracy_text, print_table, table  # torch is only imported once the result has a place
+    from nsrl.report.table import (  # torch is only imported once the result has a place
+        accuracy_text,
+        print_table,
+        table,
+    )
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer import evaluation, heldout, model
     from nsrl.trainer.judge import Judge
