@@ -391,6 +391,7 @@ def test_the_catalogue_needs_no_torch_and_leaves_nothing_behind(told):
         ("preflight=False", "preflight", False),
         ("preflight=off", "preflight", False),
         ("--no-such-thing=1 max_steps=1", None, "unknown"),
+    ("data.columns=question", None, "data.columns must be a mapping such as {question: Frage"),
         ("output_dir=2026-01-02", "output_dir", "2026-01-02"),
         ("model.name=no", "model.name", "no"),
         ("model.name=007", "model.name", "007"),

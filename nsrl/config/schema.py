@@ -178,7 +178,8 @@ def value_of(key: Key, given: Any) -> Any:
         if isinstance(given, str):
             given = read_mapping(given, key.name)
         if not isinstance(given, dict):
-            raise _wrong(key, "a mapping such as {nsl: 1, prose: 2}", given)
+            example = "{question: Frage, answer: Antwort}" if key.name == "data.columns" else "{nsl: 1, prose: 2}"
+            raise _wrong(key, f"a mapping such as {example}", given)
         _, inner = typing.get_args(key.type)
         return {str(name): _scalar(key, inner, item, f"{key.name}.{name}") for name, item in given.items()}
     return _scalar(key, key.type, given)

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,14 +35,25 @@ def records(file: Path) -> Iterator[tuple[int, dict[str, str | None] | str]]:
             if hint:
                 lines.readline()
             separator = hint[1] if hint else _separator(sample, len(sample) < _SAMPLE)
-            reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+            feed = _Feed(lines, int(bool(hint)))
+            reader = csv.reader(feed, delimiter=separator, skipinitialspace=True, strict=True)
             header: list[str] | None = None
+            torn = rest = 0  # up to here lines were first taken for the inside of a quote
+            broken: tuple[int, str] | None = None
             while True:
-                line = reader.line_num + 1 + bool(hint)
+                line = feed.start()
                 try:
                     fields = next(reader, None)
-                except csv.Error as error:  # an open quote: the reader goes on behind it
-                    yield line, f"line {line} is not CSV ({error})"
+                    problem = ""
+                except csv.Error as error:  # a stray quote: what it swallowed is read again from the next line on
+                    torn, fields, problem = max(torn, feed.again()), [], f"line {line} is not CSV ({error})"
+                if broken and fields and header and len(fields) != len(header) and line <= torn:
+                    rest += feed.lines  # of a cell that was broken into lines
+                    continue
+                if broken:
+                    yield broken[0], broken[1] + (f"; {rest} more of its lines are lost" if rest else "")
+                broken, rest = (line, problem) if problem else None, 0
+                if problem:
                     continue
                 if fields is None:
                     return
@@ -50,12 +61,53 @@ def records(file: Path) -> Iterator[tuple[int, dict[str, str | None] | str]]:
                     continue
                 if header is None:
                     header = [name.strip() for name in fields]
+                    names = Counter(name.lower() for name in header if name)
+                    if twice := [name for name, count in names.items() if count > 1]:
+                        raise UserError(f"data.path: the header of {file.name!r} must name each column once; got {twice[0]!r} {names[twice[0]]} times")
                 elif len(fields) > len(header):
                     yield line, f"line {line} has {len(fields)} fields, the header {len(header)}"
                 else:
                     yield line, dict(zip(header, fields + [None] * (len(header) - len(fields))))
     except UnicodeDecodeError:
         raise _not_unicode(file, encoding) from None
+
+
+class _Feed:
+    """Lines of a file for a CSV reader, of which those of the record being read can be given again.
+
+    before: lines that were read already.
+    """
+
+    def __init__(self, lines: Iterator[str], before: int) -> None:
+        self._lines, self._number = lines, before
+        self._taken: list[str] = []
+        self._left: deque[str] = deque()
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        line = self._left.popleft() if self._left else next(self._lines)
+        self._taken.append(line)
+        self._number += 1
+        return line
+
+    def start(self) -> int:
+        """A new record begins; the number of its first line."""
+        self._taken.clear()
+        return self._number + 1
+
+    @property
+    def lines(self) -> int:
+        """Lines of the record so far."""
+        return len(self._taken)
+
+    def again(self) -> int:
+        """All lines of the record but its first come once more; the number of the last of them."""
+        last = self._number
+        self._left.extendleft(reversed(self._taken[1:]))
+        self._number -= len(self._taken) - 1
+        return last
 
 
 def _encoding(file: Path) -> str:

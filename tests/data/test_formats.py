@@ -348,3 +348,34 @@ def test_broken_text_in_a_saved_data_set(tmp_path):
     datasets.Dataset(pyarrow.table({"question": broken, "answer": ["1"] * 4, "image": [png(i) for i in range(4)]})).save_to_disk(tmp_path / "d")
     problems = load("hf", tmp_path / "d")
     assert [(p.question, level(p.images[0])) for p in problems] == [("a", 0), ("c", 2), ("d", 3)] and len(problems.skipped) == 1
+
+
+@pytest.mark.parametrize("at", [0, 1, 500, 998, 999])
+@pytest.mark.parametrize("cell", ['"open {i}', '"two\nlines" {i}', '"a "quoted" word {i}'])
+def test_a_stray_quote_costs_its_own_lines(tmp_path, at, cell):
+    rows = [f"q{i},{i}" for i in range(1000)]
+    rows[at] = f"{cell.format(i=at)},{at}"
+    (tmp_path / "a.csv").write_text("question,answer\n" + "\n".join(rows) + "\n")
+    problems = load("hf", tmp_path / "a.csv")
+    assert [p.answer for p in problems if p.question.startswith("q")] == [str(i) for i in range(1000) if i != at]
+    assert problems.skipped[0].detail.startswith(f"line {at + 2} is not CSV")
+    # the second line of a cell has the header's number of fields here, so it is taken for a row
+    assert (len(problems), len(problems.skipped)) == (999 + cell.count("\n"), 1)
+
+
+def test_columns_of_one_name(tmp_path):
+    for header in ("question,answer,question", "Question,question ,answer"):
+        (tmp_path / "a.csv").write_text(header + "\na,b,c\n")
+        with pytest.raises(UserError, match="must name each column once; got 'question' 2 times"):
+            load("hf", tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("question,answer,,\na,1,,\nb,2,,\n")  # what spreadsheets leave at the end
+    assert [p.answer for p in load("hf", tmp_path / "a.csv")] == ["1", "2"]
+
+
+def test_the_lines_of_a_torn_cell_are_told_and_no_rows(tmp_path):
+    (tmp_path / "a.csv").write_text('question,answer\na,1\n"a cell\nof, three, fields\nand "one",5\nb,2\n"open, 3\nc\nd')
+    found = [record for _, record in records(tmp_path / "a.csv")]
+    assert [r for r in found if isinstance(r, dict)][0::2] == [{"question": "a", "answer": "1"}, {"question": "b", "answer": "2"}]
+    bad = [r for r in found if isinstance(r, str)]
+    assert len(bad) == 2 and "line 3 is not CSV" in bad[0] and "1 more of its lines" in bad[0]
+    assert "line 7 is not CSV" in bad[1] and "2 more of its lines" in bad[1]
