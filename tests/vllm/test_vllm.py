@@ -128,7 +128,7 @@ def test_the_self_check_passes_and_leaves_the_engine_in_step(engine):
     report = self_check(Policy(model), engine, tiny.requests(4, n=2), PARAMS, tokenizer=tiny_tokenizer.build())
     assert report.most < TOLERANCE and report.nudged_most < TOLERANCE
     assert report.trainer_effect > 0.05 and report.sampler_effect > 0.05
-    assert report.seconds < 3
+    assert report.seconds < 15  # a few, on a machine that does other things as well
     assert gap(engine, Policy(model), tiny.requests(4, n=2))[0] < TOLERANCE
 
 
