@@ -49,7 +49,7 @@ def test_yaml_round_trip():
         (["max_steps=abc"], ["max_steps", "int", "abc"]),
         (["loss_type=foo"], ["loss_type", "dapo", "foo"]),
         (["recipe=papr"], ["recipe", "paper", "papr"]),
-        (["temperature=0"], ["temperature", "above 0"]),
+        (["temperature=0"], ["temperature", "at least 0.01"]),
         (["learning_rate"], ["key=value", "learning_rate"]),
         (["--learning_rate"], ["learning_rate", "needs a value"]),
         (["--config", "/nope.yaml"], ["/nope.yaml"]),
