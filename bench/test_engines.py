@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from nsrl.engines import LANGUAGES, EnginePool, Limits, Status, registry
+from nsrl.engines import LANGUAGES, EnginePool, Limits, Status, languages
 
-HERE = [language for language in LANGUAGES if registry.present(language)]
+HERE = [language for language in LANGUAGES if languages.present(language)]
 NATIVE = [language for language in HERE if language != "sympy"]
 SIMPLE = {
     "nsl": ["{n}+1/3", "2(3+{n})²", "max{{70,80,{n}}}-20", "√{n}", "{n}/7"],

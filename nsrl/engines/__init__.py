@@ -1,6 +1,7 @@
 """Engines: programs in, Results out. Three languages, one interface; knows nothing of models, rewards or torch."""
 
-from nsrl.engines.extract import CLOSE, LANGUAGES, OPEN, TOKENS, Extracted, extract
+from nsrl.engines.extract import Extracted, extract
+from nsrl.engines.languages import CLOSE, LANGUAGES, OPEN, TOKENS
 from nsrl.engines.pool import EnginePool
 from nsrl.engines.result import Limits, Message, Result, Status
 

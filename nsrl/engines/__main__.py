@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from nsrl.engines import LANGUAGES, EnginePool, Limits, Result, external, registry
-from nsrl.engines.pool import check_limits
+from nsrl.engines import LANGUAGES, EnginePool, Limits, Result, external, languages
+from nsrl.engines.pool.pool import check_limits
 from nsrl.errors import MissingBackend, UserError, program
 
 _HELP = {
@@ -108,7 +108,7 @@ class _Runner:
         if workers < 1:
             raise UserError(f"--workers must be at least 1; got {workers}")
         if chosen.engine == "builtin":
-            registry.require(chosen.language)
+            languages.require(chosen.language)
             pool = EnginePool(workers, limits, languages=[chosen.language], allow_unsandboxed=chosen.allow_unsandboxed)
             self.submit: Callable[[str], Future[Result]] = partial(pool.submit, chosen.language)
             self.close: Callable[[], None] = pool.close
@@ -224,8 +224,8 @@ def _tokens(chosen: argparse.Namespace) -> None:
 def _list(chosen: argparse.Namespace) -> None:
     engines = []
     for language in LANGUAGES:
-        here = registry.present(language)
-        row = {"engine": "builtin", "language": language, "present": here, "version": registry.version(language) if here else None}
+        here = languages.present(language)
+        row = {"engine": "builtin", "language": language, "present": here, "version": languages.version(language) if here else None}
         engines.append(row if here else {**row, "needs": "the package sympy: pip install 'nsrl[train]'"})
     for name, engine in external.EXTERNAL.items():
         here = engine.find() is not None
@@ -244,10 +244,10 @@ def _list(chosen: argparse.Namespace) -> None:
 
 def _walls() -> dict[str, Any]:
     """The layers in force, by kind of worker: from the self-test of workers started for it."""
-    from nsrl.engines.sandbox import LAYERS
+    from nsrl.engines.pool.sandbox import LAYERS
 
     walls: dict[str, Any] = {}
-    if not any(map(registry.present, LANGUAGES)):
+    if not any(map(languages.present, LANGUAGES)):
         return walls
     with EnginePool(workers=1, allow_unsandboxed=True) as pool:
         for language in pool.languages:

@@ -14,15 +14,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-LANGUAGES = ("nsl", "wolfram", "sympy")
-OPEN = {language: f"<{language}>" for language in LANGUAGES}
-CLOSE = {language: f"</{language}>" for language in LANGUAGES}
-TOKENS = tuple(token for language in LANGUAGES for token in (OPEN[language], CLOSE[language]))
+from nsrl.engines.languages import CLOSE, FENCES
 
-_FENCES = {
-    "nsl": "nsl", "wolfram": "wolfram", "mathematica": "wolfram", "wl": "wolfram", "wolframscript": "wolfram",
-    "sympy": "sympy", "python": "sympy", "py": "sympy", "python3": "sympy",
-}  # fmt: skip
 _START = re.compile(r"<(nsl|wolfram|sympy)>|```[ \t]*([A-Za-z0-9]+)[ \t]*\r?\n")
 _BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -70,7 +63,7 @@ def _programs(text: str) -> list[tuple[str, str, tuple[int, int], bool]]:
     at = 0
     while match := _START.search(text, at):
         tag, fence = match.group(1), match.group(2)
-        language = tag or _FENCES.get(fence.lower())
+        language = tag or FENCES.get(fence.lower())
         if tag:
             end = text.find(CLOSE[tag], match.end())
             stop, after = (end, end + len(CLOSE[tag])) if end >= 0 else (-1, -1)

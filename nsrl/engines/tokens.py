@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nsrl.engines.extract import CLOSE, LANGUAGES, OPEN, TOKENS
+from nsrl.engines.languages import CLOSE, LANGUAGES, OPEN, TOKENS
 from nsrl.errors import UserError
 
 _NO_ARMS = {"id", "category", "problem", "question", "expected", "answer", "gold"}

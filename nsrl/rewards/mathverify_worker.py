@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from nsrl.engines import sandbox
+from nsrl.engines.pool import sandbox
 
 CPU_S = 0.5
 MEMORY_MB = 1024
@@ -45,7 +45,7 @@ def _loaded() -> Callable[[str, str], bool]:
     """math-verify, with all that it imports late: behind the walls no file is read."""
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
 
-    from nsrl.engines import sympy_names
+    from nsrl.engines.sympy import namespace
 
     config = [LatexExtractionConfig(), ExprExtractionConfig()]
 
@@ -53,7 +53,7 @@ def _loaded() -> Callable[[str, str], bool]:
         g, p = (parse(f"${t}$", extraction_config=config, parsing_timeout=None) for t in (gold, text))
         return bool(g and p and verify(g, p, timeout_seconds=None))
 
-    sympy_names.preload(warm=False)
+    namespace.preload(warm=False)
     for question in _WARM:
         ask(*question)
     return ask

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForCondi
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from nsrl.data.shapes import LANGUAGES, Shapes
-from nsrl.engines.extract import CLOSE, OPEN
+from nsrl.engines import CLOSE, OPEN
 
 VOCABULARY = 512
 CONTROL_TOKENS = (

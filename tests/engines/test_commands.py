@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from nsrl.engines import LANGUAGES, Limits, Status, external, registry
+from nsrl.engines import LANGUAGES, Limits, Status, external, languages
 from nsrl.engines import tokens as token_count
 from nsrl.engines.__main__ import main
 from nsrl.errors import MissingBackend, UserError
 
-HERE = [language for language in LANGUAGES if registry.present(language)]
+HERE = [language for language in LANGUAGES if languages.present(language)]
 
 
 def call(*arguments, text=b"", **options):

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from nsrl.engines import LANGUAGES, registry
+from nsrl.engines import LANGUAGES, languages
 
-HERE = [language for language in LANGUAGES if registry.present(language)]
+HERE = [language for language in LANGUAGES if languages.present(language)]
 
 WOLFRAM = [
     "{n}+1/3", "Sqrt[{n}]+Pi", "Solve[x^2-{n}x+6==0,x]", "Expand[(a+b+{n})^3]", "Factor[x^2-{n}^2]",

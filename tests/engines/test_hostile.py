@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nsrl.engines import LANGUAGES, EnginePool, Limits, Status, processes, registry
-from nsrl.engines.sandbox import LINUX
+from nsrl.engines import LANGUAGES, EnginePool, Limits, Status, languages
+from nsrl.engines.pool import processes
+from nsrl.engines.pool.sandbox import LINUX
 from tests.engines.hostile import ESCAPE, HOSTILE, RAW, RAW_DEADLY, SECRET
 from tests.engines.machine import slowdown
 
 LIMITS = Limits(cpu_s=0.2, wall_s=0.5)
-HERE = [language for language in LANGUAGES if registry.present(language)]
+HERE = [language for language in LANGUAGES if languages.present(language)]
 SIMPLE = {"nsl": "{}+1", "wolfram": "{}+1", "sympy": "{}+1"}
 
 
@@ -113,7 +114,9 @@ def test_hostile_members_cost_their_timeouts_and_no_more():
 
 
 RAW_BOOT = """import sys; sys.path[:] = {path!r}
-from nsrl.engines import sympy_arm, sympy_names, worker
+from nsrl.engines.pool import worker
+from nsrl.engines.sympy import namespace
+from nsrl.engines.sympy import run as arm
 from nsrl.engines.result import Result, Status
 import ctypes, mmap, multiprocessing, resource, select, signal, socket, subprocess, time, _thread
 def run(program, limits):
@@ -123,8 +126,8 @@ def run(program, limits):
     except (Exception, SystemExit) as error:
         return Result(Status.REFUSED, text=repr(space.get("out")), stdout=repr(error)[:200])
     return Result(Status.OK, text=repr(space.get("out")))
-sympy_arm.run = run
-sympy_names.prepare = lambda refuse: None
+arm.run = run
+namespace.prepare = lambda refuse: None
 worker.main()"""
 
 
@@ -172,13 +175,14 @@ def test_workers_have_nothing_of_this_process(psutil):
         children = psutil.Process().children(recursive=True)
         assert len(children) >= 2
         for child in children:
-            with open(f"/proc/{child.pid}/environ", "rb") as file:
-                assert set(entry.split(b"=")[0] for entry in file.read().split(b"\0") if entry) <= {b"PYTHONHASHSEED"}
-            with open(f"/proc/{child.pid}/maps") as file:
-                assert "torch" not in file.read()
-            if child.ppid() != os.getpid():  # a worker, not a zygote
-                handles = os.listdir(f"/proc/{child.pid}/fd")
-                assert len(handles) <= 4, [os.readlink(f"/proc/{child.pid}/fd/{h}") for h in handles]
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # a step on the way to a worker has ended
+                with open(f"/proc/{child.pid}/environ", "rb") as file:
+                    assert set(entry.split(b"=")[0] for entry in file.read().split(b"\0") if entry) <= {b"PYTHONHASHSEED"}
+                with open(f"/proc/{child.pid}/maps") as file:
+                    assert "torch" not in file.read()
+                if child.ppid() != os.getpid():  # a worker, not a zygote
+                    handles = os.listdir(f"/proc/{child.pid}/fd")
+                    assert len(handles) <= 4, [os.readlink(f"/proc/{child.pid}/fd/{h}") for h in handles]
 
 
 def _footprint(psutil):

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from nsrl.engines import EnginePool, Limits, Message, Result, Status, frames
+from nsrl.engines import EnginePool, Limits, Message, Result, Status
+from nsrl.engines.pool import protocol
 from nsrl.errors import UserError
 from tests.engines.machine import slowdown
 
@@ -138,10 +139,10 @@ def test_ctrl_c_is_for_the_caller():
 
 def test_output_is_bounded_in_bytes():
     long = Result(Status.OK, text="π" * 40_000, stdout="x")
-    cut = frames.bounded(long, Limits())
+    cut = protocol.bounded(long, Limits())
     assert cut.status is Status.MEMORY and cut.text == "π" * 16_384 and cut.stdout == "x"
     fits = Result(Status.OK, text="π" * 30_000)
-    assert frames.bounded(fits, Limits()) is fits
+    assert protocol.bounded(fits, Limits()) is fits
 
 
 @pytest.mark.parametrize(
@@ -151,21 +152,21 @@ def test_output_is_bounded_in_bytes():
      b'["ok","",null,[],"",0.5,0.0,[],"e","v"]', b'["ok","",null,[],"",0,0.0,[1],"e","v"]', b'["ok","",null,0,"",0,0.0,[],"e","v"]'],
 )  # fmt: skip
 def test_what_a_worker_sends_is_checked(payload):
-    with pytest.raises(frames.BadFrame):
-        frames.decode_result(payload)
+    with pytest.raises(protocol.BadFrame):
+        protocol.decode_result(payload)
 
 
 def test_results_survive_the_wire():
     result = Result(
         Status.MESSAGE, "a\ud800π\x00", ["List", 1, 2.5, ["String", "s"]], (Message("Power", "infy", "1/0"),), "out\n", 7, 0.5, ("r",), "e", "v"
     )
-    arrived = frames.decode_result(frames.encode_result(result, "e", "v"))
+    arrived = protocol.decode_result(protocol.encode_result(result, "e", "v"))
     assert arrived.text == "a\ufffdπ\x00"  # half a character would end whatever writes it to a file
     assert replace(arrived, text=result.text) == result
     for odd in (10**5000, float("nan"), float("inf"), object(), ["List", {"a": 1}]):
-        kept = frames.bounded(Result(Status.OK, "t", odd), Limits())
+        kept = protocol.bounded(Result(Status.OK, "t", odd), Limits())
         assert kept.value is None and kept.text == "t"
     deep = 1
     for _ in range(500):
         deep = ["List", deep]
-    assert frames.bounded(Result(Status.OK, "t", deep), Limits()).value is None
+    assert protocol.bounded(Result(Status.OK, "t", deep), Limits()).value is None

@@ -6,14 +6,18 @@ import time
 
 import pytest
 
-from nsrl.engines import EnginePool, Limits, Status, processes, sandbox
+from nsrl.engines import EnginePool, Limits, Status
+from nsrl.engines.pool import processes, sandbox
 from nsrl.errors import UserError
 from tests.engines.hostile import RAW
 
 pytestmark = pytest.mark.skipif(not sandbox.LINUX, reason="the kernel's walls are Linux's")
 
 BOOT = """import sys; sys.path[:] = {path!r}
-from nsrl.engines import registry, sandbox, sympy_arm, sympy_names, worker
+from nsrl.engines import languages
+from nsrl.engines.pool import sandbox, worker
+from nsrl.engines.sympy import namespace
+from nsrl.engines.sympy import run as arm
 from nsrl.engines.result import Result, Status
 import ctypes, mmap, resource, signal, socket, subprocess, time, _thread
 def run(program, limits):
@@ -23,9 +27,9 @@ def run(program, limits):
     except (Exception, SystemExit) as error:
         return Result(Status.REFUSED, text=repr(space.get("out")), stdout=repr(error)[:200])
     return Result(Status.OK, text=repr(space.get("out")))
-sympy_arm.run = run
-sympy_names.prepare = lambda refuse: None
-registry.evaluators = lambda languages: {{"nsl": run}}
+arm.run = run
+namespace.prepare = lambda refuse: None
+languages.evaluators = lambda languages: {{"nsl": run}}
 worker.warm_native = lambda evaluators: None
 for name in {without!r}:
     setattr(sandbox, name, lambda *_: False)
@@ -35,7 +39,7 @@ worker.main()"""
 @pytest.fixture
 def raw(monkeypatch):
     """Makes pools whose workers run raw Python, on a system that lacks the layers named."""
-    monkeypatch.setattr("nsrl.engines.registry.present", lambda language: language in ("nsl", "sympy"))
+    monkeypatch.setattr("nsrl.engines.pool.pool.present", lambda language: language in ("nsl", "sympy"))
 
     def make(*without, language="sympy", **options):
         monkeypatch.setattr(processes, "_BOOT", BOOT.replace("{without!r}", repr(without)))
@@ -156,7 +160,7 @@ def test_a_native_worker_that_crashes_is_tried_once_more(raw):
 
 def test_no_layer_raises_where_it_is_absent():
     code = (
-        "from nsrl.engines import sandbox\n"
+        "from nsrl.engines.pool import sandbox\n"
         "sandbox._libc = None\n"
         "assert not any([sandbox.die_with_parent(), sandbox.adopt_orphans(), sandbox.new_namespaces(), sandbox.landlock(),\n"
         "    sandbox.no_new_privileges(), sandbox.drop_capabilities(), sandbox.fixed_addresses(), sandbox.seccomp(None)])\n"

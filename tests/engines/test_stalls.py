@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from nsrl.engines import EnginePool, Limits, Status, processes
-from nsrl.engines.sandbox import LINUX
+from nsrl.engines import EnginePool, Limits, Status
+from nsrl.engines.pool import processes
+from nsrl.engines.pool.sandbox import LINUX
 from nsrl.rewards import mathverify
 from tests.engines.test_hostile import RAW_BOOT
 

@@ -1,4 +1,4 @@
-"""Which engines there are: languages, versions, and how a worker reaches the code of each. Stdlib only.
+"""The languages: names, delimiters, fences, versions, and how a worker reaches the engine of each. Stdlib only.
 
 Engines are imported when they are first asked for, so that asking what exists costs nothing.
 """
@@ -11,10 +11,18 @@ import importlib.util
 import pkgutil
 from collections.abc import Callable
 
-from nsrl.engines.extract import LANGUAGES
 from nsrl.engines.result import Limits, Result
 from nsrl.errors import MissingBackend, UserError
 
+LANGUAGES = ("nsl", "wolfram", "sympy")
+OPEN = {language: f"<{language}>" for language in LANGUAGES}
+CLOSE = {language: f"</{language}>" for language in LANGUAGES}
+TOKENS = tuple(token for language in LANGUAGES for token in (OPEN[language], CLOSE[language]))
+
+FENCES = {
+    "nsl": "nsl", "wolfram": "wolfram", "mathematica": "wolfram", "wl": "wolfram", "wolframscript": "wolfram",
+    "sympy": "sympy", "python": "sympy", "py": "sympy", "python3": "sympy",
+}  # fmt: skip
 NATIVE = ("nsl", "wolfram")  # run in a reused worker; `sympy` is forked for each program
 KIND = {"nsl": "native", "wolfram": "native", "sympy": "python"}
 

@@ -104,14 +104,14 @@ def prepare(refuse: Callable[[str], None]) -> None:
     """Make this process one that can run programs of the SymPy arm. Once, before the walls."""
     import sympy
 
-    from nsrl.engines import sympy_text
+    from nsrl.engines.sympy import strings
 
     preload(warm=True)
     for name in sympy.__all__:
         value = getattr(sympy, name)
         if name not in _NO_SYMPY and not isinstance(value, ModuleType):
             _public[name] = value
-    guarded = sympy_text.install(_public, refuse)
+    guarded = strings.install(_public, refuse)
     _public["lambdify"] = guarded
     _public["parse_expr"] = sympy.parsing.sympy_parser.parse_expr
     _public["init_printing"] = _nothing

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
 
-from nsrl.engines import registry, sandbox
-from nsrl.engines.desk import Desk
-from nsrl.engines.extract import LANGUAGES
-from nsrl.engines.manager import Manager
+from nsrl.engines.languages import LANGUAGES, check_language, present, require, version
+from nsrl.engines.pool import sandbox
+from nsrl.engines.pool.manager import Manager
+from nsrl.engines.pool.queue import Desk
 from nsrl.engines.result import Limits, Result
 from nsrl.errors import UserError
 
@@ -41,11 +41,11 @@ class EnginePool:
         self.limits = check_limits(limits)
         chosen = tuple(LANGUAGES if languages is None else languages)
         for language in chosen:
-            registry.check_language(language) if languages is None else registry.require(language)
-        self.languages = tuple(language for language in chosen if registry.present(language))
+            check_language(language) if languages is None else require(language)
+        self.languages = tuple(language for language in chosen if present(language))
         self.workers = workers
         self._owner = os.getpid()
-        self._desk = Desk({language: registry.version(language) for language in self.languages}, cache)
+        self._desk = Desk({language: version(language) for language in self.languages}, cache)
         self._manager = Manager(self._desk, workers, allow_unsandboxed, recycle)
         # The zygotes die with the thread that starts them: this one lives as long as the pool.
         self._thread = threading.Thread(target=self._manager.run, name="nsrl-engines", daemon=True)
@@ -69,7 +69,7 @@ class EnginePool:
         Raises UserError for a language that was not started, a program that is no text, or limits that are none.
         """
         if language not in self.languages:
-            registry.require(language)
+            require(language)
             raise UserError(f"language {language!r} was not started in this pool; it has {', '.join(self.languages)}")
         if os.getpid() != self._owner:
             raise UserError("the engine pool belongs to the process that made it; make one in the forked process")

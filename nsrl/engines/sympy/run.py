@@ -3,7 +3,7 @@
 Only ever called inside a child that was forked for one program and walled in (`worker.leaf`): the restrictions below
 are the inner wall, not the only one. A program may import SymPy and a few arithmetic modules through stand-ins that
 carry allowed names alone; it may not touch attributes that start with an underscore, nor the names that reach frames,
-files or code. Strings that SymPy would evaluate go through `sympy_text`. Knows nothing of pools or wires.
+files or code. Strings that SymPy would evaluate go through `strings`. Knows nothing of pools or wires.
 
 The value is what the program prints (`text` is the last line of it that is not blank, `stdout` is all of it), or else
 its last expression.
@@ -19,8 +19,8 @@ import sys
 import time
 from typing import Any
 
-from nsrl.engines import sympy_names
 from nsrl.engines.result import Limits, Message, Result, Status
+from nsrl.engines.sympy import namespace
 
 ENGINE = "sympy"
 MAX_SOURCE = 100_000  # characters
@@ -89,7 +89,7 @@ class _Checker(ast.NodeVisitor):
         super().generic_visit(node)
 
     def name(self, name: str | None) -> None:
-        if name and (name.startswith("__") or name in sympy_names.NO_NAMES):
+        if name and (name.startswith("__") or name in namespace.NO_NAMES):
             refuse(f"the name {name}")
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -101,7 +101,7 @@ class _Checker(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             if name.startswith("_") and not (self.in_class and (name in _METHODS or not name.startswith("__"))):
                 refuse(f"the attribute {name}")
-            if name in sympy_names.NO_ATTRIBUTES:
+            if name in namespace.NO_ATTRIBUTES:
                 refuse(f"the attribute {name}")
         elif not (self.in_class and isinstance(node.value, ast.Name) and not name.startswith("__")):
             refuse(f"changing the attribute {name}")
@@ -147,7 +147,7 @@ class _Checker(ast.NodeVisitor):
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for name in node.kwd_attrs:
-            if name.startswith("_") or name in sympy_names.NO_ATTRIBUTES:
+            if name.startswith("_") or name in namespace.NO_ATTRIBUTES:
                 refuse(f"the attribute {name}")
         self.generic_visit(node)
 
@@ -191,10 +191,10 @@ def _builtins(out: _Output, shown: list[Any]) -> dict[str, Any]:
     def bring(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
         if level:
             raise ImportError("a relative import")
-        return sympy_names.bring(name, tuple(fromlist or ()), refuse)
+        return namespace.bring(name, tuple(fromlist or ()), refuse)
 
     def reach(owner: Any, name: Any, *default: Any) -> Any:
-        if type(name) is not str or name.startswith("_") or name == "format" or name in sympy_names.NO_ATTRIBUTES:
+        if type(name) is not str or name.startswith("_") or name == "format" or name in namespace.NO_ATTRIBUTES:
             refuse(f"the attribute {name}")
         return getattr(owner, name, *default)
 
@@ -207,7 +207,7 @@ def _builtins(out: _Output, shown: list[Any]) -> dict[str, Any]:
     table["type"] = kind
     table["__import__"] = bring
     table["__build_class__"] = builtins.__build_class__
-    table["_nsrl_format"] = sympy_names.formatter(refuse)
+    table["_nsrl_format"] = namespace.formatter(refuse)
     return table
 
 
@@ -267,8 +267,8 @@ def _run(program: str, limits: Limits, out: _Output) -> tuple[Status, str, Any, 
         if wanted is not None:
             value = eval(wanted, space)
         text = value if isinstance(value, str) else "" if value is None else str(value)
-        status = Status.UNEVALUATED if sympy_names.unevaluated(value) else Status.OK
-        answer = sympy_names.plain(value)
+        status = Status.UNEVALUATED if namespace.unevaluated(value) else Status.OK
+        answer = namespace.plain(value)
     sys.stdout = stdout
     if failures.error is not None:
         return _failure(failures.error, Status.UNEVALUATED)
@@ -303,4 +303,4 @@ class _Failures:
 
 def _shown(values: list[Any]) -> Any:
     """What the last `print` of one value showed, as a structured value."""
-    return sympy_names.plain(values[0]) if values and not isinstance(values[0], str) else None
+    return namespace.plain(values[0]) if values and not isinstance(values[0], str) else None

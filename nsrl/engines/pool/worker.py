@@ -25,7 +25,8 @@ import sys
 import time
 from typing import Any
 
-from nsrl.engines import frames, registry, sandbox
+from nsrl.engines import languages
+from nsrl.engines.pool import protocol, sandbox
 from nsrl.engines.result import Limits, Message, Result, Status
 
 _FD = 3  # where a worker's socket lies; 0, 1 and 2 are /dev/null
@@ -65,12 +66,12 @@ class _Zygote:
         self.adopts = sandbox.adopt_orphans()
         self.evaluators: dict[str, Any] = {}
         if self.kind == "native":
-            self.evaluators = registry.evaluators(tuple(self.versions))
+            self.evaluators = languages.evaluators(tuple(self.versions))
             warm_native(self.evaluators)
         else:
-            from nsrl.engines import sympy_arm, sympy_names
+            from nsrl.engines.sympy import namespace, run
 
-            sympy_names.prepare(sympy_arm.refuse)
+            namespace.prepare(run.refuse)
         self.filters = [sandbox.build_filter(name) for name in ("native", "server", "leaf")]
         gc.collect()
         gc.freeze()
@@ -82,7 +83,7 @@ class _Zygote:
         self.woken = wake
 
     def tell(self, message: dict[str, Any]) -> None:
-        self.control.sendall(frames.pack(0, json.dumps(message).encode()))
+        self.control.sendall(protocol.pack(0, json.dumps(message).encode()))
 
     def serve(self) -> None:
         self.tell({"ready": self.kind})
@@ -206,7 +207,7 @@ def ended_by(status: int) -> int:
 
 
 def _hello(layers: dict[str, bool], broken: list[str]) -> None:
-    _send_all(_FD, frames.pack(frames.HELLO, json.dumps({"layers": layers, "broken": broken}).encode()))
+    _send_all(_FD, protocol.pack(protocol.HELLO, json.dumps({"layers": layers, "broken": broken}).encode()))
 
 
 class _Inbox:
@@ -226,10 +227,10 @@ class _Inbox:
                 if not data:
                     return None
                 self.buffer += data
-                for number, payload in frames.unpack(self.buffer):
-                    if number == frames.CANCEL:
+                for number, payload in protocol.unpack(self.buffer):
+                    if number == protocol.CANCEL:
                         self.tasks.clear()
-                        _send_all(_FD, frames.pack(frames.CANCEL, b""))
+                        _send_all(_FD, protocol.pack(protocol.CANCEL, b""))
                     else:
                         self.tasks.append((number, payload))
             if self.tasks:
@@ -240,10 +241,10 @@ def warm_native(evaluators: dict[str, Any]) -> None:
     """Load what the engines load late: afterwards no file can be read."""
     if not evaluators:
         return
-    from nsrl.engines import sympy_names
+    from nsrl.engines.sympy import namespace
 
-    if registry.present("sympy"):
-        sympy_names.preload(warm=False)
+    if languages.present("sympy"):
+        namespace.preload(warm=False)
     for language, evaluate in evaluators.items():
         for program in _WARM[language]:
             evaluate(program, Limits())
@@ -270,7 +271,7 @@ def _native(evaluators: dict[str, Any], versions: dict[str, str], base: int) -> 
     memory = 0
     while (task := inbox.next()) is not None:
         number, payload = task
-        language, program, limits = frames.decode_task(payload)
+        language, program, limits = protocol.decode_task(payload)
         if limits.memory_mb != memory:
             memory = limits.memory_mb
             sandbox.limit_memory(base + (memory << 20))
@@ -280,9 +281,9 @@ def _native(evaluators: dict[str, Any], versions: dict[str, str], base: int) -> 
         started = time.thread_time_ns()  # while the timer runs, the process's own clock moves by whole ticks
         result = _evaluated(evaluators[language], program, limits)
         spent = (time.thread_time_ns() - started) / 1e6
-        answer = frames.encode_result(frames.bounded(result, limits), language, versions[language], spent)
+        answer = protocol.encode_result(protocol.bounded(result, limits), language, versions[language], spent)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        _send_all(_FD, frames.pack(number, answer))
+        _send_all(_FD, protocol.pack(number, answer))
 
 
 def _evaluated(evaluate: Any, program: str, limits: Limits) -> Result:
@@ -326,9 +327,9 @@ class _Server:
     """The Python arm: one forked child per program, watched by this process."""
 
     def __init__(self, base: int, leaf: Any, alone: bool, version: str) -> None:
-        from nsrl.engines import sympy_arm
+        from nsrl.engines.sympy import run as arm
 
-        self.base, self.filter, self.alone, self.arm, self.version = base, leaf, alone, sympy_arm, version
+        self.base, self.filter, self.alone, self.arm, self.version = base, leaf, alone, arm, version
 
     def self_test(self) -> list[str]:
         out, into = os.pipe()
@@ -362,9 +363,9 @@ class _Server:
         inbox = _Inbox()
         while (task := inbox.next()) is not None:
             number, payload = task
-            _language, program, limits = frames.decode_task(payload)
+            _language, program, limits = protocol.decode_task(payload)
             answer = self.one(program, limits)
-            _send_all(_FD, frames.pack(number, answer))
+            _send_all(_FD, protocol.pack(number, answer))
 
     def one(self, program: str, limits: Limits) -> bytes:
         told, ended = self.attempt(program, limits)
@@ -384,7 +385,7 @@ class _Server:
             self.child(into, program, limits)
         os.close(into)
         told = bytearray()
-        while len(told) <= frames.MAX_FRAME and (data := os.read(out, 1 << 16)):
+        while len(told) <= protocol.MAX_FRAME and (data := os.read(out, 1 << 16)):
             told += data
         os.close(out)
         status = 0
@@ -403,7 +404,7 @@ class _Server:
         return told, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
     def encode(self, result: Result) -> bytes:
-        return frames.encode_result(result, self.arm.ENGINE, self.version)
+        return protocol.encode_result(result, self.arm.ENGINE, self.version)
 
     def child(self, into: int, program: str, limits: Limits) -> None:
         """The whole life of the process that runs one program. Never returns into the server's code."""
@@ -411,7 +412,7 @@ class _Server:
             gc.disable()
             self.wall_in(into, limits)
             _seed()
-            _send_all(_LEAF, self.encode(frames.bounded(self.arm.run(program, limits), limits)))
+            _send_all(_LEAF, self.encode(protocol.bounded(self.arm.run(program, limits), limits)))
         except MemoryError:
             _send_all(_LEAF, self.encode(Result(Status.MEMORY)))
         finally:
@@ -421,10 +422,10 @@ class _Server:
 def _is_result(told: bytearray) -> bool:
     """Did the child send a Result? It may be another program by now."""
     try:
-        frames.decode_result(bytes(told))
-    except frames.BadFrame:
+        protocol.decode_result(bytes(told))
+    except protocol.BadFrame:
         return False
-    return len(told) <= frames.MAX_FRAME
+    return len(told) <= protocol.MAX_FRAME
 
 
 def _kill(process: int) -> None:

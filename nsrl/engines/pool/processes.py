@@ -16,9 +16,9 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from nsrl.engines import frames
+from nsrl.engines.pool import protocol
 
-_BOOT = "import sys; sys.path[:] = {path!r}; from nsrl.engines.worker import main; main()"
+_BOOT = "import sys; sys.path[:] = {path!r}; from nsrl.engines.pool.worker import main; main()"
 
 
 class Zygote:
@@ -35,7 +35,7 @@ class Zygote:
         self.control, theirs = socket.socketpair()
         setup = {"control": theirs.fileno(), "kind": kind, "versions": versions, "parent": os.getpid()}
         # The same packages as here, and this very copy of them; nothing from the working directory.
-        path = [str(Path(__file__).resolve().parents[2]), *(entry for entry in sys.path if os.path.isabs(entry))]
+        path = [str(Path(__file__).resolve().parents[3]), *(entry for entry in sys.path if os.path.isabs(entry))]
         command = [sys.executable, "-P", "-X", "utf8", "-c", _BOOT.format(path=path), json.dumps(setup)]
         null = subprocess.DEVNULL
         # A session of its own: Ctrl-C in the terminal is for the trainer, which may want to run programs still.
@@ -72,7 +72,7 @@ class Zygote:
         if not data:
             return None
         self.buffer += data
-        return [json.loads(payload) for _number, payload in frames.unpack(self.buffer)]
+        return [json.loads(payload) for _number, payload in protocol.unpack(self.buffer)]
 
     def stop(self) -> None:
         self.control.close()
@@ -161,4 +161,4 @@ class Worker:
         if not data:
             self.closed = True
         self._in += data
-        return frames.unpack(self._in)
+        return protocol.unpack(self._in)

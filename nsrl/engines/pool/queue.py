@@ -11,8 +11,8 @@ from collections import Counter, deque
 from concurrent.futures import Future
 from typing import Any
 
-from nsrl.engines import registry
-from nsrl.engines.cache import ResultCache
+from nsrl.engines import languages
+from nsrl.engines.pool.cache import ResultCache
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.errors import UserError
 
@@ -79,7 +79,7 @@ class Desk:
                     return future, False
                 self._counter += 1
                 self._flying[key] = task = Task(self._counter, key, language, program, limits, future)
-                kind = registry.KIND[language]
+                kind = languages.KIND[language]
                 self._queues[kind].append(task)
                 wake = kind in self._idle
                 self._idle.discard(kind)

@@ -15,11 +15,12 @@ import threading
 import time
 from typing import Any
 
-from nsrl.engines import frames, registry, sandbox
-from nsrl.engines.desk import KINDS, Desk, Task
-from nsrl.engines.processes import Worker, Zygote
+from nsrl.engines import languages
+from nsrl.engines.pool import protocol, sandbox
+from nsrl.engines.pool.processes import Worker, Zygote
+from nsrl.engines.pool.queue import KINDS, Desk, Task
+from nsrl.engines.pool.worker import ended_by
 from nsrl.engines.result import Result, Status
-from nsrl.engines.worker import ended_by
 
 _DEPTH = {"native": 24, "python": 3}  # programs in one worker's pipe at most
 _SPARE = {"native": 1, "python": 0}  # workers that stand by: a killed one is replaced at no cost in time
@@ -45,7 +46,7 @@ class Manager:
         self.workers: dict[int, Worker] = {}
         self.numbers = 0
         self.failures = 0
-        kinds = {registry.KIND[language] for language in desk.versions}
+        kinds = {languages.KIND[language] for language in desk.versions}
         self.kinds = [kind for kind in KINDS if kind in kinds]
 
     def wake(self) -> None:
@@ -232,13 +233,13 @@ class Manager:
         try:
             received = worker.read()
             for number, payload in received:
-                if number == frames.HELLO and not worker.hello:  # before any program
+                if number == protocol.HELLO and not worker.hello:  # before any program
                     self.greet(worker, json.loads(payload))
-                elif number == frames.CANCEL:
+                elif number == protocol.CANCEL:
                     worker.cancelling = False
                     worker.since = time.monotonic()
                 elif (task := worker.pipe.get(number)) is not None:
-                    result = frames.decode_result(payload)
+                    result = protocol.decode_result(payload)
                     del worker.pipe[number]
                     worker.served += 1
                     worker.since = time.monotonic()
@@ -246,7 +247,7 @@ class Manager:
                     if worker.kind == "native" and _spent(result):
                         self.retire(worker)
                         return
-        except frames.BadFrame:
+        except protocol.BadFrame:
             self.died(worker, 0)
             return
         if worker.closed:
@@ -325,7 +326,7 @@ class Manager:
         data = bytearray()
         for task in chosen:
             worker.pipe[task.number] = task
-            data += frames.pack(task.number, frames.encode_task(task.language, task.program, task.limits))
+            data += protocol.pack(task.number, protocol.encode_task(task.language, task.program, task.limits))
         self.push(worker, bytes(data))
 
     def push(self, worker: Worker, data: bytes = b"") -> None:
@@ -344,7 +345,7 @@ class Manager:
                 worker.pipe.clear()
                 worker.pipe[head.number] = head
                 worker.cancelling = True
-                self.push(worker, frames.pack(frames.CANCEL, b""))
+                self.push(worker, protocol.pack(protocol.CANCEL, b""))
                 self.desk.put_back(kind, rest)
                 return
 

@@ -1,0 +1,6 @@
+"""Programs in killable, sandboxed processes. `pool` is what callers see; the others, from the top down: manager, queue,
+processes, worker, protocol, cache, sandbox."""
+
+from nsrl.engines.pool.pool import EnginePool
+
+__all__ = ["EnginePool"]
