@@ -53,5 +53,5 @@ def test_results_are_byte_identical(language):
     assert len(first) == COUNTS[language]
     random.Random(7).shuffle(rows)
     other = run(language, rows, workers=3, seed="2")
-    changed = [(programs[n], first[n], other[n]) for n in first if first[n] != other[n]]
-    assert not changed, changed[:3]
+    changed = [n for n in first if first[n] != other[n]]
+    assert not changed, "\n".join(f"{programs[n]}\n  {first[n]!r}\n  {other[n]!r}" for n in changed[:3])

@@ -1,9 +1,12 @@
 """A machine that stands still or is too busy: the verdict is that of a quiet one, and the stall is counted."""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -71,6 +74,44 @@ def test_a_program_that_was_stopped_has_the_verdict_of_a_quiet_machine(pools, la
     assert future.result(timeout=30) == quiet == joined.result(timeout=30)
     assert behind.result(timeout=30).text == "2"
     assert pool.stats()["stalls"] > before
+
+
+SUSPENDED = """
+import json, sys
+from nsrl.engines import EnginePool, Limits
+language, program = sys.argv[1:]
+with EnginePool(workers=1, languages=[language], cache=0) as pool:
+    pool.run(language, "1")
+    print("ready", flush=True)
+    for _ in range(2):
+        sys.stdin.readline()
+        print(json.dumps([pool.run(language, program, Limits(cpu_s=4, wall_s=8, steps=10**8)).status.value, pool.stats()["stalls"]]), flush=True)
+"""
+
+
+@pytest.mark.parametrize("language", WORK)
+def test_cpu_time_charged_while_the_machine_stood_still_is_no_timeout(language):
+    """A suspended machine may charge the pause to whoever ran: its timer ends the program when all wake up."""
+    command = [sys.executable, "-c", SUSPENDED, language, WORK[language]]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as caller:
+        assert caller.stdout.readline() == "ready\n"
+        found = []
+        for pause in (1.8, 0.0):
+            used = {p.pid: sum(p.cpu_times()[:2]) for p in psutil.Process(caller.pid).children(recursive=True)}
+            caller.stdin.write("\n")
+            caller.stdin.flush()
+            time.sleep(0.15)
+            grown = {}
+            for process in psutil.Process(caller.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    grown[process.pid] = sum(process.cpu_times()[:2]) - used.get(process.pid, 0.0)
+            os.kill(caller.pid, signal.SIGSTOP)
+            os.kill(max(grown, key=grown.get), signal.SIGPROF)
+            time.sleep(pause)
+            os.kill(caller.pid, signal.SIGCONT)
+            found.append(json.loads(caller.stdout.readline()))
+        assert found == [["ok", 1], ["timeout", 1]]
+        caller.stdin.close()
 
 
 def spin():

@@ -46,6 +46,7 @@ class Manager:
         self.workers: dict[int, Worker] = {}
         self.numbers = 0
         self.failures = 0
+        self.awake = time.monotonic()
         kinds = {languages.KIND[language] for language in desk.versions}
         self.kinds = [kind for kind in KINDS if kind in kinds]
 
@@ -77,12 +78,14 @@ class Manager:
 
     def turn(self) -> None:
         self.desk.rest()
-        allowed, asleep = self.timeout(), time.monotonic()
+        allowed = self.timeout()
         events = self.selector.select(allowed)
-        overslept = time.monotonic() - asleep - allowed
+        awake = time.monotonic()
+        overslept, self.awake = awake - self.awake - allowed, awake
         if overslept > _SUSPENDED_S:  # the machine stood still, and the programs with it
             for worker in self.workers.values():
                 worker.since += overslept
+                worker.suspended = bool(worker.pipe)
         for key, mask in events:
             owner = key.data
             if owner is None:
@@ -216,7 +219,10 @@ class Manager:
             head = tasks[0]
             head.attempts += 1
             head.spent += time.monotonic() - worker.since
-            if ended_by(status) in (signal.SIGPROF, signal.SIGXCPU):
+            timed_out = ended_by(status) in (signal.SIGPROF, signal.SIGXCPU)
+            if timed_out and self.excused(worker, head, Status.TIMEOUT):
+                head.attempts -= 1
+            elif timed_out:
                 self.desk.finish(head, self.desk.outcome(head.language, Status.TIMEOUT))
                 tasks = tasks[1:]
             elif head.attempts > 1:
@@ -228,6 +234,15 @@ class Manager:
         self.spawn(worker.kind)
 
     # Programs.
+
+    def excused(self, worker: Worker, task: Task, status: Status) -> bool:
+        """Is the program out of time because the machine stood still while it ran? Some charge that to its CPU time."""
+        suspended, worker.suspended = worker.suspended, False
+        if not suspended or status is not Status.TIMEOUT or task.stalled:
+            return False
+        self.desk.counts["stalls"] += 1
+        task.stall()
+        return True
 
     def receive(self, worker: Worker) -> None:
         try:
@@ -243,7 +258,10 @@ class Manager:
                     del worker.pipe[number]
                     worker.served += 1
                     worker.since = time.monotonic()
-                    self.desk.finish(task, result)
+                    if self.excused(worker, task, result.status):
+                        self.desk.put_back(worker.kind, [task])
+                    else:
+                        self.desk.finish(task, result)
                     if worker.kind == "native" and _spent(result):
                         self.retire(worker)
                         return

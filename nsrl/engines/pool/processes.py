@@ -89,6 +89,7 @@ class Worker:
         self._handle = -1
         self.hello = False
         self.closed = False  # its socket has ended: it is dying
+        self.suspended = False  # the machine stood still while its oldest program ran
         self.cancelling = False  # told to drop what it has not begun, and not yet done so
         self.since = time.monotonic()
         self.served = 0
