@@ -69,8 +69,8 @@ endif
 tree: ## every source file and what it is
 	@$(PYTHON) .ci/tree.py
 
-clean: ## remove the environment and what was built
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+clean: ## remove the environments and what was built
+	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .ruff_cache
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "nsrl needs Python 3.11 or newer"; exit 2; }
