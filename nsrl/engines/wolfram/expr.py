@@ -166,3 +166,19 @@ def rational(numerator: int, denominator: int) -> int | Fraction:
 def norm(x: int | Fraction) -> int | Fraction:
     """A Fraction of denominator 1 becomes an int (arithmetic on Fractions does not do that by itself)."""
     return x.numerator if type(x) is Fraction and x.denominator == 1 else x
+
+
+def plus(*a: Any) -> Expr:
+    return Expr(S.Plus, a)
+
+
+def times(*a: Any) -> Expr:
+    return Expr(S.Times, a)
+
+
+def power(a: Any, n: Any) -> Expr:
+    return mk(S.Power, a, n)
+
+
+def minus(a: Any, b: Any) -> Expr:
+    return mk(S.Plus, a, mk(S.Times, -1, b))

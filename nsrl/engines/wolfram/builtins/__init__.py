@@ -9,7 +9,7 @@ _loaded: dict[str, Builtin] = {}
 
 
 def tables() -> dict[str, dict[str, Builtin]]:
-    """Table name -> rows, in the order of need."""
+    """Table name -> rows."""
     # Imported here: the tables import the evaluator's helpers, and the evaluator loads the tables.
     from nsrl.engines.wolfram.builtins import (
         algebra,
@@ -17,22 +17,31 @@ def tables() -> dict[str, dict[str, Builtin]]:
         arithmetic,
         arrange,
         associations,
+        booleans,
         calculus,
         choosing,
         control,
         core,
-        corners,
+        dates,
         digits,
         elementary,
+        encoding,
+        forms,
         functional,
         geometry,
         integers,
+        intervals,
         linalg,
         lists,
         logic,
+        matrices,
+        names,
+        operators,
+        permutations,
         polynomials,
         primes,
         reduce,
+        regions,
         replacing,
         rounding,
         sequences,
@@ -40,16 +49,21 @@ def tables() -> dict[str, dict[str, Builtin]]:
         simplify,
         solve,
         sorting,
-        special,
         stats,
         strings,
         sums,
+        transforms,
+        triangles,
         trig,
     )
 
-    modules = (core, arithmetic, logic, elementary, integers, lists, functional, associations, strings, sums, sequences, special,
-               approximation, arrange, choosing, control, digits, primes, replacing, rounding, sets, sorting, trig,
-               algebra, polynomials, simplify, solve, reduce, calculus, linalg, geometry, stats, corners)  # fmt: skip
+    modules = (
+        algebra, approximation, arithmetic, arrange, associations, booleans, calculus, choosing, control,
+        core, dates, digits, elementary, encoding, forms, functional, geometry, integers, intervals, linalg,
+        lists, logic, matrices, names, operators, permutations, polynomials, primes, reduce, regions,
+        replacing, rounding, sequences, sets, simplify, solve, sorting, stats, strings, sums, transforms,
+        triangles, trig,
+    )  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
 
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from nsrl.engines.wolfram.assoc import from_pairs, from_rules, is_assoc, is_rule, lookup, missing, pairs, rules_of
+from nsrl.engines.wolfram.assoc import (
+    from_pairs,
+    from_rules,
+    is_assoc,
+    is_rule,
+    lookup,
+    missing,
+    pairs,
+    rules_of,
+    values_of,
+    with_values,
+)
 from nsrl.engines.wolfram.builtins.lists import elements
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import LIST, RULE, TRUE, Expr, S, boolean, is_list, key, lst
 from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.pattern import matches
-from nsrl.engines.wolfram.table import Builtin, table
+from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -115,8 +126,12 @@ def key_exists_q(ev: Any, args: tuple) -> Any:
 
 TABLE["KeyMemberQ"] = Builtin("KeyMemberQ", TABLE["KeyExistsQ"].attrs, None, 1, 2, "prepend")
 TABLE["KeyFreeQ"] = Builtin("KeyFreeQ", TABLE["KeyExistsQ"].attrs, None, 1, 2, "prepend")
-TABLE["KeyMemberQ"].handler = lambda ev, args: boolean(any(matches(ev, k, args[1]) for k, _ in pairs(args[0]))) if len(args) == 2 and is_assoc(args[0]) else None
-TABLE["KeyFreeQ"].handler = lambda ev, args: boolean(not any(matches(ev, k, args[1]) for k, _ in pairs(args[0]))) if len(args) == 2 and is_assoc(args[0]) else None
+TABLE["KeyMemberQ"].handler = lambda ev, args: _key_matches(ev, args)
+TABLE["KeyFreeQ"].handler = lambda ev, args: None if (r := _key_matches(ev, args)) is None else boolean(r is not TRUE)
+
+
+def _key_matches(ev: Any, args: tuple) -> Any:
+    return boolean(any(matches(ev, k, args[1]) for k, _ in pairs(args[0]))) if len(args) == 2 and is_assoc(args[0]) else None
 
 
 def _keys_spec(e: Any) -> list[Any]:
@@ -285,8 +300,6 @@ TABLE["KeyIntersection"].handler = _key_intersection
 TABLE["KeyComplement"].handler = _key_complement
 
 
-
-
 @builtin("PositionIndex", arity=1)
 def position_index(ev: Any, args: tuple) -> Any:
     groups: dict[Any, tuple[Any, list[Any]]] = {}
@@ -294,3 +307,48 @@ def position_index(ev: Any, args: tuple) -> Any:
     for i, a in rows:
         groups.setdefault(key(a), (a, []))[1].append(i)
     return from_pairs([(k, lst(v)) for k, v in groups.values()])
+
+
+symbols(TABLE, "Query")
+_DESCENDING = {S.Select, S.SelectFirst, S.SortBy, S.GroupBy, S.TakeLargestBy, S.TakeSmallestBy, S.DeleteDuplicatesBy, S.KeyTake, S.KeyDrop}
+
+
+def _query(ev: Any, steps: tuple, data: Any) -> Any:
+    if not steps:
+        return data
+    first, rest = steps[0], steps[1:]
+    below = (lambda d: with_values(d, [_query(ev, rest, v) for v in values_of(d) or ()])) if rest else (lambda d: d)
+    if first is S.All:
+        return below(data)
+    if type(first) is int:
+        return _query(ev, rest, ev.call(S.Part, data, first))
+    if type(first) is str or (type(first) is Expr and first.head is S.Key):
+        k = first if type(first) is str else first.args[0]
+        return _query(ev, rest, lookup(data, k, missing(k)) if is_assoc(data) else ev.call(S.Part, data, first))
+    if type(first) is Expr and first.head in (S.List, S.Span) and not any(is_rule(a) for a in first.args):
+        return below(ev.call(S.Part, data, first))
+    if type(first) is Expr and first.head in _DESCENDING:
+        return below(ev.call(first, data))
+    return ev.call(first, below(data))
+
+
+@sub_handler("Query")
+def _run_query(ev: Any, head: Expr, args: tuple) -> Any:
+    return _query(ev, head.args, args[0]) if len(args) == 1 else None
+
+
+@builtin("JoinAcross", arity=3)
+def join_across(ev: Any, args: tuple) -> Any:
+    """Inner join of two lists of associations on one key or a list of keys."""
+    left, right, on = args
+    keys = on.args if is_list(on) else (on,)
+    keys = tuple(k.args[0] if type(k) is Expr and k.head is S.Key else k for k in keys)
+    ev.need_length(len(left.args) * max(1, len(right.args)))
+    out = []
+    for a in left.args:
+        for b in right.args:
+            ev.step()
+            if all(lookup(a, k) is not None and lookup(a, k) == lookup(b, k) for k in keys):
+                out.append(from_pairs([(k, lookup(a, k)) for k in keys]
+                                      + [p for p in (*pairs(a), *pairs(b)) if p[0] not in keys]))  # fmt: skip
+    return lst(out)

@@ -15,7 +15,7 @@ from nsrl.engines.wolfram.errors import (
     ReturnFlow,
     ThrowFlow,
 )
-from nsrl.engines.wolfram.expr import FALSE, NULL, TRUE, Expr, S, Symbol, lst, mk, same
+from nsrl.engines.wolfram.expr import FALSE, NULL, TRUE, Expr, S, lst, mk, same
 from nsrl.engines.wolfram.iterators import bind_iterator, iterator
 from nsrl.engines.wolfram.pattern import matches
 from nsrl.engines.wolfram.printer import output, text
@@ -23,7 +23,6 @@ from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
-
 
 
 # -- control -------------------------------------------------------------------------------------------------------
@@ -289,37 +288,6 @@ def timing(ev: Any, args: tuple) -> Any:
 @builtin("Pause", arity=1)
 def pause(ev: Any, args: tuple) -> Any:
     return NULL  # at once: there is no clock here, and whoever waits for the Result gains nothing by waiting
-
-
-@builtin("Unique", arity=(0, 1))
-def unique(ev: Any, args: tuple) -> Any:
-    base = args[0] if args else "$"
-    return ev.new_symbol(base.name if type(base) is Symbol else str(base))
-
-
-@builtin("Options", "HoldFirst", arity=(1, 2))
-def options(ev: Any, args: tuple) -> Any:
-    known = ev.options.get(args[0], {}) if type(args[0]) is Symbol else {}
-    return lst(mk(S.Rule, k, v) for k, v in known.items())
-
-
-@builtin("DownValues OwnValues", "HoldAll", arity=1)
-def down_values(ev: Any, args: tuple) -> Any:
-    defs = ev.down.get(args[0])
-    if defs is None:
-        return lst(())
-    rows = [*defs.literal.items(), *((r[1], r[2]) for r in defs.rules)]
-    return lst(mk(S.RuleDelayed, mk(S.HoldPattern, k), v) for k, v in rows)
-
-
-TABLE["OwnValues"].handler = lambda ev, args: lst(
-    mk(S.RuleDelayed, mk(S.HoldPattern, args[0]), ev.own[args[0]]) for _ in range(args[0] in ev.own)
-)
-
-
-@builtin("Definition Information", "HoldAll", arity=1)
-def definition(ev: Any, args: tuple) -> Any:
-    return NULL
 
 
 @builtin("Get Import Export Run RunProcess StartProcess SystemOpen URLRead URLFetch DeleteFile ReadString ReadList Put PutAppend OpenWrite OpenRead "

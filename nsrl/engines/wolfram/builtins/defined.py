@@ -1,37 +1,47 @@
-"""Builtins written in Wolfram Language itself: one rule per line, tried from top to bottom.
+"""Builtins written in Wolfram Language itself: rules/*.wl, by subject, tried from top to bottom.
 
-A rule of a name that has a handler elsewhere goes before that handler; names of no other table get a row here. The
-rules of a name are parsed when a program first calls it, so that their number costs nothing at start. Lower-case
-names in a rule are its own: they never meet a program's symbols. Knows nothing of SymPy.
+A rule starts at the left margin and may go on in indented lines; a condition is written `rhs /; test`; `SetAttributes`
+lines name attributes. A rule of a name that has a handler goes before that handler; a name of no table gets a row here.
+The files are read when the tables are loaded, a name's rules are parsed when a program first calls it. Lower-case names
+in a rule are its own: they never meet a program's symbols.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from nsrl.engines.wolfram.builtins.rules_text import ATTRIBUTES, RULES
 from nsrl.engines.wolfram.evaluator import Defs, Evaluator
 from nsrl.engines.wolfram.expr import Expr, Symbol, system
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.pattern import compile_pattern
 from nsrl.engines.wolfram.table import PROTECTED, Builtin, flags
 
-TABLE: dict[str, Builtin] = {}
-_NAME = re.compile(r"\s*(\w+)\[")
+RULES = Path(__file__).parent / "rules"
+_STATEMENT = re.compile(r"^(\w+)\[.*\n(?:[ \t].*\n)*", re.MULTILINE)
+_NAMES = re.compile(r"\w+")
 
 
-def _sources() -> dict[str, list[str]]:
-    out: dict[str, list[str]] = {}
-    for line in RULES.splitlines():
-        found = _NAME.match(line)
-        if found:
-            out.setdefault(found[1], []).append(line)
-    return out
-
-
-_SOURCES = _sources()
+@cache
+def sources() -> tuple[dict[str, list[str]], dict[str, int]]:
+    """The rules of every name as text, and its attributes. Raises ValueError for a name in two files."""
+    rules: dict[str, list[str]] = {}
+    attributes: dict[str, int] = {}
+    for path in sorted(RULES.glob("*.wl")):
+        here: dict[str, list[str]] = {}
+        for found in _STATEMENT.finditer(path.read_text(encoding="utf-8")):
+            if found[1] == "SetAttributes":
+                names, _, what = found[0].rpartition(",") if "}, {" not in found[0] else found[0].partition("}, {")
+                bits = flags(" ".join(_NAMES.findall(what)))
+                attributes |= dict.fromkeys(_NAMES.findall(names)[1:], bits)
+            else:
+                here.setdefault(found[1], []).append(" ".join(map(str.strip, found[0].splitlines())))
+        if twice := here.keys() & rules.keys():
+            raise ValueError(f"{path.name} goes on with the rules of {sorted(twice)} in another file")
+        rules |= here
+    return rules, attributes
 
 
 def private(e: Any) -> Any:
@@ -43,49 +53,43 @@ def private(e: Any) -> Any:
     return e
 
 
-@cache
-def _rules(name: str) -> list[tuple[Expr, Any]]:
-    out = []
-    for line in _SOURCES[name]:
+_compiled: dict[str, Defs] = {}
+
+
+def _definitions(name: str) -> Defs:
+    own = Evaluator()  # the program that comes first must neither pay for the rules nor colour them
+    defs = Defs()
+    for line in sources()[0][name]:
         (statement,) = parse(line)
         lhs, rhs = private(statement).args
-        out.append((lhs, rhs))
-    return out
-
-
-_compiled: dict[str, Defs] = {}
+        pattern = Expr(lhs.head, tuple(own.eval(a) for a in lhs.args))  # 1/x is written, x^-1 is met
+        defs.rules.append(((), pattern, rhs, compile_pattern(pattern, own)[0]))
+    return defs
 
 
 def apply_rules(ev: Any, name: str, args: tuple) -> Any:
     """The value the first matching rule of `name` gives for these arguments, or None."""
     defs = _compiled.get(name)
     if defs is None:
-        own = Evaluator()  # the program that comes first must neither pay for the rules nor colour them
-        defs = Defs()
-        for lhs, rhs in _rules(name):
-            pattern = Expr(lhs.head, tuple(own.eval(a) for a in lhs.args))  # 1/x is written, x^-1 is met
-            defs.rules.append(((), pattern, rhs, compile_pattern(pattern, own)[0]))
-        _compiled[name] = defs
+        defs = _compiled[name] = _definitions(name)
     return ev._apply_defs(defs, Expr(system(name), args))
 
 
 def attach(merged: dict[str, Builtin]) -> None:
     """Put the rules before the handlers of `merged`, and add the names that have none."""
-    for name in _SOURCES:
+    rules, attributes = sources()
+    for name in rules:
         row = merged.get(name)
         if row is None:
-            row = merged[name] = TABLE[name] = Builtin(name, flags(ATTRIBUTES.get(name, "")) | PROTECTED, None)
-            row.handler = _only(name)
+            merged[name] = Builtin(name, attributes.get(name, 0) | PROTECTED, _handler(name, None))
         else:
-            row.handler = _before(name, row.handler, row.least, row.most)
+            row.handler = _handler(name, row)
             row.least, row.most = 0, None
 
 
-def _only(name: str) -> Any:
-    return lambda ev, args: apply_rules(ev, name, args)
+def _handler(name: str, row: Builtin | None) -> Any:
+    handler, least, most = (row.handler, row.least, row.most) if row else (None, 0, None)
 
-
-def _before(name: str, handler: Any, least: int, most: int | None) -> Any:
     def both(ev: Any, args: tuple) -> Any:
         r = apply_rules(ev, name, args)
         if r is not None or handler is None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from nsrl.engines.wolfram.builtins.integers import ints
 from nsrl.engines.wolfram.builtins.primes import divisors_of, euler_phi, factor
-from nsrl.engines.wolfram.expr import S, boolean, is_list, lst, mk
+from nsrl.engines.wolfram.expr import Expr, S, boolean, is_list, lst, mk, plus, times
+from nsrl.engines.wolfram.numeric import approx_mp
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -136,7 +137,8 @@ def integer_string(ev: Any, args: tuple) -> Any:
     return s
 
 
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+         "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
 _TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
@@ -175,7 +177,8 @@ def roman_numeral(ev: Any, args: tuple) -> Any:
     if type(n) is not int or not 0 < n < 4000:
         return "N" if n == 0 else None
     out = ""
-    for v, s in ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")):
+    for v, s in ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
+                 (9, "IX"), (5, "V"), (4, "IV"), (1, "I")):  # fmt: skip
         out += s * (n // v)
         n %= v
     return out
@@ -232,8 +235,6 @@ def _shift(ev: Any, n: int, k: int) -> int:
 
 
 TABLE["BitShiftRight"].handler = lambda ev, args: _shift(ev, args[0], -(args[1] if len(args) > 1 else 1)) if ints(args) else None
-
-
 
 
 @builtin("JacobiSymbol KroneckerSymbol", "Listable", arity=2)
@@ -333,3 +334,95 @@ def from_continued_fraction(ev: Any, args: tuple) -> Any:
 def convergents(ev: Any, args: tuple) -> Any:
     cf = args[0] if is_list(args[0]) else ev.call(S.ContinuedFraction, *args)
     return lst(ev.call(S.FromContinuedFraction, lst(cf.args[:i])) for i in range(1, len(cf.args) + 1)) if is_list(cf) else None
+
+
+@builtin("RealDigits", "Listable", arity=(1, 3))
+def real_digits(ev: Any, args: tuple) -> Any:
+    x, base = args[0], args[1] if len(args) > 1 else 10
+    if base != 10:
+        return None
+    if type(x) is int:
+        s = str(abs(x))
+        return lst((lst(map(int, s)), len(s)))
+    if type(x) is Fraction and len(args) < 3:
+        return _recurring(ev, abs(x))
+    n = args[2] if len(args) > 2 else 16
+    if type(n) is not int or n > 10_000:
+        return None
+    m = approx_mp(x, n + 10)
+    if m is None:
+        return None
+    if type(x) is float and len(args) < 3:
+        s = f"{abs(x):.15e}"
+        return lst((lst(int(c) for c in s.split("e")[0] if c != "."), int(s.split("e")[1]) + 1))
+    from nsrl.engines.wolfram.bignum import bits, mp
+
+    with mp().workprec(bits(n + 10)):
+        exponent = int(mp().floor(mp().log10(abs(m)))) + 1
+        digits = str(int(mp().floor(abs(m) * mp().mpf(10) ** (n - exponent)))).rjust(n, "0")
+    return lst((lst(map(int, digits)), exponent))
+
+
+def _recurring(ev: Any, x: Fraction) -> Any:
+    whole, r = divmod(x.numerator, x.denominator)
+    out, seen, rest = [], {}, r
+    while rest and rest not in seen:
+        ev.step()
+        seen[rest] = len(out)
+        rest *= 10
+        out.append(rest // x.denominator)
+        rest %= x.denominator
+    head = [int(c) for c in str(whole)] if whole else []
+    exponent = len(head)
+    at = seen[rest] if rest else len(out)
+    lead, cycle = out[:at], out[at:]
+    if not head:
+        while lead and lead[0] == 0:
+            lead.pop(0)
+            exponent -= 1
+        while not lead and cycle and cycle[0] == 0:
+            cycle = [*cycle[1:], 0]
+            exponent -= 1
+    items: list[Any] = [*head, *lead]
+    if cycle:
+        items.append(lst(cycle))
+    return lst((lst(items), exponent))
+
+
+@builtin("NumberExpand", arity=1)
+def number_expand(ev: Any, args: tuple) -> Any:
+    s = str(abs(args[0]))
+    sign = -1 if args[0] < 0 else 1
+    return lst(sign * int(c) * 10 ** (len(s) - i - 1) for i, c in enumerate(s))
+
+
+@builtin("NumberDecompose", arity=2)
+def number_decompose(ev: Any, args: tuple) -> Any:
+    x, out = args[0], []
+    units = args[1].args
+    for u in units[:-1]:
+        q = ev.call(S.Quotient, x, u)
+        out.append(q)
+        x = ev.call(S.Subtract, x, mk(S.Times, q, u))
+    out.append(ev.call(S.Divide, x, units[-1]))
+    return lst(out)
+
+
+@builtin("NumberCompose", arity=2)
+def number_compose(ev: Any, args: tuple) -> Any:
+    return Expr(S.Plus, tuple([times(a, b) for a, b in zip(args[0].args, args[1].args)]))
+
+
+@builtin("FromDMS", arity=1)
+def from_dms(ev: Any, args: tuple) -> Any:
+    d, m, s = (*args[0].args, 0, 0)[:3]
+    return plus(d, times(m, Fraction(1, 60)), times(s, Fraction(1, 3600)))
+
+
+@builtin("DMSList", arity=1)
+def dms_list(ev: Any, args: tuple) -> Any:
+    x = args[0]
+    d = ev.call(S.IntegerPart, x)
+    m = ev.eval(times(60, plus(x, times(-1, d))))
+    mi = ev.call(S.IntegerPart, m)
+    return lst((d, mi, ev.eval(times(60, plus(m, times(-1, mi))))))

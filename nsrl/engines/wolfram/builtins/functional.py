@@ -112,7 +112,8 @@ def map_thread(ev: Any, args: tuple) -> Any:
         return from_pairs([(k, ev.call(f, *[t[key(k)] for t in tables])) for k in keys])
     sizes = {len(r.args) for r in rows.args}
     if len(sizes) > 1:
-        ev.message("MapThread", "mptc", f"Incompatible dimensions of objects at positions {{2, 1}} and {{2, 2}} of {ev.text(Expr(S.MapThread, args))}; dimensions are {len(rows.args[0].args)} and {len(rows.args[1].args)}.")
+        what = f"{ev.text(Expr(S.MapThread, args))}; dimensions are {len(rows.args[0].args)} and {len(rows.args[1].args)}"
+        ev.message("MapThread", "mptc", f"Incompatible dimensions of objects at positions {{2, 1}} and {{2, 2}} of {what}.")
         return None
     if len(args) == 3 and type(args[2]) is int and args[2] > 1:
         return lst(ev.call(S.MapThread, f, lst(c), args[2] - 1) for c in zip(*[r.args for r in rows.args]))

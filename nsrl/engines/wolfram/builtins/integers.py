@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.expr import Expr, S, boolean, is_list, lst, mk, norm
+from nsrl.engines.wolfram.expr import Expr, S, boolean, is_list, lst, mk, norm, plus, times
 from nsrl.engines.wolfram.numbers import is_real, sign, to_float
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -324,3 +324,83 @@ def integer_partitions(ev: Any, args: tuple) -> Any:
 
     go(n, 0, ())
     return lst(out)
+
+
+@builtin("Pochhammer", _NUMERIC, arity=2)
+def pochhammer(ev: Any, args: tuple) -> Any:
+    a, n = args
+    if type(n) is not int or not 0 <= n <= 2000:
+        return None
+    return Expr(S.Times, tuple([plus(a, k) for k in range(n)])) if n else 1
+
+
+@builtin("FactorialPower", _NUMERIC, arity=(2, 3))
+def factorial_power(ev: Any, args: tuple) -> Any:
+    x, n, h = args[0], args[1], args[2] if len(args) > 2 else 1
+    if type(n) is not int or not 0 <= n <= 2000:
+        return None
+    return Expr(S.Times, tuple([plus(x, times(-k, h)) for k in range(n)])) if n else 1
+
+
+@builtin("BernoulliB", "Listable", arity=1)
+def bernoulli(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    if type(n) is not int or not 0 <= n <= 300:
+        return None
+    if n == 1:
+        return Fraction(-1, 2)
+    ev.step(n * n // 4)
+    row = [Fraction(0)] * (n + 1)
+    for m in range(n + 1):
+        row[m] = Fraction(1, m + 1)
+        for j in range(m, 0, -1):
+            row[j - 1] = j * (row[j - 1] - row[j])
+    return norm(row[0])
+
+
+@builtin("EulerE", "Listable", arity=1)
+def euler_e(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    if type(n) is not int or not 0 <= n <= 200:
+        return None
+    e = [1]
+    for m in range(1, n + 1):
+        e.append(-sum(math.comb(m, k) * e[k] for k in range(m) if (m - k) % 2 == 0) if m % 2 == 0 else 0)
+    return e[n]
+
+
+@builtin("PartitionsQ", "Listable", arity=1)
+def partitions_q(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    if type(n) is not int or n > 5000:
+        return None
+    q = [1] + [0] * max(n, 0)
+    for k in range(1, n + 1):
+        ev.step(1 + n // 64)
+        for i in range(n, k - 1, -1):
+            q[i] += q[i - k]
+    return q[n] if n >= 0 else 0
+
+
+@builtin("FrobeniusNumber", arity=1)
+def frobenius(ev: Any, args: tuple) -> Any:
+    ns = sorted(args[0].args)
+    if math.gcd(*ns) != 1:
+        return S.Infinity
+    if ns[0] == 1:
+        return -1
+    m = ns[0]
+    ev.need_length(m)
+    dist = [math.inf] * m
+    dist[0] = 0
+    changed = True
+    while changed:
+        changed = False
+        ev.step(m)
+        for i in range(m):
+            for n in ns[1:]:
+                j = (i + n) % m
+                if dist[i] + n < dist[j]:
+                    dist[j] = dist[i] + n
+                    changed = True
+    return int(max(dist)) - m

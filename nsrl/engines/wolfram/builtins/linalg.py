@@ -566,4 +566,3 @@ def kronecker_product(ev: Any, args: tuple) -> Any:
     if a is None or b is None:
         return None
     return ev.eval(matrix([[mk(S.Times, x, y) for x in ra for y in rb] for ra in a for rb in b]))
-

@@ -301,7 +301,8 @@ def _range_of(ev: Any, name: str, e: Any, spec: Any, args: tuple) -> list[int] |
         if what:
             ev.message(name, tag, f"Cannot {tag} {what} in {ev.text(e)}.")
         else:
-            ev.message(name, "seqs", f"Sequence specification (+n, -n, {{+n}}, {{-n}}, {{m, n}}, or {{m, n, s}}) expected at position 2 in {ev.text(Expr(getattr(S, name), args))}.")
+            forms = "(+n, -n, {+n}, {-n}, {m, n}, or {m, n, s})"
+            ev.message(name, "seqs", f"Sequence specification {forms} expected at position 2 in {ev.text(Expr(getattr(S, name), args))}.")
     return chosen
 
 

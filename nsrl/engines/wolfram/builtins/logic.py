@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any
 
 from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
-from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, lst, mk, same, system
+from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, mk, same, system
 from nsrl.engines.wolfram.numbers import compare_reals, is_exact, is_real, parts
 from nsrl.engines.wolfram.numeric import certain_sign, real_value
-from nsrl.engines.wolfram.order import is_number, sort
-from nsrl.engines.wolfram.subst import replace_symbols
+from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -319,106 +318,6 @@ def equivalent(ev: Any, args: tuple) -> Any:
 @builtin("Boole", "Listable", arity=1)
 def boole(ev: Any, args: tuple) -> Any:
     return {TRUE: 1, FALSE: 0}.get(args[0]) if type(args[0]) is Symbol else None
-
-
-@builtin("Majority")
-def majority(ev: Any, args: tuple) -> Any:
-    if all(a in (TRUE, FALSE) for a in args):
-        return boolean(2 * sum(a is TRUE for a in args) > len(args))
-    return None
-
-
-def _symbols_of(e: Any, out: dict[Any, None]) -> None:
-    if type(e) is Symbol:
-        if e not in (TRUE, FALSE):
-            out[e] = None
-    elif type(e) is Expr:
-        if type(e.head) is Symbol and e.head in _BOOLEAN_HEADS:
-            for a in e.args:
-                _symbols_of(a, out)
-        else:
-            out[e] = None
-
-
-_BOOLEAN_HEADS = {S.And, S.Or, S.Not, S.Xor, S.Nand, S.Nor, S.Implies, S.Equivalent, S.Xnor, S.Majority}
-
-
-@builtin("BooleanVariables", arity=1)
-def boolean_variables(ev: Any, args: tuple) -> Any:
-    found: dict[Any, None] = {}
-    _symbols_of(args[0], found)
-    return lst(sort(found))
-
-
-def _assignments(ev: Any, args: tuple) -> Any:
-    """(values in order TRUE first, rows as tuples) of a boolean expression or function."""
-    f = args[0]
-    if len(args) > 1:
-        spec = args[1]
-        names = list(spec.args) if type(spec) is Expr and spec.head is LIST else [spec]
-        if type(spec) is int:
-            ev.need_length(2 ** min(spec, 60))
-            rows = list(product((TRUE, FALSE), repeat=spec))
-            return [ev.eval(Expr(f, r)) for r in rows], rows
-    elif type(f) is Expr and f.head is S.Function:
-        n = _slot_count(f)
-        ev.need_length(2 ** min(n, 60))
-        rows = list(product((TRUE, FALSE), repeat=n))
-        return [ev.eval(Expr(f, r)) for r in rows], rows
-    else:
-        names = list(boolean_variables(ev, (f,)).args)
-    ev.need_length(2 ** min(len(names), 60))
-    rows = list(product((TRUE, FALSE), repeat=len(names)))
-    out = []
-    for r in rows:
-        ev.step()
-        out.append(ev.eval(replace_symbols(f, dict(zip(names, r)))))
-    return out, rows
-
-
-def _slot_count(e: Any) -> int:
-    if type(e) is not Expr:
-        return 0
-    if e.head is S.Slot and type(e.args[0]) is int:
-        return e.args[0]
-    if e.head is S.Function and len(e.args) > 1:
-        return len(e.args[0].args) if type(e.args[0]) is Expr else 1
-    return max([_slot_count(a) for a in (e.head, *e.args)], default=0)
-
-
-@builtin("SatisfiableQ", arity=(1, 2))
-def satisfiable_q(ev: Any, args: tuple) -> Any:
-    return boolean(TRUE in _assignments(ev, args)[0])
-
-
-@builtin("TautologyQ", arity=(1, 2))
-def tautology_q(ev: Any, args: tuple) -> Any:
-    return boolean(all(v is TRUE for v in _assignments(ev, args)[0]))
-
-
-@builtin("BooleanTable", arity=(1, 2))
-def boolean_table(ev: Any, args: tuple) -> Any:
-    f = args[0]
-    if type(f) is Expr and f.head is LIST:
-        names = args[1] if len(args) > 1 else boolean_variables(ev, (Expr(S.And, f.args),))
-        columns = [_assignments(ev, (g, names))[0] for g in f.args]
-        return lst(lst(row) for row in zip(*columns))
-    return lst(_assignments(ev, args)[0])
-
-
-@builtin("SatisfiabilityCount", arity=(1, 2))
-def satisfiability_count(ev: Any, args: tuple) -> Any:
-    return sum(v is TRUE for v in _assignments(ev, args)[0])
-
-
-@builtin("SatisfiabilityInstances", arity=(1, 3))
-def satisfiability_instances(ev: Any, args: tuple) -> Any:
-    n = 1
-    if len(args) == 3 or (len(args) == 2 and type(args[1]) is int):
-        n = args[-1] if type(args[-1]) is int else 2**20
-        args = args[:-1]
-    values, rows = _assignments(ev, args)
-    return lst([lst(r) for v, r in zip(values, rows) if v is TRUE][:n])
 
 
 # -- predicates ----------------------------------------------------------------------------------------------------

@@ -5,14 +5,16 @@ All go over the bridge. Knows nothing of equations.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
-from nsrl.engines.wolfram.expr import S, is_list, lst, mk
+from nsrl.engines.wolfram.expr import S, is_list, lst, mk, norm, plus, times
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
+_NUMERIC = "Listable NumericFunction"
 
 _MAX_CYCLOTOMIC = 5000
 
@@ -131,3 +133,36 @@ def jordan_decomposition(ev: Any, args: tuple) -> Any:
         return lst((from_matrix(ev, b, p), from_matrix(ev, b, j)))
     except NotBridged:
         return None
+
+
+def _polynomial(name: str, arity: int, first: Any, step: Any) -> None:
+    """P_0, P_1 = first(x, a); P_(n+1) = step(n, P_n, P_(n-1), x, a)."""
+
+    @builtin(name, _NUMERIC, arity=arity)
+    def orthogonal(ev: Any, args: tuple) -> Any:
+        n, x, a = args[0], args[-1], args[1] if arity == 3 else None
+        if type(n) is not int or not 0 <= n <= 200:
+            return None
+        p, q = first(x, a)
+        if n == 0:
+            return p
+        q = ev.eval(q)
+        for k in range(1, n):
+            p, q = q, ev.eval(mk(S.Expand, step(k, q, p, x, a)))
+        return mk(S.Together if name in ("LegendreP", "LaguerreL") else S.Expand, q)
+
+
+_polynomial("ChebyshevT", 2, lambda x, a: (1, x), lambda k, q, p, x, a: plus(times(2, x, q), times(-1, p)))
+
+
+_polynomial("ChebyshevU", 2, lambda x, a: (1, times(2, x)), lambda k, q, p, x, a: plus(times(2, x, q), times(-1, p)))
+
+
+_polynomial("HermiteH", 2, lambda x, a: (1, times(2, x)), lambda k, q, p, x, a: plus(times(2, x, q), times(-2 * k, p)))
+
+
+_polynomial("LegendreP", 2, lambda x, a: (1, x), lambda k, q, p, x, a: plus(times(Fraction(2 * k + 1, k + 1), x, q), times(norm(Fraction(-k, k + 1)), p)))
+
+
+_polynomial("LaguerreL", 2, lambda x, a: (1, plus(1, times(-1, x))), lambda k, q, p, x, a: times(
+    Fraction(1, k + 1), plus(times(plus(2 * k + 1, times(-1, x)), q), times(-k, p))))  # fmt: skip

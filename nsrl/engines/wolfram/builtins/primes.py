@@ -9,7 +9,7 @@ from typing import Any
 from nsrl.engines.result import Status
 from nsrl.engines.wolfram.builtins.integers import ints
 from nsrl.engines.wolfram.errors import LimitReached
-from nsrl.engines.wolfram.expr import S, boolean, is_list, lst
+from nsrl.engines.wolfram.expr import TRUE, Expr, S, boolean, is_list, lst, mk
 from nsrl.engines.wolfram.numbers import is_real, to_float
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -246,3 +246,33 @@ def random_prime(ev: Any, args: tuple) -> Any:
         return None
     ps = [p for p in primes_up_to(bounds[1]) if p >= bounds[0]]
     return ev.call(S.RandomChoice, lst(ps), *args[1:])
+
+
+@builtin("DivisorSum", arity=(2, 3))
+def divisor_sum(ev: Any, args: tuple) -> Any:
+    n, f = args[0], args[1]
+    return Expr(S.Plus, tuple([mk(f, d) for d in divisors_of(ev, n) if len(args) == 2 or ev.call(args[2], d) is TRUE]))
+
+
+@builtin("MangoldtLambda", "Listable", arity=1)
+def mangoldt(ev: Any, args: tuple) -> Any:
+    f = factor(ev, args[0])
+    return mk(S.Log, next(iter(f))) if len(f) == 1 else 0
+
+
+@builtin("MersennePrimeExponent", "Listable", arity=1)
+def mersenne(ev: Any, args: tuple) -> Any:
+    known = (2, 3, 5, 7, 13, 17, 19, 31, 61, 89, 107, 127, 521, 607, 1279, 2203, 2281, 3217, 4253, 4423)
+    return known[args[0] - 1] if 1 <= args[0] <= len(known) else None
+
+
+@builtin("PrimitiveRoot", "Listable", arity=1)
+def primitive_root(ev: Any, args: tuple) -> Any:
+    n = args[0]
+    phi = ev.call(S.EulerPhi, n)
+    ps = factor(ev, phi)
+    for g in range(1, n):
+        ev.step()
+        if math.gcd(g, n) == 1 and all(pow(g, phi // p, n) != 1 for p in ps):
+            return g
+    return None

@@ -68,7 +68,8 @@ def _rule_lists(ev: Any, name: str, e: Any, spec: Any, one: Any) -> Any:
         return lst(_rule_lists(ev, name, e, a, one) for a in spec.args)
     rules = compiled_rules(ev, spec)
     if rules is None:
-        ev.message(name, "reps", f"{ev.text(lst((spec,)) if not is_list(spec) else spec)} is neither a list of replacement rules nor a valid dispatch table, and so cannot be used for replacing.")
+        shown = ev.text(spec if is_list(spec) else lst((spec,)))
+        ev.message(name, "reps", f"{shown} is neither a list of replacement rules nor a valid dispatch table, and so cannot be used for replacing.")
         return None
     return one(e, rules)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from nsrl.engines.wolfram.bignum import BigReal, bits, mp
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
-from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, mk
+from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, mk, plus, times
 from nsrl.engines.wolfram.numbers import (
     complex_,
+    is_real,
 )
 from nsrl.engines.wolfram.numeric import (
     approx_mp,
@@ -119,3 +120,26 @@ def fractional_part(ev: Any, args: tuple) -> Any:
         return math.fmod(x, 1.0)
     n = ev.call(S.IntegerPart, x)
     return mk(S.Subtract, x, n) if is_number(n) else None
+
+
+@builtin("UnitBox", _NUMERIC, arity=1)
+def unit_box(ev: Any, args: tuple) -> Any:
+    x = real_value(args[0])
+    return None if x is None else int(abs(x) <= 0.5)
+
+
+@builtin("UnitTriangle", _NUMERIC, arity=1)
+def unit_triangle(ev: Any, args: tuple) -> Any:
+    x = real_value(args[0])
+    return None if x is None else 0 if abs(x) >= 1 else plus(1, times(-1, mk(S.Abs, args[0])))
+
+
+@builtin("SquareWave", _NUMERIC, arity=1)
+def square_wave(ev: Any, args: tuple) -> Any:
+    x = real_value(args[0])
+    return None if x is None else 1 if x % 1 < 0.5 else -1
+
+
+@builtin("SawtoothWave", _NUMERIC, arity=1)
+def sawtooth(ev: Any, args: tuple) -> Any:
+    return plus(args[0], times(-1, mk(S.Floor, args[0]))) if is_real(args[0]) else None

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
 
-from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs, rules_of
+from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs
 from nsrl.engines.wolfram.builtins.lists import elements
-from nsrl.engines.wolfram.builtins.sets import unique
-from nsrl.engines.wolfram.builtins.sorting import _numeric_compare, order_key
-from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, boolean, is_list, lst, mk, same, sym
+from nsrl.engines.wolfram.builtins.sorting import _numeric_compare
+from nsrl.engines.wolfram.expr import TRUE, Expr, S, is_list, lst, mk, same
 from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.parts import positions_spec, take_range
 from nsrl.engines.wolfram.pattern import matches
@@ -26,81 +23,6 @@ symbols(TABLE, "Reals Integers Rationals Complexes Booleans Primes Listable Flat
 @builtin("Splice", arity=(1, 2))
 def splice(ev: Any, args: tuple) -> Any:
     return Expr(S.Sequence, args[0].args) if is_list(args[0]) else None
-
-
-# -- operator forms ------------------------------------------------------------------------------------------------
-_RELATIONS = {"EqualTo": "Equal", "UnequalTo": "Unequal", "GreaterThan": "Greater", "LessThan": "Less",
-              "GreaterEqualThan": "GreaterEqual", "LessEqualThan": "LessEqual", "SameAs": "SameQ"}  # fmt: skip
-for _n, _r in _RELATIONS.items():
-    symbols(TABLE, _n)
-
-    def _relation(ev: Any, head: Expr, args: tuple, r: str = _r) -> Any:
-        return mk(getattr(S, r), args[0], head.args[0]) if len(head.args) == len(args) == 1 else None
-
-    sub_handler(_n)(_relation)
-symbols(TABLE, "OperatorApplied CurryApplied")
-
-
-@sub_handler("OperatorApplied")
-def _operator_applied(ev: Any, head: Expr, args: tuple) -> Any:
-    """OperatorApplied[f][x][y] = f[y, x]."""
-    if len(args) != 1 or not head.args:
-        return None
-    if len(head.args) == 1:
-        return mk(S.OperatorApplied, head.args[0], args[0], S.Null)
-    if len(head.args) == 3 and head.args[2] is S.Null:
-        return mk(head.args[0], args[0], head.args[1])
-    return None
-
-
-@builtin("Comap", arity=(1, 2))
-def comap(ev: Any, args: tuple) -> Any:
-    return Expr(args[0].head, tuple([mk(f, args[1]) for f in args[0].args])) if len(args) == 2 else None
-
-
-@builtin("ComapApply", arity=2)
-def comap_apply(ev: Any, args: tuple) -> Any:
-    return Expr(args[0].head, tuple([Expr(f, args[1].args) for f in args[0].args]))
-
-
-@builtin("ApplyTo", "HoldFirst", arity=2)
-def apply_to(ev: Any, args: tuple) -> Any:
-    return mk(S.Set, args[0], ev.call(args[1], ev.eval(args[0])))
-
-
-@builtin("Activate", arity=1)
-def activate(ev: Any, args: tuple) -> Any:
-    def go(e: Any) -> Any:
-        if type(e) is not Expr:
-            return e
-        head = e.head.args[0] if type(e.head) is Expr and e.head.head is S.Inactive and len(e.head.args) == 1 else go(e.head)
-        return Expr(head, tuple(map(go, e.args)))
-
-    return go(args[0])
-
-
-@builtin("FilterRules", arity=2)
-def filter_rules(ev: Any, args: tuple) -> Any:
-    wanted = args[1].args if is_list(args[1]) else (args[1],)
-    wanted = tuple(w.args[0] if is_rule(w) else w for w in wanted)
-    return lst(r for r in args[0].args if any(matches(ev, r.args[0], w) for w in wanted))
-
-
-@builtin("OptionValue", arity=(1, 3))
-def option_value(ev: Any, args: tuple) -> Any:
-    if len(args) < 2:
-        return None
-    name = args[-1]
-    if is_list(name):
-        return lst(Expr(S.OptionValue, (*args[:-1], n)) for n in name.args)
-    meant = {name, sym(name)} if type(name) is str else {name, name.name} if type(name) is Symbol else {name}
-    for r in (rules_of(args[1]) or ()) if len(args) == 3 else ():
-        if r.args[0] in meant:
-            return r.args[1]
-    if type(args[0]) is Expr:
-        return next((r.args[1] for r in rules_of(args[0]) or () if r.args[0] in meant), name)
-    known = ev.options.get(args[0], {})
-    return next((known[n] for n in meant if n in known), name)
 
 
 # -- sequence patterns ---------------------------------------------------------------------------------------------
@@ -160,8 +82,6 @@ def sequence_split(ev: Any, args: tuple) -> Any:
         at = b
     out.append(lst(e.args[at:]))
     return lst(x for x in out if x.args)
-
-
 
 
 @builtin("LongestCommonSequence", arity=2)
@@ -271,7 +191,9 @@ def ordering_by(ev: Any, args: tuple) -> Any:
 
 @builtin("SubsetMap", arity=3)
 def subset_map(ev: Any, args: tuple) -> Any:
-    spots = [p[0] - 1 if p[0] > 0 else len(args[1].args) + p[0] for p in positions_spec(args[2])] if not is_list(args[2]) or is_list(args[2].args[0]) else [i - 1 if i > 0 else len(args[1].args) + i for i in args[2].args]
+    flat = is_list(args[2]) and not is_list(args[2].args[0])
+    places = args[2].args if flat else [p[0] for p in positions_spec(args[2])]
+    spots = [i - 1 if i > 0 else len(args[1].args) + i for i in places]
     new = ev.call(args[0], lst(args[1].args[i] for i in spots))
     items = list(args[1].args)
     for i, x in zip(spots, new.args):
@@ -348,138 +270,6 @@ def center_array(ev: Any, args: tuple) -> Any:
     return lst([pad] * left + list(items) + [pad] * (n - len(items) - left))
 
 
-# -- structured matrices ---------------------------------------------------------------------------------------------
-@builtin("UnitVector", arity=(1, 2))
-def unit_vector(ev: Any, args: tuple) -> Any:
-    n, k = args if len(args) == 2 else (2, args[0])
-    return lst(int(i == k) for i in range(1, n + 1))
-
-
-@builtin("HilbertMatrix", arity=1)
-def hilbert(ev: Any, args: tuple) -> Any:
-    n = args[0]
-    ev.need_length(n * n)
-    return lst(lst(Fraction(1, i + j - 1) if i + j > 2 else 1 for j in range(1, n + 1)) for i in range(1, n + 1))
-
-
-@builtin("HankelMatrix", arity=1)
-def hankel(ev: Any, args: tuple) -> Any:
-    c = args[0].args if is_list(args[0]) else tuple(range(1, args[0] + 1))
-    n = len(c)
-    ev.need_length(n * n)
-    return lst(lst(c[i + j] if i + j < n else 0 for j in range(n)) for i in range(n))
-
-
-@builtin("ToeplitzMatrix", arity=(1, 2))
-def toeplitz(ev: Any, args: tuple) -> Any:
-    c = args[0].args if is_list(args[0]) else tuple(range(1, args[0] + 1))
-    r = args[1].args if len(args) > 1 else c
-    ev.need_length(len(c) * len(r))
-    return lst(lst(c[i - j] if i >= j else r[j - i] for j in range(len(r))) for i in range(len(c)))
-
-
-@builtin("VandermondeMatrix", arity=1)
-def vandermonde(ev: Any, args: tuple) -> Any:
-    xs = args[0].args
-    return lst(lst(1 if k == 0 else mk(S.Power, x, k) for k in range(len(xs))) for x in xs)
-
-
-@builtin("PauliMatrix", arity=1)
-def pauli(ev: Any, args: tuple) -> Any:
-    i = mk(S.Complex, 0, 1)
-    rows = {0: ((1, 0), (0, 1)), 1: ((0, 1), (1, 0)), 2: ((0, mk(S.Times, -1, i)), (i, 0)), 3: ((1, 0), (0, -1))}
-    return lst(map(lst, rows[args[0]]))
-
-
-@builtin("LeviCivitaTensor", arity=(1, 2))
-def levi_civita(ev: Any, args: tuple) -> Any:
-    n = args[0]
-    ev.need_length(n**n)
-
-    def build(at: tuple) -> Any:
-        return _signature(at) if len(at) == n else lst(build((*at, i)) for i in range(n))
-
-    return build(())
-
-
-def _signature(p: tuple) -> int:
-    if len(set(p)) < len(p):
-        return 0
-    return (-1) ** sum(p[i] > p[j] for i in range(len(p)) for j in range(i + 1, len(p)))
-
-
-@builtin("Signature", arity=1)
-def signature(ev: Any, args: tuple) -> Any:
-    items = args[0].args
-    ranks = {k: i for i, k in enumerate(sorted(range(len(items)), key=lambda i: KEY(items[i])))}
-    if len(unique(ev, items)) < len(items):
-        return 0
-    return _signature(tuple(ranks[i] for i in range(len(items))))
-
-
-@builtin("Minors", arity=(1, 2))
-def minors(ev: Any, args: tuple) -> Any:
-    from itertools import combinations
-
-    m, n = args[0].args, len(args[0].args)
-    k = args[1] if len(args) > 1 else n - 1
-    rows = list(combinations(range(n), k))
-    columns = list(combinations(range(len(m[0].args)), k))
-    return lst(lst(ev.call(S.Det, lst(lst(m[i].args[j] for j in c) for i in r)) for c in columns) for r in rows)
-
-
-@builtin("TensorProduct", arity=2)
-def tensor_product(ev: Any, args: tuple) -> Any:
-    return ev.call(S.Outer, S.Times, *args)
-
-
-@builtin("TensorRank", arity=1)
-def tensor_rank(ev: Any, args: tuple) -> Any:
-    return ev.call(S.ArrayDepth, args[0])
-
-
-@builtin("Permute", arity=2)
-def permute(ev: Any, args: tuple) -> Any:
-    e, p = args
-    images = _images(p, len(e.args))
-    out: list[Any] = list(e.args)
-    for i, j in enumerate(images):
-        out[j - 1] = e.args[i]
-    return Expr(e.head, tuple(out))
-
-
-def _images(p: Any, n: int) -> list[int]:
-    if is_list(p):
-        return list(p.args) + list(range(len(p.args) + 1, n + 1))
-    out = list(range(1, n + 1))
-    for cycle in p.args[0].args:
-        c = cycle.args
-        for a, b in zip(c, (*c[1:], c[0])):
-            out[a - 1] = b
-    return out
-
-
-@builtin("PermutationCycles", arity=(1, 2))
-def permutation_cycles(ev: Any, args: tuple) -> Any:
-    p, seen, cycles = args[0].args, set(), []
-    for i in range(1, len(p) + 1):
-        cycle, j = [], i
-        while j not in seen:
-            seen.add(j)
-            cycle.append(j)
-            j = p[j - 1]
-        if len(cycle) > 1:
-            cycles.append(lst(cycle))
-    return mk(S.Cycles, lst(cycles))
-
-
-@builtin("PermutationList", arity=(1, 2))
-def permutation_list(ev: Any, args: tuple) -> Any:
-    n = max((x for c in args[0].args[0].args for x in c.args), default=0)
-    return lst(_images(args[0], args[1] if len(args) > 1 else n))
-
-
-symbols(TABLE, "Cycles")
 
 
 @builtin("LinearRecurrence", arity=3)
@@ -492,76 +282,22 @@ def linear_recurrence(ev: Any, args: tuple) -> Any:
     return lst(out[:n]) if not is_list(args[2]) else out[n - 1] if len(args[2].args) == 1 else lst(out[args[2].args[0] - 1 : n])
 
 
-# -- intervals -------------------------------------------------------------------------------------------------------
-@builtin("IntervalMemberQ", arity=(1, 2))
-def interval_member(ev: Any, args: tuple) -> Any:
-    e, x = args
-    hit = [ev.call(S.LessEqual, p.args[0], x, p.args[1]) for p in e.args]
-    return TRUE if TRUE in hit else FALSE if all(h is FALSE for h in hit) else None
-
-
-@builtin("IntervalUnion IntervalIntersection")
-def interval_union(ev: Any, args: tuple) -> Any:
-    k = order_key(ev, S.LessEqual)
-    spans = sorted((p.args for e in args for p in e.args), key=lambda p: k(p[0]))
-    out: list[tuple] = []
-    for low, high in spans:
-        if out and ev.call(S.LessEqual, low, out[-1][1]) is TRUE:
-            out[-1] = (out[-1][0], ev.call(S.Max, out[-1][1], high))
-        else:
-            out.append((low, high))
-    return Expr(S.Interval, tuple(map(lst, out)))
-
-
-def _interval_intersection(ev: Any, args: tuple) -> Any:
-    spans = [e.args[0].args for e in args]
-    low, high = ev.call(S.Max, *[a for a, _ in spans]), ev.call(S.Min, *[b for _, b in spans])
-    return mk(S.Interval, lst((low, high))) if ev.call(S.LessEqual, low, high) is TRUE else mk(S.Interval)
-
-
-TABLE["IntervalIntersection"].handler = _interval_intersection
-
-
-# -- dates: arithmetic on explicit dates only (there is no clock) ------------------------------------------------------
-def _date(e: Any) -> Any:
-    import datetime
-
-    if type(e) is Expr and e.head is S.DateObject:
-        e = e.args[0]
-    parts = [int(x) for x in (e.args if is_list(e) else e.split("-"))]
-    return datetime.date(*(parts + [1, 1])[:3])
-
-
-@builtin("DayName", arity=1)
-def day_name(ev: Any, args: tuple) -> Any:
-    from nsrl.engines.wolfram.expr import sym
-
-    return sym(_date(args[0]).strftime("%A"))
-
-
-@builtin("LeapYearQ", arity=1)
-def leap_year(ev: Any, args: tuple) -> Any:
-    y = args[0].args[0] if type(args[0]) is Expr else args[0]
-    y = y.args[0] if is_list(y) else y
-    return boolean(y % 4 == 0 and (y % 100 != 0 or y % 400 == 0))
-
-
-@builtin("DayCount", arity=2)
-def day_count(ev: Any, args: tuple) -> Any:
-    return (_date(args[1]) - _date(args[0])).days
-
-
-@builtin("DateDifference", arity=(2, 3))
-def date_difference(ev: Any, args: tuple) -> Any:
-    return mk(S.Quantity, (_date(args[1]) - _date(args[0])).days, "Days")
-
-
-@builtin("DatePlus", arity=2)
-def date_plus(ev: Any, args: tuple) -> Any:
-    import datetime
-
-    d = _date(args[0]) + datetime.timedelta(days=args[1])
-    out = lst((d.year, d.month, d.day))
-    return mk(S.DateObject, out) if not is_list(args[0]) else out
-
-
+@builtin("CellularAutomaton", arity=3)
+def cellular_automaton(ev: Any, args: tuple) -> Any:
+    """Elementary rules (an integer code) on a cyclic list of cells, or on {cells, 0} with room grown for every step."""
+    code, start, steps = args
+    if type(code) is not int or not 0 <= code < 256 or type(steps) is not int or steps < 0 or not is_list(start):
+        return None
+    cells = list(start.args)
+    if len(cells) == 2 and is_list(cells[0]) and cells[1] == 0:
+        ev.need_length((2 * steps + len(cells[0].args)) * (steps + 1))
+        cells = [0] * steps + list(cells[0].args) + [0] * steps
+    if not cells or any(c not in (0, 1) for c in cells):
+        return None
+    ev.need_length(len(cells) * (steps + 1))
+    rows = [cells]
+    for _ in range(steps):
+        ev.step(len(cells))
+        old, n = rows[-1], len(cells)
+        rows.append([code >> (4 * old[i - 1] + 2 * old[i] + old[(i + 1) % n]) & 1 for i in range(n)])
+    return lst(map(lst, rows))

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import from_pairs, is_rule
-from nsrl.engines.wolfram.errors import WolframSyntaxError
-from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import FAILED, FALSE, NULL, RULE, TRUE, Expr, S, boolean, is_list, lst, mk
+from nsrl.engines.wolfram.expr import FALSE, RULE, TRUE, Expr, S, boolean, is_list, lst, mk
 from nsrl.engines.wolfram.order import text_key
 from nsrl.engines.wolfram.parts import take_range
 from nsrl.engines.wolfram.printer import output, text
@@ -94,7 +92,11 @@ simple("Characters", 1, lambda ev, s, rest: (ev.need_length(len(s)), lst(s))[1])
 simple("StringReverse", 1, lambda ev, s, rest: s[::-1])
 simple("ToUpperCase", 1, lambda ev, s, rest: s.upper())
 simple("ToLowerCase", 1, lambda ev, s, rest: s.lower())
-simple("Capitalize", (1, 2), lambda ev, s, rest: " ".join(w[:1].upper() + w[1:] for w in s.split(" ")) if rest and rest[0] == "AllWords" else s[:1].upper() + s[1:])
+def _capitalize(ev: Any, s: str, rest: tuple) -> Any:
+    return " ".join(w[:1].upper() + w[1:] for w in (s.split(" ") if rest and rest[0] == "AllWords" else (s,)))
+
+
+simple("Capitalize", (1, 2), _capitalize)
 simple("Decapitalize", 1, lambda ev, s, rest: s[:1].lower() + s[1:])
 simple("ToCharacterCode", (1, 2), lambda ev, s, rest: lst(s.encode("utf-8", "replace") if rest and rest[0] in ("UTF8", "UTF-8") else map(ord, s)))
 
@@ -572,115 +574,3 @@ def letter_number(ev: Any, args: tuple) -> Any:
 def from_letter_number(ev: Any, args: tuple) -> Any:
     n = args[0]
     return chr(96 + n) if type(n) is int and 1 <= n <= 26 else chr(123 + n) if type(n) is int and -26 <= n < 0 else None
-
-
-# -- forms ---------------------------------------------------------------------------------------------------------------
-@builtin("ToString", arity=(1, 3))
-def to_string(ev: Any, args: tuple) -> Any:
-    as_form = len(args) > 1 and args[1] in (S.InputForm, S.FullForm)
-    s = output(Expr(args[1], args[:1]) if as_form else args[0])
-    ev.need_text(len(s))
-    return s
-
-
-@builtin("TextString", arity=(1, 2))
-def text_string(ev: Any, args: tuple) -> Any:
-    return output(args[0])
-
-
-@builtin("ToExpression", arity=(1, 3))
-def to_expression(ev: Any, args: tuple) -> Any:
-    from nsrl.engines.wolfram.parser import parse
-
-    s = args[0]
-    if is_list(s):
-        return _over("ToExpression", ev, args)
-    if type(s) is not str:
-        return s
-    ev.step(len(s))
-    try:
-        trees = parse(s)
-    except WolframSyntaxError:
-        ev.message("ToExpression", "sntx", f'Invalid syntax in or before "{s[:80]}".')
-        return FAILED
-    if len(args) == 3:
-        return mk(args[2], trees[-1]) if trees else NULL
-    out: Any = NULL
-    for t in trees:
-        out = ev.eval(t)
-    return out
-
-
-@builtin("SyntaxQ", arity=1)
-def syntax_q(ev: Any, args: tuple) -> Any:
-    from nsrl.engines.wolfram.parser import parse
-
-    if type(args[0]) is not str:
-        return None
-    try:
-        parse(args[0])
-    except WolframSyntaxError:
-        return boolean(False)
-    return TRUE
-
-
-@builtin("Symbol", arity=1)
-def symbol(ev: Any, args: tuple) -> Any:
-    from nsrl.engines.wolfram.expr import sym
-
-    return sym(args[0]) if type(args[0]) is str else None
-
-
-@builtin("SymbolName", arity=1)
-def symbol_name(ev: Any, args: tuple) -> Any:
-    return getattr(args[0], "name", None)
-
-
-@builtin("Context", "HoldFirst", arity=(0, 1))
-def context(ev: Any, args: tuple) -> Any:
-    return "System`" if args and getattr(args[0], "builtin", None) else "Global`"
-
-
-@builtin("StringTemplate TemplateApply", arity=(1, 2))
-def string_template(ev: Any, args: tuple) -> Any:
-    if len(args) == 1:
-        return None
-    s, values = args[0], args[1]
-    s = s.args[0] if type(s) is Expr and s.head is S.StringTemplate else s
-    if type(s) is not str:
-        return None
-    return fill_template(ev, s, values.args if is_list(values) else (values,))
-
-
-def fill_template(ev: Any, s: str, values: tuple) -> str:
-    """`1`, `name` and `` filled in."""
-    import re
-
-    from nsrl.engines.wolfram.assoc import index, is_assoc
-
-    named = index(values[0]) if values and is_assoc(values[0]) else {}
-    n = 0
-
-    def one(m: Any) -> str:
-        nonlocal n
-        k = m.group(1)
-        if not k:
-            n += 1
-            return output(values[n - 1]) if n <= len(values) else m.group()
-        if k.isdigit():
-            return output(values[int(k) - 1]) if 0 < int(k) <= len(values) else m.group()
-        return output(named[k]) if k in named else m.group()
-
-    return re.sub(r"`([A-Za-z0-9]*)`", one, s)
-
-
-TABLE["StringTemplate"].handler = None
-
-
-@sub_handler("StringTemplate")
-def _template_call(ev: Any, head: Expr, args: tuple) -> Any:
-    return fill_template(ev, head.args[0], args) if head.args and type(head.args[0]) is str else None
-
-
-# Wrappers stay: the result line is InputForm, which writes them as calls; ToString and Print (printer.output) do not.
-symbols(TABLE, "InputForm OutputForm StandardForm TraditionalForm FullForm TeXForm MathMLForm CForm FortranForm")

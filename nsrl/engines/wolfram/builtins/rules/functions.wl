@@ -1,0 +1,5 @@
+(* Special functions *)
+SetAttributes[{Sinc, RealSign}, {Listable, NumericFunction}]
+Sinc[0] := 1
+Sinc[x_?NumericQ] := Sin[x]/x
+RealSign[x_] := Sign[x]
