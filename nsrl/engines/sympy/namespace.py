@@ -51,8 +51,6 @@ _PLAIN_MODULES: dict[str, str] = {
     "dataclasses": "dataclass field", "__future__": "annotations", "enum": "Enum IntEnum auto",
 }  # fmt: skip
 _NO_MPMATH = frozenset(["identify", "findpoly", "runtests", "doctests", "plot", "cplot", "splot", "extratest", "timing", "monitor"])
-# Modules that SymPy imports inside functions: afterwards they could not be found.
-_LATER = ["sympy.stats", "sympy.physics.units", "sympy.combinatorics", "sympy.tensor.tensor", "sympy.integrals.manualintegrate", "sympy.integrals.heurisch", "sympy.integrals.risch", "sympy.integrals.rde", "sympy.integrals.prde", "sympy.integrals.meijerint", "sympy.integrals.deltafunctions", "sympy.integrals.singularityfunctions", "sympy.sets.handlers.functions", "sympy.sets.handlers.issubset", "sympy.sets.handlers.intersection", "sympy.sets.handlers.union", "sympy.sets.setexpr", "sympy.concrete.delta", "sympy.codegen.ast", "sympy.assumptions.wrapper", "sympy.assumptions.facts", "sympy.assumptions.handlers", "sympy.assumptions.handlers.matrices", "sympy.assumptions.satask", "sympy.assumptions.lra_satask", "sympy.assumptions.sathandlers", "sympy.logic.algorithms.dpll2", "sympy.logic.algorithms.lra_theory", "sympy.logic.algorithms.minisat22_wrapper", "sympy.matrices.expressions.factorizations", "sympy.matrices.expressions.fourier", "sympy.polys.polymatrix", "sympy.polys.domains.old_fractionfield", "sympy.polys.domains.old_polynomialring", "sympy.polys.numberfields.galois_resolvents", "sympy.calculus.util", "sympy.abc", "sympy.calculus.singularities", "sympy.solvers.ode.lie_group", "sympy.solvers.ode.hypergeometric", "sympy.solvers.ode.riccati", "sympy.solvers.ode.systems", "sympy.solvers.ode.nonhomogeneous", "sympy.solvers.inequalities", "sympy.solvers.simplex", "sympy.solvers.diophantine.diophantine", "sympy.geometry", "sympy.vector", "sympy.series.formal", "sympy.series.gruntz", "sympy.simplify.hyperexpand", "sympy.simplify.fu", "sympy.simplify.gammasimp", "sympy.functions.special.polynomials", "sympy.ntheory.ecm", "sympy.ntheory.qs", "sympy.ntheory.elliptic_curve", "sympy.discrete", "sympy.holonomic", "sympy.liealgebras", "sympy.printing.pretty", "sympy.printing.latex", "sympy.printing.numpy", "sympy.printing.pycode", "sympy.printing.lambdarepr", "sympy.crypto", "sympy.utilities.memoization", "sympy.polys.benchmarks", "mpmath", "fractions", "unicodedata", "string", "encodings.idna", "encodings.latin_1", "encodings.ascii", "encodings.unicode_escape", "encodings.raw_unicode_escape"]
 _WARM = (
     "solve(x**2-3*x+2,x)", "solve([x+y-3,x-y-1],[x,y])", "solve(x**2<4,x)", "solveset(sin(x)-1,x,S.Reals)",
     "nsolve(cos(x)-x,1)", "integrate(x*exp(x),x)", "integrate(exp(-x**2),(x,-oo,oo))", "limit(sin(x)/x,x,0)",
@@ -85,11 +83,9 @@ def preload(warm: bool) -> None:
     """Import what SymPy imports late and, if `warm`, run one small case of each thing models ask for."""
     import sympy
 
-    for name in _LATER:
-        try:
-            importlib.import_module(name)
-        except ImportError:  # another SymPy version keeps it elsewhere
-            continue
+    from nsrl.engines.sympy import late
+
+    late.load()
     if not warm:
         return
     space: dict[str, Any] = {}
