@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -119,7 +119,7 @@ class Result:
         return self.status is Status.OK
 
     def to_json(self, timing: bool = False) -> dict[str, Any]:
-        out = asdict(self)
+        out = dict(vars(self))  # the value is not copied: it may nest deep
         out["status"] = self.status.value
         out["messages"] = [[m.symbol, m.tag, m.text] for m in self.messages]
         out["repairs"] = list(self.repairs)

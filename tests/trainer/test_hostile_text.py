@@ -6,7 +6,7 @@ import random
 import pytest
 from pyarrow import parquet
 
-from nsrl.engines import EnginePool, Result, Status, extract
+from nsrl.engines import EnginePool, Limits, Result, Status, extract
 from nsrl.engines.pool import protocol
 from nsrl.engines.result import writable
 from nsrl.report import write_report
@@ -73,11 +73,11 @@ def clean(text):
 
 def test_a_result_from_a_worker_holds_no_lone_surrogate():
     bad = Result(Status.OK, "\ud83d", ["String", "a\udc00"], stdout="\udfff", repairs=("\ud800",))
-    got = protocol.decode_result(protocol.encode_result(bad, "e", "1"))
+    got = protocol.decode_result(protocol.encode_result(bad), "e", "1", Limits())
     assert (got.text, got.value, got.stdout, got.repairs) == ("\ufffd", ["String", "a\ufffd"], "\ufffd", ("\ufffd",))
-    nested = json.dumps(["ok", "1", None, [], "", 0, 0.0, [], "e", "1"]).replace("null", "[" * 900 + "]" * 900).encode()
+    nested = json.dumps(["ok", "1", None, [], "", 0, 0.0, []]).replace("null", "[" * 900 + "]" * 900).encode()
     with pytest.raises(protocol.BadFrame):
-        protocol.decode_result(nested)
+        protocol.decode_result(nested, "e", "1", Limits())
 
 
 def test_a_program_with_lone_surrogates_is_answered(pool):

@@ -131,7 +131,7 @@ class Manager:
     # Starting and ending.
 
     def start(self, kind: str) -> None:
-        zygote = Zygote(kind, self.desk.versions)
+        zygote = Zygote(kind, list(self.desk.versions))
         self.zygotes[kind] = zygote
         self.selector.register(zygote.control, selectors.EVENT_READ, zygote)
 
@@ -250,11 +250,13 @@ class Manager:
             for number, payload in received:
                 if number == protocol.HELLO and not worker.hello:  # before any program
                     self.greet(worker, json.loads(payload))
-                elif number == protocol.CANCEL:
+                elif number == protocol.CANCEL and worker.cancelling:  # said unasked it would only win time
                     worker.cancelling = False
                     worker.since = time.monotonic()
                 elif (task := worker.pipe.get(number)) is not None:
-                    result = protocol.decode_result(payload)
+                    if number != next(iter(worker.pipe)):
+                        raise protocol.BadFrame("a Result of a program that another one precedes")
+                    result = protocol.decode_result(payload, task.language, self.desk.versions[task.language], task.limits)
                     del worker.pipe[number]
                     worker.served += 1
                     worker.since = time.monotonic()

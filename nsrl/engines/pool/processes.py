@@ -27,13 +27,13 @@ class Zygote:
     Start it from the thread that lives as long as it should: it dies with that thread.
     """
 
-    def __init__(self, kind: str, versions: dict[str, str]) -> None:
+    def __init__(self, kind: str, languages: list[str]) -> None:
         self.kind = kind
         self.ready = False
         self.buffer = bytearray()
         self.started = time.monotonic()
         self.control, theirs = socket.socketpair()
-        setup = {"control": theirs.fileno(), "kind": kind, "versions": versions, "parent": os.getpid()}
+        setup = {"control": theirs.fileno(), "kind": kind, "languages": languages, "parent": os.getpid()}
         # The same packages as here, and this very copy of them; nothing from the working directory.
         path = [str(Path(__file__).resolve().parents[3]), *(entry for entry in sys.path if os.path.isabs(entry))]
         command = [sys.executable, "-P", "-X", "utf8", "-c", _BOOT.format(path=path), json.dumps(setup)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from typing import Any
 
 from nsrl.engines.result import Limits, Message, Result, Status
@@ -15,6 +16,8 @@ MAX_FRAME = 2 << 20  # bytes; a worker that sends a larger frame is killed
 HEADER = struct.Struct("<IQ")  # payload bytes, program number
 HELLO, CANCEL = (1 << 64) - 1, (1 << 64) - 2  # frame numbers that are no program's
 _MAX_DIGITS = 4000  # an integer longer than this stays in the text alone: Python refuses to read it back
+_MANY = 100  # messages of a Result, and repairs
+_LONG_MS = 1e12
 _STATUS = {status.value: status for status in Status}
 
 
@@ -81,6 +84,12 @@ def _cut(text: str, size: int) -> str:
     return text.encode("utf-8", "surrogatepass")[:size].decode("utf-8", "ignore")
 
 
+def _told(result: Result) -> int:
+    """Bytes of all that a Result says in words."""
+    messages = [part for m in result.messages[:_MANY] for part in (m.symbol, m.tag, m.text)]
+    return sum(map(_size, (result.text, result.stdout, *result.repairs[:_MANY], *messages)))
+
+
 def bounded(result: Result, limits: Limits) -> Result:
     """The Result as it leaves a worker: within `output_bytes`, and free of what differs from run to run."""
     if result.status is Status.TIMEOUT:
@@ -90,28 +99,24 @@ def bounded(result: Result, limits: Limits) -> Result:
         value = _plain(result.value)
     except ValueError:
         value = None
-    messages = result.messages[:100]
-    size = sum(map(_size, (result.text, result.stdout, *result.repairs, *(m.text for m in messages))))
-    if size > limits.output_bytes:
+    messages, repairs = result.messages[:_MANY], result.repairs[:_MANY]
+    if _told(result) > limits.output_bytes:
         note = Message("Engine", "output", f"The output is larger than {limits.output_bytes} bytes.")
         half = limits.output_bytes // 2
         return Result(
             Status.MEMORY, text=_cut(result.text, half), messages=(note,), stdout=_cut(result.stdout, half),
             steps=result.steps, cpu_ms=result.cpu_ms,
         )  # fmt: skip
-    if value is result.value and messages is result.messages:
+    if value is result.value and messages is result.messages and repairs is result.repairs:
         return result
-    return Result(
-        result.status, result.text, value, tuple(messages), result.stdout, result.steps, result.cpu_ms,
-        result.repairs,
-    )  # fmt: skip
+    return replace(result, value=value, messages=tuple(messages), repairs=tuple(repairs))
 
 
-def encode_result(result: Result, engine: str, version: str, cpu_ms: float = 0.0) -> bytes:
-    """`engine` and `version` are said by the worker, the same for every outcome."""
+def encode_result(result: Result, cpu_ms: float = 0.0) -> bytes:
+    """A Result on its way out. Engine and version are not told: the parent knows them."""
     fields = (
         result.status.value, result.text, result.value, [(m.symbol, m.tag, m.text) for m in result.messages],
-        result.stdout, result.steps, cpu_ms or result.cpu_ms, result.repairs, engine, version,
+        result.stdout, result.steps, cpu_ms or result.cpu_ms, result.repairs,
     )  # fmt: skip
     payload = json.dumps(fields, allow_nan=False).encode()
     if len(payload) > MAX_FRAME:  # a value much larger than its text
@@ -119,30 +124,37 @@ def encode_result(result: Result, engine: str, version: str, cpu_ms: float = 0.0
     return payload
 
 
-def _text(item: Any) -> str:
-    if type(item) is not str:
-        raise BadFrame("a field that is no text")
-    return item
+def _need(good: bool, what: str) -> None:
+    if not good:
+        raise BadFrame(what)
 
 
-def decode_result(payload: bytes) -> Result:
-    """Read a worker's Result. Raises `BadFrame` on anything else."""
+def _texts(items: Any, many: int) -> list[str]:
+    _need(type(items) is list and len(items) <= many, "a field that is no short list")
+    _need(all(type(item) is str for item in items), "a field that is no text")
+    return items
+
+
+def decode_result(payload: bytes, engine: str, version: str, limits: Limits) -> Result:
+    """Read a worker's Result, which is within `limits` and can be written anywhere. Raises `BadFrame` on anything else."""
     try:
         fields = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise BadFrame("no JSON") from error
-    if type(fields) is not list or len(fields) != 10 or type(fields[0]) is not str or fields[0] not in _STATUS:
-        raise BadFrame("not the fields of a Result")
-    status, text, value, messages, stdout, steps, cpu_ms, repairs, engine, version = fields
-    if type(steps) is not int or type(cpu_ms) not in (int, float) or type(messages) is not list:
-        raise BadFrame("a field of the wrong type")
-    if type(repairs) is not list or any(type(m) is not list or len(m) != 3 for m in messages):
-        raise BadFrame("a field of the wrong type")
+    _need(type(fields) is list and len(fields) == 8, "not the fields of a Result")
+    status, text, value, told, stdout, steps, cpu_ms, repairs = fields
+    _need(type(status) is str and status in _STATUS, "no status")
+    _need(type(steps) is int and 0 <= steps < 1 << 63, "no number of steps")
+    _need(type(cpu_ms) in (int, float) and 0 <= cpu_ms < _LONG_MS, "no time")  # nor is NaN one
+    _need(type(told) is list and len(told) <= _MANY and all(type(m) is list and len(m) == 3 for m in told), "no messages")
+    messages = tuple(Message(*_texts(message, 3)) for message in told)
+    result = Result(
+        _STATUS[status], *_texts([text], 1), value, messages, *_texts([stdout], 1), steps, float(cpu_ms),
+        tuple(_texts(repairs, _MANY)), engine, version,
+    )  # fmt: skip
+    _need(_told(result) <= limits.output_bytes + 1000, "more output than the limit")
     try:
-        value = _plain(value)
+        _plain(value)
     except ValueError as error:
         raise BadFrame("a value that is not plain") from error
-    return Result(
-        _STATUS[status], _text(text), value, tuple(Message(*map(_text, m)) for m in messages), _text(stdout), steps,
-        float(cpu_ms), tuple(map(_text, repairs)), _text(engine), _text(version),
-    ).writable()  # fmt: skip
+    return result.writable()

@@ -36,7 +36,7 @@ _SIGNALLED = 64  # exit code of a namespace's process 1 whose child a signal end
 
 
 def main() -> None:
-    """Entry of a zygote. Its one argument is JSON: control socket, kind, engine versions by language, expected parent."""
+    """Entry of a zygote. Its one argument is JSON: control socket, kind, languages, expected parent."""
     if sandbox.LINUX and len(sys.argv) < 3 and sandbox.fixed_addresses():
         os.execve(sys.executable, [*sys.orig_argv, "again"], {"PYTHONHASHSEED": "0"})
     setup = json.loads(sys.argv[1])
@@ -58,7 +58,7 @@ class _Zygote:
     def __init__(self, setup: dict[str, Any]) -> None:
         self.parent = setup["parent"]
         self.kind = setup["kind"]
-        self.versions: dict[str, str] = setup["versions"]
+        self.languages: list[str] = setup["languages"]
         self.control = socket.socket(fileno=setup["control"])
         self.children: dict[int, int] = {}  # process -> the parent's number for it
         sandbox.roomy_stack()
@@ -66,7 +66,7 @@ class _Zygote:
         self.adopts = sandbox.adopt_orphans()
         self.evaluators: dict[str, Any] = {}
         if self.kind == "native":
-            self.evaluators = languages.evaluators(tuple(self.versions))
+            self.evaluators = languages.evaluators(tuple(self.languages))
             warm_native(self.evaluators)
         else:
             from nsrl.engines.sympy import namespace, run
@@ -174,12 +174,12 @@ class _Zygote:
             layers["seccomp"] = sandbox.seccomp(native)
             broken = sandbox.probe() if sandbox.LINUX else []
             _hello(layers, broken)
-            _native(self.evaluators, self.versions, base)
+            _native(self.evaluators, base)
         else:
             layers["rlimits"] = sandbox.rlimits(files=16, processes=None)
             layers["landlock"] = sandbox.landlock()
             layers["seccomp"] = sandbox.seccomp(server)
-            arm = _Server(base, leaf, layers["namespaces"], self.versions["sympy"])
+            arm = _Server(base, leaf, layers["namespaces"])
             broken = arm.self_test() if sandbox.LINUX else []
             _hello(layers, broken)
             arm.serve()
@@ -266,7 +266,7 @@ def _seed() -> None:
         core.rng.seed(0)
 
 
-def _native(evaluators: dict[str, Any], versions: dict[str, str], base: int) -> None:
+def _native(evaluators: dict[str, Any], base: int) -> None:
     inbox = _Inbox()
     memory = 0
     while (task := inbox.next()) is not None:
@@ -281,7 +281,7 @@ def _native(evaluators: dict[str, Any], versions: dict[str, str], base: int) -> 
         started = time.thread_time_ns()  # while the timer runs, the process's own clock moves by whole ticks
         result = _evaluated(evaluators[language], program, limits)
         spent = (time.thread_time_ns() - started) / 1e6
-        answer = protocol.encode_result(protocol.bounded(result, limits), language, versions[language], spent)
+        answer = protocol.encode_result(protocol.bounded(result, limits), spent)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _send_all(_FD, protocol.pack(number, answer))
 
@@ -326,10 +326,10 @@ class _Bugs:
 class _Server:
     """The Python arm: one forked child per program, watched by this process."""
 
-    def __init__(self, base: int, leaf: Any, alone: bool, version: str) -> None:
+    def __init__(self, base: int, leaf: Any, alone: bool) -> None:
         from nsrl.engines.sympy import run as arm
 
-        self.base, self.filter, self.alone, self.arm, self.version = base, leaf, alone, arm, version
+        self.base, self.filter, self.alone, self.arm = base, leaf, alone, arm
 
     def self_test(self) -> list[str]:
         out, into = os.pipe()
@@ -371,11 +371,11 @@ class _Server:
         told, ended = self.attempt(program, limits)
         if ended == signal.SIGKILL and not told:  # by somebody outside: not the program's doing
             told, ended = self.attempt(program, limits)
-        if told and _is_result(told):
+        if told and _is_result(told, limits):
             return bytes(told)
         if ended in (signal.SIGPROF, signal.SIGXCPU):
-            return self.encode(Result(Status.TIMEOUT))
-        return self.encode(Result(Status.CRASH))
+            return protocol.encode_result(Result(Status.TIMEOUT))
+        return protocol.encode_result(Result(Status.CRASH))
 
     def attempt(self, program: str, limits: Limits) -> tuple[bytearray, int]:
         """Fork a child for the program: what it told, and the signal that ended it by itself."""
@@ -403,26 +403,23 @@ class _Server:
             _kill(-1)  # nothing else lives in this namespace
         return told, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
-    def encode(self, result: Result) -> bytes:
-        return protocol.encode_result(result, self.arm.ENGINE, self.version)
-
     def child(self, into: int, program: str, limits: Limits) -> None:
         """The whole life of the process that runs one program. Never returns into the server's code."""
         try:
             gc.disable()
             self.wall_in(into, limits)
             _seed()
-            _send_all(_LEAF, self.encode(protocol.bounded(self.arm.run(program, limits), limits)))
+            _send_all(_LEAF, protocol.encode_result(protocol.bounded(self.arm.run(program, limits), limits)))
         except MemoryError:
-            _send_all(_LEAF, self.encode(Result(Status.MEMORY)))
+            _send_all(_LEAF, protocol.encode_result(Result(Status.MEMORY)))
         finally:
             os._exit(0)
 
 
-def _is_result(told: bytearray) -> bool:
+def _is_result(told: bytearray, limits: Limits) -> bool:
     """Did the child send a Result? It may be another program by now."""
     try:
-        protocol.decode_result(bytes(told))
+        protocol.decode_result(bytes(told), "", "", limits)
     except protocol.BadFrame:
         return False
     return len(told) <= protocol.MAX_FRAME
