@@ -5,6 +5,48 @@ SECRET = "nsrl-test-secret-value"
 
 _TOUCH = f"__import__('os').system('touch {ESCAPE}')"
 
+# Attributes by names that are texts, and classes made of texts: `case` reads what `__match_args__` names.
+BY_NAME = [
+    "from functools import wraps\nfrom sympy import solve\nclass A: pass\na = A()\nwraps(solve, assigned=('__globals__',), updated=())(a)",
+    "from functools import wraps\nwraps(print, ('__globals__',))(print)",
+    "from functools import update_wrapper\nupdate_wrapper(print, print, ('__globals__',))",
+    "from enum import Enum\nE = Enum('E', [('A', 1), ('__match_args__', ('__globals__',))])\nmatch E.A:\n  case E(g): print(g)",
+    "from enum import IntEnum\nIntEnum('E', {'__match_args__': 1})",
+    "from enum import Enum\nclass B(Enum): pass\nB('E', names=[('__match_args__', ('name',))])",
+    "from enum import Enum\nclass E(Enum):\n  def _generate_next_value_(n, s, c, l): return n.__class__\n  A = 1",
+    "T = type(int)\nX = T('X', (), {'__match_args__': ('__globals__',)})",
+    "from numbers import Number\nfrom sympy import solve\nX = type(Number)('X', (Number,), {'__match_args__': ('__globals__',)})\nX.register(type(solve))\nmatch solve:\n  case X(g): print(g)",
+    "from sympy import FunctionClass\nFunctionClass('X', (), {'__match_args__': ('__globals__',)})",
+    "from sympy.core.function import UndefinedFunction\nUndefinedFunction('X', (object,), {'__match_args__': ('__globals__',)})",
+    "from sympy import Function\nFunction('X', **{'__match_args__': ('__globals__',)})",
+    "from sympy import Function\nFunction('X', bases=(str,))",
+    "from sympy import S\nS(\"Function('X', bases=1)\")",
+    "from sympy.core.singleton import Singleton\nSingleton('X', (), {})",
+    "from numbers import Number\nfrom dataclasses import dataclass\n@dataclass\nclass A(Number):\n  gi_frame: int\ndef f(): yield\nx = f()\nA.register(type(x))\nmatch x:\n  case A(g): print(g.f_back)",
+    "from dataclasses import dataclass\n@dataclass\nclass A(str):\n  format: int",
+    "from dataclasses import make_dataclass\nmake_dataclass('A', ['gi_frame'])",
+    "from collections import namedtuple\nnamedtuple('N', 'gi_frame f_back')",
+    "from collections import namedtuple\nnamedtuple('N', ['format'])",
+    "from typing import NamedTuple\nNamedTuple('N', [('gi_frame', int)])",
+    "match '{0.__class__}':\n  case str(format=f): print(f(1))",
+    "class T(str):\n  def go(self, x): return super().format(x)\nT('{0.__class__}').go(1)",
+    "class T(str):\n  def go(self, x): return super().format_map(x)\nT('{a.__class__}').go({'a': 1})",
+    "from operator import methodcaller\nmethodcaller('__class__')(1)",
+    "from operator import attrgetter as itemgetter\nitemgetter('__class__')(1)",
+    "class P(property):\n  pass\nP(lambda s: s).__get__(1)",
+    "class A:\n  def __init_subclass__(c): pass",
+    "class A:\n  def __class_getitem__(c, i): return i.__globals__",
+    "from sympy import Symbol\nSymbol('x').__class__",
+    "from sympy import memoize_property\ndef _globals__(): pass\nmemoize_property(_globals__).fget(print)",
+    "from sympy.core.cache import cached_property\ndef _globals__(): pass\ncached_property(_globals__).fget(print)",
+    "from sympy.core.decorators import call_highest_priority\ncall_highest_priority('__globals__')",
+    "from sympy.printing.str import StrPrinter\nfrom sympy import solve\nclass P(StrPrinter, str):\n  printmethod = '__getattribute__'\n  def __init__(self, s): super().__init__()\n  def go(self, e): return self._print(e)\nP('__globals__').go(solve)",
+    "from sympy.printing.str import StrPrinter\nclass P(StrPrinter): pass\nclass Q:\n  P.printmethod = '__class__'",
+    "from sympy import sec, solve\nclass R(sec):\n  _reciprocal_of = lambda s, x: solve\n  def go(self): return self._call_reciprocal('__getattribute__', '__globals__')\nR(1).go()",
+    "from sympy import Piecewise\nclass A:\n  def go(self, p): return Piecewise._eval_template_is_attr(p, '__class__')\nA().go(1)",
+    "from copy import copy\nclass A:\n  def __reduce_ex__(self, n): return (print, ())\ncopy(A())",
+]
+
 SYMPY = [
     # Time.
     "while True: pass",
@@ -136,6 +178,7 @@ SYMPY = [
     "match 1:\n  case int(__class__=c): print(c)",
     "import dataclasses\n@dataclasses.dataclass\nclass A:\n  x: \"__import__('os')\" = 1\nprint(A())",
     "from collections import namedtuple\nnamedtuple('A', \"x=__import__('os')\")",
+    *BY_NAME,
     # Strings that SymPy evaluates.
     f"from sympy import *\nS(\"{_TOUCH}\")",
     f"from sympy import *\nsympify(\"{_TOUCH}\")",

@@ -3,6 +3,7 @@
 import pytest
 
 from nsrl.engines import EnginePool, Limits, Status
+from tests.engines.hostile import BY_NAME
 
 START = "from sympy import *\nx, y, z, n = symbols('x y z n')\nf = Function('f')\n"
 
@@ -28,6 +29,12 @@ VALUES = [
     ("import mpmath\nprint(mpmath.nstr(mpmath.sqrt(2), 5))", "1.4142"),
     ("try:\n  1/0\nexcept ZeroDivisionError:\n  print('caught')", "caught"),
     ("print(10**50)", "1" + "0" * 50),
+    ("from enum import Enum, IntEnum, auto\nclass C(Enum):\n  A = 1\n  B = auto()\nclass D(IntEnum):\n  X = 3\nC(1).name, C['B'].value, D.X + 1, len(C)", "('A', 2, 4, 2)"),
+    ("from collections import namedtuple\nP = namedtuple('P', 'x y', defaults=[5])\nclass Q(P):\n  def d(self): return self._asdict()\nQ(1).d()", "{'x': 1, 'y': 5}"),
+    ("import functools\ndef deco(f):\n  @functools.wraps(f)\n  def g(*a): return f(*a) + 1\n  return g\n@deco\ndef h(x): return x\nh(3)", "4"),
+    ("from dataclasses import dataclass, field\n@dataclass(order=True)\nclass A:\n  x: int\n  y: list = field(default_factory=list)\nA(1) < A(2), A(3)", "(True, A(x=3, y=[]))"),
+    ("class Q:\n  def __init__(self): self._v = 3\n  def d(self): return self._twice(2) + self._v\n  def _twice(self, k): return 2*k\nQ().d()", "7"),
+    ("match (1, 2):\n  case (a, b): print(a + b)", "3"),
 ]
 ALGEBRA = [
     ("solve(x**2 - 4)", "[-2, 2]"), ("solve('x**2 - 4')", "[-2, 2]"), ("S('1/3') + S(2)/3", "1"), ("sympify('x^2')", "x**2"),
@@ -107,6 +114,10 @@ def test_structured_values(pool):
     }
     got = {text: pool.run("sympy", START + text).value for text in values}
     assert got == values
+
+
+def test_no_attribute_is_read_by_a_name_that_is_a_text(pool):
+    assert {program: status for program in BY_NAME if (status := pool.run("sympy", program).status) is not Status.REFUSED} == {}
 
 
 def test_a_program_changes_nothing_for_the_next(pool):

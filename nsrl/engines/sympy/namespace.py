@@ -15,16 +15,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from nsrl.engines.sympy import guards, late
+
 # Names of builtins (and ways to them) a program may not even mention.
 NO_NAMES = frozenset(
-    ["eval", "exec", "compile", "open", "globals", "locals", "vars", "dir", "setattr", "delattr", "input", "breakpoint", "memoryview", "exit", "quit", "help", "copyright", "credits", "license", "bytearray", "BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
+    ["eval", "exec", "compile", "open", "globals", "locals", "vars", "dir", "setattr", "delattr", "input", "breakpoint", "memoryview", "exit", "quit", "help", "copyright", "credits", "license", "bytearray", "printmethod", "BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
 )
-# Names that lead from a value to a frame, to code, to a namespace or to a string that is evaluated.
-NO_ATTRIBUTES = {
-    "gi_frame", "gi_code", "gi_yieldfrom", "cr_frame", "cr_code", "cr_await", "ag_frame", "ag_code", "f_back",
-    "f_globals", "f_locals", "f_builtins", "f_code", "tb_frame", "tb_next", "func_globals", "func_code", "co_code",
-    "mro", "format_map", "modules", "sys", "os", "subprocess", "builtins", "importlib", "ctypes", "inspect", "identify", "lambdastr",
-}  # fmt: skip
 _NO_SYMPY = frozenset(
     ["preview", "plot", "plot_implicit", "plot_parametric", "plot3d", "plot3d_parametric_line", "plot3d_parametric_surface", "plotting", "textplot", "test", "doctest", "bench", "source", "init_session", "parse_mathematica", "parse_maxima", "parse_latex", "autowrap", "ufuncify", "binary_function", "lambdastr", "codegen", "make_routine", "pager_print_as", "print_dot", "evalf_dict"]
 )
@@ -33,12 +29,15 @@ _NO_SUBMODULES = (
     "sympy.utilities.lambdify", "sympy.utilities.autowrap", "sympy.utilities.codegen", "sympy.utilities.runtests",
     "sympy.utilities.pkgdata", "sympy.utilities.matchpy_connector", "sympy.utilities._compilation",
     "sympy.utilities.exceptions", "sympy.utilities.source", "sympy.utilities.tmpfiles", "sympy.utilities.pytest",
-    "sympy.printing.preview", "sympy.physics.secondquant", "sympy.polys.polyconfig", "sympy.codegen",
+    "sympy.printing.preview", "sympy.physics.secondquant", "sympy.polys.polyconfig", "sympy.codegen", "sympy.multipledispatch",
+    # They read or make attributes whose names are texts or the names of functions.
+    "sympy.core.decorators", "sympy.core.cache", "sympy.utilities.decorator", "sympy.strategies",
+    "sympy.unify", "sympy.deprecated", "sympy.polys.polyoptions",
 )  # fmt: skip
 _PLAIN_MODULES: dict[str, str] = {
     "math": "*", "cmath": "*", "itertools": "*", "fractions": "Fraction", "statistics": "*", "heapq": "*", "bisect": "*",
-    "functools": "reduce partial lru_cache cache cmp_to_key wraps total_ordering",
-    "collections": "Counter defaultdict deque namedtuple OrderedDict ChainMap",
+    "functools": "reduce partial lru_cache cache cmp_to_key total_ordering",
+    "collections": "Counter defaultdict deque OrderedDict ChainMap",
     "decimal": "Decimal getcontext setcontext Context ROUND_HALF_UP ROUND_HALF_EVEN ROUND_DOWN ROUND_UP ROUND_FLOOR "
     "ROUND_CEILING localcontext",
     "random": "random randint uniform choice choices sample shuffle randrange gauss seed",
@@ -48,7 +47,7 @@ _PLAIN_MODULES: dict[str, str] = {
     "datetime": "date datetime timedelta time",
     "copy": "copy deepcopy", "numbers": "Number Complex Real Rational Integral",
     "typing": "List Dict Tuple Set Optional Union Any Callable Iterable Sequence",
-    "dataclasses": "dataclass field", "__future__": "annotations", "enum": "Enum IntEnum auto",
+    "dataclasses": "dataclass field", "__future__": "annotations", "enum": "auto",
 }  # fmt: skip
 _NO_MPMATH = frozenset(["identify", "findpoly", "runtests", "doctests", "plot", "cplot", "splot", "extratest", "timing", "monitor"])
 _WARM = (
@@ -65,6 +64,7 @@ _WARM = (
 
 _modules: dict[str, StandIn] = {}
 _public: dict[str, Any] = {}
+theirs: frozenset[str] = frozenset()  # private methods of the libraries' classes
 
 
 class StandIn:
@@ -73,17 +73,15 @@ class StandIn:
     def __init__(self, names: dict[str, Any], hidden: Callable[[str], Any]) -> None:
         self.__dict__.update(names)
         self.__dict__["__all__"] = [name for name in names if not name.startswith("_")]
-        self.__dict__["_hidden"] = hidden
+        self.__dict__["__hidden__"] = hidden
 
     def __getattr__(self, name: str) -> Any:
-        return self.__dict__["_hidden"](name)
+        return self.__dict__["__hidden__"](name)
 
 
 def preload(warm: bool) -> None:
     """Import what SymPy imports late and, if `warm`, run one small case of each thing models ask for."""
     import sympy
-
-    from nsrl.engines.sympy import late
 
     late.load()
     if not warm:
@@ -103,19 +101,29 @@ def prepare(refuse: Callable[[str], None]) -> None:
     from nsrl.engines.sympy import strings
 
     preload(warm=True)
+    guards.functions(refuse)
     for name in sympy.__all__:
         value = getattr(sympy, name)
-        if name not in _NO_SYMPY and not isinstance(value, ModuleType):
+        if name not in _NO_SYMPY and not isinstance(value, ModuleType) and _allowed(value):
             _public[name] = value
     guarded = strings.install(_public, refuse)
     _public["lambdify"] = guarded
     _public["parse_expr"] = sympy.parsing.sympy_parser.parse_expr
     _public["init_printing"] = _nothing
     _modules["sympy"] = StandIn(_public, lambda name: _member("sympy", name, refuse))
+    made = {
+        "functools": {"wraps": guards.wraps(refuse)}, "enum": guards.enums(refuse),
+        "collections": {"namedtuple": guards.named_tuples(refuse)},
+    }  # fmt: skip
     for name, chosen in _PLAIN_MODULES.items():
         module = importlib.import_module(name)
         listed = chosen.split() if chosen != "*" else [n for n in getattr(module, "__all__", dir(module)) if n[0] != "_"]
-        _modules[name] = StandIn({n: getattr(module, n) for n in listed}, _missing(name, refuse))
+        names = {n: getattr(module, n) for n in listed}
+        if name in made:
+            names.update(made[name])
+        _modules[name] = StandIn(names, _missing(name, refuse))
+    global theirs
+    theirs = guards.private_helpers(["sympy", "mpmath", "nsrl", *_PLAIN_MODULES])
     import mpmath
 
     names = {n: v for n, v in vars(mpmath).items() if n[0] != "_" and not isinstance(v, ModuleType)}
@@ -143,6 +151,16 @@ def _missing(module: str, refuse: Callable[[str], None]) -> Callable[[str], Any]
     return hidden
 
 
+def _home(value: Any) -> str:
+    """The module that made a value."""
+    home = getattr(value, "__module__", None) or type(value).__module__
+    return home if isinstance(home, str) else ""
+
+
+def _allowed(value: Any) -> bool:
+    return guards.no_metaclass(value) and not _home(value).startswith(_NO_SUBMODULES)
+
+
 def _member(module: str, name: str, refuse: Callable[[str], None]) -> Any:
     """A name of a SymPy module that is not in the first table: a submodule, or a public thing SymPy defined."""
     full = f"{module}.{name}"
@@ -157,9 +175,8 @@ def _member(module: str, name: str, refuse: Callable[[str], None]) -> Any:
         return _public[name]
     if (value is None or isinstance(value, ModuleType)) and isinstance(sys.modules.get(full), ModuleType):
         return _submodule(full, refuse)
-    home = getattr(value, "__module__", None) or type(value).__module__
-    if value is not None and isinstance(home, str) and home.startswith("sympy."):
-        if not home.startswith(_NO_SUBMODULES):
+    if value is not None and _home(value).startswith("sympy."):
+        if _allowed(value):
             return value
     elif type(value) in (int, float, str, tuple, list):
         return value
@@ -171,9 +188,8 @@ def _member(module: str, name: str, refuse: Callable[[str], None]) -> Any:
 def _submodule(full: str, refuse: Callable[[str], None]) -> StandIn:
     names: dict[str, Any] = {}
     for name, value in vars(sys.modules[full]).items():
-        home = getattr(value, "__module__", None) or type(value).__module__
         kept = not name.startswith("_") and not isinstance(value, ModuleType) and name not in _NO_SYMPY
-        if kept and isinstance(home, str) and home.startswith("sympy.") and not home.startswith(_NO_SUBMODULES):
+        if kept and _home(value).startswith("sympy.") and _allowed(value):
             names[name] = _public.get(name, value)
     stand_in = StandIn(names, lambda name: _member(full, name, refuse))
     _modules[full] = stand_in
@@ -209,7 +225,7 @@ def formatter(refuse: Callable[[str], None]) -> Callable[[Any], Any]:
     class Safe(string.Formatter):
         def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
             parts = re.split(r"[.\[\]]", field_name)
-            if any(part.startswith("_") or part in NO_ATTRIBUTES or part == "format" for part in parts):
+            if any(part.startswith("_") or part in guards.NO_FIELDS for part in parts):
                 refuse(f"the format field {field_name[:40]}")
             return super().get_field(field_name, args, kwargs)
 
@@ -220,7 +236,9 @@ def formatter(refuse: Callable[[str], None]) -> Callable[[Any], Any]:
             return lambda *args, **kwargs: safe.vformat(owner, args, kwargs)
         if isinstance(owner, type) and issubclass(owner, str):
             return lambda text, *args, **kwargs: safe.vformat(text, args, kwargs)
-        return owner.format
+        found = owner.format
+        text = getattr(found, "__self__", None)  # of `super()` in a class of texts
+        return bound(text) if isinstance(text, str) else found
 
     return bound
 

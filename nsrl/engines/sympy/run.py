@@ -20,7 +20,7 @@ import time
 from typing import Any
 
 from nsrl.engines.result import Limits, Message, Result, Status
-from nsrl.engines.sympy import namespace
+from nsrl.engines.sympy import guards, namespace
 
 ENGINE = "sympy"
 MAX_SOURCE = 100_000  # characters
@@ -98,10 +98,11 @@ class _Checker(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         name = node.attr
+        if name in guards.NO_ATTRIBUTES:
+            refuse(f"the attribute {name}")
         if isinstance(node.ctx, ast.Load):
-            if name.startswith("_") and not (self.in_class and (name in _METHODS or not name.startswith("__"))):
-                refuse(f"the attribute {name}")
-            if name in namespace.NO_ATTRIBUTES:
+            own = name in _METHODS or not (name.startswith("__") or name in namespace.theirs)
+            if name.startswith("_") and not (self.in_class and own):
                 refuse(f"the attribute {name}")
         elif not (self.in_class and isinstance(node.value, ast.Name) and not name.startswith("__")):
             refuse(f"changing the attribute {name}")
@@ -147,8 +148,13 @@ class _Checker(ast.NodeVisitor):
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         for name in node.kwd_attrs:
-            if name.startswith("_") or name in namespace.NO_ATTRIBUTES:
+            if name.startswith("_") or name in guards.NO_FIELDS:
                 refuse(f"the attribute {name}")
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if isinstance(node.target, ast.Name) and node.target.id in guards.NO_FIELDS:
+            refuse(f"the field {node.target.id}")
         self.generic_visit(node)
 
     def visit_MatchAs(self, node: ast.MatchAs) -> None:
@@ -183,18 +189,13 @@ def _builtins(out: _Output, shown: list[Any]) -> dict[str, Any]:
         shown[:] = values if len(values) == 1 else []
         builtins.print(*values, sep=sep, end=end, file=out)
 
-    def kind(*values: Any) -> type:
-        if len(values) != 1:
-            refuse("type with three arguments")
-        return type(values[0])
-
     def bring(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
         if level:
             raise ImportError("a relative import")
         return namespace.bring(name, tuple(fromlist or ()), refuse)
 
     def reach(owner: Any, name: Any, *default: Any) -> Any:
-        if type(name) is not str or name.startswith("_") or name == "format" or name in namespace.NO_ATTRIBUTES:
+        if type(name) is not str or name.startswith("_") or name == "format" or name in guards.NO_ATTRIBUTES:
             refuse(f"the attribute {name}")
         return getattr(owner, name, *default)
 
@@ -204,7 +205,7 @@ def _builtins(out: _Output, shown: list[Any]) -> dict[str, Any]:
 
     table["getattr"], table["hasattr"] = reach, has
     table["print"] = show
-    table["type"] = kind
+    table["type"] = guards.class_of(refuse)
     table["__import__"] = bring
     table["__build_class__"] = builtins.__build_class__
     table["_nsrl_format"] = namespace.formatter(refuse)
@@ -217,6 +218,7 @@ def run(program: str, limits: Limits) -> Result:
     del _refusals[:]
     out = _Output(limits.output_bytes)
     sys.set_int_max_str_digits(max(640, limits.integer_digits))
+    guards.close_doors()
     try:
         status, text, value, messages = _run(program, limits, out)
     except Refused as refusal:
