@@ -111,7 +111,7 @@ def functions(refuse: Refuse) -> None:
     made = UndefinedFunction.__new__
 
     def guarded(mcl: Any, name: Any, bases: Any = (AppliedUndef,), __dict__: Any = None, **options: Any) -> Any:
-        if bases != (AppliedUndef,) or __dict__ or any(o.startswith("_") and o != "_imp_" or o in NO_FIELDS for o in options):
+        if bases != (AppliedUndef,) or __dict__ or any((o.startswith("_") and o != "_imp_") or o in NO_FIELDS for o in options):
             refuse("a function made of a dictionary")
         return made(mcl, name, bases, __dict__, **options)
 
