@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_rule, rules_of
-from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, boolean, is_list, lst, mk, rule, sym, system
+from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, boolean, is_list, lst, mk, rule, sym
 from nsrl.engines.wolfram.pattern import matches
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -25,7 +25,7 @@ def iteration_limit(ev: Any, args: tuple) -> Any:
 
 @builtin("NameQ", arity=1)
 def name_q(ev: Any, args: tuple) -> Any:
-    return boolean(system(args[0]).builtin is not None or sym(args[0]) in ev.own or sym(args[0]) in ev.down) if type(args[0]) is str else None
+    return boolean(sym(args[0]).builtin is not None or sym(args[0]) in ev.own or sym(args[0]) in ev.down) if type(args[0]) is str else None
 
 
 @builtin("SetOptions", arity=(2, None))
