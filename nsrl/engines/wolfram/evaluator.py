@@ -23,8 +23,11 @@ from nsrl.engines.wolfram.table import (
     HOLD_FIRST,
     HOLD_REST,
     LISTABLE,
+    NUMERIC,
     ORDERLESS,
     SEQUENCE_HOLD,
+    Builtin,
+    absent,
 )
 
 _EPOCHS = count(1)  # never repeats in a process: a stamp of another context can not be taken for one of this
@@ -32,6 +35,11 @@ _SEQUENCE, _UNEVALUATED, _EVALUATE, _FUNCTION = S.Sequence, S.Unevaluated, S.Eva
 _SORTS_ITSELF = {S.Plus, S.Times}
 _INERT_SYMBOLS = {TRUE, FALSE, NULL, NONE, S.All, S.Pi, S.E, S.Degree, S.Infinity}
 _INERT_HEADS = {LIST, RULE, S.Complex, S.Association, S.Missing}
+# What may be given a call that has no value and drop it without saying anything about it, or say what holds of any call.
+_PASSES_BY = {
+    S.CompoundExpression, S.Module, S.Block, S.With, S.DynamicModule, S.Set, S.SetDelayed, S.Do, S.Print, S.Echo,
+    S.Quiet, S.Function, S.Clear, S.Remove, S.D, S.Dt, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern,
+}  # fmt: skip
 _MAX_MESSAGES = 200
 _ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
 ODD_ARGUMENTS = (TypeError, AttributeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, StopIteration)
@@ -84,6 +92,10 @@ class Evaluator:
         self.max_bits = int(self.limits.integer_digits * 3.3219280948873626) + 1
         self.deadline = time.process_time() + self.limits.cpu_s
         self.module_number = 0
+        self.open: set[Symbol] = set()  # heads of the calls that were left without a value
+        self.absences = 0  # how many times that happened
+        self.lost: Symbol | None = None  # head of a call without a value that some value was made from
+        self.shown: Any = None  # what Print was last given
         self.sow: list[list[tuple[Any, Any]]] = []
         self.catching = 0
         self.random: Any = None
@@ -145,8 +157,9 @@ class Evaluator:
                 Message("General", "stop", f"Further output of {symbol}::{tag} will be suppressed during this calculation.")
             )
 
-    def print(self, line: str) -> None:
-        """Print[...]: bounded by the output limit."""
+    def print(self, line: str, shown: Any = None) -> None:
+        """Print[shown]: bounded by the output limit."""
+        self.shown = line if shown is None else shown
         self.printed_size += len(line) + 1
         if self.printed_size > self.limits.output_bytes:
             raise LimitReached(Status.MEMORY, "output size")
@@ -247,6 +260,7 @@ class Evaluator:
         if type(head) is not Symbol:
             return self._applied(head, e)
         attrs = self.attrs.get(head, head.attrs) if self.attrs else head.attrs
+        absences = self.absences
         # arguments
         if attrs & HOLD_ALL_COMPLETE:
             new = args
@@ -296,10 +310,38 @@ class Evaluator:
                         raise
                     r = None
                 if r is not None:
+                    if self.open and head not in _PASSES_BY and self.lost is None:
+                        self._look_for_loss(b, attrs, bare, r, absences)
                     return r, False
+            if b.answers:
+                self.open.add(head)
+                self.absences += 1
+        elif absent(head) and head not in self.down:
+            self.open.add(head)
+            self.absences += 1
         if new is args and head is e.head:
             return e, True
         return Expr(head, new), True
+
+    def _look_for_loss(self, b: Builtin, attrs: int, args: tuple, r: Any, absences: int) -> None:
+        """Note in `lost` when a builtin made r out of a call that has no value: Length[Solve[...]] counts arguments.
+
+        Of a call to a name that is absent nothing is known, so it counts wherever it stands in an argument, and where
+        it came up while the builtin worked. A call to a builtin counts where it, or a sum or list it is in, is the
+        argument; and where it came up in a function that the builtin applies (Select, Count).
+        """
+        held = attrs & HOLD_ALL
+        seen: set[Symbol] = set()
+        if not attrs & HOLD_ALL_COMPLETE:
+            for i, a in enumerate(args):
+                if type(a) is Expr and not (held & HOLD_FIRST if i == 0 else held & HOLD_REST):
+                    _open_calls(a, self.open, seen)
+        if self.absences != absences:
+            seen |= self.open if b.operator is not None else {h for h in self.open if h.builtin is None}
+        if seen:
+            seen -= _heads(r, set())
+            if seen:
+                self.lost = min(seen, key=lambda s: s.name)
 
     def _arguments(self, args: tuple, attrs: int) -> tuple:
         hold = attrs & HOLD_ALL
@@ -556,6 +598,35 @@ def _bound(rhs: Any, b: dict[Symbol, Any], call: Any) -> Any:
 
 def _yes(b: dict) -> bool:
     return True
+
+
+def _open_calls(e: Expr, open_: set[Symbol], seen: set[Symbol], top: bool = True) -> None:
+    """Add to `seen` the heads in `open_` that e calls: absent ones anywhere, builtins but under lists and arithmetic."""
+    h = e.head
+    if type(h) is Symbol:
+        if h in open_ and (top or h.builtin is None):
+            seen.add(h)
+        if h is _FUNCTION:
+            return
+        top = top and (h is LIST or h is RULE or (h.builtin is not None and bool(h.builtin.attrs & NUMERIC)))
+    elif type(h) is Expr:
+        _open_calls(h, open_, seen, False)
+    for a in e.args:
+        if type(a) is Expr:
+            _open_calls(a, open_, seen, top)
+
+
+def _heads(e: Any, out: set[Symbol]) -> set[Symbol]:
+    """Every symbol that heads a call in e."""
+    if type(e) is Expr:
+        if type(e.head) is Symbol:
+            out.add(e.head)
+        else:
+            _heads(e.head, out)
+        for a in e.args:
+            if type(a) is Expr:
+                _heads(a, out)
+    return out
 
 
 def _slots(e: Any) -> int:

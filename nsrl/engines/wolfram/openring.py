@@ -32,7 +32,7 @@ class OpenRing(Ring):
                 return super().ratio(e)
             if e.head is S.Power and len(e.args) == 2:
                 base, n = e.args
-                if type(n) is int and abs(n) <= MAX_POWER:
+                if type(n) is int and (abs(n) <= MAX_POWER or has_head(base, S.Plus)):
                     return self._power_ratio(base, n)
                 if type(n) is Fraction:
                     return self._root(base, n)
@@ -86,7 +86,7 @@ class OpenRing(Ring):
             if e.head is S.Power and len(e.args) == 2:
                 base, n = e.args
                 if type(n) is int:
-                    if n > 0 and has_head(base, S.Plus) and n <= MAX_POWER:
+                    if n > 0 and has_head(base, S.Plus):
                         return self.power(self.laurent(base), n)
                     if has_head(base, S.Plus):
                         return {((self.gen(base), n),): 1}

@@ -19,7 +19,8 @@ from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, mk, norm
 Mono = tuple
 Poly = dict
 MAX_TERMS = 3000
-MAX_POWER = 200
+MAX_POWER = 1000
+MAX_PRODUCTS = 100_000  # of terms, in one multiplication
 MAX_BITS = 20_000
 
 _ONE: Mono = ()
@@ -27,6 +28,10 @@ _ONE: Mono = ()
 
 class NotPolynomial(Exception):
     """The tree is outside what this module can hold; callers go another way."""
+
+
+class TooLarge(NotPolynomial):
+    """A polynomial, but one with more terms or digits than this module builds."""
 
 
 class Ring:
@@ -78,12 +83,12 @@ class Ring:
         out = {m: c * k for m, c in p.items()} if k else {}
         for c in out.values():
             if type(c) is not float and _bits(c) > MAX_BITS:  # each step at most doubles: nothing huge is ever built
-                raise NotPolynomial
+                raise TooLarge
         return out
 
     def mul(self, p: Poly, q: Poly) -> Poly:
-        if len(p) * len(q) > MAX_TERMS * 4:
-            raise NotPolynomial
+        if len(p) * len(q) > MAX_PRODUCTS:
+            raise TooLarge
         if len(q) == 1 and _ONE in q:
             return self.scale(p, q[_ONE])
         if len(p) == 1 and _ONE in p:
@@ -98,7 +103,7 @@ class Ring:
                 else:
                     out.pop(mono, None)
         if len(out) > MAX_TERMS or any(type(c) is not float and _bits(c) > MAX_BITS for c in out.values()):
-            raise NotPolynomial
+            raise TooLarge
         return out
 
     def _times(self, m: Mono, n: Mono) -> tuple[Mono, int | Fraction]:
@@ -122,11 +127,11 @@ class Ring:
         if n < 0:
             return self.power(self.inverse(p), -n)
         if n > MAX_POWER and len(p) > 1:
-            raise NotPolynomial
+            raise TooLarge
         if len(p) == 1:
             (m, c), = p.items()
             if isinstance(c, (int, Fraction)) and n * max(_bits(c), 1) > MAX_BITS and abs(c) != 1:
-                raise NotPolynomial
+                raise TooLarge
             if not any(g in self.square for g, _ in m):
                 return {tuple((g, e * n) for g, e in m) if n else _ONE: c**n}
         out: Poly = {_ONE: 1}

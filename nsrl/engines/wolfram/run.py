@@ -19,7 +19,7 @@ from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, mk, sym
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.printer import text, to_json
 from nsrl.engines.wolfram.repair import parse_lenient
-from nsrl.engines.wolfram.table import NUMERIC
+from nsrl.engines.wolfram.table import absent
 
 VERSION = "1"
 _ABORTED = sym("$Aborted")
@@ -28,19 +28,9 @@ _STACK = 12_000  # interpreter frames; a tree deeper than that ends as TIMEOUT (
 # Messages that say how a right value was found, not that something is wrong.
 BENIGN = {
     ("General", "stop"), ("Solve", "ifun"), ("Reduce", "ifun"), ("NSolve", "ratnz"), ("Solve", "ratnz"),
-    ("FindRoot", "lstol"), ("NIntegrate", "ncvb"), ("N", "meprec"),
+    ("FindRoot", "lstol"), ("N", "meprec"),
 }  # fmt: skip
-# Compound values that are data, not calls waiting for an answer.
-_DATA = {
-    S.List, S.Association, S.Rule, S.RuleDelayed, S.Complex, S.Missing, S.Quantity, S.Function, S.Hold, S.HoldForm,
-    S.HoldComplete, S.Piecewise, S.ConditionalExpression, S.Interval, S.Point, S.Line, S.Triangle, S.Polygon,
-    S.Rectangle, S.Circle, S.Disk, S.Sphere, S.Ball, S.Plus, S.Times, S.Power, S.And, S.Or, S.Not, S.Equal, S.Unequal,
-    S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Element, S.Root, S.C, S.DirectedInfinity,
-    S.Alternatives, S.Blank, S.Pattern, S.InterpolatingFunction, S.Derivative, S.Row, S.Column, S.Grid, S.Key,
-    S.Condition, S.Composition, S.RightComposition, S.FullForm, S.InputForm, S.OutputForm, S.StandardForm, S.TraditionalForm, S.TeXForm, S.DecimalForm, S.TreeForm, S.MatrixForm, S.TableForm, S.Xor, S.Implies, S.Sequence, S.Failure, S.RGBColor, S.Graph,
-    S.TransformationFunction, S.InfiniteLine, S.HalfLine, S.Cuboid, S.Cylinder, S.Cone, S.Parallelogram, S.RegularPolygon,
-    S.NumberForm, S.BaseForm, S.PercentForm, S.StringForm, S.Congruent, S.Nand, S.Nor, S.Equivalent, S.Span, S.UpTo,
-}  # fmt: skip
+_HELD = {S.Function, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern, S.RuleDelayed, S.Pattern, S.Condition, S.PatternTest}
 
 
 def evaluate(program: str, limits: Limits | None = None, lenient: bool | None = None) -> Result:
@@ -106,8 +96,9 @@ def evaluate_tree(
 ) -> Result:
     """Evaluate trees one after the other in a fresh context; the last value is the result.
 
-    If it is Null (or the last statement defines f) and f has a value, that value is the result. `final(ev, value)`
-    may replace the value before it is printed and is subject to the same limits.
+    If it is Null (or the last statement defines f) and f has a value, that value is the result; if it is Null and the
+    program printed something, what it printed last. `final(ev, value)` may replace the value before it is printed and
+    is subject to the same limits. A value made from a call that has none (`ev.lost`) is no value.
     """
     limits = limits or Limits()
     start = time.process_time() if start is None else start
@@ -129,9 +120,12 @@ def evaluate_tree(
         f = sym("f")
         if f in ev.own and (value is NULL or (statements and _defines(statements[-1], f))):
             value = ev.eval(f)
+        shown = value is NULL and ev.printed
+        if shown:
+            value = ev.shown
         if final is not None:
             value = final(ev, value)
-        out = text(value)
+        out = ev.printed[-1] if shown else text(value)
         if len(out) > limits.output_bytes:
             raise LimitReached(Status.MEMORY, "output size")
         data = to_json(value)
@@ -151,7 +145,11 @@ def evaluate_tree(
         status, out = Status.MEMORY, ""
     if status is None:
         loud = [m for m in ev.messages if (m.symbol, m.tag) not in BENIGN]
-        status = Status.MESSAGE if loud else Status.UNEVALUATED if is_unevaluated(value) else Status.OK
+        if ev.lost is not None:
+            status = Status.UNEVALUATED
+            ev.messages.append(Message("General", "lost", f"A call to {ev.lost.name} that has no value was taken for a value."))
+        else:
+            status = Status.MESSAGE if loud else Status.UNEVALUATED if is_unevaluated(value) else Status.OK
     return Result(
         status=status,
         text=out,
@@ -172,17 +170,22 @@ def _defines(statement: Any, name: Symbol) -> bool:
     return type(statement) is Expr and statement.head in (S.Set, S.SetDelayed) and statement.args[0] is name
 
 
-def is_unevaluated(value: Any, depth: int = 0) -> bool:
-    """Whether the value (or an element of a list it is) still is a call."""
+def is_unevaluated(value: Any, top: bool = True) -> bool:
+    """Whether the value is, or is made of, a call nobody could evaluate: of a builtin, or of a System name absent here.
+
+    A call to a name of the program's own counts only where it is the whole value.
+    """
     if type(value) is not Expr:
         return False
     head = value.head
-    if type(head) is not Symbol:
-        return depth == 0 and not (type(head) is Expr and type(head.head) is Expr and head.head.head is S.Derivative)
-    if head is S.List or head is S.Association:
-        return depth < 2 and any(is_unevaluated(a, depth + 1) for a in value.args)
-    if head in _DATA:
-        return False
-    if head.builtin is None:
-        return depth == 0
-    return head.builtin.handler is not None and not head.builtin.attrs & NUMERIC
+    if type(head) is Symbol:
+        if head.builtin is None:
+            if top or absent(head):
+                return True
+        elif head.builtin.answers:
+            return True
+        elif head in _HELD:
+            return False
+    elif (top and not (type(head) is Expr and type(head.head) is Expr and head.head.head is S.Derivative)) or is_unevaluated(head, False):
+        return True
+    return any(is_unevaluated(a, False) for a in value.args if type(a) is Expr)

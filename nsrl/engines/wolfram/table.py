@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 FLAT, ORDERLESS, ONE_IDENTITY, LISTABLE, HOLD_FIRST, HOLD_REST, HOLD_ALL_COMPLETE = 1, 2, 4, 8, 16, 32, 64
@@ -63,6 +65,12 @@ class Builtin:
     least: int = 0
     most: int | None = None
     operator: str | None = None
+    data: bool = False  # a call that stays as it stands is a value (Line, NumberForm), not a question without answer
+
+    @property
+    def answers(self) -> bool:
+        """Whether a call that stays as it stands was left without its value."""
+        return self.handler is not None and not self.data and not self.attrs & NUMERIC
 
 
 def flags(names: str) -> int:
@@ -91,6 +99,7 @@ def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler
         attributes: str = "Protected",
         arity: int | tuple[int, int | None] | None = None,
         operator: str | None = None,
+        data: bool = False,
     ) -> Callable[[Handler], Handler]:
         least, most = (0, None) if arity is None else (arity, arity) if isinstance(arity, int) else arity
         bits = flags(attributes) | PROTECTED
@@ -99,7 +108,7 @@ def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler
             for name in names.split():
                 if name in rows:
                     raise ValueError(f"{name} is defined twice in one table")
-                rows[name] = Builtin(name, bits, handler, least, most, operator)
+                rows[name] = Builtin(name, bits, handler, least, most, operator, data)
             return handler
 
         return keep
@@ -111,3 +120,14 @@ def symbols(rows: dict[str, Builtin], names: str, attributes: str = "Protected")
     """Rows for symbols that have attributes and no handler."""
     for name in names.split():
         rows[name] = Builtin(name, flags(attributes) | PROTECTED, None)
+
+
+@cache
+def known_names() -> frozenset[str]:
+    """Every name of the language's System context (names.txt), implemented here or not, but C: C[1] is a value."""
+    return frozenset((Path(__file__).parent / "names.txt").read_text().split())
+
+
+def absent(s: Any) -> bool:
+    """Whether a symbol is one of the language's own that has no row in any table."""
+    return s.builtin is None and s.name in known_names()

@@ -13,7 +13,7 @@ from typing import Any
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy, trig_rules
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, boolean, has_head, is_list, lst, mk, norm
 from nsrl.engines.wolfram.openring import OpenRing
-from nsrl.engines.wolfram.poly import NotPolynomial, Poly, content
+from nsrl.engines.wolfram.poly import NotPolynomial, Poly, TooLarge, content
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -90,12 +90,14 @@ def expand(ev: Any, args: tuple) -> Any:
 
 
 def expanded(ev: Any, e: Any) -> Any:
-    """e with products and whole powers of sums multiplied out."""
+    """e with products and whole powers of sums multiplied out; None where that has too many terms to be written."""
     if type(e) is not Expr:
         return e
     ring = OpenRing()
     try:
         p = ring.laurent(e)
+    except TooLarge:
+        return None
     except NotPolynomial:
         return e
     ev.step(len(p))
@@ -104,14 +106,23 @@ def expanded(ev: Any, e: Any) -> Any:
 
 @builtin("ExpandAll", arity=(1, 2))
 def expand_all(ev: Any, args: tuple) -> Any:
+    def multiplied(e: Any) -> Any:
+        out = expanded(ev, e)
+        if out is None:
+            raise TooLarge
+        return out
+
     def deep(e: Any) -> Any:
         if type(e) is not Expr:
             return e
         if e.head is S.Power and type(e.args[1]) is int and e.args[1] < -1 and has_head(e.args[0], S.Plus):
-            return mk(S.Power, expanded(ev, mk(S.Power, deep(e.args[0]), -e.args[1])), -1)
-        return expanded(ev, ev.eval(Expr(e.head, tuple(deep(a) for a in e.args))))
+            return mk(S.Power, multiplied(mk(S.Power, deep(e.args[0]), -e.args[1])), -1)
+        return multiplied(ev.eval(Expr(e.head, tuple(deep(a) for a in e.args))))
 
-    return deep(args[0])
+    try:
+        return deep(args[0])
+    except TooLarge:
+        return None
 
 
 # --- fractions
@@ -147,6 +158,8 @@ def together(ev: Any, args: tuple) -> Any:
     try:
         ring, num, den = lowest_terms(ev, args[0])
         return _fraction(ev, ring, num, den)
+    except TooLarge:
+        return None
     except _CANNOT:
         return args[0]
 
@@ -186,6 +199,8 @@ def cancel(ev: Any, args: tuple) -> Any:
         ring = OpenRing()
         num, den = ring.ratio(e)
         n, d = ring.lowest(num, den)
+    except TooLarge:
+        return None
     except _CANNOT:
         return e
     if ring.number(d) is not None and ring.number(den) is not None:
@@ -206,6 +221,8 @@ def factor(ev: Any, args: tuple) -> Any:
         top = _product(ring, *ring.factors(num))
         below = [] if ring.number(den) == 1 else [mk(S.Power, _product(ring, *ring.factors(den)), -1)]
         return ev.eval(Expr(S.Times, (top, *below)))
+    except TooLarge:
+        return None
     except _CANNOT:
         return e
 
@@ -276,6 +293,8 @@ def apart(ev: Any, args: tuple) -> Any:
         out = guarded(sympy().apart, x, *names)
         out = sympy().Add(*(_signs_inside(t) for t in sympy().Add.make_args(out)))
         return ev.eval(b.from_sympy(out))
+    except TooLarge:
+        return None
     except _CANNOT:
         return e
 
@@ -673,6 +692,8 @@ def trig_reduce(ev: Any, args: tuple) -> Any:
         TR7, TR8 = trig_rules()
         x = guarded(lambda: TR8(sp.expand(TR7(sp.expand(b.to_sympy(args[0]))))))
         return ev.eval(mk(S.Together, b.from_sympy(guarded(lambda: sp.expand(TR8(sp.expand(x)))))))
+    except TooLarge:
+        return None
     except _CANNOT:
         return args[0]
 
@@ -745,5 +766,7 @@ def complex_expand(ev: Any, args: tuple) -> Any:
         x = b.to_sympy(args[0])
         re, im = guarded(x.as_real_imag)
         return ev.eval(b.from_sympy(guarded(sp.expand, sp.expand(re) + sp.I * sp.expand(im))))
+    except TooLarge:
+        return None
     except _CANNOT:
         return args[0]

@@ -28,7 +28,7 @@ builtin = table(TABLE)
 _ASSOC = S.Association
 
 
-@builtin("Association", "HoldAllComplete")
+@builtin("Association", "HoldAllComplete", data=True)
 def association(ev: Any, args: tuple) -> Any:
     rows: list[Expr] = []
     changed = False

@@ -179,7 +179,7 @@ def _nth(ev: Any, e: Any, x: Any, n: Any) -> Any:
     return None
 
 
-@builtin("Dt", arity=(1, None))
+@builtin("Dt", arity=(1, None), data=True)
 def dt(ev: Any, args: tuple) -> Any:
     if len(args) == 2 and type(args[1]) is Symbol:
         e, x = args
@@ -768,7 +768,7 @@ def series_coefficient(ev: Any, args: tuple) -> Any:
     return None
 
 
-symbols(TABLE, "SeriesData O ConditionalExpression Direction Assumptions GenerateConditions PrincipalValue Derivative")
+symbols(TABLE, "SeriesData InterpolatingFunction Exists ForAll O ConditionalExpression Direction Assumptions GenerateConditions PrincipalValue Derivative")
 
 
 # --- differential equations
@@ -865,7 +865,7 @@ TABLE["DSolveValue"].handler = lambda ev, args: _dsolve(ev, args, True)
 # --- pieces
 
 
-@builtin("Piecewise", "HoldAll", arity=(1, 2))
+@builtin("Piecewise", "HoldAll", arity=(1, 2), data=True)
 def piecewise(ev: Any, args: tuple) -> Any:
     pairs = args[0] if is_list(args[0]) else ev.eval(args[0])
     if not is_list(pairs):

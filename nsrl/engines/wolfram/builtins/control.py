@@ -240,7 +240,7 @@ def message(ev: Any, args: tuple) -> Any:
 
 @builtin("Print Echo")
 def print_(ev: Any, args: tuple) -> Any:
-    ev.print("".join(map(output, args)))
+    ev.print("".join(map(output, args)), args[0] if len(args) == 1 else None)
     return NULL
 
 

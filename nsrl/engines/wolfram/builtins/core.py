@@ -335,7 +335,11 @@ def _compound_update(name: str, combine: Any) -> None:
         if type(args[0]) is Symbol and args[0] not in ev.own:
             ev.message(name, "rvalue", f"{args[0].name} is not a variable with a value, so its value cannot be changed.")
             return None
-        new = ev.eval(combine(ev.eval(args[0]), args[1]))
+        old = ev.eval(args[0])
+        if type(args[0]) is Expr and args[0].head is not S.Part and old == args[0]:
+            ev.message(name, "rvalue", f"{ev.text(args[0])} is not a variable with a value, so its value cannot be changed.")
+            return None
+        new = ev.eval(combine(old, args[1]))
         _assign(ev, args[0], new, False)
         return new
 

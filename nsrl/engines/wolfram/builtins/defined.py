@@ -72,7 +72,10 @@ def apply_rules(ev: Any, name: str, args: tuple) -> Any:
     defs = _compiled.get(name)
     if defs is None:
         defs = _compiled[name] = _definitions(name)
-    return ev._apply_defs(defs, Expr(system(name), args))
+    lost = ev.lost
+    found = ev._apply_defs(defs, Expr(system(name), args))
+    ev.lost = lost  # a rule's own condition may look at a call that has no value
+    return found
 
 
 def attach(merged: dict[str, Builtin]) -> None:

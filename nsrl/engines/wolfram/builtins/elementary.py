@@ -58,7 +58,7 @@ def machine_epsilon(ev: Any, args: tuple) -> Any:
     return 2.220446049250313e-16
 
 
-@builtin("Complex", arity=2)
+@builtin("Complex", arity=2, data=True)
 def complex_number(ev: Any, args: tuple) -> Any:
     if is_real(args[0]) and is_real(args[1]):
         z = complex_(*args)
@@ -402,40 +402,26 @@ def _log_base(ev: Any, b: Any, x: Any) -> Any:
 
 
 def _exact_log(b: Fraction, x: Fraction) -> Fraction | None:
-    """r with b^r = x for rational r, or None."""
+    """r with b^r = x for rational r, or None: Euclid's algorithm on the exponents of powers of one number."""
     if b < 1:
         r = _exact_log(1 / b, x)
         return None if r is None else -r
     if x < 1:
         r = _exact_log(b, 1 / x)
         return None if r is None else -r
-    if b.denominator != 1 or x.denominator != 1:
-        n, v = 0, x
-        while v > 1 and n < 4096:
-            v /= b
-            n += 1
-        return Fraction(n) if v == 1 else None
-    p, q = b.numerator, x.numerator
-    # both powers of one integer: the Euclidean algorithm on exponents
-    k = 0
-    steps: list[tuple[int, int]] = []
-    u, v = q, p
-    while v != 1 and len(steps) < 200:
-        k = 0
-        while u % v == 0:
-            u //= v
-            k += 1
-        if k == 0 and u > v:
+    quotients = []
+    while b != 1 and len(quotients) < 64:
+        k = int((math.log(x.numerator) - math.log(x.denominator)) / (math.log(b.numerator) - math.log(b.denominator)) + 1e-9)
+        rest = x / b**k
+        if rest < 1 or rest.numerator > x.numerator:  # powers of one number only become smaller
             return None
-        steps.append((k, 0))
-        if u == 1:
-            break
-        u, v = v, u
-    if u != 1 and v != 1:
+        quotients.append(k)
+        x, b = b, rest
+    if b != 1:
         return None
     r = Fraction(0)
-    for k, _ in reversed(steps):
-        r = k + (1 / r if r else 0)
+    for k in reversed(quotients):
+        r = k + (1 / r if r else Fraction(0))
     return r
 
 

@@ -422,7 +422,7 @@ def _right_composition(ev: Any, head: Expr, args: tuple) -> Any:
 
 
 def _compose(name: str) -> None:
-    @builtin(name, "Flat OneIdentity")
+    @builtin(name, "Flat OneIdentity", data=True)
     def composition(ev: Any, args: tuple) -> Any:
         kept = [a for a in args if a is not S.Identity]
         if len(kept) == 1:

@@ -41,7 +41,7 @@ def not_list(ev: Any, name: str, args: tuple, position: int = 1) -> None:
 
 
 # -- making --------------------------------------------------------------------------------------------------------
-@builtin("List", "Locked")
+@builtin("List", "Locked", data=True)
 def list_(ev: Any, args: tuple) -> Any:
     for a in args:
         if a is _NOTHING:

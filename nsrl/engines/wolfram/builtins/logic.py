@@ -68,7 +68,7 @@ def _complex_equal(a: Any, b: Any) -> bool | None:
     return abs(x - y) <= 1e-12 * max(abs(x), abs(y))
 
 
-@builtin("Equal")
+@builtin("Equal", data=True)
 def equal(ev: Any, args: tuple) -> Any:
     if len(args) < 2:
         return TRUE
@@ -81,7 +81,7 @@ def equal(ev: Any, args: tuple) -> Any:
     return None if len(kept) == len(args) or len(kept) < 2 else Expr(S.Equal, tuple(kept))
 
 
-@builtin("Unequal")
+@builtin("Unequal", data=True)
 def unequal(ev: Any, args: tuple) -> Any:
     if len(args) < 2:
         return TRUE
@@ -140,7 +140,7 @@ _TESTS = {"Less": {-1}, "LessEqual": {-1, 0}, "Greater": {1}, "GreaterEqual": {0
 def _ordering(name: str) -> None:
     accepted = _TESTS[name]
 
-    @builtin(name)
+    @builtin(name, data=True)
     def relation(ev: Any, args: tuple) -> Any:
         if len(args) < 2:
             return TRUE
@@ -162,7 +162,7 @@ for _name in _TESTS:
     _ordering(_name)
 
 
-@builtin("Inequality")
+@builtin("Inequality", data=True)
 def inequality(ev: Any, args: tuple) -> Any:
     if len(args) < 3 or len(args) % 2 == 0:
         return None
@@ -203,7 +203,7 @@ _FLIP = {system(a): system(b) for a, b in _NEGATED.items()}
 
 
 # -- logic ---------------------------------------------------------------------------------------------------------
-@builtin("And", "Flat HoldAll OneIdentity")
+@builtin("And", "Flat HoldAll OneIdentity", data=True)
 def and_(ev: Any, args: tuple) -> Any:
     kept = []
     for a in args:
@@ -215,7 +215,7 @@ def and_(ev: Any, args: tuple) -> Any:
     return _joined(S.And, kept, args, TRUE)
 
 
-@builtin("Or", "Flat HoldAll OneIdentity")
+@builtin("Or", "Flat HoldAll OneIdentity", data=True)
 def or_(ev: Any, args: tuple) -> Any:
     kept = []
     for a in args:
@@ -237,7 +237,7 @@ def _joined(head: Symbol, kept: list[Any], args: tuple, empty: Symbol) -> Any:
     return Expr(head, tuple(kept))
 
 
-@builtin("Not", arity=1)
+@builtin("Not", arity=1, data=True)
 def not_(ev: Any, args: tuple) -> Any:
     a = args[0]
     if a is TRUE or a is FALSE:
@@ -250,13 +250,13 @@ def not_(ev: Any, args: tuple) -> Any:
     return None
 
 
-@builtin("Nand", "HoldAll")
+@builtin("Nand", "HoldAll", data=True)
 def nand(ev: Any, args: tuple) -> Any:
     r = ev.call(S.And, *args)
     return None if r not in (TRUE, FALSE) and all(map(same, getattr(r, "args", ()), args)) else _negate(r)
 
 
-@builtin("Nor", "HoldAll")
+@builtin("Nor", "HoldAll", data=True)
 def nor(ev: Any, args: tuple) -> Any:
     r = ev.call(S.Or, *args)
     return None if r not in (TRUE, FALSE) and all(map(same, getattr(r, "args", ()), args)) else _negate(r)
@@ -266,7 +266,7 @@ def _negate(r: Any) -> Any:
     return boolean(r is FALSE) if r in (TRUE, FALSE) else mk(S.Not, r)
 
 
-@builtin("Xor", "Flat OneIdentity Orderless")
+@builtin("Xor", "Flat OneIdentity Orderless", data=True)
 def xor(ev: Any, args: tuple) -> Any:
     odd = sum(a is TRUE for a in args) % 2 == 1
     kept: list[Any] = []
@@ -291,7 +291,7 @@ def xnor(ev: Any, args: tuple) -> Any:
     return _negate(r)
 
 
-@builtin("Implies", arity=2)
+@builtin("Implies", arity=2, data=True)
 def implies(ev: Any, args: tuple) -> Any:
     a, b = args
     if a is FALSE or b is TRUE or same(a, b):
@@ -301,7 +301,7 @@ def implies(ev: Any, args: tuple) -> Any:
     return mk(S.Not, a) if b is FALSE else None
 
 
-@builtin("Equivalent", "Orderless")
+@builtin("Equivalent", "Orderless", data=True)
 def equivalent(ev: Any, args: tuple) -> Any:
     known = {a for a in args if a in (TRUE, FALSE)}
     if len(known) == 2:
@@ -315,7 +315,7 @@ def equivalent(ev: Any, args: tuple) -> Any:
     return TRUE if all(same(a, rest[0]) for a in rest) else None
 
 
-@builtin("Boole", "Listable", arity=1)
+@builtin("Boole", "Listable", arity=1, data=True)
 def boole(ev: Any, args: tuple) -> Any:
     return {TRUE: 1, FALSE: 0}.get(args[0]) if type(args[0]) is Symbol else None
 
@@ -368,7 +368,7 @@ def possible_zero_q(ev: Any, args: tuple) -> Any:
     return boolean(ev.call(S.Simplify, a) == 0)
 
 
-@builtin("Element", arity=2)
+@builtin("Element", arity=2, data=True)
 def element(ev: Any, args: tuple) -> Any:
     x, domain = args
     if type(x) is Expr and x.head in (LIST, S.Alternatives):

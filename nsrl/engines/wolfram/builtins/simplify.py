@@ -82,6 +82,7 @@ def _atoms(e: Any, found: set) -> None:
             _atoms(a, found)
 
 
+_TRIALS = {S.Together, S.Cancel, S.Factor, S.Apart, S.Collect}  # left standing, these are too large to be done
 _POLYNOMIAL_HEADS = {S.Plus, S.Times, S.Power, S.Complex}
 
 
@@ -92,7 +93,7 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
     candidates = [e]
 
     def offer(tree: Any) -> None:
-        if tree is not None and tree not in candidates:
+        if tree is not None and tree not in candidates and not (type(tree) is Expr and tree.head in _TRIALS):
             candidates.append(tree)
 
     if assumptions:

@@ -842,7 +842,7 @@ def _minus(e: Any) -> bool:
     return has_head(e, S.Times) and isinstance(e.args[0], (int, Fraction)) and e.args[0] < 0
 
 
-@builtin("Root", "HoldFirst", arity=(2, 3))
+@builtin("Root", "HoldFirst", arity=(2, 3), data=True)
 def root(ev: Any, args: tuple) -> Any:
     """Root[f, k] stays as it is when exact; with a decimal k (what N makes of it) it is the number."""
     f, k = args[0], args[1]

@@ -732,7 +732,7 @@ def _inside(q: Expr) -> tuple:
 _COMBINED = Symbol("\x02q")
 
 
-@builtin("Quantity", arity=(1, 2))
+@builtin("Quantity", arity=(1, 2), data=True)
 def quantity(ev: Any, args: tuple) -> Any:
     if S.Quantity not in ev.up:
         # installed by the first quantity, so that plain arithmetic never looks for one

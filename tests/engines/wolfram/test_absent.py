@@ -1,0 +1,73 @@
+"""A call that has no value never takes part in one: absent System functions, and builtins that gave no answer."""
+
+import pytest
+
+from nsrl.engines.wolfram import builtins, evaluate
+from nsrl.engines.wolfram.expr import sym
+from nsrl.engines.wolfram.table import absent, known_names
+
+ABSENT = "FindHamiltonianCycle"  # any name that is known and has no row will do
+
+
+def status(program):
+    return evaluate(program).status.value
+
+
+def test_the_list_of_names_is_of_the_language_and_meets_no_row():
+    rows = builtins.load()
+    names = known_names()
+    assert len(names) > 5000 and {"Solve", "FindHamiltonianCycle", "WeatherData"} <= names
+    assert [n for n in names & rows.keys() if absent(sym(n))] == []
+    assert absent(sym(ABSENT)) and not absent(sym("myFunction"))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        f"Length[{ABSENT}[{{1,5,10}},100]]", f"First[{ABSENT}[p]]", f"Floor[{ABSENT}[3]]", f"Last[{{1, {ABSENT}[3]}}]",
+        f"Count[{ABSENT}[1], _]", f"Select[Range[5], {ABSENT}[#] > 2 &]", f"Total[Map[{ABSENT}, {{1, 2}}]]",
+        f"r = {ABSENT}[4]; Length[r] + 1", f"{ABSENT}[3] === 5", f"Switch[{ABSENT}[2], 1, 7, _, 8]",
+        f"{ABSENT}[7]", f"{{{{1, {ABSENT}[7]}}}}", f"Module[{{r = {ABSENT}[2]}}, r[[1]]]", f"x + {ABSENT}[y]",
+        "Length[Integrate[x^x, x]]", "First[Integrate[x^x, x]]", "Part[Integrate[x^x, x], 2]", "1 + Integrate[x^x, x]",
+        "Map[f, Integrate[x^x, x]]", "Cases[Integrate[x^x, x], _Symbol]", "Count[Integrate[x^x, x], x, {2}]",
+        "{Integrate[x^x, x]}[[1, 1]]", "Length[Expand[(a+b+c+d+e)^60]]", "Length[Factor[(a+b+c+d+e)^60 - 1]]",
+    ],
+)  # fmt: skip
+def test_no_value_is_made_of_a_call_without_one(program):
+    assert status(program) == "unevaluated"
+
+
+@pytest.mark.parametrize(
+    "program,value",
+    [
+        ("Length[foo[3]]", "1"), (f"{ABSENT}[1]; 5", "5"), ("Plot[Sin[x], {x, 0, 1}]; 2 + 2", "4"),
+        ("D[Integrate[x^x, x], x]", "x^x"), (f"{ABSENT}[n_] := n + 1; {ABSENT}[4]", "5"), ("Length[Hold[Solve[x]]]", "1"),
+        ("Length[Expand[(a+b+c)^30]]", "496"), ("Length[Expand[(a+b)^300]]", "301"), ("Log[4, 1/2]", "-1/2"),
+        ("Log[9, 27]", "3/2"), ("Log[8/27, 4/9]", "2/3"),
+    ],
+)  # fmt: skip
+def test_what_has_a_value_keeps_it(program, value):
+    result = evaluate(program)
+    assert (result.text, result.status.value) == (value, "ok")
+
+
+@pytest.mark.parametrize(
+    "program,text,value",
+    [
+        ("x = 3; Print[x^2]", "9", 9), ('Print["a ", 5];', "a 5", ["String", "a 5"]), ("Do[Print[i], {i, 3}]", "3", 3),
+        ("Print[1]; 7", "7", 7), ("f := Module[{}, Print[{1, 2}]]", "{1, 2}", ["List", 1, 2]), ("x = 1;", "Null", ["Symbol", "Null"]),
+    ],
+)  # fmt: skip
+def test_what_is_printed_last_is_the_value_of_a_program_that_has_no_other(program, text, value):
+    result = evaluate(program)
+    assert (result.status.value, result.text, result.value) == ("ok", text, value)
+
+
+def test_a_printed_call_without_value_is_no_value():
+    assert status("Print[Integrate[x^x, x]]") == "unevaluated"
+
+
+def test_an_update_of_what_has_no_value_ends():
+    result = evaluate("ClearAll[f]; f[1] += 5")
+    assert result.status.value == "message" and result.messages[0].tag == "rvalue"
+    assert evaluate("f[1] = 2; f[1] += 5").text == "7"
