@@ -39,7 +39,7 @@ _SAME = {
     "×": "*", "·": "*", "∙": "*", "⋅": "*", "∗": "*", "−": "-", "–": "-", "÷": "/", "∶": ":", "＝": "=", "，": ",",
     "；": ";", "（": "(", "）": ")", "≤": "<=", "⩽": "<=", "≥": ">=", "⩾": ">=", "≠": "!=", "**": "^", "==": "=",
     "→": "->", "➔": "->", "&&": "and", "||": "or", "∧": "and", "∨": "or", "¬": "not", "∈": "in", "...": "..", "…": "..",
-    "⟹": ";", "！": "!", "？": "?", "“": '"', "”": '"', "％": "%", "√": "√", "∣": "|",
+    "⟹": ";", "！": "!", "？": "?", "“": '"', "”": '"', "％": "%", "∣": "|",
 }  # fmt: skip
 _VULGAR = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅙": (1, 6), "⅛": (1, 8)}
 _SUPER = {c: str(i) for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {"⁻": "-", "ⁿ": "n"}
@@ -49,16 +49,17 @@ _LETTER = r"[^\W\d_πℝℤ⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ₀₁₂₃₄₅₆�
 _TOKEN = re.compile(
     rf"""(?P<space>[ \t\r\f\v\u00a0\u2009\u202f\\$]+|\#[^\n]*)
     |(?P<vulgar>[½⅓⅔¼¾⅕⅙⅛])
-    |(?P<num>\d+\.\d+|\d+\.(?![.\d\w])|\.\d+|\d+)
+    |(?P<num>(?:\d+\.\d+|\.\d+|\d+)[eE][+-]?\d+|\d+\.\d+|\d+\.(?![.\d\w])|\.\d+|\d+)
     |(?P<sup>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+)
     |(?P<name>∠?{_LETTER}+(?:_?[\d₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER}+)*['′]*|∠\d+)
     |(?P<str>"[^"\n]*"|“[^”\n]*”)
-    |(?P<op>:=|\+=|-=|\*=|/=|==|!=|<=|>=|=>|->|\*\*|&&|\|\||\.\.\.|\.\.|[-+*/^=<>!?:;,.()\[\]{{}}|%°√π∞×·∙⋅∗−–÷∶＝，；（）≤⩽≥⩾≠→➔∧∨¬∈…⟹！？％∣ℤℝ\n])
+    |(?P<op>:=|\+=|-=|\*=|/=|==|!=|<=|>=|=>|->|\*\*|&&|\|\||\.\.\.|\.\.|[-+*/^=<>!?:;,.()\[\]{{}}|%°√∛∜π∞×·∙⋅∗−–÷∶＝，；（）≤⩽≥⩾≠→➔∧∨¬∈…⟹！？％∣ℤℝ\n])
     """,
     re.VERBOSE,
 )
 MAX_DIGITS = 1000
 _GLUED = re.compile(r"(sin|cos|tan|ln|log|sqrt)([A-Zα-ωx]|\d+)$")
+_BASED = re.compile(rf"log(_\d+|[₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER})(\d*)$")
 _COUNTING = re.compile(r"([CP])(\d+)$")
 
 
@@ -82,9 +83,9 @@ def tokens(text: str) -> list[Token]:
         elif kind == "vulgar":
             put("num", Fraction(*_VULGAR[s]), start, at)
         elif kind == "num":
-            if len(s) > MAX_DIGITS:
-                raise NslSyntaxError(f"a number has at most {MAX_DIGITS} digits", start, at)
-            put("num", int(s) if s.isdigit() else float(s), start, at)
+            if len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and len(s) == 3 and s[0] == "0" and not gap:
+                raise NslSyntaxError("no thousands separators; write 1000", start, at)
+            put("num", _number(s, start), start, at)
         elif kind == "sup":
             put("sup", "".join(_SUPER[c] for c in s), start, at)
         elif kind == "str":
@@ -109,9 +110,31 @@ def tokens(text: str) -> list[Token]:
     return out
 
 
+def _number(s: str, start: int) -> int | float:
+    """1e3 is the whole number 1000; with a point or a negative exponent it is a decimal."""
+    digits, _, exponent = s.lower().partition("e")
+    if len(s) > MAX_DIGITS or len(exponent) > 4 or abs(int(exponent or 0)) > MAX_DIGITS:
+        raise NslSyntaxError(f"a number has at most {MAX_DIGITS} digits", start, start + len(s))
+    if digits.isdigit() and not exponent.startswith("-"):
+        return int(digits) * 10 ** int(exponent or 0)
+    value = float(s)
+    if value in (0.0, float("inf")) and any(d in "123456789" for d in digits):
+        raise NslSyntaxError("a decimal lies between 1e-300 and 1e300", start, start + len(s))
+    return value
+
+
 def _name(s: str, start: int, put, out: list[Token]) -> None:
     """A run of letters and digits: a keyword, a function word (with the number glued to it), or a plain name."""
     end = start + len(s)
+    based = _BASED.match(s)
+    if based:  # log₂8, log_2(8), log_b(x): the sign "_" stands before the base
+        put("word", "log", start, start + 3)
+        put("op", "_", start + 3, start + 3)
+        base = based[1].lstrip("_").translate(_SUBSCRIPT)
+        put("num" if base.isdigit() else "name", _number(base, start) if base.isdigit() else base, start + 3, end - len(based[2]))
+        if based[2]:
+            put("num", _number(based[2], start), end - len(based[2]), end)
+        return
     s = s.translate(_SUBSCRIPT)
     if s.startswith("∠"):
         put("name", "angle" + s[1:].replace("'", "p").replace("′", "p").replace("_", ""), start, end)
@@ -126,17 +149,17 @@ def _name(s: str, start: int, put, out: list[Token]) -> None:
     split = _GLUED.match(plain)
     if glued and counting:  # 5C2: 5 choose 2
         put("key", "choose" if counting[1] == "C" else "perm", start, start + 1)
-        put("num", int(counting[2]), start + 1, end)
+        put("num", _number(counting[2], start), start + 1, end)
     elif plain in KEYWORDS:
         put("key", plain, start, end)
     elif plain in WORDS:
         put("word", plain, start, end)
     elif digits and letters in KEYWORDS:
         put("key", letters, start, end - len(digits))
-        put("num", int(digits), end - len(digits), end)
+        put("num", _number(digits, start), end - len(digits), end)
     elif digits and letters in WORDS and letters not in ("C", "P"):
         put("word", letters, start, end - len(digits))
-        put("num", int(digits), end - len(digits), end)
+        put("num", _number(digits, start), end - len(digits), end)
     elif split and not split[2].isdigit():
         put("word", split[1], start, end - len(split[2]))
         put("name", split[2], end - len(split[2]), end)

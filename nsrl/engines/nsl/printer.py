@@ -9,11 +9,12 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.parser import RELATIONS, UPDATES, Program, parse
+from nsrl.engines.nsl.expressions import RELATIONS
+from nsrl.engines.nsl.parser import UPDATES, Program, parse
 from nsrl.engines.nsl.plan import plan
 from nsrl.engines.nsl.units import WOLFRAM_NAMES, in_wolfram
 from nsrl.engines.nsl.words import AGGREGATES, HEADS, free_names, plain
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
 
 _SIGNS = {h: s for s, h in RELATIONS.items()}
 _PRETTY = {"!=": "≠", "<=": "≤", ">=": "≥"}
@@ -152,7 +153,7 @@ class _Writer:
         if t is str:
             return f'"{e}"', _ATOM
         if t is Symbol:
-            return {S.Pi: "π", S.Infinity: "∞", S.Degree: "°"}.get(e) or plain(e.name), _ATOM
+            return {S.Pi: "π", S.Infinity: "∞", S.Degree: "°", S.E: "e", S.I: "i", TRUE: "true", FALSE: "false"}.get(e) or plain(e.name), _ATOM
         if t is not Expr:
             return str(e), _ATOM
         return self.call(e)

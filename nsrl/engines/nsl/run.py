@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from nsrl.engines.nsl.expressions import RELATION_HEADS
 from nsrl.engines.nsl.lexer import NslSyntaxError
-from nsrl.engines.nsl.parser import RELATION_HEADS, Program, parse
+from nsrl.engines.nsl.parser import Program, parse
 from nsrl.engines.nsl.plan import Plan, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, number_tree, replaced, split
 from nsrl.engines.nsl.units import has_base, in_base

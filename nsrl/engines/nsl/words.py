@@ -34,6 +34,11 @@ HEADS: dict[str, str] = {}  # Wolfram head -> word, for the printer; only words 
 AGGREGATES: set[str] = set()  # Wolfram heads of words that take one list
 
 
+# Capitalised these are Wolfram's own functions, which mean something else than the word.
+OTHERWISE = frozenset(["Sum", "Range", "Root", "Line", "Log"])
+TAKES_RELATIONS = frozenset(["if", "solve", "simp"])
+
+
 def _call(word: str, head: str, least: int = 1, most: int | None = None, tail: bool = False, loose: bool = False) -> None:
     h = getattr(S, head)
     WORDS[word] = Word(lambda a: Expr(h, a), least, least if most is None else most, tail, loose)
@@ -347,5 +352,5 @@ def is_user(e: Any) -> bool:
 
 
 _SYSTEM_NAMES = frozenset(
-    ["Pi", "E", "I", "Infinity", "Degree", "True", "False", "Null", "None", "List", "Reals", "Integers", "All", "Automatic", "Nothing", "Indeterminate", "ComplexInfinity", "Complexes", "Rationals", "Plus", "Times", "Power"]
+    ["Pi", "E", "I", "PositiveIntegers", "Infinity", "Degree", "True", "False", "Null", "None", "List", "Reals", "Integers", "All", "Automatic", "Nothing", "Indeterminate", "ComplexInfinity", "Complexes", "Rationals", "Plus", "Times", "Power"]
 )

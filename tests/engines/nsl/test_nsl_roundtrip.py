@@ -39,7 +39,7 @@ def _grow(inner):
     return st.one_of(
         pair.map(lambda p: f"({p[0]}+{p[1]})"), pair.map(lambda p: f"({p[0]})-({p[1]})"), pair.map(lambda p: f"({p[0]})*{p[1]}"),
         pair.map(lambda p: f"({p[0]})/({p[1]})"), pair.map(lambda p: f"({p[0]})^({p[1]})"), inner.map(lambda x: f"-({x})"),
-        inner.map(lambda x: f"√({x})"), inner.map(lambda x: f"({x})²"), inner.map(lambda x: f"sin({x})"),
+        inner.map(lambda x: f"√({x})"), inner.map(lambda x: f"({x})²"), inner.map(lambda x: f"sin(({x})°)"),
         pair.map(lambda p: f"max{{{p[0]},{p[1]}}}"), inner.map(lambda x: f"abs({x})"), inner.map(lambda x: f"({x})!"),
         pair.map(lambda p: f"dist(({p[0]},1),(2,{p[1]}))"), pair.map(lambda p: f"(({p[0]}) mod ({p[1]}))"),
         inner.map(lambda x: f"2({x})"), inner.map(lambda x: f"({x})°"), pair.map(lambda p: f"C({p[0]},{p[1]})"),

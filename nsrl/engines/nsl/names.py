@@ -1,0 +1,183 @@
+"""What the whole text tells of its names beforehand: functions, products of letters, constants that stay constants.
+
+One look at the tokens, before any of them is read. Knows nothing of grammar beyond neighbours and statements.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nsrl.engines.nsl.lexer import NslSyntaxError, Token
+from nsrl.engines.nsl.units import UNITS
+from nsrl.engines.nsl.words import WORDS
+from nsrl.engines.wolfram.expr import FALSE, TRUE, S
+
+_RELATIONS = frozenset(["=", "!=", "<", "<=", ">", ">="])
+_SETTERS = frozenset(["=", ":=", "+=", "-=", "*=", "/="])
+_BEFORE, _BEHIND = frozenset([";", ",", "(", "{", "["]), frozenset([";", ",", ")", "}", "]", "?", "->", *_SETTERS])
+# Names that mean something unless the program sets them.
+CONSTANT_NAMES: dict[str, Any] = {
+    "pi": S.Pi, "Pi": S.Pi, "inf": S.Infinity, "infinity": S.Infinity, "Infinity": S.Infinity, "oo": S.Infinity,
+    "true": TRUE, "True": TRUE, "false": FALSE, "False": FALSE, "e": S.E, "i": S.I,
+}  # fmt: skip
+
+
+def opens(t: Token) -> bool:
+    """Whether a token can begin an operand (signs and bars apart)."""
+    if t.kind in ("num", "name", "word", "str"):
+        return True
+    return t.kind == "op" and t.value in ("(", "{", "[", "√", "∛", "∜", "π", "∞")
+
+
+class Names:
+    """units: a `→ unit` stands outside of brackets; functions: names f of `f(x)=…`; alone: names that no opening
+    bracket follows; defined: names that a statement, a loop or a function's head sets. Raises NslSyntaxError."""
+
+    def __init__(self, text: str, toks: list[Token]):
+        self.text, self.toks = text, toks
+        self.units = self._converts()
+        self.functions = self._definitions()
+        self.related = any(t.value in _RELATIONS and t.kind == "op" for t in toks)
+        self.alone: set[Any] = set()
+        self.defined: set[Any] = set()
+        self.points: set[Any] = set()
+        self.bare: set[Any] = set()
+        self._places()
+        self.taken = {c for c in ("e", "i") if self._is_name(c)}
+        self._refuse_lookalikes()
+
+    def constant(self, name: str) -> Any:
+        """What a constant's name stands for, or None where it is a plain name."""
+        return None if name in self.defined or name in self.taken else CONSTANT_NAMES.get(name)
+
+    def letters(self, t: Token) -> str | None:
+        """The letters whose product the name `t` is (`xy`, `mc`, `nRT`), or None where it is one name."""
+        name = str(t.value)
+        if not (self.related and 2 <= len(name) <= 4 and name.isalpha()) or (self.units and name in UNITS):
+            return None
+        if not self.alone.issuperset(name):
+            one = len(name) == 2 and name.islower() and name not in self.bare and name not in UNITS
+            return name if one and (name[0] in self.alone) != (name[1] in self.alone) else None
+        if len(name) > 2 and len(set(name)) < len(name):
+            return None
+        if not name.isupper():
+            if name in self.defined and self.defined.issuperset(name):
+                raise NslSyntaxError(f"{name} is read as {'*'.join(name)}, which has a value; name it otherwise", t.start, t.end)
+            return name
+        if name in self.defined:
+            return None
+        what = f"dist({name[0]},{name[1]})" if self.points.issuperset(name) and len(name) == 2 else "*".join(name)
+        raise NslSyntaxError(f"{name} is one name and has no value; write {what}", t.start, t.end)
+
+    # --- one look at the tokens each
+
+    def _converts(self) -> bool:
+        depth = 0
+        for t in self.toks:
+            if t.kind == "op" and t.value in ("(", "{", "["):
+                depth += 1
+            elif t.kind == "op" and t.value in (")", "}", "]"):
+                depth -= 1
+            elif t.value in ("->", "to") and t.kind in ("op", "key") and depth <= 0:
+                return True
+        return False
+
+    def _definitions(self) -> set[Any]:
+        """Names f of `f(x)=…` (plain names in the brackets) that are called again, or defined by `:=`."""
+        found, calls = set(), {}
+        t = self.toks
+        for i, tok in enumerate(t[:-1]):
+            if tok.kind in ("name", "word") and t[i + 1].value == "(" and not t[i + 1].gap:
+                calls[tok.value] = calls.get(tok.value, 0) + 1
+                if i and t[i - 1].value != ";":
+                    continue
+                j = i + 2
+                while t[j].kind == "name" and t[j + 1].value == ",":
+                    j += 2
+                if t[j].kind == "name" and t[j + 1].value == ")" and t[j + 2].value in ("=", ":="):
+                    found.add((tok.value, t[j + 2].value))
+        return {f for f, eq in found if eq == ":=" or calls[f] > 1}
+
+    def _places(self) -> None:
+        t = self.toks
+        for i, tok in enumerate(t[:-1]):
+            if tok.kind not in ("name", "word"):
+                continue
+            before, behind = t[i - 1] if i else None, t[i + 1]
+            starts = before is None or (before.kind == "op" and before.value in (*_BEFORE, ":")) or before.value == "let"
+            if (starts and behind.value in _SETTERS and behind.kind == "op") or (before is not None and before.value == "for"):
+                self.defined.add(tok.value)
+                if behind.value in ("=", ":=") and t[i + 2].value == "(" and self._tuple(i + 2):
+                    self.points.add(tok.value)
+            if starts and (behind.kind == "end" or (behind.kind == "op" and behind.value in _BEHIND)):
+                self.bare.add(tok.value)
+            if tok.kind == "word" and opens(behind):
+                continue
+            if behind.kind == "op" and behind.value in ("(", "{", "["):
+                if (behind.value == "(" and before is None) or (before is not None and before.value == ";"):
+                    if self._tuple(i + 1):
+                        self.points.add(tok.value)  # A(1,2)
+                if str(tok.value).lower() in WORDS or (behind.value == "(" and not behind.gap):
+                    continue
+            self.alone.add(tok.value)
+        for f in self.functions:  # the names in the brackets of f(x)=…
+            self.defined |= {t[i + 2].value for i, tok in enumerate(t[:-2]) if tok.value == f and t[i + 1].value == "("}
+
+    def _tuple(self, at: int) -> bool:
+        """Whether the bracket that opens at `at` holds a comma of its own within the next tokens."""
+        depth = 0
+        for t in self.toks[at : at + 40]:
+            if t.kind == "op" and t.value in ("(", "{", "["):
+                depth += 1
+            elif t.kind == "op" and t.value in (")", "}", "]"):
+                depth -= 1
+                if not depth:
+                    return False
+            elif t.value == "," and depth == 1:
+                return True
+        return False
+
+    def _is_name(self, c: str) -> bool:
+        """Whether `e` (or `i`) is a name of the program: set, asked for, a mark, or in an equation otherwise than as
+        e^… and ln e."""
+        if c in self.defined:
+            return True
+        t, start = self.toks, 0
+        for stop, end in enumerate(t):
+            if end.value != ";" and end.kind != "end":
+                continue
+            related = any(x.value in _RELATIONS and x.kind == "op" for x in t[start:stop])
+            for k in range(start, stop):
+                if t[k].value != c or t[k].kind != "name":
+                    continue
+                before, behind = t[k - 1] if k else None, t[k + 1]
+                if before is not None and (before.kind == "str" or before.value in ("{", "[", "}", ",")):
+                    return True  # a mark: {a,e}, count{…}e
+                if behind.value in (",", "}") and behind.kind == "op":
+                    return True
+                if k == start and k + 1 == stop and self.related:
+                    return True
+                if not related or (c == "e" and (behind.value == "^" or behind.kind == "sup")):
+                    continue
+                log = t[k - 2] if k > 1 and before is not None and before.value == "(" else before
+                if c != "e" or log is None or log.value not in ("ln", "log"):
+                    return True
+            start = stop + 1
+        return False
+
+    def _refuse_lookalikes(self) -> None:
+        t = self.toks
+        written = {x.value for k, x in enumerate(t) if x.kind == "name" and not (k and t[k - 1].kind == "num" and not x.gap)}
+        for k, x in enumerate(t):
+            if x.kind == "key" and x.value in ("choose", "perm") and x.end - x.start == 1:
+                name = f"{'C' if x.value == 'choose' else 'P'}{t[k + 1].value}"
+                if name in written:
+                    raise NslSyntaxError(f"{name} is a name here; write *{name} or choose", x.start, x.end)
+            if x.kind == "num" and self.text[x.start : x.end].lower().partition("e")[1] and "e" + self.text[x.end - 1] in written:
+                raise NslSyntaxError("a name e1 and a number 1e1; name it otherwise", x.start, x.end)
+            if x.kind != "name" or not k or t[k - 1].kind != "num":
+                continue
+            lone = x.value in ("x", "X") and t[k + 1].kind == "num"
+            glued = str(x.value)[0] in "xX" and str(x.value)[1:].isdigit() and not x.gap and x.value not in written
+            if lone or (glued and not self.related):
+                raise NslSyntaxError("between numbers x is no sign; write * for times", x.start, x.end)
