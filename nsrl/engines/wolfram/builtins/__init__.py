@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nsrl.engines.wolfram.expr import system
-from nsrl.engines.wolfram.table import Builtin
+from nsrl.engines.wolfram.table import Builtin, known_names
 
 _loaded: dict[str, Builtin] = {}
 
@@ -82,5 +82,6 @@ def load() -> dict[str, Builtin]:
         for name, row in merged.items():
             s = system(name)
             s.builtin, s.attrs = row, row.attrs
+        known_names()  # a worker reads no file once its walls stand
         _loaded.update(merged)
     return _loaded

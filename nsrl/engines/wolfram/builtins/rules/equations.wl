@@ -16,7 +16,8 @@ Resolve[Exists[x_Symbol, c_], d___] := With[{r = Reduce[c, x, d]}, r =!= False /
 Resolve[ForAll[x_Symbol, c_], d___] := With[{r = Reduce[Not[c], x, d]}, r === False /; FreeQ[r, Reduce] &&
     Complement[Cases[c, _Symbol?(Not[NumericQ[#]] &), {1, Infinity}], {x}] === {}]
 Assuming[a_, b_] := ReleaseHold[Hold[b] /. {(h : Simplify | FullSimplify | Refine)[e_] :> h[e, a],
-    HoldPattern[Integrate[e__]] :> Integrate[e, Assumptions -> a], HoldPattern[Limit[e__]] :> Limit[e, Assumptions -> a]}]
+    HoldPattern[Integrate[e__]] :> Integrate[e, Assumptions -> a],
+    HoldPattern[Limit[e__]] :> Limit[e, Assumptions -> a]}]
 Solve[c : (_Less | _LessEqual | _Inequality | _Greater | _GreaterEqual), x_Symbol, Integers] := With[{r = Reduce[c, x,
     Integers]}, Which[r === False, {}, Head[r] === Or, Map[{x -> Last[#]} &, List @@ r], True, {{x -> Last[r]}}] /;
     r === False || Head[r] === Equal || (Head[r] === Or && AllTrue[List @@ r, Head[#] === Equal &])]
