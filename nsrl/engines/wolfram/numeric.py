@@ -15,6 +15,7 @@ from typing import Any
 from nsrl.engines.wolfram.bignum import BigReal, bits, mp, mpf
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol
 from nsrl.engines.wolfram.numbers import to_complex, to_float
+from nsrl.engines.wolfram.rootobject import root_value
 
 CONSTANTS: dict[Symbol, float] = {
     S.Pi: math.pi,
@@ -120,6 +121,9 @@ def approx(e: Any) -> Any:
         return to_complex(e)
     if type(h) is not Symbol:
         return None
+    if h is S.Root:
+        v = root_value(e, 20)
+        return v if v is None else complex(v) if v.imag else float(v)
     if h is S.Plus:
         total: Any = 0.0
         for a in args:
@@ -204,6 +208,8 @@ def _mp(e: Any, m: Any) -> Any:
     if t is not Expr or type(e.head) is not Symbol:
         return None
     h = e.head
+    if h is S.Root:
+        return root_value(e, m.dps)
     vs = [_mp(a, m) for a in e.args]
     if any(v is None for v in vs):
         return None

@@ -26,6 +26,7 @@ def tables() -> dict[str, dict[str, Builtin]]:
         digits,
         elementary,
         encoding,
+        extrema,
         forms,
         functional,
         geometry,
@@ -40,9 +41,11 @@ def tables() -> dict[str, dict[str, Builtin]]:
         permutations,
         polynomials,
         primes,
+        recurrences,
         reduce,
         regions,
         replacing,
+        rootfinding,
         rounding,
         sequences,
         sets,
@@ -59,9 +62,9 @@ def tables() -> dict[str, dict[str, Builtin]]:
 
     modules = (
         algebra, approximation, arithmetic, arrange, associations, booleans, calculus, choosing, control,
-        core, dates, digits, elementary, encoding, forms, functional, geometry, integers, intervals, linalg,
-        lists, logic, matrices, names, operators, permutations, polynomials, primes, reduce, regions,
-        replacing, rounding, sequences, sets, simplify, solve, sorting, stats, strings, sums, transforms,
+        core, dates, digits, elementary, encoding, extrema, forms, functional, geometry, integers, intervals, linalg,
+        lists, logic, matrices, names, operators, permutations, polynomials, primes, recurrences, reduce, regions,
+        replacing, rootfinding, rounding, sequences, sets, simplify, solve, sorting, stats, strings, sums, transforms,
         triangles, trig,
     )  # fmt: skip
     return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}

@@ -594,7 +594,7 @@ def resultant(ev: Any, args: tuple) -> Any:
 
 @builtin("GroebnerBasis", arity=(2, 3))
 def groebner(ev: Any, args: tuple) -> Any:
-    from nsrl.engines.wolfram.builtins.solve import as_difference
+    from nsrl.engines.wolfram.solver import as_difference
 
     if not is_list(args[0]) or not is_list(args[1]):
         return None

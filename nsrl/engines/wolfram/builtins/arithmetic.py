@@ -23,6 +23,7 @@ from nsrl.engines.wolfram.numbers import (
 )
 from nsrl.engines.wolfram.numeric import certain_sign
 from nsrl.engines.wolfram.order import is_number, is_sorted, sort
+from nsrl.engines.wolfram.rootobject import root_coefficients
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -154,6 +155,8 @@ def is_numeric(e: Any) -> bool:
     if t is Expr:
         if e.head is COMPLEX:
             return True
+        if e.head is S.Root:
+            return len(e.args) > 1 and type(e.args[1]) is int and root_coefficients(e.args[0]) is not None
         if type(e.head) is not Symbol or not e.head.attrs & (1 << 7):
             return False
         return all(map(is_numeric, e.args))

@@ -188,7 +188,7 @@ def dt(ev: Any, args: tuple) -> Any:
         if not isinstance(e, Expr):
             return 0
         out: list[Any] = []
-        from nsrl.engines.wolfram.builtins.solve import symbols_in
+        from nsrl.engines.wolfram.solver import symbols_in
 
         for s in symbols_in(e):
             out.append(_times(derivative(ev, e, s), 1 if s is x else mk(S.Dt, s, x)))
@@ -641,7 +641,7 @@ def _closed_sum(ev: Any, e: Any, x: Any, low: Any, high: Any) -> Any:
 
 
 def _free(e: Any, x: Any) -> set:
-    from nsrl.engines.wolfram.builtins.solve import symbols_in
+    from nsrl.engines.wolfram.solver import symbols_in
 
     return {s for s in symbols_in(e) if s is not x}
 

@@ -12,6 +12,7 @@ from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolea
 from nsrl.engines.wolfram.numbers import compare_reals, is_exact, is_real, parts
 from nsrl.engines.wolfram.numeric import certain_sign, real_value
 from nsrl.engines.wolfram.order import is_number
+from nsrl.engines.wolfram.roots import symbols
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -45,7 +46,7 @@ def decide_equal(ev: Any, a: Any, b: Any) -> bool | None:
                 out = None
         return out
     if (ta is Expr and a.head is LIST and nb) or (tb is Expr and b.head is LIST and na):
-        return False
+        return None if symbols(a) or symbols(b) else False  # {x, y} == 0 is an equation for each element
     if {a, b} == {TRUE, FALSE} if ta is Symbol and tb is Symbol else False:
         return False
     if (is_infinity(a) or is_infinity(b)) and (is_infinity(a) or is_numeric(a)) and (is_infinity(b) or is_numeric(b)):

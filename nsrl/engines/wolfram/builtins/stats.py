@@ -511,12 +511,12 @@ def _expected(ev: Any, f: Any, x: Any, d: Any, event: Any) -> Any:
         if event is None:
             out = ev.eval(mk(S.Integrate, _times(f, density(d, x)), lst((x, low, high))))
             return None if contains(out, S.Integrate) else out
-        from nsrl.engines.wolfram.builtins.reduce import real_line
-        from nsrl.engines.wolfram.builtins.solve import _Cannot
+        from nsrl.engines.wolfram.realline import real_line
+        from nsrl.engines.wolfram.roots import Cannot
 
         try:
             pieces = real_line(ev, event, x)
-        except _Cannot:
+        except Cannot:
             return None
         terms = []
         for a, _, b, _ in pieces:

@@ -1,0 +1,204 @@
+"""Numeric search from a start: FindRoot, FindMinimum, FindMaximum. What did not converge has no value."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from nsrl.engines.wolfram.expr import COMPLEX, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.solver import as_difference
+from nsrl.engines.wolfram.table import Builtin, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+STEPS = 120
+
+
+def _starts(ev: Any, spec: Any) -> tuple[list[Symbol], list[Any], list[tuple]] | None:
+    """Names, start values and (low, high) bounds of {x, x0}, {x, x0, low, high}, {x, x0, x1} or a list of these."""
+    spec = ev.eval(spec) if not is_list(spec) else spec
+    specs = list(spec.args) if is_list(spec) and spec.args and all(map(is_list, spec.args)) else [spec]
+    names, at, bounds = [], [], []
+    for s in specs:
+        if type(s) is Symbol:
+            s = lst((s, 1))
+        if not is_list(s) or not 2 <= len(s.args) <= 4 or type(s.args[0]) is not Symbol:
+            return None
+        values = [_complex(ev.eval(mk(S.N, v))) for v in s.args[1:]]
+        if None in values:
+            return None
+        names.append(s.args[0])
+        at.append(values[0])
+        bounds.append(tuple(values[1:3]) if len(values) == 3 else (float("-inf"), float("inf")))
+    return names, at, bounds
+
+
+@builtin("FindRoot", "HoldAll", arity=(2, None))
+def find_root(ev: Any, args: tuple) -> Any:
+    parsed = _starts(ev, args[1])
+    if parsed is None:
+        return None
+    names, starts, bounds = parsed
+    equations = ev.eval(args[0])
+    if has_head(equations, S.And):
+        equations = lst(equations.args)
+    differences = [ev.eval(as_difference(e)) for e in (equations.args if is_list(equations) else [equations])]
+    if len(differences) == 1 and is_list(differences[0]):
+        differences = list(differences[0].args)
+    if len(differences) != len(names):
+        return None
+    point = newton(ev, differences, names, starts, bounds)
+    if point is None:
+        ev.message("FindRoot", "cvmit", "Failed to converge to the requested accuracy or precision.")
+        return None
+    return lst(rule(n, _number(v)) for n, v in zip(names, point))
+
+
+def newton(ev: Any, differences: list[Any], names: list[Symbol], starts: list[Any], bounds: list[tuple]) -> list[Any] | None:
+    """A zero by Newton's method with steps halved until the residual falls, or None."""
+    jacobian = [[ev.eval(mk(S.D, d, n)) for n in names] for d in differences]
+
+    def at(e: Any, point: list[Any]) -> Any:
+        ev.quiet += 1
+        try:
+            return _complex(ev.eval(mk(S.N, mk(S.ReplaceAll, e, lst(rule(n, _number(v)) for n, v in zip(names, point))))))
+        finally:
+            ev.quiet -= 1
+
+    def size(values: list[Any]) -> float:
+        return float("inf") if None in values else max(map(abs, values))
+
+    point = list(starts)
+    values = [at(d, point) for d in differences]
+    for _ in range(STEPS):
+        ev.step(10)
+        here = size(values)
+        if here == float("inf"):
+            return None
+        slopes = [[at(j, point) for j in row] for row in jacobian]
+        if any(v is None for row in slopes for v in row):
+            return None
+        step = _linear(slopes, values) if here else [0.0] * len(names)
+        if step is None:
+            point = [p + 1e-3 * (1 + abs(p)) for p in point]
+            values = [at(d, point) for d in differences]
+            continue
+        if all(abs(s) <= 1e-15 * (1 + abs(p)) for s, p in zip(step, point)):
+            return point if _converged(differences, values, slopes, point) else None
+        scale = 1.0
+        for _ in range(40):
+            new = [p - scale * s for p, s in zip(point, step)]
+            found = [at(d, new) for d in differences] if _inside(new, bounds) else [None]
+            if size(found) < here or (size(found) == here and scale == 1.0):
+                break
+            scale /= 2
+        else:
+            return point if _converged(differences, values, slopes, point) else None
+        point, values = new, found
+    return point if _converged(differences, values, [[at(j, point) for j in row] for row in jacobian], point) else None
+
+
+def _converged(differences: list[Any], values: list[Any], slopes: list[list[Any]], point: list[Any]) -> bool:
+    """Whether the residual is what rounding the point leaves: a minimum that touches no zero is no root."""
+    if any(v is None for v in values) or any(v is None for row in slopes for v in row):
+        return False
+    return all(
+        abs(v) <= 1e-10 * sum(abs(s) * (1 + abs(p)) for s, p in zip(row, point)) or abs(v) <= 1e-14
+        for v, row in zip(values, slopes)
+    )
+
+
+def _inside(point: list[Any], bounds: list[tuple]) -> bool:
+    return all(isinstance(p, complex) or low <= p <= high for p, (low, high) in zip(point, bounds))
+
+
+def _number(v: Any) -> Any:
+    if isinstance(v, complex):
+        return float(v.real) if abs(v.imag) < 1e-14 * (1 + abs(v.real)) else mk(COMPLEX, v.real, v.imag)
+    return float(v)
+
+
+def _complex(e: Any) -> Any:
+    if isinstance(e, (int, float, Fraction)):
+        v: Any = float(e)
+    elif has_head(e, COMPLEX) and all(isinstance(a, (int, float, Fraction)) for a in e.args):
+        v = complex(float(e.args[0]), float(e.args[1]))
+    else:
+        return None
+    return v if abs(v) < 1e300 else None
+
+
+def _linear(a: list[list[Any]], b: list[Any]) -> list[Any] | None:
+    n = len(b)
+    m = [[*row, v] for row, v in zip(a, b)]
+    for i in range(n):
+        k = max(range(i, n), key=lambda r: abs(m[r][i]))
+        if abs(m[k][i]) < 1e-300:
+            return None
+        m[i], m[k] = m[k], m[i]
+        for r in range(n):
+            if r != i:
+                f = m[r][i] / m[i][i]
+                m[r] = [x - f * y for x, y in zip(m[r], m[i])]
+    return [m[i][n] / m[i][i] for i in range(n)]
+
+
+def _descend(ev: Any, args: tuple, down: int) -> Any:
+    parsed = _starts(ev, args[1])
+    f = ev.eval(args[0])
+    if parsed is None:
+        return None
+    names, starts, _ = parsed
+    if is_list(f):  # with constraints: the global extremum is a local one
+        exact = ev.eval(mk(S.NMinimize if down > 0 else S.NMaximize, f, lst(names)))
+        return exact if is_list(exact) else None
+    gradient = [ev.eval(mk(S.D, f, n)) for n in names]
+
+    def value(p: list[float]) -> float | None:
+        v = ev.eval(mk(S.N, mk(S.ReplaceAll, f, lst(rule(n, x) for n, x in zip(names, p)))))
+        return down * v if isinstance(v, (int, float)) else None
+
+    point = [s for s in starts if isinstance(s, float)]
+    best = value(point) if len(point) == len(names) else None
+    if best is None:
+        return None
+    step = 0.1
+    for _ in range(400):  # along the gradient with steps that grow while they help, then Newton on the gradient
+        ev.step(10)
+        rules = lst(rule(n, x) for n, x in zip(names, point))
+        g = [_complex(ev.eval(mk(S.N, mk(S.ReplaceAll, d, rules)))) for d in gradient]
+        if any(not isinstance(v, float) for v in g):
+            return None
+        size = sum(v * v for v in g) ** 0.5
+        if size < 1e-9:
+            break
+        new = [x - down * step * v / max(size, 1e-12) for x, v in zip(point, g)]
+        v = value(new)
+        if v is not None and v < best:
+            point, best, step = new, v, min(step * 2, 1e3)
+        else:
+            step /= 3
+            if step < 1e-9:
+                break
+        if best < -1e15:
+            return None
+    root = newton(ev, gradient, names, point, [(x - 0.1 * (1 + abs(x)), x + 0.1 * (1 + abs(x))) for x in point])
+    if root is None or any(isinstance(x, complex) for x in root):
+        return None
+    low = value(root)
+    for i in range(len(root)):
+        for h in (1e-3, -1e-3):
+            near = value([x + (h * (1 + abs(x)) if k == i else 0) for k, x in enumerate(root)])
+            if low is None or near is None or near < low - 1e-12 * (1 + abs(low)):
+                return None
+    return lst((down * low + 0.0, lst(rule(n, x) for n, x in zip(names, root))))
+
+
+@builtin("FindMinimum", "HoldAll", arity=(2, None))
+def find_minimum(ev: Any, args: tuple) -> Any:
+    return _descend(ev, args, 1)
+
+
+@builtin("FindMaximum", "HoldAll", arity=(2, None))
+def find_maximum(ev: Any, args: tuple) -> Any:
+    return _descend(ev, args, -1)

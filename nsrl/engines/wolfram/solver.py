@@ -1,0 +1,387 @@
+"""The solver: all solutions of a condition over a domain, or Cannot. Every builtin that solves, and nsl, stands on it.
+
+The contract is sound and complete over the stated domain: candidates come from methods that lose no solution, each is
+checked by substitution, and what is not decided raises Cannot. Parameters (symbols that are not solved for) are generic,
+as in the real engine. Knows nothing of how solutions are written down.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cmp_to_key
+from itertools import pairwise
+from typing import Any
+
+from nsrl.engines.wolfram.bignum import mp
+from nsrl.engines.wolfram.bridge import NotBridged
+from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk, norm
+from nsrl.engines.wolfram.order import compare, sort
+from nsrl.engines.wolfram.points import ORDER, Undefined, Unknown, difference, in_domain, truth
+from nsrl.engines.wolfram.realline import Piece, condition, members, real_line, sign, span
+from nsrl.engines.wolfram.roots import Cannot, contains, symbols
+from nsrl.engines.wolfram.systems import solve_system
+from nsrl.engines.wolfram.univariate import Root, replaced, solve_one
+from nsrl.engines.wolfram.wholenumbers import whole_points
+
+__all__ = [
+    "DOMAINS",
+    "Cannot",
+    "as_difference",
+    "conditions",
+    "integers_on_line",
+    "is_ordered",
+    "rationalized",
+    "real_domain",
+    "solutions",
+    "split",
+    "symbols_in",
+    "whole_domain",
+]  # fmt: skip
+
+REALS = (S.Reals, S.PositiveReals, S.NonNegativeReals, S.NegativeReals, S.NonPositiveReals)
+INTEGERS = (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeIntegers, S.NonPositiveIntegers, S.Primes)
+DOMAINS = frozenset((*REALS, *INTEGERS, S.Complexes, S.Rationals))
+INEQUALITIES = (*ORDER, S.Unequal, S.Inequality)
+MAX_WHOLE = 10_000
+
+
+def as_difference(e: Any) -> Any:
+    """left - right of an equation; anything else as it is."""
+    return mk(S.Plus, e.args[0], mk(S.Times, -1, e.args[1])) if has_head(e, S.Equal) and len(e.args) == 2 else e
+
+
+def symbols_in(e: Any) -> list:
+    """User symbols in e, in canonical order."""
+    return sort(symbols(e))
+
+
+def is_ordered(e: Any) -> bool:
+    """Whether e holds an order relation: its variables are real then."""
+    return type(e) is Expr and (e.head in (*ORDER, S.Inequality) or any(map(is_ordered, e.args)))
+
+
+def conditions(e: Any) -> list[tuple[list, list]]:
+    """And, Or, lists and relations as alternatives [(differences, filters), …]. Raises Cannot."""
+    if e is TRUE:
+        return [([], [])]
+    if e is FALSE:
+        return []
+    if is_list(e) or has_head(e, S.And):
+        out: list[tuple[list, list]] = [([], [])]
+        for a in e.args:
+            parts = conditions(a)
+            out = [(x + p, f + q) for x, f in out for p, q in parts]
+            if len(out) > 64:
+                raise Cannot
+        return out
+    if has_head(e, S.Or):
+        return [c for a in e.args for c in conditions(a)]
+    if has_head(e, S.Equal):
+        return _equal(e)
+    if type(e) is Expr and e.head in (*INEQUALITIES, S.Element, S.Not):
+        return [([], [e])]
+    raise Cannot
+
+
+def _equal(e: Expr) -> list[tuple[list, list]]:
+    out: list = []
+    for a, b in pairwise(e.args):
+        if any(map(is_list, (a, b))):
+            rows = _threaded(a, b)
+            if rows is None:
+                return []
+            for x, y in rows:
+                inner = conditions(mk(S.Equal, x, y))
+                if not inner:
+                    return []
+                out += inner[0][0]
+        else:
+            out.append(mk(S.Plus, a, mk(S.Times, -1, b)))
+    return [(out, [])]
+
+
+def _threaded(a: Any, b: Any) -> list[tuple[Any, Any]] | None:
+    """Two lists, or a list and a number, by element; None for lists of different lengths."""
+    if is_list(a) and is_list(b):
+        return list(zip(a.args, b.args)) if len(a.args) == len(b.args) else None
+    return [(x, b) for x in a.args] if is_list(a) else [(a, y) for y in b.args]
+
+
+def rationalized(e: Any) -> Any:
+    """e with decimals as the fractions they are written as."""
+    if type(e) is float:
+        return norm(Fraction(repr(e))) if e == e and abs(e) != float("inf") else e
+    if type(e) is Expr:
+        args = tuple(rationalized(a) for a in e.args)
+        return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
+    return e
+
+
+def solutions(ev: Any, what: Any, names: list[Symbol], domain: Any, finite: bool = False) -> list[dict]:
+    """All solutions of a condition as {name: tree}, in order; a family's tree is a ConditionalExpression in C[1].
+
+    finite: a solution that is no point (a family, an interval) raises Cannot, as anything undecided does.
+    """
+    exact = rationalized(what)
+    try:
+        found = _solutions(ev, exact, names, domain, finite)
+    except (NotBridged, RecursionError) as error:
+        raise Cannot from error
+    if exact is not what:
+        found = [{k: ev.eval(mk(S.N, v)) for k, v in s.items()} for s in found]
+    return found
+
+
+def _solutions(ev: Any, what: Any, names: list[Symbol], domain: Any, finite: bool) -> list[dict]:
+    out: list[dict] = []
+    alternatives = conditions(what)
+    for differences, filters in alternatives:
+        domains, filters = split(filters, names, domain)
+        if not differences and not filters:
+            if all(d is S.Complexes for d in domains.values()):
+                return [{}]
+            raise Cannot
+        for s in _alternative(ev, differences, filters, names, domains, finite):
+            if len(alternatives) == 1 or s not in out:
+                out.append(s)
+    return _in_order(ev, out, names)
+
+
+def split(filters: list, names: list[Symbol], domain: Any) -> tuple[dict[Symbol, Any], list]:
+    """({name: its domain}, the other filters)."""
+    domains, rest = dict.fromkeys(names, domain), []
+    for f in filters:
+        of = f.args[0] if has_head(f, S.Element) and len(f.args) == 2 and f.args[1] in DOMAINS else None
+        each = of.args if has_head(of, S.Alternatives) or is_list(of) else (of,)
+        if of is not None and all(n in domains for n in each):
+            for n in each:
+                if domains[n] not in (S.Complexes, S.Reals, f.args[1]):
+                    rest.append(f)
+                else:
+                    domains[n] = f.args[1]
+        else:
+            rest.append(f)
+    return domains, rest
+
+
+def whole_domain(d: Any) -> bool:
+    return d in INTEGERS
+
+
+def real_domain(d: Any) -> bool:
+    return d is not S.Complexes
+
+
+def _alternative(ev: Any, differences: list, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
+    real = any(map(real_domain, domains.values())) or any(map(is_ordered, filters))
+    rest = [*filters, *(mk(S.Element, n, d) for n, d in domains.items() if d not in (S.Complexes, S.Reals))]
+    parameters = set().union(*map(symbols, (*differences, *filters))) - set(names)
+    whole = all(map(whole_domain, domains.values()))
+    if whole and not parameters:
+        if len(names) == 1:
+            return [{names[0]: v} for v in integers_on_line(ev, differences, filters, names[0], domains[names[0]])]
+        try:
+            found = solve_system(ev, differences, names, True) if differences else None
+        except Cannot:
+            found = None
+        if found is None or any(len(s) < len(names) or any(map(symbols, s.values())) for s in found):
+            return whole_points(ev, differences, filters, names, domains)
+    elif not differences:
+        return _from_inequalities(ev, filters, names, domains, finite)
+    elif len(names) == 1:
+        found = _one(ev, differences, filters, names[0], real, parameters, finite)
+    else:
+        found = solve_system(ev, differences, names, real)
+    return [k for s in found for k in [_kept(ev, s, rest, names, real, parameters)] if k is not None]
+
+
+def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, parameters: set, finite: bool) -> list[dict]:
+    """One unknown: the plainest equation is solved, the others are filters; families are cut to the filters' bounds."""
+    differences = list(map(ev.eval, differences))
+    live = [d for d in differences if contains(d, x)]
+    for d in differences:
+        if not contains(d, x):
+            try:
+                if difference(d, 0) != 0:
+                    return []
+            except Undefined:
+                return []
+            except Unknown as error:
+                raise Cannot from error
+    if not live:
+        return _from_inequalities(ev, filters, [x], {x: S.Reals}, finite) if filters else [{}]
+    found: list[Root] | None = None
+    for d in live:
+        try:
+            found = solve_one(ev, d, x, real)
+        except Cannot:
+            continue
+        filters = [*filters, *(mk(S.Equal, o, 0) for o in live if o is not d)]
+        break
+    if found is None:
+        raise Cannot
+    out = []
+    for r in found:
+        if r.period is None:
+            out.append({x: r.value})
+        elif filters or finite:
+            here = tuple(f for f in filters if not symbols(f) - {x})
+            low, high = span(ev, here[0] if len(here) == 1 else Expr(S.And, here), x)
+            out += [{x: v} for v in members(ev, r, low, high)]
+        else:
+            k = mk(S.C, 1)
+            value = ev.eval(mk(S.Expand, mk(S.Plus, r.value, mk(S.Times, k, r.period))))
+            out.append({x: mk(S.ConditionalExpression, value, mk(S.Element, k, S.Integers))})
+    return out if all(r.period is None for r in found) else [s for i, s in enumerate(out) if s not in out[:i]]
+
+
+def _from_inequalities(ev: Any, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
+    """Inequalities alone: no solution, single points, or one interval."""
+    if len(names) != 1:
+        raise Cannot
+    x = names[0]
+    rest = [*filters, *(mk(S.Element, x, d) for d in domains.values() if d not in (S.Complexes, *REALS))]
+    signs = {"Positive": S.Greater, "Negative": S.Less, "NonNegative": S.GreaterEqual, "NonPositive": S.LessEqual}
+    rest += [mk(op, x, 0) for s, op in signs.items() if domains[x].name == s + "Reals"]
+    pieces = real_line(ev, rest[0] if len(rest) == 1 else Expr(S.And, tuple(rest)), x)
+    if all(p.point for p in pieces):
+        return [{x: p.low} for p in pieces]
+    if finite or len(pieces) != 1:
+        raise Cannot
+    return [{x: mk(S.ConditionalExpression, x, condition(x, pieces[0]))}]
+
+
+def _kept(ev: Any, s: dict, filters: list, names: list, real: bool, parameters: set) -> dict | None:
+    """The solution if it passes the filters, with the filters it depends on as its condition; else None."""
+    loose = set().union(*map(symbols, s.values())) if s else set()
+    if any(has_head(v, S.ConditionalExpression) for v in s.values()):
+        if filters:
+            raise Cannot
+        return s
+    left: list = []
+    tests = [*filters, *(mk(S.Element, n, S.Reals) for n in names if real and n in s)]
+    for f in tests:
+        t = replaced(f, s)
+        if symbols(t):
+            if has_head(f, S.Element) and f.args[1] is S.Reals and not _may_be_complex(t.args[0]):
+                continue
+            if has_head(t, S.Element) and symbols(t.args[0]) and not is_ordered(t):
+                raise Cannot
+            t = ev.eval(t)
+            if t is FALSE:
+                return None
+            if t is not TRUE:
+                left.append(t)
+            continue
+        try:
+            if not truth(t):
+                return None
+        except Unknown as error:
+            raise Cannot from error
+    if left:
+        if loose & set(names) or len(s) < len(names):
+            raise Cannot
+        t = ev.eval(left[0] if len(left) == 1 else Expr(S.And, tuple(left)))
+        return {k: mk(S.ConditionalExpression, v, t) for k, v in s.items()}
+    return s
+
+
+def _may_be_complex(v: Any) -> bool:
+    """Whether a value with symbols may be no real number for real ones."""
+    if type(v) is not Expr:
+        return False
+    if v.head is COMPLEX or (v.head is S.Power and type(v.args[1]) is not int) or v.head not in (S.Plus, S.Times, S.Power):
+        return bool(symbols(v)) or v.head is COMPLEX or not in_domain(v, S.Reals)
+    return any(map(_may_be_complex, v.args))
+
+
+def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domain: Any) -> list[int]:
+    """Whole numbers that satisfy conditions on one unknown. Raises Cannot where they are not finitely many."""
+    live = [d for d in map(ev.eval, differences) if contains(d, x)]
+    tests = [mk(S.Element, x, domain), *(mk(S.Equal, d, 0) for d in differences), *filters]
+
+    def good(n: int) -> bool:
+        try:
+            return truth(Expr(S.And, tuple(replaced(t, {x: n}) for t in tests)))
+        except Unknown as error:
+            raise Cannot from error
+
+    for d in live:
+        try:
+            found = solve_one(ev, d, x, True)
+        except Cannot:
+            continue
+        if all(r.period is None for r in found):
+            whole = {int(mp().nint(v.real)) for r in found for v in [_number(r.value)] if _near(v)}
+            return sorted(n for n in whole if good(n))
+    try:
+        pieces = real_line(ev, Expr(S.And, tuple(f for f in (*filters, *_signs(x, domain)))), x) if not live else None
+    except Cannot:
+        pieces = None
+    if pieces is None:
+        return [p[x] for p in whole_points(ev, differences, filters, [x], {x: domain})]
+    out: list[int] = []
+    for p in pieces:
+        out += [n for n in _whole_in(p) if good(n)]
+    return out
+
+
+def _signs(x: Symbol, domain: Any) -> list:
+    return {S.PositiveIntegers: [mk(S.Greater, x, 0)], S.NonNegativeIntegers: [mk(S.GreaterEqual, x, 0)], S.Primes: [mk(S.Greater, x, 1)],
+            S.NegativeIntegers: [mk(S.Less, x, 0)], S.NonPositiveIntegers: [mk(S.LessEqual, x, 0)]}.get(domain, [])  # fmt: skip
+
+
+def _number(v: Any) -> Any:
+    try:
+        return difference(v, 0)
+    except (Undefined, Unknown) as error:
+        raise Cannot from error
+
+
+def _near(v: Any) -> bool:
+    return not v.imag and abs(v.real) < 10**15 and abs(v.real - mp().nint(v.real)) < 1e-15
+
+
+def _whole_in(p: Piece) -> range:
+    if p.low is None or p.high is None:
+        raise Cannot
+    low, high = _number(p.low).real, _number(p.high).real
+    if high - low > MAX_WHOLE:
+        raise Cannot
+    return range(int(low) - 1, int(high) + 2)
+
+
+# --- order
+
+
+def _in_order(ev: Any, found: list[dict], names: list) -> list[dict]:
+    def by(a: dict, b: dict) -> int:
+        return next((c for n in names if n in a and n in b for c in [_compared(a[n], b[n])] if c), 0)
+
+    return sorted(found, key=cmp_to_key(by))
+
+
+def _compared(x: Any, y: Any) -> int:
+    """Numbers of the same kind by size, otherwise canonical: rationals, then the conjugate pair with the minus first."""
+    plain = (int, Fraction, float)
+    if symbols(x) or symbols(y) or any(has_head(v, h) for v in (x, y) for h in (S.Root, S.ConditionalExpression)):
+        return 0
+    if isinstance(x, plain) != isinstance(y, plain) and not any(_complex_inside(v) for v in (x, y)):
+        return compare(x, y)
+    try:
+        return sign(x, y)
+    except Cannot:
+        pass
+    try:
+        a, b = difference(x, 0), difference(y, 0)
+    except (Undefined, Unknown):
+        return compare(x, y)
+    if a.imag and b.imag and abs(a.real - b.real) < 1e-12:
+        return (a.imag > b.imag) - (a.imag < b.imag)
+    return compare(x, y)
+
+
+def _complex_inside(e: Any) -> bool:
+    return has_head(e, COMPLEX) or (type(e) is Expr and any(map(_complex_inside, e.args)))
+
+

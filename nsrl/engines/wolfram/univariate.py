@@ -1,0 +1,640 @@
+"""One equation in one unknown: every solution, or Cannot.
+
+What is algebraic becomes a polynomial: roots and absolute values are helper unknowns, eliminated by resultants, which
+lose no solution and may add some. Trigonometric functions of commensurate angles become rational in tan(θ/2),
+exponentials powers of one, sums of logarithms one product; one function of the unknown is inverted. So the candidates
+are complete, and each is kept only if it satisfies the equation as it was given, numerically to many digits.
+
+Knows nothing of systems, inequalities or domains other than real and complex.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd, lcm, prod
+from typing import Any, NamedTuple
+
+from nsrl.engines.wolfram import bridge
+from nsrl.engines.wolfram.bignum import BigReal, mp
+from nsrl.engines.wolfram.bridge import NotBridged
+from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, mk, norm
+from nsrl.engines.wolfram.points import Undefined, Unknown, difference, is_real, is_zero, number, truth
+from nsrl.engines.wolfram.roots import Cannot, contains, factored, polynomial_in, put, roots, symbols
+
+MAX_DEPTH = 5
+MAX_HELPERS = 5
+MAX_DEGREE = 40
+_TRIG = (S.Sin, S.Cos, S.Tan, S.Sec, S.Csc, S.Cot)
+_INVERSE = {S.ArcSin: S.Sin, S.ArcCos: S.Cos, S.ArcTan: S.Tan, S.ArcSinh: S.Sinh, S.ArcCosh: S.Cosh, S.ArcTanh: S.Tanh}
+_ROOTS = (S.Abs, S.RealAbs, S.CubeRoot, S.Surd, S.Sqrt)
+
+
+class Root(NamedTuple):
+    """value, or value + period k for every whole k."""
+
+    value: Any
+    period: Any = None
+
+
+def solve_one(ev: Any, e: Any, x: Symbol, real: bool) -> list[Root]:
+    """Every solution of e = 0. Other symbols are generic parameters. Raises Cannot."""
+    try:
+        return _solve(ev, _plain(e), x, real, 0)
+    except (NotBridged, RecursionError) as error:
+        raise Cannot from error
+
+
+def _solve(ev: Any, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+    if depth > MAX_DEPTH:
+        raise Cannot
+    e = ev.eval(e)
+    sample = {s: Fraction(p, 7) for s, p in zip(sorted(symbols(e) - {x}, key=lambda s: s.name), (11, 17, 23, 5, 31, 13, 3, 37, 41, 43))}
+    if not contains(e, x):
+        if _zero(ev, e, sample):
+            raise Cannot  # everything is a solution
+        return []
+    if polynomial_in(e, x):
+        try:
+            return [Root(v) for v in roots(ev, e, x, real) if not real or _real(ev, v, sample)]
+        except Cannot:
+            pass
+    found: list[Root] = []
+    for f in factored(ev, e):
+        if contains(f, x):
+            for r in _factor(ev, f, x, real, depth):
+                if not any(_same(ev, r, other, sample) for other in found):
+                    found.append(r)
+    if real and any(r.period is not None and not _real(ev, r.period, sample) for r in found):
+        raise Cannot
+    return [r for r in found if (not real or _real(ev, r.value, sample)) and _satisfies(ev, e, x, r, sample)]
+
+
+# --- checks
+
+
+def _at(ev: Any, e: Any, values: dict) -> Any:
+    return put(ev, e, values) if values else e
+
+
+def _zero(ev: Any, e: Any, sample: dict) -> bool:
+    try:
+        return is_zero(_at(ev, e, sample))
+    except Undefined:
+        return False
+    except Unknown as error:
+        raise Cannot from error
+
+
+def _real(ev: Any, v: Any, sample: dict) -> bool:
+    if sample and symbols(v) and _irrational(v):
+        raise Cannot  # real for some values of the parameters only
+    try:
+        return is_real(_at(ev, v, sample))
+    except Undefined:
+        return False
+    except Unknown as error:
+        raise Cannot from error
+
+
+def _irrational(v: Any) -> bool:
+    if type(v) is not Expr:
+        return False
+    if v.head is COMPLEX or v.head not in (S.Plus, S.Times, S.Power) or (v.head is S.Power and type(v.args[1]) is not int):
+        return bool(symbols(v)) or v.head is COMPLEX
+    return any(_irrational(a) for a in v.args)
+
+
+def _satisfies(ev: Any, e: Any, x: Symbol, r: Root, sample: dict) -> bool:
+    e = replaced(e, sample)
+    return all(_zero(ev, replaced(e, {x: _at(ev, v, sample)}), {}) for v in _members(r))
+
+
+def _members(r: Root) -> list[Any]:
+    return [r.value] if r.period is None else [r.value, *(mk(S.Plus, r.value, mk(S.Times, k, r.period)) for k in (1, -2))]
+
+
+def _same(ev: Any, r: Root, other: Root, sample: dict) -> bool:
+    if other.period is None and r.period is not None:
+        return False
+    d = mk(S.Plus, r.value, mk(S.Times, -1, other.value))
+    if other.period is None:
+        return _zero(ev, d, sample)
+    try:
+        steps = number(_at(ev, mk(S.Times, d, mk(S.Power, other.period, -1)), sample))
+        ratio = number(_at(ev, mk(S.Times, r.period or 0, mk(S.Power, other.period, -1)), sample))
+    except (Undefined, Unknown) as error:
+        raise Cannot from error
+    return all(abs(v - mp().nint(mp().re(v))) < 1e-25 for v in (steps, ratio))
+
+
+def replaced(e: Any, values: dict[Any, Any]) -> Any:
+    """e with symbols or whole subtrees replaced, not evaluated."""
+    if not values:
+        return e
+    if e in values if type(e) in (Symbol, Expr) else False:
+        return values[e]
+    if type(e) is not Expr:
+        return e
+    args = tuple(replaced(a, values) for a in e.args)
+    head = replaced(e.head, values) if type(e.head) is Expr else values.get(e.head, e.head)
+    return e if head is e.head and all(a is b for a, b in zip(args, e.args)) else Expr(head, args)
+
+
+# --- shapes
+
+
+def _plain(e: Any) -> Any:
+    """Hyperbolic functions by exponentials."""
+    if type(e) is not Expr:
+        return e
+    args = tuple(_plain(a) for a in e.args)
+    h = e.head
+    if len(args) == 1 and h in (S.Sinh, S.Cosh, S.Tanh, S.Coth, S.Sech, S.Csch):
+        up, down = mk(S.Power, S.E, args[0]), mk(S.Power, S.E, mk(S.Times, -1, args[0]))
+        sinh = mk(S.Times, Fraction(1, 2), mk(S.Plus, up, mk(S.Times, -1, down)))
+        cosh = mk(S.Times, Fraction(1, 2), mk(S.Plus, up, down))
+        over = {S.Sinh: (sinh, 1), S.Cosh: (cosh, 1), S.Tanh: (sinh, cosh), S.Coth: (cosh, sinh), S.Sech: (1, cosh), S.Csch: (1, sinh)}[h]
+        return mk(S.Times, over[0], mk(S.Power, over[1], -1))
+    return Expr(h, args)
+
+
+def transcendental(e: Any, x: Symbol) -> list[Any]:
+    """The outermost parts that are no algebraic function of x."""
+    if type(e) is not Expr or not contains(e, x):
+        return []
+    if e.head in (S.Plus, S.Times, *_ROOTS) or (e.head is S.Power and isinstance(e.args[1], (int, Fraction))):
+        return list(dict.fromkeys(k for a in e.args for k in transcendental(a, x)))
+    return [e]
+
+
+def _factor(ev: Any, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+    kernels = transcendental(f, x)
+    if not kernels:
+        return _algebraic(ev, f, x, real, depth)
+    u = Symbol(f"\x02u{depth}")
+    outer = replaced(f, {k: u for k in kernels})
+    if contains(outer, x):
+        raise Cannot  # x and functions of x
+    heads = {k.head for k in kernels}
+    if len(kernels) == 1 and (heads & {*_TRIG, S.Log, *_INVERSE} or heads == {S.Power}):
+        if heads == {S.Power} and contains(kernels[0].args[0], x):
+            raise Cannot
+        if heads != {S.Power} or symbols(f) != {x}:
+            return _inverted(ev, kernels[0], [r.value for r in _solve(ev, outer, u, False, depth + 1)], x, real, depth)
+    if heads <= set(_TRIG):
+        return _angles(ev, f, kernels, x, real, depth)
+    if heads == {S.Power}:
+        return _powers(ev, f, kernels, x, real, depth)
+    if heads == {S.Log}:
+        return _logarithms(ev, f, kernels, x, real, depth)
+    raise Cannot
+
+
+# --- algebraic functions
+
+
+def _algebraic(ev: Any, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+    if polynomial_in(e, x):
+        try:
+            return [Root(v) for v in roots(ev, e, x, real)]
+        except Cannot:
+            pass
+    out = []
+    for p in _eliminated(e, x):
+        out += [Root(v) for v in roots(ev, p, x, real)]
+    return out
+
+
+def _eliminated(e: Any, x: Symbol) -> list[Any]:
+    """Irreducible polynomials in x among whose roots are all solutions of e = 0."""
+    sp = bridge.sympy()
+    b = bridge.Bridge()
+    helpers: list[tuple[Any, Any]] = []
+    known: dict[Any, Any] = {}
+
+    def helper(inside: Any, n: int, key: Any) -> Any:
+        if key not in known:
+            if len(helpers) >= MAX_HELPERS:
+                raise Cannot
+            t = known[key] = sp.Symbol(f"\x00{len(helpers)}")
+            num, den = sp.fraction(sp.together(inside))
+            helpers.append((t, sp.expand(t**n * den - num)))
+        return known[key]
+
+    def walk(t: Any) -> Any:
+        if type(t) in (int, Fraction, Symbol):
+            if type(t) is Symbol and t.builtin is not None:
+                raise Cannot
+            return b.to_sympy(t)
+        if type(t) is not Expr:
+            raise Cannot
+        if t.head in (S.Plus, S.Times):
+            return (sp.Add if t.head is S.Plus else sp.Mul)(*map(walk, t.args))
+        if t.head is COMPLEX:
+            return walk(t.args[0]) + walk(t.args[1]) * helper(sp.Integer(-1), 2, "i")
+        if t.head is S.Power:
+            base, n = t.args
+            if type(n) is int:
+                return walk(base) ** n
+            if type(n) is Fraction:
+                return helper(walk(base), n.denominator, (base, n.denominator)) ** n.numerator
+        if t.head in (S.Abs, S.RealAbs):
+            return helper(walk(t.args[0]) ** 2, 2, t)
+        if t.head in (S.CubeRoot, S.Surd):
+            return helper(walk(t.args[0]), 3 if t.head is S.CubeRoot else t.args[1], t)
+        raise Cannot
+
+    X = b.symbol(x)
+    p = sp.expand(sp.fraction(sp.together(walk(e)))[0])
+    for t, relation in reversed(helpers):
+        if p.has(t):
+            p = bridge.guarded(sp.resultant, p, relation, t)
+            p = sp.expand(p)
+            if p == 0:
+                raise Cannot  # it holds on a whole interval
+            if p.has(X):
+                p = bridge.guarded(sp.sqf_part, p) if sp.degree(p, X) > 4 else p
+                if sp.degree(p, X) > 3 * MAX_DEGREE:
+                    raise Cannot
+    if p == 0:
+        raise Cannot
+    out = []
+    for f, _ in bridge.guarded(sp.factor_list, p)[1]:
+        if f.has(X):
+            if sp.degree(f, X) > MAX_DEGREE:
+                raise Cannot
+            out.append(b.from_sympy(f))
+    return out
+
+
+# --- one function inverted
+
+
+def _inverted(ev: Any, kernel: Any, values: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+    out: list[Root] = []
+    h, inner = kernel.head, kernel.args[-1]
+    if h is S.Log and len(kernel.args) != 1:
+        raise Cannot
+    full = mk(S.Times, 2, S.Pi)
+    for c in values:
+        if h in (S.Sec, S.Csc, S.Cot) and c == 0:
+            targets, period = [mk(S.Times, Fraction(1, 2), S.Pi)] if h is S.Cot else [], S.Pi
+        elif h in (S.Sec, S.Csc, S.Cot):
+            turned = mk({S.Sec: S.Cos, S.Csc: S.Sin, S.Cot: S.Tan}[h], inner)
+            out += _inverted(ev, turned, [ev.eval(mk(S.Power, c, -1))], x, real, depth)
+            continue
+        elif h in (S.Sin, S.Cos):
+            a = ev.eval(mk(S.ArcSin if h is S.Sin else S.ArcCos, c))
+            if c == 0 and h is S.Sin:
+                targets = [0, S.Pi]
+            elif h is S.Sin:
+                targets = [a] if c in (1, -1) else [a, mk(S.Plus, S.Pi, mk(S.Times, -1, a))]
+            else:
+                targets = [a] if c in (1, -1) else [mk(S.Times, -1, a), a]
+            period = full
+        elif h is S.Tan:
+            targets, period = [mk(S.ArcTan, c)], S.Pi
+        elif h is S.Power:
+            targets, period = _logarithm(kernel.args[0], c), mk(S.Times, mk(COMPLEX, 0, 2), S.Pi, mk(S.Power, mk(S.Log, kernel.args[0]), -1))
+            if real and not contains(inner, COMPLEX) and _positive(kernel.args[0]):
+                if symbols(c) - {x}:
+                    raise Cannot
+                if not _positive(c):
+                    continue
+                period = None
+        else:
+            targets, period = [mk(S.Power, S.E, c) if h is S.Log else mk(_INVERSE[h], c)], None
+        for target in targets:
+            out += _shifted(ev, inner, ev.eval(target), period, x, real, depth)
+    return out
+
+
+def _positive(e: Any) -> bool:
+    try:
+        d = difference(e, 0)
+    except (Undefined, Unknown) as error:
+        raise Cannot from error
+    return not d.imag and d.real > 0
+
+
+def _logarithm(base: Any, c: Any) -> list[Any]:
+    """The logarithm of c; whole where it is."""
+    if c == 0:
+        return []
+    if type(base) is int and base > 1 and isinstance(c, (int, Fraction)) and c > 0:
+        n, v = 0, Fraction(c)
+        while v.numerator % base == 0:
+            v, n = v / base, n + 1
+        while v.denominator % base == 0:
+            v, n = v * base, n - 1
+        if v == 1:
+            return [n]
+    return [mk(S.Times, mk(S.Log, c), mk(S.Power, mk(S.Log, base), -1))]
+
+
+def _shifted(ev: Any, inner: Any, target: Any, period: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+    """inner = target + period k, for x."""
+    if period is None:
+        return _solve(ev, mk(S.Plus, inner, mk(S.Times, -1, target)), x, real, depth + 1)
+    slope = ev.eval(mk(S.D, inner, x))
+    if contains(slope, x):
+        raise Cannot
+    rest = put(ev, inner, {x: 0})
+    value = ev.eval(mk(S.Expand, mk(S.Times, mk(S.Plus, target, mk(S.Times, -1, rest)), mk(S.Power, slope, -1))))
+    return [Root(value, ev.eval(mk(S.Expand, mk(S.Times, period, mk(S.Power, slope, -1)))))]
+
+
+# --- angles
+
+
+def _ratio(ev: Any, a: Any, b: Any) -> Fraction | None:
+    """a/b where it is a rational number of modest size, else None."""
+    q = ev.eval(mk(S.Together, mk(S.Times, a, mk(S.Power, b, -1))))
+    if isinstance(q, (int, Fraction)):
+        return Fraction(q)
+    if symbols(q):
+        return None
+    try:
+        v = number(q)
+    except (Undefined, Unknown):
+        return None
+    return _rational(v)
+
+
+def _rational(v: Any, most: int = 5040) -> Fraction | None:
+    m = mp()
+    if abs(m.im(v)) > 1e-30 or abs(v) > 10**6:
+        return None
+    with m.workdps(50):
+        q = Fraction(int(m.nint(m.re(v) * 10**40)), 10**40).limit_denominator(most)
+        return q if abs(m.re(v) - m.mpf(q.numerator) / q.denominator) < m.mpf(10) ** -32 else None
+
+
+def _angles(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+    """Sines, cosines and tangents of n θ + m Pi/12: rational in t = tan(θ/2); θ = Pi is looked at apart."""
+    arguments = list(dict.fromkeys(k.args[0] for k in kernels))
+    slope = ev.eval(mk(S.D, arguments[0], x))
+    first = arguments[0]
+    linear = not contains(slope, x)
+    rest = put(ev, first, {x: 0}) if linear else 0
+    multiples, shifts = [], []
+    for a in arguments:
+        n = _ratio(ev, ev.eval(mk(S.D, a, x)), slope) if linear else _ratio(ev, a, first)
+        if n is None:
+            raise Cannot
+        multiples.append(n)
+        shifts.append(ev.eval(mk(S.Expand, mk(S.Plus, put(ev, a, {x: 0}), mk(S.Times, -1, norm(n), rest)))) if linear else 0)
+    k = lcm(*(n.denominator for n in multiples))
+    g = gcd(*(int(n * k) for n in multiples))
+    theta = ev.eval(mk(S.Times, norm(Fraction(g, k)), first))
+    t = Symbol(f"\x02t{depth}")
+    put_in = {}
+    for kernel in kernels:
+        i = arguments.index(kernel.args[0])
+        n = int(multiples[i] * k / g)
+        cosine, sine = _turned(n, t)
+        if shifts[i] != 0:
+            if _ratio(ev, mk(S.Times, 12, shifts[i]), S.Pi) is None:
+                raise Cannot
+            c, s = ev.eval(mk(S.Cos, shifts[i])), ev.eval(mk(S.Sin, shifts[i]))
+            cosine, sine = (mk(S.Plus, mk(S.Times, c, cosine), mk(S.Times, -1, s, sine)),
+                            mk(S.Plus, mk(S.Times, c, sine), mk(S.Times, s, cosine)))  # fmt: skip
+        top, under = {S.Sin: (sine, 1), S.Cos: (cosine, 1), S.Tan: (sine, cosine),
+                      S.Csc: (1, sine), S.Sec: (1, cosine), S.Cot: (cosine, sine)}[kernel.head]  # fmt: skip
+        put_in[kernel] = mk(S.Times, top, mk(S.Power, under, -1))
+    found = [S.Pi]
+    for r in _solve(ev, mk(S.Together, replaced(f, put_in)), t, real, depth + 1):
+        if not _zero(ev, mk(S.Plus, 1, mk(S.Power, r.value, 2)), {}):
+            found.append(_angle(ev, r.value))
+    if real and not linear:
+        raise Cannot
+    return [s for v in found for s in _shifted(ev, theta, v, mk(S.Times, 2, S.Pi), x, real, depth)]
+
+
+def _turned(n: int, t: Symbol) -> tuple[Any, Any]:
+    """(cos n θ, sin n θ) by t = tan(θ/2): real and imaginary part of (1 + i t)^(2n) over (1 + t²)^n."""
+    from math import comb
+
+    m = 2 * abs(n)
+    parts: tuple[list, list] = ([], [])
+    for j in range(m + 1):
+        c = comb(m, j) * (1, 1, -1, -1)[j % 4]
+        parts[j % 2].append(c if j == 0 else mk(S.Times, c, mk(S.Power, t, j)))
+    under = mk(S.Power, mk(S.Plus, 1, mk(S.Power, t, 2)), -abs(n))
+    sine = mk(S.Times, 1 if n > 0 else -1, Expr(S.Plus, tuple(parts[1])), under)
+    return mk(S.Times, Expr(S.Plus, tuple(parts[0])), under), sine
+
+
+def _angle(ev: Any, t: Any) -> Any:
+    """2 ArcTan[t], plainly where a multiple of Pi or an inverse sine, cosine or tangent of a simple number is it."""
+    m = mp()
+    try:
+        v = number(t)
+    except (Undefined, Unknown) as error:
+        raise Cannot from error
+    if abs(m.im(v)) < 1e-30:
+        with m.workdps(50):
+            v = 2 * m.atan(m.re(v))
+            q = _rational(v / m.pi, 360)
+            if q is not None:
+                return ev.eval(mk(S.Times, norm(q), S.Pi))
+            for way, back, turn in ((m.sin, S.ArcSin, S.Pi), (m.cos, S.ArcCos, 0), (m.tan, S.ArcTan, S.Pi)):
+                c = _simple(way(v))
+                if c is None:
+                    continue
+                a = ev.eval(mk(back, c))
+                for w in (a, mk(S.Plus, turn, mk(S.Times, -1 if turn is not S.Pi or back is S.ArcSin else 1, a)),
+                          mk(S.Plus, mk(S.Times, -1, turn), mk(S.Times, -1 if back is S.ArcSin else 1, a))):  # fmt: skip
+                    if abs(number(w) - v) < 1e-30:
+                        return ev.eval(w)
+    return ev.eval(mk(S.Times, 2, mk(S.ArcTan, t)))
+
+
+def _simple(c: Any) -> Any:
+    """A number as a fraction or the square root of one, where it is one with small terms."""
+    q = _rational(c, 1000)
+    if q is not None:
+        return norm(q)
+    q = _rational(c * c, 1000)
+    return None if q is None else mk(S.Times, 1 if c > 0 else -1, mk(S.Sqrt, norm(q)))
+
+
+# --- exponentials and logarithms
+
+
+def _powers(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+    """b^u with exponents whose b-logarithms are commensurate: powers of one; two terms of any kind by logarithms."""
+    parts = []  # (base, exponent that holds x, constant factor)
+    for k in kernels:
+        base, n = k.args
+        if contains(base, x):
+            raise Cannot
+        n = ev.eval(mk(S.Expand, n))
+        fixed = Expr(S.Plus, tuple(a for a in (n.args if has_head(n, S.Plus) else (n,)) if not contains(a, x)))
+        parts.append((base, ev.eval(mk(S.Plus, n, mk(S.Times, -1, fixed))), ev.eval(mk(S.Power, base, fixed))))
+    base, unit, _ = min(parts, key=lambda p: p[0] if type(p[0]) is int and p[0] > 1 else 10**9)
+    log = mk(S.Log, base)
+    ratios = [_ratio(ev, mk(S.Times, n, mk(S.Log, b)), mk(S.Times, unit, log)) for b, n, _ in parts]
+    if None in ratios:
+        return _two_terms(ev, f, x, real, depth)
+    k = lcm(*(r.denominator for r in ratios))
+    g = gcd(*(int(r * k) for r in ratios))
+    u = Symbol(f"\x02u{depth}")
+    outer = replaced(f, {kernel: mk(S.Times, c, mk(S.Power, u, int(r * k / g))) for kernel, r, (_, _, c) in zip(kernels, ratios, parts)})
+    values = [r.value for r in _solve(ev, mk(S.Together, outer), u, False, depth + 1)]
+    power = mk(S.Power, base, ev.eval(mk(S.Times, norm(Fraction(g, k)), unit)))
+    return _inverted(ev, power, [v for v in values if v != 0], x, real, depth)
+
+
+def _two_terms(ev: Any, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+    """c a^u + d b^v = 0 over the reals: the logarithms of the two sides are equal."""
+    if not real or not has_head(f, S.Plus) or len(f.args) != 2:
+        raise Cannot
+    total: list[Any] = []
+    for sign, term in zip((1, -1), f.args):
+        for a in term.args if has_head(term, S.Times) else (term,):
+            if has_head(a, S.Power) and contains(a.args[1], x):
+                total.append(mk(S.Times, sign, a.args[1], mk(S.Log, a.args[0])))
+            elif contains(a, x):
+                raise Cannot
+            else:
+                total.append(mk(S.Times, sign, mk(S.Log, mk(S.Abs, a))))
+    return _solve(ev, Expr(S.Plus, tuple(total)), x, real, depth + 1)
+
+
+def _logarithms(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+    """A sum of multiples of logarithms and a constant: the product of powers equals the exponential of the constant."""
+    marks = {k: Symbol(f"\x02l{i}") for i, k in enumerate(kernels)}
+    outer = replaced(f, marks)
+    if any(len(k.args) != 1 for k in kernels):
+        raise Cannot
+    slopes = [ev.eval(mk(S.D, outer, m)) for m in marks.values()]
+    if any(contains(s, m) for s in slopes for m in marks.values()):
+        raise Cannot
+    ratios = [_ratio(ev, s, slopes[0]) for s in slopes]
+    if None in ratios:
+        raise Cannot
+    k = lcm(*(r.denominator for r in ratios))
+    constant = put(ev, outer, dict.fromkeys(marks.values(), 0))
+    right = ev.eval(mk(S.Power, S.E, ev.eval(mk(S.Times, -k, constant, mk(S.Power, slopes[0], -1)))))
+    product = Expr(S.Times, tuple(mk(S.Power, kernel.args[0], int(r * k)) for kernel, r in zip(kernels, ratios)))
+    return _solve(ev, mk(S.Plus, product, mk(S.Times, -1, right)), x, False, depth + 1)
+
+
+# --- numbers in a range
+
+
+def numeric_roots(ev: Any, e: Any, x: Symbol, low: float, high: float, within: Any) -> list[float]:
+    """Every root of e that satisfies `within`, a condition with low <= x <= high, ascending. Raises Cannot.
+
+    Interval arithmetic separates them: on a piece e has no zero, or its slope has none and the signs at the ends decide.
+    """
+    margin = 1e-3 * (1 + high - low)
+    slope = ev.eval(mk(S.D, e, x))
+    out = []
+    for a, b in _isolated(e, slope, x, low - margin, high + margin):
+        v = _refined(e, x, a, b)
+        for end in (low, high):  # a root at the very end is put there, so that the condition can tell
+            if abs(v - end) < 1e-12 * (1 + abs(end)):
+                v = mp().mpf(end)
+        if _holds(within, x, v):
+            out.append(float(v))
+    return out
+
+
+def _holds(within: Any, x: Symbol, v: Any) -> bool:
+    try:
+        return truth(replaced(within, {x: BigReal(v, 40)}))
+    except Unknown as error:
+        raise Cannot from error
+
+
+def _refined(e: Any, x: Symbol, a: float, b: float) -> Any:
+    """The zero between two points of different signs, by bisection to 40 digits."""
+    m = mp()
+    with m.workdps(50):
+        low, high = m.mpf(a), m.mpf(b)
+        rising = _sign_at(e, x, high) > 0
+        for _ in range(150):
+            middle = (low + high) / 2
+            low, high = (low, middle) if (_sign_at(e, x, middle) > 0) == rising else (middle, high)
+        return (low + high) / 2
+
+
+def _sign_at(e: Any, x: Symbol, v: Any) -> int:
+    try:
+        n = number(replaced(e, {x: BigReal(v, 50)}))
+    except (Undefined, Unknown) as error:
+        raise Cannot from error
+    return (n.real > 0) - (n.real < 0)
+
+
+def _isolated(e: Any, slope: Any, x: Symbol, low: float, high: float, most: int = 3000) -> list[tuple[float, float]]:
+    found, work = [], [(low, high)]
+    for _ in range(most):
+        if not work:
+            return sorted(found)
+        a, b = work.pop()
+        if b - a < 1e-11 * (1 + abs(a)):
+            break
+        value, rate = interval(e, x, a, b), interval(slope, x, a, b)
+        if value is not None and 0 not in value:
+            continue
+        if value is not None and rate is not None and 0 not in rate:
+            ends = [interval(e, x, t, t) for t in (a, b)]
+            if any(v is None or 0 in v for v in ends):
+                break
+            if (ends[0].a > 0) != (ends[1].a > 0):
+                found.append((a, b))
+            continue
+        split = a + (b - a) * 0.4837  # no round number: a root would sit on it
+        work += [(split, b), (a, split)]
+    raise Cannot
+
+
+def interval(e: Any, x: Symbol, a: float, b: float) -> Any:
+    """Bounds of a function on [a, b] as an mpmath interval; None where it may have a pole there. Raises Cannot."""
+    from mpmath import iv
+
+    def walk(t: Any) -> Any:
+        if t is x:
+            return iv.mpf([a, b])
+        if not contains(t, x):
+            v = number(t, 25)
+            if mp().im(v):
+                raise Cannot
+            return iv.mpf([str(v - abs(v) * 1e-22), str(v + abs(v) * 1e-22)])
+        vs = [walk(c) for c in t.args]
+        h = t.head
+        if h is S.Plus:
+            return sum(vs[1:], vs[0])
+        if h is S.Times:
+            return prod(vs[1:], start=vs[0])
+        if h is S.Power:
+            n = t.args[1]
+            if type(n) is int:
+                if n < 0 and 0 in vs[0]:
+                    raise ZeroDivisionError
+                return vs[0] ** n
+            if not (vs[0].a > 0):
+                raise ZeroDivisionError
+            return iv.exp(vs[1] * iv.log(vs[0]))
+        if h is S.Log and len(vs) == 1:
+            if not (vs[0].a > 0):
+                raise ZeroDivisionError
+            return iv.log(vs[0])
+        if h in (S.Sin, S.Cos):
+            return (iv.sin if h is S.Sin else iv.cos)(vs[0])
+        if h in (S.Tan, S.Sec, S.Cot, S.Csc):
+            under = iv.cos(vs[0]) if h in (S.Tan, S.Sec) else iv.sin(vs[0])
+            if 0 in under:
+                raise ZeroDivisionError
+            return {S.Tan: iv.sin(vs[0]), S.Cot: iv.cos(vs[0])}.get(h, iv.mpf(1)) / under
+        raise Cannot
+
+    try:
+        return walk(e)
+    except (ZeroDivisionError, Undefined):
+        return None
+    except Unknown as error:
+        raise Cannot from error
