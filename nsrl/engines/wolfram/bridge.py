@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from nsrl.engines.wolfram.bignum import BigReal
-from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, sym
+from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, is_list, lst, mk, norm, sym
 
 
 class NotBridged(Exception):
@@ -299,79 +299,3 @@ def guarded(f: Any, *args: Any, **options: Any) -> Any:
             AssertionError, RecursionError, sympy().polys.polyerrors.BasePolynomialError) as error:  # fmt: skip
         # SymPy has no error class of its own for "cannot": these are what its algorithms raise.
         raise NotBridged(f"{type(error).__name__}: {error}") from error
-
-
-def solve(equations: list[Any], unknowns: list[Any], real: bool = False) -> list[dict[Any, Any]] | None:
-    """Solutions of equations = 0 as SymPy's `solve` finds them, or None."""
-    sp = sympy()
-    bridge = Bridge(everything_real=real)
-    try:
-        exprs = [bridge.to_sympy(e) for e in equations]
-        names = [bridge.symbol(u) for u in unknowns]
-        found = guarded(sp.solve, exprs, names, dict=True)
-        out = []
-        for s in found:
-            out.append({bridge.symbols[k]: bridge.from_sympy(v) for k, v in s.items()})
-        return out
-    except NotBridged:
-        return None
-
-
-def solve_real(equations: list[Any], unknowns: list[Any], filters: list[Any]) -> list[dict[Any, Any]] | None:
-    """Real solutions; an equation in one unknown that has infinitely many is solved within its bounds."""
-    sp = sympy()
-    if len(unknowns) == 1 and len(equations) == 1:
-        bridge = Bridge(everything_real=True)
-        x = bridge.symbol(unknowns[0])
-        low, high = -sp.oo, sp.oo
-        try:
-            e = bridge.to_sympy(equations[0])
-            if e.has(sp.sin, sp.cos, sp.tan):
-                for f in filters:
-                    c = bridge.to_sympy(f)
-                    for r in c.args if isinstance(c, sp.And) else (c,):
-                        bound = _bound(r, x)
-                        if bound is not None:
-                            low, high = (sp.Max(low, bound[1]), high) if bound[0] else (low, sp.Min(high, bound[1]))
-                if low == -sp.oo or high == sp.oo:
-                    return None
-                found = guarded(sp.solveset, e, x, sp.Interval(low, high))
-                if isinstance(found, sp.FiniteSet):
-                    return [{unknowns[0]: bridge.from_sympy(v)} for v in sorted(found, key=sp.default_sort_key)]
-                return None
-        except NotBridged:
-            return None
-    found = solve(equations, unknowns, real=True)
-    if found is None:
-        return None
-    return [s for s in found if not any(_has_complex(v) for v in s.values())]
-
-
-def _bound(r: Any, x: Any) -> tuple[bool, Any] | None:
-    """(is lower, value) of a relation such as x > 0."""
-    sp = sympy()
-    if not isinstance(r, (sp.Lt, sp.Le, sp.Gt, sp.Ge)):
-        return None
-    less = isinstance(r, (sp.Lt, sp.Le))
-    if r.lhs == x and r.rhs.is_number:
-        return (not less, r.rhs)
-    if r.rhs == x and r.lhs.is_number:
-        return (less, r.lhs)
-    return None
-
-
-def _has_complex(e: Any) -> bool:
-    if has_head(e, COMPLEX):
-        return True
-    return type(e) is Expr and any(_has_complex(a) for a in e.args)
-
-
-def apply_range(f: Any, x: Any, sign: int) -> Any:
-    """The least (sign 1) or greatest (-1) value of f over the reals as SymPy finds it, or None."""
-    from sympy.calculus.util import maximum, minimum
-
-    b = Bridge(everything_real=True)
-    try:
-        return b.from_sympy(guarded(minimum if sign > 0 else maximum, b.to_sympy(f), b.to_sympy(x)))
-    except NotBridged:
-        return None

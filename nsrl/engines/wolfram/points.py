@@ -18,6 +18,9 @@ from nsrl.engines.wolfram.rootobject import root_value
 DIGITS = (40, 160)
 ORDER = (S.Less, S.LessEqual, S.Greater, S.GreaterEqual)
 RELATIONS = (S.Equal, S.Unequal, *ORDER)
+REALS = (S.Reals, S.PositiveReals, S.NonNegativeReals, S.NegativeReals, S.NonPositiveReals)
+INTEGERS = (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeIntegers, S.NonPositiveIntegers, S.Primes)
+DOMAINS = frozenset((*REALS, *INTEGERS, S.Complexes, S.Rationals))
 _CONSTANTS = {S.Pi: "pi", S.E: "e", S.GoldenRatio: "phi", S.EulerGamma: "euler", S.Catalan: "catalan"}
 
 

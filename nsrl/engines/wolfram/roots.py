@@ -11,6 +11,7 @@ from typing import Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.expr import Expr, S, has_head, is_list, lst, mk, norm, rule
+from nsrl.engines.wolfram.points import DOMAINS
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring, content
 from nsrl.engines.wolfram.solving import solve as solve_polys
 
@@ -68,7 +69,7 @@ def symbols(e: Any) -> set:
     """Symbols of e that the system does not define."""
     if type(e) is Expr:
         return set().union(*map(symbols, e.args))
-    return {e} if getattr(e, "builtin", 0) is None else set()
+    return {e} if getattr(e, "builtin", 0) is None and e not in DOMAINS else set()
 
 
 def _multiplicity(ring: Ring, p: dict, g: int, s: dict) -> int:

@@ -16,31 +16,23 @@ from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk, norm
 from nsrl.engines.wolfram.order import compare, sort
-from nsrl.engines.wolfram.points import ORDER, Undefined, Unknown, difference, in_domain, truth
+from nsrl.engines.wolfram.points import (
+    DOMAINS,
+    INTEGERS,
+    ORDER,
+    REALS,
+    Undefined,
+    Unknown,
+    difference,
+    in_domain,
+    truth,
+)
 from nsrl.engines.wolfram.realline import Piece, condition, members, real_line, sign, span
 from nsrl.engines.wolfram.roots import Cannot, contains, symbols
 from nsrl.engines.wolfram.systems import solve_system
 from nsrl.engines.wolfram.univariate import Root, replaced, solve_one
 from nsrl.engines.wolfram.wholenumbers import whole_points
 
-__all__ = [
-    "DOMAINS",
-    "Cannot",
-    "as_difference",
-    "conditions",
-    "integers_on_line",
-    "is_ordered",
-    "rationalized",
-    "real_domain",
-    "solutions",
-    "split",
-    "symbols_in",
-    "whole_domain",
-]  # fmt: skip
-
-REALS = (S.Reals, S.PositiveReals, S.NonNegativeReals, S.NegativeReals, S.NonPositiveReals)
-INTEGERS = (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeIntegers, S.NonPositiveIntegers, S.Primes)
-DOMAINS = frozenset((*REALS, *INTEGERS, S.Complexes, S.Rationals))
 INEQUALITIES = (*ORDER, S.Unequal, S.Inequality)
 MAX_WHOLE = 10_000
 

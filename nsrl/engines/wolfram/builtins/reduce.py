@@ -9,12 +9,10 @@ from typing import Any
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.builtins.solve import arguments
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, lst, mk, norm, rule
-from nsrl.engines.wolfram.points import Unknown, truth
+from nsrl.engines.wolfram.points import REALS, Unknown, truth
 from nsrl.engines.wolfram.realline import Piece, as_float, between, condition, real_line, sign
-from nsrl.engines.wolfram.roots import coefficients, symbols
+from nsrl.engines.wolfram.roots import Cannot, coefficients, symbols
 from nsrl.engines.wolfram.solver import (
-    REALS,
-    Cannot,
     conditions,
     integers_on_line,
     is_ordered,

@@ -10,12 +10,11 @@ from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
-from nsrl.engines.wolfram.points import Undefined, Unknown, number
+from nsrl.engines.wolfram.points import DOMAINS, Undefined, Unknown, number
 from nsrl.engines.wolfram.realline import as_float, span
 from nsrl.engines.wolfram.rootobject import root_value
+from nsrl.engines.wolfram.roots import Cannot
 from nsrl.engines.wolfram.solver import (
-    DOMAINS,
-    Cannot,
     conditions,
     is_ordered,
     rationalized,
