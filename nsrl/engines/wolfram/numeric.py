@@ -203,7 +203,7 @@ def _mp(e: Any, m: Any) -> Any:
     if t in (int, Fraction, float, BigReal):
         return mpf(e)
     if t is Symbol:
-        name = _MP_CONSTANTS.get(e)
+        name = MP_CONSTANTS.get(e)
         return None if name is None else m.pi / 180 if name == "degree" else +getattr(m, name)
     if t is not Expr or type(e.head) is not Symbol:
         return None
@@ -235,7 +235,7 @@ def _mp(e: Any, m: Any) -> Any:
     return None
 
 
-_MP_CONSTANTS = {
+MP_CONSTANTS = {
     S.Pi: "pi", S.E: "e", S.Degree: "degree", S.GoldenRatio: "phi", S.EulerGamma: "euler", S.Catalan: "catalan",
     S.Khinchin: "khinchin", S.Glaisher: "glaisher",
 }  # fmt: skip

@@ -2,72 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from nsrl.engines.wolfram.expr import system
 from nsrl.engines.wolfram.table import Builtin, known_names
 
+SUBJECTS = ["algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing", "control", "core", "dates", "derivatives", "differential", "digits", "elementary", "encoding", "extrema", "forms", "functional", "geometry", "integers", "integrals", "intervals", "linalg", "lists", "logic", "matrices", "names", "operators", "permutations", "polynomials", "primes", "recurrences", "reduce", "regions", "replacing", "rootfinding", "rounding", "sequences", "sets", "simplify", "solve", "sorting", "stats", "strings", "sums", "transforms", "triangles", "trig"]
 _loaded: dict[str, Builtin] = {}
 
 
 def tables() -> dict[str, dict[str, Builtin]]:
-    """Table name -> rows."""
-    # Imported here: the tables import the evaluator's helpers, and the evaluator loads the tables.
-    from nsrl.engines.wolfram.builtins import (
-        algebra,
-        approximation,
-        arithmetic,
-        arrange,
-        associations,
-        booleans,
-        calculus,
-        choosing,
-        control,
-        core,
-        dates,
-        digits,
-        elementary,
-        encoding,
-        extrema,
-        forms,
-        functional,
-        geometry,
-        integers,
-        intervals,
-        linalg,
-        lists,
-        logic,
-        matrices,
-        names,
-        operators,
-        permutations,
-        polynomials,
-        primes,
-        recurrences,
-        reduce,
-        regions,
-        replacing,
-        rootfinding,
-        rounding,
-        sequences,
-        sets,
-        simplify,
-        solve,
-        sorting,
-        stats,
-        strings,
-        sums,
-        transforms,
-        triangles,
-        trig,
-    )
-
-    modules = (
-        algebra, approximation, arithmetic, arrange, associations, booleans, calculus, choosing, control,
-        core, dates, digits, elementary, encoding, extrema, forms, functional, geometry, integers, intervals, linalg,
-        lists, logic, matrices, names, operators, permutations, polynomials, primes, recurrences, reduce, regions,
-        replacing, rootfinding, rounding, sequences, sets, simplify, solve, sorting, stats, strings, sums, transforms,
-        triangles, trig,
-    )  # fmt: skip
-    return {m.__name__.rsplit(".", 1)[1]: m.TABLE for m in modules}
+    """Subject -> rows. Imported here: the tables import the evaluator's helpers, and the evaluator loads the tables."""
+    return {subject: import_module(f"{__name__}.{subject}").TABLE for subject in SUBJECTS}
 
 
 def load() -> dict[str, Builtin]:

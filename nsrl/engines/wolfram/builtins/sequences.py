@@ -233,7 +233,18 @@ def _filter(name: str, f: str) -> None:
         items, r = args[0].args, args[1]
         if type(r) is not int or not is_list(args[0]):
             return None
-        return lst(ev.call(getattr(S, f), lst(items[max(0, i - r) : i + r + 1])) for i in range(len(items)))
+        head = getattr(S, f)
+        if not any(map(is_list, items)):
+            return lst(ev.call(head, lst(items[max(0, i - r) : i + r + 1])) for i in range(len(items)))
+        if not all(is_list(row) and len(row.args) == len(items[0].args) and not any(map(is_list, row.args)) for row in items):
+            return None
+
+        def window(i: int, j: int) -> Any:
+            rows = items[max(0, i - r) : i + r + 1]
+            return ev.call(head, lst(x for row in rows for x in row.args[max(0, j - r) : j + r + 1]))
+
+        ev.step(len(items) * len(items[0].args))
+        return lst(lst(window(i, j) for j in range(len(items[0].args))) for i in range(len(items)))
 
 
 for _n, _f in (("MaxFilter", "Max"), ("MinFilter", "Min"), ("MeanFilter", "Mean"), ("MedianFilter", "Median")):

@@ -1,13 +1,9 @@
 (* Calculus, series, transforms, differences *)
-Product[1 - 1/k_^2, {k_Symbol, 2, Infinity}] := 1/2
 D[f_, {v_List, n_Integer}] := Nest[D[#, {v}] &, f, n]
 Dt[c_?NumericQ] := 0
 Dt[f_] := Total[Map[D[f, #] Dt[#] &, Union[Cases[f, _Symbol?(Not[NumericQ[#]] &), {1, Infinity}]]]] /; Not[AtomQ[f]]
 Integrate[1/(a_Symbol^2 + x_^2), x_Symbol] := ArcTan[x/a]/a /; a =!= x
 Integrate[1/Sqrt[a_Symbol^2 - x_^2], x_Symbol] := ArcTan[x/Sqrt[a^2 - x^2]] /; a =!= x
-Integrate[1/(1 - x_^2), x_Symbol] := -Log[1 - x]/2 + Log[1 + x]/2
-Integrate[1/(c_Integer + x_^2), x_Symbol] := With[{r = Sqrt[-c]}, Log[r - x]/(2 r) - Log[r + x]/(2 r)] /; c < 0 &&
-    IntegerQ[Sqrt[-c]]
 Sum[x_Symbol^k_, {k_Symbol, 0, Infinity}] := 1/(1 - x) /; x =!= k
 Integrate[Derivative[1][f_][x_], x_Symbol] := f[x]
 Integrate[Derivative[n_Integer][f_][x_], x_Symbol] := Derivative[n - 1][f][x]

@@ -1,0 +1,287 @@
+"""Derivatives by the rules: D, Dt, Derivative, and Grad, Div, Curl, Laplacian in Cartesian and curvilinear coordinates."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from nsrl.engines.wolfram.builtins.algebra import contains
+from nsrl.engines.wolfram.evaluator import sub_handler
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+symbols(TABLE, "Derivative")
+
+HALF = Fraction(1, 2)
+
+
+def _plus(*a: Any) -> Expr:
+    return Expr(S.Plus, a)
+
+
+def _times(*a: Any) -> Expr:
+    return Expr(S.Times, a)
+
+
+def _power(a: Any, b: Any) -> Expr:
+    return mk(S.Power, a, b)
+
+
+def _neg(a: Any) -> Expr:
+    return mk(S.Times, -1, a)
+
+
+def _minus_square(x: Any) -> Expr:
+    """1 - x²"""
+    return _plus(1, _neg(_power(x, 2)))
+
+
+# f -> its derivative at x
+_RULES = {
+    S.Sin: lambda x: mk(S.Cos, x),
+    S.Cos: lambda x: _neg(mk(S.Sin, x)),
+    S.Tan: lambda x: _power(mk(S.Sec, x), 2),
+    S.Cot: lambda x: _neg(_power(mk(S.Csc, x), 2)),
+    S.Sec: lambda x: _times(mk(S.Sec, x), mk(S.Tan, x)),
+    S.Csc: lambda x: _neg(_times(mk(S.Cot, x), mk(S.Csc, x))),
+    S.ArcSin: lambda x: _power(_minus_square(x), -HALF),
+    S.ArcCos: lambda x: _neg(_power(_minus_square(x), -HALF)),
+    S.ArcTan: lambda x: _power(_plus(1, _power(x, 2)), -1),
+    S.ArcCot: lambda x: _neg(_power(_plus(1, _power(x, 2)), -1)),
+    S.ArcSec: lambda x: _times(_power(_plus(1, _neg(_power(x, -2))), -HALF), _power(x, -2)),
+    S.ArcCsc: lambda x: _neg(_times(_power(_plus(1, _neg(_power(x, -2))), -HALF), _power(x, -2))),
+    S.Sinh: lambda x: mk(S.Cosh, x),
+    S.Cosh: lambda x: mk(S.Sinh, x),
+    S.Tanh: lambda x: _power(mk(S.Sech, x), 2),
+    S.Coth: lambda x: _neg(_power(mk(S.Csch, x), 2)),
+    S.Sech: lambda x: _neg(_times(mk(S.Sech, x), mk(S.Tanh, x))),
+    S.Csch: lambda x: _neg(_times(mk(S.Coth, x), mk(S.Csch, x))),
+    S.ArcSinh: lambda x: _power(_plus(1, _power(x, 2)), -HALF),
+    S.ArcCosh: lambda x: _times(_power(_plus(-1, x), -HALF), _power(_plus(1, x), -HALF)),
+    S.ArcTanh: lambda x: _power(_minus_square(x), -1),
+    S.Erf: lambda x: _times(2, _power(S.E, _neg(_power(x, 2))), _power(S.Pi, -HALF)),
+    S.Gamma: lambda x: _times(mk(S.Gamma, x), mk(S.PolyGamma, 0, x)),
+    S.Factorial: lambda x: _times(mk(S.Gamma, _plus(1, x)), mk(S.PolyGamma, 0, _plus(1, x))),
+}
+
+
+def derivative(ev: Any, e: Any, x: Any) -> Any:
+    """d e / d x, not yet evaluated."""
+    if e == x and type(e) is type(x):
+        return 1
+    if type(e) is not Expr or not contains(e, x):
+        return 0
+    ev.step()
+    h, a = e.head, e.args
+    if h is S.Plus or is_list(e):
+        return Expr(h, tuple(derivative(ev, t, x) for t in a))
+    if h is S.Times:
+        return Expr(S.Plus, tuple(Expr(S.Times, (*a[:i], derivative(ev, t, x), *a[i + 1 :]))
+                                  for i, t in enumerate(a) if contains(t, x)))  # fmt: skip
+    if h is S.Power and len(a) == 2:
+        b, n = a
+        terms = []
+        if contains(b, x) and contains(n, x):
+            slopes = derivative(ev, b, x), derivative(ev, n, x)
+            return _times(e, _plus(_times(n, slopes[0], _power(b, -1)), _times(slopes[1], mk(S.Log, b))))
+        if contains(b, x):
+            terms.append(_times(n, _power(b, _plus(n, -1)), derivative(ev, b, x)))
+        if contains(n, x):
+            terms.append(_times(_power(b, n), mk(S.Log, b), derivative(ev, n, x)))
+        return terms[0] if len(terms) == 1 else Expr(S.Plus, tuple(terms))
+    if h is S.Log:
+        if len(a) == 1:
+            return _times(_power(a[0], -1), derivative(ev, a[0], x))
+        return derivative(ev, _times(mk(S.Log, a[1]), _power(mk(S.Log, a[0]), -1)), x)
+    if h in _RULES and len(a) == 1:
+        return _times(_RULES[h](a[0]), derivative(ev, a[0], x))
+    if h in (S.Equal, S.Rule):
+        return Expr(h, tuple(mk(S.D, t, x) for t in a))
+    if h is S.Integrate and len(a) == 2:
+        if not is_list(a[1]):
+            return a[0] if a[1] == x else mk(S.Integrate, derivative(ev, a[0], x), a[1])
+        t, low, high = a[1].args
+        out: list[Any] = []
+        for limit, s in ((high, 1), (low, -1)):
+            out.append(_times(s, mk(S.ReplaceAll, a[0], rule(t, limit)), derivative(ev, limit, x)))
+        if contains(a[0], x):
+            out.append(mk(S.Integrate, derivative(ev, a[0], x), a[1]))
+        return Expr(S.Plus, tuple(out))
+    if h is S.Piecewise and is_list(a[0]):
+        pairs = lst(lst((derivative(ev, p.args[0], x), p.args[1])) for p in a[0].args)
+        return mk(S.Piecewise, pairs, derivative(ev, a[1], x) if len(a) > 1 else 0)
+    if h is S.Abs and len(a) == 1:
+        return _times(derivative(ev, a[0], x), Expr(Expr(Expr(S.Derivative, (1,)), (S.Abs,)), a))
+    if type(h) is Expr and has_head(h.head, S.Derivative) and len(h.args) == 1:
+        orders, f = list(h.head.args), h.args[0]
+        return _chain(ev, f, orders, a, x)
+    return _chain(ev, h, [0] * len(a), a, x)
+
+
+def _chain(ev: Any, f: Any, orders: list[int], args: tuple, x: Any) -> Any:
+    terms = []
+    for i, t in enumerate(args):
+        if contains(t, x):
+            up = [k + (1 if j == i else 0) for j, k in enumerate(orders)]
+            terms.append(_times(Expr(Expr(Expr(S.Derivative, tuple(up)), (f,)), args), derivative(ev, t, x)))
+    return terms[0] if len(terms) == 1 else Expr(S.Plus, tuple(terms)) if terms else 0
+
+
+@builtin("D", arity=(1, None))
+def d(ev: Any, args: tuple) -> Any:
+    e = args[0]
+    for spec in args[1:]:
+        if has_head(spec, S.Rule):
+            continue
+        if is_list(spec):
+            if len(spec.args) == 2 and type(spec.args[1]) is int and spec.args[1] >= 0:
+                for _ in range(spec.args[1]):
+                    e = ev.eval(derivative(ev, e, spec.args[0]))
+                continue
+            if len(spec.args) == 2 and type(spec.args[1]) is Symbol:
+                return _nth(ev, e, *spec.args)
+            if spec.args and is_list(spec.args[0]):
+                n = spec.args[1] if len(spec.args) == 2 else 1
+                for _ in range(n if type(n) is int else 1):
+                    e = ev.eval(_gradient(e, spec.args[0].args))
+                continue
+            return None
+        if isinstance(spec, (int, float, Fraction, str)):
+            ev.message("General", "ivar", f"{ev.text(spec)} is not a valid variable.")
+            return None
+        e = ev.eval(derivative(ev, e, spec))
+    return e
+
+
+def _gradient(e: Any, names: tuple) -> Any:
+    if is_list(e):
+        return lst(_gradient(a, names) for a in e.args)
+    return lst(mk(S.D, e, n) for n in names)
+
+
+def _nth(ev: Any, e: Any, x: Any, n: Any) -> Any:
+    """The n-th derivative for symbolic n: of powers of E and of sine and cosine."""
+    if has_head(e, S.Power) and e.args[0] is S.E and ev.eval(mk(S.D, e.args[1], x)) not in (0,):
+        k = ev.eval(mk(S.D, e.args[1], x))
+        if not contains(k, x):
+            return ev.eval(_times(_power(k, n), e))
+    if type(e) is Expr and e.head in (S.Sin, S.Cos) and e.args[0] == x:
+        return ev.eval(mk(e.head, _plus(x, _times(n, S.Pi, HALF))))
+    return None
+
+
+@builtin("Dt", arity=(1, None), data=True)
+def dt(ev: Any, args: tuple) -> Any:
+    if len(args) == 2 and type(args[1]) is Symbol:
+        e, x = args
+        if type(e) is Symbol:
+            return 1 if e is x else None if e.builtin is None else 0
+        if not isinstance(e, Expr):
+            return 0
+        out: list[Any] = []
+        from nsrl.engines.wolfram.solver import symbols_in
+
+        for s in symbols_in(e):
+            out.append(_times(derivative(ev, e, s), 1 if s is x else mk(S.Dt, s, x)))
+        return ev.eval(Expr(S.Plus, tuple(out)))
+    return None
+
+
+@sub_handler("Derivative")
+def derivative_of(ev: Any, head: Expr, args: tuple) -> Any:
+    """Derivative[n][f]: of a pure function, a named one, or a builtin; Derivative[n][f][x] likewise."""
+    if len(args) != 1:
+        return None
+    orders, f = head.args, args[0]
+    if not all(type(n) is int and n >= 0 for n in orders):
+        return None
+    if not any(orders):
+        return f
+    if type(f) is Symbol and f not in _RULES and f is not S.Log and f is not S.Exp and f not in ev.down:
+        return None
+    if type(f) is Expr and f.head is not S.Function:
+        return None
+    slots = [Symbol(f"\x03{i}") for i in range(len(orders))]
+    e = ev.eval(Expr(f, tuple(slots)))
+    for n, s in zip(orders, slots):
+        for _ in range(n):
+            e = ev.eval(derivative(ev, e, s))
+    back = lst(rule(s, mk(S.Slot, i + 1)) for i, s in enumerate(slots))
+    return mk(S.Function, ev.eval(mk(S.ReplaceAll, e, back)))
+
+
+
+# name of a chart -> its scale factors at the coordinates
+_CHARTS = {
+    "Cartesian": lambda x: [1] * len(x),
+    "Polar": lambda x: [1, x[0]] if len(x) == 2 else None,
+    "Cylindrical": lambda x: [1, x[0], 1] if len(x) == 3 else None,
+    "Spherical": lambda x: [1, x[0], _times(x[0], mk(S.Sin, x[1]))] if len(x) == 3 else None,
+}
+
+
+def _chart(args: tuple) -> tuple[tuple, list] | None:
+    """(coordinates, scale factors) of Grad[f, x, chart] and its kin; None for charts that are not known."""
+    if not is_list(args[1]) or not args[1].args:
+        return None
+    chart = args[2] if len(args) > 2 else "Cartesian"
+    scales = _CHARTS[chart](args[1].args) if type(chart) is str and chart in _CHARTS else None
+    return None if scales is None else (args[1].args, scales)
+
+
+def _flux(ev: Any, field: list, names: tuple, scales: list) -> Any:
+    """1/h sum of d(h f_i/h_i)/dx_i, where h is the product of the scale factors."""
+    if all(h == 1 for h in scales):
+        return ev.eval(Expr(S.Plus, tuple(mk(S.D, f, x) for f, x in zip(field, names))))
+    volume = _times(*scales)
+    terms = [mk(S.D, _times(volume, _power(h, -1), f), x) for f, h, x in zip(field, scales, names)]
+    return ev.eval(mk(S.Simplify, _times(_power(volume, -1), Expr(S.Plus, tuple(terms)))))
+
+
+@builtin("Grad", arity=(2, 3))
+def grad(ev: Any, args: tuple) -> Any:
+    chart = _chart(args)
+    if chart is None:
+        return None
+    names, scales = chart
+    if all(h == 1 for h in scales):
+        return ev.eval(_gradient(args[0], names))
+    return None if is_list(args[0]) else ev.eval(lst(_times(mk(S.D, args[0], x), _power(h, -1)) for x, h in zip(names, scales)))
+
+
+@builtin("Div", arity=(2, 3))
+def div(ev: Any, args: tuple) -> Any:
+    chart = _chart(args)
+    if chart is None or not is_list(args[0]) or len(args[0].args) != len(chart[0]) or any(map(is_list, args[0].args)):
+        return None
+    return _flux(ev, list(args[0].args), *chart)
+
+
+@builtin("Curl", arity=(2, 3))
+def curl(ev: Any, args: tuple) -> Any:
+    chart = _chart(args)
+    if chart is None or not is_list(args[0]) or len(args[0].args) != len(chart[0]):
+        return None
+    f, (names, scales) = args[0].args, chart
+    flat = all(h == 1 for h in scales)
+
+    def part(i: int, j: int) -> Any:
+        turn = _plus(mk(S.D, _times(scales[j], f[j]), names[i]), _neg(mk(S.D, _times(scales[i], f[i]), names[j])))
+        return turn if flat else mk(S.Simplify, _times(_power(_times(scales[i], scales[j]), -1), turn))
+
+    if len(f) == 2:
+        return ev.eval(part(0, 1))
+    return ev.eval(lst((part(1, 2), part(2, 0), part(0, 1)))) if len(f) == 3 else None
+
+
+@builtin("Laplacian", arity=(2, 3))
+def laplacian(ev: Any, args: tuple) -> Any:
+    chart = _chart(args)
+    if chart is None or (is_list(args[0]) and len(args) > 2 and args[2] != "Cartesian"):
+        return None
+    names, scales = chart
+    if all(h == 1 for h in scales):
+        return ev.eval(Expr(S.Plus, tuple(mk(S.D, args[0], lst((n, 2))) for n in names)))
+    return _flux(ev, [_times(mk(S.D, args[0], x), _power(h, -1)) for x, h in zip(names, scales)], names, scales)

@@ -1,0 +1,356 @@
+"""Integrate and NIntegrate: found by a table or by SymPy, answered when numbers confirm it (confirm.py)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from math import gcd
+from typing import Any
+
+from nsrl.engines.wolfram import confirm
+from nsrl.engines.wolfram.bignum import mp
+from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.builtins.algebra import contains
+from nsrl.engines.wolfram.builtins.derivatives import HALF, _neg, _plus, _power, _times, derivative
+from nsrl.engines.wolfram.builtins.simplify import assumptions_of
+from nsrl.engines.wolfram.compiled import NotNumeric, compiled
+from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.numbers import to_complex
+from nsrl.engines.wolfram.numeric import real_value
+from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+TABLE: dict[str, Builtin] = {}
+builtin = table(TABLE)
+symbols(TABLE, "GenerateConditions PrincipalValue")
+
+
+def options(args: tuple) -> tuple[list, dict]:
+    """(arguments that are no options, what Assumptions say of symbols)."""
+    facts: dict = {}
+    rest = []
+    for a in args:
+        if has_head(a, S.Rule):
+            if a.args[0] is S.Assumptions:
+                facts = assumptions_of(a.args[1])
+        else:
+            rest.append(a)
+    return rest, facts
+
+
+@builtin("Integrate", arity=(2, None))
+def integrate(ev: Any, args: tuple) -> Any:
+    if any(has_head(a, S.Rule) and a.args[0] is S.PrincipalValue for a in args):
+        return None
+    rest, facts = options(args)
+    e = rest[0]
+    if has_head(e, S.Equal) or (is_list(e)):
+        return ev.eval(Expr(e.head, tuple(Expr(S.Integrate, (a, *args[1:])) for a in e.args)))
+    ranges = _ranges(ev, rest[1:])
+    for spec in reversed(rest[1:]):
+        if type(spec) is Symbol:
+            e = _indefinite(ev, e, spec, facts)
+        elif is_list(spec) and len(spec.args) == 3 and type(spec.args[0]) is Symbol:
+            e = _definite(ev, e, *spec.args, facts, {n: r for n, r in ranges.items() if n is not spec.args[0]})
+        else:
+            return None
+        if e is None:
+            return None
+    return e
+
+
+def _ranges(ev: Any, specs: list) -> dict[Symbol, tuple[float, float]]:
+    """Where each variable of an iterated integral lies, ends that depend on outer ones taken at the middle of those."""
+    out: dict[Symbol, tuple[float, float]] = {}
+    for s in specs:
+        if not is_list(s) or len(s.args) != 3 or type(s.args[0]) is not Symbol:
+            return {}
+        middle = lst(rule(n, (a + b) / 2) for n, (a, b) in out.items())
+        low, high = (None if confirm.infinite(t) else real_value(ev.eval(mk(S.N, mk(S.ReplaceAll, t, middle)))) for t in s.args[1:])
+        if low is not None or high is not None:
+            out[s.args[0]] = (high - 3 if low is None else low, low + 3 if high is None else high)
+    return out
+
+
+def _opaque(ev: Any, e: Any, found: Any, x: Symbol) -> bool:
+    """Whether D gives e back, for integrands with functions that have no numbers."""
+    difference = ev.eval(_plus(derivative(ev, found, x), _neg(e)))
+    return difference == 0 or ev.eval(mk(S.Simplify, difference)) == 0
+
+
+def _branches(found: Any) -> Iterator[Any]:
+    """The values a result of SymPy may have, without those that still hold an integral."""
+    values = [v for v, _ in found.args] if isinstance(found, sympy().Piecewise) else [found]
+    return (v for v in values if not v.has(sympy().Integral))
+
+
+def _indefinite(ev: Any, e: Any, x: Symbol, facts: dict) -> Any:
+    def right(tree: Any) -> bool:
+        return confirm.antiderivative(e, tree, x, facts, ev.step) or (_is_opaque(e, x) and _opaque(ev, e, tree, x))
+
+    native = _elementary(ev, e, x)
+    if native is not None and right(native):
+        return native
+    b = Bridge(facts)
+    try:
+        for found in _branches(guarded(sympy().integrate, b.to_sympy(e), b.to_sympy(x))):
+            tree = ev.eval(b.from_sympy(found))
+            if has_head(tree, S.Plus):
+                tree = ev.eval(_logs_turned(tree))
+            if right(tree):
+                return _pulled(ev, tree)
+    except NotBridged:
+        pass
+    return None
+
+
+def _logs_turned(e: Any) -> Any:
+    """Log[x - c] of a positive number c as Log[c - x], as the real engine writes the integrals of fractions."""
+    if type(e) is not Expr:
+        return e
+    if e.head is S.Log and len(e.args) == 1 and has_head(e.args[0], S.Plus) and (real_value(e.args[0].args[0]) or 0) < 0:
+        return mk(S.Log, mk(S.Expand, _neg(e.args[0])))
+    return Expr(e.head, tuple([_logs_turned(a) for a in e.args]))
+
+
+def _is_opaque(e: Any, x: Symbol) -> bool:
+    """Whether e holds a call to a function that has no definition: f[x]."""
+    if type(e) is not Expr:
+        return False
+    return (contains(e, x) and (type(e.head) is not Symbol or e.head.builtin is None)) or any(_is_opaque(a, x) for a in e.args)
+
+
+def _definite(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
+    if contains(e, S.RealAbs):
+        e = ev.eval(mk(S.ReplaceAll, e, rule(S.RealAbs, S.Abs)))
+    known = {n: {"positive": True} if a >= 0 else {"real": True} for n, (a, b) in ranges.items()} | facts
+    if _real_interval(low, high) and any(contains(e, h) for h in (S.Abs, S.Sign, S.Max, S.Min)):
+        known = {x: {"real": True}} | known
+    conditional: list[Any] = []
+    for tree in _definite_candidates(ev, e, x, low, high, known):
+        if confirm.definite(e, tree, x, low, high, facts, ranges, ev.step):
+            return tree
+        conditional.append(tree)
+    free = [n for n in _symbols([e, low, high], x) if n not in facts and n not in ranges]
+    for tree in conditional if free else ():
+        positive = {n: {"positive": True} for n in free}
+        if confirm.definite(e, tree, x, low, high, facts | positive, ranges, ev.step):
+            tests = [mk(S.Greater, mk(S.Re, n), 0) for n in free]
+            return mk(S.ConditionalExpression, tree, tests[0] if len(tests) == 1 else Expr(S.And, tuple(tests)))
+    return None
+
+
+def _symbols(trees: list[Any], x: Symbol) -> list[Symbol]:
+    from nsrl.engines.wolfram.solver import symbols_in
+
+    return sorted({s for t in trees for s in symbols_in(t) if s is not x}, key=lambda s: s.name)
+
+
+def _real_interval(low: Any, high: Any) -> bool:
+    return all(confirm.infinite(t) or real_value(t) is not None for t in (low, high))
+
+
+def _definite_candidates(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict) -> Iterator[Any]:
+    """What the integral may be: an antiderivative at the ends, then what SymPy finds."""
+    native = _elementary(ev, e, x)
+    if native is not None and not confirm.infinite(low) and not confirm.infinite(high):
+        at = [ev.eval(mk(S.ReplaceAll, native, rule(x, t))) for t in (high, low)]
+        value = _plus(at[0], _neg(at[1]))
+        yield ev.eval(mk(S.Expand, value) if _polynomial(e, x) else value)
+    b = Bridge(facts)
+    try:
+        found = guarded(sympy().integrate, b.to_sympy(e), tuple(b.to_sympy(t) for t in (x, low, high)))
+        for value in _branches(found):
+            if value.is_infinite and value.free_symbols:
+                continue
+            if value.is_infinite:
+                ev.message("Integrate", "idiv", f"Integral of {ev.text(e)} does not converge on {{{ev.text(low)}, {ev.text(high)}}}.")
+                return
+            tree = ev.eval(b.from_sympy(value))
+            yield ev.eval(mk(S.Simplify, tree)) if _has_root(tree) else tree
+    except NotBridged:
+        return
+
+
+def _has_root(e: Any) -> bool:
+    if type(e) is Expr:
+        return (e.head in (S.ArcTan, S.Log, S.Sin, S.Cos)) or any(_has_root(a) for a in e.args)
+    return False
+
+
+def _polynomial(e: Any, x: Any) -> bool:
+    if not contains(e, x) or e == x:
+        return True
+    if type(e) is Expr and e.head in (S.Plus, S.Times):
+        return all(_polynomial(a, x) for a in e.args)
+    return has_head(e, S.Power) and type(e.args[1]) is int and e.args[1] >= 0 and _polynomial(e.args[0], x)
+
+
+def _elementary(ev: Any, e: Any, x: Any) -> Any:
+    """Integrals by table, in the real engine's form: sums of constants times powers, E^(kx), Sin, Cos of kx."""
+    if not contains(e, x):
+        return ev.eval(_times(e, x))
+    if has_head(e, S.Plus):
+        parts = [_elementary(ev, a, x) for a in e.args]
+        return None if None in parts else ev.eval(Expr(S.Plus, tuple(parts)))
+    if has_head(e, S.Times):
+        constant = [a for a in e.args if not contains(a, x)]
+        rest = [a for a in e.args if contains(a, x)]
+        if constant:
+            inner = _elementary(ev, rest[0] if len(rest) == 1 else Expr(S.Times, tuple(rest)), x)
+            return None if inner is None else ev.eval(_times(*constant, inner))
+        if len(rest) == 2 and {a.head for a in rest if type(a) is Expr} == {S.Sin, S.Cos} and rest[0].args == rest[1].args:
+            slope = ev.eval(derivative(ev, rest[0].args[0], x))
+            if not contains(slope, x):
+                return ev.eval(_times(-HALF, _power(slope, -1), _power(mk(S.Cos, rest[0].args[0]), 2)))
+        root = _linear_root(ev, rest, x)
+        if root is not None:
+            return root
+        if _polynomial(e, x):
+            return _elementary(ev, ev.eval(mk(S.Expand, e)), x) if any(has_head(a, S.Plus) or (
+                has_head(a, S.Power) and has_head(a.args[0], S.Plus)) for a in rest) else None  # fmt: skip
+        return None
+    if e == x:
+        return ev.eval(_times(HALF, _power(x, 2)))
+    if has_head(e, S.Power):
+        b, n = e.args
+        if b == x and not contains(n, x):
+            if n == -1:
+                return mk(S.Log, x)
+            return ev.eval(_times(_power(x, _plus(n, 1)), _power(_plus(n, 1), -1)))
+        if has_head(b, S.Plus) and type(n) is int and n != -1 and n != 0 and not contains(n, x):
+            slope = ev.eval(derivative(ev, b, x))
+            if not contains(slope, x):
+                return ev.eval(_times(_power(b, n + 1), _power(_times(n + 1, slope), -1)))
+            if n > 0 and _polynomial(b, x):
+                return _elementary(ev, ev.eval(mk(S.Expand, e)), x)
+        if has_head(b, S.Plus) and n == -1:
+            slope = ev.eval(derivative(ev, b, x))
+            if not contains(slope, x):
+                return ev.eval(_times(mk(S.Log, b), _power(slope, -1)))
+        if n == 2 and type(b) is Expr and b.head in (S.Sec, S.Csc):
+            slope = ev.eval(derivative(ev, b.args[0], x))
+            if not contains(slope, x):
+                f = mk(S.Tan, b.args[0]) if b.head is S.Sec else _neg(mk(S.Cot, b.args[0]))
+                return ev.eval(_times(f, _power(slope, -1)))
+        if n == 2 and type(b) is Expr and b.head in (S.Sin, S.Cos) and len(b.args) == 1:
+            slope = ev.eval(derivative(ev, b.args[0], x))
+            if not contains(slope, x):
+                wave = _times(mk(S.Sin, _times(2, b.args[0])), _power(_times(4, slope), -1))
+                return ev.eval(_plus(_times(HALF, x), _neg(wave) if b.head is S.Sin else wave))
+        if not contains(b, x):
+            slope = ev.eval(derivative(ev, n, x))
+            if not contains(slope, x):
+                return ev.eval(_times(e, _power(_times(slope, mk(S.Log, b)), -1)))
+        return None
+    if type(e) is Expr and e.head in _WAVES and len(e.args) == 1:
+        slope = ev.eval(derivative(ev, e.args[0], x))
+        if not contains(slope, x) and slope != 0:
+            f = _WAVES[e.head](e.args[0])
+            return ev.eval(_times(f, _power(slope, -1)))
+    return None
+
+
+def _linear_root(ev: Any, factors: list, x: Symbol) -> Any:
+    """The integral of p(x) (a x + b)^(k/m) with a polynomial p: by powers of u = a x + b."""
+    roots = [f for f in factors if has_head(f, S.Power) and type(f.args[1]) is Fraction and contains(f.args[0], x)]
+    rest = [f for f in factors if f not in roots]
+    if len(roots) != 1 or not all(_polynomial(f, x) for f in rest):
+        return None
+    (base, r), u = roots[0].args, Symbol("\x04u")
+    slope = ev.eval(derivative(ev, base, x))
+    if contains(slope, x) or base == x:
+        return None
+    inverse = _times(_plus(u, _neg(ev.eval(mk(S.ReplaceAll, base, rule(x, 0))))), _power(slope, -1))
+    p = ev.call(S.CoefficientList, ev.eval(mk(S.Expand, mk(S.ReplaceAll, Expr(S.Times, tuple(rest)), rule(x, inverse)))), u)
+    if not is_list(p):
+        return None
+    terms = [_times(c, _power(_plus(r, k + 1), -1), _power(base, k)) for k, c in enumerate(p.args)]
+    inside = ev.eval(mk(S.Factor, mk(S.Expand, Expr(S.Plus, tuple(terms)))))
+    return ev.eval(_times(_power(slope, -1), _power(base, r + 1), inside))
+
+
+_WAVES = {
+    S.Sin: lambda u: _neg(mk(S.Cos, u)),
+    S.Cos: lambda u: mk(S.Sin, u),
+    S.Tan: lambda u: _neg(mk(S.Log, mk(S.Cos, u))),
+    S.Cot: lambda u: mk(S.Log, mk(S.Sin, u)),
+    S.Sinh: lambda u: mk(S.Cosh, u),
+    S.Cosh: lambda u: mk(S.Sinh, u),
+}
+
+
+def _pulled(ev: Any, e: Any) -> Any:
+    """A sum of which every term has the same exponential: that, and the common denominator, in front."""
+    if not has_head(e, S.Plus):
+        return e
+    common = None
+    k = 1
+    for t in e.args:
+        factors = list(t.args) if has_head(t, S.Times) else [t]
+        own = [f for f in factors if has_head(f, S.Power) and f.args[0] is S.E]
+        common = own if common is None else [f for f in common if f in own]
+        if isinstance(factors[0], Fraction):
+            k = k * factors[0].denominator // gcd(k, factors[0].denominator)
+    if not common:
+        return e
+    inside = Expr(S.Plus, tuple(_times(k, t, *[_power(f, -1) for f in common]) for t in e.args))
+    return ev.eval(_times(Fraction(1, k) if k > 1 else 1, *common, ev.eval(inside)))
+
+
+
+@builtin("NIntegrate", "HoldAll", arity=(2, None))
+def nintegrate(ev: Any, args: tuple) -> Any:
+    specs = [ev.eval(a) if not is_list(a) else a for a in args[1:]]
+    specs = [s for s in specs if not has_head(s, S.Rule)]
+    if not specs or not all(is_list(s) and len(s.args) >= 3 and type(s.args[0]) is Symbol for s in specs):
+        return None
+    try:
+        return _number(_nested(ev, ev.eval(mk(S.Block, lst(s.args[0] for s in specs), args[0])), specs))
+    except NotNumeric:
+        return None
+
+
+def _nested(ev: Any, f: Any, specs: list) -> Any:
+    """The integral of f over the ranges, the first outermost. Raises NotNumeric where one has no value that settles."""
+    (x, *ends), inner = specs[0].args, specs[1:]
+    ends = [ev.eval(mk(S.N, t)) for t in ends]
+    m = mp()
+    numbers = [m.inf * confirm.infinite(t) if confirm.infinite(t) else real_value(t) for t in ends]
+    if None in numbers:
+        raise NotNumeric
+    if inner:
+        g = lambda c, t: _nested(ev, _put(ev, f, x, float(t)), [lst(_put(ev, a, x, float(t)) for a in s.args) for s in inner])
+    else:
+        try:
+            number = compiled(f, (x,))
+            g = lambda c, t: number(c, (t,))
+        except NotNumeric:
+            g = lambda c, t: c.convert(_sampled(ev, f, x, float(t)))
+    total: Any = 0
+    for a, b in pairwise(numbers):
+        part = confirm.quadrature(f, g, x, a, b, None, (), ev.step, precise=not inner)
+        if part is None:
+            raise NotNumeric
+        total += part
+    return total
+
+
+def _put(ev: Any, f: Any, x: Symbol, t: float) -> Any:
+    return t if f is x else ev.eval(mk(S.ReplaceAll, f, rule(x, t)))
+
+
+def _sampled(ev: Any, f: Any, x: Symbol, t: float) -> Any:
+    v = ev.eval(mk(S.N, _put(ev, f, x, t)))
+    if has_head(v, COMPLEX):
+        return to_complex(v)
+    if not isinstance(v, (int, float)) or not math.isfinite(v):
+        raise NotNumeric
+    return v
+
+
+def _number(z: Any) -> Any:
+    if abs(getattr(z, "imag", 0)) > 1e-14 * max(1, abs(z)):
+        return mk(COMPLEX, float(z.real), float(z.imag))
+    return float(z.real if hasattr(z, "real") else z)
