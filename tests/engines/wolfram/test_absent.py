@@ -2,6 +2,7 @@
 
 import pytest
 
+from nsrl.engines import EnginePool
 from nsrl.engines.wolfram import builtins, evaluate
 from nsrl.engines.wolfram.expr import sym
 from nsrl.engines.wolfram.table import absent, known_names
@@ -71,3 +72,8 @@ def test_an_update_of_what_has_no_value_ends():
     result = evaluate("ClearAll[f]; f[1] += 5")
     assert result.status.value == "message" and result.messages[0].tag == "rvalue"
     assert evaluate("f[1] = 2; f[1] += 5").text == "7"
+
+
+def test_workers_know_the_names():
+    with EnginePool(workers=1, cache=0) as pool:
+        assert pool.submit("wolfram", f"Length[{ABSENT}[1]]").result().status.value == "unevaluated"
