@@ -11,6 +11,7 @@ Knows nothing of rewards, groups or models.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -79,7 +80,8 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
     if len(text) <= MAX_PIECE and text.strip() == typed.text and typed.kind != "letter":
         return Verdict(True, "same_text")
     verdict = Verdict(False, "no_answer")
-    for candidate in final.candidates(text):
+    rest = final.candidates(text)
+    for candidate in rest:
         if candidate.several and not (typed.kind == "letters" or isinstance(typed.value, Items)):
             continue
         found = _judge(candidate, typed)
@@ -88,7 +90,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
         if found is None:
             continue
         if found.correct:
-            return found
+            return Verdict(False, "letters") if found.reason == "option" and _takes_back(rest, typed) else found
         if verdict.reason == "no_answer" or (verdict.reason in TENTATIVE and candidate.strong):
             verdict = found
         if found.reason in TENTATIVE:
@@ -223,6 +225,8 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if given is not None and ord(given) - 65 < len(gold.options):
             return Verdict(given == gold.letter, "letter")
         index = _unique_option(piece, gold.options)
+        if index is not None and (late := final.late_letter(text)) is not None and ord(late) - 65 not in (index, *range(len(gold.options), 10)):
+            return Verdict(False, "letters")  # a value for those who have it, a letter for the others
         if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])", piece.partition(",")[2]):
             index = _unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
@@ -231,6 +235,15 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     if late is not None and ord(late) - 65 < len(gold.options):
         return Verdict(late == gold.letter, "letter")
     return Verdict(False, "no_option") if strong else None
+
+
+_WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compare|check)\b", re.IGNORECASE)
+
+
+def _takes_back(others: Iterable[final.Candidate], gold: Gold) -> bool:
+    """Whether another sentence chooses a letter that is not the gold's: the value is a second guess."""
+    judged = (_judge(c, gold) for c in others if not c.several and not _WEIGHED.search(c.text))
+    return any(verdict is not None and verdict.reason == "letter" and not verdict.correct for verdict in judged)
 
 
 def _late_letter(text: str, gold: Gold) -> Verdict | None:
@@ -373,7 +386,8 @@ def _same_phrases(text: str, gold: str) -> bool:
 
 
 def _squeeze(text: str) -> str:
-    return re.sub(r"\s+", "", clean.latex(text))
+    """Without blanks, except between digits: `3 1/2` is not 31/2."""
+    return re.sub(r"(?<!\d) | (?!\d)", "", clean.latex(text))
 
 
 def _worth_asking(piece: str, gold: str) -> bool:

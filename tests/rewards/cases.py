@@ -87,7 +87,7 @@ NUMBERS = [
     ("1234", "1,234", None, True, "exact"),
     ("1{,}234{,}567", "1234567", None, True, "same_text"),
     ("1\\,234", "1234", None, True, "same_text"),
-    ("12 345", "12345", None, True, "same_text"),
+    ("12 345", "12345", None, True, "exact"),
     ("1,234.5", "1234.5", None, True, "exact"),
     ("twelve", "12", None, True, "exact"),
     ("twenty-one", "21", None, True, "exact"),

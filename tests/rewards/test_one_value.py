@@ -98,3 +98,23 @@ def test_several_values_answer_only_a_gold_that_is_several():
     for text in ("{1, 2}", "1 or 2", "±1", "1, 2, 3", "{{x -> 1}, {x -> 2}}", "[1, 2]", "x = 1 or x = 2", "1 and 2", "{1, 2, {3}}"):
         assert not right(text, ["1", "2", "3", "-1"]), text
     assert check("{1, 2}", "1 or 2").correct is True and check("\\boxed{1} and \\boxed{2}", "1, 2").correct is True
+
+
+OPTIONS = (("0.5", "1", "2"), ("3", "0.5", "7"), ("5", "6", "7"))
+
+
+@pytest.mark.parametrize("text", [
+    "A\n0.5", "$A$ and more because it is 0.5 = A:$\n0.5]", "Pick A or 0.5", "The answer is A. So it is 0.5.", "\\boxed{0.5}. The answer is A.",
+    "I choose A.\nIt is 0.5", "option A\nso 0.5",
+])  # fmt: skip
+def test_a_value_for_those_who_have_it_and_a_letter_for_the_others_is_two_answers(text):
+    """Where the value is another option than the letter, no option is right."""
+    assert check(text, "B", OPTIONS[1]).correct is False, "the letter said A"
+    assert check(text, "A", OPTIONS[0]).correct in (True, False)
+    assert [check(text, letter, OPTIONS[1]).correct for letter in "ABC"].count(True) <= 1
+
+
+def test_digits_apart_are_not_one_number():
+    for text, golds in {"3 1/2": ("31/2", "3.5"), "1 3": ("13", "3", "1"), "12 because\nit is 1$3$": ("13", "3", "12", "1")}.items():
+        assert len(right(text, golds)) <= 1, text
+    assert check("1 000", "1000").correct is check("12 345", "12345").correct is check("2 x", "2x").correct is True
