@@ -42,7 +42,9 @@ _PASSES_BY = {
 }  # fmt: skip
 _MAX_MESSAGES = 200
 _ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
-ODD_ARGUMENTS = (TypeError, AttributeError, ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, StopIteration)
+# What a handler may raise on values that it has no rule for. Not TypeError or AttributeError: those are mistakes, and
+# arguments of an odd kind are refused before (`takes`) or in the handler.
+ODD_VALUES = (ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, StopIteration)
 
 
 class Defs:
@@ -61,12 +63,7 @@ class Defs:
 
 
 class Evaluator:
-    """A context and the counters of one program.
-
-    strict: a handler's error on odd arguments is raised instead of leaving the call unevaluated (for tests).
-    """
-
-    strict = False
+    """A context and the counters of one program."""
 
     def __init__(self, limits: Limits | None = None):
         self.limits = limits or Limits()
@@ -304,11 +301,8 @@ class Evaluator:
                         break
                 try:
                     r = b.handler(self, bare)
-                except ODD_ARGUMENTS:
-                    # arguments of a kind the handler has no rule for: as in the kernel, the call stays as it is
-                    if self.strict:
-                        raise
-                    r = None
+                except ODD_VALUES:
+                    r = None  # as in the kernel, the call stays as it is
                 if r is not None:
                     if self.open and head not in _PASSES_BY and self.lost is None:
                         self._look_for_loss(b, attrs, bare, r, absences)
@@ -513,9 +507,7 @@ class Evaluator:
                 if sub is not None:
                     try:
                         r = sub(self, head, args)
-                    except ODD_ARGUMENTS:
-                        if self.strict:
-                            raise
+                    except ODD_VALUES:
                         r = None
                     if r is not None:
                         return r, False

@@ -12,7 +12,8 @@ value, or None to leave the call as it stands. It may use `ev.eval(tree)`, `ev.c
 `ev.need_length(n)`, `ev.need_bits(n)`; limits and control flow travel as exceptions (errors.py), everything else that
 is raised is a bug. `arity`: an int n, (least, most) with most None for "any": a call with another count is left as it
 stands with the message `argx`, `argr`, `argrx` or `argt` the real engine gives. `operator`: "prepend" if f[x][a] means
-f[a, x] (Select), "append" if it means f[x, a] (Map).
+f[a, x] (Select), "append" if it means f[x, a] (Map). `takes`: kinds of the
+arguments (KINDS), by place: a call with others is left as it stands, so that the handler meets no odd argument.
 
 Knows nothing of any particular builtin.
 """
@@ -24,6 +25,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from nsrl.engines.wolfram.expr import Expr, Symbol
 
 FLAT, ORDERLESS, ONE_IDENTITY, LISTABLE, HOLD_FIRST, HOLD_REST, HOLD_ALL_COMPLETE = 1, 2, 4, 8, 16, 32, 64
 NUMERIC, PROTECTED, CONSTANT, SEQUENCE_HOLD, LOCKED, READ_PROTECTED, N_HOLD_FIRST, N_HOLD_REST = (
@@ -66,6 +69,7 @@ class Builtin:
     most: int | None = None
     operator: str | None = None
     data: bool = False  # a call that stays as it stands is a value (Line, NumberForm), not a question without answer
+    takes: str = ""
 
     @property
     def answers(self) -> bool:
@@ -91,6 +95,57 @@ def flag_names(bits: int) -> list[str]:
     return sorted(out)
 
 
+def _is(head: str) -> Callable[[Any], bool]:
+    return lambda e: type(e) is Expr and type(e.head) is Symbol and e.head.name == head
+
+
+def _lists(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda e: _list(e) and all(map(of, e.args))
+
+
+_list, _assoc = _is("List"), _is("Association")
+_integer, _string = (lambda e: type(e) is int), (lambda e: type(e) is str)
+# What an argument may be. A handler that says `takes="list integer"` meets nothing else in these places.
+KINDS: dict[str, Callable[[Any], bool]] = {
+    "any": lambda e: True,
+    "expr": lambda e: type(e) is Expr and not _is("Complex")(e),
+    "scalar": lambda e: not (_list(e) or _assoc(e) or _string(e) or _is("Rule")(e)),
+    "list": _list,
+    "group": lambda e: (_list(e) or _assoc(e)) and bool(e.args),
+    "assocs": _lists(_assoc),
+    "matrix": _lists(_list),
+    "string": _string,
+    "strings": _lists(_string),
+    "sequence": lambda e: _list(e) or _string(e),
+    "integer": _integer,
+    "positive": lambda e: _integer(e) and e > 0,
+    "positives": lambda e: _lists(KINDS["positive"])(e) and bool(e.args),
+    "size": lambda e: _list(e) or _integer(e),
+    "interval": lambda e: _is("Interval")(e) and all(_list(p) and len(p.args) == 2 for p in e.args),
+    "permutation": lambda e: _list(e) and sorted(a for a in e.args if _integer(a)) == list(range(1, len(e.args) + 1)),
+    "images": lambda e: KINDS["permutation"](e) or KINDS["cycles"](e),
+    "cycles": lambda e: _is("Cycles")(e) and len(e.args) == 1 and _lists(_lists(_integer))(e.args[0]),
+    "year": lambda e: _integer(e) or KINDS["date"](e),
+    "day": lambda e: _lists(_integer)(e) and bool(e.args),
+    "date": lambda e: _string(e) or KINDS["day"](e.args[0] if _is("DateObject")(e) and e.args else e),
+}
+
+
+def checked(handler: Handler, takes: str) -> Handler:
+    """handler behind the test of its arguments' kinds."""
+    kinds = [KINDS[name.removesuffix("*")] for name in takes.split()]
+    rest = kinds[-1] if takes.endswith("*") else None
+
+    def with_test(ev: Any, args: tuple) -> Any:
+        for i, a in enumerate(args):
+            kind = kinds[i] if i < len(kinds) else rest
+            if kind is not None and not kind(a):
+                return None
+        return handler(ev, args)
+
+    return with_test
+
+
 def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler]]:
     """The decorator that fills `rows`; names separated by spaces share one handler."""
 
@@ -100,6 +155,7 @@ def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler
         arity: int | tuple[int, int | None] | None = None,
         operator: str | None = None,
         data: bool = False,
+        takes: str = "",
     ) -> Callable[[Handler], Handler]:
         least, most = (0, None) if arity is None else (arity, arity) if isinstance(arity, int) else arity
         bits = flags(attributes) | PROTECTED
@@ -108,7 +164,7 @@ def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler
             for name in names.split():
                 if name in rows:
                     raise ValueError(f"{name} is defined twice in one table")
-                rows[name] = Builtin(name, bits, handler, least, most, operator, data)
+                rows[name] = Builtin(name, bits, handler, least, most, operator, data, takes)
             return handler
 
         return keep

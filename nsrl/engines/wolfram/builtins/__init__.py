@@ -5,9 +5,16 @@ from __future__ import annotations
 from importlib import import_module
 
 from nsrl.engines.wolfram.expr import system
-from nsrl.engines.wolfram.table import Builtin, known_names
+from nsrl.engines.wolfram.table import Builtin, checked, known_names
 
-SUBJECTS = ["algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing", "control", "core", "dates", "derivatives", "differential", "digits", "elementary", "encoding", "extrema", "forms", "functional", "geometry", "integers", "integrals", "intervals", "linalg", "lists", "logic", "matrices", "names", "operators", "permutations", "polynomials", "primes", "recurrences", "reduce", "regions", "replacing", "rootfinding", "rounding", "sequences", "sets", "simplify", "solve", "sorting", "stats", "strings", "sums", "transforms", "triangles", "trig"]
+SUBJECTS = (
+    "algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing",
+    "control", "core", "dates", "derivatives", "differential", "digits", "elementary", "encoding", "extrema",
+    "forms", "functional", "geometry", "integers", "integrals", "intervals", "linalg", "lists", "logic",
+    "matrices", "names", "operators", "permutations", "polynomials", "primes", "recurrences", "reduce", "regions",
+    "replacing", "rootfinding", "rounding", "sequences", "sets", "simplify", "solve", "sorting", "stats",
+    "strings", "sums", "transforms", "triangles", "trig",
+)  # fmt: skip
 _loaded: dict[str, Builtin] = {}
 
 
@@ -27,6 +34,9 @@ def load() -> dict[str, Builtin]:
             if twice:
                 raise ValueError(f"builtins.{where} redefines {sorted(twice)}")
             merged.update(rows)
+        for row in merged.values():
+            if row.takes:
+                row.handler = checked(row.handler, row.takes)
         defined.attach(merged)
         for name, row in merged.items():
             s = system(name)

@@ -764,6 +764,8 @@ def complex_expand(ev: Any, args: tuple) -> Any:
     try:
         sp = sympy()
         x = b.to_sympy(args[0])
+        if not isinstance(x, sp.Expr):
+            return args[0]
         re, im = guarded(x.as_real_imag)
         return ev.eval(b.from_sympy(guarded(sp.expand, sp.expand(re) + sp.I * sp.expand(im))))
     except TooLarge:

@@ -97,7 +97,7 @@ def partition(ev: Any, args: tuple) -> Any:
         return None
     up_to = type(n) is Expr and n.head is S.UpTo
     n = n.args[0] if up_to else n
-    if is_list(n) and len(n.args) == 2:
+    if is_list(n) and len(n.args) == 2 and len(args) <= 3 and all(map(is_list, e.args)):
         step = args[2].args if len(args) > 2 and is_list(args[2]) else (args[2], args[2]) if len(args) > 2 else n.args
         outer = ev.call(S.Partition, e, n.args[0], step[0])
         return lst(ev.call(S.Transpose, lst(ev.call(S.Partition, r, n.args[1], step[1]) for r in block.args)) for block in outer.args)
@@ -193,6 +193,9 @@ def _pad(name: str, left: bool) -> None:
             return Expr(e.head, tuple([ev.call(getattr(S, name), r, width) if is_list(r) else r for r in e.args]))
         n, x = args[1], args[2] if len(args) > 2 else 0
         if is_list(n):
+            if len(n.args) != 2 or not all(type(k) is int and k > 0 for k in n.args) or not all(map(is_list, e.args)):
+                return None
+            ev.need_length(n.args[0] * n.args[1])
             rows = e.args
             inner = [ev.call(getattr(S, name), r, n.args[1], *args[2:]) for r in rows]
             blank = lst((x,) * n.args[1])

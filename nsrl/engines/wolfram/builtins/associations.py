@@ -106,7 +106,7 @@ def lookup_(ev: Any, args: tuple) -> Any:
     if rules is None:
         ev.message("Lookup", "invrl", f"The argument {ev.text(e)} is not a valid Association or a list of rules.")
         return None
-    table_ = from_rules(rules[::-1]) if is_list(e) else e
+    table_ = e if is_assoc(e) else from_rules(rules[::-1])
 
     def one(k: Any) -> Any:
         k = k.args[0] if type(k) is Expr and k.head is S.Key else k
@@ -277,7 +277,7 @@ def key_sort_by(ev: Any, args: tuple) -> Any:
     return from_rules(sorted(args[0].args, key=lambda r: KEY(ev.call(args[1], r.args[0]))))
 
 
-@builtin("KeyUnion KeyIntersection KeyComplement", arity=(1, 2))
+@builtin("KeyUnion KeyIntersection KeyComplement", arity=(1, 2), takes="assocs")
 def key_union(ev: Any, args: tuple) -> Any:
     rows = args[0].args if is_list(args[0]) else ()
     ks = list(dict.fromkeys(key(k) for a in rows for k, _ in pairs(a)))
@@ -337,7 +337,7 @@ def _run_query(ev: Any, head: Expr, args: tuple) -> Any:
     return _query(ev, head.args, args[0]) if len(args) == 1 else None
 
 
-@builtin("JoinAcross", arity=3)
+@builtin("JoinAcross", arity=3, takes="assocs assocs")
 def join_across(ev: Any, args: tuple) -> Any:
     """Inner join of two lists of associations on one key or a list of keys."""
     left, right, on = args

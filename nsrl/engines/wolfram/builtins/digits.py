@@ -389,14 +389,14 @@ def _recurring(ev: Any, x: Fraction) -> Any:
     return lst((lst(items), exponent))
 
 
-@builtin("NumberExpand", arity=1)
+@builtin("NumberExpand", arity=1, takes="integer")
 def number_expand(ev: Any, args: tuple) -> Any:
     s = str(abs(args[0]))
     sign = -1 if args[0] < 0 else 1
     return lst(sign * int(c) * 10 ** (len(s) - i - 1) for i, c in enumerate(s))
 
 
-@builtin("NumberDecompose", arity=2)
+@builtin("NumberDecompose", arity=2, takes="any list")
 def number_decompose(ev: Any, args: tuple) -> Any:
     x, out = args[0], []
     units = args[1].args
@@ -408,12 +408,12 @@ def number_decompose(ev: Any, args: tuple) -> Any:
     return lst(out)
 
 
-@builtin("NumberCompose", arity=2)
+@builtin("NumberCompose", arity=2, takes="list list")
 def number_compose(ev: Any, args: tuple) -> Any:
     return Expr(S.Plus, tuple([times(a, b) for a, b in zip(args[0].args, args[1].args)]))
 
 
-@builtin("FromDMS", arity=1)
+@builtin("FromDMS", arity=1, takes="list")
 def from_dms(ev: Any, args: tuple) -> Any:
     d, m, s = (*args[0].args, 0, 0)[:3]
     return plus(d, times(m, Fraction(1, 60)), times(s, Fraction(1, 3600)))

@@ -178,6 +178,8 @@ def rescale(ev: Any, args: tuple) -> Any:
         args = (x, lst((ev.call(S.Min, x), ev.call(S.Max, x))))
     if is_list(x):
         return lst(ev.call(S.Rescale, a, *args[1:]) for a in x.args)
+    if not all(is_list(a) and len(a.args) == 2 for a in args[1:]):
+        return None
     low, high = args[1].args
     unit = ev.eval(mk(S.Divide, mk(S.Subtract, x, low), mk(S.Subtract, high, low)))
     if len(args) == 2:

@@ -8,6 +8,7 @@ import io
 import json
 import unicodedata
 import zlib
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote
@@ -38,25 +39,19 @@ def hash_(ev: Any, args: tuple) -> Any:
     return int.from_bytes(digest, "big")
 
 
-@builtin("FileNameJoin FileBaseName FileExtension FileNameTake DirectoryName", arity=1)
+@builtin("FileNameJoin", arity=1, takes="strings")
 def file_name_join(ev: Any, args: tuple) -> Any:
-    return "/".join(args[0].args) if is_list(args[0]) else None
+    return "/".join(args[0].args)
 
 
-def _path(cut: Any) -> Any:
-    return lambda ev, args: cut(args[0]) if type(args[0]) is str else None
+def _path(name: str, cut: Callable[[str], str]) -> None:
+    builtin(name, arity=1, takes="string")(lambda ev, args: cut(args[0]))
 
 
-TABLE["FileBaseName"].handler = _path(lambda s: PurePosixPath(s).stem)
-
-
-TABLE["FileExtension"].handler = _path(lambda s: PurePosixPath(s).suffix[1:])
-
-
-TABLE["FileNameTake"].handler = _path(lambda s: PurePosixPath(s).name)
-
-
-TABLE["DirectoryName"].handler = _path(lambda s: s.rpartition("/")[0] + "/" if "/" in s else "")
+_path("FileBaseName", lambda s: PurePosixPath(s).stem)
+_path("FileExtension", lambda s: PurePosixPath(s).suffix[1:])
+_path("FileNameTake", lambda s: PurePosixPath(s).name)
+_path("DirectoryName", lambda s: s.rpartition("/")[0] + "/" if "/" in s else "")
 
 
 @builtin("URLEncode", arity=1)

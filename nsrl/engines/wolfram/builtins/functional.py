@@ -243,7 +243,7 @@ def inner(ev: Any, args: tuple) -> Any:
 
     def vectors(x: Any, y: Any) -> Any:
         if len(x) != len(y):
-            return None
+            raise ValueError("vectors of different lengths")
         return Expr(g, tuple([Expr(f, p) for p in zip(x, y)]))
 
     a_matrix = bool(a.args) and all(is_list(r) for r in a.args)

@@ -306,6 +306,8 @@ def integer_partitions(ev: Any, args: tuple) -> Any:
         elif is_list(spec):
             low, high = (spec.args[0], spec.args[0]) if len(spec.args) == 1 else spec.args[:2]
             high = n if high is S.Infinity else high
+    if type(low) is not int or type(high) is not int:
+        return None
     parts = sorted({a for a in args[2].args if type(a) is int and a > 0}, reverse=True) if len(args) > 2 and is_list(args[2]) else list(range(n, 0, -1))
     out: list[Any] = []
 
@@ -382,7 +384,7 @@ def partitions_q(ev: Any, args: tuple) -> Any:
     return q[n] if n >= 0 else 0
 
 
-@builtin("FrobeniusNumber", arity=1)
+@builtin("FrobeniusNumber", arity=1, takes="positives")
 def frobenius(ev: Any, args: tuple) -> Any:
     ns = sorted(args[0].args)
     if math.gcd(*ns) != 1:

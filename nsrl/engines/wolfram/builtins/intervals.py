@@ -12,14 +12,14 @@ TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
-@builtin("IntervalMemberQ", arity=(1, 2))
+@builtin("IntervalMemberQ", arity=(1, 2), takes="interval")
 def interval_member(ev: Any, args: tuple) -> Any:
     e, x = args
     hit = [ev.call(S.LessEqual, p.args[0], x, p.args[1]) for p in e.args]
     return TRUE if TRUE in hit else FALSE if all(h is FALSE for h in hit) else None
 
 
-@builtin("IntervalUnion IntervalIntersection")
+@builtin("IntervalUnion IntervalIntersection", takes="interval*")
 def interval_union(ev: Any, args: tuple) -> Any:
     k = order_key(ev, S.LessEqual)
     spans = sorted((p.args for e in args for p in e.args), key=lambda p: k(p[0]))

@@ -484,7 +484,7 @@ def _eigensystem(ev: Any, m: list[list[Any]]) -> tuple[list, list] | None:
             for w in reversed(basis):
                 last = next((x for x in reversed(list(w)) if x != 0), 1)
                 w = (w / last).applyfunc(sympy().radsimp)
-                den = sympy().ilcm(*[sympy().fraction(x)[1] for x in w if x.is_Rational] or [1])
+                den = sympy().ilcm(1, 1, *[sympy().fraction(x)[1] for x in w if x.is_Rational] or [1])
                 own.append(lst(ev.eval(b.from_sympy(x * den)) for x in w) if all(x.is_Rational for x in w) else
                            lst(ev.eval(b.from_sympy(x)) for x in w))  # fmt: skip
             own += [lst([0] * len(m))] * (k - len(own))

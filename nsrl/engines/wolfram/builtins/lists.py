@@ -415,6 +415,8 @@ def insert(ev: Any, args: tuple) -> Any:
     if len(args) == 2 or type(args[0]) is not Expr:
         return None
     e, x, spec = args
+    if not all(type(i) is int and i for p in positions_spec(spec) for i in p):
+        return None
     if is_list(spec) and spec.args and all(is_list(a) for a in spec.args):
         spots = sorted((a.args[0] if a.args[0] > 0 else len(e.args) + a.args[0] + 2 for a in spec.args), reverse=True)
         items = list(e.args)

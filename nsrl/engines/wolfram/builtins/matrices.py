@@ -13,20 +13,20 @@ TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
-@builtin("UnitVector", arity=(1, 2))
+@builtin("UnitVector", arity=(1, 2), takes="positive positive")
 def unit_vector(ev: Any, args: tuple) -> Any:
     n, k = args if len(args) == 2 else (2, args[0])
     return lst(int(i == k) for i in range(1, n + 1))
 
 
-@builtin("HilbertMatrix", arity=1)
+@builtin("HilbertMatrix", arity=1, takes="positive")
 def hilbert(ev: Any, args: tuple) -> Any:
     n = args[0]
     ev.need_length(n * n)
     return lst(lst(Fraction(1, i + j - 1) if i + j > 2 else 1 for j in range(1, n + 1)) for i in range(1, n + 1))
 
 
-@builtin("HankelMatrix", arity=1)
+@builtin("HankelMatrix", arity=1, takes="size")
 def hankel(ev: Any, args: tuple) -> Any:
     c = args[0].args if is_list(args[0]) else tuple(range(1, args[0] + 1))
     n = len(c)
@@ -34,7 +34,7 @@ def hankel(ev: Any, args: tuple) -> Any:
     return lst(lst(c[i + j] if i + j < n else 0 for j in range(n)) for i in range(n))
 
 
-@builtin("ToeplitzMatrix", arity=(1, 2))
+@builtin("ToeplitzMatrix", arity=(1, 2), takes="size list")
 def toeplitz(ev: Any, args: tuple) -> Any:
     c = args[0].args if is_list(args[0]) else tuple(range(1, args[0] + 1))
     r = args[1].args if len(args) > 1 else c
@@ -42,7 +42,7 @@ def toeplitz(ev: Any, args: tuple) -> Any:
     return lst(lst(c[i - j] if i >= j else r[j - i] for j in range(len(r))) for i in range(len(c)))
 
 
-@builtin("VandermondeMatrix", arity=1)
+@builtin("VandermondeMatrix", arity=1, takes="list")
 def vandermonde(ev: Any, args: tuple) -> Any:
     xs = args[0].args
     return lst(lst(1 if k == 0 else mk(S.Power, x, k) for k in range(len(xs))) for x in xs)
@@ -55,10 +55,10 @@ def pauli(ev: Any, args: tuple) -> Any:
     return lst(map(lst, rows[args[0]]))
 
 
-@builtin("LeviCivitaTensor", arity=(1, 2))
+@builtin("LeviCivitaTensor", arity=(1, 2), takes="positive")
 def levi_civita(ev: Any, args: tuple) -> Any:
     n = args[0]
-    ev.need_length(n**n)
+    ev.need_length(n ** min(n, 64))
 
     def build(at: tuple) -> Any:
         return _signature(at) if len(at) == n else lst(build((*at, i)) for i in range(n))
@@ -66,7 +66,7 @@ def levi_civita(ev: Any, args: tuple) -> Any:
     return build(())
 
 
-@builtin("Minors", arity=(1, 2))
+@builtin("Minors", arity=(1, 2), takes="matrix integer")
 def minors(ev: Any, args: tuple) -> Any:
     from itertools import combinations
 

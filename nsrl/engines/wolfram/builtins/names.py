@@ -38,11 +38,11 @@ def set_options(ev: Any, args: tuple) -> Any:
     return lst(rule(k, v) for k, v in table_.items())
 
 
-@builtin("FilterRules", arity=2)
+@builtin("FilterRules", arity=2, takes="list")
 def filter_rules(ev: Any, args: tuple) -> Any:
     wanted = args[1].args if is_list(args[1]) else (args[1],)
     wanted = tuple(w.args[0] if is_rule(w) else w for w in wanted)
-    return lst(r for r in args[0].args if any(matches(ev, r.args[0], w) for w in wanted))
+    return lst(r for r in args[0].args if is_rule(r) and any(matches(ev, r.args[0], w) for w in wanted))
 
 
 @builtin("OptionValue", arity=(1, 3))

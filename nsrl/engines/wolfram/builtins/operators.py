@@ -68,12 +68,12 @@ def _operator_applied(ev: Any, head: Expr, args: tuple) -> Any:
     return None
 
 
-@builtin("Comap", arity=(1, 2))
+@builtin("Comap", arity=(1, 2), takes="expr")
 def comap(ev: Any, args: tuple) -> Any:
     return Expr(args[0].head, tuple([mk(f, args[1]) for f in args[0].args])) if len(args) == 2 else None
 
 
-@builtin("ComapApply", arity=2)
+@builtin("ComapApply", arity=2, takes="expr expr")
 def comap_apply(ev: Any, args: tuple) -> Any:
     return Expr(args[0].head, tuple([Expr(f, args[1].args) for f in args[0].args]))
 

@@ -19,7 +19,7 @@ def _signature(p: tuple) -> int:
     return (-1) ** sum(p[i] > p[j] for i in range(len(p)) for j in range(i + 1, len(p)))
 
 
-@builtin("Signature", arity=1)
+@builtin("Signature", arity=1, takes="list")
 def signature(ev: Any, args: tuple) -> Any:
     items = args[0].args
     ranks = {k: i for i, k in enumerate(sorted(range(len(items)), key=lambda i: KEY(items[i])))}
@@ -28,7 +28,7 @@ def signature(ev: Any, args: tuple) -> Any:
     return _signature(tuple(ranks[i] for i in range(len(items))))
 
 
-@builtin("Permute", arity=2)
+@builtin("Permute", arity=2, takes="expr images")
 def permute(ev: Any, args: tuple) -> Any:
     e, p = args
     images = _images(p, len(e.args))
@@ -49,7 +49,7 @@ def _images(p: Any, n: int) -> list[int]:
     return out
 
 
-@builtin("PermutationCycles", arity=(1, 2))
+@builtin("PermutationCycles", arity=(1, 2), takes="permutation")
 def permutation_cycles(ev: Any, args: tuple) -> Any:
     p, seen, cycles = args[0].args, set(), []
     for i in range(1, len(p) + 1):
@@ -63,7 +63,7 @@ def permutation_cycles(ev: Any, args: tuple) -> Any:
     return mk(S.Cycles, lst(cycles))
 
 
-@builtin("PermutationList", arity=(1, 2))
+@builtin("PermutationList", arity=(1, 2), takes="cycles")
 def permutation_list(ev: Any, args: tuple) -> Any:
     n = max((x for c in args[0].args[0].args for x in c.args), default=0)
     return lst(_images(args[0], args[1] if len(args) > 1 else n))

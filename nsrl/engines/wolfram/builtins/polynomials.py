@@ -88,7 +88,7 @@ def polynomial_reduce(ev: Any, args: tuple) -> Any:
         return None
 
 
-@builtin("SymmetricReduction", arity=(2, 3))
+@builtin("SymmetricReduction", arity=(2, 3), takes="any list list")
 def symmetric_reduction(ev: Any, args: tuple) -> Any:
     if not is_list(args[1]) or not args[1].args:
         return None

@@ -248,25 +248,25 @@ def random_prime(ev: Any, args: tuple) -> Any:
     return ev.call(S.RandomChoice, lst(ps), *args[1:])
 
 
-@builtin("DivisorSum", arity=(2, 3))
+@builtin("DivisorSum", arity=(2, 3), takes="positive")
 def divisor_sum(ev: Any, args: tuple) -> Any:
     n, f = args[0], args[1]
     return Expr(S.Plus, tuple([mk(f, d) for d in divisors_of(ev, n) if len(args) == 2 or ev.call(args[2], d) is TRUE]))
 
 
-@builtin("MangoldtLambda", "Listable", arity=1)
+@builtin("MangoldtLambda", "Listable", arity=1, takes="positive")
 def mangoldt(ev: Any, args: tuple) -> Any:
     f = factor(ev, args[0])
     return mk(S.Log, next(iter(f))) if len(f) == 1 else 0
 
 
-@builtin("MersennePrimeExponent", "Listable", arity=1)
+@builtin("MersennePrimeExponent", "Listable", arity=1, takes="positive")
 def mersenne(ev: Any, args: tuple) -> Any:
     known = (2, 3, 5, 7, 13, 17, 19, 31, 61, 89, 107, 127, 521, 607, 1279, 2203, 2281, 3217, 4253, 4423)
     return known[args[0] - 1] if 1 <= args[0] <= len(known) else None
 
 
-@builtin("PrimitiveRoot", "Listable", arity=1)
+@builtin("PrimitiveRoot", "Listable", arity=1, takes="positive")
 def primitive_root(ev: Any, args: tuple) -> Any:
     n = args[0]
     phi = ev.call(S.EulerPhi, n)

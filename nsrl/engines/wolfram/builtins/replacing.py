@@ -65,7 +65,8 @@ def replace_all(ev: Any, e: Any, rules: list[tuple[Any, Any, Any]]) -> Any:
 
 def _rule_lists(ev: Any, name: str, e: Any, spec: Any, one: Any) -> Any:
     if is_list(spec) and spec.args and all(is_list(a) for a in spec.args):
-        return lst(_rule_lists(ev, name, e, a, one) for a in spec.args)
+        each = [_rule_lists(ev, name, e, a, one) for a in spec.args]
+        return None if None in each else lst(each)
     rules = compiled_rules(ev, spec)
     if rules is None:
         shown = ev.text(spec if is_list(spec) else lst((spec,)))

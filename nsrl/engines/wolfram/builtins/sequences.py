@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cmp_to_key
 from typing import Any
 
-from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs
+from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs, rules_of
 from nsrl.engines.wolfram.builtins.lists import elements
 from nsrl.engines.wolfram.builtins.sorting import _numeric_compare
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, is_list, lst, mk, same
@@ -42,7 +42,7 @@ def _windows(ev: Any, e: Expr, p: Any, overlaps: bool = False) -> list[tuple[int
     return out
 
 
-@builtin("SequenceCases", arity=(2, 4))
+@builtin("SequenceCases", arity=(2, 4), takes="list")
 def sequence_cases(ev: Any, args: tuple) -> Any:
     p, rhs = (args[1].args if is_rule(args[1]) else (args[1], None))
     out = []
@@ -51,20 +51,21 @@ def sequence_cases(ev: Any, args: tuple) -> Any:
     return lst(out)
 
 
-@builtin("SequenceCount", arity=(2, 3))
+@builtin("SequenceCount", arity=(2, 3), takes="list")
 def sequence_count(ev: Any, args: tuple) -> Any:
     return len(_windows(ev, args[0], args[1]))
 
 
-@builtin("SequencePosition", arity=(2, 4))
+@builtin("SequencePosition", arity=(2, 4), takes="list")
 def sequence_position(ev: Any, args: tuple) -> Any:
     return lst(lst((a + 1, b)) for a, b, _ in _windows(ev, args[0], args[1], overlaps=True))
 
 
-@builtin("SequenceReplace", arity=(2, 3))
+@builtin("SequenceReplace", arity=(2, 3), takes="list")
 def sequence_replace(ev: Any, args: tuple) -> Any:
-    rules = args[1].args if is_list(args[1]) else (args[1],)
-    e = args[0]
+    rules, e = rules_of(args[1]), args[0]
+    if rules is None:
+        return None
     for r in rules:
         out, at = [], 0
         for a, b, run in _windows(ev, e, r.args[0]):
@@ -74,7 +75,7 @@ def sequence_replace(ev: Any, args: tuple) -> Any:
     return e
 
 
-@builtin("SequenceSplit", arity=(2, 3))
+@builtin("SequenceSplit", arity=(2, 3), takes="list")
 def sequence_split(ev: Any, args: tuple) -> Any:
     e, out, at = args[0], [], 0
     for a, b, _ in _windows(ev, e, args[1]):
@@ -84,7 +85,7 @@ def sequence_split(ev: Any, args: tuple) -> Any:
     return lst(x for x in out if x.args)
 
 
-@builtin("LongestCommonSequence", arity=2)
+@builtin("LongestCommonSequence", arity=2, takes="sequence sequence")
 def longest_common_sequence(ev: Any, args: tuple) -> Any:
     a, b = args
     x, y = (v if type(v) is str else v.args for v in args)
@@ -108,7 +109,7 @@ def longest_common_sequence(ev: Any, args: tuple) -> Any:
 
 
 # -- picking and placing ---------------------------------------------------------------------------------------------
-@builtin("TakeList", arity=2)
+@builtin("TakeList", arity=2, takes="expr list")
 def take_list(ev: Any, args: tuple) -> Any:
     items, out = list(args[0].args), []
     for spec in args[1].args:
@@ -121,12 +122,14 @@ def take_list(ev: Any, args: tuple) -> Any:
     return lst(out)
 
 
-@builtin("FlattenAt", arity=2)
+@builtin("FlattenAt", arity=2, takes="expr")
 def flatten_at(ev: Any, args: tuple) -> Any:
     items = list(args[0].args)
+    if not all(len(p) == 1 and type(p[0]) is int and 0 < abs(p[0]) <= len(items) for p in positions_spec(args[1])):
+        return None
     spots = sorted({p[0] - 1 if p[0] > 0 else len(items) + p[0] for p in positions_spec(args[1])}, reverse=True)
     for i in spots:
-        items[i : i + 1] = items[i].args
+        items[i : i + 1] = items[i].args if type(items[i]) is Expr else (items[i],)
     return Expr(args[0].head, tuple(items))
 
 
@@ -136,17 +139,19 @@ def replace_at(ev: Any, args: tuple) -> Any:
     return mk(S.MapAt, f, args[0], args[2])
 
 
-@builtin("DeleteAdjacentDuplicates", arity=(1, 2))
+@builtin("DeleteAdjacentDuplicates", arity=(1, 2), takes="list")
 def delete_adjacent(ev: Any, args: tuple) -> Any:
     return lst(r.args[0] for r in ev.call(S.Split, *args).args)
 
 
 @builtin("DeleteElements", arity=(1, 2), operator="prepend")
 def delete_elements(ev: Any, args: tuple) -> Any:
-    return Expr(args[0].head, tuple([a for a in args[0].args if not any(same(a, x) for x in args[1].args)])) if len(args) == 2 else None
+    if len(args) != 2 or type(args[0]) is not Expr or not is_list(args[1]):
+        return None
+    return Expr(args[0].head, tuple([a for a in args[0].args if not any(same(a, x) for x in args[1].args)]))
 
 
-@builtin("RankedMax RankedMin", arity=2)
+@builtin("RankedMax RankedMin", arity=2, takes="group integer")
 def ranked_max(ev: Any, args: tuple) -> Any:
     return _ranked(ev, args, True)
 
@@ -160,7 +165,7 @@ def _ranked(ev: Any, args: tuple, biggest: bool) -> Any:
 TABLE["RankedMin"].handler = lambda ev, args: _ranked(ev, args, False)
 
 
-@builtin("PositionLargest PositionSmallest", arity=1)
+@builtin("PositionLargest PositionSmallest", arity=1, takes="group")
 def position_largest(ev: Any, args: tuple) -> Any:
     return _position(ev, args[0], 1)
 
@@ -178,7 +183,7 @@ def _position(ev: Any, e: Expr, want: int) -> Any:
 TABLE["PositionSmallest"].handler = lambda ev, args: _position(ev, args[0], -1)
 
 
-@builtin("OrderingBy", arity=(1, 4), operator="prepend")
+@builtin("OrderingBy", arity=(1, 4), operator="prepend", takes="group")
 def ordering_by(ev: Any, args: tuple) -> Any:
     if len(args) == 1:
         return None
@@ -189,10 +194,12 @@ def ordering_by(ev: Any, args: tuple) -> Any:
     return lst(out[:n] if n >= 0 else out[n:])
 
 
-@builtin("SubsetMap", arity=3)
+@builtin("SubsetMap", arity=3, takes="any list")
 def subset_map(ev: Any, args: tuple) -> Any:
     flat = is_list(args[2]) and not is_list(args[2].args[0])
     places = args[2].args if flat else [p[0] for p in positions_spec(args[2])]
+    if not all(type(i) is int and 0 < abs(i) <= len(args[1].args) for i in places):
+        return None
     spots = [i - 1 if i > 0 else len(args[1].args) + i for i in places]
     new = ev.call(args[0], lst(args[1].args[i] for i in spots))
     items = list(args[1].args)
@@ -204,7 +211,11 @@ def subset_map(ev: Any, args: tuple) -> Any:
 def _fold_while(name: str, keep: bool) -> None:
     @builtin(name, arity=(3, 5))
     def fold_while(ev: Any, args: tuple) -> Any:
+        if len(args) == 3 and not (is_list(args[1]) and args[1].args):
+            return None
         f, x, items, test = args[:4] if len(args) > 3 else (args[0], args[1].args[0], lst(args[1].args[1:]), args[2])
+        if not is_list(items):
+            return None
         out = [x]
         for a in items.args:
             if ev.call(test, out[-1]) is not TRUE:
@@ -217,7 +228,7 @@ _fold_while("FoldWhile", False)
 _fold_while("FoldWhileList", True)
 
 
-@builtin("SequenceFoldList", arity=3)
+@builtin("SequenceFoldList", arity=3, takes="any list list")
 def sequence_fold_list(ev: Any, args: tuple) -> Any:
     out = list(args[1].args)
     n = len(out)
@@ -228,7 +239,7 @@ def sequence_fold_list(ev: Any, args: tuple) -> Any:
 
 # -- filters and padding ---------------------------------------------------------------------------------------------
 def _filter(name: str, f: str) -> None:
-    @builtin(name, arity=2)
+    @builtin(name, arity=2, takes="list integer")
     def moving(ev: Any, args: tuple) -> Any:
         items, r = args[0].args, args[1]
         if type(r) is not int or not is_list(args[0]):
@@ -251,13 +262,13 @@ for _n, _f in (("MaxFilter", "Max"), ("MinFilter", "Min"), ("MeanFilter", "Mean"
     _filter(_n, _f)
 
 
-@builtin("MovingMedian", arity=2)
+@builtin("MovingMedian", arity=2, takes="list positive")
 def moving_median(ev: Any, args: tuple) -> Any:
     items, r = args[0].args, args[1]
     return lst(ev.call(S.Median, lst(items[i : i + r])) for i in range(len(items) - r + 1))
 
 
-@builtin("ArrayPad", arity=(2, 3))
+@builtin("ArrayPad", arity=(2, 3), takes="expr")
 def array_pad(ev: Any, args: tuple) -> Any:
     e, spec, x = args[0], args[1], args[2] if len(args) > 2 else 0
     before, after = spec.args if is_list(spec) else (spec, spec)
@@ -283,10 +294,12 @@ def center_array(ev: Any, args: tuple) -> Any:
 
 
 
-@builtin("LinearRecurrence", arity=3)
+@builtin("LinearRecurrence", arity=3, takes="list list")
 def linear_recurrence(ev: Any, args: tuple) -> Any:
     kernel, out = args[0].args, list(args[1].args)
-    n = args[2].args[-1] if is_list(args[2]) else args[2]
+    n = args[2].args[-1] if is_list(args[2]) and args[2].args else args[2]
+    if type(n) is not int or n < 0 or len(kernel) > len(out) or (is_list(args[2]) and type(args[2].args[0]) is not int):
+        return None
     ev.need_length(n)
     while len(out) < n:
         out.append(ev.call(S.Plus, *[mk(S.Times, c, x) for c, x in zip(kernel, out[::-1])]))

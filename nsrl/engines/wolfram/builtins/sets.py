@@ -133,9 +133,10 @@ def duplicate_free_q(ev: Any, args: tuple) -> Any:
 def _containment(name: str, test: Callable[[set, set], bool]) -> None:
     @builtin(name, arity=(1, 2), operator="prepend")
     def contains(ev: Any, args: tuple) -> Any:
-        if len(args) == 1 or type(args[0]) is not Expr or type(args[1]) is not Expr:
+        both = [elements(a) if type(a) is Expr else None for a in args]
+        if len(args) == 1 or None in both:
             return None
-        return boolean(test({key(x) for x in elements(args[0])}, {key(x) for x in elements(args[1])}))
+        return boolean(test({key(x) for x in both[0]}, {key(x) for x in both[1]}))
 
 
 _containment("ContainsAll", lambda a, b: b <= a)

@@ -55,7 +55,7 @@ def simple(names: str, arity: Any, of: Callable, operator: str | None = None, li
             if operator and len(args) == 1:
                 return None
             if listable and is_list(args[0]):
-                if name in ("StringPadLeft", "StringPadRight") and len(args) == 1:  # to the longest of them
+                if name in ("StringPadLeft", "StringPadRight") and len(args) == 1 and all(type(a) is str for a in args[0].args):  # to the longest of them
                     args = (args[0], max((len(a) for a in args[0].args), default=0))
                 return _over(name, ev, args)
             if type(args[0]) is not str:
@@ -159,11 +159,15 @@ def string_insert(ev: Any, args: tuple) -> Any:
     return out
 
 
-@builtin("StringReplacePart", arity=3)
+@builtin("StringReplacePart", arity=3, takes="string")
 def string_replace_part(ev: Any, args: tuple) -> Any:
     s, x, spec = args
     spans = spec.args if is_list(spec) and spec.args and is_list(spec.args[0]) else (spec,)
     news = x.args if is_list(x) else (x,) * len(spans)
+    if not all(is_list(p) and len(p.args) == 2 and all(type(k) is int for k in p.args) for p in spans):
+        return None
+    if not all(type(new) is str for new in news):
+        return None
     for span, new in sorted(zip(spans, news), key=lambda p: -p[0].args[0]):
         i, j = (k - 1 if k > 0 else len(s) + k for k in span.args)
         s = s[:i] + new + s[j + 1 :]
@@ -276,8 +280,21 @@ def _partition(ev: Any, s: str, rest: tuple) -> Any:
 
 
 simple("StringPartition", (1, 3), _partition)
-simple("StringRotateLeft", (1, 2), lambda ev, s, rest: s[(k := (rest[0] if rest else 1) % max(len(s), 1)) :] + s[:k])
-simple("StringRotateRight", (1, 2), lambda ev, s, rest: s[(k := -(rest[0] if rest else 1) % max(len(s), 1)) :] + s[:k])
+
+
+def _rotate(name: str, sign: int) -> None:
+    def of(ev: Any, s: str, rest: tuple) -> Any:
+        n = rest[0] if rest else 1
+        if type(n) is not int:
+            return None
+        k = sign * n % max(len(s), 1)
+        return s[k:] + s[:k]
+
+    simple(name, (1, 2), of)
+
+
+_rotate("StringRotateLeft", 1)
+_rotate("StringRotateRight", -1)
 
 
 # -- matching --------------------------------------------------------------------------------------------------------
@@ -475,13 +492,13 @@ def palindrome_q(ev: Any, args: tuple) -> Any:
     return boolean(a.args == a.args[::-1]) if is_list(a) else None
 
 
-@builtin("AlphabeticOrder", arity=2)
+@builtin("AlphabeticOrder", arity=2, takes="string string")
 def alphabetic_order(ev: Any, args: tuple) -> Any:
     a, b = (text_key(x) for x in args)
     return 0 if args[0] == args[1] else 1 if a < b else -1
 
 
-@builtin("AlphabeticSort", arity=1)
+@builtin("AlphabeticSort", arity=1, takes="strings")
 def alphabetic_sort(ev: Any, args: tuple) -> Any:
     return Expr(args[0].head, tuple(sorted(args[0].args, key=text_key))) if is_list(args[0]) else None
 
@@ -513,15 +530,15 @@ def _common(a: Any, b: Any) -> tuple[int, int]:
     return best
 
 
-@builtin("LongestCommonSubsequence", arity=2)
+@builtin("LongestCommonSubsequence", arity=2, takes="sequence sequence")
 def longest_common(ev: Any, args: tuple) -> Any:
     a, b = args
-    seq_a, seq_b = (x if type(x) is str else getattr(x, "args", None) for x in args)
-    if seq_a is None or seq_b is None:
+    if type(a) is not type(b):
         return None
+    seq_a, seq_b = (x if type(x) is str else x.args for x in args)
     ev.step(len(seq_a) * len(seq_b) // 16)
     end, n = _common(seq_a, seq_b)
-    return a[end - n : end] if type(a) is str and type(b) is str else Expr(a.head, a.args[end - n : end])
+    return a[end - n : end] if type(a) is str else Expr(a.head, a.args[end - n : end])
 
 
 @builtin("LetterCounts CharacterCounts WordCounts", arity=(1, 2))

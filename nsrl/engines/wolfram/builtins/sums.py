@@ -154,7 +154,7 @@ def array_reshape(ev: Any, args: tuple) -> Any:
     return lst(items)
 
 
-@builtin("ArrayFlatten", arity=1)
+@builtin("ArrayFlatten", arity=1, takes="matrix")
 def array_flatten(ev: Any, args: tuple) -> Any:
     rows = []
     for r in args[0].args if is_list(args[0]) else ():
@@ -164,20 +164,22 @@ def array_flatten(ev: Any, args: tuple) -> Any:
     return lst(rows)
 
 
-@builtin("UpperTriangularize LowerTriangularize", arity=(1, 2))
+@builtin("UpperTriangularize LowerTriangularize", arity=(1, 2), takes="matrix")
 def upper(ev: Any, args: tuple) -> Any:
     return _triangle(args, lambda i, j, k: j - i >= k)
 
 
 def _triangle(args: tuple, keep: Any) -> Any:
     k = args[1] if len(args) > 1 else 0
-    return lst(lst(x if keep(i, j, k) else 0 for j, x in enumerate(r.args)) for i, r in enumerate(args[0].args)) if is_list(args[0]) else None
+    if type(k) is not int:
+        return None
+    return lst(lst(x if keep(i, j, k) else 0 for j, x in enumerate(r.args)) for i, r in enumerate(args[0].args))
 
 
 TABLE["LowerTriangularize"].handler = lambda ev, args: _triangle(args, lambda i, j, k: j - i <= k)
 
 
-@builtin("CoordinateBounds", arity=1)
+@builtin("CoordinateBounds", arity=1, takes="matrix")
 def coordinate_bounds(ev: Any, args: tuple) -> Any:
     return lst(ev.call(S.MinMax, lst(c)) for c in zip(*[p.args for p in args[0].args])) if is_list(args[0]) else None
 
@@ -292,9 +294,9 @@ def random_choice(ev: Any, args: tuple) -> Any:
     weights = None
     e = args[0]
     if type(e) is Expr and e.head is S.Rule:
-        weights, e = [to_float(w) for w in e.args[0].args], e.args[1]
-    items = elements(e)
-    if not items:
+        weights, e = [to_float(w) for w in e.args[0].args] if is_list(e.args[0]) else [], e.args[1]
+    items = elements(e) if type(e) is Expr else None
+    if not items or (weights is not None and len(weights) != len(items)):
         return None
     one = lambda: _rng(ev).choices(items, weights)[0]
     return one() if len(args) < 2 else _repeat(ev, one, args[1])

@@ -15,7 +15,7 @@ TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
-@builtin("AnglePath", arity=1)
+@builtin("AnglePath", arity=1, takes="list")
 def angle_path(ev: Any, args: tuple) -> Any:
     at: Any = lst((0, 0))
     out, turn = [at], 0
@@ -60,6 +60,8 @@ def scaling_matrix(ev: Any, args: tuple) -> Any:
 def _affine(ev: Any, m: Any, shift: list[Any]) -> Any:
     """TransformationFunction of x -> m x + shift."""
     r = rows(ev.eval(m))
+    if r is None:
+        return None
     shift = [ev.eval(s) for s in shift]
     body = [lst((*row, s)) for row, s in zip(r, shift)]
     return mk(S.TransformationFunction, lst((*body, lst((*[0] * len(shift), 1)))))
@@ -92,6 +94,8 @@ def reflection_transform(ev: Any, args: tuple) -> Any:
     if m is None:
         return None
     p = vector(args[1]) if len(args) == 2 else [0] * len(args[0].args)
+    if p is None or len(p) != len(args[0].args):
+        return None
     moved = ev.eval(mk(S.Dot, m, lst(p)))
     return _affine(ev, m, [minus(a, b) for a, b in zip(p, moved.args)])
 

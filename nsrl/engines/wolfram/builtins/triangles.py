@@ -14,7 +14,7 @@ TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
-@builtin("SSSTriangle", arity=3)
+@builtin("SSSTriangle", arity=3, takes="scalar scalar scalar")
 def sss_triangle(ev: Any, args: tuple) -> Any:
     """The triangle {0,0}, {c,0}, apex, with sides a, b, c opposite to its corners in that order."""
     a, b, c = args
@@ -29,7 +29,7 @@ def sss_triangle(ev: Any, args: tuple) -> Any:
     return mk(S.Triangle, lst((lst((0, 0)), lst((c, 0)), lst((x, y)))))
 
 
-@builtin("SASTriangle", arity=3)
+@builtin("SASTriangle", arity=3, takes="scalar scalar scalar")
 def sas_triangle(ev: Any, args: tuple) -> Any:
     """Sides a and b with the angle gamma between them."""
     a, gamma, b = args
@@ -39,7 +39,7 @@ def sas_triangle(ev: Any, args: tuple) -> Any:
     return mk(S.Triangle, lst((lst((0, 0)), lst((c, 0)), lst((x, y)))))
 
 
-@builtin("ASATriangle", arity=3)
+@builtin("ASATriangle", arity=3, takes="scalar scalar scalar")
 def asa_triangle(ev: Any, args: tuple) -> Any:
     """Angles alpha and beta at the ends of side c."""
     alpha, c, beta = args
@@ -48,7 +48,7 @@ def asa_triangle(ev: Any, args: tuple) -> Any:
     return mk(S.Triangle, lst((lst((0, 0)), lst((c, 0)), lst((x, y)))))
 
 
-@builtin("AASTriangle", arity=3)
+@builtin("AASTriangle", arity=3, takes="scalar scalar scalar")
 def aas_triangle(ev: Any, args: tuple) -> Any:
     """Angles alpha and beta and the side a opposite alpha."""
     alpha, beta, a = args

@@ -10,10 +10,10 @@ CarmichaelLambda[n_Integer] := LCM @@ Map[If[First[#] == 2 && Last[#] > 2, 2^(La
     EulerPhi[First[#]^Last[#]]] &, FactorInteger[n]] /; n > 1
 MixedFractionParts[x_?NumericQ] := {IntegerPart[x], FractionalPart[x]}
 MantissaExponent[x_?NumericQ] := With[{e = Floor[Log10[Abs[x]]] + 1}, {x/10^e, e}] /; x != 0
-Hyperfactorial[n_Integer] := Product[k^k, {k, n}] /; n >= 0
+Hyperfactorial[n_Integer] := Product[k^k, {k, n}] /; 0 <= n <= 2000
 BarnesG[0] := 0
-BarnesG[n_Integer] := Product[k!, {k, 0, n - 2}] /; n > 0
-AlternatingFactorial[n_Integer] := Sum[(-1)^(n - i) i!, {i, n}] /; n >= 0
+BarnesG[n_Integer] := Product[k!, {k, 0, n - 2}] /; 0 < n <= 2000
+AlternatingFactorial[n_Integer] := Sum[(-1)^(n - i) i!, {i, n}] /; 0 <= n <= 2000
 FareySequence[n_Integer] := Union[Flatten[Table[i/j, {j, n}, {i, 0, j}]]] /; n > 0
 PolygonalNumber[n_] := n (1 + n)/2
 PolygonalNumber[r_, n_] := n ((n - 1) (r - 2) + 2)/2
