@@ -520,6 +520,8 @@ class Expressions:
         if name not in TAKES_RELATIONS and any(_is_relation(a) for a in (args[0].args if is_list(args[0]) else args)):
             hint = "write the conditions as statements, then " if name in ("count", "len") else "for the solutions of conditions write "
             raise NslSyntaxError(f"{name} takes values; {hint}{name}{{x}}", t.start, t.end)
+        if name == "solve" and not any(_is_relation(a) for a in (args[0].args if is_list(args[0]) else args[:1])):
+            raise NslSyntaxError("solve takes an equation: solve(x²=4,x)", t.start, t.end)
         if name in _CIRCULAR and type(args[0]) in (int, float, Fraction) and abs(args[0]) > 2 * math.pi:
             raise NslSyntaxError(f"{args[0]} would be radians; write {name}({args[0]}°)", t.start, t.end)
         return word.build(args)

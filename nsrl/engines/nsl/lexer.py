@@ -49,7 +49,7 @@ _LETTER = r"[^\W\d_πℝℤ⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ₀₁₂₃₄₅₆�
 _TOKEN = re.compile(
     rf"""(?P<space>[ \t\r\f\v\u00a0\u2009\u202f\\$]+|\#[^\n]*)
     |(?P<vulgar>[½⅓⅔¼¾⅕⅙⅛])
-    |(?P<num>(?:\d+\.\d+|\.\d+|\d+)[eE][+-]?\d+|\d+\.\d+|\d+\.(?![.\d\w])|\.\d+|\d+)
+    |(?P<num>(?:\d+\.\d+|\.\d+|\d+)[eE]\d+|\d+\.\d+|\d+\.(?![.\d\w])|\.\d+|\d+)
     |(?P<sup>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ]+)
     |(?P<name>∠?{_LETTER}+(?:_?[\d₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER}+)*['′]*|∠\d+)
     |(?P<str>"[^"\n]*"|“[^”\n]*”)
@@ -60,6 +60,7 @@ _TOKEN = re.compile(
 MAX_DIGITS = 1000
 _GLUED = re.compile(r"(sin|cos|tan|ln|log|sqrt)([A-Zα-ωx]|\d+)$")
 _BASED = re.compile(rf"log(_\d+|[₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER})(\d*)$")
+_SIGNED = re.compile(r"([eE])([+-]\d+)")  # behind a number: 2e-3, which could be 0.002 or 2·e-3
 _COUNTING = re.compile(r"([CP])(\d+)$")
 
 
@@ -83,8 +84,13 @@ def tokens(text: str) -> list[Token]:
         elif kind == "vulgar":
             put("num", Fraction(*_VULGAR[s]), start, at)
         elif kind == "num":
-            if len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and len(s) == 3 and s[0] == "0" and not gap:
+            if len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and re.fullmatch(r"0\d\d", s) and not gap:
                 raise NslSyntaxError("no thousands separators; write 1000", start, at)
+            power = _SIGNED.match(text, at)
+            if power and not re.search(rf"(?<![\w.]){power[1]}(?![\w^⁰¹²³⁴⁵⁶⁷⁸⁹])", text):  # no name e in the program
+                if "." not in s and len(power[2]) < 3:
+                    raise NslSyntaxError("write 10^-3 for the power of ten, 2*e-3 for a name", start, power.end())
+                s, at = s + power[0], power.end()
             put("num", _number(s, start), start, at)
         elif kind == "sup":
             put("sup", "".join(_SUPER[c] for c in s), start, at)
@@ -111,14 +117,14 @@ def tokens(text: str) -> list[Token]:
 
 
 def _number(s: str, start: int) -> int | float:
-    """1e3 is the whole number 1000; with a point or a negative exponent it is a decimal."""
+    """1e3 is the whole number 1000; with a point it is a decimal."""
     digits, _, exponent = s.lower().partition("e")
-    if len(s) > MAX_DIGITS or len(exponent) > 4 or abs(int(exponent or 0)) > MAX_DIGITS:
+    if len(s) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > MAX_DIGITS:
         raise NslSyntaxError(f"a number has at most {MAX_DIGITS} digits", start, start + len(s))
-    if digits.isdigit() and not exponent.startswith("-"):
+    if digits.isdigit() and "-" not in exponent:
         return int(digits) * 10 ** int(exponent or 0)
     value = float(s)
-    if value in (0.0, float("inf")) and any(d in "123456789" for d in digits):
+    if value == float("inf") or (value == 0 and digits.strip("0.")):
         raise NslSyntaxError("a decimal lies between 1e-300 and 1e300", start, start + len(s))
     return value
 

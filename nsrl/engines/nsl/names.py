@@ -64,10 +64,11 @@ class Names:
             if name in self.defined and self.defined.issuperset(name):
                 raise NslSyntaxError(f"{name} is read as {'*'.join(name)}, which has a value; name it otherwise", t.start, t.end)
             return name
-        if name in self.defined:
+        point = self.points.issuperset(name)
+        if name in self.defined and (point or not self.defined.issuperset(name)):
             return None
-        what = f"dist({name[0]},{name[1]})" if self.points.issuperset(name) and len(name) == 2 else "*".join(name)
-        raise NslSyntaxError(f"{name} is one name and has no value; write {what}", t.start, t.end)
+        what = f"dist({name[0]},{name[1]})" if point and len(name) == 2 else "*".join(name)
+        raise NslSyntaxError(f"{name} is one name; for what its letters mean write {what}", t.start, t.end)
 
     # --- one look at the tokens each
 

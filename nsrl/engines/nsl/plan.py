@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list
@@ -34,7 +36,8 @@ class Plan:
 
 def plan(program: Program) -> Plan:
     """The plan of a program. A statement `name = value` sets the name where the name is new; it updates the name
-    where the value mentions a known name itself; everything else with a relation sign is a constraint."""
+    where the value mentions a known name itself; everything else with a relation sign is a constraint.
+    Raises NslSyntaxError where the last statement only gives a value and nothing says what is asked."""
     out = Plan()
     under: dict[Any, set] = {}  # a set name -> the free names below it
     constrained: set = set()
@@ -47,7 +50,7 @@ def plan(program: Program) -> Plan:
         return found
 
     for i, s in enumerate(program.statements):
-        t = s.tree
+        t = _member(s.tree)
         if s.kind == "define":
             f = t.args[0]
             out.actions.append(("define", t))
@@ -75,12 +78,13 @@ def plan(program: Program) -> Plan:
                 own = name in free_names(value)
                 if name not in under and not own and name not in free:
                     if free:
-                        out.unknowns |= _in_arithmetic(value) & free
+                        out.unknowns |= in_arithmetic(value) & free
                         out.unknowns |= {n for n in free_names(value) if type(value) is Symbol}
                     under[name] = free
                     out.actions.append(("set", Expr(S.Set, t.args)))
                     if i == last:
-                        out.target, out.asked = name, False
+                        out.target = name if free_names(value) else _question(program, name, out)
+                        out.asked = out.target is not name
                     continue
                 if name in under and own:
                     out.imperative = True
@@ -104,6 +108,43 @@ def plan(program: Program) -> Plan:
     return out
 
 
+def _question(program: Program, name: Any, out: Plan) -> Any:
+    """What is asked where the last statement sets `name` to a value without names: in `F=ma;m=2;a=3` the one name
+    that the others define and that defines no other; `name` itself where no statement before it is about it."""
+    before = [s for s in program.statements[:-1] if s.kind != "value"]
+    about = [n for s in before for n in free_names(s.tree)]
+    last = program.statements[-1]
+    if not before or (name not in about and not _given(last.tree.args[1])):
+        return name
+    made = [t.args[0] for kind, t in out.actions if kind == "set" and free_names(t.args[1])]
+    ends = [n for n in made if about.count(n) == 1]
+    if name in about and not out.constraints and not out.imperative and len(ends) == 1:
+        return ends[0]
+    raise NslSyntaxError("the last statement only gives a value; write last what is asked", last.start, last.end)
+
+
+def _given(e: Any) -> bool:
+    """Whether e is a value as a problem states it (3, 1/2, 30°, a point), not a calculation."""
+    if is_list(e):
+        return all(_given(a) for a in e.args)
+    if has_head(e, S.Times):
+        return len(e.args) == 2 and (e.args[1] is S.Degree or (has_head(e.args[1], S.Power) and e.args[1].args[1] == -1))
+    return isinstance(e, (int, float, Fraction, str))
+
+
+def _member(t: Any) -> Any:
+    """`x in {a,b}` as the equations it stands for, `x in 1..9` as its bounds."""
+    if not has_head(t, S.MemberQ) or not free_names(t.args[1]):
+        return t
+    where, x = t.args
+    if is_list(where) and where.args:
+        return Expr(S.Or, tuple(Expr(S.Equal, (x, v)) for v in where.args)) if len(where.args) > 1 else Expr(S.Equal, (x, where.args[0]))
+    if has_head(where, S.Range) and len(where.args) == 2 and all(type(a) is int for a in where.args):
+        low, high = where.args
+        return Expr(S.And, (Expr(S.Element, (x, S.Integers)), Expr(S.GreaterEqual, (x, low)), Expr(S.LessEqual, (x, high))))
+    return t
+
+
 def _names_value(t: Any) -> Any:
     """The name of `name = value`, else None."""
     if has_head(t, S.Equal) and len(t.args) == 2 and type(t.args[0]) is Symbol and t.args[0].builtin is None:
@@ -120,13 +161,13 @@ def _assigned(t: Any) -> list:
     return [n for a in t.args for n in _assigned(a)]
 
 
-def _in_arithmetic(e: Any, inside: bool = False) -> set:
+def in_arithmetic(e: Any, inside: bool = False) -> set:
     """Names that stand in sums, products, powers of e (as numbers, not as marks in a list)."""
     if type(e) is Expr:
         inside = inside or e.head in _ARITHMETIC
         found: set = set()
         for a in e.args:
-            found |= _in_arithmetic(a, inside and not is_list(a))
+            found |= in_arithmetic(a, inside and not is_list(a))
         return found
     return {e} if inside and type(e) is Symbol else set()
 

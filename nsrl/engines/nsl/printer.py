@@ -13,7 +13,7 @@ from nsrl.engines.nsl.expressions import RELATIONS
 from nsrl.engines.nsl.parser import UPDATES, Program, parse
 from nsrl.engines.nsl.plan import plan
 from nsrl.engines.nsl.units import WOLFRAM_NAMES, in_wolfram
-from nsrl.engines.nsl.words import AGGREGATES, HEADS, free_names, plain
+from nsrl.engines.nsl.words import AGGREGATES, HEADS, INDEX, THE_ONE, WORDS, free_names, plain
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
 
 _SIGNS = {h: s for s, h in RELATIONS.items()}
@@ -203,6 +203,8 @@ class _Writer:
         if h is S.Range and n in (2, 3):
             return (f"{self.at(a[0], _SUM)}..{self.at(a[1], _SUM)}" if n == 2 else
                     f"{self.at(a[0], _SUM)}..{self.at(a[2], _SUM)}..{self.at(a[1], _SUM)}"), _RELATION  # fmt: skip
+        if h is S.Rule and n == 2:
+            return f"{self.at(a[0], _SUM)}→{self.at(a[1], _SUM)}", _RELATION
         if h is S.Quantity and n == 2 and a[1] in WOLFRAM_NAMES:
             return WOLFRAM_NAMES[a[1]], _ATOM
         listed = self.list(e)
@@ -240,6 +242,9 @@ class _Writer:
         return out
 
     def product(self, a: tuple) -> tuple[str, int]:
+        rounded = _rounded(Expr(S.Times, a))
+        if rounded:
+            return f"round({self.args(rounded)})", _ATOM
         if len(a) == 2 and a[1] is S.Degree and not _negative(a[0]):
             return f"{self.at(a[0], _ATOM)}°", _POWER
         if len(a) == 2 and a[0] == -1 and type(a[0]) is int and _positive(Expr(S.Times, a)) is not None:
@@ -253,7 +258,7 @@ class _Writer:
                 continue
             text = self.at(x, _POWER)
             close = i == 0 and type(first) in (int, float) and (text[0] in "(√π" or ((type(x) is Symbol or has_head(
-                x, S.Power)) and text[0].isalpha() and not re.match(r"[CP]\d", text)))  # fmt: skip
+                x, S.Power)) and text[0].isalpha() and not re.match(r"[CP]\d|[eE](?![a-zA-Z])|[xX]\d", text)))  # fmt: skip
             out += text if close else f"*{text}"
         return out, _SUM if negative else _PRODUCT
 
@@ -267,15 +272,21 @@ class _Writer:
 
     def named(self, e: Expr) -> str:
         h, a = e.head, e.args
+        if h == THE_ONE:
+            return f"mode({self.args(a[0].args)})"
         if type(h) is not Symbol:
             return f"{self.at(h, _ATOM)}({self.args(a)})"
         name = h.name
         if name == "Log" and len(a) == 2:
             return f"log({self.args(a[1:])})" if a[0] == 10 else f"log({self.args(a)})"
-        if name == "N" and len(a) == 1 and has_head(a[0], S.Round) and len(a[0].args) == 2:
-            x, step = a[0].args
-            if has_head(step, S.Power) and step.args[0] == 10 and has_head(step.args[1], S.Times):
-                return f"round({self.args((x, step.args[1].args[1]))})"
+        if name in ("Sum", "Product") and len(a) == 2 and is_list(a[1]) and len(a[1].args) == 3:
+            word, (k, low, high) = "sum" if name == "Sum" else "prod", a[1].args
+            where = f"{self.at(low, _SUM)}..{self.at(high, _SUM)}"
+            return f"{word}({where})" if k is INDEX else f"{word}({self.at(a[0], _RELATION)} for {plain(k.name)} in {where})"
+        if name == "N" and len(a) == 1 and has_head(a[0], S.Times):
+            rounded = _rounded(e)
+            if rounded:
+                return f"round({self.args(rounded)})"
         if name in ("Area", "Perimeter") and len(a) == 1:
             inner = a[0]
             if has_head(inner, S.Polygon) and is_list(inner.args[0]):
@@ -297,11 +308,23 @@ class _Writer:
         if name == "SolveValues" and len(a) == 3:
             return f"solve({self.args(a[:2])})"
         word = HEADS.get(name)
-        if word is None or (word == "round" and len(a) > 1):
+        if word is None:
             return f"{plain(name)}({self.args(a)})"
         if name in AGGREGATES and len(a) == 1 and is_list(a[0]) and len(a[0].args) > 1:
             return f"{word}{self.at(a[0], _ATOM)}"
         return f"{word}({self.args(a)})"
+
+
+def _rounded(e: Any) -> tuple | None:
+    """The arguments of `round` where e is what it stands for."""
+    product = e.args[0] if has_head(e, S.N) else e
+    sign = product.args[0]
+    if not (has_head(sign, S.Sign) and has_head(sign.args[0], S.Rationalize)):
+        return None
+    x, last = sign.args[0].args[0], product.args[-1]
+    scaled = has_head(last, S.Power) and has_head(last.args[0], S.Power)
+    args = (x, last.args[0].args[1]) if scaled else (x,)
+    return args if WORDS["round"].build(args) == e else None
 
 
 def _negative(x: Any) -> bool:

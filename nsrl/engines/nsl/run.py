@@ -7,23 +7,31 @@ Knows nothing of processes and wall clocks (the pool's).
 from __future__ import annotations
 
 import time
+from decimal import Decimal
+from fractions import Fraction
+from math import isfinite
 from typing import Any
 
+from nsrl.engines.nsl.asked import extrema, has_set, in_terms, over_solutions, sign
 from nsrl.engines.nsl.expressions import RELATION_HEADS
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program, parse
-from nsrl.engines.nsl.plan import Plan, plan
+from nsrl.engines.nsl.plan import Plan, in_arithmetic, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, number_tree, replaced, split
 from nsrl.engines.nsl.units import has_base, in_base
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.engines.wolfram import printer
 from nsrl.engines.wolfram.errors import Flow, LimitReached
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule, sym
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule, sym
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 
-VERSION = "1"
+VERSION = "2"
 MAX_PROGRAM = 20_000  # characters
+_SIDES = {S.Greater: 1, S.Less: -1}
+# What is asked with these may hold letters: they say themselves what they are about.
+_FORMAL = {S.D, S.Integrate, S.Expand, S.Factor, S.Simplify, S.Collect, S.Coefficient, S.Limit, S.SolveValues, S.Sum, S.Product}
+_TRIG = {S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc}
 
 
 class Core:
@@ -66,6 +74,8 @@ def evaluate(program: str, limits: Limits = Limits()) -> Result:
         messages = core.messages + tuple(Message("nsl", tag, words) for tag, words in said)
         if status is Status.OK and core.messages:
             status = Status.MESSAGE
+            if any(m.tag in ("iterb", "range") for m in core.messages):  # a list without known bounds has no value
+                status, text, value = Status.UNEVALUATED, "", None
         return Result(status, text, value, messages, steps=core.steps, engine="nsl", version=VERSION,
                       cpu_ms=(time.process_time() - began) * 1000)  # fmt: skip
 
@@ -117,9 +127,12 @@ class _Run:
         if p.query:
             return self.finish([self.truth(self.known(target))], None)
         if not p.constraints:
-            value = self.simplified(self.known(target), native_symbols=self.units)
-            free = set(free_names(value)) & p.unknowns
-            return self.finish([value], ("left", f"{_names(free)} remain(s) free") if free else None)
+            target = extrema(self.known(target), [], self.core.evaluate)
+            values = self.in_terms(_one(target), []) if _one(target) in p.unknowns else None
+            if values is not None:
+                return self.finish([lst(values)] if is_list(target) else values, None)
+            value = self.simplified(target, native_symbols=self.units)
+            return self.finish([value], self.unknown(value, p.target))
         relations = [self.known(c) for c in p.constraints]
         if self.units:
             relations = [in_base(r, taken) for r in relations]
@@ -131,8 +144,58 @@ class _Run:
             relations = [replaced(r, points) for r in relations]
             for name, point in points.items():
                 self.act("set", mk(S.Set, name, point))
-        found = Algebra(self.core.evaluate).solve(relations, [])
+        return self.solved(relations, target)
+
+    def solved(self, relations: list[Any], target: Any) -> Result:
+        """The answer where there are equations or conditions."""
+        asked = self.known(target) if target is not None else None
+        best = asked is not None and any(n in self.plan.unknowns for n in free_names(asked)) and has_set(asked)
+        try:
+            found = Algebra(self.core.evaluate).solve(relations, [])
+        except Unsolved:
+            best = extrema(asked, relations, self.core.evaluate) if best else asked
+            if best == asked:
+                raise
+            return self.finish([self.simplified(best)], None)
+        name = _one(asked)
+        if best and (found.free or found.leftover) and name is None:
+            best = extrema(asked, relations, self.core.evaluate)
+            if best != asked:
+                return self.finish([self.simplified(best)], None)
+        if name is not None and all(name not in s or free_names(s[name]) for s in found.solutions):
+            values = self.in_terms(name, relations)
+            if values is not None:
+                return self.finish([lst(values)] if is_list(asked) else values, None)
         return self.answer(found, relations, target)
+
+    def in_terms(self, name: Any, relations: list[Any]) -> list[Any] | None:
+        """All values of a name in terms of the others, where one equation gives them; None otherwise."""
+        equations = [r for r in relations if has_head(r, S.Equal) and len(r.args) == 2]
+        equations += [mk(S.Equal, n, v) for n, v in self.env.items() if name in free_names(v)]
+        if len(equations) != 1 or has_base(equations[0]):
+            return None
+        values = in_terms(name, equations[0], self.core.evaluate)
+        for f in relations:
+            if f in equations or values is None:
+                continue
+            signs = [sign(v) for v in values]
+            if not (type(f) is Expr and f.head in _SIDES and f.args[0] is name and f.args[1] == 0) or None in signs:
+                return None
+            values = [v for v, s in zip(values, signs) if s == _SIDES[f.head]]
+        return values or None
+
+    def unknown(self, value: Any, target: Any) -> tuple[str, str] | None:
+        """What is left free in a value although the program speaks of other names, or names it like a word."""
+        by_intent = {n for s in self.program.statements if s.kind == "assign" for n in free_names(s.tree.args[1])}
+        free = set(free_names(value)) - by_intent
+        if _calls(target, _FORMAL) or (self.plan.asked and _one(target) in self.env and _one(target) not in free):
+            return None
+        left = free & self.plan.unknowns
+        arithmetic = in_arithmetic(value) | ({target} if type(target) is Symbol else set())
+        if self.plan.actions:
+            left |= free & arithmetic
+        left |= {n for n in free & in_arithmetic(value) if len(n.name.removesuffix("$").rstrip("0123456789")) > 1}
+        return ("left", f"{_names(left)} {'remains' if len(left) == 1 else 'remain'} free") if left else None
 
     def points(self, relations: list[Any]) -> dict[Any, Any]:
         """Unknown capital letters in an equation between points are points: {B: {B_x, B_y}}."""
@@ -177,6 +240,8 @@ class _Run:
         try:
             p = ring.quotient(*ring.ratio(e))
         except (NotPolynomial, ZeroDivisionError):
+            if _holds_float(e):
+                return self.decimals(self.core.evaluate(_fractions(e)))
             return self.tidied(self.core.evaluate(e), native_symbols)
         if ring.number(p) is not None:
             return number_tree(ring, p)
@@ -187,6 +252,16 @@ class _Run:
         if not native_symbols and _has(e, S.Degree):
             return self.core.evaluate(e)
         return self.core.evaluate(number_tree(ring, p))
+
+    def decimals(self, v: Any) -> Any:
+        """A value from exact decimals as decimals again; whole numbers stay whole, a tree that holds names as it is."""
+        if type(v) is Fraction:
+            return float(v)
+        if type(v) is not Expr:
+            return v
+        if is_list(v) or v.head in RELATION_HEADS or free_names(v):
+            return Expr(v.head, tuple(self.decimals(a) for a in v.args))
+        return self.core.evaluate(mk(S.N, v))
 
     def tidied(self, v: Any, native_symbols: bool) -> Any:
         """What the core left, in lowest terms where that is polynomial (30° over °, sums of roots)."""
@@ -228,14 +303,16 @@ class _Run:
     # --- answers
 
     def answer(self, found: Found, relations: list[Any], target: Any) -> Result:
-        if not found.solutions:
+        if not found.solutions and not (target is not None and _calls(target, {S.Length})):
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         names = list(dict.fromkeys(n for r in self.plan.constraints for n in free_names(r)))
         if target is None:
             target = names[0] if len(names) == 1 else lst(rule(n, mk(S.Hold, n)) for n in names)
         values: list[Any] = []
+        if has_set(self.known(target)):
+            target = over_solutions(self.known(target), lambda e: self.over(e, found, relations))
         plain = self.known(target) if not has_head(target, S.List) or not self._rules(target) else target
-        for s in found.solutions:
+        for s in found.solutions or [{}]:
             if self._rules(plain):
                 v = lst(rule(r.args[0], self.simplified(replaced(self.known(r.args[1].args[0]), s), True)) for r in plain.args)
             else:
@@ -255,6 +332,36 @@ class _Run:
         elif found.free and not self._touched(found, relations, plain):
             left = ("left", f"statements about {_names(found.free)} are left over")
         return self.finish(values, left)
+
+    def over(self, e: Any, found: Found, relations: list[Any]) -> list[Any] | None:
+        """The distinct values of e over the solutions, for `{e}`; None where e holds no unknown. Raises Unsolved."""
+        e = self.known(e)
+        unknowns = {n for r in relations for n in free_names(r)}
+        if not unknowns & set(free_names(e)):
+            return None
+        if found.leftover or found.free & set(free_names(e)):
+            raise Unsolved("not all solutions are known")
+        for n in unknowns:
+            self.bounded(n, relations)
+        values: list[Any] = []
+        for s in found.solutions:
+            v = self.simplified(replaced(e, s), True)
+            if v not in values:
+                values.append(v)
+        return _by_size(values)
+
+    def bounded(self, name: Any, relations: list[Any]) -> None:
+        """Whole-number solutions are searched for within 100 of zero: nothing may lie outside. Raises Unsolved."""
+        domains = [r.args[1] for r in relations if has_head(r, S.Element) and r.args[0] is name]
+        if not any(d in (S.Integers, S.PositiveIntegers) for d in domains):
+            return
+        rest = [r for r in relations if not has_head(r, S.Element)]
+        rest += [mk(S.Greater, r.args[0], 0) for r in relations if has_head(r, S.Element) and r.args[1] is S.PositiveIntegers]
+        names = list(dict.fromkeys(n for r in rest for n in free_names(r)))
+        for head in (S.MinValue, S.MaxValue):
+            end = self.core.evaluate(mk(head, lst((name, Expr(S.And, tuple(rest)))), lst(names))) if rest else None
+            if type(end) not in (int, float, Fraction) or abs(end) > 100:
+                raise Unsolved("the whole numbers asked for are not known to be bounded")
 
     def _rules(self, e: Any) -> bool:
         return is_list(e) and bool(e.args) and all(has_head(r, S.Rule) and has_head(r.args[1], S.Hold) for r in e.args)
@@ -277,6 +384,8 @@ class _Run:
             for v in values:
                 if has_base(v):
                     return self.done(Status.UNEVALUATED, "", None, ("unit", "the units do not match"))
+        if any(_in_radians(v) for v in values):
+            return self.done(Status.UNEVALUATED, "", None, ("angle", "an angle is a plain number; degrees are written with °"))
         if self.program.options:
             return self.chosen(values)
         if left is not None:
@@ -316,6 +425,8 @@ class _Run:
         degrees against bare numbers."""
         if v == o and type(v) is type(o):
             return True
+        if v in (TRUE, FALSE):
+            return (_word(o) or "").lower() in (("yes", "true") if v is TRUE else ("no", "false"))
         if is_list(v) and is_list(o):
             return len(v.args) == len(o.args) and all(self.equal(a, b, loosely) for a, b in zip(v.args, o.args))
         if isinstance(v, str) or isinstance(o, str):
@@ -337,7 +448,7 @@ class _Run:
         if size is None:
             return False
         if type(o) is float and loosely:
-            digits = len(repr(o).partition(".")[2]) if "e" not in repr(o) else 0
+            digits = max(0, -Decimal(repr(o)).as_tuple().exponent - repr(o).endswith(".0"))
             return abs(size) <= 0.5 * 10.0**-digits * (1 + 1e-9)
         if loosely and _has(o, S.Degree) and not _has(v, S.Degree):
             return self.equal(v, replaced(o, {S.Degree: 1}), False)
@@ -374,6 +485,36 @@ def _by_size(values: list[Any]) -> list[Any]:
     except (NotPolynomial, ZeroDivisionError):
         return values
     return values if None in sizes else [values[i] for i in sorted(range(len(values)), key=sizes.__getitem__)]
+
+
+def _holds_float(e: Any) -> bool:
+    return type(e) is float or (type(e) is Expr and any(_holds_float(a) for a in e.args))
+
+
+def _fractions(e: Any) -> Any:
+    """e with the decimals that its digits say, exactly: mean{0.1,0.2} is 0.15."""
+    if type(e) is float and isfinite(e):
+        return norm(Fraction(repr(e)))
+    return Expr(_fractions(e.head), tuple(_fractions(a) for a in e.args)) if type(e) is Expr else e
+
+
+def _one(e: Any) -> Any:
+    """x where e is x or {x}, else None."""
+    e = e.args[0] if is_list(e) and len(e.args) == 1 else e
+    return e if type(e) is Symbol else None
+
+
+def _calls(e: Any, heads: set) -> bool:
+    return type(e) is Expr and (e.head in heads or any(_calls(a, heads) for a in e.args))
+
+
+def _in_radians(e: Any) -> bool:
+    """Whether an angle in e is a plain number beyond a full turn, which will have been meant as degrees."""
+    if type(e) is not Expr:
+        return False
+    if e.head in _TRIG and len(e.args) == 1 and type(e.args[0]) in (int, float, Fraction) and abs(e.args[0]) > 6.2832:
+        return True
+    return any(_in_radians(a) for a in e.args)
 
 
 def _word(e: Any) -> str | None:

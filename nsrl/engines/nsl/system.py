@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.words import free_names
+from nsrl.engines.nsl.words import BINDERS, bound_names, free_names
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm
 from nsrl.engines.wolfram.points import DOMAINS, Unknown, truth
 from nsrl.engines.wolfram.poly import Poly, Ring
@@ -138,6 +138,8 @@ def replaced(e: Any, values: dict[Any, Any]) -> Any:
     if type(e) is Symbol:
         return values.get(e, e)
     if type(e) is Expr and values:
+        if e.head in BINDERS:
+            values = {k: v for k, v in values.items() if k not in bound_names(e)}
         args = tuple(replaced(a, values) for a in e.args)
         head = replaced(e.head, values) if type(e.head) is Expr else values.get(e.head, e.head)
         if head is e.head and all(a is b for a, b in zip(args, e.args)):

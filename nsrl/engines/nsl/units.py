@@ -11,41 +11,54 @@ from typing import Any
 
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, mk, sym
 
-# name: (factor, base, power of the base, Wolfram name)
-UNITS: dict[str, tuple[Fraction | int, str, int, str]] = {
-    "mm": (Fraction(1, 1000), "m", 1, "Millimeters"),
-    "cm": (Fraction(1, 100), "m", 1, "Centimeters"),
-    "dm": (Fraction(1, 10), "m", 1, "Decimeters"),
-    "m": (1, "m", 1, "Meters"),
-    "km": (1000, "m", 1, "Kilometers"),
-    "inch": (Fraction(254, 10_000), "m", 1, "Inches"),
-    "ft": (Fraction(3048, 10_000), "m", 1, "Feet"),
-    "yd": (Fraction(9144, 10_000), "m", 1, "Yards"),
-    "mi": (Fraction(1_609_344, 1000), "m", 1, "Miles"),
-    "ha": (10_000, "m", 2, "Hectares"),
-    "l": (Fraction(1, 1000), "m", 3, "Liters"),
-    "L": (Fraction(1, 1000), "m", 3, "Liters"),
-    "dl": (Fraction(1, 10_000), "m", 3, "Deciliters"),
-    "cl": (Fraction(1, 100_000), "m", 3, "Centiliters"),
-    "ml": (Fraction(1, 1_000_000), "m", 3, "Milliliters"),
-    "ms": (Fraction(1, 1000), "s", 1, "Milliseconds"),
-    "s": (1, "s", 1, "Seconds"),
-    "sec": (1, "s", 1, "Seconds"),
-    "min": (60, "s", 1, "Minutes"),
-    "h": (3600, "s", 1, "Hours"),
-    "hr": (3600, "s", 1, "Hours"),
-    "day": (86_400, "s", 1, "Days"),
-    "week": (604_800, "s", 1, "Weeks"),
-    "mg": (Fraction(1, 1000), "g", 1, "Milligrams"),
-    "g": (1, "g", 1, "Grams"),
-    "kg": (1000, "g", 1, "Kilograms"),
-    "t": (1_000_000, "g", 1, "MetricTons"),
-    "lb": (Fraction(45_359_237, 100_000), "g", 1, "Pounds"),
-    "oz": (Fraction(45_359_237, 1_600_000), "g", 1, "Ounces"),
-    "cent": (Fraction(1, 100), "usd", 1, "USCents"),
-    "usd": (1, "usd", 1, "USDollars"),
-}
-WOLFRAM_NAMES = {v[3]: k for k, v in reversed(list(UNITS.items()))}
+_LENGTH, _AREA, _VOLUME, _TIME, _MASS = {"m": 1}, {"m": 2}, {"m": 3}, {"s": 1}, {"g": 1}
+_FORCE, _PRESSURE = {"g": 1, "m": 1, "s": -2}, {"g": 1, "m": -1, "s": -2}
+_ENERGY, _POWER, _VOLTAGE = {"g": 1, "m": 2, "s": -2}, {"g": 1, "m": 2, "s": -3}, {"g": 1, "m": 2, "s": -3, "A": -1}
+# names: (factor, powers of the base units, Wolfram name); the first name is the one that is printed
+_ROWS: list[tuple[str, Fraction | int, dict[str, int], str]] = [
+    ("mm", Fraction(1, 1000), _LENGTH, "Millimeters"),
+    ("cm", Fraction(1, 100), _LENGTH, "Centimeters"),
+    ("dm", Fraction(1, 10), _LENGTH, "Decimeters"),
+    ("m meter meters", 1, _LENGTH, "Meters"),
+    ("km", 1000, _LENGTH, "Kilometers"),
+    ("inch inches", Fraction(254, 10_000), _LENGTH, "Inches"),
+    ("ft feet", Fraction(3048, 10_000), _LENGTH, "Feet"),
+    ("yd yard yards", Fraction(9144, 10_000), _LENGTH, "Yards"),
+    ("mi mile miles", Fraction(1_609_344, 1000), _LENGTH, "Miles"),
+    ("ha", 10_000, _AREA, "Hectares"),
+    ("l L liter liters", Fraction(1, 1000), _VOLUME, "Liters"),
+    ("dl dL", Fraction(1, 10_000), _VOLUME, "Deciliters"),
+    ("cl cL", Fraction(1, 100_000), _VOLUME, "Centiliters"),
+    ("ml mL", Fraction(1, 1_000_000), _VOLUME, "Milliliters"),
+    ("ms", Fraction(1, 1000), _TIME, "Milliseconds"),
+    ("s sec second seconds", 1, _TIME, "Seconds"),
+    ("min minute minutes", 60, _TIME, "Minutes"),
+    ("h hr hour hours", 3600, _TIME, "Hours"),
+    ("day days", 86_400, _TIME, "Days"),
+    ("week weeks", 604_800, _TIME, "Weeks"),
+    ("mg", Fraction(1, 1000), _MASS, "Milligrams"),
+    ("g gram grams", 1, _MASS, "Grams"),
+    ("kg", 1000, _MASS, "Kilograms"),
+    ("t", 1_000_000, _MASS, "MetricTons"),
+    ("lb", Fraction(45_359_237, 100_000), _MASS, "Pounds"),
+    ("oz", Fraction(45_359_237, 1_600_000), _MASS, "Ounces"),
+    ("N", 1000, _FORCE, "Newtons"),
+    ("Pa", 1000, _PRESSURE, "Pascals"),
+    ("kPa", 1_000_000, _PRESSURE, "Kilopascals"),
+    ("J", 1000, _ENERGY, "Joules"),
+    ("kJ", 1_000_000, _ENERGY, "Kilojoules"),
+    ("kWh", 3_600_000_000, _ENERGY, "KilowattHours"),
+    ("W", 1000, _POWER, "Watts"),
+    ("kW", 1_000_000, _POWER, "Kilowatts"),
+    ("A", 1, {"A": 1}, "Amperes"),
+    ("V", 1000, _VOLTAGE, "Volts"),
+    ("Hz", 1, {"s": -1}, "Hertz"),
+    ("cent cents", Fraction(1, 100), {"usd": 1}, "USCents"),
+    ("usd dollar dollars", 1, {"usd": 1}, "USDollars"),
+    ("eur euro euros", 1, {"eur": 1}, "Euros"),
+]
+UNITS = {name: row for names, *row in _ROWS for name in names.split()}
+WOLFRAM_NAMES = {row[-1]: row[0].split()[0] for row in _ROWS}
 
 
 def _base(name: str) -> Symbol:
@@ -66,9 +79,8 @@ def in_base(e: Any, taken: set) -> Any:
     name = _unit(e)
     if name is None or e in taken:
         return e
-    factor, base, power, _ = UNITS[name]
-    b = _base(base)
-    return mk(S.Times, factor, b if power == 1 else mk(S.Power, b, power))
+    factor, powers, _ = UNITS[name]
+    return mk(S.Times, factor, *(_base(b) if n == 1 else mk(S.Power, _base(b), n) for b, n in powers.items()))
 
 
 def in_wolfram(e: Any, taken: set) -> Any:
@@ -76,7 +88,7 @@ def in_wolfram(e: Any, taken: set) -> Any:
     if type(e) is Expr:
         return Expr(e.head, tuple(in_wolfram(a, taken) for a in e.args))
     name = _unit(e)
-    return e if name is None or e in taken else mk(S.Quantity, 1, UNITS[name][3])
+    return e if name is None or e in taken else mk(S.Quantity, 1, UNITS[name][2])
 
 
 def has_base(e: Any) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, mk, sym
+from nsrl.engines.wolfram.expr import Expr, S, has_head, is_list, lst, mk, sym
 
 KEYWORDS = frozenset(
     ["choose", "perm", "mod", "div", "of", "and", "or", "not", "in", "for", "if", "while", "until", "to", "where"]
@@ -118,7 +118,7 @@ _call("divisors", "Divisors")
 _call("factors", "FactorInteger")
 _call("digits", "IntegerDigits", 1, 2)
 _call("mean", "Mean")
-for _w, _h in (("mean", "Mean"), ("median", "Median"), ("sum", "Total"), ("total", "Total"), ("max", "Max"), ("min", "Min"),
+for _w, _h in (("mean", "Mean"), ("median", "Median"), ("max", "Max"), ("min", "Min"),
                ("var", "Variance"), ("std", "StandardDeviation"), ("len", "Length"), ("sort", "Sort"), ("rev", "Reverse"),
                ("unique", "Union"), ("diffs", "Differences"), ("last", "Last"), ("modes", "Commonest"), ("tally", "Tally"),
                ("norm", "Norm")):  # fmt: skip
@@ -181,9 +181,14 @@ def count(a: tuple) -> Any:
     return _count(a)
 
 
+_SLOT = mk(S.Slot, 1)
+# The one most frequent element; all of them where there are several.
+THE_ONE = mk(S.Function, mk(S.If, mk(S.Equal, mk(S.Length, _SLOT), 1), mk(S.First, _SLOT), _SLOT))
+
+
 @_special("mode", 1, 10_000)
 def _mode(a: tuple) -> Any:
-    return mk(S.First, mk(S.Commonest, _gather(a)))
+    return mk(THE_ONE, mk(S.Commonest, _gather(a)))
 
 
 @_special("first", 1, 10_000)
@@ -205,9 +210,31 @@ def _range(a: tuple) -> Any:
 WORDS["spread"] = WORDS["range"]
 
 
+INDEX = sym("k$")  # of the sum over a..b; no program can write it
+
+
+@_special("sum", 1, 10_000)
+def _sum(a: tuple) -> Any:
+    return _running(S.Sum, _gather(a)) or mk(S.Total, _gather(a))
+
+
 @_special("prod", 1, 10_000)
 def _prod(a: tuple) -> Any:
-    return mk(S.Apply, S.Times, _gather(a))
+    return _running(S.Product, _gather(a)) or mk(S.Apply, S.Times, _gather(a))
+
+
+WORDS["total"] = WORDS["sum"]
+HEADS["Total"] = "sum"
+AGGREGATES.add("Total")
+
+
+def _running(head: Any, v: Any) -> Expr | None:
+    """`f for k in a..b`, and a..b with a bound that is no number, as Sum or Product: n and ∞ may be bounds."""
+    if has_head(v, S.Table) and len(v.args) == 2 and len(v.args[1].args) == 3:
+        return Expr(head, v.args)
+    if has_head(v, S.Range) and len(v.args) == 2 and any(type(b) is not int for b in v.args):
+        return mk(head, INDEX, lst((INDEX, *v.args)))
+    return None
 
 
 @_special("nth", 2, 2, tail=True)
@@ -215,15 +242,17 @@ def _nth(a: tuple) -> Any:
     return mk(S.Part, *a)
 
 
-HEADS["Round"] = "round"
+HALF = Fraction(1, 2)
 
 
 @_special("round", 1, 2)
 def _round(a: tuple) -> Any:
-    """round(x) to a whole number, round(x, n) to n decimals."""
+    """round(x) to a whole number, round(x, n) to n decimals; a half goes away from zero."""
+    x, unit = mk(S.Rationalize, a[0]), 1 if len(a) == 1 else mk(S.Power, 10, a[1])
+    whole = mk(S.Floor, mk(S.Plus, mk(S.Times, mk(S.Abs, x), unit), HALF))
     if len(a) == 1:
-        return mk(S.Round, a[0])
-    return mk(S.N, mk(S.Round, a[0], mk(S.Power, 10, mk(S.Times, -1, a[1]))))
+        return mk(S.Times, mk(S.Sign, x), whole)
+    return mk(S.N, mk(S.Times, mk(S.Sign, x), whole, mk(S.Power, unit, -1)))
 
 
 @_special("deg", 1)
@@ -324,6 +353,16 @@ def plain(name: str) -> str:
     return name.removesuffix("$")
 
 
+BINDERS = frozenset([S.Table, S.Sum, S.Product, S.Integrate, S.Function])
+
+
+def bound_names(e: Expr) -> set:
+    """The names that a Table, Sum, Product, Integrate (between bounds) or Function holds for itself."""
+    if e.head is S.Function:
+        return {e.args[0]} if len(e.args) == 2 else set()
+    return {a.args[0] for a in e.args[1:] if is_list(a) and a.args}
+
+
 def free_names(e: Any, bound: frozenset = frozenset()) -> list:
     """The user's symbols in e, each once, in order of appearance."""
     seen: dict = {}
@@ -336,10 +375,8 @@ def _names(e: Any, seen: dict, bound: frozenset) -> None:
         if type(e.head) is Expr:
             _names(e.head, seen, bound)
         args = e.args
-        if e.head is S.Table:
-            bound = bound | {a.args[0] for a in args[1:] if is_list(a)}
-        elif e.head is S.Function:
-            bound = bound | {args[0]}
+        if e.head in BINDERS:
+            bound = bound | bound_names(e)
         for a in args:
             _names(a, seen, bound)
     elif is_user(e) and e not in bound:
