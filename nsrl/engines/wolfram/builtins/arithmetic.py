@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, mk, norm
 from nsrl.engines.wolfram.numbers import (
@@ -93,7 +94,7 @@ def plus(ev: Any, args: tuple) -> Any:
         r = _infinities(ev, args)
         if r is not None:
             return r
-    associations = [a for a in args if type(a) is Expr and a.head is S.Association]
+    associations = [a for a in args if is_assoc(a)]
     if associations:
         return _thread_associations(ev, _PLUS, args)
     if bit_length(total) > ev.max_bits:
@@ -126,11 +127,11 @@ def plus(ev: Any, args: tuple) -> Any:
 def _thread_associations(ev: Any, head: Symbol, args: tuple) -> Any:
     from nsrl.engines.wolfram.assoc import from_pairs, pairs
 
-    first = next(a for a in args if type(a) is Expr and a.head is S.Association)
+    first = next(a for a in args if is_assoc(a))
     keys = [k for k, _ in pairs(first)]
     columns = []
     for a in args:
-        if type(a) is Expr and a.head is S.Association:
+        if is_assoc(a):
             if [k for k, _ in pairs(a)] != keys:
                 return None
             columns.append([v for _, v in pairs(a)])
@@ -215,7 +216,7 @@ def times(ev: Any, args: tuple) -> Any:
             return r
     if type(coefficient) is int and coefficient == 0:
         return 0
-    if any(type(b) is Expr and b.head is S.Association for b in bases):
+    if any(is_assoc(b) for b in bases):
         return _thread_associations(ev, _TIMES, args)
     factors: list[Any] = []
     again = False

@@ -75,7 +75,7 @@ def flatten(ev: Any, args: tuple) -> Any:
     most = 10**9 if level is S.Infinity else level
     if type(most) is not int:
         return None
-    if e.head is _ASSOC:
+    if is_assoc(e):
         e, head = lst(elements(e) or ()), LIST
     out: list[Any] = []
 

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.builtins.logic import compare_values
@@ -197,7 +198,7 @@ def _extreme(name: str, want: int, empty: Any) -> None:
             for a in items:
                 if type(a) is Expr and a.head is LIST:
                     collect(a.args)
-                elif type(a) is Expr and a.head is S.Association:
+                elif is_assoc(a):
                     collect(tuple([r.args[1] for r in a.args]))
                 else:
                     flat.append(a)

@@ -32,7 +32,7 @@ def elements(e: Any) -> tuple | None:
     """The elements of a list or any compound tree, the values of an association; None for atoms."""
     if type(e) is not Expr or e.head is S.Complex:
         return None
-    return tuple([r.args[1] for r in e.args]) if e.head is _ASSOC and is_assoc(e) else e.args
+    return tuple([r.args[1] for r in e.args]) if is_assoc(e) else e.args
 
 
 def not_list(ev: Any, name: str, args: tuple, position: int = 1) -> None:
@@ -364,7 +364,7 @@ def _at_end(name: str, front: bool) -> None:
         if type(e) is not Expr:
             return not_list(ev, name, args)
         ev.need_length(len(e.args) + 1)
-        if e.head is _ASSOC:
+        if is_assoc(e):
             new = rules_of(x)
             if new is None:
                 return None
@@ -399,7 +399,7 @@ def join(ev: Any, args: tuple) -> Any:
         return None
     ev.need_length(sum(len(a.args) for a in args))
     out = [x for a in args for x in a.args]
-    return from_rules(out) if head is _ASSOC else Expr(head, tuple(out))
+    return from_rules(out) if all(map(is_assoc, args)) else Expr(head, tuple(out))
 
 
 @builtin("Catenate", arity=1)
@@ -444,7 +444,7 @@ def delete(ev: Any, args: tuple) -> Any:
         return None
     e = args[0]
     todo = positions_spec(args[1])
-    if e.head is _ASSOC and not all(type(p[0]) is int for p in todo):
+    if is_assoc(e) and not all(type(p[0]) is int for p in todo):
         return ev.call(S.KeyDrop, e, lst(p[0].args[0] if type(p[0]) is Expr else p[0] for p in todo))
     flat = {p[0] if p[0] > 0 else len(e.args) + p[0] + 1 for p in todo if len(p) == 1 and type(p[0]) is int}
     if any(not 1 <= i <= len(e.args) for i in flat):

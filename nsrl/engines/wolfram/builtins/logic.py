@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, mk, same, system
@@ -341,7 +342,7 @@ _predicate("RationalQ", lambda a: type(a) in (int, Fraction))
 _predicate("StringQ", lambda a: type(a) is str)
 _predicate("ListQ", lambda a: type(a) is Expr and a.head is LIST)
 _predicate("AtomQ", lambda a: type(a) is not Expr or a.head is S.Complex)
-_predicate("AssociationQ", lambda a: type(a) is Expr and a.head is S.Association)
+_predicate("AssociationQ", lambda a: is_assoc(a))
 _predicate("SymbolQ", lambda a: type(a) is Symbol)
 _predicate("MissingQ", lambda a: type(a) is Expr and a.head is S.Missing)
 _predicate("FailureQ", lambda a: a is S._Failed or (type(a) is Expr and a.head is S.Failure))

@@ -9,6 +9,7 @@ import heapq
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.linalg import matrix, reduced, rows, vector
 from nsrl.engines.wolfram.evaluator import Defs, sub_handler
@@ -39,7 +40,7 @@ def _power(a: Any, n: Any) -> Expr:
 
 def _values(ev: Any, e: Any, name: str) -> list[Any] | None:
     """The data of a list or association; a message where they are none."""
-    if has_head(e, S.Association):
+    if is_assoc(e):
         return [r.args[1] for r in e.args]
     if is_list(e) and e.args:
         return list(e.args)
