@@ -38,6 +38,7 @@ UNICODE = {
     "∧": "&&", "∨": "||", "¬": "!", "∈": "∈", "∉": "∉", "√": "√", "∪": "∪", "⋃": "∪", "∩": "∩", "⋂": "∩", "⇒": "⇒",
     "⧦": "⧦", "⊻": "⊻", "⊼": "⊼", "⊽": "⊽", "≡": "≡", "↔": "<->", "⩽": "<=", "⩾": ">=", "∘": "@*",
     "∣": "∣", "\uf522": "->", "\uf51f": ":>", "\uf523": "⇒", "\uf431": "==", "\uf4a1": "|->", "\uf3d4": "<->",
+    "\uf3d2": "\uf3d2", "\uf3d3": "\uf3d3",
 }  # fmt: skip
 _CONSTANTS = {"π": "Pi", "∞": "Infinity", "°": "Degree", "\uf74d": "E", "ⅇ": "E", "\uf74e": "I", "ⅈ": "I"}
 _NAMED = {
@@ -52,6 +53,7 @@ _NAMED = {
     "CapitalPhi": "Φ", "CapitalPsi": "Ψ", "CapitalOmega": "Ω", "Ellipsis": "…", "Bullet": "•", "CenterDot": "·",
     "Function": "\uf4a1", "LongRightArrow": "⟶", "Angle": "∠", "Square": "□", "Prime": "′", 
     "UndirectedEdge": "\uf3d4", "DirectedEdge": "→", "Divides": "∣", "Cross": "⨯", "EmptySet": "∅",
+    "Distributed": "\uf3d2", "Conditioned": "\uf3d3",
 }  # fmt: skip
 # Superscripts, fractions and typographic quotes are no letters and no operators: repair.py knows what was meant.
 FOREIGN = "²³¹⁰⁴⁵⁶⁷⁸⁹⁻½¼¾₀₁₂₃₄₅₆₇₈₉“”‘’"

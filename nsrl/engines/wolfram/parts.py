@@ -264,9 +264,14 @@ def positions_spec(spec: Any) -> list[tuple]:
 
 
 def take_range(spec: Any, size: int) -> list[int] | None:
-    """0-based positions of a Take specification (n, -n, {n}, {m, n}, {m, n, s}, UpTo[n], All); None if out of range."""
+    """0-based positions of a Take specification (n, -n, {n}, {m, n}, {m, n, s}, UpTo[n], a Span, All); None if out of range."""
     if spec is S.All:
         return list(range(size))
+    if type(spec) is Expr and spec.head is S.Span:
+        try:
+            return span_range(spec, size)
+        except PartError:
+            return None
     if type(spec) is Expr and spec.head is S.UpTo and len(spec.args) == 1:
         n = size if spec.args[0] is S.Infinity else spec.args[0]
         return list(range(min(n, size))) if type(n) is int else None

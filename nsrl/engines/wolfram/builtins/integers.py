@@ -406,3 +406,27 @@ def frobenius(ev: Any, args: tuple) -> Any:
                     dist[j] = dist[i] + n
                     changed = True
     return int(max(dist)) - m
+
+
+@builtin("FrobeniusSolve", arity=(2, 3), takes="positives integer")
+def frobenius_solve(ev: Any, args: tuple) -> Any:
+    """All non-negative solutions of a1 x1 + a2 x2 + ... == n, in the order of their first numbers."""
+    coins, out, most = args[0].args, [], args[2] if len(args) > 2 else None
+    if most is not None and (type(most) is not int or most < 0):
+        return None
+
+    def go(left: int, chosen: tuple) -> None:
+        ev.step()
+        if most is not None and len(out) >= most:
+            return
+        if len(chosen) == len(coins) - 1:
+            if left % coins[-1] == 0:
+                out.append(lst((*chosen, left // coins[-1])))
+                ev.need_length(len(out) * len(coins))
+            return
+        for k in range(left // coins[len(chosen)] + 1):
+            go(left - k * coins[len(chosen)], (*chosen, k))
+
+    if args[1] >= 0:
+        go(args[1], ())
+    return lst(out)

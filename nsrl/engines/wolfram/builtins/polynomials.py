@@ -5,11 +5,12 @@ All go over the bridge. Knows nothing of equations.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
-from nsrl.engines.wolfram.expr import S, is_list, lst, mk, norm, plus, times
+from nsrl.engines.wolfram.expr import S, Symbol, is_list, lst, mk, norm, plus, times
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -149,7 +150,12 @@ def _polynomial(name: str, arity: int, first: Any, step: Any) -> None:
         q = ev.eval(q)
         for k in range(1, n):
             p, q = q, ev.eval(mk(S.Expand, step(k, q, p, x, a)))
-        return mk(S.Together if name in ("LegendreP", "LaguerreL") else S.Expand, q)
+        if name in ("LegendreP", "LaguerreL"):
+            bottom = math.factorial(n) if name == "LaguerreL" else 1 << n
+            whole = ev.eval(mk(S.Expand, times(bottom, q)))
+            common = math.gcd(bottom, *[c for c in ev.call(S.Flatten, ev.call(S.CoefficientList, whole, x)).args]) if type(x) is Symbol else 1
+            return times(Fraction(common, bottom), mk(S.Expand, times(Fraction(1, common), whole)))
+        return mk(S.Expand, q)
 
 
 _polynomial("ChebyshevT", 2, lambda x, a: (1, x), lambda k, q, p, x, a: plus(times(2, x, q), times(-1, p)))

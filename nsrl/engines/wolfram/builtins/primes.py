@@ -102,11 +102,24 @@ def primes_up_to(n: int) -> list[int]:
 @builtin("PrimeQ", "Listable", arity=(1, 2))
 def prime_q(ev: Any, args: tuple) -> Any:
     n = args[0]
+    if len(args) == 2:
+        return _gaussian_prime(n) if args[1] == mk(S.Rule, S.GaussianIntegers, TRUE) else None
     if type(n) is not int:
         return boolean(False)
     if n.bit_length() > 4096:
         ev.step(n.bit_length() * 8)
     return boolean(is_prime(abs(n)))
+
+
+def _gaussian_prime(z: Any) -> Any:
+    """A prime of the form 4k + 3 on an axis, or a number whose norm is prime."""
+    a, b = z.args if type(z) is Expr and z.head is S.Complex else (z, 0)
+    if type(a) is not int or type(b) is not int or max(abs(a), abs(b)).bit_length() > 2048:
+        return None
+    if a and b:
+        return boolean(is_prime(a * a + b * b))
+    n = abs(a + b)
+    return boolean(n % 4 == 3 and is_prime(n))
 
 
 @builtin("CompositeQ", "Listable", arity=1)
@@ -130,6 +143,8 @@ def square_free_q(ev: Any, args: tuple) -> Any:
 @builtin("FactorInteger", "Listable", arity=(1, 2))
 def factor_integer(ev: Any, args: tuple) -> Any:
     n = args[0]
+    if len(args) == 2:
+        return None
     if type(n) is Fraction:
         top, bottom = factor(ev, abs(n.numerator)), factor(ev, n.denominator)
         rows = {**top, **{p: -k for p, k in bottom.items()}}

@@ -9,12 +9,15 @@ from typing import Any
 
 from nsrl.engines.wolfram.builtins.geometry import HALF, _difference, _dotted, _points, distance, vector_angle
 from nsrl.engines.wolfram.builtins.linalg import determinant, vector
+from nsrl.engines.wolfram.builtins.overlaps import common, convex, crosses_itself, hull, lens, rational
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, has_head, is_list, lst, minus, mk, plus, power, times
-from nsrl.engines.wolfram.table import Builtin, table
+from nsrl.engines.wolfram.numeric import real_value
+from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
+symbols(TABLE, "RegionUnion RegionDifference BoundaryMeshRegion")
 
 
 def signed_area(p: list[list[Any]]) -> Any:
@@ -103,6 +106,9 @@ def area(ev: Any, e: Any) -> Any:
             u, v = _difference(p[1], p[0]), _difference(p[2], p[0])
             parts = ev.eval(mk(S.Cross, lst(u), lst(v)))
             return ev.eval(times(HALF, mk(S.Norm, parts))) if len(p) == 3 else None
+        at = [[real_value(x) for x in c] for c in p]
+        if len(p) > 3 and (any(None in c for c in at) or crosses_itself(at)) and e.head is S.Polygon:
+            return None
         return ev.eval(mk(S.Abs, signed_area(p)))
     if e.head is S.Disk:
         cr = _centre_radius(a, 2)
@@ -129,7 +135,54 @@ def area(ev: Any, e: Any) -> Any:
         return ev.eval(times(4, S.Pi, power(cr[1], 2))) if cr and len(cr[0]) == 3 else None
     if e.head is S.Simplex:
         return area(ev, Expr(S.Triangle, a))
+    if e.head in (S.RegionUnion, S.RegionIntersection, S.RegionDifference) and len(a) == 2:
+        return _combined_area(ev, e)
+    if e.head is S.BoundaryMeshRegion and len(a) == 2:
+        return area(ev, mk(S.Polygon, a[0]))
     return None
+
+
+def _combined_area(ev: Any, e: Expr) -> Any:
+    """Of two disks, or two convex polygons with rational corners."""
+    both = _overlap(ev, *e.args)
+    if both is None or e.head is S.RegionIntersection:
+        return both
+    one, two = (area(ev, x) for x in e.args)
+    if one is None or two is None:
+        return None
+    return ev.eval(plus(one, times(-1, both)) if e.head is S.RegionDifference else plus(one, two, times(-1, both)))
+
+
+def _overlap(ev: Any, a: Any, b: Any) -> Any:
+    if all(has_head(x, S.Disk) and len(x.args) < 3 for x in (a, b)):
+        one, two = _centre_radius(a.args, 2), _centre_radius(b.args, 2)
+        if one is None or two is None or is_list(one[1]) or is_list(two[1]):
+            return None
+        return lens(ev, distance(ev, one[0], two[0]), one[1], two[1])
+    corners = [polygon_points(ev, x) for x in (a, b)]
+    if None in corners or not all(map(rational, corners)):
+        return None
+    one, two = map(convex, corners)
+    if one is None or two is None:
+        return None
+    shared = common(one, two)
+    return ev.eval(mk(S.Abs, signed_area(shared))) if len(shared) > 2 else 0
+
+
+@builtin("ConvexHullMesh", arity=1, takes="matrix")
+def convex_hull_mesh(ev: Any, args: tuple) -> Any:
+    p = [[real_value(x) for x in r.args] for r in args[0].args]
+    if any(None in c or len(c) != 2 for c in p):
+        return None
+    corners = hull([[float(x) for x in c] for c in p])
+    if len(corners) < 3:
+        return None
+    return mk(S.BoundaryMeshRegion, lst(map(lst, corners)), lst((mk(S.Polygon, lst(range(1, len(corners) + 1))),)))
+
+
+@builtin("MeshCoordinates", arity=1)
+def mesh_coordinates(ev: Any, args: tuple) -> Any:
+    return args[0].args[0] if has_head(args[0], S.BoundaryMeshRegion) else None
 
 
 @builtin("Area", arity=(1, None))
@@ -480,7 +533,7 @@ def region_distance(ev: Any, args: tuple) -> Any:
     return distance(ev, vector(args[1]), vector(q)) if vector(q) is not None else None
 
 
-@builtin("RegionIntersection", arity=(1, None))
+@builtin("RegionIntersection", arity=(1, None), data=True)
 def region_intersection(ev: Any, args: tuple) -> Any:
     if len(args) != 2:
         return args[0] if len(args) == 1 else None

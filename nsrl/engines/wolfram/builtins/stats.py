@@ -5,7 +5,6 @@ Lists are exact where the data are. Knows nothing of algebra beyond what the eva
 
 from __future__ import annotations
 
-import heapq
 from fractions import Fraction
 from typing import Any
 
@@ -23,7 +22,7 @@ HALF = Fraction(1, 2)
 
 symbols(TABLE, "NormalDistribution BinomialDistribution UniformDistribution PoissonDistribution ExponentialDistribution "
                "DiscreteUniformDistribution BernoulliDistribution GeometricDistribution HypergeometricDistribution "
-               "Distributed Conditioned FittedModel Graph EdgeWeight QuantityVariable EmpiricalDistribution")  # fmt: skip
+               "Distributed Conditioned FittedModel QuantityVariable EmpiricalDistribution")  # fmt: skip
 
 
 def _plus(items: Any) -> Expr:
@@ -817,96 +816,3 @@ def unit_convert(ev: Any, args: tuple) -> Any:
     else:
         value = _times(q.args[0], factor, _power(to[0], -1))
     return mk(S.Quantity, ev.eval(value), ev.eval(to[2]))
-
-
-# --- paths
-
-
-def _edges(e: Any) -> tuple[list[tuple[Any, Any, Any]], bool] | None:
-    """(edges as (from, to, weight), any directed) of Graph[…] or a list of edges."""
-    weights = None
-    if has_head(e, S.Graph):
-        for o in e.args:
-            if has_head(o, S.Rule) and o.args[0] is S.EdgeWeight:
-                weights = o.args[1].args
-        lists = [a for a in e.args if is_list(a)]
-        e = lists[-1] if lists else None
-    if not is_list(e):
-        return None
-    out = []
-    for i, x in enumerate(e.args):
-        if type(x) is not Expr or len(x.args) != 2 or x.head not in (S.Rule, S.DirectedEdge, S.UndirectedEdge, S.TwoWayRule):
-            return None
-        w = weights[i] if weights is not None and i < len(weights) else 1
-        if not isinstance(w, (int, Fraction, float)):
-            return None
-        out.append((*x.args, w))
-        if x.head in (S.UndirectedEdge, S.TwoWayRule):
-            out.append((x.args[1], x.args[0], w))
-    return out, True
-
-
-def _shortest(ev: Any, args: tuple) -> tuple[Any, list[Any]] | None:
-    found = _edges(args[0])
-    if found is None:
-        return None
-    near: dict[Any, list[tuple[Any, Any]]] = {}
-    for a, b, w in found[0]:
-        near.setdefault(a, []).append((b, w))
-    start, end = args[1], args[2]
-    best: dict[Any, Any] = {start: 0}
-    came: dict[Any, Any] = {}
-    heap: list[tuple[Any, int, Any]] = [(0, 0, start)]
-    n = 0
-    while heap:
-        ev.step()
-        size, _, v = heapq.heappop(heap)
-        if v == end:
-            path = [v]
-            while path[-1] in came:
-                path.append(came[path[-1]])
-            return size, path[::-1]
-        if size > best[v]:
-            continue
-        for w, c in near.get(v, []):
-            total = size + c
-            if w not in best or total < best[w]:
-                best[w], came[w] = total, v
-                n += 1
-                heapq.heappush(heap, (total, n, w))
-    return S.Infinity, []
-
-
-@builtin("FindShortestPath", arity=3)
-def find_shortest_path(ev: Any, args: tuple) -> Any:
-    found = _shortest(ev, args)
-    return None if found is None else lst(found[1])
-
-
-@builtin("GraphDistance", arity=3)
-def graph_distance(ev: Any, args: tuple) -> Any:
-    found = _shortest(ev, args)
-    return None if found is None else found[0]
-
-
-@builtin("VertexList", arity=1)
-def vertex_list(ev: Any, args: tuple) -> Any:
-    found = _edges(args[0])
-    if found is None:
-        return None
-    return lst(dict.fromkeys(v for a, b, _ in found[0] for v in (a, b)))
-
-
-@builtin("VertexCount EdgeCount", arity=1)
-def vertex_count(ev: Any, args: tuple) -> Any:
-    found = _edges(args[0])
-    return None if found is None else len({v for a, b, _ in found[0] for v in (a, b)})
-
-
-def _edge_count(ev: Any, args: tuple) -> Any:
-    e = args[0]
-    lists = [a for a in e.args if is_list(a)] if has_head(e, S.Graph) else [e]
-    return len(lists[-1].args) if lists and _edges(e) is not None else None
-
-
-TABLE["EdgeCount"].handler = _edge_count

@@ -503,17 +503,29 @@ def alphabetic_sort(ev: Any, args: tuple) -> Any:
     return Expr(args[0].head, tuple(sorted(args[0].args, key=text_key))) if is_list(args[0]) else None
 
 
-@builtin("EditDistance DamerauLevenshteinDistance", arity=2)
+@builtin("EditDistance", arity=2)
 def edit_distance(ev: Any, args: tuple) -> Any:
+    return _edits(ev, args, False)
+
+
+@builtin("DamerauLevenshteinDistance", arity=2)
+def damerau_levenshtein(ev: Any, args: tuple) -> Any:
+    return _edits(ev, args, True)
+
+
+def _edits(ev: Any, args: tuple, swaps: bool) -> Any:
+    """The fewest insertions, deletions, substitutions (and swaps of neighbours) that turn one into the other."""
     a, b = (x if type(x) is str else x.args if is_list(x) else None for x in args)
     if a is None or b is None:
         return None
-    row = list(range(len(b) + 1))
+    above, row = [], list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         ev.step(1 + len(b) // 8)
-        last, row[0] = row[0], i
+        last, above, row = above, row, [i]
         for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y)))
+            if swaps and i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                row[j] = min(row[j], last[j - 2] + 1)
     return row[-1]
 
 

@@ -18,3 +18,12 @@ CoefficientArrays[p_List, v_List] := With[{q = Map[If[Head[#] === Equal, First[#
     First[#] - Last[#], #], v]] <= 1 &]
 PolynomialGCD[a_, b_] := Factor[PolynomialGCD[Expand[a], Expand[b]]] /; AllTrue[{a, b}, Head[#] === Times &] &&
     Expand[a] =!= a && Expand[b] =!= b
+CompanionMatrix[p_, x_Symbol] := With[{c = CoefficientList[p, x], n = Exponent[p, x]},
+    Table[If[j == n, -c[[i]]/c[[n + 1]], Boole[i == j + 1]], {i, n}, {j, n}]] /; PolynomialQ[p, x] && Exponent[p, x] > 0
+PiecewiseExpand[p_Piecewise] := p
+PiecewiseExpand[Max[x_, y_]] := Piecewise[{{x, x - y >= 0}}, y]
+PiecewiseExpand[Min[x_, y_]] := Piecewise[{{x, x - y <= 0}}, y]
+PiecewiseExpand[RealAbs[x_]] := Piecewise[{{-x, x < 0}}, x]
+PiecewiseExpand[Abs[x_], Assumptions -> Element[x_, Reals]] := Piecewise[{{-x, x < 0}}, x]
+PiecewiseExpand[UnitStep[x_]] := Piecewise[{{1, x >= 0}}, 0]
+PiecewiseExpand[Ramp[x_]] := Piecewise[{{x, x >= 0}}, 0]
