@@ -69,6 +69,7 @@ FUNCTIONS: dict[Symbol, tuple[Callable | None, Callable | None, str]] = {
     S.Erf: (math.erf, None, "erf"),
     S.Erfc: (math.erfc, None, "erfc"),
     S.Zeta: (None, None, "zeta"),
+    S.ProductLog: (None, None, "lambertw"),
     S.CubeRoot: (_cbrt, None, "cbrt"),
     S.Factorial: (lambda x: math.gamma(x + 1), None, "factorial"),
     S.Haversine: (lambda x: math.sin(x / 2) ** 2, None, ""),

@@ -7,6 +7,7 @@ Knows nothing of evaluation. Source: recorded output of the real engine, documen
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -423,21 +424,49 @@ def _string_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
     return out, ATOM
 
 
-def _number_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
-    """NumberForm[x, n] and NumberForm[x, {n, f}] of reals; lists element by element."""
-    if not p.rounded or len(args) != 2:
-        return None
-    x, spec = args
-    if type(x) is Expr and x.head is LIST:
-        return "{" + ", ".join([p.top(Expr(S.NumberForm, (a, spec))) for a in x.args]) + "}", ATOM
-    if type(x) is not float:
-        return p.form(x)
-    digits = spec.args[0] if type(spec) is Expr and spec.args else spec
-    if type(digits) is not int or not 0 < digits < 300:
-        return None
-    if type(spec) is Expr and len(spec.args) == 2 and type(spec.args[1]) is int and 0 <= spec.args[1] < 300:
-        return f"{x:.{spec.args[1]}f}" + ("." if spec.args[1] == 0 else ""), ATOM
-    return float_text(float(f"{x:.{digits}g}")), ATOM
+def _blocks(s: str, size: int) -> str:
+    whole, point, rest = s.partition(".")
+    sign, digits = ("-", whole[1:]) if whole[:1] == "-" else ("", whole)
+    first = len(digits) % size
+    groups = [digits[:first]] * (first > 0) + [digits[i : i + size] for i in range(first, len(digits), size)]
+    return sign + ",".join(groups) + point + rest
+
+
+def _number_form(name: str) -> Callable:
+    """NumberForm[x, n] and NumberForm[x, {n, f}] of reals, and its relatives; lists element by element."""
+
+    def form(p: _Printer, args: tuple) -> tuple[str, int] | None:
+        options = [a for a in args[1:] if type(a) is Expr and a.head is RULE]
+        args = tuple([a for a in args if a not in options])
+        block = next((o.args[1] for o in options if o.args[0] is S.DigitBlock), None)
+        if not p.rounded or not 1 <= len(args) <= 2 or len(options) > (type(block) is int and block > 0):
+            return None
+        x, spec = args[0], args[1] if len(args) == 2 else 6
+        if type(x) is Expr and x.head is LIST:
+            return "{" + ", ".join([p.top(Expr(getattr(S, name), (a, *args[1:], *options))) for a in x.args]) + "}", ATOM
+        if type(x) not in (int, float):
+            return p.form(x) if type(x) is not Expr else None
+        digits, places = spec.args if type(spec) is Expr and len(spec.args) == 2 else (spec, None)
+        if type(digits) is not int or not 0 < digits < 300 or not (places is None or (type(places) is int and 0 <= places < 300)):
+            return None
+        if type(x) is int:
+            s = int_text(x) + ("." + "0" * places if places is not None and name == "PaddedForm" else "")
+        elif places is not None:
+            s = f"{x:.{places}f}" + ("." if places == 0 else "")
+        else:
+            s = float_text(float(f"{x:.{digits}g}"))
+            if "*^" in s:
+                if name not in ("DecimalForm", "AccountingForm"):
+                    return None
+                s = format(Decimal(f"{x:.{digits}g}"), "f") + ("." if abs(x) > 1 else "")
+        s = _blocks(s, block) if block else s
+        if name == "AccountingForm" and s[0] == "-":
+            return f"({s[1:]})", ATOM
+        if name == "PaddedForm":
+            return s.rjust(digits + 1 + (type(x) is float or places is not None)), ATOM
+        return s, ATOM
+
+    return form
 
 
 def _percent_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
@@ -504,8 +533,7 @@ _SPECIAL: dict[Symbol, Callable] = {
     S.Row: _row,
     S.Column: _column,
     S.StringForm: _string_form,
-    S.NumberForm: _number_form,
-    S.DecimalForm: _number_form,
+    **{getattr(S, name): _number_form(name) for name in ("NumberForm", "DecimalForm", "PaddedForm", "AccountingForm")},
     S.PercentForm: _percent_form,
 }
 

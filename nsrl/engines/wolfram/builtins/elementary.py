@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
-from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
+from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, mp
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.builtins.logic import compare_values
 from nsrl.engines.wolfram.builtins.trig import inexact_value
@@ -480,8 +480,19 @@ def _special(name: str, exact: dict[Any, Any]) -> None:
 _special("Erf", {0: 0, S.Infinity: 1})
 _special("Erfc", {0: 1, S.Infinity: 0})
 _special("LogGamma", {1: 0, 2: 0})
+_special("ProductLog", {0: 0, S.E: 1})
 _special("Zeta", {0: -_HALF, 2: mk(S.Times, Fraction(1, 6), mk(S.Power, S.Pi, 2)), 4: mk(S.Times, Fraction(1, 90), mk(S.Power, S.Pi, 4)),
                   6: mk(S.Times, Fraction(1, 945), mk(S.Power, S.Pi, 6)), -1: Fraction(-1, 12), 1: S.ComplexInfinity})  # fmt: skip
+
+
+@builtin("ArithmeticGeometricMean", _NUMERIC, arity=2)
+def arithmetic_geometric_mean(ev: Any, args: tuple) -> Any:
+    a, b = args
+    if type(a) is int and a == b:
+        return a
+    if not any(type(x) is float for x in args) or not all(type(x) in (int, Fraction, float) and x > 0 for x in args):
+        return None
+    return float(mp().agm(float(a), float(b)))
 
 
 @builtin("HarmonicNumber", _NUMERIC, arity=(1, 2))

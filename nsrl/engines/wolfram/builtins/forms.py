@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from nsrl.engines.wolfram.builtins.strings import _over
 from nsrl.engines.wolfram.errors import WolframSyntaxError
 from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import FAILED, NULL, TRUE, Expr, S, boolean, is_list, mk
+from nsrl.engines.wolfram.expr import FAILED, NULL, TRUE, Expr, S, Symbol, boolean, is_list, mk
 from nsrl.engines.wolfram.printer import output
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
@@ -15,10 +16,20 @@ TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
+# What the kernel writes over several lines, or with signs this printer has no rule for, has no string here.
+_NO_LINE = re.compile(r"(Scientific|Engineering|Matrix|Table|Tree|Base|Number|Padded|Accounting|Decimal)Form\[")
+
+
+def _forms(e: Any) -> bool:
+    return type(e) is Expr and ((type(e.head) is Symbol and e.head.name.endswith("Form")) or any(map(_forms, e.args)))
+
+
 @builtin("ToString", arity=(1, 3))
 def to_string(ev: Any, args: tuple) -> Any:
     as_form = len(args) > 1 and args[1] in (S.InputForm, S.FullForm)
     s = output(Expr(args[1], args[:1]) if as_form else args[0])
+    if not as_form and _NO_LINE.search(s) and _forms(args[0]):
+        return None
     ev.need_text(len(s))
     return s
 
@@ -77,8 +88,6 @@ def string_template(ev: Any, args: tuple) -> Any:
 
 def fill_template(ev: Any, s: str, values: tuple) -> str:
     """`1`, `name` and `` filled in."""
-    import re
-
     from nsrl.engines.wolfram.assoc import index, is_assoc
 
     named = index(values[0]) if values and is_assoc(values[0]) else {}

@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
-from nsrl.engines.wolfram.expr import S, Symbol, is_list, lst, mk, norm, plus, times
+from nsrl.engines.wolfram.evaluator import sub_handler
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, is_list, lst, mk, norm, plus, times
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -33,6 +34,30 @@ def factor_square_free_list(ev: Any, args: tuple) -> Any:
         return lst([lst((ev.eval(b.from_sympy(number)), 1)), *(lst((_expanded(ev, b, p), k)) for p, k in parts)])
     except NotBridged:
         return None
+
+
+@builtin("Interpolation", arity=(1, 3), takes="matrix")
+def interpolation(ev: Any, args: tuple) -> Any:
+    """Of at most four points, where the default cubic is one polynomial; longer tables are splines of the kernel's own."""
+    points = sorted(p.args for p in args[0].args if len(p.args) == 2 and all(isinstance(x, (int, float, Fraction)) for x in p.args))
+    if len(args) > 1 or not 2 <= len(points) == len(args[0].args) <= 4 or len({x for x, _ in points}) < len(points):
+        return None
+    return mk(S.InterpolatingFunction, lst((lst((points[0][0], points[-1][0])),)), lst(map(lst, points)))
+
+
+@sub_handler("InterpolatingFunction")
+def _interpolated(ev: Any, head: Expr, args: tuple) -> Any:
+    if len(args) != 1 or not isinstance(args[0], (int, float, Fraction)) or len(head.args) != 2:
+        return None
+    points, x = [p.args for p in head.args[1].args], args[0]
+    if not points[0][0] <= x <= points[-1][0]:
+        return None
+    out = 0
+    for i, (a, y) in enumerate(points):
+        for j, (b, _) in enumerate(points):
+            y = y if i == j else y * (x - b) / (a - b) if float in (type(x), type(a), type(b), type(y)) else Fraction(y) * (x - b) / (a - b)
+        out += y
+    return norm(out) if type(out) is Fraction else out
 
 
 @builtin("Decompose", arity=2)

@@ -1,5 +1,6 @@
 (* Special functions *)
 SetAttributes[{Sinc, RealSign}, {Listable, NumericFunction}]
+FunctionExpand[e_] := e /; Complement[Cases[{e}, h_[___] :> h, {1, Infinity}], {Plus, Times, Power, List}] === {}
 Sinc[0] := 1
 Sinc[x_?NumericQ] := Sin[x]/x
 RealSign[x_] := Sign[x]

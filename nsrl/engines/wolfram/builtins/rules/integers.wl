@@ -9,7 +9,8 @@ CarmichaelLambda[1] := 1
 CarmichaelLambda[n_Integer] := LCM @@ Map[If[First[#] == 2 && Last[#] > 2, 2^(Last[#] - 2),
     EulerPhi[First[#]^Last[#]]] &, FactorInteger[n]] /; n > 1
 MixedFractionParts[x_?NumericQ] := {IntegerPart[x], FractionalPart[x]}
-MantissaExponent[x_?NumericQ] := With[{e = Floor[Log10[Abs[x]]] + 1}, {x/10^e, e}] /; x != 0
+MantissaExponent[x_?NumericQ] := With[{e = Floor[Log10[Abs[x]]] + 1},
+    {If[Head[x] === Real, N[Rationalize[x, 0]/10^e], x/10^e], e}] /; x != 0
 Hyperfactorial[n_Integer] := Product[k^k, {k, n}] /; 0 <= n <= 2000
 BarnesG[0] := 0
 BarnesG[n_Integer] := Product[k!, {k, 0, n - 2}] /; 0 < n <= 2000

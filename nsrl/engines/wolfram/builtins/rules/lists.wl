@@ -13,4 +13,3 @@ FindRepeat[l_List] := With[{d = SelectFirst[Divisors[Length[l]], Function[k, Len
     k]]] == 1]]}, Take[l, d]] /; l =!= {}
 Subsequences[l_List] := Prepend[Catenate[Table[Partition[l, k, 1], {k, Length[l]}]], {}]
 Subsequences[l_List, {n_Integer}] := Partition[l, n, 1]
-StringTakeDrop[s_String, n_] := {StringTake[s, n], StringDrop[s, n]}
