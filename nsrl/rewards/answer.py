@@ -225,7 +225,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if given is not None and ord(given) - 65 < len(gold.options):
             return Verdict(given == gold.letter, "letter")
         index = _unique_option(piece, gold.options)
-        if index is not None and (late := final.late_letter(text)) is not None and ord(late) - 65 not in (index, *range(len(gold.options), 10)):
+        if index is not None and (late := final.late_letter(text)) is not None and index != ord(late) - 65 < len(gold.options):
             return Verdict(False, "letters")  # a value for those who have it, a letter for the others
         if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])", piece.partition(",")[2]):
             index = _unique_option(piece.partition(",")[0], gold.options)

@@ -241,7 +241,7 @@ MORE = [
     ("50%", "0.5", None, False, "decimal"),
     ("1 : 2", "1/2", None, True, "ratio"),
     ("12345.678", "12,345.678", None, True, "exact"),
-    ("1 000", "1000", None, True, "same_text"),
+    ("1 000", "1000", None, True, "exact"),
     ("1,000", "1", None, False, "exact"),
     ("x=5, x=-5", "\\pm5", None, True, "exact"),
     ("x=±5", "5,-5", None, True, "exact"),

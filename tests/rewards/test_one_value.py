@@ -104,13 +104,12 @@ OPTIONS = (("0.5", "1", "2"), ("3", "0.5", "7"), ("5", "6", "7"))
 
 
 @pytest.mark.parametrize("text", [
-    "A\n0.5", "$A$ and more because it is 0.5 = A:$\n0.5]", "Pick A or 0.5", "The answer is A. So it is 0.5.", "\\boxed{0.5}. The answer is A.",
+    "A\n0.5", "$A$ and more because it is 0.5 = A:$\n0.5]", "pick A or 0.5", "The answer is A. So it is 0.5.", "\\boxed{0.5}. The answer is A.",
     "I choose A.\nIt is 0.5", "option A\nso 0.5",
 ])  # fmt: skip
 def test_a_value_for_those_who_have_it_and_a_letter_for_the_others_is_two_answers(text):
     """Where the value is another option than the letter, no option is right."""
     assert check(text, "B", OPTIONS[1]).correct is False, "the letter said A"
-    assert check(text, "A", OPTIONS[0]).correct in (True, False)
     assert [check(text, letter, OPTIONS[1]).correct for letter in "ABC"].count(True) <= 1
 
 
