@@ -1,8 +1,9 @@
 """math-verify as the last test, in a process behind an engine worker's walls. Optional: absent, it answers False.
 
 The process starts on first use and forks a child for each question, which ends when its CPU time is over; that is the
-answer no. When `WALL_S` are over without that, the machine is to blame, and the question is asked once more. Model text
-never reaches SymPy's parsers in this process. It waits: the trainer asks from a thread of its own (`Judge`).
+answer no, and such answers have a credit. When `WALL_S` are over without that, the machine is to blame, and the question
+is asked once more. Model text never reaches SymPy's parsers in this process. It waits: the trainer asks from a thread of
+its own (`Judge`).
 """
 
 from __future__ import annotations
@@ -17,27 +18,44 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+
+from nsrl.rewards.mathverify_worker import CPU_S
 
 WALL_S = 10.0
 START_S = 60.0
 _BOOT = "import sys; sys.path[:] = {path!r}; from nsrl.rewards.mathverify_worker import main; main()"
 
 
-class Stalled(Exception):
-    """The wall clock ran out twice on a question that had CPU time left."""
+CREDIT_S = 2.0  # CPU time that questions without an answer may take in a row
+REFILL_S = 0.02  # what each question gives back: in the long run none costs more
+counts = Counter({"late": 0, "spared": 0, "stalls": 0})  # since the process began: `check/…` in the metrics
+
+
+class NotAsked(Exception):
+    """There is no answer, and the next time there may be one."""
 
 
 class _Worker:
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
         self.lock = threading.Lock()
+        self.credit = CREDIT_S
 
     def ask(self, gold: str, text: str) -> bool:
-        """What the worker says; no when the question took its CPU time. Raises `Stalled`."""
+        """What the worker says; no when the question took its CPU time.
+
+        Raises `NotAsked` when the wall clock ran out twice on a question that had CPU time left, and while the credit of
+        questions that take all of it is used up: whoever writes only such texts holds the trainer up by that much.
+        """
         question = (json.dumps([gold, text]) + "\n").encode()
         with self.lock:
+            self.credit = min(CREDIT_S, self.credit + REFILL_S)
+            if self.credit < CPU_S:
+                counts["spared"] += 1
+                raise NotAsked
             for _ in range(2):  # a worker that died while idle, or stood still, is replaced once
                 if self.process is None or self.process.poll() is not None:
                     self._start()
@@ -52,8 +70,12 @@ class _Worker:
                 if not line:  # it died of the question, before it, or stood still
                     self.stop()
                 if line is not None:
+                    if line in (b"late\n", b""):
+                        counts["late"] += 1
+                        self.credit -= CPU_S
                     return line == b"true\n"
-            raise Stalled
+            counts["stalls"] += 1
+            raise NotAsked
 
     def _start(self) -> None:
         path = [str(Path(__file__).resolve().parents[2]), *(entry for entry in sys.path if os.path.isabs(entry))]
@@ -105,7 +127,7 @@ def math_verify(gold: str, text: str) -> bool:
     """Whether math-verify takes `text` for `gold`; False if it does not know, takes too long, or is not installed."""
     try:
         return _asked(gold, text)
-    except Stalled:  # not kept: the next time the machine may be awake
+    except NotAsked:  # not kept
         return False
 
 

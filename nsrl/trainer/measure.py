@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.rewards import mathverify
 from nsrl.rewards.programs import computes
 from nsrl.rollout.types import Finish, Sample
 from nsrl.trainer import loss as objective
@@ -106,7 +107,8 @@ def engine_metrics(stats: dict[str, Any]) -> dict[str, float]:
     """The pool's telemetry of the clock's kind; what it counts from its start would differ after a resume."""
     metrics = {f"engine/latency_s/{name}": ms / 1000 for name, ms in stats["latency_ms"].items()}
     names = {"queued": "queue_depth", "restarts": "restarts", "stalls": "stalls", "cache_hits": "cache_hits"}
-    return metrics | {f"engine/{name}": float(stats[key]) for key, name in names.items()}
+    checks = {f"check/{name}": float(count) for name, count in mathverify.counts.items()}
+    return metrics | {f"engine/{name}": float(stats[key]) for key, name in names.items()} | checks
 
 
 def gpu_uuid(device: torch.device) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 from nsrl.errors import UserError
 
 # Keys whose values depend on the clock or the machine: everything else is the same in two runs of one seed.
-CLOCK_KEYS = ("timing_s/", "perf/", "engine/latency", "engine/queue", "engine/cache", "engine/restarts", "engine/stalls", "engine/overlap", "gpu/")
+CLOCK_KEYS = ("timing_s/", "perf/", "engine/latency", "engine/queue", "engine/cache", "engine/restarts", "engine/stalls", "engine/overlap", "check/", "gpu/")
 
 
 class Timer:

@@ -1,11 +1,17 @@
 """6,000 characters of anything are checked in milliseconds of this process's own time, and twice the text in twice the time."""
 
+import importlib
+import pkgutil
 import random
+import re
 import time
+from pathlib import Path
 
 import pytest
 
+from nsrl import rewards
 from nsrl.engines.result import Result, Status
+from nsrl.rewards import clean
 from nsrl.rewards.answer import check
 
 MOST = 0.020  # seconds of CPU time
@@ -54,6 +60,44 @@ def test_the_time_grows_with_the_text():
     for unit in (" ", "\n", "\t ", "( ", " is", "if ", "1 ", "a,", "\\frac{", *(rng.choice(ALPHABET) + rng.choice(ALPHABET) for _ in range(10))):
         once, twice = (spent("x" + unit * (n // len(unit)) + "y", "5", None) for n in (3000, 6000))
         assert twice < max(3.5 * once, MOST), unit
+
+
+def patterns():
+    """Every regular expression of the room, by its place; whether it is searched for, or only matched at a beginning."""
+    source = "".join(path.read_text() for path in Path(rewards.__path__[0]).glob("*.py"))
+    for name in [m.name for m in pkgutil.iter_modules(rewards.__path__) if m.name != "__main__"]:
+        module = importlib.import_module(f"nsrl.rewards.{name}")
+        for key, value in vars(module).items():
+            for number, pattern in enumerate(value if isinstance(value, list | tuple) else [value]):
+                if isinstance(pattern, re.Pattern):
+                    searched = re.search(rf"\b{key}\.(?:search|sub|split|finditer|findall)\b", source)
+                    yield f"{name}.{key}.{number}", pattern.finditer if searched else lambda text, p=pattern: [p.match(text), p.fullmatch(text)]
+
+
+def test_every_pattern_alone_is_linear():
+    """Four times the text in far less than sixteen times the time: in what the check has collapsed, as it sees it."""
+    seed = random.randrange(10**6)
+    rng, found = random.Random(seed), list(patterns())
+    assert len(found) > 50
+    for place, act in found:
+        units = rng.sample(ALPHABET, 5) + ["".join(rng.choice(ALPHABET) for _ in range(rng.randint(2, 5))) for _ in range(5)]
+        for unit in units:
+            texts = [clean.collapsed("x" + unit * (n // len(unit)) + "y") for n in (1500, 6000)]
+            once, four = (least(act, text) for text in texts)
+            assert four < max(9 * once, MOST), (seed, place, unit)
+
+
+def least(act, text):
+    """The least CPU time of three times through the whole text."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        for _match in act(text):
+            pass
+        times.append(time.process_time() - start)
+        if times[-1] < 0.001:
+            break
+    return min(times)
 
 
 @pytest.mark.parametrize("unit", HEAVY)

@@ -54,6 +54,21 @@ def test_a_hang_costs_its_cpu_time_and_no_restart(worker):
     assert mathverify.math_verify("6", "\\prod_{k=1}^{3} k") is True and worker.process.pid == first
 
 
+def test_who_writes_only_hangs_waits_for_a_credit_and_no_more(worker):
+    assert mathverify.math_verify("6", "\\sum_{k=1}^{3} k") is True
+    before, start = dict(mathverify.counts), time.perf_counter()
+    for n in range(40):
+        assert mathverify.math_verify(str(n), "\\sum_{i=1}^{99999999} i^{99}") is False
+    elapsed, bound = time.perf_counter() - start, mathverify.CREDIT_S + 40 * mathverify.REFILL_S + 1
+    late, spared = (mathverify.counts[name] - before[name] for name in ("late", "spared"))
+    assert late + spared >= 38  # some golds are refused at sight
+    assert 4 <= late <= (mathverify.CREDIT_S + 40 * mathverify.REFILL_S) / mathverify.CPU_S and spared >= 20
+    assert elapsed < bound or elapsed < bound * slowdown()
+    for n in range(100, 120):
+        mathverify.math_verify(str(n), "x")  # each gives a little back
+    assert mathverify.math_verify("6", "\\prod_{k=1}^{3} k") is True
+
+
 def test_it_dies_with_the_process_that_asked(tmp_path):
     """SIGKILL while a question hangs: nothing of it is left running."""
     code = (
