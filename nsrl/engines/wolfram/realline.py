@@ -85,7 +85,9 @@ def critical(ev: Any, what: Any, x: Symbol) -> list[Any]:
                 zeros(mk(S.Plus, a, mk(S.Times, -1, b)))
             for a in sides:
                 singular(a, x, zeros)
-        elif not (e.head is S.Element and e.args[0] is x and e.args[1] is S.Reals):
+        elif e.head is S.Element and e.args[1] is S.Reals:
+            singular(e.args[0], x, zeros)
+        else:
             raise Cannot
 
     walk(what)
@@ -96,6 +98,16 @@ def critical(ev: Any, what: Any, x: Symbol) -> list[Any]:
     for r in found:
         out += members(ev, r, low, high)
     return ordered(out)
+
+
+def real_valued(e: Any) -> list[Any]:
+    """Over the reals functions are real too: what says so of the roots and logarithms of unknowns in e."""
+    if type(e) is not Expr or not symbols(e):
+        return []
+    out = [t for a in e.args for t in real_valued(a)]
+    if (e.head is S.Power and type(e.args[1]) is not int) or e.head in (S.Log, S.ArcSin, S.ArcCos):
+        out.append(mk(S.Element, e, S.Reals))
+    return list(dict.fromkeys(out))
 
 
 def zeros_of(ev: Any, e: Any, x: Symbol) -> list[Root]:

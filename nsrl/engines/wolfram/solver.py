@@ -27,7 +27,7 @@ from nsrl.engines.wolfram.points import (
     in_domain,
     truth,
 )
-from nsrl.engines.wolfram.realline import Piece, condition, members, real_line, sign, span
+from nsrl.engines.wolfram.realline import Piece, condition, members, real_line, real_valued, sign, span
 from nsrl.engines.wolfram.roots import Cannot, contains, symbols
 from nsrl.engines.wolfram.systems import solve_system
 from nsrl.engines.wolfram.univariate import Root, replaced, solve_one
@@ -166,6 +166,8 @@ def real_domain(d: Any) -> bool:
 
 def _alternative(ev: Any, differences: list, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
     real = any(map(real_domain, domains.values())) or any(map(is_ordered, filters))
+    if any(d in REALS for d in domains.values()):
+        filters = [*filters, *(t for e in (*differences, *filters) for t in real_valued(e))]
     rest = [*filters, *(mk(S.Element, n, d) for n, d in domains.items() if d not in (S.Complexes, S.Reals))]
     parameters = set().union(*map(symbols, (*differences, *filters))) - set(names)
     whole = all(map(whole_domain, domains.values()))

@@ -88,7 +88,8 @@ def run(pool: EnginePool, name: str, kind: Kind, seed: int, numbers: range) -> T
             assert verdict in (RIGHT, WRONG, UNEVALUATED), verdict
             tally.verdicts[verdict] += 1
             tally.statuses[result.status.value] += 1
-            line = f"{name} seed {seed} case {number}: {case.program}\n    {result.status.value}: {result.text[:600]}"
+            said = "; ".join(map(str, result.messages))
+            line = f"{name} seed {seed} case {number}: {case.program}\n    {result.status.value}: {result.text[:600]} {said}"
             if verdict != RIGHT:
                 (tally.failures if verdict == WRONG else tally.silent).append(line)
     return tally

@@ -10,7 +10,7 @@ from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.builtins.solve import arguments
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, lst, mk, norm, rule
 from nsrl.engines.wolfram.points import REALS, Unknown, truth
-from nsrl.engines.wolfram.realline import Piece, as_float, between, condition, real_line, sign
+from nsrl.engines.wolfram.realline import Piece, as_float, between, condition, real_line, real_valued, sign
 from nsrl.engines.wolfram.roots import Cannot, coefficients, symbols
 from nsrl.engines.wolfram.solver import (
     conditions,
@@ -65,7 +65,9 @@ def reduce(ev: Any, args: tuple) -> Any:
 def _pieces(ev: Any, what: Any, x: Symbol, domain: Any) -> list[Piece]:
     """The real line's pieces; conjuncts that say only where x lives become relations."""
     signs = {S.PositiveReals: S.Greater, S.NonNegativeReals: S.GreaterEqual, S.NegativeReals: S.Less, S.NonPositiveReals: S.LessEqual}
-    return real_line(ev, mk(S.And, what, mk(signs[domain], x, 0)) if domain in signs else what, x)
+    more = [mk(signs[domain], x, 0)] if domain in signs else []
+    more += real_valued(what) if domain in REALS else []
+    return real_line(ev, mk(S.And, what, *more), x)
 
 
 def _either(parts: list[Any]) -> Any:
@@ -219,7 +221,8 @@ def _tried(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
     if len(names) > 3:
         return out
     size = {1: 60, 2: 12, 3: 5}[len(names)]
-    tests = Expr(S.And, (what, *(mk(S.Element, n, domain) for n in names)))
+    more = real_valued(what) if domain in REALS else []
+    tests = Expr(S.And, (what, *more, *(mk(S.Element, n, domain) for n in names)))
     for values in sorted(product(range(-size, size + 1), repeat=len(names)), key=lambda p: (sum(map(abs, p)), [-v for v in p])):
         ev.step()
         point = dict(zip(names, values))
