@@ -181,14 +181,17 @@ def singular(e: Any, x: Symbol, zeros: Any) -> None:
 
 def span(ev: Any, what: Any, x: Symbol) -> tuple[Any, Any]:
     """Bounds of x that the conjuncts without periodic functions give. Raises Cannot where there are none."""
-    parts = what.args if type(what) is Expr and what.head is S.And else (what,)
-    simple = tuple(p for p in parts if _simple(p, x))
+    simple = tuple(p for p in _conjuncts(what) if _simple(p, x))
     pieces = real_line(ev, simple[0] if len(simple) == 1 else Expr(S.And, simple), x) if simple else []
     if simple and not pieces:
         return 0, 0
     if not pieces or pieces[0].low is None or pieces[-1].high is None:
         raise Cannot
     return pieces[0].low, pieces[-1].high
+
+
+def _conjuncts(what: Any) -> list[Any]:
+    return [p for a in what.args for p in _conjuncts(a)] if type(what) is Expr and what.head is S.And else [what]
 
 
 def _simple(p: Any, x: Symbol) -> bool:

@@ -305,7 +305,7 @@ def _trigonometric(rng: random.Random) -> Case:
         (f"Sin[{k}x]=={c}/3", lambda x, m=mpmath: m.sin(k * x) - m.mpf(c) / 3),
         (f"Sin[x]+Cos[x]=={b}/2", lambda x, m=mpmath: m.sin(x) + m.cos(x) - m.mpf(b) / 2),
         (f"Cos[2x]+({b})*Sin[x]==1", lambda x, m=mpmath: m.cos(2 * x) + b * m.sin(x) - 1),
-        (f"Sin[x]*(2*Cos[{n}x]-{c})==0", lambda x, m=mpmath: m.sin(x) * (2 * m.cos(n * x) - c)),
+        (f"Sin[x]*(2*Cos[{n}x]-({c}))==0", lambda x, m=mpmath: m.sin(x) * (2 * m.cos(n * x) - c)),
         (f"Sqrt[3]*Sin[x]+Cos[x]=={c}", lambda x, m=mpmath: m.sqrt(3) * m.sin(x) + m.cos(x) - c),
     ))  # fmt: skip
     if _vanishes(f):
@@ -406,11 +406,11 @@ def _inequality(rng: random.Random) -> Case:
     spots = [mpf(rng.randint(-12000, 12000)) / 1000 for _ in range(300)] + [mpf(i) / 2 for i in range(-24, 25)]
 
     def judge(result: Result) -> str:
-        tree = _read(text)
+        tree = read(text)
         with mp.workdps(30):
             for x in spots:
                 try:
-                    if holds(result.value, {"x": x}) != _true(tree, x):
+                    if holds(result.value, {"x": x}) != true(tree, x):
                         return WRONG
                 except NoNumber:
                     return WRONG
@@ -419,7 +419,7 @@ def _inequality(rng: random.Random) -> Case:
     return Case("wolfram", f"Reduce[{text},x,Reals]", judge)
 
 
-def _read(text: str) -> Any:
+def read(text: str) -> Any:
     """A condition of this file as a Python expression over mpmath; the language's own parser is not asked."""
     import re
 
@@ -430,7 +430,9 @@ def _read(text: str) -> Any:
     return compile(re.sub(r"(?<![\w.])(\d+)(?![\w.])", r"mpf(\1)", out.replace("]", ")")).replace("**mpf(", "**("), "case", "eval")
 
 
-def _true(code: Any, x: Any) -> bool:
+def true(code: Any, x: Any, y: Any = None) -> bool:
+    """A condition read by `read` at a point; what has no real value there does not hold."""
+
     def root(v: Any) -> Any:
         if v < 0:
             raise ValueError
@@ -442,7 +444,7 @@ def _true(code: Any, x: Any) -> bool:
         return mpmath.log(v)
 
     try:
-        return bool(eval(code, {"__builtins__": {}}, {"x": x, "mpf": mpf, "sqrt": root, "log": log, "abs": abs, "sin": mpmath.sin, "exp": mpmath.exp}))
+        return bool(eval(code, {"__builtins__": {}}, {"x": x, "y": y, "mpf": mpf, "sqrt": root, "log": log, "abs": abs, "sin": mpmath.sin, "exp": mpmath.exp}))
     except (ValueError, ZeroDivisionError):
         return False
 
@@ -455,12 +457,12 @@ def _instance(rng: random.Random) -> Case:
     def judge(result: Result) -> str:
         with mp.workdps(30):
             try:
-                tree = _read(text)
+                tree = read(text)
                 if result.value == ["List"]:
-                    return WRONG if any(_true(tree, mpf(i) / 64) for i in range(-1000, 1000)) else RIGHT
+                    return WRONG if any(true(tree, mpf(i) / 64) for i in range(-1000, 1000)) else RIGHT
                 x = number(rules(result.value[1])["x"])
                 # a closed end may be met from either side in decimals
-                return RIGHT if any(_true(tree, x + d) for d in (0, mpf(10) ** -26, -(mpf(10) ** -26))) else WRONG
+                return RIGHT if any(true(tree, x + d) for d in (0, mpf(10) ** -26, -(mpf(10) ** -26))) else WRONG
             except NoNumber:
                 return WRONG
 
