@@ -14,6 +14,7 @@ from nsrl.engines.wolfram.points import DOMAINS, Undefined, Unknown, number
 from nsrl.engines.wolfram.realline import as_float, span
 from nsrl.engines.wolfram.rootobject import root_value
 from nsrl.engines.wolfram.roots import Cannot
+from nsrl.engines.wolfram.rootsearch import numeric_roots
 from nsrl.engines.wolfram.solver import (
     conditions,
     is_ordered,
@@ -23,7 +24,7 @@ from nsrl.engines.wolfram.solver import (
     symbols_in,
 )
 from nsrl.engines.wolfram.table import Builtin, table
-from nsrl.engines.wolfram.univariate import numeric_roots, replaced
+from nsrl.engines.wolfram.univariate import replaced
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)

@@ -1,0 +1,77 @@
+"""The solver's contract, case by case: every solution over the stated domain, or the call as it stands."""
+
+import pytest
+
+from nsrl.engines import EnginePool, Limits, Status
+
+LIMITS = Limits(cpu_s=10.0, wall_s=30.0)
+RIGHT = [line.split(" | ") for line in r"""
+Solve[Sin[x]==Cos[x] && 0<=x<2Pi, x] | {{x -> Pi/4}, {x -> (5*Pi)/4}}
+Reduce[Sin[x]==Cos[x] && 0<=x<2Pi, x] | x == Pi/4 || x == (5*Pi)/4
+FindInstance[Sin[x]==Cos[x] && 0<=x<2Pi, x, 2] | {{x -> Pi/4}, {x -> (5*Pi)/4}}
+NSolve[Sin[x]==Cos[x] && 0<=x<2Pi, x] | {{x -> 0.7853981633974483}, {x -> 3.9269908169872414}}
+Solve[Sin[x]==Cos[x], x] | {{x -> ConditionalExpression[(-3*Pi)/4 + 2*Pi*C[1], Element[C[1], Integers]]}, {x -> ConditionalExpression[Pi/4 + 2*Pi*C[1], Element[C[1], Integers]]}}
+Solve[Sin[2x]==Sin[x] && 0<=x<2Pi, x] | {{x -> 0}, {x -> Pi/3}, {x -> Pi}, {x -> (5*Pi)/3}}
+Reduce[Sin[x]>1/2 && 0<=x<=2Pi, x] | Pi/6 < x < (5*Pi)/6
+Solve[Sqrt[x]==x, x] | {{x -> 0}, {x -> 1}}
+Solve[Sqrt[x]==2x, x] | {{x -> 0}, {x -> 1/4}}
+Solve[x Sqrt[x]==x, x] | {{x -> 0}, {x -> 1}}
+Solve[x^(1/3)==x, x] | {{x -> 0}, {x -> 1}}
+Solve[{x-1,y-2}==0, {x,y}] | {{x -> 1, y -> 2}}
+Solve[2x+1>7 && x<9, x, Integers] | {{x -> 4}, {x -> 5}, {x -> 6}, {x -> 7}, {x -> 8}}
+Length[Solve[2x+1>7 && x<9, x, Integers]] | 5
+Solve[x y==12 && x>0 && y>0, {x,y}, Integers] | {{x -> 1, y -> 12}, {x -> 2, y -> 6}, {x -> 3, y -> 4}, {x -> 4, y -> 3}, {x -> 6, y -> 2}, {x -> 12, y -> 1}}
+Solve[x^2-y^2==15 && x>0 && y>0, {x,y}, Integers] | {{x -> 4, y -> 1}, {x -> 8, y -> 7}}
+Solve[1/x+1/y==1/4 && 0<x<=y, {x,y}, Integers] | {{x -> 5, y -> 20}, {x -> 6, y -> 12}, {x -> 8, y -> 8}}
+Reduce[x^3-3x+1==0, x, Reals] | x == Root[1 - 3*#1 + #1^3 & , 1, 0] || x == Root[1 - 3*#1 + #1^3 & , 2, 0] || x == Root[1 - 3*#1 + #1^3 & , 3, 0]
+Reduce[x^5==x+1, x, Reals] | x == Root[-1 - #1 + #1^5 & , 1, 0]
+Reduce[x^6+x==1 && x>0, x] | x == Root[-1 + #1 + #1^6 & , 2, 0]
+Resolve[Exists[x, x^5-x-1==0], Reals] | True
+Solve[x^5+y^3==1 && x+y==2, {x,y}, Reals] | {{x -> Root[7 - 12*#1 + 6*#1^2 - #1^3 + #1^5 & , 1, 0], y -> 2 - Root[7 - 12*#1 + 6*#1^2 - #1^3 + #1^5 & , 1, 0]}}
+Root[-1 - #1 + #1^5 & , 1, 0] > 1 | True
+Floor[Root[-1 - #1 + #1^5 & , 1, 0]] | 1
+NSolve[x^2-2] | {{x -> -1.4142135623730951}, {x -> 1.4142135623730951}}
+NSolve[Cos[x]==x && 0<x<2, x] | {{x -> 0.7390851332151607}}
+Solve[Abs[x-1]+Abs[x+2]==5, x, Reals] | {{x -> -3}, {x -> 2}}
+Reduce[Abs[x-1]+Abs[x+2]==3, x, Reals] | -2 <= x <= 1
+Reduce[a x^2+b x+c==0, x] | (c == 0 && b == 0 && a == 0) || (a == 0 && b != 0 && x == -(c/b)) || (a != 0 && x == (-b - Sqrt[b^2 - 4*a*c])/(2*a)) || (a != 0 && x == (-b + Sqrt[b^2 - 4*a*c])/(2*a))
+FindRoot[Exp[x]-1000, {x,1}] | {x -> 6.907755278982137}
+Maximize[Sin[x]+Cos[x], x] | {Sqrt[2], {x -> Pi/4}}
+Minimize[Abs[x-1]+Abs[x-3], x] | {2, {x -> 1}}
+Minimize[{x+y, x y==4 && x>0 && y>0}, {x,y}] | {4, {x -> 2, y -> 2}}
+Maximize[{x y z, x+y+z==12 && x>0 && y>0 && z>0}, {x,y,z}] | {64, {x -> 4, y -> 4, z -> 4}}
+NMinimize[{x^2+y^2, x+y>=1}, {x,y}] | {0.5, {x -> 0.5, y -> 0.5}}
+FindMinimum[{x^2+y^2, x+y>=1}, {{x,0},{y,0}}] | {0.5, {x -> 0.5, y -> 0.5}}
+""".strip().splitlines()]  # fmt: skip
+
+# No method here is complete for these: silence, not a part of the answer, and never False or {}.
+UNDECIDED = [
+    "Solve[x==Cos[x],x]", "Solve[2^x+3^x==5,x,Reals]", "Reduce[Floor[x]==x,x,Reals]", "Solve[Sin[x^2]==1/2&&0<x<3,x]",
+    "Reduce[x^2+y^2<1,{x,y}]", "Solve[3x+2y==12,{x,y},Integers]", "NSolve[Gamma[x]==x,x]", "Reduce[Zeta[x]==0,x]",
+    "Solve[g[x]==2&&x>0,x]", "Reduce[Cos[x]==x&&x>0,x]", "Maximize[{x y,x>0&&y>0},{x,y}]", "Minimize[x y,{x,y}]",
+    "Resolve[Exists[x,Cos[x]==x],Reals]", "FindRoot[x^2+1,{x,1}]", "FindInstance[Zeta[x]==2,x]",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with EnginePool(workers=2, languages=["wolfram", "nsl"]) as running:
+        yield running
+
+
+@pytest.mark.parametrize("program, expected", RIGHT, ids=[p for p, _ in RIGHT])
+def test_every_solution(pool, program, expected):
+    result = pool.run("wolfram", program, LIMITS)
+    assert (result.status, result.text) == (Status.OK, expected)
+
+
+@pytest.mark.parametrize("program", UNDECIDED)
+def test_what_is_not_decided_has_no_value(pool, program):
+    result = pool.run("wolfram", program, LIMITS)
+    assert result.status is not Status.OK, result.text
+    assert result.text.startswith(program.split("[")[0]), result.text
+
+
+@pytest.mark.parametrize("program, text", [("sin(x)=cos(x);0≤x<2π;x>π;x", "(5*Pi)/4"), ("√x=x;x>0;x", "1"), ("x³-3x+1=0;x>1;floor x", "1")])
+def test_nsl_stands_on_the_same_solver(pool, program, text):
+    assert pool.run("nsl", program, LIMITS).text == text
