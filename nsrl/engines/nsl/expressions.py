@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +21,7 @@ RELATIONS = {"=": S.Equal, "!=": S.Unequal, "<": S.Less, "<=": S.LessEqual, ">":
 RELATION_HEADS = frozenset(RELATIONS.values()) | {S.Inequality, S.Element, S.And, S.Or, S.Not, S.MemberQ}
 DOMAINS = {"ℤ": S.Integers, "ℝ": S.Reals, "ℕ": S.PositiveIntegers, "ℚ": S.Rationals, "Z": S.Integers, "R": S.Reals,
            "N": S.PositiveIntegers, "Q": S.Rationals}  # fmt: skip
-MAX_DEPTH = 100
+MAX_DEPTH = 45  # brackets, signs and powers inside of each other: some 15 calls each
 ROOTS = {"√": lambda x: mk(S.Sqrt, x), "∛": lambda x: mk(S.CubeRoot, x), "∜": lambda x: mk(S.Surd, x, 4)}
 _HINTS = {"..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x"}
 _CIRCULAR = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
@@ -55,6 +56,15 @@ class Expressions:
         if not self.take(value):
             self.fail(f"expected {value!r}")
 
+    def deeper(self, read: Callable[[], Any]) -> Any:
+        """What `read` reads, one level further down."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.fail(f"more than {MAX_DEPTH} brackets or signs inside of each other")
+        out = read()
+        self.depth -= 1
+        return out
+
     def fail(self, reason: str, tok: Token | None = None) -> None:
         t = tok or self.tok
         got = "the program ends" if t.kind == "end" else f"got {self.text[t.start : t.end]!r}"
@@ -69,14 +79,6 @@ class Expressions:
     # --- expressions, loosest first
 
     def relation(self) -> Any:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self.fail(f"brackets are nested more than {MAX_DEPTH} deep")
-        out = self.disjunction()
-        self.depth -= 1
-        return out
-
-    def disjunction(self) -> Any:
         parts = [self.conjunction()]
         while self.take("or"):
             parts.append(self.conjunction())
@@ -90,7 +92,7 @@ class Expressions:
 
     def negation(self) -> Any:
         if self.take("not") or (self.tok.value == "!" and self.tok.kind == "op" and self.take("!")):
-            return mk(S.Not, self.negation())
+            return mk(S.Not, self.deeper(self.negation))
         return self.comparison()
 
     def comparison(self) -> Any:
@@ -183,11 +185,7 @@ class Expressions:
         if self.tok.kind == "op" and self.tok.value in ("-", "+"):
             minus = self.tok.value == "-"
             self.i += 1
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                self.fail("too many signs")
-            x = self.signed()
-            self.depth -= 1
+            x = self.deeper(self.signed)
             return _negative(x) if minus else x
         return self.counting()
 
@@ -203,7 +201,7 @@ class Expressions:
     def power(self) -> Any:
         letters = self.names.letters(self.tok) if self.tok.kind == "name" and self._stands_alone() else None
         if letters is None:
-            return self.raised(self.primary())
+            return self.raised(self.deeper(self.primary))
         self.i += 1  # xy where x and y are names of their own; what follows belongs to the last: mc² is m·c²
         return Expr(S.Times, (*(self._letter(c) for c in letters[:-1]), self.raised(self._letter(letters[-1]))))
 
@@ -219,7 +217,7 @@ class Expressions:
 
     def raised(self, base: Any) -> Any:
         """Powers and the signs behind an operand, as often as they come."""
-        while True:
+        for _ in range(MAX_DEPTH):
             t = self.tok
             if t.kind == "sup":
                 self.i += 1
@@ -233,11 +231,7 @@ class Expressions:
                 return base
             elif t.value == "^":
                 self.i += 1
-                self.depth += 1
-                if self.depth > MAX_DEPTH:
-                    self.fail("powers are nested too deep")
-                base = mk(S.Power, base, self.exponent())
-                self.depth -= 1
+                base = mk(S.Power, base, self.deeper(self.exponent))
             elif t.value == "!":
                 self.i += 1
                 base = mk(S.Factorial, base)
@@ -263,12 +257,13 @@ class Expressions:
                 self.i += 2
             else:
                 return base
+        self.fail(f"more than {MAX_DEPTH} signs behind one operand")
 
     def exponent(self) -> Any:
         if self.tok.kind == "op" and self.tok.value in ("-", "+"):
             minus = self.tok.value == "-"
             self.i += 1
-            x = self.exponent()
+            x = self.deeper(self.exponent)
             return _negative(x) if minus else x
         return self.power()
 
@@ -296,7 +291,7 @@ class Expressions:
                 return S.Degree
             if t.value in ROOTS:
                 self.i += 1
-                inside = self.primary() if self.tok.value == "(" and self.tok.kind == "op" else self.power()
+                inside = self.deeper(self.primary) if self.tok.value == "(" and self.tok.kind == "op" else self.power()
                 return ROOTS[t.value](inside)
             if t.value == "|":
                 return self.absolute()
@@ -544,7 +539,7 @@ def _negative(x: Any) -> Any:
 
 
 def _percent(x: Any) -> Any:
-    return norm(Fraction(x, 100)) if type(x) is int else mk(S.Times, x, Fraction(1, 100))
+    return norm(Fraction(x, 100)) if type(x) is int and x >= 0 else mk(S.Times, x, Fraction(1, 100))
 
 
 def iterator(where: Any) -> tuple:

@@ -93,9 +93,9 @@ class Names:
                 if i and t[i - 1].value != ";":
                     continue
                 j = i + 2
-                while t[j].kind == "name" and t[j + 1].value == ",":
+                while t[j].kind in ("name", "word") and t[j + 1].value == ",":
                     j += 2
-                if t[j].kind == "name" and t[j + 1].value == ")" and t[j + 2].value in ("=", ":="):
+                if t[j].kind in ("name", "word") and t[j + 1].value == ")" and t[j + 2].value in ("=", ":="):
                     found.add((tok.value, t[j + 2].value))
         return {f for f, eq in found if eq == ":=" or calls[f] > 1}
 
@@ -141,20 +141,23 @@ class Names:
     def _is_name(self, c: str) -> bool:
         """Whether `e` (or `i`) is a name of the program: set, asked for, a mark, or in an equation otherwise than as
         e^… and ln e."""
-        if c in self.defined:
+        if c in self.defined or c in self.functions:
             return True
         t, start = self.toks, 0
         for stop, end in enumerate(t):
-            if end.value != ";" and end.kind != "end":
+            if end.value not in (";", "?") and end.kind != "end":
                 continue
-            related = any(x.value in _RELATIONS and x.kind == "op" for x in t[start:stop])
+            related = any((x.value in _RELATIONS or x.value in _SETTERS) and x.kind == "op" for x in t[start:stop])
             for k in range(start, stop):
                 if t[k].value != c or t[k].kind != "name":
                     continue
                 before, behind = t[k - 1] if k else None, t[k + 1]
-                if before is not None and (before.kind == "str" or before.value in ("{", "[", "}", ",")):
-                    return True  # a mark: {a,e}, count{…}e
-                if behind.value in (",", "}") and behind.kind == "op":
+                counted = before is not None and (before.kind == "str" or before.value == "}")  # count{…}e
+                first = before is None or before.value in ("{", "[", "(", ",", ";", "?")
+                listed = first and (behind.kind == "end" or behind.value in (",", "}", "]", ")", ";", "?", "->"))
+                wrapped = k == start or before.value == "("
+                alone = wrapped and behind.value != ","  # (e), or a statement of its own
+                if counted or (listed and not alone) or behind.value == "in":
                     return True
                 if k == start and k + 1 == stop and self.related:
                     return True

@@ -5,6 +5,7 @@ Recursive descent with one function per level of binding. Knows nothing of what 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -123,16 +124,16 @@ class _Parser(Expressions):
             self.need(":")
             tree = mk(S.Do, self.body(), lst([name, *iterator(where)]))
             return [self.made("loop", tree, start)]
-        out = self.simple()
+        out = self.looped() or self.simple()
         for key, negate in (("until", True), ("while", False)):
             if self.take(key):
                 test = self.relation()
-                if len(out) != 1 or out[0].kind == "value":
+                if any(s.kind == "value" for s in out):
                     self.fail(f"before {key!r} stands what is repeated, such as x-=3")
-                body = _as_action(out[0]).tree
+                body = [_as_action(s).tree for s in out]
                 test = mk(S.Not, test) if negate else test
                 # The body comes first and at least once, as in "do … until".
-                return [self.made("loop", mk(S.While, mk(S.CompoundExpression, body, test)), start)]
+                return [self.made("loop", mk(S.While, mk(S.CompoundExpression, *body, test)), start)]
         return out
 
     def made(self, kind: str, tree: Any, start: int) -> Statement:
@@ -141,20 +142,29 @@ class _Parser(Expressions):
     def body(self) -> Any:
         """What a loop repeats: one action, or several in brackets."""
         at = self.i
-        if self.take("("):
-            try:
-                actions = [a for s in self.list_of(self.simple_one) for a in s]
-                if self.take(")") and all(a.kind != "value" for a in actions):
-                    trees = [_as_action(a).tree for a in actions]
-                    return trees[0] if len(trees) == 1 else mk(S.CompoundExpression, *trees)
-            except NslSyntaxError:
-                pass
-            self.i = at
-        done = [_as_action(s) for s in self.simple()]
+        try:
+            done = [_as_action(s) for s in self.looped() or self.simple()]
+        except NslSyntaxError as outer:  # of two readings of the bracket the one that got further says what is wrong
+            self.i, self.depth = at, 0
+            self.looped(outer.start)
+            raise
         return done[0].tree if len(done) == 1 else mk(S.CompoundExpression, *[d.tree for d in done])
 
-    def simple_one(self) -> list[Statement]:
-        return [self.action_or_value()]
+    def looped(self, most: float = math.inf) -> list[Statement] | None:
+        """`(s+=k,k+=1)`: actions in brackets, or None where something else stands here. most: errors behind this
+        place are raised."""
+        at, depth = self.i, self.depth
+        if self.take("("):
+            try:
+                actions = self.list_of(self.action_or_value)
+                if self.take(")") and all(a.kind != "value" for a in actions):
+                    return actions
+            except NslSyntaxError as e:
+                if e.start > most:
+                    raise
+                self.depth = depth
+            self.i = at
+        return None
 
     def simple(self) -> list[Statement]:
         start = self.tok.start
@@ -220,7 +230,7 @@ class _Parser(Expressions):
         f = symbol(str(self.tok.value))
         self.i += 2
         names = []
-        while self.tok.kind == "name":
+        while self.tok.kind in ("name", "word"):
             names.append(symbol(self.tok.value))
             self.i += 1
             if not self.take(","):

@@ -50,7 +50,7 @@ def plan(program: Program) -> Plan:
         return found
 
     for i, s in enumerate(program.statements):
-        t = _member(s.tree)
+        t = s.tree
         if s.kind == "define":
             f = t.args[0]
             out.actions.append(("define", t))
@@ -59,7 +59,7 @@ def plan(program: Program) -> Plan:
             if i == last:
                 out.target, out.asked = f.head, False
         elif s.kind in ("assign", "update", "loop"):
-            names = _assigned(t)
+            names = assigned(t)
             if s.kind == "assign":
                 under[t.args[0]] = set()  # `:=` means: what is free in it stays free by intent
                 out.actions.append(("set", t))
@@ -132,19 +132,6 @@ def _given(e: Any) -> bool:
     return isinstance(e, (int, float, Fraction, str))
 
 
-def _member(t: Any) -> Any:
-    """`x in {a,b}` as the equations it stands for, `x in 1..9` as its bounds."""
-    if not has_head(t, S.MemberQ) or not free_names(t.args[1]):
-        return t
-    where, x = t.args
-    if is_list(where) and where.args:
-        return Expr(S.Or, tuple(Expr(S.Equal, (x, v)) for v in where.args)) if len(where.args) > 1 else Expr(S.Equal, (x, where.args[0]))
-    if has_head(where, S.Range) and len(where.args) == 2 and all(type(a) is int for a in where.args):
-        low, high = where.args
-        return Expr(S.And, (Expr(S.Element, (x, S.Integers)), Expr(S.GreaterEqual, (x, low)), Expr(S.LessEqual, (x, high))))
-    return t
-
-
 def _names_value(t: Any) -> Any:
     """The name of `name = value`, else None."""
     if has_head(t, S.Equal) and len(t.args) == 2 and type(t.args[0]) is Symbol and t.args[0].builtin is None:
@@ -152,13 +139,15 @@ def _names_value(t: Any) -> Any:
     return None
 
 
-def _assigned(t: Any) -> list:
+def assigned(t: Any) -> list:
     """The names an action assigns, in order of appearance."""
     if type(t) is not Expr:
         return []
     if t.head in _SETTERS and type(t.args[0]) is Symbol:
         return [t.args[0]]
-    return [n for a in t.args for n in _assigned(a)]
+    if t.head is S.SetDelayed:
+        return [t.args[0].head]
+    return [n for a in t.args for n in assigned(a)]
 
 
 def in_arithmetic(e: Any, inside: bool = False) -> set:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nsrl.engines.nsl.expressions import RELATIONS
 from nsrl.engines.nsl.parser import UPDATES, Program, parse
-from nsrl.engines.nsl.plan import plan
+from nsrl.engines.nsl.plan import assigned, plan
 from nsrl.engines.nsl.units import WOLFRAM_NAMES, in_wolfram
 from nsrl.engines.nsl.words import AGGREGATES, HEADS, INDEX, THE_ONE, WORDS, free_names, plain
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
@@ -66,11 +66,15 @@ def from_wolfram(tree: Any) -> str:
 
 class _Writer:
     def __init__(self) -> None:
-        self.set: set = set()
+        self.set: set | None = set()  # names that have a value
 
     def program(self, t: Any) -> str:
         if has_head(t, S.CompoundExpression):
-            return ";".join([*(self.action(a) for a in t.args[:-1]), self.final(t.args[-1])])
+            out = []
+            for a in t.args[:-1]:
+                out.append(self.action(a))
+                self.set.update(assigned(a))
+            return ";".join([*out, self.final(t.args[-1])])
         return self.final(t)
 
     def final(self, t: Any) -> str:
@@ -79,7 +83,8 @@ class _Writer:
         ):
             return f"{self.final(t.args[0])}?{','.join(self.at(r.args[0], _RELATION) for r in t.args[1].args)}"
         if has_head(t, S.UnitConvert) and len(t.args) == 2:
-            return f"{self.final(t.args[0])}→{self.at(t.args[1], _SUM)}"
+            unit = "%" if t.args[1] == Fraction(1, 100) else self.at(t.args[1], _SUM)
+            return f"{self.final(t.args[0])}→{unit}"
         if has_head(t, S.ReplaceAll) and len(t.args) == 2 and has_head(t.args[1], S.Solve):
             return f"{self.final(t.args[1])};{self.at(t.args[0], _RELATION)}"
         if has_head(t, S.Solve) and t.args:
@@ -95,8 +100,7 @@ class _Writer:
     def action(self, t: Any) -> str:
         if has_head(t, S.Set) and len(t.args) == 2:
             name, value = t.args
-            again = name in self.set and name not in free_names(value)
-            self.set.add(name)
+            again = self.set is not None and (name in self.set) is not (name in free_names(value))
             return f"{self.at(name, _ATOM)}{':=' if again else '='}{self.at(value, _RELATION)}"
         if has_head(t, S.SetDelayed):
             f, body = t.args
@@ -118,7 +122,7 @@ class _Writer:
     def body(self, parts: list[Any]) -> str:
         if len(parts) == 1 and has_head(parts[0], S.CompoundExpression):
             parts = list(parts[0].args)
-        saved, self.set = self.set, set()  # inside a loop `=` always assigns
+        saved, self.set = self.set, None  # inside a loop `=` always assigns
         out = [self.action(p) for p in parts]
         self.set = saved
         return out[0] if len(out) == 1 else f"({','.join(out)})"
@@ -193,6 +197,9 @@ class _Writer:
         if (h is S.Mod and n == 2) or (h is S.Quotient and n == 2):
             word = " mod " if h is S.Mod else " div "
             return f"{self.at(a[0], _POWER)}{word}{self.at(a[1], _POWER)}", _SUM
+        if h in (S.Binomial, S.FactorialPower) and n == 2:
+            word = " choose " if h is S.Binomial else " perm "
+            return f"{self.at(a[0], _ATOM)}{word}{self.at(a[1], _ATOM)}", _PRODUCT
         if h is S.Sqrt and n == 1:
             inner = self.at(a[0], _ANY)
             return (f"√{inner}" if re.fullmatch(r"\d+|[a-zA-Z]|π", inner) else f"√({inner})"), _POWER
@@ -298,6 +305,9 @@ class _Writer:
         if name == "Midpoint" and len(a) == 1 and is_list(a[0]) and len(a[0].args) == 2:
             return f"mid({self.args(a[0].args)})"
         if name in ("Count", "StringCount"):
+            tail = self.at(a[1], _POWER) if len(a) == 2 else ""
+            if tail[:1].isalpha() and has_head(a[0], S.List):
+                return f"count{self.at(a[0], _ATOM)}{tail}"
             return f"count({self.args(a)})"
         if name == "StringLength":
             return f"count({self.args(a)})"

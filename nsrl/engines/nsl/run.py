@@ -133,7 +133,7 @@ class _Run:
                 return self.finish([lst(values)] if is_list(target) else values, None)
             value = self.simplified(target, native_symbols=self.units)
             return self.finish([value], self.unknown(value, p.target))
-        relations = [self.known(c) for c in p.constraints]
+        relations = [self.known(_member(c)) for c in p.constraints]
         if self.units:
             relations = [in_base(r, taken) for r in relations]
         if target is None and not any(has_head(r, S.Element) for r in relations) and not split(relations)[0]:
@@ -425,6 +425,8 @@ class _Run:
         degrees against bare numbers."""
         if v == o and type(v) is type(o):
             return True
+        if v is S.E and type(o) is Symbol and o.name == "e":
+            return True
         if v in (TRUE, FALSE):
             return (_word(o) or "").lower() in (("yes", "true") if v is TRUE else ("no", "false"))
         if is_list(v) and is_list(o):
@@ -485,6 +487,19 @@ def _by_size(values: list[Any]) -> list[Any]:
     except (NotPolynomial, ZeroDivisionError):
         return values
     return values if None in sizes else [values[i] for i in sorted(range(len(values)), key=sizes.__getitem__)]
+
+
+def _member(t: Any) -> Any:
+    """`x in {a,b}` as the equations it stands for, `x in 1..9` as its bounds."""
+    if not has_head(t, S.MemberQ) or not free_names(t.args[1]):
+        return t
+    where, x = t.args
+    if is_list(where) and where.args:
+        return Expr(S.Or, tuple(Expr(S.Equal, (x, v)) for v in where.args)) if len(where.args) > 1 else Expr(S.Equal, (x, where.args[0]))
+    if has_head(where, S.Range) and len(where.args) == 2 and all(type(a) is int for a in where.args):
+        low, high = where.args
+        return Expr(S.And, (Expr(S.Element, (x, S.Integers)), Expr(S.GreaterEqual, (x, low)), Expr(S.LessEqual, (x, high))))
+    return t
 
 
 def _holds_float(e: Any) -> bool:

@@ -1,6 +1,10 @@
 """Reading nsl: what a text means, and where it stops meaning anything."""
 
+import contextlib
+import random
 import re
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,9 @@ import pytest
 from nsrl.engines.nsl import DELIMITERS, NslSyntaxError, evaluate, parse, to_wolfram
 from nsrl.engines.result import Status
 from nsrl.engines.wolfram import printer
+
+sys.path.insert(0, str(Path(__file__).parent))
+from ebnf import Writer, printed
 
 MEANS = {
     "1/2x": "(1*x)/2",
@@ -108,6 +115,41 @@ def test_the_page_says_what_the_engine_does():
         if line.strip():
             program, wolfram = re.split(r"\s{3,}", line.strip())
             assert printer.text(to_wolfram(program), quotes=True) == wolfram
+
+
+def test_programs_from_the_page_s_grammar_parse_print_and_parse_again():
+    """Refused is only what the rules refuse: a number with % before an operand."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    parsed = 0
+    for k in range(600):
+        program = Writer(seed + k).program()
+        try:
+            p = parse(program)
+        except NslSyntaxError as e:
+            assert e.reason.startswith("percent or remainder?"), (seed + k, program, e.reason)
+            continue
+        again = parse(printed(p))
+        assert [(s.kind, s.tree) for s in again.statements] == [(s.kind, s.tree) for s in p.statements], (seed + k, program)
+        assert (again.options, again.unit) == (p.options, p.unit), (seed + k, program)
+        parsed += 1
+    assert parsed > 500, seed
+
+
+def test_reading_is_linear():
+    """6,000 characters of anything are read in far less than 20 ms of a quiet machine."""
+    seed = random.SystemRandom().randrange(1 << 32)
+    r = random.Random(seed)
+    pieces = [" ", "x", "e", "1", "1e", "(", ")", "{", "|", "-", "^2", "²", "√", "!", "%", "for ", "f(x)=", "f(", "a,", "1,", ";", "(x=", "xy", "∠",
+              "1e-1", "log_", "'", "..", "=", "?", "→", "\n", "sin ", "max ", "count{", "i", "x1", "5C2", "0.", "$", "#", '"']  # fmt: skip
+    texts = [p * (6000 // len(p)) for p in pieces] + ["".join(r.choice(pieces) for _ in range(3000))[:6000] for _ in range(20)]
+    for text in texts:
+        best = float("inf")
+        for _ in range(3):
+            began = time.process_time()
+            with contextlib.suppress(NslSyntaxError):
+                parse(text)
+            best = min(best, time.process_time() - began)
+        assert best < 0.1, (seed, text[:40], best)
 
 
 def test_delimiters_are_short_and_distinct():
