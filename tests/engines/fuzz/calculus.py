@@ -394,14 +394,14 @@ def _named_constants(v: Any) -> Any:
 
 KIND = {
     "calculus.derivative": Kind(_derivative, least=0.5),
-    "calculus.antiderivative": Kind(_antiderivative, least=0.4),
-    "calculus.definite": Kind(_definite, least=0.4),
-    "calculus.improper": Kind(_improper, least=0.4),
-    "calculus.finite_sum": Kind(_finite_sum, least=0.6),
-    "calculus.infinite_sum": Kind(_infinite_sum, least=0.3),
+    "calculus.antiderivative": Kind(_antiderivative, least=0.4, few=6),
+    "calculus.definite": Kind(_definite, least=0.4, few=6),
+    "calculus.improper": Kind(_improper, least=0.4, few=6),
+    "calculus.finite_sum": Kind(_finite_sum, least=0.6, few=6),
+    "calculus.infinite_sum": Kind(_infinite_sum, least=0.3, few=6),
     "calculus.power_series": Kind(_power_series_sum, least=0.3),
-    "calculus.product": Kind(_product, least=0.3),
+    "calculus.product": Kind(_product, least=0.3, few=6),
     "calculus.limit": Kind(_limit, least=0.5),
     "calculus.series": Kind(_series, least=0.5),
-    "calculus.dsolve": Kind(_dsolve, least=0.5),
+    "calculus.dsolve": Kind(_dsolve, least=0.5, few=6),
 }

@@ -33,10 +33,12 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """make: a case from a generator. least: the share of cases that must be right, so that silence does not pass."""
+    """make: a case from a generator. least: the share of cases that must be right, so that silence does not pass.
+    few: the number of cases among the tests; less for kinds that take long."""
 
     make: Callable[[random.Random], Case]
     least: float = 0.5
+    few: int = 24
     limits: Limits = PATIENT
 
 
