@@ -299,11 +299,12 @@ def _same_ratio(g: Value, p: Value) -> Outcome:
     if isinstance(g, Ratio) and isinstance(p, Ratio):
         if len(g.parts) != len(p.parts):
             return False, "type"
-        a0, b0 = g.parts[0].tree, p.parts[0].tree
-        for a, b in zip(g.parts[1:], p.parts[1:]):
-            if not equal_trees(("mul", a0, b.tree), ("mul", b0, a.tree), None)[0]:
-                return False, "ratio"
-        return True, "ratio"
+        pairs = [(a.tree, b.tree) for a, b in zip(g.parts, p.parts)]
+        zero = lambda tree: equal_trees(tree, num(0), None)[0]
+        a0, b0 = next(((a, b) for a, b in pairs if not zero(a)), pairs[0])
+        if zero(a0) or zero(b0):  # every ratio is proportional to 0:0
+            return all(zero(a) and zero(b) for a, b in pairs), "ratio"
+        return all(equal_trees(("mul", a0, b), ("mul", b0, a), None)[0] for a, b in pairs), "ratio"
     ratio, other = (g, p) if isinstance(g, Ratio) else (p, g)
     assert isinstance(ratio, Ratio)
     if len(ratio.parts) == 2 and isinstance(other, Scalar) and other.unit is None:
