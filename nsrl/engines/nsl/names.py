@@ -84,7 +84,8 @@ class Names:
         return False
 
     def _definitions(self) -> set[Any]:
-        """Names f of `f(x)=…` (plain names in the brackets) that are called again, or defined by `:=`."""
+        """Names f of `f(x)=…` (plain names in the brackets) that are called again, or defined by `:=`. `sin(x)=1/2` and
+        its like are equations."""
         found, calls = set(), {}
         t = self.toks
         for i, tok in enumerate(t[:-1]):
@@ -97,7 +98,7 @@ class Names:
                     j += 2
                 if t[j].kind in ("name", "word") and t[j + 1].value == ")" and t[j + 2].value in ("=", ":="):
                     found.add((tok.value, t[j + 2].value))
-        return {f for f, eq in found if eq == ":=" or calls[f] > 1}
+        return {f for f, eq in found if eq == ":=" or (calls[f] > 1 and not (f in WORDS and (WORDS[f].most == 1 or f == "log")))}
 
     def _places(self) -> None:
         t = self.toks

@@ -180,9 +180,9 @@ class _Writer:
             return self.power(*a), _POWER
         if h in _SIGNS and n > 1:
             sign = _PRETTY.get(_SIGNS[h], _SIGNS[h])
-            return sign.join(self.at(x, _SUM) for x in a), _ANY
+            return sign.join(self._apart(self.at(x, _SUM)) for x in a[:-1]) + sign + self.at(a[-1], _SUM), _ANY
         if h is S.Inequality:
-            out = [self.at(x, _SUM) if i % 2 == 0 else _PRETTY.get(_SIGNS[x], _SIGNS[x]) for i, x in enumerate(a)]
+            out = [self._apart(self.at(x, _SUM)) if i % 2 == 0 else _PRETTY.get(_SIGNS[x], _SIGNS[x]) for i, x in enumerate(a)]
             return "".join(out), _ANY
         if h in (S.And, S.Or) and n > 1:
             word = " and " if h is S.And else " or "
@@ -216,6 +216,10 @@ class _Writer:
             return WOLFRAM_NAMES[a[1]], _ATOM
         listed = self.list(e)
         return (listed, _ATOM) if listed is not None else (self.named(e), _ATOM)
+
+    def _apart(self, left: str) -> str:
+        """`n! =120`: without the blank the sign would be ≠."""
+        return left + " " if left.endswith("!") else left
 
     def list(self, e: Expr) -> str | None:
         """Lists and comprehensions."""

@@ -1,6 +1,8 @@
 """nsl to Wolfram Language and back: every tree a program gives comes back the same."""
 
+import random
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,6 @@ from nsrl.engines.wolfram.expr import S, mk, sym
 
 sys.path.insert(0, str(Path(__file__).parent))
 from problems import MORE, PROBLEMS
-
-hypothesis = pytest.importorskip("hypothesis")
-st = hypothesis.strategies
 
 PROGRAMS = [p for p, _, _ in PROBLEMS.values()] + [p for _, p, _ in MORE] + [
     "f(x)=x²+1;f(3)", "s=0;for k in 1..10:(s+=k,s*=2)", "x=9;while x>1:x/=3;x", "1/2x", "-(a b)", "a-(b-c)", "-(2x)", "2^-x",
@@ -30,42 +29,47 @@ def test_programs_come_back(program):
     assert to_wolfram(from_wolfram(tree)) == tree
 
 
-NAMES = st.sampled_from(["x", "y", "a1", "AB", "tall", "C", "E", "θ"])
-ATOMS = st.one_of(st.integers(0, 99).map(str), NAMES, st.sampled_from(["π", "0.25", "½"]))
+SHAPES = ["({0}+{1})", "({0})-({1})", "({0})*{1}", "({0})/({1})", "({0})^({1})", "-({0})", "√({0})", "({0})²", "sin(({0})°)", "({0})!",
+          "max{{{0},{1}}}", "abs({0})", "dist(({0},1),(2,{1}))", "(({0}) mod ({1}))", "2({0})", "({0})°", "C({0},{1})",
+          "sum(k*({0}) for k in 1..({1}))", "round({0},2)", "mode{{{0},{1},3}}", "∛({0})"]  # fmt: skip
+ATOMS = ["x", "y", "a1", "AB", "tall", "C", "E", "θ", "π", "0.25", "½", "7", "12", "60"]
 
 
-def _grow(inner):
-    pair = st.tuples(inner, inner)
-    return st.one_of(
-        pair.map(lambda p: f"({p[0]}+{p[1]})"), pair.map(lambda p: f"({p[0]})-({p[1]})"), pair.map(lambda p: f"({p[0]})*{p[1]}"),
-        pair.map(lambda p: f"({p[0]})/({p[1]})"), pair.map(lambda p: f"({p[0]})^({p[1]})"), inner.map(lambda x: f"-({x})"),
-        inner.map(lambda x: f"√({x})"), inner.map(lambda x: f"({x})²"), inner.map(lambda x: f"sin(({x})°)"),
-        pair.map(lambda p: f"max{{{p[0]},{p[1]}}}"), inner.map(lambda x: f"abs({x})"), inner.map(lambda x: f"({x})!"),
-        pair.map(lambda p: f"dist(({p[0]},1),(2,{p[1]}))"), pair.map(lambda p: f"(({p[0]}) mod ({p[1]}))"),
-        inner.map(lambda x: f"2({x})"), inner.map(lambda x: f"({x})°"), pair.map(lambda p: f"C({p[0]},{p[1]})"),
-    )  # fmt: skip
+def _expression(r: random.Random, depth: int) -> str:
+    if depth == 0 or r.random() < 0.2:
+        return r.choice(ATOMS)
+    return r.choice(SHAPES).format(_expression(r, depth - 1), _expression(r, depth - 1))
 
 
-EXPRESSIONS = st.recursive(ATOMS, _grow, max_leaves=8)
-RELATIONS = st.tuples(EXPRESSIONS, st.sampled_from(["=", "<", "≥", "≠"]), EXPRESSIONS).map("".join)
-STATEMENTS = st.one_of(RELATIONS, EXPRESSIONS.map(lambda e: f"q={e}"), EXPRESSIONS.map(lambda e: f"q:={e}"))
-WHOLE = st.tuples(st.lists(STATEMENTS, max_size=3), EXPRESSIONS).map(lambda p: ";".join([*p[0], p[1]]))
+def _statement(r: random.Random) -> str:
+    """An equation, a condition, a definition, or a name set to a number."""
+    kind = r.randrange(3)
+    if kind == 2:
+        return f"q{r.randrange(3)}:={r.randrange(9)}"
+    left = "q" if kind else _expression(r, 2)
+    return left + ("=" if kind else r.choice("=<≥≠")) + _expression(r, 2)
 
 
-@hypothesis.settings(max_examples=300, deadline=None, database=None, print_blob=True)
-@hypothesis.given(WHOLE)
-def test_generated_programs_come_back(program):
-    tree = to_wolfram(program)
-    written = from_wolfram(tree)
-    assert to_wolfram(written) == tree
-    assert from_wolfram(to_wolfram(written)) == written
+def test_generated_programs_come_back():
+    seed = random.SystemRandom().randrange(1 << 32)
+    r = random.Random(seed)
+    for _ in range(400):
+        program = ";".join([*(_statement(r) for _ in range(r.randrange(4))), _expression(r, 3)])
+        tree = to_wolfram(program)
+        written = from_wolfram(tree)
+        assert to_wolfram(written) == tree, (seed, program, written)
+        assert from_wolfram(to_wolfram(written)) == written, (seed, program)
 
 
-@hypothesis.settings(max_examples=100, deadline=None, database=None, print_blob=True)
-@hypothesis.given(st.integers(-9, 9).filter(bool), st.integers(-20, 20), st.integers(-20, 20))
-def test_both_sides_of_a_linear_equation(a, b, c):
-    program = f"{a}x+{b}={c};x".replace("+-", "-")
-    assert evaluate(program).text == evaluate(from_wolfram(to_wolfram(program))).text
+def test_both_sides_of_a_linear_equation():
+    seed = random.SystemRandom().randrange(1 << 32)
+    r = random.Random(seed)
+    for _ in range(100):
+        a, b, c = r.choice([-7, -3, -1, 1, 2, 9]), r.randint(-20, 20), r.randint(-20, 20)
+        program = f"{a}x+{b}={c};x".replace("+-", "-")
+        result = evaluate(program)
+        assert Fraction(result.text) == Fraction(c - b, a), (seed, program)
+        assert result.text == evaluate(from_wolfram(to_wolfram(program))).text, (seed, program)
 
 
 def test_a_tree_from_wolfram_reads_as_nsl():
