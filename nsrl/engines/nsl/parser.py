@@ -45,6 +45,10 @@ def parse(text: str) -> Program:
 
 
 class _Parser(Expressions):
+    def __init__(self, text: str):
+        super().__init__(text)
+        self.defined: set[Any] = set()  # functions: f(x)=5 after f(x)=x² is an equation
+
     # --- statements
 
     def program(self) -> Program:
@@ -229,8 +233,8 @@ class _Parser(Expressions):
         at = self.i
         f = symbol(str(self.tok.value))
         self.i += 2
-        names = []
-        while self.tok.kind in ("name", "word"):
+        names: list[Any] = []
+        while f not in self.defined and self.tok.kind in ("name", "word"):
             names.append(symbol(self.tok.value))
             self.i += 1
             if not self.take(","):
@@ -238,6 +242,7 @@ class _Parser(Expressions):
         if names and self.take(")") and (self.take("=") or self.take(":=")):
             pattern = Expr(f, tuple(mk(S.Pattern, n, mk(S.Blank)) for n in names))
             body = self.relation()
+            self.defined.add(f)
             return self.made("define", mk(S.SetDelayed, pattern, body), start)
         self.i = at
         return None

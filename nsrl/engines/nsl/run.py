@@ -130,7 +130,7 @@ class _Run:
             target = extrema(self.known(target), [], self.core.evaluate)
             values = self.in_terms(_one(target), []) if _one(target) in p.unknowns else None
             if values is not None:
-                return self.finish([lst(values)] if is_list(target) else values, None)
+                return self.finish(self.set_of(target, values), None)
             value = self.simplified(target, native_symbols=self.units)
             return self.finish([value], self.unknown(value, p.target))
         relations = [self.known(_member(c)) for c in p.constraints]
@@ -150,23 +150,27 @@ class _Run:
         """The answer where there are equations or conditions."""
         asked = self.known(target) if target is not None else None
         best = asked is not None and any(n in self.plan.unknowns for n in free_names(asked)) and has_set(asked)
+        name = _one(asked)
         try:
             found = Algebra(self.core.evaluate).solve(relations, [])
         except Unsolved:
-            best = extrema(asked, relations, self.core.evaluate) if best else asked
-            if best == asked:
+            values = self.in_terms(name, relations) if name is not None else None
+            value = extrema(asked, relations, self.core.evaluate) if best and values is None else asked
+            if values is None and value == asked:
                 raise
-            return self.finish([self.simplified(best)], None)
-        name = _one(asked)
+            return self.finish(self.set_of(asked, values) if values is not None else [self.simplified(value)], None)
         if best and (found.free or found.leftover) and name is None:
-            best = extrema(asked, relations, self.core.evaluate)
-            if best != asked:
-                return self.finish([self.simplified(best)], None)
+            value = extrema(asked, relations, self.core.evaluate)
+            if value != asked:
+                return self.finish([self.simplified(value)], None)
         if name is not None and all(name not in s or free_names(s[name]) for s in found.solutions):
             values = self.in_terms(name, relations)
             if values is not None:
-                return self.finish([lst(values)] if is_list(asked) else values, None)
+                return self.finish(self.set_of(asked, values), None)
         return self.answer(found, relations, target)
+
+    def set_of(self, asked: Any, values: list[Any]) -> list[Any]:
+        return [lst(values)] if is_list(asked) else values
 
     def in_terms(self, name: Any, relations: list[Any]) -> list[Any] | None:
         """All values of a name in terms of the others, where one equation gives them; None otherwise."""
@@ -190,7 +194,7 @@ class _Run:
         free = set(free_names(value)) - by_intent
         if _calls(target, _FORMAL) or (self.plan.asked and _one(target) in self.env and _one(target) not in free):
             return None
-        left = free & self.plan.unknowns
+        left = free if self.units else free & self.plan.unknowns
         arithmetic = in_arithmetic(value) | ({target} if type(target) is Symbol else set())
         if self.plan.actions:
             left |= free & arithmetic
@@ -341,27 +345,12 @@ class _Run:
             return None
         if found.leftover or found.free & set(free_names(e)):
             raise Unsolved("not all solutions are known")
-        for n in unknowns:
-            self.bounded(n, relations)
         values: list[Any] = []
         for s in found.solutions:
             v = self.simplified(replaced(e, s), True)
             if v not in values:
                 values.append(v)
         return _by_size(values)
-
-    def bounded(self, name: Any, relations: list[Any]) -> None:
-        """Whole-number solutions are searched for within 100 of zero: nothing may lie outside. Raises Unsolved."""
-        domains = [r.args[1] for r in relations if has_head(r, S.Element) and r.args[0] is name]
-        if not any(d in (S.Integers, S.PositiveIntegers) for d in domains):
-            return
-        rest = [r for r in relations if not has_head(r, S.Element)]
-        rest += [mk(S.Greater, r.args[0], 0) for r in relations if has_head(r, S.Element) and r.args[1] is S.PositiveIntegers]
-        names = list(dict.fromkeys(n for r in rest for n in free_names(r)))
-        for head in (S.MinValue, S.MaxValue):
-            end = self.core.evaluate(mk(head, lst((name, Expr(S.And, tuple(rest)))), lst(names))) if rest else None
-            if type(end) not in (int, float, Fraction) or abs(end) > 100:
-                raise Unsolved("the whole numbers asked for are not known to be bounded")
 
     def _rules(self, e: Any) -> bool:
         return is_list(e) and bool(e.args) and all(has_head(r, S.Rule) and has_head(r.args[1], S.Hold) for r in e.args)
