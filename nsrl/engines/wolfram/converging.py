@@ -117,7 +117,7 @@ def total(e: Any, found: Any, k: Symbol, low: Any, high: Any, product: bool, fac
                 a, b = (problem.at(i, sample)(m, m.mpf(0)) for i in (2, 3))
             except NotNumeric:
                 continue
-            if a != int(a.real) or (not endless and (b != int(b.real) or not a - 1 <= b <= a + 60)):
+            if not m.isint(a) or not m.isint(b) or (not endless and not a.real - 1 <= b.real <= a.real + 60):
                 continue
             f = problem.at(0, sample)
             try:
@@ -290,8 +290,8 @@ def expansion(e: Any, coefficients: list[Any], low: int, x: Symbol, at: Any, ord
     return good >= (2 if problem.names else 1)
 
 
-def residual(equations: list[tuple[Any, Any]], x: Symbol, tick: Tick) -> bool:
-    """Whether left and right of each equation agree at the points of the real line where both have values."""
+def residual(equations: list[tuple[Any, Any]], x: Symbol, tick: Tick, whole: bool = False) -> bool:
+    """Whether left and right of each equation agree at the real (or whole) numbers where both have values."""
     m = mp()
     for left, right in equations:
         try:
@@ -303,7 +303,7 @@ def residual(equations: list[tuple[Any, Any]], x: Symbol, tick: Tick) -> bool:
             for j, sample in enumerate(problem.samples() if problem.names else [()] * 8):
                 for k in (0, 3):
                     tick()
-                    t = m.mpf(j + k + 1) * 37 / 101 - (1 if k else 0)
+                    t = m.mpf(j + k + 2) if whole else m.mpf(j + k + 1) * 37 / 101 - (1 if k else 0)
                     try:
                         a, b = (problem.at(i, sample)(m, t) for i in (0, 1))
                     except NotNumeric:

@@ -77,7 +77,7 @@ def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
                 b.symbols[c] = mk(S.C, int(str(c)[1:]))
             tree = ev.eval(mk(S.Expand, b.from_sympy(r))) if not init else ev.eval(b.from_sympy(guarded(sp.simplify, r)))
             order = max((sum(k for _, k in d.variable_count) for d in main.atoms(sp.Derivative)), default=0)
-            if not _satisfies(ev, parts, f, x, tree) or (not init and len(_constants(tree)) != order):
+            if not satisfies(ev, parts, f, x, tree) or (not init and len(_constants(tree)) != order):
                 return None
             out.append(tree)
     except NotBridged:
@@ -105,11 +105,11 @@ def _constants_in_order(r: Any, x: Any) -> Any:
 TABLE["DSolveValue"].handler = lambda ev, args: _dsolve(ev, args, True)
 
 
-def _satisfies(ev: Any, parts: list, f: Symbol, x: Symbol, tree: Any) -> bool:
-    """Whether f[x] = tree makes the equation and every condition true."""
+def satisfies(ev: Any, parts: list, f: Symbol, x: Symbol, tree: Any, whole: bool = False) -> bool:
+    """Whether f[x] = tree makes the equation and every condition true, at real (or whole) numbers x."""
     put = rule(f, mk(S.Function, lst((x,)), tree))
     sides = [tuple(ev.eval(mk(S.ReplaceAll, side, put)) for side in p.args) for p in parts]
-    return converging.residual(sides, x, ev.step)
+    return converging.residual(sides, x, ev.step, whole)
 
 
 def _constants(e: Any) -> set:

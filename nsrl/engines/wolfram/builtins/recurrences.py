@@ -1,4 +1,4 @@
-"""RSolve and its kin: recurrences with their starting values, by SymPy."""
+"""RSolve and its kin: recurrences with their starting values, found by SymPy, decided by substitution."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bridge import NotBridged
+from nsrl.engines.wolfram.builtins.differential import satisfies
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -55,6 +56,8 @@ def _recurrence(ev: Any, args: tuple, value: bool) -> Any:
             b.symbols.setdefault(sp.Symbol(f"C{i}"), mk(S.C, i + 1))
         tree = ev.eval(b.from_sympy(bridge.guarded(sp.simplify, found)))
     except (NotBridged, StopIteration):
+        return None
+    if not satisfies(ev, parts, f, n, tree, whole=True):
         return None
     if value:
         return tree
