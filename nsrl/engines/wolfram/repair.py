@@ -28,6 +28,8 @@ _PERCENT = re.compile(r"(?<=[;,{])[ \t]*%[^\n]*|^[ \t]*%[^\n]*", re.MULTILINE)
 _HASH = re.compile(r"(?<=[;,{])[ \t]*#[ \t]+[A-Za-z][^\n]*|^[ \t]*#[ \t]+[A-Za-z][^\n]*", re.MULTILINE)
 _NAME = re.compile(r"(?<![A-Za-z0-9_$`\"#])([A-Za-z][A-Za-z0-9]*)((?:_[A-Za-z0-9]+)+)(?![A-Za-z0-9_\[])")
 _HEADS = {"Integer", "Real", "Rational", "Complex", "String", "Symbol", "List", "Rule", "RuleDelayed", "Association", "Point", "Function"}
+# A sentence on a line of its own: three words and more, a full stop or colon, nothing that a program is made of.
+_SENTENCE = re.compile(r"^[ \t]*[A-Z][a-z']*,? [A-Za-z']+,? [A-Za-z']+(?![\w$\[])[^\n\[\]{};]*[.:!?][ \t]*$", re.MULTILINE)
 _FENCE = re.compile(r"^\s*```[a-zA-Z]*[ \t]*\n|\n```\s*$")
 
 
@@ -39,6 +41,14 @@ def _outside(source: str, change: Any) -> str:
         last = m.end()
     out.append(change(source[last:]))
     return "".join(out)
+
+
+def without_prose(source: str) -> str:
+    """The program without the sentences around it, which a kernel would read as products of names or not at all."""
+    if _SENTENCE.search(source) is None:
+        return source
+    kept = _outside(source, lambda t: _SENTENCE.sub(lambda m: m.group() if ":=" in m.group() else "", t))
+    return kept if kept.strip() else source
 
 
 def repair_text(source: str) -> tuple[str, list[str]]:

@@ -18,7 +18,7 @@ from nsrl.engines.wolfram.evaluator import Evaluator
 from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, mk, sym
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.printer import text, to_json
-from nsrl.engines.wolfram.repair import parse_lenient
+from nsrl.engines.wolfram.repair import parse_lenient, without_prose
 from nsrl.engines.wolfram.table import absent
 
 VERSION = "1"
@@ -37,7 +37,8 @@ def evaluate(program: str, limits: Limits | None = None, lenient: bool | None = 
     """Run one program in a fresh context.
 
     lenient: False reads as the real engine does; True applies every repair of repair.py and lists them; None (the
-    default) repairs only text that is no program as written, so whatever the real engine accepts means the same here.
+    default) repairs only text that is no program as written, so whatever the real engine accepts means the same here,
+    but for sentences on lines of their own: those are no part of any program.
     """
     limits = limits or Limits()
     start = time.process_time()
@@ -45,6 +46,9 @@ def evaluate(program: str, limits: Limits | None = None, lenient: bool | None = 
     if len(program) > MAX_SOURCE:
         return Result(Status.MEMORY, text="", messages=(Message("General", "srclen", "The program is too long."),), engine="wolfram", version=VERSION)
     _deep_enough()
+    bare = program if lenient is False else without_prose(program)
+    prose = () if bare == program else ("prose around the program dropped",)
+    program = bare
     try:
         try:
             if lenient:
@@ -59,7 +63,7 @@ def evaluate(program: str, limits: Limits | None = None, lenient: bool | None = 
         return _syntax(program, err, start)
     except RecursionError:
         return _syntax(program, WolframSyntaxError("nesting is too deep", 0, len(program)), start)
-    return evaluate_tree(statements, limits, repairs=repairs, start=start)
+    return evaluate_tree(statements, limits, repairs=prose + repairs, start=start)
 
 
 def _deep_enough() -> None:

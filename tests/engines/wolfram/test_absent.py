@@ -74,6 +74,24 @@ def test_an_update_of_what_has_no_value_ends():
     assert evaluate("f[1] = 2; f[1] += 5").text == "7"
 
 
+@pytest.mark.parametrize(
+    "program,text",
+    [
+        ("Here is the program:\n\nf := Module[{}, 5];", "5"), ("Total[Range[10]]\nSo the answer is 55.", "55"),
+        ("We compute the sum of the first 10 integers.\nTotal[Range[10]]", "55"), ("Let me solve x^2 = 4:\nSolve[x^2==4,x]", "{{x -> -2}, {x -> 2}}"),
+    ],
+)  # fmt: skip
+def test_sentences_around_a_program_are_dropped(program, text):
+    result = evaluate(program)
+    assert (result.status.value, result.text) == ("ok", text) and result.repairs == ("prose around the program dropped",)
+    assert evaluate(program, lenient=False).text != text
+
+
+@pytest.mark.parametrize("program", ['s = "Here is the text.\nSo the words stay."; StringLength[s]', "A b c d", "Foo bar baz := 1"])
+def test_what_may_be_a_program_is_no_sentence(program):
+    assert evaluate(program).repairs == ()
+
+
 def test_workers_know_the_names():
     with EnginePool(workers=1, cache=0) as pool:
         assert pool.submit("wolfram", f"Length[{ABSENT}[1]]").result().status.value == "unevaluated"
