@@ -478,8 +478,13 @@ def _eigensystem(ev: Any, m: list[list[Any]]) -> tuple[list, list] | None:
                 continue
             done.append(v)
             k = values.count(v)
-            shifted = a - b.to_sympy(v) * sympy().eye(len(m))
+            root = b.to_sympy(v)
+            if any(p.exp.is_Rational and p.exp.q > 2 for p in root.atoms(sympy().Pow)) or root.has(sympy().CRootOf):
+                return None  # elimination with cube roots does not end
+            shifted = a - root * sympy().eye(len(m))
             basis = guarded(shifted.applyfunc(sympy().simplify).nullspace)
+            if not 1 <= len(basis) <= k:
+                return None  # a zero was not seen to be one
             own = []
             for w in reversed(basis):
                 last = next((x for x in reversed(list(w)) if x != 0), 1)
