@@ -400,7 +400,7 @@ KIND = {
     "calculus.antiderivative": Kind(_antiderivative, least=0.4, few=6),
     "calculus.definite": Kind(_definite, least=0.4, few=6),
     "calculus.improper": Kind(_improper, least=0.4, few=6),
-    "calculus.finite_sum": Kind(_finite_sum, least=0.6, few=6),
+    "calculus.finite_sum": Kind(_finite_sum, least=0.6, few=4),
     "calculus.infinite_sum": Kind(_infinite_sum, least=0.3, few=6),
     "calculus.power_series": Kind(_power_series_sum, least=0.3),
     "calculus.product": Kind(_product, least=0.3, few=6),
