@@ -205,12 +205,13 @@ def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, param
     if not live:
         return _from_inequalities(ev, filters, [x], {x: S.Reals}, finite) if filters else [{}]
     found: list[Root] | None = None
+    others: list[Any] = []
     for d in live:
         try:
             found = solve_one(ev, d, x, real)
         except Cannot:
             continue
-        filters = [*filters, *(mk(S.Equal, o, 0) for o in live if o is not d)]
+        others = [mk(S.Equal, o, 0) for o in live if o is not d]
         break
     if found is None:
         raise Cannot
@@ -218,7 +219,7 @@ def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, param
     for r in found:
         if r.period is None:
             out.append({x: r.value})
-        elif filters or finite:
+        elif filters or others or finite:
             here = tuple(f for f in filters if not symbols(f) - {x})
             low, high = span(ev, here[0] if len(here) == 1 else Expr(S.And, here), x)
             out += [{x: v} for v in members(ev, r, low, high)]
@@ -226,7 +227,17 @@ def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, param
             k = mk(S.C, 1)
             value = ev.eval(mk(S.Expand, mk(S.Plus, r.value, mk(S.Times, k, r.period))))
             out.append({x: mk(S.ConditionalExpression, value, mk(S.Element, k, S.Integers))})
+    if others and parameters:
+        raise Cannot
+    out = [s for s in out if all(_holds(o, s) for o in others)]
     return out if all(r.period is None for r in found) else [s for i, s in enumerate(out) if s not in out[:i]]
+
+
+def _holds(condition: Any, s: dict) -> bool:
+    try:
+        return truth(replaced(condition, s))
+    except Unknown as error:
+        raise Cannot from error
 
 
 def _from_inequalities(ev: Any, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:

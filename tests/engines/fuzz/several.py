@@ -64,6 +64,20 @@ def _polynomial_system(rng: random.Random) -> Case:
     return Case("wolfram", f"Solve[{text},{{x,y}}{',Reals' if real else ''}]", judged(expected, ("x", "y")))
 
 
+def _overdetermined(rng: random.Random) -> Case:
+    """Several equations in one unknown, or one more than unknowns: what they have in common."""
+    p, q, r = (random_polynomial(rng, 2) for _ in range(3))
+    joined = rng.choice(("&&", ","))
+    first, second = (times(p, q), times(p, r)) if rng.random() < 0.7 else (q, r)
+    text = f"{polynomial_text(first)}==0{joined}{polynomial_text(second)}==0"
+
+    def expected() -> list[tuple]:
+        with mp.workdps(DIGITS):
+            return [(x,) for x in polynomial_roots(first) if same(mpmath.polyval(second[::-1], x), 0)]
+
+    return Case("wolfram", f"Solve[{'{' + text + '}' if joined == ',' else text},x]", judged(expected))
+
+
 def _parameters(rng: random.Random) -> Case:
     """One unknown with parameters: the solutions at random values of these are those of the equation there."""
     names = {n: rng.choice((2, 3, 5, 7)) for n in "abc"}
@@ -231,6 +245,14 @@ def _extremum_two(rng: random.Random) -> Case:
     ))  # fmt: skip
     where, inside, size = rng.choice(((f"x^2+y^2<={k}", disk, k**0.5), (f"0<=x<={k}&&-{c}<=y<={c}", box, max(k, c)), (f"x>=0&&y>=0&&x+y<={k}", triangle, k)))
     name, form = rng.choice(("Min", "Max")), rng.choice(("imize", "Value"))
+    open_set = rng.random() < 0.3
+    if open_set:  # grows in every direction
+        objective, f = rng.choice((
+            (f"x^4+({a})*x^2+y^2+({b})*x", lambda x, y: x**4 + a * x * x + y * y + b * x),
+            (f"x^4+y^4+({a})*x*y+({b})*y", lambda x, y: x**4 + y**4 + a * x * y + b * y),
+            (f"{c}*x^2+y^2+({a})*x+({b})*y", lambda x, y: c * x * x + y * y + a * x + b * y),
+        ))  # fmt: skip
+        inside, size, name = lambda x, y: True, 4, "Min"
 
     def judge(result: Result) -> str:
         n = 160
@@ -248,7 +270,7 @@ def _extremum_two(rng: random.Random) -> Case:
         near = 0.05 * (1 + abs(best)) * (1 + k)
         return RIGHT if abs(value - best) < near and (value >= best - 1e-9 if name == "Max" else value <= best + 1e-9) else WRONG
 
-    return Case("wolfram", f"{name}{form}[{{{objective},{where}}},{{x,y}}]", judge)
+    return Case("wolfram", f"{name}{form}[{objective if open_set else f'{{{objective},{where}}}'},{{x,y}}]", judge)
 
 
 def _nsl(rng: random.Random) -> Case:
@@ -275,6 +297,7 @@ def _nsl(rng: random.Random) -> Case:
 KIND = {
     "system.linear": Kind(_linear, least=0.9),
     "system.polynomial": Kind(_polynomial_system, least=0.8),
+    "solve.overdetermined": Kind(_overdetermined, least=0.9),
     "solve.parameters": Kind(_parameters, least=0.9),
     "solve.integers": Kind(_integers, least=0.8),
     "findinstance.two": Kind(_instances, least=0.6),

@@ -224,7 +224,8 @@ def _stationary(ev: Any, f: Any, equalities: list, bounds: list, what: Any, name
     best: Best | None = None
     multiplier = [Symbol(f"\x02m{i}") for i in range(len(equalities) + len(bounds))]
     differences = [d for d, _ in bounds]
-    closure = Expr(S.And, (*(mk(S.Equal, e, 0) for e in equalities), *(mk(S.GreaterEqual, d, 0) for d in differences)))
+    closure = Expr(S.And, (*(mk(S.Equal, e, 0) for e in equalities), *(mk(S.GreaterEqual, d, 0) for d in differences),
+                           *(mk(S.Element, n, S.Reals) for n in names)))  # fmt: skip
     for size in range(len(names) - len(equalities) + 1):
         for active in combinations(range(len(bounds)), size):
             held = [*equalities, *(differences[i] for i in active)]
@@ -250,8 +251,8 @@ def _fritz_john(ev: Any, f: Any, held: list[Any], multiplier: list[Symbol], name
     """Points where the gradients of f and of what is held are dependent; "weight" is the multiplier of f."""
     out: list[dict] = []
     if len(held) >= len(names):
-        return [{**s, "weight": 0} for s in solve_system(ev, held, names, True)]
-    for lead in range(len(held) + 1):  # the first multiplier that is not 0 is 1
+        out += [{**s, "weight": 0} for s in solve_system(ev, held, names, True)]
+    for lead in range(len(held) + 1 if len(held) < len(names) else 1):  # the first multiplier that is not 0 is 1
         weights: list[Any] = [0] * lead + [1] + list(multiplier[lead : len(held)])
         free = [w for w in weights if type(w) is Symbol]
         total = Expr(S.Plus, tuple(mk(S.Times, w, g) for w, g in zip(weights, (f, *held))))
