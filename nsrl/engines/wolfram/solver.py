@@ -253,7 +253,8 @@ def _from_inequalities(ev: Any, filters: list, names: list, domains: dict, finit
         return [{x: p.low} for p in pieces]
     if finite or len(pieces) != 1:
         raise Cannot
-    return [{x: mk(S.ConditionalExpression, x, condition(x, pieces[0]))}]
+    where = condition(x, pieces[0])
+    return [{}] if where is TRUE else [{x: mk(S.ConditionalExpression, x, where)}]
 
 
 def _kept(ev: Any, s: dict, filters: list, names: list, real: bool, parameters: set) -> dict | None:
