@@ -230,7 +230,7 @@ def _total(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def at(x: Any, m: Any = mpmath) -> Any:
         try:
             return _real(f(x, m))
-        except (ZeroDivisionError, ValueError):
+        except (ZeroDivisionError, ValueError, OverflowError):
             return None
 
     return at
