@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ROOT / "nsrl" / "engines"
 MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in ENGINES.rglob("*.py")}
 # To be mended where they are rewritten.
-OTHERS = {"algebra", "solve", "reduce", "calculus", "run", "sums", "approximation", "arithmetic", "namespace", "lexer", "words"}
+OTHERS = {"algebra", "solve", "reduce", "calculus", "run", "sums", "approximation", "arithmetic", "confirm", "namespace", "lexer", "words"}
 
 
 def imported(path: Path) -> set[str]:

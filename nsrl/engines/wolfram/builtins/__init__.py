@@ -10,7 +10,7 @@ from nsrl.engines.wolfram.table import Builtin, checked, known_names
 SUBJECTS = (
     "algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing",
     "control", "core", "dates", "derivatives", "differential", "digits", "elementary", "encoding", "extrema",
-    "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "linalg", "lists", "logic",
+    "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "linalg", "linearprogram", "lists", "logic",
     "matrices", "names", "operators", "permutations", "polynomials", "primes", "recurrences", "reduce", "regions",
     "replacing", "rootfinding", "rounding", "sequences", "sets", "simplify", "solve", "sorting", "stats",
     "strings", "sums", "transforms", "triangles", "trig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_rule, rules_of
-from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, boolean, is_list, lst, mk, rule, sym
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, boolean, is_list, lst, mk, rule, sym
 from nsrl.engines.wolfram.pattern import matches
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -86,11 +86,6 @@ def down_values(ev: Any, args: tuple) -> Any:
 TABLE["OwnValues"].handler = lambda ev, args: lst(
     mk(S.RuleDelayed, mk(S.HoldPattern, args[0]), ev.own[args[0]]) for _ in range(args[0] in ev.own)
 )
-
-
-@builtin("Definition Information", "HoldAll", arity=1)
-def definition(ev: Any, args: tuple) -> Any:
-    return NULL
 
 
 @builtin("Symbol", arity=1)

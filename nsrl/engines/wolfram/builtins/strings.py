@@ -115,7 +115,8 @@ def _string_take(name: str, keep: bool) -> None:
     def of(ev: Any, s: str, rest: tuple) -> Any:
         spec = rest[0]
         if is_list(spec) and spec.args and all(map(is_list, spec.args)):
-            return lst(of(ev, s, (a,)) for a in spec.args)
+            each = [of(ev, s, (a,)) for a in spec.args]
+            return None if None in each else lst(each)
         chosen = take_range(spec, len(s))
         if chosen is None:
             if type(spec) is int:

@@ -66,8 +66,3 @@ Normal[SparseArray[r_List, d_List]] := Normal[SparseArray[r, d, 0]]
 Normal[SparseArray[r : {(_Rule | _RuleDelayed) ...}, d_List, z_]] := Array[Replace[{##}, Append[Map[If[ListQ[First[#]],
     #, MapAt[List, #, 1]] &, r], _ -> z]] &, d]
 Normal[SparseArray[m_List]] := m
-LinearProgramming[c_?VectorQ, m_?MatrixQ, b_?VectorQ] := With[{v = Table[Unique[], {Length[c]}]},
-    v /. LinearOptimization[c . v, Join[Thread[m . v >= b], Thread[v >= 0]], v]] /;
-    Length[First[m]] == Length[c] && Length[m] == Length[b] && AllTrue[Flatten[{c, m, b}], NumericQ]
-LinearOptimization[f_, c_List, v_List] := With[{r = Minimize[{f, And @@ c}, v]},
-    Last[r] /; ListQ[r] && Length[r] == 2 && NumericQ[First[r]]]
