@@ -389,5 +389,6 @@ def is_user(e: Any) -> bool:
 
 
 _SYSTEM_NAMES = frozenset(
-    ["Pi", "E", "I", "PositiveIntegers", "Infinity", "Degree", "True", "False", "Null", "None", "List", "Reals", "Integers", "All", "Automatic", "Nothing", "Indeterminate", "ComplexInfinity", "Complexes", "Rationals", "Plus", "Times", "Power"]
+    ["Pi", "E", "I", "PositiveIntegers", "Infinity", "Degree", "True", "False", "Null", "None", "List", "Reals", "Integers",
+     "All", "Automatic", "Nothing", "Indeterminate", "ComplexInfinity", "Complexes", "Rationals", "Plus", "Times", "Power"]
 )

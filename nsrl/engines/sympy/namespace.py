@@ -19,10 +19,15 @@ from nsrl.engines.sympy import guards, late
 
 # Names of builtins (and ways to them) a program may not even mention.
 NO_NAMES = frozenset(
-    ["eval", "exec", "compile", "open", "globals", "locals", "vars", "dir", "setattr", "delattr", "input", "breakpoint", "memoryview", "exit", "quit", "help", "copyright", "credits", "license", "bytearray", "printmethod", "BaseException", "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
+    ["eval", "exec", "compile", "open", "globals", "locals", "vars", "dir", "setattr", "delattr", "input", "breakpoint",
+     "memoryview", "exit", "quit", "help", "copyright", "credits", "license", "bytearray", "printmethod", "BaseException",
+     "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
 )
 _NO_SYMPY = frozenset(
-    ["preview", "plot", "plot_implicit", "plot_parametric", "plot3d", "plot3d_parametric_line", "plot3d_parametric_surface", "plotting", "textplot", "test", "doctest", "bench", "source", "init_session", "parse_mathematica", "parse_maxima", "parse_latex", "autowrap", "ufuncify", "binary_function", "lambdastr", "codegen", "make_routine", "pager_print_as", "print_dot", "evalf_dict"]
+    ["preview", "plot", "plot_implicit", "plot_parametric", "plot3d", "plot3d_parametric_line", "plot3d_parametric_surface",
+     "plotting", "textplot", "test", "doctest", "bench", "source", "init_session", "parse_mathematica", "parse_maxima",
+     "parse_latex", "autowrap", "ufuncify", "binary_function", "lambdastr", "codegen", "make_routine", "pager_print_as",
+     "print_dot", "evalf_dict"]
 )
 _NO_SUBMODULES = (
     "sympy.parsing", "sympy.testing", "sympy.external", "sympy.interactive", "sympy.plotting", "sympy.benchmarks",

@@ -31,7 +31,14 @@ _METHODS = {
     "__abs__", "__getitem__", "__iter__", "__next__", "__contains__", "__call__", "__enter__", "__exit__",
     "__post_init__",
 }  # fmt: skip
-_BUILTINS = ["abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod", "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance", "issubclass", "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "range", "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "zip", "object", "property", "staticmethod", "classmethod", "super", "True", "False", "None", "NotImplemented", "Ellipsis", "ArithmeticError", "AssertionError", "AttributeError", "Exception", "ImportError", "IndexError", "KeyError", "LookupError", "NameError", "NotImplementedError", "OverflowError", "RecursionError", "RuntimeError", "StopIteration", "TypeError", "ValueError", "ZeroDivisionError"]
+_BUILTINS = ["abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod",
+             "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance", "issubclass",
+             "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "range", "repr", "reversed", "round",
+             "set", "slice", "sorted", "str", "sum", "tuple", "zip", "object", "property", "staticmethod", "classmethod",
+             "super", "True", "False", "None", "NotImplemented", "Ellipsis", "ArithmeticError", "AssertionError",
+             "AttributeError", "Exception", "ImportError", "IndexError", "KeyError", "LookupError", "NameError",
+             "NotImplementedError", "OverflowError", "RecursionError", "RuntimeError", "StopIteration", "TypeError",
+             "ValueError", "ZeroDivisionError"]  # fmt: skip
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")  # differs from run to run where the system moves memory about
 _FORBIDDEN = (
     ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await,

@@ -181,7 +181,8 @@ def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Pr
                tick: Callable[[], None], precise: bool = False) -> Any:  # fmt: skip
     """The integral of f (tree at this sample) over [low, high], ends mpf's or infinite; None where none is found.
 
-    precise: as many digits as a machine number has, rather than as many as it takes to compare. None also where the integral does not converge: the ends and every singular point in between are looked at first.
+    precise: as many digits as a machine number has, rather than as many as it takes to compare. None also
+    where the integral does not converge: the ends and every singular point in between are looked at first.
     """
     m, fp = mp(), _fp()
     if low == high:
@@ -396,7 +397,8 @@ def _singular(tree: Any, x: Symbol, names: tuple, sample: tuple, low: Any, high:
     m, fp = mp(), _fp()
     inside: set[Any] = set()
     for e in _parts(tree):
-        if (e.head is S.Power and len(e.args) == 2 and not (type(e.args[1]) is int and e.args[1] > 0)) or (e.head in (S.Log, S.Abs, S.RealAbs, S.Sign, S.UnitStep, S.HeavisideTheta) and len(e.args) == 1):
+        power = e.head is S.Power and len(e.args) == 2 and not (type(e.args[1]) is int and e.args[1] > 0)
+        if power or (e.head in (S.Log, S.Abs, S.RealAbs, S.Sign, S.UnitStep, S.HeavisideTheta) and len(e.args) == 1):
             inside.add(e.args[0])
         elif e.head in (S.Tan, S.Sec):
             inside.add(Expr(S.Cos, e.args))

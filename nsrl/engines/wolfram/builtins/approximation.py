@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_numeric
 from nsrl.engines.wolfram.builtins.rounding import fraction_of
@@ -76,6 +77,8 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
         return mk(S.Power, numericize(ev, args[0], digits), args[1])
     if head is S.Association or head in (S.Rule, S.RuleDelayed):
         if head is S.Association:
+            if not is_assoc(e):
+                return e
             return Expr(head, tuple([Expr(r.head, (r.args[0], numericize(ev, r.args[1], digits))) for r in args]))
         return Expr(head, tuple([numericize(ev, a, digits) for a in args]))
     return Expr(head, tuple([numericize(ev, a, digits) for a in args]))
@@ -126,7 +129,9 @@ def precision(ev: Any, args: tuple) -> Any:
     return S.Infinity
 
 
-TABLE["Accuracy"].handler = lambda ev, args: MACHINE_DIGITS - math.log10(abs(args[0])) if type(args[0]) is float and args[0] else S.Infinity if is_exact(args[0]) else None
+TABLE["Accuracy"].handler = lambda ev, args: (
+    MACHINE_DIGITS - math.log10(abs(args[0])) if type(args[0]) is float and args[0] else S.Infinity if is_exact(args[0]) else None
+)
 
 
 @builtin("Rationalize", "Listable", arity=(1, 2))

@@ -593,7 +593,8 @@ def power(ev: Any, args: tuple) -> Any:
         return _exp(ev, x)
     if tb is Expr and base.head is _POWER and len(base.args) == 2:
         inner, y = base.args
-        if tx is int or (type(y) in (int, Fraction, float) and is_real(x) and -1 < y <= 1 and is_number(inner) is False and y != 0 and certain_sign(inner) == 1):
+        within = type(y) in (int, Fraction, float) and -1 < y <= 1 and y != 0
+        if tx is int or (within and is_real(x) and is_number(inner) is False and certain_sign(inner) == 1):
             return mk(_POWER, inner, mk(_TIMES, y, x))
         if type(y) is int and is_real(x) and is_numeric(inner) and certain_sign(inner) == 1:
             return mk(_POWER, inner, mk(_TIMES, y, x))

@@ -18,14 +18,15 @@ from nsrl.engines.wolfram.assoc import (
 )
 from nsrl.engines.wolfram.builtins.lists import elements
 from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import LIST, RULE, TRUE, Expr, S, boolean, is_list, key, lst
+from nsrl.engines.wolfram.expr import LIST, RULE, TRUE, Expr, S, Symbol, boolean, is_list, key, lst
 from nsrl.engines.wolfram.order import KEY
-from nsrl.engines.wolfram.pattern import matches
+from nsrl.engines.wolfram.pattern import has_pattern, matches
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
+_NO_RULES = Symbol("Association")  # heads what is written as an association and is none: no handler takes it for one
 
 
 @builtin("Association", "HoldAllComplete", data=True)
@@ -45,7 +46,7 @@ def association(ev: Any, args: tuple) -> Any:
         else:
             inner = rules_of(a) if type(a) is Expr and a.head in (LIST, _ASSOC) else None
         if inner is None:
-            return None
+            return None if any(map(has_pattern, args)) else Expr(_NO_RULES, args)
         rows += inner
         changed = True
     if not changed and len({key(r.args[0]) for r in rows}) == len(rows):

@@ -498,8 +498,8 @@ def arithmetic_geometric_mean(ev: Any, args: tuple) -> Any:
 @builtin("HarmonicNumber", _NUMERIC, arity=(1, 2))
 def harmonic_number(ev: Any, args: tuple) -> Any:
     n, r = args[0], args[1] if len(args) > 1 else 1
-    if type(n) is not int or type(r) is not int or n < 0 or n > 20_000:
+    if type(n) is not int or type(r) is not int or n < 0 or n > 20_000 or abs(r) > 1000:
         return None
     ev.step(n)
     ev.need_bits(n * 2)
-    return norm(sum((Fraction(1, k**r) for k in range(1, n + 1)), Fraction(0)))
+    return norm(sum((Fraction(k) ** -r for k in range(1, n + 1)), Fraction(0)))

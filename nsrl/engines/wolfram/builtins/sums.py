@@ -16,7 +16,9 @@ from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
-symbols(TABLE, "Nothing UpTo DateObject RGBColor Congruent Row Column Grid Text Style Panel Framed Labeled Tooltip Failure StringForm NumberForm DecimalForm PercentForm BaseForm ScientificForm EngineeringForm AccountingForm PaddedForm MatrixForm TableForm TreeForm")
+symbols(TABLE, "Nothing UpTo DateObject RGBColor Congruent Row Column Grid Text Style Panel Framed Labeled Tooltip "
+               "Failure StringForm NumberForm DecimalForm PercentForm BaseForm ScientificForm EngineeringForm "
+               "AccountingForm PaddedForm MatrixForm TableForm TreeForm")  # fmt: skip
 
 
 @builtin("Total", arity=(1, 3))
