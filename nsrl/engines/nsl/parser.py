@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.expressions import RELATION_HEADS, Expressions, iterator
+from nsrl.engines.nsl.calls import RELATION_HEADS
+from nsrl.engines.nsl.expressions import Expressions, iterator
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.units import UNITS
 from nsrl.engines.nsl.words import plain, symbol

@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.expressions import RELATIONS
+from nsrl.engines.nsl.calls import RELATIONS
 from nsrl.engines.nsl.parser import UPDATES, Program, parse
 from nsrl.engines.nsl.plan import assigned, plan
 from nsrl.engines.nsl.units import WOLFRAM_NAMES, in_wolfram

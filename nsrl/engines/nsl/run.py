@@ -13,7 +13,7 @@ from math import isfinite
 from typing import Any
 
 from nsrl.engines.nsl.asked import extrema, has_set, in_terms, over_solutions, sign
-from nsrl.engines.nsl.expressions import RELATION_HEADS
+from nsrl.engines.nsl.calls import RELATION_HEADS
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program, parse
 from nsrl.engines.nsl.plan import Plan, in_arithmetic, plan
