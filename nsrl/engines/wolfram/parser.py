@@ -26,7 +26,7 @@ _BINARY: dict[str, tuple[int, str, str]] = {
 _HEADS = {
     "@*": "Composition", "/*": "RightComposition", "/@": "Map", "//@": "MapAll", "@@": "Apply", "@@@": "MapApply",
     "<>": "StringJoin", "^": "Power", ".": "Dot", "**": "NonCommutativeMultiply", "∩": "Intersection", "∪": "Union",
-    "===": "SameQ", "=!=": "UnsameQ", "∈": "Element", "∉": "NotElement", "∣": "Divisible", "&&": "And", "⊼": "Nand", "⊻": "Xor",
+    "===": "SameQ", "=!=": "UnsameQ", "∈": "Element", "∉": "NotElement", "&&": "And", "⊼": "Nand", "⊻": "Xor",
     "||": "Or", "⊽": "Nor", "⧦": "Equivalent", "⇒": "Implies", "≡": "Congruent", "\uf3d2": "Distributed", "\uf3d3": "Conditioned", "|": "Alternatives",
     "~~": "StringExpression", "/;": "Condition", "<->": "TwoWayRule", "->": "Rule", ":>": "RuleDelayed",
     "/.": "ReplaceAll", "//.": "ReplaceRepeated", "+=": "AddTo", "-=": "SubtractFrom", "*=": "TimesBy",
@@ -175,6 +175,12 @@ def _binary(head: Symbol, right: bool) -> Callable:
         return Expr(head, (left, p.expr(power - 1 if right else power)))
 
     return parse_binary
+
+
+def _divides(p: Parser, left: Any, t: Token, power: int) -> Any:
+    """a ∣ b: a divides b."""
+    p.at += 1
+    return mk(S.Divisible, p.expr(power), left)
 
 
 def _flat(head: Symbol, op: str) -> Callable:
@@ -401,6 +407,7 @@ _INFIX: dict[str, tuple[int, Callable]] = {
 _INFIX |= {op: (power, _postfix) for op, power in _POSTFIX.items()}
 _INFIX |= {op: (290, _compare) for op in _COMPARE}
 _INFIX |= {
+    "∣": (_BINARY["∣"], _divides),
     "@": (640, _at),
     "//": (70, _pipe),
     "~": (630, _infix_name),

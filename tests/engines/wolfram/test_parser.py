@@ -85,7 +85,7 @@ LENIENT = {
     "|3 - 5|": ("2", "bars read as Abs"),
     "x = 4²;\nx": ("16", "Unicode operator read"),
     "Module[{\n a = 2;\n b = 3;\n a*b}]": ("6", "body moved out of the variable list"),
-    "f := 1 + 2;\nThe answer is therefore, clearly: three!": ("3", "prose after the program dropped"),
+    "f := 1 + 2;\nThe answer is therefore, clearly: three!": ("3", "prose around the program dropped"),
 }
 
 

@@ -137,7 +137,7 @@ TABLE["Accuracy"].handler = lambda ev, args: (
 @builtin("Rationalize", "Listable", arity=(1, 2))
 def rationalize(ev: Any, args: tuple) -> Any:
     x = args[0]
-    if type(x) is Expr and x.head is COMPLEX:
+    if type(x) is Expr and x.head is COMPLEX and len(x.args) == 2:
         return complex_(*[_rationalize(ev, p, args) for p in x.args])
     if type(x) is Expr and x.head not in (S.Plus, S.Times, S.Power, S.Rule):
         return x if not (len(args) == 2 and is_numeric(x)) else _rationalize(ev, real_value(x), args)

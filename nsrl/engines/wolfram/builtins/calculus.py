@@ -190,7 +190,7 @@ def _products(ev: Any, b: Bridge, f: Any, k: Any, low: Any, high: Any) -> Iterat
     if high is sp.oo:
         n = sp.Symbol("\x04n", integer=True, positive=True)
         for value in _values(guarded(sp.product, f, (k, low, n)), sp.Product):
-            yield ev.eval(b.from_sympy(guarded(sp.limit, sp.simplify(value), n, sp.oo)))
+            yield ev.eval(b.from_sympy(guarded(sp.limit, guarded(sp.simplify, value), n, sp.oo)))
 
 
 def _free(e: Any, x: Any) -> set:

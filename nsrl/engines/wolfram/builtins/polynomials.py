@@ -31,7 +31,7 @@ def factor_square_free_list(ev: Any, args: tuple) -> Any:
     try:
         number, parts = guarded(sympy().sqf_list, b.to_sympy(args[0]))
         parts = sorted(parts, key=lambda p: -p[1])
-        return lst([lst((ev.eval(b.from_sympy(number)), 1)), *(lst((_expanded(ev, b, p), k)) for p, k in parts)])
+        return lst([lst((ev.eval(b.from_sympy(number)), 1)), *(lst((_expanded(ev, b, p), int(k))) for p, k in parts)])
     except NotBridged:
         return None
 
