@@ -62,6 +62,7 @@ MAX_DIGITS = 1000
 _GLUED = re.compile(r"(sin|cos|tan|ln|log|sqrt)([A-Zα-ωx]|\d+)$")
 _BASED = re.compile(rf"log(_\d+|[₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER})(\d*)$")
 _SIGNED = re.compile(r"([eE])([+-]\d+)")  # behind a number: 2e-3, which could be 0.002 or 2·e-3
+_ALONE = re.compile(r"(?<![\w.])[eE](?![\w^⁰¹²³⁴⁵⁶⁷⁸⁹])")
 _COUNTING = re.compile(r"([CP])(\d+)$")
 
 
@@ -69,6 +70,7 @@ def tokens(text: str) -> list[Token]:
     """The tokens of `text`, ended by one of kind `end`. Raises NslSyntaxError at a sign that nsl does not have."""
     out: list[Token] = []
     at, gap, depth = 0, False, 0
+    alone = set(_ALONE.findall(text)) if _SIGNED.search(text) else set()
 
     def put(kind: str, value: object, start: int, end: int) -> None:
         nonlocal gap
@@ -88,7 +90,7 @@ def tokens(text: str) -> list[Token]:
             if len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and re.fullmatch(r"0\d\d", s) and not gap:
                 raise NslSyntaxError("no thousands separators; write 1000", start, at)
             power = _SIGNED.match(text, at)
-            if power and not re.search(rf"(?<![\w.]){power[1]}(?![\w^⁰¹²³⁴⁵⁶⁷⁸⁹])", text):  # no name e in the program
+            if power and power[1] not in alone:  # no name e in the program
                 if "." not in s and len(power[2]) < 3:
                     raise NslSyntaxError("write 10^-3 for the power of ten, 2*e-3 for a name", start, power.end())
                 s, at = s + power[0], power.end()

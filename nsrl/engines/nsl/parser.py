@@ -235,12 +235,12 @@ class _Parser(Expressions):
         f = symbol(str(self.tok.value))
         self.i += 2
         names: list[Any] = []
-        while f not in self.defined and self.tok.kind in ("name", "word"):
+        while self.tok.kind in ("name", "word"):
             names.append(symbol(self.tok.value))
             self.i += 1
             if not self.take(","):
                 break
-        if names and self.take(")") and (self.take("=") or self.take(":=")):
+        if names and self.take(")") and ((f not in self.defined and self.take("=")) or self.take(":=")):
             pattern = Expr(f, tuple(mk(S.Pattern, n, mk(S.Blank)) for n in names))
             body = self.relation()
             self.defined.add(f)
