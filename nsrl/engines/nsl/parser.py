@@ -129,7 +129,7 @@ class _Parser(Expressions):
             self.need(":")
             tree = mk(S.Do, self.body(), lst([name, *iterator(where)]))
             return [self.made("loop", tree, start)]
-        out = self.looped() or self.simple()
+        out = self.repeated()
         for key, negate in (("until", True), ("while", False)):
             if self.take(key):
                 test = self.relation()
@@ -146,14 +146,18 @@ class _Parser(Expressions):
 
     def body(self) -> Any:
         """What a loop repeats: one action, or several in brackets."""
+        done = [_as_action(s) for s in self.repeated()]
+        return done[0].tree if len(done) == 1 else mk(S.CompoundExpression, *[d.tree for d in done])
+
+    def repeated(self) -> list[Statement]:
+        """Actions in brackets, or a statement; of two errors the one that got further says what is wrong."""
         at = self.i
         try:
-            done = [_as_action(s) for s in self.looped() or self.simple()]
-        except NslSyntaxError as outer:  # of two readings of the bracket the one that got further says what is wrong
+            return self.looped() or self.simple()
+        except NslSyntaxError as outer:
             self.i, self.depth = at, 0
             self.looped(outer.start)
             raise
-        return done[0].tree if len(done) == 1 else mk(S.CompoundExpression, *[d.tree for d in done])
 
     def looped(self, most: float = math.inf) -> list[Statement] | None:
         """`(s+=k,k+=1)`: actions in brackets, or None where something else stands here. most: errors behind this

@@ -215,7 +215,10 @@ class _Writer:
         if h is S.Quantity and n == 2 and a[1] in WOLFRAM_NAMES:
             return WOLFRAM_NAMES[a[1]], _ATOM
         listed = self.list(e)
-        return (listed, _ATOM) if listed is not None else (self.named(e), _ATOM)
+        if listed is not None:
+            return listed, _ATOM
+        text = self.named(e)
+        return text, _POWER if text.startswith("count{") and text[-1] != "}" else _ATOM  # what follows would go to the c of count{…}c
 
     def _apart(self, left: str) -> str:
         """`n! =120`: without the blank the sign would be ≠."""
@@ -309,7 +312,7 @@ class _Writer:
         if name == "Midpoint" and len(a) == 1 and is_list(a[0]) and len(a[0].args) == 2:
             return f"mid({self.args(a[0].args)})"
         if name in ("Count", "StringCount"):
-            tail = self.at(a[1], _POWER) if len(a) == 2 else ""
+            tail = self.at(a[1], _ATOM) if len(a) == 2 else ""
             if tail[:1].isalpha() and has_head(a[0], S.List):
                 return f"count{self.at(a[0], _ATOM)}{tail}"
             return f"count({self.args(a)})"
