@@ -64,8 +64,8 @@ def messages(problem: Problem, system: bool | str = True, mode: str = "any") -> 
 
 
 def options_text(options: tuple[str, ...]) -> str:
-    """The choices, one per line with their letters; empty where they are nothing but their letters."""
+    """The choices that are not empty, one per line with their letters; nothing where they are nothing but their letters."""
     bare = [o.strip("() .") for o in options]
     if not options or bare == [chr(65 + i) for i in range(len(options))]:
         return ""
-    return "\n".join(f"{chr(65 + i)}. {o}" for i, o in enumerate(options))
+    return "\n".join(f"{chr(65 + i)}. {o}" for i, o in enumerate(options) if o)

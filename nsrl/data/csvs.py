@@ -38,6 +38,7 @@ def records(file: Path) -> Iterator[tuple[int, dict[str, str | None] | str]]:
             feed = _Feed(lines, int(bool(hint)))
             reader = csv.reader(feed, delimiter=separator, skipinitialspace=True, strict=True)
             header: list[str] | None = None
+            titled = ""  # a first line that names one thing
             torn = rest = 0  # up to here lines were first taken for the inside of a quote
             broken: tuple[int, str] | None = None
             while True:
@@ -64,9 +65,16 @@ def records(file: Path) -> Iterator[tuple[int, dict[str, str | None] | str]]:
                     names = Counter(name.lower() for name in header if name)
                     if twice := [name for name, count in names.items() if count > 1]:
                         raise UserError(f"data.path: the header of {file.name!r} must name each column once; got {twice[0]!r} {names[twice[0]]} times")
+                    titled = header[0] if sum(map(bool, header)) == 1 else ""
+                elif titled and sum(map(bool, fields)) > 1:
+                    raise UserError(
+                        f"data.path: the first line of {file.name!r} must name the columns; it is {titled[:60]!r}, and the next "
+                        f"has {len(fields)} fields: take a title line away"
+                    )
                 elif len(fields) > len(header):
                     yield line, f"line {line} has {len(fields)} fields, the header {len(header)}"
                 else:
+                    titled = ""
                     yield line, dict(zip(header, fields + [None] * (len(header) - len(fields))))
     except UnicodeDecodeError:
         raise _not_unicode(file, encoding) from None

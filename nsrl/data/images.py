@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import lzma
 import math
 import os
 import struct
@@ -31,6 +32,9 @@ Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # or Pillow warns of pictures that are take
 _READING = (
     OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError, MemoryError,
     struct.error, zlib.error, RuntimeError,  # RuntimeError: what the AVIF decoder raises
+)  # fmt: skip
+_UNPACKING = (  # RuntimeError: it asks for a password or a method unknown here; ValueError: names or times that are none
+    OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, struct.error,
 )  # fmt: skip
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap the sides
 _PNG_NOTES = (b"XML:com.adobe.xmp", b"Raw profile type exif")  # texts in which a PNG file may say how it is to be turned
@@ -201,9 +205,9 @@ class ZipImages:
         with self._lock:
             try:
                 return self._open().read(name)
-            except (KeyError, OSError):
+            except KeyError:
                 raise UserError(f"image {name!r} is missing in {self.path.name}") from None
-            except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # RuntimeError: it asks for a password
+            except _UNPACKING as error:
                 raise UserError(f"image {name!r} cannot be read out of {self.path.name} ({error})") from None
 
     def image(self, name: str) -> ImageRef:
@@ -213,7 +217,7 @@ class ZipImages:
         if self._zip is None:
             try:
                 self._zip = zipfile.ZipFile(self.path)
-            except (OSError, zipfile.BadZipFile):
+            except _UNPACKING:
                 raise UserError(f"{self.path.name} is not a readable zip archive") from None
         return self._zip
 

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.data import tables
+from nsrl.data.choices import BadRow, Counted, Meaning
 from nsrl.data.images import ZipImages, file_image
-from nsrl.data.rows import BadRow, OpenImage, entry_image, identity, to_problem
+from nsrl.data.names import column_splits, same_split
+from nsrl.data.rows import OpenImage, entry_image, identity, to_problem
 from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
@@ -43,11 +45,16 @@ class Skipped:
 
 @dataclass
 class Problems(Sequence[Problem]):
-    """The problems of a data set in its order, and the rows that were skipped."""
+    """The problems of a data set in its order, and the rows that were skipped.
+
+    origin: the files or the split that they come from, in words; others: problems of its other splits, which a column says.
+    """
 
     items: list[Problem]
     skipped: list[Skipped] = field(default_factory=list)
     name: str = ""
+    origin: str = ""
+    others: dict[str, list[Problem]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -71,7 +78,7 @@ class Problems(Sequence[Problem]):
                 skipped.append(Skipped(number, p.id, "over-long prompt", f"{n} tokens, at most {longest}"))
             else:
                 kept.append(p)
-        return Problems(kept, skipped, self.name)
+        return Problems(kept, skipped, self.name, self.origin)
 
     def report(self) -> str:
         """What was loaded and what was skipped, one line: the log's."""
@@ -127,6 +134,7 @@ def load(
             log.warning("%s", problems.report())
         for s in problems.skipped:
             log.info("%s: row %d (id %s) skipped: %s: %s", problems.name, s.row, s.id, s.reason, s.detail)
+    _choose_split(problems, split)
     if not problems.items:
         if not problems.skipped:
             raise UserError(f"data.path {name!r}: the data set is empty")
@@ -136,6 +144,23 @@ def load(
             raise UserError(f"data.path {name!r}: none of the {len(problems.skipped)} rows has a usable gold answer ({first})")
         raise UserError(f"data.path {name!r}: no usable row; {count} of {len(problems.skipped)} skipped for: {reason} ({first})")
     return problems
+
+
+def _choose_split(problems: Problems, split: str) -> None:
+    """Keep the problems of a split where a column `split` sets a test split apart. Raises `UserError` for one not there."""
+    values = [next((v for k, v in p.columns.items() if str(k).strip().lower() == "split"), None) for p in problems]
+    meaning = column_splits("" if v is None else str(v) for v in values)
+    if not meaning:
+        return
+    parts: dict[str, list[Problem]] = {}
+    for value, problem in zip(values, problems):
+        parts.setdefault(meaning["" if value is None else str(value)], []).append(problem)
+    chosen = next((label for label in parts if same_split(label, split)), None)
+    if chosen is None:
+        there = ", ".join(sorted(parts))
+        raise UserError(f"data.split must be one of {there}, by the column 'split' of {problems.name!r}; got {split!r}")
+    problems.items, problems.others = parts.pop(chosen), parts
+    problems.origin = f"{problems.origin or problems.name} (rows whose split is {chosen})"
 
 
 def source_and_path(spec: str) -> tuple[str, str]:
@@ -243,31 +268,25 @@ def _collect(
     one_picture: bool,
     progress: OnRows | None,
 ) -> Problems:
+    numbers: dict[int, Counted] = {}  # golds that are clear only when all have been seen
+
     def one(number: int, row: Any) -> Problem | Skipped:
         if isinstance(row, tables.BadLine):
             return Skipped(number, str(number), "unreadable row", row.detail)
         try:
-            return to_problem(row, number, source, open_image, answered, one_picture)
+            return to_problem(row, number, source, open_image, answered, one_picture, numbers)
         except BadRow as bad:
             return Skipped(number, identity(row, number), bad.reason, str(bad))
 
     def several(numbered: list[tuple[int, Any]]) -> list[Problem | Skipped]:
         return [one(number, row) for number, row in numbered]
 
-    out = Problems([], name=name)
-    seen: Counter[str] = Counter()
+    found: list[Problem | Skipped] = []  # of every row
 
     def keep(part: list[Problem | Skipped]) -> None:
-        for got in part:
-            if isinstance(got, Skipped):
-                out.skipped.append(got)
-                continue
-            seen[got.id] += 1
-            if seen[got.id] > 1:  # ids name records and seeds: they must differ
-                got = replace(got, id=f"{got.id}#{seen[got.id]}")
-            out.items.append(got)
+        found.extend(part)
         if progress is not None:
-            progress(len(out.items) + len(out.skipped), table.total)
+            progress(len(found), table.total)
 
     rows = iter(islice(enumerate(table.rows), limit))
     running: deque[Future] = deque()  # few at a time: rows may hold their pictures
@@ -278,4 +297,20 @@ def _collect(
                 keep(running.popleft().result())
         for future in running:
             keep(future.result())
+    meaning = Meaning.of(numbers.values())
+    out = Problems([], name=name, origin=table.origin)
+    seen: Counter[str] = Counter()
+    for number, got in enumerate(found):
+        if number in numbers and isinstance(got, Problem):
+            try:
+                got = replace(got, answer=meaning.answer(numbers[number]))
+            except BadRow as bad:
+                got = Skipped(number, got.id, bad.reason, str(bad)) if answered else replace(got, answer=None)
+        if isinstance(got, Skipped):
+            out.skipped.append(got)
+            continue
+        seen[got.id] += 1
+        if seen[got.id] > 1:  # ids name records and seeds: they must differ
+            got = replace(got, id=f"{got.id}#{seen[got.id]}")
+        out.items.append(got)
     return out

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nsrl.data import images
+from nsrl.data import choices, images
+from nsrl.data.choices import BadRow, Counted, Meaning, text_of
+from nsrl.data.jsons import Refused
+from nsrl.data.names import FILE_NAME
 from nsrl.errors import UserError
 from nsrl.rewards.answer import check
 from nsrl.types import ImageRef, Problem
@@ -18,10 +22,11 @@ from nsrl.types import ImageRef, Problem
 MARK = "<image>"
 QUESTION = ("question", "prompt", "problem", "query", "messages", "conversations")
 IMAGES = ("images", "decoded_image", "image", "img", "image_path", "image_paths")
-ANSWER = ("answer", "solution", "ground_truth", "final_answer", "gold", "target", "label", "reward_model")
+ANSWER = ("answer", "solution", "ground_truth", "final_answer", "gold", "target", "answerkey", "answer_key", "label", "reward_model")
 OPTIONS = ("options", "choices")
 CATEGORY = ("category", "subject", "topic", "task")
 IDENTITY = ("id", "qid", "pid", "question_id", "problem_id", "uid", "index")
+ROLES = frozenset((*QUESTION, *IMAGES, *ANSWER, *OPTIONS, *CATEGORY, *IDENTITY))
 MEDIA = ("video", "audio")  # what questions may be about that cannot be shown
 MAX_DEPTH = 100  # of lists in lists; no data set's are
 MAX_QUESTION = 40_000  # characters; longer ones fit no context and are no question
@@ -31,17 +36,8 @@ _ANY_MARK = re.compile(r"<image>|<\|image_pad\|>|<\|vision_start\|><\|image_pad\
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 _NUMBERED_COLUMN = re.compile(r"(?:image|img|picture)[ _-]?(\d+)")
-_FILE_NAME = re.compile(r"(?:.+_)?file_names?")  # HF's imagefolder
 Again = Callable[[], Any]
 OpenImage = Callable[[Any, "Path | None", "Again | None"], ImageRef]
-
-
-class BadRow(ValueError):
-    """A row that is skipped: why, in a few words that are the same for every such row, and the detail."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
 
 
 def to_problem(
@@ -51,12 +47,16 @@ def to_problem(
     open_image: OpenImage,
     answered: bool = True,
     one_picture: bool = False,
+    numbers: dict[int, Counted] | None = None,
 ) -> Problem:
     """The problem of a row. Raises `BadRow`.
 
     number: of the row, its id where it has none; open_image: what an entry of an image column refers to; answered: a row
-    without a usable gold answer is bad; one_picture: markers <image1>, <image2>, … all lie in the one image of the row.
+    without a usable gold answer is bad; one_picture: markers <image1>, <image2>, … all lie in the one image of the row; numbers: takes,
+    by the rows' numbers, golds whose meaning only the whole data set tells (None: this row alone has to tell it).
     """
+    if isinstance(row, Refused):
+        raise BadRow("unreadable row", row.why)
     if not isinstance(row, Mapping):
         raise BadRow("not a row", f"expected columns, got {type(row).__name__}")
     _check_values(row)
@@ -79,9 +79,16 @@ def to_problem(
         found = "" if image_columns else "; " + columns_text(row, IMAGES)
         raise BadRow("missing image", f"{marks} image markers for {len(entries)} images{found}")
     options_column = _first(row, named, OPTIONS)
-    options = _options(row[options_column] if options_column else None)
+    among = choices.options(row[options_column] if options_column else None)
+    options = tuple(_NUMBERED.sub(lambda m: f"(picture {m[1]})", o).replace(MARK, "(picture)") for o in among.texts)
+    among = replace(among, texts=options)
     answer_column = _first(row, named, ANSWER)
-    answer = _answer(row[answer_column] if answer_column else None, options)
+    answer = _gold(row[answer_column] if answer_column else None, among, answered)
+    if isinstance(answer, Counted):
+        if numbers is None:
+            answer = Meaning.of([answer]).answer(answer)
+        else:
+            numbers[number], answer = answer, str(answer.number)
     if answered and check("", answer, options).correct is None:
         absent = f"the column {answer_column!r} is empty" if answer_column else columns_text(row, ANSWER)
         raise BadRow("no gold answer", f"unreadable: {answer[:60]!r}" if answer else absent)
@@ -104,10 +111,19 @@ def to_problem(
         answer=answer,
         images=refs,
         options=options,
-        category=_plain(row[category]) if category and not _blank(row[category]) else "",
-        source=_plain(row.get("source") or source),
+        category=text_of(row[category]) if category and not _blank(row[category]) else "",
+        source=text_of(row.get("source") or source),
         columns=columns,
     )
+
+
+def _gold(value: Any, among: choices.Options, answered: bool) -> str | Counted | None:
+    try:
+        return choices.gold(value, among)
+    except BadRow:
+        if answered:
+            raise
+        return None
 
 
 def identity(row: Any, number: int) -> str:
@@ -122,7 +138,7 @@ def identity(row: Any, number: int) -> str:
 
 def _identity(row: Mapping[str, Any], named: Mapping[str, str], number: int) -> str:
     name = _first(row, named, IDENTITY)
-    return str(number) if name is None or _blank(row[name]) else _plain(row[name])
+    return str(number) if name is None or _blank(row[name]) else text_of(row[name])
 
 
 def _check_values(row: Mapping[str, Any]) -> None:
@@ -133,21 +149,13 @@ def _check_values(row: Mapping[str, Any]) -> None:
         if isinstance(value, str):
             if not value.isascii() and (half := _SURROGATE.search(value)):
                 raise BadRow("unreadable text", f"the column {column!a} holds half of a surrogate pair, {half[0]!a}")
+        elif isinstance(value, Refused):
+            raise BadRow("unreadable row", f"the column {column!a}: {value.why}")
         elif isinstance(value, Mapping | list | tuple):
             if depth > MAX_DEPTH:
                 raise BadRow("unreadable row", f"the column {column!a} is nested more than {MAX_DEPTH} deep")
             inner = [*value, *value.values()] if isinstance(value, Mapping) else value
-            left += [(column, v, depth + 1) for v in inner if isinstance(v, str | Mapping | list | tuple)]
-
-
-def _plain(value: Any) -> str:
-    """Text of a value; bytes are taken for UTF-8, as a binary column of a parquet file has it. Raises `BadRow`."""
-    if not isinstance(value, bytes | bytearray | memoryview):
-        return str(value)
-    try:
-        return bytes(value).decode()
-    except UnicodeDecodeError as error:
-        raise BadRow("unreadable text", f"a binary value is not UTF-8 ({error})") from None
+            left += [(column, v, depth + 1) for v in inner if isinstance(v, str | Mapping | list | tuple | Refused)]
 
 
 def columns_text(row: Mapping[str, Any], wanted: Sequence[str]) -> str:
@@ -239,7 +247,7 @@ def _pictures(row: Mapping[str, Any], named: Mapping[str, str]) -> tuple[tuple[s
     columns = tuple(c for _, c in numbered) or columns
     if not _listed(row, columns):
         whole = getattr(row, "metadata", False)
-        files = [c for n, c in named.items() if _FILE_NAME.fullmatch(n)]
+        files = [c for n, c in named.items() if FILE_NAME.fullmatch(n)]
         kept = [c for c in files if whole or all(str(e).lower().endswith(images.PICTURES) for e in _entries(row[c]))]
         columns = tuple(kept) or columns
     return columns, _listed(row, columns)
@@ -250,8 +258,15 @@ def _listed(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, str]:
-    """Columns by their names in small letters without spaces around them."""
-    return {k.strip().lower(): k for k in row if isinstance(k, str)}
+    """Columns by their names in small letters without spaces around them. Raises `BadRow` where two roles' columns differ."""
+    named: dict[str, str] = {}
+    for k in (k for k in row if isinstance(k, str)):
+        other = named.setdefault(k.strip().lower(), k)
+        if other != k and not _blank(row[k]):
+            if not _blank(row[other]) and k.strip().lower() in ROLES and text_of(row[k]) != text_of(row[other]):
+                raise BadRow("two columns of one name", f"{other!r} and {k!r} differ")
+            named[k.strip().lower()] = k if _blank(row[other]) else other
+    return named
 
 
 def _first(row: Mapping[str, Any], named: Mapping[str, str], names: Sequence[str]) -> str | None:
@@ -283,14 +298,14 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
     if isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list | tuple):
-        return "", _plain(value), []
+        return "", text_of(value), []
     system: list[str] = []
     parts: list[str] = []
     inline: list[Any] = []
     messages = value if value and isinstance(value[0], Mapping) and ("content" in value[0] or "value" in value[0]) else [{"role": "user", "content": value}]
     for message in messages:
         if not isinstance(message, Mapping):
-            parts.append(_plain(message))
+            parts.append(text_of(message))
             continue
         role = message.get("role") or message.get("from")
         if role in ("assistant", "gpt"):
@@ -298,11 +313,11 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
         content = message.get("content", message.get("value"))
         where = system if role == "system" else parts
         if isinstance(content, str | bytes):
-            where.append(_plain(content))
+            where.append(text_of(content))
             continue
         for item in content if isinstance(content, list | tuple) else []:
             if not isinstance(item, Mapping):
-                where.append(_plain(item))
+                where.append(text_of(item))
             elif item.get("type") in ("image", "image_url", "input_image") or ("image" in item and "text" not in item):
                 where.append(MARK)
                 picture = item.get("image") or item.get("image_url") or item.get("path") or item.get("url")
@@ -312,7 +327,7 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
             elif media := [m for m in MEDIA if item.get(m) or m in str(item.get("type"))]:
                 raise BadRow("neither text nor picture", f"an item of the messages is of type {media[0]!r}")
             elif item.get("text") or item.get("type") in (None, "text", "input_text"):
-                where.append(_plain(item.get("text") or ""))
+                where.append(text_of(item.get("text") or ""))
             else:
                 raise BadRow("neither text nor picture", f"an item of the messages is of type {str(item['type'])[:40]!r}")
     return "\n".join(system), "\n".join(p for p in parts if p), inline
@@ -346,52 +361,3 @@ def _markers(question: str, count: int, one_picture: bool) -> str:
 
         return _NUMBERED.sub(in_turn, question)
     return _NUMBERED.sub(lambda m: f"(picture {m[1]})", question)
-
-
-def _options(value: Any) -> tuple[str, ...]:
-    value = _mapped(value)
-    if isinstance(value, Mapping):
-        if "text" in value and isinstance(value["text"], list | tuple):
-            value = value["text"]
-        else:
-            value = [value[k] for k in sorted(value) if value[k] is not None]
-    if isinstance(value, str | bytes):
-        value = _plain(value)
-        found = re.split(r"\n|(?:^|\s)(?=\(?[A-J][.)]\s)", value.strip())
-        value = [f.strip() for f in found if f.strip()]
-    if not isinstance(value, list | tuple):
-        return ()
-    return tuple(_NUMBERED.sub(lambda m: f"(picture {m[1]})", _plain(o)).replace(MARK, "(picture)") for o in value if o is not None)
-
-
-def _mapped(value: Any) -> Any:
-    """Arrays as lists; a parquet map, which comes as a list of pairs, as a mapping."""
-    if hasattr(value, "tolist") and not isinstance(value, memoryview):
-        value = value.tolist()
-    pairs = isinstance(value, list) and value and all(isinstance(v, tuple) and len(v) == 2 for v in value)
-    return {_plain(k): v for k, v in value} if pairs else value
-
-
-def _answer(value: Any, options: tuple[str, ...]) -> str | None:
-    """The gold as text. A list of different answers is refused: joining them would ask for all, and any may be right."""
-    value = _mapped(value)
-    if isinstance(value, Mapping):
-        value = value.get("ground_truth", value.get("answer", value.get("value")))
-    if hasattr(value, "tolist") and not isinstance(value, memoryview):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        different = list(dict.fromkeys(_plain(v).strip() for v in value))
-        if len(different) > 1:
-            raise BadRow(
-                "no gold answer",
-                f"a list of {len(different)} different answers, {str(different)[:60]}: whether any of them is right or all "
-                "are wanted is not said; write one text",
-            )
-        value = value[0] if different else None
-    if value is None or value != value:
-        return None
-    if isinstance(value, bool):
-        return "Yes" if value else "No"
-    if isinstance(value, int) and options and 0 <= value < len(options) and str(value) not in options:
-        return chr(65 + value)  # an index into the options
-    return _plain(value).strip() or None

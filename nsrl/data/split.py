@@ -11,6 +11,7 @@ from typing import Any
 from nsrl.data import tables
 from nsrl.data.dedup import content_key, picture_keys, without
 from nsrl.data.load import OnRows, Problems, load, source_and_path
+from nsrl.data.names import TEST_NAMES, same_split
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
@@ -36,9 +37,10 @@ def load_problems(
         return load(source, path, split, subset=subset, names=names, progress=progress)
 
     own = tables.test_split(str(path), subset) if source == "hf" and path is not None else None
-    if own is None or tables.same_split(own, config.split):
-        return split_off(read(config.split), size, SHARE.get(source, OTHERS), refused)
-    train, test = read(config.split), read(own)
+    train = read(config.split)
+    if (own is None or same_split(own, config.split)) and not (held := _other_test(train)):
+        return split_off(train, size, SHARE.get(source, OTHERS), refused)
+    test = held if own is None or same_split(own, config.split) else read(own)
     test.items = [p for p in test if refused.isdisjoint(picture_keys(p))]
     if not test.items and refused:
         raise UserError(f"data.path {test.name!r}: the model was trained on every problem of the test set before, so none can be held out")
@@ -52,6 +54,12 @@ def load_problems(
         raise UserError(f"data.path {train.name!r}: every training problem has a picture of the test set, so none is left")
     train.items, test.items = kept, test.items[:size]
     return train, test
+
+
+def _other_test(problems: Problems) -> Problems | None:
+    """The test split that a column of the data set sets apart from these problems, if one does."""
+    ranked = [label for label in TEST_NAMES if label in problems.others]
+    return Problems(problems.others[ranked[0]], [], problems.name, f"rows whose split is {ranked[0]}") if ranked else None
 
 
 def split_off(whole: Problems, size: int, share: float, refused: Set[str] = frozenset()) -> tuple[Problems, Problems]:
@@ -74,8 +82,8 @@ def split_off(whole: Problems, size: int, share: float, refused: Set[str] = froz
             whole.name, count, min(count, len(test)),
             f" and {len(test) - count} more left out of training" if len(test) > count else "",
         )  # fmt: skip
-    train = Problems([p for i, p in enumerate(whole) if i not in chosen], whole.skipped, whole.name)
-    return train, Problems(test[:count], [], whole.name)
+    train = Problems([p for i, p in enumerate(whole) if i not in chosen], whole.skipped, whole.name, whole.origin)
+    return train, Problems(test[:count], [], whole.name, "held out of it")
 
 
 def held_out(problems: Problems, count: int) -> set[int]:
@@ -162,6 +170,7 @@ def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = Non
         return split_off(load("virl39k", path), size or 10**9, SHARE[source])[1]
     split = (tables.test_split(path) or "train") if source == "hf" else "train"
     problems = load(source, path, split)
+    problems = _other_test(problems) or problems
     seen: set[str] = set()
     problems.items = [p for p in problems if not ((key := content_key(p)) in seen or seen.add(key))][:size]
     return problems

@@ -6,7 +6,6 @@ Knows nothing of problems; a row is a mapping of columns.
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +15,19 @@ from typing import Any
 
 from nsrl.data import csvs, jsons
 from nsrl.data.images import PICTURES
+from nsrl.data.names import FILE_NAME, TEST_NAMES, same_split, split_of, split_of_path
 from nsrl.errors import UserError
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
-TEST_NAMES = ("test", "validation", "testmini", "eval")
-_KEYWORDS = {  # HF's words for splits, and MathVision's testmini
-    "train": "train", "training": "train", "test": "test", "testing": "test", "testmini": "testmini",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "eval": "eval", "evaluation": "eval",
-}  # fmt: skip
-_KEYWORD = re.compile(rf"(?<![^\W\d_])({'|'.join(_KEYWORDS)})(?:[-_ ]?(?:set|data|split))?(?![^\W\d_])", re.IGNORECASE)
 METADATA = "metadata"  # the stem of HF imagefolder's own files: pictures stand beside them, named by file_name columns
+_PACKED = {  # how files begin that are something else than their names say
+    b"\x1f\x8b": "gzip, so it must be unpacked first",
+    b"PK\x03\x04": "a zip archive or a spreadsheet, so it must be unpacked or saved as CSV first",
+    b"BZh": "bzip2, so it must be unpacked first",
+    b"\xfd7zXZ": "xz, so it must be unpacked first",
+    b"\x28\xb5\x2f\xfd": "zstandard, so it must be unpacked first",
+    b"PAR1": "parquet, so its name must end in .parquet",
+}
 BATCH_ROWS, BATCH_BYTES = 256, 32 << 20  # of a parquet file decoded at a time
 _ONE_READER = threading.Lock()
 
@@ -52,10 +53,11 @@ class Row(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a data set, in order. total: how many, about (None: not known before they are read)."""
+    """Rows of a data set, in order. total: how many, about (None: not known before they are read); origin: in words."""
 
     rows: Iterable[Mapping[str, Any] | BadLine | Any]
     total: int | None = None
+    origin: str = ""
 
 
 def rows(file: Path) -> Iterator[Any]:
@@ -65,6 +67,13 @@ def rows(file: Path) -> Iterator[Any]:
         raise UserError(f"data.path must end in {', '.join(FORMATS)}; got {file.name!r}")
     if not file.is_file():
         raise UserError(f"data.path: no file {str(file)!r}")
+    with file.open("rb") as data:
+        start = data.read(6)
+    for magic, what in _PACKED.items() if kind != "parquet" else ():
+        if start.startswith(magic):
+            raise UserError(f"data.path: {file.name!r} is {what}")
+    if kind == "jsonl" and (start[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in start[:2]):
+        raise UserError(f"data.path: {file.name!r} must be UTF-8; it begins as UTF-16 or UTF-32 does: save it as UTF-8")
     for row in {"json": _json, "jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[kind](file):
         if isinstance(row, Row):
             row.folder, row.metadata = file.parent, file.stem == METADATA
@@ -73,7 +82,8 @@ def rows(file: Path) -> Iterator[Any]:
 
 def table(files: Sequence[Path]) -> Table:
     """The rows of several files one after the other."""
-    return Table((row for file in files for row in rows(file)), _total(files))
+    names = ", ".join(f.name if f.stem != METADATA else f"{f.parent.name}/{f.name}" for f in files[:4])
+    return Table((row for file in files for row in rows(file)), _total(files), names + (f" and {len(files) - 4} more" if files[4:] else ""))
 
 
 def renamed(whole: Table, names: Mapping[str, str]) -> Table:
@@ -100,7 +110,7 @@ def renamed(whole: Table, names: Mapping[str, str]) -> Table:
                 fresh.again = lambda columns, again=row.again: named(again([back.get(c, c) for c in columns]))
             yield fresh
 
-    return Table(each(), whole.total)
+    return Table(each(), whole.total, whole.origin)
 
 
 def _total(files: Sequence[Path]) -> int | None:
@@ -167,6 +177,8 @@ def _json(file: Path) -> Iterator[Row | BadLine | Any]:
             value = [{"id": k, **v} for k, v in value.items()]  # {id: row}
         elif value:
             value = [value]
+    if isinstance(value, jsons.Refused):
+        raise UserError(f"data.path: {file.name!r} cannot be read: {value.why}")
     if not isinstance(value, list | dict):
         raise UserError(f"data.path: {file.name!r} must hold a list of rows; got {type(value).__name__}")
     for row in value:
@@ -184,6 +196,10 @@ def _parquet(file: Path) -> Iterator[Row]:
 
     try:
         with parquet.ParquetFile(file, memory_map=True) as table:
+            names = table.schema_arrow.names
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise UserError(f"data.path: {file.name!r} must name each column once; got {twice[0]!r} {len(twice)} times")
+            narrow = _narrow(table.schema_arrow)
             for group in range(table.num_row_groups):
                 size = table.metadata.row_group(group)
                 batch_rows = max(1, min(BATCH_ROWS, BATCH_BYTES * size.num_rows // max(1, size.total_byte_size)))
@@ -194,7 +210,7 @@ def _parquet(file: Path) -> Iterator[Row]:
                             number += 1
                             yield value
                             continue
-                        row = Row(value)
+                        row = Row(_shortest(value, narrow))
                         row.again = partial(_parquet_again, file, group, number)
                         number += 1
                         yield row
@@ -214,6 +230,39 @@ def _values(batch: Any) -> Iterator[Any]:
             except (ValueError, OverflowError) as error:
                 value = BadLine(f"a value cannot be read ({str(error)[:120]})")
             yield value
+
+
+def _narrow(schema: Any) -> dict[str, str]:
+    """NumPy's names of the types narrower than Python's floats that are in the columns of an Arrow schema."""
+    found = {}
+    for column in schema:
+        inner, left = [column.type], [column.type]
+        while left:
+            kind = left.pop()
+            fields = [kind.field(i).type for i in range(kind.num_fields)]
+            inner, left = inner + fields, left + fields
+        for kind, name in (("halffloat", "float16"), ("float", "float32")):
+            if kind in map(str, inner):
+                found[column.name] = name
+    return found
+
+
+def _shortest(row: Mapping[str, Any], narrow: Mapping[str, str]) -> Mapping[str, Any]:
+    """The row with floats of narrow types as what their shortest text says: 0.1, not 0.10000000149011612."""
+    if not narrow:
+        return row
+    import numpy
+
+    def short(value: Any, kind: Any) -> Any:
+        if isinstance(value, float):
+            return float(str(kind(value)))
+        if isinstance(value, Mapping):
+            return {k: short(v, kind) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(short(v, kind) for v in value)
+        return value
+
+    return dict(row) | {column: short(row[column], getattr(numpy, name)) for column, name in narrow.items()}
 
 
 def _parquet_again(file: Path, group: int, number: int, columns: Sequence[str]) -> Mapping[str, Any]:
@@ -249,13 +298,15 @@ def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, P
         if files:
             whole = table(files)
             inside = _split_folders(place)
-            return Table(_of_split(whole.rows, split, inside), None) if inside else whole, place
+            return Table(_of_split(whole.rows, split), None, f"{whole.origin} ({split})") if inside else whole, place
         if any(file.suffix.lower() in PICTURES for file in place.rglob("*")):
             raise UserError(
                 f"data.path: folder {path!r} holds pictures but no questions; an image folder needs a metadata.csv, .jsonl "
                 "or .parquet with the columns file_name, question and answer (folders named after classes have none)"
             )
         raise UserError(f"data.path: folder {path!r} holds no json, jsonl, csv or parquet file for split {split!r}, and no saved data set")
+    if place.exists():
+        raise UserError(f"data.path must be a file, a folder or a Hub id; {path!r} is none of them but a pipe, a device or the like")
     if place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise UserError(f"data.path: {path!r} does not exist")
     return _hub(path, split, subset), None
@@ -272,33 +323,16 @@ def _data_files(folder: Path) -> list[Path]:
     return [f for f in files if f.suffix.lower() in FORMATS and f.name not in ("dataset_info.json", "config.json")]
 
 
-def _keyword(name: str) -> str:
-    """The split that a name of a file or folder speaks of, as in HF: a word of it, whatever its case; else none."""
-    found = _KEYWORD.search(name)
-    return _KEYWORDS[found[1].lower()] if found else ""
-
-
-def same_split(one: str, other: str) -> bool:
-    """Whether two names mean the same split: `val` and `validation` do."""
-    return one == other or _KEYWORDS.get(one.lower(), one) == _KEYWORDS.get(other.lower(), other)
-
-
-def _label(file: Path, root: Path) -> str:
-    """The split a file of a folder belongs to: by its name, else by the folder it lies in; else none."""
-    names = (file.stem, *reversed(file.relative_to(root).parts[:-1]))
-    return next(filter(None, map(_keyword, names)), "")
-
-
 def _files(folder: Path, split: str) -> list[Path]:
     """Data files of a folder: those named after the split; for training else all that are not another split's.
 
     Raises `UserError` for another split that nothing is named after.
     """
     files = _data_files(folder)
-    labels = [_label(f, folder) for f in files]
+    labels = [split_of_path(f.relative_to(folder)) for f in files]
     inside = _split_folders(folder)
     if inside:
-        labels = ["train", *inside.values()]
+        labels = sorted(inside)
         if any(same_split(split, label) for label in labels):
             return [f for f in files if f.stem == METADATA]
     elif named := [f for f, label in zip(files, labels) if label and same_split(split, label)] or [
@@ -313,20 +347,30 @@ def _files(folder: Path, split: str) -> list[Path]:
     raise UserError(f"data.split must be one of {', '.join(there)} for {str(folder)!r}; got {split!r}")
 
 
-def _split_folders(folder: Path) -> dict[str, str]:
-    """Folders of pictures below one metadata file of an imagefolder, and the splits that they are named after."""
+def _split_folders(folder: Path) -> set[str]:
+    """The splits that folders of pictures, however deep below one metadata file of an imagefolder, are named after.
+
+    `train` is for pictures in no such folder, if there are any.
+    """
     if not any((folder / (METADATA + ending)).is_file() for ending in FORMATS):
-        return {}
-    below = sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-    return {f.name: split for f in below if (split := _keyword(f.name)) and not _data_files(f)}
+        return set()
+    own = {f.parent for f in _data_files(folder)} - {folder}
+    pictures = {f.parent for f in visible(folder, "**/*") if f.suffix.lower() in PICTURES}
+    found = {_split_of_folders(p.relative_to(folder)) or "train" for p in pictures if own.isdisjoint((p, *p.parents))}
+    return found if found - set(TEST_NAMES) and len(found) > 1 else set()
 
 
-def _of_split(whole: Iterable[Any], split: str, inside: Mapping[str, str]) -> Iterator[Any]:
-    """The rows of one metadata file whose pictures lie in the split's folder (those in no split's are for training)."""
+def _split_of_folders(inside: Path) -> str:
+    """The split that the nearest of a picture's folders is named after."""
+    return next(filter(None, map(split_of, reversed(inside.parts))), "")
+
+
+def _of_split(whole: Iterable[Any], split: str) -> Iterator[Any]:
+    """The rows of one metadata file whose pictures lie in the split's folders (those in no split's are for training)."""
     for row in whole:
-        names = [v for k, v in row.items() if str(k).endswith("file_name") and v] if isinstance(row, Row) else []
-        first = Path(str(names[0])).parts[0] if names else ""
-        if same_split(inside.get(first, "train"), split) or not names:
+        names = [v for k, v in row.items() if FILE_NAME.fullmatch(str(k).strip().lower()) and v] if isinstance(row, Row) else []
+        first = names[0][0] if names and isinstance(names[0], list) else names[0] if names else None
+        if first is None or same_split(_split_of_folders(Path(str(first)).parent) or "train", split):
             yield row
 
 
@@ -362,13 +406,14 @@ def _dataset_rows(data: Any, split: str, name: str) -> Table:
     elif not same_split(split, "train") and split != str(data.split):
         raise UserError(f"data.split must be train for {name!r}, which has no splits; got {split!r}")
     data = _undecoded(data)
+    narrow = _narrow(data.features.arrow_schema)
 
     def each() -> Iterator[Row]:
         number = 0
         while number < len(data):
             try:
                 for value in data.select(range(number, len(data))) if number else data:
-                    row = Row(value)
+                    row = Row(_shortest(value, narrow))
                     row.again = lambda columns, number=number: data.select_columns(list(columns))[number]
                     yield row
                     number += 1
@@ -376,7 +421,7 @@ def _dataset_rows(data: Any, split: str, name: str) -> Table:
                 yield BadLine(f"a value cannot be read ({str(error)[:120]})")
                 number += 1
 
-    return Table(each(), len(data))
+    return Table(each(), len(data), f"split {data.split or split}")
 
 
 def _undecoded(data: Any) -> Any:
@@ -404,13 +449,13 @@ def test_split(path: str, subset: str | None = None) -> str | None:
         elif (place / "state.json").exists():
             return None
         else:
-            splits = {_label(f, place) for f in _data_files(place)} | set(_split_folders(place).values())
+            splits = {split_of_path(f.relative_to(place)) for f in _data_files(place)} | _split_folders(place)
             splits = splits if splits - set(TEST_NAMES) else set()  # a folder that is nothing but a test set
-    elif place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    elif place.exists() or place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
         return None
     else:
         splits = _hub_splits(path, subset)
-    ranked = [(TEST_NAMES.index(label), name != label, name) for name in splits if (label := _keyword(name)) in TEST_NAMES]
+    ranked = [(TEST_NAMES.index(label), name != label, name) for name in splits if (label := split_of(name)) in TEST_NAMES]
     return min(ranked)[2] if ranked else None
 
 

@@ -104,6 +104,12 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
     return verdict
 
 
+def chosen(gold: str, options: object) -> str | None:
+    """The letters of the options that a gold answer means ("B", "AC"); None where it is none of them, or may be several."""
+    typed = _gold(gold, _options(options))
+    return typed.letter or ("".join(sorted(final.letters(typed.text) or ())) or None if typed.kind == "letters" else None)
+
+
 # -- the gold ------------------------------------------------------------------------------------------------------
 
 _NO_GOLD = re.compile(r"(?:n/?a|nan|null|none given|unknown|undefined gold|\W*)$", re.IGNORECASE)

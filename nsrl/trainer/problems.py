@@ -36,6 +36,8 @@ def read_data(
     """
     with _Rows("read rows", world) as rows:
         train, test = load_problems(config, progress=rows, refused=refused)
+    if world.is_main and train.origin:
+        print(f"trains on {train.origin}; tests on {test.origin}", flush=True)
     whole = [*train, *test]
     with _Rows("count tokens", world) as rows:
         mine, counted = world.share(whole), []
