@@ -58,30 +58,30 @@ def boxed(text: str) -> str | None:
     return found
 
 
-def _programs(text: str) -> list[tuple[str, str, tuple[int, int], bool]]:
-    found = []
+def _program(text: str) -> tuple[str, str, tuple[int, int], bool] | None:
+    """The last complete program, or the last one whose end is missing: language, text, span, complete. One pass."""
+    whole = cut = None
+    unclosed = set()
     at = 0
     while match := _START.search(text, at):
         tag, fence = match.group(1), match.group(2)
         language = tag or FENCES.get(fence.lower())
-        if tag:
-            end = text.find(CLOSE[tag], match.end())
-            stop, after = (end, end + len(CLOSE[tag])) if end >= 0 else (-1, -1)
-        else:
-            end = text.find("```", match.end())
-            stop, after = (end, end + 3) if end >= 0 else (-1, -1)
-        complete = stop >= 0
-        if not complete:
-            stop = after = len(text)
-        if language is not None:
-            program = _unfenced(text[match.end() : stop].strip("\r\n").rstrip())
-            found.append((language, program, (match.start(), after), complete))
-        if not complete and tag:
-            # An opened tag that never closes may be talk about the tag: look for a program behind it as well.
-            at = match.end()
+        close = CLOSE[tag] if tag else "```"
+        stop = -1 if close in unclosed else text.find(close, match.end())
+        if stop >= 0:
+            at = stop + len(close)
+            whole = (language, match.end(), stop, (match.start(), at), True) if language else whole
             continue
-        at = after
-    return found
+        unclosed.add(close)
+        cut = (language, match.end(), len(text), (match.start(), len(text)), False) if language else cut
+        if fence:
+            break
+        at = match.end()  # a tag that never closes may be talk about the tag: look for a program behind it as well
+    found = whole or cut
+    if found is None:
+        return None
+    language, start, stop, span, complete = found
+    return language, _unfenced(text[start:stop].strip("\r\n").rstrip()), span, complete
 
 
 def _unfenced(program: str) -> str:
@@ -94,10 +94,9 @@ def _unfenced(program: str) -> str:
 
 def extract(completion: str) -> Extracted:
     """Cut the program out of `completion`. Total: every text has an answer, none raises."""
-    found = _programs(completion)
-    whole = [item for item in found if item[3]]
-    if whole or found:
-        language, program, span, complete = (whole or found)[-1]
+    found = _program(completion)
+    if found is not None:
+        language, program, span, complete = found
         prose = completion[: span[0]] + completion[span[1] :]
         return Extracted(language, program, prose.strip(), boxed(prose), span, complete)
     prose = completion.strip()

@@ -30,6 +30,7 @@ from nsrl.engines.wolfram.numeric import (
     real_value,
 )
 from nsrl.engines.wolfram.order import is_number
+from nsrl.engines.wolfram.pattern import has_pattern
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
@@ -59,12 +60,20 @@ def machine_epsilon(ev: Any, args: tuple) -> Any:
     return 2.220446049250313e-16
 
 
-@builtin("Complex", arity=2, data=True)
+_NO_NUMBER = Symbol("Complex")  # the head of Complex[x, y]: arithmetic takes Complex[...] for a number of two real parts
+
+
+@builtin("Complex", data=True)
 def complex_number(ev: Any, args: tuple) -> Any:
-    if is_real(args[0]) and is_real(args[1]):
+    if len(args) == 2 and is_real(args[0]) and is_real(args[1]):
         z = complex_(*args)
         return z if z != Expr(COMPLEX, args) else None
-    return None
+    return None if any(map(has_pattern, args)) else Expr(_NO_NUMBER, args)
+
+
+_NO_NUMBER.builtin = Builtin(
+    "Complex", 0, lambda ev, args: complex_(*args) if len(args) == 2 and is_real(args[0]) and is_real(args[1]) else None
+)
 
 
 @builtin("Rational", arity=2)

@@ -714,7 +714,7 @@ def _combines(ev: Any, e: Any, bound: dict, go_on: Any) -> bool:
     """The matcher of Quantity's up-value: a sum, product or power of quantities becomes one quantity."""
     if e.head not in (S.Plus, S.Times, S.Power):
         return False
-    if e.head is S.Power and not isinstance(e.args[1], (int, Fraction)):
+    if e.head is S.Power and not (len(e.args) == 2 and isinstance(e.args[1], (int, Fraction))):
         return False
     if e.head is S.Times and not all(isinstance(a, (int, float, Fraction)) or contains(a, S.Quantity) for a in e.args):
         return False

@@ -197,7 +197,8 @@ def string_riffle(ev: Any, args: tuple) -> Any:
     if type(sep) is not str:
         return None
     inner = seps[1:] or (" ",)
-    return left + sep.join(ev.call(S.StringRiffle, a, *inner) if is_list(a) else output(a) for a in items.args) + right
+    rows = [ev.call(S.StringRiffle, a, *inner) if is_list(a) else output(a) for a in items.args]
+    return left + sep.join(rows) + right if all(type(x) is str for x in (left, right, *rows)) else None
 
 
 def _string_pad(name: str, left: bool) -> None:
