@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
         make(Path(folder), int(argv[0]) if argv else ROWS)
         size = sum(entry.stat().st_size for entry in os.scandir(Path(folder) / "images") if not entry.name.startswith("d"))
         start, cpu = time.perf_counter(), time.process_time()
-        train, test, _ = read_data(DataConfig(source="virl39k", path=folder), vlm)
+        train, test, *_ = read_data(DataConfig(source="virl39k", path=folder), vlm)
         spent = time.process_time() - cpu
         print(f"{len(train)} + {len(test)} problems, {size / 1e9:.1f} GB of pictures: {spent:.1f} s of CPU time, "
               f"{time.perf_counter() - start:.1f} s by the clock")  # fmt: skip

@@ -6,18 +6,22 @@ import json
 from pathlib import Path
 
 from nsrl.config import EvalConfig, ModelConfig, command, parse, require_sound
+from nsrl.errors import UserError
+from nsrl.trainer.folder import CONFIG, check_writable, disk_watched, settings_of, write, write_parquet
+
+BEGINS = b'{\n "accuracy": '  # every result of this command
 
 
 def main(argv: list[str]) -> int:
     config = parse(EvalConfig, argv, "python -m nsrl.eval")
     require_sound(config)
 
-    from nsrl.trainer.folder import check_writable, disk_watched, write, write_parquet
-
+    _require_data(config.data)
     output = Path(config.output).expanduser() if config.output else None
     if output is not None:
         check_writable(output, "output")
         check_writable(output.with_suffix(".parquet"), "output")
+        _require_ours(output)
 
     from nsrl.report.table import (  # torch is only imported once the result has a place
         accuracy_text,
@@ -69,6 +73,26 @@ def main(argv: list[str]) -> int:
             write_parquet(records, result.records, made)
         print(f"completions: {(f'{records.name}, beside it' if output else records) if records else missed}")
     return 0
+
+
+def _require_data(data: str | None) -> None:
+    """Raise `UserError` where the data set is a run folder."""
+    if data is None:
+        return
+    folder = Path(data.partition(":")[2] or data).expanduser()
+    if (folder / CONFIG).is_file() and ((folder / "latest").exists() or (folder / "metrics.jsonl").is_file()):
+        raise UserError(f"data must be a data set; {str(folder)!r} is a run folder (model={folder} evaluates it on its own held-out problems)")
+
+
+def _require_ours(output: Path) -> None:
+    """Raise `UserError` where a table of problems or another file of the user's stands in the place of a result."""
+    def begins(file: Path) -> bool:
+        with file.open("rb") as opened:
+            return opened.read(len(BEGINS)) == BEGINS
+
+    for file, is_ours in ((output, begins), (output.with_suffix(".parquet"), lambda table: settings_of(table) is not None)):
+        if file.is_file() and file.stat().st_size and not is_ours(file):
+            raise UserError(f"output would replace {str(file)!r}, which is no result of an evaluation; name another file, or move that one")
 
 
 if __name__ == "__main__":

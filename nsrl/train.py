@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-from nsrl.config import TrainConfig, command, launched, parse, require_sound
+from nsrl.config import TrainConfig, command, launched, parse, require_sound, run_path
 from nsrl.errors import Terminated, UserError
 from nsrl.trainer.changes import continued
+from nsrl.trainer.folder import RunFolder
 
 PROGRAM = "python -m nsrl.train"
 
@@ -43,6 +44,8 @@ def main(argv: list[str]) -> int:
         if config.resume or config.resume_from_checkpoint:
             config = continued(config, argv, PROGRAM)
         require_sound(config)
+        if launched()[0] == 0:
+            RunFolder(run_path(config)).look(config)
     except UserError:
         if launched()[0]:  # rank 0 says it, and its end ends this rank
             time.sleep(30)

@@ -58,6 +58,8 @@ def _typed(kind: type[Config], said: Said, program: str) -> Config:
     """Texts to values; `given` keeps the origin of each."""
     known, values, given = keys(kind), {}, {}
     for name, (text, origin) in said.items():
+        if name == "output_dir" and isinstance(text, str) and not text.strip():  # a variable of the shell that is not set
+            raise UserError("output_dir must be a folder; got none (without the key it is runs/RECIPE-SEED)")
         key = known.get(name)
         if key is None:  # one entry of a mapping, as warm_start.languages.nsl
             root, _, entry = name.rpartition(".")

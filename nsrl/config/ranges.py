@@ -157,6 +157,9 @@ def check(config: Any) -> None:
         raise UserError(f"{size} must be at most {MOST_SHAPES:,} with shapes; got {values[size]}")
     if (values.get("output") or "").lower().endswith(".parquet"):
         raise UserError(f"output must not end in .parquet, because completions go beside it under that name; got {values['output']!r}")
+    for name in ("model.name", "model"):
+        if name in values and not values[name].strip():
+            raise UserError(f"{name} must be a run folder, a checkpoint folder, a Hub id or `small`; got none")
     if values.get("question") is not None and not values["question"].strip():
         raise UserError("question must be a text with something in it; got none")
     marks, pictures = (values.get("question") or "").count("<image>"), len(values.get("image") or ())

@@ -8,13 +8,14 @@ where it does not apply. Whatever it raises is raised: a bug never becomes rewar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import importlib.util
 import inspect
 import json
 import math
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -109,6 +110,10 @@ def require_callable(name: str, function: RewardFunction, columns: Collection[st
     parameters = list(inspect.signature(function).parameters.values())
     if inspect.isclass(function):
         raise UserError(f"reward_funcs: {name!r} must be a function; got a class")
+    has = {method: hasattr(function, method) for method in ("state_dict", "load_state_dict")}
+    if len(set(has.values())) > 1:
+        there, absent = sorted(has, key=has.get, reverse=True)
+        raise UserError(f"reward_funcs: {name!r} has {there} and no {absent}, so what it remembers could not be saved with the run and taken up again")
     takes = "one parameter named batch, or prompts, completions, completion_ids and columns by name"
     needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     if parameters and parameters[0].name == "batch":
@@ -148,10 +153,13 @@ class Rewards:
 
     def __call__(self, batch: RewardBatch) -> list[list[float | None]]:
         """Rows of components, (R, K)."""
-        columns = [self._call(name, f, batch) for name, f in zip(self.names, self.functions)]
+        columns = []
+        for name, function in zip(self.names, self.functions):
+            with _exit_named(name):
+                columns.append(self._call(name, function, batch))
         waiting = [i for i, c in enumerate(columns) if inspect.isawaitable(c)]
         if waiting:
-            for i, values in zip(waiting, asyncio.run(_gather([columns[i] for i in waiting]))):
+            for i, values in zip(waiting, asyncio.run(_gather([(self.names[i], columns[i]) for i in waiting]))):
                 columns[i] = values
         checked = [_checked(name, values, len(batch)) for name, values in zip(self.names, columns)]
         rows = [list(row) for row in zip(*checked)] if len(batch) else []
@@ -210,8 +218,21 @@ def _through_json(name: str, values: Any) -> Any:
     return back
 
 
-async def _gather(waiting: Sequence[Any]) -> list[Any]:
-    return list(await asyncio.gather(*waiting))
+@contextlib.contextmanager
+def _exit_named(name: str) -> Iterator[None]:
+    """A reward that ends the process would end the run without a word."""
+    try:
+        yield
+    except SystemExit as error:
+        raise UserError(f"reward {name!r} called sys.exit({'' if error.code is None else repr(error.code)})") from error
+
+
+async def _gather(waiting: Sequence[tuple[str, Any]]) -> list[Any]:
+    async def one(name: str, column: Any) -> Any:
+        with _exit_named(name):
+            return await column
+
+    return list(await asyncio.gather(*(one(*named) for named in waiting)))
 
 
 def _checked(name: str, values: Any, count: int) -> list[float | None]:

@@ -1,11 +1,12 @@
 """Checkpoints: written whole or not at all, and loadable by transformers, peft and vLLM with no merge step.
 
-A checkpoint is written to `NAME.tmp`, every file fsynced, then renamed; `latest` is a link that is replaced in one step.
+A checkpoint is written beside its place, every file fsynced, then renamed; `latest` is a link that is replaced in one step.
 So a run killed at any moment leaves the previous checkpoint in force. Knows nothing of what a step does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -19,10 +20,11 @@ import torch
 from safetensors import SafetensorError
 
 from nsrl.errors import UserError
-from nsrl.trainer.folder import FULL
+from nsrl.trainer.folder import FULL, WORKING, beside
 
 STATE = "trainer_state.json"
 TENSORS = "trainer_state.pt"
+NAME = re.compile(r"checkpoint-(?:(?:reading|warm-start|extra)-)?\d+")
 
 
 def save(
@@ -56,8 +58,7 @@ def save(
 
 def write_folder(final: Path, fill: Callable[[Path], None]) -> None:
     """Write a folder whole or not at all: filled beside its place, fsynced, renamed. One that was there is replaced."""
-    working = final.with_name(f"{final.name}.tmp")
-    shutil.rmtree(working, ignore_errors=True)
+    working = beside(final)
     working.mkdir()
     try:
         fill(working)
@@ -78,6 +79,16 @@ def write_folder(final: Path, fill: Callable[[Path], None]) -> None:
 
 def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """State and tensors of a checkpoint. Raises `UserError` when it is not a whole one."""
+    state = require_whole(folder)
+    try:
+        tensors = torch.load(folder / TENSORS, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError):
+        raise UserError(f"checkpoint {str(folder)!r} is damaged: {TENSORS} cannot be read") from None
+    return state, tensors
+
+
+def require_whole(folder: Path) -> dict[str, Any]:
+    """The state of a checkpoint. Raises `UserError` where a file is missing or has another size than it was written with."""
     path = folder / STATE
     if not folder.is_dir() or not path.is_file():
         raise UserError(f"checkpoint must be a folder with {STATE}; {str(folder)!r} has none (half-written, or not ours)")
@@ -92,38 +103,57 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         if found != size:
             what = "is missing" if found is None else f"has {found} of {size} bytes"
             raise UserError(f"checkpoint {str(folder)!r} is incomplete: {name} {what}")
-    try:
-        tensors = torch.load(folder / TENSORS, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError):
-        raise UserError(f"checkpoint {str(folder)!r} is damaged: {TENSORS} cannot be read") from None
-    return state, tensors
+    return state
+
+
+def kept(run_dir: Path) -> dict[Path, dict[str, Any]]:
+    """The checkpoints of a run folder with their states: by name and by what is in them, so that no other folder is one."""
+    found = {}
+    for path in run_dir.glob("checkpoint-*"):
+        if NAME.fullmatch(path.name) and not path.is_symlink() and (path / STATE).is_file():
+            with contextlib.suppress(ValueError):
+                state = json.loads((path / STATE).read_text())
+                if isinstance(state, dict) and "files" in state:  # transformers' Trainer writes a file of this name too
+                    found[path] = state
+    return found
 
 
 def latest(run_dir: Path) -> Path | None:
-    """The checkpoint `latest` points at; None before the first."""
+    """The checkpoint `latest` points at; None before the first.
+
+    A copy that followed links has a folder there: that is the checkpoint with the same state. Raises `UserError` without one.
+    """
     link = run_dir / "latest"
-    if not link.is_symlink() and not link.exists():
-        return None
-    return run_dir / os.readlink(link) if link.is_symlink() else link
+    if link.is_symlink() or not link.exists():
+        return run_dir / os.readlink(link) if link.is_symlink() else None
+    state = (link / STATE).read_bytes() if (link / STATE).is_file() else None
+    for path in kept(run_dir):
+        if (path / STATE).read_bytes() == state:
+            return path
+    raise UserError(f"{str(link)!r} must be a link to a checkpoint; it is a file or folder of its own, and no checkpoint beside it "
+                    "has the same state; move it away (a checkpoint: to checkpoint-STEP), and --resume finds the newest")  # fmt: skip
 
 
 def point(link: Path, target: str) -> None:
-    """Make `link` a link to its neighbour `target`, in one step."""
-    working = link.with_name(link.name + ".tmp")
-    working.unlink(missing_ok=True)
+    """Make `link` a link to its neighbour `target`, in one step. A copy of a checkpoint in its place (`latest`) goes away."""
+    former = beside(link)
+    if link.is_dir() and not link.is_symlink():
+        os.replace(link, former)
+    working = beside(link)
     working.symlink_to(target, target_is_directory=True)
     os.replace(working, link)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def _prune(run_dir: Path, newest: str, keep: int | None) -> None:
     if keep is None:
         return
-    done = [p for p in run_dir.glob("checkpoint-*") if p.is_dir() and p.suffix != ".tmp" and p.name != newest]
-    done.sort(key=lambda p: (p / STATE).stat().st_mtime_ns if (p / STATE).is_file() else 0)
+    done = sorted((p for p in kept(run_dir) if p.name != newest), key=lambda p: (p / STATE).stat().st_mtime_ns)
     for old in done[: max(0, len(done) - max(keep - 1, 0))]:
         shutil.rmtree(old)
-    for leftover in run_dir.glob("checkpoint-*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in run_dir.glob(WORKING):  # of a process that was killed
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _number_of(error: BaseException | None) -> int | None:

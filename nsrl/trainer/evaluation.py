@@ -71,13 +71,13 @@ def evaluate(
 ) -> Evaluation:
     """`samples` completions per problem at `temperature` (mean@n, the headline) and one greedy one.
 
-    At temperature 0 every sample is the greedy answer: it is computed once and stands for both, as one sample.
+    At temperature 0 every sample is the greedy answer: it is computed and kept once, and its numbers are those of samples too.
     progress is called with the number of problems done; world: problems are shared out, every rank gets all records.
     Records have sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile; a problem whose
     picture cannot be read is not scored, and named.
     """
     records: list[dict[str, Any]] = []
-    passes = [(samples, temperature, (0,)), (1, 0.0, (-1,))] if temperature else [(1, 0.0, (0, -1))]
+    passes = [(samples, temperature, 0), (1, 0.0, -1)] if temperature else [(1, 0.0, -1)]
     unscored: dict[str, str] = {}
     for start in range(0, len(problems), batch):
         whole = problems[start : start + batch]
@@ -111,8 +111,7 @@ def evaluate(
                 prompt_tokens = len(encoded[index].prompt_ids)
                 rows[shown[index]] = [
                     record(part[index], judged, prompt_tokens, sample, number)
-                    for begin in first
-                    for number, (sample, judged) in enumerate(zip(group, verdicts), begin)
+                    for number, (sample, judged) in enumerate(zip(group, verdicts), first)
                 ]
             records += [row for of_problem in world.merge([rows.get(i, []) for i in range(len(mine))]) for row in of_problem]
         if progress is not None:
@@ -156,19 +155,19 @@ def record(problem: Problem, judged: Any, prompt_tokens: int, sample: Any, numbe
 
 
 def summarise(records: list[dict[str, Any]]) -> Evaluation:
-    """Accuracies with 95% intervals: over problems for samples (samples of one problem are not independent)."""
-    scored = [r for r in records if r["correct"] is not None]
+    """Accuracies with 95% intervals: over problems for samples (samples of one problem are not independent).
+
+    Where there are greedy answers alone, they are the samples.
+    """
+    sampled = [r for r in records if r["sample"] >= 0] or records
+    greedy = [r["correct"] for r in records if r["sample"] < 0 and r["correct"] is not None]
     by_problem: dict[str, list[bool]] = defaultdict(list)
-    greedy = []
-    for row in scored:
-        if row["sample"] < 0:
-            greedy.append(row["correct"])
-        else:
+    for row in sampled:
+        if row["correct"] is not None:
             by_problem[row["problem_id"]].append(row["correct"])
     means = [sum(v) / len(v) for v in by_problem.values()]
     accuracy, *ci95 = mean_interval(means)
     greedy_accuracy, *greedy_ci95 = mean_interval([float(c) for c in greedy])
-    sampled = [r for r in records if r["sample"] >= 0]
     share = {name: sum(r["language"] == name for r in sampled) / len(sampled) for name in LANGUAGES if sampled}
     tokens = {}
     for name in LANGUAGES:

@@ -15,7 +15,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from nsrl.config import TrainConfig, to_yaml
 from nsrl.engines.result import writable
@@ -25,9 +25,11 @@ PACKAGES = ("torch", "triton", "transformers", "peft", "tokenizers", "sympy", "n
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, under the limit on a file's size
 CONFIG, LOCK = "config.yaml", ".lock"
 SETTINGS = b"nsrl.settings"  # the key in a parquet file's metadata
+WORKING = f".{'[0-9a-f]' * 16}.tmp"  # pattern of `beside`
 # What a run makes in its folder; whatever else lies there is the user's and is never touched.
-OURS = (CONFIG, "config-*.yaml", "metrics.jsonl", "completions", "eval", "preflight.json", "reference", "reference.tmp",
-        "checkpoint-*", "latest", "summary.json", "report.html", "plots", "tensorboard", "wandb", LOCK, "*.tmp")  # fmt: skip
+OURS = (CONFIG, "config-*.yaml", "metrics.jsonl", "metrics.tmp", "completions", "eval", "preflight.json", "reference",
+        "checkpoint-*", "latest", "summary.json", "report.html", "report.html.tmp", "plots", "tensorboard", "wandb", LOCK, WORKING)  # fmt: skip
+HOLDS = "process "  # what a lock file of ours begins with
 
 
 class RunFolder:
@@ -44,32 +46,72 @@ class RunFolder:
         self._found: set[str] = set()  # what was
         self.copied: set[str] | None = None  # evaluations, while nothing but copies from another run's folder is here
 
+    def look(self, config: TrainConfig) -> None:
+        """Raise `UserError` for what `claim` would refuse, as far as a few looks tell; nothing is written."""
+        with self._explained():
+            nearest = next(p for p in (self.path, *self.path.parents) if os.path.lexists(p))
+            if not nearest.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if nearest != self.path:
+                return
+            if (self.path / LOCK).is_file():
+                with (self.path / LOCK).open() as file:
+                    self._lock_file(file, fcntl.LOCK_SH)
+            self._require_free(config)
+
     def claim(self, config: TrainConfig) -> None:
         """Make the folder, lock it until `release`, and write a new run's config.yaml.
 
         The lock ends with its process, however that ends. Raises `UserError` for a folder that cannot be written, that
-        another process writes to, or that holds a run which is not to be continued.
+        another process writes to, that holds a run which is not to be continued, or something of the user's under a name
+        that a run writes.
         """
         if not self.writes:
             return
         resuming = config.resume or config.resume_from_checkpoint is not None
-        try:
+        with self._explained():
             missing = [p for p in (self.path, *self.path.parents) if not p.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             self._made = missing[::-1]
             self._found = set(os.listdir(self.path))
+            self._require_free(config)
             self._take_lock()
-            if self.has_begun() and not resuming:
-                raise UserError(f"output_dir {str(self.path)!r} already holds a run; continue it with --resume or name another folder")
+            self._require_free(config)  # again: another run may have come and gone
             if not resuming:
                 write(self.path / CONFIG, to_yaml(config) + _versions_yaml())
                 (self.path / "preflight.json").unlink(missing_ok=True)  # of a start that never came to its first step
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What the system refuses becomes one sentence; whatever is refused, nothing stays behind."""
+        try:
+            yield
         except OSError as error:
             self.abandon()
             raise UserError(f"output_dir must be a folder that can be written; {str(self.path)!r}: {error.strerror}") from None
         except UserError:
             self.abandon()
             raise
+
+    def _require_free(self, config: TrainConfig) -> None:
+        """Raise `UserError` where a run that is not to be continued is here, or something of the user's in a run's way.
+
+        A lock file tells a folder in which a run was started before; an empty folder is in nobody's way.
+        """
+        given = config.resume_from_checkpoint
+        if (config.resume and given is None) or (given is not None and Path(given).expanduser().resolve().parent == self.path.resolve()):
+            return  # the run that is here goes on
+        lock = self.path / LOCK
+        if not (lock.is_file() and lock.read_text(errors="replace").startswith(HOLDS)):
+            taken = sorted({p.name for pattern in OURS for p in self.path.glob(pattern) if not _is_empty_folder(p)})
+            if taken and not (self.has_begun() and (given is None or (self.path / CONFIG).is_file())):
+                more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
+                raise UserError(f"output_dir {str(self.path)!r} holds {', '.join(taken[:3])}{more}, which a run would write over, "
+                                "and is not the folder of a run; name another folder")  # fmt: skip
+        if given is None and self.has_begun():
+            raise UserError(f"output_dir {str(self.path)!r} already holds a run; continue it with --resume or name another folder")
 
     def has_begun(self) -> bool:
         """Whether something of a run is here that a new run would overwrite: a step, a checkpoint or a summary."""
@@ -104,17 +146,20 @@ class RunFolder:
 
     def _take_lock(self) -> None:
         file = (self.path / LOCK).open("a+")
+        self._lock_file(file, fcntl.LOCK_EX)
+        self._lock = file
+        file.truncate(0)
+        file.write(f"{HOLDS}{os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+
+    def _lock_file(self, file: TextIO, how: int) -> None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             owner = file.read().strip() or "another process"
             file.close()
             raise UserError(f"output_dir {str(self.path)!r} is being written by {owner}; wait for it or name another folder") from None
-        self._lock = file
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
 
     def write_json(self, name: str, value: Any) -> None:
         if self.writes:
@@ -129,6 +174,10 @@ class RunFolder:
         """Completions as a parquet file of this name, one row each."""
         if self.writes:
             write_parquet(self.path / name, rows)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 def write_parquet(path: Path, rows: list[dict[str, Any]], settings: dict[str, Any] | None = None) -> None:
@@ -171,7 +220,7 @@ def check_writable(path: Path, option: str) -> None:
             raise OSError(errno.EINVAL, "it is not a regular file")
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        probe = _beside(target)
+        probe = beside(target)
         probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
@@ -211,7 +260,7 @@ def write(path: Path, text: str) -> None:
 def _replacing(path: Path) -> Iterator[Path]:
     """A file to write, which then takes the place of `path` (of what it leads to, where it is a link) or is removed."""
     target = Path(os.path.realpath(path))
-    working = _beside(target)
+    working = beside(target)
     try:
         yield working
         os.replace(working, target)
@@ -219,7 +268,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         working.unlink(missing_ok=True)
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
     """A name in the folder of `path` that nobody else uses."""
     return path.with_name(f".{secrets.token_hex(8)}.tmp")
 

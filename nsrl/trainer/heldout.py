@@ -24,7 +24,7 @@ from nsrl.errors import UserError
 from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import CONFIG, check_writable, settings_of
-from nsrl.trainer.problems import read_data
+from nsrl.trainer.problems import read_data, split_digests
 from nsrl.trainer.resume import PHASES, State, planned_steps
 from nsrl.types import Problem
 
@@ -111,7 +111,7 @@ def own_data(
 ) -> tuple[Shapes, Shapes | Problems, list[Problem], list[Problem]]:
     """(source of pictures, training set, held-out problems, training rows from the longest prompt down) of a run.
 
-    state: where it stands. Nothing that the runs before it learned from is held out.
+    state: where it stands; it learns what rows these are (`split`). Nothing that the runs before it learned from is held out.
     """
     runs = restored(state)
     size = state.held_out or config.data.eval_size
@@ -123,7 +123,7 @@ def own_data(
         if isinstance(found, UserError) and world.is_main:
             print(f"what {before.checkpoint} was trained on cannot be left out of the held-out problems: {found}", flush=True)
     data = dataclasses.replace(config.data, eval_size=size)
-    train, test, longest = read_data(data, vlm, world, taken)
+    train, test, longest, state.split = read_data(data, vlm, world, taken)
     return _source(config, 0, frozenset()), train, list(test), longest
 
 
@@ -210,6 +210,11 @@ def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Pr
         split = dataclasses.replace(data, eval_size=run.held_out)
         try:
             train, test = load_problems(split, run.config.seed, refused=taken if run.chose_unseen else frozenset())
+            found_now = split_digests(train, test)
+            changed = [name for name, digest in (run.state.split or {}).items() if digest != found_now[name]]
+            if changed:
+                raise UserError(f"data.path {data.path!r}: the {' and '.join(changed)} problems are not those of {str(run.checkpoint)!r}: "
+                                "the data set was another when that was trained; put that one back")  # fmt: skip
         except UserError as error:
             found.append((run, error))
             continue

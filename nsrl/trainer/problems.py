@@ -6,6 +6,7 @@ tokens and opening pictures is shared out. Knows nothing of rollouts or losses.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import deque
 from collections.abc import Iterator, Sequence, Set
@@ -13,6 +14,7 @@ from typing import Any
 
 from nsrl.config import DataConfig
 from nsrl.data import Problems, load_problems
+from nsrl.data.dedup import content_key
 from nsrl.data.shapes import Shapes
 from nsrl.data.split import split_off
 from nsrl.errors import UserError
@@ -27,8 +29,8 @@ TOGETHER = 1024  # prompts counted at once
 
 def read_data(
     config: DataConfig, vlm: VLM, world: World = ALONE, refused: Set[str] = frozenset()
-) -> tuple[Problems, Problems, list[Problem]]:
-    """(train, test, training problems from the longest prompt down) of a data set that is not `shapes`.
+) -> tuple[Problems, Problems, list[Problem], dict[str, str]]:
+    """(train, test, training problems from the longest prompt down, `split_digests`) of a data set that is not `shapes`.
 
     No picture of test occurs in train; prompts longer than max_prompt_length, and those that cannot be shown to the model
     at all, are dropped from both with a printed count. refused: picture keys that no test problem may have. Raises
@@ -38,7 +40,7 @@ def read_data(
         train, test = load_problems(config, progress=rows, refused=refused)
     if world.is_main and train.origin:
         print(f"trains on {train.origin}; tests on {test.origin}", flush=True)
-    whole = [*train, *test]
+    whole, digests = [*train, *test], split_digests(train, test)
     with _Rows("count tokens", world) as rows:
         mine, counted = world.share(whole), []
         for start in range(0, len(mine), TOGETHER):
@@ -54,7 +56,13 @@ def read_data(
         raise UserError(f"data: no training problem fits data.max_prompt_length {config.max_prompt_length} (last: {last.id}: {last.detail})")
     if not test.items and test.skipped:  # all of few; others are held out, for without any no accuracy says anything
         train, test = split_off(train, config.eval_size, 0.1, refused)
-    return train, test, sorted(train, key=lambda p: -int(by_id[p.id]))
+    return train, test, sorted(train, key=lambda p: -int(by_id[p.id])), digests
+
+
+def split_digests(train: Sequence[Problem], test: Sequence[Problem]) -> dict[str, str]:
+    """A digest of the questions, options, pictures and answers of each part of a split as it was read, in any order."""
+    digest = lambda part: hashlib.sha256("".join(sorted(f"{content_key(p)} {p.answer}\n" for p in part)).encode("utf-8", "surrogatepass")).hexdigest()
+    return {"training": digest(train), "held-out": digest(test)}
 
 
 def _fitting(problems: Problems, lengths: Sequence[int | str], name: str, longest: int, world: World) -> Problems:

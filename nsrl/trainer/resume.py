@@ -2,11 +2,12 @@
 
 A run goes on in its own folder, or in a new one that then holds all it needs: the checkpoint, the metrics up to it, the
 evaluations made on the way and the reference model. What lies behind the point (of another
-ending of the same run) goes away: it is not of this run any more. Knows nothing of what a step does.
+ending of the same run, its checkpoints too) goes away: it is not of this run any more. Knows nothing of what a step does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -18,11 +19,13 @@ from typing import Any
 from nsrl.config import TrainConfig
 from nsrl.errors import UserError
 from nsrl.trainer import checkpoint
-from nsrl.trainer.metrics import cut_back
+from nsrl.trainer.changes import own
+from nsrl.trainer.folder import CONFIG
+from nsrl.trainer.metrics import CLOCK_KEYS, cut_back
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
 WARM_START_STEPS = 600  # of the small model
-BEHIND = ("summary.json", "report.html", "plots")  # of a run that had ended
+BEHIND = ("summary.json", "report.html")  # of a run that had ended
 
 
 @dataclasses.dataclass
@@ -34,6 +37,7 @@ class State:
     position: int = 0  # training problems taken by GRPO
     num_tokens: int = 0  # of all prompts and completions so far, a prompt once per completion
     held_out: int | None = None  # data.eval_size of the split that training excludes
+    split: dict[str, str] | None = None  # digests of the rows it was trained on and of those held out; None: shapes, or not kept
     began: list[dict[str, Any]] | None = None  # the runs its first weights come from (`heldout.began`); None: not kept, up to 0.1
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     row: dict[str, Any] | None = None  # the step's line of metrics.jsonl, written behind the checkpoint
@@ -61,15 +65,51 @@ def planned_steps(config: TrainConfig) -> dict[str, int]:
 def find(config: TrainConfig, folder: Path) -> Path | None:
     """The checkpoint to continue from; None for a new run, or one that ended before its first.
 
-    Raises `UserError` where another run's checkpoint is to be continued in a folder that holds a run.
+    Raises `UserError` where another run's checkpoint is to be continued in a folder that holds a run, and where no
+    checkpoint is of the run as its metrics tell it.
     """
+    last = checkpoint.latest(folder)  # refused where it is something else than a link
     if config.resume_from_checkpoint is None:
-        return checkpoint.latest(folder) if config.resume else None
+        return (last or _newest(folder)) if config.resume else None
     path = Path(config.resume_from_checkpoint).expanduser().resolve()
     if path.parent != folder.resolve() and (folder / "config.yaml").is_file():
         raise UserError(f"resume_from_checkpoint={config.resume_from_checkpoint} is of another run than the one in "
                         f"output_dir {str(folder)!r}; name a new folder, or go on with that one by --resume alone")  # fmt: skip
     return path
+
+
+def _newest(folder: Path) -> Path | None:
+    """Where the link `latest` is gone: the newest whole checkpoint that metrics.jsonl agrees with; None before the first."""
+    file, rows = folder / "metrics.jsonl", []
+    for line in file.read_text().splitlines() if file.is_file() else []:
+        with contextlib.suppress(ValueError):  # the line a kill cut off
+            rows.append(json.loads(line))
+    found = checkpoint.kept(folder)
+    for path in sorted(found, key=lambda p: _at(found[p]), reverse=True):
+        if _agrees(found[path], rows):
+            with contextlib.suppress(UserError):
+                checkpoint.require_whole(path)
+                return path
+    config = own(folder / CONFIG)
+    first = min([config.save_steps, *[steps for steps in planned_steps(config).values() if steps][:1]])
+    if found or len(rows) > first:  # the step behind the first checkpoint comes after it
+        raise UserError(f"resume: {str(folder / 'latest')!r} is missing, and no whole checkpoint beside it is of the run that "
+                        "metrics.jsonl tells of; name one by resume_from_checkpoint, or another output_dir")  # fmt: skip
+    return None
+
+
+def _at(state: dict[str, Any]) -> tuple[int, int]:
+    return PHASES.index(state["phase"]), state["step"]
+
+
+def _agrees(state: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether a checkpoint's step is the one that its line tells of, or the one whose line was still to be written."""
+    line = next((row for row in reversed(rows) if _at(row) == _at(state)), None)
+    if line is not None:
+        kept = (state.get("row") or {}).items()  # none up to 0.1
+        return all(line.get(key) == value for key, value in kept if not key.startswith(CLOCK_KEYS))
+    phase, step = _at(state)
+    return not rows or (_at(rows[-1]) < (phase, step) and (step == 1 or _at(rows[-1]) == (phase, step - 1)))
 
 
 def has_ended(state: State, steps: dict[str, int]) -> bool:
@@ -94,6 +134,11 @@ def settle(folder: Path, found: Path | None, state: State, ended: bool) -> None:
     """
     if found is not None and found.parent.resolve() != folder.resolve():
         _adopt(folder, found)
+    if found is not None:  # first of all: whatever ends this process now, the run goes on from the same point
+        checkpoint.point(folder / "latest", found.name)
+        for path, kept in checkpoint.kept(folder).items():
+            if _at(kept) > state.at:
+                shutil.rmtree(path)
     rows = folder / "metrics.jsonl"
     cut_back(rows, state.phase, state.step, PHASES)
     if found is not None and state.row is not None:
@@ -117,10 +162,7 @@ def settle(folder: Path, found: Path | None, state: State, ended: bool) -> None:
             file.unlink()
     if not ended:
         for name in BEHIND:
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    if found is not None:
-        checkpoint.point(folder / "latest", found.name)
+            (folder / name).unlink(missing_ok=True)
 
 
 def _adopt(folder: Path, found: Path) -> None:
@@ -131,11 +173,7 @@ def _adopt(folder: Path, found: Path) -> None:
     for name in ("eval", "reference"):
         if (home / name).is_dir():
             shutil.copytree(home / name, folder / name, ignore=shutil.ignore_patterns("later"), dirs_exist_ok=True)
-    working = folder / f"{found.name}.tmp"
-    shutil.rmtree(working, ignore_errors=True)
-    shutil.copytree(found, working)
-    shutil.rmtree(folder / found.name, ignore_errors=True)
-    os.replace(working, folder / found.name)
+    checkpoint.write_folder(folder / found.name, lambda working: shutil.copytree(found, working, dirs_exist_ok=True))
 
 
 def _put_aside(file: Path) -> None:

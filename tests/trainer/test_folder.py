@@ -1,7 +1,9 @@
 """The run folder: one process at a time, nothing left of a start that failed, and a full disk said in one sentence."""
 
 import os
+import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -77,6 +79,79 @@ def test_a_failed_start_leaves_the_folder_as_it_was(tmp_path):
         main([*SHORT, f"output_dir={used}"])
 
 
+LOOK = """
+import sys
+from nsrl.errors import UserError
+from nsrl.train import main
+for folder in sys.argv[1:]:
+    try:
+        main([f"output_dir={folder}", "max_steps=1"])
+    except UserError as error:
+        print(error)
+assert "torch" not in sys.modules
+"""
+THEIRS = ["plots/fig1.png", "report.html", "config.yaml", "config-a.yaml", "eval/final.json", "completions/a.parquet", "reference/a",
+          "checkpoint-best/a", "checkpoint-500.tmp/a", "latest.txt", "preflight.json", "tensorboard/a", "wandb/a", ".lock"]  # fmt: skip
+
+
+def test_a_folder_with_files_of_the_users_is_no_run_folder(tmp_path):
+    """What a run would write over or delete is refused before torch is imported; so are runs, locks and closed folders."""
+    said = {}
+    for name in THEIRS:
+        file = tmp_path / name.replace("/", "-") / name
+        file.parent.mkdir(parents=True)
+        file.write_text("mine")
+        said[tmp_path / name.replace("/", "-")] = f"holds {name.partition('/')[0]}, which a run would write over"
+    del said[tmp_path / "latest.txt"]  # no name of ours
+    many = tmp_path / "many"
+    many.mkdir()
+    for name in ("report.html", "config.yaml", "preflight.json", "summary.txt", "config-a.yaml", "notes.txt"):
+        (many / name).write_text("mine")
+    said[many] = "holds config-a.yaml, config.yaml, preflight.json and 1 more, which"
+    held, begun = tmp_path / "held", tmp_path / "begun"
+    holder = RunFolder(held)
+    holder.claim(TrainConfig(output_dir=str(held)))
+    begun.mkdir()
+    (begun / "metrics.jsonl").write_text("{}\n")
+    said |= {held: f"is being written by process {os.getpid()} on ", begun: "already holds a run"}
+    said[many / "notes.txt" / "run"] = "must be a folder that can be written; "
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    done = subprocess.run([sys.executable, "-c", LOOK, *map(str, said)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for (folder, words), line in zip(said.items(), done.stdout.splitlines(), strict=True):
+        assert line.startswith("output_dir ") and str(folder) in line and words in line, line
+        with pytest.raises(UserError, match=re.escape(words)):
+            RunFolder(folder).claim(TrainConfig(output_dir=str(folder)))
+        if folder not in (held, begun):
+            with pytest.raises(UserError, match=re.escape(words)):  # nor is a run continued into it
+                RunFolder(folder).claim(TrainConfig(output_dir=str(folder), resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-1")))
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    holder.release()  # as a process that was killed leaves it: the same command may start again
+    holder = RunFolder(held)
+    holder.look(TrainConfig(output_dir=str(held)))
+    holder.claim(TrainConfig(output_dir=str(held)))
+    holder.release()
+    other = RunFolder(tmp_path / "latest.txt")
+    other.claim(TrainConfig())
+    other.abandon()
+    assert [p.name for p in other.path.iterdir()] == ["latest.txt"]
+
+
+def test_only_checkpoints_of_the_run_are_pruned(tmp_path):
+    fill = lambda folder: (folder / "model.safetensors").write_text("weights")
+    save = lambda step: checkpoint.save(tmp_path, f"checkpoint-{step}", fill, {"step": step}, {}, keep=2)
+    save(1)
+    shutil.copytree(tmp_path / "checkpoint-1", tmp_path / "checkpoint-best")
+    theirs = ["checkpoint-best/trainer_state.json", "checkpoint-500.tmp/a", "checkpoint-7/trainer_state.json", "checkpoint-8/a", ".a.tmp/a"]
+    for name in theirs[1:]:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text('{"global_step": 7}')
+    (tmp_path / ".0123456789abcdef.tmp").mkdir()  # of a process that was killed
+    for step in (2, 3, 4):
+        save(step)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted({"checkpoint-3", "checkpoint-4", "latest", *(n.partition("/")[0] for n in theirs)})
+
+
 @contextmanager
 def file_limit(size):
     """No file may grow beyond `size` bytes in this process: the same way out of the kernel as a disk that is full."""
@@ -108,7 +183,7 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(tmp_path):
         said = str(error.value)
         assert "\n" not in said and str(tmp_path) in said and "mounted at '/" in said and "File too large" in said, (name, said)
         assert checkpoint.latest(tmp_path).name == "checkpoint-1"
-        assert not list(tmp_path.glob("checkpoint-*.tmp"))
+        assert not list(tmp_path.glob("*.tmp"))
         assert checkpoint.load(tmp_path / "latest")[0]["step"] == 1
     assert not (tmp_path / "a.json").exists() and not (tmp_path / "eval" / "a.parquet").exists()
 

@@ -5,6 +5,7 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import pyarrow
 import pytest
 from PIL import Image
 from pyarrow import parquet
@@ -17,7 +18,7 @@ from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.train import main as train
 from nsrl.trainer import heldout
-from nsrl.trainer.folder import settings_of
+from nsrl.trainer.folder import settings_of, write, write_parquet
 from nsrl.trainer.resume import State
 
 
@@ -191,6 +192,51 @@ def test_rows_are_the_runs_test_share_or_unseen(tmp_path):
         heldout.choose(EvalConfig(model=model))
 
 
+def test_a_data_set_that_was_edited_is_not_taken_for_the_runs_own(tmp_path):
+    """A picture more, an answer corrected, or rows in another order: only the last is the same data set."""
+    file = rows(tmp_path / "data", "mine.jsonl", range(40))
+    yaml = f"data: {{source: hf, path: {file}, eval_size: 4}}\nwarm_start: {{steps: 0}}\n"
+    state = State(phase="grpo", step=1, position=3, held_out=4)
+    vlm = SimpleNamespace(prompt_lengths=lambda problems: [10] * len(problems))
+    own = heldout.own_data(from_yaml(TrainConfig, yaml), state, vlm)[2]
+    model = a_run(tmp_path / "run", yaml, **dataclasses.asdict(state))
+    held = lambda: {content_key(p) for p in heldout.choose(EvalConfig(model=model))[0]}
+    assert held() == {content_key(p) for p in own}
+    other = rows(tmp_path / "data", "other.jsonl", range(30, 60))
+    lines, question = file.read_text().splitlines(), own[0].question
+    answer = [{**row, "answer": "77"} if row["question"] == question else row for row in map(json.loads, lines)]
+    edits = {"training": lines[1:], "held-out": [json.dumps(row) for row in answer]}
+    for part, edited in edits.items():
+        file.write_text("\n".join(edited) + "\n")
+        for config in (EvalConfig(model=model), EvalConfig(model=model, data=f"hf:{file}")):
+            with pytest.raises(UserError, match=f"{part}.* problems are not those of .*checkpoint-9.*put that one back"):
+                heldout.choose(config)
+        assert "cannot be left out" in heldout.choose(EvalConfig(model=model, data=f"hf:{other}"))[2][0]
+    file.write_text("\n".join(lines) + "\n")
+    assert held() == {content_key(p) for p in own}
+
+
+def test_a_result_replaces_no_file_of_the_users(tmp_path, monkeypatch):
+    """Asked before a model is looked for; its own results are replaced."""
+    table, result = tmp_path / "virl.parquet", tmp_path / "virl.json"
+    argv = ["--model", str(tmp_path / "no model"), f"output={result}"]
+    for theirs in (table, result):
+        parquet.write_table(pyarrow.table({"question": ["How many?"]}), theirs)
+        before = theirs.read_bytes()
+        with pytest.raises(UserError, match=f"output would replace .*{theirs.name}.*no result of an evaluation"):
+            command.main(argv)
+        assert theirs.read_bytes() == before
+        theirs.unlink()
+    write_parquet(table, [{"x": 1}], {"model": "m"})
+    write(result, json.dumps({"accuracy": None, "ci95": []}, indent=1))
+    with pytest.raises(UserError, match="no model"):
+        command.main(argv)
+    run = a_run(tmp_path / "run")
+    for data in (run, f"hf:{run}"):
+        with pytest.raises(UserError, match=f"data must be a data set; .*{run}.* is a run folder"):
+            command.main([*argv, f"data={data}"])
+
+
 def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output(tmp_path, capsys):
     run = tmp_path / "run"
     train([f"output_dir={run}", "data.eval_size=6", "warm_start.steps=40", "warm_start.reading_steps=0", "warm_start.batch_size=16",
@@ -198,7 +244,8 @@ def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output
            "max_completion_length=8", "parity_check=false"])  # fmt: skip
     final = json.loads((run / "eval" / "warm_start.json").read_text())
     out = tmp_path / "table.json"
-    assert command.main(["--model", str(run), "samples=3", f"output={out}"]) == 0
+    for _ in range(2):  # the second time in place of the first
+        assert command.main(["--model", str(run), "samples=3", f"output={out}"]) == 0
     again = json.loads(out.read_text())
     assert again["accuracy"] == final["accuracy"] and again["table"] == final["table"] and again["mean_tokens"] == final["mean_tokens"]
     kept = parquet.read_table(out.with_suffix(".parquet")).to_pylist()
@@ -209,9 +256,8 @@ def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output
     said = capsys.readouterr().out
     (file,) = (run / "eval").glob("*seed-7*.parquet")
     table = parquet.read_table(file).to_pylist()
-    assert [r["sample"] for r in table] == [0, -1] * 6 and str(file) in said
-    greedy = [r["correct"] for r in table if r["sample"] < 0]
-    assert greedy == [r["correct"] for r in table if r["sample"] == 0]
+    assert [r["sample"] for r in table] == [-1] * 6 and len({r["problem_id"] for r in table}) == 6 and str(file) in said
+    greedy = [r["correct"] for r in table]
     share = f"{100 * sum(greedy) / 6:.1f}%"
     assert f"mean@1 {share}" in said and f"pass@1 {share}   greedy {share}" in said and "temperature 0" in said
 
