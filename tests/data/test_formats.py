@@ -1,10 +1,15 @@
 """Data as it comes from other programs: CSV dialects and encodings, image folders, pictures inside rows, odd columns."""
 
 import base64
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
+import os
 import random
+import zipfile
 from types import SimpleNamespace
 
 import pytest
@@ -379,3 +384,70 @@ def test_the_lines_of_a_torn_cell_are_told_and_no_rows(tmp_path):
     bad = [r for r in found if isinstance(r, str)]
     assert len(bad) == 2 and "line 3 is not CSV" in bad[0] and "1 more of its lines" in bad[0]
     assert "line 7 is not CSV" in bad[1] and "2 more of its lines" in bad[1]
+
+
+def test_integers_of_thousands_of_digits_and_keys_given_twice_cost_their_row(tmp_path):
+    good = '{"question": "q", "answer": "5", "note": 12345678901234567890}'
+    bad = [
+        '{"question": "q", "answer": ' + "7" * 5000 + "}", '{"question": "q", "answer": "5", "note": [{"a": -' + "7" * 5000 + "}]}",
+        '{"question": "q", "answer": "5", "answer": "6"}', '{"question": "q", "answer": "5", "note": {"a": 1, "a": 1}}', "7" * 5000,
+        '{"question": "q", "answer": "5", "Answer": "6"}',
+    ]  # fmt: skip
+    lines = [line for b in bad for line in (good, b)]
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    (tmp_path / "r.json").write_text("[" + ",".join(lines) + "]")
+    for name in ("r.jsonl", "r.json"):
+        problems = load("hf", tmp_path / name)
+        assert len(problems) == len(bad) and [s.row for s in problems.skipped] == list(range(1, 2 * len(bad), 2))
+        details = " ".join(s.detail for s in problems.skipped)
+        assert "5000 digits" in details and "'answer' is given twice" in details and "'answer' and 'Answer' differ" in details
+        assert problems[0].columns["note"] == 12345678901234567890
+    (tmp_path / "r.json").write_text('{"a": {"question": "q", "answer": "5"}, "a": {"question": "q", "answer": "6"}}')
+    with pytest.raises(UserError, match="the key 'a' is given twice"):
+        load("hf", tmp_path / "r.json")
+
+
+def test_a_parquet_file_with_two_columns_of_one_name(tmp_path):
+    table = pyarrow.Table.from_arrays([["q"], ["5"], ["6"]], names=["question", "answer", "answer"])
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="must name each column once; got 'answer' 2 times"):
+        load("hf", tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_json_lines_in_utf_16_are_one_sentence(tmp_path, encoding):
+    (tmp_path / "a.jsonl").write_bytes('{"question": "q", "answer": "5"}\n'.encode(encoding))
+    with pytest.raises(UserError, match="'a.jsonl' must be UTF-8; it begins as UTF-16"):
+        load("hf", tmp_path / "a.jsonl")
+    (tmp_path / "a.jsonl").write_bytes('\ufeff{"question": "q", "answer": "5"}\n'.encode())
+    assert len(load("hf", tmp_path / "a.jsonl")) == 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json"])
+def test_files_that_are_something_else_than_their_name_says(tmp_path, ending):
+    parquet.write_table(pyarrow.table({"question": ["q"], "answer": ["5"]}), tmp_path / "a.parquet")
+    whole = b"question,answer\nq,5\n" * 9
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.csv", whole)
+    packed = {"gzip": gzip.compress(whole), "bzip2": bz2.compress(whole), "xz": lzma.compress(whole)}
+    packed |= {"a zip archive": (tmp_path / "a.zip").read_bytes(), "parquet": (tmp_path / "a.parquet").read_bytes()}
+    for what, data in packed.items():
+        (tmp_path / f"b.{ending}").write_bytes(data)
+        with pytest.raises(UserError, match=f"'b.{ending}' is {what}"):
+            load("hf", tmp_path / f"b.{ending}")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "rows.jsonl")
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "rows.jsonl", "pipe"):
+        with pytest.raises(UserError, match="must be a file, a folder or a Hub id; .* a pipe"):
+            load_problems(SimpleNamespace(source="hf", path=str(path), split="train", eval_size=9))
+
+
+@pytest.mark.parametrize("title", ["My questions", "My questions,,", '"Questions, new ones"', "sep=,\r\nTitle"])
+def test_a_title_line_above_the_header(tmp_path, title):
+    (tmp_path / "a.csv").write_text(f"{title}\nquestion,answer,id\nq,5,x\nr,6,y\n")
+    with pytest.raises(UserError, match=r"the first line of 'a.csv' must name the columns; it is .* take a title line away"):
+        load("hf", tmp_path / "a.csv")

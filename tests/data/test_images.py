@@ -1,11 +1,14 @@
 """Image references: keys by content, modes, damage, references that outlive their file with a clear error."""
 
 import io
+import random
+import zipfile
 
 import pytest
 from PIL import Image
 
 from nsrl.data import images
+from nsrl.data.images import ZipImages
 from nsrl.errors import UserError
 
 
@@ -87,3 +90,29 @@ def test_only_the_formats_of_pictures_are_opened_and_large_ones_without_a_warnin
     Image.new("1", (9_950, 9_950)).save(large, "PNG")
     assert images.bytes_image(large.getvalue(), "large.png").size == (9_950, 9_950)
     assert [str(w.message) for w in recwarn] == []
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_to_a_zip_archive_costs_the_pictures_it_holds(tmp_path, method):
+    """Random damage: a picture is read as it was or refused in one sentence."""
+    seed = random.SystemRandom().randrange(2**32)
+    rng, file, refused = random.Random(seed), tmp_path / "images.zip", 0
+    pictures = {f"{i}.png": rng.randbytes(300) for i in range(3)}
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name, data in pictures.items():
+            archive.writestr(name, data)
+    whole = file.read_bytes()
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(rng.randint(1, 6)):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        file.write_bytes(damaged)
+        images_zip = ZipImages(file)
+        for name, data in pictures.items():
+            try:
+                images_zip.names()
+                assert images_zip.read(name) == data, seed
+            except UserError as error:
+                refused += 1
+                assert "\n" not in str(error), seed
+    assert refused > 50
