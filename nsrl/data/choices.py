@@ -297,9 +297,9 @@ def gold(value: Any, among: Options) -> str | Counted | None:
 def _of_options(text: str, among: Options) -> str | Counted:
     """The gold of a row with options: a label, a letter, an option's text, or a number. Raises `BadRow`."""
     whole = int(float(text)) if _WHOLE.fullmatch(text) else None
-    name = text if whole is None else str(whole)
-    if name in among.labels:
-        return among.answer(among.labels.index(name))
+    name, labels = text.casefold() if whole is None else str(whole), [label.casefold() for label in among.labels]
+    if name in labels:
+        return among.answer(labels.index(name))
     letters = chosen(text, among.texts)
     for letter in letters or "":
         if ord(letter) - 65 < len(among.texts):

@@ -26,7 +26,7 @@ ANSWER = ("answer", "solution", "ground_truth", "final_answer", "gold", "target"
 OPTIONS = ("options", "choices")
 CATEGORY = ("category", "subject", "topic", "task")
 IDENTITY = ("id", "qid", "pid", "question_id", "problem_id", "uid", "index")
-ROLES = frozenset((*QUESTION, *IMAGES, *ANSWER, *OPTIONS, *CATEGORY, *IDENTITY))
+DECISIVE = frozenset((*QUESTION, *IMAGES, *ANSWER, *OPTIONS))  # a row in which two of one name differ is refused
 MEDIA = ("video", "audio")  # what questions may be about that cannot be shown
 MAX_DEPTH = 100  # of lists in lists; no data set's are
 MAX_QUESTION = 40_000  # characters; longer ones fit no context and are no question
@@ -258,12 +258,12 @@ def _listed(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
 
 
 def _named(row: Mapping[str, Any]) -> dict[str, str]:
-    """Columns by their names in small letters without spaces around them. Raises `BadRow` where two roles' columns differ."""
+    """Columns by their names in small letters without spaces around them. Raises `BadRow` for two that differ."""
     named: dict[str, str] = {}
     for k in (k for k in row if isinstance(k, str)):
         other = named.setdefault(k.strip().lower(), k)
         if other != k and not _blank(row[k]):
-            if not _blank(row[other]) and k.strip().lower() in ROLES and text_of(row[k]) != text_of(row[other]):
+            if not _blank(row[other]) and k.strip().lower() in DECISIVE and text_of(row[k]) != text_of(row[other]):
                 raise BadRow("two columns of one name", f"{other!r} and {k!r} differ")
             named[k.strip().lower()] = k if _blank(row[other]) else other
     return named

@@ -83,7 +83,7 @@ def split_off(whole: Problems, size: int, share: float, refused: Set[str] = froz
             f" and {len(test) - count} more left out of training" if len(test) > count else "",
         )  # fmt: skip
     train = Problems([p for i, p in enumerate(whole) if i not in chosen], whole.skipped, whole.name, whole.origin)
-    return train, Problems(test[:count], [], whole.name, "held out of it")
+    return train, Problems(test[:count], [], whole.name, f"{min(count, len(test))} problems held out of it")
 
 
 def held_out(problems: Problems, count: int) -> set[int]:

@@ -64,7 +64,7 @@ def test_which_files_became_what_is_printed(tmp_path, capsys):
     read_data(config(tmp_path), model)
     assert capsys.readouterr().out.splitlines() == ["trains on a.jsonl, b.jsonl; tests on tests.jsonl"]
     read_data(config(tmp_path / "a.jsonl"), model)
-    assert capsys.readouterr().out.splitlines() == ["trains on a.jsonl; tests on held out of it"]
+    assert capsys.readouterr().out.splitlines() == ["trains on a.jsonl; tests on 2 problems held out of it"]
 
 
 # -- pictures in folders named after splits ------------------------------------------------------------------------
