@@ -194,6 +194,10 @@ REWARDS = [
     ("train", "reward_funcs={at}/raises.py:f reward_weights=1", ("raises.py", "line 3", "ZeroDivisionError")),
     ("train", "reward_funcs={at}/imports.py:f reward_weights=1", ("imports.py", "no_such_module_here")),
     ("train", "reward_funcs={at}/exits.py:f reward_weights=1", ("exits.py", "SystemExit")),
+    ("train", "reward_funcs={at}/half.py:f reward_weights=1", ("'f' has state_dict and no load_state_dict",)),
+    ("train", "output_dir=", ("output_dir must be a folder; got none",)),
+    ("train", "model.name=", ("model.name must be", "got none")),
+    ("eval", "model=", ("model must be", "got none")),
     ("train", "reward_funcs={at}/good.py:lenght reward_weights=1", ("no function 'lenght'", "did you mean 'length'?")),
     ("train", "reward_funcs={at}/good.py:NUMBER reward_weights=1", ("no function 'NUMBER'",)),
     ("train", "reward_funcs={at}/good.py:nothing reward_weights=1", ("'nothing'", "by name")),
@@ -318,6 +322,7 @@ FILES = {
     "raises.py": "\n\n1 / 0\n",
     "imports.py": "import no_such_module_here\n",
     "exits.py": "import sys\nsys.exit(3)\n",
+    "half.py": "class Half:\n    def __call__(self, completions, **columns): ...\n    def state_dict(self): ...\nf = Half()\n",
     "good.py": (
         "NUMBER = 3\ndef length(completions, **columns): ...\ndef nothing(): ...\ndef positional(x, /): ...\n"
         "def stranger(completions, magic): ...\ndef two(batch, other): ...\nclass Class:\n    def __init__(self, batch): ...\n"

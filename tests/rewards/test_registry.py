@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -11,6 +12,7 @@ from nsrl.engines.result import Result, Status
 from nsrl.errors import UserError
 from nsrl.rewards import RewardBatch, Rewards, builtin_names, lengths
 from nsrl.rewards.controls import Shuffled, flipped, shuffled
+from nsrl.rewards.registry import require_callable
 from nsrl.types import Problem
 
 
@@ -122,6 +124,37 @@ def test_reward_from_a_file(tmp_path):
         Rewards([f"{file}:other"])
     with pytest.raises(UserError, match="no file"):
         Rewards([f"{tmp_path}/absent.py:f"])
+
+
+@pytest.mark.parametrize("code", [None, 0, 3, "enough"])
+def test_a_reward_that_exits_is_named(code):
+    def quits(completions, **kwargs):
+        sys.exit(code)
+
+    async def later(completions, **kwargs):
+        sys.exit(code)
+
+    for reward in (quits, later):
+        said = f"reward {reward.__name__!r} called sys.exit({'' if code is None else repr(code)})"
+        with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
+            Rewards(["correct", reward])(batch())
+
+
+def test_a_memory_is_saved_and_taken_up_or_there_is_none():
+    class Half:
+        def __call__(self, completions): ...
+        def state_dict(self): ...
+
+    class Other:
+        def __call__(self, completions): ...
+        def load_state_dict(self, state): ...
+
+    class Whole(Half, Other): ...
+
+    require_callable("mine", Whole())
+    for half, there, absent in ((Half(), "state_dict", "load_state_dict"), (Other(), "load_state_dict", "state_dict")):
+        with pytest.raises(UserError, match=f"'mine' has {there} and no {absent}, "):
+            require_callable("mine", half)
 
 
 def test_a_bug_in_a_reward_raises():

@@ -119,12 +119,25 @@ def test_going_back_leaves_nothing_of_the_other_ending(straight, tmp_path, capsy
     assert "held-out problems" not in capsys.readouterr().out
     same_run(run, straight)
     train(run, f"resume_from_checkpoint={run / 'checkpoint-2'}", "max_steps=3")
+    assert {p.name for p in run.glob("checkpoint-[0-9]*")} == {"checkpoint-2", "checkpoint-3"}
     assert sorted(p.stem for p in (run / "completions").iterdir()) == ["step_000001", "step_000002", "step_000003"]
     assert sorted(p.stem for p in (run / "eval").glob("*.json")) == ["final", "warm_start"]
     assert not (run / "eval" / "later").exists()
     assert numbers(run)["of"]["step"] == 3 and (run / "latest").resolve().name == "checkpoint-3"
     out = capsys.readouterr().out
     assert "evaluate after training" in out and "after the warm start" not in out and (run / "report.html").is_file()
+
+
+def test_a_copy_without_the_link_goes_on_where_the_run_stood(straight, tmp_path, capsys):
+    """Copied with a folder in place of the link, and without either."""
+    run = tmp_path / "run"
+    shutil.copytree(straight, run)
+    for _ in range(2):
+        train(run, "--resume")
+        assert "resumed from checkpoint-4: grpo step 4" in capsys.readouterr().out
+        assert os.readlink(run / "latest") == "checkpoint-4"
+        same_run(run, straight)
+        (run / "latest").unlink()
 
 
 def test_a_new_folder_keeps_baseline_and_reference(straight, tmp_path):

@@ -126,6 +126,11 @@ def test_an_accuracy_of_nothing_is_no_number(tmp_path, capsys):
     run = tmp_path / "run"
     assert main([*SHORT, f"data.path={tmp_path}", f"output_dir={run}", "max_steps=1", "eval_steps=1"]) == 0
     said = capsys.readouterr().out
+    assert json.loads((run / "latest" / "trainer_state.json").read_text())["split"].keys() == {"training", "held-out"}
+    train_rows = (tmp_path / "train.jsonl").read_text()
+    (tmp_path / "train.jsonl").write_text(train_rows.replace("How many? 1", "How many? 9"))
+    with pytest.raises(UserError, match="the training problems are not those of .*checkpoint-1'"):
+        eval.main([f"model={run}"])
     assert "accuracy of samples – -> – (nothing could be scored)" in said and "0.0%" not in said
     summary = json.loads((run / "summary.json").read_text())
     assert [summary[k] for k in ("accuracy_warm_start", "accuracy_final", "accuracy_final_greedy", "gain_points")] == [None] * 4
