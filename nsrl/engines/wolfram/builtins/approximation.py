@@ -114,6 +114,8 @@ def set_precision(ev: Any, args: tuple) -> Any:
     if is_real(x) and is_real(d) and 0 < to_float(d) < math.inf:
         ev.need_bits(4 * int(to_float(d)))
         return BigReal.of(x.value if type(x) is BigReal else x, to_float(d))
+    if is_real(d) and to_float(d) > 0 and is_numeric(x):
+        return ev.call(S.N, x, d)
     return to_float(x) if d is S.MachinePrecision and is_real(x) else ev.call(S.Rationalize, x, 0) if d is S.Infinity else None
 
 
