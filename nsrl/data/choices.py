@@ -31,6 +31,7 @@ _PRINTED = re.compile(r"-?\d+\.\d{14,}(?:e[+-]?\d+)?")  # of a float with all it
 _STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _PIECE = re.compile(rf",\s*dtype=(?:\w+|'[^']{{0,12}}')\s*\)|\barray\(|\b(?:nan|null|true|false)\b|{_STRING}", re.DOTALL)
 _GAP = re.compile(rf"({_STRING})|[^'\"]+", re.DOTALL)
+_LOST = re.compile(r"[\a\b\v\f]|\t[a-z]")  # what \frac and \times become where a list written by hand is read
 _WORDS = {"nan": "None", "null": "None", "true": "True", "false": "False"}
 
 
@@ -105,7 +106,7 @@ def listed(value: Any) -> Any:
 
 def options(value: Any) -> Options:
     """The options of a cell: a list, a mapping, a list of mappings, or one of these written as text. Raises `BadRow`."""
-    value = listed(value)
+    value, text = listed(value), ""
     if isinstance(value, str | bytes):
         text = text_of(value).strip()
         value = _parsed(text)
@@ -119,6 +120,8 @@ def options(value: Any) -> Options:
         labels, texts = _rows(value)
     else:
         raise BadRow("unreadable options", f"expected a list, got {str(value)[:60]!r}")
+    if "\\" in text and any(isinstance(t, str) and _LOST.search(t) for t in texts):
+        raise BadRow("unreadable options", f"backslashes stand single in the list {text[:60]!r}")
     return _ordered(labels, [_option(t) for t in texts])
 
 

@@ -10,7 +10,7 @@ import pytest
 from nsrl.data import load
 from nsrl.data.chat import options_text
 from nsrl.data.choices import BadRow, Counted, Meaning, Options, float_text, gold, options
-from nsrl.rewards.answer import check
+from nsrl.rewards.answer import check, chosen
 
 pyarrow = pytest.importorskip("pyarrow")
 from pyarrow import parquet  # noqa: E402
@@ -49,6 +49,8 @@ def loaded(tmp_path, rows, ending="jsonl"):
         ("('10', '20')", None),
         ("['a \\'b\\' c' \"d's\"]", ("a 'b' c", "d's")),
         ("['10', nan, '30']", ("10", "", "30")),
+        (str(["\\frac{1}{2}", "2 \\times 3"]), ("\\frac{1}{2}", "2 \\times 3")),
+        *((f"['1', '{tex} 2']", None) for tex in ("\\frac", "\\times", "\\beta")),  # read as Python they are a form feed and a tab
         ("{'text': array(['10', '20', '30'], dtype=object), 'label': array(['A', 'B', 'C'], dtype='<U1')}", TEN),
         ("['a, dtype=object)', 'array(b']", ("a, dtype=object)", "array(b")),
         ("A. 10\nB. 20\nC. 30", TEN),
@@ -248,3 +250,32 @@ def test_golds_that_are_no_numbers(tmp_path):
     problems = load("hf", tmp_path / "r.jsonl")
     assert [p.answer for p in problems] == ["5"]
     assert [s.reason for s in problems.skipped] == ["no gold answer"] * len(values)
+
+
+def test_no_cell_raises_anything_but_its_row():
+    """Random values and texts as options and gold: a row, or `BadRow`; and no option is lost or invented."""
+    rng = random.Random(SEED)
+
+    def value(depth=0):
+        kind = rng.randrange(12 if depth < 3 else 8)
+        if kind >= 10:
+            return {rng.choice(["A", "B", "text", "label", "id", "1", "2", "", "value", "é"]): value(depth + 1) for _ in range(rng.randint(0, 4))}
+        if kind >= 8:
+            return [value(depth + 1) for _ in range(rng.randint(0, 5))]
+        return rng.choice([None, True, 0, 1, 3, -7, 0.5, 2.0, float("nan"), float("inf"), "", "A", "b", "(C)", "x", "10", "[1", "A. 1 B. 2", b"a", b"\xff"])
+
+    for _ in range(3000):
+        cell, answer = value(), value()
+        if rng.random() < 0.3:
+            cell = "".join(rng.choice(["[", "]", "{", "}", "'", '"', ",", " ", "a", "array(", ")", "nan", ":", "1", "-", "dtype=object", "\\", "\n"]) for _ in range(12))
+            cell = rng.choice([cell, f"[{cell}]", f"{{{cell}}}"])
+        try:
+            found = options(cell)
+            assert all(isinstance(t, str) for t in found.texts) and (not found.texts or found.texts[-1]), (SEED, cell)
+            picked = gold(answer, found)
+            if isinstance(picked, Counted):
+                picked = Meaning.of([picked]).answer(picked)
+            if picked is not None and found.texts:
+                assert chosen(picked, found.texts), (SEED, cell, answer)
+        except BadRow as bad:
+            assert bad.reason in ("unreadable options", "unreadable text", "no gold answer"), (SEED, cell, answer)
