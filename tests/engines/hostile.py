@@ -7,6 +7,14 @@ _TOUCH = f"__import__('os').system('touch {ESCAPE}')"
 
 # Attributes by names that are texts, and classes made of texts: `case` reads what `__match_args__` names.
 BY_NAME = [
+    # `var` writes into its caller's frame: through a property that caller was the guard itself.
+    "from sympy import var, Symbol, solve\nfrom functools import partial\nclass S(Symbol):\n  def __call__(self, *a): return None\n"
+    "class T(str):\n  p = property(partial(var, cls=S))\ntry: getattr(T('refuse'), 'p')\nexcept Exception: pass\n"
+    "print(getattr(solve, '__globals__')['__builtins__']['__import__']('os').getpid())",
+    "from sympy import var\nvar('__builtins__')",
+    "from sympy.core.symbol import var\nvar('x, __name__')",
+    "from sympy.utilities.magic import pollute",
+    "import sympy\nsympy.utilities.magic.pollute(['refuse'], [print])",
     "from functools import wraps\nfrom sympy import solve\nclass A: pass\na = A()\nwraps(solve, assigned=('__globals__',), updated=())(a)",
     "from functools import wraps\nwraps(print, ('__globals__',))(print)",
     "from functools import update_wrapper\nupdate_wrapper(print, print, ('__globals__',))",

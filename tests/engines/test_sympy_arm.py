@@ -66,7 +66,17 @@ def pool():
         yield running
 
 
-@pytest.mark.parametrize("program, text", [*VALUES, *((START + body, text) for body, text in ALGEBRA)])
+NAMES = [
+    ("from sympy.stats import E, Die\nprint(E(Die('X', 6)))", "7/2"),  # not the number e
+    ("import sympy.stats as st\nprint(st.E(st.Die('X', 6)))", "7/2"),
+    ("from sympy.physics.units import degree\nprint(degree)", "degree"),  # not that of a polynomial
+    ("from sympy import *\nvar('x y')\nprint(solve([x + y - 3, x - y - 1]))", "{x: 2, y: 1}"),
+    ("from sympy.core.symbol import var\nvar('a:3')\nprint(a0 + a2)", "a0 + a2"),
+    ("import sympy\nq = sympy.var('q', positive=True)\nprint(sympy.sqrt(q**2))", "q"),
+]
+
+
+@pytest.mark.parametrize("program, text", [*VALUES, *NAMES, *((START + body, text) for body, text in ALGEBRA)])
 def test_value(pool, program, text):
     result = pool.run("sympy", program)
     assert (result.status, result.text) == (Status.OK, text), result.messages

@@ -118,6 +118,28 @@ def functions(refuse: Refuse) -> None:
     UndefinedFunction.__new__ = guarded
 
 
+def variables(refuse: Refuse, symbols: Callable[..., Any], space: dict[str, Any]) -> Callable[..., Any]:
+    """`sympy.var`, which writes into the globals of its caller's frame, whoever that is: here into the program's own."""
+
+    def bind(made: Any) -> None:
+        if isinstance(made, list | tuple | set):
+            for one in made:
+                bind(one)
+            return
+        name = str.__str__(made.__name__ if isinstance(made, type) else made.name)
+        if not name.isidentifier() or name.startswith("_"):
+            refuse(f"the variable {name[:40]}")
+        space[name] = made
+
+    def var(names: Any, **options: Any) -> Any:
+        made = symbols(names, **options)
+        if made is not None:
+            bind(made)
+        return made
+
+    return var
+
+
 _CLOSED = (
     "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.", "mmap.", "pty.", "fcntl.", "gc.", "marshal.", "pickle.",
     "sys.settrace", "sys.setprofile", "sys._current_", "sys.addaudithook", "resource.", "signal.", "tempfile.", "urllib.",

@@ -38,6 +38,7 @@ _NO_SUBMODULES = (
     # They read or make attributes whose names are texts or the names of functions.
     "sympy.core.decorators", "sympy.core.cache", "sympy.utilities.decorator", "sympy.strategies",
     "sympy.unify", "sympy.deprecated", "sympy.polys.polyoptions",
+    "sympy.utilities.magic",  # it writes into the frame of its caller
 )  # fmt: skip
 _PLAIN_MODULES: dict[str, str] = {
     "math": "*", "cmath": "*", "itertools": "*", "fractions": "Fraction", "statistics": "*", "heapq": "*", "bisect": "*",
@@ -69,6 +70,7 @@ _WARM = (
 
 _modules: dict[str, StandIn] = {}
 _public: dict[str, Any] = {}
+space: dict[str, Any] = {}  # the globals of the one program that this process runs
 theirs: frozenset[str] = frozenset()  # private methods of the libraries' classes
 
 
@@ -113,6 +115,7 @@ def prepare(refuse: Callable[[str], None]) -> None:
             _public[name] = value
     guarded = strings.install(_public, refuse)
     _public["lambdify"] = guarded
+    _public["var"] = guards.variables(refuse, sympy.symbols, space)
     _public["parse_expr"] = sympy.parsing.sympy_parser.parse_expr
     _public["init_printing"] = _nothing
     _modules["sympy"] = StandIn(_public, lambda name: _member("sympy", name, refuse))
@@ -166,6 +169,11 @@ def _allowed(value: Any) -> bool:
     return guards.no_metaclass(value) and not _home(value).startswith(_NO_SUBMODULES)
 
 
+def _guarded(name: str) -> bool:
+    """Whether a thing of SymPy's has a stand-in of ours. (Another module may use its name: sympy.stats.E is no number.)"""
+    return _home(_public.get(name)).startswith("nsrl.")
+
+
 def _member(module: str, name: str, refuse: Callable[[str], None]) -> Any:
     """A name of a SymPy module that is not in the first table: a submodule, or a public thing SymPy defined."""
     full = f"{module}.{name}"
@@ -176,7 +184,7 @@ def _member(module: str, name: str, refuse: Callable[[str], None]) -> Any:
     value = vars(sys.modules[module]).get(name)
     if name in _NO_SYMPY or full.startswith(_NO_SUBMODULES):
         refuse(full)
-    if name in _public:
+    if name in _public and (module == "sympy" or value is None or _public[name] is value or _guarded(name)):
         return _public[name]
     if (value is None or isinstance(value, ModuleType)) and isinstance(sys.modules.get(full), ModuleType):
         return _submodule(full, refuse)
@@ -195,7 +203,7 @@ def _submodule(full: str, refuse: Callable[[str], None]) -> StandIn:
     for name, value in vars(sys.modules[full]).items():
         kept = not name.startswith("_") and not isinstance(value, ModuleType) and name not in _NO_SYMPY
         if kept and _home(value).startswith("sympy.") and _allowed(value):
-            names[name] = _public.get(name, value)
+            names[name] = _public[name] if _guarded(name) else value
     stand_in = StandIn(names, lambda name: _member(full, name, refuse))
     _modules[full] = stand_in
     return stand_in

@@ -267,7 +267,8 @@ def _run(program: str, limits: Limits, out: _Output) -> tuple[Status, str, Any, 
     except (SyntaxError, ValueError, RecursionError) as error:  # ValueError: a NUL byte, or a long number
         return _failure(error, Status.SYNTAX)
     shown: list[Any] = []
-    space: dict[str, Any] = {"__builtins__": _builtins(out, shown), "__name__": "__main__"}
+    space = namespace.space
+    space.update({"__builtins__": _builtins(out, shown), "__name__": "__main__"})
     stdout = sys.stdout
     sys.stdout = out  # pprint and friends write there
     value = None
