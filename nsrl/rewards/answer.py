@@ -262,6 +262,8 @@ def _late_letter(text: str, gold: Gold) -> Verdict | None:
 
 def _judge_value(text: str, gold: Gold) -> Verdict:
     """An engine's printed value."""
+    if len(text) > MAX_PIECE:
+        return Verdict(False, "size")
     if gold.kind == "letter":
         given = final.letter(text) if len(text) <= 4 else None
         if given is not None and (not gold.options or text.strip("()") not in gold.options):
@@ -287,8 +289,6 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
 def _judge_printed(text: str, gold: Gold) -> Verdict:
     """A printed value against a value: the whole of it (or of its last line), never a number found inside."""
     assert gold.value is not None
-    if len(text) > MAX_PIECE:
-        return Verdict(False, "size")
     if _squeeze(text) == _squeeze(gold.text):
         return Verdict(True, "same_text")
     for printed in dict.fromkeys((text, text.splitlines()[-1])):
@@ -375,8 +375,6 @@ def _same_words(text: str, gold: str) -> bool:
 
 def _judge_printed_text(text: str, gold: Gold) -> Verdict:
     """A printed value against a text: the whole of it (or of its last line), nothing around it."""
-    if len(text) > MAX_PIECE:
-        return Verdict(False, "size")
     for printed in dict.fromkeys((text, text.splitlines()[-1])):
         if _squeeze(printed) == _squeeze(gold.text) or (clean.words(gold.text) and _same_words(printed, gold.text)):
             return Verdict(True, "text")

@@ -12,6 +12,7 @@ from nsrl.rewards.tokens import Token, Unreadable, tokenise
 from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, PI, Tree, div, neg, num, symbols
 
 MAX_DEPTH = 40
+MAX_TREE = 100  # levels of a tree: products and marks nest without parentheses
 MAX_TAKEN = 3_000  # tokens taken, those read twice or more often counted each time
 
 _FUNCTIONS = {

@@ -50,7 +50,7 @@ _END = re.compile(r"(?<![\s(.][A-J])(?<!^[A-J])(?<!\bapprox)(?<!\bno)[.!?](?=\s+
 
 def candidates(text: str) -> Iterator[Candidate]:
     """What the model may mean as its answer, the most explicit first."""
-    text = _SPECIAL.sub(" ", text)
+    text = clean.collapsed(_SPECIAL.sub(" ", text))
     text = text[-TAIL:] if len(text) > TAIL else text
     parts = _THINK.split(text)
     text = parts[-1] if parts[-1].strip() else parts[-2] if len(parts) > 1 else text
@@ -72,7 +72,7 @@ def candidates(text: str) -> Iterator[Candidate]:
     bold = {m[1].strip(" .:") for m in _BOLD.finditer(text)}
     if boxes:  # only what was said after the last box can correct it
         text = text[text.rfind("\\boxed") :] if "\\boxed" in text else ""
-    text = clean.markdown(text).strip()
+    text = clean.collapsed(clean.markdown(text))
     said = None
     for match in _SAYS.finditer(text):
         if not _SUPPOSING.search(text[max(0, match.start() - 160) : match.start()]):
@@ -209,7 +209,7 @@ def unwrapped(text: str) -> str:
     """A candidate without LaTeX text wrappers, dollars and emphasis."""
     for _ in range(3):
         text = _WRAPPED.sub(r" \1 ", text)
-    return re.sub(r"\\[ ,;:!]|\\(?:quad|qquad|left|right)(?![a-z])|[$*`\"“”]", " ", text).strip()
+    return clean.collapsed(re.sub(r"\\[ ,;:!]|\\(?:quad|qquad|left|right)(?![a-z])|[$*`\"“”]", " ", text))
 
 
 def letter(text: str) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-LONGEST = 6_000  # characters; a longer program is not looked at, and counts as a literal
+LONGEST = 3_000  # characters (parsing is quadratic in some texts); a longer program is not looked at, and counts as a literal
 
 _PLAIN_CALLS = frozenset(
     ["print", "str", "repr", "int", "float", "bool", "list", "tuple", "set", "dict", "frozenset", "chr", "ord", "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "Symbol", "symbols", "S", "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "var"]

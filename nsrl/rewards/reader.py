@@ -10,9 +10,9 @@ import re
 from functools import lru_cache
 
 from nsrl.rewards import clean, units
-from nsrl.rewards.expressions import CONSTANTS, MAX_DEPTH, Expressions, Spent
+from nsrl.rewards.expressions import CONSTANTS, MAX_DEPTH, MAX_TREE, Expressions, Spent
 from nsrl.rewards.tokens import Unreadable
-from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, Tree, div, neg, num, symbols
+from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, Tree, deeper_than, div, neg, num, symbols
 from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
 
 MAX_LENGTH = 1200
@@ -120,6 +120,8 @@ class Reader(Expressions):
         if self.here.kind == "name" and self.here.text == "Quantity" and self.peek().text == "[":
             return self.quantity()
         tree = self.sum()
+        if deeper_than(tree, MAX_TREE):
+            raise Unreadable("nested too deeply")
         places = self.places(start)
         total = self.unit(tree, places)
         if total.unit is not None and total.unit.known:  # 2 h 48 min, 5 ft 6 in

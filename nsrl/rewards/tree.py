@@ -56,6 +56,16 @@ def mentions(tree: Tree, leaf: Tree) -> bool:
     return tree == leaf or any(mentions(t, leaf) for t in tree[1:] if isinstance(t, tuple))
 
 
+def deeper_than(tree: Tree, most: int) -> bool:
+    """Whether a leaf lies more than `most` levels below the root; found level by level, so that no depth is too much."""
+    level = [tree]
+    for _ in range(most + 1):
+        level = [t for node in level for t in node[1:] if isinstance(t, tuple)]
+        if not level:
+            return False
+    return True
+
+
 def has_kind(tree: Tree, kind: str) -> bool:
     return tree[0] == kind or any(has_kind(t, kind) for t in tree[1:] if isinstance(t, tuple))
 
@@ -126,7 +136,12 @@ def rational(poly: Poly) -> Fraction | None:
 
 
 def _show(poly: Poly) -> str:
-    return "+".join(f"{c}*{'*'.join(f'{a}^{e}' for a, e in m)}" for m, c in sorted(poly.items()))
+    """The form as a name. In base 16: Python writes no integer of more than 4,300 digits in base 10."""
+    return "+".join(f"{_hex(c)}*{'*'.join(f'{a}^{_hex(e)}' for a, e in m)}" for m, c in sorted(poly.items()))
+
+
+def _hex(value: Fraction) -> str:
+    return f"{value.numerator:x}/{value.denominator:x}"
 
 
 def _add_to(poly: Poly, mono: Monomial, coefficient: Fraction) -> None:

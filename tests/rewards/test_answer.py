@@ -95,6 +95,15 @@ HOSTILE = [
     "± " * 200 + "1",
     "\\pm" * 30 + "1",
     ", ".join(f"x_{i}" for i in range(300)),
+    "x y " * 180,
+    "a b c " * 120,
+    "x " * 340,
+    "8" + "°" * 400,
+    "8" + "%" * 400,
+    "\\sin " * 240 + "x",
+    "x'" * 240,
+    "sin(7^6000)",
+    "x^{sin(7^{6000} x)}",
 ]
 
 
@@ -104,6 +113,14 @@ def test_hostile_predictions_are_wrong_quickly(text, gold):
     start = time.perf_counter()
     assert check(text, gold).correct is False or text.endswith("5")
     assert time.perf_counter() - start < 2.0
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_values_options_and_boxes_are_answered_too(text):
+    for gold in ("8", "B", "x+1", "\\sin x"):
+        check(Result(Status.OK, text), gold)
+        check("\\boxed{" + text + "}", gold, ("8", text, "x y"))
+        check(f"So the answer is {text}", gold)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

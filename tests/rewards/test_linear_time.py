@@ -62,6 +62,16 @@ def test_the_time_grows_with_the_text():
         assert twice < max(3.5 * once, MOST), unit
 
 
+@pytest.mark.parametrize("mark", ['"', "$", "`", "\\,", "</s>", "` ", "** ", "\\text{ }", " (%", "<|x|>", " `` "])
+def test_marks_that_become_blanks_are_blanks(mark):
+    """Blanks are collapsed again wherever marks were turned into them."""
+    for length in (6000, 12000):
+        text = "The answer is x" + mark * (length // len(mark)) + "y"
+        for gold, options in GOLDS:
+            for prediction in (text, Result(Status.OK, text)):
+                assert spent(prediction, gold, options) < GENEROUS * MOST, (mark, length, gold)
+
+
 def patterns():
     """Every regular expression of the room, by its place; whether it is searched for, or only matched at a beginning."""
     source = "".join(path.read_text() for path in Path(rewards.__path__[0]).glob("*.py"))
