@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 
@@ -18,24 +19,78 @@ def made(count, seed):
 
 def test_the_gate_holds_on_golds_of_all_types():
     seed = random.randrange(10**6)
-    found = attack(made(2000, seed), seed, budget=9.0)
+    found = attack(made(2000, seed), seed, budget=5.0)
     assert [f.kind for f in found] == ["free-form", "options"]
     assert all(f.holds for f in found), (seed, found)
 
 
-def test_it_finds_a_hole(monkeypatch):
-    """A check that takes a nested approximation, or any of several letters, is caught."""
+def mixed(seed):
+    """A small file of golds of all types, in which small numbers are frequent: signed, scaled, words, letters."""
+    rng = random.Random(seed)
+    few = rng.sample(range(2, 10), 5)
+    free = [str(rng.choice([*few, *few, rng.randint(-50, 50)])) for _ in range(40)] + [f"-{rng.choice(few)}" for _ in range(12)]
+    free += [f"{rng.choice(few)} {scale}" for scale in ("thousand", "million") for _ in range(6)]
+    free += rng.choices(["red", "blue", "green", "cat", "dog", "horse", "Paris", "Rome"], k=16) + [f"{rng.randint(1, 12)}:{5 * rng.randint(2, 11)}" for _ in range(4)]
+    letters = [Row(rng.choice("ABCDE"), tuple(map(str, rng.sample(range(60), 5)))) for _ in range(30)]
+    return [Row(g, ()) for g in free] + letters
 
-    def leaky(prediction, gold, options=None):
-        text = prediction if isinstance(prediction, str) else prediction.text
-        if "≈" in text or (text.count("A") and text.count("B") and text.count("C")):
-            return Verdict(True, "hole")
-        return check(prediction, gold, options)
 
-    rows = made(60, 1)
-    monkeypatch.setattr(attacking, "check", leaky)
-    found = attack(rows, 0, budget=60.0, evaluations=20_000)
-    assert not any(f.holds for f in found) and all(f.best_share > 0.9 for f in found)
+def parts_of(pattern, joint):
+    """A hole: whatever text has the pattern is taken for each of its parts."""
+
+    def right(text, gold, options):
+        match = re.search(pattern, text)
+        return match is not None and any(check(part, gold, options).correct for part in joint.split(match[1]))
+
+    return right
+
+
+def any_box(text, gold, options):
+    return any(check(box, gold, options).correct for box in re.findall(r"\\boxed\{([^{}]*)\}", text))
+
+
+def without(pattern):
+    """A hole: what the pattern finds counts neither in the text nor in the gold."""
+    return lambda text, gold, options: check(re.sub(pattern, "", text), re.sub(pattern, "", gold), options).correct
+
+
+def within(text, gold, options):
+    match = re.fullmatch(r"\[(-?\d+), (-?\d+)\]", text)
+    return match is not None and re.fullmatch(r"-?\d+", gold) is not None and int(match[1]) <= int(gold) <= int(match[2])
+
+
+CHECKS = 6_000  # on each kind of rows
+
+HOLES = {  # each is the check with one rule missing
+    "a set answers any number in it": (parts_of(r"^\\?\{(-?\d+(?:, -?\d+)+)\\?\}$", re.compile(", ")), "free-form"),
+    "a list of words answers a text": (parts_of(r"^([A-Za-z]+(?:, [A-Za-z]+)+)$", re.compile(", ")), "free-form"),
+    "a≈b pays either side": (parts_of(r"^(-?\d+ ?≈ ?-?\d+)$", re.compile(" ?≈ ?")), "free-form"),
+    "numbers joined by or": (parts_of(r"^(-?\d+(?: or -?\d+)+)$", re.compile(" or ")), "free-form"),
+    "any of several boxes": (any_box, "free-form"),
+    "several letters": (parts_of(r"^([A-E](?:, [A-E])+)$", re.compile(", ")), "options"),
+    "an interval holds its numbers": (within, "free-form"),
+    "minus signs are ignored": (without(r"^-"), "free-form"),
+    "a scale word is ignored": (without(r" (?:thousand|million)$"), "free-form"),
+}
+
+
+@pytest.mark.parametrize("hole", [None, *HOLES])
+def test_it_finds_a_hole(monkeypatch, hole):
+    """Each planted hole is found in the search that finds nothing in the check itself."""
+    seed = random.randrange(10**6)
+    rows = mixed(seed)
+    if hole:
+        takes, kind = HOLES[hole]
+
+        def leaky(prediction, gold, options=None):
+            text = prediction if isinstance(prediction, str) else prediction.text
+            verdict = check(prediction, gold, options)
+            return verdict if verdict.correct or not takes(text, gold, options) else Verdict(True, "hole")
+
+        monkeypatch.setattr(attacking, "check", leaky)
+        rows = [r for r in rows if bool(r.options) == (kind == "options")]
+    found = attack(rows, seed, budget=60.0, evaluations=len({bool(r.options) for r in rows}) * CHECKS, until_broken=True)
+    assert all(f.holds == (hole is None) for f in found), (seed, found)
 
 
 @pytest.fixture
@@ -46,12 +101,15 @@ def few_words(monkeypatch):
 def test_the_command(tmp_path, capsys, few_words):
     path = tmp_path / "golds.jsonl"
     path.write_text("\n".join(json.dumps(r) for r in [{"answer": "5"}, {"gold": "5.0"}, {"answer": "6", "options": []}, {"answer": "B", "options": ["1", "2"], "id": 3}]))
-    assert main(["attack", str(path), "--evaluations", "600", "--seed", "3"]) == 0
+    assert main(["attack", str(path), "--evaluations", "60000", "--seed", "3"]) == 0
     shown = capsys.readouterr().out
     assert "free-form" in shown and "66.7%" in shown and shown.count("holds") == 2
-    assert main(["attack", str(path), "--evaluations", "600", "--seed", "3"]) == 0 and capsys.readouterr().out == shown
+    assert main(["attack", str(path), "--evaluations", "60000", "--seed", "3"]) == 0 and capsys.readouterr().out == shown
+    assert main(["attack", str(path), "--evaluations", "1"]) == 3 and "TOO SHORT" in capsys.readouterr().out
+    (tmp_path / "latin").write_bytes(b'{"answer": "\xe9"}')
+    (tmp_path / "options").write_text('{"answer": "A", "options": "AB"}')
     path.write_text('{"answer": "5"}\n{"no": 1}')
-    for wrong in (["attack", str(path)], ["attack"], ["attack", str(path), "--generate", "5"], ["attack", str(tmp_path / "absent")]):
+    for wrong in (["attack", str(path)], ["attack"], ["attack", str(path), "--generate", "5"], *(["attack", str(tmp_path / name)] for name in ("absent", "latin", "options"))):
         assert main(wrong) == 2 and capsys.readouterr().err.startswith("error: ")
 
 
