@@ -19,6 +19,7 @@ from nsrl.engines.wolfram.univariate import Root, replaced, solve_one, transcend
 
 MAX_POINTS = 1000
 _LOGIC = (S.And, S.Or, S.Not, S.Implies, S.Xor, S.Nand, S.Nor, S.Equivalent)
+_PARTIAL = (S.Log, S.ArcSin, S.ArcCos, S.ArcCosh, S.ArcTanh, S.ArcCoth, S.ArcSec, S.ArcCsc, S.ArcSech, S.ProductLog)
 _SMOOTH = (S.Sin, S.Cos, S.Sinh, S.Cosh, S.Tanh, S.Sech, S.ArcTan, S.ArcSinh, S.Exp)
 
 
@@ -105,7 +106,7 @@ def real_valued(e: Any) -> list[Any]:
     if type(e) is not Expr or not symbols(e):
         return []
     out = [t for a in e.args for t in real_valued(a)]
-    if (e.head is S.Power and type(e.args[1]) is not int) or e.head in (S.Log, S.ArcSin, S.ArcCos):
+    if (e.head is S.Power and type(e.args[1]) is not int) or e.head in _PARTIAL:
         out.append(mk(S.Element, e, S.Reals))
     return list(dict.fromkeys(out))
 
@@ -200,7 +201,7 @@ def _simple(p: Any, x: Symbol) -> bool:
 
 
 def members(ev: Any, r: Root, low: Any, high: Any) -> list[Any]:
-    """The values of a family within [low, high]; a single root as it is."""
+    """The values of a family within [low, high], each judged by itself where it has a test; a single root as it is."""
     if r.period is None:
         return [r.value]
     try:
@@ -210,7 +211,9 @@ def members(ev: Any, r: Root, low: Any, high: Any) -> list[Any]:
     first, last = sorted(((a - start) / period, (b - start) / period))
     if last - first > MAX_POINTS:
         raise Cannot
-    return [ev.eval(mk(S.Expand, mk(S.Plus, r.value, mk(S.Times, k, r.period)))) for k in range(int(mp().floor(first)), int(mp().ceil(last)) + 1)]
+    steps = range(int(mp().floor(first)), int(mp().ceil(last)) + 1)
+    values = (ev.eval(mk(S.Expand, mk(S.Plus, r.value, mk(S.Times, k, r.period)))) for k in steps)
+    return [v for v in values if r.test is None or r.test(v)]
 
 
 def ordered(values: list[Any]) -> list[Any]:

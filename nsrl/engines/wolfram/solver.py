@@ -166,7 +166,7 @@ def real_domain(d: Any) -> bool:
 
 def _alternative(ev: Any, differences: list, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
     real = any(map(real_domain, domains.values())) or any(map(is_ordered, filters))
-    if any(d in REALS for d in domains.values()):
+    if any(d in REALS or d in INTEGERS for d in domains.values()):
         filters = [*filters, *(t for e in (*differences, *filters) for t in real_valued(e))]
     rest = [*filters, *(mk(S.Element, n, d) for n, d in domains.items() if d not in (S.Complexes, S.Reals))]
     parameters = set().union(*map(symbols, (*differences, *filters))) - set(names)
@@ -223,6 +223,8 @@ def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, param
             here = tuple(f for f in filters if not symbols(f) - {x})
             low, high = span(ev, here[0] if len(here) == 1 else Expr(S.And, here), x)
             out += [{x: v} for v in members(ev, r, low, high)]
+        elif r.test is not None:
+            raise Cannot  # which members solve it is known between bounds only
         else:
             k = mk(S.C, 1)
             value = ev.eval(mk(S.Expand, mk(S.Plus, r.value, mk(S.Times, k, r.period))))
@@ -328,7 +330,7 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
         return [p[x] for p in whole_points(ev, differences, filters, [x], {x: domain})]
     out: list[int] = []
     for p in pieces:
-        out += [n for n in _whole_in(p) if good(n)]
+        out += [n for n in _whole_in(p) if n not in out[-3:] and good(n)]  # pieces are taken a little wide
     return out
 
 

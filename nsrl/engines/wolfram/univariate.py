@@ -10,6 +10,7 @@ Knows nothing of systems, inequalities or domains other than real and complex.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import gcd, lcm
 from typing import Any, NamedTuple
@@ -24,16 +25,18 @@ from nsrl.engines.wolfram.roots import Cannot, contains, factored, polynomial_in
 MAX_DEPTH = 5
 MAX_HELPERS = 5
 MAX_DEGREE = 40
+MAX_TURNS = 48
 _TRIG = (S.Sin, S.Cos, S.Tan, S.Sec, S.Csc, S.Cot)
 _INVERSE = {S.ArcSin: S.Sin, S.ArcCos: S.Cos, S.ArcTan: S.Tan, S.ArcSinh: S.Sinh, S.ArcCosh: S.Cosh, S.ArcTanh: S.Tanh}
 _ROOTS = (S.Abs, S.RealAbs, S.CubeRoot, S.Surd, S.Sqrt)
 
 
 class Root(NamedTuple):
-    """value, or value + period k for every whole k."""
+    """value, or value + period k for every whole k: with `test`, for those k alone whose member passes it."""
 
     value: Any
     period: Any = None
+    test: Callable[[Any], bool] | None = None
 
 
 def solve_one(ev: Any, e: Any, x: Symbol, real: bool) -> list[Root]:
@@ -60,13 +63,14 @@ def _solve(ev: Any, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
             pass
     found: list[Root] = []
     for f in factored(ev, e):
-        if contains(f, x):
-            for r in _factor(ev, f, x, real, depth):
-                if not any(_same(ev, r, other, sample) for other in found):
-                    found.append(r)
-    if real and any(r.period is not None and not _real(ev, r.period, sample) for r in found):
-        raise Cannot
-    return [r for r in found if (not real or _real(ev, r.value, sample)) and _satisfies(ev, e, x, r, sample)]
+        for r in _factor(ev, f, x, real, depth) if contains(f, x) else ():
+            if real and r.period is not None and not _real(ev, r.period, sample):
+                raise Cannot
+            if not real or _real(ev, r.value, sample):
+                for s in _satisfying(ev, e, f, x, r, sample):
+                    if not any(_same(ev, s, other, sample) for other in found):
+                        found.append(s)
+    return found
 
 
 # --- checks
@@ -104,13 +108,64 @@ def _irrational(v: Any) -> bool:
     return any(_irrational(a) for a in v.args)
 
 
-def _satisfies(ev: Any, e: Any, x: Symbol, r: Root, sample: dict) -> bool:
-    e = replaced(e, sample)
-    return all(_zero(ev, replaced(e, {x: _at(ev, v, sample)}), {}) for v in _members(r))
+def _satisfying(ev: Any, e: Any, f: Any, x: Symbol, r: Root, sample: dict) -> list[Root]:
+    """What of a root of the factor f solves e = 0 itself: all, nothing, some classes of a family, or what passes a test.
+
+    A function that repeats after q members is judged at q of them. Where e repeats nowhere but has a value everywhere, it
+    is 0 wherever f is. Any other e may have a pole or the end of a domain at some members, and each is judged by itself.
+    """
+    at = replaced(e, sample)
+
+    def good(v: Any) -> bool:
+        return _zero(ev, replaced(at, {x: _at(ev, v, sample)}), {})
+
+    def member(k: int) -> Any:
+        return mk(S.Plus, r.value, mk(S.Times, k, r.period)) if k else r.value
+
+    if r.period is None:
+        return [r] if good(r.value) else []
+    q = _repeats(ev, e, x, r.period)
+    if q is None:
+        if _total(e, x) and _repeats(ev, f, x, r.period) and all(good(member(k)) for k in (0, 1, -2)):
+            return _satisfying(ev, f, f, x, r, sample)
+        return [Root(r.value, r.period, good)]
+    kept = [good(member(k)) for k in range(q)]
+    step = next(d for d in range(1, q + 1) if q % d == 0 and kept == kept[:d] * (q // d))
+    period = r.period if step == 1 else ev.eval(mk(S.Expand, mk(S.Times, step, r.period)))
+    return [Root(ev.eval(mk(S.Expand, member(k))) if k else r.value, period) for k in range(step) if kept[k]]
 
 
-def _members(r: Root) -> list[Any]:
-    return [r.value] if r.period is None else [r.value, *(mk(S.Plus, r.value, mk(S.Times, k, r.period)) for k in (1, -2))]
+def _repeats(ev: Any, e: Any, x: Symbol, period: Any) -> int | None:
+    """A number of periods after which e has the same value again: every x is inside a wave of a linear function of x."""
+    if not contains(e, x):
+        return 1
+    if type(e) is not Expr:
+        return None
+    turn, inner = None, e.args[-1] if e.args else 0
+    if e.head in _TRIG:
+        turn = mk(S.Times, 2, S.Pi)
+    elif e.head is S.Power and not contains(e.args[0], x):
+        turn = mk(S.Times, mk(COMPLEX, 0, 2), S.Pi, mk(S.Power, mk(S.Log, e.args[0]), -1))
+    if turn is not None and not contains(slope := ev.eval(mk(S.D, inner, x)), x):
+        times = _ratio(ev, mk(S.Times, slope, period), turn)
+        return times.denominator if times is not None and times.denominator <= MAX_TURNS else None
+    each = [_repeats(ev, a, x, period) for a in e.args]
+    if None in each or type(e.head) is not Symbol:
+        return None
+    q = lcm(*each)
+    return q if q <= MAX_TURNS else None
+
+
+def _total(e: Any, x: Symbol) -> bool:
+    """Whether e surely has a finite value at every x."""
+    if e is x or not contains(e, x):
+        return True
+    if e.head is S.Power:
+        base, n = e.args
+        if contains(n, x):
+            return (base is S.E or (isinstance(base, (int, Fraction)) and base != 0)) and _total(n, x)
+        return isinstance(n, (int, Fraction)) and n > 0 and _total(base, x)
+    return e.head in (S.Plus, S.Times, S.Sin, S.Cos, S.Abs) and all(_total(a, x) for a in e.args)
 
 
 def _same(ev: Any, r: Root, other: Root, sample: dict) -> bool:

@@ -41,6 +41,19 @@ Minimize[Abs[x-1]+Abs[x-3], x] | {2, {x -> 1}}
 Minimize[{x+y, x y==4 && x>0 && y>0}, {x,y}] | {4, {x -> 2, y -> 2}}
 Maximize[{x y z, x+y+z==12 && x>0 && y>0 && z>0}, {x,y,z}] | {64, {x -> 4, y -> 4, z -> 4}}
 NMinimize[{x^2+y^2, x+y>=1}, {x,y}] | {0.5, {x -> 0.5, y -> 0.5}}
+Solve[Sin[x]/x==0 && -10<=x<=10, x] | {{x -> -3*Pi}, {x -> -2*Pi}, {x -> -Pi}, {x -> Pi}, {x -> 2*Pi}, {x -> 3*Pi}}
+Solve[Sin[2x]/(1-Sin[x])==0 && 0<=x<2Pi, x] | {{x -> 0}, {x -> Pi}, {x -> (3*Pi)/2}}
+Solve[Sin[2x]/(1-Cos[x])==0, x] | {{x -> ConditionalExpression[Pi + 2*Pi*C[1], Element[C[1], Integers]]}, {x -> ConditionalExpression[Pi/2 + Pi*C[1], Element[C[1], Integers]]}}
+Solve[Sin[x]/(x-4Pi)==0 && 0<=x<=20, x] | {{x -> 0}, {x -> Pi}, {x -> 2*Pi}, {x -> 3*Pi}, {x -> 5*Pi}, {x -> 6*Pi}}
+Solve[Sin[x]/Log[x]==0 && 0<=x<=9, x] | {{x -> Pi}, {x -> 2*Pi}}
+Reduce[Sin[x]/x>0 && -10<=x<=10, x] | -3*Pi < x < -2*Pi || -Pi < x < 0 || 0 < x < Pi || 2*Pi < x < 3*Pi
+Resolve[Exists[x, 5<x<8 && Sin[x]/x==0], Reals] | True
+Solve[Sqrt[x]!=2 && -3<=x<=5, x, Integers] | {{x -> 0}, {x -> 1}, {x -> 2}, {x -> 3}, {x -> 5}}
+Length[Solve[Sqrt[x]+y != 12 && x+2y<1 && -6<=x<=6 && -6<=y<=6, {x,y}, Integers]] | 37
+Maximize[{5x+4y, 6x+4y<=24, x+2y<=6, x>=0, y>=0}, {x,y}, Integers] | {20, {x -> 4, y -> 0}}
+Maximize[x(7-x), x, Integers] | {12, {x -> 3}}
+NMinimize[x^2-3x, x, Integers] | {-2., {x -> 1}}
+Minimize[x^2-x, x, Reals] | {-1/4, {x -> 1/2}}
 FindMinimum[{x^2+y^2, x+y>=1}, {{x,0},{y,0}}] | {0.5, {x -> 0.5, y -> 0.5}}
 """.strip().splitlines()]  # fmt: skip
 
@@ -50,6 +63,7 @@ UNDECIDED = [
     "Reduce[x^2+y^2<1,{x,y}]", "Solve[3x+2y==12,{x,y},Integers]", "NSolve[Gamma[x]==x,x]", "Reduce[Zeta[x]==0,x]",
     "Solve[g[x]==2&&x>0,x]", "Reduce[Cos[x]==x&&x>0,x]", "Maximize[{x y,x>0&&y>0},{x,y}]", "Minimize[x y,{x,y}]",
     "Resolve[Exists[x,Cos[x]==x],Reals]", "FindRoot[x^2+1,{x,1}]", "FindInstance[Zeta[x]==2,x]",
+    "Solve[Sin[x]/x==0,x]", "Maximize[x^2,x,Integers]", "Minimize[x^2,x,Complexes]", "Minimize[x^2,x,Modulus->5]",
 ]  # fmt: skip
 
 

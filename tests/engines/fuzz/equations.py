@@ -318,6 +318,38 @@ def _trigonometric(rng: random.Random) -> Case:
     return _on_grid(rng, text, _total(f), low, high, bounds)
 
 
+def _quotient(rng: random.Random) -> Case:
+    """A numerator with families of roots over what vanishes, or ends its domain, at some of their members."""
+    k, n, sign, p, q = rng.choice((1, 2, 3, 4)), rng.choice((1, 1, 2, 3)), rng.choice((1, -1)), rng.randint(-4, 6), rng.choice((1, 2))
+    plain = (  # text, what vanishes where the quotient has no value, what is negative where it is not real
+        ("x", lambda x: x, None), (f"(x-({p}))", lambda x: x - p, None), (f"(x*({q}x-({p})))", lambda x: x * (q * x - p), None),
+        (f"Sqrt[x-({p})]", lambda x: x - p, lambda x: x - p), (f"Log[{q}x]", lambda x: x * (q * x - 1), lambda x: x),
+    )  # fmt: skip
+    waves = (
+        (f"(1+({sign})*Sin[{n}x])", lambda x: 1 + sign * mpmath.sin(n * x), None),
+        (f"(1+({sign})*Cos[{n}x])", lambda x: 1 + sign * mpmath.cos(n * x), None),
+        (f"Sin[{n}x]", lambda x: mpmath.sin(n * x), None), (f"Cos[{n}x]", lambda x: mpmath.cos(n * x), None),
+        (f"(x-({p})*Pi/{q})", lambda x: x - p * mp.pi / q, None),
+    )  # fmt: skip
+    text, f, under = rng.choice((
+        (f"Sin[{k}x]", lambda x, m=mpmath: m.sin(k * x), waves + plain), (f"Cos[{k}x]", lambda x, m=mpmath: m.cos(k * x), waves + plain),
+        (f"(1-({sign})*Cos[{k}x])", lambda x, m=mpmath: 1 - sign * m.cos(k * x), waves + plain),
+        (f"Tan[{k}x]", lambda x, m=mpmath: m.tan(k * x), waves + plain),
+        (f"(Sin[{k + 1}x]+({sign})*Sin[x])", lambda x, m=mpmath: m.sin((k + 1) * x) + sign * m.sin(x), waves + plain),
+        (f"Sin[{k}Pi*x]", lambda x, m=mpmath: m.sin(k * m.pi * x), plain),
+        (f"Cos[{k}Pi*x/2]", lambda x, m=mpmath: m.cos(k * m.pi * x / 2), plain),
+    ))  # fmt: skip
+    divisor, pole, real = rng.choice(under)
+    (low, high), program, domain = rng.choice(((0, 7), (-5, 5), (2, 9))), rng.choice(("Solve", "NSolve", "Reduce")), rng.choice(("", ",Reals"))
+
+    def expected() -> list[Any]:
+        roots = grid_roots(_total(f), low, high)
+        return [r for r in roots if abs(pole(r)) > 1e-9 and not (domain and real and real(r) < 0)]
+
+    judge = same_set(expected, NEAR) if program == "Reduce" else judged(lambda: [(r,) for r in expected()], slack=NEAR)
+    return Case("wolfram", f"{program}[{text}/{divisor}==0&&{low}<=x<={high},x{domain}]", judge)
+
+
 def _vanishes(f: Callable[[Any], Any]) -> bool:
     return all(abs(f(mpf(k) / 7)) < 1e-12 for k in (1, 3, 5, 9))
 
@@ -477,6 +509,7 @@ KIND = {
     "solve.radical": Kind(_radical, least=0.7),
     "solve.absolute": Kind(_absolute, least=0.6),
     "solve.trigonometric": Kind(_trigonometric, least=0.7),
+    "solve.quotient": Kind(_quotient, least=0.7),
     "solve.exponential": Kind(_exponential, least=0.6),
     "nsolve.polynomial": Kind(_numeric_polynomial, least=0.9),
     "nsolve.mixed": Kind(_mixed, least=0.5),

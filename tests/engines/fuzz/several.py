@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -125,6 +126,8 @@ def _integers(rng: random.Random) -> Case:
         (f"2^x<={c}&&x>=0", "x", lambda x: x >= 0 and 2**x <= c, 12),
         (f"{a}x^2+{b}y^2<={k}&&x+y>0", "xy", lambda x, y: a * x * x + b * y * y <= k and x + y > 0, 20),
         (f"x!=2&&{-k}<x<={a}", "x", lambda x: x != 2 and -k < x <= a, 30),
+        (f"Sqrt[x]!={b}&&{-k}<=x<={c}", "x", lambda x: 0 <= x <= c and x != b * b, 65),
+        (f"Sqrt[x]+y!={b}&&{-k}<=x<={k}&&{-a}<=y<={a}", "xy", lambda x, y: 0 <= x <= k and abs(y) <= a and not (y <= b and x == (b - y) ** 2), 13),
     ))  # fmt: skip
 
     def expected() -> list[tuple]:
@@ -273,6 +276,41 @@ def _extremum_two(rng: random.Random) -> Case:
     return Case("wolfram", f"{name}{form}[{objective if open_set else f'{{{objective},{where}}}'},{{x,y}}]", judge)
 
 
+def _extremum_whole(rng: random.Random) -> Case:
+    """Extrema over the integers, by trying every point of a larger box."""
+    a, b, c, d = rng.randint(1, 6), rng.randint(1, 6), rng.randint(5, 30), rng.randint(1, 9)
+    u, v = rng.randint(-9, 9), rng.randint(-9, 9)
+    text, names, f, inside, box, name = rng.choice((
+        (f"{{{a}x+{b}y,{d}x+{a}y<={c}&&x+{b}y<={c}&&x>=0&&y>=0}}", "xy", lambda x, y: a * x + b * y,
+         lambda x, y: d * x + a * y <= c and x + b * y <= c and x >= 0 and y >= 0, 32, "Max"),
+        (f"{{{a}x+{b}y,{b}x+{d}y>={c},x>=0,y>=0}}", "xy", lambda x, y: a * x + b * y, lambda x, y: b * x + d * y >= c and x >= 0 and y >= 0, 32, "Min"),
+        (f"{a}x^2+({u})*x+{v}", "x", lambda x: a * x * x + u * x + v, lambda x: True, 40, "Min"),
+        (f"x*({c}-{a}x)", "x", lambda x: x * (c - a * x), lambda x: True, 60, "Max"),
+        (f"(x-({u})/{d})^2+(y-({v})/{b})^2", "xy", lambda x, y: (x - Fraction(u, d)) ** 2 + (y - Fraction(v, b)) ** 2, lambda x, y: True, 14, "Min"),
+        (f"{{x^3+({u})*x,{-a}<=x<={d}}}", "x", lambda x: x**3 + u * x, lambda x: -a <= x <= d, 12, rng.choice(("Min", "Max"))),
+        (f"Abs[{a}x-({v})]", "x", lambda x: abs(a * x - v), lambda x: True, 12, "Min"),
+        (f"{{x+{c}/x,x>0}}", "x", lambda x: x + Fraction(c, x), lambda x: x > 0, 40, "Min"),
+        (f"{{x+y,x*y>={c}&&x>0&&y>0}}", "xy", lambda x, y: x + y, lambda x, y: x * y >= c and x > 0 and y > 0, 32, "Min"),
+        (f"{{x*y+({u})*x,x^2+y^2<={c}}}", "xy", lambda x, y: x * y + u * x, lambda x, y: x * x + y * y <= c, 7, rng.choice(("Min", "Max"))),
+        (f"{{({u})*x+({v})*y,x+{a}y=={c}&&x>=0&&y>=0}}", "xy", lambda x, y: u * x + v * y, lambda x, y: x + a * y == c and x >= 0 and y >= 0, 32, "Min"),
+    ))  # fmt: skip
+    form, numeric = rng.choice(("imize", "Value", "Arg")), rng.choice(("", "", "N"))
+
+    def judge(result: Result) -> str:
+        values = {p: f(*p) for p in product(range(-box, box + 1), repeat=len(names)) if inside(*p)}
+        best = max(values.values()) if name == "Max" else min(values.values())
+        try:
+            if form != "Arg" and not same(number(result.value if form == "Value" else result.value[1]), mpf(1) * best, mpf(10) ** -12):
+                return WRONG
+            at = {"imize": lambda: list(rules(result.value[2]).values()), "Value": lambda: None, "Arg": lambda: result.value[1:]}[form]()
+            return RIGHT if at is None or values.get(tuple(int(number(v)) for v in at)) == best else WRONG
+        except (NoNumber, KeyError, IndexError):
+            return WRONG
+
+    word = f"Arg{name}" if form == "Arg" else name + form
+    return Case("wolfram", f"{numeric}{word}[{text},{{{','.join(names)}}},Integers]", judge)
+
+
 def _nsl(rng: random.Random) -> Case:
     """nsl's systems: an equation with what singles out its solutions."""
     c, a, b = random_polynomial(rng, 4), rng.randint(-9, 9), rng.randint(1, 9)
@@ -303,5 +341,6 @@ KIND = {
     "findinstance.two": Kind(_instances, least=0.6),
     "extrema.one": Kind(_extremum, least=0.6),
     "extrema.two": Kind(_extremum_two, least=0.5),
+    "extrema.whole": Kind(_extremum_whole, least=0.7),
     "nsl.system": Kind(_nsl, least=0.2),
 }

@@ -15,9 +15,9 @@ from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.points import ORDER, Undefined, Unknown, difference, number, truth
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
-from nsrl.engines.wolfram.realline import Piece, critical, real_line, sign, singular, without_abs
+from nsrl.engines.wolfram.realline import Piece, critical, real_line, real_valued, sign, singular, without_abs
 from nsrl.engines.wolfram.roots import Cannot, coefficients, contains, put, symbols
-from nsrl.engines.wolfram.solver import conditions, rationalized, symbols_in
+from nsrl.engines.wolfram.solver import conditions, rationalized, solutions, symbols_in
 from nsrl.engines.wolfram.systems import solve_system
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced, transcendental
@@ -44,6 +44,38 @@ def extremum(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best
         raise Cannot
     _unbeaten(ev, f, what, names, down, best)
     return best
+
+
+def whole_extremum(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best:
+    """The same over whole numbers: every point is looked at that is no worse than the best of a lattice. Raises Cannot."""
+    if set(symbols_in(f)) | set(symbols_in(what)) > set(names) or what is FALSE:
+        raise Cannot
+    names = [n for n in names if contains(f, n) or contains(what, n)]
+    if not names or len(names) > 4:
+        raise Cannot
+    real = Expr(S.And, (what, *(t for e in (f, what) for t in real_valued(e))))
+    size = {1: 200, 2: 12, 3: 4, 4: 2}[len(names)]
+    best: Any = None
+    for values in product(range(-size, size + 1), repeat=len(names)):
+        ev.step()
+        point = dict(zip(names, values))
+        try:
+            if truth(replaced(real, point)):
+                v = replaced(f, point)
+                best = v if sign(v, 0 if best is None else best) == -down or best is None else best
+        except Unknown as error:
+            raise Cannot from error
+    if best is None:
+        raise Cannot
+    within = ev.eval(mk(S.And, real, mk(S.LessEqual if down > 0 else S.GreaterEqual, f, ev.eval(best))))
+    found = solutions(ev, within, names, S.Integers, finite=True)
+    if not found or any(len(s) < len(names) for s in found):
+        raise Cannot
+    top = found[0]
+    for s in found[1:]:
+        if sign(replaced(f, s), replaced(f, top)) == -down:
+            top = s
+    return Best(ev.eval(replaced(f, top)), top, True)
 
 
 def _unbeaten(ev: Any, f: Any, what: Any, names: list[Symbol], down: int, best: Best) -> None:
@@ -323,8 +355,11 @@ def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
         if parsed is None:
             return None
         f, what, names = parsed
+        if args[2:] not in ((), (S.Reals,), (S.Integers,)):
+            return None
+        way = whole_extremum if args[2:] == (S.Integers,) else extremum
         try:
-            value, point, attained = extremum(ev, rationalized(f), rationalized(what), names, down)
+            value, point, attained = way(ev, rationalized(f), rationalized(what), names, down)
         except (Cannot, NotBridged):
             return None
         if form != "value" and not attained:
@@ -333,7 +368,7 @@ def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
             ev.message(name, "natt", "The extremum is not attained at any point satisfying the given constraints.")
         shown = {n: point.get(n, 0) for n in names}
         if numeric or rationalized(f) is not f or rationalized(what) is not what:
-            value, shown = _decimal(ev, value), {n: _decimal(ev, v) for n, v in shown.items()}
+            value, shown = _decimal(ev, value), shown if way is whole_extremum else {n: _decimal(ev, v) for n, v in shown.items()}
         if form == "value":
             return value
         if form == "arg":

@@ -146,12 +146,13 @@ def _whole(ev: Any, what: Any, x: Symbol, domain: Any) -> Any:
         found: list[int] = []
         for differences, filters in conditions(what):
             domains, filters = split(filters, [x], domain)
+            filters += [t for e in (*differences, *filters) for t in real_valued(e)]
             found += integers_on_line(ev, differences, filters, x, domains[x])
         return _either([mk(S.Equal, x, n) for n in sorted(set(found))])
     except Cannot:
         if domain is not S.Integers:
             raise
-    pieces = real_line(ev, what, x)
+    pieces = _pieces(ev, what, x, S.Reals)
     if len(pieces) != 1 or (pieces[0].low is None) == (pieces[0].high is None):
         if len(pieces) == 1 and pieces[0].low is None:
             return mk(S.Element, x, S.Integers)
@@ -221,7 +222,7 @@ def _tried(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
     if len(names) > 3:
         return out
     size = {1: 60, 2: 12, 3: 5}[len(names)]
-    more = real_valued(what) if domain in REALS else []
+    more = real_valued(what) if domain in REALS or whole_domain(domain) else []
     tests = Expr(S.And, (what, *more, *(mk(S.Element, n, domain) for n in names)))
     for values in sorted(product(range(-size, size + 1), repeat=len(names)), key=lambda p: (sum(map(abs, p)), [-v for v in p])):
         ev.step()
