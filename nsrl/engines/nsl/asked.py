@@ -25,6 +25,10 @@ def over_solutions(e: Any, values: Callable[[Any], list[Any] | None]) -> Any:
     values: an expression's distinct values over the solutions, or None where it is the same in all by its form."""
     if type(e) is not Expr or has_head(e, S.Table):
         return e
+    if has_head(e, S.Length) and len(e.args) == 1 and _is_point(e.args[0]):  # count{x,y}: the number of pairs
+        found = values(e.args[0])
+        if found is not None:
+            return len(found)
     one = len(e.args) == 1 and not is_list(e.args[0])
     if one and (is_list(e) or e.head in _OF_A_SET or e.head is S.Apply):
         found = values(e.args[0])
@@ -81,6 +85,24 @@ def _extremum(head: Any, f: Any, relations: list[Any], evaluate: Callable[[Any],
         if at.keys() == set(names) and attained is TRUE and all(evaluate(replaced(r, at)) is TRUE for r in relations):
             return value
     raise Unsolved("no greatest or least value was found")
+
+
+def derived(e: Any, known: dict[Any, Any], made: dict[Any, Any], evaluate: Callable[[Any], Any]) -> Any:
+    """e with its derivatives by names that have a value taken first, so that the value can be put in afterwards.
+
+    known: names and values; made: names as the program wrote them (f=x³;x=2;diff(f,x)). Raises Unsolved."""
+    if type(e) is not Expr:
+        return e
+    if has_head(e, S.D) and len(e.args) > 1 and e.args[1] in known:
+        f = e.args[0]
+        for _ in made:
+            f = replaced(f, {n: v for n, v in made.items() if n is not e.args[1] and n not in free_names(v)})
+        out = evaluate(Expr(S.D, (f, *e.args[1:])))
+        if _holds(out, {S.D}):
+            raise Unsolved("no derivative was found")
+        return out
+    args = tuple(derived(a, known, made, evaluate) for a in e.args)
+    return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
 
 
 def in_terms(name: Any, equation: Any, evaluate: Callable[[Any], Any]) -> list[Any] | None:

@@ -12,12 +12,12 @@ from typing import Any
 
 from nsrl.engines.nsl.lexer import NslSyntaxError, Token, tokens
 from nsrl.engines.nsl.names import Names, opens
+from nsrl.engines.nsl.truths import RELATION_HEADS, is_truth
 from nsrl.engines.nsl.units import UNITS
 from nsrl.engines.nsl.words import OTHERWISE, TAKES_RELATIONS, WORDS, symbol
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, mk, sym
 
 RELATIONS = {"=": S.Equal, "!=": S.Unequal, "<": S.Less, "<=": S.LessEqual, ">": S.Greater, ">=": S.GreaterEqual}
-RELATION_HEADS = frozenset(RELATIONS.values()) | {S.Inequality, S.Element, S.And, S.Or, S.Not, S.MemberQ}
 MAX_DEPTH = 45  # brackets, signs and powers inside of each other: some 15 calls each
 _CIRCULAR = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
 
@@ -32,7 +32,7 @@ class Calls:
         self.bars = 0
         self.depth = 0
         self.names = Names(text, self.toks)
-
+        self.flags: set[Any] = set()  # names that are set to true or false, functions that give one of them
 
     # --- helpers
 
@@ -64,6 +64,18 @@ class Calls:
         t = tok or self.tok
         got = "the program ends" if t.kind == "end" else f"got {self.text[t.start : t.end]!r}"
         raise NslSyntaxError(f"{reason}, {got}", t.start, max(t.end, t.start))
+
+    def condition(self, e: Any, t: Token, names: bool = False) -> Any:
+        """e where it can be true or false; names: so can any name. Raises NslSyntaxError elsewhere, with a hint."""
+        if self.truthful(e, names):
+            return e
+        hint = "prime(n) is the n-th prime; write isprime(n)" if _holds_prime(e) else "a condition compares, such as n%2=0"
+        raise NslSyntaxError(f"this is neither true nor false; {hint}", t.start, self.toks[self.i - 1].end)
+
+    def truthful(self, e: Any, names: bool = False) -> bool:
+        if has_head(e, S.And) or has_head(e, S.Or) or has_head(e, S.Not):
+            return all(self.truthful(a, names) for a in e.args)
+        return (names and type(e) is Symbol) or is_truth(e) or e in self.flags or (type(e) is Expr and e.head in self.flags)
 
     def name(self) -> Any:
         if self.tok.kind not in ("name", "word"):
@@ -212,11 +224,25 @@ class Calls:
             raise NslSyntaxError("solve takes an equation: solve(x²=4,x)", t.start, t.end)
         if name in _CIRCULAR and type(args[0]) in (int, float, Fraction) and abs(args[0]) > 2 * math.pi:
             raise NslSyntaxError(f"{args[0]} would be radians; write {name}({args[0]}°)", t.start, t.end)
+        if name == "if":
+            self.condition(args[0], t)
+        if name in ("len", "count") and len(args) == 1 and type(args[0]) in (int, float, Fraction):
+            raise NslSyntaxError(f"{name} takes a list or a text; the digits of a number are digits(n)", t.start, t.end)
+        if name == "nth":
+            self.index(args[1:], t)
         return word.build(args)
+
+    def index(self, index: Any, t: Token) -> None:
+        if any(type(k) is int and k == 0 for k in index):
+            raise NslSyntaxError("the first element is L[1]", t.start, self.toks[self.i - 1].end)
 
 
 def _is_relation(e: Any) -> bool:
     return type(e) is Expr and e.head in RELATION_HEADS
+
+
+def _holds_prime(e: Any) -> bool:
+    return type(e) is Expr and (e.head is S.Prime or any(_holds_prime(a) for a in e.args))
 
 
 def _ends_in_degrees(e: Any) -> bool:

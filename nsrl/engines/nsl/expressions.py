@@ -6,6 +6,7 @@ Knows nothing of statements, nor of what a program's value is.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -25,20 +26,21 @@ class Expressions(Calls):
     """Reads the expressions of `text`, loosest first."""
 
     def relation(self) -> Any:
-        parts = [self.conjunction()]
-        while self.take("or"):
-            parts.append(self.conjunction())
-        return parts[0] if len(parts) == 1 else mk(S.Or, *parts)
+        return self.joined(self.conjunction, "or", S.Or)
 
     def conjunction(self) -> Any:
-        parts = [self.negation()]
-        while self.take("and"):
-            parts.append(self.negation())
-        return parts[0] if len(parts) == 1 else mk(S.And, *parts)
+        return self.joined(self.negation, "and", S.And)
+
+    def joined(self, part: Callable[[], Any], key: str, head: Any) -> Any:
+        t, parts = self.tok, [part()]
+        while self.take(key):
+            parts.append(self.condition(part(), t, True))
+        return parts[0] if len(parts) == 1 else mk(head, self.condition(parts[0], t, True), *parts[1:])
 
     def negation(self) -> Any:
         if self.take("not") or (self.tok.value == "!" and self.tok.kind == "op" and self.take("!")):
-            return mk(S.Not, self.deeper(self.negation))
+            t = self.tok
+            return mk(S.Not, self.condition(self.deeper(self.negation), t, True))
         return self.comparison()
 
     def comparison(self) -> Any:
@@ -98,11 +100,16 @@ class Expressions(Calls):
         while True:
             t = self.tok
             if (t.kind == "op" and t.value == "*") or (t.kind == "key" and t.value == "of"):
+                if t.value == "of" and self.toks[self.i - 1].value != "%" and not any(_is_share(f) for f in out):
+                    self.fail("share or product? before 'of' stands a fraction or a percentage; write 20/80 or 20*80")
                 self.i += 1
                 out.append(self.signed())
             elif t.kind == "op" and t.value == "/":
+                measured = self._measure(self.i - 1)
                 self.i += 1
                 below = self.signed()
+                if measured and self.toks[self.i - 1].kind == "num" and self._measure(self.i):
+                    self.fail("a/b·c or a/(b·c)? write → and the unit of the result behind it, or brackets")
                 if self.names.units and self.toks[self.i - 1].kind == "num" and self._unit_next():
                     below = mk(S.Times, below, self.power())  # 10km/2h: two hours
                 out.append(mk(S.Power, below, -1))
@@ -114,6 +121,12 @@ class Expressions(Calls):
                 out.append(self.counting())
             else:
                 return fold()
+
+    def _measure(self, at: int) -> bool:
+        """Whether the token at `at` is a unit's name behind a number, where nothing says that units are meant."""
+        t, number = self.toks[at], self.toks[at - 1]
+        unit = t.kind in ("name", "word") and t.value in UNITS and t.value not in self.names.defined
+        return unit and not self.names.units and number.kind == "num" and not t.gap
 
     def _unit_next(self) -> bool:
         return self.tok.kind in ("name", "word") and self.tok.value in UNITS and self.tok.value not in self.names.defined
@@ -180,9 +193,20 @@ class Expressions(Calls):
                 base = mk(S.Power, base, self.deeper(self.exponent))
             elif t.value == "!":
                 self.i += 1
-                base = mk(S.Factorial, base)
+                if has_head(base, S.Factorial) and self.toks[self.i - 2].value == "!":
+                    base = mk(S.Factorial2, *base.args)
+                    again = self.tok.value == "!"
+                else:
+                    base, again = mk(S.Factorial, base), False
+                    behind = self.tok.start
+                    if self.text[behind - 1 : behind + 2] == "!!=":  # (n!) ≠ or (n!!) = ?
+                        again = True
+                if again:
+                    self.fail("n!! is the double factorial; write (n!)!, and a blank before =")
             elif t.value == "°":
                 self.i += 1
+                if self.tok.value in ("C", "F") and not self.tok.gap and self.tok.value not in self.names.defined:
+                    self.fail("° is the degree of an angle; a temperature is a plain number")
                 base = mk(S.Times, base, S.Degree)
             elif t.value == "%":
                 behind = self.toks[self.i + 1]
@@ -197,6 +221,7 @@ class Expressions(Calls):
                 self.i += 1
                 index = self.list_of(self.relation)
                 self.need("]")
+                self.index(index, t)
                 base = mk(S.Part, base, *index)
             elif t.value == "." and not t.gap and self.toks[self.i + 1].value in ("x", "y", "z"):
                 base = mk(S.Part, base, "xyz".index(self.toks[self.i + 1].value) + 1)
@@ -304,7 +329,8 @@ class Expressions(Calls):
         test = None
         if self.tok.kind == "key" and self.tok.value == "if":
             self.i += 1
-            test = self.relation()
+            t = self.tok
+            test = self.condition(self.relation(), t)
         if test is not None and len(loops) == 1:
             n, where = loops[0]
             where = mk(S.Select, where, mk(S.Function, n, test))
@@ -331,6 +357,13 @@ def _negative(x: Any) -> Any:
     if has_head(x, S.Times) and x.args and type(x.args[0]) in (int, float) and x.args[0] > 0:
         return Expr(S.Times, (-x.args[0], *x.args[1:]))
     return mk(S.Times, -1, x)
+
+
+def _is_share(e: Any) -> bool:
+    """Whether a factor is a fraction or a percentage as such: ½, 1/3, 0.2, x%."""
+    if has_head(e, S.Times):
+        return any(_is_share(a) for a in e.args)
+    return type(e) in (float, Fraction) or (has_head(e, S.Power) and e.args[1] == -1)
 
 
 def _percent(x: Any) -> Any:

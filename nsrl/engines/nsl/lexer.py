@@ -62,6 +62,7 @@ MAX_DIGITS = 1000
 _GLUED = re.compile(r"(sin|cos|tan|ln|log|sqrt)([A-Zα-ωx]|\d+)$")
 _BASED = re.compile(rf"log(_\d+|[₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER})(\d*)$")
 _SIGNED = re.compile(r"([eE])([+-]\d+)")  # behind a number: 2e-3, which could be 0.002 or 2·e-3
+_CONSTANT = re.compile(r"(?<![A-Za-z_])[eE](?!\w|[+-]\d)")  # e^x, 2e: the constant e
 _ALONE = re.compile(r"(?<![\w.])[eE](?![\w^⁰¹²³⁴⁵⁶⁷⁸⁹])")
 _COUNTING = re.compile(r"([CP])(\d+)$")
 
@@ -70,7 +71,10 @@ def tokens(text: str) -> list[Token]:
     """The tokens of `text`, ended by one of kind `end`. Raises NslSyntaxError at a sign that nsl does not have."""
     out: list[Token] = []
     at, gap, depth = 0, False, 0
-    alone = set(_ALONE.findall(text)) if _SIGNED.search(text) else set()
+    signed = _SIGNED.search(text) is not None
+    alone = set(_ALONE.findall(text)) if signed else set()
+    # Where e stands elsewhere too, or is all that an equation could be about, 2e-3 could be 2·e-3.
+    unclear = signed and bool(_CONSTANT.search(text) or ("=" in text and not re.search(r"[^\W\d_eE]", text)))
 
     def put(kind: str, value: object, start: int, end: int) -> None:
         nonlocal gap
@@ -89,9 +93,11 @@ def tokens(text: str) -> list[Token]:
         elif kind == "num":
             if len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and re.fullmatch(r"0\d\d", s) and not gap:
                 raise NslSyntaxError("no thousands separators; write 1000", start, at)
+            if re.match(r"0\d", s):
+                raise NslSyntaxError("a number does not begin with 0; a date or a label is a text: \"2024-01-01\"", start, at)
             power = _SIGNED.match(text, at)
             if power and power[1] not in alone:  # no name e in the program
-                if "." not in s and len(power[2]) < 3:
+                if unclear and "." not in s and len(power[2]) < 3:
                     raise NslSyntaxError("write 10^-3 for the power of ten, 2*e-3 for a name", start, power.end())
                 s, at = s + power[0], power.end()
             put("num", _number(s, start), start, at)
@@ -120,7 +126,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def _number(s: str, start: int) -> int | float:
-    """1e3 is the whole number 1000; with a point it is a decimal."""
+    """1e3 is the whole number 1000; with a point, and as 1e-3, it is a decimal."""
     digits, _, exponent = s.lower().partition("e")
     if len(s) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > MAX_DIGITS:
         raise NslSyntaxError(f"a number has at most {MAX_DIGITS} digits", start, start + len(s))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.calls import RELATION_HEADS
 from nsrl.engines.nsl.expressions import Expressions, iterator
 from nsrl.engines.nsl.lexer import NslSyntaxError
+from nsrl.engines.nsl.truths import RELATION_HEADS
 from nsrl.engines.nsl.units import UNITS
 from nsrl.engines.nsl.words import plain, symbol
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk
@@ -118,7 +118,8 @@ class _Parser(Expressions):
         if self.tok.value == "let" and self.toks[self.i + 1].kind in ("name", "word"):
             self.i += 1
         if self.take("while"):
-            test = self.relation()
+            t = self.tok
+            test = self.condition(self.relation(), t)
             self.need(":")
             tree = mk(S.While, test, self.body())
             return [self.made("loop", tree, start)]
@@ -132,10 +133,12 @@ class _Parser(Expressions):
         out = self.repeated()
         for key, negate in (("until", True), ("while", False)):
             if self.take(key):
-                test = self.relation()
-                if any(s.kind == "value" for s in out):
+                t = self.tok
+                test = self.condition(self.relation(), t)
+                done = [_as_action(s) for s in out]
+                if any(s.kind not in ("assign", "update") for s in done):
                     self.fail(f"before {key!r} stands what is repeated, such as x-=3")
-                body = [_as_action(s).tree for s in out]
+                body = [s.tree for s in done]
                 test = mk(S.Not, test) if negate else test
                 # The body comes first and at least once, as in "do … until".
                 return [self.made("loop", mk(S.While, mk(S.CompoundExpression, *body, test)), start)]
@@ -147,6 +150,9 @@ class _Parser(Expressions):
     def body(self) -> Any:
         """What a loop repeats: one action, or several in brackets."""
         done = [_as_action(s) for s in self.repeated()]
+        for d in done:
+            if d.kind not in ("assign", "update"):
+                raise NslSyntaxError("a loop repeats what changes a name, such as s+=k; a comparison stands in brackets", d.start, d.end)
         return done[0].tree if len(done) == 1 else mk(S.CompoundExpression, *[d.tree for d in done])
 
     def repeated(self) -> list[Statement]:
@@ -227,11 +233,18 @@ class _Parser(Expressions):
             op = t[self.i].value
             self.i += 1
             value = self.range()
+            self.noted(target, value)
             return self.made("assign", mk(S.Set, target, value), start) if op == ":=" else self.made(
                 "update", mk(UPDATES[op], target, value), start)  # fmt: skip
         tree = self.relation()
+        if has_head(tree, S.Equal):
+            self.noted(tree.args[0], tree.args[-1])
         kind = "relation" if type(tree) is Expr and tree.head in RELATION_HEADS else "value"
         return self.made(kind, tree, start)
+
+    def noted(self, name: Any, value: Any) -> None:
+        if self.truthful(value):
+            self.flags.add(name)
 
     def definition(self, start: int) -> Statement | None:
         """`f(x)=…` or `f(x):=…`; None if what stands here is a use of f."""
@@ -248,6 +261,7 @@ class _Parser(Expressions):
             pattern = Expr(f, tuple(mk(S.Pattern, n, mk(S.Blank)) for n in names))
             body = self.relation()
             self.defined.add(f)
+            self.noted(f, body)
             return self.made("define", mk(S.SetDelayed, pattern, body), start)
         self.i = at
         return None

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program
+from nsrl.engines.nsl.truths import is_truth
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list
 
 _SETTERS = (S.Set, S.AddTo, S.SubtractFrom, S.TimesBy, S.DivideBy)
+_BOUNDS = (S.Less, S.LessEqual, S.Greater, S.GreaterEqual)
+TRIG = frozenset([S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc])
 _ARITHMETIC = (S.Plus, S.Times, S.Power, S.Sqrt, S.Abs)
 
 
@@ -37,7 +40,9 @@ class Plan:
 def plan(program: Program) -> Plan:
     """The plan of a program. A statement `name = value` sets the name where the name is new; it updates the name
     where the value mentions a known name itself; everything else with a relation sign is a constraint.
-    Raises NslSyntaxError where the last statement only gives a value and nothing says what is asked."""
+    Raises NslSyntaxError where the last statement only gives a value and nothing says what is asked, and for a value
+    before the last statement that is no condition."""
+    program = _asked_last(program)
     out = Plan()
     under: dict[Any, set] = {}  # a set name -> the free names below it
     constrained: set = set()
@@ -70,7 +75,7 @@ def plan(program: Program) -> Plan:
                     under[n] = set()
             if i == last and names:
                 out.target, out.asked = names[-1], False
-        elif s.kind == "relation":
+        elif s.kind == "relation" or (i < last and is_truth(t)):
             name = _names_value(t)
             if name is not None and name not in constrained:
                 value = t.args[1]
@@ -104,8 +109,66 @@ def plan(program: Program) -> Plan:
         elif i == last:
             out.target = t
         else:
-            out.actions.append(("run", t))
+            raise NslSyntaxError("this value is used for nothing; name it, or write last what is asked", s.start, s.end)
+    _refuse_degrees(program, out)
     return out
+
+
+def _asked_last(program: Program) -> Program:
+    """The program with its one value behind the settings that it stands before: `πr²;r=3` asks for πr². Every name
+    that is set must lead to the value; as it stands otherwise."""
+    values = [s for s in program.statements if s.kind == "value" and not is_truth(s.tree)]
+    others = [s for s in program.statements if s not in values]
+    set_by: dict[Any, Any] = {}
+    for s in others:
+        name = s.tree.args[0].head if s.kind == "define" else s.tree.args[0] if s.kind == "assign" else _names_value(s.tree)
+        if s.kind not in ("define", "assign", "relation") or name is None or name in set_by:
+            return program
+        set_by[name] = s.tree.args[1]
+    if len(values) != 1 or not others or program.statements[-1] is values[0] or program.unit is not None:
+        return program
+    led: set = set()
+    work = [values[0].tree]
+    while work:
+        e = work.pop()
+        new = {n for n in set_by if n not in led and _mentions(e, n)}
+        led |= new
+        work += [set_by[n] for n in new]
+    return replace(program, statements=(*others, values[0])) if led == set_by.keys() else program
+
+
+def _mentions(e: Any, name: Any) -> bool:
+    return e is name or (type(e) is Expr and (_mentions(e.head, name) or any(_mentions(a, name) for a in e.args)))
+
+
+def _refuse_degrees(program: Program, out: Plan) -> None:
+    """sin(x)=1/2; 0≤x<360: the bound is one of degrees, the sine's argument radians."""
+    angles = {n for s in program.statements for n in _angles(s.tree)} & out.unknowns
+    if not angles:
+        return
+    bounds = [(s, t) for s in program.statements for t in (s.tree.args if has_head(s.tree, S.And) else (s.tree,))]
+    for s, t in bounds:
+        sides = t.args if type(t) is Expr and t.head in (*_BOUNDS, S.Inequality, S.Equal) else ()
+        if any(type(a) in (int, float) and a and a % 45 == 0 for a in sides):
+            for n in (n.name.removesuffix("$") for a in sides for n in _terms(a) if n in angles):
+                raise NslSyntaxError(f"{n} would be radians; write sin({n}°), or the bound in multiples of π", s.start, s.end)
+
+
+def _terms(e: Any) -> list:
+    """The names that are e, a multiple of which is e, or is a term of the sum e."""
+    if has_head(e, S.Plus):
+        return [n for a in e.args for n in _terms(a)]
+    factors = [a for a in (e.args if has_head(e, S.Times) else (e,)) if type(a) not in (int, float, Fraction)]
+    return factors if len(factors) == 1 and type(factors[0]) is Symbol else []
+
+
+def _angles(e: Any) -> list:
+    """The names in arguments of sine and its like that hold neither ° nor π."""
+    if type(e) is not Expr:
+        return []
+    if e.head in TRIG:
+        return [] if _mentions(e, S.Degree) or _mentions(e, S.Pi) else free_names(e)
+    return [n for a in e.args for n in _angles(a)]
 
 
 def _question(program: Program, name: Any, out: Plan) -> Any:

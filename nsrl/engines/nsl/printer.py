@@ -203,8 +203,8 @@ class _Writer:
         if h is S.Sqrt and n == 1:
             inner = self.at(a[0], _ANY)
             return (f"√{inner}" if re.fullmatch(r"\d+|[a-zA-Z]|π", inner) else f"√({inner})"), _POWER
-        if h is S.Factorial and n == 1:
-            return f"{self.at(a[0], _ATOM)}!", _POWER
+        if h in (S.Factorial, S.Factorial2) and n == 1:
+            return f"{self.at(a[0], _ATOM)}{'!' if h is S.Factorial else '!!'}", _POWER
         if h is S.Part and n >= 2:
             return f"{self.at(a[0], _ATOM) if type(a[0]) is Symbol else '(' + self.at(a[0], _ANY) + ')'}[{self.args(a[1:])}]", _POWER
         if h is S.Range and n in (2, 3):

@@ -9,21 +9,21 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 from fractions import Fraction
-from math import isfinite
 from typing import Any
 
-from nsrl.engines.nsl.asked import extrema, has_set, in_terms, over_solutions, sign
-from nsrl.engines.nsl.calls import RELATION_HEADS
+from nsrl.engines.nsl.asked import derived, extrema, has_set, in_terms, over_solutions, sign
+from nsrl.engines.nsl.lengths import of_texts, sized
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program, parse
-from nsrl.engines.nsl.plan import Plan, in_arithmetic, plan
-from nsrl.engines.nsl.system import Algebra, Found, Unsolved, number_tree, replaced, split
+from nsrl.engines.nsl.plan import TRIG, Plan, in_arithmetic, plan
+from nsrl.engines.nsl.system import Algebra, Found, Unsolved, fractions, number_tree, replaced, split
+from nsrl.engines.nsl.truths import RELATION_HEADS, holds_test, is_test
 from nsrl.engines.nsl.units import has_base, in_base
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.engines.wolfram import printer
 from nsrl.engines.wolfram.errors import Flow, LimitReached
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule, sym
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule, sym
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 
 VERSION = "2"
@@ -31,7 +31,6 @@ MAX_PROGRAM = 20_000  # characters
 _SIDES = {S.Greater: 1, S.Less: -1}
 # What is asked with these may hold letters: they say themselves what they are about.
 _FORMAL = {S.D, S.Integrate, S.Expand, S.Factor, S.Simplify, S.Collect, S.Coefficient, S.Limit, S.SolveValues, S.Sum, S.Product}
-_TRIG = {S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc}
 
 
 class Core:
@@ -136,7 +135,7 @@ class _Run:
         relations = [self.known(_member(c)) for c in p.constraints]
         if self.units:
             relations = [in_base(r, taken) for r in relations]
-        if target is None and not any(has_head(r, S.Element) for r in relations) and not split(relations)[0]:
+        if target is None and not any(has_head(r, S.Element) or holds_test(r) for r in relations) and not split(relations)[0]:
             names = list(dict.fromkeys(n for r in relations for n in free_names(r)))
             return self.finish([self.reduced(relations, names)], None)
         points = self.points(relations)
@@ -215,7 +214,8 @@ class _Run:
 
     def act(self, kind: str, t: Any) -> None:
         if self.plan.imperative:
-            self.core.evaluate(t)
+            texts = {u.args[0]: u.args[1] for k, u in self.plan.actions if k == "set" and isinstance(u.args[1], str)}
+            self.core.evaluate(of_texts(t, texts))
         elif kind == "set":
             name, value = t.args[0], self.simplified(self.known(t.args[1]))
             for other, v in self.env.items():  # y=2x+1; x=3: y knows x from now on
@@ -226,10 +226,12 @@ class _Run:
     def known(self, e: Any) -> Any:
         """e with what is known put in."""
         if self.plan.imperative:
-            if type(e) is Expr and e.head in RELATION_HEADS and not self.plan.query:
+            if type(e) is Expr and (e.head in RELATION_HEADS or is_test(e)) and not self.plan.query:
                 return Expr(e.head, tuple(self.known(a) for a in e.args))
-            return self.core.evaluate(e)
-        return _lengths(replaced(e, self.env))
+            return self.core.evaluate(sized(e, self.core.evaluate, bool(self.plan.constraints)))
+        made = {t.args[0]: t.args[1] for kind, t in self.plan.actions if kind == "set"}
+        e = replaced(derived(e, self.env, made, self.core.evaluate), self.env)
+        return sized(_lengths(e), self.core.evaluate, bool(self.plan.constraints))
 
     # --- values
 
@@ -245,7 +247,7 @@ class _Run:
             p = ring.quotient(*ring.ratio(e))
         except (NotPolynomial, ZeroDivisionError):
             if _holds_float(e):
-                return self.decimals(self.core.evaluate(_fractions(e)))
+                return self.decimals(self.core.evaluate(fractions(e)))
             return self.tidied(self.core.evaluate(e), native_symbols)
         if ring.number(p) is not None:
             return number_tree(ring, p)
@@ -383,6 +385,8 @@ class _Run:
             said = ("many", f"{len(values)} solutions; a condition such as x>0 singles one out")
             return self.done(Status.AMBIGUOUS, "", None, said, tree=lst(values))
         v = values[0]
+        if any(_nameless(v) for v in values):
+            return self.done(Status.UNEVALUATED, "", None, ("index", "the value holds a function's bare name; the first element is L[1]"))
         if type(v) is Expr and _unevaluated(v):
             return self.done(Status.UNEVALUATED, tree=v)
         return self.done(Status.OK, tree=v)
@@ -480,6 +484,8 @@ def _by_size(values: list[Any]) -> list[Any]:
 
 def _member(t: Any) -> Any:
     """`x in {a,b}` as the equations it stands for, `x in 1..9` as its bounds."""
+    if type(t) is Expr and t.head in (S.And, S.Or, S.Not):
+        return Expr(t.head, tuple(_member(a) for a in t.args))
     if not has_head(t, S.MemberQ) or not free_names(t.args[1]):
         return t
     where, x = t.args
@@ -493,13 +499,6 @@ def _member(t: Any) -> Any:
 
 def _holds_float(e: Any) -> bool:
     return type(e) is float or (type(e) is Expr and any(_holds_float(a) for a in e.args))
-
-
-def _fractions(e: Any) -> Any:
-    """e with the decimals that its digits say, exactly: mean{0.1,0.2} is 0.15."""
-    if type(e) is float and isfinite(e):
-        return norm(Fraction(repr(e)))
-    return Expr(_fractions(e.head), tuple(_fractions(a) for a in e.args)) if type(e) is Expr else e
 
 
 def _one(e: Any) -> Any:
@@ -516,7 +515,7 @@ def _in_radians(e: Any) -> bool:
     """Whether an angle in e is a plain number beyond a full turn, which will have been meant as degrees."""
     if type(e) is not Expr:
         return False
-    if e.head in _TRIG and len(e.args) == 1 and type(e.args[0]) in (int, float, Fraction) and abs(e.args[0]) > 6.2832:
+    if e.head in TRIG and len(e.args) == 1 and type(e.args[0]) in (int, float, Fraction) and abs(e.args[0]) > 6.2832:
         return True
     return any(_in_radians(a) for a in e.args)
 
@@ -549,6 +548,14 @@ def _unevaluated(v: Expr) -> bool:
             type(a) is Expr and a.head not in plain and _unevaluated(a) for a in v.args
         )) or (v.head is S.List and any(type(a) is Expr and _unevaluated(a) for a in v.args))  # fmt: skip
     return not _is_number_function(v)
+
+
+def _nameless(v: Any) -> bool:
+    """Whether a function's bare name stands in a value, such as the head that L[0] is."""
+    if type(v) is Expr:
+        return any(_nameless(a) for a in v.args)
+    row = v.builtin if type(v) is Symbol else None
+    return row is not None and v in (S.List, S.Plus, S.Times, S.Power, S.Symbol, S.Integer, S.Rational, S.Real, S.String)
 
 
 def _is_number_function(v: Expr) -> bool:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
+from nsrl.engines.nsl.truths import holds_test
 from nsrl.engines.nsl.words import BINDERS, bound_names, free_names
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm
 from nsrl.engines.wolfram.points import DOMAINS, Unknown, truth
@@ -75,6 +77,9 @@ class Algebra:
 
     def solve(self, relations: list[Any], wanted: list[Any]) -> Found:
         """Real solutions of the relations. Raises Unsolved."""
+        tests = [r for r in relations if holds_test(r)]
+        if tests:
+            return self.tested([r for r in relations if not holds_test(r)], tests)
         equations, filters = split([self._listed(r) for r in relations])
         names = list(dict.fromkeys(n for e in [*equations, *filters] for n in free_names(e) if n not in DOMAINS))
         exact = [rationalized(e) for e in equations]  # decimals are what they are written as: 0.1 + 0.2 is 0.3
@@ -101,6 +106,24 @@ class Algebra:
             found.free |= {n for n in names if n not in values or n in free_names(values[n])}
         return found
 
+    def tested(self, relations: list[Any], tests: list[Any]) -> Found:
+        """The solutions of the relations for which the tests (isprime(x)) hold. Raises Unsolved where one is not decided."""
+        tests = [a for t in tests for a in (t.args if has_head(t, S.And) else (t,))]
+        relations += [t for t in tests if not holds_test(t)]
+        found = self.solve(relations, [])
+        kept = []
+        for s in found.solutions:
+            truths = []
+            for t in (t for t in tests if holds_test(t)):
+                at = replaced(t, s)
+                truths.append(None if free_names(at) else self._truth(fractions(at), {}))
+            if None in truths and False not in truths:
+                raise Unsolved("a condition such as isprime(x) could not be decided for all values")
+            if False not in truths:
+                kept.append(s)
+        found.solutions = kept
+        return found
+
     def _listed(self, r: Any) -> Any:
         """An equation between points is evaluated first, so that both sides are lists."""
         if has_head(r, S.Equal) and any(_has_list(a) for a in r.args):
@@ -116,6 +139,13 @@ class Algebra:
             except Unknown:
                 continue
         return None
+
+
+def fractions(e: Any) -> Any:
+    """e with its decimals as the numbers that their digits say: 3. is 3."""
+    if type(e) is float and isfinite(e):
+        return norm(Fraction(repr(e)))
+    return Expr(fractions(e.head), tuple(fractions(a) for a in e.args)) if type(e) is Expr else e
 
 
 def _has_list(e: Any) -> bool:

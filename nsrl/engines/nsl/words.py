@@ -68,12 +68,22 @@ def _shape(args: tuple) -> Any:
 
 def _count(args: tuple) -> Any:
     if len(args) == 1:
-        return mk(S.StringLength, args[0]) if isinstance(args[0], str) else mk(S.Length, args[0])
+        return measured(mk(S.Length, args[0]))
     where, what = args
     if isinstance(where, str):
         what = what if isinstance(what, str) else getattr(what, "name", str(what)).removesuffix("$")
         return mk(S.StringCount, where, what)
     return mk(S.Count, where, what)
+
+
+def measured(e: Any) -> Any:
+    """e with the length of a text as its number of letters, and counts in it as such."""
+    if type(e) is not Expr:
+        return e
+    e = Expr(e.head, tuple(measured(a) for a in e.args))
+    if has_head(e, S.Length) and len(e.args) == 1 and isinstance(e.args[0], str):
+        return Expr(S.StringLength, e.args)
+    return _count(e.args) if has_head(e, S.Count) and len(e.args) == 2 and isinstance(e.args[0], str) else e
 
 
 def _part(e: Any, i: int) -> Expr:
@@ -123,6 +133,7 @@ for _w, _h in (("mean", "Mean"), ("median", "Median"), ("max", "Max"), ("min", "
                ("unique", "Union"), ("diffs", "Differences"), ("last", "Last"), ("modes", "Commonest"), ("tally", "Tally"),
                ("norm", "Norm")):  # fmt: skip
     _list(_w, _h)
+WORDS["len"] = Word(lambda a: measured(mk(S.Length, _gather(a))), 1, 10_000)
 _call("take", "Take", 2, 2, tail=True)
 _call("drop", "Drop", 2, 2, tail=True)
 _call("dist", "EuclideanDistance", 2)
