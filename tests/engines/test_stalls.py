@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from nsrl.engines import EnginePool, Limits, Status
-from nsrl.engines.pool import processes
+from nsrl.engines.pool import processes, protocol, worker
 from nsrl.engines.pool.sandbox import LINUX
 from nsrl.rewards import mathverify
 from tests.engines.test_hostile import RAW_BOOT
@@ -112,6 +113,44 @@ def test_cpu_time_charged_while_the_machine_stood_still_is_no_timeout(language):
             found.append(json.loads(caller.stdout.readline()))
         assert found == [["ok", 1], ["timeout", 1]]
         caller.stdin.close()
+
+
+def test_a_program_not_begun_is_not_dropped_with_those_behind_it(monkeypatch):
+    """A worker that got no CPU reads its programs and the order to drop them at once: the oldest is still awaited."""
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(worker, "_FD", theirs.fileno())
+    for number in (1, 2, 3):
+        ours.sendall(protocol.pack(number, b"program"))
+    ours.sendall(protocol.pack(protocol.CANCEL, (1).to_bytes(8, "little")))
+    ours.sendall(protocol.pack(4, b"later"))
+    inbox = worker._Inbox()
+    assert [inbox.next(), inbox.next()] == [(1, b"program"), (4, b"later")]
+    ours.recv(100)  # the answer to the order
+    ours.shutdown(socket.SHUT_WR)
+    assert inbox.next() is None
+    ours.close()
+    theirs.close()
+
+
+def test_programs_taken_from_a_worker_that_stands_still_leave_it_its_own():
+    with EnginePool(workers=2, languages=["wolfram"], cache=0) as pool:
+        for program in ("1", "2"):
+            pool.run("wolfram", program)
+        native = [w for w in pool._manager.workers.values() if w.hello]
+        stopped = [psutil.Process(w.pid).children(recursive=True) or [psutil.Process(w.pid)] for w in native]
+        for processes_ in stopped:
+            for process in processes_:
+                process.suspend()
+        futures = [pool.submit("wolfram", f"{n}+1") for n in range(60)]
+        time.sleep(0.1)
+        for process in stopped[0]:
+            process.resume()
+        time.sleep(0.3)  # the first is done with its own and takes from the second, which has begun nothing
+        for process in (p for processes_ in stopped[1:] for p in processes_):
+            process.resume()
+        started = time.monotonic()
+        assert [future.result(timeout=60).text for future in futures] == [str(n + 1) for n in range(60)]
+        assert time.monotonic() - started < 2.5 < pool.limits.wall_s
 
 
 def spin():

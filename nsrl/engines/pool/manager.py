@@ -365,7 +365,7 @@ class Manager:
                 worker.pipe.clear()
                 worker.pipe[head.number] = head
                 worker.cancelling = True
-                self.push(worker, protocol.pack(protocol.CANCEL, b""))
+                self.push(worker, protocol.pack(protocol.CANCEL, head.number.to_bytes(8, "little")))
                 self.desk.put_back(kind, rest)
                 return
 

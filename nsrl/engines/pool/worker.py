@@ -211,7 +211,7 @@ def _hello(layers: dict[str, bool], broken: list[str]) -> None:
 
 
 class _Inbox:
-    """The tasks in a worker's socket. A cancel frame drops what was not begun."""
+    """The tasks in a worker's socket. A cancel frame drops all but the one it names."""
 
     def __init__(self) -> None:
         self.buffer = bytearray()
@@ -229,7 +229,9 @@ class _Inbox:
                 self.buffer += data
                 for number, payload in protocol.unpack(self.buffer):
                     if number == protocol.CANCEL:
-                        self.tasks.clear()
+                        # The oldest may not be begun yet, when the machine is busy: the parent still waits for it.
+                        kept = int.from_bytes(payload, "little")
+                        self.tasks = [task for task in self.tasks if task[0] == kept]
                         _send_all(_FD, protocol.pack(protocol.CANCEL, b""))
                     else:
                         self.tasks.append((number, payload))
