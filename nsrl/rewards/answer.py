@@ -337,6 +337,17 @@ _FRAME = frozenset(  # words that may stand around a text answer: they name no o
 )
 
 
+_YES_NO = re.compile(  # said for itself: "no solution" and "no side" do not say no
+    r"\b(yes|no|true|false)\b(?=[*\"'`\s)}\]]*(?:$|[,.;:!?—–(\n-]|\s(?:because|since|as|for|it|its|it's|this|that|these|those|they|there|he|she|we|you|i|the|and|or|but|is|are|they're|indeed)\b))",
+    re.IGNORECASE,
+)
+_BOTH = re.compile(
+    r"(?:yes|true)\b(?:[\s,.;/&|]|\b(?:or|and|but|also|maybe|perhaps)\b){1,20}(?:no|false)\b\s*(?:$|[,.;!?])|"
+    r"(?:no|false)\b(?:[\s,.;/&|]|\b(?:or|and|but|also|maybe|perhaps)\b){1,20}(?:yes|true)\b\s*(?:$|[,.;!?])",
+    re.IGNORECASE,
+)
+
+
 def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
     """Prose against a text: what it states, whole; or the gold among words that say nothing else. One text, one answer."""
     wanted = clean.words(gold.text)
@@ -351,10 +362,12 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if _same_words(piece, gold.text):
             return Verdict(True, "text")
         given = clean.words(piece)
-        if first and wanted in ("yes", "no") and (match := re.match(r"(yes|no|true|false)\b", given)):
-            return Verdict(clean.words(match[1]) == wanted, "text")
+        if first and wanted in ("yes", "no") and (match := _YES_NO.match(piece.strip())):
+            return Verdict(clean.words(match[1]) == wanted and not _BOTH.match(piece.strip()), "text")
         first = False
     given = clean.words(text)
+    if wanted in ("yes", "no") and not _YES_NO.search(text):
+        return Verdict(False, "text") if strong else None
     if len(text) <= MAX_PIECE and (match := re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", given)):
         around = given[: match.start()] + " " + given[match.end() :]
         negated = bool(_NEGATION.search(text)) != bool(_NEGATION.search(gold.text))
@@ -394,11 +407,18 @@ def _squeeze(text: str) -> str:
     return re.sub(r"(?<!\d) | (?!\d)", "", clean.latex(text))
 
 
+_ASKED = frozenset(  # commands that math-verify reads, none of them a relation, a connective or a mark above digits
+    ["frac", "dfrac", "tfrac", "cfrac", "sqrt", "cdot", "times", "div", "pm", "mp", "pi", "sum", "prod", "binom", "dbinom", "tbinom", "left", "right", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "infty", "cup", "cap", "setminus", "mathbb", "emptyset", "varnothing", "begin", "end", "lfloor", "rfloor", "lceil", "rceil", "max", "min", "gcd", "text", "mathrm", "boxed", "alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "phi", "omega", "sigma", "rho"]
+)
+
+
 def _worth_asking(piece: str, gold: str) -> bool:
     """math-verify is asked only about short LaTeX or symbols, never about approximations, percent or degrees."""
     both = piece + gold
     if re.search(r"[A-Za-z]{4,}", re.sub(r"\\[A-Za-z]+", "", piece)):
         return False  # prose
+    if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or "..." in both:
+        return False  # it drops what it does not know, and then finds the rest equal
     return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree|≈|approx|\\sim", both) and bool(re.search(r"\\[A-Za-z]{2}", piece))
 
 

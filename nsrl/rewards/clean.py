@@ -8,6 +8,17 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = dict(zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10)))
+_SMALL = {w: i for i, w in enumerate(_UNITS)} | _TENS
+_PARTS = {
+    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5,
+    "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9,
+    "tenth": 10, "tenths": 10,
+}  # fmt: skip
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_NUMBER_WORDS = (*_SMALL, "half")
+
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _CHARS = {
@@ -28,10 +39,10 @@ _CHAR_RE = re.compile("|".join(map(re.escape, _CHARS)))
 _SUPER_RE = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _SUB_RE = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _FULLWIDTH = str.maketrans({chr(0xFF10 + i): str(i) for i in range(10)})
-_MONEY = re.compile(r"(?:\\\$|\\textdollar(?![a-zA-Z])|(?<![\w}])US\\?\$)\s*(-?[\d.,]*\d)")
-_BARE_MONEY = re.compile(r"^(-?)\s*\$\s*(-?\d[\d.,]*)(?=[^$]*$)")
+_MONEY = re.compile(r"(?:\\\$|\\textdollar(?![a-zA-Z])|(?<![\w}])US\\?\$)\s*(-?[\d.,]*\d(?:\*\^\d+)?)")
+_BARE_MONEY = re.compile(r"^(-?)\s*\$\s*(-?\d[\d.,]*(?:\*\^\d+)?)(?=[^$]*$)")
 _COINS = {"€": "euros", "£": "gbp", "¥": "yen", "₹": "rupees"}
-_COIN_RE = re.compile(r"([€£¥₹])\s*(\d[\d.,]*)")
+_COIN_RE = re.compile(r"([€£¥₹])\s*(\d[\d.,]*(?:\*\^\d+)?)")
 _SPACING = re.compile(r"(?<!\\)\\(?:[,;:!>]|q?quad|thinspace(?![a-zA-Z])|enspace(?![a-zA-Z])| )|~|&nbsp;")
 _SIZING = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits)(?![a-zA-Z])\s*\.?(?![\d])"
@@ -67,9 +78,35 @@ def unescaped(text: str) -> str:
     return _ESCAPES.sub(lambda m: _ESCAPED[m[0]], text) if _ESCAPES.search(text) else text
 
 
+_SIGN = re.compile(r"\b(?:minus|negative)(?:\b|(?<=\w))(?=[\s}]*(?:[\d\\.($]|(?:" + "|".join(_NUMBER_WORDS) + r")\b))", re.IGNORECASE)
+
+
+def signed(text: str) -> str:
+    """Signs written as words before a number: "minus 5" is "- 5"."""
+    return _SIGN.sub("-", text)
+
+
+_SCALE = "|".join(_SCALES)
+_TEXT_SCALE = re.compile(rf"\\(?:text|mathrm|mbox|textrm)\s*\{{\s*((?:{_SCALE}|dozen)s?)\b", re.IGNORECASE)
+_SCALED = re.compile(rf"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)((?:[\s~-]+(?:{_SCALE})s?\b)+|\s+dozens?\b)", re.IGNORECASE)
+
+
+def scaled(text: str) -> str:
+    """Numbers before words of scale as numbers: "3.5 million" is 3.5*^6, with the decimals it has."""
+
+    def number(match: re.Match) -> str:
+        plain = match[1].replace(",", "")
+        if "dozen" in match[2].lower():
+            return str(Fraction(plain) * 12) if len(plain) <= 20 else match[0]
+        words_of_scale = re.findall(_SCALE, match[2].lower())
+        return f"{plain}*^{sum(len(str(_SCALES[w])) - 1 for w in words_of_scale)}" if len(words_of_scale) <= 3 else match[0]
+
+    return _SCALED.sub(number, _TEXT_SCALE.sub(r" \1 \\text{", text))
+
+
 def latex(text: str) -> str:
     """A short answer ready to be tokenised: no maths delimiters, no sizing, no spacing commands, money as a unit."""
-    text = characters(unescaped(text)).strip()
+    text = scaled(signed(characters(unescaped(text)))).strip()
     text = _DOUBLED.sub(r"\\", text)
     text = _EMPTY_ROOT.sub(r"\\sqrt{\1}", text)
     text = _BRACED_WORD.sub(r" \1 ", text)
@@ -171,17 +208,8 @@ def words(text: str) -> str:
     return _SAME_WORD.get(out, out)
 
 
-_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = dict(zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10)))
-_SMALL = {w: i for i, w in enumerate(_UNITS)} | _TENS
-_PARTS = {
-    "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5,
-    "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9,
-    "tenth": 10, "tenths": 10,
-}  # fmt: skip
-_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _WORD_NUMBER = re.compile(
-    r"\b(?:" + "|".join([*_SMALL, "half"]) + r")(?:(?:[\s-]+(?:and[\s-]+)?)(?:" + "|".join([*_SMALL, *_PARTS, *_SCALES]) + r"))*\b",
+    r"\b(?:" + "|".join(_NUMBER_WORDS) + r")(?:(?:[\s-]+(?:and[\s-]+)?)(?:" + "|".join([*_SMALL, *_PARTS, *_SCALES]) + r"))*\b",
     re.IGNORECASE,
 )
 

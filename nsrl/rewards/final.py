@@ -75,6 +75,9 @@ def candidates(text: str) -> Iterator[Candidate]:
     text = clean.collapsed(clean.markdown(text))
     said = None
     for match in _SAYS.finditer(text):
+        said_at = match.start("said") if match["said"] else match.start("chosen")
+        if _NEGATED.search(text[match.start() : said_at]):
+            continue
         if not _SUPPOSING.search(text[max(0, match.start() - 160) : match.start()]):
             said = first_sentence(match["said"] or match["chosen"])
     if said is not None:
@@ -141,6 +144,32 @@ _NUMBER = re.compile(
 _COMMANDS = re.compile(r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|triangle|left|right)[a-zA-Z]{2,}|[\^_]\{?\d")
 
 
+_NEGATED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n't\b", re.IGNORECASE)
+_BOUND_OR_PART = re.compile(  # what stands before a number that is then not the number stated
+    r"(?:\bthan|\bat (?:least|most)|\bup to|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
+    r"\b(?:root|square|cube|factorial|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
+    r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
+    re.IGNORECASE,
+)
+_TURNED = re.compile(  # what stands after it
+    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|(?:or|and) (?:more|less|fewer|greater|above|below|over|under|so|up)|"
+    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*\+(?!\s*[\d(\\])|\.\.+\d",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(r"[,;.:]\s")
+
+
+def qualified(text: str, piece: str) -> bool:
+    """Whether the words around a piece of a sentence say that it is not the answer: not 12, more than 12, half of 12."""
+    start = text.rfind(piece)
+    if start < 0 or piece == text:
+        return False
+    before, after = text[:start], text[start + len(piece) :]
+    if _BOUND_OR_PART.search(before[-40:]) or _TURNED.match(after[:60]):
+        return True
+    return bool(_NEGATED.search(_CLAUSE.split(before)[-1]) or _NEGATED.search(_CLAUSE.split(after)[0]))
+
+
 def pieces(text: str, labels: bool = True) -> Iterator[str]:
     """Ever smaller parts of a sentence that may be the value it states; the whole first. labels: `B. 5` may say 5."""
     seen = set()
@@ -150,8 +179,10 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
         if not piece or piece in seen or piece.count("{") != piece.count("}"):
             return False
         seen.add(piece)
-        return True
+        return not (qualified(whole, piece) or qualified(digits, piece))
 
+    whole = text = clean.scaled(clean.signed(text))
+    digits = clean.digits_for_words(text)
     text = _BESIDE.sub("", text.strip())
     label = _LABEL.sub("", text) if labels else text
     bare = _LEAD.sub("", label)

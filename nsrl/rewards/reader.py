@@ -18,6 +18,7 @@ from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar,
 MAX_LENGTH = 1200
 
 _RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
+_NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus"])
 _LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and"}
 
 
@@ -228,7 +229,7 @@ class Reader(Expressions):
         mark = self.at
         while self.here.kind == "name" and self.here.text.lower() not in ("or", "and"):
             word = self.here.text
-            if len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is"):
+            if word.lower() in _NO_NOUNS or len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is"):
                 self.at = mark
                 return False
             self.take()
@@ -375,6 +376,7 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s*m\.?|o'?cl
 _HOUR = re.compile(r"(\d{1,2})\s*(?:([ap])\.?m\.?|o'?clock)$", re.IGNORECASE)
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?$")
 _CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),[^,\[\]]*\]$")
+_PERIOD = re.compile(r"(-?\d+\.\d*)\((\d{1,20})\)$")  # 0.1(6) is 0.1666...
 _OUT_OF = re.compile(r"^(\d+) out of (\d+)$")
 _REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
 _EMPTY = Items("brace", ())
@@ -409,6 +411,8 @@ def read(text: str) -> Value:
         return _PHRASES[text.lower()]
     if match := _CONDITIONAL.match(text):
         text = match[1]
+    if match := _PERIOD.match(text):
+        text = f"{match[1]}\\overline{{{match[2]}}}"
     text = _OUT_OF.sub(r"\1/\2", text)
     number = clean.word_number(text)
     if number is not None and text[0].isalpha():

@@ -30,6 +30,7 @@ class Token:
 
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:`[\d.]*)?(?:(?:\*\^|[eE](?=[+-]?\d))[+-]?\d+)?")
+_REPEATS = re.compile(r"\s*\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))")  # after a decimal point: 0.1\overline{6}
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d]|,\d)(?:\.\d+)?")
 _NAME = re.compile(r"[A-Za-z¢]+")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)")
@@ -66,6 +67,9 @@ def tokenise(text: str, roman: bool = False) -> list[Token]:
                 raise Unreadable(f"digit {c!r}")
             out.append(_number(match[0], spaced, roman))
             i = match.end()
+            if "." in match[0] and (repeats := _REPEATS.match(text, i)):
+                out[-1] = _repeating(out[-1], repeats[1] or repeats[2])
+                i = repeats.end()
         elif match := _NAME.match(text, i):
             out.append(Token("name", match[0], spaced, roman))
             i = match.end()
@@ -113,6 +117,13 @@ def tokenise(text: str, roman: bool = False) -> list[Token]:
         if i == before:
             raise Unreadable("no progress")
     return [*out, Token("end", "", spaced)]
+
+
+def _repeating(token: Token, digits: str) -> Token:
+    """The number whose decimals go on with `digits` again and again: exact."""
+    assert token.value is not None
+    tail = Fraction(int(digits), 10 ** len(digits) - 1) / 10 ** (token.places or 0)
+    return Token("num", token.text, token.spaced, token.roman, token.value + tail)
 
 
 def _number(text: str, spaced: bool, roman: bool) -> Token:

@@ -1,6 +1,7 @@
 """Typed cases of the answer check: (prediction, gold, options or None, correct, reason)."""
 
 from more_cases import MORE
+from strict_cases import STRICT
 
 ABCDE = ("A", "B", "C", "D", "E")
 DEGREES = ("$30^{\\circ}$", "$45^{\\circ}$", "$60^{\\circ}$", "$75^{\\circ}$", "$90^{\\circ}$")
@@ -388,5 +389,5 @@ PROSE = [
 
 CASES = [
     *LETTERS, *OPTIONS, *NUMBERS, *FRACTIONS, *DECIMALS, *PERCENTS, *ANGLES, *UNITS, *EXPRESSIONS, *EQUATIONS,
-    *COLLECTIONS, *INTERVALS, *RATIO_TIME, *TEXT, *NO_GOLD, *PROSE, *MORE,
+    *COLLECTIONS, *INTERVALS, *RATIO_TIME, *TEXT, *NO_GOLD, *PROSE, *MORE, *STRICT,
 ]  # fmt: skip

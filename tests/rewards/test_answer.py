@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cases import CASES
+from strict_cases import STATED, STATED_OTHERWISE
 
 from nsrl.engines.result import Result, Status
 from nsrl.rewards.answer import Verdict, check
@@ -52,6 +53,15 @@ def test_case(prediction, gold, options, correct, reason):
 )
 def test_an_engine_result(result, gold, options, correct):
     assert check(result, gold, options).correct is correct
+
+
+@pytest.mark.parametrize("form", ["{}", "\\boxed{{\\text{{{}}}}}", "Let me see.\n{}"])
+def test_a_number_that_is_denied_bounded_or_worked_on_is_not_stated(form):
+    for text in STATED_OTHERWISE:
+        assert check(form.format(text), "12").correct is False, text
+        assert check(form.format(text), "A", ("12", "77")).correct is False, text
+    for text in STATED:
+        assert check(form.format(text), "12").correct is True, text
 
 
 def test_options_as_a_dictionary():
