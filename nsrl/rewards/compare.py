@@ -90,7 +90,8 @@ def _tidy_items(value: Items) -> Value:
         flat: list[Value] = []
         for i in items:  # {±1, 0} and nested single solutions
             flat.extend(i.items if isinstance(i, Items) and i.kind == "brace" and kind != "brace" else (i,))
-        items = flat
+        written = [i for i in value.items if isinstance(i, Items) and len(i.items) > 1 and i.kind == "brace"]
+        items = flat if len(written) < 2 else items  # one set or another is not their union
     if value.items and kind == "brace" and all(isinstance(i, Scalar) and tr.has_kind(i.tree, "pm") for i in value.items):
         items = [x for i in items for x in (i.items if isinstance(i, Items) else (i,))]
     return Items(kind, tuple(items))
@@ -184,7 +185,9 @@ def _same_relation(g: Value, p: Value) -> Outcome:
     p_value = p.right if isinstance(p, Relation) and p.op == "=" and _name(p.left) else None
     if isinstance(g, Relation) and isinstance(p, Relation):
         if g_value is not None and p_value is not None:
-            if not _free(g_value) or _name(g.left) == _name(p.left):
+            names = set(_name(g.left) or ""), set(_name(p.left) or "")
+            part = names[0] < names[1] or names[1] < names[0]  # xy = 0 is not x = 0
+            if not part and (not _free(g_value) or _name(g.left) == _name(p.left)):
                 correct, reason = _same(g_value, p_value)
                 if correct or not _free(g_value):
                     return correct, reason
@@ -209,7 +212,7 @@ def _same_relation(g: Value, p: Value) -> Outcome:
             return _same(g, p.left)
         if not _free(p.left):
             return _same(g, p.right)
-        if isinstance(g, Scalar) and not _free(g) and not _free(p.right):  # 2x + angle = 50: an expression's value
+        if isinstance(g, Scalar) and not _free(g) and not _free(p.right) and _is_label(p.left):  # AB/BC = 50; not x^2 = 50
             return _same(g, p.right)
     return False, "type"
 
@@ -285,9 +288,8 @@ def _same_clock(g: Value, p: Value) -> Outcome:
     if clock.half or clock.seconds or not isinstance(other, Ratio | Scalar):
         return False, "type"
     ratio = Ratio((Scalar(num(clock.hours)), Scalar(num(clock.minutes))))
-    if isinstance(other, Scalar):  # 1:30 is a time, and a ratio only where the gold is written as one
-        if clock is p or (other.tree[0] == "num" and other.tree[1].denominator == 1):
-            return False, "type"
+    if isinstance(other, Scalar):  # 1:30 is a time: no fraction is
+        return False, "type"
     return _same_ratio(ratio, other) if clock is g else _same_ratio(other, ratio)
 
 
@@ -312,8 +314,6 @@ def _same_ratio(g: Value, p: Value) -> Outcome:
         if ratio is g:
             return equal_trees(value, other.tree, None)[0], "ratio"
         return equal_trees(other.tree, value, other.places)[0], "ratio"
-    if isinstance(other, Items) and len(other.items) == len(ratio.parts) and ratio is g:
-        return _same_ratio(g, Ratio(other.items)) if all(isinstance(i, Scalar) for i in other.items) else (False, "type")
     return False, "type"
 
 
@@ -420,6 +420,8 @@ def _same_assignment(g: Items, p: Items) -> Outcome:
             if other is None or not _same(relation.right, other)[0]:
                 return False, "relation"
         return True, "relation"
+    if "or" in (g.kind, p.kind) or g.kind == "brace":
+        return False, "type"  # one unknown's alternatives are not the values of two
     g_items = [i.right if isinstance(i, Relation) else i for i in g.items]
     p_items = [i.right if isinstance(i, Relation) else i for i in p.items]
     if p.kind == "brace" and g.kind == "assign" and not all(isinstance(i, Scalar) for i in p_items):

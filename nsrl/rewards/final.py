@@ -156,6 +156,7 @@ _TURNED = re.compile(  # what stands after it
     r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*\+(?!\s*[\d(\\])|\.\.+\d",
     re.IGNORECASE,
 )
+_CONTRAST = re.compile(r",\s+not\b[^,;]{1,60}$", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;.:]\s")
 
 
@@ -186,7 +187,7 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
     text = _BESIDE.sub("", text.strip())
     label = _LABEL.sub("", text) if labels else text
     bare = _LEAD.sub("", label)
-    cut = _PAREN.sub("", _REASON.sub("", bare))
+    cut = _PAREN.sub("", _REASON.sub("", _CONTRAST.sub("", bare)))
     for piece in (text, label, bare, cut, _PAREN.sub("", bare)):
         if fresh(piece):
             yield piece

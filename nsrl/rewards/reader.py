@@ -229,7 +229,7 @@ class Reader(Expressions):
         mark = self.at
         while self.here.kind == "name" and self.here.text.lower() not in ("or", "and"):
             word = self.here.text
-            if word.lower() in _NO_NOUNS or len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is"):
+            if word.lower() in _NO_NOUNS or (len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is")):
                 self.at = mark
                 return False
             self.take()
@@ -385,6 +385,8 @@ _PHRASES: dict[str, Value] = {
     **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set"), _EMPTY),
 }
 _HOURS_MINUTES = re.compile(r"^(\d+)\s*h(?:rs?|ours?)?\.?\s*(?:and\s+)?(\d+)\s*m(?:ins?|inutes?)?\.?$")
+_MARKED = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*('|′|’|\"|″|”|'')\s*\.?$")  # a length: no number of degrees is written so
+_FOOT = ("'", "′", "’")
 _FEET = re.compile(r"(\d+)\s*'\s*(\d+)\s*(?:\"|'')$")
 
 
@@ -393,9 +395,12 @@ def read(text: str) -> Value:
     """The value of one answer. Raises `Unreadable`."""
     if len(text) > MAX_LENGTH:
         raise Unreadable("too long")
+    marked = _MARKED.match(text)
     text = clean.latex(text)
     if not text:
         raise Unreadable("empty")
+    if marked:
+        text = f"{marked[1]} {'ft' if marked[2] in _FOOT else 'in'}"
     if match := _CLOCK.match(text):
         hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3] or 0)
         if minutes < 60 and seconds < 60:

@@ -64,7 +64,8 @@ def _machine(gap: Fraction, size: Fraction, p_places: int | None) -> Outcome | N
     if p_places is None or p_places < 1:
         return None
     digits = p_places + len(str(int(size))) - (size < 1)
-    if digits >= 10 and gap <= max(size, Fraction(1, 1000)) * Fraction(1, 10**9):
+    printed = max(Fraction(1, 10**p_places), Fraction(1, 10**6))  # a large number's last digit tells it from its neighbours
+    if digits >= 10 and gap <= min(max(size, Fraction(1, 1000)) * Fraction(1, 10**9), printed):
         return True, "machine"
     return None
 

@@ -36,4 +36,17 @@ BOTH = [
     *((p, "Yes", None, True, "text") for p in ("Yes, no side is longer.", "Yes it is", "**Yes**", "The answer is yes.")),
     ("No, there is no solution.", "No", None, True, "text"),
 ]
-STRICT = [*REPEATING, *SIGNS, *SCALES, *BOTH]
+COLLECTED = [
+    *((p, "2:3", None, False, "type") for p in ("x=2 or x=3", "{{x->2},{x->3}}", "{2,3}", "2 or 3", "[2,3]")),
+    ("x=2, y=3", "\\{2,3\\}", None, False, "type"),
+    ("x=2, y=3", "x = 2 or x = 3", None, False, "type"),
+    ("{1,2,3} or {1,2}", "\\{1,2,3\\}", None, False, "size"),
+    ("x=3 or x=2", "x = 2 or x = 3", None, True, "set"),
+    *((p, g, None, False, "type") for p, g in (("x^2-4=0", "0"), ("x+y==5", "5"), ("1/30", "1:30"))),
+    *((p, g, None, False, "relation") for p, g in (("xy=0", "x=0"), ("x=0", "xy=0"))),
+    ("12345678901.4", "12345678901", None, False, "exact"),
+    ("333333333333333.3", "\\frac{10^15}{3}", None, True, "machine"),
+    *((p, "30^\\circ", None, False, "unit") for p in ("30'", '30"', "30′")),
+    ('5"', "5 in", None, True, "exact"),
+]
+STRICT = [*COLLECTED, *REPEATING, *SIGNS, *SCALES, *BOTH]
