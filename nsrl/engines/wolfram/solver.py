@@ -323,7 +323,7 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
             whole = {int(mp().nint(v.real)) for r in found for v in [_number(r.value)] if _near(v)}
             return sorted(n for n in whole if good(n))
     try:
-        pieces = real_line(ev, Expr(S.And, tuple(f for f in (*filters, *_signs(x, domain)))), x) if not live else None
+        pieces = real_line(ev, Expr(S.And, tuple(f for f in (*filters, *bounds_of(x, domain)))), x) if not live else None
     except Cannot:
         pieces = None
     if pieces is None:
@@ -334,7 +334,8 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
     return out
 
 
-def _signs(x: Symbol, domain: Any) -> list:
+def bounds_of(x: Symbol, domain: Any) -> list:
+    """What a domain of whole numbers says of the size of x, as relations."""
     return {S.PositiveIntegers: [mk(S.Greater, x, 0)], S.NonNegativeIntegers: [mk(S.GreaterEqual, x, 0)], S.Primes: [mk(S.Greater, x, 1)],
             S.NegativeIntegers: [mk(S.Less, x, 0)], S.NonPositiveIntegers: [mk(S.LessEqual, x, 0)]}.get(domain, [])  # fmt: skip
 

@@ -52,6 +52,7 @@ Solve[Sqrt[x]!=2 && -3<=x<=5, x, Integers] | {{x -> 0}, {x -> 1}, {x -> 2}, {x -
 Length[Solve[Sqrt[x]+y != 12 && x+2y<1 && -6<=x<=6 && -6<=y<=6, {x,y}, Integers]] | 37
 Maximize[{5x+4y, 6x+4y<=24, x+2y<=6, x>=0, y>=0}, {x,y}, Integers] | {20, {x -> 4, y -> 0}}
 Maximize[x(7-x), x, Integers] | {12, {x -> 3}}
+Maximize[{5x+4y, 6x+4y<=24, x+2y<=6, Element[x|y, PositiveIntegers]}, {x,y}] | {19, {x -> 3, y -> 1}}
 NMinimize[x^2-3x, x, Integers] | {-2., {x -> 1}}
 Minimize[x^2-x, x, Reals] | {-1/4, {x -> 1/2}}
 FindMinimum[{x^2+y^2, x+y>=1}, {{x,0},{y,0}}] | {0.5, {x -> 0.5, y -> 0.5}}

@@ -283,7 +283,7 @@ def _extremum_whole(rng: random.Random) -> Case:
     text, names, f, inside, box, name = rng.choice((
         (f"{{{a}x+{b}y,{d}x+{a}y<={c}&&x+{b}y<={c}&&x>=0&&y>=0}}", "xy", lambda x, y: a * x + b * y,
          lambda x, y: d * x + a * y <= c and x + b * y <= c and x >= 0 and y >= 0, 32, "Max"),
-        (f"{{{a}x+{b}y,{b}x+{d}y>={c},x>=0,y>=0}}", "xy", lambda x, y: a * x + b * y, lambda x, y: b * x + d * y >= c and x >= 0 and y >= 0, 32, "Min"),
+        (f"{{{a}x+{b}y,{b}x+{d}y>={c}&&x>=0&&y>=0}}", "xy", lambda x, y: a * x + b * y, lambda x, y: b * x + d * y >= c and x >= 0 and y >= 0, 32, "Min"),
         (f"{a}x^2+({u})*x+{v}", "x", lambda x: a * x * x + u * x + v, lambda x: True, 40, "Min"),
         (f"x*({c}-{a}x)", "x", lambda x: x * (c - a * x), lambda x: True, 60, "Max"),
         (f"(x-({u})/{d})^2+(y-({v})/{b})^2", "xy", lambda x, y: (x - Fraction(u, d)) ** 2 + (y - Fraction(v, b)) ** 2, lambda x, y: True, 14, "Min"),
@@ -308,7 +308,10 @@ def _extremum_whole(rng: random.Random) -> Case:
             return WRONG
 
     word = f"Arg{name}" if form == "Arg" else name + form
-    return Case("wolfram", f"{numeric}{word}[{text},{{{','.join(names)}}},Integers]", judge)
+    variables = ",".join(names)
+    if text[0] == "{" and rng.random() < 0.4:
+        return Case("wolfram", f"{numeric}{word}[{text[:-1]}&&Element[{{{variables}}},Integers]}},{{{variables}}}]", judge)
+    return Case("wolfram", f"{numeric}{word}[{text},{{{variables}}},Integers]", judge)
 
 
 def _nsl(rng: random.Random) -> Case:

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
-from nsrl.engines.wolfram.points import ORDER, Undefined, Unknown, difference, number, truth
+from nsrl.engines.wolfram.points import INTEGERS, ORDER, Undefined, Unknown, difference, number, truth
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 from nsrl.engines.wolfram.realline import Piece, critical, real_line, real_valued, sign, singular, without_abs
 from nsrl.engines.wolfram.roots import Cannot, coefficients, contains, put, symbols
-from nsrl.engines.wolfram.solver import conditions, rationalized, solutions, symbols_in
+from nsrl.engines.wolfram.solver import bounds_of, conditions, rationalized, solutions, split, symbols_in
 from nsrl.engines.wolfram.systems import solve_system
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced, transcendental
@@ -349,6 +349,19 @@ def _objective(ev: Any, args: tuple) -> tuple[Any, Any, list] | None:
     return (f, what, names) if names and all(type(n) is Symbol and n.builtin is None for n in names) else None
 
 
+def _domain(what: Any, names: list[Symbol], domain: tuple) -> tuple[bool, Any]:
+    """(whether every unknown is whole, the conditions without what says so), by the third argument or by memberships."""
+    if domain == (S.Integers,) or not contains(what, S.Element):
+        return domain == (S.Integers,), what
+    (differences, filters), *others = conditions(what)
+    domains, rest = split(filters, names, S.Complexes)
+    if others or any(d not in INTEGERS for d in domains.values()):
+        return False, what
+    left = [*(mk(S.Equal, d, 0) for d in differences), *rest, *(c for n, d in domains.items() for c in bounds_of(n, d)),
+            *(mk(S.Element, n, d) for n, d in domains.items() if d is S.Primes)]  # fmt: skip
+    return True, Expr(S.And, tuple(left)) if left else TRUE
+
+
 def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
     def handler(ev: Any, args: tuple) -> Any:
         parsed = _objective(ev, args)
@@ -357,9 +370,9 @@ def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
         f, what, names = parsed
         if args[2:] not in ((), (S.Reals,), (S.Integers,)):
             return None
-        way = whole_extremum if args[2:] == (S.Integers,) else extremum
         try:
-            value, point, attained = way(ev, rationalized(f), rationalized(what), names, down)
+            whole, within = _domain(rationalized(what), names, args[2:])
+            value, point, attained = (whole_extremum if whole else extremum)(ev, rationalized(f), within, names, down)
         except (Cannot, NotBridged):
             return None
         if form != "value" and not attained:
@@ -368,7 +381,7 @@ def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
             ev.message(name, "natt", "The extremum is not attained at any point satisfying the given constraints.")
         shown = {n: point.get(n, 0) for n in names}
         if numeric or rationalized(f) is not f or rationalized(what) is not what:
-            value, shown = _decimal(ev, value), shown if way is whole_extremum else {n: _decimal(ev, v) for n, v in shown.items()}
+            value, shown = _decimal(ev, value), shown if whole else {n: _decimal(ev, v) for n, v in shown.items()}
         if form == "value":
             return value
         if form == "arg":
