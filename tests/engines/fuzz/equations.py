@@ -80,6 +80,8 @@ def grid_roots(f: Callable, low: Any, high: Any, bounds: str = "<=x<=", pieces: 
     xs = [float(low) + step * (i + 0.37) for i in range(-3, pieces + 3)]
     quick = [f(x, mpmath.fp) for x in xs]
     with mp.workdps(DIGITS):
+        # near a zero of the fourth order machine numbers have signs by chance
+        quick = [v if v is None or abs(v) > 1e-9 else f(mpf(x), mpmath) for x, v in zip(xs, quick, strict=True)]
         found: list[Any] = []
         for i in range(1, len(xs) - 1):
             before, here, after = quick[i - 1 : i + 2]
