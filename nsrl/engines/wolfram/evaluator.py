@@ -7,6 +7,7 @@ make a program end. Builtins come from the tables; what they mean is their busin
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,7 @@ from nsrl.engines.wolfram.order import is_sorted, sort
 from nsrl.engines.wolfram.pattern import compile_pattern, has_pattern
 from nsrl.engines.wolfram.subst import bind, fill_slots, replace_symbols, splice
 from nsrl.engines.wolfram.table import (
+    CONSTANT,
     FLAT,
     HOLD_ALL,
     HOLD_ALL_COMPLETE,
@@ -28,17 +30,25 @@ from nsrl.engines.wolfram.table import (
     SEQUENCE_HOLD,
     Builtin,
     absent,
+    without_options,
 )
 
 _EPOCHS = count(1)  # never repeats in a process: a stamp of another context can not be taken for one of this
 _SEQUENCE, _UNEVALUATED, _EVALUATE, _FUNCTION = S.Sequence, S.Unevaluated, S.Evaluate, S.Function
 _SORTS_ITSELF = {S.Plus, S.Times}
 _INERT_SYMBOLS = {TRUE, FALSE, NULL, NONE, S.All, S.Pi, S.E, S.Degree, S.Infinity}
+_RULES = {RULE, S.RuleDelayed}
 _INERT_HEADS = {LIST, RULE, S.Complex, S.Association, S.Missing}
 # What may be given a call that has no value and drop it without saying anything about it, or say what holds of any call.
 _PASSES_BY = {
     S.CompoundExpression, S.Module, S.Block, S.With, S.DynamicModule, S.Set, S.SetDelayed, S.Do, S.Print, S.Echo,
     S.Quiet, S.Function, S.Clear, S.Remove, S.D, S.Dt, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern,
+}  # fmt: skip
+_BRANCHES = {S.If, S.Which, S.Switch}
+# What has no value for symbols in the real engine either, and has one for numbers.
+_RELATIONS = {
+    S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Positive, S.Negative, S.NonNegative,
+    S.NonPositive,
 }  # fmt: skip
 _MAX_MESSAGES = 200
 _ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
@@ -290,14 +300,20 @@ class Evaluator:
                 return r, False
         b = head.builtin
         if b is not None and b.handler is not None:
-            n = len(new)
-            if n < b.least or (b.most is not None and n > b.most):
+            last = new[-1] if new else None
+            read: tuple | None = new
+            if type(last) is Expr and last.head in _RULES and not b.data and "*" not in b.options:
+                read = without_options(b, new)
+            n = len(new) if read is None else len(read)
+            if read is None:
+                pass  # an option that the handler does not read may ask for another value
+            elif n < b.least or (b.most is not None and n > b.most):
                 self._arity(head.name, n, b.least, b.most)
             else:
-                bare = new
-                for a in new:
+                bare = read
+                for a in read:
                     if type(a) is Expr and a.head is _UNEVALUATED and not attrs & HOLD_ALL_COMPLETE:
-                        bare = tuple([x.args[0] if type(x) is Expr and x.head is _UNEVALUATED and len(x.args) == 1 else x for x in new])
+                        bare = tuple([x.args[0] if type(x) is Expr and x.head is _UNEVALUATED and len(x.args) == 1 else x for x in read])
                         break
                 try:
                     r = b.handler(self, bare)
@@ -336,6 +352,36 @@ class Evaluator:
             seen -= _heads(r, set())
             if seen:
                 self.lost = min(seen, key=lambda s: s.name)
+
+    def effect(self, statement: Any) -> Any:
+        """The value of a statement that is evaluated for what it does: what was not decided in it was not done."""
+        absences = self.absences
+        value = self.eval(statement)
+        if self.absences != absences:
+            self.thrown_away(value)
+        return value
+
+    def thrown_away(self, value: Any) -> None:
+        """Note in `lost` where a value that nobody looks at is or holds an If whose test has no value."""
+        for e in _calls(value, lambda e: e.head not in _BRANCHES and not self._holds_arguments(e.head)):
+            if e.head in _BRANCHES and e.args:
+                self.undecided(e.args[0])
+
+    def _holds_arguments(self, head: Any) -> bool:
+        return type(head) is Symbol and bool(self.attributes(head) & (HOLD_ALL | HOLD_ALL_COMPLETE))
+
+    def holds(self, test: Any) -> bool:
+        """Whether the value of test is True. One that could not be found is noted in `lost`: it is no answer "no"."""
+        value = self.eval(test)
+        if value is not TRUE and value is not FALSE:
+            self.undecided(value)
+        return value is TRUE
+
+    def undecided(self, test: Any) -> None:
+        """Note in `lost` a call in a test that has no value here; x > 0 has none in the real engine either."""
+        for e in _calls(test, lambda e: e.head is not _FUNCTION):
+            if self.lost is None and (all(map(_numeric, e.args)) if e.head in _RELATIONS else e.head in self.open):
+                self.lost = e.head
 
     def _arguments(self, args: tuple, attrs: int) -> tuple:
         hold = attrs & HOLD_ALL
@@ -420,7 +466,7 @@ class Evaluator:
             found: list[Any] = []
 
             def holds(b: dict[Symbol, Any]) -> bool:
-                if self.eval(_bound(rhs.args[1], b, e)) is TRUE:
+                if self.holds(_bound(rhs.args[1], b, e)):
                     found.append(_bound(rhs.args[0], b, e))
                     return True
                 return False
@@ -619,6 +665,27 @@ def _heads(e: Any, out: set[Symbol]) -> set[Symbol]:
             if type(a) is Expr:
                 _heads(a, out)
     return out
+
+
+def _calls(e: Any, inside: Callable[[Expr], bool]) -> Iterator[Expr]:
+    """Every call in e once, but in those that are not to be looked into. A value may hold the same tree 2^40 times."""
+    todo, met = [e], set()
+    while todo:
+        e = todo.pop()
+        if type(e) is Expr and e.stamp != -1 and id(e) not in met:
+            met.add(id(e))
+            yield e
+            if inside(e):
+                todo += (e.head, *e.args)
+
+
+def _numeric(e: Any) -> bool:
+    """Whether e stands for a number: x does not, Sqrt[2] + Pi does."""
+    if type(e) is Symbol:
+        return bool(e.attrs & CONSTANT)
+    if type(e) is Expr:
+        return type(e.head) is Symbol and bool(e.head.attrs & NUMERIC) and all(map(_numeric, e.args))
+    return type(e) is not str
 
 
 def _slots(e: Any) -> int:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from nsrl.engines.wolfram.bignum import BigReal
-from nsrl.engines.wolfram.expr import LIST, RULE, TRUE, Expr, S, Symbol, mk, same, sym
+from nsrl.engines.wolfram.expr import LIST, RULE, Expr, S, Symbol, mk, same, sym
 from nsrl.engines.wolfram.subst import replace_all_symbols
 from nsrl.engines.wolfram.table import FLAT, ONE_IDENTITY, ORDERLESS
 
@@ -154,8 +154,8 @@ def _condition(p: Expr, ev: Any) -> tuple | None:
         return None
     (m, s), test = compile_pattern(p.args[0], ev), p.args[1]
     if s is not None:
-        return None, lambda ev, e, b: s(ev, e, b) and ev.eval(replace_all_symbols(test, b)) is TRUE
-    return (lambda ev, e, b, k: m(ev, e, b, lambda b: ev.eval(replace_all_symbols(test, b)) is TRUE and k(b))), None
+        return None, lambda ev, e, b: s(ev, e, b) and ev.holds(replace_all_symbols(test, b))
+    return (lambda ev, e, b, k: m(ev, e, b, lambda b: ev.holds(replace_all_symbols(test, b)) and k(b))), None
 
 
 def _pattern_test(p: Expr, ev: Any) -> tuple | None:
@@ -163,8 +163,8 @@ def _pattern_test(p: Expr, ev: Any) -> tuple | None:
         return None
     (m, s), f = compile_pattern(p.args[0], ev), p.args[1]
     if s is not None:
-        return None, lambda ev, e, b: s(ev, e, b) and ev.eval(Expr(f, (e,))) is TRUE
-    return (lambda ev, e, b, k: m(ev, e, b, lambda b: ev.eval(Expr(f, (e,))) is TRUE and k(b))), None
+        return None, lambda ev, e, b: s(ev, e, b) and ev.holds(Expr(f, (e,)))
+    return (lambda ev, e, b, k: m(ev, e, b, lambda b: ev.holds(Expr(f, (e,))) and k(b))), None
 
 
 def _alternatives(p: Expr, ev: Any) -> tuple:
@@ -282,13 +282,13 @@ def _item(p: Any, ev: Any, head: Any) -> Item:
         inner = _item(p.args[0], ev, head)
         if inner.whole is not None:
             test, w = p.args[1], inner.whole
-            cond = lambda ev, es, b, k: w(ev, es, b, lambda b: ev.eval(replace_all_symbols(test, b)) is TRUE and k(b))
+            cond = lambda ev, es, b, k: w(ev, es, b, lambda b: ev.holds(replace_all_symbols(test, b)) and k(b))
             return inner._replace(whole=cond)
     if h is S.PatternTest and len(p.args) == 2:
         inner = _item(p.args[0], ev, head)
         if inner.whole is not None:
             f, w = p.args[1], inner.whole
-            tested = lambda ev, es, b, k: all(ev.eval(Expr(f, (e,))) is TRUE for e in es) and w(ev, es, b, k)
+            tested = lambda ev, es, b, k: all(ev.holds(Expr(f, (e,))) for e in es) and w(ev, es, b, k)
             return inner._replace(whole=tested)
     if h is S.Alternatives:
         items = [_item(a, ev, head) for a in p.args]

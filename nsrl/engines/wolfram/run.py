@@ -115,6 +115,8 @@ def evaluate_tree(
     data: Any = None
     try:
         for s in statements:
+            if ev.absences:
+                ev.thrown_away(value)
             try:
                 value = ev.eval(s)
             except AbortFlow:  # ends the statement; the next one is evaluated
@@ -123,6 +125,8 @@ def evaluate_tree(
                 value = t.value if t.tag is None else mk(S.Hold, mk(S.Throw, t.value, t.tag))
         f = sym("f")
         if f in ev.own and (value is NULL or (statements and _defines(statements[-1], f))):
+            if ev.absences:
+                ev.thrown_away(value)
             value = ev.eval(f)
         shown = value is NULL and ev.printed
         if shown:

@@ -14,6 +14,8 @@ is raised is a bug. `arity`: an int n, (least, most) with most None for "any": a
 stands with the message `argx`, `argr`, `argrx` or `argt` the real engine gives. `operator`: "prepend" if f[x][a] means
 f[a, x] (Select), "append" if it means f[x, a] (Map). `takes`: kinds of the
 arguments (KINDS), by place: a call with others is left as it stands, so that the handler meets no odd argument.
+`options`: the option names that the handler reads, or "*" where a rule at the end is no option (CompoundExpression): a
+call with any other option is left as it stands, for it may ask for another value (Modulus).
 
 Knows nothing of any particular builtin.
 """
@@ -70,6 +72,7 @@ class Builtin:
     operator: str | None = None
     data: bool = False  # a call that stays as it stands is a value (Line, NumberForm), not a question without answer
     takes: str = ""
+    options: frozenset[str] = frozenset()
 
     @property
     def answers(self) -> bool:
@@ -156,20 +159,54 @@ def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler
         operator: str | None = None,
         data: bool = False,
         takes: str = "",
+        options: str = "",
     ) -> Callable[[Handler], Handler]:
         least, most = (0, None) if arity is None else (arity, arity) if isinstance(arity, int) else arity
         bits = flags(attributes) | PROTECTED
+        reads = frozenset(options.split())
+        _DECLARED.update(reads)
 
         def keep(handler: Handler) -> Handler:
             for name in names.split():
                 if name in rows:
                     raise ValueError(f"{name} is defined twice in one table")
-                rows[name] = Builtin(name, bits, handler, least, most, operator, data, takes)
+                rows[name] = Builtin(name, bits, handler, least, most, operator, data, takes, reads)
             return handler
 
         return keep
 
     return builtin
+
+
+# Options that say how a value is to be found or in which form, not which value it is: no handler needs to read them.
+_HOW = frozenset(
+    ["AccuracyGoal", "Cubics", "MaxIterations", "MaxPoints", "MaxRecursion", "MaxSteps", "Method", "MinRecursion", "PerformanceGoal", "PrecisionGoal", "Quartics", "TimeConstraint"]
+)
+_DECLARED: set[str] = set()  # the options that some row reads
+_RULES = {"Rule", "RuleDelayed"}
+
+
+def without_options(row: Builtin, args: tuple) -> tuple | None:
+    """args without the options at their end that change no value; None where one is left that the row does not read.
+
+    An option is a rule after the arguments that the row needs, for one of the language's names that is no function.
+    """
+    needed = max(1, row.least + (row.operator is not None))
+    plain, read = list(args), []
+    while len(plain) > needed and (name := _option_name(plain[-1])):
+        option = plain.pop()
+        if name in row.options:
+            read.append(option)
+        elif name not in _HOW and not (name == "WorkingPrecision" and getattr(option.args[1], "name", "") == "MachinePrecision"):
+            return None
+    return (*plain, *reversed(read))
+
+
+def _option_name(e: Any) -> str | None:
+    if type(e) is not Expr or type(e.head) is not Symbol or e.head.name not in _RULES or len(e.args) != 2:
+        return None
+    s = e.args[0]
+    return s.name if type(s) is Symbol and (s.name in _DECLARED or absent(s)) else None
 
 
 def symbols(rows: dict[str, Builtin], names: str, attributes: str = "Protected") -> None:

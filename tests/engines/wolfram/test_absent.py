@@ -95,3 +95,61 @@ def test_what_may_be_a_program_is_no_sentence(program):
 def test_workers_know_the_names():
     with EnginePool(workers=1, cache=0) as pool:
         assert pool.submit("wolfram", f"Length[{ABSENT}[1]]").result().status.value == "unevaluated"
+
+
+_TESTS = ["SquaresR[2, 25] > 0", "PlanarGraphQ[CycleGraph[3]]", "Reduce[Exp[x] > k x, x, Reals]", "1 < 2 && PlanarGraphQ[CycleGraph[3]]"]
+_STATEMENTS = [
+    "c = 0; If[TEST, c++]; c", "c = 0\nIf[TEST, c++]\nc", "Module[{c = 0}, Do[If[TEST, c++], {3}]; c]", "c = 0; Table[If[TEST, c++], {3}]; c",
+    "c = 0; Which[False, 1, TEST, c++]; c", "c = 0; j = 0; While[j < 3, If[TEST, c++]; j++]; c", "c = 0; While[c < 3 && TEST, c++]; c",
+    "c = 0; For[j = 0, j < 3, j++, If[TEST, c++]]; c", "c = 0; Scan[If[TEST, c++] &, {1, 2}]; c", "c = 0; Module[{}, If[TEST, c++]]; c",
+    "g[n_] := 1 /; TEST; g[n_] := 0; g[25]", "g[n_] /; TEST := 1; g[n_] := 0; g[25]", "g[n_?(TEST &)] := 1; g[_] := 0; g[25]",
+    "g[n__ /; TEST] := 1; g[___] := 0; g[25, 26]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", _STATEMENTS)
+@pytest.mark.parametrize("test", _TESTS)
+def test_what_could_not_be_decided_is_no_answer_no(statement, test):
+    assert status(statement.replace("TEST", test)) == "unevaluated"
+    assert status(statement.replace("TEST", "2 > 1")) == "ok"
+    if "Scan" not in statement:  # what a function left open counts there in any case
+        assert status(statement.replace("TEST", "z > 1")) == "ok"  # stays as it is in the real engine too
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "Reduce[x^2 == 2, x, OPTION]", "FindInstance[x^2 == 2, x, OPTION]", "MatrixRank[{{1, 2}, {2, 4}}, OPTION]",
+        "LinearSolve[{{1, 2}, {3, 4}}, {1, 2}, OPTION]", "NullSpace[{{1, 2}, {2, 4}}, OPTION]", "PolynomialGCD[x^2 - 1, x - 1, OPTION]",
+        "PolynomialQuotient[x^2 - 1, x - 1, x, OPTION]", "CoefficientList[8 x^2, x, OPTION]", "Together[1/x + 8, OPTION]",
+        "Expand[(x + 1)^7, OPTION]", "FindRoot[Cos[x] == x, {x, 1}, OPTION]", "Maximize[{x, x <= 3}, x, OPTION]", "Union[{1, 2}, OPTION]",
+    ],
+)  # fmt: skip
+def test_an_option_that_is_not_read_leaves_the_call(call):
+    for option in ("Modulus -> 7", "Modulus :> 7", "Method -> Automatic, Modulus -> 7", "WorkingPrecision -> 20", "Assumptions -> x > 9"):
+        assert status(call.replace("OPTION", option)) == "unevaluated", option
+    assert status(call.replace("OPTION", "Method -> Automatic")) == "ok"
+    assert status(call.replace("OPTION", "MaxIterations -> 50, WorkingPrecision -> MachinePrecision")) == "ok"
+
+
+def test_defaults_of_builtins_can_not_be_set():
+    assert status("SetOptions[Solve, Modulus -> 5]; Solve[x^2 == 4, x]") == "unevaluated"
+
+
+@pytest.mark.parametrize(
+    "program,value",
+    [
+        ("Append[{1}, Modulus -> 5]", "{1, Modulus -> 5}"), ("Module[{a = 1}, Modulus -> a]", "Modulus -> 1"), ("1; Modulus -> 5", "Modulus -> 5"),
+        ("(Red -> 1) /. (Red -> 1) -> 3", "3"), ("If[2 > 1, 0, Modulus -> 5]", "0"), ("Count[{Red -> 1}, Red -> _]", "1"),
+        ("Factor[x^2 + 1, Modulus -> 2]", "(1 + x)^2"), ("Union[{1, 1, 2}, SameTest -> Equal]", "{1, 2}"),
+        ("Options[g] = {Trig -> 1}; g[x_, OptionsPattern[]] := x + OptionValue[Trig]; g[3, Trig -> 5]", "8"),
+        ("Eigenvalues[{{2, 0, 0}, {0, 3, 4}, {0, 4, 9}}, -1]", "{1}"), ("Eigenvectors[{{2, 0}, {0, 3}}, 1]", "{{0, 1}}"),
+        ("Eigensystem[{{2, 0}, {0, 3}}, 1]", "{{3}, {{0, 1}}}"), ("Eigenvalues[{{2, 0}, {0, 3}}, UpTo[3]]", "{3, 2}"),
+        ("ChineseRemainder[{2, 3, 2}, {3, 5, 7}, 100]", "128"), ("ChineseRemainder[{2, 3, 2}, {3, 5, 7}, 23]", "23"),
+        ("Tr[{{1, 2}, {3, 4}}, List]", "{1, 4}"), ("Normalize[{3, 4}, Total]", "{3/7, 4/7}"), ("MatrixPower[{{1, 1}, {1, 0}}, 5, {1, 0}]", "{8, 5}"),
+        ("PrimeQ[2 + I]", "True"), ("PrimeQ[3 + I]", "False"), ("PrimeQ[5, GaussianIntegers -> True]", "False"), ("Gamma[5, 0]", "24"),
+    ],
+)  # fmt: skip
+def test_options_and_arguments_that_are_read(program, value):
+    result = evaluate(program)
+    assert (result.text, result.status.value) == (value, "ok")

@@ -208,7 +208,7 @@ def cancel(ev: Any, args: tuple) -> Any:
     return _fraction(ev, ring, n, d)
 
 
-@builtin("Factor", arity=(1, 3))
+@builtin("Factor", arity=(1, 2), options="Extension GaussianIntegers Modulus")
 def factor(ev: Any, args: tuple) -> Any:
     done = threaded(ev, S.Factor, args[:1])
     e = args[0]

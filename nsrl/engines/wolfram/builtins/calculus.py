@@ -21,7 +21,7 @@ builtin = table(TABLE)
 symbols(TABLE, "SeriesData InterpolatingFunction Exists ForAll O ConditionalExpression Direction Assumptions")
 
 
-@builtin("Limit", arity=(2, None))
+@builtin("Limit", arity=(2, None), options="Assumptions Direction")
 def limit(ev: Any, args: tuple) -> Any:
     rest, facts = [args[0], args[1]], {}
     direction = "+-"
@@ -208,13 +208,13 @@ def _left(ev: Any, head: Any, args: tuple) -> Any:
     return None if e == args[0] else Expr(head, (e, *args[1:]))
 
 
-@builtin("Sum", "HoldAll", arity=(2, None))
+@builtin("Sum", "HoldAll", arity=(2, None), options="Assumptions GenerateConditions")
 def sum_(ev: Any, args: tuple) -> Any:
     out = _iterated(ev, args, S.Plus)
     return _left(ev, S.Sum, args) if out is None else out
 
 
-@builtin("Product", "HoldAll", arity=(2, None))
+@builtin("Product", "HoldAll", arity=(2, None), options="Assumptions GenerateConditions")
 def product(ev: Any, args: tuple) -> Any:
     out = _iterated(ev, args, S.Times)
     return _left(ev, S.Product, args) if out is None else out

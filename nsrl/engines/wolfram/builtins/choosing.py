@@ -76,7 +76,7 @@ def _cases_args(ev: Any, args: tuple) -> tuple[Any, Any, tuple[int, int], int, b
     return None if levels is None else (args[0], args[1], levels, n, bool(heads))
 
 
-@builtin("Cases", arity=(1, 5), operator="prepend")
+@builtin("Cases", arity=(1, 5), operator="prepend", options="Heads")
 def cases(ev: Any, args: tuple) -> Any:
     if len(args) == 1:
         return None
@@ -163,7 +163,7 @@ def count(ev: Any, args: tuple) -> Any:
     return sum(m(ev, x, {}, _yes) for _, x in walk(e, *levels))
 
 
-@builtin("Position", arity=(1, 5), operator="prepend")
+@builtin("Position", arity=(1, 5), operator="prepend", options="Heads")
 def position(ev: Any, args: tuple) -> Any:
     if len(args) == 1:
         return None
@@ -242,7 +242,7 @@ _quantifier("AnyTrue", _any_true)
 _quantifier("NoneTrue", lambda ev, tests: ev.eval(mk(S.Not, _any_true(ev, tests))))
 
 
-@builtin("Level", arity=(2, 4))
+@builtin("Level", arity=(2, 4), options="Heads")
 def level(ev: Any, args: tuple) -> Any:
     args, heads = heads_option(args)
     levels = level_range(args[1])

@@ -26,16 +26,16 @@ builtin = table(TABLE)
 
 
 # -- control -------------------------------------------------------------------------------------------------------
-@builtin("CompoundExpression", "HoldAll ReadProtected")
+@builtin("CompoundExpression", "HoldAll ReadProtected", options="*")
 def compound_expression(ev: Any, args: tuple) -> Any:
     if not args:
         return NULL
     for a in args[:-1]:
-        ev.eval(a)
+        ev.effect(a)
     return args[-1]
 
 
-@builtin("If", "HoldRest", arity=(2, 4))
+@builtin("If", "HoldRest", arity=(2, 4), options="*")
 def if_(ev: Any, args: tuple) -> Any:
     test = args[0]
     if test is TRUE:
@@ -45,7 +45,7 @@ def if_(ev: Any, args: tuple) -> Any:
     return args[3] if len(args) > 3 else None
 
 
-@builtin("Which", "HoldAll")
+@builtin("Which", "HoldAll", options="*")
 def which(ev: Any, args: tuple) -> Any:
     if len(args) % 2:
         ev.message("Which", "argct", f"Which called with {len(args)} argument{'s' if len(args) > 1 else ''}.")
@@ -59,7 +59,7 @@ def which(ev: Any, args: tuple) -> Any:
     return NULL
 
 
-@builtin("Switch", "HoldRest", arity=(3, None))
+@builtin("Switch", "HoldRest", arity=(3, None), options="*")
 def switch(ev: Any, args: tuple) -> Any:
     if len(args) % 2 == 0:
         ev.message("Switch", "argct", f"Switch called with {len(args)} arguments. Switch must be called with an odd number of arguments.")
@@ -85,7 +85,7 @@ def do(ev: Any, args: tuple) -> Any:
                         return False
                 else:
                     try:
-                        ev.eval(args[0])
+                        ev.effect(args[0])
                     except ContinueFlow:
                         continue
         return True
@@ -101,11 +101,11 @@ def do(ev: Any, args: tuple) -> Any:
 @builtin("While", "HoldAll", arity=(1, 2))
 def while_(ev: Any, args: tuple) -> Any:
     try:
-        while ev.eval(args[0]) is TRUE:
+        while ev.holds(args[0]):
             ev.step()
             if len(args) > 1:
                 try:
-                    ev.eval(args[1])
+                    ev.effect(args[1])
                 except ContinueFlow:
                     continue
     except BreakFlow:
@@ -117,14 +117,14 @@ def while_(ev: Any, args: tuple) -> Any:
 
 @builtin("For", "HoldAll", arity=(3, 4))
 def for_(ev: Any, args: tuple) -> Any:
-    ev.eval(args[0])
+    ev.effect(args[0])
     try:
-        while ev.eval(args[1]) is TRUE:
+        while ev.holds(args[1]):
             ev.step()
             if len(args) > 3:
                 with suppress(ContinueFlow):
-                    ev.eval(args[3])
-            ev.eval(args[2])
+                    ev.effect(args[3])
+            ev.effect(args[2])
     except BreakFlow:
         return NULL
     except ReturnFlow as r:
@@ -238,7 +238,7 @@ def message(ev: Any, args: tuple) -> Any:
     return NULL
 
 
-@builtin("Print Echo")
+@builtin("Print Echo", options="*")
 def print_(ev: Any, args: tuple) -> Any:
     ev.print("".join(map(output, args)), args[0] if len(args) == 1 else None)
     return NULL
@@ -259,7 +259,7 @@ def release_hold(ev: Any, args: tuple) -> Any:
     return release(args[0])
 
 
-@builtin("Evaluate", arity=(0, None))
+@builtin("Evaluate", arity=(0, None), options="*")
 def evaluate(ev: Any, args: tuple) -> Any:
     return args[0] if len(args) == 1 else Expr(S.Sequence, args)
 

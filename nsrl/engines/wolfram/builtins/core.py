@@ -387,7 +387,7 @@ def _specs(ev: Any, name: str, args: tuple) -> list[tuple[Symbol, Any, bool]] | 
     return out
 
 
-@builtin("Module", "HoldAll")
+@builtin("Module", "HoldAll", options="*")
 def module(ev: Any, args: tuple) -> Any:
     specs = _specs(ev, "Module", args)
     if specs is None:
@@ -409,7 +409,7 @@ def module(ev: Any, args: tuple) -> Any:
         return r.value
 
 
-@builtin("With", "HoldAll")
+@builtin("With", "HoldAll", options="*")
 def with_(ev: Any, args: tuple) -> Any:
     while len(args) > 2:  # With[{a = 1}, {b = a}, body]
         args = (*args[:-2], mk(S.With, args[-2], args[-1]))
@@ -424,7 +424,7 @@ def with_(ev: Any, args: tuple) -> Any:
     return replace_symbols(args[1], values)
 
 
-@builtin("Block", "HoldAll")
+@builtin("Block", "HoldAll", options="*")
 def block(ev: Any, args: tuple) -> Any:
     specs = _specs(ev, "Block", args)
     if specs is None:

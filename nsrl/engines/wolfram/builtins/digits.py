@@ -285,7 +285,7 @@ def chinese_remainder(ev: Any, args: tuple) -> Any:
             return None
         step = (r - x) // g * pow(m // g, -1, n // g) % (n // g) if n // g > 1 else 0
         x, m = x + m * step, m * n // g
-    return x % m
+    return x % m if len(args) == 2 else args[2] + (x - args[2]) % m if type(args[2]) is int else None
 
 
 @builtin("ContinuedFraction", arity=(1, 2))

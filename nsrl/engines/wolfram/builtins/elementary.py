@@ -456,6 +456,8 @@ def log1p(ev: Any, args: tuple) -> Any:
 def gamma(ev: Any, args: tuple) -> Any:
     x = args[0]
     if len(args) == 2:
+        if args[1] == 0 and type(args[1]) is int and isinstance(x, (int, Fraction)):
+            return ev.call(S.Gamma, x) if x > 0 else S.Infinity if x == 0 else None
         return None
     if type(x) is int:
         return ev.call(S.Factorial, x - 1) if x > 0 else S.ComplexInfinity

@@ -26,7 +26,7 @@ def heads_option(args: tuple) -> tuple[tuple, bool | None]:
 
 
 # -- mapping -----------------------------------------------------------------------------------------------------------
-@builtin("Map", arity=(1, 4), operator="append")
+@builtin("Map", arity=(1, 4), operator="append", options="Heads")
 def map_(ev: Any, args: tuple) -> Any:
     args, heads = heads_option(args)
     if len(args) == 1:
@@ -311,7 +311,7 @@ _nest_while("NestWhileList", True)
 
 
 def _fixed_point(name: str, keep: bool) -> None:
-    @builtin(name, arity=(2, 4))
+    @builtin(name, arity=(2, 4), options="SameTest")
     def fixed_point(ev: Any, args: tuple) -> Any:
         args, test = _same_test(args)
         f, x = args[:2]

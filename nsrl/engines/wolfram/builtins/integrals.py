@@ -39,7 +39,7 @@ def options(args: tuple) -> tuple[list, dict]:
     return rest, facts
 
 
-@builtin("Integrate", arity=(2, None))
+@builtin("Integrate", arity=(2, None), options="Assumptions GenerateConditions PrincipalValue")
 def integrate(ev: Any, args: tuple) -> Any:
     if any(has_head(a, S.Rule) and a.args[0] is S.PrincipalValue for a in args):
         return None

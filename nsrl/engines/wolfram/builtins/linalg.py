@@ -166,11 +166,11 @@ def norm(ev: Any, args: tuple) -> Any:
 
 @builtin("Normalize", arity=(1, 2))
 def normalize(ev: Any, args: tuple) -> Any:
-    n = ev.eval(mk(S.Norm, args[0]))
+    n = ev.call(args[1] if len(args) == 2 else S.Norm, args[0])
     return args[0] if n == 0 else ev.eval(mk(S.Times, args[0], mk(S.Power, n, -1)))
 
 
-@builtin("Det", arity=(1, 2))
+@builtin("Det", arity=1)
 def det(ev: Any, args: tuple) -> Any:
     m = square(ev, args[0], "Det")
     return None if m is None else determinant(ev, m)
@@ -229,7 +229,7 @@ def _float_det(a: list[list[float]]) -> float:
     return out
 
 
-@builtin("Inverse", arity=(1, None))
+@builtin("Inverse", arity=1)
 def inverse(ev: Any, args: tuple) -> Any:
     m = square(ev, args[0], "Inverse")
     if m is None:
@@ -256,7 +256,7 @@ def inverse(ev: Any, args: tuple) -> Any:
     return matrix([[cofactor(i, j) for j in range(n)] for i in range(n)])
 
 
-@builtin("LinearSolve", arity=(2, 3))
+@builtin("LinearSolve", arity=2)
 def linear_solve(ev: Any, args: tuple) -> Any:
     m, v = rows(args[0]), vector(args[1])
     if m is None:
@@ -287,7 +287,7 @@ def linear_solve(ev: Any, args: tuple) -> Any:
     return lst(r[0] for r in solution) if v is not None else matrix(solution)
 
 
-@builtin("RowReduce", arity=(1, None))
+@builtin("RowReduce", arity=1)
 def row_reduce(ev: Any, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
@@ -302,7 +302,7 @@ def row_reduce(ev: Any, args: tuple) -> Any:
         return None
 
 
-@builtin("MatrixRank", arity=(1, None))
+@builtin("MatrixRank", arity=1)
 def matrix_rank(ev: Any, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
@@ -316,7 +316,7 @@ def matrix_rank(ev: Any, args: tuple) -> Any:
         return None
 
 
-@builtin("NullSpace", arity=(1, None))
+@builtin("NullSpace", arity=1)
 def null_space(ev: Any, args: tuple) -> Any:
     m = rows(args[0])
     if m is None or not plain(m):
@@ -344,13 +344,14 @@ def _gcd(a: int, b: int) -> int:
     return a
 
 
-@builtin("Tr", arity=(1, None))
+@builtin("Tr", arity=(1, 2))
 def trace(ev: Any, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
         v = vector(args[0])
-        return None if v is None else total(ev, v)
-    return total(ev, [m[i][i] for i in range(min(len(m), len(m[0])))])
+    else:
+        v = [m[i][i] for i in range(min(len(m), len(m[0])))]
+    return None if v is None else ev.eval(Expr(args[1] if len(args) == 2 else S.Plus, tuple(v)))
 
 
 @builtin("IdentityMatrix", arity=(1, 2))
@@ -401,7 +402,7 @@ def matrix_power(ev: Any, args: tuple) -> Any:
         n >>= 1
         if n:
             base = _dot(ev, base, base)
-    return out
+    return out if len(args) == 2 else _dot(ev, out, args[2])
 
 
 @builtin("MatrixExp", arity=1)
@@ -461,7 +462,18 @@ def eigenvalues(ev: Any, args: tuple) -> Any:
     found = None if m is None else _eigenvalues(ev, m)
     if found is None:
         return None
-    return lst(found[: args[1]]) if len(args) == 2 and type(args[1]) is int and args[1] > 0 else lst(found)
+    kept = _chosen(found, args)
+    return None if kept is None else lst(kept)
+
+
+def _chosen(found: list[Any], args: tuple) -> list[Any] | None:
+    """All, the first k or, for k < 0, the last -k; UpTo[k] takes no more than there are. None for any other k."""
+    if len(args) == 1:
+        return found
+    k = args[1]
+    if has_head(k, S.UpTo) and len(k.args) == 1 and type(k.args[0]) is int and k.args[0] > 0:
+        return found[: k.args[0]]
+    return (found[:k] if k > 0 else found[k:]) if type(k) is int and 0 < abs(k) <= len(found) else None
 
 
 def _eigensystem(ev: Any, m: list[list[Any]]) -> tuple[list, list] | None:
@@ -503,17 +515,19 @@ def _eigensystem(ev: Any, m: list[list[Any]]) -> tuple[list, list] | None:
 def eigenvectors(ev: Any, args: tuple) -> Any:
     m = square(ev, args[0], "Eigenvectors")
     found = None if m is None else _eigensystem(ev, m)
-    return None if found is None else lst(found[1])
+    kept = None if found is None else _chosen(found[1], args)
+    return None if kept is None else lst(kept)
 
 
 @builtin("Eigensystem", arity=(1, 2))
 def eigensystem(ev: Any, args: tuple) -> Any:
     m = square(ev, args[0], "Eigensystem")
     found = None if m is None else _eigensystem(ev, m)
-    return None if found is None else lst((lst(found[0]), lst(found[1])))
+    kept = [] if found is None else [_chosen(part, args) for part in found]
+    return lst(map(lst, kept)) if kept and None not in kept else None
 
 
-@builtin("Orthogonalize", arity=(1, None))
+@builtin("Orthogonalize", arity=1)
 def orthogonalize(ev: Any, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
@@ -528,7 +542,7 @@ def orthogonalize(ev: Any, args: tuple) -> Any:
     return lst(out)
 
 
-@builtin("Projection", arity=(2, 3))
+@builtin("Projection", arity=2)
 def projection(ev: Any, args: tuple) -> Any:
     u, v = args[:2]
     if vector(u) is None or vector(v) is None:

@@ -93,7 +93,7 @@ def unequal(ev: Any, args: tuple) -> Any:
     return TRUE if all(k is False for k in known) else None
 
 
-@builtin("SameQ")
+@builtin("SameQ", options="*")
 def same_q(ev: Any, args: tuple) -> Any:
     return boolean(all(same(a, b) for a, b in pairwise(args)))
 

@@ -28,8 +28,11 @@ def name_q(ev: Any, args: tuple) -> Any:
     return boolean(sym(args[0]).builtin is not None or sym(args[0]) in ev.own or sym(args[0]) in ev.down) if type(args[0]) is str else None
 
 
-@builtin("SetOptions", arity=(2, None))
+@builtin("SetOptions", arity=(2, None), options="*")
 def set_options(ev: Any, args: tuple) -> Any:
+    if type(args[0]) is Symbol and args[0].builtin is not None and args[0].builtin.answers:
+        ev.lost = ev.lost or args[0]  # what it gives from here on is not known
+        return None
     table_ = ev.options.setdefault(args[0], {})
     for r in args[1:]:
         for one in rules_of(r) or ():

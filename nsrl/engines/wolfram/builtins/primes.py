@@ -99,11 +99,13 @@ def primes_up_to(n: int) -> list[int]:
     return [i for i in range(n + 1) if sieve[i]]
 
 
-@builtin("PrimeQ", "Listable", arity=(1, 2))
+@builtin("PrimeQ", "Listable", arity=(1, 2), options="GaussianIntegers")
 def prime_q(ev: Any, args: tuple) -> Any:
     n = args[0]
     if len(args) == 2:
         return _gaussian_prime(n) if args[1] == mk(S.Rule, S.GaussianIntegers, TRUE) else None
+    if type(n) is Expr and n.head is S.Complex:
+        return _gaussian_prime(n)
     if type(n) is not int:
         return boolean(False)
     if n.bit_length() > 4096:

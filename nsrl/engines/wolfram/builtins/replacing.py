@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import from_rules, is_assoc, rules_of
-from nsrl.engines.wolfram.builtins.functional import heads_option
 from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, same
 from nsrl.engines.wolfram.parts import level_range, map_levels
 from nsrl.engines.wolfram.pattern import match, with_rest
@@ -101,7 +100,6 @@ def replace_repeated(ev: Any, args: tuple) -> Any:
 
 @builtin("Replace", arity=(1, 4), operator="prepend")
 def replace(ev: Any, args: tuple) -> Any:
-    args, _ = heads_option(args)
     if len(args) == 1:
         return None
     levels = level_range(args[2]) if len(args) > 2 else (0, 0)

@@ -52,7 +52,7 @@ def same_test(args: tuple) -> tuple[tuple, Any]:
     return args, None
 
 
-@builtin("Union", "Flat OneIdentity")
+@builtin("Union", "Flat OneIdentity", options="SameTest")
 def union(ev: Any, args: tuple) -> Any:
     args, test = same_test(args)
     if not args:
@@ -62,7 +62,7 @@ def union(ev: Any, args: tuple) -> Any:
     return Expr(args[0].head, tuple(sort(unique(ev, tuple([x for a in args for x in a.args]), test))))
 
 
-@builtin("Intersection", "Flat OneIdentity")
+@builtin("Intersection", "Flat OneIdentity", options="SameTest")
 def intersection(ev: Any, args: tuple) -> Any:
     args, test = same_test(args)
     if not args or any(type(a) is not Expr for a in args):
@@ -77,7 +77,7 @@ def intersection(ev: Any, args: tuple) -> Any:
     return Expr(args[0].head, tuple(sort(out)))
 
 
-@builtin("Complement", arity=(1, None))
+@builtin("Complement", arity=(1, None), options="SameTest")
 def complement(ev: Any, args: tuple) -> Any:
     args, test = same_test(args)
     if any(type(a) is not Expr for a in args):

@@ -272,12 +272,12 @@ def _relation(ev: Any, e: Expr) -> Any:
     return e
 
 
-@builtin("Simplify", arity=(1, None))
+@builtin("Simplify", arity=(1, None), options="Assumptions")
 def simplify(ev: Any, args: tuple) -> Any:
     return _simplify(False)(ev, args)
 
 
-@builtin("FullSimplify", arity=(1, None))
+@builtin("FullSimplify", arity=(1, None), options="Assumptions")
 def full_simplify(ev: Any, args: tuple) -> Any:
     return _simplify(True)(ev, args)
 

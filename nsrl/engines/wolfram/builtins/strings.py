@@ -301,7 +301,7 @@ _rotate("StringRotateRight", -1)
 
 # -- matching --------------------------------------------------------------------------------------------------------
 def _matcher(name: str, decide: Callable[[Any, StringPattern, str], bool], wildcards: bool = False) -> None:
-    @builtin(name, arity=(1, 3), operator="prepend")
+    @builtin(name, arity=(1, 3), operator="prepend", options="IgnoreCase")
     def match(ev: Any, args: tuple) -> Any:
         args, options = _options(args)
         if len(args) == 1:
@@ -347,7 +347,7 @@ def _string_rules(spec: Any) -> tuple | None:
     return rules if all(map(is_rule, rules)) else None
 
 
-@builtin("StringReplace", arity=(1, 4), operator="prepend")
+@builtin("StringReplace", arity=(1, 4), operator="prepend", options="IgnoreCase")
 def string_replace(ev: Any, args: tuple) -> Any:
     args, options = _options(args)
     if len(args) == 1:
@@ -408,7 +408,7 @@ def _unnamed(p: Any) -> Any:
     return Expr(p.head, tuple(map(_unnamed, p.args)))
 
 
-@builtin("StringCases", arity=(1, 4), operator="prepend")
+@builtin("StringCases", arity=(1, 4), operator="prepend", options="IgnoreCase Overlaps")
 def string_cases(ev: Any, args: tuple) -> Any:
     args, options = _options(args)
     if len(args) == 1:
@@ -434,7 +434,7 @@ def string_cases(ev: Any, args: tuple) -> Any:
     return lst(out)
 
 
-@builtin("StringCount", arity=(2, 3))
+@builtin("StringCount", arity=(2, 3), options="IgnoreCase Overlaps")
 def string_count(ev: Any, args: tuple) -> Any:
     args, options = _options(args)
     if is_list(args[0]):
@@ -443,7 +443,7 @@ def string_count(ev: Any, args: tuple) -> Any:
     return None if p is None else sum(1 for _ in p.matches(ev, args[0], options.get(S.Overlaps) is TRUE))
 
 
-@builtin("StringPosition", arity=(2, 4))
+@builtin("StringPosition", arity=(2, 4), options="IgnoreCase Overlaps")
 def string_position(ev: Any, args: tuple) -> Any:
     args, options = _options(args)
     p = compiled(ev, args[1], options) if type(args[0]) is str else None
