@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from nsrl.engines.result import Result, Status
 from nsrl.rewards import attack as attacking
 from nsrl.rewards.__main__ import main
 from nsrl.rewards.answer import Verdict, check
@@ -91,6 +92,11 @@ def test_it_finds_a_hole(monkeypatch, hole):
         rows = [r for r in rows if bool(r.options) == (kind == "options")]
     found = attack(rows, seed, budget=60.0, evaluations=len({bool(r.options) for r in rows}) * CHECKS, until_broken=True)
     assert all(f.holds == (hole is None) for f in found), (seed, found)
+    for f in found:  # the check itself does not pay it: it is the planted hole that was found, no other
+        kind_rows = [r for r in rows if bool(r.options) == (f.kind == "options")]
+        said = f.best if f.best_form == "text" else Result(Status.OK, f.best)
+        share = sum(bool(check(said, r.gold, r.options).correct) for r in kind_rows) / len(kind_rows)
+        assert share <= f.frequent_share + attacking.POINT, (seed, f, share)
 
 
 @pytest.fixture
