@@ -184,10 +184,10 @@ class _Search:
     def texts(self) -> Iterator[str | None]:
         """The fixed round, None, then without end what was paid, changed."""
         yield from self.common[:1]
-        for count in (5, 50, 2):
+        for count in (2, 5, 50):
             for group in self.groups:
                 yield from _together(group[:count])
-            if count == 5:
+            if count == 2:
                 for numbers in _RANGES:
                     yield from (frame.replace("@", ", ".join(map(str, numbers))) for frame in _LISTS)
                     yield from (frame.replace("@", str(numbers[0])).replace("#", str(numbers[-1])) for frame in _SPANS)

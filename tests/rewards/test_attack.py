@@ -90,7 +90,7 @@ def test_it_finds_a_hole(monkeypatch, hole):
 
         monkeypatch.setattr(attacking, "check", leaky)
         rows = [r for r in rows if bool(r.options) == (kind == "options")]
-    found = attack(rows, seed, budget=60.0, evaluations=len({bool(r.options) for r in rows}) * CHECKS, until_broken=True)
+    found = attack(rows, seed, budget=40.0, evaluations=len({bool(r.options) for r in rows}) * CHECKS, until_broken=True)
     assert all(f.holds == (hole is None) for f in found), (seed, found)
     for f in found:  # the check itself does not pay it: it is the planted hole that was found, no other
         kind_rows = [r for r in rows if bool(r.options) == (f.kind == "options")]
