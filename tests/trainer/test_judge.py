@@ -54,7 +54,7 @@ def test_hangs_at_the_end_of_sampling_delay_the_step_by_their_credit(judge, pool
     bound = mathverify.CREDIT_S + len(texts) * mathverify.REFILL_S + 1
     elapsed, judged = timed(lambda: judge.collect(pending), time.perf_counter)
     assert [j.correct for j in judged] == [False] * 30 + [True, True]
-    assert elapsed < bound or elapsed < bound * slowdown()
+    assert elapsed < 2 * bound or elapsed < 2 * bound * slowdown()
     metrics = engine_metrics(pool.stats())
     assert metrics["check/late"] > before["late"] and metrics["check/spared"] > before["spared"]
     assert metrics["check/stalls"] == before["stalls"]

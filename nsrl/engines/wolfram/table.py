@@ -180,7 +180,8 @@ def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler
 
 # Options that say how a value is to be found or in which form, not which value it is: no handler needs to read them.
 _HOW = frozenset(
-    ["AccuracyGoal", "Cubics", "MaxIterations", "MaxPoints", "MaxRecursion", "MaxSteps", "Method", "MinRecursion", "PerformanceGoal", "PrecisionGoal", "Quartics", "TimeConstraint"]
+    ["AccuracyGoal", "Cubics", "MaxIterations", "MaxPoints", "MaxRecursion", "MaxSteps", "Method", "MinRecursion",
+     "PerformanceGoal", "PrecisionGoal", "Quartics", "TimeConstraint"]
 )
 _DECLARED: set[str] = set()  # the options that some row reads
 _RULES = {"Rule", "RuleDelayed"}

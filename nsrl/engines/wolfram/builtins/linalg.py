@@ -170,7 +170,7 @@ def normalize(ev: Any, args: tuple) -> Any:
     return args[0] if n == 0 else ev.eval(mk(S.Times, args[0], mk(S.Power, n, -1)))
 
 
-@builtin("Det", arity=1)
+@builtin("Det", arity=1, options="Modulus")
 def det(ev: Any, args: tuple) -> Any:
     m = square(ev, args[0], "Det")
     return None if m is None else determinant(ev, m)
@@ -229,7 +229,7 @@ def _float_det(a: list[list[float]]) -> float:
     return out
 
 
-@builtin("Inverse", arity=1)
+@builtin("Inverse", arity=1, options="Modulus")
 def inverse(ev: Any, args: tuple) -> Any:
     m = square(ev, args[0], "Inverse")
     if m is None:

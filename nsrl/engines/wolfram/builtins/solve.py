@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram import bridge
+from nsrl.engines.wolfram.assoc import is_rule
 from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
@@ -93,8 +94,10 @@ def _values(args: tuple, found: tuple[list[dict], list] | None) -> Any:
     return lst(lst(s.get(n, n) for n in names) if many else s.get(names[0], names[0]) for s in sets)
 
 
-@builtin("Solve", arity=(1, None))
+@builtin("Solve", arity=(1, None), options="Modulus")
 def solve(ev: Any, args: tuple) -> Any:
+    if any(is_rule(a) for a in args[1:]):  # Modulus: one polynomial equation is a rule of equations.wl, nothing else is done
+        return None
     return _rules(_find(ev, args))
 
 
