@@ -74,7 +74,7 @@ def test_without_sharing_the_share_and_the_categories_are_exact(n, size):
 
 
 def test_three_questions_a_picture_keep_the_size_and_the_categories():
-    """What the review saw: 200 pictures with 3 questions each, and every test problem's picture was in train."""
+    """200 pictures with 3 questions each, and every test problem's picture was in train."""
     rows = Problems([problem(i, [i // 3], "ab"[(i // 3) % 2]) for i in range(600)])
     train, test = split_off(rows, 600, 0.1)
     assert len(test) == 60 and not keys(train) & keys(test)

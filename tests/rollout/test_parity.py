@@ -54,7 +54,7 @@ def test_the_real_thing_passes_and_is_left_as_it_was(plain, requests):
     report = self_check(Policy(plain), NativeSampler(plain), requests, PARAMS, tokenizer=tiny_tokenizer.build())
     assert report.most < 2e-5 and report.nudged_most < 2e-5
     assert report.trainer_effect > 0.05 and report.sampler_effect > 0.05
-    assert report.seconds < 3, "the issue's bound for the default run"
+    assert report.seconds < 3, "the bound for the default run"
     assert "parity" in str(report)
     assert all(torch.equal(before[k], v) for k, v in plain.state_dict().items())
 
