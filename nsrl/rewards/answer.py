@@ -79,11 +79,21 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
     text = clean.collapsed(clean.unescaped(str(prediction)))
     if len(text) <= MAX_PIECE and text.strip() == typed.text and typed.kind != "letter":
         return Verdict(True, "same_text")
-    verdict = Verdict(False, "no_answer")
+    verdict = _judged(text, typed)
+    if verdict.correct and not typed.options and not _fits(_kind_stated(text), typed):
+        return Verdict(False, "several")
+    return verdict
+
+
+def _judged(text: str, typed: Gold) -> Verdict:
+    """The first decisive verdict among the candidates of a completion."""
+    verdict, boxes = Verdict(False, "no_answer"), False
     rest = final.candidates(text)
     for candidate in rest:
         if candidate.several and not (typed.kind == "letters" or isinstance(typed.value, Items)):
             continue
+        if boxes and not candidate.several:
+            break
         found = _judge(candidate, typed)
         if found is None and typed.kind == "text":
             break  # any sentence may state a text: the last one does
@@ -96,9 +106,9 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
         if found.reason in TENTATIVE:
             continue
         several = isinstance(typed.value, Items) or typed.kind == "letters"
-        if candidate.strong and not candidate.several and several:
-            continue  # the other boxes may belong to it
-        break
+        if not (candidate.strong and several):
+            break
+        boxes = True  # the other boxes may belong to it
     if not verdict.correct and (late := _late_letter(text, typed)) is not None and verdict.reason == "no_answer":
         return late
     return verdict
@@ -213,6 +223,49 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
     return _judge_maths(text, gold, candidate.strong)
 
 
+def _kind_stated(text: str) -> str | None:
+    """The kind of answer a completion states, found without the gold: yes/no, letter, date, value, text, or none found.
+
+    A text has one answer. Were each gold to find its own in `4`, `red` and `B` on three lines, that text would be a
+    constant that pays for three.
+    """
+    for candidate in final.candidates(text):
+        if candidate.several:
+            continue
+        said = candidate.text.strip(" \n()[]*")
+        if _YES_NO.match(said):
+            return "yes/no"
+        if final.letter(candidate.text) is not None or final.told_letter(candidate.text) is not None:
+            return "letter"
+        kinds = {"date" if clean.date(final.unwrapped(piece)) else "value" for piece in final.pieces(candidate.text, labels=False) if _dated_or_numeric(piece)}
+        if kinds:
+            return "date" if "date" in kinds else "value"
+        if candidate.strong and re.fullmatch(r"[^\d\\=<>]*[A-Za-z]{2}[^\d\\=<>]*", said):
+            return "text"
+    return None
+
+
+def _dated_or_numeric(piece: str) -> bool:
+    if len(piece) > MAX_PIECE or not re.search(r"\d", piece):
+        return False
+    if clean.date(final.unwrapped(piece)) is not None:
+        return True
+    try:
+        read(piece)
+    except Unreadable:
+        return False
+    return True
+
+
+def _fits(kind: str | None, gold: Gold) -> bool:
+    """Whether a completion that states an answer of this kind may answer the gold."""
+    if gold.kind != "text":
+        return kind in (None, "letter" if gold.kind == "letters" else gold.kind)
+    if _YES_NO.match(gold.text):
+        return kind in (None, "text", "yes/no")
+    return kind in (None, "text") or (kind == "value" and re.search(r"\d", gold.text) is not None)
+
+
 def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
@@ -276,22 +329,22 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
             if given is not None and ord(given) - 65 < len(gold.options):
                 return Verdict(given == gold.letter, "letter")
             return Verdict(False, "no_option")
-        given = final.letter(text)
-        return Verdict(given is not None and given == gold.letter, "letter")
+        return Verdict(final.letter(text) == gold.letter and len(final.unwrapped(text).split()) == 1, "letter")
     if gold.kind == "value":
         return _judge_printed(text, gold)
     if gold.kind == "text":
         return _judge_printed_text(text, gold)
-    candidate = final.Candidate(text, True)
-    return _judge(candidate, gold) or Verdict(False, "type")
+    if gold.kind == "date" and clean.date(final.unwrapped(text)) is None:
+        return Verdict(False, "type")
+    return _judge(final.Candidate(text, True), gold) or Verdict(False, "type")
 
 
 def _judge_printed(text: str, gold: Gold) -> Verdict:
-    """A printed value against a value: the whole of it (or of its last line), never a number found inside."""
+    """A printed value against a value: its last line (or the whole, for several values), never a number found inside."""
     assert gold.value is not None
     if _squeeze(text) == _squeeze(gold.text):
         return Verdict(True, "same_text")
-    for printed in dict.fromkeys((text, text.splitlines()[-1])):
+    for printed in dict.fromkeys((text, text.splitlines()[-1]) if isinstance(gold.value, Items) else text.splitlines()[-1:]):
         try:
             value = read(printed)
         except Unreadable:
@@ -321,7 +374,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
             unread = unread or piece
             continue
         correct, reason = same(gold.value, value)
-        if not correct and reason == "type" and piece != text and not isinstance(value, Items):
+        if not correct and reason == "type" and not re.search(r"\d", piece):
             continue
         return Verdict(correct, reason)
     if not strong:

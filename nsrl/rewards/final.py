@@ -125,12 +125,13 @@ def sentences(text: str) -> list[str]:
 
 _LABEL = re.compile(r"^\s*(?:\(\s*[A-J]\s*\)|\[[A-J]\]|[A-J]\s*[.):])\s*(?=\S)")
 _LEAD = re.compile(
-    r"^(?:(?:therefore|thus|hence|so|then|finally|and|we (?:get|have|find|obtain)|it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
+    r"^(?:(?:therefore|thus|hence|so|then|finally|and|okay|ok|well|now|alright|we (?:get|have|find|obtain)|it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
     r"approximately|approx\.?|about|around|roughly|nearly|definitely|clearly|probably|likely|most likely|certainly|exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
     r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
 _REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and|because)\b.*$", re.I | re.S)
+_CAUSE = re.compile(r"(?<=\S)[,;]?\s+(?:because|since)\b.*$|\s*[,;]\s+(?:so|and because)\b.*$", re.I | re.S)
 _BESIDE = re.compile(r"\s+\([^()]*(?:[%≈]|\\approx)[^()]*\)\s*\.?$")
 _PAREN = re.compile(r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
 _IS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|had|needs?|takes?|costs?|gives?|get|gets|makes?|becomes?|contains?|by|at|of|to)\b[\s:]*", re.I)
@@ -200,7 +201,7 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
             yield maths[-1]
         if (last := maths[-1].rpartition("=")[2]) and fresh(last):
             yield last
-    for source in (cut, bare):
+    for source in (cut, _CAUSE.sub("", bare)):  # what a reason says is not what it is the reason for
         for cutter in (_IS.split(source)[-1], re.split(r"=|≈|\\approx", source)[-1], _IS.split(source, maxsplit=1)[-1]):
             piece = _LEAD.sub("", cutter)
             if fresh(piece):
@@ -277,6 +278,14 @@ def late_letter(text: str) -> str | None:
     if bare and set(_STANDING.findall(text)) - {bare}:
         return None  # the last of several letters that nothing singles out
     return found if found and found.isupper() else None
+
+
+_TOLD = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d-])|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
+
+
+def told_letter(text: str) -> str | None:
+    """A letter that a sentence chooses ("the figure is B", "(B)", "… B."), not one that names a quantity or a unit."""
+    return next((m[0] for m in _TOLD.finditer(unwrapped(text))), None)
 
 
 def letters(text: str) -> frozenset[str] | None:

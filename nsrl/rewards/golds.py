@@ -32,7 +32,7 @@ def _free(rng: random.Random) -> str:
         lambda: f"{m}:{rng.randint(1, 9)}", lambda: f"({n}, {rng.randint(-5, 9)})", lambda: f"\\{{{m}, {m + rng.randint(1, 5)}\\}}",
         lambda: f"{m}, {m + rng.randint(1, 9)}", lambda: f"\\pm {m}", lambda: f"x = {n}", lambda: f"[{m}, {m + rng.randint(1, 9)})", lambda: f"x > {n}",
         lambda: f"{m}x + {rng.randint(1, 9)}", lambda: f"x^2 - {m}", lambda: f"y = {m}x - {rng.randint(1, 9)}", lambda: f"{m} \\times 10^{{{rng.randint(3, 9)}}}",
-        lambda: rng.choice(_WORDS), lambda: rng.choice(_WORDS), lambda: rng.choice(["Yes", "No"]),
+        lambda: rng.choice("ABCDE"), lambda: rng.choice(_WORDS), lambda: rng.choice(_WORDS), lambda: rng.choice(["Yes", "No"]),
         lambda: f"{rng.choice(_MONTHS)} {rng.randint(1, 28)}" + rng.choice(["", f", {rng.randint(1990, 2026)}"]), lambda: f"x \\approx {rng.uniform(0, 9):.2f}",
     ]  # fmt: skip
     return rng.choice(kinds)()

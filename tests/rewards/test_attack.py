@@ -29,11 +29,11 @@ def mixed(seed):
     """A small file of golds of all types, in which small numbers are frequent: signed, scaled, words, letters."""
     rng = random.Random(seed)
     few = rng.sample(range(2, 10), 5)
-    free = [str(rng.choice([*few, *few, rng.randint(-50, 50)])) for _ in range(40)] + [f"-{rng.choice(few)}" for _ in range(12)]
-    free += [f"{rng.choice(few)} {scale}" for scale in ("thousand", "million") for _ in range(6)]
-    free += rng.choices(["red", "green", "horse", "Rome"], k=32) + [f"{rng.randint(1, 12)}:{5 * rng.randint(2, 11)}" for _ in range(4)]
+    free = [f"{sign}{n}{scale}" for n in few for sign, scale, rows in (("", "", 5), ("-", "", 3), ("", " thousand", 2), ("", " million", 2)) for _ in range(rows)]
+    free += rng.sample(range(10, 99), 12) + 4 * ["red", "green", "horse", "Rome", "Tuesday"] + ["B", "C", "D"]
+    free += [f"{rng.randint(1, 12)}:{5 * rng.randint(2, 11)}" for _ in range(4)]
     letters = [Row(rng.choice("ABCDE"), tuple(map(str, rng.sample(range(60), 5)))) for _ in range(30)]
-    return [Row(g, ()) for g in free] + letters
+    return [Row(str(g), ()) for g in free] + letters
 
 
 def parts_of(pattern, joint):
@@ -60,7 +60,7 @@ def within(text, gold, options):
     return match is not None and re.fullmatch(r"-?\d+", gold) is not None and int(match[1]) <= int(gold) <= int(match[2])
 
 
-CHECKS = 8_000  # on each kind of rows
+CHECKS = {False: 40_000, True: 5_000}  # on each kind of rows: to find the hole, which ends the search; where there is none
 
 HOLES = {  # each is the check with one rule missing
     "a set answers any number in it": (parts_of(r"^\\?\{(-?\d+(?:, -?\d+)+)\\?\}$", re.compile(", ")), "free-form"),
@@ -75,13 +75,7 @@ HOLES = {  # each is the check with one rule missing
 }
 
 
-OPEN = "open: a text of a number and a word on two lines answers a number and a word; a small search misses these two holes"
-UNSURE = (None, "minus signs are ignored", "a scale word is ignored")
-
-
-@pytest.mark.parametrize(
-    "hole", [pytest.param(h, marks=pytest.mark.xfail(reason=OPEN, strict=False)) if h in UNSURE else h for h in (None, *HOLES)]
-)
+@pytest.mark.parametrize("hole", [None, *HOLES])
 def test_it_finds_a_hole(monkeypatch, hole):
     """Each planted hole is found in the search that finds nothing in the check itself."""
     seed = random.randrange(10**6)
@@ -96,7 +90,7 @@ def test_it_finds_a_hole(monkeypatch, hole):
 
         monkeypatch.setattr(attacking, "check", leaky)
         rows = [r for r in rows if bool(r.options) == (kind == "options")]
-    found = attack(rows, seed, budget=40.0, evaluations=len({bool(r.options) for r in rows}) * CHECKS, until_broken=True)
+    found = attack(rows, seed, budget=120.0, evaluations=len({bool(r.options) for r in rows}) * CHECKS[hole is None], until_broken=True)
     assert all(f.holds == (hole is None) for f in found), (seed, found)
     for f in found:  # the check itself does not pay it: it is the planted hole that was found, no other
         kind_rows = [r for r in rows if bool(r.options) == (f.kind == "options")]
@@ -113,7 +107,7 @@ def few_words(monkeypatch):
 def test_the_command(tmp_path, capsys, few_words):
     path = tmp_path / "golds.jsonl"
     path.write_text("\n".join(json.dumps(r) for r in [{"answer": "5"}, {"gold": "5.0"}, {"answer": "6", "options": []}, {"answer": "B", "options": ["1", "2"], "id": 3}]))
-    assert main(["attack", str(path), "--evaluations", "60000", "--seed", "3"]) == 0
+    assert main(["attack", str(path), "--evaluations", "12000", "--seed", "3"]) == 0
     shown = capsys.readouterr().out
     assert "free-form" in shown and "66.7%" in shown and shown.count("holds") == 2
     assert main(["attack", str(path), "--evaluations", "1"]) == 3 and "TOO SHORT" in capsys.readouterr().out

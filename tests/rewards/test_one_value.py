@@ -122,3 +122,37 @@ def test_digits_apart_are_not_one_number():
     for text, golds in {"3 1/2": ("31/2", "3.5"), "1 3": ("13", "3", "1"), "12 because\nit is 1$3$": ("13", "3", "12", "1")}.items():
         assert len(right(text, golds)) <= 1, text
     assert check("1 000", "1000").correct is check("12 345", "12345").correct is check("2 x", "2x").correct is True
+
+
+KINDS = {  # answers that exclude each other, by kind
+    "integer": lambda r: str(r.randint(2, 99)),
+    "word": lambda r: r.choice([*COLOURS, *DAYS, "isosceles", "Rome"]),
+    "letter": lambda r: r.choice("BCDE"),
+    "date": lambda r: f"July {r.randint(1, 28)}",
+    "yes or no": lambda r: r.choice(["Yes", "No"]),
+    "time": lambda r: f"{r.randint(1, 12)}:{r.randint(10, 59)}",
+    "fraction": lambda r: f"{r.randint(1, 6)}/{r.choice([7, 11, 13])}",
+    "expression": lambda r: f"{r.randint(2, 9)}x + {r.randint(1, 9)}",
+    "point": lambda r: f"({r.randint(1, 9)}, {r.randint(1, 9)})",
+}
+LINKS = [*JOINTS, ". ", " so ", ": ", " = ", ", which is ", " since ", "\n\n**", "**\n", " → ", ". The final one is ", " for ", " with ", " the ", "'s ", " with value "]
+FRAMES = ["{}", "{}", "{}", "**{}**", "It is {}.", "The answer is {}.", "\\boxed{{{}}}", "{})", "({}", "so {}", "{}."]
+
+
+def test_a_text_with_answers_of_two_kinds_answers_one_of_them_at_most():
+    seed = random.randrange(10**6)
+    rng = random.Random(seed)
+    for _ in range(1500):
+        one, other = (KINDS[kind](rng) for kind in rng.sample(list(KINDS), 2))
+        text = rng.choice(FRAMES).format(one + rng.choice(LINKS) + other)
+        for form in (text, Result(Status.OK, text)):
+            assert not (check(form, one).correct and check(form, other).correct), (seed, form, one, other)
+
+
+@pytest.mark.parametrize("text, gold", [
+    ("It is 4 because the red one is 2", "4"), ("red because it is 2", "red"), ("Tuesday, since 3 days have passed", "Tuesday"), ("B because 2 + 3 = 5", "B"),
+    ("There are 3 balls, 2 of them blue. The answer is red.", "red"), ("Yes, because 4 > 3", "Yes"), ("The 5-sided one is figure B.", "B"),
+    ("First 2 + 2 = 4. So the answer is 5x + 1.", "5x + 1"), ("The current is I = 5", "5"), ("It is 20 °C", "20"),
+])  # fmt: skip
+def test_a_text_with_one_answer_and_other_words_answers_it(text, gold):
+    assert check(text, gold).correct is True
