@@ -479,31 +479,32 @@ def _worth_asking(piece: str, gold: str) -> bool:
 
 
 @lru_cache(maxsize=8192)
+def _read_option(option: str) -> tuple[str, str, Value | None]:
+    """An option without blanks, its words, and its value if it has one: asked again for each completion of a group."""
+    try:
+        value = read(option)
+    except Unreadable:
+        value = None
+    return _squeeze(option), clean.words(option), value
+
+
+@lru_cache(maxsize=8192)
 def _unique_option(text: str, options: tuple[str, ...]) -> int | None:
     """Index of the one option equal to the text, None if there is none or more than one."""
-    plain = _squeeze(text)
-    hits = [i for i, o in enumerate(options) if _squeeze(o) == plain]
+    plain, wanted, value = _read_option(text)
+    known = [_read_option(o) for o in options]
+    hits = [i for i, (squeezed, _, _) in enumerate(known) if squeezed == plain]
+    if not hits and wanted and not re.search(r"\d", text):
+        hits = [i for i, (_, words, _) in enumerate(known) if words == wanted]
     if not hits:
-        wanted = clean.words(text)
-        if wanted and not re.search(r"\d", text):
-            hits = [i for i, o in enumerate(options) if clean.words(o) == wanted]
-    if not hits:
-        try:
-            value = read(text)
-        except Unreadable:
+        if value is None:
             return None
-        readings = []
-        for o in options:
-            try:
-                readings.append(read(o))
-            except Unreadable:
-                readings.append(None)
-        outcomes = [(i, _same_in_order(r, value)) for i, r in enumerate(readings) if r is not None]
+        outcomes = [(i, _same_in_order(r, value)) for i, (_, _, r) in enumerate(known) if r is not None]
         hits = [i for i, (equal, reason) in outcomes if equal and reason != "decimal"]
         if not hits:
             hits = [i for i, (equal, _) in outcomes if equal]
         if not hits:
-            hits = [i for i, r in enumerate(readings) if r is not None and same(r, value)[0]]
+            hits = [i for i, (_, _, r) in enumerate(known) if r is not None and same(r, value)[0]]
     return hits[0] if len(hits) == 1 else None
 
 
