@@ -322,10 +322,11 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
         if given is not None and (not gold.options or text.strip("()") not in gold.options):
             return Verdict(given == gold.letter, "letter")
         if gold.options:
-            index = _unique_option(text, gold.options)
+            index, given = _unique_option(text, gold.options), final.letter(text)
             if index is not None:
+                if given not in (None, chr(65 + index)) and _squeeze(text) != _squeeze(gold.options[index]):
+                    return Verdict(False, "letters")  # one option's letter before the text of another
                 return Verdict(chr(65 + index) == gold.letter, "option")
-            given = final.letter(text)
             if given is not None and ord(given) - 65 < len(gold.options):
                 return Verdict(given == gold.letter, "letter")
             return Verdict(False, "no_option")

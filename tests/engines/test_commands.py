@@ -66,7 +66,7 @@ def test_batch_keeps_order_and_ids():
     ],
 )  # fmt: skip
 def test_batch_names_a_bad_line(line, got):
-    done = call("batch", "--language", "sympy", "--quiet", text=b'{"id": 0, "program": "1"}\n\n' + line + b"\n")
+    done = call("batch", "--language", "nsl", "--quiet", text=b'{"id": 0, "program": "1"}\n\n' + line + b"\n")
     assert done.returncode == 2
     assert json.loads(done.stdout)["text"] == "1"
     assert done.stderr.startswith(b"error: line 3: expected a JSON object with the fields id and program") and got in done.stderr

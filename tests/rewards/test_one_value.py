@@ -118,6 +118,14 @@ def test_a_value_for_those_who_have_it_and_a_letter_for_the_others_is_two_answer
     assert [check(text, letter, OPTIONS[1]).correct for letter in "ABC"].count(True) <= 1
 
 
+def test_the_letter_of_one_option_and_the_text_of_another_is_two_answers():
+    options = ("I, III, IV and V", "III, IV and V", "I, III and V", "all")
+    for text in ("A: I, III and V", "A. I, III and V", "(A) I, III and V"):
+        for form in (text, Result(Status.OK, text)):
+            assert [check(form, letter, options).correct for letter in "BCD"] == [False] * 3, form
+    assert check(Result(Status.OK, "C: I, III and V"), "C", options).correct is check("C. I, III and V", "C", options).correct is True
+
+
 def test_digits_apart_are_not_one_number():
     for text, golds in {"3 1/2": ("31/2", "3.5"), "1 3": ("13", "3", "1"), "12 because\nit is 1$3$": ("13", "3", "12", "1")}.items():
         assert len(right(text, golds)) <= 1, text
