@@ -151,7 +151,7 @@ def _gold(gold: str | None, options: tuple[str, ...]) -> Gold:
         text = match[1].strip()
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip()
-    if _NO_GOLD.fullmatch(text) and not re.fullmatch(r"∅|\\\{\s*\\\}|\{\s*\}", text) and not (options and text in options):
+    if _NO_GOLD.fullmatch(text) and not re.fullmatch(r"∅|[+-]?∞|\\\{\s*\\\}|\{\s*\}", text) and not (options and text in options):
         if not re.search(r"\\[A-Za-z]{2,}", text):
             return Gold("none", "gold_absent")
     if len(text) > MAX_GOLD or _unbalanced(text):
@@ -269,7 +269,7 @@ def _fits(kind: str | None, gold: Gold) -> bool:
 def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
-        return Verdict(given == gold.letter, "letter")
+        return _chosen_by(given, text, gold)
     if final.several_letters(text) and (not gold.options or _unique_option(text, gold.options) is None):
         return Verdict(False, "letters")
     if not gold.options:
@@ -282,7 +282,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
             continue
         given = final.letter(piece)
         if given is not None and ord(given) - 65 < len(gold.options):
-            return Verdict(given == gold.letter, "letter")
+            return _chosen_by(given, piece, gold)
         index = _unique_option(piece, gold.options)
         if index is not None and (late := final.late_letter(text)) is not None and index != ord(late) - 65 < len(gold.options):
             return Verdict(False, "letters")  # a value for those who have it, a letter for the others
@@ -294,6 +294,13 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     if late is not None and ord(late) - 65 < len(gold.options):
         return Verdict(late == gold.letter, "letter")
     return Verdict(False, "no_option") if strong else None
+
+
+def _chosen_by(given: str, text: str, gold: Gold) -> Verdict:
+    """The verdict on a letter; one that stands alone and is the text of another letter's option means that option."""
+    if given == text.rstrip(".").rpartition("answer is ")[2] and gold.options.count(given) == 1 and (index := gold.options.index(given)) != ord(given) - 65:
+        return Verdict(gold.letter == chr(65 + index), "option")
+    return Verdict(given == gold.letter, "letter")
 
 
 _WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compare|check)\b", re.IGNORECASE)
@@ -360,6 +367,8 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
     assert gold.value is not None
     squeezed = _squeeze(gold.text)
     unread = None
+    if not gold.options and final.labelled(text) and not final.labelled(gold.text):
+        return Verdict(False, "letter")  # "C. 3" chooses C
     for piece in final.pieces(text, labels=bool(gold.options)):
         if len(piece) > MAX_PIECE:
             continue

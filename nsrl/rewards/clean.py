@@ -24,7 +24,7 @@ _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _CHARS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": " \\times ", "⋅": " \\cdot ", "·": " \\cdot ", "•": " \\bullet ",
     "∙": " \\cdot ", "∗": "*", "÷": " \\div ", "≤": " \\le ", "≥": " \\ge ", "⩽": " \\le ", "⩾": " \\ge ", "≠": " \\ne ",
-    "≈": " \\approx ", "∞": " \\infty ", "π": " \\pi ", "𝜋": " \\pi ", "√": " \\surd ", "∪": " \\cup ", "∩": " \\cap ",
+    "≈": " \\approx ", "∞": " \\infty ", "π": " \\pi ", "𝜋": " \\pi ", "√": " \\surd ", "∛": " \\cuberoot ", "∜": " \\fourthroot ", "∪": " \\cup ", "∩": " \\cap ",
     "∈": " \\in ", "∅": " \\emptyset ", "±": " \\pm ", "∓": " \\mp ", "º": "°", "˚": "°", "℃": "°C", "℉": "°F", "％": "%",
     "½": " \\frac{1}{2}", "⅓": " \\frac{1}{3}", "⅔": " \\frac{2}{3}", "¼": " \\frac{1}{4}", "¾": " \\frac{3}{4}",
     "⅕": " \\frac{1}{5}", "⅖": " \\frac{2}{5}", "⅗": " \\frac{3}{5}", "⅘": " \\frac{4}{5}", "⅙": " \\frac{1}{6}",
@@ -58,6 +58,14 @@ def characters(text: str) -> str:
         text = _SUB_RE.sub(lambda m: "_{" + m[0].translate(_SUB) + "}", text)
         text = _CHAR_RE.sub(lambda m: _CHARS[m[0]], text.translate(_FULLWIDTH))
     return text
+
+
+_NOTHING = re.compile(r"\\?\{\s*\\?\}")
+
+
+def spelled(text: str) -> str:
+    """A text of signs alone (∞, ∅, {}) as the LaTeX words it stands for; any other text as it is."""
+    return text if len(text) > 40 or re.search(r"\w", text) else _NOTHING.sub(r"\\emptyset", characters(text)).strip()
 
 
 # "\frac" that went through a careless string literal: the backslash and its letter became a control character
@@ -104,6 +112,9 @@ def scaled(text: str) -> str:
     return _SCALED.sub(number, _TEXT_SCALE.sub(r" \1 \\text{", text))
 
 
+_INCHES = re.compile(r"^[^\"]*\d\"[.;,\\]*$")  # the only quotation mark ends a number: 5", not "5"
+
+
 def latex(text: str) -> str:
     """A short answer ready to be tokenised: no maths delimiters, no sizing, no spacing commands, money as a unit."""
     text = scaled(signed(characters(unescaped(text)))).strip()
@@ -123,7 +134,8 @@ def latex(text: str) -> str:
     text = _SPACING.sub(" ", text)
     text = text.replace("\\%", "%").replace("\\#", "#").replace("\\&", "&").replace("\\_", "_")
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
-    return re.sub(r"\s+", " ", text).strip().rstrip(".;,\\\"").strip()
+    text = re.sub(r"\s+", " ", text).strip()
+    return text.rstrip(".;,\\" if _INCHES.search(text) else ".;,\\\"").strip()
 
 
 def collapsed(text: str) -> str:
@@ -209,15 +221,22 @@ def words(text: str) -> str:
 
 
 _WORD_NUMBER = re.compile(
-    r"\b(?:" + "|".join(_NUMBER_WORDS) + r")(?:(?:[\s-]+(?:and[\s-]+)?)(?:" + "|".join([*_SMALL, *_PARTS, *_SCALES]) + r"))*\b",
+    r"\b(?:" + "|".join(_NUMBER_WORDS) + r")(?:(?:[\s-]+(?:and[\s-]+(?:an?[\s-]+)?)?)(?:" + "|".join([*_SMALL, *_PARTS, *_SCALES]) + r")\b)*\b",
     re.IGNORECASE,
 )
 
 
 def word_number(text: str) -> Fraction | None:
     """The number a phrase of number words says ("twenty-one", "two thirds", "one half"), or None."""
-    parts = [w for w in re.split(r"[\s-]+", text.strip().lower()) if w and w != "and"]
-    if not parts or len(parts) > 12:
+    said = [w for w in re.split(r"[\s-]+", text.strip().lower()) if w]
+    if not said or len(said) > 14:
+        return None
+    if "and" in said and said[-1] in _PARTS:  # one and a half, two and three quarters
+        at = len(said) - 1 - said[::-1].index("and")
+        whole, part = (word_number(" ".join(half)) for half in (said[:at], said[at + 1 :]))
+        return whole + part if whole is not None and part is not None and whole.denominator == 1 and part < 1 else None
+    parts = [w for w in said if w != "and"]
+    if not parts:
         return None
     denominator = 1
     if parts[-1] in _PARTS:

@@ -25,7 +25,7 @@ def tidy(value: Value) -> Value:
             return Items("brace", both)
         return value
     if isinstance(value, Relation):
-        return _tidy_relation(Relation(value.op, tidy(value.left), tidy(value.right)))
+        return _tidy_relation(Relation(value.op, tidy(value.left), tidy(value.right), value.unsolved))
     if isinstance(value, Union):
         return _union([tidy(p) for p in value.parts])
     if isinstance(value, Items):
@@ -68,6 +68,9 @@ def _entry(value: Value) -> Value:
 def _tidy_items(value: Items) -> Value:
     kind = value.kind
     items = [tidy(_entry(i) if kind == "brace" else i) for i in value.items]
+    if kind == "bounds":  # x >= 2 and x < 3 is what lies between; x < 2 and x > 3 has nothing there, and means both sides
+        between = _intersection(*items)
+        return between if _rising(between) else _union(items)
     if kind == "and":
         if len(items) == 2 and all(isinstance(i, Interval) for i in items):
             return _intersection(*items)
@@ -110,6 +113,15 @@ def _intersection(a: Interval, b: Interval) -> Value:
     low, low_closed = (b.low, b.low_closed) if a.low.tree == neg(INFINITY) else (a.low, a.low_closed)
     high, high_closed = (b.high, b.high_closed) if a.high.tree == INFINITY else (a.high, a.high_closed)
     return Interval(low, high, low_closed, high_closed)
+
+
+def _rising(interval: Interval) -> bool:
+    gap = ("add", interval.high.tree, neg(interval.low.tree))
+    try:
+        length = tr.as_fraction(tr.evaluate(gap, {})) if not tr.symbols(gap) else None
+    except tr.Undefined:
+        return False
+    return length is not None and length > 0
 
 
 def _name(value: Value) -> str | None:
@@ -205,6 +217,8 @@ def _same_relation(g: Value, p: Value) -> Outcome:
             return _same(g.left, p)
         return False, "type"
     assert isinstance(p, Relation)
+    if p.unsolved and not any(isinstance(s, Scalar) and s.tree[0] in ("sym", "const") for s in (p.left, p.right)):
+        return False, "type"
     if p_value is not None:
         return _same(g, p_value)
     if p.op == "=":  # 2 + 3 = 5 says 5
@@ -340,7 +354,9 @@ def _same_items(g: Items, p: Items) -> Outcome:
         return _same_assignment(g, p)
     if _same_nested(g, p):
         return True, "exact"
-    if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind == "brace" and p.kind == "paren"):
+    if g.kind == "vector":  # [1, 2] and [[1], [2]] as well as (1, 2)
+        return _in_order(g, p)
+    if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind == "paren"):
         if not any(isinstance(i, Items) for i in g.items):
             return False, "type"
     if len(g.items) > MAX_ITEMS or len(p.items) > MAX_ITEMS:
@@ -352,17 +368,24 @@ def _same_items(g: Items, p: Items) -> Outcome:
         return False, "size"
     if not g.items:
         return True, "set"
+    in_order = _in_order(g, p)
+    if in_order[0]:
+        return in_order
+    if _ordered(g, p):
+        return False, "order" if _matched(g.items, p.items) else "item"
+    return _matched(g.items, p.items), "set"
+
+
+def _in_order(g: Items, p: Items) -> Outcome:
+    if len(g.items) != len(p.items):
+        return False, "size"
     reason = "exact"
     for a, b in zip(g.items, p.items):
         correct, why = _same(a, b)
         if not correct:
-            break
+            return False, "item"
         reason = why if why != "exact" else reason
-    else:
-        return True, reason
-    if _ordered(g, p):
-        return False, "order" if _matched(g.items, p.items) else "item"
-    return _matched(g.items, p.items), "set"
+    return True, reason
 
 
 def _same_nested(g: Items, p: Items) -> bool:
@@ -378,7 +401,7 @@ def _same_nested(g: Items, p: Items) -> bool:
 
 def _ordered(g: Items, p: Items) -> bool:
     """Points and sequences are ordered; sets, alternatives and short or sorted bare lists are not."""
-    if g.kind in ("paren", "bracket"):
+    if g.kind in ("paren", "bracket", "vector"):
         return True
     if g.kind == "bare":
         values = [i.tree[1] if isinstance(i, Scalar) and i.tree[0] in ("num", "sym") else None for i in g.items]

@@ -21,9 +21,10 @@ _FUNCTIONS = {
     "acos": "acos", "atan": "atan", "arctg": "atan", "arccot": "acot", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
     "exp": "exp", "ln": "ln", "log": "log", "lg": "lg", "abs": "abs", "floor": "floor", "ceiling": "ceil", "ceil": "ceil",
     "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "mod": "mod", "binomial": "binomial", "factorial": "factorial",
-    "re": "re", "im": "im", "conjugate": "conj", "surd": "surd", "power": "power", "rational": "rational", "root": "surd",
+    "re": "re", "im": "im", "conjugate": "conj", "surd": "surd", "power": "power", "rational": "rational", "root": "surd", "cuberoot": "cbrt",
 }  # fmt: skip
 CONSTANTS = {"pi": PI, "infinity": INFINITY, "inf": INFINITY, "infty": INFINITY, "oo": INFINITY}
+_WORDS = frozenset(["so", "we", "it", "if", "he", "she", "they", "the", "and", "for", "are", "was"])  # no products of letters
 _JOINING = frozenset(["or", "and", "per", "u", "union", "to", "of", "in", "is", "at", "on", "by", "no", "as"])
 
 
@@ -82,8 +83,11 @@ class Expressions:
         terms = [self.signed_product()]
         while self.is_op("+", "-", "±", "∓"):
             terms.append(self.signed_product())
+        tree = terms[0] if len(terms) == 1 else ("add", *terms)
+        if self.here.kind == "cmd" and self.here.text in ("over", "choose"):  # {1 \over 2}: they split the whole group
+            tree = div(tree, self.sum()) if self.take().text == "over" else ("fn", "binomial", tree, self.sum())
         self.depth -= 1
-        return terms[0] if len(terms) == 1 else ("add", *terms)
+        return tree
 
     def signed_product(self) -> Tree:
         op = self.accept("+", "-", "±", "∓")
@@ -103,7 +107,7 @@ class Expressions:
             if self.accept("*"):
                 right = self.signed_factor()
             elif self.is_op("/"):
-                if self.peek().kind == "name" and units.lookup(self.peek().text) and not named:
+                if self.peek().kind == "name" and units.lookup(self.peek().text) and self.peek(2).text != "(" and not named:
                     return tree
                 self.take()
                 right = self.signed_factor()
@@ -156,7 +160,7 @@ class Expressions:
         if token.kind == "op":
             return token.text in ("(", "√", "|<")
         if token.kind == "cmd":
-            return token.text not in ("end", "cap", "setminus", "rfloor", "rceil", "qquad", "dots", "ldots", "cdots")
+            return token.text not in ("over", "choose", "end", "cap", "setminus", "rfloor", "rceil", "qquad", "dots", "ldots", "cdots")
         if token.kind != "name" or token.text.lower() in _JOINING:
             return False
         if token.text.lower() in _FUNCTIONS and (token.text not in ("min", "max", "mod", "re") or self.peek().text in ("(", "[")):
@@ -271,6 +275,8 @@ class Expressions:
                     raise Unreadable("index of a root")
                 index = root[1]
             return ("pow", self.argument(), num(1 / index))
+        if name in ("cuberoot", "fourthroot"):
+            return ("pow", self.atom(), num(Fraction(1, 3 if name == "cuberoot" else 4)))
         if name in ("lfloor", "lceil"):
             tree = self.sum()
             closing = self.take()
@@ -307,6 +313,10 @@ class Expressions:
             raise Unreadable(f"the word {word!r}")
         if len(word) > 3:
             raise Unreadable(f"the word {word!r}")
+        if lower in _WORDS and not word.isupper():
+            raise Unreadable(f"the word {word!r}")
+        if word == "C" and (choose := self.choose()) is not None:
+            return choose
         if len(word) == 1:
             return self.subscripted(word)
         parts = [_letter(c) for c in word[:-1]]
@@ -315,6 +325,15 @@ class Expressions:
             self.take()
             last = ("pow", last, self.exponent())
         return ("mul", *parts, last)
+
+    def choose(self) -> Tree | None:
+        """C(5, 2), the number of ways to choose, after its letter; None, nothing read, where that stands not: a point C(2, 5)."""
+        tokens = [self.peek(i) for i in range(5)]
+        n, k = tokens[1].value, tokens[3].value
+        if [t.text for t in tokens[::2]] != ["(", ",", ")"] or n is None or k is None or not 0 <= k <= n or n.denominator * k.denominator > 1:
+            return None
+        self.at += 5
+        return ("fn", "binomial", num(n), num(k))
 
     def subscripted(self, name: str) -> Tree:
         if self.accept("_"):

@@ -118,7 +118,7 @@ def sentences(text: str) -> list[str]:
             out.append(line[start : match.start()].strip())
             start = match.end()
         out.append(line[start:].strip())
-    return [s for s in out if s and not re.fullmatch(r"[\s\W_]*|\\\]|\\\[|\$\$", s)]
+    return [s for s in out if re.search(r"[^\W_]|[∞∅]|\{\s*\\?\}", s)]
 
 
 # -- pieces of a sentence ------------------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ _LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J]
 _SEVERAL = re.compile(r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|&|->|\\rightarrow|\\to|-)\s*(?:and\s+|or\s+)?[(]?[A-J][)]?[\s.]*)+")
 _OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*([A-J])\b(?!')", re.IGNORECASE)
 _VERB = re.compile(r"([A-J])\s+(?:is (?:the|correct|right)|because|since|which|as|matches|shows|represents)\b")
-_LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')|\b([B-HJ])\s*[.)]?\s*$")
+_LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$")
 
 _STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+[a-z]))(?![\w'])")
 
@@ -259,6 +259,11 @@ def letter(text: str) -> str | None:
             found = next(g for g in match.groups() if g)
             return found.upper() if found.isupper() else None
     return None
+
+
+def labelled(text: str) -> bool:
+    """Whether a candidate is something under a letter, "C. 3" or "(C) 3": what it states is the letter."""
+    return _LABEL.match(unwrapped(text)) is not None
 
 
 def several_letters(text: str) -> bool:
@@ -290,7 +295,7 @@ def told_letter(text: str) -> str | None:
 
 def letters(text: str) -> frozenset[str] | None:
     """Several letters: "A, C", "A and C", "AC" (capitals only); None if the text is anything else."""
-    text = unwrapped(text).strip(" .()[]{}")
+    text = re.sub(r"\(([A-J])\)", r"\1", unwrapped(text)).strip(" .()[]{}")
     if re.fullmatch(r"[A-J](?:\s*(?:,|;|and|&|\s)\s*(?:and\s+)?[A-J]){1,9}|[A-J]{2,6}", text):
         found = re.findall(r"[A-J]", text)
         return frozenset(found) if len(set(found)) == len(found) else None

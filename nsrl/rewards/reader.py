@@ -17,9 +17,11 @@ from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar,
 
 MAX_LENGTH = 1200
 
+_COLLECTIONS = ("Interval", "FiniteSet", "Point", "List", "Matrix", "Vector", "ImmutableDenseMatrix")
+_PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or"}
 _RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
 _NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus"])
-_LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and"}
+_LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and", "&": "and"}
 
 
 class Reader(Expressions):
@@ -62,6 +64,9 @@ class Reader(Expressions):
                 groups.append([item]) if mark == ";" else groups[-1].append(item)
             return Items("bare", tuple(g[0] if len(g) == 1 else Items("bare", tuple(g)) for g in groups))
         kind = "and" if all(k == "and" for k in kinds) else "or" if "or" in kinds else "bare"
+        if set(marks) <= {"and", ","} and len(items) == 2 and all(isinstance(i, Interval) and i.of for i in items):
+            if items[0].of == items[1].of and _infinite(items[0].low) != _infinite(items[1].low):
+                kind = "bounds"
         return Items(kind, tuple(items))
 
     def relation(self) -> Value:
@@ -76,12 +81,13 @@ class Reader(Expressions):
                 continue
             if self.here.text not in _RELATIONS:
                 break
-            ops.append(_RELATIONS[self.take().text])
+            ops.append(_RELATIONS[self.here.text])
+            unsolved = self.take().text == "=="
             chain.append(self.union())
         if not ops:
             return chain[0]
         if len(ops) == 1 and ops != ["~"]:
-            return _relation(ops[0], chain[0], chain[1])
+            return _relation(ops[0], chain[0], chain[1], unsolved)
         if "~" in ops:  # x = a ≈ b says a, which is about b; an approximation of approximations says nothing
             if ops[-1] != "~" or ops.count("~") > 1 or not all(isinstance(c, Scalar) for c in chain):
                 raise Unreadable("a chain of approximations")
@@ -258,13 +264,22 @@ class Reader(Expressions):
             return Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
         if self.here.kind == "cmd" and self.here.text == "begin":
             return self.matrix()
-        if self.here.kind == "name" and self.here.text in ("Interval", "FiniteSet", "Point", "List", "Matrix", "Vector"):
-            if self.peek().text in ("(", "["):
-                self.take()
-        if not self.is_op("(", "[", "{", "\\{") or (self.is_op("{") and self.latex and not self.braces_list()):
+        name = self.here.text if self.here.kind == "name" and self.peek().text in ("(", "[") else ""
+        if name in _PRINTED:
+            return self.printed(name)
+        if name in _COLLECTIONS:
+            self.take()
+        elif len(name) == 1 and name.isupper() and self.peek().text == "(" and not self.peek().spaced:  # a point, P(2, 3)
+            self.take()
+            point = self.collection() if name != "C" or self.choose() is None else None
+            if isinstance(point, Items) and len(point.items) > 1 and all(isinstance(i, Scalar) for i in point.items):
+                return point
+            self.at, self.depth = mark, depth
+            return None
+        if not self.is_op("(", "[", "{", "\\{", "]") or (self.is_op("{") and self.latex and not self.braces_list()):
             return None
         opening = self.take().text
-        closers = {"(": (")", "]"), "[": ("]", ")", "["), "{": ("}",), "\\{": ("\\}", "}")}[opening]
+        closers = {"(": (")", "]"), "[": ("]", ")", "["), "]": ("[", "]"), "{": ("}",), "\\{": ("\\}", "}")}[opening]
         if self.accept(*closers[:1]):
             return Items("brace", ())
         if opening in ("{", "\\{") and self.here.kind == "name" and self.peek().text in (":", "|"):
@@ -281,7 +296,7 @@ class Reader(Expressions):
         try:
             inner = self.listing()
         except Unreadable:
-            if opening in "([":
+            if opening in "([]":
                 self.at, self.depth = mark, depth
                 return None
             raise
@@ -291,11 +306,15 @@ class Reader(Expressions):
             return inner
         closing = self.expect(*closers).text
         items = inner.items if isinstance(inner, Items) and inner.kind == "bare" else (inner,)
-        if len(items) == 2 and all(isinstance(i, Scalar) for i in items) and opening in "([" and closing in "([])":
+        if len(items) == 2 and all(isinstance(i, Scalar) for i in items) and opening in "([]" and closing in "([])":
             infinite = any(_infinite(i) for i in items)
-            if (opening == "(") != (closing == ")") or infinite:
+            if opening + closing not in ("()", "[]") or infinite:  # [2, 3[ is [2, 3)
                 return Interval(items[0], items[1], opening == "[", closing == "]")
-        kind = {"(": "paren", "[": "bracket", "{": "brace", "\\{": "brace"}[opening]
+            if name == "Interval":
+                return Interval(items[0], items[1], True, True)
+        if opening + closing not in ("()", "[]", "{}", "\\{\\}", "\\{}"):
+            raise Unreadable("brackets that do not belong together")
+        kind = "brace" if name == "FiniteSet" else {"(": "paren", "[": "bracket", "{": "brace", "\\{": "brace"}[opening]
         if opening == "(" and len(items) == 1:
             if isinstance(inner, Scalar) or self.continues():
                 self.at, self.depth = mark, depth
@@ -305,6 +324,20 @@ class Reader(Expressions):
             self.at, self.depth = mark, depth
             return None
         return Items(kind, tuple(items))
+
+    def printed(self, name: str) -> Value:
+        """Eq(y, 2*x + 1), And(2 <= x, x < 3): as SymPy prints what it leaves standing."""
+        self.take()
+        self.expect("(")
+        inner = self.listing()
+        self.expect(")")
+        if not (isinstance(inner, Items) and inner.kind in ("bare", "bounds")):
+            raise Unreadable(name)
+        if name in ("And", "Or"):
+            return Items(name.lower(), inner.items)
+        if len(inner.items) != 2:
+            raise Unreadable(name)
+        return _relation(_PRINTED[name], *inner.items, unsolved=True)
 
     def braces_list(self) -> bool:
         """In LaTeX unescaped braces group; with a comma at their own level they were meant as a set."""
@@ -346,7 +379,7 @@ class Reader(Expressions):
         self.expect("}")
         rows = [r for r in rows if r]
         if len(rows) == 1 or all(len(r) == 1 for r in rows):
-            return Items("paren", tuple(v for r in rows for v in r))
+            return Items("vector", tuple(v for r in rows for v in r))
         return Items("paren", tuple(Items("paren", tuple(r)) for r in rows))
 
 
@@ -360,16 +393,16 @@ def _interval(low: Value, high: Value, low_closed: bool, high_closed: bool) -> V
     return Interval(low, high, low_closed, high_closed)
 
 
-def _relation(op: str, left: Value, right: Value) -> Value:
+def _relation(op: str, left: Value, right: Value, unsolved: bool = False) -> Value:
     if op in (">", ">="):
         op, left, right = "<" + op[1:], right, left
     if op in ("<", "<=") and isinstance(left, Scalar) and isinstance(right, Scalar):
         closed = op == "<="
         if left.tree[0] == "sym" and not symbols(right.tree):
-            return Interval(Scalar(neg(INFINITY)), right, False, closed)
+            return Interval(Scalar(neg(INFINITY)), right, False, closed, left.tree[1])
         if right.tree[0] == "sym" and not symbols(left.tree):
-            return Interval(left, Scalar(INFINITY), closed, False)
-    return Relation(op, left, right)
+            return Interval(left, Scalar(INFINITY), closed, False, right.tree[1])
+    return Relation(op, left, right, unsolved)
 
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s*m\.?|o'?clock)?$", re.IGNORECASE)
@@ -382,12 +415,21 @@ _REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
 _EMPTY = Items("brace", ())
 _PHRASES: dict[str, Value] = {
     **dict.fromkeys(("all real numbers", "all reals", "reals", "all real values"), _REALS),
-    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set"), _EMPTY),
+    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set", "\\emptyset"), _EMPTY),
 }
 _HOURS_MINUTES = re.compile(r"^(\d+)\s*h(?:rs?|ours?)?\.?\s*(?:and\s+)?(\d+)\s*m(?:ins?|inutes?)?\.?$")
+_TEXT = re.compile(r"\\(?:text|textrm|textbf|mathrm|mbox)\s?\{([^{}]*)\}$")
+_POINT = re.compile(r"\bPoint[23]D(?=\()")
 _MARKED = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*('|′|’|\"|″|”|'')\s*\.?$")  # a length: no number of degrees is written so
 _FOOT = ("'", "′", "’")
 _FEET = re.compile(r"(\d+)\s*'\s*(\d+)\s*(?:\"|'')$")
+_OF = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "ln", "log", "lg", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"])
+
+
+def _of_letters(text: str) -> bool:
+    """Whether words are functions of letters, `sin x cos y`."""
+    parts = text.lstrip("-").split()
+    return parts[-1] not in _OF and not _OF.isdisjoint(parts) and all(len(p) == 1 or p in _OF for p in parts)
 
 
 @lru_cache(maxsize=8192)
@@ -400,7 +442,8 @@ def read(text: str) -> Value:
     if not text:
         raise Unreadable("empty")
     if marked:
-        text = f"{marked[1]} {'ft' if marked[2] in _FOOT else 'in'}"
+        number = Scalar(Reader(marked[1]).answer().tree, None, units.FOOT_MARK if marked[2] in _FOOT else units.INCH_MARK)
+        return number
     if match := _CLOCK.match(text):
         hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3] or 0)
         if minutes < 60 and seconds < 60:
@@ -412,8 +455,10 @@ def read(text: str) -> Value:
     text = _HOURS_MINUTES.sub(r"\1 h \2 min", text)
     if match := _FEET.match(text):
         text = f"{match[1]} ft {match[2]} in"
-    if text.lower() in _PHRASES:
-        return _PHRASES[text.lower()]
+    phrase = clean.spelled(match[1] if (match := _TEXT.match(text)) else text).strip().lower()
+    if phrase in _PHRASES:
+        return _PHRASES[phrase]
+    text = _POINT.sub("Point", text)
     if match := _CONDITIONAL.match(text):
         text = match[1]
     if match := _PERIOD.match(text):
@@ -424,7 +469,7 @@ def read(text: str) -> Value:
         return Scalar(num(number))
     if not any(c.isdigit() for c in text) and not re.search(r"[\\+*/^=<>|∪(\[{]", text) and len(text) > 1:
         text = clean.digits_for_words(text)
-        if not any(c.isdigit() for c in text) and text.lower().lstrip("-+") not in CONSTANTS and not re.fullmatch(
+        if not any(c.isdigit() for c in text) and text.lower().lstrip("-+") not in CONSTANTS and not _of_letters(text) and not re.fullmatch(
             r"-?[A-Za-z]|[A-Za-z](?:(?:, ?(?:and |or )?| and | or )[A-Za-z])+|-?[a-z] ?- ?[a-z]|(?:[a-z] )+[a-z]", text
         ):
             raise Unreadable("words")

@@ -15,6 +15,7 @@ from nsrl.rewards.values import Scalar
 
 POINTS = 14  # tried; NEEDED of them must lie in both domains
 NEEDED = 4
+DUST = Fraction(1, 10**12)  # a number written smaller than this is what rounding leaves of 0
 Outcome = tuple[bool, str]
 
 
@@ -24,6 +25,8 @@ def same_scalar(g: Scalar, p: Scalar) -> Outcome:
     g_unit = g.unit if g.unit is not None and g.unit.known else None
     p_unit = p.unit if p.unit is not None and p.unit.known else None
     value = p.tree
+    if p_unit is not None and p_unit.marked and g_unit is None:
+        return False, "unit"
     if g_unit is not None and p_unit is not None:
         if g_unit.dims != p_unit.dims:
             return False, "unit"
@@ -36,6 +39,8 @@ def equal_trees(g: Tree, p: Tree, places: int | None, p_places: int | None = Non
     """Equal values; places: the gold's digits after the point if it is a decimal, p_places: the prediction's."""
     half = Fraction(1, 2) * Fraction(10) ** -places if places is not None else None
     if g[0] == "num" and p[0] == "num":
+        if not g[1] and abs(p[1]) <= DUST:
+            return True, "exact" if g == p else "machine"
         return _equal_fractions(g[1], p[1], half, p_places)
     if (g in (INFINITY, neg(INFINITY))) or (p in (INFINITY, neg(INFINITY))):
         return g == p, "exact"

@@ -23,7 +23,8 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Several values. kind: "paren", "bracket", "brace", "bare" (commas alone), or "or" (alternatives, or 'and')."""
+    """Several values. kind: "paren", "bracket", "brace", "vector" (a matrix of one row or column), "bare" (commas alone),
+    "or" (alternatives, or 'and'), "and" (conditions that hold together), or "bounds" (a lower and an upper one of one symbol)."""
 
     kind: str
     items: tuple
@@ -35,6 +36,7 @@ class Interval:
     high: Scalar
     low_closed: bool
     high_closed: bool
+    of: str = ""  # the symbol of a bound written `x < 3`
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,13 @@ class Union:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """op: "=", "<", "<=", "!="; left and right are values. Greater-than is stored turned round."""
+    """op: "=", "<", "<=", "!="; left and right are values. Greater-than is stored turned round. unsolved: printed by an
+    engine as an equation (`==`, `Eq(…)`), which states no value of its sides."""
 
     op: str
     left: object
     right: object
+    unsolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ OPTIONS = [
     ("1/4", "D", RATIOS, True, "option"),
     ("2:8", "D", RATIOS, True, "option"),
     ("G", "E", OTHER_LABELS, True, "option"),
-    ("D", "E", OTHER_LABELS, False, "letter"),
+    ("D", "E", OTHER_LABELS, False, "option"),
     ("B. 5", "5", LABELLED, True, "letter"),
     ("B", "5", LABELLED, True, "letter"),
     ("5", "5", LABELLED, True, "option"),
