@@ -16,12 +16,12 @@ def correct(batch: RewardBatch) -> list[float | None]:
 @reward("executes")
 def executes(batch: RewardBatch) -> list[float | None]:
     """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program. A program
-    that computes nothing (a number, a letter, a string) is paid only if its answer is right."""
+    that computes nothing (a number, a letter, a string, also passed through an operation) is paid only if its answer is right."""
     out: list[float | None] = []
     for result, extracted, right in zip(batch.results, batch.extracted, batch.correct):
         if result is None:
             out.append(None)
-        elif not result.has_value or not (right or computes(extracted.language, extracted.program)):
+        elif not result.has_value or not (right or computes(extracted.language, extracted.program, result.text)):
             out.append(0.0)
         else:
             out.append(1.0 if result.no_error else 0.5)

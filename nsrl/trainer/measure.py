@@ -49,7 +49,8 @@ def step_metrics(
     scored = [j.correct for j in judged if j.correct is not None]
     correct = iter(judged)
     solved = [any([j.correct for j in islice(correct, size)]) for size in sizes]
-    programs = [(j.extracted.language, j.extracted.program) for j in judged if j.extracted.language is not None]
+    printed = [j.result.text if j.result is not None and j.result.has_value else None for j in judged]
+    programs = [(j.extracted.language, j.extracted.program, text) for j, text in zip(judged, printed) if j.extracted.language is not None]
     metrics = {
         "reward": float(advantage.reward.nanmean()),
         "reward_std": float(advantage.std.mean()),
