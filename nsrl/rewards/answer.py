@@ -241,17 +241,19 @@ def _kind_stated(text: str) -> str | None:
         if kinds:
             return "date" if "date" in kinds else "value"
         if candidate.strong and re.fullmatch(r"[^\d\\=<>]*[A-Za-z]{2}[^\d\\=<>]*", said):
-            return "text"
+            return "value" if _reads(said) else "text"
     return None
 
 
 def _dated_or_numeric(piece: str) -> bool:
     if len(piece) > MAX_PIECE or not re.search(r"\d", piece):
         return False
-    if clean.date(final.unwrapped(piece)) is not None:
-        return True
+    return clean.date(final.unwrapped(piece)) is not None or _reads(piece)
+
+
+def _reads(text: str) -> bool:
     try:
-        read(piece)
+        read(text)
     except Unreadable:
         return False
     return True
@@ -367,8 +369,6 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
     assert gold.value is not None
     squeezed = _squeeze(gold.text)
     unread = None
-    if not gold.options and final.labelled(text) and not final.labelled(gold.text):
-        return Verdict(False, "letter")  # "C. 3" chooses C
     for piece in final.pieces(text, labels=bool(gold.options)):
         if len(piece) > MAX_PIECE:
             continue

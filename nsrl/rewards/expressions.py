@@ -123,7 +123,9 @@ class Expressions:
             tree, named = ("mul", tree, right), named or bool(symbols(right))
 
     def scientific(self, tree: Tree) -> bool:
-        """`3.2 x 10^5`: the letter x as a times sign between a number and a power of ten."""
+        """`3.2x10^5` or `3 x 4`: the letter x as a times sign, before a power of ten or between spaces and numbers."""
+        if self.tokens[self.at - 1].kind == self.peek().kind == "num" and self.here.spaced and self.peek().spaced:
+            return True
         return tree[0] == "num" and self.peek().text == "10" and self.peek(2).text in ("^", "**")
 
     def signed_factor(self) -> Tree:

@@ -261,11 +261,6 @@ def letter(text: str) -> str | None:
     return None
 
 
-def labelled(text: str) -> bool:
-    """Whether a candidate is something under a letter, "C. 3" or "(C) 3": what it states is the letter."""
-    return _LABEL.match(unwrapped(text)) is not None
-
-
 def several_letters(text: str) -> bool:
     """Whether the candidate names more than one letter and nothing else: no choice was made."""
     text = unwrapped(text)

@@ -44,7 +44,7 @@ READ = {  # text: (golds it answers, golds it does not)
     "2∛10": (["2\\sqrt[3]{10}"], ["20", "2\\sqrt{10}"]),
     "∜16": (["2"], ["4"]),
     "So, 3*4 = 12.": (["12"], ["3", "4", "7", "3.4"]),
-    "So, 3x4 = 12 cm.": (["12"], ["13"]),
+    "So, 3 x 4 = 12 cm.": (["12"], ["13"]),
     "one and a half": (["1.5", "3/2"], ["0.5", "1", "2"]),
     "two and a half hours": (["2.5 hours", "150 minutes"], ["0.5 hours", "2 hours"]),
     "one and three quarters": (["7/4"], ["3/4", "1"]),
