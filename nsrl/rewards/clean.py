@@ -99,8 +99,11 @@ _TEXT_SCALE = re.compile(rf"\\(?:text|mathrm|mbox|textrm)\s*\{{\s*((?:{_SCALE}|d
 _SCALED = re.compile(rf"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)((?:[\s~-]+(?:{_SCALE})s?\b)+|\s+dozens?\b)", re.IGNORECASE)
 
 
+_AND_PART = re.compile(rf"(?<![\w.,/])(\d{{1,6}})\s+and\s+((?:an?|one|two|three|four|five)\s+(?:{'|'.join(_PARTS)}))\b", re.IGNORECASE)
+
+
 def scaled(text: str) -> str:
-    """Numbers before words of scale as numbers: "3.5 million" is 3.5*^6, with the decimals it has."""
+    """Numbers before words of scale as numbers: "3.5 million" is 3.5*^6, with the decimals it has, "2 and a half" 5/2."""
 
     def number(match: re.Match) -> str:
         plain = match[1].replace(",", "")
@@ -109,6 +112,11 @@ def scaled(text: str) -> str:
         words_of_scale = re.findall(_SCALE, match[2].lower())
         return f"{plain}*^{sum(len(str(_SCALES[w])) - 1 for w in words_of_scale)}" if len(words_of_scale) <= 3 else match[0]
 
+    def mixed(match: re.Match) -> str:
+        part = word_number(match[2])
+        return match[0] if part is None else str(int(match[1]) + part)
+
+    text = _AND_PART.sub(mixed, text)
     return _SCALED.sub(number, _TEXT_SCALE.sub(r" \1 \\text{", text))
 
 

@@ -356,7 +356,7 @@ def _same_items(g: Items, p: Items) -> Outcome:
         return True, "exact"
     if g.kind == "vector":  # [1, 2] and [[1], [2]] as well as (1, 2)
         return _in_order(g, p)
-    if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind == "paren"):
+    if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind in ("paren", "vector")):
         if not any(isinstance(i, Items) for i in g.items):
             return False, "type"
     if len(g.items) > MAX_ITEMS or len(p.items) > MAX_ITEMS:
@@ -405,8 +405,9 @@ def _ordered(g: Items, p: Items) -> bool:
         return True
     if g.kind == "bare":
         values = [i.tree[1] if isinstance(i, Scalar) and i.tree[0] in ("num", "sym") else None for i in g.items]
-        if p.kind == "paren" or (len(values) > 2 and None not in values and len({type(v) for v in values}) == 1):
-            return p.kind == "paren" or values not in (sorted(values), sorted(values, reverse=True))
+        row = p.kind in ("paren", "vector")
+        if row or (len(values) > 2 and None not in values and len({type(v) for v in values}) == 1):
+            return row or values not in (sorted(values), sorted(values, reverse=True))
     return False
 
 

@@ -280,7 +280,7 @@ def late_letter(text: str) -> str | None:
     return found if found and found.isupper() else None
 
 
-_TOLD = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d-])|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
+_TOLD = re.compile(r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d-])|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
 
 
 def told_letter(text: str) -> str | None:

@@ -288,7 +288,7 @@ class Reader(Expressions):
             try:
                 inner = self.listing()  # {x : condition}
                 self.expect(*closers)
-                if not isinstance(inner, Scalar | Items):
+                if not isinstance(inner, Scalar | Items) or (isinstance(inner, Items) and inner.kind in ("and", "bounds")):
                     return inner
             except Unreadable:
                 pass  # a dictionary, or bars around something

@@ -47,6 +47,9 @@ READ = {  # text: (golds it answers, golds it does not)
     "So, 3 x 4 = 12 cm.": (["12"], ["13"]),
     "one and a half": (["1.5", "3/2"], ["0.5", "1", "2"]),
     "two and a half hours": (["2.5 hours", "150 minutes"], ["0.5 hours", "2 hours"]),
+    "2 and a half": (["2.5"], ["2", "0.5", "3"]),
+    "\\{x : x >= 2 and x < 3\\}": (["[2,3)"], ["[2,3]"]),
+    "P(A) = 1/2": (["1/2"], ["2"]),
     "one and three quarters": (["7/4"], ["3/4", "1"]),
     "one hundred and one": (["101"], ["100"]),
     "C = 3": (["3"], ["C"]),
@@ -116,5 +119,7 @@ def test_a_letter_that_is_the_text_of_another_option_means_that_option():
         assert [g for g in "ABCDE" if check(form, g, options).correct] == ["D"], form
     for form in ("D", "(D)", "A", "B"):
         assert [g for g in "ABCDE" if check(form, g, options).correct] == [form.strip("()")], form
+    for text in ("A: I and II", "A. I and II"):
+        assert [g for g in "AB" if check(Result(Status.OK, text), g, ("I, II and III", "I and II")).correct] == [], text
     assert check("(B), (D)", "BD", ("1", "2", "3", "4")).correct is True
     assert check("(B), (C)", "BD", ("1", "2", "3", "4")).correct is False
