@@ -140,6 +140,9 @@ class Calls:
         marked = nxt.value == "_" and nxt.kind == "op"
         self.i += marked
         base = self.tok
+        if base.kind == "end":
+            self.i = at
+            return None
         self.i += 1
         bracket = self.tok.value == "(" and self.tok.kind == "op" and not self.tok.gap
         if not marked and not (base.kind == "num" and base.start == t.end and bracket):
@@ -206,7 +209,7 @@ class Calls:
             signs = (",", "..") if aggregate else ("/", "..")
             simple = type(operand) in (Symbol, int, float, str) or not aggregate
             number = type(operand) in (int, float) and self.tok.value == "/"
-            if (self.tok.kind == "op" and (self.tok.value in signs or number)) or self.joins() or not simple:
+            if (self.tok.kind == "op" and (self.tok.value in signs or number)) or self.joins(self.tok) or not simple:
                 self.fail(hint)
         return operand
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.nsl.calls import MAX_DEPTH, RELATIONS, Calls
+from nsrl.engines.nsl.lexer import Token
 from nsrl.engines.nsl.names import opens
 from nsrl.engines.nsl.units import UNITS
 from nsrl.engines.nsl.words import CONSTANTS, WORDS, plain, symbol
@@ -19,6 +20,7 @@ from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, m
 DOMAINS = {"ℤ": S.Integers, "ℝ": S.Reals, "ℕ": S.PositiveIntegers, "ℚ": S.Rationals, "Z": S.Integers, "R": S.Reals,
            "N": S.PositiveIntegers, "Q": S.Rationals}  # fmt: skip
 ROOTS = {"√": lambda x: mk(S.Sqrt, x), "∛": lambda x: mk(S.CubeRoot, x), "∜": lambda x: mk(S.Surd, x, 4)}
+_BEHIND_OPERANDS = frozenset(["^", "!", "°", "%", "[", ".", "choose", "perm"])  # signs and words that belong to what stands before
 _HINTS = {"..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x"}
 
 
@@ -26,42 +28,38 @@ class Expressions(Calls):
     """Reads the expressions of `text`, loosest first."""
 
     def relation(self) -> Any:
-        return self.joined(self.conjunction, "or", S.Or)
+        t, first = self.toks[self.i], self.conjunction()
+        return self.joined(first, t, self.conjunction, "or", S.Or) if self.toks[self.i].value == "or" else first
 
     def conjunction(self) -> Any:
-        return self.joined(self.negation, "and", S.And)
+        t, first = self.toks[self.i], self.negation()
+        return self.joined(first, t, self.negation, "and", S.And) if self.toks[self.i].value == "and" else first
 
-    def joined(self, part: Callable[[], Any], key: str, head: Any) -> Any:
-        t, parts = self.tok, [part()]
+    def joined(self, first: Any, t: Token, part: Callable[[], Any], key: str, head: Any) -> Any:
+        """The parts from `first`, which began with `t`, with `key` between them."""
+        parts = [first]
         while self.take(key):
             parts.append(self.condition(part(), t, True))
-        return parts[0] if len(parts) == 1 else mk(head, self.condition(parts[0], t, True), *parts[1:])
+        return first if len(parts) == 1 else mk(head, self.condition(first, t, True), *parts[1:])
 
     def negation(self) -> Any:
-        if self.take("not") or (self.tok.value == "!" and self.tok.kind == "op" and self.take("!")):
-            t = self.tok
+        t = self.toks[self.i]
+        if t.value in ("not", "!") and t.kind in ("op", "key"):
+            self.i += 1
+            t = self.toks[self.i]
             return mk(S.Not, self.condition(self.deeper(self.negation), t, True))
         return self.comparison()
 
     def comparison(self) -> Any:
         first = self.range()
         items, signs = [first], []
-        while self.tok.kind in ("op", "key"):
-            v = self.tok.value
-            if v in RELATIONS:
+        while (t := self.toks[self.i]).kind in ("op", "key"):
+            if t.value in RELATIONS:
                 self.i += 1
-                signs.append(RELATIONS[v])
+                signs.append(RELATIONS[t.value])
                 items.append(self.range())
-            elif v == "in" and not signs:
-                self.i += 1
-                t = self.tok
-                if t.value in DOMAINS and self.toks[self.i + 1].kind in ("end", "op", "key"):
-                    self.i += 1
-                    return mk(S.Element, first, DOMAINS[t.value])
-                where = self.range()
-                if t.value in ("(", "[") and is_list(where) and len(where.args) == 2:
-                    self.fail("for an interval write a<x<b, for a list {a,b}", t)
-                return mk(S.MemberQ, where, first)
+            elif t.value == "in" and not signs:
+                return self.membership(first)
             else:
                 break
         if not signs:
@@ -73,9 +71,21 @@ class Expressions(Calls):
             out += [s, x]
         return Expr(S.Inequality, tuple(out))
 
+    def membership(self, first: Any) -> Any:
+        """`in {a,b}`, `in 1..9`, `in ℤ` behind `first`."""
+        self.i += 1
+        t = self.tok
+        if t.value in DOMAINS and self.toks[self.i + 1].kind in ("end", "op", "key"):
+            self.i += 1
+            return mk(S.Element, first, DOMAINS[t.value])
+        where = self.range()
+        if t.value in ("(", "[") and is_list(where) and len(where.args) == 2:
+            self.fail("for an interval write a<x<b, for a list {a,b}", t)
+        return mk(S.MemberQ, where, first)
+
     def range(self) -> Any:
         a = self.sum()
-        if self.take(".."):
+        if self.toks[self.i].value == ".." and self.take(".."):
             b = self.sum()
             if self.take(".."):
                 return mk(S.Range, a, self.sum(), b)  # 1..3..9 would be read start..step..end
@@ -84,27 +94,26 @@ class Expressions(Calls):
 
     def sum(self) -> Any:
         terms = [self.product()]
-        while self.tok.kind == "op" and self.tok.value in ("+", "-"):
-            minus = self.tok.value == "-"
+        while (t := self.toks[self.i]).kind == "op" and t.value in ("+", "-"):
             self.i += 1
             term = self.product()
-            terms.append(_negative(term) if minus else term)
+            terms.append(_negative(term) if t.value == "-" else term)
         return terms[0] if len(terms) == 1 else Expr(S.Plus, tuple(terms))
 
     def product(self) -> Any:
         out = [self.signed()]
-
-        def fold() -> Any:
-            return out[0] if len(out) == 1 else Expr(S.Times, tuple(out))
-
         while True:
-            t = self.tok
-            if (t.kind == "op" and t.value == "*") or (t.kind == "key" and t.value == "of"):
-                if t.value == "of" and self.toks[self.i - 1].value != "%" and not any(_is_share(f) for f in out):
+            t = self.toks[self.i]
+            sign = t.value if t.kind in ("op", "key") else None
+            if sign == "*":
+                self.i += 1
+                out.append(self.signed())
+            elif sign == "of":
+                if self.toks[self.i - 1].value != "%" and not any(_is_share(f) for f in out):
                     self.fail("share or product? before 'of' stands a fraction or a percentage; write 20/80 or 20*80")
                 self.i += 1
                 out.append(self.signed())
-            elif t.kind == "op" and t.value == "/":
+            elif sign == "/":
                 measured = self._measure(self.i - 1)
                 self.i += 1
                 below = self.signed()
@@ -113,27 +122,26 @@ class Expressions(Calls):
                 if self.names.units and self.toks[self.i - 1].kind == "num" and self._unit_next():
                     below = mk(S.Times, below, self.power())  # 10km/2h: two hours
                 out.append(mk(S.Power, below, -1))
-            elif t.kind in ("op", "key") and (t.value in ("mod", "div") or t.value == "%"):
+            elif sign in ("mod", "div", "%"):
                 self.i += 1
-                head = S.Quotient if t.value == "div" else S.Mod
-                out[:] = [mk(head, fold(), self.signed())]
-            elif self.joins():
+                out = [mk(S.Quotient if sign == "div" else S.Mod, _product(out), self.signed())]
+            elif self.joins(t):
                 out.append(self.counting())
             else:
-                return fold()
+                return _product(out)
 
     def _measure(self, at: int) -> bool:
         """Whether the token at `at` is a unit's name behind a number, where nothing says that units are meant."""
-        t, number = self.toks[at], self.toks[at - 1]
-        unit = t.kind in ("name", "word") and t.value in UNITS and t.value not in self.names.defined
-        return unit and not self.names.units and number.kind == "num" and not t.gap
+        t = self.toks[at]
+        if self.names.units or t.kind not in ("name", "word") or t.gap:
+            return False
+        return t.value in UNITS and t.value not in self.names.defined and self.toks[at - 1].kind == "num"
 
     def _unit_next(self) -> bool:
         return self.tok.kind in ("name", "word") and self.tok.value in UNITS and self.tok.value not in self.names.defined
 
-    def joins(self) -> bool:
-        """Whether the next token begins a factor that is written without a sign before it."""
-        t = self.tok
+    def joins(self, t: Token) -> bool:
+        """Whether the next token, `t`, begins a factor that is written without a sign before it."""
         if not (opens(t) or (t.value == "|" and t.kind == "op" and not self.bars)):
             return False
         if t.kind == "num" and self.toks[self.i - 1].kind == "num":
@@ -141,24 +149,29 @@ class Expressions(Calls):
         return t.kind != "str" or self.fail("a text cannot be multiplied") is not None
 
     def signed(self) -> Any:
-        if self.tok.kind == "op" and self.tok.value in ("-", "+"):
-            minus = self.tok.value == "-"
+        t = self.toks[self.i]
+        if t.kind == "num":
+            behind = self.toks[self.i + 1]
+            if behind.value not in _BEHIND_OPERANDS and behind.kind != "sup":  # a number and nothing more
+                self.i += 1
+                return t.value
+        elif t.kind == "op" and t.value in ("-", "+"):
             self.i += 1
             x = self.deeper(self.signed)
-            return _negative(x) if minus else x
+            return _negative(x) if t.value == "-" else x
         return self.counting()
 
     def counting(self) -> Any:
         """`n choose k`, `n perm k`."""
         a = self.power()
-        while self.tok.kind == "key" and self.tok.value in ("choose", "perm"):
-            head = S.Binomial if self.tok.value == "choose" else S.FactorialPower
+        while (t := self.toks[self.i]).kind == "key" and t.value in ("choose", "perm"):
             self.i += 1
-            a = mk(head, a, self.power())
+            a = mk(S.Binomial if t.value == "choose" else S.FactorialPower, a, self.power())
         return a
 
     def power(self) -> Any:
-        letters = self.names.letters(self.tok) if self.tok.kind == "name" and self._stands_alone() else None
+        t = self.toks[self.i]
+        letters = self.names.letters(t) if t.kind == "name" and self.names.related and self._stands_alone() else None
         if letters is None:
             return self.raised(self.deeper(self.primary))
         self.i += 1  # xy where x and y are names of their own; what follows belongs to the last: mc² is m·c²
@@ -177,7 +190,9 @@ class Expressions(Calls):
     def raised(self, base: Any) -> Any:
         """Powers and the signs behind an operand, as often as they come."""
         for _ in range(MAX_DEPTH):
-            t = self.tok
+            t = self.toks[self.i]
+            if t.kind == "op" and t.value not in _BEHIND_OPERANDS:
+                return base
             if t.kind == "sup":
                 self.i += 1
                 n = int(t.value) if re.fullmatch(r"-?\d{1,9}", t.value) else None
@@ -239,11 +254,8 @@ class Expressions(Calls):
         return self.power()
 
     def primary(self) -> Any:
-        t = self.tok
-        if t.kind == "num":
-            self.i += 1
-            return t.value
-        if t.kind == "str":
+        t = self.toks[self.i]
+        if t.kind in ("num", "str"):
             self.i += 1
             return t.value
         if t.kind == "word":
@@ -306,8 +318,9 @@ class Expressions(Calls):
         out = [self.relation()]
         if self.tok.kind == "key" and self.tok.value == "for":
             out = [self.comprehension(out[0])]
-        while self.tok.kind == "op" and self.tok.value in (",", "->"):
-            if self.take(","):
+        while (t := self.toks[self.i]).kind == "op" and t.value in (",", "->"):
+            if t.value == ",":
+                self.i += 1
                 out.append(self.relation())
             elif rules:
                 self.i += 1
@@ -349,6 +362,10 @@ class Expressions(Calls):
             args = tuple(self.items(closing, rules))
         self.bars = saved
         return args
+
+
+def _product(factors: list[Any]) -> Any:
+    return factors[0] if len(factors) == 1 else Expr(S.Times, tuple(factors))
 
 
 def _negative(x: Any) -> Any:

@@ -20,11 +20,11 @@ class NslSyntaxError(Exception):
         self.reason, self.start, self.end = reason, start, end
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Token:
     """kind: num, name, word (a function of WORDS), key (KEYWORDS), str, sup (superscript), op, end.
 
-    `gap`: white space stands before it.
+    `gap`: white space stands before it. Nobody changes one; it is not frozen because that makes making one slow.
     """
 
     kind: str
@@ -41,6 +41,7 @@ _SAME = {
     "→": "->", "➔": "->", "&&": "and", "||": "or", "∧": "and", "∨": "or", "¬": "not", "∈": "in", "...": "..", "…": "..",
     "⟹": ";", "！": "!", "？": "?", "“": '"', "”": '"', "％": "%", "∣": "|",
 }  # fmt: skip
+_SIGNS = {sign: ("key" if same in KEYWORDS else "op", same) for sign, same in _SAME.items()}
 _VULGAR = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅙": (1, 6), "⅛": (1, 8)}
 _SUPER = {c: str(i) for i, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {"⁻": "-", "ⁿ": "n"}
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -64,69 +65,77 @@ _BASED = re.compile(rf"log(_\d+|[₀₁₂₃₄₅₆₇₈₉]+|_{_LETTER})(\d
 _SIGNED = re.compile(r"([eE])([+-]\d+)")  # behind a number: 2e-3, which could be 0.002 or 2·e-3
 _CONSTANT = re.compile(r"(?<![A-Za-z_])[eE](?!\w|[+-]\d)")  # e^x, 2e: the constant e
 _ALONE = re.compile(r"(?<![\w.])[eE](?![\w^⁰¹²³⁴⁵⁶⁷⁸⁹])")
+_OTHER_LETTER = re.compile(r"[^\W\d_eE]")
 _COUNTING = re.compile(r"([CP])(\d+)$")
 
 
 def tokens(text: str) -> list[Token]:
     """The tokens of `text`, ended by one of kind `end`. Raises NslSyntaxError at a sign that nsl does not have."""
     out: list[Token] = []
-    at, gap, depth = 0, False, 0
+    at, gap, depth, size = 0, False, 0, len(text)
+    match = _TOKEN.match
     signed = _SIGNED.search(text) is not None
     alone = set(_ALONE.findall(text)) if signed else set()
     # Where e stands elsewhere too, or is all that an equation could be about, 2e-3 could be 2·e-3.
-    unclear = signed and bool(_CONSTANT.search(text) or ("=" in text and not re.search(r"[^\W\d_eE]", text)))
+    unclear = signed and bool(_CONSTANT.search(text) or ("=" in text and not _OTHER_LETTER.search(text)))
 
     def put(kind: str, value: object, start: int, end: int) -> None:
         nonlocal gap
         out.append(Token(kind, value, start, end, gap))
         gap = False
 
-    while at < len(text):
-        m = _TOKEN.match(text, at)
+    while at < size:
+        m = match(text, at)
         if m is None:
             raise NslSyntaxError(f"the sign {text[at]!r} has no meaning here", at, at + 1)
-        kind, s, start, at = m.lastgroup, m.group(), m.start(), m.end()
-        if kind == "space":
-            gap = True
-        elif kind == "vulgar":
-            put("num", Fraction(*_VULGAR[s]), start, at)
-        elif kind == "num":
-            if len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and re.fullmatch(r"0\d\d", s) and not gap:
-                raise NslSyntaxError("no thousands separators; write 1000", start, at)
-            if re.match(r"0\d", s):
-                raise NslSyntaxError("a number does not begin with 0; a date or a label is a text: \"2024-01-01\"", start, at)
-            power = _SIGNED.match(text, at)
-            if power and power[1] not in alone:  # no name e in the program
-                if unclear and "." not in s and len(power[2]) < 3:
-                    raise NslSyntaxError("write 10^-3 for the power of ten, 2*e-3 for a name", start, power.end())
-                s, at = s + power[0], power.end()
-            put("num", _number(s, start), start, at)
-        elif kind == "sup":
-            put("sup", "".join(_SUPER[c] for c in s), start, at)
-        elif kind == "str":
-            put("str", s[1:-1], start, at)
-        elif kind == "name":
-            _name(s, start, put, out)
-        else:
-            s = _SAME.get(s, s)
+        kind, s, start, at = m.lastgroup, m.group(), at, m.end()
+        if kind == "op":
+            kind, s = _SIGNS.get(s) or ("op", s)
             if s in "([{":
                 depth += 1
             elif s in ")]}":
                 depth = max(0, depth - 1)
-            if s == "\n":
+            elif s == "\n":
                 # A line ends a statement, except inside brackets or after a sign that wants more.
                 more = depth or not out or (out[-1].kind == "op" and out[-1].value in ("+", "-", "*", "/", "=", ",", ":"))
                 gap = True
-                if not more:
-                    put("op", ";", start, at)
-            else:
-                put("key" if s in KEYWORDS else "op", s, start, at)
-    put("end", None, len(text), len(text))
+                if more:
+                    continue
+                s = ";"
+            out.append(Token(kind, s, start, at, gap))
+            gap = False
+        elif kind == "num":
+            if s[0] == "0" and len(s) > 1 and s[1].isdecimal():
+                if len(s) == 3 and s.isdecimal() and len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and not gap:
+                    raise NslSyntaxError("no thousands separators; write 1000", start, at)
+                raise NslSyntaxError("a number does not begin with 0; a date or a label is a text: \"2024-01-01\"", start, at)
+            power = _SIGNED.match(text, at) if signed else None
+            if power and power[1] not in alone:  # no name e in the program
+                if "e" in s or "E" in s:
+                    raise NslSyntaxError("a number has one power of ten", start, power.end())
+                if unclear and "." not in s and len(power[2]) < 3:
+                    raise NslSyntaxError("write 10^-3 for the power of ten, 2*e-3 for a name", start, power.end())
+                s, at = s + power[0], power.end()
+            out.append(Token("num", _number(s, start), start, at, gap))
+            gap = False
+        elif kind == "name":
+            _name(s, start, put, out)
+        elif kind == "space":
+            gap = True
+        elif kind == "sup":
+            put("sup", "".join(_SUPER[c] for c in s), start, at)
+        elif kind == "str":
+            put("str", s[1:-1], start, at)
+        else:
+            put("num", Fraction(*_VULGAR[s]), start, at)
+    out.append(Token("end", None, size, size, gap))
     return out
 
 
 def _number(s: str, start: int) -> int | float:
     """1e3 is the whole number 1000; with a point, and as 1e-3, it is a decimal."""
+    if len(s) <= MAX_DIGITS and s.isdigit():
+        return int(s)
     digits, _, exponent = s.lower().partition("e")
     if len(s) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > MAX_DIGITS:
         raise NslSyntaxError(f"a number has at most {MAX_DIGITS} digits", start, start + len(s))
@@ -141,6 +150,9 @@ def _number(s: str, start: int) -> int | float:
 def _name(s: str, start: int, put, out: list[Token]) -> None:
     """A run of letters and digits: a keyword, a function word (with the number glued to it), or a plain name."""
     end = start + len(s)
+    if len(s) < 3 and s.isascii() and s.isalpha():  # most names: nothing below splits them
+        put("key" if s in KEYWORDS else "word" if s in WORDS else "name", s, start, end)
+        return
     based = _BASED.match(s)
     if based:  # log₂8, log_2(8), log_b(x): the sign "_" stands before the base
         put("word", "log", start, start + 3)

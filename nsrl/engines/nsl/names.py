@@ -14,7 +14,7 @@ from nsrl.engines.wolfram.expr import FALSE, TRUE, S
 
 _RELATIONS = frozenset(["=", "!=", "<", "<=", ">", ">="])
 _SETTERS = frozenset(["=", ":=", "+=", "-=", "*=", "/="])
-_BEFORE, _BEHIND = frozenset([";", ",", "(", "{", "["]), frozenset([";", ",", ")", "}", "]", "?", "->", *_SETTERS])
+_BEFORE, _BEHIND = frozenset([";", ",", "(", "{", "[", ":"]), frozenset([";", ",", ")", "}", "]", "?", "->", *_SETTERS])
 # Names that mean something unless the program sets them.
 CONSTANT_NAMES: dict[str, Any] = {
     "pi": S.Pi, "Pi": S.Pi, "inf": S.Infinity, "infinity": S.Infinity, "Infinity": S.Infinity, "oo": S.Infinity,
@@ -35,16 +35,22 @@ class Names:
 
     def __init__(self, text: str, toks: list[Token]):
         self.text, self.toks = text, toks
-        self.units = self._converts()
-        self.functions = self._definitions()
-        self.related = any(t.value in _RELATIONS and t.kind == "op" for t in toks)
+        names = {t.value for t in toks if t.kind in ("name", "word")}
+        signs = {t.value for t in toks if t.kind in ("op", "key")}
+        self.units = not signs.isdisjoint(("->", "to")) and self._converts()
+        self.related = not signs.isdisjoint(_RELATIONS)
+        self.functions: set[Any] = set()
         self.alone: set[Any] = set()
         self.defined: set[Any] = set()
         self.points: set[Any] = set()
         self.bare: set[Any] = set()
-        self._places()
-        self.taken = {c for c in ("e", "i") if self._is_name(c)}
-        self._refuse_lookalikes()
+        self.taken: set[str] = set()
+        if names:
+            if "(" in signs and not signs.isdisjoint(("=", ":=")):
+                self.functions = self._definitions()
+            self._places()
+            self.taken = {c for c in ("e", "i") if c in names and self._is_name(c)}
+            self._refuse_lookalikes()
 
     def constant(self, name: str) -> Any:
         """What a constant's name stands for, or None where it is a plain name."""
@@ -102,11 +108,11 @@ class Names:
 
     def _places(self) -> None:
         t = self.toks
-        for i, tok in enumerate(t[:-1]):
+        for i, tok in enumerate(t):
             if tok.kind not in ("name", "word"):
                 continue
             before, behind = t[i - 1] if i else None, t[i + 1]
-            starts = before is None or (before.kind == "op" and before.value in (*_BEFORE, ":")) or before.value == "let"
+            starts = before is None or (before.kind == "op" and before.value in _BEFORE) or before.value == "let"
             if (starts and behind.value in _SETTERS and behind.kind == "op") or (before is not None and before.value == "for"):
                 self.defined.add(tok.value)
                 if behind.value in ("=", ":=") and t[i + 2].value == "(" and self._tuple(i + 2):
@@ -122,8 +128,9 @@ class Names:
                 if str(tok.value).lower() in WORDS or (behind.value == "(" and not behind.gap):
                     continue
             self.alone.add(tok.value)
-        for f in self.functions:  # the names in the brackets of f(x)=…
-            self.defined |= {t[i + 2].value for i, tok in enumerate(t[:-2]) if tok.value == f and t[i + 1].value == "("}
+        if self.functions:  # the names in the brackets of f(x)=…
+            heads = (i for i, tok in enumerate(t) if tok.kind in ("name", "word") and tok.value in self.functions)
+            self.defined |= {t[i + 2].value for i in heads if t[i + 1].value == "("}
 
     def _tuple(self, at: int) -> bool:
         """Whether the bracket that opens at `at` holds a comma of its own within the next tokens."""
@@ -171,6 +178,7 @@ class Names:
         return False
 
     def _refuse_lookalikes(self) -> None:
+        """Refuse what could be read in two ways: 5C2 beside a name C2, 1e1 beside a name e1, 2x3."""
         t = self.toks
         written = {x.value for k, x in enumerate(t) if x.kind == "name" and not (k and t[k - 1].kind == "num" and not x.gap)}
         for k, x in enumerate(t):
