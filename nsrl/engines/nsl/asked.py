@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.nsl.system import Unsolved, replaced
-from nsrl.engines.nsl.words import free_names
+from nsrl.engines.nsl.words import free_names, heads
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.table import NUMERIC
 
@@ -59,11 +59,15 @@ def has_set(e: Any) -> bool:
 
 def extrema(e: Any, relations: list[Any], evaluate: Callable[[Any], Any]) -> Any:
     """e with the greatest (least) value for each `max(f)` of an expression f with unknowns under the relations."""
+    return e if _EXTREMA.keys().isdisjoint(heads(e)) else _with_extrema(e, relations, evaluate)
+
+
+def _with_extrema(e: Any, relations: list[Any], evaluate: Callable[[Any], Any]) -> Any:
     if type(e) is not Expr or has_head(e, S.Table):
         return e
     if e.head in _EXTREMA and len(e.args) == 1 and _is_scalar(e.args[0]) and free_names(e.args[0]):
         return _extremum(_EXTREMA[e.head], e.args[0], relations, evaluate)
-    args = tuple(extrema(a, relations, evaluate) for a in e.args)
+    args = tuple(_with_extrema(a, relations, evaluate) for a in e.args)
     return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
 
 

@@ -117,6 +117,8 @@ def plan(program: Program) -> Plan:
 def _asked_last(program: Program) -> Program:
     """The program with its one value behind the settings that it stands before: `πr²;r=3` asks for πr². Every name
     that is set must lead to the value; as it stands otherwise."""
+    if len(program.statements) == 1:
+        return program
     values = [s for s in program.statements if s.kind == "value" and not is_truth(s.tree)]
     others = [s for s in program.statements if s not in values]
     set_by: dict[Any, Any] = {}
@@ -143,6 +145,8 @@ def _mentions(e: Any, name: Any) -> bool:
 
 def _refuse_degrees(program: Program, out: Plan) -> None:
     """sin(x)=1/2; 0≤x<360: the bound is one of degrees, the sine's argument radians."""
+    if not out.unknowns:
+        return
     angles = {n for s in program.statements for n in _angles(s.tree)} & out.unknowns
     if not angles:
         return

@@ -19,7 +19,7 @@ from nsrl.engines.nsl.plan import TRIG, Plan, in_arithmetic, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, fractions, number_tree, replaced, split
 from nsrl.engines.nsl.truths import RELATION_HEADS, holds_test, is_test
 from nsrl.engines.nsl.units import has_base, in_base
-from nsrl.engines.nsl.words import free_names
+from nsrl.engines.nsl.words import free_names, heads
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.engines.wolfram import printer
 from nsrl.engines.wolfram.errors import Flow, LimitReached
@@ -67,14 +67,15 @@ def evaluate(program: str, limits: Limits = Limits()) -> Result:
         if tree is not None:
             shown = unowned(tree)
             text, value = printer.text(shown), printer.to_json(shown)
-        if len(text.encode()) > limits.output_bytes:
+        if 4 * len(text) > limits.output_bytes and len(text.encode()) > limits.output_bytes:
             status, text, value = Status.MEMORY, "", None
             said = (("output", f"the value takes more than {limits.output_bytes} bytes"),)
-        messages = core.messages + tuple(Message("nsl", tag, words) for tag, words in said)
-        if status is Status.OK and core.messages:
+        messages = core.messages
+        if status is Status.OK and messages:
             status = Status.MESSAGE
-            if any(m.tag in ("iterb", "range") for m in core.messages):  # a list without known bounds has no value
+            if any(m.tag in ("iterb", "range") for m in messages):  # a list without known bounds has no value
                 status, text, value = Status.UNEVALUATED, "", None
+        messages += tuple(Message("nsl", tag, words) for tag, words in said)
         return Result(status, text, value, messages, steps=core.steps, engine="nsl", version=VERSION,
                       cpu_ms=(time.process_time() - began) * 1000)  # fmt: skip
 
@@ -104,7 +105,8 @@ def unowned(e: Any) -> Any:
     if type(e) is Symbol:
         return sym(e.name[:-1]) if e.name.endswith("$") and len(e.name) > 1 else e
     if type(e) is Expr:
-        return Expr(unowned(e.head), tuple(unowned(a) for a in e.args))
+        args = tuple([unowned(a) if type(a) is Expr or type(a) is Symbol else a for a in e.args])
+        return Expr(unowned(e.head), args)
     return e
 
 
@@ -191,6 +193,8 @@ class _Run:
         """What is left free in a value although the program speaks of other names, or names it like a word."""
         by_intent = {n for s in self.program.statements if s.kind == "assign" for n in free_names(s.tree.args[1])}
         free = set(free_names(value)) - by_intent
+        if not free:
+            return None
         if _calls(target, _FORMAL) or (self.plan.asked and _one(target) in self.env and _one(target) not in free):
             return None
         left = free if self.units else free & self.plan.unknowns
@@ -229,9 +233,14 @@ class _Run:
             if type(e) is Expr and (e.head in RELATION_HEADS or is_test(e)) and not self.plan.query:
                 return Expr(e.head, tuple(self.known(a) for a in e.args))
             return self.core.evaluate(sized(e, self.core.evaluate, bool(self.plan.constraints)))
-        made = {t.args[0]: t.args[1] for kind, t in self.plan.actions if kind == "set"}
-        e = replaced(derived(e, self.env, made, self.core.evaluate), self.env)
-        return sized(_lengths(e), self.core.evaluate, bool(self.plan.constraints))
+        if self.env:
+            if S.D in heads(e):
+                made = {t.args[0]: t.args[1] for kind, t in self.plan.actions if kind == "set"}
+                e = derived(e, self.env, made, self.core.evaluate)
+            e = replaced(e, self.env)
+        if S.Abs in heads(e):
+            e = _lengths(e)
+        return sized(e, self.core.evaluate, bool(self.plan.constraints))
 
     # --- values
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.expr import Expr, S, has_head, is_list, lst, mk, sym
+from nsrl.engines.wolfram.builtins import load
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, sym
 
 KEYWORDS = frozenset(
     ["choose", "perm", "mod", "div", "of", "and", "or", "not", "in", "for", "if", "while", "until", "to", "where"]
@@ -354,8 +355,6 @@ _OWNED = frozenset(["C", "D", "E", "I", "K", "N", "O"])
 
 def symbol(name: str) -> Any:
     """The symbol of a plain name: the name itself, or with `$` behind it where Wolfram Language owns that name."""
-    from nsrl.engines.wolfram.builtins import load
-
     return sym(name + "$" if name in _OWNED or name in load() else name)
 
 
@@ -389,14 +388,30 @@ def _names(e: Any, seen: dict, bound: frozenset) -> None:
         if e.head in BINDERS:
             bound = bound | bound_names(e)
         for a in args:
-            _names(a, seen, bound)
+            if type(a) is Expr or type(a) is Symbol:
+                _names(a, seen, bound)
     elif is_user(e) and e not in bound:
         seen[e] = None
 
 
 def is_user(e: Any) -> bool:
     """Whether e is a symbol the program made up (not a builtin of Wolfram Language)."""
-    return hasattr(e, "builtin") and e.builtin is None and e.name not in _SYSTEM_NAMES
+    return type(e) is Symbol and e.builtin is None and e.name not in _SYSTEM_NAMES
+
+
+def heads(e: Any) -> set:
+    """The symbols that are heads in e: what a rewriting of certain calls looks for before it walks through the tree."""
+    found: set = set()
+    work = [e]
+    while work:
+        e = work.pop()
+        if type(e) is Expr:
+            if type(e.head) is Symbol:
+                found.add(e.head)
+            else:
+                work.append(e.head)
+            work.extend(e.args)
+    return found
 
 
 _SYSTEM_NAMES = frozenset(

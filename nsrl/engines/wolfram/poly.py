@@ -80,6 +80,8 @@ class Ring:
         return out
 
     def scale(self, p: Poly, k: int | Fraction) -> Poly:
+        if type(k) is int and k == 1:
+            return p
         out = {m: c * k for m, c in p.items()} if k else {}
         for c in out.values():
             if type(c) is not float and _bits(c) > MAX_BITS:  # each step at most doubles: nothing huge is ever built
