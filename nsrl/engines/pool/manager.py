@@ -337,8 +337,10 @@ class Manager:
         if any(task.solo for task in worker.pipe.values()):
             return
         # An even share of what waits, so that no worker ends long after the others.
-        share = self.desk.waiting(worker.kind) // (2 * self.count) + 1
-        chosen = self.desk.take(worker.kind, min(_DEPTH[worker.kind], share) - len(worker.pipe), not worker.pipe)
+        share = min(_DEPTH[worker.kind], self.desk.waiting(worker.kind) // (2 * self.count) + 1)
+        if len(worker.pipe) > share // 2:
+            return  # it has enough to do; several programs at once cost one write and one read
+        chosen = self.desk.take(worker.kind, share - len(worker.pipe), not worker.pipe)
         if not chosen:
             return
         if not worker.pipe:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import replace
+from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from nsrl.engines.result import Limits, Message, Result, Status
@@ -15,9 +17,10 @@ from nsrl.engines.result import Limits, Message, Result, Status
 MAX_FRAME = 2 << 20  # bytes; a worker that sends a larger frame is killed
 HEADER = struct.Struct("<IQ")  # payload bytes, program number
 HELLO, CANCEL = (1 << 64) - 1, (1 << 64) - 2  # frame numbers that are no program's
-_MAX_DIGITS = 4000  # an integer longer than this stays in the text alone: Python refuses to read it back
+_MAX_BITS = 13_280  # an integer longer than this (4,000 digits) stays in the text alone: Python refuses to read it back
 _MANY = 100  # messages of a Result, and repairs
 _LONG_MS = 1e12
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _STATUS = {status.value: status for status in Status}
 
 
@@ -45,32 +48,35 @@ def unpack(buffer: bytearray) -> list[tuple[int, bytes]]:
     return frames
 
 
+@lru_cache(8)
+def _encoded(limits: Limits) -> str:
+    return _JSON(list(vars(limits).values()))
+
+
+@lru_cache(8)
+def _decoded(values: tuple) -> Limits:
+    return Limits(*values)
+
+
 def encode_task(language: str, program: str, limits: Limits) -> bytes:
-    values = (limits.steps, limits.depth, limits.integer_digits, limits.list_length)
-    values += (limits.cpu_s, limits.wall_s, limits.memory_mb, limits.output_bytes)
-    return json.dumps((language, program, values)).encode()
+    return f"[{_JSON(language)},{_JSON(program)},{_encoded(limits)}]".encode()
 
 
 def decode_task(payload: bytes) -> tuple[str, str, Limits]:
     language, program, values = json.loads(payload)
-    return language, program, Limits(*values)
+    return language, program, _decoded(tuple(values))
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
-    """`value` if it can cross: nested lists of numbers, strings, booleans and None. Raises ValueError otherwise."""
-    if value is None or type(value) in (str, bool):
-        return value
-    if type(value) is int:
-        if value.bit_length() > _MAX_DIGITS * 3.32:
-            raise ValueError("a long integer")
-        return value
-    if type(value) is float:
-        if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError("no JSON number")
-        return value
-    if isinstance(value, list | tuple) and depth < 200:
-        return [_plain(item, depth + 1) for item in value]
-    raise ValueError(f"a value of type {type(value).__name__}")
+def _is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether `value` can cross: nested lists of numbers, strings, booleans and None."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return value.bit_length() <= _MAX_BITS
+    if kind is float:
+        return isfinite(value)
+    return (kind is list or kind is tuple) and depth < 200 and all([_is_plain(item, depth + 1) for item in value])
 
 
 def _size(text: str) -> int:
@@ -86,6 +92,8 @@ def _cut(text: str, size: int) -> str:
 
 def _told(result: Result) -> int:
     """Bytes of all that a Result says in words."""
+    if not result.messages and not result.repairs:
+        return _size(result.text) + _size(result.stdout)
     messages = [part for m in result.messages[:_MANY] for part in (m.symbol, m.tag, m.text)]
     return sum(map(_size, (result.text, result.stdout, *result.repairs[:_MANY], *messages)))
 
@@ -95,10 +103,7 @@ def bounded(result: Result, limits: Limits) -> Result:
     if result.status is Status.TIMEOUT:
         # Steps, CPU or wall clock: which one strikes first depends on the machine, so nothing else is told.
         return Result(Status.TIMEOUT, cpu_ms=result.cpu_ms)
-    try:
-        value = _plain(result.value)
-    except ValueError:
-        value = None
+    value = result.value if _is_plain(result.value) else None
     messages, repairs = result.messages[:_MANY], result.repairs[:_MANY]
     if _told(result) > limits.output_bytes:
         note = Message("Engine", "output", f"The output is larger than {limits.output_bytes} bytes.")
@@ -118,9 +123,9 @@ def encode_result(result: Result, cpu_ms: float = 0.0) -> bytes:
         result.status.value, result.text, result.value, [(m.symbol, m.tag, m.text) for m in result.messages],
         result.stdout, result.steps, cpu_ms or result.cpu_ms, result.repairs,
     )  # fmt: skip
-    payload = json.dumps(fields, allow_nan=False).encode()
+    payload = _JSON(fields).encode()
     if len(payload) > MAX_FRAME:  # a value much larger than its text
-        payload = json.dumps((*fields[:2], None, *fields[3:])).encode()
+        payload = _JSON((*fields[:2], None, *fields[3:])).encode()
     return payload
 
 
@@ -147,14 +152,11 @@ def decode_result(payload: bytes, engine: str, version: str, limits: Limits) -> 
     _need(type(steps) is int and 0 <= steps < 1 << 63, "no number of steps")
     _need(type(cpu_ms) in (int, float) and 0 <= cpu_ms < _LONG_MS, "no time")  # nor is NaN one
     _need(type(told) is list and len(told) <= _MANY and all(type(m) is list and len(m) == 3 for m in told), "no messages")
-    messages = tuple(Message(*_texts(message, 3)) for message in told)
-    result = Result(
-        _STATUS[status], *_texts([text], 1), value, messages, *_texts([stdout], 1), steps, float(cpu_ms),
-        tuple(_texts(repairs, _MANY)), engine, version,
-    )  # fmt: skip
+    _need(type(text) is type(stdout) is str, "a field that is no text")
+    messages = tuple([Message(*_texts(message, 3)) for message in told])
+    repairs = tuple(_texts(repairs, _MANY))
+    result = Result(_STATUS[status], text, value, messages, stdout, steps, float(cpu_ms), repairs, engine, version)
     _need(_told(result) <= limits.output_bytes + 1000, "more output than the limit")
-    try:
-        _plain(value)
-    except ValueError as error:
-        raise BadFrame("a value that is not plain") from error
-    return result.writable()
+    _need(_is_plain(value), "a value that is not plain")
+    # A half character comes escaped, or as bytes that are no ASCII; nearly no Result holds either.
+    return result if b"\\u" not in payload and payload.isascii() else result.writable()
