@@ -6,7 +6,6 @@ Engines are imported when they are first asked for, so that asking what exists c
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import pkgutil
 from collections.abc import Callable
@@ -52,11 +51,14 @@ def require(language: str) -> None:
 
 def version(language: str) -> str:
     """Version of the engine that runs `language`: the project's own, and SymPy's, whose algebra all three use."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed  # slow to import, and no worker asks
+
     from nsrl import __version__
 
     try:
-        algebra = importlib.metadata.version("sympy")
-    except importlib.metadata.PackageNotFoundError:
+        algebra = installed("sympy")
+    except PackageNotFoundError:
         algebra = "none"
     return f"sympy {algebra}" if language == "sympy" else f"{__version__}+sympy{algebra}"
 

@@ -15,7 +15,7 @@ AWAY = {
     "numpy": "not there for programs", "scipy": "not there for programs", "sympy.stats.sampling": "numpy's and scipy's",
     "sympy.printing.pytorch": "torch's", "torch": "not there for programs", "sympy.printing.tensorflow": "tensorflow's", "tensorflow": "not there for programs",
     "sympy.physics.control": "numpy's; printers ask it only for what it made", "secrets": "true randomness",
-    "pydoc": "a console",
+    "pydoc": "a console", "importlib.metadata": "the version of SymPy, which the pool asks for, not a worker",
     "tracemalloc": "asked for by warnings, which live without", "nsrl.engines.pool": "the pool's own, by kind of worker",
     "nsrl.engines.sympy": "the pool's own, by kind of worker", "sympy.combinatorics.testutil": "tests", "sympy.testing": "tests",
     "sympy.parsing": "parsers of other languages, refused", "antlr4": "parsers of other languages, refused",

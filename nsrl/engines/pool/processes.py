@@ -37,6 +37,8 @@ class Zygote:
         # The same packages as here, and this very copy of them; nothing from the working directory.
         path = [str(Path(__file__).resolve().parents[3]), *(entry for entry in sys.path if os.path.isabs(entry))]
         command = [sys.executable, "-P", "-X", "utf8", "-c", _BOOT.format(path=path), json.dumps(setup)]
+        if sys.platform.startswith("linux"):
+            command = [sys.executable, "-S", str(Path(__file__).with_name("launch.py")), *command]
         null = subprocess.DEVNULL
         # A session of its own: Ctrl-C in the terminal is for the trainer, which may want to run programs still.
         self.process = subprocess.Popen(

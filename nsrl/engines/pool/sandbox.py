@@ -21,7 +21,6 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP = 1, 4, 22
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
-_ADDR_NO_RANDOMIZE = 0x0040000
 _NOBODY = 65534
 
 LINUX = sys.platform.startswith("linux")
@@ -43,16 +42,6 @@ def die_with_parent() -> bool:
 def adopt_orphans() -> bool:
     """Make this process the one that waits for its grandchildren."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def fixed_addresses() -> bool:
-    """Ask for the same memory layout at the next exec, so that sets ordered by address keep their order. True: exec."""
-    if _libc is None:
-        return False
-    now = _libc.personality(ctypes.c_ulong(0xFFFFFFFF))
-    if now == -1 or now & _ADDR_NO_RANDOMIZE:
-        return False
-    return _libc.personality(ctypes.c_ulong(now | _ADDR_NO_RANDOMIZE)) != -1
 
 
 def roomy_stack(size: int = 96 << 20) -> None:

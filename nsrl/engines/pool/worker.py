@@ -37,8 +37,7 @@ _SIGNALLED = 64  # exit code of a namespace's process 1 whose child a signal end
 
 def main() -> None:
     """Entry of a zygote. Its one argument is JSON: control socket, kind, languages, expected parent."""
-    if sandbox.LINUX and len(sys.argv) < 3 and sandbox.fixed_addresses():
-        os.execve(sys.executable, [*sys.orig_argv, "again"], {"PYTHONHASHSEED": "0"})
+    gc.disable()  # what is imported stays: looking for garbage in it is a tenth of the start
     setup = json.loads(sys.argv[1])
     sandbox.die_with_parent()
     if os.getppid() != setup["parent"]:
@@ -73,8 +72,8 @@ class _Zygote:
 
             namespace.prepare(run.refuse)
         self.filters = [sandbox.build_filter(name) for name in ("native", "server", "leaf")]
-        gc.collect()
         gc.freeze()
+        gc.enable()
         wake, self.wake = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(wake, False)
