@@ -11,7 +11,7 @@ import importlib
 # What programs may import beside `sympy` itself, and what those modules import late.
 LATE = """
 _colorize _sha2 _strptime _suggestions argparse ast cmath encodings.ascii encodings.idna encodings.latin_1
-encodings.raw_unicode_escape encodings.unicode_escape fractions linecache mpmath statistics string sympy.abc
+encodings.raw_unicode_escape encodings.unicode_escape fractions importlib.resources linecache mpmath statistics string sympy.abc
 sympy.assumptions.facts sympy.assumptions.handlers sympy.assumptions.handlers.matrices sympy.assumptions.lra_satask
 sympy.assumptions.satask sympy.assumptions.sathandlers sympy.assumptions.wrapper sympy.calculus.singularities
 sympy.calculus.util sympy.categories sympy.codegen.abstract_nodes sympy.codegen.ast sympy.codegen.cfunctions
