@@ -119,8 +119,9 @@ def _asked_last(program: Program) -> Program:
     that is set must lead to the value; as it stands otherwise."""
     if len(program.statements) == 1:
         return program
-    values = [s for s in program.statements if s.kind == "value" and not is_truth(s.tree)]
-    others = [s for s in program.statements if s not in values]
+    values, others = [], []
+    for s in program.statements:
+        (values if s.kind == "value" and not is_truth(s.tree) else others).append(s)
     set_by: dict[Any, Any] = {}
     for s in others:
         name = s.tree.args[0].head if s.kind == "define" else s.tree.args[0] if s.kind == "assign" else _names_value(s.tree)
@@ -133,9 +134,11 @@ def _asked_last(program: Program) -> Program:
     work = [values[0].tree]
     while work:
         e = work.pop()
-        new = {n for n in set_by if n not in led and _mentions(e, n)}
-        led |= new
-        work += [set_by[n] for n in new]
+        if type(e) is Expr:
+            work += (e.head, *e.args)
+        elif type(e) is Symbol and e in set_by and e not in led:
+            led.add(e)
+            work.append(set_by[e])
     return replace(program, statements=(*others, values[0])) if led == set_by.keys() else program
 
 

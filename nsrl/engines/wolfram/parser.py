@@ -119,11 +119,14 @@ class Parser:
         return left
 
     def juxtapose(self, left: Any) -> Any:
-        right = self.expr(TIMES)
-        if id(left) in self.products:
-            out = Expr(S.Times, left.args + (right,))
-        else:
-            out = mk(S.Times, left, right)
+        """The product of `left` and every operand that follows without an operator between them."""
+        factors = [left]
+        while True:
+            factors.append(self.expr(TIMES))
+            t = self.toks[self.at]
+            if (t.kind is OPERATOR and t.text not in _STARTS) or self.ends():
+                break
+        out = Expr(S.Times, tuple(factors))
         self.products[id(out)] = out
         return out
 
