@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -19,6 +20,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 LONGEST = 3_000  # characters (parsing is quadratic in some texts); a longer program is not looked at, and counts as a literal
+_MODEL_TEXT = "<a model's program>"
+warnings.filterwarnings("ignore", category=SyntaxWarning, module=re.escape(_MODEL_TEXT))  # 1if and 5(3): thousands of lines in a run
 
 
 class Call(NamedTuple):
@@ -56,7 +59,7 @@ def computes(language: str, program: str, value: str | None = None) -> bool:
     if len(program) > LONGEST:
         return False
     try:
-        statements = _python(ast.parse(program)).args if language == "sympy" else [_wolfram(t) for t in _trees(language, program)]
+        statements = _python(ast.parse(program, _MODEL_TEXT)).args if language == "sympy" else [_wolfram(t) for t in _trees(language, program)]
         nodes = [node for tree in _live(statements) for node in _nodes(_reduced(tree))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False

@@ -120,9 +120,9 @@ HOSTILE = [
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("gold", ["5", "B", "{1,2,3}", "red", "x^2+1", "(1, \\infty)"])
 def test_hostile_predictions_are_wrong_quickly(text, gold):
-    start = time.perf_counter()
+    start = time.process_time()
     assert check(text, gold).correct is False or text.endswith("5")
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
@@ -158,10 +158,10 @@ def test_identity_on_readable_golds():
 
 def test_speed():
     pairs = [(p, g, o) for p, g, o, c, _ in CASES if c is not None]
-    start = time.perf_counter()
+    start = time.process_time()
     for p, g, o in pairs:
         check(p, g, o)
-    assert len(pairs) / (time.perf_counter() - start) > 300  # thousands a second when the machine is free
+    assert len(pairs) / (time.process_time() - start) > 300  # thousands a second when the machine is free
 
 
 def _python(code: str, hash_seed: str = "0") -> str:
@@ -192,6 +192,6 @@ REPEATED = ["answer ", "the answer to the question of the problem in this ", "is
 def test_repetition_does_not_slow_the_patterns_down(gold):
     """No regular expression here backtracks without bound."""
     for piece in REPEATED:
-        start = time.perf_counter()
+        start = time.process_time()
         check((piece * 2000)[:8000], gold, ("1", "2") if gold == "B" else None)
-        assert time.perf_counter() - start < 2.0, piece
+        assert time.process_time() - start < 2.0, piece

@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 import time
 
 import pytest
@@ -104,3 +106,8 @@ def test_executes_is_paid_for_a_right_answer_or_for_computing():
         extracted=[extract(t) for t in texts], results=results, group_sizes=[len(texts)], correct=correct,
     )  # fmt: skip
     assert [row[0] for row in Rewards(["executes"])(batch)] == [0.0, 1.0, 1.0, 0.5, 0.0, 0.0, None, 0.0]
+
+
+def test_what_python_warns_of_in_a_program_is_not_printed():
+    code = "from nsrl.rewards.programs import computes\nfor p in ('print(1if 1else 2)', 'print(2 is 2)', 'x = 5(3)'): computes('sympy', p)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stderr == b""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import forked
 import pytest
 import torch
 
@@ -27,32 +28,10 @@ KILLS = {
     "before the first checkpoint": ("nsrl.trainer.run", "supervised_step", 1),
     "between checkpoint and metrics": ("nsrl.trainer.metrics.MetricsLog", "write", 8),
 }
-DRIVER = """
-import importlib, os, signal, sys
-from nsrl.config import command
-from nsrl.train import main
-where, name, calls, number = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-if where != "-":
-    try:
-        holder = importlib.import_module(where)
-    except ImportError:
-        module, _, attribute = where.rpartition(".")
-        holder = getattr(importlib.import_module(module), attribute)
-    inner, count = getattr(holder, name), [0]
-    def killed(*args, **options):
-        count[0] += 1
-        if count[0] > calls:
-            os.kill(os.getpid(), number)
-        return inner(*args, **options)
-    setattr(holder, name, killed)
-sys.argv[1:] = sys.argv[5:]
-command(main)
-"""
 
 
-def train(folder, *extra, kill=("-", "-", 0), by=signal.SIGKILL):
-    command = [sys.executable, "-c", DRIVER, *map(str, kill), str(int(by)), f"output_dir={folder}", *extra]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+def train(folder, *extra, kill=None, by=signal.SIGKILL):
+    return forked.train(f"output_dir={folder}", *extra, kill=kill and (*kill, by))
 
 
 def outcome(folder, weights="model"):
@@ -70,7 +49,8 @@ def outcome(folder, weights="model"):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    done = train(folder, *TINY)
+    command = [sys.executable, "-m", "nsrl.train", f"output_dir={folder}", *TINY]  # started like a user's, not forked
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return outcome(folder)
 
