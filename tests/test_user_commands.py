@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked import run
 from PIL import Image
 from pyarrow import parquet
 
@@ -32,17 +33,16 @@ TINY = [
 ]  # fmt: skip
 
 
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-
-
-def run(*argv, **options):
-    return subprocess.run([sys.executable, "-m", *argv], capture_output=True, text=True, timeout=300, **{"env": ENVIRONMENT, **options})
+def started(*argv, **env):
+    """A command as a user starts it."""
+    env = {k: v for k, v in os.environ.items() if k != "COLUMNS"} | env
+    return subprocess.run([sys.executable, "-m", *argv], capture_output=True, text=True, timeout=300, env=env)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    done = run("nsrl.train", f"output_dir={folder}", *TINY)
+    done = started("nsrl.train", f"output_dir={folder}", *TINY)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "8 held-out problems after the warm start" in done.stdout and "left" in done.stdout
     return folder
@@ -155,7 +155,7 @@ def test_solve_asks_a_held_out_problem_of_the_run(folder, capsys):
 
 def test_a_model_out_of_reach_names_the_way_without_the_hub(tmp_path):
     argv = ["model.name=nobody/nothing", f"output_dir={tmp_path / 'run'}"]
-    done = run("nsrl.train", *argv, env=ENVIRONMENT | {"HF_HUB_OFFLINE": "1"})
+    done = started("nsrl.train", *argv, HF_HUB_OFFLINE="1")
     assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
     assert "'nobody/nothing' could not be loaded" in done.stderr and "model.name=FOLDER" in done.stderr
 

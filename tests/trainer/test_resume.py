@@ -31,7 +31,7 @@ KILLS = {
 
 
 def train(folder, *extra, kill=None, by=signal.SIGKILL):
-    return forked.train(f"output_dir={folder}", *extra, kill=kill and (*kill, by))
+    return forked.run("nsrl.train", f"output_dir={folder}", *extra, kill=kill and (*kill, by))
 
 
 def outcome(folder, weights="model"):

@@ -1,8 +1,9 @@
-"""Training commands in processes forked from one that has imported everything already: a start costs no seconds."""
+"""Commands in processes forked from one that has imported everything already: a start costs no seconds."""
 
 import importlib
 import multiprocessing
 import os
+import runpy
 import sys
 import tempfile
 from pathlib import Path
@@ -15,14 +16,14 @@ class Done(NamedTuple):
     stderr: str
 
 
-def train(*argv, kill=None, timeout=300):
-    """`python -m nsrl.train argv`. kill: (module or class, function, calls, signal): the process sends itself the signal
-    inside the first call of that function beyond so many."""
+def run(module, *argv, kill=None, timeout=300):
+    """`python -m module argv`. kill: (module or class, function, calls, signal): the process sends itself the signal inside
+    the first call of that function beyond so many."""
     forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(["nsrl.trainer.run", "nsrl.train"])
+    forkserver.set_forkserver_preload(["nsrl.trainer.run", "nsrl.eval", "nsrl.solve"])
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = forkserver.Process(target=_child, args=(argv, kill, out, err))
+        process = forkserver.Process(target=_child, args=(module, argv, kill, out, err))
         process.start()
         process.join(timeout)
         if process.exitcode is None:
@@ -31,16 +32,15 @@ def train(*argv, kill=None, timeout=300):
         return Done(process.exitcode, out.read_text(), err.read_text())
 
 
-def _child(argv, kill, out, err):
+def _child(module, argv, kill, out, err):
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     sys.argv[1:] = map(str, argv)
     if kill is not None:
         _arm(*kill)
-    from nsrl.config import command
-    from nsrl.train import main
-
-    command(main)
+    os.environ.pop("COLUMNS", None)
+    sys.modules.pop(module, None)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _arm(where, name, calls, number):
