@@ -12,9 +12,9 @@ from typing import Any
 
 from nsrl.engines.nsl.lexer import NslSyntaxError, Token, tokens
 from nsrl.engines.nsl.names import Names, opens
-from nsrl.engines.nsl.truths import RELATION_HEADS, is_truth
+from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, is_test, is_truth
 from nsrl.engines.nsl.units import UNITS
-from nsrl.engines.nsl.words import OTHERWISE, TAKES_RELATIONS, WORDS, symbol
+from nsrl.engines.nsl.words import OF_NUMBERS, OTHERWISE, TAKES_RELATIONS, WORDS, symbol
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, mk, sym
 
 RELATIONS = {"=": S.Equal, "!=": S.Unequal, "<": S.Less, "<=": S.LessEqual, ">": S.Greater, ">=": S.GreaterEqual}
@@ -33,6 +33,7 @@ class Calls:
         self.depth = 0
         self.names = Names(text, self.toks)
         self.flags: set[Any] = set()  # names that are set to true or false, functions that give one of them
+        self.tested = False  # whether a builtin's yes or no was read
 
     # --- helpers
 
@@ -76,6 +77,14 @@ class Calls:
         if has_head(e, S.And) or has_head(e, S.Or) or has_head(e, S.Not):
             return all(self.truthful(a, names) for a in e.args)
         return (names and type(e) is Symbol) or is_truth(e) or e in self.flags or (type(e) is Expr and e.head in self.flags)
+
+    def numbers(self, e: Any, start: int) -> None:
+        """Raises NslSyntaxError where something true or false stands in e as a number: isprime(5)+1."""
+        if type(e) is Expr:
+            if e.head in ARITHMETIC and any(self.truthful(a) for a in e.args):
+                raise NslSyntaxError("something true or false stands here as a number", start, self.toks[self.i - 1].end)
+            for a in e.args:
+                self.numbers(a, start)
 
     def name(self) -> Any:
         if self.tok.kind not in ("name", "word"):
@@ -233,7 +242,11 @@ class Calls:
             raise NslSyntaxError(f"{name} takes a list or a text; the digits of a number are digits(n)", t.start, t.end)
         if name == "nth":
             self.index(args[1:], t)
-        return word.build(args)
+        if name in OF_NUMBERS and any(self.truthful(m) for a in args for m in ((a.args[0],) if has_head(a, S.Table) else a.args if is_list(a) else (a,))):
+            raise NslSyntaxError(f"{name} takes numbers; count{{n for n in 1..9 if isprime(n)}} counts what is true", t.start, t.end)
+        out = word.build(args)
+        self.tested = self.tested or is_test(out)
+        return out
 
     def index(self, index: Any, t: Token) -> None:
         if any(type(k) is int and k == 0 for k in index):

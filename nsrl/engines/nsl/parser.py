@@ -145,6 +145,8 @@ class _Parser(Expressions):
         return out
 
     def made(self, kind: str, tree: Any, start: int) -> Statement:
+        if self.flags or self.tested:
+            self.numbers(tree, start)
         return Statement(kind, tree, start, self.toks[self.i - 1].end)
 
     def body(self) -> Any:

@@ -11,14 +11,13 @@ from typing import Any
 
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program
-from nsrl.engines.nsl.truths import is_truth
+from nsrl.engines.nsl.truths import ARITHMETIC, is_truth
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list
 
 _SETTERS = (S.Set, S.AddTo, S.SubtractFrom, S.TimesBy, S.DivideBy)
 _BOUNDS = (S.Less, S.LessEqual, S.Greater, S.GreaterEqual)
 TRIG = frozenset([S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc])
-_ARITHMETIC = (S.Plus, S.Times, S.Power, S.Sqrt, S.Abs)
 
 
 @dataclass
@@ -223,7 +222,7 @@ def assigned(t: Any) -> list:
 def in_arithmetic(e: Any, inside: bool = False) -> set:
     """Names that stand in sums, products, powers of e (as numbers, not as marks in a list)."""
     if type(e) is Expr:
-        inside = inside or e.head in _ARITHMETIC
+        inside = inside or e.head in ARITHMETIC
         found: set = set()
         for a in e.args:
             found |= in_arithmetic(a, inside and not is_list(a))

@@ -38,6 +38,7 @@ AGGREGATES: set[str] = set()  # Wolfram heads of words that take one list
 # Capitalised these are Wolfram's own functions, which mean something else than the word.
 OTHERWISE = frozenset(["Sum", "Range", "Root", "Line", "Log"])
 TAKES_RELATIONS = frozenset(["if", "solve", "simp"])
+OF_NUMBERS = frozenset(["sum", "total", "prod", "mean", "median", "max", "min", "range", "spread", "var", "std", "norm"])  # of lists of them
 
 
 def _call(word: str, head: str, least: int = 1, most: int | None = None, tail: bool = False, loose: bool = False) -> None:

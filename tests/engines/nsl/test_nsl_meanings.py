@@ -124,3 +124,12 @@ SAME = [("20%50", "20%(50)", "x=50;20%x"), ("1e3", "1E3", "10^3"), ("max(x(20-x)
 def test_ways_to_write_it_mean_one_thing(programs):
     results = [evaluate(p) for p in programs]
     assert len({(r.status, r.text) for r in results}) == 1
+
+
+@pytest.mark.parametrize("program", [
+    "isprime(5)+1", "f(x)=x>1;f(3)+2", "f(x)=x>1;f(3)w=5;w", "f(x)=x²+∞∈1;f(3)x+w(w+2)=48;w>0;w", "√isprime(4)", "sum(isprime(n) for n in 1..20)",
+    "max(n>2 for n in 1..3)", "mean{isprime(2),isprime(4)}", "f(n)=n%3=0;sum(f(n) for n in 1..9)",
+])  # fmt: skip
+def test_what_is_true_or_false_is_no_number(program):
+    result = evaluate(program)
+    assert result.status is Status.SYNTAX and "true" in result.messages[0].text, result
