@@ -20,8 +20,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 LONGEST = 3_000  # characters (parsing is quadratic in some texts); a longer program is not looked at, and counts as a literal
-_MODEL_TEXT = "<a model's program>"
-warnings.filterwarnings("ignore", category=SyntaxWarning, module=re.escape(_MODEL_TEXT))  # 1if and 5(3): thousands of lines in a run
 
 
 class Call(NamedTuple):
@@ -59,7 +57,7 @@ def computes(language: str, program: str, value: str | None = None) -> bool:
     if len(program) > LONGEST:
         return False
     try:
-        statements = _python(ast.parse(program, _MODEL_TEXT)).args if language == "sympy" else [_wolfram(t) for t in _trees(language, program)]
+        statements = _python(_parsed(program)).args if language == "sympy" else [_wolfram(t) for t in _trees(language, program)]
         nodes = [node for tree in _live(statements) for node in _nodes(_reduced(tree))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
@@ -70,6 +68,13 @@ def computes(language: str, program: str, value: str | None = None) -> bool:
         return False  # a random number is a guess; arithmetic on letters alone (AB) asks for nothing
     names = {n.name for n in nodes if isinstance(n, Name)}
     return value is None or not _passed_through(value, numbers, words, names)
+
+
+def _parsed(program: str) -> ast.Module:
+    """Without Python's warnings about 1if and 5(3), which would be thousands of lines in a run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        return ast.parse(program)
 
 
 _NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)(?:(?:\*\^|e)([+-]?\d{1,3}))?(?:/(\d+))?(?![\w.])", re.IGNORECASE)
