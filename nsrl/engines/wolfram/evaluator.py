@@ -349,7 +349,7 @@ class Evaluator:
         if self.absences != absences:
             seen |= self.open if b.operator is not None else {h for h in self.open if h.builtin is None}
         if seen:
-            seen -= _heads(r, set())
+            seen -= _heads(r)
             if seen:
                 self.lost = min(seen, key=lambda s: s.name)
 
@@ -638,32 +638,36 @@ def _yes(b: dict) -> bool:
     return True
 
 
-def _open_calls(e: Expr, open_: set[Symbol], seen: set[Symbol], top: bool = True) -> None:
+def _open_calls(e: Expr, open_: set[Symbol], seen: set[Symbol]) -> None:
     """Add to `seen` the heads in `open_` that e calls: absent ones anywhere, builtins but under lists and arithmetic."""
-    h = e.head
-    if type(h) is Symbol:
-        if h in open_ and (top or h.builtin is None):
-            seen.add(h)
-        if h is _FUNCTION:
-            return
-        top = top and (h is LIST or h is RULE or (h.builtin is not None and bool(h.builtin.attrs & NUMERIC)))
-    elif type(h) is Expr:
-        _open_calls(h, open_, seen, False)
-    for a in e.args:
-        if type(a) is Expr:
-            _open_calls(a, open_, seen, top)
+    todo, met = [(e, True)], set()
+    while todo:
+        e, top = todo.pop()
+        if (id(e), top) in met:
+            continue
+        met.add((id(e), top))
+        h = e.head
+        if type(h) is Symbol:
+            if h in open_ and (top or h.builtin is None):
+                seen.add(h)
+            if h is _FUNCTION:
+                continue
+            top = top and (h is LIST or h is RULE or (h.builtin is not None and bool(h.builtin.attrs & NUMERIC)))
+        elif type(h) is Expr:
+            todo.append((h, False))
+        todo += [(a, top) for a in e.args if type(a) is Expr]
 
 
-def _heads(e: Any, out: set[Symbol]) -> set[Symbol]:
+def _heads(e: Any) -> set[Symbol]:
     """Every symbol that heads a call in e."""
-    if type(e) is Expr:
-        if type(e.head) is Symbol:
-            out.add(e.head)
-        else:
-            _heads(e.head, out)
-        for a in e.args:
-            if type(a) is Expr:
-                _heads(a, out)
+    out, todo, met = set(), [e], set()
+    while todo:
+        e = todo.pop()
+        if type(e) is Expr and id(e) not in met:
+            met.add(id(e))
+            if type(e.head) is Symbol:
+                out.add(e.head)
+            todo += (e.head, *e.args)
     return out
 
 

@@ -96,6 +96,8 @@ def test_programs(source, wanted):
         ("Nest[g[#, #] &, 1, 40]", Status.MEMORY),
         ("x = Nest[g[#, #] &, 1, 40]; LeafCount[x]", Status.TIMEOUT),
         ("x = Nest[g[#, #] &, 1, 40]; x /. 1 -> 2", Status.TIMEOUT),
+        ("Nest[{#, #} &, {y, If[y > 0, 1]}, 60]; 7", Status.OK),  # 2^60 leaves of one tree, met once each
+        ("x = Nest[{#, #} &, {y, If[y > 0, 1]}, 60]; Length[x]", Status.UNEVALUATED),
     ],
 )
 def test_limits_end_programs_before_the_work_is_done(source, status):
