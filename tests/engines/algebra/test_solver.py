@@ -55,6 +55,19 @@ Maximize[x(7-x), x, Integers] | {12, {x -> 3}}
 Maximize[{5x+4y, 6x+4y<=24, x+2y<=6, Element[x|y, PositiveIntegers]}, {x,y}] | {19, {x -> 3, y -> 1}}
 NMinimize[x^2-3x, x, Integers] | {-2., {x -> 1}}
 Minimize[x^2-x, x, Reals] | {-1/4, {x -> 1/2}}
+Minimize[{Sqrt[(x-3)^2+(y-4)^2], x^2+y^2==1}, {x,y}] | {4, {x -> 3/5, y -> 4/5}}
+MinValue[{Sqrt[x^2+y^2+z^2], x+2y+2z==9}, {x,y,z}] | 3
+Maximize[1/Sqrt[1+x^2+y^2], {x,y}] | {1, {x -> 0, y -> 0}}
+Minimize[{2-3Sqrt[x^2+y^2], x+y==1&&x>=0&&y>=0}, {x,y}] | {-1, {x -> 0, y -> 1}}
+Resolve[ForAll[{x,y}, x^2+y^2>=0], Reals] | True
+Resolve[ForAll[{x,y}, x^2+y^2>0], Reals] | False
+Resolve[ForAll[{x,y,z}, x^2+y^2+z^2>=x y+y z+z x], Reals] | True
+Resolve[ForAll[x, x>0, x+1/x>=2], Reals] | True
+Resolve[Exists[{x,y}, x^2+y^2<=1&&x+y>2], Reals] | False
+Resolve[Exists[{x,y}, x^2+y^2==25&&x>y>0], Integers] | True
+FindInstance[x^2+y^2<0, {x,y}, Reals] | {}
+Solve[Binomial[n,2]==45 && n>0, n, Integers] | {{n -> 10}}
+Reduce[Binomial[n,2]>45 && n>0, n, Reals] | n > 10
 FindMinimum[{x^2+y^2, x+y>=1}, {{x,0},{y,0}}] | {0.5, {x -> 0.5, y -> 0.5}}
 """.strip().splitlines()]  # fmt: skip
 
@@ -64,6 +77,8 @@ UNDECIDED = [
     "Reduce[x^2+y^2<1,{x,y}]", "Solve[3x+2y==12,{x,y},Integers]", "NSolve[Gamma[x]==x,x]", "Reduce[Zeta[x]==0,x]",
     "Solve[g[x]==2&&x>0,x]", "Reduce[Cos[x]==x&&x>0,x]", "Maximize[{x y,x>0&&y>0},{x,y}]", "Minimize[x y,{x,y}]",
     "Resolve[Exists[x,Cos[x]==x],Reals]", "FindRoot[x^2+1,{x,1}]", "FindInstance[Zeta[x]==2,x]",
+    "Minimize[Sqrt[x+y],{x,y}]", "Minimize[{Sqrt[x+y-1],0<=x<=1&&0<=y<=1},{x,y}]", "Maximize[1/Sqrt[x^2+y^2],{x,y}]",
+    "Resolve[ForAll[{x,y},x^2+y^2>=a],Reals]", "Resolve[Exists[x,a x==1]]", "Solve[Binomial[10,k]==45,k,Integers]",
     "Solve[Sin[x]/x==0,x]", "Maximize[x^2,x,Integers]", "Minimize[x^2,x,Complexes]", "Minimize[x^2,x,Modulus->5]",
 ]  # fmt: skip
 

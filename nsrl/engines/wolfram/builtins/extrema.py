@@ -1,8 +1,9 @@
 """Minimize, Maximize and their kin: global extrema, proved or not given.
 
-One variable: stationary points, corners, ends and limits decide. Several: a linear equation is used to remove one; then
-the points that the conditions of Fritz John allow are complete where an extremum exists: on a bounded closed set, for
-a function that grows in every direction, or for a convex problem.
+One variable: stationary points, corners, ends and limits decide. Several: what rises with another function is extreme
+where that is; a linear equation is used to remove one; then the points that the conditions of Fritz John allow are
+complete where an extremum exists: on a bounded closed set, for a function that grows in every direction, or for a convex
+problem.
 """
 
 from __future__ import annotations
@@ -181,7 +182,41 @@ def _better(v: Any, w: Any, down: int) -> bool:
 # --- several variables
 
 
+def _rising(f: Any, names: list[Symbol]) -> tuple[Any, Any, int] | None:
+    """(g, h, way) where f is h(g) and h rises (way 1) or falls (-1) wherever it is real; None for no such f."""
+    if type(f) is not Expr or f.head not in (S.Plus, S.Times, S.Power):
+        return None
+    live = [i for i, a in enumerate(f.args) if any(contains(a, n) for n in names)]
+    if len(live) != 1:
+        return None
+    i = live[0]
+    if f.head is S.Plus:
+        way = 1
+    elif f.head is S.Times:
+        way = sign(Expr(S.Times, f.args[:i] + f.args[i + 1 :]), 0)
+    elif i == 0 and type(f.args[1]) is Fraction:
+        way = 1 if f.args[1] > 0 else -1
+    elif i == 1 and sign(f.args[0], 1) > 0:
+        way = 1
+    else:
+        return None
+    return f.args[i], lambda v: Expr(f.head, (*f.args[:i], v, *f.args[i + 1 :])), way
+
+
 def _several(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best | None:
+    outer = _rising(f, names)
+    if outer is None:
+        return _polynomial(ev, f, what, names, down)
+    g, h, way = outer
+    best = extremum(ev, g, what, names, down * way)
+    if not best.attained:
+        raise Cannot
+    if f.head is S.Power and f.args[0] is g and sign(best.value, 0) < (1 if way < 0 else 0):
+        raise Cannot  # the root is not real, or unbounded, where g is least
+    return Best(ev.eval(h(best.value)), best.point, True)
+
+
+def _polynomial(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best | None:
     alternatives = conditions(what)
     if len(alternatives) != 1:
         raise Cannot

@@ -19,11 +19,15 @@ from nsrl.engines.wolfram.compiled import NotNumeric, compiled
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.numbers import to_complex
 from nsrl.engines.wolfram.numeric import real_value
+from nsrl.engines.wolfram.realline import sign
+from nsrl.engines.wolfram.roots import Cannot
+from nsrl.engines.wolfram.steps import between_jumps
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 symbols(TABLE, "GenerateConditions PrincipalValue")
+_STEPS = (S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.FractionalPart, S.Mod, S.Quotient)
 
 
 def options(args: tuple) -> tuple[list, dict]:
@@ -124,6 +128,8 @@ def _is_opaque(e: Any, x: Symbol) -> bool:
 def _definite(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
     if contains(e, S.RealAbs):
         e = ev.eval(mk(S.ReplaceAll, e, rule(S.RealAbs, S.Abs)))
+    if any(contains(e, h) for h in _STEPS):
+        return _stepwise(ev, e, x, low, high, facts, ranges)
     known = {n: {"positive": True} if a >= 0 else {"real": True} for n, (a, b) in ranges.items()} | facts
     if _real_interval(low, high) and any(contains(e, h) for h in (S.Abs, S.Sign, S.Max, S.Min)):
         known = {x: {"real": True}} | known
@@ -139,6 +145,17 @@ def _definite(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
             tests = [mk(S.Greater, mk(S.Re, n), 0) for n in free]
             return mk(S.ConditionalExpression, tree, tests[0] if len(tests) == 1 else Expr(S.And, tuple(tests)))
     return None
+
+
+def _stepwise(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
+    """The sum of the integrals between the points where Floor and its kin jump."""
+    try:
+        way = sign(high, low)
+        pieces = between_jumps(ev, e, x, *((low, high) if way > 0 else (high, low))) if way else []
+    except Cannot:
+        return None
+    parts = [_definite(ev, f, x, a, b, facts, ranges) for a, b, f in pieces]
+    return None if None in parts else ev.eval(_times(way, _plus(*parts)))
 
 
 def _symbols(trees: list[Any], x: Symbol) -> list[Symbol]:

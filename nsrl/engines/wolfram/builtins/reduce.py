@@ -7,9 +7,10 @@ from itertools import product
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import NotBridged
+from nsrl.engines.wolfram.builtins.extrema import extremum
 from nsrl.engines.wolfram.builtins.solve import arguments
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, lst, mk, norm, rule
-from nsrl.engines.wolfram.points import REALS, Unknown, truth
+from nsrl.engines.wolfram.points import ORDER, REALS, Unknown, truth
 from nsrl.engines.wolfram.realline import Piece, as_float, between, condition, real_line, real_valued, sign
 from nsrl.engines.wolfram.roots import Cannot, coefficients, symbols
 from nsrl.engines.wolfram.solver import (
@@ -184,7 +185,10 @@ def find_instance(ev: Any, args: tuple) -> Any:
         if len(found) < count and not whole_domain(domain):
             found = _fixed(ev, what, names, domain)
         if len(found) < count:
-            return None
+            best = _extreme(ev, what, names, domain)
+            if best is None or len(best) not in (0, count):
+                return None
+            found = best
     return lst(lst(rule(k, s[k]) for k in names) for s in found[:count])
 
 
@@ -214,6 +218,26 @@ def _fixed(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
         if found:
             return [{**s, names[-1]: k} for s in found]
     return []
+
+
+def _extreme(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict] | None:
+    """Where one of several inequalities holds best while the others hold: [] if it does not even there."""
+    if domain not in (S.Reals, S.Complexes):
+        return None
+    parts = what.args if has_head(what, S.And) else (what,)
+    for p in parts:
+        if type(p) is not Expr or p.head not in ORDER or len(p.args) != 2:
+            continue
+        small, big = p.args if p.head in (S.Less, S.LessEqual) else reversed(p.args)
+        try:
+            best = extremum(ev, ev.eval(mk(S.Plus, small, mk(S.Times, -1, big))), _and([q for q in parts if q is not p]), names, 1)
+            if sign(best.value, 0) > 0 or (sign(best.value, 0) == 0 and (p.head in (S.Less, S.Greater) or not best.attained)):
+                return []
+            if best.attained:
+                return [{n: best.point.get(n, 0) for n in names}]
+        except (Cannot, NotBridged):
+            continue
+    return None
 
 
 def _tried(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:

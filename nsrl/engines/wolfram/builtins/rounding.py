@@ -102,7 +102,7 @@ def _rounding(name: str, f: Any) -> None:
         n = _exact_int(ev, x, f)
         if n is not None:
             return n
-        if type(x) is Expr and x.head is S.Plus and type(x.args[0]) is int:
+        if name in ("Floor", "Ceiling") and type(x) is Expr and x.head is S.Plus and type(x.args[0]) is int:
             return mk(S.Plus, x.args[0], mk(getattr(S, name), Expr(S.Plus, x.args[1:])))
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from math import factorial
 from typing import Any
 
 from nsrl.engines.wolfram import bridge
@@ -36,7 +37,7 @@ def arguments(ev: Any, args: tuple) -> tuple[Any, list[Symbol], Any, dict] | Non
 
     A variable that is no symbol (f[1], x[2]) is replaced by one.
     """
-    what = args[0]
+    what = _without_binomials(args[0])
     rest = [a for a in args[1:] if not has_head(a, S.Rule)]
     domain = rest.pop() if rest and rest[-1] in DOMAINS else S.Complexes
     if not rest:
@@ -57,6 +58,17 @@ def arguments(ev: Any, args: tuple) -> tuple[Any, list[Symbol], Any, dict] | Non
             s = names[i] = Symbol(f"\x02x{i}")
             back[s], what = n, replaced(what, {n: s})
     return what, names, domain, back
+
+
+def _without_binomials(e: Any) -> Any:
+    """Binomial[n, k] of a small whole k as the polynomial in n that it is."""
+    if type(e) is not Expr:
+        return e
+    args = tuple(map(_without_binomials, e.args))
+    if e.head is S.Binomial and len(args) == 2 and type(args[1]) is int and 0 <= args[1] <= 12:
+        factors = (mk(S.Plus, args[0], -i) for i in range(args[1]))
+        return mk(S.Times, Fraction(1, factorial(args[1])), *factors)
+    return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
 
 
 def _find(ev: Any, args: tuple, finder: Callable = solutions) -> tuple[list[dict], list] | None:

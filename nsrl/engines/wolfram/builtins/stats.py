@@ -6,6 +6,8 @@ Lists are exact where the data are. Knows nothing of algebra beyond what the eva
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
+from math import prod
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
@@ -14,6 +16,7 @@ from nsrl.engines.wolfram.builtins.linalg import matrix, reduced, rows, vector
 from nsrl.engines.wolfram.evaluator import Defs, sub_handler
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+from nsrl.engines.wolfram.univariate import replaced
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -458,36 +461,62 @@ def probability(ev: Any, args: tuple) -> Any:
     return None
 
 
-def _distributed(ev: Any, e: Any) -> tuple[Any, Any] | None:
-    return e.args if has_head(e, S.Distributed) and len(e.args) == 2 and type(e.args[0]) is Symbol else None
+def _distributed(e: Any) -> list[tuple[Symbol, Any]] | None:
+    """[(x, its distribution or list of values), …] of a call to Distributed, or of a list of independent ones."""
+    each = e.args if is_list(e) else (e,)
+    if not each or not all(has_head(a, S.Distributed) and len(a.args) == 2 and type(a.args[0]) is Symbol for a in each):
+        return None
+    return [a.args for a in each] if len({a.args[0] for a in each}) == len(each) else None
+
+
+def _outcomes(ev: Any, pairs: list[tuple[Symbol, Any]]) -> list[tuple[dict, Any]] | None:
+    """Every joint value with its weight, where there are finitely many."""
+    each: list[list[tuple[Any, Any]]] = []
+    for _, d in pairs:
+        if is_list(d):
+            each.append([(v, norm(Fraction(1, len(d.args)))) for v in d.args])
+            continue
+        low, high = _support(ev, d) if type(d) is Expr and d.head in _DISTRIBUTIONS - _CONTINUOUS else (None, None)
+        if type(low) is not int or type(high) is not int:
+            return None
+        ev.need_length(high - low + 1)
+        each.append([(k, density(d, k)) for k in range(low, high + 1)])
+    ev.need_length(prod(map(len, each)))
+    names = [x for x, _ in pairs]
+    return [(dict(zip(names, (v for v, _ in point))), _times(*(w for _, w in point))) for point in product(*each)]
 
 
 def _probability(ev: Any, args: tuple) -> Any:
-    pair = _distributed(ev, ev.eval(args[1]))
-    if pair is None:
+    pairs = _distributed(ev.eval(args[1]))
+    if pairs is None:
         return None
-    x, d = pair
     event = ev.eval(args[0])
     if has_head(event, S.Conditioned):
         both = ev.eval(mk(S.Probability, mk(S.And, *event.args), args[1]))
         given = ev.eval(mk(S.Probability, event.args[1], args[1]))
         return ev.eval(_times(both, _power(given, -1)))
-    if is_list(d):
-        hits = [v for v in d.args if ev.eval(mk(S.ReplaceAll, event, rule(x, v))) is TRUE]
-        return ev.eval(_times(len(hits), _power(len(d.args), -1)))
-    return _expected(ev, mk(S.Boole, event), x, d, event)
+    outcomes = _outcomes(ev, pairs)
+    if outcomes is None:
+        return _expected(ev, mk(S.Boole, event), *pairs[0], event) if len(pairs) == 1 else None
+    hits = [(ev.eval(replaced(event, point)), weight) for point, weight in outcomes]
+    if any(t is not TRUE and t is not FALSE for t, _ in hits):
+        return None
+    return ev.eval(_plus(weight for t, weight in hits if t is TRUE))
 
 
 @builtin("Expectation NExpectation", "HoldFirst", arity=2)
 def expectation(ev: Any, args: tuple) -> Any:
-    pair = _distributed(ev, ev.eval(args[1]))
-    if pair is None:
+    pairs = _distributed(ev.eval(args[1]))
+    if pairs is None:
         return None
-    x, d = pair
     f = ev.eval(args[0])
-    if is_list(d):
-        return ev.eval(mk(S.Mean, lst(mk(S.ReplaceAll, f, rule(x, v)) for v in d.args)))
-    return _expected(ev, f, x, d, None)
+    outcomes = _outcomes(ev, pairs)
+    if outcomes is None:
+        return _expected(ev, f, *pairs[0], None) if len(pairs) == 1 else None
+    values, weights = [replaced(f, point) for point, _ in outcomes], [weight for _, weight in outcomes]
+    if all(w == weights[0] for w in weights):
+        return ev.eval(_times(weights[0], _plus(values)))
+    return ev.eval(_plus(map(_times, values, weights)))
 
 
 def _numeric(handler: Any):
@@ -526,9 +555,8 @@ def _expected(ev: Any, f: Any, x: Any, d: Any, event: Any) -> Any:
                 return None
             terms.append(_plus((top, _times(-1, bottom))))
         return ev.eval(mk(S.Simplify, _plus(terms))) if terms else 0
-    if type(low) is int and type(high) is int:
-        ev.need_length(high - low + 1)
-        return ev.eval(_plus(_times(mk(S.ReplaceAll, f, rule(x, k)), density(d, k)) for k in range(low, high + 1)))
+    if d.head is S.DiscreteUniformDistribution:
+        return None  # its ends are no numbers: which values it takes is not known
     if event is not None:
         below = ev.eval(mk(S.Reduce, mk(S.And, event, mk(S.GreaterEqual, x, 0)), x, S.Integers))
         hits = _listed(below, x)

@@ -13,8 +13,10 @@ ToRules[e_And] := Map[Rule @@ # &, List @@ e] /; AllTrue[List @@ e, Head[#] === 
 ToRules[x_ == v_] := {x -> v}
 Resolve[Exists[x_Symbol, c_], d___] := With[{r = Reduce[c, x, d]}, r =!= False /; FreeQ[r, Reduce] &&
     Complement[Cases[c, _Symbol?(Not[NumericQ[#]] &), {1, Infinity}], {x}] === {}]
-Resolve[ForAll[x_Symbol, c_], d___] := With[{r = Reduce[Not[c], x, d]}, r === False /; FreeQ[r, Reduce] &&
-    Complement[Cases[c, _Symbol?(Not[NumericQ[#]] &), {1, Infinity}], {x}] === {}]
+Resolve[Exists[x_List, c_], d___] := With[{r = FindInstance[c, x, d]}, r =!= {} /; FreeQ[r, FindInstance]]
+Resolve[Exists[x_, a_, c_], d___] := Resolve[Exists[x, a && c], d]
+Resolve[ForAll[x_, c_], d___] := With[{r = Resolve[Exists[x, Not[c]], d]}, Not[r] /; BooleanQ[r]]
+Resolve[ForAll[x_, a_, c_], d___] := With[{r = Resolve[Exists[x, a && Not[c]], d]}, Not[r] /; BooleanQ[r]]
 Assuming[a_, b_] := ReleaseHold[Hold[b] /. {(h : Simplify | FullSimplify | Refine)[e_] :> h[e, a],
     HoldPattern[Integrate[e__]] :> Integrate[e, Assumptions -> a],
     HoldPattern[Limit[e__]] :> Limit[e, Assumptions -> a]}]
