@@ -42,7 +42,8 @@ def _derivative(rng: random.Random) -> Case:
     f, n = tree(rng), rng.choice((1, 1, 1, 2))
 
     def slope(x: Any) -> Any:
-        with mp.workdps(60):
+        size = mpmath.log10(1 + abs(f.at(x)))  # of a large constant nothing would be left beside it
+        with mp.workdps(60 + int(size)):
             found = []
             for h in (mpf(10) ** -12, mpf(10) ** -15):
                 two = (f.at(x + h) - 2 * f.at(x) + f.at(x - h)) / h**2
@@ -132,6 +133,37 @@ def _area(f: F, rough: list[int], a: Any, b: Any) -> Any:
     cuts.sort()
     far = [u + (v - u) * mpf(k) / 8 for u, v in pairwise(cuts) for k in range(8)] + [b]
     return mpmath.quad(f.at, [t for t, u in zip(far, [*far[1:], None], strict=True) if u is None or u - t > mpf(10) ** -25])
+
+
+def _steps(rng: random.Random) -> Case:
+    """Floor and its kin over an interval, beside a polynomial or a wave: by Gauss's rule between all the jumps."""
+    a, b, n = rng.choice((1, 2, -1, 3)), rng.randint(-3, 3), rng.choice((2, 3))
+    u, at = rng.choice(((f"({a})*x+({b})", lambda x: a * x + b), (f"x^2+({b})", lambda x: x * x + b), (f"({a})*x/2+1/3", lambda x: a * x / 2 + mpf(1) / 3)))
+    text, step, base, half = rng.choice((
+        (f"Floor[{u}]", mpmath.floor, 1, 0), (f"Ceiling[{u}]", mpmath.ceil, 1, 0), (f"Round[{u}]", mpmath.nint, 1, mpf(1) / 2),
+        (f"Mod[{u},{n}]", lambda v: v - n * mpmath.floor(v / n), n, 0), (f"Quotient[{u},{n}]", lambda v: mpmath.floor(v / n), n, 0),
+        (f"FractionalPart[{u}]", lambda v: v - (mpmath.floor(v) if v > 0 else mpmath.ceil(v)), 1, 0),
+        (f"IntegerPart[{u}]", lambda v: mpmath.floor(v) if v > 0 else mpmath.ceil(v), 1, 0),
+    ))  # fmt: skip
+    p = random_polynomial(rng, 2)
+    f = rng.choice((F(text, lambda x: step(at(x))), times(p, F(text, lambda x: step(at(x)))), plus(p, power(F(text, lambda x: step(at(x))), 2)),
+                    times(call("Sin", X), F(text, lambda x: step(at(x))))))  # fmt: skip
+    (low, c), (high, d) = _end(rng), _end(rng)
+
+    def truth() -> Any:
+        lo, hi = sorted((c(), d()))
+        cuts = {lo, hi}
+        for k in range(-240, 241):  # u = k base + half, by the quadratic or linear it is
+            level = k * base + half
+            if "^2" in u:
+                roots = [s * mpmath.sqrt(level - b) for s in (1, -1)] if level >= b else []
+            else:
+                roots = [(level - at(mpf(0))) / (at(mpf(1)) - at(mpf(0)))]
+            cuts |= {r for r in roots if lo < r < hi} | ({mpf(0)} if lo < 0 < hi else set())
+        total = mpmath.fsum(mpmath.quad(f.at, [s, t]) for s, t in pairwise(sorted(cuts)) if t - s > mpf(10) ** -20)
+        return total if c() <= d() else -total
+
+    return Case("wolfram", f"Integrate[{f.text},{{x,{low},{high}}}]", judged(truth))
 
 
 def _improper(rng: random.Random) -> Case:
@@ -399,6 +431,7 @@ KIND = {
     "calculus.derivative": Kind(_derivative, least=0.5),
     "calculus.antiderivative": Kind(_antiderivative, least=0.4, few=6),
     "calculus.definite": Kind(_definite, least=0.4, few=6),
+    "calculus.steps": Kind(_steps, least=0.7, few=6),
     "calculus.improper": Kind(_improper, least=0.4, few=6),
     "calculus.finite_sum": Kind(_finite_sum, least=0.6, few=4),
     "calculus.infinite_sum": Kind(_infinite_sum, least=0.3, few=6),

@@ -180,6 +180,30 @@ def _number_at(text: str, point: dict[str, Any]) -> Any:
     return eval(read(text), {"__builtins__": {}}, {"mpf": mpf, "abs": abs, **point})
 
 
+def _resolved(rng: random.Random) -> Case:
+    """Whether a quadratic polynomial in two unknowns is nowhere below a number: by its least value, if it has one."""
+    a, b, c, d, e = (rng.randint(-3, 4) for _ in range(5))
+    strict, k = rng.random() < 0.5, rng.randint(-6, 6)
+    det = 4 * a * c - b * b
+    if a > 0 and det > 0:  # at the point where both derivatives vanish
+        x, y = Fraction(-2 * c * d + b * e, det), Fraction(-2 * a * e + b * d, det)
+        least = a * x * x + b * x * y + c * y * y + d * x + e * y
+        if rng.random() < 0.4 and least.denominator == 1:
+            k = int(least)
+        holds = least > k or (least == k and not strict)
+    elif det == 0 and (a > 0 or c > 0) and 2 * a * e == b * d and 2 * c * d == b * e:  # constant along one direction
+        least = Fraction(-d * d, 4 * a) if a else Fraction(-e * e, 4 * c)
+        holds = least > k or (least == k and not strict)
+    elif (a, b, c, d, e) == (0,) * 5:
+        return _resolved(rng)
+    else:
+        holds = False
+    text = f"({a})*x^2+({b})*x*y+({c})*y^2+({d})*x+({e})*y{'>' if strict else '>='}{k}"
+    if rng.random() < 0.5:
+        return Case("wolfram", f"Resolve[ForAll[{{x,y}},{text}],Reals]", lambda r: RIGHT if r.text == str(holds) else WRONG)
+    return Case("wolfram", f"Resolve[Exists[{{x,y}},Not[{text}]],Reals]", lambda r: RIGHT if r.text == str(not holds) else WRONG)
+
+
 # --- extrema
 
 
@@ -256,6 +280,13 @@ def _extremum_two(rng: random.Random) -> Case:
             (f"{c}*x^2+y^2+({a})*x+({b})*y", lambda x, y: c * x * x + y * y + a * x + b * y),
         ))  # fmt: skip
         inside, size, name = lambda x, y: True, 4, "Min"
+
+    outer, h = rng.choice((("{}", lambda v: v), ("{}", lambda v: v), ("Sqrt[{}+99]", lambda v: mpmath.fp.sqrt(v + 99)), ("3-2*E^(({})/40)", lambda v: 3 - 2 * mpmath.fp.exp(v / 40)),
+                           ("1/Sqrt[{}+99]", lambda v: 1 / mpmath.fp.sqrt(v + 99))))  # fmt: skip
+    inner = f
+    objective, f = outer.format(objective), lambda x, y: h(inner(x, y))
+    if "-2*" in outer or "1/" in outer:
+        name = {"Min": "Max", "Max": "Min"}[name]
 
     def judge(result: Result) -> str:
         n = 160
@@ -342,6 +373,7 @@ KIND = {
     "solve.parameters": Kind(_parameters, least=0.9),
     "solve.integers": Kind(_integers, least=0.8),
     "findinstance.two": Kind(_instances, least=0.6),
+    "resolve.two": Kind(_resolved, least=0.5),
     "extrema.one": Kind(_extremum, least=0.6),
     "extrema.two": Kind(_extremum_two, least=0.5),
     "extrema.whole": Kind(_extremum_whole, least=0.7),
