@@ -1,13 +1,15 @@
 """Numbers to any precision at exact points, and the truth of conditions there: what every solver verifies with.
 
-A value is computed to 40 digits, and to 160 where 40 do not tell it from zero; equal there is equal. A condition that
-is not defined at a point (a pole, an order of complex numbers) does not hold. Knows nothing of evaluation.
+A value is computed to 40 digits, and to 160 where 40 do not tell it from zero; equal there is equal. Digits count below the
+size of what cancels, so 10^-100 is not 0 and 10^200 + 1 is not 10^200. A condition that is not defined at a point (a pole,
+an order of complex numbers) does not hold. Knows nothing of evaluation.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 from nsrl.engines.wolfram.bignum import BigReal, mp
@@ -16,11 +18,15 @@ from nsrl.engines.wolfram.numeric import FUNCTIONS
 from nsrl.engines.wolfram.rootobject import root_value
 
 DIGITS = (40, 160)
+MAX_DIGITS = 1500
+MAX_BITS = 50_000
 ORDER = (S.Less, S.LessEqual, S.Greater, S.GreaterEqual)
 RELATIONS = (S.Equal, S.Unequal, *ORDER)
 REALS = (S.Reals, S.PositiveReals, S.NonNegativeReals, S.NegativeReals, S.NonPositiveReals)
 INTEGERS = (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeIntegers, S.NonPositiveIntegers, S.Primes)
 DOMAINS = frozenset((*REALS, *INTEGERS, S.Complexes, S.Rationals))
+_ODD = (S.Sin, S.Tan, S.ArcSin, S.ArcTan, S.Sinh, S.Tanh, S.ArcSinh, S.ArcTanh, S.Erf)
+_NOTHING = float("-inf")
 _CONSTANTS = {S.Pi: "pi", S.E: "e", S.GoldenRatio: "phi", S.EulerGamma: "euler", S.Catalan: "catalan"}
 
 
@@ -32,90 +38,135 @@ class Undefined(Exception):
     """There is no finite value at this point."""
 
 
+class _Narrow(Exception):
+    """Digits are missing: args[0] is how many."""
+
+
 def number(e: Any, digits: int = 40) -> Any:
     """The mpf or mpc of a numeric tree. Raises Unknown, Undefined."""
+    return _measured(e, digits)[0]
+
+
+def _measured(e: Any, digits: int) -> tuple[Any, Any]:
+    """(value, n): what cancelled in the value was of the size 2^n, so that below 2^n 10^-digits all is noise."""
     m = mp()
-    with m.workdps(digits + 15):
-        try:
-            v = _number(e, m, digits)
-        except (ZeroDivisionError, OverflowError, ValueError) as error:
-            raise Undefined from error
-        if not m.isfinite(v):
-            raise Undefined
-        return v
+    while digits <= MAX_DIGITS:
+        with m.workdps(digits + 15):
+            try:
+                v, size = _sized(e, m, digits)
+            except _Narrow as more:
+                digits += more.args[0]
+                continue
+            except (ZeroDivisionError, OverflowError, ValueError) as error:
+                raise Undefined from error
+            if not m.isfinite(v):
+                raise Undefined
+            return v, size
+    raise Unknown
 
 
-def _number(e: Any, m: Any, digits: int) -> Any:
+def _mag(v: Any) -> Any:
+    """The binary exponent of a number; that of 0 is below all."""
+    return mp().mag(v) if v else _NOTHING
+
+
+def _bits(digits: int) -> int:
+    return int(digits * 3.3219280948873626)
+
+
+def _sized(e: Any, m: Any, digits: int) -> tuple[Any, Any]:
     t = type(e)
     if t is int or t is float:
-        return m.mpf(e)
-    if t is Fraction:
-        return m.mpf(e.numerator) / e.denominator
-    if t is BigReal:
-        return +e.value
-    if t is Symbol:
-        if e in _CONSTANTS:
-            return +getattr(m, _CONSTANTS[e])
-        if e is S.Degree:
-            return m.pi / 180
+        v = m.mpf(e)
+    elif t is Fraction:
+        v = m.mpf(e.numerator) / e.denominator
+    elif t is BigReal:
+        v = +e.value
+    elif t is Symbol:
+        if e not in _CONSTANTS and e is not S.Degree:
+            raise Unknown
+        v = +getattr(m, _CONSTANTS[e]) if e in _CONSTANTS else m.pi / 180
+    elif t is not Expr or type(e.head) is not Symbol:
         raise Unknown
-    if t is not Expr or type(e.head) is not Symbol:
-        raise Unknown
-    h = e.head
-    if h is S.Root:
+    elif e.head is S.Root:
         v = root_value(e, digits)
         if v is None:
             raise Unknown
-        return v
-    if h is S.Piecewise and e.args and is_list(e.args[0]):
+    elif e.head is S.Piecewise and e.args and is_list(e.args[0]):
         for p in e.args[0].args:
             if truth(p.args[1]):
-                return _number(p.args[0], m, digits)
-        return _number(e.args[1], m, digits) if len(e.args) > 1 else m.mpf(0)
-    vs = [_number(a, m, digits) for a in e.args]
+                return _sized(p.args[0], m, digits)
+        return _sized(e.args[1], m, digits) if len(e.args) > 1 else (m.mpf(0), _NOTHING)
+    else:
+        return _called(e, [_sized(a, m, digits) for a in e.args], m, digits)
+    return v, _mag(v)
+
+
+def _called(e: Expr, args: list[tuple[Any, Any]], m: Any, digits: int) -> tuple[Any, Any]:
+    """A call by the values and sizes of its arguments."""
+    h, vs, sizes = e.head, [v for v, _ in args], [n for _, n in args]
+    bits = _bits(digits)
+    noise = [_mag(v) < n - bits for v, n in args]
     if h is S.Plus:
-        return m.fsum(vs)
+        mags = [_mag(v) for v, zero in zip(vs, noise) if v and not zero]
+        if mags and max(mags) - min(mags) > bits:
+            raise _Narrow(int((max(mags) - min(mags)) * 0.302))
+        return m.fsum(vs), max(sizes)
     if h is S.Times:
-        return m.fprod(vs)
+        return m.fprod(vs), sum(sizes)
     if h is COMPLEX:
-        return m.mpc(*vs)
+        return m.mpc(*vs), max(sizes)
+    if h in (S.Abs, S.RealAbs):
+        return abs(vs[0]), sizes[0]
+    if h is S.Sign:
+        v = m.mpf(0) if noise[0] else m.sign(vs[0])
+        return v, _mag(v)
+    if h in (S.Re, S.Im, S.Conjugate):
+        return {S.Re: m.re, S.Im: m.im, S.Conjugate: m.conj}[h](vs[0]), sizes[0]
+    if h in (S.Max, S.Min) and vs:
+        if any(m.im(v) for v in vs):
+            raise Undefined
+        return (max if h is S.Max else min)(vs), max(sizes)
+    if (h in (S.Floor, S.Ceiling, S.Round) and len(vs) == 1) or (h is S.Mod and len(vs) == 2):
+        q, size = (vs[0], sizes[0]) if len(vs) == 1 else (vs[0] / vs[1], sizes[0] - _mag(vs[1]))
+        if size > bits // 2:
+            raise _Narrow(int(size * 0.302))
+        near = m.nint(m.re(q))
+        whole = abs(q - near) < m.mpf(10) ** (-digits // 2)
+        if h is S.Mod:
+            v = m.mpf(0) if whole else vs[0] - vs[1] * m.floor(q)
+        else:
+            v = near if whole or h is S.Round else (m.floor if h is S.Floor else m.ceil)(q)
+        return v, max(_mag(v), sizes[0]) if h is S.Mod else _mag(v)
+    lost = max((n - _mag(v) for v, n in args if v), default=0)  # bits that cancelled in an argument
     if h is S.Power and len(vs) == 2:
         base, n = vs
-        if abs(base) < m.mpf(10) ** -digits and (base == 0 or type(e.args[0]) is Expr):
+        if noise[0] or not base:
             if m.re(n) <= 0:
                 raise Undefined
-            return m.mpf(0)
-        return base ** (e.args[1] if type(e.args[1]) is int else n)
+            return m.mpf(0), sizes[0] if sizes[0] == _NOTHING else sizes[0] * m.re(n)
+        v = base ** (e.args[1] if type(e.args[1]) is int else n)
+        return v, _mag(v) + lost + (0 if type(e.args[1]) is int else max(sizes[1], 0))
+    v = _function(e, vs, noise, sizes, m, digits)
+    if h in _ODD and vs[0] and _mag(vs[0]) < -1:
+        return v, _mag(v) + lost  # as f(x) is near x, it has as many sure digits
+    return v, max(_mag(v), 0) + lost + max(0, *sizes)
+
+
+def _function(e: Expr, vs: list[Any], noise: list[bool], sizes: list[Any], m: Any, digits: int) -> Any:
+    h = e.head
     if h is S.Log and len(vs) in (1, 2):
-        if any(abs(v) < m.mpf(10) ** -digits for v in vs):
+        if any(noise) or not all(vs):
             raise Undefined
         return m.log(vs[0]) if len(vs) == 1 else m.log(vs[1]) / m.log(vs[0])
     if h is S.ArcTan and len(vs) == 2:
         return m.atan2(vs[1], vs[0])
-    if h in (S.Abs, S.RealAbs):
-        return abs(vs[0])
-    if h is S.Sign:
-        return m.sign(vs[0]) if abs(vs[0]) > m.mpf(10) ** -digits else m.mpf(0)
-    if h in (S.Re, S.Im, S.Conjugate):
-        return {S.Re: m.re, S.Im: m.im, S.Conjugate: m.conj}[h](vs[0])
-    if h in (S.Max, S.Min) and vs:
-        if any(m.im(v) for v in vs):
-            raise Undefined
-        return max(vs) if h is S.Max else min(vs)
-    if h in (S.Floor, S.Ceiling, S.Round) and len(vs) == 1:
-        near = m.nint(vs[0].real)
-        if h is S.Round or abs(vs[0] - near) < m.mpf(10) ** -digits:
-            return near
-        return (m.floor if h is S.Floor else m.ceil)(vs[0])
-    if h is S.Mod and len(vs) == 2:
-        q = vs[0] / vs[1]
-        near = m.nint(m.re(q))
-        return m.mpf(0) if abs(q - near) < m.mpf(10) ** -digits else vs[0] - vs[1] * m.floor(q)
     if h is S.CubeRoot or (h is S.Surd and type(e.args[1]) is int and e.args[1] % 2):
         return m.sign(vs[0]) * m.root(abs(vs[0]), 3 if h is S.CubeRoot else e.args[1])
     if h in (S.Tan, S.Sec, S.Cot, S.Csc):
         under = m.cos(vs[0]) if h in (S.Tan, S.Sec) else m.sin(vs[0])
-        if abs(under) < m.mpf(10) ** -digits:
+        exact = h in (S.Cot, S.Csc) and not noise[0] and _mag(vs[0]) < -1
+        if not under or (not exact and _mag(under) < max(sizes[0], 0) - _bits(digits)):
             raise Undefined
     if h is S.ProductLog:
         return m.lambertw(vs[-1], int(vs[0].real) if len(vs) == 2 else 0)
@@ -127,19 +178,57 @@ def _number(e: Any, m: Any, digits: int) -> Any:
 # --- decisions
 
 
+def _fraction(e: Any) -> Any:
+    """The rational number that sums, products and whole powers of such make; None for any other tree, and for a long one."""
+    if type(e) in (int, Fraction):
+        return e
+    if type(e) is not Expr or e.head not in (S.Plus, S.Times, S.Power):
+        return None
+    vs = [_fraction(a) for a in e.args]
+    if None in vs:
+        return None
+    if e.head is not S.Power:
+        return sum(vs) if e.head is S.Plus else prod(vs)
+    base, n = vs if len(vs) == 2 else (0, 0)
+    if type(n) is not int or (not base and n <= 0) or abs(n) * max(base.numerator.bit_length(), base.denominator.bit_length()) > MAX_BITS:
+        return None
+    return base**n if n >= 0 else Fraction(1) / base**-n
+
+
 def difference(a: Any, b: Any) -> Any:
     """a - b as an mpc that is exactly 0 where the two cannot be told apart. Raises Unknown, Undefined."""
     m = mp()
+    x, y = _fraction(a), _fraction(b)
+    if x is not None and y is not None:
+        with m.workdps(DIGITS[0]):
+            return m.mpc(m.mpf((x - y).numerator) / (x - y).denominator)
+    e = a if y == 0 else Expr(S.Plus, (a, Expr(S.Times, (-1, b))))
+    size = 0
     for digits in DIGITS:
-        x, y = number(a, digits), number(b, digits)
-        with m.workdps(digits + 15):
-            d = x - y
-            re, im = m.re(d), m.im(d)
-            slack = m.mpf(10) ** -(digits // 2)
-            if all(abs(v) > slack * (1 + abs(x)) for v in (re, im) if v):
-                return m.mpc(re, im)
-    big = slack * (1 + abs(x))
-    return m.mpc(re if abs(re) > big else 0, im if abs(im) > big else 0)
+        digits += int(1.3 * size) if size > 20 else 0  # two roots of whole numbers of n digits may agree in 4 n
+        d, size = _measured(e, digits)
+        re, im = m.re(d), m.im(d)
+        least = size - _bits(digits // 2)
+        if (d or size == _NOTHING) and all(_mag(v) > least for v in (re, im) if v):
+            break
+    return m.mpc(re if _mag(re) > least else 0, im if _mag(im) > least else 0)
+
+
+def whole_number(e: Any) -> int | None:
+    """The whole number that a numeric tree is; None for any other. Raises Unknown, Undefined."""
+    if type(e) in (int, Fraction):
+        return e if type(e) is int else None
+    d = difference(e, 0)
+    if d.imag:
+        return None
+    n = int(mp().nint(rounded(e)))
+    return n if difference(e, n) == 0 else None
+
+
+def rounded(e: Any) -> Any:
+    """The real part of a numeric tree with at least 30 digits behind the point. Raises Unknown, Undefined."""
+    m = mp()
+    return m.re(number(e, 40 + max(0, int(_mag(number(e)) * 0.302)) if number(e) else 40))
 
 
 def is_zero(e: Any) -> bool:
@@ -241,12 +330,13 @@ def in_domain(v: Any, domain: Any) -> bool:
     if name == "Reals":
         return True
     if name == "Integers":
-        near = int(mp().nint(d.real))
-        return difference(v, near) == 0
+        return whole_number(v) is not None
     if name == "Rationals":
-        near = Fraction(str(d.real)).limit_denominator(10**9)
-        if type(v) in (int, Fraction) or abs(Fraction(str(d.real)) - near) > Fraction(1, 10**30):
-            return type(v) in (int, Fraction)
+        if type(v) in (int, Fraction):
+            return True
+        here = Fraction(mp().nstr(d.real, 40))
+        if abs(here - here.limit_denominator(10**9)) > Fraction(1, 10**30):
+            return False
     if name == "Primes" and type(v) is int:
         return v > 1 and all(v % k for k in range(2, min(int(v**0.5) + 1, 10**6)))
     raise Unknown

@@ -12,7 +12,6 @@ from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any
 
-from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk, norm
 from nsrl.engines.wolfram.order import compare, sort
@@ -25,7 +24,9 @@ from nsrl.engines.wolfram.points import (
     Unknown,
     difference,
     in_domain,
+    rounded,
     truth,
+    whole_number,
 )
 from nsrl.engines.wolfram.realline import Piece, condition, members, real_line, real_valued, sign, span
 from nsrl.engines.wolfram.roots import Cannot, contains, symbols
@@ -320,8 +321,7 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
         except Cannot:
             continue
         if all(r.period is None for r in found):
-            whole = {int(mp().nint(v.real)) for r in found for v in [_number(r.value)] if _near(v)}
-            return sorted(n for n in whole if good(n))
+            return sorted(n for n in {_whole(r.value) for r in found} if n is not None and good(n))
     try:
         pieces = real_line(ev, Expr(S.And, tuple(f for f in (*filters, *bounds_of(x, domain)))), x) if not live else None
     except Cannot:
@@ -340,21 +340,22 @@ def bounds_of(x: Symbol, domain: Any) -> list:
             S.NegativeIntegers: [mk(S.Less, x, 0)], S.NonPositiveIntegers: [mk(S.LessEqual, x, 0)]}.get(domain, [])  # fmt: skip
 
 
-def _number(v: Any) -> Any:
+def _whole(v: Any) -> int | None:
     try:
-        return difference(v, 0)
-    except (Undefined, Unknown) as error:
+        return whole_number(v)
+    except Undefined:
+        return None
+    except Unknown as error:
         raise Cannot from error
-
-
-def _near(v: Any) -> bool:
-    return not v.imag and abs(v.real) < 10**15 and abs(v.real - mp().nint(v.real)) < 1e-15
 
 
 def _whole_in(p: Piece) -> range:
     if p.low is None or p.high is None:
         raise Cannot
-    low, high = _number(p.low).real, _number(p.high).real
+    try:
+        low, high = rounded(p.low), rounded(p.high)
+    except (Undefined, Unknown) as error:
+        raise Cannot from error
     if high - low > MAX_WHOLE:
         raise Cannot
     return range(int(low) - 1, int(high) + 2)

@@ -213,12 +213,12 @@ def _tightened(p: Poly, box: dict, slack: int) -> None:
             lo, hi = _range(tuple((h, k) for h, k in m if h != g), c, box)
             a, b = box[g]
             if lo > 0 and e % 2:  # y^e >= -others / m'
-                bound = -others / (lo if -others > 0 and hi == _INFINITY else hi if -others > 0 else lo)
+                bound = _over(-others, lo if -others > 0 and hi == _INFINITY else hi if -others > 0 else lo)
                 if hi == _INFINITY and -others > 0:
                     continue
                 a = max(a, _up(bound, e) - slack)
             elif hi < 0:  # y^e <= others / -m'
-                bound = others / (-hi if others >= 0 else -lo)
+                bound = _over(others, -hi if others >= 0 else -lo)
                 if e % 2:
                     b = min(b, _down(bound, e) + slack)
                 elif bound < 0:
@@ -233,7 +233,25 @@ def _down(v: Any, e: int) -> Any:
     """A whole number not below any whole y with y^e <= v."""
     if v in (_INFINITY, -_INFINITY):
         return v
-    return floor(v) if e == 1 else floor(abs(v) ** (1 / e) * (1 if v >= 0 else -1)) + 1
+    if e == 1:
+        return floor(v)
+    return _root(floor(v), e) if v >= 0 else -_root(floor(-v), e)
+
+
+def _root(n: int, e: int) -> int:
+    """The whole part of the e-th root of n >= 0, by Newton's iteration from above."""
+    y = 1 << -(-n.bit_length() // e)
+    x = y + 1
+    while y < x:
+        x, y = y, ((e - 1) * y + n // y ** (e - 1)) // e if y else 0
+    return x
+
+
+def _over(a: Any, b: Any) -> Any:
+    """a / b, exact where both are finite."""
+    if abs(b) == _INFINITY:
+        return 0
+    return Fraction(a) / b if abs(a) != _INFINITY else a if b > 0 else -a
 
 
 def _up(v: Any, e: int) -> Any:

@@ -68,6 +68,16 @@ Resolve[Exists[{x,y}, x^2+y^2==25&&x>y>0], Integers] | True
 FindInstance[x^2+y^2<0, {x,y}, Reals] | {}
 Solve[Binomial[n,2]==45 && n>0, n, Integers] | {{n -> 10}}
 Reduce[Binomial[n,2]>45 && n>0, n, Reals] | n > 10
+Solve[x-10^20==0, x, Integers] | {{x -> 100000000000000000000}}
+Solve[x^2==10^40, x, Integers] | {{x -> -100000000000000000000}, {x -> 100000000000000000000}}
+Length[Solve[x^2==10^400, x, Integers]] | 2
+Length[Solve[x^2==10^400+1 && x>10^200, x]] | 1
+Reduce[x^2==2/10^200 && x>0, x] === (x==Sqrt[2]/10^100) | True
+Reduce[10^60 x^2<10^-60, x, Reals] === (-10^-60<x<10^-60) | True
+Solve[x==10^40+1 && x>10^40, x] | {{x -> 10000000000000000000000000000000000000001}}
+Solve[x^2==(10^25+1)^2 && x>10^25, x, Integers] | {{x -> 10000000000000000000000001}}
+Length[Solve[x+y==10^20+1 && x>=0 && y>=10^20-3, {x,y}, Integers]] | 5
+Solve[10^30<x<10^30+3, x, Integers] | {{x -> 1000000000000000000000000000001}, {x -> 1000000000000000000000000000002}}
 FindMinimum[{x^2+y^2, x+y>=1}, {{x,0},{y,0}}] | {0.5, {x -> 0.5, y -> 0.5}}
 """.strip().splitlines()]  # fmt: skip
 

@@ -89,6 +89,8 @@ def grid_roots(f: Callable, low: Any, high: Any, bounds: str = "<=x<=", pieces: 
                 continue
             if after is not None and here * after <= 0:
                 found += _refined(_bisected, f, xs[i], xs[i + 1])
+            if before == here == after != 0:
+                continue  # level between two corners
             if None in (before, after) or (abs(here) <= abs(before) and abs(here) <= abs(after) and here * before > 0 and here * after > 0):
                 found += _refined(_least, f, xs[i - 1], xs[i + 1])
         out: list[Any] = []

@@ -14,6 +14,7 @@ from mpmath import mp, mpf
 
 from nsrl.engines import Result
 from tests.engines.fuzz.equations import judged, polynomial_roots, polynomial_text, random_polynomial, read, times, true
+from tests.engines.fuzz.matrices import fractions
 from tests.engines.fuzz.runner import RIGHT, WRONG, Case, Kind
 from tests.engines.fuzz.values import DIGITS, NoNumber, match, number, rules, same
 
@@ -180,6 +181,49 @@ def _number_at(text: str, point: dict[str, Any]) -> Any:
     return eval(read(text), {"__builtins__": {}}, {"mpf": mpf, "abs": abs, **point})
 
 
+def _scales(rng: random.Random) -> Case:
+    """Huge and tiny numbers beside each other: products of differences with their own roots, exactly."""
+    size = 10 ** rng.randint(8, 220)
+    tiny = rng.random() < 0.3
+    a = rng.choice((size, size + rng.randint(-3, 3), rng.randint(2, 9) * size + 1))
+    b = rng.choice((a + rng.randint(1, 4), -a, rng.randint(-3, 3), 3 * a + 1))
+    p, q = (Fraction(1, a), Fraction(1, b or 2)) if tiny else (a, b)
+    edge = rng.choice((p, q, p - 1, 0, q + (p - q) / 2 if tiny else (p + q) // 2))
+    op, holds = rng.choice(((">", lambda x: x > edge), (">=", lambda x: x >= edge), ("<", lambda x: x < edge), ("!=", lambda x: x != edge)))
+    domain = rng.choice(("", ",Reals", ",Integers"))
+    square, total, shift = abs(p * q), p + q, rng.randint(1, 5)
+    text, names, wanted = rng.choice((
+        (f"x^2-({total})*x+({p * q})==0&&x{op}{edge}", "x", {(x,) for x in (p, q) if holds(x)}),
+        (f"(x-({p}))*(x-({q}))==0&&x{op}{edge}", "x", {(x,) for x in (p, q) if holds(x)}),
+        (f"x^2==({p})^2&&x{op}{edge}", "x", {(x,) for x in (p, -p) if holds(x)}),
+        (f"Sqrt[x]==({abs(p)})", "x", {(p * p,)}),
+        (f"x+y==({p})&&x-y==({q})&&x{op}{edge}", "xy", {(total / Fraction(2), (p - q) / Fraction(2))} if holds(total / Fraction(2)) else set()),
+        (f"x^2==({square})^2+({shift})&&x>{square}", "x", {("root", square, shift)}),
+    ))  # fmt: skip
+    if domain == ",Integers":
+        wanted = {w for w in wanted if w[0] == "root" or all(Fraction(v).denominator == 1 for v in w)}
+        if ("root", square, shift) in wanted:
+            wanted = {(Fraction(v),) for v in range(1, 4) if square == Fraction(shift - v * v, 2 * v)} if Fraction(square).denominator == 1 else set()
+    program = f"Solve[{text},{{{','.join(names)}}}{domain}]"
+
+    def judge(result: Result) -> str:
+        if wanted and next(iter(wanted))[0] == "root":  # one number, whose square is known
+            with mp.workdps(1200):
+                x = [number(rules(s)["x"]) for s in result.value[1:]]
+                return RIGHT if len(x) == 1 and x[0] > 0 and same(x[0] ** 2, number_of(square) ** 2 + shift, mpf(10) ** -1100) else WRONG
+        try:
+            found = {tuple(fractions(rules(s)[n]) for n in names) for s in result.value[1:]}
+        except (NoNumber, KeyError):
+            return WRONG
+        return RIGHT if found == wanted else WRONG
+
+    return Case("wolfram", program, judge)
+
+
+def number_of(f: Fraction | int) -> Any:
+    return mpf(Fraction(f).numerator) / Fraction(f).denominator
+
+
 def _resolved(rng: random.Random) -> Case:
     """Whether a quadratic polynomial in two unknowns is nowhere below a number: by its least value, if it has one."""
     a, b, c, d, e = (rng.randint(-3, 4) for _ in range(5))
@@ -281,23 +325,22 @@ def _extremum_two(rng: random.Random) -> Case:
         ))  # fmt: skip
         inside, size, name = lambda x, y: True, 4, "Min"
 
-    outer, h = rng.choice((("{}", lambda v: v), ("{}", lambda v: v), ("Sqrt[{}+99]", lambda v: mpmath.fp.sqrt(v + 99)), ("3-2*E^(({})/40)", lambda v: 3 - 2 * mpmath.fp.exp(v / 40)),
-                           ("1/Sqrt[{}+99]", lambda v: 1 / mpmath.fp.sqrt(v + 99))))  # fmt: skip
-    inner = f
-    objective, f = outer.format(objective), lambda x, y: h(inner(x, y))
-    if "-2*" in outer or "1/" in outer:
-        name = {"Min": "Max", "Max": "Min"}[name]
+    fp = mpmath.fp
+    outer, h, way = rng.choice((("{}", lambda v: v, 1), ("{}", lambda v: v, 1), ("Sqrt[{}+99]", lambda v: fp.sqrt(v + 99), 1),
+                                ("3-2*E^(({})/40)", lambda v: 3 - 2 * fp.exp(v / 40), -1), ("1/Sqrt[{}+99]", lambda v: 1 / fp.sqrt(v + 99), -1)))  # fmt: skip
+    objective, inner_name = outer.format(objective), name
+    name = name if way > 0 else {"Min": "Max", "Max": "Min"}[name]
 
     def judge(result: Result) -> str:
         n = 160
         steps = [size * i / n for i in range(-n, n + 1)]
         grid = [f(x, y) for x in steps for y in steps if inside(x, y)]
-        best = max(grid) if name == "Max" else min(grid)
+        best = h(max(grid) if inner_name == "Max" else min(grid))
         try:
             value = float(mpmath.re(number(result.value if form == "Value" else result.value[1])))
             if form != "Value":
                 p = {n: float(mpmath.re(number(v))) for n, v in rules(result.value[2]).items()}
-                if abs(f(p["x"], p["y"]) - value) > 1e-6 * (1 + abs(value)):
+                if abs(h(f(p["x"], p["y"])) - value) > 1e-6 * (1 + abs(value)):
                     return WRONG
         except (NoNumber, KeyError, IndexError):
             return WRONG
@@ -372,6 +415,7 @@ KIND = {
     "solve.overdetermined": Kind(_overdetermined, least=0.9),
     "solve.parameters": Kind(_parameters, least=0.9),
     "solve.integers": Kind(_integers, least=0.8),
+    "solve.scales": Kind(_scales, least=0.8),
     "findinstance.two": Kind(_instances, least=0.6),
     "resolve.two": Kind(_resolved, least=0.5),
     "extrema.one": Kind(_extremum, least=0.6),
