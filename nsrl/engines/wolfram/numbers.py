@@ -172,6 +172,8 @@ def compare_reals(a: Any, b: Any) -> int:
                 return 0
             return 1 if x > y else -1
     x, y = to_float(a), to_float(b)
+    if math.isinf(x) or math.isinf(y):
+        return (a > b) - (a < b)
     if x == y or abs(x - y) <= 2.0**-46 * max(abs(x), abs(y)):
         return 0
     return 1 if x > y else -1

@@ -1,7 +1,7 @@
 """Numerical values of exact expressions: machine precision first, mpmath where more is asked or machine is not enough.
 
-`approx` walks a tree such as Sqrt[2] + Sin[Pi/7] without going through the evaluator. Comparisons (Less, Floor, Sign,
-Max) use `real_value` and, where two values are too close to tell, `certain_sign`.
+`approx` walks a tree such as Sqrt[2] + Sin[Pi/7] without going through the evaluator. What decides anything (Less, Floor,
+Sign, Max) asks points.py, where cancellation is counted.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ FUNCTIONS: dict[Symbol, tuple[Callable | None, Callable | None, str]] = {
     S.Factorial: (lambda x: math.gamma(x + 1), None, "factorial"),
     S.Haversine: (lambda x: math.sin(x / 2) ** 2, None, ""),
 }
+
+
+_WAVES = (S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc)
 
 
 def function_value(name: Symbol, z: Any) -> Any:
@@ -160,6 +163,9 @@ def approx(e: Any) -> Any:
             return None if v is None else abs(v)
         if h in FUNCTIONS and len(args) == 1:
             v = approx(args[0])
+            if h in _WAVES and type(v) is float and abs(v) > 1e4 and type(args[0]) is not float:
+                m = approx_mp(e, 20 + (math.log10(abs(v)) if math.isfinite(v) else 400))  # a machine number says little of its angle
+                return None if m is None or getattr(m, "imag", 0) else float(m.real)
             return None if v is None else function_value(h, v)
     except (OverflowError, ZeroDivisionError):
         return None
@@ -240,29 +246,3 @@ MP_CONSTANTS = {
     S.Pi: "pi", S.E: "e", S.Degree: "degree", S.GoldenRatio: "phi", S.EulerGamma: "euler", S.Catalan: "catalan",
     S.Khinchin: "khinchin", S.Glaisher: "glaisher",
 }  # fmt: skip
-
-
-def certain_sign(e: Any) -> int | None:
-    """-1, 0 or 1 of an exact real numeric tree: machine value first, then 50 and 200 digits; 0 if still nothing shows."""
-    v = approx(e)
-    if v is None:
-        m = approx_mp(e, 20)
-        if m is None:
-            return None
-        v = complex(m) if getattr(m, "imag", 0) else float(m.real)
-    if type(v) is complex:
-        if abs(v.imag) > 1e-10 * max(abs(v.real), 1e-300):
-            return None
-        v = v.real
-    if v != v:
-        return None
-    if abs(v) > 1e-6 or type(e) is float:
-        return (v > 0) - (v < 0)
-    for digits in (50, 200):
-        m = approx_mp(e, digits)
-        if m is None:
-            return (v > 0) - (v < 0)
-        re = m.real
-        if abs(re) > mp().mpf(10) ** (-digits + 15):
-            return 1 if re > 0 else -1
-    return 0

@@ -27,7 +27,8 @@ INTEGERS = (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeInt
 DOMAINS = frozenset((*REALS, *INTEGERS, S.Complexes, S.Rationals))
 _ODD = (S.Sin, S.Tan, S.ArcSin, S.ArcTan, S.Sinh, S.Tanh, S.ArcSinh, S.ArcTanh, S.Erf)
 _NOTHING = float("-inf")
-_CONSTANTS = {S.Pi: "pi", S.E: "e", S.GoldenRatio: "phi", S.EulerGamma: "euler", S.Catalan: "catalan"}
+_CONSTANTS = {S.Pi: "pi", S.E: "e", S.GoldenRatio: "phi", S.EulerGamma: "euler", S.Catalan: "catalan", S.Khinchin: "khinchin",
+              S.Glaisher: "glaisher"}
 
 
 class Unknown(Exception):
@@ -47,10 +48,10 @@ def number(e: Any, digits: int = 40) -> Any:
     return _measured(e, digits)[0]
 
 
-def _measured(e: Any, digits: int) -> tuple[Any, Any]:
+def _measured(e: Any, digits: int, most: int = 0) -> tuple[Any, Any]:
     """(value, n): what cancelled in the value was of the size 2^n, so that below 2^n 10^-digits all is noise."""
     m = mp()
-    while digits <= MAX_DIGITS:
+    while digits <= (most or MAX_DIGITS):
         with m.workdps(digits + 15):
             try:
                 v, size = _sized(e, m, digits)
@@ -225,10 +226,40 @@ def whole_number(e: Any) -> int | None:
     return n if difference(e, n) == 0 else None
 
 
-def rounded(e: Any) -> Any:
+def rounded(e: Any, most: int = 0) -> Any:
     """The real part of a numeric tree with at least 30 digits behind the point. Raises Unknown, Undefined."""
-    m = mp()
-    return m.re(number(e, 40 + max(0, int(_mag(number(e)) * 0.302)) if number(e) else 40))
+    v, size = _measured(e, 40, most)
+    return mp().re(_measured(e, 40 + int(size * 0.302), most)[0] if size > 0 else v)
+
+
+def certain_sign(e: Any) -> int | None:
+    """-1, 0 or 1 of a real numeric tree; None for any other."""
+    s = _sign_by_form(e)
+    if s is not None:
+        return s
+    try:
+        d = difference(e, 0)
+    except (Unknown, Undefined):
+        return None
+    return None if d.imag else (d.real > 0) - (d.real < 0)
+
+
+def _sign_by_form(e: Any) -> int | None:
+    """The sign of products and powers of positive numbers, and of sums of terms with one sign."""
+    if type(e) in (int, Fraction, float):
+        return (e > 0) - (e < 0) if e == e else None
+    if type(e) is Symbol:
+        return 1 if e in _CONSTANTS or e is S.Degree else None
+    if type(e) is not Expr or e.head not in (S.Plus, S.Times, S.Power):
+        return None
+    signs = [_sign_by_form(a) for a in e.args]
+    if None in signs:
+        return None
+    if e.head is S.Times:
+        return prod(signs)
+    if e.head is S.Plus:
+        return signs[0] if signs and len(set(signs)) == 1 else None
+    return 1 if signs[0] == 1 else None
 
 
 def is_zero(e: Any) -> bool:

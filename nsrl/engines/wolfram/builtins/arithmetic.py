@@ -22,8 +22,8 @@ from nsrl.engines.wolfram.numbers import (
     power_int,
     sign,
 )
-from nsrl.engines.wolfram.numeric import certain_sign
 from nsrl.engines.wolfram.order import is_number, is_sorted, sort
+from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.rootobject import root_coefficients
 from nsrl.engines.wolfram.table import Builtin, table
 

@@ -25,12 +25,12 @@ from nsrl.engines.wolfram.numbers import (
 )
 from nsrl.engines.wolfram.numeric import (
     approx_mp,
-    certain_sign,
     log_value,
     real_value,
 )
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.pattern import has_pattern
+from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
@@ -424,9 +424,12 @@ def _exact_log(b: Fraction, x: Fraction) -> Fraction | None:
     quotients = []
     while b != 1 and len(quotients) < 64:
         k = int((math.log(x.numerator) - math.log(x.denominator)) / (math.log(b.numerator) - math.log(b.denominator)) + 1e-9)
-        rest = x / b**k
-        if rest < 1 or rest.numerator > x.numerator:  # powers of one number only become smaller
+        if k * (b.numerator.bit_length() - 1) > x.numerator.bit_length():
             return None
+        tops, bottoms = divmod(x.numerator, b.numerator**k), divmod(x.denominator, b.denominator**k)
+        if tops[1] or bottoms[1]:  # powers of one number divide each other
+            return None
+        rest = Fraction(tops[0], bottoms[0])
         quotients.append(k)
         x, b = b, rest
     if b != 1:

@@ -11,8 +11,9 @@ from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, mk, same, system
 from nsrl.engines.wolfram.numbers import compare_reals, is_exact, is_real, parts
-from nsrl.engines.wolfram.numeric import certain_sign, real_value
+from nsrl.engines.wolfram.numeric import approx, real_value
 from nsrl.engines.wolfram.order import is_number
+from nsrl.engines.wolfram.points import Undefined, Unknown, certain_sign, difference
 from nsrl.engines.wolfram.roots import symbols
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -53,21 +54,14 @@ def decide_equal(ev: Any, a: Any, b: Any) -> bool | None:
     if (is_infinity(a) or is_infinity(b)) and (is_infinity(a) or is_numeric(a)) and (is_infinity(b) or is_numeric(b)):
         return False
     if is_numeric(a) and is_numeric(b):
-        x, y = real_value(a), real_value(b)
-        if x is not None and y is not None and abs(x - y) > 1e-9 * max(abs(x), abs(y), 1e-300):
-            return False
-        s = certain_sign(mk(S.Plus, a, mk(S.Times, -1, b)))
-        return s == 0 if s is not None else _complex_equal(a, b)
+        x, y = (approx(a), approx(b)) if float in (ta, tb) else (None, None)
+        if x is not None and y is not None:
+            return abs(x - y) <= 1e-12 * max(abs(x), abs(y))
+        try:
+            return difference(a, b) == 0
+        except (Unknown, Undefined):
+            return None
     return None
-
-
-def _complex_equal(a: Any, b: Any) -> bool | None:
-    from nsrl.engines.wolfram.numeric import approx
-
-    x, y = approx(a), approx(b)
-    if x is None or y is None:
-        return None
-    return abs(x - y) <= 1e-12 * max(abs(x), abs(y))
 
 
 @builtin("Equal", data=True)
@@ -126,9 +120,9 @@ def compare_values(ev: Any, a: Any, b: Any) -> int | None:
             return (va > vb) - (va < vb)
         return None
     if is_numeric(a) and is_numeric(b):
-        x, y = real_value(a), real_value(b)
-        if x is not None and y is not None and abs(x - y) > 1e-9 * max(abs(x), abs(y)):
-            return 1 if x > y else -1
+        x, y = (real_value(a), real_value(b)) if float in (type(a), type(b)) else (None, None)
+        if x is not None and y is not None:
+            return compare_reals(x, y)
         return certain_sign(mk(S.Plus, a, mk(S.Times, -1, b)))
     if type(a) is Expr and type(b) is Expr and a.head is S.Quantity and b.head is S.Quantity:
         d = ev.call(S.QuantityMagnitude, ev.eval(mk(S.Plus, a, mk(S.Times, -1, b))))

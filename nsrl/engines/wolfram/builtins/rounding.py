@@ -6,25 +6,20 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.bignum import BigReal, bits, mp
+from nsrl.engines.wolfram.bignum import BigReal, mp
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, mk, plus, times
-from nsrl.engines.wolfram.numbers import (
-    complex_,
-    is_real,
-)
-from nsrl.engines.wolfram.numeric import (
-    approx_mp,
-    certain_sign,
-    real_value,
-)
+from nsrl.engines.wolfram.numbers import complex_, is_real
+from nsrl.engines.wolfram.numeric import CONSTANTS, real_value
 from nsrl.engines.wolfram.order import is_number
+from nsrl.engines.wolfram.points import Undefined, Unknown, difference, rounded
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _NUMERIC = "Listable NumericFunction"
 _HALF = Fraction(1, 2)
+MAX_DIGITS = 20_000
 
 
 # -- rounding ------------------------------------------------------------------------------------------------------
@@ -45,28 +40,29 @@ def _exact_int(ev: Any, x: Any, f: Any) -> int | None:
     if t is BigReal:
         return f(fraction_of(x))
     if is_numeric(x):
-        v = real_value(x)
-        if v is None or not math.isfinite(v):
-            m = approx_mp(x, 400)
-            if m is None or getattr(m, "imag", 0):
+        v = real_value(x) if _monomial(x) else None
+        if v is not None and abs(v) < 2**20 and abs(2 * v - round(2 * v)) > 1e-6:
+            return f(Fraction(v))
+        try:
+            if difference(x, 0).imag:
                 return None
-            ev.need_bits(int(mp().log(abs(m) + 1, 2)) + 2)
-            with mp().workprec(bits(400) + int(mp().log(abs(m) + 1, 2))):
-                m = approx_mp(x, 20 + float(mp().log10(abs(m) + 1)))
-                return f(Fraction(int(mp().floor(m))) + Fraction(float(m - mp().floor(m))))
-        near = round(v)
-        digits = max(len(str(abs(near))), 1) + 20
-        if abs(v - near) < 1e-6 or abs(v * 2 - round(v * 2)) < 1e-6 or abs(v) > 2**45:
-            m = approx_mp(x, digits)
-            if m is None:
-                return f(Fraction(v))
-            with mp().workprec(bits(digits)):
-                n2 = int(mp().nint(m.real * 2))
-                if certain_sign(mk(S.Plus, x, Fraction(-n2, 2))) == 0:
-                    return f(Fraction(n2, 2))
-                return f(_mpf_fraction(m.real))
-        return f(Fraction(v))
+            w = rounded(x, MAX_DIGITS)
+            with mp().workprec(max(64, mp().mag(w) + 128)):
+                twice = mp().nint(2 * w)
+                near = abs(2 * w - twice) < 1e-20
+            half = Fraction(int(twice), 2)
+            ev.need_bits(half.numerator.bit_length())
+            return f(half if near and difference(x, half) == 0 else _mpf_fraction(w))
+        except (Unknown, Undefined):
+            return None
     return None
+
+
+def _monomial(x: Any) -> bool:
+    """Whether machine numbers are good for x: products and powers lose next to nothing."""
+    if type(x) is not Expr:
+        return type(x) in (int, Fraction) or x in CONSTANTS
+    return x.head in (S.Times, S.Power) and all(map(_monomial, x.args))
 
 
 def fraction_of(x: BigReal) -> Fraction:

@@ -20,11 +20,11 @@ from nsrl.engines.wolfram.numbers import (
 )
 from nsrl.engines.wolfram.numeric import (
     approx_mp,
-    certain_sign,
     function_value,
     real_value,
 )
 from nsrl.engines.wolfram.order import is_number
+from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
