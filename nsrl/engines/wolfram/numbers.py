@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.result import Status
-from nsrl.engines.wolfram.bignum import BigReal, bits, joint, mp, mpf
+from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, bits, joint, mp, mpf
 from nsrl.engines.wolfram.errors import LimitReached
 from nsrl.engines.wolfram.expr import COMPLEX, Expr
 
@@ -57,6 +57,12 @@ def to_float(x: Any) -> float:
         return math.inf if x > 0 else -math.inf
 
 
+def machine(x: Any) -> Any:
+    """The machine number of a real; what none holds as a number of that precision."""
+    v = to_float(x)
+    return v if math.isfinite(v) and (v or not sign(x)) else x if type(x) is BigReal else BigReal.of(x, MACHINE_DIGITS)
+
+
 def to_complex(z: Any) -> complex:
     """A Python complex of any number."""
     re, im = parts(z)
@@ -73,8 +79,12 @@ def _real_op(a: Any, b: Any, op: Callable, exact: Callable) -> Any:
     if ta is int and tb is int:
         return exact(a, b)
     if ta is float or tb is float:
-        return op(a if ta is float else to_float(a), b if tb is float else to_float(b))
-    if ta is BigReal or tb is BigReal:
+        v = op(a if ta is float else to_float(a), b if tb is float else to_float(b))
+        if v - v == 0 and (v or op is _add or not a or not b):
+            return v
+        if not all(math.isfinite(x) for x in (a, b) if type(x) is float):
+            return v
+    if ta is BigReal or tb is BigReal or ta is float or tb is float:  # also what no machine number holds
         digits = joint(a, b)
         with mp().workprec(bits(digits)):
             return BigReal(op(mpf(a), mpf(b)), digits)
@@ -204,9 +214,12 @@ def power_int(a: Any, n: int, max_bits: int) -> Any:
         return inverse(a ** (-n))
     if t is float:
         try:
-            return a**n
+            v = a**n
+            if v or not a:
+                return v
         except OverflowError:
-            return math.inf if a > 0 or n % 2 == 0 else -math.inf
+            pass
+        return power_int(BigReal.of(a, MACHINE_DIGITS), n, max_bits)
     if t is BigReal:
         with mp().workprec(bits(a.digits)):
             return BigReal(a.value**n, a.digits)
@@ -240,7 +253,7 @@ def power_inexact(a: Any, b: Any) -> Any:
             return x**y if x >= 0 else from_complex(complex(x) ** y)
         return from_complex(to_complex(a) ** to_complex(b))
     except OverflowError:
-        return math.inf
+        return from_mp(mp().power(_mpc(a), _mpc(b)), digits)
     except ZeroDivisionError:
         return None
 

@@ -98,9 +98,7 @@ def function_value(name: Symbol, z: Any) -> Any:
             return None
         v = getattr(mp(), mp_name)(z)
         return complex(v) if getattr(v, "imag", 0) else float(v.real)
-    except OverflowError:
-        return math.inf
-    except (ValueError, ZeroDivisionError):
+    except (OverflowError, ValueError, ZeroDivisionError):
         return None
 
 

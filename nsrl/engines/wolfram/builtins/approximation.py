@@ -17,6 +17,7 @@ from nsrl.engines.wolfram.numbers import (
     from_mp,
     is_exact,
     is_real,
+    machine,
     to_float,
 )
 from nsrl.engines.wolfram.numeric import (
@@ -40,10 +41,10 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
     if t is str or t is float:
         return e
     if t is int or t is Fraction:
-        return to_float(e) if digits is None else BigReal.of(e, digits)
+        return machine(e) if digits is None else BigReal.of(e, digits)
     if t is BigReal:
         if digits is None:
-            return to_float(e)
+            return machine(e)
         return BigReal(e.value, digits) if digits < e.digits else e
     if t is Symbol:
         if e in CONSTANTS:
@@ -55,7 +56,7 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
     if is_numeric(e):
         if digits is None:
             v = approx(e)
-            if v is not None and (type(v) is complex or math.isfinite(v)):
+            if v is not None and (type(v) is complex or (v and math.isfinite(v))):
                 if type(v) is complex:
                     # what is real analytically stays real
                     return from_complex(complex(v.real, v.imag)) if abs(v.imag) > 1e-16 * abs(v.real) or _complex_by_nature(e) else v.real
@@ -66,7 +67,8 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
         v = approx_mp(e, 20 if digits is None else digits)
         if v is not None:
             if digits is None:
-                return from_complex(complex(v)) if getattr(v, "imag", 0) else float(v.real)
+                re, im = (machine(BigReal(part, MACHINE_DIGITS)) for part in (v.real, v.imag))
+                return complex_(re, im) if v.imag else re
             return from_mp(v, digits)
     head, args = e.head, e.args
     if type(head) is not Symbol or head in (S.Function, S.Hold, S.HoldForm, S.Rational, S.Slot, S.Quantity) or ev.attributes(head) & (3 << 13):

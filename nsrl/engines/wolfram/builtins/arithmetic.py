@@ -7,21 +7,25 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
-from nsrl.engines.wolfram.bignum import BigReal
+from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, joint, mp
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, mk, norm
 from nsrl.engines.wolfram.numbers import (
     add,
     bit_length,
     complex_,
+    from_mp,
     inverse,
     is_exact,
     is_real,
+    machine,
     mul,
     neg,
+    parts,
     power_inexact,
     power_int,
     sign,
 )
+from nsrl.engines.wolfram.numeric import approx_mp
 from nsrl.engines.wolfram.order import is_number, is_sorted, sort
 from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.rootobject import root_coefficients
@@ -691,8 +695,12 @@ def _special_power(ev: Any, base: Any, x: Any) -> Any:
 
 
 def _exp(ev: Any, x: Any) -> Any:
-    if type(x) is float or type(x) is BigReal or (type(x) is Expr and x.head is COMPLEX and not is_exact(x)):
-        return ev.call(S.N, mk(_POWER, S.E, x)) if type(x) is not float else _float_exp(x)
+    if type(x) is float:
+        return _float_exp(x)
+    if type(x) is BigReal or (type(x) is Expr and x.head is COMPLEX and not is_exact(x)):
+        digits = joint(*parts(x)) if type(x) is Expr else x.digits
+        z = from_mp(approx_mp(mk(_POWER, S.E, x), digits), digits)
+        return z if digits != MACHINE_DIGITS else complex_(*map(machine, parts(z)))
     if type(x) is Expr:
         if x.head is S.Log and len(x.args) == 1:
             return x.args[0]
@@ -711,9 +719,10 @@ def _exp(ev: Any, x: Any) -> Any:
 
 def _float_exp(x: float) -> Any:
     try:
-        return math.exp(x)
+        v = math.exp(x)
     except OverflowError:
-        return mk(S.Overflow)
+        v = 0.0
+    return v or BigReal.of(mp().exp(x), MACHINE_DIGITS)  # neither too large nor too small for a machine number
 
 
 def _euler(ev: Any, x: Expr) -> Any:

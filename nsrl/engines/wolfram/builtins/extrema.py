@@ -12,8 +12,10 @@ from fractions import Fraction
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
+from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.numbers import machine
 from nsrl.engines.wolfram.points import INTEGERS, ORDER, Undefined, Unknown, difference, number, truth
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 from nsrl.engines.wolfram.realline import Piece, critical, real_line, real_valued, sign, singular, without_abs
@@ -428,7 +430,7 @@ def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
 
 def _decimal(ev: Any, v: Any) -> Any:
     try:
-        return float(number(v).real)
+        return machine(BigReal(number(v).real, MACHINE_DIGITS))
     except (Undefined, Unknown):
         return ev.eval(mk(S.N, v))
 

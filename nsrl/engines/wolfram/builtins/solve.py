@@ -9,10 +9,11 @@ from typing import Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.assoc import is_rule
-from nsrl.engines.wolfram.bignum import mp
+from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
-from nsrl.engines.wolfram.points import DOMAINS, Undefined, Unknown, number
+from nsrl.engines.wolfram.numbers import complex_, machine
+from nsrl.engines.wolfram.points import DOMAINS, Undefined, Unknown, difference
 from nsrl.engines.wolfram.realline import as_float, span
 from nsrl.engines.wolfram.rootobject import root_value
 from nsrl.engines.wolfram.roots import Cannot
@@ -149,16 +150,15 @@ def _numeric(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]
 
 
 def _decimal(ev: Any, v: Any) -> Any:
-    machine = ev.eval(mk(S.N, v))
+    quick = ev.eval(mk(S.N, v))
     try:
-        n = number(v)
+        n = difference(v, 0)
     except (Undefined, Unknown):
-        return machine
-    if isinstance(machine, (int, float)) and abs(n - machine) < 4e-16 * abs(n):
-        return machine
-    if abs(mp().im(n)) < 1e-25 * (1 + abs(n)):
-        return float(mp().re(n))
-    return mk(COMPLEX, float(mp().re(n)), float(n.imag))
+        return quick
+    if isinstance(quick, (int, float)) and abs(n - quick) < 4e-16 * abs(n):
+        return quick
+    re, im = (machine(BigReal(part, MACHINE_DIGITS)) for part in (n.real, n.imag))
+    return complex_(re, im) if n.imag else re
 
 
 def _searched(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:

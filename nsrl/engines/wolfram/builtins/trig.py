@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.bignum import BigReal
+from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, mp
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, mk, norm
 from nsrl.engines.wolfram.numbers import (
@@ -180,7 +180,10 @@ def inexact_value(ev: Any, head: Symbol, x: Any) -> Any:
     """head[x] for an inexact number x, else None."""
     if type(x) is float:
         v = function_value(head, x)
-        return None if v is None else from_complex(v) if type(v) is complex else v
+        if v is not None:
+            return from_complex(v) if type(v) is complex else v
+        m = approx_mp(mk(head, x), MACHINE_DIGITS)  # more than a machine number holds, or a pole
+        return None if m is None or not mp().isfinite(m) else from_mp(m, MACHINE_DIGITS)
     if type(x) is BigReal or (type(x) is Expr and x.head is COMPLEX and not is_exact(x)):
         if type(x) is Expr and float in map(type, x.args):
             v = function_value(head, to_complex(x))
