@@ -235,6 +235,9 @@ class Bridge:
             return mk(S.ArcTan, back(x.args[0]))
         if isinstance(x, sp.atan2):
             return mk(S.ArcTan, back(x.args[1]), back(x.args[0]))
+        if isinstance(x, sp.zeta) and len(x.args) == 2 and x.args[1].is_Integer and 1 <= x.args[1] <= 50:
+            powers = (mk(S.Times, -1, mk(S.Power, k, back(-x.args[0]))) for k in range(1, int(x.args[1])))
+            return Expr(S.Plus, (mk(S.Zeta, back(x.args[0])), *powers))
         if isinstance(x, sp.Piecewise):
             return self._piecewise(x)
         for wolfram, theirs in _RELATIONS.items():

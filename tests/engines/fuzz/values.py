@@ -23,6 +23,13 @@ _FUNCTIONS: dict[str, Callable] = {
     "Floor": mpmath.floor, "Ceiling": mpmath.ceil, "Zeta": mpmath.zeta, "Conjugate": mpmath.conj,
     "CubeRoot": lambda z: mpmath.sign(z) * mpmath.cbrt(abs(z)), "ArcSec": mpmath.asec, "ArcCsc": mpmath.acsc,
 }  # fmt: skip
+_SEVERAL: dict[tuple[str, int], Callable] = {
+    ("Pochhammer", 2): mpmath.rf, ("Binomial", 2): mpmath.binomial, ("Beta", 2): mpmath.beta, ("Gamma", 2): mpmath.gammainc,
+    ("HarmonicNumber", 1): mpmath.harmonic, ("PolyGamma", 1): mpmath.digamma, ("PolyGamma", 2): lambda n, z: mpmath.psi(int(n), z),
+    ("Zeta", 2): mpmath.zeta, ("PolyLog", 2): mpmath.polylog, ("Hypergeometric2F1", 4): mpmath.hyp2f1, ("Erfc", 1): mpmath.erfc,
+    ("SinIntegral", 1): mpmath.si, ("CosIntegral", 1): mpmath.ci, ("ExpIntegralEi", 1): mpmath.ei, ("Coth", 1): mpmath.coth,
+    ("ArcCoth", 1): mpmath.acoth, ("Sech", 1): mpmath.sech, ("Csch", 1): mpmath.csch, ("Erfi", 1): mpmath.erfi,
+}  # fmt: skip
 
 
 class NoNumber(Exception):
@@ -72,6 +79,8 @@ def _number(v: Any, names: dict[str, Any]) -> Any:
         return max(xs) if head == "Max" else min(xs)
     if head in _FUNCTIONS and len(xs) == 1:
         return _FUNCTIONS[head](xs[0])
+    if (head, len(xs)) in _SEVERAL:
+        return _SEVERAL[head, len(xs)](*xs)
     raise NoNumber(str(head))
 
 

@@ -35,6 +35,7 @@ def test_what_does_not_converge_has_no_value(program):
         ("Integrate[E^(-a x), {x, 0, Infinity}, Assumptions -> a > 0]", "a^(-1)"),
         ("Integrate[1/(1-x^2), x]", "-1/2*Log[1 - x] + Log[1 + x]/2"), ("Integrate[1/(x^2-9), x]", "Log[3 - x]/6 - Log[3 + x]/6"),
         ("Integrate[x y, {x, 0, 1}, {y, 0, x}]", "1/8"), ("Sum[(-1)^n x^(2n+1)/(2n+1)!, {n, 0, Infinity}]", "Sin[x]"),
+        ("Sum[1/k^(3/2), {k, 3, Infinity}]", "-1 - 1/(2*Sqrt[2]) + Zeta[3/2]"),
         ("Product[1 - 1/k^2, {k, 2, Infinity}]", "1/2"), ("Product[1 - 1/k^2, {k, 3, Infinity}]", "2/3"),
         ("Sum[k, {k, 1, 10^9}]", "500000000500000000"), ("Limit[1/Log[x], x -> Infinity]", "0"), ("Limit[1/x, x -> 0]", "Indeterminate"),
         ("Integrate[Floor[x], {x, 0, 3}]", "3"), ("Integrate[Floor[x^2], {x, 2, 0}]", "-5 + Sqrt[2] + Sqrt[3]"),
