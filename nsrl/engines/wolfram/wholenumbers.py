@@ -192,6 +192,8 @@ def bounded(polys: list[Poly], box: dict, whole: bool = True) -> dict:
 
     Bounds of variables that are not whole are a little wide.
     """
+    for p in polys:
+        _ellipsoid(p, box)
     for _ in range(60):
         before = dict(box)
         for p in polys:
@@ -199,6 +201,32 @@ def bounded(polys: list[Poly], box: dict, whole: bool = True) -> dict:
         if any(a > b for a, b in box.values()) or box == before:
             break
     return box
+
+
+def _ellipsoid(p: Poly, box: dict) -> None:
+    """p >= 0 of degree 2 that falls in every direction: the box around the ellipsoid (x - m) A (x - m) <= r."""
+    gens = sorted({g for m in p for g, _ in m})
+    n = len(gens)
+    if not 0 < n <= 4 or any(sum(e for _, e in m) > 2 for m in p) or not all(isinstance(c, (int, Fraction)) for c in p.values()):
+        return
+    # [A | 1] becomes [1 | its inverse] by elimination; a pivot that is not positive: no ellipsoid
+    rows = [[Fraction(-p.get(((g, 2),) if g == h else ((min(g, h), 1), (max(g, h), 1)), 0), 1 if g == h else 2) for h in gens]
+            + [Fraction(i == j) for j in range(n)] for i, g in enumerate(gens)]  # fmt: skip
+    for k in range(n):
+        if rows[k][k] <= 0:
+            return
+        rows[k] = [v / rows[k][k] for v in rows[k]]
+        for i in range(n):
+            if i != k:
+                rows[i] = [v - rows[i][k] * w for v, w in zip(rows[i], rows[k])]
+    inverse = [r[n:] for r in rows]
+    slope = [Fraction(p.get(((g, 1),), 0)) for g in gens]
+    middle = [sum(v * b for v, b in zip(r, slope)) / 2 for r in inverse]
+    radius = p.get((), 0) + sum(b * m for b, m in zip(slope, middle)) / 2
+    for i, g in enumerate(gens):
+        size = _root(floor(radius * inverse[i][i]), 2) + 1 if radius >= 0 else -1
+        a, b = box[g]
+        box[g] = (max(a, floor(middle[i]) - size), min(b, -floor(-middle[i]) + size))
 
 
 def _tightened(p: Poly, box: dict, slack: int) -> None:

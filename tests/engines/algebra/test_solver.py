@@ -78,6 +78,10 @@ Solve[x==10^40+1 && x>10^40, x] | {{x -> 100000000000000000000000000000000000000
 Solve[x^2==(10^25+1)^2 && x>10^25, x, Integers] | {{x -> 10000000000000000000000001}}
 Length[Solve[x+y==10^20+1 && x>=0 && y>=10^20-3, {x,y}, Integers]] | 5
 Solve[10^30<x<10^30+3, x, Integers] | {{x -> 1000000000000000000000000000001}, {x -> 1000000000000000000000000000002}}
+Length[Solve[x^2+y^2+2x-4y==20, {x,y}, Integers]] | 12
+Length[Solve[x^2+x y+y^2<=3, {x,y}, Integers]] | 13
+Minimize[(x-1/3)^2+(y+7/4)^2, {x,y}, Integers] | {25/144, {x -> 0, y -> -2}}
+Maximize[{x+y, x^2+y^2-2x<=3}, {x,y}] | {1 + 2*Sqrt[2], {x -> 1 + Sqrt[2], y -> Sqrt[2]}}
 FindMinimum[{x^2+y^2, x+y>=1}, {{x,0},{y,0}}] | {0.5, {x -> 0.5, y -> 0.5}}
 """.strip().splitlines()]  # fmt: skip
 

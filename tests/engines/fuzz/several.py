@@ -126,6 +126,8 @@ def _integers(rng: random.Random) -> Case:
         (f"x^3-{a}*x=={b}", "x", lambda x: x**3 - a * x == b, 100),
         (f"2^x<={c}&&x>=0", "x", lambda x: x >= 0 and 2**x <= c, 12),
         (f"{a}x^2+{b}y^2<={k}&&x+y>0", "xy", lambda x, y: a * x * x + b * y * y <= k and x + y > 0, 20),
+        (f"x^2+x*y+{a}*y^2+{k}*x-{b}*y<={c}", "xy", lambda x, y: x * x + x * y + a * y * y + k * x - b * y <= c, 45),
+        (f"x^2+y^2-{2 * k}*x+{2 * a}*y=={c}", "xy", lambda x, y: x * x + y * y - 2 * k * x + 2 * a * y == c, 45),
         (f"x!=2&&{-k}<x<={a}", "x", lambda x: x != 2 and -k < x <= a, 30),
         (f"Sqrt[x]!={b}&&{-k}<=x<={c}", "x", lambda x: 0 <= x <= c and x != b * b, 65),
         (f"Sqrt[x]+y!={b}&&{-k}<=x<={k}&&{-a}<=y<={a}", "xy", lambda x, y: 0 <= x <= k and abs(y) <= a and not (y <= b and x == (b - y) ** 2), 13),
@@ -314,7 +316,8 @@ def _extremum_two(rng: random.Random) -> Case:
         (f"({a})*x+({b})*y", lambda x, y: a * x + b * y), (f"x^2+({a})*x*y+{c}*y^2", lambda x, y: x * x + a * x * y + c * y * y),
         (f"x*y+({a})*x", lambda x, y: x * y + a * x), (f"x^2-y^2+({b})*y", lambda x, y: x * x - y * y + b * y),
     ))  # fmt: skip
-    where, inside, size = rng.choice(((f"x^2+y^2<={k}", disk, k**0.5), (f"0<=x<={k}&&-{c}<=y<={c}", box, max(k, c)), (f"x>=0&&y>=0&&x+y<={k}", triangle, k)))
+    shifted = lambda x, y: x * x + y * y - 2 * c * x <= k
+    where, inside, size = rng.choice(((f"x^2+y^2<={k}", disk, k**0.5), (f"x^2+y^2-{2 * c}*x<={k}", shifted, c + (k + c * c) ** 0.5), (f"0<=x<={k}&&-{c}<=y<={c}", box, max(k, c)), (f"x>=0&&y>=0&&x+y<={k}", triangle, k)))
     name, form = rng.choice(("Min", "Max")), rng.choice(("imize", "Value"))
     open_set = rng.random() < 0.3
     if open_set:  # grows in every direction
