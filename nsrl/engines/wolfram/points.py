@@ -48,8 +48,8 @@ def number(e: Any, digits: int = 40) -> Any:
     return _measured(e, digits)[0]
 
 
-def _measured(e: Any, digits: int, most: int = 0) -> tuple[Any, Any]:
-    """(value, n): what cancelled in the value was of the size 2^n, so that below 2^n 10^-digits all is noise."""
+def _measured(e: Any, digits: int, most: int = 0) -> tuple[Any, Any, int]:
+    """(value, n, digits used): what cancelled in the value was of the size 2^n, so below 2^n 10^-digits all is noise."""
     m = mp()
     while digits <= (most or MAX_DIGITS):
         with m.workdps(digits + 15):
@@ -62,7 +62,7 @@ def _measured(e: Any, digits: int, most: int = 0) -> tuple[Any, Any]:
                 raise Undefined from error
             if not m.isfinite(v):
                 raise Undefined
-            return v, size
+            return v, size, digits
     raise Unknown
 
 
@@ -110,9 +110,10 @@ def _called(e: Expr, args: list[tuple[Any, Any]], m: Any, digits: int) -> tuple[
     noise = [_mag(v) < n - bits for v, n in args]
     if h is S.Plus:
         mags = [_mag(v) for v, zero in zip(vs, noise) if v and not zero]
-        if mags and max(mags) - min(mags) > bits:
-            raise _Narrow(int((max(mags) - min(mags)) * 0.302))
-        return m.fsum(vs), max(sizes)
+        total = m.fsum(vs)
+        if mags and max(mags) - min(mags) > bits and _mag(total) < max(mags) - bits // 2:  # small terms are what is left
+            raise _Narrow(int((max(mags) - min(mags)) * 0.604))
+        return total, max(sizes)
     if h is S.Times:
         return m.fprod(vs), sum(sizes)
     if h is COMPLEX:
@@ -146,8 +147,13 @@ def _called(e: Expr, args: list[tuple[Any, Any]], m: Any, digits: int) -> tuple[
             if m.re(n) <= 0:
                 raise Undefined
             return m.mpf(0), sizes[0] if sizes[0] == _NOTHING else sizes[0] * m.re(n)
+        if _mag(n) > 64:
+            raise Unknown  # its own exponent has more digits than are ever needed
         v = base ** (e.args[1] if type(e.args[1]) is int else n)
         return v, _mag(v) + lost + (0 if type(e.args[1]) is int else max(sizes[1], 0))
+    slow = h in (S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc, S.Log, S.CubeRoot, S.Surd) or h.name.startswith("Arc")
+    if max(sizes) > (20_000 if slow else 64):
+        raise Unknown
     v = _function(e, vs, noise, sizes, m, digits)
     if h in _ODD and vs[0] and _mag(vs[0]) < -1:
         return v, _mag(v) + lost  # as f(x) is near x, it has as many sure digits
@@ -203,16 +209,25 @@ def difference(a: Any, b: Any) -> Any:
     if x is not None and y is not None:
         with m.workdps(DIGITS[0]):
             return m.mpc(m.mpf((x - y).numerator) / (x - y).denominator)
-    e = a if y == 0 else Expr(S.Plus, (a, Expr(S.Times, (-1, b))))
+    e = Expr(S.Plus, tuple(_terms(a if y == 0 else Expr(S.Plus, (a, Expr(S.Times, (-1, b)))))))
     size = 0
     for digits in DIGITS:
         digits += int(1.3 * size) if size > 20 else 0  # two roots of whole numbers of n digits may agree in 4 n
-        d, size = _measured(e, digits)
+        d, size, digits = _measured(e, digits)
         re, im = m.re(d), m.im(d)
         least = size - _bits(digits // 2)
         if (d or size == _NOTHING) and all(_mag(v) > least for v in (re, im) if v):
             break
     return m.mpc(re if _mag(re) > least else 0, im if _mag(im) > least else 0)
+
+
+def _terms(e: Any, sign: int = 1) -> list[Any]:
+    """The terms of a sum, those of sums in it too: side by side none is lost beside another."""
+    if type(e) is Expr and e.head is S.Plus:
+        return [t for a in e.args for t in _terms(a, sign)]
+    if type(e) is Expr and e.head is S.Times and len(e.args) == 2 and type(e.args[0]) is int and e.args[0] == -1:
+        return _terms(e.args[1], -sign)
+    return [e if sign == 1 else Expr(S.Times, (-1, e))]
 
 
 def whole_number(e: Any) -> int | None:
@@ -228,7 +243,7 @@ def whole_number(e: Any) -> int | None:
 
 def rounded(e: Any, most: int = 0) -> Any:
     """The real part of a numeric tree with at least 30 digits behind the point. Raises Unknown, Undefined."""
-    v, size = _measured(e, 40, most)
+    v, size, _ = _measured(e, 40, most)
     return mp().re(_measured(e, 40 + int(size * 0.302), most)[0] if size > 0 else v)
 
 
