@@ -198,7 +198,9 @@ def _value(c: list[int], x: Any) -> Any:
 
 def _rational(rng: random.Random) -> Case:
     a, b, c, d = (random_polynomial(rng, 2) for _ in range(4))
-    b[0], d[0] = b[0] or 2, d[0] or -3  # x²/x is x before anything is solved
+    b[0], d[0] = b[0] or 2, d[0] or -3  # x²/x is x before anything is solved, and p/p is 1
+    if a == b or c == d:
+        return _rational(rng)
     text = f"({polynomial_text(a)})/({polynomial_text(b)})==({polynomial_text(c)})/({polynomial_text(d)})"
     # a d - b c without the zeros of b and d
     left, right = times(a, d), times(b, c)
@@ -423,7 +425,8 @@ def _find_root(rng: random.Random) -> Case:
 def _inequality(rng: random.Random) -> Case:
     """Reduce against a thousand points, those of the condition's own corners among them."""
     a, b, c = random_polynomial(rng, 3), random_polynomial(rng, 2), rng.randint(-6, 6)
-    b[0] = b[0] or 2  # x²/x is x before anything is reduced
+    b[0] = b[0] or 2  # x²/x is x before anything is reduced, and p/p is 1
+    b[0] += a == b
     op, other = rng.choice(("<", "<=", ">", ">=")), rng.choice(("<", ">="))
     k = rng.randint(1, 5)
     text = rng.choice((
