@@ -291,8 +291,8 @@ def apart(ev: Any, args: tuple) -> Any:
         x = b.to_sympy(e)
         names = [b.to_sympy(args[1])] if len(args) == 2 else sorted(x.free_symbols, key=str)[:1]
         out = guarded(sympy().apart, x, *names)
-        out = sympy().Add(*(_signs_inside(t) for t in sympy().Add.make_args(out)))
-        return ev.eval(b.from_sympy(out))
+        terms = [guarded(_signs_inside, t) for t in sympy().Add.make_args(out)]
+        return ev.eval(b.from_sympy(guarded(sympy().Add, *terms)))
     except TooLarge:
         return None
     except _CANNOT:
