@@ -125,6 +125,11 @@ def _called(e: Expr, args: list[tuple[Any, Any]], m: Any, digits: int) -> tuple[
         return v, _mag(v)
     if h in (S.Re, S.Im, S.Conjugate):
         return {S.Re: m.re, S.Im: m.im, S.Conjugate: m.conj}[h](vs[0]), sizes[0]
+    if h is S.Arg and len(vs) == 1:
+        if noise[0] or not vs[0]:
+            return m.mpf(0), _NOTHING
+        z = vs[0] if _mag(m.im(vs[0])) >= sizes[0] - bits else m.re(vs[0])  # below the axis by noise alone is on it
+        return m.arg(z), 2 + max(sizes[0] - _mag(z), 0)
     if h in (S.Max, S.Min) and vs:
         if any(m.im(v) for v in vs):
             raise Undefined

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import NotBridged
+from nsrl.engines.wolfram.complexplane import made_real, parts, real_is_meant, solve_curved, solve_plane
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk, norm
 from nsrl.engines.wolfram.order import compare, sort
 from nsrl.engines.wolfram.points import (
@@ -166,7 +167,8 @@ def real_domain(d: Any) -> bool:
 
 
 def _alternative(ev: Any, differences: list, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
-    real = any(map(real_domain, domains.values())) or any(map(is_ordered, filters))
+    equations = [mk(S.Equal, d, 0) for d in differences]
+    real = any(map(real_domain, domains.values())) or made_real([*equations, *filters], names)
     if any(d in REALS or d in INTEGERS for d in domains.values()):
         filters = [*filters, *(t for e in (*differences, *filters) for t in real_valued(e))]
     rest = [*filters, *(mk(S.Element, n, d) for n, d in domains.items() if d not in (S.Complexes, S.Reals))]
@@ -186,8 +188,25 @@ def _alternative(ev: Any, differences: list, filters: list, names: list, domains
     elif len(names) == 1:
         found = _one(ev, differences, filters, names[0], real, parameters, finite)
     else:
-        found = solve_system(ev, differences, names, real)
+        found = _several(ev, differences, filters, names, real)
     return [k for s in found for k in [_kept(ev, s, rest, names, real, parameters)] if k is not None]
+
+
+def _several(ev: Any, differences: list, filters: list, names: list, real: bool) -> list[dict]:
+    """Several unknowns. Where complex ones stand in Abs, Re, …, the other equations give points, and these are filtered."""
+    curved = [] if real else [d for d in differences if parts(d, names)]
+    if not curved:
+        return solve_system(ev, differences, names, real)
+    others = [d for d in differences if d not in curved]
+    try:
+        found = solve_system(ev, others, names, False) if others else [{}]
+    except Cannot:
+        found = [{}]
+    if any(len(s) < len(names) or any(map(symbols, s.values())) for s in found):
+        if filters:
+            raise Cannot
+        return solve_curved(ev, differences, names)
+    return [s for s in found if all(_holds(mk(S.Equal, d, 0), s) for d in curved)]
 
 
 def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, parameters: set, finite: bool) -> list[dict]:
@@ -207,7 +226,10 @@ def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, param
         return _from_inequalities(ev, filters, [x], {x: S.Reals}, finite) if filters else [{}]
     found: list[Root] | None = None
     others: list[Any] = []
-    for d in live:
+    curved = [] if real else [d for d in live if parts(d, [x])]
+    if len(curved) == len(live) and (filters or len(live) > 1 or not real_is_meant(ev, live, [x])):
+        return [{x: v} for v in solve_plane(ev, live, x)]
+    for d in live if len(curved) == len(live) else [d for d in live if d not in curved]:
         try:
             found = solve_one(ev, d, x, real)
         except Cannot:

@@ -9,6 +9,7 @@ from typing import Any
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.builtins.extrema import extremum
 from nsrl.engines.wolfram.builtins.solve import arguments
+from nsrl.engines.wolfram.complexplane import made_real, parts
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, lst, mk, norm, rule
 from nsrl.engines.wolfram.points import ORDER, REALS, Unknown, truth
 from nsrl.engines.wolfram.realline import Piece, as_float, between, condition, real_line, real_valued, sign
@@ -16,7 +17,6 @@ from nsrl.engines.wolfram.roots import Cannot, coefficients, symbols
 from nsrl.engines.wolfram.solver import (
     conditions,
     integers_on_line,
-    is_ordered,
     rationalized,
     solutions,
     split,
@@ -49,7 +49,7 @@ def reduce(ev: Any, args: tuple) -> Any:
             x = names[0]
             if whole_domain(domain):
                 return _whole(ev, what, x, domain)
-            if is_ordered(what) or domain in REALS:
+            if domain in REALS or made_real([what], names):
                 return _parametric(ev, what, x) if parameters else _either([condition(x, p) for p in _pieces(ev, what, x, domain)])
             if parameters:
                 return _cases(ev, what, x)
@@ -194,7 +194,7 @@ def find_instance(ev: Any, args: tuple) -> Any:
 
 def _instances(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
     """Solutions, or a point of each interval. Raises Cannot."""
-    if len(names) == 1 and (is_ordered(what) or what is TRUE) and (domain in REALS or domain is S.Complexes):
+    if len(names) == 1 and (made_real([what], names) or what is TRUE) and (domain in REALS or domain is S.Complexes):
         pieces = _pieces(ev, what, names[0], domain)
         return [{names[0]: p.low if p.point else norm(between(p.low, p.high))} for p in pieces]
     found = solutions(ev, what, names, domain, finite=False)
@@ -222,15 +222,15 @@ def _fixed(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
 
 def _extreme(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict] | None:
     """Where one of several inequalities holds best while the others hold: [] if it does not even there."""
-    if domain not in (S.Reals, S.Complexes):
+    if domain not in (S.Reals, S.Complexes) or (domain is S.Complexes and any(p.head is not S.Abs for p in parts(what, names))):
         return None
-    parts = what.args if has_head(what, S.And) else (what,)
-    for p in parts:
+    each = what.args if has_head(what, S.And) else (what,)
+    for p in each:
         if type(p) is not Expr or p.head not in ORDER or len(p.args) != 2:
             continue
         small, big = p.args if p.head in (S.Less, S.LessEqual) else reversed(p.args)
         try:
-            best = extremum(ev, ev.eval(mk(S.Plus, small, mk(S.Times, -1, big))), _and([q for q in parts if q is not p]), names, 1)
+            best = extremum(ev, ev.eval(mk(S.Plus, small, mk(S.Times, -1, big))), _and([q for q in each if q is not p]), names, 1)
             if sign(best.value, 0) > 0 or (sign(best.value, 0) == 0 and (p.head in (S.Less, S.Greater) or not best.attained)):
                 return []
             if best.attained:

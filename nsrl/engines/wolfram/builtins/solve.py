@@ -11,6 +11,7 @@ from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.assoc import is_rule
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
 from nsrl.engines.wolfram.bridge import NotBridged
+from nsrl.engines.wolfram.complexplane import on_curves_only
 from nsrl.engines.wolfram.expr import COMPLEX, FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.numbers import complex_, machine
 from nsrl.engines.wolfram.points import DOMAINS, Undefined, Unknown, difference
@@ -49,6 +50,8 @@ def arguments(ev: Any, args: tuple) -> tuple[Any, list[Symbol], Any, dict] | Non
             what = mk(S.And, what, *(n for n in names if has_head(n, S.Element)))
             names = [n.args[0] if has_head(n, S.Element) else n for n in names]
     if len(rest) > 1 or len(set(names)) < len(names):
+        return None
+    if args[-1] is S.Complexes and on_curves_only(what, [n for n in names if type(n) is Symbol]):
         return None
     back: dict = {}
     for i, n in enumerate(names):
