@@ -102,6 +102,7 @@ class Evaluator:
         self.open: set[Symbol] = set()  # heads of the calls that were left without a value
         self.absences = 0  # how many times that happened
         self.lost: Symbol | None = None  # head of a call without a value that some value was made from
+        self.judged: frozenset[Symbol] = frozenset()  # symbols of which a test like EvenQ said "no" for want of a value
         self.shown: Any = None  # what Print was last given
         self.sow: list[list[tuple[Any, Any]]] = []
         self.catching = 0

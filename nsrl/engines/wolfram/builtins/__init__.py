@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from nsrl.engines.wolfram.expr import system
+from nsrl.engines.wolfram.judged import guard
 from nsrl.engines.wolfram.table import Builtin, checked, known_names
 
 SUBJECTS = (
@@ -38,6 +39,7 @@ def load() -> dict[str, Builtin]:
             if row.takes:
                 row.handler = checked(row.handler, row.takes)
         defined.attach(merged)
+        guard(merged)
         for name, row in merged.items():
             s = system(name)
             s.builtin, s.attrs = row, row.attrs

@@ -7,7 +7,8 @@ from typing import Any
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins.functional import heads_option
 from nsrl.engines.wolfram.builtins.lists import elements, not_list
-from nsrl.engines.wolfram.expr import LIST, RULE, TRUE, Expr, S, boolean, is_list, lst, mk
+from nsrl.engines.wolfram.expr import FALSE, LIST, RULE, TRUE, Expr, S, boolean, is_list, lst, mk
+from nsrl.engines.wolfram.judged import unlike
 from nsrl.engines.wolfram.parts import level_range, walk
 from nsrl.engines.wolfram.pattern import head_of, matches
 from nsrl.engines.wolfram.table import Builtin, table
@@ -205,7 +206,12 @@ def member_q(ev: Any, args: tuple) -> Any:
     if len(args) == 3:
         levels = level_range(args[2])
         return None if levels is None else boolean(any(m(ev, x, {}, _yes) for _, x in walk(args[0], *levels)))
-    return boolean(any(m(ev, x, {}, _yes) for x in elements(args[0]) or ()))
+    items = elements(args[0]) or ()
+    if any(m(ev, x, {}, _yes) for x in items):
+        return TRUE
+    for x in items[:1]:
+        unlike(ev, x, args[1])
+    return FALSE
 
 
 @builtin("FreeQ", arity=(1, 3), operator="prepend")

@@ -72,9 +72,9 @@ def apply_rules(ev: Any, name: str, args: tuple) -> Any:
     defs = _compiled.get(name)
     if defs is None:
         defs = _compiled[name] = _definitions(name)
-    lost = ev.lost
+    lost, judged = ev.lost, ev.judged
     found = ev._apply_defs(defs, Expr(system(name), args))
-    ev.lost = lost  # a rule's own condition may look at a call that has no value
+    ev.lost, ev.judged = lost, judged  # a rule's own condition may look at a call that has no value
     return found
 
 

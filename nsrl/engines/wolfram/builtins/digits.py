@@ -9,6 +9,7 @@ from typing import Any
 from nsrl.engines.wolfram.builtins.integers import ints
 from nsrl.engines.wolfram.builtins.primes import divisors_of, euler_phi, factor
 from nsrl.engines.wolfram.expr import Expr, S, boolean, is_list, lst, mk, plus, times
+from nsrl.engines.wolfram.judged import no
 from nsrl.engines.wolfram.numeric import approx_mp
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -270,7 +271,7 @@ def multiplicative_order(ev: Any, args: tuple) -> Any:
 @builtin("PerfectNumberQ", "Listable", arity=1)
 def perfect_number_q(ev: Any, args: tuple) -> Any:
     n = args[0]
-    return boolean(type(n) is int and n > 1 and sum(divisors_of(ev, n)) == 2 * n)
+    return boolean(n > 1 and sum(divisors_of(ev, n)) == 2 * n) if type(n) is int else no(ev, n)
 
 
 @builtin("ChineseRemainder", arity=(2, 3))

@@ -10,10 +10,11 @@ from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, mk, same, system
+from nsrl.engines.wolfram.judged import no, unlike
 from nsrl.engines.wolfram.numbers import compare_reals, is_exact, is_real, parts
 from nsrl.engines.wolfram.numeric import approx, real_value
 from nsrl.engines.wolfram.order import is_number
-from nsrl.engines.wolfram.points import Undefined, Unknown, certain_sign, difference
+from nsrl.engines.wolfram.points import ORDER, Undefined, Unknown, certain_sign, difference
 from nsrl.engines.wolfram.roots import symbols
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -89,17 +90,26 @@ def unequal(ev: Any, args: tuple) -> Any:
 
 @builtin("SameQ", options="*")
 def same_q(ev: Any, args: tuple) -> Any:
-    return boolean(all(same(a, b) for a, b in pairwise(args)))
+    for a, b in pairwise(args):
+        if not same(a, b):
+            unlike(ev, a, b)
+            return FALSE
+    return TRUE
 
 
 @builtin("UnsameQ")
 def unsame_q(ev: Any, args: tuple) -> Any:
-    return boolean(not any(same(args[i], args[j]) for i in range(len(args)) for j in range(i + 1, len(args))))
+    if any(same(args[i], args[j]) for i in range(len(args)) for j in range(i + 1, len(args))):
+        return FALSE
+    for a, b in pairwise(args):
+        unlike(ev, a, b)
+    return TRUE
 
 
 @builtin("TrueQ", arity=1)
 def true_q(ev: Any, args: tuple) -> Any:
-    return boolean(args[0] is TRUE)
+    a = args[0]
+    return TRUE if a is TRUE else no(ev, a) if type(a) is Expr and a.head in (*ORDER, S.Inequality, S.Equal, S.Unequal) else FALSE
 
 
 @builtin("BooleanQ", arity=1)
@@ -323,7 +333,6 @@ def _predicate(name: str, test: Any, attributes: str = "Protected") -> None:
         return boolean(test(args[0]))
 
 
-_predicate("IntegerQ", lambda a: type(a) is int)
 _predicate("NumberQ", is_number)
 _predicate("NumericQ", is_numeric)
 _predicate("RealValuedNumberQ", is_real)
@@ -332,7 +341,6 @@ _predicate("ExactNumberQ", is_exact)
 _predicate("InexactNumberQ", lambda a: is_number(a) and not is_exact(a))
 _predicate("MachineNumberQ", lambda a: type(a) is float)
 _predicate("MachineRealQ", lambda a: type(a) is float)
-_predicate("RationalQ", lambda a: type(a) in (int, Fraction))
 _predicate("StringQ", lambda a: type(a) is str)
 _predicate("ListQ", lambda a: type(a) is Expr and a.head is LIST)
 _predicate("AtomQ", lambda a: type(a) is not Expr or a.head is S.Complex)
@@ -340,8 +348,18 @@ _predicate("AssociationQ", lambda a: is_assoc(a))
 _predicate("SymbolQ", lambda a: type(a) is Symbol)
 _predicate("MissingQ", lambda a: type(a) is Expr and a.head is S.Missing)
 _predicate("FailureQ", lambda a: a is S._Failed or (type(a) is Expr and a.head is S.Failure))
-_predicate("OddQ", lambda a: type(a) is int and a % 2 == 1, "Listable")
-_predicate("EvenQ", lambda a: type(a) is int and a % 2 == 0, "Listable")
+
+
+def _number_test(name: str, test: Any, attributes: str = "Protected") -> None:
+    @builtin(name, attributes, arity=1)
+    def number_test(ev: Any, args: tuple) -> Any:
+        return TRUE if test(args[0]) else no(ev, args[0])
+
+
+_number_test("IntegerQ", lambda a: type(a) is int)
+_number_test("RationalQ", lambda a: type(a) in (int, Fraction))
+_number_test("OddQ", lambda a: type(a) is int and a % 2 == 1, "Listable")
+_number_test("EvenQ", lambda a: type(a) is int and a % 2 == 0, "Listable")
 
 
 def _sign_predicate(name: str, accepted: set[int]) -> None:

@@ -10,6 +10,7 @@ from nsrl.engines.result import Status
 from nsrl.engines.wolfram.builtins.integers import ints
 from nsrl.engines.wolfram.errors import LimitReached
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, boolean, is_list, lst, mk
+from nsrl.engines.wolfram.judged import no
 from nsrl.engines.wolfram.numbers import is_real, to_float
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -107,7 +108,7 @@ def prime_q(ev: Any, args: tuple) -> Any:
     if type(n) is Expr and n.head is S.Complex:
         return _gaussian_prime(n)
     if type(n) is not int:
-        return boolean(False)
+        return no(ev, n)
     if n.bit_length() > 4096:
         ev.step(n.bit_length() * 8)
     return boolean(is_prime(abs(n)))
@@ -127,13 +128,13 @@ def _gaussian_prime(z: Any) -> Any:
 @builtin("CompositeQ", "Listable", arity=1)
 def composite_q(ev: Any, args: tuple) -> Any:
     n = args[0]
-    return boolean(type(n) is int and n > 3 and not is_prime(n))
+    return boolean(n > 3 and not is_prime(n)) if type(n) is int else no(ev, n)
 
 
 @builtin("PrimePowerQ", "Listable", arity=1)
 def prime_power_q(ev: Any, args: tuple) -> Any:
     n = args[0]
-    return boolean(type(n) is int and n > 1 and len(factor(ev, n)) == 1)
+    return boolean(n > 1 and len(factor(ev, n)) == 1) if type(n) is int else no(ev, n)
 
 
 @builtin("SquareFreeQ", "Listable", arity=1)

@@ -486,19 +486,37 @@ def _outcomes(ev: Any, pairs: list[tuple[Symbol, Any]]) -> list[tuple[dict, Any]
     return [(dict(zip(names, (v for v, _ in point))), _times(*(w for _, w in point))) for point in product(*each)]
 
 
+def _symbolic(ev: Any, e: Any, pairs: list) -> Any:
+    """e evaluated for variables without values; None where a test said "no" of one for that alone."""
+    before, ev.judged = ev.judged, frozenset()
+    out = ev.eval(e)
+    new = ev.judged & {x for x, _ in pairs}
+    ev.judged = before | (ev.judged - new)
+    return None if new else out
+
+
+def _here(ev: Any, held: Any, e: Any, point: dict) -> Any:
+    """The value at a point of what evaluated to e, or None, without values."""
+    if e is not None:
+        return ev.eval(replaced(e, point))
+    return ev.eval(mk(S.Block, lst(mk(S.Set, x, v) for x, v in point.items()), held))
+
+
 def _probability(ev: Any, args: tuple) -> Any:
     pairs = _distributed(ev.eval(args[1]))
     if pairs is None:
         return None
-    event = ev.eval(args[0])
+    event = _symbolic(ev, args[0], pairs)
+    if event is None and has_head(args[0], S.Conditioned):
+        event = args[0]
     if has_head(event, S.Conditioned):
         both = ev.eval(mk(S.Probability, mk(S.And, *event.args), args[1]))
         given = ev.eval(mk(S.Probability, event.args[1], args[1]))
         return ev.eval(_times(both, _power(given, -1)))
     outcomes = _outcomes(ev, pairs)
     if outcomes is None:
-        return _expected(ev, mk(S.Boole, event), *pairs[0], event) if len(pairs) == 1 else None
-    hits = [(ev.eval(replaced(event, point)), weight) for point, weight in outcomes]
+        return _expected(ev, mk(S.Boole, event), *pairs[0], event) if len(pairs) == 1 and event is not None else None
+    hits = [(_here(ev, args[0], event, point), weight) for point, weight in outcomes]
     if any(t is not TRUE and t is not FALSE for t, _ in hits):
         return None
     return ev.eval(_plus(weight for t, weight in hits if t is TRUE))
@@ -509,11 +527,12 @@ def expectation(ev: Any, args: tuple) -> Any:
     pairs = _distributed(ev.eval(args[1]))
     if pairs is None:
         return None
-    f = ev.eval(args[0])
+    f = _symbolic(ev, args[0], pairs)
     outcomes = _outcomes(ev, pairs)
     if outcomes is None:
-        return _expected(ev, f, *pairs[0], None) if len(pairs) == 1 else None
-    values, weights = [replaced(f, point) for point, _ in outcomes], [weight for _, weight in outcomes]
+        return _expected(ev, f, *pairs[0], None) if len(pairs) == 1 and f is not None else None
+    values = [replaced(f, point) if f is not None else _here(ev, args[0], f, point) for point, _ in outcomes]
+    weights = [weight for _, weight in outcomes]
     if all(w == weights[0] for w in weights):
         return ev.eval(_times(weights[0], _plus(values)))
     return ev.eval(_plus(map(_times, values, weights)))
