@@ -25,8 +25,8 @@ def numeric_roots(ev: Any, e: Any, x: Symbol, low: float, high: float, within: A
     out = []
     for a, b in _isolated(e, slope, x, low - margin, high + margin):
         v = _refined(e, x, a, b)
-        for end in (low, high):  # a root at the very end is put there, so that the condition can tell
-            if abs(v - end) < 1e-12 * (1 + abs(end)):
+        for end in (low, high, 0):  # a root at the very end is put there, so that the condition can tell; 0 is no tiny number
+            if abs(v - end) < 1e-12 * (1 + abs(end)) and (end != 0 or _sign_at(e, x, mp().mpf(0)) == 0):
                 v = mp().mpf(end)
         if _holds(within, x, v):
             out.append(float(v))

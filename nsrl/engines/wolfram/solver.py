@@ -189,7 +189,19 @@ def _alternative(ev: Any, differences: list, filters: list, names: list, domains
         found = _one(ev, differences, filters, names[0], real, parameters, finite)
     else:
         found = _several(ev, differences, filters, names, real)
-    return [k for s in found for k in [_kept(ev, s, rest, names, real, parameters)] if k is not None]
+    kept = [k for s in found for k in [_kept(ev, s, rest, names, real, parameters)] if k is not None]
+    return [{n: _shown(v) for n, v in s.items()} for s in kept]
+
+
+def _shown(v: Any) -> Any:
+    """A value with logarithms as the whole number that it is."""
+    if not contains(v, S.Log) or symbols(v):
+        return v
+    try:
+        n = whole_number(v)
+    except (Undefined, Unknown):
+        return v
+    return v if n is None else n
 
 
 def _several(ev: Any, differences: list, filters: list, names: list, real: bool) -> list[dict]:

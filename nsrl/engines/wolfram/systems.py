@@ -31,6 +31,8 @@ def solve_system(ev: Any, differences: list[Any], names: list[Symbol], real: boo
     relations = [_relation(ev, k, s, names, helpers) for k, s in list(helpers.items())]
     whole = [*plain, *relations]
     unknowns = [*names, *helpers.values()]
+    if helpers and real and any(symbols(d) - set(names) for d in differences):
+        raise Cannot  # which real solutions there are depends on the signs of the parameters
     found = _native(ev, whole, unknowns)
     if found is None and not helpers:
         found = _directly(ev, differences, names, real, depth)

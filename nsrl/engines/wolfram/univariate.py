@@ -254,10 +254,19 @@ def _algebraic(ev: Any, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]
             return [Root(v) for v in roots(ev, e, x, real)]
         except Cannot:
             pass
+    if real and symbols(e) - {x} and _one_sided(e, x):
+        raise Cannot  # Abs[x] == a has real solutions for some values of the parameter only
     out = []
     for p in _eliminated(e, x):
         out += [Root(v) for v in roots(ev, p, x, real)]
     return out
+
+
+def _one_sided(e: Any, x: Symbol) -> bool:
+    """Whether e holds an absolute value or a root of x, which take no negative values."""
+    if type(e) is not Expr or not contains(e, x):
+        return False
+    return e.head in (S.Abs, S.RealAbs) or (e.head is S.Power and type(e.args[1]) is Fraction) or any(_one_sided(a, x) for a in e.args)
 
 
 def _eliminated(e: Any, x: Symbol) -> list[Any]:
@@ -358,7 +367,7 @@ def _inverted(ev: Any, kernel: Any, values: list[Any], x: Symbol, real: bool, de
                     continue
                 period = None
         else:
-            targets, period = [mk(S.Power, S.E, c) if h is S.Log else mk(_INVERSE[h], c)], None
+            targets, period = [_exponential(ev, c) if h is S.Log else mk(_INVERSE[h], c)], None
         for target in targets:
             out += _shifted(ev, inner, ev.eval(target), period, x, real, depth)
     return out
@@ -557,6 +566,20 @@ def _two_terms(ev: Any, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]
     return _solve(ev, Expr(S.Plus, tuple(total)), x, real, depth + 1)
 
 
+def _exponential(ev: Any, n: Any) -> Any:
+    """E^n, as a rational power of a whole number where n is a multiple of its logarithm."""
+    powers = ((b, _ratio(ev, n, mk(S.Log, b))) for b in _bases(n))
+    return ev.eval(next((mk(S.Power, b, norm(q)) for b, q in powers if q is not None), mk(S.Power, S.E, n)))
+
+
+def _bases(e: Any) -> list[int]:
+    """The whole numbers whose logarithms stand in e, small ones first."""
+    if type(e) is not Expr:
+        return []
+    found = {b for a in e.args for b in _bases(a)} | ({e.args[0]} if e.head is S.Log else set())
+    return sorted(b for b in found if type(b) is int and b > 1)
+
+
 def _logarithms(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
     """A sum of multiples of logarithms and a constant: the product of powers equals the exponential of the constant."""
     marks = {k: Symbol(f"\x02l{i}") for i, k in enumerate(kernels)}
@@ -571,6 +594,6 @@ def _logarithms(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, dept
         raise Cannot
     k = lcm(*(r.denominator for r in ratios))
     constant = put(ev, outer, dict.fromkeys(marks.values(), 0))
-    right = ev.eval(mk(S.Power, S.E, ev.eval(mk(S.Times, -k, constant, mk(S.Power, slopes[0], -1)))))
+    right = _exponential(ev, ev.eval(mk(S.Times, -k, constant, mk(S.Power, slopes[0], -1))))
     product = Expr(S.Times, tuple(mk(S.Power, kernel.args[0], int(r * k)) for kernel, r in zip(kernels, ratios)))
     return _solve(ev, mk(S.Plus, product, mk(S.Times, -1, right)), x, False, depth + 1)

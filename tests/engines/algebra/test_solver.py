@@ -83,6 +83,49 @@ Length[Solve[x^2+x y+y^2<=3, {x,y}, Integers]] | 13
 Minimize[(x-1/3)^2+(y+7/4)^2, {x,y}, Integers] | {25/144, {x -> 0, y -> -2}}
 Maximize[{x+y, x^2+y^2-2x<=3}, {x,y}] | {1 + 2*Sqrt[2], {x -> 1 + Sqrt[2], y -> Sqrt[2]}}
 FindMinimum[{x^2+y^2, x+y>=1}, {{x,0},{y,0}}] | {0.5, {x -> 0.5, y -> 0.5}}
+Solve[Abs[z]==2 && z^2==-4, z] | {{z -> -2*I}, {z -> 2*I}}
+Solve[z^2==-4 && Abs[z]==2, z] | {{z -> -2*I}, {z -> 2*I}}
+Simplify[z^4 /. {ToRules[Reduce[Abs[z]==1 && z^2==I, z]]}] | {-1, -1}
+Length[NSolve[Abs[z]==1 && z^2==I, z]] | 2
+Resolve[Exists[z, Abs[z]==1 && z^2==I]] | True
+FindInstance[Abs[z]==1 && z^2==-1, z] | {{z -> -I}}
+Length[Solve[Abs[z]==1 && z^6==1, z]] | 6
+Reduce[Abs[z]==1 && z+1/z==1, z] | z == -(-1)^(2/3) || z == (-1)^(1/3)
+Length[Solve[{Abs[z]==2, z^3==-8}, z]] | 3
+Solve[Abs[z-2I]==1 && z^2==-9, z] | {{z -> 3*I}}
+Solve[z^4==1 && Im[z]>0, z] | {{z -> I}}
+Solve[z^2+2z+5==0 && Im[z]>0, z] | {{z -> -1 + 2*I}}
+Solve[{z^2==2I, Re[z]>0}, z] | {{z -> 1 + I}}
+Length[Solve[z^6==1 && Re[z]>0, z]] | 3
+z /. Solve[z^2+1==0 && Im[z]<0, z] | {-I}
+Solve[z^4==-4 && Arg[z]==Pi/4, z] | {{z -> 1 + I}}
+Length[Solve[Abs[z]==1 && Re[z]==1/2, z]] | 2
+Solve[Abs[z]==5 && Re[z]==3, z] | {{z -> 3 - 4*I}, {z -> 3 + 4*I}}
+Solve[Re[z]==2 && Im[z]==3, z] | {{z -> 2 + 3*I}}
+Solve[Sign[z]==I && Abs[z]==2, z] | {{z -> 2*I}}
+Solve[z+Abs[z]==2+8I, z] | {{z -> -15 + 8*I}}
+Solve[Abs[z]+z==3+I, z] | {{z -> 4/3 + I}}
+Solve[z+2Conjugate[z]==6+I, z] | {{z -> 2 - I}}
+Solve[Abs[x]+x^2==0, x] | {{x -> -I}, {x -> 0}, {x -> I}}
+Solve[Abs[x]+x^2==0, x, Reals] | {{x -> 0}}
+Solve[z^2==Abs[z]-2, z] | {{z -> -I}, {z -> I}}
+Solve[x Abs[x]==-4, x] | {{x -> -2}}
+Solve[Abs[z-1]==Abs[z+1] && Abs[z]==2, z] | {{z -> -2*I}, {z -> 2*I}}
+Solve[{z+w==2, z w==2, Im[z]>0}, {z,w}] | {{z -> 1 + I, w -> 1 - I}}
+Reduce[z^2==-4 && Abs[z]<3, z, Complexes] | z == -2*I || z == 2*I
+Solve[Abs[x]==3, x] | {{x -> -3}, {x -> 3}}
+Solve[Abs[x-2]==3, x] | {{x -> -1}, {x -> 5}}
+Solve[Abs[x-1]==Abs[x+3], x] | {{x -> -1}}
+Solve[Abs[x-1]+Abs[x+2]==x+5, x] | {{x -> -2}, {x -> 4}}
+Solve[Abs[2x-1]==x+3 && x>0, x] | {{x -> 4}}
+Solve[{Abs[x-1]+y==3, x-y==0}, {x,y}] | {{x -> 2, y -> 2}}
+Reduce[Abs[x-1]<2 && x!=0, x] | -1 < x < 0 || 0 < x < 3
+Solve[x^2==-1 && x>0, x] | {}
+Solve[{2^x 3^y==72, x+y==5}, {x,y}, Integers] | {{x -> 3, y -> 2}}
+Solve[Log[2,x]+Log[4,x]+Log[16,x]==7, x] | {{x -> 16}}
+Solve[Log[2,x]+Log[4,x]==1, x] | {{x -> 2^(2/3)}}
+NSolve[x^2 E^x==x && -2<x<2, x] | {{x -> 0.}, {x -> 0.5671432904097838}}
+NSolve[x==10^-13 E^x && -1<x<1, x] | {{x -> 1.0000000000001*^-13}}
 """.strip().splitlines()]  # fmt: skip
 
 # No method here is complete for these: silence, not a part of the answer, and never False or {}.
@@ -93,6 +136,9 @@ UNDECIDED = [
     "Resolve[Exists[x,Cos[x]==x],Reals]", "FindRoot[x^2+1,{x,1}]", "FindInstance[Zeta[x]==2,x]",
     "Minimize[Sqrt[x+y],{x,y}]", "Minimize[{Sqrt[x+y-1],0<=x<=1&&0<=y<=1},{x,y}]", "Maximize[1/Sqrt[x^2+y^2],{x,y}]",
     "Resolve[ForAll[{x,y},x^2+y^2>=a],Reals]", "Resolve[Exists[x,a x==1]]", "Solve[Binomial[10,k]==45,k,Integers]",
+    "Solve[Abs[z] == I*z, z]", "FindInstance[Abs[z]==1&&z!=1&&z!=-1,z]", "Solve[Abs[x+I y]==5&&x==3,{x,y}]", "Reduce[Abs[x]==1,x,Complexes]",
+    "Solve[{Abs[x]==2,Abs[y]==3,x+y==2},{x,y}]", "FindInstance[Im[z]>0,z]", "Reduce[Re[z]==0&&Abs[z]<2,z]", "Solve[Abs[z]==Abs[z-I],z]",
+    "Solve[Abs[x]==a,x,Reals]", "Solve[Abs[x-a]==b,x,Reals]", "Solve[Sqrt[x]==a,x,Reals]", "Solve[{Abs[x]==a,y==x+1},{x,y},Reals]",
     "Solve[Sin[x]/x==0,x]", "Maximize[x^2,x,Integers]", "Minimize[x^2,x,Complexes]", "Minimize[x^2,x,Modulus->5]",
 ]  # fmt: skip
 
