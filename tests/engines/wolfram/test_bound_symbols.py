@@ -25,8 +25,14 @@ def test_what_was_said_of_a_bare_symbol_is_no_answer(binder, test):
     assert result.status.value == "unevaluated", result.text
 
 
-def test_a_pattern_test_says_no_too():
-    assert evaluate("f[k_?EvenQ] := 1; f[k_] := 0; Sum[f[k], {k, 1, n}]").status.value == "unevaluated"
+@pytest.mark.parametrize(
+    "test", ["MatchQ[k, _Integer]", "NumericQ[k]", "Head[k] === Integer", "OrderedQ[{k, 3}]", "FreeQ[{1, 2}, k]", "SubsetQ[{1, 2}, {k}]",
+             "Length[Divisors[k]] == 1", "f[k] == 1"],
+)  # fmt: skip
+@pytest.mark.parametrize("call", ["Sum[If[TEST, 1, 0], {k, 1, n}]", "Product[If[TEST, k, 1], {k, 1, n}]", "NSum[If[TEST, 1/k^2, 0], {k, 1, Infinity}]"])
+def test_a_summand_is_the_same_for_whole_indices(call, test):
+    result = evaluate("f[k_?EvenQ] := 1; f[k_] := 0; " + call.replace("TEST", test))
+    assert result.status.value == "unevaluated", result.text
 
 
 @pytest.mark.parametrize(
@@ -41,6 +47,10 @@ def test_a_pattern_test_says_no_too():
         (r"Probability[MemberQ[{1, 3}, x], x\[Distributed]DiscreteUniformDistribution[{1, 6}]]", "1/3"),
         (r"d = DiscreteUniformDistribution[{1, 6}]; Probability[PrimeQ[x + y], {x\[Distributed]d, y\[Distributed]d}]", "5/12"),
         (r"Expectation[If[EvenQ[x], x, 0], x\[Distributed]DiscreteUniformDistribution[{1, 6}]]", "2"),
+        (r"Expectation[Length[Divisors[x]], x\[Distributed]DiscreteUniformDistribution[{1, 6}]]", "7/3"),
+        (r"Probability[MatchQ[x, 3 | 4], x\[Distributed]DiscreteUniformDistribution[{1, 6}]]", "1/3"),
+        (r"Expectation[x^2\[Conditioned]PrimeQ[x], x\[Distributed]DiscreteUniformDistribution[{1, 6}]]", "38/3"),
+        (r"c := x > 3\[Conditioned]x > 1; Probability[c, x\[Distributed]DiscreteUniformDistribution[{1, 6}]]", "3/5"),
         (r"NProbability[EvenQ[x], x\[Distributed]DiscreteUniformDistribution[{1, 6}]]", "0.5"),
     ],
 )  # fmt: skip

@@ -14,7 +14,10 @@ from nsrl.engines.wolfram.builtins.simplify import assumptions_of
 from nsrl.engines.wolfram.compiled import NotNumeric, compiled
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.order import is_number
+from nsrl.engines.wolfram.points import Undefined, Unknown, difference
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+PROBES = 5  # whole indices at which a summand is compared with its form for an index without value
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -92,7 +95,8 @@ def _iterated(ev: Any, args: tuple, combine: Any) -> Any:
         if all(isinstance(t, (int, Fraction, float)) for t in (low, high, step)) and step != 0:
             count = int((high - low) // step) + 1
             if count > 100_000 and type(step) is int:
-                found = _long(ev, _shielded(ev, e, x), x, low, high, combine is S.Times)
+                term = _shielded(ev, e, x, low)
+                found = None if term is None else _long(ev, term, x, low, high, combine is S.Times)
                 if found is not None:
                     return found
             ev.need_length(max(count, 0))
@@ -100,7 +104,8 @@ def _iterated(ev: Any, args: tuple, combine: Any) -> Any:
         else:
             if len(parts) > 3 and step != 1:
                 return None
-            return _closed(ev, _shielded(ev, e, x), x, low, high, combine is S.Times)
+            term = _shielded(ev, e, x, low)
+            return None if term is None else _closed(ev, term, x, low, high, combine is S.Times)
     out = []
     for v in values:
         ev.step()
@@ -119,9 +124,30 @@ def _at(ev: Any, e: Any, x: Any, v: Any) -> Any:
     return ev.eval(mk(S.Block, lst((mk(S.Set, x, v),)), e))
 
 
-def _shielded(ev: Any, e: Any, x: Any) -> Any:
-    """The summand evaluated with the index free of any value it may have."""
-    return ev.eval(mk(S.Block, lst((x,)), e))
+def _shielded(ev: Any, e: Any, x: Any, low: Any) -> Any:
+    """The summand evaluated with the index free of any value it may have; None where it is another one for whole indices.
+
+    A program may look at what the index is (MatchQ, Head, a string's length) and take it for a symbol here.
+    """
+    term = ev.eval(mk(S.Block, lst((x,)), e))
+    if any(_inside(e, h) for h in (S.Sum, S.Product, S.Integrate)):
+        return term  # long to evaluate, and looked at by itself
+    start = low if type(low) is int else 1
+    ev.quiet += 1
+    try:
+        for v in range(start, start + PROBES):
+            try:
+                if difference(_at(ev, e, x, v), _at(ev, term, x, v)) != 0:
+                    return None
+            except (Unknown, Undefined):
+                continue  # other symbols, or no value
+        return term
+    finally:
+        ev.quiet -= 1
+
+
+def _inside(e: Any, h: Symbol) -> bool:
+    return type(e) is Expr and (e.head is h or any(_inside(a, h) for a in e.args))
 
 
 def _closed(ev: Any, e: Any, x: Symbol, low: Any, high: Any, product: bool) -> Any:
@@ -204,8 +230,8 @@ def _left(ev: Any, head: Any, args: tuple) -> Any:
     x = args[1].args[0] if is_list(args[1]) and args[1].args else None
     if type(x) is not Symbol:
         return None
-    e = _shielded(ev, args[0], x)
-    return None if e == args[0] else Expr(head, (e, *args[1:]))
+    e = _shielded(ev, args[0], x, args[1].args[1] if len(args[1].args) > 2 else 1)
+    return None if e is None or e == args[0] else Expr(head, (e, *args[1:]))
 
 
 @builtin("Sum", "HoldAll", arity=(2, None), options="Assumptions GenerateConditions")
@@ -236,7 +262,10 @@ def _numerically(ev: Any, exact: Symbol, args: tuple, endless: Any) -> Any:
     if len(args) == 2 and is_list(spec) and len(spec.args) == 3 and type(spec.args[0]) is Symbol and converging.infinite(spec.args[2]) == 1:
         low = ev.eval(spec.args[1])
         try:
-            f = compiled(_shielded(ev, args[0], spec.args[0]), (spec.args[0],))
+            term = _shielded(ev, args[0], spec.args[0], low)
+            if term is None:
+                return None
+            f = compiled(term, (spec.args[0],))
             value = endless(lambda c, n: f(c, (n,)), low, ev.step) if type(low) is int else None
             if value is not None and not getattr(value, "imag", 0):
                 return float(value)

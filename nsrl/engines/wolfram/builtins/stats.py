@@ -16,7 +16,6 @@ from nsrl.engines.wolfram.builtins.linalg import matrix, reduced, rows, vector
 from nsrl.engines.wolfram.evaluator import Defs, sub_handler
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule
 from nsrl.engines.wolfram.table import Builtin, symbols, table
-from nsrl.engines.wolfram.univariate import replaced
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -495,10 +494,8 @@ def _symbolic(ev: Any, e: Any, pairs: list) -> Any:
     return None if new else out
 
 
-def _here(ev: Any, held: Any, e: Any, point: dict) -> Any:
-    """The value at a point of what evaluated to e, or None, without values."""
-    if e is not None:
-        return ev.eval(replaced(e, point))
+def _here(ev: Any, held: Any, point: dict) -> Any:
+    """The value at a point of what was not evaluated before: MatchQ or Divisors would see a symbol."""
     return ev.eval(mk(S.Block, lst(mk(S.Set, x, v) for x, v in point.items()), held))
 
 
@@ -506,17 +503,16 @@ def _probability(ev: Any, args: tuple) -> Any:
     pairs = _distributed(ev.eval(args[1]))
     if pairs is None:
         return None
-    event = _symbolic(ev, args[0], pairs)
-    if event is None and has_head(args[0], S.Conditioned):
-        event = args[0]
+    event = ev.own.get(args[0], args[0]) if type(args[0]) is Symbol else args[0]
     if has_head(event, S.Conditioned):
         both = ev.eval(mk(S.Probability, mk(S.And, *event.args), args[1]))
         given = ev.eval(mk(S.Probability, event.args[1], args[1]))
         return ev.eval(_times(both, _power(given, -1)))
     outcomes = _outcomes(ev, pairs)
     if outcomes is None:
-        return _expected(ev, mk(S.Boole, event), *pairs[0], event) if len(pairs) == 1 and event is not None else None
-    hits = [(_here(ev, args[0], event, point), weight) for point, weight in outcomes]
+        event = _symbolic(ev, event, pairs) if len(pairs) == 1 else None
+        return None if event is None else _expected(ev, mk(S.Boole, event), *pairs[0], event)
+    hits = [(_here(ev, args[0], point), weight) for point, weight in outcomes]
     if any(t is not TRUE and t is not FALSE for t, _ in hits):
         return None
     return ev.eval(_plus(weight for t, weight in hits if t is TRUE))
@@ -527,11 +523,15 @@ def expectation(ev: Any, args: tuple) -> Any:
     pairs = _distributed(ev.eval(args[1]))
     if pairs is None:
         return None
-    f = _symbolic(ev, args[0], pairs)
+    f = ev.own.get(args[0], args[0]) if type(args[0]) is Symbol else args[0]
+    if has_head(f, S.Conditioned):
+        there = ev.eval(mk(S.Expectation, mk(S.Times, f.args[0], mk(S.Boole, f.args[1])), args[1]))
+        return ev.eval(_times(there, _power(mk(S.Probability, f.args[1], args[1]), -1)))
     outcomes = _outcomes(ev, pairs)
     if outcomes is None:
-        return _expected(ev, f, *pairs[0], None) if len(pairs) == 1 and f is not None else None
-    values = [replaced(f, point) if f is not None else _here(ev, args[0], f, point) for point, _ in outcomes]
+        f = _symbolic(ev, args[0], pairs) if len(pairs) == 1 else None
+        return None if f is None else _expected(ev, f, *pairs[0], None)
+    values = [_here(ev, args[0], point) for point, _ in outcomes]
     weights = [weight for _, weight in outcomes]
     if all(w == weights[0] for w in weights):
         return ev.eval(_times(weights[0], _plus(values)))
