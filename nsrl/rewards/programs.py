@@ -1,10 +1,11 @@
 """Whether a program computes anything: by its parsed tree and its value, never by running it. Bounded; never raises for
 model text.
 
-A program computes when an operation stands in what its value depends on and the value is not the only number (besides 0,
-and what adds or multiplies nothing) or the only word written there: `5+0`, `max(5)` and `First[{5}]` only pass their 5
-through, `max(3,5)` compares.
-Knows nothing of results or rewards.
+A program computes when an operation stands in what its value depends on, and its value is
+- a number or holds one: a word, a letter or True is a guess that any program could print;
+- not the program's own numbers again (`x^2+1`, `3 Sqrt[2]`), nor the one number written there (`5+0`, `Max[5]`, `Mod[5, 7]`).
+A number that was written may still be a result: of arithmetic with another number, of an equation, or among two others.
+A string counts for its digits, and alone (`len("abcde")`) for nothing. Chance, the clock and the machine compute nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import ast
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from itertools import islice
 from typing import Any, NamedTuple
 
 LONGEST = 3_000  # characters (parsing is quadratic in some texts); a longer program is not looked at, and counts as a literal
@@ -33,26 +34,26 @@ class Name(NamedTuple):
     name: str
 
 
-_PLAIN_CALLS = frozenset(
-    ["print", "str", "repr", "int", "float", "bool", "list", "tuple", "set", "dict", "frozenset", "chr", "ord", "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "S", "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "evalf", "iter", "Eq"]
-)
-_PLAIN_HEADS = frozenset(
-    ["List", "Association", "Rule", "RuleDelayed", "Rational", "Complex", "String", "CompoundExpression", "Set", "SetDelayed", "Equal", "Print", "Echo", "ToString", "ToExpression", "StringJoin", "Identity", "InputForm", "OutputForm", "StandardForm", "TraditionalForm", "FullForm", "TeXForm", "HoldForm", "Hold", "Defer", "Text", "Style", "Row", "Column", "Module", "Block", "With", "Return", "Quantity", "N", "Pattern", "Blank", "Element", "Symbol", "Unevaluated", "Evaluate", "ReleaseHold", "Inactive", "Function", "Slot", "Sequence", "ReplaceAll", "Composition", "Apply", "Map", "QuantityMagnitude"]
-)
+_PLAIN = frozenset(  # they hold, name or print what they are given
+    ["print", "str", "repr", "float", "bool", "complex", "list", "tuple", "set", "dict", "frozenset", "chr", "ord", "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "S", "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "evalf", "iter", "next", "pop"]
+    + ["List", "Association", "Rule", "RuleDelayed", "Complex", "String", "CompoundExpression", "Set", "SetDelayed", "Print", "Echo", "ToString", "ToExpression", "StringJoin", "Identity", "InputForm", "OutputForm", "StandardForm", "TraditionalForm", "FullForm", "TeXForm", "HoldForm", "Hold", "Defer", "Text", "Style", "Row", "Column", "Module", "Block", "With", "Return", "Quantity", "Pattern", "Blank", "Element", "Symbol", "Unevaluated", "Evaluate", "ReleaseHold", "Inactive", "Function", "Slot", "Sequence", "ReplaceAll", "Composition", "Apply", "Map", "QuantityMagnitude", "Part", "First", "Last", "If", "Which", "Boole", "Characters"]
+)  # fmt: skip
+_RELATIONS = frozenset(["Equal", "SameQ", "Unequal", "Greater", "Less", "GreaterEqual", "LessEqual", "Compare", "Eq", "Ne", "Gt", "Lt", "Ge", "Le", "And", "Or", "Not"])
+_EQUATIONS = frozenset(["Equal", "Eq", "solve", "solveset", "nsolve", "roots"])
+_ARITHMETIC = frozenset(["Plus", "Times", "Power", "Divide", "FloorDiv", "Quotient", "Add", "Mul", "Pow"])
+_SMALL = frozenset(["int", "FromDigits", "len", "count", "floor", "ceil", "ceiling", "round", "trunc", "Length", "StringLength", "Count", "StringCount", "Floor", "Ceiling", "Round", "IntegerPart"])  # of one thing they say no more than it
+_REWRITE = frozenset(["simplify", "expand", "factor", "cancel", "together", "fullsimplify", "doit", "radsimp"])  # in small letters
 _SYMBOLS = frozenset(["symbols", "Symbol", "var", "Function"])  # the string they take is a name
-_OF_ONE = frozenset(  # of one number they are that number, of more they compute
-    ["Max", "Min", "Total", "Mean", "Median", "First", "Last", "Abs", "GCD", "LCM", "Floor", "Ceiling", "Round", "max", "min", "sum", "mean", "median", "abs", "Add", "Mul", "gcd", "lcm", "floor", "ceil", "ceiling", "round", "fabs", "simplify", "expand", "Simplify", "Expand", "next", "pop", "prod"]
-)
-_DRAWS = frozenset(["random", "randint", "uniform", "choice", "choices", "sample", "shuffle", "randrange", "gauss"])
-_ARITHMETIC = frozenset(["Plus", "Times", "Power"])
-_SAME = frozenset(["Equal", "SameQ", "Eq"])
+_UNSTEADY = frozenset(
+    ["random", "randint", "uniform", "choice", "choices", "sample", "shuffle", "randrange", "gauss", "hash", "id", "time", "time_ns", "perf_counter", "monotonic", "process_time", "now", "today", "utcnow", "ctime", "getpid", "uuid1", "uuid4", "urandom", "UnixTime", "AbsoluteTime", "SessionTime", "TimeUsed", "CreateUUID", "Timing", "AbsoluteTiming"]
+)  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
 def computes(language: str, program: str, value: str | None = None) -> bool:
     """Whether `program` (nsl, wolfram, sympy) applies an operation to something and gives more than it was given.
 
-    value: what it printed, if it is known. What cannot be parsed does not compute.
+    value: what it printed; None asks only for the operation. What cannot be parsed does not compute.
     """
     if len(program) > LONGEST:
         return False
@@ -61,13 +62,25 @@ def computes(language: str, program: str, value: str | None = None) -> bool:
         nodes = [node for tree in _live(statements) for node in _nodes(_reduced(tree))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    numbers = {abs(n) for n in nodes if isinstance(n, Fraction)}
-    words = {n for n in nodes if type(n) is str}
-    heads = {n.head for n in nodes if isinstance(n, Call)} - {""}
-    if any(h in _DRAWS or h.startswith("Random") for h in heads) or not (heads - _ARITHMETIC or (heads and numbers)):
-        return False  # a random number is a guess; arithmetic on letters alone (AB) asks for nothing
+    shown = "" if value is None else " ".join(value.split())
+    texts = [n for n in nodes if type(n) is str]
+    words = {t for t in texts if not re.search(r"\d", t) and not (t.strip() and t.strip() in shown)}  # what is printed too is a label
+    numbers = [n for n in nodes if isinstance(n, Fraction)] + [n for t in texts for n, _ in _written(t)]
     names = {n.name for n in nodes if isinstance(n, Name)}
-    return value is None or not _passed_through(value, numbers, words, names)
+    calls = [n for n in nodes if isinstance(n, Call) and n.head]
+    heads = {c.head for c in calls} - _RELATIONS - _PLAIN
+    if names & {"Now", "Today"} or any(c.head in _UNSTEADY or c.head.startswith("Random") or (c.head.startswith("Date") and not c.args) for c in calls):
+        return False
+    several = len(set(numbers)) > 1 or (any(n.denominator > 1 for n in numbers) and not _DECIMAL.search(program))
+    if not (heads - _ARITHMETIC or (heads and numbers)) or (len(words) == 1 and not several):
+        return False
+    if heads <= _SMALL and not several and len(set("".join(words))) < 2 and (language == "sympy" or len(names) < 2):
+        return False
+    if value is None:
+        return True
+    if not re.search(r"\d|\b(?:Pi|pi|oo|Infinity)\b|[π∞]", shown):
+        return False
+    return not _as_written(shown, program, numbers, heads, calls)
 
 
 def _parsed(program: str) -> ast.Module:
@@ -77,23 +90,42 @@ def _parsed(program: str) -> ast.Module:
         return ast.parse(program)
 
 
-_NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.\d*)?|\.\d+)(?:(?:\*\^|e)([+-]?\d{1,3}))?(?:/(\d+))?(?![\w.])", re.IGNORECASE)
+_NUMBER = re.compile(r"((?<![\w.)\]}])-)?(?<![\w.])(\d+(?:\.\d*)?|\.\d+)(?:(?:\*\^|e)([+-]?\d{1,3}))?(?:/(\d+))?(?![\w.])", re.IGNORECASE)
 
 
-def _passed_through(value: str, numbers: set[Fraction], words: set[str], names: set[str]) -> bool:
-    """Whether a printed value is a number or a word of the program, which has no other but 0 and what is printed too."""
-    shown = " ".join(value.split())
+_DECIMAL = re.compile(r"\d\.\d")
+
+
+def _written(text: str) -> list[tuple[Fraction, str]]:
+    """The numbers that a text holds, each with how it is written."""
+    return [
+        ((-1 if m[1] else 1) * Fraction(m[2]) * Fraction(10) ** int(m[3] or 0) / (int(m[4] or 1) or 1), m[0])
+        for m in _NUMBER.finditer(text)
+    ]  # fmt: skip
+
+
+def _as_written(shown: str, program: str, numbers: Sequence[Fraction], heads: set[str], calls: Sequence[Call]) -> bool:
+    """Whether a value is no more than what its program wrote down."""
     if len(shown) > 200:
         return False
-    others = {w for w in words if w.strip() not in shown}
-    found = _NUMBER.findall(shown)
-    if not found:
-        return (shown in words or shown in names) and not others and numbers <= {0}
-    if len(found) > 1 or re.search(r"[\[(+^√]|\d\s*[*/]|[*/]\s*\d", _NUMBER.sub("0", shown)):
-        return False
-    digits, power, below = found[0]
-    number = Fraction(digits) * Fraction(10) ** int(power or 0) / (int(below or 1) or 1)
-    return number in numbers and not others and not numbers - {0, number}
+    found = _written(shown)
+    if not _DECIMAL.search(program) and any(n.denominator > 1 and "." in written for n, written in found):
+        return False  # a division printed as a decimal
+    if len(found) != 1 or "/" in found[0][1] or re.search(r"[\[(+^√]|\d\s*[*/]|[*/]\s*\d", _NUMBER.sub("0", shown)):
+        functions = {h.lower() for h in re.findall(r"([A-Za-z]\w*)[\[(]", shown)} - _REWRITE
+        if Counter(_parts(numbers)) == Counter(_parts(n for n, _ in found)) and {h.lower() for h in heads - _ARITHMETIC} - _REWRITE == functions:
+            return True
+        if len(found) != 1 or found[0][1] != shown:
+            return False
+    number = found[0][0]
+    others = set(numbers) - {number}
+    solved = any(c.head in _EQUATIONS and any(isinstance(a, Call) and a.head and a.head not in _RELATIONS for a in c.args) for c in calls)
+    return number in numbers and not solved and not (others - {-1, 0, 1} and (heads & _ARITHMETIC or len(others) > 1 + (number == 0)))  # 0 takes the rest with it
+
+
+def _parts(numbers: Any) -> Iterator[int]:
+    """Numerators and denominators, without sign, 0 and 1: x/2 and 1/2 x are written with the same."""
+    return (abs(part) for n in numbers for part in (n.numerator, n.denominator) if abs(part) > 1)
 
 
 # -- what the value depends on ---------------------------------------------------------------------------------------
@@ -112,7 +144,8 @@ def _live(statements: Sequence[Any]) -> list[Any]:
     live = {len(rest) - 1}
     waiting = [*live]
     while waiting:
-        for name in names[waiting.pop()]:
+        at = waiting.pop()
+        for name in names[at] | {n.head for n in _nodes(rest[at]) if isinstance(n, Call)}:  # a call depends on its function
             for i in by_name.pop(name, ()):
                 if i not in live:
                     live.add(i)
@@ -140,54 +173,37 @@ def _nodes(tree: Any) -> Iterator[Any]:
             waiting.extend(node.args)
 
 
-# -- what is left of a tree when what changes nothing is gone ----------------------------------------------------------
-
-
 def _reduced(tree: Any) -> Any:
+    """A tree without what changes nothing: + 0, * 1, conditions and places in a list; 3/4 is a number."""
     if not isinstance(tree, Call):
         return tree
     head, args = tree.head, [_reduced(a) for a in tree.args]
-    if head in _SAME and len(args) == 2 and args[0] == args[1]:
-        return Name("True")
-    if head == "If" and len(args) > 1 and args[0] in (Name("True"), Name("False")):
-        return args[1] if args[0] == Name("True") else args[2] if len(args) > 2 else Name("Null")
-    if head == "Which" and len(args) > 1 and args[0] == Name("True"):
-        return args[1]
-    if head in ("Part", "First", "Last") and args:
-        chosen = _member(head, *args)
-        if chosen is not None or head == "Part":  # a place is no number of the problem
-            return Call("", tuple(args[:1])) if chosen is None else chosen
-    if head == "Plus":
+    if head in _RELATIONS and all(isinstance(a, Fraction) for a in args):
+        return Name("Relation")
+    if head == "Slot":
+        return Name("#")
+    if head in ("If", "Which", "Part"):  # what is chosen from, not by what
+        args = args[1 : 2 if args[:1] == [Name("True")] else None] if head == "If" else args[1::2] if head == "Which" else args[:1]
+    elif head == "Plus":
         args = [a for a in args if a != 0]
     elif head == "Times":
         args = [a for a in args if a != 1]
         if 0 in args:
             return Fraction(0)
-        if (signs := args.count(Fraction(-1))) and len(args) - signs == 1:
-            args = [a for a in args if a != -1]
+        if len(args) == 2 and -1 in args:
+            other = args[args[0] == -1]
+            args = [-other if isinstance(other, Fraction) else other]
         if len(args) == 2 and all(isinstance(a, Fraction) for a in args) and _lowest_terms(*args):
             return args[0] * args[1]
+    elif head == "Divide":
+        args = args[:1] if args[1] == 1 else args
     elif head == "Power" and len(args) == 2:
         if isinstance(args[0], Fraction) and args[0].denominator == 1 and abs(args[0]) > 1 and args[1] == -1:
             return 1 / args[0]
-        args = args[:1] if args[1] == 1 or args[0] == 1 else args
-    if head in ("Plus", "Times", "Power") and len(args) < 2:
+        args = args[:1] if args[1] == 1 else args
+    if head in _ARITHMETIC and len(args) < 2:
         return args[0] if args else Fraction(head != "Plus")
-    if head in _OF_ONE:
-        leaves = list(islice((n for a in args for n in _nodes(a) if not isinstance(n, Call)), 2))
-        if len(leaves) == 1 and isinstance(leaves[0], Fraction) and leaves[0].denominator == 1:  # 5.4 may be rounded
-            return leaves[0]
-    return Call("" if head in _PLAIN_HEADS else head, tuple(args))
-
-
-def _member(head: str, items: Any, at: Any = None, *more: Any) -> Any:
-    """What a place in a written list holds."""
-    if more or not isinstance(items, Call) or items.head != "" or not items.args:
-        return None
-    index = {"First": Fraction(1), "Last": Fraction(-1)}.get(head, at)
-    if not isinstance(index, Fraction) or not 1 <= abs(index) <= len(items.args) or index.denominator > 1:
-        return None
-    return items.args[int(index) - (index > 0)]
+    return Call(head, tuple(args))
 
 
 def _lowest_terms(a: Fraction, b: Fraction) -> bool:
@@ -225,7 +241,6 @@ def _trees(language: str, program: str) -> Iterator[Any]:
 
 def _wolfram(tree: Any) -> Any:
     """A tree of nsl or Wolfram Language. A head that is no name of the language holds its arguments, as `f[5]` does."""
-    from nsrl.engines.nsl.units import UNITS
     from nsrl.engines.wolfram.table import known_names
 
     if isinstance(tree, Call):
@@ -235,8 +250,6 @@ def _wolfram(tree: Any) -> Any:
         head = getattr(tree.head, "name", None)
         if head is None:
             return Call("", (_wolfram(tree.head), *args))
-        if head == "Times" and len(args) == 2 and isinstance(args[0], Fraction) and isinstance(args[1], Name) and args[1].name in UNITS:
-            return Call("", args)  # 5 cm
         return Call(head, args) if head in known_names() else Call("", (Name(head), *args))
     return _leaf(Name(tree.name) if hasattr(tree, "name") else tree)
 
@@ -249,15 +262,11 @@ def _leaf(value: Any) -> Any:
     return value if isinstance(value, str | Name) else Name(type(value).__name__)
 
 
-_OPERATORS: dict[type, str] = {ast.Add: "Plus", ast.Mult: "Times", ast.Pow: "Power"}
+_OPERATORS: dict[type, str] = {ast.Add: "Plus", ast.Mult: "Times", ast.Pow: "Power", ast.Div: "Divide"}
 
 
-def _python(node: Any, own: frozenset[str] | None = None) -> Any:
-    """A Python tree. own: the functions that the program defines, whose call only holds its arguments."""
-    if own is None:
-        found = (n for n in ast.walk(node) if isinstance(n, ast.FunctionDef | ast.Lambda | ast.Assign))
-        own = frozenset(name for n in found for name in _defined(n))
-    read = lambda *some: tuple(_python(n, own) for n in some)
+def _python(node: Any) -> Any:
+    read = lambda *some: tuple(map(_python, some))
     match node:
         case ast.Constant():
             return _leaf(node.value)
@@ -266,52 +275,35 @@ def _python(node: Any, own: frozenset[str] | None = None) -> Any:
         case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.FormattedValue(value=ast.Constant(value=str())):
             return Call("", ())
         case ast.JoinedStr():
-            return Call("", read(*(v for v in node.values if not isinstance(v, ast.Constant))))
+            return Call("", read(*(v.value for v in node.values if isinstance(v, ast.FormattedValue))))
         case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
-            value = _python(node.operand, own)
+            value = _python(node.operand)
             return (-value if isinstance(node.op, ast.USub) else value) if isinstance(value, Fraction) else Call("", (value,))
         case ast.BinOp() | ast.AugAssign():
             left, right = read(node.left, node.right) if isinstance(node, ast.BinOp) else read(node.target, node.value)
             if isinstance(left, str) or isinstance(right, str):
                 return Call("", (left, right))  # text put together
-            if isinstance(node.op, ast.Div):
-                return Call("Times", (left, Call("Power", (right, Fraction(-1)))))
             if isinstance(node.op, ast.Sub):
                 return Call("Plus", (left, -right if isinstance(right, Fraction) else Call("Times", (Fraction(-1), right))))
             return Call(_OPERATORS.get(type(node.op), type(node.op).__name__), (left, right))
         case ast.Compare():
-            equal = len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq)
-            return Call("SameQ" if equal else "Compare", read(node.left, *node.comparators))
+            return Call("Compare", read(node.left, *node.comparators))
         case ast.BoolOp():
             return Call("And", read(*node.values))
         case ast.IfExp() | ast.If():
-            bodies = (Call("", read(*b)) if isinstance(b, list) else _python(b, own) for b in (node.body, node.orelse))
-            return Call("If", (_python(node.test, own), *bodies))
+            bodies = (Call("", read(*b)) if isinstance(b, list) else _python(b) for b in (node.body, node.orelse))
+            return Call("If", (_python(node.test), *bodies))
         case ast.Subscript():
-            items, at = read(node.value, node.slice)
-            return Call("Part", (items, at + (at >= 0) if isinstance(at, Fraction) else at))
+            return Call("Part", read(node.value, node.slice))
         case ast.Call():
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            args = (*read(*node.args), *read(*(k.value for k in node.keywords if k.arg not in ("sep", "end"))))
+            args = read(*node.args, *(k.value for k in node.keywords if k.arg not in ("sep", "end")))
             if name in _SYMBOLS:
                 return Call("", tuple(Name(x) for a in args if isinstance(a, str) for x in re.findall(r"\w+", a)))
-            if isinstance(node.func, ast.Attribute) and not isinstance(node.func.value, ast.Name):
-                args = (_python(node.func.value, own), *args)  # [5].pop()
-            elif isinstance(node.func, ast.Attribute):
-                args = (Name(node.func.value.id), *args)
-            if not name or name in own or name in _PLAIN_CALLS:
-                args = (*args, *read(node.func)) if not name or name in own else args
-                return Call("", args)
-            return Call(name, args)
-    return Call("", tuple(_python(child, own) for child in _children(node)))
-
-
-def _defined(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.FunctionDef):
-        return [node.name]
-    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
-        return [t.id for t in node.targets if isinstance(t, ast.Name)]
-    return []
+            if isinstance(node.func, ast.Attribute):
+                args = (_python(node.func.value), *args)  # "ab".count("a")
+            return Call(name, args if name else (*args, *read(node.func)))
+    return Call("", tuple(_python(child) for child in _children(node)))
 
 
 def _children(node: ast.AST) -> Iterator[Any]:

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,36 +15,23 @@ from nsrl.rewards import RewardBatch, Rewards
 from nsrl.rewards.programs import computes
 from nsrl.types import Problem
 
-LITERALS = {
+LITERALS = {  # by the tree alone
     "nsl": ["B", "5", "-5", "3/4", "-3/4", "2.5", "AB", '"12*13"', "{1,2,3}", "x=5;x", "", "(", "50%"],
     "wolfram": ["B", "5", "-5", "3/4", '"12*13"', "{1, 2}", "x = 5; x", "Print[5]", "Module[{}, 5]", "f := 5", "1.5*^3", "{x -> 2}", "[[["],
-    "sympy": ["5", "print(5)", "print('B')", "x = 5\nprint(x)", "3/4", "print(Rational(3, 4))", "print('12*13')", "print('a' + 'b')", "[1, 2]", "((("],
+    "sympy": ["5", "print(5)", "print('B')", "x = 5\nprint(x)", "print(Rational(3, 4))", "print('12*13')", "print('a' + 'b')", "[1, 2]", "((("],
 }
-PASSED_THROUGH = {  # the tree says it
-    "nsl": ["5+0", "5-0", "1*5", "5/1", "5^1", "0*7+5", "max(5)", "mean{5}", "abs(5)", "5 cm", "x=5;x+0", "3+2;5"],
-    "wolfram": [
-        "First[{5}]", "Last[{3, 5}]", "{5, 7}[[1]]", 'First[{"B", "C"}]', "Max[5]", "Total[{5}]", "Floor[5]", "#&[5]", "f[5]", "f[x_] := x; f[5]", "If[True, 5, 0]", "If[True, 5, 7]",
-        "If[1 == 1, 5, 0]", "Which[True, 5]", "Unevaluated[5]", "RandomInteger[10]", "RandomInteger[10] + 3", "Module[{}, 3 + 2; 5]", "x = 5; x + 0", 'Quantity[5, "Meters"]',
-    ],
-    "sympy": [
-        "print(abs(5))", "print(max([5]))", "print((lambda: 5)())", "f = lambda x: x\nprint(f(5))", "def f():\n    return 5\nprint(f())", "for i in [5]: print(i)", "print([5, 7][0])",
-        "print(5 if True else 7)", "x = 5\nprint(x + 0)", "print(2+3)\nprint(5)", "import random\nprint(random.randint(1, 10))", "print(f'{5} cm')", "print([5].pop())", "print('5' * 1)",
-    ],
-}  # fmt: skip
-PRINTED = [  # the value says it: program, what it printed, whether it computes
-    ("nsl", "x-5=0;x", "5", False), ("wolfram", "Solve[x == 5, x]", "{{x -> 5}}", False), ("wolfram", "Max[5, 5]", "5", False), ("wolfram", "x = 5; Max[x]", "5", False),
-    ("wolfram", "Mean[{5, 5, 5}]", "5", False), ("wolfram", 'ToLowerCase["b"]', "b", False), ("wolfram", "Simplify[x]", "x", False), ("wolfram", "Abs[-5]", "5", False), ("wolfram", "Ramp[3/4]", "3/4", False),
-    ("sympy", "from sympy import *\nx = symbols('x')\nprint(solve(x - 5)[0])", "5", False), ("sympy", "print('Answer:', pow(5))", "Answer: 5", False), ("sympy", "print(math.ceil(5.0))", "5", False),
-    ("nsl", "max(3,5)", "5", True), ("nsl", "x=5;y=3;x+y-3", "5", True), ("nsl", "2x=10", "5", True), ("nsl", "5km→m", "5000", True), ("nsl", "√2", "Sqrt[2]", True), ("nsl", "3>2?yes,no", "A", True),
-    ("wolfram", "Total[{1, 2, 2}]", "5", True), ("wolfram", "values = {5, 0, 9}; Max[values]", "9", True), ("wolfram", "Abs[3 - 8]", "5", True), ("wolfram", 'StringLength["hello"]', "5", True),
-    ("wolfram", "Round[5.4]", "5", True), ("wolfram", "D[x^2, x]", "2*x", True), ("wolfram", "Solve[x^2 == 4, x]", "{{x -> -2}, {x -> 2}}", True), ("wolfram", 'If[7/8 > 5/6, "A", "B"]', "A", True),
-    ("sympy", "print(max(1, 2))", "2", True), ("sympy", "def area(r):\n    return 3*r**2\nprint('Area:', area(2))", "Area: 12", True), ("sympy", "n = 10\nwhile n > 5: n -= 1\nprint(n)", "5", True),
-]  # fmt: skip
 COMPUTING = {
     "nsl": ["2+3", "12/4", "mean{3,5,7}", "2a+3p=13;4a+p=11;p", "w(w+2)=48;w>0;w", "sqrt 2", "a=3;b=4;a+b", "2^10", "12*13"],
     "wolfram": ["2+3", "12/4", "Total[{1,2}]", "Solve[x^2==4,x]", "a=3;b=4;a*b", "Sqrt[2]", "Module[{a=2}, a+1]", "N[Pi*2]", "f := Module[{}, 2 + 3];"],
     "sympy": ["print(2+3)", "from sympy import *\nprint(solve('x-2'))", "a=3\nb=4\nprint(a*b)", "sum([1,2])", "12/4", "max(1, 2)"],
 }
+OPEN = {"Clip[5,{0,9}]", "Sqrt[2]/2", "round(5.2)", "√2/2"}  # guesses that are paid: 5 among two others, √2/2 printed as 1/√2, what nsl rounds by halves
+
+
+def rows(path, words=True):
+    """Programs with what they print: language | program | value, ⏎ for the end of a line."""
+    split = [line.replace("⏎", "\n").split(" | ") for line in path.read_text(encoding="utf-8").splitlines()]
+    return [(language, " | ".join(program), value) for language, *program, value in split]
 
 
 @pytest.mark.parametrize("language", LITERALS)
@@ -52,18 +40,42 @@ def test_computing_is_told_from_writing(language):
     assert {p: computes(language, p) for p in COMPUTING[language]} == dict.fromkeys(COMPUTING[language], True)
 
 
-@pytest.mark.parametrize("language", PASSED_THROUGH)
-def test_a_literal_passed_through_is_a_literal(language):
-    assert {p: computes(language, p) for p in PASSED_THROUGH[language]} == dict.fromkeys(PASSED_THROUGH[language], False)
+def test_guesses_are_not_paid():
+    """Letters, words, one number in every disguise, an expression printed as itself, chance and the clock."""
+    guesses = rows(Path(__file__).parent / "programs_guessed.txt")
+    paid = [g for g in guesses if computes(*g)]
+    print(f"guesses paid: {len(paid)} of {len(guesses)}")
+    assert {p for _, p, _ in paid} == OPEN, paid
 
 
-@pytest.mark.parametrize("language,program,printed,computed", PRINTED)
-def test_a_value_that_is_the_only_number_of_its_program_was_not_computed(language, program, printed, computed):
-    assert computes(language, program, printed) is computed
+def test_programs_that_compute_are_paid():
+    honest = rows(Path(__file__).parent / "programs_honest.txt")
+    for line in (Path(__file__).parents[1] / "engines/nsl/programs.txt").read_text(encoding="utf-8").splitlines():
+        if " | " in line and not line.startswith("#"):
+            program, value = line.rsplit(" | ", 1)
+            honest.append(("nsl", program.strip(), value.strip()))
+    report(honest, 0.015)
 
 
-@pytest.mark.parametrize("language,to_number,times", [("nsl", "{}", "{} * {}"), ("wolfram", "{}", "Times[{}, {}]"), ("sympy", "print({})", "print({} * {})")])
-def test_neutral_numbers_around_any_number_compute_nothing(language, to_number, times):
+def test_programs_of_models_are_paid(shared_data):
+    programs = [("wolfram", p["program"], p["expected"]) for p in json.loads((shared_data / "programs_llm.json").read_text())]
+    for problem in json.loads((shared_data / "token_problems.json").read_text())["problems"]:
+        arms = (("sympy", "sympy"), ("sympy", "sympy_min"), ("wolfram", "wl_module"), ("wolfram", "wl_strict"))
+        programs += [(language, problem[arm], problem["expected"]) for language, arm in arms if problem[arm]]
+    assert len(programs) == 108
+    report(programs, 0.03)
+
+
+def report(programs, most):
+    """Words and letters are refused by the rule and counted apart."""
+    counted = [p for p in programs if any(c.isdigit() for c in p[2]) or "Pi" in p[2]]
+    refused = [p for p in counted if not computes(*p)]
+    print(f"honest programs refused: {len(refused)} of {len(counted)}, besides {len(programs) - len(counted)} whose value is a word")
+    assert len(refused) <= most * len(counted), refused
+
+
+@pytest.mark.parametrize("language,shown,times", [("nsl", "{}", "{} * {}"), ("wolfram", "{}", "Times[{}, {}]"), ("sympy", "print({})", "print({} * {})")])
+def test_neutral_numbers_around_any_number_compute_nothing(language, shown, times):
     seed = random.randrange(10**9)
     rng = random.Random(seed)
     for _ in range(30):
@@ -71,19 +83,26 @@ def test_neutral_numbers_around_any_number_compute_nothing(language, to_number, 
         text = number
         for _ in range(rng.randint(1, 4)):
             text = rng.choice(["({}+0)", "({}-0)", "(0+{})", "({}*1)", "(1*{})", "({}/1)", "({})"]).format(text)
-        assert computes(language, to_number.format(text)) is False, (seed, text)
-        other = str(rng.randint(1000, 9999))
-        assert computes(language, times.format(text, other), str(float(number) * int(other))) is True, (seed, text, other)
+        assert computes(language, shown.format(text), number) is False, (seed, text)
+        other = rng.randint(1000, 9999)
+        assert computes(language, times.format(text, other), str(float(number) * other)) is True, (seed, text, other)
 
 
-def test_honest_programs_are_paid(shared_data):
-    """Programs as models write them, with what they print: of 108 one is refused (Pi printed with a unit)."""
-    programs = [("wolfram", p["program"], p["expected"]) for p in json.loads((shared_data / "programs_llm.json").read_text())]
-    for problem in json.loads((shared_data / "token_problems.json").read_text())["problems"]:
-        arms = (("sympy", "sympy"), ("sympy", "sympy_min"), ("wolfram", "wl_module"), ("wolfram", "wl_strict"))
-        programs += [(language, problem[arm], problem["expected"]) for language, arm in arms if problem[arm]]
-    refused = [p for p in programs if not computes(*p)]
-    assert len(programs) == 108 and len(refused) <= 1, refused
+@pytest.mark.parametrize("language,disguises", [
+    ("nsl", ["x={};x", "max({})", "mean{{{0},{0}}}", "{{{},7001,7003}}[1]", "{} x/x", "{} mod 7001", "x={};x*x/x"]),
+    ("wolfram", ["Max[{0}, {0}]", "Mod[{}, 7001]", "If[3 > 2, {}, 7001]", "Nest[Identity, {}, 3]", "Sum[{}, {{k, 1, 1}}]", "Integrate[{}, {{x, 0, 1}}]", "x = {}; x x/x", "f[x_] := x; f[{}]", "FromDigits[\"{}\"]", "First[{{{}, 7001}}]"]),
+    ("sympy", ["print(max({0}, {0}))", "print({} % 7001)", "print({} if 3 > 2 else 7001)", "x = {}\nprint(x*x//x)", "print(int('{}'))", "print(min({}, 7001))", "print([{}, 7001, 7003][0])", "def f(n):\n    return n\nprint(f({}))"]),
+])  # fmt: skip
+def test_any_number_in_disguise_is_a_literal_and_another_value_is_not(language, disguises):
+    seed = random.randrange(10**9)
+    rng = random.Random(seed)
+    for disguise in disguises:
+        number = rng.randint(2, 5000)
+        program = disguise.format(number)
+        assert computes(language, program, str(number)) is False, (seed, program)
+        sums = program.replace(str(number), f"({number}+{rng.randint(5001, 6000)})")
+        if "'" not in program and '"' not in program:
+            assert computes(language, sums, str(number + 6001)) is True, (seed, sums)
 
 
 @pytest.mark.parametrize("language", LITERALS)
@@ -98,9 +117,9 @@ def test_no_program_raises_or_takes_long(language):
 
 
 def test_executes_is_paid_for_a_right_answer_or_for_computing():
-    texts = ["<nsl>B</nsl>", "<nsl>B</nsl>", "<nsl>2+3</nsl>", "<nsl>2+3</nsl>", '<wolfram>"B"</wolfram>', "<nsl>5</nsl>", "5", "<nsl>x-5=0;x</nsl>"]
+    texts = ["<nsl>B</nsl>", "<nsl>B</nsl>", "<nsl>2+3</nsl>", "<nsl>2+3</nsl>", '<wolfram>"B"</wolfram>', "<nsl>5</nsl>", "5", "<nsl>x=5;x*1</nsl>"]
     correct = [False, True, False, True, False, True, True, False]
-    results = [Result(Status.OK, "x")] * 3 + [Result(Status.MESSAGE, "5"), Result(Status.OK, "B"), Result(Status.CRASH), None, Result(Status.OK, "5")]
+    results = [Result(Status.OK, "B")] * 2 + [Result(Status.OK, "5")] + [Result(Status.MESSAGE, "5"), Result(Status.OK, "B"), Result(Status.CRASH), None, Result(Status.OK, "5")]
     batch = RewardBatch(
         problems=[Problem("p", "?", answer="5", category="c", images=())] * len(texts), completions=texts, completion_ids=[[1]] * len(texts),
         extracted=[extract(t) for t in texts], results=results, group_sizes=[len(texts)], correct=correct,
