@@ -13,7 +13,6 @@ The gate: no constant is paid on more than the share of the most frequent gold a
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import time
@@ -22,23 +21,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nsrl.engines.result import Result, Status
 from nsrl.errors import UserError, program
 from nsrl.rewards import clean, final
 from nsrl.rewards.answer import check, chosen
+from nsrl.rewards.rows import Row, read
 
 POINT = 0.01  # above the most frequent gold, the room that a gold's own notations need
 SAMPLE = 60  # rows a suspect is tried on before all
 PROBES = 4  # golds that share a word with a text, on which it is tried first
 KEPT = 40  # texts that breed
 LETTERS = "ABCDEFGHIJ"
-
-
-class Row(NamedTuple):
-    gold: str
-    options: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,30 +61,6 @@ class Found:
 
 def _limit(share: float) -> float:
     return share + POINT + 1e-12
-
-
-def load(path: Path) -> list[Row]:
-    """Rows of a file of JSON lines: gold or answer, and options (may be absent; a list of texts). Raises `UserError`."""
-    if not path.is_file():
-        raise UserError(f"attack needs a file of JSON lines; there is no {str(path)!r}")
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(f"attack needs a file in UTF-8; {str(path)!r} is not: {error}") from None
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-                gold, options = row["gold"] if "gold" in row else row["answer"], row.get("options") or []
-                if isinstance(options, dict):  # letter -> text
-                    options = [options[k] for k in sorted(options)]
-                if not isinstance(options, list):
-                    raise TypeError(f"options is {options!r}")
-                rows.append(Row("" if gold is None else str(gold), tuple(map(str, options))))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise UserError(f"line {number} must be JSON with gold or answer, and a list of options or none; got {error!r}") from None
-    return rows
 
 
 def attack(rows: Sequence[Row], seed: int, budget: float, evaluations: int | None = None, progress: Callable[[str], None] = lambda _: None, until_broken: bool = False) -> list[Found]:
@@ -367,7 +338,8 @@ def main(argv: Sequence[str]) -> int:
     if not given.budget > 0 or (given.evaluations is not None and given.evaluations < 1):
         raise UserError("--budget and --evaluations must be greater than 0")
     made: list[dict[str, Any]] = golds(given.generate, given.seed) if given.generate else []
-    rows = [Row(r["answer"], tuple(r["options"])) for r in made] if made else load(given.golds)
+    rows = [Row(r["answer"], tuple(r["options"])) for r in made] if made else [row for _, row in read(given.golds, "attack")]
     found = attack(rows, given.seed, given.budget, given.evaluations, lambda line: print(line, file=sys.stderr))
-    print(table(found))
+    encoding = sys.stdout.encoding or "utf-8"
+    print(table(found).encode(encoding, "backslashreplace").decode(encoding))  # a gold may be what no terminal shows
     return 1 if not all(f.holds for f in found) else 0 if all(f.finished for f in found) else 3
