@@ -35,7 +35,7 @@ class Name(NamedTuple):
 
 
 _PLAIN = frozenset(  # they hold, name or print what they are given
-    ["print", "str", "repr", "float", "bool", "complex", "list", "tuple", "set", "dict", "frozenset", "chr", "ord", "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "S", "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "evalf", "iter", "next", "pop"]
+    ["print", "str", "repr", "float", "bool", "complex", "list", "tuple", "set", "dict", "frozenset", "chr", "ord", "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "Fraction", "S", "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "evalf", "iter", "next", "pop"]
     + ["List", "Association", "Rule", "RuleDelayed", "Complex", "String", "CompoundExpression", "Set", "SetDelayed", "Print", "Echo", "ToString", "ToExpression", "StringJoin", "Identity", "InputForm", "OutputForm", "StandardForm", "TraditionalForm", "FullForm", "TeXForm", "HoldForm", "Hold", "Defer", "Text", "Style", "Row", "Column", "Module", "Block", "With", "Return", "Quantity", "Pattern", "Blank", "Element", "Symbol", "Unevaluated", "Evaluate", "ReleaseHold", "Inactive", "Function", "Slot", "Sequence", "ReplaceAll", "Composition", "Apply", "Map", "QuantityMagnitude", "Part", "First", "Last", "If", "Which", "Boole", "Characters"]
 )  # fmt: skip
 _RELATIONS = frozenset(["Equal", "SameQ", "Unequal", "Greater", "Less", "GreaterEqual", "LessEqual", "Compare", "Eq", "Ne", "Gt", "Lt", "Ge", "Le", "And", "Or", "Not"])
@@ -65,7 +65,7 @@ def computes(language: str, program: str, value: str | None = None) -> bool:
     shown = "" if value is None else " ".join(value.split())
     texts = [n for n in nodes if type(n) is str]
     words = {t for t in texts if not re.search(r"\d", t) and not (t.strip() and t.strip() in shown)}  # what is printed too is a label
-    numbers = [n for n in nodes if isinstance(n, Fraction)] + [n for t in texts for n, _ in _written(t)]
+    numbers = [n for n in nodes if isinstance(n, Fraction)] + [n for t in texts for n, _ in _written(t) or _written(" ".join(re.findall(r"\d+", t)))]
     names = {n.name for n in nodes if isinstance(n, Name)}
     calls = [n for n in nodes if isinstance(n, Call) and n.head]
     heads = {c.head for c in calls} - _RELATIONS - _PLAIN
@@ -112,7 +112,7 @@ def _as_written(shown: str, program: str, numbers: Sequence[Fraction], heads: se
     if not _DECIMAL.search(program) and any(n.denominator > 1 and "." in written for n, written in found):
         return False  # a division printed as a decimal
     if len(found) != 1 or "/" in found[0][1] or re.search(r"[\[(+^√]|\d\s*[*/]|[*/]\s*\d", _NUMBER.sub("0", shown)):
-        functions = {h.lower() for h in re.findall(r"([A-Za-z]\w*)[\[(]", shown)} - _REWRITE
+        functions = {h.lower() for h in re.findall(r"([A-Za-z]\w*)[\[(]", shown) if h not in _PLAIN} - _REWRITE
         if Counter(_parts(numbers)) == Counter(_parts(n for n, _ in found)) and {h.lower() for h in heads - _ARITHMETIC} - _REWRITE == functions:
             return True
         if len(found) != 1 or found[0][1] != shown:
@@ -120,7 +120,8 @@ def _as_written(shown: str, program: str, numbers: Sequence[Fraction], heads: se
     number = found[0][0]
     others = set(numbers) - {number}
     solved = any(c.head in _EQUATIONS and any(isinstance(a, Call) and a.head and a.head not in _RELATIONS for a in c.args) for c in calls)
-    return number in numbers and not solved and not (others - {-1, 0, 1} and (heads & _ARITHMETIC or len(others) > 1 + (number == 0)))  # 0 takes the rest with it
+    written = number in numbers or any(number in (n.numerator, n.denominator) for n in numbers)  # Numerator[5/7]
+    return written and not solved and not (others - {-1, 0, 1} and (heads & _ARITHMETIC or len(others) > 1 + (number == 0)))  # 0 takes the rest with it
 
 
 def _parts(numbers: Any) -> Iterator[int]:
@@ -195,10 +196,8 @@ def _reduced(tree: Any) -> Any:
             args = [-other if isinstance(other, Fraction) else other]
         if len(args) == 2 and all(isinstance(a, Fraction) for a in args) and _lowest_terms(*args):
             return args[0] * args[1]
-    elif head == "Divide":
-        args = args[:1] if args[1] == 1 else args
-    elif head == "Power" and len(args) == 2:
-        if isinstance(args[0], Fraction) and args[0].denominator == 1 and abs(args[0]) > 1 and args[1] == -1:
+    elif head in ("Divide", "Power") and len(args) == 2:
+        if head == "Power" and isinstance(args[0], Fraction) and args[0].denominator == 1 and abs(args[0]) > 1 and args[1] == -1:
             return 1 / args[0]
         args = args[:1] if args[1] == 1 else args
     if head in _ARITHMETIC and len(args) < 2:

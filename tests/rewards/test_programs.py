@@ -25,7 +25,12 @@ COMPUTING = {
     "wolfram": ["2+3", "12/4", "Total[{1,2}]", "Solve[x^2==4,x]", "a=3;b=4;a*b", "Sqrt[2]", "Module[{a=2}, a+1]", "N[Pi*2]", "f := Module[{}, 2 + 3];"],
     "sympy": ["print(2+3)", "from sympy import *\nprint(solve('x-2'))", "a=3\nb=4\nprint(a*b)", "sum([1,2])", "12/4", "max(1, 2)"],
 }
-OPEN = {"Clip[5,{0,9}]", "Sqrt[2]/2", "round(5.2)", "√2/2"}  # guesses that are paid: 5 among two others, √2/2 printed as 1/√2, what nsl rounds by halves
+OPEN = {  # guesses that are paid
+    "print(len('ab'+'cde'))", "print('abcde'.find('f')+6)", "print('abcde'.index('e')+1)", "print(list('abcde').index('e'))", "print(int('0x5',16))",  # of two strings
+    "Length[{1,2,3,4,5}]", "Total[{1,1,1,1,1}]", "round(5.2)", "D[5x+3,x]",  # a constant is computed; nsl rounds by halves
+    "print(max(5,3,2))", "print(sorted([5,3,2])[-1])", "print(min([5,7,9]))", "Max[{5,3,2}]", "Take[{5,6},1]", "Clip[5,{0,9}]",  # one of several numbers
+    "Sqrt[2]/2", "√2/2",  # printed as 1/√2
+}  # fmt: skip
 
 
 def rows(path, words=True):
@@ -97,10 +102,10 @@ def test_any_number_in_disguise_is_a_literal_and_another_value_is_not(language, 
     seed = random.randrange(10**9)
     rng = random.Random(seed)
     for disguise in disguises:
-        number = rng.randint(2, 5000)
+        number = rng.randint(4, 900)  # the sum is none of the numbers of a disguise
         program = disguise.format(number)
         assert computes(language, program, str(number)) is False, (seed, program)
-        sums = program.replace(str(number), f"({number}+{rng.randint(5001, 6000)})")
+        sums = disguise.format(f"({number}+{rng.randint(5001, 6000)})")
         if "'" not in program and '"' not in program:
             assert computes(language, sums, str(number + 6001)) is True, (seed, sums)
 
@@ -108,7 +113,7 @@ def test_any_number_in_disguise_is_a_literal_and_another_value_is_not(language, 
 @pytest.mark.parametrize("language", LITERALS)
 def test_no_program_raises_or_takes_long(language):
     rng = random.Random()
-    pieces = ["(", ")", "[", "{", "}", "]", "1", "x", "+", "=", ";", '"', "Sum[", "sqrt ", ",", "\n", " ", "^", "lambda:", "-", "\x00", "\ud83d", "::", "/", "not ", "Max[", "max(", "First[{", "If[", "If[]", "First[]", "Part[]", "Which[]", "Times[]", "Power[]", "==", "5;", "[0]"]
+    pieces = ["(", ")", "[", "{", "}", "]", "1", "x", "+", "=", ";", '"', "Sum[", "sqrt ", ",", "\n", " ", "^", "lambda:", "-", "\x00", "\ud83d", "::", "/", "not ", "Max[", "max(", "First[{", "If[", "If[]", "First[]", "Part[]", "Which[]", "Times[]", "Power[]", "Divide[]", "Divide[5]", "Slot[]", "Solve[", "'5'", "٣", "1/0", "9" * 50, "==", "5;", "[0]"]
     for _ in range(60):
         unit = "".join(rng.choice(pieces) for _ in range(rng.randint(1, 4)))
         start = time.process_time()
