@@ -14,35 +14,40 @@ from nsrl.engines.nsl.words import free_names, heads
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.table import NUMERIC
 
-_OF_A_SET = frozenset([S.Max, S.Min, S.Total, S.Mean, S.Median, S.Length, S.Sort, S.Reverse])
+_OF_A_SET = frozenset([S.Max, S.Min, S.Total, S.Mean, S.Median, S.Length, S.Sort, S.Reverse, S.Union])
+# What counts each solution, and what does not care how often a value comes. Anything else is right where both are the same.
+_OF_ALL = frozenset([S.Mean, S.Median, S.Commonest, S.Variance, S.StandardDeviation, S.Tally, S.Count])
+_LISTS = frozenset([S.Union, S.Sort, S.Reverse])
+_OF_VALUES = frozenset([S.Max, S.Min, S.Union, S.List, S.Plus, S.Times, S.Power])
 _EXTREMA = {S.Max: S.Maximize, S.Min: S.Minimize}
 _INVERTIBLE = frozenset([S.Plus, S.Times, S.Power, S.Sqrt, S.CubeRoot, S.Surd, S.Log, S.Exp])
 
 
-def over_solutions(e: Any, values: Callable[[Any], list[Any] | None]) -> Any:
+def over_solutions(e: Any, values: Callable[[Any, bool | None], list[Any] | None], repeats: bool | None = False) -> Any:
     """e with `{x}`, `max(x)`, `count{x}`… of unknowns replaced by the same of the list of all their values.
 
-    values: an expression's distinct values over the solutions, or None where it is the same in all by its form."""
+    values: an expression's values over the solutions, or None where it is the same in all by its form; one for each
+    solution (True), the distinct ones (False), or raising Unsolved where these differ (None). repeats: which of them
+    a list is that stands at e."""
     if type(e) is not Expr or has_head(e, S.Table):
         return e
+    if is_list(e):
+        at, kind = 0, repeats
+    else:
+        kind = True if e.head in _OF_ALL else False if e.head in _OF_VALUES else None
+        at = 1 if has_head(e, S.Apply) and len(e.args) == 2 else 0
     if has_head(e, S.Length) and len(e.args) == 1 and _is_point(e.args[0]):  # count{x,y}: the number of pairs
-        found = values(e.args[0])
+        found = values(e.args[0], kind)
         if found is not None:
             return len(found)
-    one = len(e.args) == 1 and not is_list(e.args[0])
+    one = len(e.args) == at + 1 and (is_list(e) or not is_list(e.args[at]))
     if one and (is_list(e) or e.head in _OF_A_SET or e.head is S.Apply):
-        found = values(e.args[0])
+        inner = e.args[at]
+        listed = (is_list(inner) and not _is_point(inner)) or (type(inner) is Expr and inner.head in _LISTS)
+        found = None if listed else values(inner, kind)
         if found is not None:
-            return lst(found) if is_list(e) else Expr(e.head, (lst(found),))
-    if has_head(e, S.Apply) and len(e.args) == 2 and not is_list(e.args[1]):
-        found = values(e.args[1])
-        if found is not None:
-            return mk(S.Apply, e.args[0], lst(found))
-    if is_list(e) and len(e.args) == 1 and _is_point(e.args[0]):  # {(x,y)}
-        found = values(e.args[0])
-        if found is not None:
-            return lst(found)
-    args = tuple(over_solutions(a, values) for a in e.args)
+            return lst(found) if is_list(e) else Expr(e.head, (*e.args[:at], lst(found)))
+    args = tuple(over_solutions(a, values, kind) for a in e.args)
     return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
 
 
@@ -53,7 +58,7 @@ def _is_point(e: Any) -> bool:
 def has_set(e: Any) -> bool:
     """Whether e asks for something over all solutions, should its names be unknowns."""
     seen: list[Any] = []
-    over_solutions(e, lambda x: seen.append(x) if free_names(x) else None)
+    over_solutions(e, lambda x, _: seen.append(x) if free_names(x) else None)
     return bool(seen)
 
 

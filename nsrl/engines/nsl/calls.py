@@ -199,7 +199,6 @@ class Calls:
     def unbracketed(self, name: str, t: Token) -> Any:
         """The argument of a word without brackets. What could end in two places is refused."""
         word = WORDS[name]
-        first = self.tok
         operand = self.power()
         hint = f"where does the argument of {name} end? write {name}(…)"
         if word.loose:
@@ -210,15 +209,14 @@ class Calls:
                 factors.append(self.power())
             if len(factors) > 1:
                 operand = Expr(S.Times, tuple(factors))
-            unclear = self.tok.value == "(" or (self.tok.value == "/" and (first.kind == "num" or first.value == "π"))
-            if self.tok.kind == "op" and unclear and not _ends_in_degrees(operand):
+            nxt = self.tok  # sin x/2, sin a b; a word ends an argument: sin x cos x
+            if ((nxt.value == "/" and nxt.kind == "op") or (nxt.kind != "word" and self.joins(nxt))) and not _ends_in_degrees(operand):
                 self.fail(hint)
         elif name != "sqrt":
             aggregate = word.most > 1
-            signs = (",", "..") if aggregate else ("/", "..")
             simple = type(operand) in (Symbol, int, float, str) or not aggregate
-            number = type(operand) in (int, float) and self.tok.value == "/"
-            if (self.tok.kind == "op" and (self.tok.value in signs or number)) or self.joins(self.tok) or not simple:
+            more = self.tok.value in ("/", "..") or (aggregate and self.tok.value == ",")
+            if (self.tok.kind == "op" and more) or self.joins(self.tok) or not simple:
                 self.fail(hint)
         return operand
 
@@ -232,6 +230,8 @@ class Calls:
         if name not in TAKES_RELATIONS and any(_is_relation(a) for a in (args[0].args if is_list(args[0]) else args)):
             hint = "write the conditions as statements, then " if name in ("count", "len") else "for the solutions of conditions write "
             raise NslSyntaxError(f"{name} takes values; {hint}{name}{{x}}", t.start, t.end)
+        if name == "num" and isinstance(args[0], str):
+            raise NslSyntaxError('num takes a number; a text in base 2 is FromDigits("101",2)', t.start, t.end)
         if name == "solve" and not any(_is_relation(a) for a in (args[0].args if is_list(args[0]) else args[:1])):
             raise NslSyntaxError("solve takes an equation: solve(x²=4,x)", t.start, t.end)
         if name in _CIRCULAR and type(args[0]) in (int, float, Fraction) and abs(args[0]) > 2 * math.pi:

@@ -20,6 +20,7 @@ from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, m
 DOMAINS = {"ℤ": S.Integers, "ℝ": S.Reals, "ℕ": S.PositiveIntegers, "ℚ": S.Rationals, "Z": S.Integers, "R": S.Reals,
            "N": S.PositiveIntegers, "Q": S.Rationals}  # fmt: skip
 ROOTS = {"√": lambda x: mk(S.Sqrt, x), "∛": lambda x: mk(S.CubeRoot, x), "∜": lambda x: mk(S.Surd, x, 4)}
+HUNDREDTH = Fraction(1, 100)
 _BEHIND_OPERANDS = frozenset(["^", "!", "°", "%", "[", ".", "choose", "perm"])  # signs and words that belong to what stands before
 _HINTS = {"..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x"}
 
@@ -87,18 +88,29 @@ class Expressions(Calls):
         a = self.sum()
         if self.toks[self.i].value == ".." and self.take(".."):
             b = self.sum()
-            if self.take(".."):
-                return mk(S.Range, a, self.sum(), b)  # 1..3..9 would be read start..step..end
+            if self.tok.value == "..":
+                self.fail("which is the step? write {n for n in 1..9 if n%2=1} or Range(1,9,2)")
             return mk(S.Range, a, b)
         return a
 
     def sum(self) -> Any:
         terms = [self.product()]
+        share = percent = True  # whether all terms before the last one are percentages, or 1; whether the last one is
         while (t := self.toks[self.i]).kind == "op" and t.value in ("+", "-"):
+            share = share and (terms[-1] in (1, -1) or (percent if len(terms) > 1 else self.percentage(terms[0])))
             self.i += 1
             term = self.product()
+            percent = self.percentage(term)
+            if percent and not share:
+                self.fail("percent of what? write 80-25% of 80, or 80*(1-25%)", self.toks[self.i - 1])
             terms.append(_negative(term) if t.value == "-" else term)
         return terms[0] if len(terms) == 1 else Expr(S.Plus, tuple(terms))
+
+    def percentage(self, term: Any) -> bool:
+        """Whether `term`, which was just read, is one operand with % behind it."""
+        if self.toks[self.i - 1].value != "%":
+            return False
+        return type(term) in (int, Fraction) or (has_head(term, S.Times) and term.args[-1] == HUNDREDTH)
 
     def product(self) -> Any:
         out = [self.signed()]
@@ -171,7 +183,7 @@ class Expressions(Calls):
 
     def power(self) -> Any:
         t = self.toks[self.i]
-        letters = self.names.letters(t) if t.kind == "name" and self.names.related and self._stands_alone() else None
+        letters = self.names.letters(t) if t.kind == "name" and self.names.bound and self._stands_alone() else None
         if letters is None:
             return self.raised(self.deeper(self.primary))
         self.i += 1  # xy where x and y are names of their own; what follows belongs to the last: mc² is m·c²
@@ -274,24 +286,36 @@ class Expressions(Calls):
                 return S.Degree
             if t.value in ROOTS:
                 self.i += 1
-                inside = self.deeper(self.primary) if self.tok.value == "(" and self.tok.kind == "op" else self.power()
-                return ROOTS[t.value](inside)
+                nxt = self.tok.value if self.tok.kind == "op" else None  # √(x)² is the square of a root, ∛-8 the root of -8
+                return ROOTS[t.value](self.deeper(self.primary if nxt == "(" else self.signed if nxt == "-" else self.power))
             if t.value == "|":
                 return self.absolute()
             if t.value == "(":
                 return self.bracketed()
             if t.value in ("{", "["):
                 return self.braces("}" if t.value == "{" else "]")
+        if self._two_bars():  # ||x|-1|
+            return self.absolute()
         self.fail(_HINTS.get(t.value, "expected a number, a name or '('") if t.kind == "op" else "expected a number, a name or '('")
         return None
 
     def absolute(self) -> Any:
         self.i += 1
         saved, self.bars = self.bars, 1
-        inside = self.relation()
+        inside = self.sum()
         self.bars = saved
+        self._two_bars()  # |x||y|, |2-|x||
         self.need("|")
         return mk(S.Abs, inside)
+
+    def _two_bars(self) -> bool:
+        """Takes the sign `||` apart where a bar may stand; between conditions it is `or`."""
+        t = self.tok
+        if t.value != "or" or self.text[t.start] not in "|∣":
+            return False
+        middle = t.start + 1
+        self.toks[self.i : self.i + 1] = [Token("op", "|", t.start, middle, t.gap), Token("op", "|", middle, t.end, False)]
+        return True
 
     def bracketed(self) -> Any:
         """`(x)` is x; `(x, y)` a point, which is a list."""
@@ -384,13 +408,11 @@ def _is_share(e: Any) -> bool:
 
 
 def _percent(x: Any) -> Any:
-    return norm(Fraction(x, 100)) if type(x) is int and x >= 0 else mk(S.Times, x, Fraction(1, 100))
+    return norm(x * HUNDREDTH) if type(x) is int and x >= 0 else mk(S.Times, x, HUNDREDTH)
 
 
 def iterator(where: Any) -> tuple:
     """The rest of {n, …} for Table and Do: {n, a, b} for a range, {n, list} otherwise."""
-    if has_head(where, S.Range) and len(where.args) == 2:
-        return where.args
-    if has_head(where, S.Range) and len(where.args) == 3:
+    if has_head(where, S.Range) and len(where.args) in (2, 3):
         return where.args
     return (where,)

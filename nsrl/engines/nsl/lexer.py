@@ -24,7 +24,7 @@ class NslSyntaxError(Exception):
 class Token:
     """kind: num, name, word (a function of WORDS), key (KEYWORDS), str, sup (superscript), op, end.
 
-    `gap`: white space stands before it. Nobody changes one; it is not frozen because that makes making one slow.
+    `gap`: white space stands before it. Only the number before ½ is changed, as it is read; it is not frozen because that makes making one slow.
     """
 
     kind: str
@@ -126,6 +126,8 @@ def tokens(text: str) -> list[Token]:
             put("sup", "".join(_SUPER[c] for c in s), start, at)
         elif kind == "str":
             put("str", s[1:-1], start, at)
+        elif out and out[-1].kind == "num" and out[-1].end == start and text[out[-1].start : start].isdecimal():  # 1½
+            out[-1].value, out[-1].end = out[-1].value + Fraction(*_VULGAR[s]), at
         else:
             put("num", Fraction(*_VULGAR[s]), start, at)
     out.append(Token("end", None, size, size, gap))

@@ -39,17 +39,19 @@ class Names:
         signs = {t.value for t in toks if t.kind in ("op", "key")}
         self.units = not signs.isdisjoint(("->", "to")) and self._converts()
         self.related = not signs.isdisjoint(_RELATIONS)
+        self.bound = self.related or "in" in signs or ":=" in signs  # some name stands for numbers
         self.functions: set[Any] = set()
         self.alone: set[Any] = set()
         self.defined: set[Any] = set()
         self.points: set[Any] = set()
         self.bare: set[Any] = set()
         self.taken: set[str] = set()
+        self.unclear: set[str] = set()  # those of `taken` that only an equation makes a name
         if names:
             if "(" in signs and not signs.isdisjoint(("=", ":=")):
                 self.functions = self._definitions()
             self._places()
-            self.taken = {c for c in ("e", "i") if c in names and self._is_name(c)}
+            self.taken = {c for c in ("e", "i") if self._is_name(c, {n for n in names if n == c or self._splits(str(n), c)})}
             self._refuse_lookalikes()
 
     def constant(self, name: str) -> Any:
@@ -59,7 +61,7 @@ class Names:
     def letters(self, t: Token) -> str | None:
         """The letters whose product the name `t` is (`xy`, `mc`, `nRT`), or None where it is one name."""
         name = str(t.value)
-        if not (self.related and 2 <= len(name) <= 4 and name.isalpha()) or (self.units and name in UNITS):
+        if not (self.bound and 2 <= len(name) <= 4 and name.isalpha()) or (self.units and name in UNITS):
             return None
         if not self.alone.issuperset(name):
             one = len(name) == 2 and name.islower() and name not in self.bare and name not in UNITS
@@ -92,7 +94,7 @@ class Names:
     def _definitions(self) -> set[Any]:
         """Names f of `f(x)=…` (plain names in the brackets) that are called again, or defined by `:=`. `sin(x)=1/2` and
         its like are equations."""
-        found, calls = set(), {}
+        found, calls, given = set(), {}, {}
         t = self.toks
         for i, tok in enumerate(t[:-1]):
             if tok.kind in ("name", "word") and t[i + 1].value == "(" and not t[i + 1].gap:
@@ -100,11 +102,28 @@ class Names:
                 if i and t[i - 1].value != ";":
                     continue
                 j = i + 2
+                if len(tok.value) < 3 and t[j].kind in ("num", "name") and t[j + 1].value == ")" and t[j + 2].value == "=":
+                    given.setdefault(tok.value, []).append(j)
                 while t[j].kind in ("name", "word") and t[j + 1].value == ",":
                     j += 2
                 if t[j].kind in ("name", "word") and t[j + 1].value == ")" and t[j + 2].value in ("=", ":="):
                     found.add((tok.value, t[j + 2].value))
+        for places in given.values():
+            self._refuse_given(places)
         return {f for f, eq in found if eq == ":=" or (calls[f] > 1 and not (f in WORDS and (WORDS[f].most == 1 or f == "log")))}
+
+    def _refuse_given(self, places: list[int]) -> None:
+        """Refuses f(1)=2;f(2)=3, P(A)=½;P(B)=⅓: values of a function, of which no statement gives the rule."""
+        t = self.toks
+        if len({t[at].value for at in places}) < 2:
+            return
+        for at in places:
+            k = at + 1
+            while t[k].kind != "end" and t[k].value != ";":
+                k += 1
+                if t[k].kind == "name" and t[at].kind == "name" and t[at].value in t[k].value:
+                    return  # f(x)=ax+b
+        raise NslSyntaxError("a function has a rule: f(x)=2x+1; name single values, such as p1=0.3", t[places[0] - 2].start, t[places[0] + 1].end)
 
     def _places(self) -> None:
         t = self.toks
@@ -146,18 +165,26 @@ class Names:
                 return True
         return False
 
-    def _is_name(self, c: str) -> bool:
+    def _splits(self, name: str, c: str) -> bool:
+        """Whether `name` could be a product with the letter c in it: bi, ert."""
+        return self.bound and 1 < len(name) < 5 and c in name and name.isalpha() and name.islower() and name not in UNITS
+
+    def _is_name(self, c: str, among: set[Any]) -> bool:
         """Whether `e` (or `i`) is a name of the program: set, asked for, a mark, or in an equation otherwise than as
-        e^… and ln e."""
+        e^… and ln e. In a definition `name = …` it is the constant where nothing else is an equation."""
+        if not among:
+            return False
         if c in self.defined or c in self.functions:
             return True
-        t, start = self.toks, 0
+        t, start, by_equation = self.toks, 0, False
         for stop, end in enumerate(t):
             if end.value not in (";", "?") and end.kind != "end":
                 continue
             related = any((x.value in _RELATIONS or x.value in _SETTERS) and x.kind == "op" for x in t[start:stop])
             for k in range(start, stop):
                 if t[k].value != c or t[k].kind != "name":
+                    product = related and t[k].kind == "name" and t[k].value in among and self.letters(t[k])
+                    by_equation = by_equation or bool(product)
                     continue
                 before, behind = t[k - 1] if k else None, t[k + 1]
                 counted = before is not None and (before.kind == "str" or before.value == "}")  # count{…}e
@@ -172,10 +199,25 @@ class Names:
                 if not related or (c == "e" and (behind.value == "^" or behind.kind == "sup")):
                     continue
                 log = t[k - 2] if k > 1 and before is not None and before.value == "(" else before
-                if c != "e" or log is None or log.value not in ("ln", "log"):
-                    return True
+                by_equation = by_equation or c != "e" or log is None or log.value not in ("ln", "log")
             start = stop + 1
+        if by_equation and not self._only_defines():
+            self.unclear.add(c)
+            return True
         return False
+
+    def _only_defines(self) -> bool:
+        """Whether every relation sign stands in a definition `name = …` or `f(x) = …`, each of a name of its own."""
+        t, names, start = self.toks, [], 0
+        for k, x in enumerate(t):
+            if x.value == ";" or x.value == "let":
+                start = k + 1
+            elif x.kind == "op" and (x.value in _RELATIONS or x.value in _SETTERS):
+                head = t[start].value
+                if x.value not in ("=", ":=") or not (k == start + 1 or head in self.functions) or t[start].kind not in ("name", "word"):
+                    return False
+                names.append(head)
+        return len(names) == len(set(names))
 
     def _refuse_lookalikes(self) -> None:
         """Refuse what could be read in two ways: 5C2 beside a name C2, 1e1 beside a name e1, 2x3."""

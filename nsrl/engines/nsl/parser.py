@@ -37,6 +37,7 @@ class Program:
     statements: tuple[Statement, ...]
     options: tuple = ()
     unit: Any = None
+    unclear: frozenset = field(default=frozenset(), compare=False)  # e, i: names by an equation alone
     source: str = field(default="", compare=False)
 
 
@@ -74,7 +75,7 @@ class _Parser(Expressions):
             raise NslSyntaxError("the program is empty", 0, len(self.text))
         last = len(out) - 1
         out = [self._point(s) if i < last else s for i, s in enumerate(out)]
-        return Program(tuple(out), options, unit, self.text)
+        return Program(tuple(out), options, unit, frozenset(self.names.unclear), self.text)
 
     def _point(self, s: Statement) -> Statement:
         """`A(1,2)` as a statement of its own names a point."""
@@ -196,19 +197,22 @@ class _Parser(Expressions):
         both = self._together(items, start)
         if both:
             return both
-        for a, _, b in self._thousands(start):
-            raise NslSyntaxError("no thousands separators; a list is {12,345}", a.start, b.end)
+        for a, _, b in self._glued(start):
+            if b.end - b.start == 3 and a.end - a.start < 4:
+                raise NslSyntaxError("no thousands separators; a list is {12,345}", a.start, b.end)
+            if not all(type(s.tree) in (int, float, Fraction) for s in items):
+                raise NslSyntaxError("a decimal is 1.5; write a list as {1,5+2}", a.start, b.end)
         if any(s.kind != "value" for s in items):
             self.fail("a list mixes values and equations; put ';' between statements")
         return [self.made("value", lst(s.tree for s in items), start)]
 
-    def _thousands(self, start: int) -> list:
-        """Tokens of this statement that look like 12,345."""
+    def _glued(self, start: int) -> list:
+        """Tokens of this statement that look like 12,345 or 1,5."""
         read = [t for t in self.toks[: self.i] if t.start >= start]
         return [
             (a, comma, b) for a, comma, b in zip(read, read[1:], read[2:])
-            if comma.value == "," and a.kind == b.kind == "num" and not comma.gap and not b.gap and b.end - b.start == 3
-            and isinstance(b.value, int) and a.end - a.start < 4
+            if comma.value == "," and a.kind == b.kind == "num" and not comma.gap and not b.gap
+            and isinstance(b.value, int) and isinstance(a.value, int)
         ]  # fmt: skip
 
     def _together(self, items: list[Statement], start: int) -> list[Statement] | None:
@@ -235,6 +239,8 @@ class _Parser(Expressions):
             op = t[self.i].value
             self.i += 1
             value = self.range()
+            if op in ("+=", "-=") and self.percentage(value):
+                self.fail("percent of what? write x-=25% of x", t[self.i - 1])
             self.noted(target, value)
             return self.made("assign", mk(S.Set, target, value), start) if op == ":=" else self.made(
                 "update", mk(UPDATES[op], target, value), start)  # fmt: skip

@@ -107,7 +107,7 @@ class _Writer:
             names = ",".join(self.at(p.args[0] if has_head(p, S.Pattern) else p, _ATOM) for p in f.args)
             return f"{plain(f.head.name)}({names}):={self.at(body, _ANY)}"
         if type(t) is Expr and t.head in _UPDATE_SIGNS:
-            return f"{self.at(t.args[0], _ATOM)}{_UPDATE_SIGNS[t.head]}{self.at(t.args[1], _SUM)}"
+            return f"{self.at(t.args[0], _ATOM)}{_UPDATE_SIGNS[t.head]}{_closed(self.at(t.args[1], _SUM))}"
         if has_head(t, S.While):
             if len(t.args) == 1 and has_head(t.args[0], S.CompoundExpression):
                 *body, test = t.args[0].args
@@ -132,8 +132,7 @@ class _Writer:
             return self.at(spec[0], _SUM)
         if len(spec) == 2:
             return f"{self.at(spec[0], _SUM)}..{self.at(spec[1], _SUM)}"
-        low, high, step = spec
-        return f"{self.at(low, _SUM)}..{self.at(high, _SUM)}..{self.at(step, _SUM)}"
+        return f"Range({self.args(spec)})"
 
     # --- expressions
 
@@ -207,9 +206,8 @@ class _Writer:
             return f"{self.at(a[0], _ATOM)}{'!' if h is S.Factorial else '!!'}", _POWER
         if h is S.Part and n >= 2:
             return f"{self.at(a[0], _ATOM) if type(a[0]) is Symbol else '(' + self.at(a[0], _ANY) + ')'}[{self.args(a[1:])}]", _POWER
-        if h is S.Range and n in (2, 3):
-            return (f"{self.at(a[0], _SUM)}..{self.at(a[1], _SUM)}" if n == 2 else
-                    f"{self.at(a[0], _SUM)}..{self.at(a[2], _SUM)}..{self.at(a[1], _SUM)}"), _RELATION  # fmt: skip
+        if h is S.Range and n == 2:
+            return f"{self.at(a[0], _SUM)}..{self.at(a[1], _SUM)}", _RELATION
         if h is S.Rule and n == 2:
             return f"{self.at(a[0], _SUM)}→{self.at(a[1], _SUM)}", _RELATION
         if h is S.Quantity and n == 2 and a[1] in WOLFRAM_NAMES:
@@ -252,7 +250,8 @@ class _Writer:
         out = self.at(a[0], _PRODUCT) if not _negative(a[0]) else self.expression(a[0])[0]
         for x in a[1:]:
             positive = _positive(x)
-            out += f"+{self.at(x, _PRODUCT)}" if positive is None else f"-{self.at(positive, _PRODUCT)}"
+            term = self.at(x if positive is None else positive, _PRODUCT)
+            out += f"{'+' if positive is None else '-'}{_closed(term)}"
         return out
 
     def product(self, a: tuple) -> tuple[str, int]:
@@ -342,6 +341,11 @@ def _rounded(e: Any) -> tuple | None:
     scaled = has_head(last, S.Power) and has_head(last.args[0], S.Power)
     args = (x, last.args[0].args[1]) if scaled else (x,)
     return args if WORDS["round"].build(args) == e else None
+
+
+def _closed(term: str) -> str:
+    """x+(20%): a percentage that is added, and not one of what stands before, stands in brackets."""
+    return f"({term})" if term.endswith("%") else term
 
 
 def _negative(x: Any) -> bool:

@@ -17,9 +17,9 @@ from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program, parse
 from nsrl.engines.nsl.plan import TRIG, Plan, in_arithmetic, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, fractions, number_tree, replaced, split
-from nsrl.engines.nsl.truths import RELATION_HEADS, holds_test, is_test
+from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, holds_test, is_test
 from nsrl.engines.nsl.units import has_base, in_base
-from nsrl.engines.nsl.words import free_names, heads
+from nsrl.engines.nsl.words import free_names, heads, symbol
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.engines.wolfram import printer
 from nsrl.engines.wolfram.errors import Flow, LimitReached
@@ -28,6 +28,7 @@ from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 
 VERSION = "2"
 MAX_PROGRAM = 20_000  # characters
+_LOGIC = frozenset([S.And, S.Or, S.Not])
 _SIDES = {S.Greater: 1, S.Less: -1}
 # What is asked with these may hold letters: they say themselves what they are about.
 _FORMAL = {S.D, S.Integrate, S.Expand, S.Factor, S.Simplify, S.Collect, S.Coefficient, S.Limit, S.SolveValues, S.Sum, S.Product}
@@ -116,6 +117,7 @@ class _Run:
         self.plan: Plan = plan(program)
         self.env: dict[Any, Any] = {}
         self.units = program.unit is not None
+        self.repeated = False  # whether a name is in a list that holds a value twice
 
     def result(self) -> Result:
         p = self.plan
@@ -126,7 +128,10 @@ class _Run:
         if self.units and target is not None:
             target = mk(S.Times, in_base(target, taken), mk(S.Power, in_base(self.program.unit, taken), -1))
         if p.query:
-            return self.finish([self.truth(self.known(target))], None)
+            value = self.truth(self.known(target))
+            if value is FALSE and _sets(self.program.statements[-1].tree, p.actions):  # a=3;a=4
+                return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "a name has two values; write := to change it"))
+            return self.finish([value], None)
         if not p.constraints:
             target = extrema(self.known(target), [], self.core.evaluate)
             values = self.in_terms(_one(target), []) if _one(target) in p.unknowns else None
@@ -134,7 +139,9 @@ class _Run:
                 return self.finish(self.set_of(target, values), None)
             value = self.simplified(target, native_symbols=self.units)
             return self.finish([value], self.unknown(value, p.target))
-        relations = [self.known(_member(c)) for c in p.constraints]
+        relations = [_member(self.known(c)) for c in p.constraints]
+        relations += [a for r in relations if len(free_names(r)) == 1 for a in _counted(r)]
+        self.repeated = any(_repeats(r) for r in relations)
         if self.units:
             relations = [in_base(r, taken) for r in relations]
         if target is None and not any(has_head(r, S.Element) or holds_test(r) for r in relations) and not split(relations)[0]:
@@ -198,10 +205,10 @@ class _Run:
         if _calls(target, _FORMAL) or (self.plan.asked and _one(target) in self.env and _one(target) not in free):
             return None
         left = free if self.units else free & self.plan.unknowns
-        arithmetic = in_arithmetic(value) | ({target} if type(target) is Symbol else set())
+        arithmetic = in_arithmetic(value) | in_arithmetic(target) | ({target} if type(target) is Symbol else set())
         if self.plan.actions:
             left |= free & arithmetic
-        left |= {n for n in free & in_arithmetic(value) if len(n.name.removesuffix("$").rstrip("0123456789")) > 1}
+        left |= {n for n in free & arithmetic if len(n.name.removesuffix("$").rstrip("0123456789")) > 1}
         return ("left", f"{_names(left)} {'remains' if len(left) == 1 else 'remain'} free") if left else None
 
     def points(self, relations: list[Any]) -> dict[Any, Any]:
@@ -322,10 +329,13 @@ class _Run:
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         names = list(dict.fromkeys(n for r in self.plan.constraints for n in free_names(r)))
         if target is None:
-            target = names[0] if len(names) == 1 else lst(rule(n, mk(S.Hold, n)) for n in names)
+            below = [m for n in names for m in ([n] if n not in self.env or is_list(self.env[n]) else free_names(self.env[n]))]
+            given = {t.args[0] for t in self.plan.constraints if has_head(t, S.Equal) and _one(t.args[0]) in self.env and not free_names(t.args[1])}
+            listed = list(dict.fromkeys(n for n in (*names, *below) if n not in given)) or names  # y=2x+1;y=7 is about x
+            target = listed[0] if len(listed) == 1 else lst(rule(n, mk(S.Hold, n)) for n in listed)
         values: list[Any] = []
         if has_set(self.known(target)):
-            target = over_solutions(self.known(target), lambda e: self.over(e, found, relations))
+            target = over_solutions(self.known(target), lambda e, repeats: self.over(e, found, relations, repeats))
         plain = self.known(target) if not has_head(target, S.List) or not self._rules(target) else target
         for s in found.solutions or [{}]:
             if self._rules(plain):
@@ -348,20 +358,24 @@ class _Run:
             left = ("left", f"statements about {_names(found.free)} are left over")
         return self.finish(values, left)
 
-    def over(self, e: Any, found: Found, relations: list[Any]) -> list[Any] | None:
-        """The distinct values of e over the solutions, for `{e}`; None where e holds no unknown. Raises Unsolved."""
+    def over(self, e: Any, found: Found, relations: list[Any], repeats: bool | None) -> list[Any] | None:
+        """The values of e over the solutions, for `{e}`: one for each (repeats), or the distinct ones; None where e
+        holds no unknown. Raises Unsolved, with repeats=None where the two differ."""
         e = self.known(e)
         unknowns = {n for r in relations for n in free_names(r)}
         if not unknowns & set(free_names(e)):
             return None
         if found.leftover or found.free & set(free_names(e)):
             raise Unsolved("not all solutions are known")
-        values: list[Any] = []
-        for s in found.solutions:
-            v = self.simplified(replaced(e, s), True)
-            if v not in values:
-                values.append(v)
-        return _by_size(values)
+        values = [self.simplified(replaced(e, s), True) for s in found.solutions]
+        distinct = list(dict.fromkeys(values))
+        if repeats is not False:
+            if self.repeated or (found.free and len(values) > 1):
+                raise Unsolved("how often does each value count? write the list itself, such as mean{2,2,5}")
+            if repeats is None and len(values) > len(distinct):
+                said = f"{len(distinct)} values in {len(values)} solutions; unique{{…}} takes the values, count{{x,y}} counts the solutions"
+                raise Unsolved(said)
+        return _by_size(values if repeats else distinct)
 
     def _rules(self, e: Any) -> bool:
         return is_list(e) and bool(e.args) and all(has_head(r, S.Rule) and has_head(r.args[1], S.Hold) for r in e.args)
@@ -384,6 +398,12 @@ class _Run:
             for v in values:
                 if has_base(v):
                     return self.done(Status.UNEVALUATED, "", None, ("unit", "the units do not match"))
+        if any(_is_text(v) for v in values):
+            return self.done(Status.UNEVALUATED, "", None, ("text", "a text stands where a number should, or a number or a name where true or false should"))
+        unclear = {symbol(c) for c in self.program.unclear}
+        parts = [a for v in values for a in (v.args if is_list(v) else (v,))] if unclear else []
+        if unclear := unclear & {n for a in parts for n in free_names(a.args[1] if has_head(a, S.Rule) else a)}:
+            return self.done(Status.UNEVALUATED, "", None, ("constant", f"is {_names(unclear)} a name or the constant? set it, or name it otherwise"))
         if any(_in_radians(v) for v in values):
             return self.done(Status.UNEVALUATED, "", None, ("angle", "an angle is a plain number; degrees are written with °"))
         if self.program.options:
@@ -506,6 +526,29 @@ def _member(t: Any) -> Any:
     return t
 
 
+def _counted(e: Any) -> list[Any]:
+    """n ≥ 0 for each `n choose k` of an unknown n: as many things as there are to choose from."""
+    if type(e) is not Expr:
+        return []
+    own = [mk(S.GreaterEqual, e.args[0], 0)] if e.head in (S.Binomial, S.FactorialPower) and free_names(e.args[0]) else []
+    return own + [r for a in e.args for r in _counted(a)]
+
+
+def _sets(t: Any, actions: list[tuple[str, Any]]) -> bool:
+    """Whether `name = value` gives a name that is set to a plain value a second one."""
+    if not (has_head(t, S.Equal) and len(t.args) == 2 and type(t.args[0]) is Symbol):
+        return False
+    return any(kind == "set" and a.args[0] is t.args[0] for kind, a in actions)
+
+
+def _repeats(t: Any) -> bool:
+    """Whether a condition names a value twice: x in {2,2,5}."""
+    if type(t) is not Expr:
+        return False
+    among = t.args if t.head is S.Or else t.args[0].args if has_head(t, S.MemberQ) and is_list(t.args[0]) else ()
+    return len(set(among)) < len(among) or any(_repeats(a) for a in t.args)
+
+
 def _holds_float(e: Any) -> bool:
     return type(e) is float or (type(e) is Expr and any(_holds_float(a) for a in e.args))
 
@@ -527,6 +570,16 @@ def _in_radians(e: Any) -> bool:
     if e.head in TRIG and len(e.args) == 1 and type(e.args[0]) in (int, float, Fraction) and abs(e.args[0]) > 6.2832:
         return True
     return any(_in_radians(a) for a in e.args)
+
+
+def _is_text(e: Any, number: bool = False) -> bool:
+    """Whether a text, or a condition that is none, stands in e where it calculates: `x or 3`, `"a"+1`."""
+    if type(e) is not Expr:
+        return number and isinstance(e, str)
+    if e.head in _LOGIC and not all(type(a) is Expr or a in (TRUE, FALSE) for a in e.args):
+        return True
+    number = e.head in ARITHMETIC or _is_number_function(e)
+    return any(_is_text(a, number) for a in e.args)
 
 
 def _word(e: Any) -> str | None:
