@@ -51,7 +51,8 @@ class Names:
             if "(" in signs and not signs.isdisjoint(("=", ":=")):
                 self.functions = self._definitions()
             self._places()
-            self.taken = {c for c in ("e", "i") if self._is_name(c, {n for n in names if n == c or self._splits(str(n), c)})}
+            letters = "".join(names)
+            self.taken = {c for c in ("e", "i") if c in letters and self._is_name(c, {n for n in names if n == c or self._splits(n, c)})}
             self._refuse_lookalikes()
 
     def constant(self, name: str) -> Any:

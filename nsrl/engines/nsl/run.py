@@ -7,6 +7,7 @@ Knows nothing of processes and wall clocks (the pool's).
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -208,7 +209,7 @@ class _Run:
         arithmetic = in_arithmetic(value) | in_arithmetic(target) | ({target} if type(target) is Symbol else set())
         if self.plan.actions:
             left |= free & arithmetic
-        left |= {n for n in free & arithmetic if len(n.name.removesuffix("$").rstrip("0123456789")) > 1}
+        left |= {n for n in free & arithmetic if value is n or len(n.name.removesuffix("$").rstrip("0123456789")) > 1}
         return ("left", f"{_names(left)} {'remains' if len(left) == 1 else 'remain'} free") if left else None
 
     def points(self, relations: list[Any]) -> dict[Any, Any]:
@@ -326,6 +327,7 @@ class _Run:
 
     def answer(self, found: Found, relations: list[Any], target: Any) -> Result:
         if not found.solutions and not (target is not None and _calls(target, {S.Length})):
+            self.clear(n for r in relations for n in free_names(r))
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         names = list(dict.fromkeys(n for r in self.plan.constraints for n in free_names(r)))
         if target is None:
@@ -400,10 +402,9 @@ class _Run:
                     return self.done(Status.UNEVALUATED, "", None, ("unit", "the units do not match"))
         if any(_is_text(v) for v in values):
             return self.done(Status.UNEVALUATED, "", None, ("text", "a text stands where a number should, or a number or a name where true or false should"))
-        unclear = {symbol(c) for c in self.program.unclear}
-        parts = [a for v in values for a in (v.args if is_list(v) else (v,))] if unclear else []
-        if unclear := unclear & {n for a in parts for n in free_names(a.args[1] if has_head(a, S.Rule) else a)}:
-            return self.done(Status.UNEVALUATED, "", None, ("constant", f"is {_names(unclear)} a name or the constant? set it, or name it otherwise"))
+        if self.program.unclear:
+            parts = [a for v in values for a in (v.args if is_list(v) else (v,))]
+            self.clear(n for a in parts for n in free_names(a.args[1] if has_head(a, S.Rule) else a))
         if any(_in_radians(v) for v in values):
             return self.done(Status.UNEVALUATED, "", None, ("angle", "an angle is a plain number; degrees are written with °"))
         if self.program.options:
@@ -419,6 +420,11 @@ class _Run:
         if type(v) is Expr and _unevaluated(v):
             return self.done(Status.UNEVALUATED, tree=v)
         return self.done(Status.OK, tree=v)
+
+    def clear(self, names: Iterable[Any]) -> None:
+        """Raises Unsolved for e and i among the names where only an equation makes them names."""
+        if self.program.unclear and (unclear := {symbol(c) for c in self.program.unclear}.intersection(names)):
+            raise Unsolved(f"is {_names(unclear)} a name or the constant? set it, or name it otherwise")
 
     def chosen(self, values: list[Any]) -> Result:
         """The letter of the option that equals the value."""

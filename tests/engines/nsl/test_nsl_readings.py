@@ -73,7 +73,7 @@ UNDECIDED = {
     "x in {1,2,2,3};count{x}": (Status.UNEVALUATED, "how often"), "x in {2,2,5};mean{x}": (Status.UNEVALUATED, "how often"),
     "L={2,2,5};x in L;mean{x}": (Status.UNEVALUATED, "how often"), "x=2 or x=2;count{x}": (Status.UNEVALUATED, "how often"),
     "a+bi=(2+i)(3-i);a": (Status.UNEVALUATED, "constant"), "z²=2i;z": (Status.UNEVALUATED, "constant"), "x+e=5;x": (Status.UNEVALUATED, "constant"),
-    "a+bi=3+4i;a": (Status.UNEVALUATED, "constant"),
+    "z=1+i;z²=2i": (Status.UNEVALUATED, "constant"), "x": (Status.LEFTOVER, "x"), "a+bi=3+4i;a": (Status.UNEVALUATED, "constant"),
     "lne": (Status.LEFTOVER, "lne"), "cos": (Status.LEFTOVER, "cos"), "1gb": (Status.LEFTOVER, "gb"), "red": (Status.LEFTOVER, "red"),
     "x=3;y=4;x or y": (Status.UNEVALUATED, "true or false"), "x=3;not x": (Status.UNEVALUATED, "true or false"), "not x": (Status.UNEVALUATED, "true"),
     'sqrt("4")': (Status.UNEVALUATED, "text"), '"a"+1': (Status.UNEVALUATED, "text"), 'floor("3.5")': (Status.UNEVALUATED, "text"),
