@@ -94,17 +94,19 @@ class Expressions(Calls):
         return a
 
     def sum(self) -> Any:
-        terms = [self.product()]
-        share = percent = True  # whether all terms before the last one are percentages, or 1; whether the last one is
+        term = self.product()
+        t = self.toks[self.i]
+        if t.kind != "op" or t.value not in ("+", "-"):
+            return term
+        terms, whole = [term], True  # whole: the terms so far are percentages, or 1
         while (t := self.toks[self.i]).kind == "op" and t.value in ("+", "-"):
-            share = share and (terms[-1] in (1, -1) or (percent if len(terms) > 1 else self.percentage(terms[0])))
+            whole = whole and ((type(term) is int and term == 1) or self.percentage(term))
             self.i += 1
             term = self.product()
-            percent = self.percentage(term)
-            if percent and not share:
+            if not whole and self.toks[self.i - 1].value == "%" and self.percentage(term):
                 self.fail("percent of what? write 80-25% of 80, or 80*(1-25%)", self.toks[self.i - 1])
             terms.append(_negative(term) if t.value == "-" else term)
-        return terms[0] if len(terms) == 1 else Expr(S.Plus, tuple(terms))
+        return Expr(S.Plus, tuple(terms))
 
     def percentage(self, term: Any) -> bool:
         """Whether `term`, which was just read, is one operand with % behind it."""

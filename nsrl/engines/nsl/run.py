@@ -118,6 +118,7 @@ class _Run:
         self.plan: Plan = plan(program)
         self.env: dict[Any, Any] = {}
         self.units = program.unit is not None
+        self.intended = {n for s in program.statements if s.kind == "assign" for n in free_names(s.tree.args[1])}  # r:=h/2
         self.repeated = False  # whether a name is in a list that holds a value twice
 
     def result(self) -> Result:
@@ -199,8 +200,7 @@ class _Run:
 
     def unknown(self, value: Any, target: Any) -> tuple[str, str] | None:
         """What is left free in a value although the program speaks of other names, or names it like a word."""
-        by_intent = {n for s in self.program.statements if s.kind == "assign" for n in free_names(s.tree.args[1])}
-        free = set(free_names(value)) - by_intent
+        free = set(free_names(value)) - self.intended
         if not free:
             return None
         if _calls(target, _FORMAL) or (self.plan.asked and _one(target) in self.env and _one(target) not in free):
@@ -350,6 +350,8 @@ class _Run:
         left = None
         unknown = set(names) | self.plan.unknowns | {n for r in relations for n in free_names(r)}
         free = {n for v in values for n in free_names(v)} & unknown
+        for v in values:  # a+b=10;a-b=2;a+c, and c alone
+            free |= (in_arithmetic(v) | ({_one(plain)} & {_one(v)})) & set(free_names(v)) - self.intended
         if self._rules(plain):
             free &= found.free
         if free:
