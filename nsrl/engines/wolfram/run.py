@@ -16,10 +16,11 @@ from nsrl.engines.wolfram import builtins
 from nsrl.engines.wolfram.errors import AbortFlow, Flow, LimitReached, QuitFlow, ThrowFlow, WolframSyntaxError
 from nsrl.engines.wolfram.evaluator import Evaluator
 from nsrl.engines.wolfram.expr import NULL, Expr, S, Symbol, mk, sym
+from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.printer import text, to_json
 from nsrl.engines.wolfram.repair import parse_lenient, without_prose
-from nsrl.engines.wolfram.table import absent
+from nsrl.engines.wolfram.table import NUMERIC, absent
 
 VERSION = "1"
 _ABORTED = sym("$Aborted")
@@ -30,6 +31,9 @@ BENIGN = {
     ("General", "stop"), ("Solve", "ifun"), ("Reduce", "ifun"), ("NSolve", "ratnz"), ("Solve", "ratnz"),
     ("FindRoot", "lstol"), ("N", "meprec"),
 }  # fmt: skip
+# Objects with an arithmetic of their own, and what has no value where that arithmetic was needed and is not there.
+_OBJECTS = {S.Interval, S.DateObject, S.SeriesData}
+_COMPUTE = {S.Plus, S.Times, S.Power, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Equal, S.Unequal}
 _HELD = {S.Function, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern, S.RuleDelayed, S.Pattern, S.Condition, S.PatternTest}
 
 
@@ -172,6 +176,13 @@ def evaluate_tree(
     )
 
 
+def _no_slope(f: Any, args: tuple) -> bool:
+    """Whether a derivative of f at these arguments is one that nobody could evaluate: of no function of numbers, or at numbers."""
+    if type(f) is not Symbol or (f.builtin is None and not absent(f)):
+        return False
+    return f.builtin is None or not f.builtin.attrs & NUMERIC or all(map(is_number, args))
+
+
 def _defines(statement: Any, name: Symbol) -> bool:
     if type(statement) is Expr and statement.head is S.CompoundExpression and statement.args:
         statement = statement.args[-2] if statement.args[-1] is NULL and len(statement.args) > 1 else statement.args[-1]
@@ -192,8 +203,14 @@ def is_unevaluated(value: Any, top: bool = True) -> bool:
                 return True
         elif head.builtin.answers:
             return True
+        elif head in _COMPUTE and any(type(a) is Expr and a.head in _OBJECTS for a in value.args):
+            return True
         elif head in _HELD:
             return False
-    elif (top and not (type(head) is Expr and type(head.head) is Expr and head.head.head is S.Derivative)) or is_unevaluated(head, False):
+    elif type(head) is Expr and type(head.head) is Expr and head.head.head is S.Derivative:
+        f = head.args[0] if len(head.args) == 1 else None
+        if _no_slope(f, value.args) or is_unevaluated(f, False):
+            return True
+    elif top or is_unevaluated(head, False):
         return True
     return any(is_unevaluated(a, False) for a in value.args if type(a) is Expr)

@@ -19,6 +19,16 @@ def _date(e: Any) -> Any:
     return datetime.date(*(parts + [1, 1])[:3])
 
 
+def _day(e: Any) -> Any:
+    """The date, as _date, of what says no time of day. Raises ValueError."""
+    if type(e) is Expr and e.head is S.DateObject and len(e.args) > 1 and e.args[1] != "Day":
+        raise ValueError
+    parts = e.args[0] if type(e) is Expr and e.head is S.DateObject else e
+    if is_list(parts) and any(parts.args[3:]):
+        raise ValueError
+    return _date(e)
+
+
 @builtin("DayName", arity=1, takes="date")
 def day_name(ev: Any, args: tuple) -> Any:
     return sym(_date(args[0]).strftime("%A"))
@@ -32,16 +42,18 @@ def leap_year(ev: Any, args: tuple) -> Any:
 
 @builtin("DayCount", arity=2, takes="date date")
 def day_count(ev: Any, args: tuple) -> Any:
-    return (_date(args[1]) - _date(args[0])).days
+    return (_day(args[1]) - _day(args[0])).days
 
 
 @builtin("DateDifference", arity=(2, 3), takes="date date")
 def date_difference(ev: Any, args: tuple) -> Any:
-    return mk(S.Quantity, (_date(args[1]) - _date(args[0])).days, "Days")
+    if len(args) == 3 and args[2] not in ("Day", "Days"):
+        return None
+    return mk(S.Quantity, (_day(args[1]) - _day(args[0])).days, "Days")
 
 
 @builtin("DatePlus", arity=2, takes="date integer")
 def date_plus(ev: Any, args: tuple) -> Any:
-    d = _date(args[0]) + datetime.timedelta(days=args[1])
+    d = _day(args[0]) + datetime.timedelta(days=args[1])
     out = lst((d.year, d.month, d.day))
     return mk(S.DateObject, out) if not is_list(args[0]) else out

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
+from nsrl.engines.wolfram.builtins.pieces import joined
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.table import Builtin, symbols, table
@@ -110,8 +111,8 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
             out.append(mk(S.Integrate, derivative(ev, a[0], x), a[1]))
         return Expr(S.Plus, tuple(out))
     if h is S.Piecewise and is_list(a[0]):
-        pairs = lst(lst((derivative(ev, p.args[0], x), p.args[1])) for p in a[0].args)
-        return mk(S.Piecewise, pairs, derivative(ev, a[1], x) if len(a) > 1 else 0)
+        pieces = [*(p.args[0] for p in a[0].args), a[1] if len(a) > 1 else 0]
+        return joined(ev, e, [ev.eval(derivative(ev, p, x)) for p in pieces], x)
     if h is S.Abs and len(a) == 1:
         return _times(derivative(ev, a[0], x), Expr(Expr(Expr(S.Derivative, (1,)), (S.Abs,)), a))
     if type(h) is Expr and has_head(h.head, S.Derivative) and len(h.args) == 1:
@@ -172,21 +173,26 @@ def _nth(ev: Any, e: Any, x: Any, n: Any) -> Any:
     return None
 
 
-@builtin("Dt", arity=(1, None), data=True)
+@builtin("Dt", arity=(1, None), data=True, options="Constants")
 def dt(ev: Any, args: tuple) -> Any:
-    if len(args) == 2 and type(args[1]) is Symbol:
-        e, x = args
-        if type(e) is Symbol:
-            return 1 if e is x else None if e.builtin is None else 0
-        if not isinstance(e, Expr):
-            return 0
-        out: list[Any] = []
-        from nsrl.engines.wolfram.solver import symbols_in
+    """The total differential Dt[e] or derivative Dt[e, x]; Constants -> {a, ...} do not vary."""
+    from nsrl.engines.wolfram.solver import symbols_in
 
-        for s in symbols_in(e):
-            out.append(_times(derivative(ev, e, s), 1 if s is x else mk(S.Dt, s, x)))
-        return ev.eval(Expr(S.Plus, tuple(out)))
-    return None
+    e, rest = args[0], list(args[1:])
+    fixed: tuple = ()
+    option = rest[-1] if rest and has_head(rest[-1], S.Rule) and rest[-1].args[0] is S.Constants else None
+    if option is not None:
+        fixed = option.args[1].args if is_list(option.args[1]) else option.args[1:]
+        rest.pop()
+    if len(rest) > 1 or (rest and (type(rest[0]) is not Symbol or rest[0].builtin is not None)):
+        ev.lost = ev.lost or S.Dt
+        return None
+    if type(e) is Expr and e.head in (S.Equal, S.Rule, S.List):
+        return ev.eval(Expr(e.head, tuple([Expr(S.Dt, (a, *args[1:])) for a in e.args])))
+    if type(e) is Symbol and e not in rest and e not in fixed and e.builtin is None:
+        return None
+    out = [_times(derivative(ev, e, s), 1 if s in rest else mk(S.Dt, s, *args[1:])) for s in symbols_in(e) if s not in fixed]
+    return ev.eval(Expr(S.Plus, tuple(out)))
 
 
 @sub_handler("Derivative")

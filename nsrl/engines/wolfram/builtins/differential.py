@@ -21,12 +21,8 @@ def dsolve(ev: Any, args: tuple) -> Any:
 
 def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
     what, target, x = args
-    if is_list(target):
-        target = target.args[0] if len(target.args) == 1 else target
-    if type(x) is not Symbol:
-        return None
-    f = target.head if type(target) is Expr else target
-    if type(f) is not Symbol:
+    f = unknown(target, x)
+    if f is None:
         return None
     sp = sympy()
     b = Bridge()
@@ -82,11 +78,34 @@ def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
             out.append(tree)
     except NotBridged:
         return None
+    return answered(ev, target, f, x, out, value)
+
+
+def unknown(target: Any, x: Any) -> Symbol | None:
+    """The one function of the program's own in a target: f, f[x], f'[2], {f[x]}; None where x is no symbol."""
+
+    def applied(e: Any) -> set:
+        if type(e) is not Expr:
+            return set()
+        h = e.head.args[0] if type(e.head) is Expr and has_head(e.head.head, S.Derivative) and len(e.head.args) == 1 else e.head
+        return set().union({h} if type(h) is Symbol and h.builtin is None else (), *map(applied, e.args))
+
+    if type(x) is not Symbol:
+        return None
+    found = {e for e in (target.args if is_list(target) else (target,)) if type(e) is Symbol} | applied(target)
+    return found.pop() if len(found) == 1 else None
+
+
+def answered(ev: Any, target: Any, f: Symbol, x: Symbol, trees: list, value: bool) -> Any:
+    """The solutions f[x] = tree in the form asked for: the first one put into the target, or rules for f or f[x]."""
+    functions = [mk(S.Function, lst((x,)), t) for t in trees]
     if value:
-        return out[0]
-    if type(target) is Expr:
-        return lst(lst((rule(target, t),)) for t in out)
-    return lst(lst((rule(f, mk(S.Function, lst((x,)), t)),)) for t in out)
+        return ev.eval(mk(S.ReplaceAll, target, rule(f, functions[0])))
+    if is_list(target) and len(target.args) == 1:
+        target = target.args[0]
+    if target is f:
+        return lst(lst((rule(f, g),)) for g in functions)
+    return lst(lst((rule(target, t),)) for t in trees) if target == mk(f, x) else None
 
 
 def _constants_in_order(r: Any, x: Any) -> Any:

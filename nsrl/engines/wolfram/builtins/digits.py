@@ -66,6 +66,8 @@ def from_digits(ev: Any, args: tuple) -> Any:
             items: tuple = tuple(values)
         else:
             return None
+    elif is_list(e) and any(map(is_list, e.args)):
+        return _with_point(ev, e, base)
     elif is_list(e):
         items = e.args
     else:
@@ -80,6 +82,24 @@ def from_digits(ev: Any, args: tuple) -> Any:
     for d in items:
         total = ev.call(S.Plus, mk(S.Times, total, base), d)
     return total
+
+
+def _with_point(ev: Any, e: Any, base: Any) -> Any:
+    """FromDigits[{{d1, d2, ...}, n}]: n digits stand before the point; a list at the end of them repeats for ever."""
+    if len(e.args) != 2 or not is_list(e.args[0]) or type(e.args[1]) is not int:
+        return None
+    ds, n = e.args[0].args, e.args[1]
+    period = ds[-1].args if ds and is_list(ds[-1]) else ()
+    ds = ds[:-1] if period else ds
+    if any(type(d) is Expr and d.head in (S.List, S.Association) or type(d) is str for d in (*ds, *period)):
+        return None
+    if type(base) is int:
+        ev.need_bits(max(abs(n), len(ds)) * max(base.bit_length(), 1))
+    total: Any = from_digits(ev, (lst(ds), base))
+    if period:
+        repeated = mk(S.Times, from_digits(ev, (lst(period), base)), mk(S.Power, mk(S.Plus, mk(S.Power, base, len(period)), -1), -1))
+        total = mk(S.Plus, total, repeated)
+    return ev.call(S.Times, total, mk(S.Power, base, n - len(ds)))
 
 
 @builtin("DigitCount", "Listable", arity=(1, 3))

@@ -6,8 +6,8 @@ from typing import Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bridge import NotBridged
-from nsrl.engines.wolfram.builtins.differential import satisfies
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.builtins.differential import answered, satisfies, unknown
+from nsrl.engines.wolfram.expr import Expr, S, has_head, mk
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -22,12 +22,8 @@ def rsolve(ev: Any, args: tuple) -> Any:
 def _recurrence(ev: Any, args: tuple, value: bool) -> Any:
     """Linear recurrences a[n] with their starting values, by SymPy."""
     what, target, n = args
-    if is_list(target) and len(target.args) == 1:
-        target = target.args[0]
-    if type(n) is not Symbol:
-        return None
-    f = target.head if type(target) is Expr else target
-    if type(f) is not Symbol:
+    f = unknown(target, n)
+    if f is None:
         return None
     sp = bridge.sympy()
     b = bridge.Bridge()
@@ -59,11 +55,7 @@ def _recurrence(ev: Any, args: tuple, value: bool) -> Any:
         return None
     if not satisfies(ev, parts, f, n, tree, whole=True):
         return None
-    if value:
-        return tree
-    if type(target) is Expr:
-        return lst((lst((rule(target, tree),)),))
-    return lst((lst((rule(f, mk(S.Function, lst((n,)), tree)),)),))
+    return answered(ev, target, f, n, [tree], value)
 
 
 TABLE["RSolveValue"].handler = lambda ev, args: _recurrence(ev, args, True)

@@ -1,7 +1,5 @@
 (* Calculus, series, transforms, differences *)
 D[f_, {v_List, n_Integer}] := Nest[D[#, {v}] &, f, n]
-Dt[c_?NumericQ] := 0
-Dt[f_] := Total[Map[D[f, #] Dt[#] &, Union[Cases[f, _Symbol?(Not[NumericQ[#]] &), {1, Infinity}]]]] /; Not[AtomQ[f]]
 Integrate[1/(a_Symbol^2 + x_^2), x_Symbol] := ArcTan[x/a]/a /; a =!= x
 Integrate[1/Sqrt[a_Symbol^2 - x_^2], x_Symbol] := ArcTan[x/Sqrt[a^2 - x^2]] /; a =!= x
 Sum[x_Symbol^k_, {k_Symbol, 0, Infinity}] := 1/(1 - x) /; x =!= k
