@@ -201,9 +201,7 @@ def is_unevaluated(value: Any, top: bool = True) -> bool:
         if head.builtin is None:
             if top or absent(head):
                 return True
-        elif head.builtin.answers:
-            return True
-        elif head in _COMPUTE and any(type(a) is Expr and a.head in _OBJECTS for a in value.args):
+        elif head.builtin.answers or (head in _COMPUTE and any(type(a) is Expr and a.head in _OBJECTS for a in value.args)):
             return True
         elif head in _HELD:
             return False

@@ -91,7 +91,7 @@ def _with_point(ev: Any, e: Any, base: Any) -> Any:
     ds, n = e.args[0].args, e.args[1]
     period = ds[-1].args if ds and is_list(ds[-1]) else ()
     ds = ds[:-1] if period else ds
-    if any(type(d) is Expr and d.head in (S.List, S.Association) or type(d) is str for d in (*ds, *period)):
+    if any((type(d) is Expr and d.head in (S.List, S.Association)) or type(d) is str for d in (*ds, *period)):
         return None
     if type(base) is int:
         ev.need_bits(max(abs(n), len(ds)) * max(base.bit_length(), 1))
