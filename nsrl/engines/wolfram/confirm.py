@@ -8,7 +8,7 @@ at each evaluation so that a program's limits hold. Knows nothing of evaluation 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -160,13 +160,14 @@ def _panel(g: Callable[[float], Any], a: float, b: float) -> tuple[Any, float]:
     return kronrod * half, abs((kronrod - gauss) * half)
 
 
-def _adaptive(g: Callable[[float], Any], a: float, b: float, panels: int = 250) -> Any:
-    """The integral of g over [a, b] in machine numbers, or None where the panels do not settle."""
-    cut = a + (b - a) * 0.38196601125  # so that what is odd about the middle does not cancel
-    todo = [(_panel(g, u, v), u, v) for u, v in pairwise((a, cut, b))]
+def _adaptive(g: Callable[[float], Any], a: float, b: float, panels: int = 250, cuts: Iterable[float] | None = None, goal: float = 1e-10, floor: float = 1e-14) -> Any:
+    """The integral of g over [a, b] by bisection of the worst panel, first cut at `cuts`; None where it does not settle."""
+    if cuts is None:
+        cuts = [a + (b - a) * 0.38196601125]  # so that what is odd about the middle does not cancel
+    todo = [(_panel(g, u, v), u, v) for u, v in pairwise(sorted({a, b, *(t for t in cuts if a < t < b)}))]
     for _ in range(panels):
         total, error = sum(p[0][0] for p in todo), sum(p[0][1] for p in todo)
-        if error <= 1e-10 * sum(abs(p[0][0]) for p in todo) + 1e-14:
+        if error <= goal * sum(abs(p[0][0]) for p in todo) + floor:
             return total
         worst = max(range(len(todo)), key=lambda i: todo[i][0][1])
         _, u, v = todo.pop(worst)
@@ -177,59 +178,85 @@ def _adaptive(g: Callable[[float], Any], a: float, b: float, panels: int = 250) 
     return None
 
 
+def adaptive(machine: Callable[[float], Any], a: float, b: float, cuts: Iterable[float] = (), fine: bool = True, cut: float | None = None,
+             floor: float = 1e-14) -> Any:
+    """The integral over [a, b], either end of which may be infinite, with panels crowded around `cuts`.
+
+    fine: ten decades of panels on both sides of a cut; else each piece between cuts on a scale that crowds its ends.
+    cut: where the first pieces are cut too, so that two calls are two estimates. floor: an error that does not matter. None where it does not settle.
+    """
+    inf = _fp().inf
+    if a == -inf and b == inf:
+        g = lambda t: machine((2 * t - 1) / (4 * t * (1 - t))) * (2 + 2 * (2 * t - 1) ** 2) / (4 * t * (1 - t)) ** 2
+        inverse = lambda x: 0.5 if x == 0 else (1 + 2 * x / (1 + _fp().sqrt(1 + 4 * x * x))) / 2
+    elif b == inf:
+        g, inverse = (lambda t: machine(a + t / (1 - t)) / (1 - t) ** 2), (lambda x: (x - a) / (1 + x - a))
+    elif a == -inf:
+        g, inverse = (lambda t: machine(b - t / (1 - t)) / (1 - t) ** 2), (lambda x: (b - x) / (1 + b - x))
+    else:
+        g, inverse = machine, float
+    low, high = (0.0, 1.0) if inf in (b, -a) else (a, b)
+    at = [inverse(float(x)) for x in cuts]
+    extra = [] if cut is None else [low + (high - low) * (k + cut) / 16 for k in range(16)] if fine else [low + (high - low) * cut]
+    if fine:
+        near = [(high - low) / 10**k for k in range(1, 11)] if at else []
+        return _adaptive(g, low, high, cuts=[low + (high - low) * 0.38196601125, *extra, *at, *(x + s * h for x in at for h in near for s in (1, -1))])
+    total = 0.0
+    for u, v in pairwise(sorted({low, high, *extra, *(t for t in at if low < t < high)})):
+        part = _adaptive(lambda s, u=u, v=v: 6 * s * (1 - s) * (v - u) * g(u + (v - u) * s * s * (3 - 2 * s)), 0.0, 1.0, 40, (), 1e-9, floor)
+        if part is None:
+            return None
+        total += part
+    return total
+
+
 def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Problem | None, sample: tuple,
-               tick: Callable[[], None], precise: bool = False) -> Any:  # fmt: skip
+               tick: Callable[[], None], cuts: list[Any] | None = None) -> Any:  # fmt: skip
     """The integral of f (tree at this sample) over [low, high], ends mpf's or infinite; None where none is found.
 
-    precise: as many digits as a machine number has, rather than as many as it takes to compare. None also
-    where the integral does not converge: the ends and every singular point in between are looked at first.
+    cuts: where f may be narrow; then as many digits as a machine number has are given, rather than as many as it takes
+    to compare, and two estimates must agree. None also where the integral does not converge: the ends and every singular
+    point in between are looked at first.
     """
-    m, fp = mp(), _fp()
+    m = mp()
     if low == high:
         return 0.0
     if low > high:
-        v = quadrature(tree, f, x, high, low, inner, sample, tick, precise)
+        v = quadrature(tree, f, x, high, low, inner, sample, tick, cuts)
         return None if v is None else -v
-    a, b = float(low), float(high)
 
     def machine(t: float) -> Any:
         tick()
-        return f(fp, t)
+        return f(_fp(), t)
 
-    def whole(t: float) -> Any:  # (0, 1) onto (-inf, inf)
-        u = 2 * t - 1
-        return machine(u / (1 - u * u)) * 2 * (1 + u * u) / (1 - u * u) ** 2
+    def estimate(cut: float | None = None) -> Any:
+        try:
+            return adaptive(machine, float(low), float(high), cuts or (), cut=cut)
+        except (NotNumeric, OverflowError, ZeroDivisionError):
+            return None
 
-    def right(t: float) -> Any:  # (0, 1) onto (a, inf)
-        return machine(a + t / (1 - t)) / (1 - t) ** 2
-
-    def left(t: float) -> Any:
-        return machine(b - t / (1 - t)) / (1 - t) ** 2
-
-    unbounded = (a == -fp.inf, b == fp.inf)
-    try:
-        if not any(unbounded):
-            v = _adaptive(machine, a, b)
-        else:
-            v = _adaptive({(True, True): whole, (False, True): right, (True, False): left}[unbounded], 0.0, 1.0)
-    except (NotNumeric, OverflowError, ZeroDivisionError):
-        v = None
-    if v is not None and not precise:
+    v = estimate()
+    if v is not None and cuts is None:
         return v
     with m.workdps(32):
         try:
-            w = _careful(tree, f, x, m.mpf(low), m.mpf(high), inner, sample, tick)
+            w = _careful(tree, f, x, m.mpf(low), m.mpf(high), inner, sample, tick, cuts or []) if len(cuts or ()) < 12 else None
         except NotNumeric:
             w = None
-    return v if w is None else w
+    if cuts is None:
+        return w
+    other = w if v is None or w is not None else estimate(0.45)
+    if v is None:
+        return w
+    return None if other is None or not close(v, other, 1e-7) else v if w is None else w
 
 
-def _careful(tree: Any, f: Function, x: Symbol, low: Any, high: Any, problem: Problem | None, sample: tuple, tick: Callable[[], None]) -> Any:
+def _careful(tree: Any, f: Function, x: Symbol, low: Any, high: Any, problem: Problem | None, sample: tuple, tick: Callable[[], None], cuts: list[Any]) -> Any:
     """Tanh-sinh between singular points at 32 digits; oscillating tails by their half-periods."""
     m = mp()
     names = tuple(problem.names) if problem else ()
     near, far = (-30 if low == -m.inf else low), (30 if high == m.inf else high)
-    points = [low, *_singular(tree, x, names, sample, near, far), high]
+    points = _apart([low, *_singular(tree, x, names, sample, near, far), *cuts, high])
     for i, p in enumerate(points):
         for side in (1, -1):
             if (i > 0 or side == 1) and (i < len(points) - 1 or side == -1) and abs(p) != m.inf and not _integrable(f, p, side):
@@ -260,6 +287,12 @@ def _careful(tree: Any, f: Function, x: Symbol, low: Any, high: Any, problem: Pr
             return None
         value += tail
     return value
+
+
+def _apart(points: list[Any]) -> list[Any]:
+    """Ascending, none twice."""
+    points = sorted(points)
+    return [p for i, p in enumerate(points) if i == 0 or p - points[i - 1] > 1e-20 * (1 + abs(p)) or abs(p) == mp().inf]
 
 
 def _between(g: Callable[[Any], Any], points: list[Any]) -> Any:

@@ -12,7 +12,7 @@ SUBJECTS = (
     "algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing",
     "control", "core", "dates", "derivatives", "differential", "digits", "elementary", "encoding", "extrema",
     "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "linalg", "linearprogram", "lists", "logic",
-    "matrices", "names", "operators", "permutations", "polynomials", "primes", "recurrences", "reduce", "regions",
+    "matrices", "names", "nintegrate", "operators", "permutations", "polynomials", "primes", "recurrences", "reduce", "regions",
     "replacing", "rootfinding", "rounding", "sequences", "sets", "simplify", "solve", "sorting", "stats",
     "strings", "sums", "transforms", "triangles", "trig",
 )  # fmt: skip

@@ -1,23 +1,18 @@
-"""Integrate and NIntegrate: found by a table or by SymPy, answered when numbers confirm it (confirm.py)."""
+"""Integrate: found by a table or by SymPy, answered when numbers confirm it (confirm.py)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import pairwise
 from math import gcd
 from typing import Any
 
 from nsrl.engines.wolfram import confirm
-from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.derivatives import HALF, _neg, _plus, _power, _times, derivative
 from nsrl.engines.wolfram.builtins.simplify import assumptions_of
-from nsrl.engines.wolfram.compiled import NotNumeric, compiled
-from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, is_list, lst, mk, rule
-from nsrl.engines.wolfram.numbers import to_complex
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.numeric import real_value
 from nsrl.engines.wolfram.realline import sign
 from nsrl.engines.wolfram.roots import Cannot
@@ -314,60 +309,3 @@ def _pulled(ev: Any, e: Any) -> Any:
         return e
     inside = Expr(S.Plus, tuple(_times(k, t, *[_power(f, -1) for f in common]) for t in e.args))
     return ev.eval(_times(Fraction(1, k) if k > 1 else 1, *common, ev.eval(inside)))
-
-
-
-@builtin("NIntegrate", "HoldAll", arity=(2, None))
-def nintegrate(ev: Any, args: tuple) -> Any:
-    specs = [ev.eval(a) if not is_list(a) else a for a in args[1:]]
-    specs = [s for s in specs if not has_head(s, S.Rule)]
-    if not specs or not all(is_list(s) and len(s.args) >= 3 and type(s.args[0]) is Symbol for s in specs):
-        return None
-    try:
-        return _number(_nested(ev, ev.eval(mk(S.Block, lst(s.args[0] for s in specs), args[0])), specs))
-    except NotNumeric:
-        return None
-
-
-def _nested(ev: Any, f: Any, specs: list) -> Any:
-    """The integral of f over the ranges, the first outermost. Raises NotNumeric where one has no value that settles."""
-    (x, *ends), inner = specs[0].args, specs[1:]
-    ends = [ev.eval(mk(S.N, t)) for t in ends]
-    m = mp()
-    numbers = [m.inf * confirm.infinite(t) if confirm.infinite(t) else real_value(t) for t in ends]
-    if None in numbers:
-        raise NotNumeric
-    if inner:
-        g = lambda c, t: _nested(ev, _put(ev, f, x, float(t)), [lst(_put(ev, a, x, float(t)) for a in s.args) for s in inner])
-    else:
-        try:
-            number = compiled(f, (x,))
-            g = lambda c, t: number(c, (t,))
-        except NotNumeric:
-            g = lambda c, t: c.convert(_sampled(ev, f, x, float(t)))
-    total: Any = 0
-    for a, b in pairwise(numbers):
-        part = confirm.quadrature(f, g, x, a, b, None, (), ev.step, precise=not inner)
-        if part is None:
-            raise NotNumeric
-        total += part
-    return total
-
-
-def _put(ev: Any, f: Any, x: Symbol, t: float) -> Any:
-    return t if f is x else ev.eval(mk(S.ReplaceAll, f, rule(x, t)))
-
-
-def _sampled(ev: Any, f: Any, x: Symbol, t: float) -> Any:
-    v = ev.eval(mk(S.N, _put(ev, f, x, t)))
-    if has_head(v, COMPLEX):
-        return to_complex(v)
-    if not isinstance(v, (int, float)) or not math.isfinite(v):
-        raise NotNumeric
-    return v
-
-
-def _number(z: Any) -> Any:
-    if abs(getattr(z, "imag", 0)) > 1e-14 * max(1, abs(z)):
-        return mk(COMPLEX, float(z.real), float(z.imag))
-    return float(z.real if hasattr(z, "real") else z)
