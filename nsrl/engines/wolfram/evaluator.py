@@ -44,6 +44,8 @@ _PASSES_BY = {
     S.CompoundExpression, S.Module, S.Block, S.With, S.DynamicModule, S.Set, S.SetDelayed, S.Do, S.Print, S.Echo,
     S.Quiet, S.Function, S.Clear, S.Remove, S.D, S.Dt, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern,
 }  # fmt: skip
+# What knows power series; anything else that makes a value of one has none.
+_TAKES_SERIES = {"Normal", "SeriesCoefficient", "Coefficient", "CoefficientList", "Plus", "Times", "Power", "N", "SeriesData"}
 _BRANCHES = {S.If, S.Which, S.Switch}
 # What has no value for symbols in the real engine either, and has one for numbers.
 _RELATIONS = {
@@ -104,6 +106,7 @@ class Evaluator:
         self.lost: Symbol | None = None  # head of a call without a value that some value was made from
         self.judged: frozenset[Symbol] = frozenset()  # symbols of which a test like EvenQ said "no" for want of a value
         self.shown: Any = None  # what Print was last given
+        self.series = False  # whether a power series has come up
         self.sow: list[list[tuple[Any, Any]]] = []
         self.catching = 0
         self.random: Any = None
@@ -351,6 +354,8 @@ class Evaluator:
             seen |= self.open if b.operator is not None else {h for h in self.open if h.builtin is None}
         if seen:
             seen -= _heads(r)
+            if b.name in _TAKES_SERIES:
+                seen.discard(S.SeriesData)
             if seen:
                 self.lost = min(seen, key=lambda s: s.name)
 

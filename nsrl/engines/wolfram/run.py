@@ -33,7 +33,7 @@ BENIGN = {
 }  # fmt: skip
 # Objects with an arithmetic of their own, and what has no value where that arithmetic was needed and is not there.
 _OBJECTS = {S.Interval, S.DateObject, S.SeriesData}
-_COMPUTE = {S.Plus, S.Times, S.Power, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Equal, S.Unequal}
+_RELATIONS = {S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Equal, S.Unequal}
 _HELD = {S.Function, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern, S.RuleDelayed, S.Pattern, S.Condition, S.PatternTest}
 
 
@@ -201,7 +201,7 @@ def is_unevaluated(value: Any, top: bool = True) -> bool:
         if head.builtin is None:
             if top or absent(head):
                 return True
-        elif head.builtin.answers or (head in _COMPUTE and any(type(a) is Expr and a.head in _OBJECTS for a in value.args)):
+        elif head.builtin.answers or ((head in _RELATIONS or head.builtin.attrs & NUMERIC) and any(type(a) is Expr and a.head in _OBJECTS for a in value.args)):
             return True
         elif head in _HELD:
             return False

@@ -13,7 +13,7 @@ SUBJECTS = (
     "control", "core", "dates", "derivatives", "differential", "digits", "elementary", "encoding", "extrema",
     "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "linalg", "linearprogram", "lists", "logic",
     "matrices", "names", "nintegrate", "operators", "permutations", "polynomials", "primes", "recurrences", "reduce", "regions",
-    "replacing", "rootfinding", "rounding", "sequences", "sets", "simplify", "solve", "sorting", "stats",
+    "replacing", "rootfinding", "rounding", "sequences", "series", "sets", "simplify", "solve", "sorting", "stats",
     "strings", "sums", "transforms", "triangles", "trig",
 )  # fmt: skip
 _loaded: dict[str, Builtin] = {}

@@ -11,6 +11,7 @@ from math import comb, lcm
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy, trig_rules
+from nsrl.engines.wolfram.builtins import series
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, boolean, has_head, is_list, lst, mk, norm
 from nsrl.engines.wolfram.openring import OpenRing
 from nsrl.engines.wolfram.poly import NotPolynomial, Poly, TooLarge, content
@@ -341,6 +342,9 @@ def coefficient(ev: Any, args: tuple) -> Any:
         return None
     if len(args) == 2 and has_head(x, S.Power) and len(x.args) == 2 and type(x.args[1]) is int:
         x, n = x.args
+    if has_head(e, S.SeriesData):
+        s = series.read(e)
+        return None if s is None or (s.x, s.at) != (x, 0) else series.coefficient(s, n)
     if has_head(x, S.Times):
         for f in x.args:
             base, k = f.args if has_head(f, S.Power) and type(f.args[1]) is int else (f, 1)
@@ -362,6 +366,10 @@ def coefficient_list(ev: Any, args: tuple) -> Any:
     e, x = args[:2]
     if has_head(e, S.Equal):
         return None
+    if has_head(e, S.SeriesData):
+        s = series.read(e)
+        plain = s is not None and (s.x, s.at) == (x, 0) and s.low >= 0 and s.low + len(s.c) == s.end
+        return lst([0] * s.low + s.c) if plain else None
     if is_list(x):
         if not x.args:
             return None
@@ -461,7 +469,7 @@ def _numeric(e: Any) -> bool:
 
 @builtin("Variables", arity=1)
 def variables(ev: Any, args: tuple) -> Any:
-    return lst(variables_of(args[0]))
+    return None if contains(args[0], S.SeriesData) else lst(variables_of(args[0]))
 
 
 @builtin("PolynomialQ", arity=(1, 2))

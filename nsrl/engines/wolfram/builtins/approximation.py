@@ -75,6 +75,8 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
         if head is S.Quantity:
             return Expr(head, (numericize(ev, args[0], digits), *args[1:]))
         return e
+    if head is S.SeriesData:
+        return Expr(head, (*args[:2], numericize(ev, args[2], digits), *args[3:]))
     if head is S.Power and len(args) == 2 and type(args[1]) is int:
         return mk(S.Power, numericize(ev, args[0], digits), args[1])
     if head is S.Association or head in (S.Rule, S.RuleDelayed):

@@ -8,6 +8,7 @@ from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, joint, mp
+from nsrl.engines.wolfram.builtins import series
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, mk, norm
 from nsrl.engines.wolfram.numbers import (
     add,
@@ -71,6 +72,8 @@ def plus(ev: Any, args: tuple) -> Any:
             return a + b
     if len(args) < 2:
         return args[0] if args else 0
+    if ev.series and (found := series.combined(ev, S.Plus, args)) is not None:
+        return found
     total: Any = 0
     terms: dict[Any, Any] = {}
     special = False
@@ -189,6 +192,8 @@ def times(ev: Any, args: tuple) -> Any:
             return a * b
     if len(args) < 2:
         return args[0] if args else 1
+    if ev.series and (found := series.combined(ev, S.Times, args)) is not None:
+        return found
     coefficient: Any = 1
     bases: dict[Any, list[Any]] = {}
     special = trig = False
@@ -561,6 +566,8 @@ def power(ev: Any, args: tuple) -> Any:
                 ev.message("Infinity", "indet", f"Indeterminate expression {ev.text(Expr(_POWER, args))} encountered.")
                 return S.Indeterminate
             return 1
+    if ev.series and (found := series.combined(ev, S.Power, args)) is not None:
+        return found
     if tb is Symbol or tb is Expr:
         special = _special_power(ev, base, x)
         if special is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nsrl.engines.wolfram import converging
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.builtins import series as power_series
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.derivatives import _neg, _plus, _power, _times
 from nsrl.engines.wolfram.builtins.simplify import assumptions_of
@@ -21,7 +22,7 @@ PROBES = 5  # whole indices at which a summand is compared with its form for an 
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
-symbols(TABLE, "SeriesData InterpolatingFunction Exists ForAll O ConditionalExpression Direction Assumptions")
+symbols(TABLE, "InterpolatingFunction Exists ForAll ConditionalExpression Direction Assumptions")
 
 
 @builtin("Limit", arity=(2, None), options="Assumptions Direction")
@@ -323,6 +324,8 @@ def normal(ev: Any, args: tuple) -> Any:
     e = args[0]
     if has_head(e, S.Association):
         return lst(e.args)
+    if is_list(e) and any(has_head(a, S.SeriesData) for a in e.args):
+        return ev.eval(lst(mk(S.Normal, a) if has_head(a, S.SeriesData) else a for a in e.args))
     if has_head(e, S.FittedModel):
         return e.args[0]
     if has_head(e, S.SeriesData):
@@ -337,9 +340,8 @@ def normal(ev: Any, args: tuple) -> Any:
 @builtin("SeriesCoefficient", arity=(2, None))
 def series_coefficient(ev: Any, args: tuple) -> Any:
     e, spec = args[:2]
-    if has_head(e, S.SeriesData) and type(spec) is int:
-        i = spec - e.args[3]
-        return e.args[2].args[i] if 0 <= i < len(e.args[2].args) else 0
+    if (s := power_series.read(e)) is not None and len(args) == 2:
+        return power_series.coefficient(s, spec)
     if is_list(spec) and len(spec.args) == 3 and type(spec.args[2]) is int:
         found = series_coefficients(ev, e, spec.args[0], spec.args[1], spec.args[2])
         if found is None:

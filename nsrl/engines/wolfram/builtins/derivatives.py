@@ -7,6 +7,7 @@ from typing import Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.pieces import joined
+from nsrl.engines.wolfram.builtins.series import differentiated, read
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.table import Builtin, symbols, table
@@ -113,6 +114,8 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
     if h is S.Piecewise and is_list(a[0]):
         pieces = [*(p.args[0] for p in a[0].args), a[1] if len(a) > 1 else 0]
         return joined(ev, e, [ev.eval(derivative(ev, p, x)) for p in pieces], x)
+    if h is S.SeriesData and (s := read(e)) is not None and s.x is x and not any(contains(c, x) for c in (s.at, *s.c)):
+        return differentiated(s)
     if h is S.Abs and len(a) == 1:
         return _times(derivative(ev, a[0], x), Expr(Expr(Expr(S.Derivative, (1,)), (S.Abs,)), a))
     if type(h) is Expr and has_head(h.head, S.Derivative) and len(h.args) == 1:
