@@ -111,6 +111,8 @@ def total(e: Any, found: Any, k: Symbol, low: Any, high: Any, product: bool, fac
         return False
     good = 0
     with m.workdps(32):
+        if not endless and not all(_shortest_range(problem, high, terms, product) for terms in (1, 2)):
+            return False
         for sample in problem.samples():
             try:
                 claim = problem.at(1, sample)(m, m.mpf(0))
@@ -136,6 +138,30 @@ def total(e: Any, found: Any, k: Symbol, low: Any, high: Any, product: bool, fac
             if good >= (4 if problem.names else 1):
                 return True
     return good >= (2 if problem.names else 1)
+
+
+def _shortest_range(problem: Problem, high: Any, terms: int, product: bool) -> bool:
+    """Whether the claim holds where the range has so few terms: Sum[(-1)^k Binomial[n, k], {k, 0, n}] is 1 at n = 0.
+
+    True also where the end is no parameter of its own or nothing can be said there.
+    """
+    m = mp()
+    if high not in problem.names:
+        return True
+    place = problem.names.index(high)
+    for sample in problem.samples():
+        try:
+            a = problem.at(2, sample)(m, m.mpf(0))
+            if not m.isint(a):
+                continue
+            sample = (*sample[:place], a.real + terms - 1, *sample[place + 1 :])
+            if problem.at(2, sample)(m, m.mpf(0)) != a:
+                return True
+            values = [problem.at(0, sample)(m, a + i) for i in range(terms)]
+            return close(m.fprod(values) if product else m.fsum(values), problem.at(1, sample)(m, m.mpf(0)))
+        except NotNumeric:
+            continue
+    return True
 
 
 def antidifference(e: Any, found: Any, k: Symbol, facts: dict, tick: Tick) -> bool:
@@ -196,6 +222,21 @@ def limit(e: Any, found: Any, x: Symbol, to: Any, sides: tuple[int, ...], facts:
         if good >= 3 or not problem.names:
             return True
     return good >= 2
+
+
+def dies(e: Any, x: Symbol, tick: Tick) -> bool:
+    """Whether a product of powers and factorials goes to 0 at infinity at least as a power does: by its size at far points."""
+    m = mp()
+    try:
+        rows = _approach(Problem(x, [e]).at(0, ()), 0, 1, True, tick)
+    except NotNumeric:
+        return False
+    if not all(rows):
+        return False
+    with m.workdps(30):
+        sizes = [m.log10(abs(r[0])) if r[0] else -m.inf for r in rows]
+    falls = [(u - v) / (e - d) for (d, u), (e, v) in pairwise(zip(_DIGITS, sizes)) if u > -m.inf]
+    return bool(falls) and falls[0] > 0.2 and all(v > 0.99 * u for u, v in pairwise(falls))
 
 
 def _approach(f: Function, at: Any, side: int, far: bool, tick: Tick) -> list[list[Any]]:

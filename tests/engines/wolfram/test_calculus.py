@@ -41,6 +41,8 @@ ODE, STEP = "{y'[x] == 2x, y[0] == 1}", "{a[n+1] == 2a[n], a[0] == 3}"
         ("Series[Sin[x], {x, 0, 5}]/Series[Cos[x], {x, 0, 5}]", "SeriesData[x, 0, {1, 0, 1/3, 0, 2/15}, 1, 6, 1]"),
         ("Series[Exp[x], {x, 1, 2}] x", "SeriesData[x, 1, {E, 2*E, (3*E)/2}, 0, 3, 1]"),
         ("Normal[{Series[Exp[x], {x, 0, 1}], 2}]", "{1 + x, 2}"), ("SeriesCoefficient[Series[Exp[x], {x, 0, 3}], 3]", "1/6"),
+        ("Integrate[Sin[m x] Sin[n x], {x, 0, 2Pi}] /. {m -> 1/2, n -> 1/3}", "(9*Sqrt[3])/5"),
+        ("Sum[Binomial[n, k], {k, 0, n}]", "2^n"), ("Limit[Binomial[2n, n]/4^n, n -> Infinity]", "0"), ("Limit[2^n/n!, n -> Infinity]", "0"),
         ('DateDifference[{2020, 1, 1}, {2021, 3, 1}, "Day"]', "Quantity[425, Days]"),
     ],
 )  # fmt: skip
@@ -56,6 +58,8 @@ def test_values(program, text):
         "Dt[x^2, 2]", "D[x < 1, x]", "D[If[x > 0, x^2, -x], x]", "D[Which[x < 0, 1, True, x], x]", "D[DigitCount[x], x]",
         "Derivative[0, 1][Max][2, 3]", "Abs'[0]", "1 + Sign'[2]", "D[Piecewise[{{Floor[x], x < 1}, {x, x >= 1}}], x]",
         "Interval[{1, 2}] + Interval[{3, 4}]", "2 Interval[{1, 2}]", "Interval[{1, 2}] < 3", "DateObject[{2020, 1, 1}] < DateObject[{2021, 1, 1}]",
+        "Sum[(-1)^k Binomial[n, k], {k, 0, n}]", "Sum[(-1)^k k Binomial[n, k], {k, 0, n}]", "Integrate[ArcSin[Sin[x]], x]",
+        "Integrate[ArcCos[Cos[x]], {x, 0, 2Pi}]", "Integrate[x ArcTan[Tan[x]], {x, 0, 2Pi}]",
         "Exponent[Series[Exp[x], {x, 0, 5}], x]", "Length[Series[Exp[x], {x, 0, 5}]]", "Variables[Series[Exp[x], {x, 0, 5}]]",
         "Sin[Series[Exp[x], {x, 0, 3}]]", "Sqrt[Series[Exp[x], {x, 0, 3}]]", "Series[Exp[x], {x, 0, 3}] + Series[Exp[y], {y, 0, 3}]",
         "Coefficient[Series[Exp[x], {x, 0, 5}], x, 6]", "SeriesCoefficient[Series[Exp[x], {x, 0, 3}], 4]", "Series[Exp[x], {x, 0, 2}] == 1",

@@ -16,13 +16,15 @@ from nsrl.engines.wolfram.compiled import NotNumeric, compiled
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference
-from nsrl.engines.wolfram.table import Builtin, symbols, table
+from nsrl.engines.wolfram.roots import polynomial_in, symbols
+from nsrl.engines.wolfram.table import Builtin, table
+from nsrl.engines.wolfram.table import symbols as rows_of
 
 PROBES = 5  # whole indices at which a summand is compared with its form for an index without value
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
-symbols(TABLE, "InterpolatingFunction Exists ForAll ConditionalExpression Direction Assumptions")
+rows_of(TABLE, "InterpolatingFunction Exists ForAll ConditionalExpression Direction Assumptions")
 
 
 @builtin("Limit", arity=(2, None), options="Assumptions Direction")
@@ -43,9 +45,21 @@ def limit(ev: Any, args: tuple) -> Any:
     x, to = at.args
     if not contains(e, x):
         return e
+    if to is S.Infinity and _factorials(e, x) and converging.dies(e, x, ev.step):
+        return 0
     sides = {"+-": (1, -1), "+": (1,), "-": (-1,)}[direction]
     found = _limit_candidate(ev, e, x, to, direction, facts)
     return found if found is not None and converging.limit(e, found, x, to, sides, facts, ev.step) else None
+
+
+def _factorials(e: Any, x: Symbol) -> bool:
+    """Whether e is a product of powers and factorials of polynomials in x alone, where SymPy takes seconds."""
+    factors = e.args if has_head(e, S.Times) else (e,)
+    calls = [f.args[0] if has_head(f, S.Power) and type(f.args[1]) is int else f for f in factors]
+    known = (S.Binomial, S.Factorial, S.Gamma, S.CatalanNumber, S.Power)
+    return any(type(f) is Expr and f.head in known[:-1] for f in calls) and symbols(e) == {x} and all(
+        polynomial_in(f, x) or (f.head in known and all(polynomial_in(a, x) for a in f.args)) for f in calls
+    )
 
 
 def _limit_candidate(ev: Any, e: Any, x: Symbol, to: Any, direction: str, facts: dict) -> Any:

@@ -16,12 +16,15 @@ from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, m
 from nsrl.engines.wolfram.numeric import real_value
 from nsrl.engines.wolfram.realline import sign
 from nsrl.engines.wolfram.roots import Cannot
+from nsrl.engines.wolfram.solver import symbols_in
 from nsrl.engines.wolfram.steps import between_jumps
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 symbols(TABLE, "GenerateConditions PrincipalValue")
+_INVERSES = (S.ArcSin, S.ArcCos, S.ArcTan, S.ArcCot, S.ArcSec, S.ArcCsc)
+_PERIODIC = (S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc)
 _STEPS = (S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.FractionalPart, S.Mod, S.Quotient)
 
 
@@ -44,6 +47,8 @@ def integrate(ev: Any, args: tuple) -> Any:
         return None
     rest, facts = options(args)
     e = rest[0]
+    if _folded(e, {s for spec in rest[1:] for s in symbols_in(spec)}):
+        return None
     if has_head(e, S.Equal) or (is_list(e)):
         return ev.eval(Expr(e.head, tuple(Expr(S.Integrate, (a, *args[1:])) for a in e.args)))
     ranges = _ranges(ev, rest[1:])
@@ -57,6 +62,15 @@ def integrate(ev: Any, args: tuple) -> Any:
         if e is None:
             return None
     return e
+
+
+def _folded(e: Any, names: set) -> bool:
+    """Whether e holds an inverse of a periodic function, as ArcSin[Sin[x]]: SymPy searches without end."""
+    if type(e) is not Expr:
+        return False
+    if e.head in _INVERSES and any(type(a) is Expr and a.head in _PERIODIC and names & set(symbols_in(a)) for a in e.args):
+        return True
+    return any(_folded(a, names) for a in e.args)
 
 
 def _ranges(ev: Any, specs: list) -> dict[Symbol, tuple[float, float]]:
@@ -154,8 +168,6 @@ def _stepwise(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
 
 
 def _symbols(trees: list[Any], x: Symbol) -> list[Symbol]:
-    from nsrl.engines.wolfram.solver import symbols_in
-
     return sorted({s for t in trees for s in symbols_in(t) if s is not x}, key=lambda s: s.name)
 
 
@@ -216,6 +228,9 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
             slope = ev.eval(derivative(ev, rest[0].args[0], x))
             if not contains(slope, x):
                 return ev.eval(_times(-HALF, _power(slope, -1), _power(mk(S.Cos, rest[0].args[0]), 2)))
+        if all(type(f) is Expr and f.head in (S.Sin, S.Cos) for f in rest) and any(s.builtin is None and s is not x for f in rest for s in symbols_in(f)):
+            waves = ev.eval(mk(S.Expand, mk(S.TrigReduce, Expr(S.Times, tuple(rest)))))  # parameters: SymPy's search has no end
+            return _elementary(ev, waves, x) if has_head(waves, S.Plus) else None
         root = _linear_root(ev, rest, x)
         if root is not None:
             return root
