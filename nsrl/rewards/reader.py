@@ -429,7 +429,7 @@ _OF = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "ln", "log", "lg", "a
 def _of_letters(text: str) -> bool:
     """Whether words are functions of letters, `sin x cos y`."""
     parts = text.lstrip("-").split()
-    return parts[-1] not in _OF and not _OF.isdisjoint(parts) and all(len(p) == 1 or p in _OF for p in parts)
+    return bool(parts) and parts[-1] not in _OF and not _OF.isdisjoint(parts) and all(len(p) == 1 or p in _OF for p in parts)
 
 
 @lru_cache(maxsize=8192)
