@@ -39,6 +39,13 @@ def _tidy_relation(r: Relation) -> Value:
         return r.right
     if r.op not in ("<", "<=") or not (isinstance(r.left, Scalar) and isinstance(r.right, Scalar)):
         return r
+    for inner, bound, beyond in ((r.left, r.right, False), (r.right, r.left, True)):
+        if inner.tree[:2] == ("fn", "abs") and not tr.symbols(bound.tree) and _rising(Interval(Scalar(num(0)), bound, True, True)):
+            inner = Scalar(inner.tree[2])  # |x| < 3 lies between, 3 < |x| on both sides
+            sides = [(inner, bound), (Scalar(neg(bound.tree)), inner)]
+            both = [_tidy_relation(Relation(r.op, *(side[::-1] if beyond else side))) for side in sides]
+            if all(isinstance(side, Interval) for side in both):
+                return _union(both[::-1]) if beyond else _intersection(*both)
     gap = ("add", r.left.tree, neg(r.right.tree))
     names = tr.symbols(gap)
     if len(names) != 1:
@@ -97,7 +104,7 @@ def _tidy_items(value: Items) -> Value:
         items = flat if len(written) < 2 else items  # one set or another is not their union
     if value.items and kind == "brace" and all(isinstance(i, Scalar) and tr.has_kind(i.tree, "pm") for i in value.items):
         items = [x for i in items for x in (i.items if isinstance(i, Items) else (i,))]
-    return Items(kind, tuple(items))
+    return Items(kind, tuple(items), value.listed)
 
 
 def _union(parts: list[Value]) -> Value:
@@ -354,6 +361,8 @@ def _same_items(g: Items, p: Items) -> Outcome:
         return _same_assignment(g, p)
     if _same_nested(g, p):
         return True, "exact"
+    if g.kind in ("paren", "bracket", "vector") and p.kind in ("brace", "or") and not p.listed:
+        return False, "type"  # a set or alternatives are no point
     if g.kind == "vector":  # [1, 2] and [[1], [2]] as well as (1, 2)
         return _in_order(g, p)
     if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind in ("paren", "vector")):
@@ -446,8 +455,23 @@ def _same_assignment(g: Items, p: Items) -> Outcome:
         return True, "relation"
     if "or" in (g.kind, p.kind) or g.kind == "brace":
         return False, "type"  # one unknown's alternatives are not the values of two
-    g_items = [i.right if isinstance(i, Relation) else i for i in g.items]
-    p_items = [i.right if isinstance(i, Relation) else i for i in p.items]
-    if p.kind == "brace" and g.kind == "assign" and not all(isinstance(i, Scalar) for i in p_items):
+    if p.kind == "brace" and g.kind == "assign" and not all(isinstance(i, Scalar) for i in p.items):
         return False, "type"
-    return all(_same(a, b)[0] for a, b in zip(g_items, p_items)), "relation"
+    other = g if p.kind == "assign" else p
+    orders = {_by_name} if other.kind in ("paren", "bracket", "vector") else {_by_name, _written}
+    return any(all(_same(a, b)[0] for a, b in zip(order(g), order(p))) for order in orders), "relation"
+
+
+def _written(value: Items) -> list[Value]:
+    return [i.right if isinstance(i, Relation) else i for i in value.items]
+
+
+def _by_name(value: Items) -> list[Value]:
+    """The values of y = 2, x = 1 in the order of a point's coordinates; anything else as written."""
+    if value.kind != "assign":
+        return _written(value)
+    names = [str(_name(i.left)).partition("_") for i in value.items]
+    if any(len(name) > 1 for name, _, _ in names):
+        return _written(value)
+    places = sorted(range(len(names)), key=lambda i: (names[i][0], len(names[i][2]), names[i][2]))
+    return [value.items[i].right for i in places]

@@ -23,7 +23,8 @@ _FUNCTIONS = {
     "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "mod": "mod", "binomial": "binomial", "factorial": "factorial",
     "re": "re", "im": "im", "conjugate": "conj", "surd": "surd", "power": "power", "rational": "rational", "root": "surd", "cuberoot": "cbrt",
 }  # fmt: skip
-CONSTANTS = {"pi": PI, "infinity": INFINITY, "inf": INFINITY, "infty": INFINITY, "oo": INFINITY}
+_GOLDEN = div(("add", num(1), ("pow", num(5), num(Fraction(1, 2)))), num(2))
+CONSTANTS = {"pi": PI, "infinity": INFINITY, "inf": INFINITY, "infty": INFINITY, "oo": INFINITY, "goldenratio": _GOLDEN}
 _WORDS = frozenset(["so", "we", "it", "if", "he", "she", "they", "the", "and", "for", "are", "was"])  # no products of letters
 _JOINING = frozenset(["or", "and", "per", "u", "union", "to", "of", "in", "is", "at", "on", "by", "no", "as"])
 
@@ -105,6 +106,8 @@ class Expressions:
         named = bool(symbols(tree))  # kept up to date: asking the whole product after each factor is quadratic
         while True:
             if self.accept("*"):
+                if self.here.kind == "name" and len(self.here.text) > 3 and not named and units.lookup(self.here.text):
+                    return tree  # 5*centimeter
                 right = self.signed_factor()
             elif self.is_op("/"):
                 if self.peek().kind == "name" and units.lookup(self.peek().text) and self.peek(2).text != "(" and not named:
@@ -307,8 +310,6 @@ class Expressions:
             return CONSTANTS[lower]
         if word == "Degree":
             return DEGREE
-        if word in ("GoldenRatio", "phi") and len(word) > 3:
-            return div(("add", num(1), ("pow", num(5), num(Fraction(1, 2)))), num(2))
         if lower in _GREEK:
             return self.subscripted(lower)
         if token.roman and len(word) > 1 and not word.isupper():

@@ -290,7 +290,7 @@ def told_letter(text: str) -> str | None:
 
 def letters(text: str) -> frozenset[str] | None:
     """Several letters: "A, C", "A and C", "AC" (capitals only); None if the text is anything else."""
-    text = re.sub(r"\(([A-J])\)", r"\1", unwrapped(text)).strip(" .()[]{}")
+    text = re.sub(r"[('‘]([A-J])[)'’]", r"\1", unwrapped(text)).strip(" .()[]{}")
     if re.fullmatch(r"[A-J](?:\s*(?:,|;|and|&|\s)\s*(?:and\s+)?[A-J]){1,9}|[A-J]{2,6}", text):
         found = re.findall(r"[A-J]", text)
         return frozenset(found) if len(set(found)) == len(found) else None

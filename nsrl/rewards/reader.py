@@ -17,8 +17,8 @@ from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar,
 
 MAX_LENGTH = 1200
 
-_COLLECTIONS = ("Interval", "FiniteSet", "Point", "List", "Matrix", "Vector", "ImmutableDenseMatrix")
-_PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or"}
+_COLLECTIONS = ("Interval", "IntervalOpen", "IntervalLopen", "IntervalRopen", "FiniteSet", "Point", "List", "Matrix", "Vector", "ImmutableDenseMatrix")
+_PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or", "Union": "or"}
 _RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
 _NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus"])
 _LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and", "&": "and"}
@@ -44,11 +44,11 @@ class Reader(Expressions):
         marks = []
         while True:
             text = self.here.text.lower() if self.here.kind in ("op", "name") else ""
-            if text not in _LISTS:
+            if text not in _LISTS and not (text == "|" and isinstance(items[-1], Interval | Union | Relation)):
                 break
             self.take()
-            kind = _LISTS[text]
-            if kind == "bare" and self.word("and", "or"):  # the Oxford comma
+            kind = _LISTS.get(text, "or")  # SymPy's (3 < x) | (x < 2)
+            if kind == "bare" and self.word("and", "or") and self.here.text not in _PRINTED:  # the Oxford comma
                 self.take()
             if kind == "bare" and (self.here.kind == "end" or self.is_op(")", "]", "}", "\\}")):
                 break
@@ -215,7 +215,7 @@ class Reader(Expressions):
         if token.text.lower() == "in" and self.peek().kind == "name":
             return None  # "12 in total"
         self.take()
-        if self.accept("^"):
+        if self.accept("^", "**"):
             braces = self.accept("{")
             minus = self.accept("-")
             power = self.take()
@@ -306,12 +306,12 @@ class Reader(Expressions):
             return inner
         closing = self.expect(*closers).text
         items = inner.items if isinstance(inner, Items) and inner.kind == "bare" else (inner,)
+        if name.startswith("Interval"):
+            return _named_interval(name, items)
         if len(items) == 2 and all(isinstance(i, Scalar) for i in items) and opening in "([]" and closing in "([])":
             infinite = any(_infinite(i) for i in items)
             if opening + closing not in ("()", "[]") or infinite:  # [2, 3[ is [2, 3)
                 return Interval(items[0], items[1], opening == "[", closing == "]")
-            if name == "Interval":
-                return Interval(items[0], items[1], True, True)
         if opening + closing not in ("()", "[]", "{}", "\\{\\}", "\\{}"):
             raise Unreadable("brackets that do not belong together")
         kind = "brace" if name == "FiniteSet" else {"(": "paren", "[": "bracket", "{": "brace", "\\{": "brace"}[opening]
@@ -323,7 +323,7 @@ class Reader(Expressions):
         if opening == "[" and len(items) == 1 and self.continues():
             self.at, self.depth = mark, depth
             return None
-        return Items(kind, tuple(items))
+        return Items(kind, tuple(items), opening == "{")
 
     def printed(self, name: str) -> Value:
         """Eq(y, 2*x + 1), And(2 <= x, x < 3): as SymPy prints what it leaves standing."""
@@ -333,8 +333,8 @@ class Reader(Expressions):
         self.expect(")")
         if not (isinstance(inner, Items) and inner.kind in ("bare", "bounds")):
             raise Unreadable(name)
-        if name in ("And", "Or"):
-            return Items(name.lower(), inner.items)
+        if _PRINTED[name] in ("and", "or"):
+            return Items(_PRINTED[name], inner.items)
         if len(inner.items) != 2:
             raise Unreadable(name)
         return _relation(_PRINTED[name], *inner.items, unsolved=True)
@@ -387,6 +387,16 @@ def _infinite(value: Value) -> bool:
     return isinstance(value, Scalar) and value.tree in (INFINITY, neg(INFINITY))
 
 
+def _named_interval(name: str, items: tuple) -> Value:
+    """SymPy's Interval(1, 2) and Interval.open(1, 2), by then one name; the Wolfram Language's Interval[{1, 2}, {3, 4}]."""
+    pairs = [i.items for i in items] if all(isinstance(i, Items) for i in items) else [items]
+    if not pairs or not all(len(pair) == 2 and all(isinstance(i, Scalar) for i in pair) for pair in pairs):
+        raise Unreadable(name)
+    left, right = name not in ("IntervalOpen", "IntervalLopen"), name not in ("IntervalOpen", "IntervalRopen")
+    parts = tuple(Interval(a, b, left and not _infinite(a), right and not _infinite(b)) for a, b in pairs)
+    return parts[0] if len(parts) == 1 else Union(parts)
+
+
 def _interval(low: Value, high: Value, low_closed: bool, high_closed: bool) -> Value:
     if not (isinstance(low, Scalar) and isinstance(high, Scalar)):
         raise Unreadable("a chain of relations")
@@ -414,12 +424,16 @@ _OUT_OF = re.compile(r"^(\d+) out of (\d+)$")
 _REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
 _EMPTY = Items("brace", ())
 _PHRASES: dict[str, Value] = {
-    **dict.fromkeys(("all real numbers", "all reals", "reals", "all real values"), _REALS),
-    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set", "\\emptyset"), _EMPTY),
+    **dict.fromkeys(("all real numbers", "all reals", "reals", "s.reals", "all real values"), _REALS),
+    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set", "\\emptyset", "emptyset", "emptyset()", "s.emptyset"), _EMPTY),
 }
 _HOURS_MINUTES = re.compile(r"^(\d+)\s*h(?:rs?|ours?)?\.?\s*(?:and\s+)?(\d+)\s*m(?:ins?|inutes?)?\.?$")
 _TEXT = re.compile(r"\\(?:text|textrm|textbf|mathrm|mbox)\s?\{([^{}]*)\}$")
-_POINT = re.compile(r"\bPoint[23]D(?=\()")
+_PYTHON = re.compile(r"\b(?:Point[23]D(?=\()|Fraction(?=\()|Interval\.(?:open|Lopen|Ropen)(?=\())")
+_SHORT = {"Point2D": "Point", "Point3D": "Point", "Fraction": "Rational"}
+_ARRAY = re.compile(r"\[\[?\s?-?\d[-+\d.e\[\] ]*\]")  # as NumPy prints one: no commas
+_BETWEEN = re.compile(r"(?<=[\d.\]]) (?=-?\.?\d|\[)")
+_QUOTED = re.compile(r'"([A-Z][A-Za-z]*)"')  # the unit in Quantity[5, "SquareMeters"]
 _MARKED = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*('|′|’|\"|″|”|'')\s*\.?$")  # a length: no number of degrees is written so
 _FOOT = ("'", "′", "’")
 _FEET = re.compile(r"(\d+)\s*'\s*(\d+)\s*(?:\"|'')$")
@@ -458,7 +472,11 @@ def read(text: str) -> Value:
     phrase = clean.spelled(match[1] if (match := _TEXT.match(text)) else text).strip().lower()
     if phrase in _PHRASES:
         return _PHRASES[phrase]
-    text = _POINT.sub("Point", text)
+    text = _PYTHON.sub(lambda m: _SHORT.get(m[0]) or m[0].title().replace(".", ""), text) if "(" in text else text
+    if _ARRAY.fullmatch(text):
+        text = _BETWEEN.sub(", ", text)
+    if "Quantity[" in text:
+        text = _QUOTED.sub(lambda m: re.sub(r"(?=[A-Z])", " ", m[1]).lower(), text)
     if match := _CONDITIONAL.match(text):
         text = match[1]
     if match := _PERIOD.match(text):
@@ -470,7 +488,7 @@ def read(text: str) -> Value:
     if not any(c.isdigit() for c in text) and not re.search(r"[\\+*/^=<>|∪(\[{]", text) and len(text) > 1:
         text = clean.digits_for_words(text)
         if not any(c.isdigit() for c in text) and text.lower().lstrip("-+") not in CONSTANTS and not _of_letters(text) and not re.fullmatch(
-            r"-?[A-Za-z]|[A-Za-z](?:(?:, ?(?:and |or )?| and | or )[A-Za-z])+|-?[a-z] ?- ?[a-z]|(?:[a-z] )+[a-z]", text
+            r"-?[A-Za-z]!?|[A-Za-z](?:(?:, ?(?:and |or )?| and | or )[A-Za-z])+|-?[a-z] ?- ?[a-z]|(?:[a-z] )+[a-z]", text
         ):
             raise Unreadable("words")
     try:

@@ -28,6 +28,7 @@ class Items:
 
     kind: str
     items: tuple
+    listed: bool = False  # a "brace" written {1, 2}: a set, and a list in the Wolfram Language; \{1, 2\} is a set
 
 
 @dataclass(frozen=True, slots=True)
