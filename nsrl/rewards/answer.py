@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 from nsrl.engines.result import Result
 from nsrl.rewards import clean, final
-from nsrl.rewards.compare import same
+from nsrl.rewards.compare import same, several
 from nsrl.rewards.mathverify import math_verify
 from nsrl.rewards.reader import read
 from nsrl.rewards.tokens import Unreadable
-from nsrl.rewards.values import Items, Value
+from nsrl.rewards.tree import INFINITY, neg
+from nsrl.rewards.values import Items, Relation, Scalar, Value
 
 MAX_GOLD = 600
 MAX_PIECE = 1000
@@ -105,8 +106,7 @@ def _judged(text: str, typed: Gold) -> Verdict:
             verdict = found
         if found.reason in TENTATIVE:
             continue
-        several = isinstance(typed.value, Items) or typed.kind == "letters"
-        if not (candidate.strong and several):
+        if not (candidate.strong and (isinstance(typed.value, Items) or typed.kind == "letters")):
             break
         boxes = True  # the other boxes may belong to it
     if not verdict.correct and (late := _late_letter(text, typed)) is not None and verdict.reason == "no_answer":
@@ -165,8 +165,8 @@ def _gold(gold: str | None, options: tuple[str, ...]) -> Gold:
     labelled = re.match(r"[(\[]?([A-J])\s*[.)\]:]\s*(?=\S)", mark)
     if labelled and options and ord(labelled[1]) - 65 < len(options):
         return Gold("letter", text, letter=labelled[1], options=options)
-    several = final.letters(text)
-    if (several and options and max(map(ord, several)) - 65 < len(options)) or (several and "," in text):
+    letters = final.letters(text)
+    if letters and ("," in text or (options and max(map(ord, letters)) - 65 < len(options))):
         return Gold("letters", text, options=options)
     if options:
         index = _unique_option(text, options)
@@ -224,7 +224,8 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
 
 
 def _kind_stated(text: str) -> str | None:
-    """The kind of answer a completion states, found without the gold: yes/no, letter, date, value, text, or none found.
+    """The kind of answer a completion states, found without the gold: yes/no, letter, letters, date, value, several
+    values, text, or none found.
 
     A text has one answer. Were each gold to find its own in `4`, `red` and `B` on three lines, that text would be a
     constant that pays for three.
@@ -232,23 +233,38 @@ def _kind_stated(text: str) -> str | None:
     for candidate in final.candidates(text):
         if candidate.several:
             continue
-        said = candidate.text.strip(" \n()[]*")
+        said = candidate.text.strip(" \n()[]*$")
         if _YES_NO.match(said):
             return "yes/no"
+        if final.letters(candidate.text) is not None:
+            return "letters"
         if final.letter(candidate.text) is not None or final.told_letter(candidate.text) is not None:
             return "letter"
-        kinds = {"date" if clean.date(final.unwrapped(piece)) else "value" for piece in final.pieces(candidate.text, labels=False) if _dated_or_numeric(piece)}
+        kinds = [kind for piece in final.pieces(candidate.text, labels=False) if (kind := _kind_read(piece))]
         if kinds:
-            return "date" if "date" in kinds else "value"
+            return "date" if "date" in kinds else kinds[0]
         if candidate.strong and re.fullmatch(r"[^\d\\=<>]*[A-Za-z]{2}[^\d\\=<>]*", said):
             return "value" if _reads(said) else "text"
     return None
 
 
-def _dated_or_numeric(piece: str) -> bool:
-    if len(piece) > MAX_PIECE or not re.search(r"\d", piece):
-        return False
-    return clean.date(final.unwrapped(piece)) is not None or _reads(piece)
+def _kind_read(piece: str) -> str | None:
+    """date, value or values for a piece that says so; None where it is words, or letters that need be no value."""
+    if len(piece) > MAX_PIECE:
+        return None
+    if clean.date(final.unwrapped(piece)) is not None:
+        return "date"
+    try:
+        value = read(piece)
+    except Unreadable:
+        return None
+    if several(value):
+        return "values"
+    return "value" if re.search(r"\d", piece) or _endless(value) else None
+
+
+def _endless(value: Value) -> bool:
+    return isinstance(value, Scalar) and value.tree in (INFINITY, neg(INFINITY))
 
 
 def _reads(text: str) -> bool:
@@ -261,11 +277,15 @@ def _reads(text: str) -> bool:
 
 def _fits(kind: str | None, gold: Gold) -> bool:
     """Whether a completion that states an answer of this kind may answer the gold."""
+    if gold.kind == "value":
+        assert gold.value is not None
+        either = several(gold.value) or isinstance(gold.value, Relation)
+        return kind in (None, "value", "values" if either else "value")
     if gold.kind != "text":
-        return kind in (None, "letter" if gold.kind == "letters" else gold.kind)
+        return kind in (None, gold.kind)
     if _YES_NO.match(gold.text):
         return kind in (None, "text", "yes/no")
-    return kind in (None, "text") or (kind == "value" and re.search(r"\d", gold.text) is not None)
+    return kind in (None, "text") or (kind in ("value", "values") and re.search(r"\d", gold.text) is not None)
 
 
 def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
@@ -384,7 +404,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
             unread = unread or piece
             continue
         correct, reason = same(gold.value, value)
-        if not correct and reason == "type" and not re.search(r"\d", piece):
+        if not correct and reason == "type" and _kind_read(piece) is None:
             continue
         return Verdict(correct, reason)
     if not strong:
@@ -401,7 +421,7 @@ _FRAME = frozenset(  # words that may stand around a text answer: they name no o
 
 
 _YES_NO = re.compile(  # said for itself: "no solution" and "no side" do not say no
-    r"\b(yes|no|true|false)\b(?=[*\"'`\s)}\]]*(?:$|[,.;:!?—–(\n-]|\s(?:because|since|as|for|it|its|it's|this|that|these|those|they|there|he|she|we|you|i|the|and|or|but|is|are|they're|indeed)\b))",
+    r"\b(yes|no|true|false)\b(?=[*\"'`\s)}\]$]*(?:$|[,.;:!?—–(\n-]|\s(?:because|since|as|for|it|its|it's|this|that|these|those|they|there|he|she|we|you|i|the|and|or|but|is|are|they're|indeed)\b))",
     re.IGNORECASE,
 )
 _BOTH = re.compile(
@@ -471,18 +491,29 @@ def _squeeze(text: str) -> str:
 
 
 _ASKED = frozenset(  # commands that math-verify reads, none of them a relation, a connective or a mark above digits
-    ["frac", "dfrac", "tfrac", "cfrac", "sqrt", "cdot", "times", "div", "pm", "mp", "pi", "sum", "prod", "binom", "dbinom", "tbinom", "left", "right", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "infty", "cup", "cap", "setminus", "mathbb", "emptyset", "varnothing", "begin", "end", "lfloor", "rfloor", "lceil", "rceil", "max", "min", "gcd", "text", "mathrm", "boxed", "alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "phi", "omega", "sigma", "rho"]
+    ["frac", "dfrac", "tfrac", "cfrac", "sqrt", "cdot", "times", "div", "pm", "mp", "pi", "sum", "prod", "binom", "dbinom", "tbinom", "left", "right", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "infty", "cup", "cap", "setminus", "mathbb", "emptyset", "varnothing", "begin", "end", "lfloor", "rfloor", "lceil", "rceil", "max", "min", "gcd", "text", "mathrm", "alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "phi", "omega", "sigma", "rho"]
 )
 
 
 def _worth_asking(piece: str, gold: str) -> bool:
     """math-verify is asked only about short LaTeX or symbols, never about approximations, percent or degrees."""
     both = piece + gold
-    if re.search(r"[A-Za-z]{4,}", re.sub(r"\\[A-Za-z]+", "", piece)):
-        return False  # prose
+    plain = re.sub(r"\\[A-Za-z]+", "", piece)
+    if re.search(r"[A-Za-z]{4,}|[\w)}\]] +[A-Z\d]", plain) or not _nested_well(plain):
+        return False  # prose, or two things side by side, of which it takes one
     if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or "..." in both:
         return False  # it drops what it does not know, and then finds the rest equal
     return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree|≈|approx|\\sim", both) and bool(re.search(r"\\[A-Za-z]{2}", piece))
+
+
+def _nested_well(text: str) -> bool:
+    """Whether every bracket has its other; (1,2] and ]1,2[ stand for themselves."""
+    depth = 0
+    for c in re.sub(r"\][^\[\]]*\[", "", text):
+        depth += (c in "([{") - (c in ")]}")
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 # -- options -------------------------------------------------------------------------------------------------------

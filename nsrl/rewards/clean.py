@@ -99,6 +99,7 @@ _TEXT_SCALE = re.compile(rf"\\(?:text|mathrm|mbox|textrm)\s*\{{\s*((?:{_SCALE}|d
 _SCALED = re.compile(rf"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)((?:[\s~-]+(?:{_SCALE})s?\b)+|\s+dozens?\b)", re.IGNORECASE)
 
 
+_COUNTED_PARTS = re.compile(rf"(?<![\w.,/])(\d{{1,6}})\s+({'|'.join(p for p in _PARTS if p.endswith('s') and p != 'quarters')})\b", re.IGNORECASE)
 _AND_PART = re.compile(rf"(?<![\w.,/])(\d{{1,6}})\s+and\s+((?:an?|one|two|three|four|five)\s+(?:{'|'.join(_PARTS)}))\b", re.IGNORECASE)
 
 
@@ -116,7 +117,7 @@ def scaled(text: str) -> str:
         part = word_number(match[2])
         return match[0] if part is None else str(int(match[1]) + part)
 
-    text = _AND_PART.sub(mixed, text)
+    text = _AND_PART.sub(mixed, _COUNTED_PARTS.sub(lambda m: f"{m[1]}/{_PARTS[m[2].lower()]}", text))
     return _SCALED.sub(number, _TEXT_SCALE.sub(r" \1 \\text{", text))
 
 

@@ -99,7 +99,7 @@ def _tidy_items(value: Items) -> Value:
     if kind in ("brace", "or", "bare"):
         flat: list[Value] = []
         for i in items:  # {±1, 0} and nested single solutions
-            flat.extend(i.items if isinstance(i, Items) and i.kind == "brace" and kind != "brace" else (i,))
+            flat.extend(i.items if isinstance(i, Items) and i.kind == "brace" and i.items and kind != "brace" else (i,))
         written = [i for i in value.items if isinstance(i, Items) and len(i.items) > 1 and i.kind == "brace"]
         items = flat if len(written) < 2 else items  # one set or another is not their union
     if value.items and kind == "brace" and all(isinstance(i, Scalar) and tr.has_kind(i.tree, "pm") for i in value.items):
@@ -146,6 +146,12 @@ def _name(value: Value) -> str | None:
             name = "".join(sorted("".join(n for n in names if n)))
             return "y" if name in ("fx", "gx", "hx") else name  # y and f(x) name the same thing
     return None
+
+
+def several(value: Value) -> bool:
+    """Whether a value is a collection or a region, however it is written: {{x -> 5}} is one number, ±5 are two."""
+    work.begin()
+    return isinstance(tidy(value), Items | Interval | Union)
 
 
 def same(gold: Value, value: Value) -> Outcome:
@@ -232,10 +238,17 @@ def _same_relation(g: Value, p: Value) -> Outcome:
         if _name(p.right):
             return _same(g, p.left)
         if not _free(p.left):
-            return _same(g, p.right)
+            return _same(g, p.right) if _holds(p.left, p.right) else (False, "relation")
         if isinstance(g, Scalar) and not _free(g) and not _free(p.right) and _is_label(p.left):  # AB/BC = 50; not x^2 = 50
             return _same(g, p.right)
     return False, "type"
+
+
+def _holds(left: Value, right: Value) -> bool:
+    """Whether an equation of two numbers is true, or the right side rounds the left; what is no such equation may be."""
+    if not (isinstance(left, Scalar) and isinstance(right, Scalar)) or _free(right) or left.unit != right.unit:
+        return True
+    return same_scalar(left, right)[0] or _rounds(left, right)
 
 
 def _is_label(value: Value) -> bool:

@@ -147,16 +147,21 @@ _COMMANDS = re.compile(r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|tri
 
 _NEGATED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n't\b", re.IGNORECASE)
 _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the number stated
-    r"(?:\bthan|\bat (?:least|most)|\bup to|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
+    r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
+    r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
+    r",,|\.\.+,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]*,|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
     r"\b(?:root|square|cube|factorial|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
     r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
     re.IGNORECASE,
 )
 _TURNED = re.compile(  # what stands after it
-    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|(?:or|and) (?:more|less|fewer|greater|above|below|over|under|so|up)|"
-    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*\+(?!\s*[\d(\\])|\.\.+\d",
+    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|above|below|over|under|so|up)|"
+    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,
 )
+_BUT = re.compile(r"\b(?:but|however|although|though|yet)\b[^\n]*?\d", re.IGNORECASE)  # what comes after it is said instead
+_FORMULA = re.compile(r"[|\\{}\[\]=^_<>]|,,|\d[\s,]{0,3}\.\.")
+_WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[^\W\da-zA-Z_]")
 _CONTRAST = re.compile(r",\s+not\b[^,;]{1,60}$", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;.:]\s")
 
@@ -167,7 +172,7 @@ def qualified(text: str, piece: str) -> bool:
     if start < 0 or piece == text:
         return False
     before, after = text[:start], text[start + len(piece) :]
-    if _BOUND_OR_PART.search(before[-40:]) or _TURNED.match(after[:60]):
+    if _BOUND_OR_PART.search(before[-60:]) or _TURNED.match(after[:60]) or _BUT.search(after):
         return True
     return bool(_NEGATED.search(_CLAUSE.split(before)[-1]) or _NEGATED.search(_CLAUSE.split(after)[0]))
 
@@ -206,7 +211,7 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
             piece = _LEAD.sub("", cutter)
             if fresh(piece):
                 yield piece
-    if _COMMANDS.search(cut or text):
+    if _COMMANDS.search(cut or text) or (_FORMULA.search(cut or text) and not _WORDS.search(cut or text)):
         return  # a number cut out of a formula is not its value
     numbers = [m[0] for m in _NUMBER.finditer(clean.digits_for_words(cut or text))]
     if numbers and fresh(numbers[-1]):
@@ -285,7 +290,7 @@ _TOLD = re.compile(r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|selec
 
 def told_letter(text: str) -> str | None:
     """A letter that a sentence chooses ("the figure is B", "(B)", "… B."), not one that names a quantity or a unit."""
-    return next((m[0] for m in _TOLD.finditer(unwrapped(text))), None)
+    return next((m[0] for m in _TOLD.finditer(unwrapped(text).replace(" ,", ",").replace(" :", ":"))), None)
 
 
 def letters(text: str) -> frozenset[str] | None:

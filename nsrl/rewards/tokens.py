@@ -36,7 +36,7 @@ _NAME = re.compile(r"[A-Za-z¢]+")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)")
 _OPS = re.compile(r"\*\*|==|!=|<=|>=|->|=>|&&|\|\||<>|[-+*/^_=<>(){}\[\],;:|!%°'~]")
 _SKIP = {"displaystyle", "rm", "bf", "it", "vec", "overline", "bar", "overrightarrow", "hat", "widehat", "mathbf",
-         "mathcal", "boldsymbol", "underline", "mathit", "boxed", "phantom", "hspace", "widetilde", "tilde", "overset", "hfill",
+         "mathcal", "boldsymbol", "underline", "mathit", "phantom", "hspace", "widetilde", "tilde", "overset", "hfill",
          "textstyle", "mathop", "ensuremath", "bold", "Big"}  # fmt: skip
 _ROMAN = {"text", "textrm", "textbf", "textit", "mathrm", "mbox", "operatorname", "mathsf", "texttt", "textnormal"}
 _OPERATOR_COMMANDS = {

@@ -146,7 +146,7 @@ MORE = [
     ("False", "No", None, True, "text"),
     ("5 or 6", "5", None, False, "type"),
     ("5, 6", "6", None, False, "type"),
-    ("between 5 and 6", "5", None, False, "exact"),
+    ("between 5 and 6", "5", None, False, "no_answer"),
     ("about 5", "5", None, True, "same_text"),
     ("5 (approximately)", "5", None, True, "same_text"),
     ("=5", "5", None, True, "same_text"),
