@@ -206,7 +206,7 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
     if gold.kind == "letter":
         return _judge_letter(text, gold, candidate.strong)
     if gold.kind == "letters":
-        given = final.letters(text) or final.letters(re.sub(r"\boptions?\b|\bchoices?\b", "", text))
+        given = final.letters(text)
         if given is None:
             return Verdict(False, "letters") if candidate.strong else None
         return Verdict(given == final.letters(gold.text), "letters")
@@ -392,7 +392,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
     for piece in final.pieces(text, labels=bool(gold.options)):
         if len(piece) > MAX_PIECE:
             continue
-        if _squeeze(piece) == squeezed:
+        if _squeeze(piece) == squeezed and not piece.rstrip(" $").endswith(".."):  # 0.666... is more than its digits
             return Verdict(True, "same_text")
         if gold.options:
             given = final.letter(piece)
@@ -416,7 +416,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
 
 _NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot|can't|isn't|aren't|n't|false|incorrect)\b", re.IGNORECASE)
 _FRAME = frozenset(  # words that may stand around a text answer: they name no other one
-    ["the", "a", "an", "it", "its", "it's", "this", "that", "these", "those", "there", "here", "is", "are", "was", "were", "be", "been", "being", "am", "will", "would", "should", "must", "can", "could", "may", "might", "has", "have", "had", "i", "we", "you", "they", "he", "she", "my", "our", "your", "their", "his", "her", "of", "in", "on", "at", "to", "from", "by", "for", "with", "as", "so", "then", "thus", "hence", "therefore", "because", "since", "and", "also", "only", "just", "exactly", "simply", "clearly", "definitely", "probably", "likely", "most", "final", "correct", "right", "best", "answer", "answers", "option", "choice", "response", "solution", "result", "conclusion", "question", "called", "named", "known", "shown", "given", "see", "seen", "sees", "get", "gets", "find", "found", "think", "believe", "say", "says", "said", "choose", "pick", "select", "chosen", "picked", "one", "which", "what", "who", "where", "when", "color", "colour", "shape", "name", "word"]
+    ["the", "a", "an", "it", "its", "it's", "this", "that", "these", "those", "there", "here", "is", "are", "was", "were", "be", "been", "being", "am", "will", "would", "should", "must", "can", "could", "may", "might", "has", "have", "had", "i", "we", "you", "they", "he", "she", "my", "our", "your", "their", "his", "her", "of", "in", "on", "at", "to", "from", "by", "for", "with", "as", "so", "then", "thus", "hence", "therefore", "because", "since", "and", "also", "only", "just", "exactly", "simply", "clearly", "definitely", "probably", "likely", "most", "final", "correct", "right", "best", "answer", "answers", "option", "choice", "response", "solution", "result", "conclusion", "question", "called", "named", "known", "shown", "given", "see", "seen", "sees", "get", "gets", "find", "found", "think", "believe", "say", "says", "said", "choose", "pick", "select", "chosen", "picked", "one", "which", "what", "who", "where", "when", "color", "colour", "shape", "name", "word", "triangle", "quadrilateral", "polygon", "number", "function"]
 )
 
 
@@ -454,7 +454,8 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
     if len(text) <= MAX_PIECE and (match := re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", given)):
         around = given[: match.start()] + " " + given[match.end() :]
         negated = bool(_NEGATION.search(text)) != bool(_NEGATION.search(gold.text))
-        if not negated and (strong or len(wanted) > 2) and _FRAME.issuperset(around.split()):
+        signed = not _SIGNED.search(gold.text) or _signs(text) == _signs(gold.text)
+        if signed and not negated and (strong or len(wanted) > 2) and _FRAME.issuperset(around.split()):
             return Verdict(True, "text_within")
     if not strong:
         return None
@@ -466,7 +467,19 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
 def _same_words(text: str, gold: str) -> bool:
     """Whether two phrases have the same words, or two enumerations the same members."""
     given, wanted = clean.words(text), clean.words(gold)
-    return given == wanted or given.replace(" ", "") == wanted.replace(" ", "") or _same_phrases(text, gold)
+    if given == wanted:
+        return not _SIGNED.search(gold) or _signs(text) == _signs(gold)
+    if given.replace(" ", "") == wanted.replace(" ", ""):
+        return not _SIGNED.search(gold) or _squeeze(text) == _squeeze(gold)
+    return _same_phrases(text, gold)
+
+
+_SIGNED = re.compile(r"\d\s*[_!^]|[_^]\s*\{?\d|(?<![A-Za-z])[A-Za-z]!")
+
+
+def _signs(text: str) -> str:
+    """The signs that words() drops and that mean something beside digits and symbols: 1011_2, n!."""
+    return "".join(re.findall(r"[_!^]", clean.latex(clean.markdown(text))))
 
 
 def _judge_printed_text(text: str, gold: Gold) -> Verdict:

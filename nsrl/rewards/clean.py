@@ -244,7 +244,12 @@ def word_number(text: str) -> Fraction | None:
         at = len(said) - 1 - said[::-1].index("and")
         whole, part = (word_number(" ".join(half)) for half in (said[:at], said[at + 1 :]))
         return whole + part if whole is not None and part is not None and whole.denominator == 1 and part < 1 else None
+    if len(said) > 1 and said[0] in ("a", "an") and said[1] in (*_SCALES, "dozen"):
+        said = ["one", *said[1:]]
     parts = [w for w in said if w != "and"]
+    if parts[1:] and parts[-1] in ("dozen", "dozens"):
+        dozens = word_number(" ".join(parts[:-1]))
+        return None if dozens is None else dozens * 12
     if not parts:
         return None
     denominator = 1

@@ -161,6 +161,8 @@ def same(gold: Value, value: Value) -> Outcome:
 
 
 def _same(g: Value, p: Value) -> Outcome:
+    if isinstance(g, Relation) != isinstance(p, Relation):
+        g, p = _without(g, p), _without(p, g)
     if (isinstance(g, Relation) and g.op == "~") or (isinstance(p, Relation) and p.op == "~"):
         return _same_about(g, p)
     if isinstance(g, Relation) or isinstance(p, Relation):
@@ -176,6 +178,13 @@ def _same(g: Value, p: Value) -> Outcome:
     if isinstance(g, Items) and isinstance(p, Items):
         return _same_items(g, p)
     return False, "type"
+
+
+def _without(value: Value, other: Value) -> Value:
+    """x != 0 as the two intervals that it leaves, beside a region."""
+    if not (isinstance(other, Union) and isinstance(value, Relation) and value.op == "!=" and _name(value.left) and not _free(value.right)):
+        return value
+    return Union((Interval(Scalar(neg(INFINITY)), value.right, False, False), Interval(value.right, Scalar(INFINITY), False, False)))
 
 
 def _same_about(g: Value, p: Value) -> Outcome:
@@ -212,6 +221,7 @@ def _same_relation(g: Value, p: Value) -> Outcome:
         if g_value is not None and p_value is not None:
             names = set(_name(g.left) or ""), set(_name(p.left) or "")
             part = names[0] < names[1] or names[1] < names[0]  # xy = 0 is not x = 0
+            part = part or (names[0] != names[1] and all(len(n) > 1 and "".join(n).isupper() for n in names))  # nor AB = 3 BC = 3
             if not part and (not _free(g_value) or _name(g.left) == _name(p.left)):
                 correct, reason = _same(g_value, p_value)
                 if correct or not _free(g_value):
@@ -381,6 +391,8 @@ def _same_items(g: Items, p: Items) -> Outcome:
     if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind in ("paren", "vector")):
         if not any(isinstance(i, Items) for i in g.items):
             return False, "type"
+    if (nouns := _nouns(g)) and len(nouns) == len(g.items) and nouns.keys() == (others := _nouns(p)).keys() and len(p.items) == len(nouns):
+        return all(_same(nouns[n], others[n])[0] for n in nouns), "item"  # 7 boys and 8 girls
     if len(g.items) > MAX_ITEMS or len(p.items) > MAX_ITEMS:
         return False, "size"
     points = g.kind in ("bare", "or") and all(isinstance(i, Items) for i in (*g.items, *p.items))
@@ -396,6 +408,11 @@ def _same_items(g: Items, p: Items) -> Outcome:
     if _ordered(g, p):
         return False, "order" if _matched(g.items, p.items) else "item"
     return _matched(g.items, p.items), "set"
+
+
+def _nouns(value: Items) -> dict[str, Scalar]:
+    """The items by the nouns behind their numbers, those that have one."""
+    return {i.unit.noun: i for i in value.items if isinstance(i, Scalar) and i.unit is not None and i.unit.noun}
 
 
 def _in_order(g: Items, p: Items) -> Outcome:

@@ -90,7 +90,7 @@ def candidates(text: str) -> Iterator[Candidate]:
     if len(bold) == 1:
         yield Candidate(bold.pop(), False)
     if len(everything) == 1 and len(text) <= 160 and said is None and not _SO.search(text) and not _HEDGE.search(text):
-        yield Candidate(text, False)
+        yield Candidate(text.rstrip("!") if _WORDS.search(text) else text, False)  # "That's 5!" is no factorial
     telling = [x for x in everything if not (_REFUSAL.search(x) or _POLITE.match(x) or _HEDGE.search(x))]
     for sentence in telling[:-4:-1]:
         clauses = _SO.split(sentence)
@@ -127,7 +127,7 @@ _LABEL = re.compile(r"^\s*(?:\(\s*[A-J]\s*\)|\[[A-J]\]|[A-J]\s*[.):])\s*(?=\S)")
 _LEAD = re.compile(
     r"^(?:(?:therefore|thus|hence|so|then|finally|and|okay|ok|well|now|alright|we (?:get|have|find|obtain)|it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
     r"approximately|approx\.?|about|around|roughly|nearly|definitely|clearly|probably|likely|most likely|certainly|exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
-    r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
+    r"a total of|total of|either|both|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
 _REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and|because)\b.*$", re.I | re.S)
@@ -293,9 +293,12 @@ def told_letter(text: str) -> str | None:
     return next((m[0] for m in _TOLD.finditer(unwrapped(text).replace(" ,", ",").replace(" :", ":"))), None)
 
 
+_CHOSEN = re.compile(r"\b(?:options?|choices?|statements?|answers?|both)\b| (?:is|are) (?:both )?(?:correct|right|true)\.?$", re.IGNORECASE)
+
+
 def letters(text: str) -> frozenset[str] | None:
     """Several letters: "A, C", "A and C", "AC" (capitals only); None if the text is anything else."""
-    text = re.sub(r"[('‘]([A-J])[)'’]", r"\1", unwrapped(text)).strip(" .()[]{}")
+    text = re.sub(r"[('‘]([A-J])[)'’]", r"\1", _CHOSEN.sub("", unwrapped(text))).strip(" .()[]{}")
     if re.fullmatch(r"[A-J](?:\s*(?:,|;|and|&|\s)\s*(?:and\s+)?[A-J]){1,9}|[A-J]{2,6}", text):
         found = re.findall(r"[A-J]", text)
         return frozenset(found) if len(set(found)) == len(found) else None

@@ -180,7 +180,9 @@ class Reader(Expressions):
             return Scalar(tree, places)
         unit = self.one_unit(first=True)
         if unit is None:
-            return Scalar(tree, places, units.NOUN if self.noun() else None)
+            start = self.at
+            named = self.noun()
+            return Scalar(tree, places, units.Unit(num(1), (), self.tokens[start].text.lower().rstrip("s")) if named else None)
         while True:
             mark = self.at
             if self.accept("/") or self.word("per"):
@@ -378,9 +380,21 @@ class Reader(Expressions):
         self.take()
         self.expect("}")
         rows = [r for r in rows if r]
+        if self.is_op("^") and [t.text for t in self.tokens[self.at + 1 : self.at + 4]] in (["{", "T", "}"], ["{", "top", "}"]):
+            self.at += 4
+            rows = _transposed(rows)
+        elif self.is_op("^") and self.peek().text in ("T", "top"):
+            self.at += 2
+            rows = _transposed(rows)
         if len(rows) == 1 or all(len(r) == 1 for r in rows):
             return Items("vector", tuple(v for r in rows for v in r))
         return Items("paren", tuple(Items("paren", tuple(r)) for r in rows))
+
+
+def _transposed(rows: list[list[Value]]) -> list[list[Value]]:
+    if len({len(row) for row in rows}) > 1:
+        raise Unreadable("matrix")
+    return [list(column) for column in zip(*rows)]
 
 
 def _infinite(value: Value) -> bool:
@@ -425,8 +439,11 @@ _REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
 _EMPTY = Items("brace", ())
 _PHRASES: dict[str, Value] = {
     **dict.fromkeys(("all real numbers", "all reals", "reals", "s.reals", "all real values"), _REALS),
-    **dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set", "the empty set", "\\emptyset", "emptyset", "emptyset()", "s.emptyset"), _EMPTY),
+    **dict.fromkeys(("empty set", "the empty set", "\\emptyset", "emptyset", "emptyset()", "s.emptyset"), _EMPTY),
 }
+_NONE = re.compile(r"(?:there (?:is|are) )?no (?:real |integer |rational )?(?:solution|root)s?(?: exists?)?$")
+_DOTTED = re.compile(r"\s*\$?(-?\d{0,12}\.\d{0,12}?)(\d{1,3}?)\2{2,20}(?:\.\.\.?|…|\\l?dots)\.?\$?\s*$")  # 0.1666...
+_POINT_CLOCK = re.compile(r"^(\d{1,2})\.(\d{2})(?=\s*[ap]\.?\s?m\b)", re.IGNORECASE)
 _HOURS_MINUTES = re.compile(r"^(\d+)\s*h(?:rs?|ours?)?\.?\s*(?:and\s+)?(\d+)\s*m(?:ins?|inutes?)?\.?$")
 _TEXT = re.compile(r"\\(?:text|textrm|textbf|mathrm|mbox)\s?\{([^{}]*)\}$")
 _PYTHON = re.compile(r"\b(?:Point[23]D(?=\()|Fraction(?=\()|Interval\.(?:open|Lopen|Ropen)(?=\())")
@@ -452,7 +469,9 @@ def read(text: str) -> Value:
     if len(text) > MAX_LENGTH:
         raise Unreadable("too long")
     marked = _MARKED.match(text)
-    text = clean.latex(text)
+    if dotted := _DOTTED.match(text):
+        text = f"{dotted[1]}\\overline{{{dotted[2]}}}"
+    text = _POINT_CLOCK.sub(r"\1:\2", clean.latex(text))
     if not text:
         raise Unreadable("empty")
     if marked:
@@ -472,6 +491,8 @@ def read(text: str) -> Value:
     phrase = clean.spelled(match[1] if (match := _TEXT.match(text)) else text).strip().lower()
     if phrase in _PHRASES:
         return _PHRASES[phrase]
+    if _NONE.match(phrase):
+        return _EMPTY
     text = _PYTHON.sub(lambda m: _SHORT.get(m[0]) or m[0].title().replace(".", ""), text) if "(" in text else text
     if _ARRAY.fullmatch(text):
         text = _BETWEEN.sub(", ", text)

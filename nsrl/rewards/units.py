@@ -18,6 +18,7 @@ class Unit:
 
     factor: Tree
     dims: tuple[tuple[str, int], ...]
+    noun: str = ""  # the plain noun
     marked: bool = False  # written as ' or ", which says something else (minutes, seconds, a derivative) without a declared unit
 
     @property
@@ -35,9 +36,8 @@ class Unit:
         return Unit(factor, tuple(sorted((d, e) for d, e in dims.items() if e)))
 
 
-FOOT_MARK = Unit(num(Fraction("0.3048")), (("length", 1),), True)
-INCH_MARK = Unit(num(Fraction("0.0254")), (("length", 1),), True)
-NOUN = Unit(num(1), ())
+FOOT_MARK = Unit(num(Fraction("0.3048")), (("length", 1),), marked=True)
+INCH_MARK = Unit(num(Fraction("0.0254")), (("length", 1),), marked=True)
 DEGREE_UNIT = Unit(num(1), (("angle", 1),))
 PERCENT_UNIT = Unit(num(1), (("percent", 1),))
 
