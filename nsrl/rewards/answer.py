@@ -26,7 +26,7 @@ from nsrl.rewards.tree import INFINITY, neg
 from nsrl.rewards.values import Items, Relation, Scalar, Value
 
 MAX_GOLD = 600
-MAX_PIECE = 1000
+MAX_PIECE = final.MAX_PIECE
 TENTATIVE = ("no_option", "unreadable")  # a candidate that was not understood does not end the search
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from nsrl.rewards import clean
 
 TAIL = 6000  # characters of a long completion that are looked at
+MAX_PIECE = 1000  # of one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ _LABEL = re.compile(r"^\s*(?:\(\s*[A-J]\s*\)|\[[A-J]\]|[A-J]\s*[.):])\s*(?=\S)")
 _LEAD = re.compile(
     r"^(?:(?:therefore|thus|hence|so|then|finally|and|okay|ok|well|now|alright|we (?:get|have|find|obtain)|it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
     r"approximately|approx\.?|about|around|roughly|nearly|definitely|clearly|probably|likely|most likely|certainly|exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
-    r"a total of|total of|either|both|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
+    r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
 _REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and|because)\b.*$", re.I | re.S)
@@ -177,6 +178,11 @@ def qualified(text: str, piece: str) -> bool:
     return bool(_NEGATED.search(_CLAUSE.split(before)[-1]) or _NEGATED.search(_CLAUSE.split(after)[0]))
 
 
+def _ends(text: str) -> str:
+    """The beginning and the end of a text too long to be read as a whole: where an answer in it can stand."""
+    return text if len(text) <= 2 * MAX_PIECE else f"{text[:MAX_PIECE]} … {text[-MAX_PIECE:]}"
+
+
 def pieces(text: str, labels: bool = True) -> Iterator[str]:
     """Ever smaller parts of a sentence that may be the value it states; the whole first. labels: `B. 5` may say 5."""
     seen = set()
@@ -188,7 +194,7 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
         seen.add(piece)
         return not (qualified(whole, piece) or qualified(digits, piece))
 
-    whole = text = clean.scaled(clean.signed(text))
+    whole = text = clean.scaled(clean.signed(_ends(text)))
     digits = clean.digits_for_words(text)
     text = _BESIDE.sub("", text.strip())
     label = _LABEL.sub("", text) if labels else text
@@ -220,7 +226,7 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
 
 def stated(text: str) -> Iterator[str]:
     """What a sentence states as a text: the whole of it, without what leads to it and reasons, and what "is" said last."""
-    text = _BESIDE.sub("", text.strip())
+    text = _BESIDE.sub("", _ends(text).strip())
     label = _LABEL.sub("", text)
     bare = _LEAD.sub("", label)
     cut = _PAREN.sub("", _REASON.sub("", bare))

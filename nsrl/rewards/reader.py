@@ -434,6 +434,7 @@ _HOUR = re.compile(r"(\d{1,2})\s*(?:([ap])\.?m\.?|o'?clock)$", re.IGNORECASE)
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?$")
 _CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),[^,\[\]]*\]$")
 _PERIOD = re.compile(r"(-?\d+\.\d*)\((\d{1,20})\)$")  # 0.1(6) is 0.1666...
+_EITHER = re.compile(r"^(?:either|both) ", re.IGNORECASE)
 _OUT_OF = re.compile(r"^(\d+) out of (\d+)$")
 _REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
 _EMPTY = Items("brace", ())
@@ -502,7 +503,7 @@ def read(text: str) -> Value:
         text = match[1]
     if match := _PERIOD.match(text):
         text = f"{match[1]}\\overline{{{match[2]}}}"
-    text = _OUT_OF.sub(r"\1/\2", text)
+    text = _EITHER.sub("", _OUT_OF.sub(r"\1/\2", text))
     number = clean.word_number(text)
     if number is not None and text[0].isalpha():
         return Scalar(num(number))

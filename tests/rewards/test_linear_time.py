@@ -57,6 +57,16 @@ def test_six_thousand_characters_of_anything():
                 assert spent(text, gold, options) < GENEROUS * MOST, (unit, before, after, gold)
 
 
+@pytest.mark.parametrize("before,unit", [
+    ("--", "two and A B "), ("\nQuestion:", ":𝟓"), ("", "a∪C(5,2)"), ("²", "!C(5,2)"), ("\\}", "∪a"), ("", "0.666... "), ("There are no ", "from 3 to "),
+    ("(1,", "|5\\"), ("5, ", "but yet "),
+])  # fmt: skip
+def test_the_worst_texts_found_so_far(before, unit):
+    text = (before + unit * (6000 // len(unit)))[:6000]
+    for gold, options in GOLDS:
+        assert spent(text, gold, options) < GENEROUS * MOST, gold
+
+
 def test_the_time_grows_with_the_text():
     rng = random.Random()
     for unit in (" ", "\n", "\t ", "( ", " is", "if ", "1 ", "a,", "\\frac{", *(rng.choice(ALPHABET) + rng.choice(ALPHABET) for _ in range(10))):
