@@ -160,7 +160,7 @@ _TURNED = re.compile(  # what stands after it
     r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,
 )
-_BUT = re.compile(r"\b(?:but|however|although|though|yet)\b[^\n]*?\d", re.IGNORECASE)  # what comes after it is said instead
+_BUT = re.compile(r"\bbut \$?-?\d|\b(?:but|however|although|though|yet)\b(?! not)[^\n]{0,60}?\b(?:correct|right|actual|real|true|should|must|answer|is|are)\b[^\n]{0,30}?\d", re.IGNORECASE)  # what comes after it is said instead
 _FORMULA = re.compile(r"[|\\{}\[\]=^_<>]|,,|\d[\s,]{0,3}\.\.")
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[^\W\da-zA-Z_]")
 _CONTRAST = re.compile(r",\s+not\b[^,;]{1,60}$", re.IGNORECASE)

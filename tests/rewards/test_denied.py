@@ -23,7 +23,7 @@ def test_words_that_change_a_number(gold, text):
 
 
 @pytest.mark.parametrize("gold,text", [
-    ("5", "I get 5."), ("5", "The total is 5, but it took a while"), ("5", "The sum of 2 and 3 is 5."), ("5", "equal to 5"), ("5", "It adds up to a total of 5."),
+    ("5", "I get 5."), ("5", "The answer is 5, but you save 2."), ("5", "The total is 5, but it took a while"), ("5", "The sum of 2 and 3 is 5."), ("5", "equal to 5"), ("5", "It adds up to a total of 5."),
     ("3.5", "7 halves"), ("0.7", "7 tenths"), ("\\frac{5}{3}", "The answer is 5 thirds."), ("7", "7 quarters"), ("5", "2+3=5"), ("0.33", "1/3 = 0.33"),
     ("12", "3 * 4 = 12"), ("50", "5 cm = 50 mm"), ("4", "The distance between A and B is 4."), ("4", "8 divided by 2 is 4."), ("4", "There are 4 of them, from first to last."),
 ])  # fmt: skip
