@@ -21,4 +21,5 @@ def fix_addresses() -> None:
 
 if __name__ == "__main__":
     fix_addresses()
-    os.execv(sys.argv[1], sys.argv[1:])
+    # Python itself sets LC_CTYPE where the locale is C.
+    os.execve(sys.argv[1], sys.argv[1:], {name: value for name, value in os.environ.items() if name != "LC_CTYPE"})
