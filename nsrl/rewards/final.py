@@ -150,7 +150,7 @@ _NEGATED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)
 _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the number stated
     r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
     r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
-    r",,|\.\.+,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]*,|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
+    r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
     r"\b(?:root|square|cube|factorial|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
     r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
     re.IGNORECASE,

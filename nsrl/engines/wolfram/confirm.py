@@ -160,7 +160,9 @@ def _panel(g: Callable[[float], Any], a: float, b: float) -> tuple[Any, float]:
     return kronrod * half, abs((kronrod - gauss) * half)
 
 
-def _adaptive(g: Callable[[float], Any], a: float, b: float, panels: int = 250, cuts: Iterable[float] | None = None, goal: float = 1e-10, floor: float = 1e-14) -> Any:
+def _adaptive(
+    g: Callable[[float], Any], a: float, b: float, panels: int = 250, cuts: Iterable[float] | None = None, goal: float = 1e-10, floor: float = 1e-14
+) -> Any:
     """The integral of g over [a, b] by bisection of the worst panel, first cut at `cuts`; None where it does not settle."""
     if cuts is None:
         cuts = [a + (b - a) * 0.38196601125]  # so that what is odd about the middle does not cancel

@@ -296,40 +296,11 @@ def series(ev: Any, args: tuple) -> Any:
     if not is_list(spec) or len(spec.args) != 3 or type(spec.args[2]) is not int or type(spec.args[0]) is not Symbol:
         return None
     x, at, n = spec.args
-    found = series_coefficients(ev, e, x, at, n)
+    found = power_series.expansion(ev, e, x, at, n)
     if found is None:
         return None
     low, coefficients, den = found
     return mk(S.SeriesData, x, at, lst(coefficients), low, (n + 1) * den if den == 1 else n * den + 1, den)
-
-
-def series_coefficients(ev: Any, e: Any, x: Any, at: Any, n: int) -> tuple[int, list, int] | None:
-    """(lowest exponent, coefficients, denominator) of the expansion up to (x - at)^n."""
-    b = Bridge()
-    try:
-        sp = sympy()
-        t = sp.Symbol("\x04t", positive=True)
-        X = b.to_sympy(x)
-        f = b.to_sympy(e)
-        if b.opaque:
-            return None
-        infinite = at is S.Infinity
-        g = f.subs(X, 1 / t if infinite else t + b.to_sympy(at))
-        s = guarded(lambda: sp.series(g, t, 0, n + 1).removeO())
-        s = guarded(sp.expand, s)
-        terms: dict[int, Any] = {}
-        for term in sp.Add.make_args(s):
-            c, p = term.as_coeff_exponent(t)
-            if not p.is_Integer:
-                return None
-            if int(p) <= n:
-                terms[int(p)] = terms.get(int(p), 0) + c
-        terms = {k: c for k, c in terms.items() if c != 0}
-        low, high = (min(terms), max(terms)) if terms else (n + 1, n)
-        found = [ev.eval(b.from_sympy(terms.get(k, sp.Integer(0)))) for k in range(low, high + 1)]
-    except NotBridged:
-        return None
-    return (low, found, 1) if converging.expansion(e, found, low, x, at, n, ev.step) else None
 
 
 @builtin("Normal", arity=(1, 2))
@@ -357,7 +328,7 @@ def series_coefficient(ev: Any, args: tuple) -> Any:
     if (s := power_series.read(e)) is not None and len(args) == 2:
         return power_series.coefficient(s, spec)
     if is_list(spec) and len(spec.args) == 3 and type(spec.args[2]) is int:
-        found = series_coefficients(ev, e, spec.args[0], spec.args[1], spec.args[2])
+        found = power_series.expansion(ev, e, spec.args[0], spec.args[1], spec.args[2])
         if found is None:
             return None
         i = spec.args[2] - found[0]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from nsrl.engines.wolfram import converging
+from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.roots import contains
@@ -85,14 +87,41 @@ def combined(ev: Any, head: Any, args: tuple) -> Any:
 
 def _expanded(ev: Any, e: Any, like: Series, reach: int) -> Series | None:
     """A tree that is no series as one about the same point, up to the power `reach`."""
-    from nsrl.engines.wolfram.builtins.calculus import series_coefficients
-
     if contains(e, S.SeriesData) or reach > MAX_TERMS:
         return None
     if not contains(e, like.x):
         return Series(like.x, like.at, [e], 0, max(reach, 1))
-    found = series_coefficients(ev, e, like.x, like.at, reach)
+    found = expansion(ev, e, like.x, like.at, reach)
     return None if found is None or found[2] != 1 else Series(like.x, like.at, found[1], found[0], reach + 1)
+
+
+def expansion(ev: Any, e: Any, x: Any, at: Any, n: int) -> tuple[int, list, int] | None:
+    """(lowest exponent, coefficients, denominator) of the expansion up to (x - at)^n."""
+    b = Bridge()
+    try:
+        sp = sympy()
+        t = sp.Symbol("\x04t", positive=True)
+        X = b.to_sympy(x)
+        f = b.to_sympy(e)
+        if b.opaque:
+            return None
+        infinite = at is S.Infinity
+        g = f.subs(X, 1 / t if infinite else t + b.to_sympy(at))
+        s = guarded(lambda: sp.series(g, t, 0, n + 1).removeO())
+        s = guarded(sp.expand, s)
+        terms: dict[int, Any] = {}
+        for term in sp.Add.make_args(s):
+            c, p = term.as_coeff_exponent(t)
+            if not p.is_Integer:
+                return None
+            if int(p) <= n:
+                terms[int(p)] = terms.get(int(p), 0) + c
+        terms = {k: c for k, c in terms.items() if c != 0}
+        low, high = (min(terms), max(terms)) if terms else (n + 1, n)
+        found = [ev.eval(b.from_sympy(terms.get(k, sp.Integer(0)))) for k in range(low, high + 1)]
+    except NotBridged:
+        return None
+    return (low, found, 1) if converging.expansion(e, found, low, x, at, n, ev.step) else None
 
 
 def _sum(a: Series, b: Series) -> Series:
