@@ -13,7 +13,13 @@ import torch
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+# Files of whole runs, each longer than what is left at the end for the other processes: they begin first.
+LONG = ("trainer/test_resume.py", "test_user_commands.py", "trainer/test_continue.py")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not str(item.path).endswith(LONG))
 
 
 @pytest.fixture(scope="session")
