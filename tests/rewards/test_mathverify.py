@@ -36,7 +36,7 @@ def test_it_answers_and_survives_a_hang(worker, monkeypatch):
     start = time.perf_counter()
     assert mathverify.math_verify("1", "2") is False
     elapsed = time.perf_counter() - start
-    assert elapsed < 2 or elapsed < 2 * slowdown()
+    assert elapsed < 4 or elapsed < 4 * slowdown()
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)  # killed and reaped
     monkeypatch.setattr(mathverify, "WALL_S", 10.0)
