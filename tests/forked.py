@@ -4,8 +4,10 @@ import importlib
 import multiprocessing
 import os
 import runpy
+import socket
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,26 +21,54 @@ class Done(NamedTuple):
 def run(module, *argv, kill=None, timeout=300):
     """`python -m module argv`. kill: (module or class, function, calls, signal): the process sends itself the signal inside
     the first call of that function beyond so many."""
+    return _together(timeout, [(_command, (module, argv, kill), {})])[0]
+
+
+def ranks(count, module, *argv, timeout=300):
+    """The same command as so many processes, each told its rank as a launcher would; one `Done` for each."""
+    return call_ranks(count, _command, module, argv, None, timeout=timeout)
+
+
+def call_ranks(count, function, *arguments, timeout=300):
+    """A function of a module that can be imported, called by so many processes that know their ranks."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return _together(timeout, [(function, arguments, shared | {"RANK": str(rank)}) for rank in range(count)])
+
+
+def _together(timeout, calls):
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload(["nsrl.trainer.run", "nsrl.eval", "nsrl.solve"])
     with tempfile.TemporaryDirectory() as folder:
-        out, err = Path(folder, "out"), Path(folder, "err")
-        process = forkserver.Process(target=_child, args=(module, argv, kill, out, err))
-        process.start()
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
-            raise TimeoutError(f"{argv} took more than {timeout} s: {err.read_text()[-3000:]}")
-        return Done(process.exitcode, out.read_text(), err.read_text())
+        files = [(Path(folder, f"out{i}"), Path(folder, f"err{i}")) for i in range(len(calls))]
+        processes = [forkserver.Process(target=_child, args=(*call, *file)) for call, file in zip(calls, files)]
+        for process in processes:
+            process.start()
+        until = time.monotonic() + timeout
+        for process in processes:
+            process.join(max(0, until - time.monotonic()))
+        late = [i for i, process in enumerate(processes) if process.exitcode is None]
+        for i in late:
+            processes[i].kill()
+        if late:
+            raise TimeoutError(f"{calls[0]} took more than {timeout} s: {files[late[0]][1].read_text()[-3000:]}")
+        return [Done(process.exitcode, out.read_text(), err.read_text()) for process, (out, err) in zip(processes, files)]
 
 
-def _child(module, argv, kill, out, err):
+def _child(function, arguments, environment, out, err):
     for number, path in ((1, out), (2, err)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.update(environment)
+    os.environ.pop("COLUMNS", None)
+    function(*arguments)
+
+
+def _command(module, argv, kill):
     sys.argv[1:] = map(str, argv)
     if kill is not None:
         _arm(*kill)
-    os.environ.pop("COLUMNS", None)
     sys.modules.pop(module, None)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

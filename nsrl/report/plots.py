@@ -141,9 +141,15 @@ class _Canvas:
         self.figure.legend(loc="outside upper center", ncols=columns, columnspacing=1.2, **{"handlelength": 1.4, **options})
 
     def finish(self, name: str, title: str, caption: str) -> Plot:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        # Figure.savefig lays out and draws twice for each file: half a second of a report, and some reports are of short runs.
         svg, png = io.BytesIO(), io.BytesIO()
-        self.figure.savefig(svg, format="svg", metadata={"Date": None})
-        self.figure.savefig(png, format="png", dpi=160)
+        FigureCanvasSVG(self.figure).print_svg(svg, metadata={"Date": None})
+        self.figure.set_layout_engine("none")
+        self.figure.set_dpi(160)
+        FigureCanvasAgg(self.figure).print_png(png)
         url = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
         box, (first, last) = self.axes.get_position(), self.axes.get_xlim()
         steps = sorted({x for values in self.drawn.values() for x in values})

@@ -1,15 +1,10 @@
 """A head sharded over two ranks (gloo) gives what the whole head gives, in two all-reduces per block of rows."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
+import forked
 import pytest
 import torch
 import torch.distributed as dist
 
-ROOT = Path(__file__).resolve().parents[2]
 CUT = 77  # unequal shards
 
 
@@ -36,10 +31,10 @@ def _run(hidden, weight, target, banned, grad_rows, trains, **options):
     return logp.detach(), entropy.detach(), hidden.grad, weight.grad
 
 
-def _rank(rank: int, port: str) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+def _rank() -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=2)
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
     hidden, weight, target, banned, grad_rows = _case()
     calls = []
     plain = dist.all_reduce
@@ -60,22 +55,8 @@ def _rank(rank: int, port: str) -> None:
     dist.destroy_process_group()
 
 
-def test_two_ranks_equal_one(tmp_path):
+def test_two_ranks_equal_one():
     if not dist.is_available() or not dist.is_gloo_available():
         pytest.skip("torch.distributed has no gloo here")
-    import socket
-
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = str(s.getsockname()[1])
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "kernels"), str(ROOT)]), "OMP_NUM_THREADS": "1", "TRITON_INTERPRET": "1",
-    }  # fmt: skip
-    code = "import sys; from tests.ops.test_sharded_logp import _rank; _rank(int(sys.argv[1]), sys.argv[2])"
-    ranks = [
-        subprocess.Popen([sys.executable, "-c", code, str(rank), port], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-        for rank in (0, 1)
-    ]
-    for process in ranks:
-        _, error = process.communicate(timeout=120)
-        assert process.returncode == 0, error.decode()[-3000:]
+    done = forked.call_ranks(2, _rank, timeout=120)
+    assert [rank.returncode for rank in done] == [0, 0], [rank.stderr[-3000:] for rank in done]

@@ -1,7 +1,6 @@
-"""Run by test_distributed.py under torchrun: gradients of two ranks against those of one process, as JSON on stdout."""
+"""Called by test_distributed.py in each rank: gradients of two ranks against those of one process, as JSON on stdout."""
 
 import json
-import sys
 
 import torch
 from packing_cases import IMAGE, cases, small_model
@@ -171,7 +170,3 @@ def optimizer_round_trip(model, world):
     fits = fits and all(torch.equal(a["exp_avg"].to_local(), b["exp_avg"].to_local()) for a, b in pairs)
     weights = sharded.whole_weights(model)
     return fits and {n: p.shape for n, p in plain.named_parameters()} == {n: w.shape for n, w in weights.items()}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

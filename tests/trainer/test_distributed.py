@@ -12,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
+import ranks
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
@@ -59,12 +61,11 @@ def settings(folder):
     ]  # fmt: skip
 
 
-def train(ranks, *arguments, script=("-m", "nsrl.train")):
-    """Run the command alone, or under torchrun with so many ranks."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
-    path = os.pathsep.join(["kernels", ".", str(HERE)])
-    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *torchrun, *script, *map(str, arguments)]
+def torchrun(*arguments, script=("-m", "nsrl.train")):
+    """Two ranks as a user starts them."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(["kernels", "."]), "OMP_NUM_THREADS": "1"}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*launcher, *script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=150, env=env, cwd=HERE.parents[1])
 
 
@@ -92,7 +93,7 @@ def assert_same_weights(got, want):
 def one(tmp_path_factory):
     """One process, at least two micro-batches a step."""
     folder = tmp_path_factory.mktemp("one")
-    done = train(1, *settings(folder), f"output_dir={folder}/run")
+    done = forked.run("nsrl.train", *settings(folder), f"output_dir={folder}/run")
     assert done.returncode == 0, done.stderr[-3000:]
     steps = rows(folder / "run")
     assert len(steps) == 8
@@ -104,7 +105,7 @@ def one(tmp_path_factory):
 def test_killed_rank_ends_the_other_and_one_process_goes_on_from_two(one, tmp_path):
     driver = tmp_path / "driver.py"
     driver.write_text(DRIVER)
-    died = train(2, *settings(tmp_path), f"output_dir={tmp_path}/run", "max_steps=6", script=(driver,))
+    died = torchrun(*settings(tmp_path), f"output_dir={tmp_path}/run", "max_steps=6", script=(driver,))
     assert died.returncode != 0
     assert time.time() - float((tmp_path / "run" / "killed").read_text()) < 60
     said = [line for line in died.stderr.splitlines() if line.startswith("error:")]
@@ -115,7 +116,7 @@ def test_killed_rank_ends_the_other_and_one_process_goes_on_from_two(one, tmp_pa
     names = lambda folder: sorted(p.name for p in folder.iterdir())
     assert names(run / "checkpoint-3") == names(one / "checkpoint-3")
 
-    again = train(1, f"output_dir={run}", "--resume", "max_steps=5")
+    again = forked.run("nsrl.train", f"output_dir={run}", "--resume", "max_steps=5")
     assert again.returncode == 0, again.stderr[-3000:]
     assert "resumed from checkpoint-3: grpo step 3" in again.stdout
     assert_same_rows(rows(run), rows(one))
@@ -126,9 +127,9 @@ def test_two_sharded_ranks_go_on_from_one_process(one, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(one, run, symlinks=True)
     (run / "eval" / "final.json").unlink()
-    again = train(2, f"output_dir={run}", f"resume_from_checkpoint={run}/checkpoint-3", "parallel=fsdp")
-    assert again.returncode == 0, again.stderr[-3000:]
-    assert again.stdout.count("resumed from checkpoint-3") == 1  # one rank prints
+    again = forked.ranks(2, "nsrl.train", f"output_dir={run}", f"resume_from_checkpoint={run}/checkpoint-3", "parallel=fsdp")
+    assert [rank.returncode for rank in again] == [0, 0], [rank.stderr[-3000:] for rank in again]
+    assert [rank.stdout.count("resumed from checkpoint-3") for rank in again] == [1, 0]  # one rank prints
     assert_same_rows(rows(run), rows(one))
     assert_same_weights(run / "latest", one / "latest")
     state, tensors = checkpoint.load(checkpoint.latest(run))
@@ -141,9 +142,9 @@ def test_two_sharded_ranks_go_on_from_one_process(one, tmp_path):
 
 
 def test_gradients_of_two_ranks_are_those_of_one():
-    done = train(2, script=(HERE / "ranks.py",))
-    assert done.returncode == 0, done.stderr[-3000:]
-    report = json.loads(done.stdout.splitlines()[-1])
+    done = forked.call_ranks(2, ranks.main)
+    assert [rank.returncode for rank in done] == [0, 0], [rank.stderr[-3000:] for rank in done]
+    report = json.loads(done[0].stdout.splitlines()[-1])
     assert report.pop("sampled alike") and report.pop("state comes back")
     for mode in ("ddp", "fsdp"):
         assert report.pop(f"{mode} bf16 is fp32 where it learns")
@@ -153,7 +154,7 @@ def test_gradients_of_two_ranks_are_those_of_one():
 
 
 def test_error_of_one_rank_is_said_once(one):
-    done = train(2, f"output_dir={one}", "max_steps=1")  # the folder holds a run: only rank 0 looks
+    done = torchrun(f"output_dir={one}", "max_steps=1")  # the folder holds a run: only rank 0 looks
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if "already holds a run" in line]
     assert len(said) == 1 and said[0].startswith("error: output_dir"), done.stderr[-3000:]

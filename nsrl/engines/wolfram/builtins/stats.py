@@ -815,19 +815,23 @@ def quantity_q(ev: Any, args: tuple) -> Any:
 
 def gathered(ev: Any, e: Any) -> Any:
     """A product, power or sum of quantities as one quantity, or None."""
+    if not contains(e, S.Quantity):
+        return None
     if has_head(e, S.Quantity):
-        return e
+        return e if len(e.args) == 2 else None
     if has_head(e, S.Times):
         number, unit = [], []
         for a in e.args:
-            q = gathered(ev, a) if contains(a, S.Quantity) else None
+            q = gathered(ev, a)
             if q is not None:
                 number.append(q.args[0])
                 unit.append(q.args[1])
             else:
                 number.append(a)
+        if not unit:
+            return None
         return ev.eval(mk(S.Quantity, Expr(S.Times, tuple(number)), Expr(S.Times, tuple(unit)) if len(unit) > 1 else unit[0]))
-    if has_head(e, S.Power) and has_head(e.args[0], S.Quantity):
+    if has_head(e, S.Power) and len(e.args) == 2 and gathered(ev, e.args[0]) is e.args[0]:
         return mk(S.Quantity, ev.eval(_power(e.args[0].args[0], e.args[1])), _power(e.args[0].args[1], e.args[1]))
     if has_head(e, S.Plus):
         parts = [gathered(ev, a) for a in e.args]
