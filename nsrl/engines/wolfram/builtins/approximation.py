@@ -1,4 +1,4 @@
-"""T1: N, precision, Rationalize, Chop."""
+"""N, precision, Rationalize, Chop."""
 
 from __future__ import annotations
 

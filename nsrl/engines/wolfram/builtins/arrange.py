@@ -1,4 +1,4 @@
-"""T3: rearranging lists: Reverse, Rotate, Flatten, Partition, Transpose, Riffle, Pad."""
+"""Rearranging lists: Reverse, Rotate, Flatten, Partition, Transpose, Riffle, Pad."""
 
 from __future__ import annotations
 

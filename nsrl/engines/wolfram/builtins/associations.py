@@ -1,4 +1,4 @@
-"""T0/T5: Association and the functions of keys."""
+"""Association and the functions of keys."""
 
 from __future__ import annotations
 

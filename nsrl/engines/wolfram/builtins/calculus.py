@@ -10,10 +10,10 @@ from nsrl.engines.wolfram import converging
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins import series as power_series
 from nsrl.engines.wolfram.builtins.algebra import contains
-from nsrl.engines.wolfram.builtins.derivatives import _neg, _plus, _power, _times
+from nsrl.engines.wolfram.builtins.derivatives import _neg
 from nsrl.engines.wolfram.builtins.simplify import assumptions_of
 from nsrl.engines.wolfram.compiled import NotNumeric, compiled
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference
 from nsrl.engines.wolfram.roots import polynomial_in, symbols
@@ -101,7 +101,7 @@ def _iterated(ev: Any, args: tuple, combine: Any) -> Any:
     x = parts[0]
     if type(x) is not Symbol:
         n = ev.eval(parts[0])
-        return ev.eval(_times(n, e) if combine is S.Plus else _power(e, n)) if len(parts) == 1 else None
+        return ev.eval(times(n, e) if combine is S.Plus else power(e, n)) if len(parts) == 1 else None
     if len(parts) == 2 and is_list(parts[1]):
         values = list(parts[1].args)
     else:
@@ -315,8 +315,8 @@ def normal(ev: Any, args: tuple) -> Any:
         return e.args[0]
     if has_head(e, S.SeriesData):
         x, at, c, low, _, den = e.args
-        base = _power(x, -1) if at is S.Infinity else x if at == 0 else _plus(x, _neg(at))
-        terms = [_times(v, _power(base, Fraction(low + i, den) if (low + i) % den else (low + i) // den))
+        base = power(x, -1) if at is S.Infinity else x if at == 0 else plus(x, _neg(at))
+        terms = [times(v, power(base, Fraction(low + i, den) if (low + i) % den else (low + i) // den))
                  for i, v in enumerate(c.args)]  # fmt: skip
         return ev.eval(Expr(S.Plus, tuple(terms)))
     return e
@@ -390,10 +390,10 @@ def interpolating_polynomial(ev: Any, args: tuple) -> Any:
     table = [p[1] for p in points]
     coefficients = [table[0]]
     for k in range(1, len(points)):
-        table = [ev.eval(_times(_plus(table[i + 1], _neg(table[i])), _power(_plus(nodes[i + k], _neg(nodes[i])), -1)))
+        table = [ev.eval(times(plus(table[i + 1], _neg(table[i])), power(plus(nodes[i + k], _neg(nodes[i])), -1)))
                  for i in range(len(table) - 1)]  # fmt: skip
         coefficients.append(table[0])
     out = coefficients[-1]
     for c, node in zip(reversed(coefficients[:-1]), reversed(nodes[:-1])):
-        out = ev.eval(_plus(c, _times(out, _plus(x, _neg(node)))))
+        out = ev.eval(plus(c, times(out, plus(x, _neg(node)))))
     return out

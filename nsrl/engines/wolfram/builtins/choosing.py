@@ -1,4 +1,4 @@
-"""T3: Select, Cases, Position, Count and other choices by test or pattern."""
+"""Select, Cases, Position, Count and other choices by test or pattern."""
 
 from __future__ import annotations
 

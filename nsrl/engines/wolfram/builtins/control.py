@@ -1,4 +1,4 @@
-"""T0: control flow, Throw and Catch, messages, Print, holding."""
+"""Control flow, Throw and Catch, messages, Print, holding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T0: assignment, scoping, control flow, holding, messages. Knows nothing of numbers or lists beyond {a, b} = {1, 2}."""
+"""Assignment, scoping, control flow, holding, messages. Knows nothing of numbers or lists beyond {a, b} = {1, 2}."""
 
 from __future__ import annotations
 

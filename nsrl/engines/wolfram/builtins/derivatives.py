@@ -9,7 +9,7 @@ from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.pieces import joined
 from nsrl.engines.wolfram.builtins.series import differentiated, read
 from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
@@ -19,53 +19,41 @@ symbols(TABLE, "Derivative")
 HALF = Fraction(1, 2)
 
 
-def _plus(*a: Any) -> Expr:
-    return Expr(S.Plus, a)
-
-
-def _times(*a: Any) -> Expr:
-    return Expr(S.Times, a)
-
-
-def _power(a: Any, b: Any) -> Expr:
-    return mk(S.Power, a, b)
-
-
 def _neg(a: Any) -> Expr:
     return mk(S.Times, -1, a)
 
 
 def _minus_square(x: Any) -> Expr:
     """1 - x²"""
-    return _plus(1, _neg(_power(x, 2)))
+    return plus(1, _neg(power(x, 2)))
 
 
 # f -> its derivative at x
 _RULES = {
     S.Sin: lambda x: mk(S.Cos, x),
     S.Cos: lambda x: _neg(mk(S.Sin, x)),
-    S.Tan: lambda x: _power(mk(S.Sec, x), 2),
-    S.Cot: lambda x: _neg(_power(mk(S.Csc, x), 2)),
-    S.Sec: lambda x: _times(mk(S.Sec, x), mk(S.Tan, x)),
-    S.Csc: lambda x: _neg(_times(mk(S.Cot, x), mk(S.Csc, x))),
-    S.ArcSin: lambda x: _power(_minus_square(x), -HALF),
-    S.ArcCos: lambda x: _neg(_power(_minus_square(x), -HALF)),
-    S.ArcTan: lambda x: _power(_plus(1, _power(x, 2)), -1),
-    S.ArcCot: lambda x: _neg(_power(_plus(1, _power(x, 2)), -1)),
-    S.ArcSec: lambda x: _times(_power(_plus(1, _neg(_power(x, -2))), -HALF), _power(x, -2)),
-    S.ArcCsc: lambda x: _neg(_times(_power(_plus(1, _neg(_power(x, -2))), -HALF), _power(x, -2))),
+    S.Tan: lambda x: power(mk(S.Sec, x), 2),
+    S.Cot: lambda x: _neg(power(mk(S.Csc, x), 2)),
+    S.Sec: lambda x: times(mk(S.Sec, x), mk(S.Tan, x)),
+    S.Csc: lambda x: _neg(times(mk(S.Cot, x), mk(S.Csc, x))),
+    S.ArcSin: lambda x: power(_minus_square(x), -HALF),
+    S.ArcCos: lambda x: _neg(power(_minus_square(x), -HALF)),
+    S.ArcTan: lambda x: power(plus(1, power(x, 2)), -1),
+    S.ArcCot: lambda x: _neg(power(plus(1, power(x, 2)), -1)),
+    S.ArcSec: lambda x: times(power(plus(1, _neg(power(x, -2))), -HALF), power(x, -2)),
+    S.ArcCsc: lambda x: _neg(times(power(plus(1, _neg(power(x, -2))), -HALF), power(x, -2))),
     S.Sinh: lambda x: mk(S.Cosh, x),
     S.Cosh: lambda x: mk(S.Sinh, x),
-    S.Tanh: lambda x: _power(mk(S.Sech, x), 2),
-    S.Coth: lambda x: _neg(_power(mk(S.Csch, x), 2)),
-    S.Sech: lambda x: _neg(_times(mk(S.Sech, x), mk(S.Tanh, x))),
-    S.Csch: lambda x: _neg(_times(mk(S.Coth, x), mk(S.Csch, x))),
-    S.ArcSinh: lambda x: _power(_plus(1, _power(x, 2)), -HALF),
-    S.ArcCosh: lambda x: _times(_power(_plus(-1, x), -HALF), _power(_plus(1, x), -HALF)),
-    S.ArcTanh: lambda x: _power(_minus_square(x), -1),
-    S.Erf: lambda x: _times(2, _power(S.E, _neg(_power(x, 2))), _power(S.Pi, -HALF)),
-    S.Gamma: lambda x: _times(mk(S.Gamma, x), mk(S.PolyGamma, 0, x)),
-    S.Factorial: lambda x: _times(mk(S.Gamma, _plus(1, x)), mk(S.PolyGamma, 0, _plus(1, x))),
+    S.Tanh: lambda x: power(mk(S.Sech, x), 2),
+    S.Coth: lambda x: _neg(power(mk(S.Csch, x), 2)),
+    S.Sech: lambda x: _neg(times(mk(S.Sech, x), mk(S.Tanh, x))),
+    S.Csch: lambda x: _neg(times(mk(S.Coth, x), mk(S.Csch, x))),
+    S.ArcSinh: lambda x: power(plus(1, power(x, 2)), -HALF),
+    S.ArcCosh: lambda x: times(power(plus(-1, x), -HALF), power(plus(1, x), -HALF)),
+    S.ArcTanh: lambda x: power(_minus_square(x), -1),
+    S.Erf: lambda x: times(2, power(S.E, _neg(power(x, 2))), power(S.Pi, -HALF)),
+    S.Gamma: lambda x: times(mk(S.Gamma, x), mk(S.PolyGamma, 0, x)),
+    S.Factorial: lambda x: times(mk(S.Gamma, plus(1, x)), mk(S.PolyGamma, 0, plus(1, x))),
 }
 
 
@@ -87,18 +75,18 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
         terms = []
         if contains(b, x) and contains(n, x):
             slopes = derivative(ev, b, x), derivative(ev, n, x)
-            return _times(e, _plus(_times(n, slopes[0], _power(b, -1)), _times(slopes[1], mk(S.Log, b))))
+            return times(e, plus(times(n, slopes[0], power(b, -1)), times(slopes[1], mk(S.Log, b))))
         if contains(b, x):
-            terms.append(_times(n, _power(b, _plus(n, -1)), derivative(ev, b, x)))
+            terms.append(times(n, power(b, plus(n, -1)), derivative(ev, b, x)))
         if contains(n, x):
-            terms.append(_times(_power(b, n), mk(S.Log, b), derivative(ev, n, x)))
+            terms.append(times(power(b, n), mk(S.Log, b), derivative(ev, n, x)))
         return terms[0] if len(terms) == 1 else Expr(S.Plus, tuple(terms))
     if h is S.Log:
         if len(a) == 1:
-            return _times(_power(a[0], -1), derivative(ev, a[0], x))
-        return derivative(ev, _times(mk(S.Log, a[1]), _power(mk(S.Log, a[0]), -1)), x)
+            return times(power(a[0], -1), derivative(ev, a[0], x))
+        return derivative(ev, times(mk(S.Log, a[1]), power(mk(S.Log, a[0]), -1)), x)
     if h in _RULES and len(a) == 1:
-        return _times(_RULES[h](a[0]), derivative(ev, a[0], x))
+        return times(_RULES[h](a[0]), derivative(ev, a[0], x))
     if h in (S.Equal, S.Rule):
         return Expr(h, tuple(mk(S.D, t, x) for t in a))
     if h is S.Integrate and len(a) == 2:
@@ -107,7 +95,7 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
         t, low, high = a[1].args
         out: list[Any] = []
         for limit, s in ((high, 1), (low, -1)):
-            out.append(_times(s, mk(S.ReplaceAll, a[0], rule(t, limit)), derivative(ev, limit, x)))
+            out.append(times(s, mk(S.ReplaceAll, a[0], rule(t, limit)), derivative(ev, limit, x)))
         if contains(a[0], x):
             out.append(mk(S.Integrate, derivative(ev, a[0], x), a[1]))
         return Expr(S.Plus, tuple(out))
@@ -117,7 +105,7 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
     if h is S.SeriesData and (s := read(e)) is not None and s.x is x and not any(contains(c, x) for c in (s.at, *s.c)):
         return differentiated(s)
     if h is S.Abs and len(a) == 1:
-        return _times(derivative(ev, a[0], x), Expr(Expr(Expr(S.Derivative, (1,)), (S.Abs,)), a))
+        return times(derivative(ev, a[0], x), Expr(Expr(Expr(S.Derivative, (1,)), (S.Abs,)), a))
     if type(h) is Expr and has_head(h.head, S.Derivative) and len(h.args) == 1:
         orders, f = list(h.head.args), h.args[0]
         return _chain(ev, f, orders, a, x)
@@ -129,7 +117,7 @@ def _chain(ev: Any, f: Any, orders: list[int], args: tuple, x: Any) -> Any:
     for i, t in enumerate(args):
         if contains(t, x):
             up = [k + (1 if j == i else 0) for j, k in enumerate(orders)]
-            terms.append(_times(Expr(Expr(Expr(S.Derivative, tuple(up)), (f,)), args), derivative(ev, t, x)))
+            terms.append(times(Expr(Expr(Expr(S.Derivative, tuple(up)), (f,)), args), derivative(ev, t, x)))
     return terms[0] if len(terms) == 1 else Expr(S.Plus, tuple(terms)) if terms else 0
 
 
@@ -170,9 +158,9 @@ def _nth(ev: Any, e: Any, x: Any, n: Any) -> Any:
     if has_head(e, S.Power) and e.args[0] is S.E and ev.eval(mk(S.D, e.args[1], x)) not in (0,):
         k = ev.eval(mk(S.D, e.args[1], x))
         if not contains(k, x):
-            return ev.eval(_times(_power(k, n), e))
+            return ev.eval(times(power(k, n), e))
     if type(e) is Expr and e.head in (S.Sin, S.Cos) and e.args[0] == x:
-        return ev.eval(mk(e.head, _plus(x, _times(n, S.Pi, HALF))))
+        return ev.eval(mk(e.head, plus(x, times(n, S.Pi, HALF))))
     return None
 
 
@@ -194,7 +182,7 @@ def dt(ev: Any, args: tuple) -> Any:
         return ev.eval(Expr(e.head, tuple([Expr(S.Dt, (a, *args[1:])) for a in e.args])))
     if type(e) is Symbol and e not in rest and e not in fixed and e.builtin is None:
         return None
-    out = [_times(derivative(ev, e, s), 1 if s in rest else mk(S.Dt, s, *args[1:])) for s in symbols_in(e) if s not in fixed]
+    out = [times(derivative(ev, e, s), 1 if s in rest else mk(S.Dt, s, *args[1:])) for s in symbols_in(e) if s not in fixed]
     return ev.eval(Expr(S.Plus, tuple(out)))
 
 
@@ -227,7 +215,7 @@ _CHARTS = {
     "Cartesian": lambda x: [1] * len(x),
     "Polar": lambda x: [1, x[0]] if len(x) == 2 else None,
     "Cylindrical": lambda x: [1, x[0], 1] if len(x) == 3 else None,
-    "Spherical": lambda x: [1, x[0], _times(x[0], mk(S.Sin, x[1]))] if len(x) == 3 else None,
+    "Spherical": lambda x: [1, x[0], times(x[0], mk(S.Sin, x[1]))] if len(x) == 3 else None,
 }
 
 
@@ -244,9 +232,9 @@ def _flux(ev: Any, field: list, names: tuple, scales: list) -> Any:
     """1/h sum of d(h f_i/h_i)/dx_i, where h is the product of the scale factors."""
     if all(h == 1 for h in scales):
         return ev.eval(Expr(S.Plus, tuple(mk(S.D, f, x) for f, x in zip(field, names))))
-    volume = _times(*scales)
-    terms = [mk(S.D, _times(volume, _power(h, -1), f), x) for f, h, x in zip(field, scales, names)]
-    return ev.eval(mk(S.Simplify, _times(_power(volume, -1), Expr(S.Plus, tuple(terms)))))
+    volume = times(*scales)
+    terms = [mk(S.D, times(volume, power(h, -1), f), x) for f, h, x in zip(field, scales, names)]
+    return ev.eval(mk(S.Simplify, times(power(volume, -1), Expr(S.Plus, tuple(terms)))))
 
 
 @builtin("Grad", arity=(2, 3))
@@ -257,7 +245,7 @@ def grad(ev: Any, args: tuple) -> Any:
     names, scales = chart
     if all(h == 1 for h in scales):
         return ev.eval(_gradient(args[0], names))
-    return None if is_list(args[0]) else ev.eval(lst(_times(mk(S.D, args[0], x), _power(h, -1)) for x, h in zip(names, scales)))
+    return None if is_list(args[0]) else ev.eval(lst(times(mk(S.D, args[0], x), power(h, -1)) for x, h in zip(names, scales)))
 
 
 @builtin("Div", arity=(2, 3))
@@ -277,8 +265,8 @@ def curl(ev: Any, args: tuple) -> Any:
     flat = all(h == 1 for h in scales)
 
     def part(i: int, j: int) -> Any:
-        turn = _plus(mk(S.D, _times(scales[j], f[j]), names[i]), _neg(mk(S.D, _times(scales[i], f[i]), names[j])))
-        return turn if flat else mk(S.Simplify, _times(_power(_times(scales[i], scales[j]), -1), turn))
+        turn = plus(mk(S.D, times(scales[j], f[j]), names[i]), _neg(mk(S.D, times(scales[i], f[i]), names[j])))
+        return turn if flat else mk(S.Simplify, times(power(times(scales[i], scales[j]), -1), turn))
 
     if len(f) == 2:
         return ev.eval(part(0, 1))
@@ -293,4 +281,4 @@ def laplacian(ev: Any, args: tuple) -> Any:
     names, scales = chart
     if all(h == 1 for h in scales):
         return ev.eval(Expr(S.Plus, tuple(mk(S.D, args[0], lst((n, 2))) for n in names)))
-    return _flux(ev, [_times(mk(S.D, args[0], x), _power(h, -1)) for x, h in zip(names, scales)], names, scales)
+    return _flux(ev, [times(mk(S.D, args[0], x), power(h, -1)) for x, h in zip(names, scales)], names, scales)

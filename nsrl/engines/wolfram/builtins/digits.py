@@ -1,4 +1,4 @@
-"""T1/T5: digits, bases, bits, Roman numerals, continued fractions."""
+"""Digits, bases, bits, Roman numerals, continued fractions."""
 
 from __future__ import annotations
 

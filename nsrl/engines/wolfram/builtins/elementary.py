@@ -1,4 +1,4 @@
-"""T1: real and complex functions: Abs, Sign, rounding, Min and Max, N, trigonometry with exact values, Log."""
+"""Real and complex functions: Abs, Sign, rounding, Min and Max, N, trigonometry with exact values, Log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T3: functions of functions and of patterns: Map, Apply, Select, Cases, Fold, Nest, ReplaceAll..."""
+"""Functions of functions and of patterns: Map, Apply, Select, Cases, Fold, Nest, ReplaceAll..."""
 
 from __future__ import annotations
 

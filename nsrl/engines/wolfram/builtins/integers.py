@@ -1,4 +1,4 @@
-"""T1: integer functions: division, divisors, primes, digits, combinatorics."""
+"""Integer functions: division, divisors, primes, digits, combinatorics."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from typing import Any
 from nsrl.engines.wolfram import confirm
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins.algebra import contains
-from nsrl.engines.wolfram.builtins.derivatives import HALF, _neg, _plus, _power, _times, derivative
+from nsrl.engines.wolfram.builtins.derivatives import HALF, _neg, derivative
 from nsrl.engines.wolfram.builtins.simplify import assumptions_of
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
 from nsrl.engines.wolfram.numeric import real_value
 from nsrl.engines.wolfram.realline import sign
 from nsrl.engines.wolfram.roots import Cannot
@@ -88,7 +88,7 @@ def _ranges(ev: Any, specs: list) -> dict[Symbol, tuple[float, float]]:
 
 def _opaque(ev: Any, e: Any, found: Any, x: Symbol) -> bool:
     """Whether D gives e back, for integrands with functions that have no numbers."""
-    difference = ev.eval(_plus(derivative(ev, found, x), _neg(e)))
+    difference = ev.eval(plus(derivative(ev, found, x), _neg(e)))
     return difference == 0 or ev.eval(mk(S.Simplify, difference)) == 0
 
 
@@ -164,7 +164,7 @@ def _stepwise(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
     except Cannot:
         return None
     parts = [_definite(ev, f, x, a, b, facts, ranges) for a, b, f in pieces]
-    return None if None in parts else ev.eval(_times(way, _plus(*parts)))
+    return None if None in parts else ev.eval(times(way, plus(*parts)))
 
 
 def _symbols(trees: list[Any], x: Symbol) -> list[Symbol]:
@@ -180,7 +180,7 @@ def _definite_candidates(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts:
     native = _elementary(ev, e, x)
     if native is not None and not confirm.infinite(low) and not confirm.infinite(high):
         at = [ev.eval(mk(S.ReplaceAll, native, rule(x, t))) for t in (high, low)]
-        value = _plus(at[0], _neg(at[1]))
+        value = plus(at[0], _neg(at[1]))
         yield ev.eval(mk(S.Expand, value) if _polynomial(e, x) else value)
     b = Bridge(facts)
     try:
@@ -214,7 +214,7 @@ def _polynomial(e: Any, x: Any) -> bool:
 def _elementary(ev: Any, e: Any, x: Any) -> Any:
     """Integrals by table, in the real engine's form: sums of constants times powers, E^(kx), Sin, Cos of kx."""
     if not contains(e, x):
-        return ev.eval(_times(e, x))
+        return ev.eval(times(e, x))
     if has_head(e, S.Plus):
         parts = [_elementary(ev, a, x) for a in e.args]
         return None if None in parts else ev.eval(Expr(S.Plus, tuple(parts)))
@@ -223,11 +223,11 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
         rest = [a for a in e.args if contains(a, x)]
         if constant:
             inner = _elementary(ev, rest[0] if len(rest) == 1 else Expr(S.Times, tuple(rest)), x)
-            return None if inner is None else ev.eval(_times(*constant, inner))
+            return None if inner is None else ev.eval(times(*constant, inner))
         if len(rest) == 2 and {a.head for a in rest if type(a) is Expr} == {S.Sin, S.Cos} and rest[0].args == rest[1].args:
             slope = ev.eval(derivative(ev, rest[0].args[0], x))
             if not contains(slope, x):
-                return ev.eval(_times(-HALF, _power(slope, -1), _power(mk(S.Cos, rest[0].args[0]), 2)))
+                return ev.eval(times(-HALF, power(slope, -1), power(mk(S.Cos, rest[0].args[0]), 2)))
         if all(type(f) is Expr and f.head in (S.Sin, S.Cos) for f in rest) and any(s.builtin is None and s is not x for f in rest for s in symbols_in(f)):
             waves = ev.eval(mk(S.Expand, mk(S.TrigReduce, Expr(S.Times, tuple(rest)))))  # parameters: SymPy's search has no end
             return _elementary(ev, waves, x) if has_head(waves, S.Plus) else None
@@ -239,43 +239,43 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
                 has_head(a, S.Power) and has_head(a.args[0], S.Plus)) for a in rest) else None  # fmt: skip
         return None
     if e == x:
-        return ev.eval(_times(HALF, _power(x, 2)))
+        return ev.eval(times(HALF, power(x, 2)))
     if has_head(e, S.Power):
         b, n = e.args
         if b == x and not contains(n, x):
             if n == -1:
                 return mk(S.Log, x)
-            return ev.eval(_times(_power(x, _plus(n, 1)), _power(_plus(n, 1), -1)))
+            return ev.eval(times(power(x, plus(n, 1)), power(plus(n, 1), -1)))
         if has_head(b, S.Plus) and type(n) is int and n != -1 and n != 0 and not contains(n, x):
             slope = ev.eval(derivative(ev, b, x))
             if not contains(slope, x):
-                return ev.eval(_times(_power(b, n + 1), _power(_times(n + 1, slope), -1)))
+                return ev.eval(times(power(b, n + 1), power(times(n + 1, slope), -1)))
             if n > 0 and _polynomial(b, x):
                 return _elementary(ev, ev.eval(mk(S.Expand, e)), x)
         if has_head(b, S.Plus) and n == -1:
             slope = ev.eval(derivative(ev, b, x))
             if not contains(slope, x):
-                return ev.eval(_times(mk(S.Log, b), _power(slope, -1)))
+                return ev.eval(times(mk(S.Log, b), power(slope, -1)))
         if n == 2 and type(b) is Expr and b.head in (S.Sec, S.Csc):
             slope = ev.eval(derivative(ev, b.args[0], x))
             if not contains(slope, x):
                 f = mk(S.Tan, b.args[0]) if b.head is S.Sec else _neg(mk(S.Cot, b.args[0]))
-                return ev.eval(_times(f, _power(slope, -1)))
+                return ev.eval(times(f, power(slope, -1)))
         if n == 2 and type(b) is Expr and b.head in (S.Sin, S.Cos) and len(b.args) == 1:
             slope = ev.eval(derivative(ev, b.args[0], x))
             if not contains(slope, x):
-                wave = _times(mk(S.Sin, _times(2, b.args[0])), _power(_times(4, slope), -1))
-                return ev.eval(_plus(_times(HALF, x), _neg(wave) if b.head is S.Sin else wave))
+                wave = times(mk(S.Sin, times(2, b.args[0])), power(times(4, slope), -1))
+                return ev.eval(plus(times(HALF, x), _neg(wave) if b.head is S.Sin else wave))
         if not contains(b, x):
             slope = ev.eval(derivative(ev, n, x))
             if not contains(slope, x):
-                return ev.eval(_times(e, _power(_times(slope, mk(S.Log, b)), -1)))
+                return ev.eval(times(e, power(times(slope, mk(S.Log, b)), -1)))
         return None
     if type(e) is Expr and e.head in _WAVES and len(e.args) == 1:
         slope = ev.eval(derivative(ev, e.args[0], x))
         if not contains(slope, x) and slope != 0:
             f = _WAVES[e.head](e.args[0])
-            return ev.eval(_times(f, _power(slope, -1)))
+            return ev.eval(times(f, power(slope, -1)))
     return None
 
 
@@ -289,13 +289,13 @@ def _linear_root(ev: Any, factors: list, x: Symbol) -> Any:
     slope = ev.eval(derivative(ev, base, x))
     if contains(slope, x) or base == x:
         return None
-    inverse = _times(_plus(u, _neg(ev.eval(mk(S.ReplaceAll, base, rule(x, 0))))), _power(slope, -1))
+    inverse = times(plus(u, _neg(ev.eval(mk(S.ReplaceAll, base, rule(x, 0))))), power(slope, -1))
     p = ev.call(S.CoefficientList, ev.eval(mk(S.Expand, mk(S.ReplaceAll, Expr(S.Times, tuple(rest)), rule(x, inverse)))), u)
     if not is_list(p):
         return None
-    terms = [_times(c, _power(_plus(r, k + 1), -1), _power(base, k)) for k, c in enumerate(p.args)]
+    terms = [times(c, power(plus(r, k + 1), -1), power(base, k)) for k, c in enumerate(p.args)]
     inside = ev.eval(mk(S.Factor, mk(S.Expand, Expr(S.Plus, tuple(terms)))))
-    return ev.eval(_times(_power(slope, -1), _power(base, r + 1), inside))
+    return ev.eval(times(power(slope, -1), power(base, r + 1), inside))
 
 
 _WAVES = {
@@ -322,5 +322,5 @@ def _pulled(ev: Any, e: Any) -> Any:
             k = k * factors[0].denominator // gcd(k, factors[0].denominator)
     if not common:
         return e
-    inside = Expr(S.Plus, tuple(_times(k, t, *[_power(f, -1) for f in common]) for t in e.args))
-    return ev.eval(_times(Fraction(1, k) if k > 1 else 1, *common, ev.eval(inside)))
+    inside = Expr(S.Plus, tuple(times(k, t, *[power(f, -1) for f in common]) for t in e.args))
+    return ev.eval(times(Fraction(1, k) if k > 1 else 1, *common, ev.eval(inside)))

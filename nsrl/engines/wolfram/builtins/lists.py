@@ -1,4 +1,4 @@
-"""T3: making lists and taking them apart: Table, Range, Part, Take, Join, Flatten, Sort, Union..."""
+"""Making lists and taking them apart: Table, Range, Part, Take, Join, Flatten, Sort, Union..."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T0: equality, order comparisons, logic and type predicates."""
+"""Equality, order comparisons, logic and type predicates."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Polynomials beyond algebra.py: square-free lists, decomposition, extended gcd, reduction, minimal polynomials.
+"""Parts of polynomials, division and elimination, and what is rarer: decomposition, extended gcd, minimal polynomials.
 
-All go over the bridge. Knows nothing of equations.
+Knows nothing of equations.
 """
 
 from __future__ import annotations
@@ -10,15 +10,342 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
+from nsrl.engines.wolfram.builtins import series
+from nsrl.engines.wolfram.builtins.algebra import contains, factored, terms_tree, threaded
 from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, is_list, lst, mk, norm, plus, times
+from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, boolean, has_head, is_list, lst, mk, norm, plus, times
+from nsrl.engines.wolfram.openring import OpenRing
+from nsrl.engines.wolfram.poly import NotPolynomial, content
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
+_CANNOT = (NotPolynomial, NotBridged, ZeroDivisionError)
 _NUMERIC = "Listable NumericFunction"
 
 _MAX_CYCLOTOMIC = 5000
+
+
+def _split_by(ev: Any, e: Any, x: Any) -> dict[Any, Any] | None:
+    """Exponent of x -> coefficient tree (summed), of e expanded."""
+    ring = OpenRing()
+    try:
+        p = ring.laurent(ev.eval(e))
+    except NotPolynomial:
+        return None
+    parts: dict[Any, dict] = {}
+    base, unit = x, 1
+    if has_head(x, S.Power) and len(x.args) == 2 and type(x.args[1]) in (int, Fraction):
+        base, unit = x.args
+    g = ring.index.get(base)
+    for m, c in p.items():
+        k = next((e for h, e in m if h == g), 0) if g is not None else 0
+        q = norm(Fraction(k) / unit)
+        rest = tuple((h, e) for h, e in m if h != g)
+        parts.setdefault(q, {})[rest] = c
+    return {k: ev.eval(terms_tree(ring, q)) for k, q in parts.items()}
+
+
+@builtin("Coefficient", "Listable", arity=(2, 3))
+def coefficient(ev: Any, args: tuple) -> Any:
+    e, x = args[0], args[1]
+    n = args[2] if len(args) == 3 else 1
+    if type(n) not in (int, Fraction):
+        return None
+    if len(args) == 2 and has_head(x, S.Power) and len(x.args) == 2 and type(x.args[1]) is int:
+        x, n = x.args
+    if has_head(e, S.SeriesData):
+        s = series.read(e)
+        return None if s is None or (s.x, s.at) != (x, 0) else series.coefficient(s, n)
+    if has_head(x, S.Times):
+        for f in x.args:
+            base, k = f.args if has_head(f, S.Power) and type(f.args[1]) is int else (f, 1)
+            parts = _split_by(ev, e, base)
+            if parts is None:
+                return None
+            e = parts.get(k * n, 0)
+        for f in x.args:
+            base = f.args[0] if has_head(f, S.Power) else f
+            parts = _split_by(ev, e, base)
+            e = parts.get(0, 0) if parts is not None else e
+        return e
+    parts = _split_by(ev, e, x)
+    return None if parts is None else parts.get(n, 0)
+
+
+@builtin("CoefficientList", arity=(2, 3))
+def coefficient_list(ev: Any, args: tuple) -> Any:
+    e, x = args[:2]
+    if has_head(e, S.Equal):
+        return None
+    if has_head(e, S.SeriesData):
+        s = series.read(e)
+        plain = s is not None and (s.x, s.at) == (x, 0) and s.low >= 0 and s.low + len(s.c) == s.end
+        return lst([0] * s.low + s.c) if plain else None
+    if is_list(x):
+        if not x.args:
+            return None
+        first, rest = x.args[0], x.args[1:]
+        if not rest:
+            return coefficient_list(ev, (e, first))
+        degrees = [_degree(ev, e, v) for v in x.args]
+        if None in degrees:
+            return None
+
+        def level(part: Any, k: int) -> Any:
+            if k == len(x.args):
+                return part
+            parts = _split_by(ev, part, x.args[k]) or {}
+            return lst(level(parts.get(i, 0), k + 1) for i in range(degrees[k] + 1))
+
+        return level(e, 0)
+    parts = _split_by(ev, e, x)
+    if parts is None or any(type(k) is not int or k < 0 for k in parts) or any(contains(c, x) for c in parts.values()):
+        ev.message("General", "poly", f"{ev.text(e)} is not a polynomial.")
+        return None
+    parts = {k: c for k, c in parts.items() if c != 0}
+    n = max(parts, default=-1)
+    ev.need_length(n + 1)
+    return lst(parts.get(i, 0) for i in range(n + 1))
+
+
+def _degree(ev: Any, e: Any, x: Any) -> int | None:
+    parts = _split_by(ev, e, x)
+    if parts is None or any(type(k) is not int or k < 0 for k in parts):
+        return None
+    return max((k for k, c in parts.items() if c != 0), default=0)
+
+
+@builtin("CoefficientRules", arity=(1, 2))
+def coefficient_rules(ev: Any, args: tuple) -> Any:
+    names = args[1].args if len(args) == 2 and is_list(args[1]) else (args[1],) if len(args) == 2 else tuple(
+        variables_of(args[0]))  # fmt: skip
+    rows: list[tuple[tuple, Any]] = [((), args[0])]
+    for v in names:
+        new = []
+        for k, c in rows:
+            parts = _split_by(ev, c, v)
+            if parts is None:
+                return None
+            new += [((*k, n), part) for n, part in parts.items() if part != 0]
+        rows = new
+    rows.sort(key=lambda r: r[0], reverse=True)
+    return lst(mk(S.Rule, lst(k), c) for k, c in rows)
+
+
+@builtin("Exponent", "Listable", arity=(2, 3))
+def exponent(ev: Any, args: tuple) -> Any:
+    parts = _split_by(ev, args[0], args[1])
+    if parts is None:
+        return None
+    powers = [k for k, c in parts.items() if c != 0]
+    if not powers:
+        return ev.eval(mk(S.Times, -1, S.Infinity))
+    which = args[2] if len(args) == 3 else S.Max
+    if which is S.List:
+        return lst(sorted(powers))
+    return min(powers) if which is S.Min else max(powers)
+
+
+def variables_of(e: Any) -> list:
+    """The generators a polynomial is in, in canonical order of the system."""
+    found: dict = {}
+
+    def walk(x: Any) -> None:
+        if type(x) is Symbol:
+            if x.builtin is None:
+                found[x] = None
+        elif type(x) is Expr:
+            if x.head in (S.Plus, S.Times, S.List, S.Equal):
+                for a in x.args:
+                    walk(a)
+            elif x.head is S.Power and isinstance(x.args[1], (int, Fraction)):
+                if type(x.args[1]) is int or type(x.args[0]) is Symbol or type(x.args[0]) is not int:
+                    walk(x.args[0])
+            elif x.head is not COMPLEX and not _numeric(x):
+                found[x] = None
+
+    walk(e)
+    from nsrl.engines.wolfram.order import sort
+
+    return sort(found)
+
+
+def _numeric(e: Any) -> bool:
+    if type(e) is Symbol:
+        return e.builtin is not None
+    if type(e) is Expr:
+        return all(_numeric(a) for a in e.args)
+    return not isinstance(e, str)
+
+
+@builtin("Variables", arity=1)
+def variables(ev: Any, args: tuple) -> Any:
+    return None if contains(args[0], S.SeriesData) else lst(variables_of(args[0]))
+
+
+@builtin("PolynomialQ", arity=(1, 2))
+def polynomial_q(ev: Any, args: tuple) -> Any:
+    e = args[0]
+    names = variables_of(e) if len(args) == 1 else list(args[1].args) if is_list(args[1]) else [args[1]]
+
+    def ok(x: Any) -> bool:
+        if x in names:
+            return True
+        if not any(contains(x, n) for n in names):
+            return True
+        if type(x) is Expr:
+            if x.head in (S.Plus, S.Times):
+                return all(ok(a) for a in x.args)
+            if x.head is S.Power and type(x.args[1]) is int and x.args[1] > 0:
+                return ok(x.args[0])
+        return False
+
+    return boolean(ok(e))
+
+
+@builtin("Collect", arity=(2, 3))
+def collect(ev: Any, args: tuple) -> Any:
+    done = threaded(ev, S.Collect, args)
+    if done is not None:
+        return done
+    names = list(args[1].args) if is_list(args[1]) else [args[1]]
+    simplify = args[2] if len(args) == 3 else None
+
+    def level(e: Any, k: int) -> Any:
+        if k == len(names):
+            return ev.call(simplify, e) if simplify is not None else e
+        parts = _split_by(ev, e, names[k])
+        if parts is None:
+            return e
+        out = []
+        for n, c in parts.items():
+            c = level(c, k + 1)
+            power = 1 if n == 0 else mk(S.Power, names[k], n)
+            if n == 0 and has_head(c, S.Plus):
+                out += list(c.args)
+            else:
+                out.append(mk(S.Times, c, power))
+        return ev.eval(Expr(S.Plus, tuple(out)))
+
+    return level(args[0], 0)
+
+
+def _two_polys(ev: Any, p: Any, q: Any) -> tuple[Bridge, Any, Any]:
+    b = Bridge()
+    return b, b.to_sympy(p), b.to_sympy(q)
+
+
+@builtin("PolynomialQuotient PolynomialRemainder PolynomialQuotientRemainder", arity=(3, 4))
+def polynomial_division(ev: Any, args: tuple) -> Any:
+    return None
+
+
+def _division(which: int):
+    def handler(ev: Any, args: tuple) -> Any:
+        try:
+            b, p, q = _two_polys(ev, *args[:2])
+            quotient, remainder = guarded(sympy().div, p, q, b.to_sympy(args[2]))
+            found = [ev.eval(mk(S.Expand, b.from_sympy(x))) for x in (quotient, remainder)]
+            return lst(found) if which == 2 else found[which]
+        except _CANNOT:
+            return None
+
+    return handler
+
+
+for _k, _name in enumerate(("PolynomialQuotient", "PolynomialRemainder", "PolynomialQuotientRemainder")):
+    TABLE[_name].handler = _division(_k)
+
+
+@builtin("PolynomialGCD PolynomialLCM", arity=(1, None))
+def polynomial_gcd(ev: Any, args: tuple) -> Any:
+    return None
+
+
+def _gcd_like(lcm: bool):
+    def handler(ev: Any, args: tuple) -> Any:
+        try:
+            ring = OpenRing()
+            polys = [ring.poly(a) for a in args]
+            out = polys[0]
+            for p in polys[1:]:
+                g = ring.gcd(out, p)
+                out = ring.divide(ring.mul(out, p), g) if lcm else g
+            return factored(ev, ring, out) if lcm else ev.eval(terms_tree(ring, out))
+        except _CANNOT:
+            return None
+
+    return handler
+
+
+TABLE["PolynomialGCD"].handler, TABLE["PolynomialLCM"].handler = _gcd_like(False), _gcd_like(True)
+
+
+@builtin("PolynomialMod", arity=2)
+def polynomial_mod(ev: Any, args: tuple) -> Any:
+    if type(args[1]) is not int or args[1] == 0:
+        return None
+    ring = OpenRing()
+    try:
+        p = ring.poly(args[0])
+        return ev.eval(terms_tree(ring, {m: c % args[1] for m, c in p.items() if c % args[1]}))
+    except _CANNOT:
+        return None
+
+
+@builtin("Discriminant", arity=2)
+def discriminant(ev: Any, args: tuple) -> Any:
+    try:
+        b, p, x = _two_polys(ev, *args)
+        return ev.eval(mk(S.Expand, b.from_sympy(guarded(sympy().discriminant, p, x))))
+    except _CANNOT:
+        return None
+
+
+@builtin("Resultant", arity=3)
+def resultant(ev: Any, args: tuple) -> Any:
+    try:
+        b, p, q = _two_polys(ev, *args[:2])
+        return ev.eval(mk(S.Expand, b.from_sympy(guarded(sympy().resultant, p, q, b.to_sympy(args[2])))))
+    except _CANNOT:
+        return None
+
+
+@builtin("GroebnerBasis", arity=(2, 3))
+def groebner(ev: Any, args: tuple) -> Any:
+    from nsrl.engines.wolfram.solver import as_difference
+
+    if not is_list(args[0]) or not is_list(args[1]):
+        return None
+    if not args[0].args:
+        return lst(())
+    if not args[1].args:
+        return None
+    b = Bridge()
+    try:
+        basis = guarded(sympy().groebner, [b.to_sympy(as_difference(e)) for e in args[0].args],
+                        *[b.to_sympy(v) for v in args[1].args], order="lex")  # fmt: skip
+        out = []
+        for g in reversed(list(basis.exprs)):
+            ring = OpenRing()
+            p = ring.poly(ev.eval(b.from_sympy(g)))
+            out.append(ev.eval(terms_tree(ring, ring.scale(p, 1 / content(p)))))
+        return lst(out)
+    except _CANNOT:
+        return None
+
+
+@builtin("HornerForm", arity=(1, 2))
+def horner(ev: Any, args: tuple) -> Any:
+    b = Bridge()
+    try:
+        return ev.eval(b.from_sympy(guarded(sympy().horner, b.to_sympy(args[0]))))
+    except _CANNOT:
+        return None
+
+
+# --- rarer
 
 
 def _expanded(ev: Any, b: Bridge, e: Any) -> Any:

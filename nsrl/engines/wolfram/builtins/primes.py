@@ -1,4 +1,4 @@
-"""T1: primes, factorisation, divisors."""
+"""Primes, factorisation, divisors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T0: ReplaceAll and its kin."""
+"""ReplaceAll and its kin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T1: Floor, Ceiling, Round and the parts before and after the point."""
+"""Floor, Ceiling, Round and the parts before and after the point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T3: lists as sets, tallies, groups and runs."""
+"""Lists as sets, tallies, groups and runs."""
 
 from __future__ import annotations
 

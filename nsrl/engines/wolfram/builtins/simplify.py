@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
-from nsrl.engines.wolfram.builtins.algebra import contains, expanded, leaf_count, threaded, variables_of
+from nsrl.engines.wolfram.builtins.algebra import contains, expanded, leaf_count, threaded
+from nsrl.engines.wolfram.builtins.polynomials import variables_of
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk
 from nsrl.engines.wolfram.table import Builtin, table
 

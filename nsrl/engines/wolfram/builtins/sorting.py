@@ -1,4 +1,4 @@
-"""T3: Sort and its kin, by canonical order or by functions."""
+"""Sort and its kin, by canonical order or by functions."""
 
 from __future__ import annotations
 

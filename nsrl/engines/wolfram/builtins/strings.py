@@ -1,4 +1,4 @@
-"""T5: strings: joining, taking, splitting, matching, replacing, case, and the forms ToString and ToExpression."""
+"""Strings: joining, taking, splitting, matching, replacing, case, and the forms ToString and ToExpression."""
 
 from __future__ import annotations
 

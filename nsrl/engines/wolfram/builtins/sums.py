@@ -1,4 +1,4 @@
-"""T3/T5: totals and differences of lists, random numbers from a fixed seed, and small numeric list functions."""
+"""Totals and differences of lists, random numbers from a fixed seed, and small numeric list functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T1: trigonometric and hyperbolic functions with their exact values."""
+"""Trigonometric and hyperbolic functions with their exact values."""
 
 from __future__ import annotations
 
