@@ -88,7 +88,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
 
 def _judged(text: str, typed: Gold) -> Verdict:
     """The first decisive verdict among the candidates of a completion."""
-    verdict, boxes = Verdict(False, "no_answer"), False
+    verdict, boxes, another = Verdict(False, "no_answer"), False, False
     rest = final.candidates(text)
     for candidate in rest:
         if candidate.several and not (typed.kind == "letters" or isinstance(typed.value, Items)):
@@ -98,10 +98,13 @@ def _judged(text: str, typed: Gold) -> Verdict:
         found = _judge(candidate, typed)
         if found is None and typed.kind == "text":
             break  # any sentence may state a text: the last one does
+        if found is not None and found.correct:
+            guess = found.reason == "option" and (another or _takes_back(rest, typed) or _late_elsewhere(text, candidate, typed))
+            return Verdict(False, "letters" if guess else "several") if guess or _hedges(candidate.text) else found
+        if typed.options and (found is None or found.reason in TENTATIVE):
+            another = another or _states_value(candidate)
         if found is None:
             continue
-        if found.correct:
-            return Verdict(False, "letters") if found.reason == "option" and _takes_back(rest, typed) else found
         if verdict.reason == "no_answer" or (verdict.reason in TENTATIVE and candidate.strong):
             verdict = found
         if found.reason in TENTATIVE:
@@ -109,7 +112,7 @@ def _judged(text: str, typed: Gold) -> Verdict:
         if not (candidate.strong and (isinstance(typed.value, Items) or typed.kind == "letters")):
             break
         boxes = True  # the other boxes may belong to it
-    if not verdict.correct and (late := _late_letter(text, typed)) is not None and verdict.reason == "no_answer":
+    if verdict.reason == "no_answer" and not another and (late := _late_letter(text, typed)) is not None:
         return late
     return verdict
 
@@ -203,6 +206,8 @@ def _unbalanced(text: str) -> bool:
 def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
     """The verdict on one candidate; None: it does not say anything of the gold's type."""
     text = candidate.text.strip()
+    if candidate.refuses:
+        return _judge_refusal(text, gold)
     if gold.kind == "letter":
         return _judge_letter(text, gold, candidate.strong)
     if gold.kind == "letters":
@@ -221,6 +226,23 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
     if gold.kind == "text":
         return _judge_text(text, gold, candidate.strong)
     return _judge_maths(text, gold, candidate.strong)
+
+
+def _judge_refusal(text: str, gold: Gold) -> Verdict | None:
+    """A sentence that says that there is no answer, where that is the gold or an option ("D. Cannot be determined")."""
+    if gold.kind == "letter":
+        given = final.letter(text)
+        if given is None and gold.options:
+            found = [i for i, option in enumerate(gold.options) if _ends_with(text, option)]
+            given = chr(65 + found[0]) if len(found) == 1 else None
+        return None if given is None else Verdict(given == gold.letter, "letter")
+    return Verdict(True, "text_within") if gold.kind == "text" and _ends_with(text, gold.text) else None
+
+
+def _ends_with(sentence: str, predicate: str) -> bool:
+    """Whether a sentence says a predicate ("cannot be determined", "does not exist") of something named in a few words."""
+    before, found, after = clean.words(sentence).rpartition(clean.words(predicate))
+    return bool(found) and not after and not _NEGATION.search(before) and len(before.split()) <= 6
 
 
 def _kind_stated(text: str) -> str | None:
@@ -306,11 +328,13 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if given is not None and ord(given) - 65 < len(gold.options):
             return _chosen_by(given, piece, gold)
         index = _unique_option(piece, gold.options)
-        if index is not None and (late := final.late_letter(text)) is not None and index != ord(late) - 65 < len(gold.options):
-            return Verdict(False, "letters")  # a value for those who have it, a letter for the others
-        if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])", piece.partition(",")[2]):
+        if index is None and _kind_read(piece) == "values":
+            break  # `3 or 4`, `3, 4, 5`: no choice was made
+        if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2]):
             index = _unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
+            if _letters(text, gold) - {chr(65 + index), _squeeze(gold.options[index])}:
+                return Verdict(False, "letters")  # a value for those who have it, a letter for the others
             return Verdict(chr(65 + index) == gold.letter, "option")
     late = final.late_letter(text)
     if late is not None and ord(late) - 65 < len(gold.options):
@@ -330,8 +354,41 @@ _WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compar
 
 def _takes_back(others: Iterable[final.Candidate], gold: Gold) -> bool:
     """Whether another sentence chooses a letter that is not the gold's: the value is a second guess."""
-    judged = (_judge(c, gold) for c in others if not c.several and not _WEIGHED.search(c.text))
-    return any(verdict is not None and verdict.reason == "letter" and not verdict.correct for verdict in judged)
+    return any(_letters(c.text, gold) - {gold.letter} for c in others if not c.several and not _WEIGHED.search(c.text))
+
+
+def _letters(text: str, gold: Gold) -> set[str]:
+    """The letters of options that a candidate or its pieces state; one that is the text of the gold's option is no letter."""
+    assert gold.letter is not None
+    found = {final.letter(text), final.late_letter(text), *map(final.letter, final.pieces(text))}
+    own = _squeeze(gold.options[ord(gold.letter) - 65])
+    return {x for x in found if x is not None and x != own and ord(x) - 65 < len(gold.options)}
+
+
+def _states_value(candidate: final.Candidate) -> bool:
+    """Whether a candidate that is none of the options states a value: it is the answer then, and not what stands before it."""
+    return any(_kind_read(piece) for piece in final.pieces(candidate.text, labels=False))
+
+
+_ABOUT = re.compile(r"^(?:(?:about|approximately|approx\.?|roughly|around|≈|\\approx)\s*)+", re.IGNORECASE)
+
+
+def _hedges(text: str) -> bool:
+    """Whether a candidate names a second answer beside the first: `12 (or 13)`, but not `1/2 (or 0.5)`."""
+    match = final.HEDGE.search(text)
+    if match is None or not match.start():
+        return False
+    first, second = text[: match.start()], _ABOUT.sub("", text[match.end() :].rstrip(" ).!"))
+    return bool(second) and not (check(first, second).correct or check(second, first).correct)
+
+
+def _late_elsewhere(text: str, candidate: final.Candidate, gold: Gold) -> bool:
+    """Whether another letter would have been taken from the last lines if the words of this candidate were no option's."""
+    if _states_value(candidate) or final.refuses(text):
+        return False
+    late = final.late_letter(clean.markdown(text[-400:]))
+    assert gold.letter is not None
+    return late not in (None, gold.letter, gold.options[ord(gold.letter) - 65])
 
 
 def _late_letter(text: str, gold: Gold) -> Verdict | None:
@@ -455,7 +512,8 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
         around = given[: match.start()] + " " + given[match.end() :]
         negated = bool(_NEGATION.search(text)) != bool(_NEGATION.search(gold.text))
         signed = not _SIGNED.search(gold.text) or _signs(text) == _signs(gold.text)
-        if signed and not negated and (strong or len(wanted) > 2) and _FRAME.issuperset(around.split()):
+        framed = _FRAME.issuperset(around.split()) or (" " in wanted and _NEGATION.search(wanted) and _ends_with(text, gold.text))
+        if signed and not negated and (strong or len(wanted) > 2) and framed:
             return Verdict(True, "text_within")
     if not strong:
         return None

@@ -17,11 +17,13 @@ MAX_PIECE = 1000  # of one answer
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A piece of text that may be the answer. strong: the model said that it is; several: more than one box."""
+    """A piece of text that may be the answer. strong: the model said that it is; several: more than one box; refuses: it
+    says that there is no answer, which answers only a question that has this answer."""
 
     text: str
     strong: bool
     several: bool = False
+    refuses: bool = False
 
 
 _THINK = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
@@ -34,8 +36,17 @@ _REFUSAL = re.compile(
     r"not (?:possible|provided|enough|specified)|impossible to|please provide|sorry|as an ai)\b",
     re.IGNORECASE,
 )
+_GOES_ON = re.compile(  # behind a "cannot" or "do not have": the verb of the sentence around it, or its consequence
+    r"(?:\b(?:is|are|was|were|equals?)\b|[=:])\s*\$?\\?\(?[-−]?[\d$\\(]|\b(?:so|therefore|thus|hence)\b[^.]*?(?:\d|\b(?:is|are)\b\s+\S)|,\s+(?:\w{1,3}\s*=\s*)?\$?[-−]?\d|,\s+\(?[A-J]\)?\s*\.?$",
+    re.IGNORECASE,
+)
 _POLITE = re.compile(r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE)
 _SUPPOSING = re.compile(r"\bif\b[^.\n]*$", re.IGNORECASE)
+_DENIED = re.compile(r"(?:n't|\bnot|\bnever)\s+(?:think|believe|say|saying|know|see|sure|certain|convinced|(?:true|correct|right|the case|clear|certain)\s+that)\b[^.\n]*$", re.IGNORECASE)
+HEDGE = re.compile(  # what comes behind it is another answer, or the same one in other words
+    r"\s*(?:\(\s*(?:or|maybe|perhaps|possibly)\b(?:\s+(?:maybe|perhaps|possibly)\b)?|[,;.]*\s*\b(?:(?:or\s+)?(?:maybe|perhaps|possibly)|(?:or\s+)?else|unless|no,?\s+wait|wait)\b,?)\s*",
+    re.IGNORECASE,
+)
 _NOTHING = re.compile(r"(?:not|none|undefined|unknown|indeterminate|insufficient|nothing|unclear)\b(?! of the (?:above|these)| of these)", re.IGNORECASE)
 _HEDGE = re.compile(r"^if\b|^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|\bwithout (?:any|the|specific|more)\b", re.IGNORECASE)
 _HASHES = re.compile(r"^####[ \t]*(.+)$", re.MULTILINE)
@@ -79,20 +90,22 @@ def candidates(text: str) -> Iterator[Candidate]:
         said_at = match.start("said") if match["said"] else match.start("chosen")
         if _NEGATED.search(text[match.start() : said_at]):
             continue
-        if not _SUPPOSING.search(text[max(0, match.start() - 160) : match.start()]):
+        before = text[max(0, match.start() - 160) : match.start()]
+        if not (_SUPPOSING.search(before) or _DENIED.search(before)):
             said = first_sentence(match["said"] or match["chosen"])
     if said is not None:
         yield Candidate(said, True)
-    if boxes or (said is not None and (_NOTHING.match(said) or _REFUSAL.search(said))):
+    if boxes or (said is not None and (_NOTHING.match(said) or _refuses(said))):
         return
     everything = sentences(text)
-    if everything and _REFUSAL.search(everything[-1]):
+    if everything and _refuses(everything[-1]):
+        yield Candidate(everything[-1], False, refuses=True)
         return
     if len(bold) == 1:
         yield Candidate(bold.pop(), False)
     if len(everything) == 1 and len(text) <= 160 and said is None and not _SO.search(text) and not _HEDGE.search(text):
         yield Candidate(text.rstrip("!") if _WORDS.search(text) else text, False)  # "That's 5!" is no factorial
-    telling = [x for x in everything if not (_REFUSAL.search(x) or _POLITE.match(x) or _HEDGE.search(x))]
+    telling = [x for x in everything if not (_refuses(x) or _POLITE.match(x) or _HEDGE.search(x))]
     for sentence in telling[:-4:-1]:
         clauses = _SO.split(sentence)
         if len(clauses) > 1:
@@ -103,7 +116,13 @@ def candidates(text: str) -> Iterator[Candidate]:
 def refuses(text: str) -> bool:
     """Whether the last sentence says that there is no answer."""
     found = sentences(clean.markdown(text[-TAIL:]))
-    return bool(found) and _REFUSAL.search(found[-1]) is not None
+    return bool(found) and _refuses(found[-1])
+
+
+def _refuses(sentence: str) -> bool:
+    """Whether a sentence says that there is no answer, and not, behind that, what the answer is."""
+    found = list(_REFUSAL.finditer(sentence))
+    return bool(found) and _GOES_ON.search(sentence, found[-1].end()) is None
 
 
 def first_sentence(text: str) -> str:
@@ -147,16 +166,20 @@ _COMMANDS = re.compile(r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|tri
 
 
 _NEGATED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n't\b", re.IGNORECASE)
+_WHICH_NOT = re.compile(  # "the number that cannot be made is": the negation is of what is counted, not of what is said of it
+    r"\b(?:that|who|which|whom|of|without)\s+(?:\w+\s+){0,2}(?:not|cannot|never|\w+n't)\b(?:(?!\bthat\b)[^,;.]){1,80}?(?=\b(?:is|are|was|were|equals?)\b[^\w]*$)",
+    re.IGNORECASE,
+)
 _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the number stated
     r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
     r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
     r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
-    r"\b(?:root|square|cube|factorial|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
+    r"\bat (?:minimum|maximum)|\bupwards? of|\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
     r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
     re.IGNORECASE,
 )
 _TURNED = re.compile(  # what stands after it
-    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|above|below|over|under|so|up)|"
+    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
     r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,
 )
@@ -175,7 +198,7 @@ def qualified(text: str, piece: str) -> bool:
     before, after = text[:start], text[start + len(piece) :]
     if _BOUND_OR_PART.search(before[-60:]) or _TURNED.match(after[:60]) or _BUT.search(after):
         return True
-    return bool(_NEGATED.search(_CLAUSE.split(before)[-1]) or _NEGATED.search(_CLAUSE.split(after)[0]))
+    return bool(_NEGATED.search(_WHICH_NOT.sub("", _CLAUSE.split(before)[-1])) or _NEGATED.search(_CLAUSE.split(after)[0]))
 
 
 def _ends(text: str) -> str:
@@ -242,9 +265,10 @@ _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|math
 _ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:]?$")
 _LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J])\s+(?:-\s|\())")
 _SEVERAL = re.compile(r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|&|->|\\rightarrow|\\to|-)\s*(?:and\s+|or\s+)?[(]?[A-J][)]?[\s.]*)+")
-_OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*([A-J])\b(?!')", re.IGNORECASE)
+_OTHERS = r"(?!\s*(?:/|,|&|\bor\b|\band\b)\s*(?:(?:and|or)\s+)?\(?[A-J]\b)"  # "A/D/E", "A or B": no choice was made
+_OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*([A-J])\b(?!')" + _OTHERS, re.IGNORECASE)
 _VERB = re.compile(r"([A-J])\s+(?:is (?:the|correct|right)|because|since|which|as|matches|shows|represents)\b")
-_LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$")
+_LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')" + _OTHERS + r"|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$")
 
 _STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+[a-z]))(?![\w'])")
 
@@ -291,7 +315,7 @@ def late_letter(text: str) -> str | None:
     return found if found and found.isupper() else None
 
 
-_TOLD = re.compile(r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d-])|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
+_TOLD = re.compile(r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d-])" + _OTHERS + r"|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
 
 
 def told_letter(text: str) -> str | None:

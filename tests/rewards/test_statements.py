@@ -1,0 +1,70 @@
+"""What a completion states: a letter or a value, one answer or two, no answer at all; whatever the options are."""
+
+import random
+
+import pytest
+
+from nsrl.rewards import check
+
+UNKNOWN, ENOUGH = ("12", "15", "18", "Cannot be determined"), ("12", "15", "18", "Not enough information")
+COUNTS, PARTS = ("3", "4", "5", "6"), ("1/2", "1/3", "1/4")
+
+RIGHT = [
+    *[(text, "D", UNKNOWN) for text in (
+        "D", "D. Cannot be determined", "(D) Cannot be determined", "**D. Cannot be determined**", "Cannot be determined", "It cannot be determined.",
+        "The answer is D. Cannot be determined", "We do not have the height. So it cannot be determined.",
+    )],
+    ("D. Not enough information", "D", ENOUGH), ("Not enough information", "D", ENOUGH),
+    ("The limit does not exist.", "does not exist", None), ("It cannot be determined.", "cannot be determined", None),
+    ("The smallest number that cannot be made is 43.", "43", None), ("The area that is not shaded is 12 square units.", "12", None),
+    ("The number of students who do not have pets is 12.", "12", None), ("The probability of not getting a six is 5/6.", "5/6", None),
+    ("You cannot have half a car, so 13 cars are needed.", "13", None), ("Since we cannot divide by zero, x = 4.", "4", None),
+    ("It is impossible to cut fewer, so the minimum is 7.", "7", None), ("Since 12 cannot be a prime, B.", "B", ("1", "2", "3")),
+    ("We do not have a right angle, so it is scalene.", "scalene", None), ("1/2 (or 0.5)", "1/2", None),
+    ("The answer is 2\\sqrt{3} (or about 3.46).", "2\\sqrt{3}", None), ("It is 5. So the answer is B.", "B", ("4", "5")),
+]  # fmt: skip
+WRONG = [
+    ("It is not 12.", "12", None), ("I don't think the answer is 12.", "12", None), ("It is not true that the answer is 12.", "12", None),
+    ("The answer is not 12.", "12", None), ("I cannot determine the answer because the image is not provided.", "12", None),
+    ("12 or higher", "12", None), ("12 at most", "12", None), ("at minimum 12", "12", None), ("upwards of 12", "12", None),
+    ("the reciprocal of 12", "12", None), ("log of 12", "12", None), ("a factor of 12", "12", None), ("12 with remainder 5", "12", None),
+    ("12 (or 13)", "12", None), ("12 (maybe 13)", "12", None), ("12, maybe 13", "12", None), ("12, maybe 13", "13", None),
+    ("12 unless 13", "13", None), ("12, else 13", "13", None), ("12, possibly 13", "13", None), ("red (or blue)", "red", None), ("Yes (or no)", "yes", None),
+    *[(text, "B", COUNTS) for text in ("3 or 4", "3 and 4", "The answer is 3 or 4.", "\\boxed{4, 5}", "3, 4", "3\n4\n7")],
+    ("3, 4, 5, 6", "A", COUNTS), ("1/2 or 1/3", "A", PARTS), ("1/2 or 1/3", "B", PARTS), ("Cannot be determined", "A", UNKNOWN),
+    ("B... wait, C", "B", ("1", "2", "3")), ("The answer is A or B.", "A", ("1", "2", "3")), ("7 If is A/D/E. T 70", "A", ("1", "2", "3", "4", "5")),
+    ("D. Cannot be determined", "C", UNKNOWN), ("This is not possible, so there seems to be a mistake in D.", "D", ("1", "2", "3", "4")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "gold", "options"), RIGHT)
+def test_it_answers(text, gold, options):
+    assert check(text, gold, options).correct is True
+
+
+@pytest.mark.parametrize(("text", "gold", "options"), WRONG)
+def test_it_does_not_answer(text, gold, options):
+    assert check(text, gold, options).correct is False
+
+
+LINES = ["({A})", "{A}", "I choose {A}.", "option {A}", "so {A}", "{n}", "The value is {n}.", "It is {n}", "{n} = {n}", "{n} = {A}", "{n}, {n}", "{w}", "It is {w}.", "If {A}/D: {n}", "\\boxed{{{n}}}"]
+
+
+def test_no_text_is_paid_for_its_letter_here_and_for_its_value_there():
+    """The constant that a policy would find: the value where it is an option, and where it is not, the most frequent letter."""
+    seed = random.randrange(10**6)
+    rng = random.Random(seed)
+    words = ["red", "blue", "a square", "the cube", "north"]
+    for _ in range(250):
+        letter, numbers = rng.choice("ABC"), [str(n) for n in rng.sample(range(2, 90), 4)]
+        fill = lambda line: line.format(A=letter, n="{}", w=rng.choice(words)).replace("{}", "%s")
+        text = "\n".join(fill(rng.choice(LINES)) for _ in range(rng.randint(2, 5)))
+        text = text % tuple(rng.choice(numbers) for _ in range(text.count("%s")))
+        paid = {"letter": set(), "option": set()}
+        for _ in range(12):
+            options = rng.sample([*numbers, *words, *map(str, range(100, 104))], 4)
+            for gold in "ABCD":
+                verdict = check(text, gold, options)
+                if verdict.correct:
+                    paid[verdict.reason].add(gold)
+        assert not (paid["letter"] and paid["option"] - paid["letter"]), f"seed {seed}: {text!r} is paid as {paid}"
