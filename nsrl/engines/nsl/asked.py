@@ -9,6 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.nsl.late import gives_list
 from nsrl.engines.nsl.system import Unsolved, replaced
 from nsrl.engines.nsl.words import free_names, heads
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, lst, mk
@@ -43,8 +44,10 @@ def over_solutions(e: Any, values: Callable[[Any, bool | None], list[Any] | None
     one = len(e.args) == at + 1 and (is_list(e) or not is_list(e.args[at]))
     if one and (is_list(e) or e.head in _OF_A_SET or e.head is S.Apply):
         inner = e.args[at]
-        listed = (is_list(inner) and not _is_point(inner)) or (type(inner) is Expr and inner.head in _LISTS)
+        listed = (is_list(inner) and not _is_point(inner)) or (type(inner) is Expr and inner.head in _LISTS) or (not is_list(e) and gives_list(inner))
         found = None if listed else values(inner, kind)
+        if found and not is_list(e) and any(map(is_list, found)):  # the statistic of a list at each solution
+            found = None
         if found is not None:
             return lst(found) if is_list(e) else Expr(e.head, (*e.args[:at], lst(found)))
     args = tuple(over_solutions(a, values, kind) for a in e.args)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.nsl.late import depends
 from nsrl.engines.nsl.lexer import NslSyntaxError, Token, tokens
 from nsrl.engines.nsl.names import Names, opens
 from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, is_test, is_truth
@@ -34,6 +35,7 @@ class Calls:
         self.names = Names(text, self.toks)
         self.flags: set[Any] = set()  # names that are set to true or false, functions that give one of them
         self.tested = False  # whether a builtin's yes or no was read
+        self.late = False  # whether a call was read that may have to wait for the values of its names
 
     # --- helpers
 
@@ -111,6 +113,7 @@ class Calls:
             if word and name not in OTHERWISE:
                 return self.build(name.lower(), self.arguments("(", ")", name.lower() == "lim"), t)
             if wolfram:  # a builtin by its Wolfram name
+                self.late = True
                 return Expr(sym(name), self.arguments("(", ")", True))
             if len(name) > 2 and name.isalpha() and name.islower() and name not in self.names.alone:
                 self.fail(f"{name!r} is no function", t)
@@ -245,6 +248,7 @@ class Calls:
         if name in OF_NUMBERS and any(self.truthful(m) for a in args for m in ((a.args[0],) if has_head(a, S.Table) else a.args if is_list(a) else (a,))):
             raise NslSyntaxError(f"{name} takes numbers; count{{n for n in 1..9 if isprime(n)}} counts what is true", t.start, t.end)
         out = word.build(args)
+        self.late = self.late or depends(out.head)
         self.tested = self.tested or is_test(out)
         return out
 

@@ -90,6 +90,7 @@ class Expressions(Calls):
             b = self.sum()
             if self.tok.value == "..":
                 self.fail("which is the step? write {n for n in 1..9 if n%2=1} or Range(1,9,2)")
+            self.late = self.late or not type(a) is type(b) is int
             return mk(S.Range, a, b)
         return a
 
@@ -358,6 +359,7 @@ class Expressions(Calls):
 
     def comprehension(self, body: Any) -> Any:
         """`body for n in list if test`, several `for` allowed; the value is a list."""
+        self.late = True
         loops = []
         while self.take("for"):
             names = self.list_of(self.name)

@@ -39,6 +39,7 @@ class Program:
     unit: Any = None
     unclear: frozenset = field(default=frozenset(), compare=False)  # e, i: names by an equation alone
     source: str = field(default="", compare=False)
+    late: bool = field(default=False, compare=False)  # a call may have to wait for the values of its names
 
 
 def parse(text: str) -> Program:
@@ -75,7 +76,7 @@ class _Parser(Expressions):
             raise NslSyntaxError("the program is empty", 0, len(self.text))
         last = len(out) - 1
         out = [self._point(s) if i < last else s for i, s in enumerate(out)]
-        return Program(tuple(out), options, unit, frozenset(self.names.unclear), self.text)
+        return Program(tuple(out), options, unit, frozenset(self.names.unclear), self.text, self.late)
 
     def _point(self, s: Statement) -> Statement:
         """`A(1,2)` as a statement of its own names a point."""

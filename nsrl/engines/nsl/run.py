@@ -7,18 +7,19 @@ Knows nothing of processes and wall clocks (the pool's).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.nsl.asked import derived, extrema, has_set, in_terms, over_solutions, sign
+from nsrl.engines.nsl.late import waits
 from nsrl.engines.nsl.lengths import of_texts, sized
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program, parse
-from nsrl.engines.nsl.plan import TRIG, Plan, in_arithmetic, plan
+from nsrl.engines.nsl.plan import TRIG, Plan, assigned, in_arithmetic, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, fractions, number_tree, replaced, split
-from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, holds_test, is_test
+from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, is_test
 from nsrl.engines.nsl.units import has_base, in_base
 from nsrl.engines.nsl.words import free_names, heads, symbol
 from nsrl.engines.result import Limits, Message, Result, Status
@@ -49,7 +50,11 @@ class Core:
             from nsrl.engines.wolfram.evaluator import Evaluator
 
             self.ev = Evaluator(self.limits)
-        return self.ev.eval(e)
+        value = self.ev.eval(e)
+        if self.ev.lost is not None:
+            lost, self.ev.lost = self.ev.lost, None
+            raise Unsolved(f"a call to {lost.name} that has no value was taken for a value")
+        return value
 
     @property
     def steps(self) -> int:
@@ -120,6 +125,24 @@ class _Run:
         self.units = program.unit is not None
         self.intended = {n for s in program.statements if s.kind == "assign" for n in free_names(s.tree.args[1])}  # r:=h/2
         self.repeated = False  # whether a name is in a list that holds a value twice
+        self.functions: set[Any] = set()  # the program's own that wait for the values of their names
+        self.valued: set[Any] = set()  # names that get values: by a setting, or as unknowns
+        if program.late:
+            self.valued = self.plan.unknowns | {t.args[0] for kind, t in self.plan.actions if kind == "set"}
+            made = [t.args for kind, t in self.plan.actions if kind == "define"]
+            for _ in made:
+                self.functions |= {f.head for f, body in made if waits(body, None, self.functions)}
+
+    def waits(self, e: Any) -> bool:
+        """Whether e must stay as it is until its names have values."""
+        return self.program.late and waits(e, self.valued, self.functions)
+
+    def late(self, relation: Any) -> bool:
+        """The same of a relation, whose names are all unknowns."""
+        return waits(relation, None, self.functions)
+
+    def algebra(self) -> Algebra:
+        return Algebra(self.core.evaluate, self.late if self.program.late else None)
 
     def result(self) -> Result:
         p = self.plan
@@ -141,12 +164,12 @@ class _Run:
                 return self.finish(self.set_of(target, values), None)
             value = self.simplified(target, native_symbols=self.units)
             return self.finish([value], self.unknown(value, p.target))
-        relations = [_member(self.known(c)) for c in p.constraints]
+        relations = [_member(self.known(c), self.core.evaluate) for c in p.constraints]
         relations += [a for r in relations if len(free_names(r)) == 1 for a in _counted(r)]
         self.repeated = any(_repeats(r) for r in relations)
         if self.units:
             relations = [in_base(r, taken) for r in relations]
-        if target is None and not any(has_head(r, S.Element) or holds_test(r) for r in relations) and not split(relations)[0]:
+        if target is None and not any(has_head(r, S.Element) or (self.program.late and self.late(r)) for r in relations) and not split(relations)[0]:
             names = list(dict.fromkeys(n for r in relations for n in free_names(r)))
             return self.finish([self.reduced(relations, names)], None)
         points = self.points(relations)
@@ -162,8 +185,10 @@ class _Run:
         best = asked is not None and any(n in self.plan.unknowns for n in free_names(asked)) and has_set(asked)
         name = _one(asked)
         try:
-            found = Algebra(self.core.evaluate).solve(relations, [])
+            found = self.algebra().solve(relations, [])
         except Unsolved:
+            if self.program.late and any(map(self.late, relations)):
+                raise
             values = self.in_terms(name, relations) if name is not None else None
             value = extrema(asked, relations, self.core.evaluate) if best and values is None else asked
             if values is None and value == asked:
@@ -186,7 +211,7 @@ class _Run:
         """All values of a name in terms of the others, where one equation gives them; None otherwise."""
         equations = [r for r in relations if has_head(r, S.Equal) and len(r.args) == 2]
         equations += [mk(S.Equal, n, v) for n, v in self.env.items() if name in free_names(v)]
-        if len(equations) != 1 or has_base(equations[0]):
+        if len(equations) != 1 or has_base(equations[0]) or self.waits(equations[0]):
             return None
         values = in_terms(name, equations[0], self.core.evaluate)
         for f in relations:
@@ -226,6 +251,10 @@ class _Run:
 
     def act(self, kind: str, t: Any) -> None:
         if self.plan.imperative:
+            if self.program.late and kind != "define":
+                if waits(t.args[1] if kind == "set" else t, self.valued - set(assigned(t)), self.functions):
+                    raise Unsolved("a name stands here before it has a value")
+                self.valued -= set(assigned(t))
             texts = {u.args[0]: u.args[1] for k, u in self.plan.actions if k == "set" and isinstance(u.args[1], str)}
             self.core.evaluate(of_texts(t, texts))
         elif kind == "set":
@@ -240,6 +269,8 @@ class _Run:
         if self.plan.imperative:
             if type(e) is Expr and (e.head in RELATION_HEADS or is_test(e)) and not self.plan.query:
                 return Expr(e.head, tuple(self.known(a) for a in e.args))
+            if self.waits(e):
+                return replaced(e, {n: self.core.evaluate(n) for n in free_names(e)})
             return self.core.evaluate(sized(e, self.core.evaluate, bool(self.plan.constraints)))
         if self.env:
             if S.D in heads(e):
@@ -259,6 +290,8 @@ class _Run:
             return e
         if is_list(e):
             return lst(self.simplified(a, native_symbols) for a in e.args)
+        if self.waits(e):
+            return e
         ring = Ring()
         try:
             p = ring.quotient(*ring.ratio(e))
@@ -305,7 +338,7 @@ class _Run:
     def truth(self, relation: Any) -> Any:
         """True or False of a relation between known values."""
         try:
-            algebra = Algebra(self.core.evaluate)
+            algebra = self.algebra()
             equations, filters = split([relation])
             if all(not algebra.numerator(e) for e in equations) if equations else True:
                 truths = [algebra._truth(f, {}) for f in filters]
@@ -519,13 +552,15 @@ def _by_size(values: list[Any]) -> list[Any]:
     return values if None in sizes else [values[i] for i in sorted(range(len(values)), key=sizes.__getitem__)]
 
 
-def _member(t: Any) -> Any:
+def _member(t: Any, evaluate: Callable[[Any], Any]) -> Any:
     """`x in {a,b}` as the equations it stands for, `x in 1..9` as its bounds."""
     if type(t) is Expr and t.head in (S.And, S.Or, S.Not):
-        return Expr(t.head, tuple(_member(a) for a in t.args))
+        return Expr(t.head, tuple(_member(a, evaluate) for a in t.args))
     if not has_head(t, S.MemberQ) or not free_names(t.args[1]):
         return t
     where, x = t.args
+    if not is_list(where) and not has_head(where, S.Range) and not free_names(where):
+        where = evaluate(where)  # x in divisors(12)
     if is_list(where) and where.args:
         return Expr(S.Or, tuple(Expr(S.Equal, (x, v)) for v in where.args)) if len(where.args) > 1 else Expr(S.Equal, (x, where.args[0]))
     if has_head(where, S.Range) and len(where.args) == 2 and all(type(a) is int for a in where.args):

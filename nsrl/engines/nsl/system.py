@@ -12,7 +12,6 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-from nsrl.engines.nsl.truths import holds_test
 from nsrl.engines.nsl.words import BINDERS, bound_names, free_names
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm
 from nsrl.engines.wolfram.points import DOMAINS, Unknown, truth
@@ -65,10 +64,12 @@ def split(relations: list[Any]) -> tuple[list[Any], list[Any]]:
 
 
 class Algebra:
-    """One system, and the core's evaluator (`evaluate`: tree to tree)."""
+    """One system, and the core's evaluator (`evaluate`: tree to tree). late: which relations are tests of the others'
+    solutions, as they hold a call that waits for names; None where no call waits."""
 
-    def __init__(self, evaluate: Callable[[Any], Any]):
+    def __init__(self, evaluate: Callable[[Any], Any], late: Callable[[Any], bool] | None = None):
         self.evaluate = evaluate
+        self.late = late
         self.ring = Ring()
 
     def numerator(self, e: Any) -> Poly:
@@ -77,9 +78,21 @@ class Algebra:
 
     def solve(self, relations: list[Any], wanted: list[Any]) -> Found:
         """Real solutions of the relations. Raises Unsolved."""
-        tests = [r for r in relations if holds_test(r)]
+        tests = [r for r in relations if self.late(r)] if self.late is not None else ()
         if tests:
-            return self.tested([r for r in relations if not holds_test(r)], tests)
+            parts = [a for t in tests for a in (t.args if has_head(t, S.And) else (t,))]
+            return self.tested([r for r in (*relations, *parts) if not self.late(r)], [p for p in parts if self.late(p)])
+        try:
+            return self.solved(relations)
+        except Unsolved:
+            simple = [p for r in relations for p in (r.args if has_head(r, S.And) else (r,)) if _is_algebra(p)]
+            rest = [p for r in relations for p in (r.args if has_head(r, S.And) else (r,)) if not _is_algebra(p)]
+            if not rest or not simple:
+                raise
+            return self.tested(simple, rest)
+
+    def solved(self, relations: list[Any]) -> Found:
+        """The solutions by the core's solver. Raises Unsolved."""
         equations, filters = split([self._listed(r) for r in relations])
         names = list(dict.fromkeys(n for e in [*equations, *filters] for n in free_names(e) if n not in DOMAINS))
         exact = [rationalized(e) for e in equations]  # decimals are what they are written as: 0.1 + 0.2 is 0.3
@@ -102,24 +115,26 @@ class Algebra:
                 if has_head(v, S.ConditionalExpression):
                     values[name] = v.args[0]
                     found.leftover += [v.args[1]] if v.args[1] not in found.leftover else []
-            found.solutions.append(values)
+            if values not in found.solutions:  # a double root is one solution
+                found.solutions.append(values)
             found.free |= {n for n in names if n not in values or n in free_names(values[n])}
         return found
 
     def tested(self, relations: list[Any], tests: list[Any]) -> Found:
         """The solutions of the relations for which the tests (isprime(x)) hold. Raises Unsolved where one is not decided."""
-        tests = [a for t in tests for a in (t.args if has_head(t, S.And) else (t,))]
-        relations += [t for t in tests if not holds_test(t)]
         found = self.solve(relations, [])
         kept = []
         for s in found.solutions:
-            truths = []
-            for t in (t for t in tests if holds_test(t)):
+            truth: bool | None = True
+            for t in tests:
                 at = replaced(t, s)
-                truths.append(None if free_names(at) else self._truth(fractions(at), {}))
-            if None in truths and False not in truths:
+                one = None if free_names(at) else self._truth(fractions(at), {})
+                truth = one if one is not True else truth
+                if truth is False:
+                    break
+            if truth is None:
                 raise Unsolved("a condition such as isprime(x) could not be decided for all values")
-            if False not in truths:
+            if truth:
                 kept.append(s)
         found.solutions = kept
         return found
@@ -139,6 +154,15 @@ class Algebra:
             except Unknown:
                 continue
         return None
+
+
+_ALGEBRA = frozenset([S.Plus, S.Times, S.Power, S.List, S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality,
+                      S.Element, S.Or])  # fmt: skip
+
+
+def _is_algebra(e: Any) -> bool:
+    """Whether a relation is one of sums, products and powers alone."""
+    return type(e) is not Expr or (e.head in _ALGEBRA and all(_is_algebra(a) for a in e.args))
 
 
 def fractions(e: Any) -> Any:

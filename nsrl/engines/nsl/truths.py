@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from nsrl.engines.nsl.words import free_names
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol
 
 RELATION_HEADS = frozenset([S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Element, S.And, S.Or,
@@ -28,11 +27,3 @@ def is_test(e: Any) -> bool:
     """Whether e is a builtin's yes or no."""
     h = e.head if type(e) is Expr else None
     return h in _TESTS or (type(h) is Symbol and h.builtin is not None and h.name[-1] == "Q")
-
-
-def holds_test(e: Any) -> bool:
-    """Whether a builtin's yes or no about names stands in e. It must not be evaluated before the names have values:
-    PrimeQ[x] of a letter is False."""
-    if type(e) is not Expr:
-        return False
-    return (is_test(e) and bool(free_names(e))) or any(holds_test(a) for a in e.args)
