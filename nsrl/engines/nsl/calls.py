@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.late import depends
+from nsrl.engines.nsl.late import depends, gives_list
 from nsrl.engines.nsl.lexer import NslSyntaxError, Token, tokens
 from nsrl.engines.nsl.names import Names, opens
 from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, is_test, is_truth
@@ -122,7 +122,14 @@ class Calls:
         if nxt.value == "{" and nxt.kind == "op" and not nxt.gap:
             self.fail(f"{name!r} is no function of lists", t)
         constant = self.names.constant(name)
-        return symbol(name) if constant is None else constant
+        return (self.chosen(name) or symbol(name)) if constant is None else constant
+
+    def chosen(self, name: str) -> Any:
+        """`nCr`, `nC2`, `nPr` of names that the program sets, as the number that it is; else None."""
+        known = self.names.defined
+        if len(name) > 2 and name[1] in "CP" and name not in known and name[0] in known and (name[2:] in known or name[2:].isdigit()):
+            return WORDS[name[1]].build((symbol(name[0]), int(name[2:]) if name[2:].isdigit() else symbol(name[2:])))
+        return None
 
     def word(self) -> Any:
         t = self.tok
@@ -225,6 +232,8 @@ class Calls:
 
     def build(self, name: str, args: tuple, t: Token) -> Any:
         word = WORDS[name]
+        if len(args) == 1 and is_list(args[0]) and len(args[0].args) == 1 and (word.most > 2 or name == "count") and gives_list(args[0].args[0]):
+            args = args[0].args  # sum{digits(n)}
         if len(args) == 1 and is_list(args[0]) and word.least > 1 and word.least <= len(args[0].args) <= word.most:
             args = args[0].args  # dist{A,B}
         if not word.least <= len(args) <= word.most:
@@ -248,7 +257,7 @@ class Calls:
         if name in OF_NUMBERS and any(self.truthful(m) for a in args for m in ((a.args[0],) if has_head(a, S.Table) else a.args if is_list(a) else (a,))):
             raise NslSyntaxError(f"{name} takes numbers; count{{n for n in 1..9 if isprime(n)}} counts what is true", t.start, t.end)
         out = word.build(args)
-        self.late = self.late or depends(out.head)
+        self.late = self.late or depends(out.head) or (out.head is S.Length and not is_list(out.args[0]))
         self.tested = self.tested or is_test(out)
         return out
 

@@ -22,7 +22,10 @@ DOMAINS = {"ℤ": S.Integers, "ℝ": S.Reals, "ℕ": S.PositiveIntegers, "ℚ": 
 ROOTS = {"√": lambda x: mk(S.Sqrt, x), "∛": lambda x: mk(S.CubeRoot, x), "∜": lambda x: mk(S.Surd, x, 4)}
 HUNDREDTH = Fraction(1, 100)
 _BEHIND_OPERANDS = frozenset(["^", "!", "°", "%", "[", ".", "choose", "perm"])  # signs and words that belong to what stands before
-_HINTS = {"..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x"}
+_EXPECTED = "expected a number, a name or '('"
+_HINTS = {
+    "..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x", "mod": "the remainder is a mod b", "div": "the quotient is a div b",
+}  # fmt: skip
 
 
 class Expressions(Calls):
@@ -299,7 +302,7 @@ class Expressions(Calls):
                 return self.braces("}" if t.value == "{" else "]")
         if self._two_bars():  # ||x|-1|
             return self.absolute()
-        self.fail(_HINTS.get(t.value, "expected a number, a name or '('") if t.kind == "op" else "expected a number, a name or '('")
+        self.fail(_HINTS.get(t.value, _EXPECTED) if t.kind in ("op", "key") else _EXPECTED)
         return None
 
     def absolute(self) -> Any:

@@ -24,6 +24,7 @@ _STRUCTURE = RELATION_HEADS | frozenset([
     S.D, S.Integrate, S.Limit, S.Expand, S.Factor, S.Simplify, S.Collect, S.Coefficient, S.Sum, S.Product, S.Solve,
     S.SolveValues,
 ])  # fmt: skip
+_OF_LISTS = frozenset([S.Length, S.First, S.Last, S.Take, S.Drop])
 _LISTED = frozenset([S.Table, S.Range, S.Flatten, S.Select, S.Divisors, S.FactorInteger, S.IntegerDigits, S.Tally, S.Differences,
                      S.Take, S.Drop, S.Subsets, S.Permutations, S.Tuples])  # fmt: skip
 
@@ -49,13 +50,16 @@ def waits(e: Any, names: Any = None, functions: Any = (), bound: frozenset = fro
         if loose and any(waits(a, own, functions, frozenset()) for a in e.args[:1]):
             return True
         inner = bound | own
-    elif (e.head in functions if _own(e.head) else is_test(e) or depends(e.head)) and _named(e, names, bound):
+    elif _hangs(e, functions) and _named(e, names, bound):
         return True
     return any(waits(a, names, functions, inner) for a in e.args)
 
 
-def _own(head: Any) -> bool:
-    return type(head) is Symbol and head.builtin is None
+def _hangs(e: Expr, functions: Any) -> bool:
+    """Whether the call e would give something else of names than of their values."""
+    if type(e.head) is Symbol and e.head.builtin is None:
+        return e.head in functions
+    return is_test(e) or depends(e.head) or (e.head in _OF_LISTS and not is_list(e.args[0]))
 
 
 def _named(e: Any, names: Any, bound: frozenset) -> bool:

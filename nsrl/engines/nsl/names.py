@@ -108,10 +108,20 @@ class Names:
                 while t[j].kind in ("name", "word") and t[j + 1].value == ",":
                     j += 2
                 if t[j].kind in ("name", "word") and t[j + 1].value == ")" and t[j + 2].value in ("=", ":="):
-                    found.add((tok.value, t[j + 2].value))
+                    if tok.value not in WORDS or t[j + 2].value == ":=" or self._is_rule(i, j):
+                        found.add((tok.value, t[j + 2].value))
         for places in given.values():
             self._refuse_given(places)
         return {f for f, eq in found if eq == ":=" or (calls[f] > 1 and not (f in WORDS and (WORDS[f].most == 1 or f == "log")))}
+
+    def _is_rule(self, head: int, last: int) -> bool:
+        """Whether `word(names)=…` gives the word a rule of its own, rather than being an equation about the word that
+        the language has: every name is in what follows, the word itself is not. head, last: the places of word and last name."""
+        t, k = self.toks, last + 3
+        while t[k].kind != "end" and t[k].value != ";":
+            k += 1
+        body = [str(x.value) for x in t[last + 3 : k] if x.kind in ("name", "word")]
+        return t[head].value not in body and all(any(x.value in b for b in body) for x in t[head + 2 : last + 1 : 2])
 
     def _refuse_given(self, places: list[int]) -> None:
         """Refuses f(1)=2;f(2)=3, P(A)=½;P(B)=⅓: values of a function, of which no statement gives the rule."""
@@ -189,6 +199,8 @@ class Names:
                     continue
                 before, behind = t[k - 1] if k else None, t[k + 1]
                 counted = before is not None and (before.kind == "str" or before.value == "}")  # count{…}e
+                if c == "e" and self._is_bound(k):
+                    continue
                 first = before is None or before.value in ("{", "[", "(", ",", ";", "?")
                 listed = first and (behind.kind == "end" or behind.value in (",", "}", "]", ")", ";", "?", "->"))
                 wrapped = k == start or before.value == "("
@@ -205,6 +217,22 @@ class Names:
         if by_equation and not self._only_defines():
             self.unclear.add(c)
             return True
+        return False
+
+    def _is_bound(self, k: int) -> bool:
+        """Whether the token at k is a bound of int(f,x,a,b), or the number that num and round take."""
+        depth = commas = 0
+        for i in range(k - 1, 0, -1):
+            value = self.toks[i].value if self.toks[i].kind == "op" else None
+            if value in (")", "}", "]"):
+                depth += 1
+            elif value in ("(", "{", "["):
+                if not depth:
+                    word = self.toks[i - 1].value
+                    return value == "(" and (commas > 1 if word == "int" else word in ("num", "round") and not commas)
+                depth -= 1
+            elif value == "," and not depth:
+                commas += 1
         return False
 
     def _only_defines(self) -> bool:

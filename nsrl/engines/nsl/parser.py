@@ -17,6 +17,7 @@ from nsrl.engines.nsl.units import UNITS
 from nsrl.engines.nsl.words import plain, symbol
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk
 
+FIGURES = frozenset(["dist", "mid", "slope", "angle", "area", "peri", "line", "meet", "foot"])  # words about points
 UPDATES = {"+=": S.AddTo, "-=": S.SubtractFrom, "*=": S.TimesBy, "/=": S.DivideBy}
 
 
@@ -86,9 +87,20 @@ class _Parser(Expressions):
             if type(name) is Symbol and name.name[0].isupper() and is_list(point) and len(point.args) > 1:
                 return Statement("relation", mk(S.Equal, name, point), s.start, s.end)
         if s.kind == "value" and type(t) is Expr and self.text[s.start : s.start + 2] in ("C(", "P("):
-            if t.head in (S.Binomial, S.FactorialPower):
+            if t.head in (S.Binomial, S.FactorialPower) and self._names_point(s, t):
                 return Statement("relation", mk(S.Equal, symbol(self.text[s.start]), lst(t.args)), s.start, s.end)
         return s
+
+    def _names_point(self, s: Statement, t: Any) -> bool:
+        """Whether the statement `C(n,r)` (`P(n,r)`) is a point: one of numbers, or of a letter that stands alone elsewhere.
+        Raises NslSyntaxError where that letter could mean the number, too."""
+        names = {plain(n.name) for n in _symbols(t)}
+        letter = self.text[s.start]
+        if not names or letter not in self.names.alone or any(t.value in FIGURES for t in self.toks):
+            return not names or letter in self.names.alone
+        if self.names.defined.issuperset(names):
+            raise NslSyntaxError(f"a point or a number? write {letter}={self.text[s.start + 1 : s.end]}, or k={letter}(…)", s.start, s.end)
+        return True
 
     def options(self) -> tuple:
         items = self.list_of(self.relation)

@@ -13,7 +13,7 @@ from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program
 from nsrl.engines.nsl.truths import ARITHMETIC, is_truth
 from nsrl.engines.nsl.words import free_names
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list
 
 _SETTERS = (S.Set, S.AddTo, S.SubtractFrom, S.TimesBy, S.DivideBy)
 _BOUNDS = (S.Less, S.LessEqual, S.Greater, S.GreaterEqual)
@@ -100,6 +100,9 @@ def plan(program: Program) -> Plan:
             if i == last and not free:
                 out.target, out.query = t, True
                 continue
+            if i == last and out.constraints and _words(program.options):
+                out.target = t  # x+5=17;x>3?yes,no
+                continue
             out.constraints.append(t)
             constrained |= free
             out.unknowns |= free
@@ -139,6 +142,11 @@ def _asked_last(program: Program) -> Program:
             led.add(e)
             work.append(set_by[e])
     return replace(program, statements=(*others, values[0])) if led == set_by.keys() else program
+
+
+def _words(options: tuple) -> bool:
+    """Whether the options are yes and no, or true and false."""
+    return bool(options) and all(o in (TRUE, FALSE) or (type(o) is Symbol and o.name.lower() in ("yes", "no")) for o in options)
 
 
 def _mentions(e: Any, name: Any) -> bool:

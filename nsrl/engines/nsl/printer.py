@@ -317,6 +317,8 @@ class _Writer:
             return f"count({self.args(a)})"
         if name == "StringLength":
             return f"count({self.args(a)})"
+        if name == "PrimeQ" and len(a) == 1 and WORDS["isprime"].build(a[0].args if has_head(a[0], S.Ramp) else a) == e:
+            return f"isprime({self.args(a[0].args if has_head(a[0], S.Ramp) else a)})"
         if name == "Surd":
             return f"root({self.args(a[::-1])})"
         if name == "Integrate" and len(a) == 2:

@@ -21,9 +21,10 @@ from nsrl.engines.nsl.plan import TRIG, Plan, assigned, in_arithmetic, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, fractions, number_tree, replaced, split
 from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, is_test
 from nsrl.engines.nsl.units import has_base, in_base
-from nsrl.engines.nsl.words import free_names, heads, symbol
+from nsrl.engines.nsl.words import BINDERS, free_names, heads, is_user, symbol
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.engines.wolfram import printer
+from nsrl.engines.wolfram.builtins import load
 from nsrl.engines.wolfram.errors import Flow, LimitReached
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule, sym
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
@@ -49,6 +50,7 @@ class Core:
         if self.ev is None:
             from nsrl.engines.wolfram.evaluator import Evaluator
 
+            load()
             self.ev = Evaluator(self.limits)
         value = self.ev.eval(e)
         if self.ev.lost is not None:
@@ -269,8 +271,8 @@ class _Run:
         if self.plan.imperative:
             if type(e) is Expr and (e.head in RELATION_HEADS or is_test(e)) and not self.plan.query:
                 return Expr(e.head, tuple(self.known(a) for a in e.args))
-            if self.waits(e):
-                return replaced(e, {n: self.core.evaluate(n) for n in free_names(e)})
+            if self.waits(e) or has_set(e):
+                return sized(self.filled(e), self.core.evaluate, bool(self.plan.constraints))
             return self.core.evaluate(sized(e, self.core.evaluate, bool(self.plan.constraints)))
         if self.env:
             if S.D in heads(e):
@@ -280,6 +282,19 @@ class _Run:
         if S.Abs in heads(e):
             e = _lengths(e)
         return sized(e, self.core.evaluate, bool(self.plan.constraints))
+
+    def filled(self, e: Any) -> Any:
+        """e with the values of names and of the program's own functions put in, and nothing else evaluated."""
+        e = replaced(e, {n: self.core.evaluate(n) for n in free_names(e)})
+
+        def put(e: Any) -> Any:
+            if type(e) is not Expr or e.head in BINDERS:
+                return e
+            if is_user(e.head):
+                return e if e.head in self.functions else self.core.evaluate(e)
+            return Expr(e.head, tuple(map(put, e.args)))
+
+        return put(e)
 
     # --- values
 
@@ -372,8 +387,15 @@ class _Run:
         if has_set(self.known(target)):
             target = over_solutions(self.known(target), lambda e, repeats: self.over(e, found, relations, repeats))
         plain = self.known(target) if not has_head(target, S.List) or not self._rules(target) else target
+        judged = type(plain) is Expr and plain.head in RELATION_HEADS
+        if not found.solutions and (_empty(plain) or not {n for r in relations for n in free_names(r)}.isdisjoint(free_names(plain))):
+            return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         for s in found.solutions or [{}]:
-            if self._rules(plain):
+            if judged:
+                v = self.truth(replaced(plain, s))
+                if v not in (TRUE, FALSE):
+                    raise Unsolved("a condition could not be decided")
+            elif self._rules(plain):
                 v = lst(rule(r.args[0], self.simplified(replaced(self.known(r.args[1].args[0]), s), True)) for r in plain.args)
             else:
                 v = self.simplified(replaced(plain, s), True)
@@ -540,6 +562,16 @@ def _lists(e: Any) -> list[Any]:
     if is_list(e) and not any(is_list(a) for a in e.args):
         return [e]
     return [x for a in e.args for x in _lists(a)] if type(e) is Expr else []
+
+
+def _empty(e: Any, counted: bool = False) -> bool:
+    """Whether an empty list stands in e that is not only counted."""
+    if type(e) is not Expr:
+        return False
+    if is_list(e) and not e.args:
+        return not counted
+    counted = e.head is S.Length or (counted and e.head in (S.Union, S.Sort, S.Reverse))
+    return any(_empty(a, counted) for a in e.args)
 
 
 def _by_size(values: list[Any]) -> list[Any]:

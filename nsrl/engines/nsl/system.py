@@ -106,7 +106,7 @@ class Algebra:
         out = self.evaluate(mk(S.Quiet, mk(S.Solve, what, lst(reversed(names)), S.Reals)))
         if not is_list(out):
             raise Unsolved("no method here solves this system")
-        found = Found()
+        found, seen = Found(), set()
         for s in out.args:
             values = {r.args[0]: r.args[1] for r in s.args}
             if any(e is not d for e, d in zip(exact, equations)):
@@ -115,7 +115,8 @@ class Algebra:
                 if has_head(v, S.ConditionalExpression):
                     values[name] = v.args[0]
                     found.leftover += [v.args[1]] if v.args[1] not in found.leftover else []
-            if values not in found.solutions:  # a double root is one solution
+            if (key := tuple(values.items())) not in seen:  # a double root is one solution
+                seen.add(key)
                 found.solutions.append(values)
             found.free |= {n for n in names if n not in values or n in free_names(values[n])}
         return found
@@ -128,6 +129,8 @@ class Algebra:
             truth: bool | None = True
             for t in tests:
                 at = replaced(t, s)
+                if _measures(at):
+                    raise Unsolved("a number has no length; its digits are digits(n)")
                 one = None if free_names(at) else self._truth(fractions(at), {})
                 truth = one if one is not True else truth
                 if truth is False:
@@ -163,6 +166,15 @@ _ALGEBRA = frozenset([S.Plus, S.Times, S.Power, S.List, S.Equal, S.Unequal, S.Le
 def _is_algebra(e: Any) -> bool:
     """Whether a relation is one of sums, products and powers alone."""
     return type(e) is not Expr or (e.head in _ALGEBRA and all(_is_algebra(a) for a in e.args))
+
+
+def _measures(e: Any) -> bool:
+    """Whether the length of a number is taken in e."""
+    if type(e) is not Expr:
+        return False
+    if e.head is S.Length and len(e.args) == 1 and (type(e.args[0]) in (int, float, Fraction) or has_head(e.args[0], S.Times) or has_head(e.args[0], S.Plus)):
+        return True
+    return any(map(_measures, e.args))
 
 
 def fractions(e: Any) -> Any:

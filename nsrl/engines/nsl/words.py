@@ -125,7 +125,6 @@ _call("gcd", "GCD", 2, 100)
 _call("lcm", "LCM", 2, 100)
 _call("C", "Binomial", 2)
 _call("prime", "Prime")
-_call("isprime", "PrimeQ")
 _call("divisors", "Divisors")
 _call("factors", "FactorInteger")
 _call("digits", "IntegerDigits", 1, 2)
@@ -166,6 +165,12 @@ HEADS["Det"] = "det"
 def _log(a: tuple) -> Any:
     """log x is to base 10, as on a school calculator; log(b, x) to base b; ln x the natural one."""
     return mk(S.Log, 10, a[0]) if len(a) == 1 else mk(S.Log, *a)
+
+
+@_special("isprime", 1)
+def _isprime(a: tuple) -> Any:
+    """-7 is no prime here; PrimeQ says it is one."""
+    return mk(S.PrimeQ, a[0] if type(a[0]) is int and a[0] >= 0 else mk(S.Ramp, a[0]))
 
 
 @_special("root", 2)
