@@ -416,7 +416,7 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
             if given is not None and ord(given) - 65 < len(gold.options):
                 return Verdict(given == gold.letter, "letter")
             return Verdict(False, "no_option")
-        return Verdict(final.letter(text) == gold.letter and len(final.unwrapped(text).split()) == 1, "letter")
+        return Verdict(final.lone_letter(text) == gold.letter, "letter")
     if gold.kind == "value":
         return _judge_printed(text, gold)
     if gold.kind == "text":

@@ -280,6 +280,12 @@ def unwrapped(text: str) -> str:
     return clean.collapsed(re.sub(r"\\[ ,;:!]|\\(?:quad|qquad|left|right)(?![a-z])|[$*`\"“”]", " ", text))
 
 
+def lone_letter(text: str) -> str | None:
+    """The letter that is all of a text ("B", "(B)", "**b**"), else None."""
+    match = _ALONE.match(unwrapped(text))
+    return match[1].upper() if match else None
+
+
 def letter(text: str) -> str | None:
     """The option letter a candidate states at its beginning ("B", "(B) 5", "B. 5", "option B"), else None."""
     text = unwrapped(text)

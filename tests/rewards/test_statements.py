@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from nsrl.engines.result import Result, Status
 from nsrl.rewards import check
 
 UNKNOWN, ENOUGH = ("12", "15", "18", "Cannot be determined"), ("12", "15", "18", "Not enough information")
@@ -45,6 +46,12 @@ def test_it_answers(text, gold, options):
 @pytest.mark.parametrize(("text", "gold", "options"), WRONG)
 def test_it_does_not_answer(text, gold, options):
     assert check(text, gold, options).correct is False
+
+
+def test_a_printed_letter_is_the_letter_alone():
+    value = lambda text, gold: check(Result(Status.OK, text), gold).correct
+    assert all(value(text, "C") for text in ("C", "(C)", '"C"', "C. 3"))
+    assert not any(value(text, "C") for text in ("(C)=(3)", "C=3", "C+3", "{C}3"))
 
 
 LINES = ["({A})", "{A}", "I choose {A}.", "option {A}", "so {A}", "{n}", "The value is {n}.", "It is {n}", "{n} = {n}", "{n} = {A}", "{n}, {n}", "{w}", "It is {w}.", "If {A}/D: {n}", "\\boxed{{{n}}}"]
