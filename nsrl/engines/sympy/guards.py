@@ -11,6 +11,7 @@ import collections
 import enum
 import functools
 import sys
+import time
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
@@ -22,6 +23,7 @@ NO_ATTRIBUTES = {
     "f_globals", "f_locals", "f_builtins", "f_code", "tb_frame", "tb_next", "func_globals", "func_code", "co_code",
     "mro", "format_map", "modules", "sys", "os", "subprocess", "builtins", "importlib", "ctypes", "inspect", "identify",
     "lambdastr", "register", "printmethod",
+    "now", "utcnow", "today",  # a program has one value, whenever it runs
 }  # fmt: skip
 NO_FIELDS = NO_ATTRIBUTES | {"format"}  # a field of a class is read by name where a `case` matches it
 _HARMLESS = {"_asdict", "_make", "_replace"}  # of named tuples
@@ -74,6 +76,17 @@ def wraps(refuse: Refuse) -> Callable[..., Any]:
     return wraps
 
 
+def strftime(refuse: Refuse) -> Callable[..., str]:
+    """`time.strftime` of a stated time: there is no clock."""
+
+    def strftime(pattern: str, *stated: Any) -> str:
+        if not stated:
+            refuse("the time of day")
+        return time.strftime(pattern, *stated)
+
+    return strftime
+
+
 def enums(refuse: Refuse) -> dict[str, Any]:
     """`Enum` and `IntEnum` whose members stand in a class: made by a call their names are texts."""
 
@@ -111,7 +124,8 @@ def functions(refuse: Refuse) -> None:
     made = UndefinedFunction.__new__
 
     def guarded(mcl: Any, name: Any, bases: Any = (AppliedUndef,), __dict__: Any = None, **options: Any) -> Any:
-        if bases != (AppliedUndef,) or __dict__ or any((o.startswith("_") and o != "_imp_") or o in NO_FIELDS for o in options):
+        stated = type(bases) is tuple and bases == (AppliedUndef,) and __dict__ is None
+        if not stated or any(type(o) is not str or (o.startswith("_") and o != "_imp_") or o in NO_FIELDS for o in options):
             refuse("a function made of a dictionary")
         return made(mcl, name, bases, __dict__, **options)
 

@@ -44,16 +44,27 @@ _PLAIN_MODULES: dict[str, str] = {
     "math": "*", "cmath": "*", "itertools": "*", "fractions": "Fraction", "statistics": "*", "heapq": "*", "bisect": "*",
     "functools": "reduce partial lru_cache cache cmp_to_key total_ordering",
     "collections": "Counter defaultdict deque OrderedDict ChainMap",
-    "decimal": "Decimal getcontext setcontext Context ROUND_HALF_UP ROUND_HALF_EVEN ROUND_DOWN ROUND_UP ROUND_FLOOR "
-    "ROUND_CEILING localcontext",
-    "random": "random randint uniform choice choices sample shuffle randrange gauss seed",
-    "operator": "add sub mul truediv floordiv mod pow neg pos abs lt le gt ge eq ne and_ or_ xor itemgetter contains",
-    "string": "ascii_letters ascii_lowercase ascii_uppercase digits punctuation hexdigits",
-    "re": "compile match fullmatch search sub subn split findall finditer escape IGNORECASE MULTILINE DOTALL I M S",
-    "datetime": "date datetime timedelta time",
-    "copy": "copy deepcopy", "numbers": "Number Complex Real Rational Integral",
-    "typing": "List Dict Tuple Set Optional Union Any Callable Iterable Sequence",
-    "dataclasses": "dataclass field", "__future__": "annotations", "enum": "auto",
+    "collections.abc": "Callable Collection Container Generator Hashable Iterable Iterator Mapping MutableMapping "
+    "MutableSequence MutableSet Reversible Sequence Set Sized",
+    "decimal": "Decimal getcontext setcontext Context ROUND_HALF_UP ROUND_HALF_EVEN ROUND_HALF_DOWN ROUND_DOWN ROUND_UP "
+    "ROUND_FLOOR ROUND_CEILING localcontext DivisionByZero InvalidOperation",
+    "random": "random randint uniform choice choices sample shuffle randrange gauss seed normalvariate expovariate "
+    "triangular getrandbits",
+    "operator": "add sub mul matmul truediv floordiv mod pow neg pos abs lt le gt ge eq ne and_ or_ xor not_ inv invert "
+    "lshift rshift truth is_ is_not iadd isub imul concat countOf indexOf getitem itemgetter contains",
+    "string": "ascii_letters ascii_lowercase ascii_uppercase digits octdigits hexdigits punctuation whitespace printable capwords",
+    "re": "compile match fullmatch search sub subn split findall finditer escape error Match Pattern IGNORECASE MULTILINE "
+    "DOTALL VERBOSE ASCII I M S X A",
+    "datetime": "date datetime timedelta time timezone", "textwrap": "wrap fill dedent indent shorten",
+    "calendar": "isleap leapdays weekday monthrange monthcalendar month calendar setfirstweekday firstweekday timegm "
+    "day_name day_abbr month_name month_abbr Calendar TextCalendar "
+    "MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY",
+    "copy": "copy deepcopy", "numbers": "Number Complex Real Rational Integral", "abc": "ABC abstractmethod",
+    # Not Type: a class under it is a metaclass.
+    "typing": "List Dict Tuple Set FrozenSet Optional Union Any Callable Iterable Iterator Generator Sequence Mapping "
+    "DefaultDict Deque Literal Final",
+    "dataclasses": "dataclass field", "__future__": "annotations", "enum": "auto", "time": "struct_time",
+    "sys": "maxsize float_info", "warnings": "",
 }  # fmt: skip
 _NO_MPMATH = frozenset(["identify", "findpoly", "runtests", "doctests", "plot", "cplot", "splot", "extratest", "timing", "monitor"])
 _WARM = (
@@ -121,7 +132,10 @@ def prepare(refuse: Callable[[str], None]) -> None:
     _modules["sympy"] = StandIn(_public, lambda name: _member("sympy", name, refuse))
     made = {
         "functools": {"wraps": guards.wraps(refuse)}, "enum": guards.enums(refuse),
-        "collections": {"namedtuple": guards.named_tuples(refuse)},
+        "collections": {"namedtuple": guards.named_tuples(refuse)}, "time": {"strftime": guards.strftime(refuse)},
+        # Depth and digits are the worker's to bound, and its warnings go nowhere.
+        "sys": {"setrecursionlimit": _nothing, "set_int_max_str_digits": _nothing},
+        "warnings": {"filterwarnings": _nothing, "simplefilter": _nothing},
     }  # fmt: skip
     for name, chosen in _PLAIN_MODULES.items():
         module = importlib.import_module(name)
@@ -130,6 +144,7 @@ def prepare(refuse: Callable[[str], None]) -> None:
         if name in made:
             names.update(made[name])
         _modules[name] = StandIn(names, _missing(name, refuse))
+    _modules["collections"].__dict__["abc"] = _modules["collections.abc"]
     global theirs
     theirs = guards.private_helpers(["sympy", "mpmath", "nsrl", *_PLAIN_MODULES])
     import mpmath
@@ -267,9 +282,9 @@ def plain(value: Any, depth: int = 0) -> Any:
     """The value as nested lists in Wolfram's heads, or None where it has no such form."""
     import sympy
 
-    if depth > 60:
+    if depth > 60 or type(value).__module__ == "__main__":  # a class of the program's has methods of its own
         return None
-    if isinstance(value, bool) or value in (sympy.true, sympy.false):
+    if isinstance(value, bool) or value is sympy.true or value is sympy.false:
         return ["Symbol", "True" if value else "False"]
     if isinstance(value, int | sympy.Integer):
         return int(value)
@@ -292,7 +307,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     names = {sympy.pi: "Pi", sympy.E: "E", sympy.oo: "Infinity", sympy.GoldenRatio: "GoldenRatio"}
     if isinstance(value, sympy.Basic) and value in names:
         return ["Symbol", names[value]]
-    if value == sympy.I:
+    if value is sympy.I:
         return ["Complex", 0, 1]
     heads: tuple[tuple[Any, str], ...] = (
         (sympy.Add, "Plus"), (sympy.Mul, "Times"), (sympy.Pow, "Power"), (sympy.Eq, "Equal"), (sympy.Ne, "Unequal"),

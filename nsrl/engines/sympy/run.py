@@ -29,8 +29,11 @@ _METHODS = {
     "__init__", "__repr__", "__str__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__len__",
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__pow__", "__neg__",
     "__abs__", "__getitem__", "__iter__", "__next__", "__contains__", "__call__", "__enter__", "__exit__",
-    "__post_init__",
-}  # fmt: skip
+    "__post_init__", "__ne__", "__bool__", "__int__", "__float__", "__matmul__", "__floordiv__", "__mod__", "__rtruediv__",
+    "__rpow__", "__pos__", "__iadd__", "__isub__", "__imul__", "__and__", "__or__", "__xor__", "__invert__", "__setitem__",
+    "__delitem__", "__reversed__", "__missing__", "__round__", "__floor__", "__ceil__",
+}
+_PRECISION = {"prec", "dps", "rounding"}  # of decimal's and mpmath's contexts, which a program may set  # fmt: skip
 _BUILTINS = ["abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod",
              "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance", "issubclass",
              "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "range", "repr", "reversed", "round",
@@ -100,7 +103,8 @@ class _Checker(ast.NodeVisitor):
             refuse(f"the name {name}")
 
     def visit_Name(self, node: ast.Name) -> None:
-        self.name(node.id)
+        if not (node.id == "__name__" and isinstance(node.ctx, ast.Load)):  # "__main__", as in every program's last lines
+            self.name(node.id)
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -109,9 +113,9 @@ class _Checker(ast.NodeVisitor):
             refuse(f"the attribute {name}")
         if isinstance(node.ctx, ast.Load):
             own = name in _METHODS or not (name.startswith("__") or name in namespace.theirs)
-            if name.startswith("_") and not (self.in_class and own):
+            if name.startswith("_") and name != "__name__" and not (self.in_class and own):
                 refuse(f"the attribute {name}")
-        elif not (self.in_class and isinstance(node.value, ast.Name) and not name.startswith("__")):
+        elif name not in _PRECISION and not (self.in_class and isinstance(node.value, ast.Name) and not name.startswith("__")):
             refuse(f"changing the attribute {name}")
         self.generic_visit(node)
 

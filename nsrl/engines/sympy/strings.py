@@ -11,6 +11,8 @@ import ast
 import operator
 import re
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 MAX_TEXT = 10_000  # characters
@@ -27,6 +29,7 @@ _COMPARE = {
 _TAKES_TEXT = {"Symbol", "Dummy", "Function", "symbols", "Integer", "Rational", "Float"}
 _IMPLICIT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(?=[A-Za-z_(])(?![eE][-+]?\d)|(\))\s*(?=[\w(])")
 _FACTORIAL = re.compile(r"(\w+)!(?!=)")
+_PLAIN = {int, float, complex, bool, type(None), Fraction, Decimal}
 _NAME = re.compile(r"(?!__)[^\W\d]\w*\Z")
 
 
@@ -109,33 +112,39 @@ def _kind(transformation: Any) -> str:
 
 
 def _check_names(value: Any, refuse: Callable[[str], None]) -> None:
-    """lambdify prints names into code that it executes: every name must be an identifier."""
-    from sympy.core.basic import Basic
+    """lambdify prints its arguments into code that it executes: numbers and SymPy's own expressions whose names are identifiers.
 
-    if isinstance(value, str):
-        refuse("lambdify of a text")
-    if isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            _check_names(item, refuse)
-        return
-    if isinstance(value, dict):
-        _check_names(list(value) + list(value.values()), refuse)
-        return
-    if hasattr(value, "tolist") and not isinstance(value, Basic):
-        _check_names(value.tolist(), refuse)
-        return
-    if not isinstance(value, Basic):
-        return
+    A class of the program's could print as anything, or as one thing now and another later.
+    """
+    from sympy.core.basic import Basic
+    from sympy.core.function import UndefinedFunction
+    from sympy.matrices import MatrixBase
+    from sympy.tensor.array import NDimArray
+
     todo = [value]
     while todo:
         node = todo.pop()
-        for name in (getattr(node, "name", None), getattr(type(node), "name", None)):
-            text = name if isinstance(name, str) else str(name) if isinstance(name, Basic) else None
-            if text is not None and not _NAME.match(text):
-                refuse(f"lambdify with the name {text[:40]!r}")
-        if type(node).__name__ == "Str" and not _NAME.match(str(node)):
-            refuse("lambdify with a text")
-        todo.extend(arg for arg in node.args if isinstance(arg, Basic))
+        kind = type(node)
+        if kind in _PLAIN:
+            continue
+        if kind in (list, tuple, set, frozenset):
+            todo.extend(node)
+        elif kind is dict:
+            todo.extend([*node, *node.values()])
+        elif not issubclass(kind, Basic | MatrixBase | NDimArray):
+            refuse(f"lambdify of a {'text' if issubclass(kind, str) else kind.__name__}")
+        elif not (str(kind.__module__).startswith("sympy.") or type(kind) is UndefinedFunction):
+            refuse(f"lambdify of the class {kind.__name__}")
+        elif not issubclass(kind, Basic):
+            todo.append(node.tolist())
+        else:
+            for name in (getattr(node, "name", None), getattr(kind, "name", None)):
+                text = name if isinstance(name, str) else str(name) if isinstance(name, Basic) else None
+                if text is not None and not _NAME.match(text):
+                    refuse(f"lambdify with the name {text[:40]!r}")
+            if kind.__name__ == "Str" and not _NAME.match(str(node)):
+                refuse("lambdify with a text")
+            todo.extend(node.args)
 
 
 def install(names: dict[str, Any], refuse: Callable[[str], None]) -> Callable[..., Any]:
