@@ -46,6 +46,7 @@ _PASSES_BY = {
 }  # fmt: skip
 # What knows power series; anything else that makes a value of one has none.
 _TAKES_SERIES = {"Normal", "SeriesCoefficient", "Coefficient", "CoefficientList", "Plus", "Times", "Power", "N", "SeriesData"}
+_TAKES_IF = {"Integrate", "Limit"}
 _BRANCHES = {S.If, S.Which, S.Switch}
 # What has no value for symbols in the real engine either, and has one for numbers.
 _RELATIONS = {
@@ -356,6 +357,8 @@ class Evaluator:
             seen -= _heads(r)
             if b.name in _TAKES_SERIES:
                 seen.discard(S.SeriesData)
+            if b.name in _TAKES_IF:
+                seen.discard(S.If)
             if seen:
                 self.lost = min(seen, key=lambda s: s.name)
 

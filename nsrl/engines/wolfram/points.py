@@ -214,7 +214,7 @@ def difference(a: Any, b: Any) -> Any:
     if x is not None and y is not None:
         with m.workdps(DIGITS[0]):
             return m.mpc(m.mpf((x - y).numerator) / (x - y).denominator)
-    e = Expr(S.Plus, tuple(_terms(a if y == 0 else Expr(S.Plus, (a, Expr(S.Times, (-1, b)))))))
+    e = Expr(S.Plus, tuple(terms(a if y == 0 else Expr(S.Plus, (a, Expr(S.Times, (-1, b)))))))
     size = 0
     for digits in DIGITS:
         digits += int(1.3 * size) if size > 20 else 0  # two roots of whole numbers of n digits may agree in 4 n
@@ -226,12 +226,12 @@ def difference(a: Any, b: Any) -> Any:
     return m.mpc(re if _mag(re) > least else 0, im if _mag(im) > least else 0)
 
 
-def _terms(e: Any, sign: int = 1) -> list[Any]:
+def terms(e: Any, sign: int = 1) -> list[Any]:
     """The terms of a sum, those of sums in it too: side by side none is lost beside another."""
     if type(e) is Expr and e.head is S.Plus:
-        return [t for a in e.args for t in _terms(a, sign)]
+        return [t for a in e.args for t in terms(a, sign)]
     if type(e) is Expr and e.head is S.Times and len(e.args) == 2 and type(e.args[0]) is int and e.args[0] == -1:
-        return _terms(e.args[1], -sign)
+        return terms(e.args[1], -sign)
     return [e if sign == 1 else Expr(S.Times, (-1, e))]
 
 

@@ -31,7 +31,7 @@ from nsrl.engines.wolfram.points import (
 )
 from nsrl.engines.wolfram.realline import Piece, condition, members, real_line, real_valued, sign, span
 from nsrl.engines.wolfram.roots import Cannot, contains, symbols
-from nsrl.engines.wolfram.systems import solve_system
+from nsrl.engines.wolfram.systems import solve_system, without_squares
 from nsrl.engines.wolfram.univariate import Root, replaced, solve_one
 from nsrl.engines.wolfram.wholenumbers import whole_points
 
@@ -72,7 +72,7 @@ def conditions(e: Any) -> list[tuple[list, list]]:
         return [c for a in e.args for c in conditions(a)]
     if has_head(e, S.Equal):
         return _equal(e)
-    if type(e) is Expr and e.head in (*INEQUALITIES, S.Element, S.Not):
+    if type(e) is Expr and e.head in (*INEQUALITIES, S.Element, S.Not, S.Divisible, S.CoprimeQ):
         return [([], [e])]
     raise Cannot
 
@@ -169,6 +169,8 @@ def real_domain(d: Any) -> bool:
 def _alternative(ev: Any, differences: list, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
     equations = [mk(S.Equal, d, 0) for d in differences]
     real = any(map(real_domain, domains.values())) or made_real([*equations, *filters], names)
+    if all(d in REALS or d in INTEGERS for d in domains.values()):
+        differences = [q for d in differences for q in without_squares(ev, d, names)]
     if any(d in REALS or d in INTEGERS for d in domains.values()):
         filters = [*filters, *(t for e in (*differences, *filters) for t in real_valued(e))]
     rest = [*filters, *(mk(S.Element, n, d) for n, d in domains.items() if d not in (S.Complexes, S.Reals))]

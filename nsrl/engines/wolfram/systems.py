@@ -14,9 +14,9 @@ from typing import Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bridge import NotBridged
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, mk
-from nsrl.engines.wolfram.points import Undefined, Unknown, is_zero
-from nsrl.engines.wolfram.poly import NotPolynomial, Ring
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, mk
+from nsrl.engines.wolfram.points import Undefined, Unknown, is_zero, terms
+from nsrl.engines.wolfram.poly import NotPolynomial, Poly, Ring
 from nsrl.engines.wolfram.roots import Cannot, contains, put, roots, shown, symbols
 from nsrl.engines.wolfram.solving import solve as solve_polys
 from nsrl.engines.wolfram.univariate import replaced, solve_one
@@ -43,6 +43,74 @@ def solve_system(ev: Any, differences: list[Any], names: list[Symbol], real: boo
     if any(len(s) < len(unknowns) or any(symbols(v) & set(names) for v in s.values()) for s in found):
         raise Cannot  # which sign a helper has depends on what is free
     return _verified(ev, differences, names, found)
+
+
+def without_squares(ev: Any, d: Any, names: list[Symbol]) -> list[Any]:
+    """What must vanish where d does, for real unknowns: of a sum of squares or absolute values each, else d itself."""
+    if len(names) < 2:
+        return [d]
+    ring = Ring()
+    try:
+        found = _each_square(ring, d)
+        if found is None:
+            n, den = ring.ratio(ev.eval(mk(S.Expand, d)))
+            found = _completed(ring, n) if ring.number(den) is not None else None
+    except (NotPolynomial, ZeroDivisionError):
+        return [d]
+    if found is None or not all(ring.gens[g] in names for p in found for m in p for g, _ in m):
+        return [d]
+    return [ring.tree(p) for p in found]
+
+
+def _each_square(ring: Ring, d: Any) -> list[Poly] | None:
+    """A sum of positive numbers times even powers and absolute values of polynomials (or minus that): what is in these."""
+    out: list[Poly] = []
+    signs, rest = set(), Fraction(0)
+    for t in terms(d):
+        c, inside, plain = Fraction(1), {(): 1}, True
+        for f in _factors(t):
+            if type(f) in (int, Fraction):
+                c *= f
+                continue
+            even = has_head(f, S.Power) and type(f.args[1]) is int and f.args[1] > 0 and f.args[1] % 2 == 0
+            n, den = ring.ratio(f.args[0]) if even or has_head(f, S.Abs) else ({}, {})
+            if den != {(): 1}:
+                return None
+            inside, plain = ring.mul(inside, n), False
+        if plain:
+            rest += c
+        elif c:
+            signs.add(c > 0)
+            out.append(inside)
+    if len(out) < 2 or len(signs) > 1 or (rest and (rest > 0) not in signs):
+        return None
+    return [{(): 1}] if rest else out
+
+
+def _factors(t: Any) -> list[Any]:
+    return [f for a in t.args for f in _factors(a)] if has_head(t, S.Times) else [t]
+
+
+def _completed(ring: Ring, p: Poly) -> list[Poly] | None:
+    """A polynomial of degree 2 as c + sum of a_i L_i^2 with positive a_i: the linear L_i for c = 0, [1] for c > 0."""
+    if not all(isinstance(c, (int, Fraction)) for c in p.values()) or any(sum(e for _, e in m) > 2 for m in p):
+        return None
+    squares = [c for m, c in p.items() if len(m) == 1 and m[0][1] == 2]
+    if len({g for m in p for g, _ in m}) < 2 or not squares:
+        return None
+    if squares[0] < 0:
+        p = ring.scale(p, -1)
+    out: list[Poly] = []
+    while any(p):
+        g, a = next(((m[0][0], c) for m, c in p.items() if len(m) == 1 and m[0][1] == 2), (None, 0))
+        if g is None or a <= 0:
+            return None
+        by = ring.coefficients(p, g)
+        line = ring.add({((g, 1),): 1}, ring.scale(by.get(1, {}), Fraction(1) / (2 * a)))
+        out.append(line)
+        p = ring.add(p, ring.scale(ring.mul(line, line), a), -1)
+    c = p.get((), 0)
+    return None if c < 0 else [{(): 1}] if c else out
 
 
 def _native(ev: Any, equations: list[Any], names: list[Symbol]) -> list[dict] | None:

@@ -12,7 +12,7 @@ from math import floor, prod
 from typing import Any
 
 from nsrl.engines.wolfram.bridge import NotBridged
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, mk
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, mk
 from nsrl.engines.wolfram.openring import OpenRing
 from nsrl.engines.wolfram.points import Unknown, truth
 from nsrl.engines.wolfram.poly import NotPolynomial, Poly, Ring, content
@@ -35,6 +35,8 @@ def whole_points(ev: Any, differences: list[Any], filters: list[Any], names: lis
     for d in differences:
         try:
             n, den = ring.ratio(ev.eval(mk(S.Expand, d)))
+            if not _of(ring, n, names):
+                raise NotPolynomial
             zero.append(n)
             if ring.number(den) is None:
                 rest.append(mk(S.Unequal, ring.tree(den), 0))
@@ -47,13 +49,11 @@ def whole_points(ev: Any, differences: list[Any], filters: list[Any], names: lis
                 k = ring.number(den)
             except (NotPolynomial, ZeroDivisionError):
                 continue
-            if k is not None and all(isinstance(c, (int, Fraction)) for c in n.values()):
+            if k is not None and _of(ring, n, names) and all(isinstance(c, (int, Fraction)) for c in n.values()):
                 n = ring.scale(n, Fraction(1) / k)
                 whole = all(Fraction(c).denominator == 1 for c in n.values())
                 at_least.append(ring.add(n, {(): 1}, -1) if strict and whole else n)
     gens = {ring.gen(n): n for n in names}
-    if any(g not in gens for p in (*zero, *at_least) for m in p for g, _ in m):
-        raise Cannot
     box = {g: _LOW.get(domains.get(n), (-_INFINITY, _INFINITY)) for g, n in gens.items()}
     both = [*at_least, *zero, *(ring.scale(p, -1) for p in zero)]
     for p in zero:
@@ -76,11 +76,8 @@ def whole_points(ev: Any, differences: list[Any], filters: list[Any], names: lis
             return
         if k == len(order):
             point = {n: s[g].get((), 0) for g, n in gens.items()}
-            try:
-                if truth(Expr(S.And, tuple(replaced(f, point) for f in rest))):
-                    out.append(point)
-            except Unknown as error:
-                raise Cannot from error
+            if _true(ev, Expr(S.And, tuple(replaced(f, point) for f in rest))):
+                out.append(point)
             return
         g = order[k]
         for v in _values(ring, g, left if k == len(order) - 1 else [], *box[g]):
@@ -89,6 +86,22 @@ def whole_points(ev: Any, differences: list[Any], filters: list[Any], names: lis
 
     search(0, {}, zero)
     return [p for p in out if all(_in(p[n], domains.get(n)) for n in names)]
+
+
+def _of(ring: Ring, p: Poly, names: list[Symbol]) -> bool:
+    """Whether a polynomial is one in these names alone, and not in functions of theirs."""
+    return all(ring.gens[g] in names for m in p for g, _ in m)
+
+
+def _true(ev: Any, condition: Any) -> bool:
+    """The truth of a condition at whole numbers, where numbers to some digits do not decide it by evaluation. Raises Cannot."""
+    try:
+        return truth(condition)
+    except Unknown as error:
+        value = ev.eval(condition)
+        if value is not TRUE and value is not FALSE:
+            raise Cannot from error
+        return value is TRUE
 
 
 def _from_divisors(ev: Any, ring: Ring, zero: list[Poly], rest: list, names: list[Symbol], domains: dict) -> list[dict]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram import converging
+from nsrl.engines.wolfram import confirm, converging
+from nsrl.engines.wolfram.branches import CHOOSING, beside, branching
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins import series as power_series
 from nsrl.engines.wolfram.builtins.algebra import contains
@@ -16,7 +17,8 @@ from nsrl.engines.wolfram.compiled import NotNumeric, compiled
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference
-from nsrl.engines.wolfram.roots import polynomial_in, symbols
+from nsrl.engines.wolfram.realline import sign
+from nsrl.engines.wolfram.roots import Cannot, polynomial_in, symbols
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.table import symbols as rows_of
 
@@ -45,11 +47,33 @@ def limit(ev: Any, args: tuple) -> Any:
     x, to = at.args
     if not contains(e, x):
         return e
+    if branching(e, (*CHOOSING, S.UnitStep)):
+        return _beside(ev, e, x, to, direction, args[2:])
     if to is S.Infinity and _factorials(e, x) and converging.dies(e, x, ev.step):
         return 0
     sides = {"+-": (1, -1), "+": (1,), "-": (-1,)}[direction]
     found = _limit_candidate(ev, e, x, to, direction, facts)
     return found if found is not None and converging.limit(e, found, x, to, sides, facts, ev.step) else None
+
+
+def _beside(ev: Any, e: Any, x: Symbol, to: Any, direction: str, options: tuple) -> Any:
+    """The limit of a function given in pieces: that of the piece on the side, and from both sides where they agree."""
+    ways = {"+": ("FromAbove",), "-": ("FromBelow",)}.get(direction, ("FromAbove", "FromBelow"))
+    at, rest = to, [a for a in options if a.args[0] is not S.Direction]
+    if confirm.infinite(to):
+        at, ways = None, ("FromBelow",) if to is S.Infinity else ("FromAbove",)
+    try:
+        pieces = [beside(ev, e, x, at, (w == "FromAbove") == (at is not None)) for w in ways]
+        if any(branching(f) and f == e for f in pieces):
+            return None
+        found = [ev.eval(Expr(S.Limit, (f, rule(x, to), rule(S.Direction, w), *rest))) for f, w in zip(pieces, ways)]
+        if any(contains(v, S.Limit) or contains(v, S.Null) for v in found):
+            return None
+        if len(found) == 1 or found[0] == found[1]:
+            return found[0]
+        return found[0] if not any(map(confirm.infinite, found)) and sign(*found) == 0 else S.Indeterminate
+    except Cannot:
+        return None
 
 
 def _factorials(e: Any, x: Symbol) -> bool:

@@ -8,6 +8,7 @@ from math import gcd
 from typing import Any
 
 from nsrl.engines.wolfram import confirm
+from nsrl.engines.wolfram.branches import between_corners, branching
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.derivatives import HALF, _neg, derivative
@@ -139,6 +140,10 @@ def _definite(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
         e = ev.eval(mk(S.ReplaceAll, e, rule(S.RealAbs, S.Abs)))
     if any(contains(e, h) for h in _STEPS):
         return _stepwise(ev, e, x, low, high, facts, ranges)
+    if branching(e):
+        found = _in_pieces(ev, e, x, low, high, facts, ranges)
+        if found is not None:
+            return found
     known = {n: {"positive": True} if a >= 0 else {"real": True} for n, (a, b) in ranges.items()} | facts
     if _real_interval(low, high) and any(contains(e, h) for h in (S.Abs, S.Sign, S.Max, S.Min)):
         known = {x: {"real": True}} | known
@@ -165,6 +170,27 @@ def _stepwise(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
         return None
     parts = [_definite(ev, f, x, a, b, facts, ranges) for a, b, f in pieces]
     return None if None in parts else ev.eval(times(way, plus(*parts)))
+
+
+def _in_pieces(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
+    """The sum of the integrals between the points where Abs, If and their kin change their formula."""
+    ends = [None if confirm.infinite(t) else t for t in (low, high)]
+    try:
+        way = 1 if None in ends else sign(high, low)
+        if not way or (None in ends and (low is S.Infinity or high not in (S.Infinity, ends[1]))):
+            return None
+        pieces = between_corners(ev, e, x, *ends[::way])
+    except Cannot:
+        return None
+    out = []
+    for a, b, f in pieces:
+        if branching(f) or contains(f, S.Null):
+            return None
+        a, b = times(-1, S.Infinity) if a is None else a, S.Infinity if b is None else b
+        out.append(_definite(ev, f, x, ev.eval(a), b, facts, ranges))
+        if out[-1] is None:
+            return None
+    return ev.eval(times(way, plus(*out)))
 
 
 def _symbols(trees: list[Any], x: Symbol) -> list[Symbol]:
