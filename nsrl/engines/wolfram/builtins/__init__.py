@@ -10,7 +10,7 @@ from nsrl.engines.wolfram.table import Builtin, checked, known_names
 
 SUBJECTS = (
     "algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing",
-    "control", "core", "dates", "derivatives", "differential", "digits", "distributions", "elementary", "encoding", "extrema",
+    "continued", "control", "core", "dates", "derivatives", "differential", "digits", "distributions", "elementary", "encoding", "extrema",
     "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "linalg", "linearprogram", "lists", "logic",
     "matrices", "names", "nintegrate", "operators", "permutations", "polynomials", "powers", "primes", "recurrences", "reduce", "regions",
     "replacing", "rewriting", "rootfinding", "rounding", "sequences", "series", "sets", "simplify", "solve", "sorting", "stats",

@@ -309,54 +309,6 @@ def chinese_remainder(ev: Any, args: tuple) -> Any:
     return x % m if len(args) == 2 else args[2] + (x - args[2]) % m if type(args[2]) is int else None
 
 
-@builtin("ContinuedFraction", arity=(1, 2))
-def continued_fraction(ev: Any, args: tuple) -> Any:
-    x = args[0]
-    if type(x) in (int, Fraction):
-        out, f = [], Fraction(x)
-        while len(out) < (args[1] if len(args) > 1 and type(args[1]) is int else 10**4):
-            q = f.numerator // f.denominator if f >= 0 else -(-f.numerator // f.denominator)
-            out.append(q)
-            if f == q:
-                break
-            f = 1 / (f - q)
-        return lst(out)
-    if len(args) == 2 and type(args[1]) is int and args[1] <= 1000:
-        from nsrl.engines.wolfram.bignum import mp
-        from nsrl.engines.wolfram.numeric import approx_mp
-
-        v = approx_mp(x, 40 + 2 * args[1])
-        if v is None or getattr(v, "imag", 0):
-            return None
-        out = []
-        with mp().workprec(200 + 8 * args[1]):
-            for _ in range(args[1]):
-                q = int(mp().floor(v))
-                out.append(q)
-                v = v - q
-                if v == 0:
-                    break
-                v = 1 / v
-        return lst(out)
-    return None
-
-
-@builtin("FromContinuedFraction", arity=1)
-def from_continued_fraction(ev: Any, args: tuple) -> Any:
-    if not is_list(args[0]) or not args[0].args:
-        return None
-    out = args[0].args[-1]
-    for a in args[0].args[-2::-1]:
-        out = ev.call(S.Plus, a, mk(S.Power, out, -1))
-    return out
-
-
-@builtin("Convergents", arity=(1, 2))
-def convergents(ev: Any, args: tuple) -> Any:
-    cf = args[0] if is_list(args[0]) else ev.call(S.ContinuedFraction, *args)
-    return lst(ev.call(S.FromContinuedFraction, lst(cf.args[:i])) for i in range(1, len(cf.args) + 1)) if is_list(cf) else None
-
-
 @builtin("RealDigits", "Listable", arity=(1, 3))
 def real_digits(ev: Any, args: tuple) -> Any:
     x, base = args[0], args[1] if len(args) > 1 else 10
