@@ -16,7 +16,7 @@ BINDERS = (
     "Sum Product NSum NProduct Integrate NIntegrate Probability NProbability Expectation NExpectation Limit D Series "
     "SeriesCoefficient Residue ArcLength Solve NSolve SolveValues NSolveValues Reduce FindInstance Roots FunctionDomain "
     "Minimize Maximize MinValue MaxValue ArgMin ArgMax NMinimize NMaximize FindRoot FindMinimum FindMaximum "
-    "DSolve DSolveValue RSolve RSolveValue DiscreteRatio DifferenceDelta LaplaceTransform InverseLaplaceTransform"
+    "DSolve DSolveValue RSolve RSolveValue RecurrenceTable DiscreteRatio DifferenceDelta LaplaceTransform InverseLaplaceTransform"
 )
 _WHOLE = (S.Mod, S.Quotient, S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.GCD, S.LCM)
 

@@ -38,6 +38,16 @@ def _cbrt(x: Any) -> Any:
 
 
 # name -> (real function, or None where only the complex one is right; complex function; mpmath name)
+def _inverse_erf(x: float, less: float = 0.0) -> float:
+    """The z with erf(z) = x - less, to machine precision. Raises ValueError outside -1 < x - less < 1."""
+    m = mp()
+    with m.workdps(340 if less else 40):
+        u = m.mpf(x) - m.mpf(less)
+        if not -1 < u < 1:
+            raise ValueError
+        return float(m.erfinv(u))
+
+
 FUNCTIONS: dict[Symbol, tuple[Callable | None, Callable | None, str]] = {
     S.Sin: (math.sin, cmath.sin, "sin"),
     S.Cos: (math.cos, cmath.cos, "cos"),
@@ -68,6 +78,8 @@ FUNCTIONS: dict[Symbol, tuple[Callable | None, Callable | None, str]] = {
     S.LogGamma: (math.lgamma, None, "loggamma"),
     S.Erf: (math.erf, None, "erf"),
     S.Erfc: (math.erfc, None, "erfc"),
+    S.InverseErf: (lambda x: _inverse_erf(x), None, ""),
+    S.InverseErfc: (lambda x: _inverse_erf(1, x), None, ""),
     S.Zeta: (None, None, "zeta"),
     S.ProductLog: (None, None, "lambertw"),
     S.CubeRoot: (_cbrt, None, "cbrt"),

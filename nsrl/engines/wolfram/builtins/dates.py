@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 from nsrl.engines.wolfram.expr import Expr, S, boolean, is_list, lst, mk, sym
-from nsrl.engines.wolfram.table import Builtin, table
+from nsrl.engines.wolfram.table import KINDS, Builtin, table
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -57,3 +57,33 @@ def date_plus(ev: Any, args: tuple) -> Any:
     d = _day(args[0]) + datetime.timedelta(days=args[1])
     out = lst((d.year, d.month, d.day))
     return mk(S.DateObject, out) if not is_list(args[0]) else out
+
+
+_ELEMENTS = {
+    "Year": "%Y", "YearShort": "%y", "Month": "%m", "MonthName": "%B", "MonthNameShort": "%b", "Day": "%d", "DayName": "%A",
+    "DayNameShort": "%a", "Hour": "%H", "Hour24": "%H", "Hour12": "%I", "Minute": "%M", "Second": "%S", "AMPM": "%p",
+    "ISODate": "%Y-%m-%d", "ISODateTime": "%Y-%m-%dT%H:%M:%S", "Time": "%H:%M:%S",
+}
+_SHORT = {"MonthShort": "%m", "DayShort": "%d", "Hour12Short": "%I", "HourShort": "%H", "MinuteShort": "%M", "SecondShort": "%S"}
+
+
+@builtin("DateString", arity=2)
+def date_string(ev: Any, args: tuple) -> Any:
+    """A stated date by elements; text between them starts with no capital letter, for there are more elements than are known here."""
+    if not KINDS["date"](args[0]):
+        return None
+    each = args[1].args if is_list(args[1]) else (args[1],)
+    when, out = _moment(args[0]), []
+    for e in each:
+        if type(e) is not str or (e not in _ELEMENTS and e not in _SHORT and (e[:1].isupper() or not is_list(args[1]))):
+            return None
+        text = when.strftime(_ELEMENTS.get(e) or _SHORT[e]) if e in _ELEMENTS or e in _SHORT else e
+        out.append(str(int(text)) if e in _SHORT else text)
+    return "".join(out)
+
+
+def _moment(e: Any) -> datetime.datetime:
+    """The date and time of day as _date takes them. Raises ValueError, TypeError."""
+    parts = e.args[0] if type(e) is Expr and e.head is S.DateObject else e
+    time = [*parts.args[3:]] if is_list(parts) else []
+    return datetime.datetime.combine(_date(e), datetime.time(*time))

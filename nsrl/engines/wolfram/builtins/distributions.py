@@ -9,6 +9,7 @@ from typing import Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, times
+from nsrl.engines.wolfram.points import Undefined, Unknown, difference
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
@@ -151,6 +152,26 @@ def _cdf(ev: Any, args: tuple) -> Any:
     k = int(x // 1)
     ev.need_length(k - low + 1)
     return ev.eval(plus(*(density(d, i) for i in range(low, k + 1))))
+
+
+def quantile_of(ev: Any, d: Expr, q: Any) -> Any:
+    """The least k at which the CDF of a distribution of whole numbers is at least q, 0 < q < 1; None where that is not certain."""
+    low, high = _support(ev, d)
+    if d.head in _CONTINUOUS or type(low) is not int or not 0 < q < 1:
+        return None
+    total: Any = 0
+    for k in range(low, (high if type(high) is int else low + 10_000) + 1):
+        ev.step()
+        total = ev.eval(plus(total, density(d, k)))
+        try:
+            d40 = difference(total, q)
+        except (Undefined, Unknown):
+            return None
+        if d40.imag or (abs(d40) < 1e-12 and (type(q) is float or type(total) is float)):
+            return None
+        if d40.real >= 0:
+            return k
+    return None
 
 
 TABLE["PDF"].handler, TABLE["CDF"].handler = _pdf, _cdf

@@ -493,6 +493,8 @@ def _special(name: str, exact: dict[Any, Any]) -> None:
 
 _special("Erf", {0: 0, S.Infinity: 1})
 _special("Erfc", {0: 1, S.Infinity: 0})
+_special("InverseErf", {0: 0, 1: S.Infinity})
+_special("InverseErfc", {1: 0, 0: S.Infinity})
 _special("LogGamma", {1: 0, 2: 0})
 _special("ProductLog", {0: 0, S.E: 1})
 _special("Zeta", {0: -_HALF, 2: mk(S.Times, Fraction(1, 6), mk(S.Power, S.Pi, 2)), 4: mk(S.Times, Fraction(1, 90), mk(S.Power, S.Pi, 4)),

@@ -1,11 +1,14 @@
-"""Numeric search from a start: FindRoot, FindMinimum, FindMaximum. What did not converge has no value."""
+"""Numeric search from a start: FindRoot, FindMinimum, FindMaximum, and CountRoots. What did not converge has no value."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Any
 
+from nsrl.engines.wolfram import confirm
+from nsrl.engines.wolfram.bridge import guarded, sympy
 from nsrl.engines.wolfram.expr import COMPLEX, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.roots import polynomial_in
 from nsrl.engines.wolfram.solver import as_difference
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -202,3 +205,24 @@ def find_minimum(ev: Any, args: tuple) -> Any:
 @builtin("FindMaximum", "HoldAll", arity=(2, None))
 def find_maximum(ev: Any, args: tuple) -> Any:
     return _descend(ev, args, -1)
+
+
+@builtin("CountRoots", arity=2)
+def count_roots(ev: Any, args: tuple) -> Any:
+    """How many real roots a polynomial with rational coefficients has, ends of a range included; without multiple ones."""
+    x, *ends = args[1].args if is_list(args[1]) else (args[1],)
+    if type(x) is not Symbol or len(ends) not in (0, 2) or not polynomial_in(args[0], x):
+        return None
+    c = ev.call(S.CoefficientList, args[0], x)
+    if not is_list(c) or not 1 < len(c.args) <= 200 or not all(type(a) in (int, Fraction) for a in c.args):
+        return None
+    low, high = (None if confirm.infinite(t) else t for t in ends) if ends else (None, None)
+    if any(t is not None and type(t) not in (int, Fraction) for t in (low, high)) or (None not in (low, high) and low > high):
+        return None
+    if ends and (ends[0] is S.Infinity or (high is None and ends[1] is not S.Infinity)):
+        return None
+    sp = sympy()
+    p = sp.Poly([sp.Rational(a.numerator, a.denominator) for a in reversed(c.args)], sp.Symbol("x"))
+    if not p.is_sqf:
+        return None  # whether multiple roots count once is not settled here
+    return int(guarded(p.count_roots, *(None if t is None else sp.Rational(t.numerator, t.denominator) for t in (low, high))))

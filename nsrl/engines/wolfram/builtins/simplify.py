@@ -12,7 +12,9 @@ from typing import Any
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins.algebra import contains, expanded, leaf_count, threaded
 from nsrl.engines.wolfram.builtins.polynomials import variables_of
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk, norm, plus, times
+from nsrl.engines.wolfram.points import Undefined, Unknown, difference
+from nsrl.engines.wolfram.rootobject import root_coefficients
 from nsrl.engines.wolfram.table import Builtin, table
 
 TABLE: dict[str, Builtin] = {}
@@ -91,6 +93,11 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
     """The shortest form of e found."""
     if type(e) is not Expr or is_list(e):
         return e
+    plain = ev.eval(_turned_up(ev, e)) if _has_fractional_power(e) else e
+    if leaf_count(plain) < leaf_count(e):
+        e = plain
+        if type(e) is not Expr:
+            return e
     candidates = [e]
 
     def offer(tree: Any) -> None:
@@ -131,6 +138,18 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
             offer(c)
     best = min(candidates, key=lambda c: (leaf_count(c), 0 if has_head(c, S.Times) else 1))
     return best
+
+
+def _turned_up(ev: Any, e: Any) -> Any:
+    """1/(a + b) with rational squares of a and b as (a - b)/(a^2 - b^2): what then cancels in a sum is gone."""
+    if type(e) is not Expr:
+        return e
+    if e.head is S.Power and e.args[1] == -1 and has_head(e.args[0], S.Plus) and len(e.args[0].args) == 2:
+        a, b = e.args[0].args
+        under = [ev.eval(mk(S.Power, t, 2)) for t in (a, b)]
+        if all(type(u) in (int, Fraction) for u in under) and under[0] != under[1]:
+            return mk(S.Expand, times(norm(1 / Fraction(under[0] - under[1])), plus(a, times(-1, b))))
+    return Expr(e.head, tuple(_turned_up(ev, a) for a in e.args))
 
 
 def _refined(ev: Any, e: Any, assumptions: dict) -> Any:
@@ -293,14 +312,42 @@ def refine(ev: Any, args: tuple) -> Any:
         return args[0]
 
 
-@builtin("RootReduce ToRadicals", arity=1)
+@builtin("RootReduce", arity=1)
 def root_reduce(ev: Any, args: tuple) -> Any:
     done = threaded(ev, S.RootReduce, args)
     if done is not None:
         return done
     b = Bridge()
     try:
-        x = b.to_sympy(args[0])
+        x = b.to_sympy(ev.eval(_turned_up(ev, args[0])))
         return ev.eval(b.from_sympy(guarded(lambda: sympy().radsimp(sympy().sqrtdenest(sympy().expand(x))))))
     except NotBridged:
         return args[0]
+
+
+@builtin("ToRadicals", arity=1)
+def to_radicals(ev: Any, args: tuple) -> Any:
+    """Root objects as the radicals that Solve gives; those without stay."""
+
+    def shown(e: Any) -> Any:
+        if type(e) is not Expr:
+            return e
+        return _radical(ev, e) if e.head is S.Root else Expr(e.head, tuple(map(shown, e.args)))
+
+    return ev.eval(shown(args[0])) if contains(args[0], S.Root) else args[0]
+
+
+def _radical(ev: Any, e: Expr) -> Any:
+    x = Symbol("\x04x")
+    c = root_coefficients(e.args[0])
+    if c is None:
+        return e
+    p = plus(*(times(norm(a), mk(S.Power, x, k)) for k, a in enumerate(c)))
+    found = ev.call(S.SolveValues, mk(S.Equal, p, 0), x)
+    for v in found.args if is_list(found) else ():
+        try:
+            if not contains(v, S.Root) and difference(v, e) == 0:
+                return v
+        except (Undefined, Unknown):
+            continue
+    return e

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
-from nsrl.engines.wolfram.builtins.distributions import DISTRIBUTIONS, HALF, moment, normal
+from nsrl.engines.wolfram.builtins.distributions import DISTRIBUTIONS, HALF, moment, normal, quantile_of
 from nsrl.engines.wolfram.builtins.linalg import matrix, reduced, rows, vector
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, is_list, lst, mk, norm, plus, power, rule, times
@@ -133,8 +133,10 @@ def commonest(ev: Any, args: tuple) -> Any:
 def quantile(ev: Any, args: tuple) -> Any:
     if is_list(args[1]):
         return ev.eval(lst(Expr(S.Quantile, (args[0], q, *args[2:])) for q in args[1].args))
-    s = _sorted(ev, _values(ev, args[0], "Quantile"))
     q = args[1]
+    if type(args[0]) is Expr and args[0].head in DISTRIBUTIONS:
+        return quantile_of(ev, args[0], q) if isinstance(q, (int, Fraction, float)) and len(args) == 2 else None
+    s = _sorted(ev, _values(ev, args[0], "Quantile"))
     if s is None or not isinstance(q, (int, Fraction, float)) or not 0 <= q <= 1:
         return None
     a, b, c, d = (0, 0, 1, 0)

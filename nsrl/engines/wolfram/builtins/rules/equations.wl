@@ -25,7 +25,6 @@ Solve[c : (_Less | _LessEqual | _Inequality | _Greater | _GreaterEqual), x_Symbo
     r === False || Head[r] === Equal || (Head[r] === Or && AllTrue[List @@ r, Head[#] === Equal &])]
 Root[f_Function, k_Integer] := With[{p = f[x]}, SolveValues[p == 0, x][[k]] /; PolynomialQ[p, x] && Exponent[p,
     x] <= 2 && 1 <= k <= Exponent[p, x]]
-ToRadicals[e_] := e /; FreeQ[e, Root]
 Root[f_Function, k_Integer] := With[{p = Expand[f[Slot[1]]]}, Root[Function[p], k, 0]] /; PolynomialQ[f[x], x] &&
     Exponent[f[x], x] > 2
 FunctionDomain[f_, x_Symbol] := With[{c = Join[Cases[{f}, Power[b_, e_Rational] /; EvenQ[Denominator[e]] && e > 0 &&

@@ -25,8 +25,8 @@ PDF[BinomialDistribution[n_, p_], k_] := Piecewise[{{(1 - p)^(n - k) p^k Binomia
 PDF[GeometricDistribution[p_], k_] := Piecewise[{{(1 - p)^k p, k >= 0}}, 0] /; Not[NumericQ[k]]
 PDF[BernoulliDistribution[p_], k_] := Piecewise[{{1 - p, k == 0}, {p, k == 1}}, 0] /; Not[NumericQ[k]]
 Quantile[NormalDistribution[], q_] := Quantile[NormalDistribution[0, 1], q]
-Quantile[NormalDistribution[m_, s_], q_] := If[q == 1/2, m, m - Sqrt[2] s InverseErfc[2 q]] /; NumericQ[q]
-Quantile[ExponentialDistribution[l_], q_] := -Log[1 - q]/l /; NumericQ[q]
-Quantile[UniformDistribution[{a_, b_}], q_] := a + (b - a) q /; NumericQ[q]
-InverseCDF[d_, q_] := Quantile[d, q] /; NumericQ[q]
+Quantile[NormalDistribution[m_, s_], q_] := If[q == 1/2, m, m - Sqrt[2] s InverseErfc[2 q]] /; NumericQ[q] && 0 < q < 1
+Quantile[ExponentialDistribution[l_], q_] := -Log[1 - q]/l /; NumericQ[q] && 0 <= q < 1
+Quantile[UniformDistribution[{a_, b_}], q_] := a + (b - a) q /; NumericQ[q] && 0 <= q <= 1
+InverseCDF[d_, q_] := Quantile[d, q] /; (NumericQ[q] || ListQ[q]) && Not[ListQ[d]]
 QuartileDeviation[l_List] := With[{q = Quartiles[l]}, (q[[3]] - q[[1]])/2]
