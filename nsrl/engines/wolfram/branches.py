@@ -17,9 +17,9 @@ BY_SIGN = (S.Abs, S.RealAbs, S.Sign, S.UnitStep, S.HeavisideTheta)
 CHOOSING = (S.Max, S.Min, S.If, S.Piecewise, S.Boole)
 
 
-def branching(e: Any, heads: tuple = BY_SIGN + CHOOSING) -> bool:
-    """Whether e holds a call that changes its formula."""
-    return type(e) is Expr and any(contains(e, h) for h in heads)
+def branching(e: Any, x: Symbol, heads: tuple = BY_SIGN + CHOOSING) -> bool:
+    """Whether e holds a call of x that changes its formula."""
+    return type(e) is Expr and ((e.head in heads and contains(e, x)) or any(branching(a, x, heads) for a in e.args))
 
 
 def between_corners(ev: Any, e: Any, x: Symbol, low: Any, high: Any) -> list[tuple[Any, Any, Any]]:

@@ -224,7 +224,7 @@ class _Printer:
         if _is_pattern(base):
             b = f"({b})" if b[0] != "(" else b
         s, power = self.form(exponent)
-        if power < _POWER or s[0] == "-":
+        if power < _POWER or s[:1] == "-":
             s = f"({s})"
         return f"{b}^{s}", _POWER
 

@@ -47,7 +47,7 @@ def limit(ev: Any, args: tuple) -> Any:
     x, to = at.args
     if not contains(e, x):
         return e
-    if branching(e, (*CHOOSING, S.UnitStep)):
+    if branching(e, x, (*CHOOSING, S.UnitStep)):
         return _beside(ev, e, x, to, direction, args[2:])
     if to is S.Infinity and _factorials(e, x) and converging.dies(e, x, ev.step):
         return 0
@@ -64,8 +64,6 @@ def _beside(ev: Any, e: Any, x: Symbol, to: Any, direction: str, options: tuple)
         at, ways = None, ("FromBelow",) if to is S.Infinity else ("FromAbove",)
     try:
         pieces = [beside(ev, e, x, at, (w == "FromAbove") == (at is not None)) for w in ways]
-        if any(branching(f) and f == e for f in pieces):
-            return None
         found = [ev.eval(Expr(S.Limit, (f, rule(x, to), rule(S.Direction, w), *rest))) for f, w in zip(pieces, ways)]
         if any(contains(v, S.Limit) or contains(v, S.Null) for v in found):
             return None

@@ -140,7 +140,7 @@ def _definite(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
         e = ev.eval(mk(S.ReplaceAll, e, rule(S.RealAbs, S.Abs)))
     if any(contains(e, h) for h in _STEPS):
         return _stepwise(ev, e, x, low, high, facts, ranges)
-    if branching(e):
+    if branching(e, x):
         found = _in_pieces(ev, e, x, low, high, facts, ranges)
         if found is not None:
             return found
@@ -184,7 +184,7 @@ def _in_pieces(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ran
         return None
     out = []
     for a, b, f in pieces:
-        if branching(f) or contains(f, S.Null):
+        if contains(f, S.Null):
             return None
         a, b = times(-1, S.Infinity) if a is None else a, S.Infinity if b is None else b
         out.append(_definite(ev, f, x, ev.eval(a), b, facts, ranges))
