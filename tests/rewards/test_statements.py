@@ -64,9 +64,8 @@ def test_no_text_is_paid_for_its_letter_here_and_for_its_value_there():
     words = ["red", "blue", "a square", "the cube", "north"]
     for _ in range(250):
         letter, numbers = rng.choice("ABC"), [str(n) for n in rng.sample(range(2, 90), 4)]
-        fill = lambda line: line.format(A=letter, n="{}", w=rng.choice(words)).replace("{}", "%s")
-        text = "\n".join(fill(rng.choice(LINES)) for _ in range(rng.randint(2, 5)))
-        text = text % tuple(rng.choice(numbers) for _ in range(text.count("%s")))
+        lines = [line.format(A=letter, n="%s", w=rng.choice(words)) for line in rng.choices(LINES, k=rng.randint(2, 5))]
+        text = "\n".join(line % tuple(rng.choices(numbers, k=line.count("%s"))) for line in lines)
         paid = {"letter": set(), "option": set()}
         for _ in range(12):
             options = rng.sample([*numbers, *words, *map(str, range(100, 104))], 4)

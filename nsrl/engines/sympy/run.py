@@ -32,8 +32,8 @@ _METHODS = {
     "__post_init__", "__ne__", "__bool__", "__int__", "__float__", "__matmul__", "__floordiv__", "__mod__", "__rtruediv__",
     "__rpow__", "__pos__", "__iadd__", "__isub__", "__imul__", "__and__", "__or__", "__xor__", "__invert__", "__setitem__",
     "__delitem__", "__reversed__", "__missing__", "__round__", "__floor__", "__ceil__",
-}
-_PRECISION = {"prec", "dps", "rounding"}  # of decimal's and mpmath's contexts, which a program may set  # fmt: skip
+}  # fmt: skip
+_PRECISION = {"prec", "dps", "rounding"}  # of decimal's and mpmath's contexts, which a program may set
 _BUILTINS = ["abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod",
              "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance", "issubclass",
              "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "range", "repr", "reversed", "round",
