@@ -129,8 +129,8 @@ class Algebra:
             truth: bool | None = True
             for t in tests:
                 at = replaced(t, s)
-                if _measures(at):
-                    raise Unsolved("a number has no length; its digits are digits(n)")
+                if s is found.solutions[0] and not free_names(at):
+                    self._refuse_mixed(at)
                 one = None if free_names(at) else self._truth(fractions(at), {})
                 truth = one if one is not True else truth
                 if truth is False:
@@ -141,6 +141,19 @@ class Algebra:
                 kept.append(s)
         found.solutions = kept
         return found
+
+    def _refuse_mixed(self, t: Any) -> None:
+        """Raises Unsolved where a list is compared with a number, or the length of a number is taken."""
+        if type(t) is not Expr:
+            return
+        if has_head(t, S.Equal) or has_head(t, S.Unequal):
+            if len({is_list(self.evaluate(a)) for a in t.args}) > 1:
+                raise Unsolved("a list is set equal to something that is no list")
+        if has_head(t, S.Length) and len(t.args) == 1 and type(self.evaluate(t.args[0])) in (int, float, Fraction):
+            raise Unsolved("a number has no length; its digits are digits(n)")
+        if t.head not in BINDERS:
+            for a in t.args:
+                self._refuse_mixed(a)
 
     def _listed(self, r: Any) -> Any:
         """An equation between points is evaluated first, so that both sides are lists."""
@@ -166,15 +179,6 @@ _ALGEBRA = frozenset([S.Plus, S.Times, S.Power, S.List, S.Equal, S.Unequal, S.Le
 def _is_algebra(e: Any) -> bool:
     """Whether a relation is one of sums, products and powers alone."""
     return type(e) is not Expr or (e.head in _ALGEBRA and all(_is_algebra(a) for a in e.args))
-
-
-def _measures(e: Any) -> bool:
-    """Whether the length of a number is taken in e."""
-    if type(e) is not Expr:
-        return False
-    if e.head is S.Length and len(e.args) == 1 and (type(e.args[0]) in (int, float, Fraction) or has_head(e.args[0], S.Times) or has_head(e.args[0], S.Plus)):
-        return True
-    return any(map(_measures, e.args))
 
 
 def fractions(e: Any) -> Any:
