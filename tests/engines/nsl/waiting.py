@@ -33,9 +33,9 @@ OF_LISTS = {"sum({})": sum, "len({})": len, "count({})": len, "prod({})": math.p
             "mean({})": lambda v: Fraction(sum(v), len(v)), "{}[1]": lambda v: v[0]}  # fmt: skip
 
 
-def figure(r: Random, names: list[str], least: int, depth: int = 0):
-    """(text, function of the names' values): a number made of names that are at least `least`."""
-    kind = r.randrange(7 if depth < 1 else 3)
+def figure(r: Random, names: list[str]):
+    """(text, function of the names' values): a number made of names."""
+    kind = r.randrange(7)
     n, c = r.choice(names), r.randint(2, 12)
     if kind == 0:
         return n, lambda at: at[n]
@@ -56,9 +56,9 @@ def figure(r: Random, names: list[str], least: int, depth: int = 0):
     return text.format(word.format(inner)), lambda at: f(listed(value(at)))
 
 
-def relation(r: Random, names: list[str], least: int):
+def relation(r: Random, names: list[str]):
     """(text, truth at the names' values)"""
-    (a, f), (b, g) = figure(r, names, least), figure(r, names, least)
+    (a, f), (b, g) = figure(r, names), figure(r, names)
     kind, c, m = r.randrange(8), r.randint(1, 9), r.randint(2, 5)
     sign = r.choice(list(SIGNS))
     if kind < 3:
@@ -69,7 +69,7 @@ def relation(r: Random, names: list[str], least: int):
         return f"isprime({a}-{c})", lambda at: f(at).denominator == 1 and is_prime(int(f(at)) - c)
     if kind == 5:
         return f"{a}+{c}{sign}{m}*{b}", lambda at: SIGNS[sign](f(at) + c, m * g(at))
-    (p, s), (q, t) = relation(r, names, least), relation(r, names, least)
+    (p, s), (q, t) = relation(r, names), relation(r, names)
     if " and " in p + q or " or " in p + q:
         return p, s
     if kind == 6:
@@ -82,14 +82,14 @@ def over_ranges(r: Random) -> tuple[str, str | None]:
     names = ["n"] if r.random() < 0.6 else ["x", "y"]
     lows = [r.randint(1, 30 if len(names) == 1 else 4) for _ in names]
     highs = [low + r.randint(2, 60 if len(names) == 1 else 5) for low in lows]
-    rows = [relation(r, names, min(lows)) for _ in range(r.choice([1, 1, 2]))]
+    rows = [relation(r, names) for _ in range(r.choice([1, 1, 2]))]
     says = [f"{n} in {a}..{b}" if r.random() < 0.6 else f"{n}∈ℤ;{a}≤{n}≤{b}" for n, a, b in zip(names, lows, highs)]
     says += [text for text, _ in rows]
     if r.random() < 0.3:
         r.shuffle(says)
     points = [dict(zip(names, v)) for v in itertools.product(*(range(a, b + 1) for a, b in zip(lows, highs)))]
     points = [at for at in points if all(holds(at) for _, holds in rows)]
-    text, f = figure(r, names, min(lows)) if r.random() < 0.4 else (names[0], lambda at: at[names[0]])
+    text, f = figure(r, names) if r.random() < 0.4 else (names[0], lambda at: at[names[0]])
     values = [f(at) for at in points]
     asked = r.choice(["count", "set", "min", "max", "sum", "unique", "mean"])
     program = ";".join(says)
@@ -112,7 +112,7 @@ def at_a_value(r: Random) -> tuple[str, str | None]:
         word, f = r.choice(list(LISTS.items()))
         text, value = word.format("n"), shown(f(n))
     else:
-        text, f = figure(r, ["n"], n)
+        text, f = figure(r, ["n"])
         value = str(f({"n": n}))
     k = r.randint(2, 9)
     return r.choice([f"{k}n={k * n};{text}", f"n+{k}={n + k};{text}", f"n²={n * n};n>0;{text}", f"n={n};{text}", f"k={text};n={n};k",
