@@ -15,7 +15,7 @@ from nsrl.engines.nsl.lexer import NslSyntaxError, Token, tokens
 from nsrl.engines.nsl.names import Names, opens
 from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, is_test, is_truth
 from nsrl.engines.nsl.units import UNITS
-from nsrl.engines.nsl.words import OF_NUMBERS, OTHERWISE, TAKES_RELATIONS, WORDS, symbol
+from nsrl.engines.nsl.words import OF_NUMBERS, OTHERWISE, TAKES_RELATIONS, WORDS, plain, symbol
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, mk, sym
 
 RELATIONS = {"=": S.Equal, "!=": S.Unequal, "<": S.Less, "<=": S.LessEqual, ">": S.Greater, ">=": S.GreaterEqual}
@@ -114,7 +114,7 @@ class Calls:
                 return self.build(name.lower(), self.arguments("(", ")", name.lower() == "lim"), t)
             if wolfram:  # a builtin by its Wolfram name
                 self.late = True
-                return Expr(sym(name), self.arguments("(", ")", True))
+                return Expr(sym(name), tuple([self.argument(a) for a in self.arguments("(", ")", True)]))
             if len(name) > 2 and name.isalpha() and name.islower() and name not in self.names.alone:
                 self.fail(f"{name!r} is no function", t)
         elif nxt.value in ("{", "[") and nxt.kind == "op" and word:
@@ -123,6 +123,13 @@ class Calls:
             self.fail(f"{name!r} is no function of lists", t)
         constant = self.names.constant(name)
         return (self.chosen(name) or symbol(name)) if constant is None else constant
+
+    def argument(self, a: Any) -> Any:
+        """An argument of a call by its Wolfram name; a function's name there is the function: Select(L,EvenQ)."""
+        if type(a) is not Symbol or a.builtin is not None or not a.name.endswith("$"):
+            return a
+        name = plain(a.name)
+        return a if len(name) < 3 or name in self.names.defined else sym(name)
 
     def chosen(self, name: str) -> Any:
         """`nCr`, `nC2`, `nPr` of names that the program sets, as the number that it is; else None."""

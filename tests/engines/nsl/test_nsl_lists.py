@@ -63,6 +63,9 @@ VALUES = {
     # a double root is one solution
     "(x-1)²(x-2)=0;mean{x}": "3/2", "x³-3x+2=0;median{x}": "-1/2", "x³-3x+2=0;mean{x}": "-1/2", "x³-3x+2=0;std{x}": "3/Sqrt[2]", "x³-3x+2=0;mode{x}": "{-2, 1}",
     "x²-4x+4=0;count{x}": "1", "x²=0;count{x}": "1", "x³-3x+2=0;x>0;count{x}": "1", "x³-3x+2=0;sum{x}": "-1", "x³-3x+2=0;prod{x}": "-2",
+    # a function's name as an argument is the function
+    "Select({1,2,3},EvenQ)": "{2}", "SortBy({3,1,2},Minus)": "{3, 2, 1}", "Map(Sqrt,{1,4})": "{1, 2}", "x∈ℤ;1≤x≤5;Select({x},EvenQ)": "{2, 4}",
+    "x+5=17;Select(Divisors(x),EvenQ)": "{2, 4, 6, 12}", "Total=5;Max(Total,3)": "5",
     # e between bounds
     "int(1/x,x,1,e)": "1", "int(ln(x),x,1,e)": "1", "int(e²,e,0,3)": "9", "round(e,2)": "2.72",
 }  # fmt: skip
