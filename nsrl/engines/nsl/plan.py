@@ -100,9 +100,13 @@ def plan(program: Program) -> Plan:
             if i == last and not free:
                 out.target, out.query = t, True
                 continue
-            if i == last and out.constraints and _words(program.options):
-                out.target = t  # x+5=17;x>3?yes,no
-                continue
+            if i == last and _words(program.options):
+                for _ in under:  # a=2b;b=3;a=6?yes,no
+                    free = {m for n in free for m in under.get(n, {n})}
+                out.query = not free
+                if out.query or out.constraints:  # x+5=17;x>3?yes,no
+                    out.target = t
+                    continue
             out.constraints.append(t)
             constrained |= free
             out.unknowns |= free

@@ -156,7 +156,7 @@ class _Run:
             target = mk(S.Times, in_base(target, taken), mk(S.Power, in_base(self.program.unit, taken), -1))
         if p.query:
             value = self.truth(self.known(target))
-            if value is FALSE and _sets(self.program.statements[-1].tree, p.actions):  # a=3;a=4
+            if value is FALSE and not self.program.options and _sets(self.program.statements[-1].tree, p.actions):  # a=3;a=4
                 return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "a name has two values; write := to change it"))
             return self.finish([value], None)
         if not p.constraints:

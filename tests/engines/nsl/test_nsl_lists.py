@@ -52,6 +52,7 @@ VALUES = {
     "n in 1..30;max{len(divisors(n))}": "8", "x+5=17;max(divisors(x))": "12", "x+5=17;sum{x}": "12", "x²=4;len{x}": "2",
     # a condition on the solutions, with yes and no
     "x+5=17;len(divisors(x))=6?yes,no": "A", "x+5=17;x>3?yes,no": "A", "x+5=17;x²=145?yes,no": "B", "x²=4;x²>3?true,false": "A", "x+5=17;x>3 and isprime(x)?yes,no": "B",
+    "t=sum(d for d in divisors(n) if d<n);n=28;t=n?yes,no": "A", "a=2b;b=3;a=6?yes,no": "A", "a=2b;b=3;a=7?yes,no": "B", "x²=2;x>0;x<1.5?yes,no": "A",
     # no negative number is prime
     "n∈ℤ;1≤n≤10;isprime(n²-12n+27);count{n}": "2", "n∈ℤ;n²<30;isprime(n);{n}": "{2, 3, 5}", "isprime(-7)?yes,no": "B", DICE + "isprime(x-y);count{x,y}": "8",
     DICE + "isprime(x²-y²);count{x,y}": "4", "a∈ℤ;a≤15;a≥-5;isprime(a);count{a}": "6", "{n for n in -7..7 if isprime(n)}": "{2, 3, 5, 7}",
