@@ -7,7 +7,7 @@ Knows nothing of processes and wall clocks (the pool's).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -17,9 +17,14 @@ from nsrl.engines.nsl.late import waits
 from nsrl.engines.nsl.lengths import of_texts, sized
 from nsrl.engines.nsl.lexer import NslSyntaxError
 from nsrl.engines.nsl.parser import Program, parse
-from nsrl.engines.nsl.plan import TRIG, Plan, assigned, in_arithmetic, plan
+from nsrl.engines.nsl.plan import Plan, assigned, in_arithmetic, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, fractions, number_tree, replaced, split
-from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS, is_test
+from nsrl.engines.nsl.trees import (
+    by_size, calls, has_symbol, holds_empty, holds_float, in_radians, innermost_lists, is_call, is_nameless,
+    is_text, memberships, names_of, norms, of_choices, one_name, reciprocal_degree, repeats_value, sets_again,
+    word_of,
+)  # fmt: skip
+from nsrl.engines.nsl.truths import RELATION_HEADS, is_test
 from nsrl.engines.nsl.units import has_base, in_base
 from nsrl.engines.nsl.words import BINDERS, free_names, heads, is_user, symbol
 from nsrl.engines.result import Limits, Message, Result, Status
@@ -31,7 +36,6 @@ from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 
 VERSION = "2"
 MAX_PROGRAM = 20_000  # characters
-_LOGIC = frozenset([S.And, S.Or, S.Not])
 _SIDES = {S.Greater: 1, S.Less: -1}
 # What is asked with these may hold letters: they say themselves what they are about.
 _FORMAL = {S.D, S.Integrate, S.Expand, S.Factor, S.Simplify, S.Collect, S.Coefficient, S.Limit, S.SolveValues, S.Sum, S.Product}
@@ -156,19 +160,19 @@ class _Run:
             target = mk(S.Times, in_base(target, taken), mk(S.Power, in_base(self.program.unit, taken), -1))
         if p.query:
             value = self.truth(self.known(target))
-            if value is FALSE and not self.program.options and _sets(self.program.statements[-1].tree, p.actions):  # a=3;a=4
+            if value is FALSE and not self.program.options and sets_again(self.program.statements[-1].tree, p.actions):  # a=3;a=4
                 return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "a name has two values; write := to change it"))
             return self.finish([value], None)
         if not p.constraints:
             target = extrema(self.known(target), [], self.core.evaluate)
-            values = self.in_terms(_one(target), []) if _one(target) in p.unknowns else None
+            values = self.in_terms(one_name(target), []) if one_name(target) in p.unknowns else None
             if values is not None:
                 return self.finish(self.set_of(target, values), None)
             value = self.simplified(target, native_symbols=self.units)
             return self.finish([value], self.unknown(value, p.target))
-        relations = [_member(self.known(c), self.core.evaluate) for c in p.constraints]
-        relations += [a for r in relations if len(free_names(r)) == 1 for a in _counted(r)]
-        self.repeated = any(_repeats(r) for r in relations)
+        relations = [memberships(self.known(c), self.core.evaluate) for c in p.constraints]
+        relations += [a for r in relations if len(free_names(r)) == 1 for a in of_choices(r)]
+        self.repeated = any(repeats_value(r) for r in relations)
         if self.units:
             relations = [in_base(r, taken) for r in relations]
         if target is None and not any(has_head(r, S.Element) or (self.program.late and self.late(r)) for r in relations) and not split(relations)[0]:
@@ -185,7 +189,7 @@ class _Run:
         """The answer where there are equations or conditions."""
         asked = self.known(target) if target is not None else None
         best = asked is not None and any(n in self.plan.unknowns for n in free_names(asked)) and has_set(asked)
-        name = _one(asked)
+        name = one_name(asked)
         try:
             found = self.algebra().solve(relations, [])
         except Unsolved:
@@ -230,20 +234,20 @@ class _Run:
         free = set(free_names(value)) - self.intended
         if not free:
             return None
-        if _calls(target, _FORMAL) or (self.plan.asked and _one(target) in self.env and _one(target) not in free):
+        if calls(target, _FORMAL) or (self.plan.asked and one_name(target) in self.env and one_name(target) not in free):
             return None
         left = free if self.units else free & self.plan.unknowns
         arithmetic = in_arithmetic(value) | in_arithmetic(target) | ({target} if type(target) is Symbol else set())
         if self.plan.actions:
             left |= free & arithmetic
         left |= {n for n in free & arithmetic if value is n or len(n.name.removesuffix("$").rstrip("0123456789")) > 1}
-        return ("left", f"{_names(left)} {'remains' if len(left) == 1 else 'remain'} free") if left else None
+        return ("left", f"{names_of(left)} {'remains' if len(left) == 1 else 'remain'} free") if left else None
 
     def points(self, relations: list[Any]) -> dict[Any, Any]:
         """Unknown capital letters in an equation between points are points: {B: {B_x, B_y}}."""
         found: dict[Any, Any] = {}
         for r in relations:
-            sizes = {len(x.args) for x in _lists(r)} if has_head(r, S.Equal) else set()
+            sizes = {len(x.args) for x in innermost_lists(r)} if has_head(r, S.Equal) else set()
             if len(sizes) == 1 and sizes <= {2, 3}:
                 n = sizes.pop()
                 for name in free_names(r):
@@ -280,7 +284,7 @@ class _Run:
                 e = derived(e, self.env, made, self.core.evaluate)
             e = replaced(e, self.env)
         if S.Abs in heads(e):
-            e = _lengths(e)
+            e = norms(e)
         return sized(e, self.core.evaluate, bool(self.plan.constraints))
 
     def filled(self, e: Any) -> Any:
@@ -311,7 +315,7 @@ class _Run:
         try:
             p = ring.quotient(*ring.ratio(e))
         except (NotPolynomial, ZeroDivisionError):
-            if _holds_float(e):
+            if holds_float(e):
                 return self.decimals(self.core.evaluate(fractions(e)))
             return self.tidied(self.core.evaluate(e), native_symbols)
         if ring.number(p) is not None:
@@ -320,7 +324,7 @@ class _Run:
             return self.core.evaluate(e)
         if not ring.exact and has_head(e, S.Times) and S.Degree in e.args:
             return self.core.evaluate(e)
-        if not native_symbols and _has(e, S.Degree):
+        if not native_symbols and has_symbol(e, S.Degree):
             return self.core.evaluate(e)
         return self.core.evaluate(number_tree(ring, p))
 
@@ -339,14 +343,14 @@ class _Run:
         if type(v) is not Expr or is_list(v):
             return v
         if v.head in (S.Plus, S.Times, S.Power) and (native_symbols or not free_names(v)):
-            if _has(v, S.Degree) and not (_has(v, S.Pi) or _reciprocal_degree(v)):
+            if has_symbol(v, S.Degree) and not (has_symbol(v, S.Pi) or reciprocal_degree(v)):
                 return v
             ring = Ring()
             try:
                 p = ring.quotient(*ring.ratio(v))
                 return self.core.evaluate(number_tree(ring, p))
             except (NotPolynomial, ZeroDivisionError):
-                if _has(v, S.Degree) and (_has(v, S.Pi) or _reciprocal_degree(v)):
+                if has_symbol(v, S.Degree) and (has_symbol(v, S.Pi) or reciprocal_degree(v)):
                     return self.core.evaluate(replaced(v, {S.Degree: mk(S.Times, S.Pi, mk(S.Power, 180, -1))}))
         return v
 
@@ -374,13 +378,13 @@ class _Run:
     # --- answers
 
     def answer(self, found: Found, relations: list[Any], target: Any) -> Result:
-        if not found.solutions and not (target is not None and _calls(target, {S.Length})):
+        if not found.solutions and not (target is not None and calls(target, {S.Length})):
             self.clear(n for r in relations for n in free_names(r))
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         names = list(dict.fromkeys(n for r in self.plan.constraints for n in free_names(r)))
         if target is None:
             below = [m for n in names for m in ([n] if n not in self.env or is_list(self.env[n]) else free_names(self.env[n]))]
-            given = {t.args[0] for t in self.plan.constraints if has_head(t, S.Equal) and _one(t.args[0]) in self.env and not free_names(t.args[1])}
+            given = {t.args[0] for t in self.plan.constraints if has_head(t, S.Equal) and one_name(t.args[0]) in self.env and not free_names(t.args[1])}
             listed = list(dict.fromkeys(n for n in (*names, *below) if n not in given)) or names  # y=2x+1;y=7 is about x
             target = listed[0] if len(listed) == 1 else lst(rule(n, mk(S.Hold, n)) for n in listed)
         values: list[Any] = []
@@ -388,7 +392,7 @@ class _Run:
             target = over_solutions(self.known(target), lambda e, repeats: self.over(e, found, relations, repeats))
         plain = self.known(target) if not has_head(target, S.List) or not self._rules(target) else target
         judged = type(plain) is Expr and plain.head in RELATION_HEADS
-        if not found.solutions and (_empty(plain) or not {n for r in relations for n in free_names(r)}.isdisjoint(free_names(plain))):
+        if not found.solutions and (holds_empty(plain) or not {n for r in relations for n in free_names(r)}.isdisjoint(free_names(plain))):
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         for s in found.solutions or [{}]:
             if judged:
@@ -401,20 +405,20 @@ class _Run:
                 v = self.simplified(replaced(plain, s), True)
             if v not in values:
                 values.append(v)
-        values = _by_size(values)
+        values = by_size(values)
         left = None
         unknown = set(names) | self.plan.unknowns | {n for r in relations for n in free_names(r)}
         free = {n for v in values for n in free_names(v)} & unknown
         for v in values:  # a+b=10;a-b=2;a+c, and c alone
-            free |= (in_arithmetic(v) | ({_one(plain)} & {_one(v)})) & set(free_names(v)) - self.intended
+            free |= (in_arithmetic(v) | ({one_name(plain)} & {one_name(v)})) & set(free_names(v)) - self.intended
         if self._rules(plain):
             free &= found.free
         if free:
-            left = ("left", f"{_names(free)} remain(s) free")
+            left = ("left", f"{names_of(free)} remain(s) free")
         elif found.leftover:
             left = ("left", "undecided: " + "; ".join(printer.text(unowned(f)) for f in found.leftover))
         elif found.free and not self._touched(found, relations, plain):
-            left = ("left", f"statements about {_names(found.free)} are left over")
+            left = ("left", f"statements about {names_of(found.free)} are left over")
         return self.finish(values, left)
 
     def over(self, e: Any, found: Found, relations: list[Any], repeats: bool | None) -> list[Any] | None:
@@ -434,7 +438,7 @@ class _Run:
             if repeats is None and len(values) > len(distinct):
                 said = f"{len(distinct)} values in {len(values)} solutions; unique{{…}} takes the values, count{{x,y}} counts the solutions"
                 raise Unsolved(said)
-        return _by_size(values if repeats else distinct)
+        return by_size(values if repeats else distinct)
 
     def _rules(self, e: Any) -> bool:
         return is_list(e) and bool(e.args) and all(has_head(r, S.Rule) and has_head(r.args[1], S.Hold) for r in e.args)
@@ -457,12 +461,12 @@ class _Run:
             for v in values:
                 if has_base(v):
                     return self.done(Status.UNEVALUATED, "", None, ("unit", "the units do not match"))
-        if any(_is_text(v) for v in values):
+        if any(is_text(v) for v in values):
             return self.done(Status.UNEVALUATED, "", None, ("text", "a text stands where a number should, or a number or a name where true or false should"))
         if self.program.unclear:
             parts = [a for v in values for a in (v.args if is_list(v) else (v,))]
             self.clear(n for a in parts for n in free_names(a.args[1] if has_head(a, S.Rule) else a))
-        if any(_in_radians(v) for v in values):
+        if any(in_radians(v) for v in values):
             return self.done(Status.UNEVALUATED, "", None, ("angle", "an angle is a plain number; degrees are written with °"))
         if self.program.options:
             return self.chosen(values)
@@ -472,16 +476,16 @@ class _Run:
             said = ("many", f"{len(values)} solutions; a condition such as x>0 singles one out")
             return self.done(Status.AMBIGUOUS, "", None, said, tree=lst(values))
         v = values[0]
-        if any(_nameless(v) for v in values):
+        if any(is_nameless(v) for v in values):
             return self.done(Status.UNEVALUATED, "", None, ("index", "the value holds a function's bare name; the first element is L[1]"))
-        if type(v) is Expr and _unevaluated(v):
+        if type(v) is Expr and is_call(v):
             return self.done(Status.UNEVALUATED, tree=v)
         return self.done(Status.OK, tree=v)
 
     def clear(self, names: Iterable[Any]) -> None:
         """Raises Unsolved for e and i among the names where only an equation makes them names."""
         if self.program.unclear and (unclear := {symbol(c) for c in self.program.unclear}.intersection(names)):
-            raise Unsolved(f"is {_names(unclear)} a name or the constant? set it, or name it otherwise")
+            raise Unsolved(f"is {names_of(unclear)} a name or the constant? set it, or name it otherwise")
 
     def chosen(self, values: list[Any]) -> Result:
         """The letter of the option that equals the value."""
@@ -513,11 +517,11 @@ class _Run:
         if v is S.E and type(o) is Symbol and o.name == "e":
             return True
         if v in (TRUE, FALSE):
-            return (_word(o) or "").lower() in (("yes", "true") if v is TRUE else ("no", "false"))
+            return (word_of(o) or "").lower() in (("yes", "true") if v is TRUE else ("no", "false"))
         if is_list(v) and is_list(o):
             return len(v.args) == len(o.args) and all(self.equal(a, b, loosely) for a, b in zip(v.args, o.args))
         if isinstance(v, str) or isinstance(o, str):
-            return _word(v) is not None and _word(v) == _word(o)
+            return word_of(v) is not None and word_of(v) == word_of(o)
         for a in (v, o):
             if type(a) is Expr and (is_list(a) or a.head in RELATION_HEADS):
                 return False
@@ -537,164 +541,6 @@ class _Run:
         if type(o) is float and loosely:
             digits = max(0, -Decimal(repr(o)).as_tuple().exponent - repr(o).endswith(".0"))
             return abs(size) <= 0.5 * 10.0**-digits * (1 + 1e-9)
-        if loosely and _has(o, S.Degree) and not _has(v, S.Degree):
+        if loosely and has_symbol(o, S.Degree) and not has_symbol(v, S.Degree):
             return self.equal(v, replaced(o, {S.Degree: 1}), False)
         return (d is None and abs(size) < 1e-9) or (type(v) is float and abs(size) < 1e-9)
-
-
-def _lengths(e: Any) -> Any:
-    """|A-B| of points is a length: Abs of something with a list in it becomes Norm."""
-    if type(e) is not Expr:
-        return e
-    if has_head(e, S.Abs) and len(e.args) == 1 and _vector(e.args[0]):
-        return Expr(S.Norm, e.args)
-    args = tuple(_lengths(a) for a in e.args)
-    return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
-
-
-def _vector(e: Any) -> bool:
-    """Whether e is a sum or product with a list in it."""
-    return is_list(e) or (type(e) is Expr and e.head in (S.Plus, S.Times) and any(_vector(a) for a in e.args))
-
-
-def _lists(e: Any) -> list[Any]:
-    """The innermost-free lists of e: those that hold no list themselves."""
-    if is_list(e) and not any(is_list(a) for a in e.args):
-        return [e]
-    return [x for a in e.args for x in _lists(a)] if type(e) is Expr else []
-
-
-def _empty(e: Any, counted: bool = False) -> bool:
-    """Whether an empty list stands in e that is not only counted."""
-    if type(e) is not Expr:
-        return False
-    if is_list(e) and not e.args:
-        return not counted
-    counted = e.head is S.Length or (counted and e.head in (S.Union, S.Sort, S.Reverse))
-    return any(_empty(a, counted) for a in e.args)
-
-
-def _by_size(values: list[Any]) -> list[Any]:
-    """Numbers ascending, where all values are real numbers."""
-    ring = Ring()
-    try:
-        sizes = [ring.real(ring.quotient(*ring.ratio(v))) for v in values]
-    except (NotPolynomial, ZeroDivisionError):
-        return values
-    return values if None in sizes else [values[i] for i in sorted(range(len(values)), key=sizes.__getitem__)]
-
-
-def _member(t: Any, evaluate: Callable[[Any], Any]) -> Any:
-    """`x in {a,b}` as the equations it stands for, `x in 1..9` as its bounds."""
-    if type(t) is Expr and t.head in (S.And, S.Or, S.Not):
-        return Expr(t.head, tuple(_member(a, evaluate) for a in t.args))
-    if not has_head(t, S.MemberQ) or not free_names(t.args[1]):
-        return t
-    where, x = t.args
-    if not is_list(where) and not has_head(where, S.Range) and not free_names(where):
-        where = evaluate(where)  # x in divisors(12)
-    if is_list(where) and where.args:
-        return Expr(S.Or, tuple(Expr(S.Equal, (x, v)) for v in where.args)) if len(where.args) > 1 else Expr(S.Equal, (x, where.args[0]))
-    if has_head(where, S.Range) and len(where.args) == 2 and all(type(a) is int for a in where.args):
-        low, high = where.args
-        return Expr(S.And, (Expr(S.Element, (x, S.Integers)), Expr(S.GreaterEqual, (x, low)), Expr(S.LessEqual, (x, high))))
-    return t
-
-
-def _counted(e: Any) -> list[Any]:
-    """n ≥ 0 for each `n choose k` of an unknown n: as many things as there are to choose from."""
-    if type(e) is not Expr:
-        return []
-    own = [mk(S.GreaterEqual, e.args[0], 0)] if e.head in (S.Binomial, S.FactorialPower) and free_names(e.args[0]) else []
-    return own + [r for a in e.args for r in _counted(a)]
-
-
-def _sets(t: Any, actions: list[tuple[str, Any]]) -> bool:
-    """Whether `name = value` gives a name that is set to a plain value a second one."""
-    if not (has_head(t, S.Equal) and len(t.args) == 2 and type(t.args[0]) is Symbol):
-        return False
-    return any(kind == "set" and a.args[0] is t.args[0] for kind, a in actions)
-
-
-def _repeats(t: Any) -> bool:
-    """Whether a condition names a value twice: x in {2,2,5}."""
-    if type(t) is not Expr:
-        return False
-    among = t.args if t.head is S.Or else t.args[0].args if has_head(t, S.MemberQ) and is_list(t.args[0]) else ()
-    return len(set(among)) < len(among) or any(_repeats(a) for a in t.args)
-
-
-def _holds_float(e: Any) -> bool:
-    return type(e) is float or (type(e) is Expr and any(_holds_float(a) for a in e.args))
-
-
-def _one(e: Any) -> Any:
-    """x where e is x or {x}, else None."""
-    e = e.args[0] if is_list(e) and len(e.args) == 1 else e
-    return e if type(e) is Symbol else None
-
-
-def _calls(e: Any, heads: set) -> bool:
-    return type(e) is Expr and (e.head in heads or any(_calls(a, heads) for a in e.args))
-
-
-def _in_radians(e: Any) -> bool:
-    """Whether an angle in e is a plain number beyond a full turn, which will have been meant as degrees."""
-    if type(e) is not Expr:
-        return False
-    if e.head in TRIG and len(e.args) == 1 and type(e.args[0]) in (int, float, Fraction) and abs(e.args[0]) > 6.2832:
-        return True
-    return any(_in_radians(a) for a in e.args)
-
-
-def _is_text(e: Any, number: bool = False) -> bool:
-    """Whether a text, or a condition that is none, stands in e where it calculates: `x or 3`, `"a"+1`."""
-    if type(e) is not Expr:
-        return number and isinstance(e, str)
-    if e.head in _LOGIC and not all(type(a) is Expr or a in (TRUE, FALSE) for a in e.args):
-        return True
-    number = e.head in ARITHMETIC or _is_number_function(e)
-    return any(_is_text(a, number) for a in e.args)
-
-
-def _word(e: Any) -> str | None:
-    return e if isinstance(e, str) else e.name if type(e) is Symbol else None
-
-
-def _has(e: Any, s: Any) -> bool:
-    return e is s or (type(e) is Expr and any(_has(a, s) for a in e.args))
-
-
-def _reciprocal_degree(e: Any) -> bool:
-    if type(e) is not Expr:
-        return False
-    if has_head(e, S.Power) and e.args[0] is S.Degree and e.args[1] == -1:
-        return True
-    return any(_reciprocal_degree(a) for a in e.args)
-
-
-def _names(names: Any) -> str:
-    return ", ".join(sorted(n.name.removesuffix("$") for n in names if n.name[0] > "\x01"))
-
-
-def _unevaluated(v: Expr) -> bool:
-    """Whether the value still is a call: a function of the system (or unknown) applied to arguments that it left."""
-    plain = (S.List, S.Plus, S.Times, S.Power, S.Rule, S.Association, S.Complex, S.Rational)
-    if v.head in plain or v.head in RELATION_HEADS:
-        return (v.head is not S.List and v.head not in RELATION_HEADS and any(
-            type(a) is Expr and a.head not in plain and _unevaluated(a) for a in v.args
-        )) or (v.head is S.List and any(type(a) is Expr and _unevaluated(a) for a in v.args))  # fmt: skip
-    return not _is_number_function(v)
-
-
-def _nameless(v: Any) -> bool:
-    """Whether a function's bare name stands in a value, such as the head that L[0] is."""
-    if type(v) is Expr:
-        return any(_nameless(a) for a in v.args)
-    row = v.builtin if type(v) is Symbol else None
-    return row is not None and v in (S.List, S.Plus, S.Times, S.Power, S.Symbol, S.Integer, S.Rational, S.Real, S.String)
-
-
-def _is_number_function(v: Expr) -> bool:
-    row = getattr(v.head, "builtin", None)
-    return row is not None and bool(row.attrs & 128)  # NumericFunction: Sin[1], Log[2], ArcTan[3]
