@@ -20,8 +20,24 @@ from nsrl.engines.nsl.parser import Program, parse
 from nsrl.engines.nsl.plan import Plan, assigned, in_arithmetic, plan
 from nsrl.engines.nsl.system import Algebra, Found, Unsolved, fractions, number_tree, replaced, split
 from nsrl.engines.nsl.trees import (
-    by_size, calls, has_symbol, holds_empty, holds_float, in_radians, innermost_lists, is_call, is_nameless,
-    is_text, memberships, names_of, norms, of_choices, one_name, reciprocal_degree, repeats_value, sets_again,
+    by_size,
+    calls,
+    has_symbol,
+    holds_empty,
+    holds_float,
+    in_radians,
+    innermost_lists,
+    is_call,
+    is_nameless,
+    is_text,
+    memberships,
+    names_of,
+    norms,
+    of_choices,
+    one_name,
+    reciprocal_degree,
+    repeats_value,
+    sets_again,
     word_of,
 )  # fmt: skip
 from nsrl.engines.nsl.truths import RELATION_HEADS, is_test
