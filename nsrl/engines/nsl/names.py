@@ -188,6 +188,7 @@ class Names:
         if c in self.defined or c in self.functions:
             return True
         t, start, by_equation = self.toks, 0, False
+        bounds = self._bounds() if c == "e" else ()
         for stop, end in enumerate(t):
             if end.value not in (";", "?") and end.kind != "end":
                 continue
@@ -199,7 +200,7 @@ class Names:
                     continue
                 before, behind = t[k - 1] if k else None, t[k + 1]
                 counted = before is not None and (before.kind == "str" or before.value == "}")  # count{…}e
-                if c == "e" and self._is_bound(k):
+                if k in bounds:
                     continue
                 first = before is None or before.value in ("{", "[", "(", ",", ";", "?")
                 listed = first and (behind.kind == "end" or behind.value in (",", "}", "]", ")", ";", "?", "->"))
@@ -219,21 +220,22 @@ class Names:
             return True
         return False
 
-    def _is_bound(self, k: int) -> bool:
-        """Whether the token at k is a bound of int(f,x,a,b), or the number that num and round take."""
-        depth = commas = 0
-        for i in range(k - 1, 0, -1):
-            value = self.toks[i].value if self.toks[i].kind == "op" else None
-            if value in (")", "}", "]"):
-                depth += 1
-            elif value in ("(", "{", "["):
-                if not depth:
-                    word = self.toks[i - 1].value
-                    return value == "(" and (commas > 1 if word == "int" else word in ("num", "round") and not commas)
-                depth -= 1
-            elif value == "," and not depth:
-                commas += 1
-        return False
+    def _bounds(self) -> set[int]:
+        """The places in the bounds of int(f,x,a,b), and in the number that num and round take."""
+        found: set[int] = set()
+        inside: list[list] = []  # the open brackets: [the word before, commas so far]
+        for k, t in enumerate(self.toks):
+            if t.kind != "op":
+                word, commas = inside[-1] if inside else (None, 0)
+                if (word == "int" and commas > 1) or (word in ("num", "round") and not commas):
+                    found.add(k)
+            elif t.value in ("(", "{", "["):
+                inside.append([self.toks[k - 1].value if k and t.value == "(" else None, 0])
+            elif t.value in (")", "}", "]"):
+                del inside[-1:]
+            elif t.value == "," and inside:
+                inside[-1][1] += 1
+        return found
 
     def _only_defines(self) -> bool:
         """Whether every relation sign stands in a definition `name = …` or `f(x) = …`, each of a name of its own."""
