@@ -19,6 +19,7 @@ _PARTS = {
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _NUMBER_WORDS = (*_SMALL, "half")
 
+LONGEST = 6_000  # characters of one text
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _CHARS = {
@@ -52,11 +53,13 @@ _MARKUP = re.compile(r"(?<![\w)*])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w(*])|(?<!\w)__
 
 
 def characters(text: str) -> str:
-    """Unicode mathematics as the LaTeX or ASCII it stands for."""
+    """Unicode mathematics as the LaTeX or ASCII it stands for; the end of it where that is far longer than any answer."""
     if not text.isascii():
+        most = max(len(text), LONGEST)
         text = _SUPER_RE.sub(lambda m: "^{" + m[0].translate(_SUPER) + "}", text.replace("²", "⁲").replace("⁲", "^{2}"))
         text = _SUB_RE.sub(lambda m: "_{" + m[0].translate(_SUB) + "}", text)
         text = _CHAR_RE.sub(lambda m: _CHARS[m[0]], text.translate(_FULLWIDTH))
+        text = text[-most:]  # one sign becomes as many as 14
     return text
 
 

@@ -5,13 +5,14 @@ Knows nothing of text, options or models.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 
+from nsrl.rewards import labels, regions, work
 from nsrl.rewards import tree as tr
-from nsrl.rewards import work
 from nsrl.rewards.scalars import NEEDED, POINTS, Outcome, equal_trees, same_scalar
-from nsrl.rewards.tree import INFINITY, Tree, neg, num
+from nsrl.rewards.tree import INFINITY, neg, num
 from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
 
 MAX_ITEMS = 60
@@ -25,9 +26,9 @@ def tidy(value: Value) -> Value:
             return Items("brace", both)
         return value
     if isinstance(value, Relation):
-        return _tidy_relation(Relation(value.op, tidy(value.left), tidy(value.right), value.unsolved))
+        return _tidy_relation(replace(value, left=tidy(value.left), right=tidy(value.right)))
     if isinstance(value, Union):
-        return _union([tidy(p) for p in value.parts])
+        return regions.union([tidy(p) for p in value.parts])
     if isinstance(value, Items):
         return _tidy_items(value)
     return value
@@ -35,17 +36,17 @@ def tidy(value: Value) -> Value:
 
 def _tidy_relation(r: Relation) -> Value:
     """A linear inequality in one symbol as its interval; (x, y) = (3, 2) as the tuple it gives."""
-    if r.op == "=" and isinstance(r.left, Items) and isinstance(r.right, Items) and all(_name(i) for i in r.left.items):
+    if r.op == "=" and isinstance(r.left, Items) and isinstance(r.right, Items) and all(labels.name(i) for i in r.left.items):
         return r.right
     if r.op not in ("<", "<=") or not (isinstance(r.left, Scalar) and isinstance(r.right, Scalar)):
         return r
     for inner, bound, beyond in ((r.left, r.right, False), (r.right, r.left, True)):
-        if inner.tree[:2] == ("fn", "abs") and not tr.symbols(bound.tree) and _rising(Interval(Scalar(num(0)), bound, True, True)):
+        if inner.tree[:2] == ("fn", "abs") and not tr.symbols(bound.tree) and regions.rising(Scalar(num(0)), bound):
             inner = Scalar(inner.tree[2])  # |x| < 3 lies between, 3 < |x| on both sides
             sides = [(inner, bound), (Scalar(neg(bound.tree)), inner)]
             both = [_tidy_relation(Relation(r.op, *(side[::-1] if beyond else side))) for side in sides]
             if all(isinstance(side, Interval) for side in both):
-                return _union(both[::-1]) if beyond else _intersection(*both)
+                return regions.union(both[::-1]) if beyond else regions.joined("and", both) or r
     gap = ("add", r.left.tree, neg(r.right.tree))
     names = tr.symbols(gap)
     if len(names) != 1:
@@ -60,8 +61,8 @@ def _tidy_relation(r: Relation) -> Value:
         return r
     bound = Scalar(("mul", num(-1 / slope), tr.substitute(gap, x, tr.ZERO)))
     if slope > 0:
-        return Interval(Scalar(neg(INFINITY)), bound, False, r.op == "<=")
-    return Interval(bound, Scalar(INFINITY), r.op == "<=", False)
+        return Interval(Scalar(neg(INFINITY)), bound, False, r.op == "<=", x)
+    return Interval(bound, Scalar(INFINITY), r.op == "<=", False, x)
 
 
 def _entry(value: Value) -> Value:
@@ -75,20 +76,14 @@ def _entry(value: Value) -> Value:
 def _tidy_items(value: Items) -> Value:
     kind = value.kind
     items = [tidy(_entry(i) if kind == "brace" else i) for i in value.items]
-    if kind == "bounds":  # x >= 2 and x < 3 is what lies between; x < 2 and x > 3 has nothing there, and means both sides
-        between = _intersection(*items)
-        return between if _rising(between) else _union(items)
-    if kind == "and":
-        if len(items) == 2 and all(isinstance(i, Interval) for i in items):
-            return _intersection(*items)
-        kind = "bare"
+    if kind in ("bounds", "and", "minus", "or", "bare") and (region := regions.joined(kind, items)) is not None:
+        return region
+    kind = "bare" if kind == "and" else kind
     if len(items) == 1 and kind in ("brace", "bracket"):
         return items[0]
-    if kind in ("or", "bare") and items and all(isinstance(i, Interval | Union) for i in items):
-        return _union(items)
-    named = [i for i in items if isinstance(i, Relation) and i.op == "=" and _name(i.left)]
+    named = [i for i in items if isinstance(i, Relation) and i.op == "=" and labels.name(i.left)]
     if named and len(named) == len(items):
-        names = {_name(i.left) for i in named}
+        names = {labels.name(i.left) for i in named}
         if len({str(n).partition("_")[0] for n in names}) == 1 and (len(names) == 1 or all("_" in str(n) for n in names)):
             return tidy(Items("brace", tuple(i.right for i in named)))
         if len(names) == len(items):
@@ -107,47 +102,6 @@ def _tidy_items(value: Items) -> Value:
     return Items(kind, tuple(items), value.listed)
 
 
-def _union(parts: list[Value]) -> Value:
-    flat: list[Value] = []
-    for p in parts:
-        flat.extend(p.parts if isinstance(p, Union) else (p,))
-    if all(isinstance(p, Items) and p.kind == "brace" for p in flat):
-        return Items("brace", tuple(i for p in flat for i in p.items))
-    return flat[0] if len(flat) == 1 else Union(tuple(flat))
-
-
-def _intersection(a: Interval, b: Interval) -> Value:
-    low, low_closed = (b.low, b.low_closed) if a.low.tree == neg(INFINITY) else (a.low, a.low_closed)
-    high, high_closed = (b.high, b.high_closed) if a.high.tree == INFINITY else (a.high, a.high_closed)
-    return Interval(low, high, low_closed, high_closed)
-
-
-def _rising(interval: Interval) -> bool:
-    gap = ("add", interval.high.tree, neg(interval.low.tree))
-    try:
-        length = tr.as_fraction(tr.evaluate(gap, {})) if not tr.symbols(gap) else None
-    except tr.Undefined:
-        return False
-    return length is not None and length > 0
-
-
-def _name(value: Value) -> str | None:
-    """The name on the left of `name = ...`: a symbol, a segment AB, f(x); None for an expression."""
-    if not isinstance(value, Scalar):
-        return None
-    tree = value.tree
-    if tree[0] == "sym":
-        return tree[1]
-    if tree[0] == "const" and tree[1] in "ei":
-        return tree[1]
-    if tree[0] == "mul":
-        names = [_name(Scalar(t)) for t in tree[1:]]
-        if all(names):
-            name = "".join(sorted("".join(n for n in names if n)))
-            return "y" if name in ("fx", "gx", "hx") else name  # y and f(x) name the same thing
-    return None
-
-
 def several(value: Value) -> bool:
     """Whether a value is a collection or a region, however it is written: {{x -> 5}} is one number, ±5 are two."""
     work.begin()
@@ -162,7 +116,7 @@ def same(gold: Value, value: Value) -> Outcome:
 
 def _same(g: Value, p: Value) -> Outcome:
     if isinstance(g, Relation) != isinstance(p, Relation):
-        g, p = _without(g, p), _without(p, g)
+        g, p = (regions.without(v) or v if isinstance(other, Union) else v for v, other in ((g, p), (p, g)))
     if (isinstance(g, Relation) and g.op == "~") or (isinstance(p, Relation) and p.op == "~"):
         return _same_about(g, p)
     if isinstance(g, Relation) or isinstance(p, Relation):
@@ -180,22 +134,15 @@ def _same(g: Value, p: Value) -> Outcome:
     return False, "type"
 
 
-def _without(value: Value, other: Value) -> Value:
-    """x != 0 as the two intervals that it leaves, beside a region."""
-    if not (isinstance(other, Union) and isinstance(value, Relation) and value.op == "!=" and _name(value.left) and not _free(value.right)):
-        return value
-    return Union((Interval(Scalar(neg(INFINITY)), value.right, False, False), Interval(value.right, Scalar(INFINITY), False, False)))
-
-
 def _same_about(g: Value, p: Value) -> Outcome:
     """`x ≈ 5` is `x = 5`; a prediction's `a ≈ b` is one number, and only if b is a rounded as b is printed."""
     if isinstance(g, Relation) and g.op == "~":
-        if _name(g.left):
+        if labels.name(g.left):
             return _same(Relation("=", g.left, g.right), p)
         exact = _same(g.left, p)
         return exact if exact[0] else _same(g.right, p)
     assert isinstance(p, Relation)
-    if _name(p.left):
+    if labels.name(p.left):
         return _same(g, Relation("=", p.left, p.right))
     if not _rounds(p.left, p.right):
         return False, "relation"
@@ -204,7 +151,7 @@ def _same_about(g: Value, p: Value) -> Outcome:
 
 def _rounds(exact: Value, shown: Value) -> bool:
     """Whether two numbers are one, the second as it is printed: to half a unit of its last digit."""
-    if not (isinstance(exact, Scalar) and isinstance(shown, Scalar)) or _free(exact) or _free(shown) or shown.tree[0] not in ("num", "mul"):
+    if not (isinstance(exact, Scalar) and isinstance(shown, Scalar)) or labels.free(exact) or labels.free(shown) or shown.tree[0] not in ("num", "mul"):
         return False
     places = shown.places
     if places is None:
@@ -215,28 +162,28 @@ def _rounds(exact: Value, shown: Value) -> bool:
 
 
 def _same_relation(g: Value, p: Value) -> Outcome:
-    g_value = g.right if isinstance(g, Relation) and g.op == "=" and _name(g.left) else None
-    p_value = p.right if isinstance(p, Relation) and p.op == "=" and _name(p.left) else None
+    g_value = g.right if isinstance(g, Relation) and g.op == "=" and labels.name(g.left) else None
+    p_value = p.right if isinstance(p, Relation) and p.op == "=" and labels.name(p.left) else None
     if isinstance(g, Relation) and isinstance(p, Relation):
         if g_value is not None and p_value is not None:
-            names = set(_name(g.left) or ""), set(_name(p.left) or "")
-            part = names[0] < names[1] or names[1] < names[0]  # xy = 0 is not x = 0
-            part = part or (names[0] != names[1] and all(len(n) > 1 and "".join(n).isupper() for n in names))  # nor AB = 3 BC = 3
-            if not part and (not _free(g_value) or _name(g.left) == _name(p.left)):
+            names = labels.name(g.left) or "", labels.name(p.left) or ""
+            if not labels.other_things(*names) and (not labels.free(g_value) or names[0] == names[1]):
                 correct, reason = _same(g_value, p_value)
-                if correct or not _free(g_value):
+                if correct or not labels.free(g_value):
                     return correct, reason
         if g.op != p.op:
-            if g_value is None and g.op == "=" and not _free(g):
+            if g_value is None and g.op == "=" and not labels.free(g):
                 return False, "type"
             return False, "relation"
+        if g.label or p.label:
+            return _same(g.left, p.left)[0] and _same(g.right, p.right)[0], "relation"
         return _same_equation(g, p)
     if isinstance(g, Relation):
         if g_value is not None:
             return _same(g_value, p)
-        if g.op == "=" and not _free(g.right) and _is_label(g.left):
+        if g.label or (g.op == "=" and not labels.free(g.right) and labels.is_label(g.left)):
             return _same(g.right, p)
-        if g.op == "=" and isinstance(g.left, Scalar) and _name(g.right):  # 5 = x
+        if g.op == "=" and isinstance(g.left, Scalar) and labels.name(g.right):  # 5 = x
             return _same(g.left, p)
         return False, "type"
     assert isinstance(p, Relation)
@@ -244,45 +191,24 @@ def _same_relation(g: Value, p: Value) -> Outcome:
         return False, "type"
     if p_value is not None:
         return _same(g, p_value)
+    if p.label:
+        return _same(g, p.right)
     if p.op == "=":  # 2 + 3 = 5 says 5
-        if _name(p.right):
+        if labels.name(p.right):
             return _same(g, p.left)
-        if not _free(p.left):
+        if not labels.free(p.left):
             return _same(g, p.right) if _holds(p.left, p.right) else (False, "relation")
-        if isinstance(g, Scalar) and not _free(g) and not _free(p.right) and _is_label(p.left):  # AB/BC = 50; not x^2 = 50
-            return _same(g, p.right)
+        if isinstance(g, Scalar) and not labels.free(g) and not labels.free(p.right):
+            if labels.is_label(p.left) or labels.is_total(p.left):  # AB/BC = 50, x + y = 50; not x^2 = 50
+                return _same(g, p.right)
     return False, "type"
 
 
 def _holds(left: Value, right: Value) -> bool:
     """Whether an equation of two numbers is true, or the right side rounds the left; what is no such equation may be."""
-    if not (isinstance(left, Scalar) and isinstance(right, Scalar)) or _free(right) or left.unit != right.unit:
+    if not (isinstance(left, Scalar) and isinstance(right, Scalar)) or labels.free(right) or left.unit != right.unit:
         return True
     return same_scalar(left, right)[0] or _rounds(left, right)
-
-
-def _is_label(value: Value) -> bool:
-    """Whether the left of an equation only names a quantity: NO/BO, |AB|, A:B, sin A; not x^2 + y^2 or 2x."""
-    if isinstance(value, Ratio):
-        return all(_is_label(p) for p in value.parts)
-    return isinstance(value, Scalar) and bool(tr.symbols(value.tree)) and _names_only(value.tree)
-
-
-def _names_only(tree: Tree) -> bool:
-    if tree[0] == "pow":
-        return tree[2] == tr.MINUS_ONE and _names_only(tree[1])
-    return tree[0] in ("sym", "const") or (tree[0] in ("mul", "fn") and all(_names_only(t) for t in tree[1:] if isinstance(t, tuple)))
-
-
-def _free(value: Value) -> bool:
-    """Whether symbols occur."""
-    if isinstance(value, Scalar):
-        return bool(tr.symbols(value.tree))
-    if isinstance(value, Relation):
-        return _free(value.left) or _free(value.right)
-    if isinstance(value, Items):
-        return any(_free(i) for i in value.items)
-    return False
 
 
 def _same_equation(g: Relation, p: Relation) -> Outcome:
@@ -386,6 +312,8 @@ def _same_items(g: Items, p: Items) -> Outcome:
         return True, "exact"
     if g.kind in ("paren", "bracket", "vector") and p.kind in ("brace", "or") and not p.listed:
         return False, "type"  # a set or alternatives are no point
+    if g.kind != p.kind and "minus" in (g.kind, p.kind):
+        return False, "type"
     if g.kind == "vector":  # [1, 2] and [[1], [2]] as well as (1, 2)
         return _in_order(g, p)
     if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind in ("paren", "vector")):
@@ -440,7 +368,7 @@ def _same_nested(g: Items, p: Items) -> bool:
 
 def _ordered(g: Items, p: Items) -> bool:
     """Points and sequences are ordered; sets, alternatives and short or sorted bare lists are not."""
-    if g.kind in ("paren", "bracket", "vector"):
+    if g.kind in ("paren", "bracket", "vector", "minus"):
         return True
     if g.kind == "bare":
         values = [i.tree[1] if isinstance(i, Scalar) and i.tree[0] in ("num", "sym") else None for i in g.items]
@@ -477,9 +405,9 @@ def _same_assignment(g: Items, p: Items) -> Outcome:
     if len(g.items) != len(p.items):
         return False, "size"
     if g.kind == "assign" and p.kind == "assign":
-        by_name = {_name(r.left): r.right for r in p.items}
+        by_name = {labels.name(r.left): r.right for r in p.items}
         for relation in g.items:
-            other = by_name.get(_name(relation.left))
+            other = by_name.get(labels.name(relation.left))
             if other is None or not _same(relation.right, other)[0]:
                 return False, "relation"
         return True, "relation"
@@ -500,7 +428,7 @@ def _by_name(value: Items) -> list[Value]:
     """The values of y = 2, x = 1 in the order of a point's coordinates; anything else as written."""
     if value.kind != "assign":
         return _written(value)
-    names = [str(_name(i.left)).partition("_") for i in value.items]
+    names = [str(labels.name(i.left)).partition("_") for i in value.items]
     if any(len(name) > 1 for name, _, _ in names):
         return _written(value)
     places = sorted(range(len(names)), key=lambda i: (names[i][0], len(names[i][2]), names[i][2]))

@@ -292,14 +292,34 @@ class Expressions:
             return CONSTANTS[name]
         if name in _FUNCTIONS:
             return self.function(_FUNCTIONS[name])
+        if name in ("angle", "measuredangle", "vec", "overrightarrow") and (named := self.points(2 if name in ("vec", "overrightarrow") else 3)):
+            if name in ("vec", "overrightarrow"):
+                return ("fn", "vec", *(("sym", c) for c in named))
+            return ("sym", "∠" + min(named, named[::-1]))  # the angle ABC is the angle CBA, and no other
+        if name in ("vec", "overrightarrow"):
+            return self.atom()
         if name in ("angle", "triangle", "measuredangle"):
             return self.power()
         if name in _GREEK:
             return self.subscripted(name)
         raise Unreadable(f"\\{name}")
 
+    def points(self, count: int) -> str:
+        """The capitals that name an angle or a vector, in braces or not, taken; "" and nothing taken where it is something else."""
+        mark, named = self.at, ""
+        braces = self.accept("{") is not None
+        while self.here.kind == "name" and self.here.text.isupper() and len(named) < count:
+            named += self.take().text
+        if len(named) == count and (not braces or self.accept("}")) and not self.is_op("_", "'"):
+            return named
+        self.at = mark
+        return ""
+
     def named(self, token: Token) -> Tree:
         word, lower = token.text, token.text.lower()
+        if len(word) == 1 and word.islower() and self.is_op("[") and self.peek().text in ("x", "t") and self.peek(2).text == "]":
+            self.at += 3
+            return ("mul", ("sym", word), ("sym", self.tokens[self.at - 2].text))  # the Wolfram Language's y[x]
         if self.is_op("[") and len(word) > 1:
             if lower in _WOLFRAM:
                 return self.function(_WOLFRAM[lower])

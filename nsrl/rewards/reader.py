@@ -18,7 +18,7 @@ from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar,
 MAX_LENGTH = 1200
 
 _COLLECTIONS = ("Interval", "IntervalOpen", "IntervalLopen", "IntervalRopen", "FiniteSet", "Point", "List", "Matrix", "Vector", "ImmutableDenseMatrix")
-_PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or", "Union": "or"}
+_PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or", "Union": "or", "Intersection": "and", "Complement": "minus"}
 _RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
 _NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus"])
 _LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and", "&": "and"}
@@ -44,7 +44,7 @@ class Reader(Expressions):
         marks = []
         while True:
             text = self.here.text.lower() if self.here.kind in ("op", "name") else ""
-            if text not in _LISTS and not (text == "|" and isinstance(items[-1], Interval | Union | Relation)):
+            if text not in _LISTS and not (text == "|" and (isinstance(items[-1], Interval | Union | Relation) or _conditions(items[-1]))):
                 break
             self.take()
             kind = _LISTS.get(text, "or")  # SymPy's (3 < x) | (x < 2)
@@ -70,7 +70,11 @@ class Reader(Expressions):
         return Items(kind, tuple(items))
 
     def relation(self) -> Value:
+        start = self.at
         left = self.union()
+        if isinstance(left, Ratio) and len(left.parts) == 2 and self.named_ratio(start, left):
+            return Relation("=", *left.parts)
+        label, left = self.label(start, left) if self.is_op("=", "==", "->") else (False, left)
         chain: list[Value] = [left]
         ops: list[str] = []
         while self.here.kind == "op":
@@ -87,25 +91,44 @@ class Reader(Expressions):
         if not ops:
             return chain[0]
         if len(ops) == 1 and ops != ["~"]:
-            return _relation(ops[0], chain[0], chain[1], unsolved)
+            return _relation(ops[0], chain[0], chain[1], unsolved, label)
         if "~" in ops:  # x = a ≈ b says a, which is about b; an approximation of approximations says nothing
             if ops[-1] != "~" or ops.count("~") > 1 or not all(isinstance(c, Scalar) for c in chain):
                 raise Unreadable("a chain of approximations")
             return Relation("~", chain[-2], chain[-1])
         if all(o == "=" for o in ops):
-            return Relation("=", chain[0], chain[-1])  # a = ... = b says a = b
+            return Relation("=", chain[0], chain[-1], label=label)  # a = ... = b says a = b
         if len(ops) == 2 and all(o in ("<", "<=") for o in ops):
             return _interval(chain[0], chain[2], ops[0] == "<=", ops[1] == "<=")
         if len(ops) == 2 and all(o in (">", ">=") for o in ops):
             return _interval(chain[2], chain[0], ops[1] == ">=", ops[0] == ">=")
         raise Unreadable("a chain of relations")
 
+    def label(self, start: int, left: Value) -> tuple[bool, Value]:
+        """Whether the tokens up to here are a value at a point (f(3), P(5)) or a derivative (dy/dx); and the left side of an
+        equation, y for the function y(x)."""
+        if not isinstance(left, Scalar) or not 3 <= self.at - start <= MAX_LABEL:
+            return False, left
+        text = "".join(t.text for t in self.tokens[start : self.at])
+        if match := _FUNCTION.fullmatch(text):
+            return False, Scalar(("sym", match[1]))
+        return bool(_DERIVATIVE.fullmatch(text) or ((match := _CALL.match(text)) and _closes_last(text[match.end() - 1 :]))), left
+
+    def named_ratio(self, start: int, ratio: Ratio) -> bool:
+        """`Sum: 12`, `n: 12`: a name before a colon and a value is no ratio; an option's letter (`C: 3`) and `AB:2` may be."""
+        name = self.tokens[start]
+        return name.kind == "name" and self.tokens[start + 1].text == ":" and not symbols(ratio.parts[1].tree) and not _LETTERS.fullmatch(name.text)
+
     def union(self) -> Value:
         parts = [self.ratio()]
         while self.is_op("∪") or (self.word("u", "union") and isinstance(parts[0], Interval | Items | Union)):
             self.take()
             parts.append(self.ratio())
-        return parts[0] if len(parts) == 1 else Union(tuple(parts))
+        whole = parts[0] if len(parts) == 1 else Union(tuple(parts))
+        if isinstance(whole, Interval | Items | Union) and self.here.kind == "cmd" and self.here.text in ("setminus", "backslash"):
+            self.take()
+            return Items("minus", (whole, self.ratio()))
+        return whole
 
     def ratio(self) -> Value:
         parts = [self.scalar()]
@@ -263,7 +286,10 @@ class Reader(Expressions):
             return Items("brace", ())
         if self.here.kind == "cmd" and self.here.text == "mathbb" and self.peek(2).text == "R":
             self.at += 4 if self.peek().text == "{" else 2
-            return Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
+            return _REALS
+        if self.word("reals") and self.peek().text != "(":
+            self.take()
+            return _REALS
         if self.here.kind == "cmd" and self.here.text == "begin":
             return self.matrix()
         name = self.here.text if self.here.kind == "name" and self.peek().text in ("(", "[") else ""
@@ -337,6 +363,8 @@ class Reader(Expressions):
             raise Unreadable(name)
         if _PRINTED[name] in ("and", "or"):
             return Items(_PRINTED[name], inner.items)
+        if _PRINTED[name] == "minus":
+            return Items("minus", inner.items)
         if len(inner.items) != 2:
             raise Unreadable(name)
         return _relation(_PRINTED[name], *inner.items, unsolved=True)
@@ -397,6 +425,11 @@ def _transposed(rows: list[list[Value]]) -> list[list[Value]]:
     return [list(column) for column in zip(*rows)]
 
 
+def _conditions(value: Value) -> bool:
+    """(a < x) & (x < b), which another condition may follow."""
+    return isinstance(value, Items) and value.kind in ("and", "or", "bounds") and all(isinstance(i, Interval | Union | Relation) or _conditions(i) for i in value.items)
+
+
 def _infinite(value: Value) -> bool:
     return isinstance(value, Scalar) and value.tree in (INFINITY, neg(INFINITY))
 
@@ -417,7 +450,7 @@ def _interval(low: Value, high: Value, low_closed: bool, high_closed: bool) -> V
     return Interval(low, high, low_closed, high_closed)
 
 
-def _relation(op: str, left: Value, right: Value, unsolved: bool = False) -> Value:
+def _relation(op: str, left: Value, right: Value, unsolved: bool = False, label: bool = False) -> Value:
     if op in (">", ">="):
         op, left, right = "<" + op[1:], right, left
     if op in ("<", "<=") and isinstance(left, Scalar) and isinstance(right, Scalar):
@@ -426,7 +459,26 @@ def _relation(op: str, left: Value, right: Value, unsolved: bool = False) -> Val
             return Interval(Scalar(neg(INFINITY)), right, False, closed, left.tree[1])
         if right.tree[0] == "sym" and not symbols(left.tree):
             return Interval(left, Scalar(INFINITY), closed, False, right.tree[1])
-    return Relation(op, left, right, unsolved)
+    return Relation(op, left, right, unsolved, label and not unsolved)
+
+
+_REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
+_EMPTY = Items("brace", ())
+MAX_LABEL = 40  # tokens of a left side that is looked at as a label
+_FUNCTION = re.compile(r"((?![fghei])[a-zA-Z])[(\[][xt][)\]]")
+_CALL = re.compile(r"(?:[fghpquvdFGHPQRSTVNE]|varphi|phi|sigma|tau|mu|psi|zeta|Gamma)'{0,3}(?:\^(?:\{-1\}|-1))?\((?=[^=]*\d)")
+_DERIVATIVE = re.compile(r"(?:frac\{d(?:\^\{?\d\}?)?[a-zA-Z]\}\{d[a-z](?:\^\{?\d\}?)?\}|d(?:\^\d)?[a-zA-Z]/d[a-z](?:\^\d)?)")
+_LETTERS = re.compile(r"[A-J]|[A-Z]{2,}")
+
+
+def _closes_last(text: str) -> bool:
+    """Whether the parenthesis that opens the text closes at its end."""
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if not depth:
+            return i == len(text) - 1
+    return False
 
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s*m\.?|o'?clock)?$", re.IGNORECASE)
@@ -436,8 +488,6 @@ _CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),[^,\[\]]*\]$")
 _PERIOD = re.compile(r"(-?\d+\.\d*)\((\d{1,20})\)$")  # 0.1(6) is 0.1666...
 _EITHER = re.compile(r"^(?:either|both) ", re.IGNORECASE)
 _OUT_OF = re.compile(r"^(\d+) out of (\d+)$")
-_REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
-_EMPTY = Items("brace", ())
 _PHRASES: dict[str, Value] = {
     **dict.fromkeys(("all real numbers", "all reals", "reals", "s.reals", "all real values"), _REALS),
     **dict.fromkeys(("empty set", "the empty set", "\\emptyset", "emptyset", "emptyset()", "s.emptyset"), _EMPTY),

@@ -44,6 +44,7 @@ def equal_trees(g: Tree, p: Tree, places: int | None, p_places: int | None = Non
         return _equal_fractions(g[1], p[1], half, p_places)
     if (g in (INFINITY, neg(INFINITY))) or (p in (INFINITY, neg(INFINITY))):
         return g == p, "exact"
+    different = False
     try:
         a, b = tr.normal(g), tr.normal(p)
         if a == b:
@@ -51,9 +52,13 @@ def equal_trees(g: Tree, p: Tree, places: int | None, p_places: int | None = Non
         ra, rb = tr.rational(a), tr.rational(b)
         if ra is not None and rb is not None:
             return _equal_fractions(ra, rb, half, p_places)
+        different = tr.independent(a) and tr.independent(b)
     except (ArithmeticError, RecursionError):
         work.refill()  # no exact form within bounds: the numeric test decides
-    return _equal_numbers(g, p, half, p_places)
+    correct, reason = _equal_numbers(g, p, half, p_places)
+    if correct and reason == "numeric" and different:  # they differ beyond the digits that were compared
+        return False, "exact"
+    return correct, reason
 
 
 def _equal_fractions(g: Fraction, p: Fraction, half: Fraction | None, p_places: int | None) -> Outcome:

@@ -33,9 +33,9 @@ _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:`[\d.]*)?(?:(?:\*\^|[eE](?=[+-]?\d)
 _REPEATS = re.compile(r"\s*\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))")  # after a decimal point: 0.1\overline{6}
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d]|,\d)(?:\.\d+)?")
 _NAME = re.compile(r"[A-Za-z¢]+")
-_COMMAND = re.compile(r"\\([A-Za-z]+)\*?|\\(.)")
+_COMMAND = re.compile(r"\\([A-Za-z]+)(?:(?<=operatorname)\*)?|\\(.)")
 _OPS = re.compile(r"\*\*|==|!=|<=|>=|->|=>|&&|\|\||<>|[-+*/^_=<>(){}\[\],;:|!%°'~]")
-_SKIP = {"displaystyle", "rm", "bf", "it", "vec", "overline", "bar", "overrightarrow", "hat", "widehat", "mathbf",
+_SKIP = {"displaystyle", "rm", "bf", "it", "overline", "bar", "hat", "widehat", "mathbf",
          "mathcal", "boldsymbol", "underline", "mathit", "phantom", "hspace", "widetilde", "tilde", "overset", "hfill",
          "textstyle", "mathop", "ensuremath", "bold", "Big"}  # fmt: skip
 _ROMAN = {"text", "textrm", "textbf", "textit", "mathrm", "mbox", "operatorname", "mathsf", "texttt", "textnormal"}

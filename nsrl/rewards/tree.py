@@ -20,6 +20,8 @@ DIGITS = 50
 MAX_TERMS = 200
 MAX_BITS = 20_000  # of an exact integer power; beyond it only the numeric test speaks
 
+MAX_COUNT = 2_000  # of n! and of binomials that are written out
+
 ZERO: Tree = ("num", Fraction(0))
 ONE: Tree = ("num", Fraction(1))
 MINUS_ONE: Tree = ("num", Fraction(-1))
@@ -124,8 +126,25 @@ def normal(tree: Tree) -> Poly:
     if kind == "pow":
         return _power(tree[1], tree[2])
     if kind == "fn":
+        if (known := _exact(tree)) is not None:
+            return normal(known)
         return {((f"@{tree[1]}(" + ";".join(_show(normal(a)) for a in tree[2:]) + ")", Fraction(1)),): Fraction(1)}
     raise NoNormalForm(kind)
+
+
+def _exact(tree: Tree) -> Tree | None:
+    """What a function of the tree is exactly: a vector from A to B as the difference of its ends, n! and binomials of integers
+    as the integer; None where it stays a name."""
+    if tree[1] == "vec" and len(tree) == 4:
+        return ("add", tree[3], neg(tree[2]))
+    if tree[1] not in ("factorial", "binomial") or len(tree) != (3 if tree[1] == "factorial" else 4):
+        return None
+    values = [rational(normal(t)) for t in tree[2:]]
+    if any(v is None or v.denominator != 1 or not 0 <= v <= MAX_COUNT for v in values):
+        return None
+    numbers = [int(v) for v in values if v is not None]
+    charge(1 + max(numbers) // 20)
+    return num(math.factorial(numbers[0]) if tree[1] == "factorial" else math.comb(*numbers))
 
 
 def rational(poly: Poly) -> Fraction | None:
@@ -133,6 +152,11 @@ def rational(poly: Poly) -> Fraction | None:
     if not poly:
         return Fraction(0)
     return poly[()] if len(poly) == 1 and () in poly else None
+
+
+def independent(poly: Poly) -> bool:
+    """Whether another such form is another value: monomials of radicals, π and symbols with integer exponents, no opaque atoms."""
+    return all(atom[0] == "#" or (len(atom) == 1 and atom not in "ℯⅈ" and e.denominator == 1) for mono in poly for atom, e in mono)
 
 
 def _show(poly: Poly) -> str:
@@ -411,6 +435,8 @@ def _ev_fn(name: str, args: list[Any], ctx: Any, cx: bool) -> Any:
         raise Undefined("function of infinity")
     if any(a != 0 and ctx.mag(a) > 2000 for a in args):
         raise Undefined("an argument too large")
+    if name == "vec" and len(args) == 2:
+        return args[1] - args[0]
     if name == "abs" and len(args) == 1:
         return abs(args[0])
     if name == "log" and len(args) == 2:  # log(base, x)

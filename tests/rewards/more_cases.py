@@ -211,7 +211,7 @@ MORE = [
     ("-2^2", "-4", None, True, "exact"),
     ("(-2)^2", "4", None, True, "exact"),
     ("2(3)", "6", None, True, "exact"),
-    ("3!", "6", None, True, "numeric"),
+    ("3!", "6", None, True, "exact"),
     ("|−5|", "5", None, True, "numeric"),
     ("\\lvert -5 \\rvert", "5", None, True, "numeric"),
     ("\\lfloor 2.5\\rfloor", "2", None, True, "numeric"),

@@ -84,6 +84,18 @@ def test_marks_that_become_blanks_are_blanks(mark):
                 assert spent(prediction, gold, options) < GENEROUS * MOST, (mark, length, gold)
 
 
+def test_every_sign_that_is_replaced_is_as_fast():
+    """One sign may become many characters: all of them alone, and as many pairs and triples."""
+    seed = random.randrange(10**6)
+    rng = random.Random(seed)
+    signs = [*clean._CHARS, *map(chr, clean._SUPER), *map(chr, clean._SUB), *map(chr, clean._FULLWIDTH), *clean._COINS]
+    assert len(signs) > 100
+    for unit in [*signs, *("".join(rng.choices(signs, k=k)) for k in (2, 3) for _ in range(60))]:
+        text = (unit * 6000)[:6000]
+        for gold, options in (("red", None), ("1011_2", None), rng.choice(GOLDS)):
+            assert spent(text, gold, options) < GENEROUS * MOST, (seed, unit, gold)
+
+
 def patterns():
     """Every regular expression of the room, by its place; whether it is searched for, or only matched at a beginning."""
     source = "".join(path.read_text() for path in Path(rewards.__path__[0]).glob("*.py"))
