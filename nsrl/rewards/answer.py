@@ -20,6 +20,7 @@ from nsrl.engines.result import Result
 from nsrl.rewards import clean, final
 from nsrl.rewards.compare import same, several
 from nsrl.rewards.mathverify import math_verify
+from nsrl.rewards.printed import read_printed, unlabelled
 from nsrl.rewards.reader import read
 from nsrl.rewards.tokens import Unreadable
 from nsrl.rewards.tree import INFINITY, neg
@@ -49,7 +50,7 @@ class Gold:
     odd: bool = False  # looks like mathematics but the reader cannot read it
 
 
-_FORMS = re.compile(r"(?:InputForm|OutputForm|StandardForm|TraditionalForm|FullForm|HoldForm|Defer)\[(.*)\]", re.DOTALL)
+_FORMS = re.compile(r"(?:InputForm|OutputForm|StandardForm|TraditionalForm|FullForm|HoldForm|Defer|MatrixForm|TableForm)\[(.*)\]", re.DOTALL)
 
 
 def _shown(text: str) -> str:
@@ -214,7 +215,10 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
         given = final.letters(text)
         if given is None:
             return Verdict(False, "letters") if candidate.strong else None
-        return Verdict(given == final.letters(gold.text), "letters")
+        wanted, said = final.letters_in_order(gold.text) or (), final.letters_in_order(text) or ()
+        if not gold.options and list(wanted) != sorted(wanted):  # a ranking; letters of options are a set
+            return Verdict(said == wanted, "order")
+        return Verdict(given == set(wanted), "letters")
     if gold.kind == "date":
         for piece in final.pieces(text):
             if (given_date := clean.date(final.unwrapped(piece))) is not None:
@@ -404,6 +408,9 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
     if len(text) > MAX_PIECE:
         return Verdict(False, "size")
     if gold.kind == "letter":
+        bare = unlabelled(text.splitlines()[-1])
+        if bare and final.letter(text) in (None, final.letter(bare)) and _unique_option(text, gold.options) is None:
+            text = bare
         given = final.letter(text) if len(text) <= 4 else None
         if given is not None and (not gold.options or text.strip("()") not in gold.options):
             return Verdict(given == gold.letter, "letter")
@@ -433,7 +440,7 @@ def _judge_printed(text: str, gold: Gold) -> Verdict:
         return Verdict(True, "same_text")
     for printed in dict.fromkeys((text, text.splitlines()[-1]) if isinstance(gold.value, Items) else text.splitlines()[-1:]):
         try:
-            value = read(printed)
+            value = read_printed(printed)
         except Unreadable:
             continue
         return Verdict(*same(gold.value, value))

@@ -319,8 +319,9 @@ def _same_items(g: Items, p: Items) -> Outcome:
     if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind in ("paren", "vector")):
         if not any(isinstance(i, Items) for i in g.items):
             return False, "type"
-    if (nouns := _nouns(g)) and len(nouns) == len(g.items) and nouns.keys() == (others := _nouns(p)).keys() and len(p.items) == len(nouns):
-        return all(_same(nouns[n], others[n])[0] for n in nouns), "item"  # 7 boys and 8 girls
+    if (nouns := _nouns(g)) and len(nouns) == len(g.items) and len(p.items) == len(others := _nouns(p)) == len(nouns):
+        found = [next((others[o] for o in others if _alike(n, o)), None) for n in nouns]  # 7 boys and 8 girls
+        return all(o is not None and _same(nouns[n], o)[0] for n, o in zip(nouns, found)), "item"
     if len(g.items) > MAX_ITEMS or len(p.items) > MAX_ITEMS:
         return False, "size"
     points = g.kind in ("bare", "or") and all(isinstance(i, Items) for i in (*g.items, *p.items))
@@ -341,6 +342,12 @@ def _same_items(g: Items, p: Items) -> Outcome:
 def _nouns(value: Items) -> dict[str, Scalar]:
     """The items by the nouns behind their numbers, those that have one."""
     return {i.unit.noun: i for i in value.items if isinstance(i, Scalar) and i.unit is not None and i.unit.noun}
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two nouns are one in number or form: box and boxes, penny and pennies, child and children."""
+    shared = next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+    return one == other or shared >= max(3, min(len(one), len(other)) - 1)
 
 
 def _in_order(g: Items, p: Items) -> Outcome:

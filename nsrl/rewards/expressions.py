@@ -106,11 +106,11 @@ class Expressions:
         named = bool(symbols(tree))  # kept up to date: asking the whole product after each factor is quadratic
         while True:
             if self.accept("*"):
-                if self.here.kind == "name" and len(self.here.text) > 3 and not named and units.lookup(self.here.text):
+                if self.here.kind == "name" and len(self.here.text) > 3 and not named and self.here.text != "Degree" and units.lookup(self.here.text):
                     return tree  # 5*centimeter
                 right = self.signed_factor()
             elif self.is_op("/"):
-                if self.peek().kind == "name" and units.lookup(self.peek().text) and self.peek(2).text != "(" and not named:
+                if self.peek().kind == "name" and self.peek().text != "Degree" and units.lookup(self.peek().text) and self.peek(2).text != "(" and not named:
                     return tree
                 self.take()
                 right = self.signed_factor()
@@ -145,15 +145,18 @@ class Expressions:
             return tree
         if self.here.kind == "cmd" and self.here.text == "frac":
             mark = self.at
-            fraction = self.power()
-            if fraction[0] == "num" and 0 < fraction[1] < 1 and "-" not in [t.text for t in self.tokens[mark : self.at]]:
-                return num(tree[1] + fraction[1])
+            fraction = self.atom()
+            if fraction[0] == "num" and not self.is_op("^", "**", "!") and 0 < fraction[1] < 1 and "-" not in [t.text for t in self.tokens[mark : self.at]]:
+                return self.postfix(num(tree[1] + fraction[1]))
             self.at = mark
         elif self.here.kind == "num" and self.here.spaced and self.peek().text == "/" and self.peek(2).kind == "num":
             top, bottom = self.here.value, self.peek(2).value
             if top is not None and bottom and 0 < top < bottom and self.here.places is None:
                 self.at += 3
-                return num(tree[1] + top / bottom)
+                return self.postfix(num(tree[1] + top / bottom))
+        elif self.here.text == "C" and not self.here.spaced and self.peek().kind == "num" and not self.peek().spaced and self.peek().value is not None:
+            self.at += 2  # 10C3
+            return ("fn", "binomial", tree, ("num", self.tokens[self.at - 1].value))
         return tree
 
     def implicit(self, tree: Tree, named: bool) -> bool:
@@ -161,10 +164,12 @@ class Expressions:
         token = self.here
         if token.kind == "num":
             previous = self.tokens[self.at - 1]
-            return (previous.text in (")", "°") and not token.spaced) or previous.text == "}"
+            return (previous.text in (")", "°", "!") and not token.spaced) or previous.text == "}"
         if token.kind == "op":
             return token.text in ("(", "√", "|<")
         if token.kind == "cmd":
+            if token.text == "Omega" and not named and self.peek().text in ("", ",", ")", "]", "}", "\\}"):
+                return False  # ohms
             return token.text not in ("over", "choose", "end", "cap", "setminus", "rfloor", "rceil", "qquad", "dots", "ldots", "cdots")
         if token.kind != "name" or token.text.lower() in _JOINING:
             return False
@@ -258,10 +263,15 @@ class Expressions:
             return tree
         token = self.here
         if token.kind == "num" and len(token.text) > 1 and token.text.isdecimal():
-            head, rest = token.text[0], token.text[1:]
-            self.tokens[self.at] = Token("num", rest, False, token.roman, Fraction(int(rest)))
-            return num(int(head))
+            self.split(*(Token("num", t, token.spaced, token.roman, Fraction(int(t))) for t in (token.text[0], token.text[1:])))
+            return num(self.take().value or 0)
+        if token.kind == "name" and not token.roman and len(token.text) == 2 and token.text not in CONSTANTS and self.tokens[self.at - 1].text == "frac":
+            self.split(Token("name", token.text[0], token.spaced), Token("name", token.text[1]))  # \\frac ab
         return self.atom()
+
+    def split(self, *parts: Token) -> None:
+        """The token here as two. They stay two when it is read again."""
+        self.tokens[self.at : self.at + 1] = parts
 
     def command(self, token: Token) -> Tree:
         name = token.text

@@ -150,7 +150,7 @@ _LEAD = re.compile(
     r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and|because)\b.*$", re.I | re.S)
+_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and(?!\s\S{0,12}\d\S{0,12}$)|because)\b.*$", re.I | re.S)
 _CAUSE = re.compile(r"(?<=\S)[,;]?\s+(?:because|since)\b.*$|\s*[,;]\s+(?:so|and because)\b.*$", re.I | re.S)
 _BESIDE = re.compile(r"\s+\([^()]*(?:[%≈]|\\approx)[^()]*\)\s*\.?$")
 _PAREN = re.compile(r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
@@ -334,8 +334,14 @@ _CHOSEN = re.compile(r"\b(?:options?|choices?|statements?|answers?|both)\b| (?:i
 
 def letters(text: str) -> frozenset[str] | None:
     """Several letters: "A, C", "A and C", "AC" (capitals only); None if the text is anything else."""
+    found = letters_in_order(text)
+    return None if found is None else frozenset(found)
+
+
+def letters_in_order(text: str) -> tuple[str, ...] | None:
+    """Several letters as they are written; None if the text is anything else."""
     text = re.sub(r"[('‘]([A-J])[)'’]", r"\1", _CHOSEN.sub("", unwrapped(text))).strip(" .()[]{}")
     if re.fullmatch(r"[A-J](?:\s*(?:,|;|and|&|\s)\s*(?:and\s+)?[A-J]){1,9}|[A-J]{2,6}", text):
         found = re.findall(r"[A-J]", text)
-        return frozenset(found) if len(set(found)) == len(found) else None
+        return tuple(found) if len(set(found)) == len(found) else None
     return None

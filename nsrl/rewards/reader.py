@@ -18,9 +18,11 @@ from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar,
 MAX_LENGTH = 1200
 
 _COLLECTIONS = ("Interval", "IntervalOpen", "IntervalLopen", "IntervalRopen", "FiniteSet", "Point", "List", "Matrix", "Vector", "ImmutableDenseMatrix")
+_COLUMNS = ("Matrix", "ImmutableDenseMatrix")
 _PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or", "Union": "or", "Intersection": "and", "Complement": "minus"}
 _RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
 _NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus"])
+_SCALES = frozenset(["celsius", "fahrenheit", "c", "f"])
 _LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and", "&": "and"}
 
 
@@ -188,6 +190,9 @@ class Reader(Expressions):
     # -- units
 
     def unit(self, tree: Tree, places: int | None) -> Scalar:
+        if self.here.text == "Omega" and self.here.kind == "cmd" and not symbols(tree):
+            self.take()
+            return Scalar(tree, places, units.lookup("ohm"))
         if tree[0] == "mul" and len(tree) == 3 and DEGREE in tree[1:]:
             other = tree[2] if tree[1] == DEGREE else tree[1]
             if self.here.kind == "name" and self.here.text in ("C", "F"):
@@ -226,6 +231,9 @@ class Reader(Expressions):
         token = self.here
         if token.kind != "name":
             return None
+        if token.text.lower() in ("degree", "degrees") and self.peek().text.lower() in _SCALES:
+            self.at += 2
+            return units.lookup(self.tokens[self.at - 1].text)
         if token.text.lower() in units.SQUARE:
             following = units.lookup(self.peek().text) if self.peek().kind == "name" else None
             if following is None:
@@ -342,6 +350,10 @@ class Reader(Expressions):
                 return Interval(items[0], items[1], opening == "[", closing == "]")
         if opening + closing not in ("()", "[]", "{}", "\\{\\}", "\\{}"):
             raise Unreadable("brackets that do not belong together")
+        if name in _COLUMNS and len(items) == 1 and isinstance(items[0], Items) and items[0].items:
+            rows = [i.items if isinstance(i, Items) else (i,) for i in items[0].items]
+            if len(rows) == 1 or all(len(r) == 1 for r in rows):
+                return Items("vector", tuple(v for r in rows for v in r))
         kind = "brace" if name == "FiniteSet" else {"(": "paren", "[": "bracket", "{": "brace", "\\{": "brace"}[opening]
         if opening == "(" and len(items) == 1:
             if isinstance(inner, Scalar) or self.continues():
@@ -357,6 +369,7 @@ class Reader(Expressions):
         """Eq(y, 2*x + 1), And(2 <= x, x < 3): as SymPy prints what it leaves standing."""
         self.take()
         self.expect("(")
+        function = _FUNCTION.fullmatch("".join(t.text for t in self.tokens[self.at : self.at + 4]))
         inner = self.listing()
         self.expect(")")
         if not (isinstance(inner, Items) and inner.kind in ("bare", "bounds")):
@@ -367,7 +380,8 @@ class Reader(Expressions):
             return Items("minus", inner.items)
         if len(inner.items) != 2:
             raise Unreadable(name)
-        return _relation(_PRINTED[name], *inner.items, unsolved=True)
+        left = Scalar(("sym", function[1])) if function else inner.items[0]  # Eq(y(x), exp(x))
+        return _relation(_PRINTED[name], left, inner.items[1], unsolved=True)
 
     def braces_list(self) -> bool:
         """In LaTeX unescaped braces group; with a comma at their own level they were meant as a set."""
@@ -485,6 +499,9 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s*m\.?|o'?cl
 _HOUR = re.compile(r"(\d{1,2})\s*(?:([ap])\.?m\.?|o'?clock)$", re.IGNORECASE)
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?$")
 _CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),[^,\[\]]*\]$")
+_PURE = re.compile(r"([a-z]) -> Function\[\{[a-z]\}, ((?:[^\[\]]|\[[^\[\]]*\]){1,300})\]")
+_COMPLEX = re.compile(r"^(\(?-?[\d.]*(?:(?<=\d)[-+])?\d[\d.]*)j(?=\)?$)")  # as Python prints one
+_VECTOR = re.compile(r"^<([^<>=]+,[^<>=]+)>$")
 _PERIOD = re.compile(r"(-?\d+\.\d*)\((\d{1,20})\)$")  # 0.1(6) is 0.1666...
 _EITHER = re.compile(r"^(?:either|both) ", re.IGNORECASE)
 _OUT_OF = re.compile(r"^(\d+) out of (\d+)$")
@@ -549,6 +566,9 @@ def read(text: str) -> Value:
         text = _BETWEEN.sub(", ", text)
     if "Quantity[" in text:
         text = _QUOTED.sub(lambda m: re.sub(r"(?=[A-Z])", " ", m[1]).lower(), text)
+    if "Function[" in text:
+        text = _PURE.sub(r"\1 -> \2", text)
+    text = _VECTOR.sub(r"(\1)", _COMPLEX.sub(r"\1i", text))
     if match := _CONDITIONAL.match(text):
         text = match[1]
     if match := _PERIOD.match(text):
