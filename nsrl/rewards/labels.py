@@ -65,8 +65,8 @@ def is_total(value: Value) -> bool:
 
 def _degree(tree: Tree) -> int | None:
     """The degree of a product of powers of symbols; None for anything else."""
-    if tree[0] == "sym":
-        return 1
+    if tree[0] == "sym" or tree == tr.ONE:
+        return int(tree != tr.ONE)
     if tree[0] == "pow" and tree[1][0] == "sym" and tree[2][0] == "num" and tree[2][1].denominator == 1:
         return int(tree[2][1])
     if tree[0] == "pow" and tree[2] == tr.MINUS_ONE and (inner := _degree(tree[1])) is not None:

@@ -69,6 +69,8 @@ class Reader(Expressions):
         if set(marks) <= {"and", ","} and len(items) == 2 and all(isinstance(i, Interval) and i.of for i in items):
             if items[0].of == items[1].of and _infinite(items[0].low) != _infinite(items[1].low):
                 kind = "bounds"
+        if set(marks) <= {"and", ","} and any(isinstance(i, Relation) and i.op == "!=" for i in items):
+            kind = "and"  # x > 0, x != 1
         return Items(kind, tuple(items))
 
     def relation(self) -> Value:

@@ -5,6 +5,7 @@ A part of a region is an interval or a single point (a Scalar). Knows nothing of
 
 from __future__ import annotations
 
+from functools import cmp_to_key
 from itertools import product
 
 from nsrl.rewards import labels
@@ -24,7 +25,8 @@ class _Undecided(Exception):
 def joined(kind: str, items: list[Value]) -> Value | None:
     """The region of conditions (tidied): "and" all of them, "or" and "bare" any, "minus" the first without the others,
     "bounds" what lies between, or both sides where nothing does. None: they are no conditions on one symbol."""
-    if not any(isinstance(i, Interval | Union) for i in items):
+    unequal = [i for i in items if isinstance(i, Relation) and i.op == "!="]
+    if (unequal and kind != "and") or not (any(isinstance(i, Interval | Union) for i in items) or len(unequal) == len(items) > 1):
         return None
     listed = [_parts(i, kind != "bare") for i in items]
     parts = [p for p in listed if p is not None]
@@ -54,12 +56,18 @@ def without(value: Value) -> Union | None:
 
 
 def union(parts: list[Value]) -> Value:
-    """One value for several parts: sets of numbers as one set."""
+    """One value for several parts: sets of numbers as one set, intervals that meet as one."""
     flat: list[Value] = []
     for p in parts:
         flat.extend(p.parts if isinstance(p, Union) else (p,))
     if all(isinstance(p, Items) and p.kind == "brace" for p in flat):
         return Items("brace", tuple(i for p in flat for i in p.items))
+    listed = [_parts(p, True) for p in flat]
+    if len(flat) <= MAX_PARTS and None not in listed and any(isinstance(p, Interval) for p in flat):
+        try:
+            flat = _merged([p for part in listed if part is not None for p in part])
+        except _Undecided:
+            pass
     return flat[0] if len(flat) == 1 else Union(tuple(flat))
 
 
@@ -97,16 +105,17 @@ def _order(a: Scalar, b: Scalar) -> int:
         return -1
     if a.tree == HIGHEST.tree or b.tree == LOWEST.tree:
         return 1
-    gap = ("add", a.tree, neg(b.tree))
-    if tr.symbols(gap):
+    if a.tree[0] == b.tree[0] == "num":
+        return (a.tree[1] > b.tree[1]) - (a.tree[1] < b.tree[1])
+    if labels.free(a) or labels.free(b):
         raise _Undecided
     try:
-        size = tr.evaluate(gap, {})
-        if tr.close(tr.evaluate(a.tree, {}), tr.evaluate(b.tree, {})):
-            return 0
-        length = tr.as_fraction(size)
+        ends = tr.evaluate(a.tree, {}), tr.evaluate(b.tree, {})
     except tr.Undefined:
         raise _Undecided from None
+    if tr.close(*ends):
+        return 0
+    length = tr.as_fraction(ends[0] - ends[1])
     if length is None:
         raise _Undecided
     return -1 if length < 0 else 1
@@ -133,6 +142,21 @@ def _common(a: Interval, b: Interval) -> Part | None:
     if not (labels.free(low) or labels.free(high)) and (order := _order(low, high)) >= 0:
         return low if order == 0 and low_closed and high_closed else None
     return Interval(low, high, low_closed, high_closed, a.of or b.of)
+
+
+def _merged(parts: list[Part]) -> list[Value]:
+    """The parts from left to right, those that overlap or touch as one. Raises `_Undecided`."""
+    out: list[Interval] = []
+    for part in sorted(map(_closed, parts), key=cmp_to_key(lambda a, b: _order(a.low, b.low) or b.low_closed - a.low_closed)):
+        order = _order(out[-1].high, part.low) if out else -1
+        if order < 0 or (order == 0 and not (out[-1].high_closed or part.low_closed)):
+            out.append(part)
+            continue
+        last = out.pop()
+        further = _order(part.high, last.high)
+        closed = part.high_closed if further > 0 else last.high_closed or (further == 0 and part.high_closed)
+        out.append(Interval(last.low, part.high if further > 0 else last.high, last.low_closed, closed, last.of or part.of))
+    return [p.low if p.low.tree == p.high.tree else p for p in out]
 
 
 def _complement(parts: list[Part]) -> list[Part]:
