@@ -199,7 +199,7 @@ def _same_relation(g: Value, p: Value) -> Outcome:
         if not labels.free(p.left):
             return _same(g, p.right) if _holds(p.left, p.right) else (False, "relation")
         if isinstance(g, Scalar) and not labels.free(g) and not labels.free(p.right):
-            if labels.is_label(p.left) or labels.is_total(p.left):  # AB/BC = 50, x + y = 50; not x^2 = 50
+            if labels.is_label(p.left) or (labels.is_total(p.left) and not _same(Scalar(num(0)), p.right)[0]):  # AB/BC = 50, x + y = 50; not x^2 = 50, x - y = 0
                 return _same(g, p.right)
     return False, "type"
 

@@ -5,6 +5,7 @@ A part of a region is an interval or a single point (a Scalar). Knows nothing of
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cmp_to_key
 from itertools import product
 
@@ -64,10 +65,8 @@ def union(parts: list[Value]) -> Value:
         return Items("brace", tuple(i for p in flat for i in p.items))
     listed = [_parts(p, True) for p in flat]
     if len(flat) <= MAX_PARTS and None not in listed and any(isinstance(p, Interval) for p in flat):
-        try:
+        with suppress(_Undecided):
             flat = _merged([p for part in listed if part is not None for p in part])
-        except _Undecided:
-            pass
     return flat[0] if len(flat) == 1 else Union(tuple(flat))
 
 

@@ -25,6 +25,7 @@ HEAVY = [  # short enough to be read as mathematics
     "{x:", "(a+b+c)^5+", "(a+b+c+d)^9*", "sin(x+1/7)*", "9!+", "binomial(4999,2500)+", "9^9^", "1e999*", "(sqrt(2)+sqrt(3)+sqrt(5)+sqrt(7))^16+",
     "x'", "1±2±", "5 h ", "\\begin{pmatrix}1\\\\", "7^999+", "{1,", "(1,2) or ", "exp(exp(x))+",
     "{1\\over ", "1\\over ", "P(1,", "]1,", "[1,2[,", "∛", "x>=2 and x<3 and ", "Eq(x,", "And(x<3,", "one and a half ", "two and ", "sin x ", "C(9,2)", "\\{\\}", "3 x ",
+    "(x<1) & ", "x<sqrt(2) or ", "x≠1, ", "Complement(Reals, ", "(1,sqrt(2))\\cup[2,e)\\cup", "1999!+", "binomial(1999,999)+", "f(3)=", "\\vec{AB}+", "\\angle ABC ", "\\frac ab", "Sum: ", "a+b+",
 ]  # fmt: skip
 GOLDS = [("5", None), ("x^2+\\sqrt{2}", None), ("red", None), ("B", ("1", "2")), ("\\{1,2\\}", None), ("July 4", None)]
 
