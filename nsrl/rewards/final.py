@@ -150,7 +150,7 @@ _LEAD = re.compile(
     r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and(?:(?<![\d$}], and)|(?! [$\\(]{0,2}-?\d[\d./]{0,12}[$\\)]{0,2}$))|because)\b.*$", re.I | re.S)
+_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and(?:(?<![\d$}], and)|(?! [$\\(]{0,2}-?\d[\d./]{0,12}[$\\)]{0,2}\.?$))|because)\b.*$", re.I | re.S)
 _CAUSE = re.compile(r"(?<=\S)[,;]?\s+(?:because|since)\b.*$|\s*[,;]\s+(?:so|and because)\b.*$", re.I | re.S)
 _BESIDE = re.compile(r"\s+\([^()]*(?:[%≈]|\\approx)[^()]*\)\s*\.?$")
 _PAREN = re.compile(r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
