@@ -337,11 +337,10 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2]):
             index = _unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
-            if _letters(text, gold) - {chr(65 + index), _squeeze(gold.options[index])}:
+            if _letters(text) - {chr(65 + index), _squeeze(gold.options[index])}:
                 return Verdict(False, "letters")  # a value for those who have it, a letter for the others
             return Verdict(chr(65 + index) == gold.letter, "option")
-    late = final.late_letter(text)
-    if late is not None and ord(late) - 65 < len(gold.options):
+    if (late := final.late_letter(text) or final.letter(text)) is not None:  # one that no option has is no choice either
         return Verdict(late == gold.letter, "letter")
     return Verdict(False, "no_option") if strong else None
 
@@ -358,15 +357,14 @@ _WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compar
 
 def _takes_back(others: Iterable[final.Candidate], gold: Gold) -> bool:
     """Whether another sentence chooses a letter that is not the gold's: the value is a second guess."""
-    return any(_letters(c.text, gold) - {gold.letter} for c in others if not c.several and not _WEIGHED.search(c.text))
-
-
-def _letters(text: str, gold: Gold) -> set[str]:
-    """The letters of options that a candidate or its pieces state; one that is the text of the gold's option is no letter."""
     assert gold.letter is not None
-    found = {final.letter(text), final.late_letter(text), *map(final.letter, final.pieces(text))}
-    own = _squeeze(gold.options[ord(gold.letter) - 65])
-    return {x for x in found if x is not None and x != own and ord(x) - 65 < len(gold.options)}
+    own = {gold.letter, _squeeze(gold.options[ord(gold.letter) - 65])}  # a letter may be the text of an option
+    return any(_letters(c.text) - own for c in others if not c.several and not _WEIGHED.search(c.text))
+
+
+def _letters(text: str) -> set[str]:
+    """The letters that a candidate or its pieces state."""
+    return {x for x in (final.letter(text), final.late_letter(text), *map(final.letter, final.pieces(text))) if x is not None}
 
 
 def _states_value(candidate: final.Candidate) -> bool:
@@ -382,8 +380,8 @@ def _hedges(text: str) -> bool:
     match = final.HEDGE.search(text)
     if match is None or not match.start():
         return False
-    first, second = text[: match.start()], _ABOUT.sub("", text[match.end() :].rstrip(" ).!"))
-    return bool(second) and not (check(first, second).correct or check(second, first).correct)
+    first, second = text[: match.start()].rstrip(" ,;."), _ABOUT.sub("", text[match.end() :].strip(" ).!"))
+    return bool(first and second) and not (check(first, second).correct or check(second, first).correct)
 
 
 def _late_elsewhere(text: str, candidate: final.Candidate, gold: Gold) -> bool:

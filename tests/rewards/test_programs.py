@@ -84,7 +84,7 @@ def test_neutral_numbers_around_any_number_compute_nothing(language, shown, time
     seed = random.randrange(10**9)
     rng = random.Random(seed)
     for _ in range(30):
-        number = str(rng.choice([rng.randint(2, 999), rng.randint(2, 999) / 8]))
+        number = str(rng.choice([rng.randint(2, 999), rng.randint(9, 999) / 8]))  # 1.0 is neutral itself
         text = number
         for _ in range(rng.randint(1, 4)):
             text = rng.choice(["({}+0)", "({}-0)", "(0+{})", "({}*1)", "(1*{})", "({}/1)", "({})"]).format(text)
@@ -117,9 +117,14 @@ def test_no_program_raises_or_takes_long(language):
     pieces = ["(", ")", "[", "{", "}", "]", "1", "x", "+", "=", ";", '"', "Sum[", "sqrt ", ",", "\n", " ", "^", "lambda:", "-", "\x00", "\ud83d", "::", "/", "not ", "Max[", "max(", "First[{", "If[", "If[]", "First[]", "Part[]", "Which[]", "Times[]", "Power[]", "Divide[]", "Divide[5]", "Slot[]", "Solve[", "'5'", "٣", "1/0", "9" * 50, "==", "5;", "[0]"]
     for _ in range(60):
         unit = "".join(rng.choice(pieces) for _ in range(rng.randint(1, 4)))
-        start = time.process_time()
-        assert computes(language, unit * (1000 // len(unit)), unit * 30) in (True, False)
-        assert time.process_time() - start < 0.2, unit  # 50 ms when the machine is free
+        best = 1.0
+        for _ in range(3):  # the shortest of three: other processes of the machine slow one of them
+            start = time.process_time()
+            assert computes(language, unit * (1000 // len(unit)), unit * 30) in (True, False)
+            best = min(best, time.process_time() - start)
+            if best < 0.1:
+                break
+        assert best < 0.1, unit
 
 
 def test_executes_is_paid_for_a_right_answer_or_for_computing():

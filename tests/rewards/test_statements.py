@@ -34,7 +34,7 @@ WRONG = [
     *[(text, "B", COUNTS) for text in ("3 or 4", "3 and 4", "The answer is 3 or 4.", "\\boxed{4, 5}", "3, 4", "3\n4\n7")],
     ("3, 4, 5, 6", "A", COUNTS), ("1/2 or 1/3", "A", PARTS), ("1/2 or 1/3", "B", PARTS), ("Cannot be determined", "A", UNKNOWN),
     ("B... wait, C", "B", ("1", "2", "3")), ("The answer is A or B.", "A", ("1", "2", "3")), ("7 If is A/D/E. T 70", "A", ("1", "2", "3", "4", "5")),
-    ("D. Cannot be determined", "C", UNKNOWN), ("This is not possible, so there seems to be a mistake in D.", "D", ("1", "2", "3", "4")),
+    ("D. Cannot be determined", "C", UNKNOWN), ("B\nE", "B", COUNTS), ("B. So it is E.", "B", COUNTS), ("This is not possible, so there seems to be a mistake in D.", "D", ("1", "2", "3", "4")),
 ]  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_a_printed_letter_is_the_letter_alone():
     assert not any(value(text, "C") for text in ("(C)=(3)", "C=3", "C+3", "{C}3"))
 
 
-LINES = ["({A})", "{A}", "I choose {A}.", "option {A}", "so {A}", "{n}", "The value is {n}.", "It is {n}", "{n} = {n}", "{n} = {A}", "{n}, {n}", "{w}", "It is {w}.", "If {A}/D: {n}", "\\boxed{{{n}}}"]
+LINES = ["({A})", "{A}", "I choose {A}.", "option {A}", "so {A}", "C", "{n}", "The value is {n}.", "It is {n}", "{n} = {n}", "{n} = {A}", "{n}, {n}", "{w}", "It is {w}.", "If {A}/D: {n}", "\\boxed{{{n}}}"]
 
 
 def test_no_text_is_paid_for_its_letter_here_and_for_its_value_there():
@@ -63,13 +63,13 @@ def test_no_text_is_paid_for_its_letter_here_and_for_its_value_there():
     rng = random.Random(seed)
     words = ["red", "blue", "a square", "the cube", "north"]
     for _ in range(250):
-        letter, numbers = rng.choice("ABC"), [str(n) for n in rng.sample(range(2, 90), 4)]
+        letter, numbers = rng.choice("ABCDE"), [str(n) for n in rng.sample(range(2, 90), 4)]
         lines = [line.format(A=letter, n="%s", w=rng.choice(words)) for line in rng.choices(LINES, k=rng.randint(2, 5))]
         text = "\n".join(line % tuple(rng.choices(numbers, k=line.count("%s"))) for line in lines)
         paid = {"letter": set(), "option": set()}
         for _ in range(12):
-            options = rng.sample([*numbers, *words, *map(str, range(100, 104))], 4)
-            for gold in "ABCD":
+            options = rng.sample([*numbers, *words, *map(str, range(100, 104))], rng.randint(2, 5))
+            for gold in "ABCDE"[: len(options)]:
                 verdict = check(text, gold, options)
                 if verdict.correct:
                     paid[verdict.reason].add(gold)
