@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from nsrl.engines.result import Result
 from nsrl.rewards import clean, final
 from nsrl.rewards.compare import same, several
+from nsrl.rewards.gold import Gold, option_texts, squeeze, typed_gold, unique_option
 from nsrl.rewards.mathverify import math_verify
 from nsrl.rewards.printed import read_printed, unlabelled
 from nsrl.rewards.reader import read
@@ -26,7 +25,6 @@ from nsrl.rewards.tokens import Unreadable
 from nsrl.rewards.tree import INFINITY, neg
 from nsrl.rewards.values import Items, Relation, Scalar, Value
 
-MAX_GOLD = 600
 MAX_PIECE = final.MAX_PIECE
 TENTATIVE = ("no_option", "unreadable")  # a candidate that was not understood does not end the search
 
@@ -36,18 +34,6 @@ class Verdict(NamedTuple):
 
     correct: bool | None
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Gold:
-    """A typed gold answer. kind: letter, letters, value, text, date, or none (why in `text`)."""
-
-    kind: str
-    text: str
-    letter: str | None = None
-    value: Value | None = None
-    options: tuple[str, ...] = ()
-    odd: bool = False  # looks like mathematics but the reader cannot read it
 
 
 _FORMS = re.compile(r"(?:InputForm|OutputForm|StandardForm|TraditionalForm|FullForm|HoldForm|Defer|MatrixForm|TableForm)\[(.*)\]", re.DOTALL)
@@ -66,7 +52,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
     prediction: what the model wrote, or the engine's Result (its printed value is the answer). gold: a string, also with
     its own \\boxed{} or "#### 5". options: the texts of the choices in order A, B, C, … (or a dict letter -> text).
     """
-    typed = _gold(str(gold) if gold is not None and not isinstance(gold, str) else gold, _options(options))
+    typed = typed_gold(str(gold) if gold is not None and not isinstance(gold, str) else gold, option_texts(options))
     if typed.kind == "none":
         return Verdict(None, typed.text)
     if isinstance(prediction, Result):
@@ -116,89 +102,6 @@ def _judged(text: str, typed: Gold) -> Verdict:
     if verdict.reason == "no_answer" and not another and (late := _late_letter(text, typed)) is not None:
         return late
     return verdict
-
-
-def chosen(gold: str, options: object) -> str | None:
-    """The letters of the options that a gold answer means ("B", "AC"); None where it is none of them, or may be several."""
-    typed = _gold(gold, _options(options))
-    return typed.letter or ("".join(sorted(final.letters(typed.text) or ())) or None if typed.kind == "letters" else None)
-
-
-# -- the gold ------------------------------------------------------------------------------------------------------
-
-_NO_GOLD = re.compile(r"(?:n/?a|nan|null|none given|unknown|undefined gold|\W*)$", re.IGNORECASE)
-
-
-def _options(options: object) -> tuple[str, ...]:
-    if not options:
-        return ()
-    if isinstance(options, dict):
-        options = [options[k] for k in sorted(options)]
-    texts = tuple(str(o) for o in options)  # type: ignore[attr-defined]
-    labelled = [re.match(rf"\s*\(?{chr(65 + i)}\s*[.):]\s*(?=\S)", t) for i, t in enumerate(texts)]
-    if len(texts) > 1 and all(labelled):
-        texts = tuple(t[m.end() :] for t, m in zip(texts, labelled) if m)
-    return texts
-
-
-@lru_cache(maxsize=8192)
-def _gold(gold: str | None, options: tuple[str, ...]) -> Gold:
-    if gold is None or not gold.strip():
-        return Gold("none", "gold_absent")
-    text = clean.unescaped(gold).strip()
-    boxes = clean.boxed(text)
-    if boxes:
-        text = boxes[-1].strip() if len(boxes) == 1 or len(text) > 200 else ", ".join(dict.fromkeys(boxes))
-    elif re.search(r"\\boxed", text):
-        return Gold("none", "gold_unreadable")
-    elif (match := re.search(r"(?:^|\n)####\s*(.+)", text)) or (match := re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)):
-        text = match[1].strip()
-    if text.endswith(".") and not text.endswith(".."):
-        text = text[:-1].rstrip()
-    if _NO_GOLD.fullmatch(text) and not re.fullmatch(r"∅|[+-]?∞|\\\{\s*\\\}|\{\s*\}", text) and not (options and text in options):
-        if not re.search(r"\\[A-Za-z]{2,}", text):
-            return Gold("none", "gold_absent")
-    if len(text) > MAX_GOLD or _unbalanced(text):
-        return Gold("none", "gold_unreadable")
-    mark = final.unwrapped(text)
-    match = re.fullmatch(r"(?:option\s+|choice\s+)?[(\[]?\s*([A-Ja-d])\s*[)\]]?[.:]?", mark)
-    if match and options and text in options and _permuted_letters(options):
-        options = ()  # the options are letters themselves, in another order: the gold means their text
-    if match and (not options or ord(match[1].upper()) - 65 < len(options)):
-        return Gold("letter", text, letter=match[1].upper(), options=options)
-    labelled = re.match(r"[(\[]?([A-J])\s*[.)\]:]\s*(?=\S)", mark)
-    if labelled and options and ord(labelled[1]) - 65 < len(options):
-        return Gold("letter", text, letter=labelled[1], options=options)
-    letters = final.letters(text)
-    if letters and ("," in text or (options and max(map(ord, letters)) - 65 < len(options))):
-        return Gold("letters", text, options=options)
-    if options:
-        index = _unique_option(text, options)
-        if index is not None:
-            return Gold("letter", text, letter=chr(65 + index), options=options)
-    if clean.date(final.unwrapped(text)) is not None:
-        return Gold("date", text, options=options)
-    try:
-        return Gold("value", text, value=read(text), options=options)
-    except Unreadable:
-        odd = bool(re.search(r"\d|\\(?!text|mathrm|mbox)[a-zA-Z]+|[=^]", text))
-        return Gold("text", text, options=options, odd=odd)
-
-
-def _permuted_letters(options: tuple[str, ...]) -> bool:
-    """Whether the options are single letters in another order than A, B, C, …"""
-    bare = [o.strip("() .").upper() for o in options]
-    return all(len(b) == 1 and b.isalpha() for b in bare) and bare != [chr(65 + i) for i in range(len(bare))]
-
-
-def _unbalanced(text: str) -> bool:
-    depth = 0
-    for i, c in enumerate(text):
-        if c in "{}" and (i == 0 or text[i - 1] != "\\"):
-            depth += 1 if c == "{" else -1
-            if depth < 0:
-                return True
-    return depth != 0
 
 
 # -- one candidate -------------------------------------------------------------------------------------------------
@@ -318,7 +221,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
         return _chosen_by(given, text, gold)
-    if final.several_letters(text) and (not gold.options or _unique_option(text, gold.options) is None):
+    if final.several_letters(text) and (not gold.options or unique_option(text, gold.options) is None):
         return Verdict(False, "letters")
     if not gold.options:
         late = final.late_letter(text)
@@ -331,13 +234,13 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         given = final.letter(piece)
         if given is not None and ord(given) - 65 < len(gold.options):
             return _chosen_by(given, piece, gold)
-        index = _unique_option(piece, gold.options)
+        index = unique_option(piece, gold.options)
         if index is None and _kind_read(piece) == "values":
             break  # `3 or 4`, `3, 4, 5`: no choice was made
         if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2]):
-            index = _unique_option(piece.partition(",")[0], gold.options)
+            index = unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
-            if _letters(text) - {chr(65 + index), _squeeze(gold.options[index])}:
+            if _letters(text) - {chr(65 + index), squeeze(gold.options[index])}:
                 return Verdict(False, "letters")  # a value for those who have it, a letter for the others
             return Verdict(chr(65 + index) == gold.letter, "option")
     if (late := final.late_letter(text) or final.letter(text)) is not None:  # one that no option has is no choice either
@@ -358,7 +261,7 @@ _WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compar
 def _takes_back(others: Iterable[final.Candidate], gold: Gold) -> bool:
     """Whether another sentence chooses a letter that is not the gold's: the value is a second guess."""
     assert gold.letter is not None
-    own = {gold.letter, _squeeze(gold.options[ord(gold.letter) - 65])}  # a letter may be the text of an option
+    own = {gold.letter, squeeze(gold.options[ord(gold.letter) - 65])}  # a letter may be the text of an option
     return any(_letters(c.text) - own for c in others if not c.several and not _WEIGHED.search(c.text))
 
 
@@ -407,15 +310,15 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
         return Verdict(False, "size")
     if gold.kind == "letter":
         bare = unlabelled(text.splitlines()[-1])
-        if bare and final.letter(text) in (None, final.letter(bare)) and _unique_option(text, gold.options) is None:
+        if bare and final.letter(text) in (None, final.letter(bare)) and unique_option(text, gold.options) is None:
             text = bare
         given = final.letter(text) if len(text) <= 4 else None
         if given is not None and (not gold.options or text.strip("()") not in gold.options):
             return Verdict(given == gold.letter, "letter")
         if gold.options:
-            index, given = _unique_option(text, gold.options), final.letter(text)
+            index, given = unique_option(text, gold.options), final.letter(text)
             if index is not None:
-                if given not in (None, chr(65 + index)) and _squeeze(text) != _squeeze(gold.options[index]):
+                if given not in (None, chr(65 + index)) and squeeze(text) != squeeze(gold.options[index]):
                     return Verdict(False, "letters")  # one option's letter before the text of another
                 return Verdict(chr(65 + index) == gold.letter, "option")
             if given is not None and ord(given) - 65 < len(gold.options):
@@ -434,7 +337,7 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
 def _judge_printed(text: str, gold: Gold) -> Verdict:
     """A printed value against a value: its last line (or the whole, for several values), never a number found inside."""
     assert gold.value is not None
-    if _squeeze(text) == _squeeze(gold.text):
+    if squeeze(text) == squeeze(gold.text):
         return Verdict(True, "same_text")
     for printed in dict.fromkeys((text, text.splitlines()[-1]) if isinstance(gold.value, Items) else text.splitlines()[-1:]):
         try:
@@ -449,12 +352,12 @@ def _judge_printed(text: str, gold: Gold) -> Verdict:
 
 def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
     assert gold.value is not None
-    squeezed = _squeeze(gold.text)
+    squeezed = squeeze(gold.text)
     unread = None
     for piece in final.pieces(text, labels=bool(gold.options)):
         if len(piece) > MAX_PIECE:
             continue
-        if _squeeze(piece) == squeezed and not piece.rstrip(" $").endswith(".."):  # 0.666... is more than its digits
+        if squeeze(piece) == squeezed and not piece.rstrip(" $").endswith(".."):  # 0.666... is more than its digits
             return Verdict(True, "same_text")
         if gold.options:
             given = final.letter(piece)
@@ -496,10 +399,10 @@ _BOTH = re.compile(
 def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
     """Prose against a text: what it states, whole; or the gold among words that say nothing else. One text, one answer."""
     wanted = clean.words(gold.text)
-    if gold.odd and _squeeze(text) == _squeeze(gold.text):
+    if gold.odd and squeeze(text) == squeeze(gold.text):
         return Verdict(True, "same_text")
     if not wanted:
-        return Verdict(_squeeze(text) == _squeeze(gold.text), "text")
+        return Verdict(squeeze(text) == squeeze(gold.text), "text")
     first = True
     for piece in final.stated(text):
         if len(piece) > MAX_PIECE:
@@ -533,7 +436,7 @@ def _same_words(text: str, gold: str) -> bool:
     if given == wanted:
         return not _SIGNED.search(gold) or _signs(text) == _signs(gold)
     if given.replace(" ", "") == wanted.replace(" ", ""):
-        return not _SIGNED.search(gold) or _squeeze(text) == _squeeze(gold)
+        return not _SIGNED.search(gold) or squeeze(text) == squeeze(gold)
     return _same_phrases(text, gold)
 
 
@@ -548,7 +451,7 @@ def _signs(text: str) -> str:
 def _judge_printed_text(text: str, gold: Gold) -> Verdict:
     """A printed value against a text: the whole of it (or of its last line), nothing around it."""
     for printed in dict.fromkeys((text, text.splitlines()[-1])):
-        if _squeeze(printed) == _squeeze(gold.text) or (clean.words(gold.text) and _same_words(printed, gold.text)):
+        if squeeze(printed) == squeeze(gold.text) or (clean.words(gold.text) and _same_words(printed, gold.text)):
             return Verdict(True, "text")
     if gold.odd and _worth_asking(text, gold.text) and math_verify(gold.text, text):
         return Verdict(True, "math_verify")
@@ -559,11 +462,6 @@ def _same_phrases(text: str, gold: str) -> bool:
     """Whether two enumerations ("red and blue", "blue, red") have the same members."""
     split = [sorted(clean.words(p) for p in re.split(r",|;|&|\band\b", t) if p.strip()) for t in (text, gold)]
     return len(split[1]) > 1 and split[0] == split[1]
-
-
-def _squeeze(text: str) -> str:
-    """Without blanks, except between digits: `3 1/2` is not 31/2."""
-    return re.sub(r"(?<!\d) | (?!\d)", "", clean.latex(text))
 
 
 _ASKED = frozenset(  # commands that math-verify reads, none of them a relation, a connective or a mark above digits
@@ -590,44 +488,3 @@ def _nested_well(text: str) -> bool:
         if depth < 0:
             return False
     return depth == 0
-
-
-# -- options -------------------------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=8192)
-def _read_option(option: str) -> tuple[str, str, Value | None]:
-    """An option without blanks, its words, and its value if it has one: asked again for each completion of a group."""
-    try:
-        value = read(option)
-    except Unreadable:
-        value = None
-    return _squeeze(option), clean.words(option), value
-
-
-@lru_cache(maxsize=8192)
-def _unique_option(text: str, options: tuple[str, ...]) -> int | None:
-    """Index of the one option equal to the text, None if there is none or more than one."""
-    plain, wanted, value = _read_option(text)
-    known = [_read_option(o) for o in options]
-    hits = [i for i, (squeezed, _, _) in enumerate(known) if squeezed == plain]
-    if not hits and wanted and not re.search(r"\d", text):
-        hits = [i for i, (_, words, _) in enumerate(known) if words == wanted]
-    if not hits:
-        if value is None:
-            return None
-        outcomes = [(i, _same_in_order(r, value)) for i, (_, _, r) in enumerate(known) if r is not None]
-        hits = [i for i, (equal, reason) in outcomes if equal and reason != "decimal"]
-        if not hits:
-            hits = [i for i, (equal, _) in outcomes if equal]
-        if not hits:
-            hits = [i for i, (_, _, r) in enumerate(known) if r is not None and same(r, value)[0]]
-    return hits[0] if len(hits) == 1 else None
-
-
-def _same_in_order(option: Value, value: Value) -> tuple[bool, str]:
-    """Equality where the order of a bare list counts: options are often permutations of each other."""
-    if isinstance(option, Items) and isinstance(value, Items):
-        equal = len(option.items) == len(value.items)
-        return equal and all(same(a, b)[0] for a, b in zip(option.items, value.items)), "order"
-    return same(option, value)

@@ -11,7 +11,7 @@ from nsrl.rewards import attack as attacking
 from nsrl.rewards.__main__ import main
 from nsrl.rewards.answer import Verdict, check
 from nsrl.rewards.attack import Row, attack
-from nsrl.rewards.golds import golds
+from nsrl.rewards.generated import golds
 
 
 def made(count, seed):
