@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 RUN    := PYTHONPATH=kernels:. $(VENV)/bin/python
 PIP    := $(VENV)/bin/python -m pip
-# Four processes keep two cores busy: many tests wait for processes that they started.
-TEST   := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(or $(WORKERS),4) --dist worksteal
+# Three processes keep two cores busy: many tests wait for processes that they started.
+TEST   := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(or $(WORKERS),3) --dist worksteal
 STAMP  := $(VENV)/.installed
 # What test-fast looks at: a file or folder of each room that starts no run and no kernel.
 FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py tests/install/test_pins.py tests/engines/nsl \

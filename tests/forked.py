@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+# The commands, and what a run imports late: a second for pandas (pyarrow asks whether a list is one of its series), a
+# second for the plots.
+PRELOADED = ["nsrl.trainer.run", "nsrl.eval", "nsrl.solve", "nsrl.report", "pandas", "pyarrow.parquet", "matplotlib.projections",
+             "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"]  # fmt: skip
+
+
 class Done(NamedTuple):
     returncode: int  # minus the signal's number where one ended it
     stdout: str
@@ -40,7 +46,7 @@ def call_ranks(count, function, *arguments, timeout=300):
 
 def _together(timeout, calls):
     forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(["nsrl.trainer.run", "nsrl.eval", "nsrl.solve"])
+    forkserver.set_forkserver_preload(PRELOADED)
     with tempfile.TemporaryDirectory() as folder:
         files = [(Path(folder, f"out{i}"), Path(folder, f"err{i}")) for i in range(len(calls))]
         processes = [forkserver.Process(target=_child, args=(*call, *file)) for call, file in zip(calls, files)]

@@ -288,8 +288,6 @@ class Manager:
                 "pass allow_unsandboxed=True (--allow-unsandboxed) to run programs without"
             )
         if worker.kind == self.kinds[0]:
-            if len(self.kinds) > 1 and self.kinds[1] not in self.zygotes:
-                self.start(self.kinds[1])  # SymPy warms up behind the native workers, which can run already
             self.started.set()
 
     def watch(self) -> None:
@@ -321,6 +319,8 @@ class Manager:
                 self.lost(zygote)
 
     def dispatch(self, kind: str) -> None:
+        if kind not in self.zygotes and self.desk.waiting(kind):
+            self.start(kind)  # SymPy takes most of a second to import: only who has a program for it waits
         able = [worker for worker in self.workers.values() if worker.kind == kind and worker.hello and not worker.closed]
         free = [worker for worker in able[: self.count] if not worker.cancelling]  # the youngest stands by
         for worker in free:
