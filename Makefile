@@ -14,7 +14,7 @@ FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py t
   tests/rollout/test_parts.py tests/trainer/test_pack.py
 ARGS   ?=
 
-.PHONY: help train test test-fast test-oldest test-tritons test-peers test-vllm check-pins lint bench gpu install-gpu tree clean
+.PHONY: help train test test-fast test-compile test-oldest test-tritons test-peers test-vllm check-pins lint bench gpu install-gpu tree clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -23,7 +23,10 @@ train: $(STAMP) ## set up .venv and train the default run
 	$(RUN) -m nsrl.train $(ARGS)
 
 test: $(STAMP) ## the same set-up, then the tests
-	$(TEST) $(ARGS)
+	$(TEST) -m "not compiles" $(ARGS)
+
+test-compile: $(STAMP) ## every kernel compiled for the H200: spills, instructions; csrc/ on a CPU
+	$(TEST) -m compiles tests/ops tests/csrc $(ARGS)
 
 test-fast: $(STAMP) ## a look at each room, in under a minute
 	$(TEST) -k "not triton" $(FAST) $(ARGS)

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-
 # The commands, and what a run imports late: a second for pandas (pyarrow asks whether a list is one of its series), a
 # second for the plots.
 PRELOADED = ["nsrl.trainer.run", "nsrl.eval", "nsrl.solve", "nsrl.report", "pandas", "pyarrow.parquet", "matplotlib.projections",

@@ -178,7 +178,7 @@ def _kind_stated(text: str) -> str | None:
 
 
 def _kind_read(piece: str) -> str | None:
-    """date, value or values for a piece that says so; None where it is words, or letters that need be no value."""
+    """date, value, values or relation for a piece that says so; None where it is words, or letters that need be no value."""
     if len(piece) > MAX_PIECE:
         return None
     if clean.date(final.unwrapped(piece)) is not None:
@@ -189,7 +189,14 @@ def _kind_read(piece: str) -> str | None:
         return None
     if several(value):
         return "values"
+    if isinstance(value, Relation) and _of_letters(piece):
+        return "relation"
     return "value" if re.search(r"\d", piece) or _endless(value) else None
+
+
+def _of_letters(text: str) -> bool:
+    """Whether an inequality is of letters alone: `A > B` states no number, and what states a number does not state it."""
+    return re.search(r"\d", text) is None and re.search(r"[<>≤≥]|\\[lg]eq?\b", text) is not None
 
 
 def _endless(value: Value) -> bool:
@@ -208,8 +215,9 @@ def _fits(kind: str | None, gold: Gold) -> bool:
     """Whether a completion that states an answer of this kind may answer the gold."""
     if gold.kind == "value":
         assert gold.value is not None
-        either = several(gold.value) or isinstance(gold.value, Relation)
-        return kind in (None, "value", "values" if either else "value")
+        either = ("values",) if several(gold.value) or isinstance(gold.value, Relation) else ()
+        relation = ("relation",) if isinstance(gold.value, Relation) else ()
+        return kind in (None, *(() if relation and _of_letters(gold.text) else ("value",)), *either, *relation)
     if gold.kind != "text":
         return kind in (None, gold.kind)
     if _YES_NO.match(gold.text):

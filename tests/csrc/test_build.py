@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = pytest.mark.compiles
+
 ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("nsrl_setup", ROOT / "setup.py")
 nsrl_setup = importlib.util.module_from_spec(spec)

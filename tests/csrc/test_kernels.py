@@ -10,6 +10,8 @@ from pack_streams import STREAMS, stream
 from nsrl_kernels import _native, deepstack_add, gather_kv, pack_embed, pack_vision
 from nsrl_kernels.group_advantage import reference as advantage_reference
 
+pytestmark = pytest.mark.compiles
+
 
 @pytest.fixture(scope="module")
 def native(tmp_path_factory):

@@ -7,6 +7,12 @@ _TOUCH = f"__import__('os').system('touch {ESCAPE}')"
 
 # Attributes by names that are texts, and classes made of texts: `case` reads what `__match_args__` names.
 BY_NAME = [
+    # A function that SymPy does not know is printed as a call of Python's, a name that is no argument as Python's.
+    "from sympy import *\nx=symbols('x')\nprint(lambdify(x, Function('eval')(x))('__import__(\"os\").getpid()'))",
+    "from sympy import *\nx=symbols('x')\nprint(lambdify(x, Function('getattr')(x, Symbol('y')))(3))",
+    "from sympy import *\nx=symbols('x')\nprint(lambdify(x, Symbol('eval'))(1)('1+1'))",
+    "from sympy import *\nx=symbols('x')\nprint(lambdify(x, [x, (Symbol('builtins'),)])(1))",
+    "from sympy import *\nx=symbols('x')\nprint(nsolve(Function('eval')(x)-1, x, 1))",
     # `var` writes into its caller's frame: through a property that caller was the guard itself.
     "from sympy import var, Symbol, solve\nfrom functools import partial\nclass S(Symbol):\n  def __call__(self, *a): return None\n"
     "class T(str):\n  p = property(partial(var, cls=S))\ntry: getattr(T('refuse'), 'p')\nexcept Exception: pass\n"

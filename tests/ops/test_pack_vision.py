@@ -321,6 +321,7 @@ print("compiled")
 """
 
 
+@pytest.mark.compiles
 def test_triton_kernels_compile_for_sm_90_with_16_byte_accesses():
     """In a process of its own: here the kernels are the interpreter's."""
     pytest.importorskip("triton")

@@ -54,6 +54,14 @@ def test_a_printed_letter_is_the_letter_alone():
     assert not any(value(text, "C") for text in ("(C)=(3)", "C=3", "C+3", "{C}3"))
 
 
+def test_a_number_and_a_relation_of_letters_are_two_answers():
+    for number, relation in (("14", "A > B"), ("5", "AB < BC"), ("7", "n > m"), ("42", "a \\le b")):
+        for joint in ("\n", ", that is, ", ". So ", " if "):
+            for text in (number + joint + relation, relation + joint + number):
+                assert len([g for g in (number, relation) if check(text, g).correct]) <= 1, text
+        assert check(relation, relation).correct is check(number, number).correct is True
+
+
 LINES = ["({A})", "{A}", "I choose {A}.", "option {A}", "so {A}", "C", "{n}", "The value is {n}.", "It is {n}", "{n} = {n}", "{n} = {A}", "{n}, {n}", "{w}", "It is {w}.", "If {A}/D: {n}", "\\boxed{{{n}}}"]
 
 

@@ -23,6 +23,9 @@ MAX_DEPTH = 45  # brackets, signs and powers inside of each other: some 15 calls
 _CIRCULAR = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
 
 
+_OF_LISTS = OF_NUMBERS | {"len", "count", "first", "last", "unique", "sort", "rev", "mode"}
+
+
 class Calls:
     """Reads calls in `text`. Every method leaves `i` behind what it read, or raises NslSyntaxError."""
 
@@ -259,6 +262,8 @@ class Calls:
             self.condition(args[0], t)
         if name in ("len", "count") and len(args) == 1 and type(args[0]) in (int, float, Fraction):
             raise NslSyntaxError(f"{name} takes a list or a text; the digits of a number are digits(n)", t.start, t.end)
+        if name in _OF_LISTS and has_head(args[0], S.FactorInteger):
+            raise NslSyntaxError("factors(n) are pairs {prime,power}; the primes are {p for p in divisors(n) if isprime(p)}", t.start, t.end)
         if name == "nth":
             self.index(args[1:], t)
         if name in OF_NUMBERS and any(self.truthful(m) for a in args for m in ((a.args[0],) if has_head(a, S.Table) else a.args if is_list(a) else (a,))):

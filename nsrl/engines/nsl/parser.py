@@ -6,6 +6,7 @@ Recursive descent with one function per level of binding. Knows nothing of what 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,9 @@ from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, m
 
 FIGURES = frozenset(["dist", "mid", "slope", "angle", "area", "peri", "line", "meet", "foot"])  # words about points
 UPDATES = {"+=": S.AddTo, "-=": S.SubtractFrom, "*=": S.TimesBy, "/=": S.DivideBy}
+
+
+_COUNTED = re.compile(r"[A-Za-z][CP](?:\d+|[a-z])")  # nC2, nCr, nPr
 
 
 @dataclass(frozen=True)
@@ -257,6 +261,9 @@ class _Parser(Expressions):
             self.noted(target, value)
             return self.made("assign", mk(S.Set, target, value), start) if op == ":=" else self.made(
                 "update", mk(UPDATES[op], target, value), start)  # fmt: skip
+        if self.tok.kind == "name" and _COUNTED.fullmatch(str(self.tok.value)) and t[self.i + 1].value == "=":
+            name = str(self.tok.value)
+            self.fail(f"{name}=… would set a name; write {name[1]}({name[0]},{name[2:]})=…")
         tree = self.relation()
         if has_head(tree, S.Equal):
             self.noted(tree.args[0], tree.args[-1])

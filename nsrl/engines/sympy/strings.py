@@ -111,40 +111,46 @@ def _kind(transformation: Any) -> str:
     return str(getattr(transformation, "__name__", ""))
 
 
-def _check_names(value: Any, refuse: Callable[[str], None]) -> None:
+def _check_names(value: Any, refuse: Callable[[str], None]) -> set[Any]:
     """lambdify prints its arguments into code that it executes: numbers and SymPy's own expressions whose names are identifiers.
 
-    A class of the program's could print as anything, or as one thing now and another later.
+    A class of the program's could print as anything, or as one thing now and another later; a function that SymPy does not
+    know prints as a call of what Python calls so (`eval`). Returns the free symbols.
     """
     from sympy.core.basic import Basic
     from sympy.core.function import UndefinedFunction
     from sympy.matrices import MatrixBase
     from sympy.tensor.array import NDimArray
 
-    todo = [value]
+    wholes: list[Any] = []
+    todo = [(value, True)]  # whether it stands in no other expression
     while todo:
-        node = todo.pop()
+        node, whole = todo.pop()
         kind = type(node)
         if kind in _PLAIN:
             continue
         if kind in (list, tuple, set, frozenset):
-            todo.extend(node)
+            todo.extend((item, True) for item in node)
         elif kind is dict:
-            todo.extend([*node, *node.values()])
+            todo.extend((item, True) for item in (*node, *node.values()))
         elif not issubclass(kind, Basic | MatrixBase | NDimArray):
             refuse(f"lambdify of a {'text' if issubclass(kind, str) else kind.__name__}")
-        elif not (str(kind.__module__).startswith("sympy.") or type(kind) is UndefinedFunction):
+        elif type(kind) is UndefinedFunction:
+            refuse(f"lambdify of {kind.__name__}, which is no function of SymPy's")
+        elif not str(kind.__module__).startswith("sympy."):
             refuse(f"lambdify of the class {kind.__name__}")
         elif not issubclass(kind, Basic):
-            todo.append(node.tolist())
+            todo.append((node.tolist(), True))
         else:
+            wholes += [node] if whole else []
             for name in (getattr(node, "name", None), getattr(kind, "name", None)):
                 text = name if isinstance(name, str) else str(name) if isinstance(name, Basic) else None
                 if text is not None and not _NAME.match(text):
                     refuse(f"lambdify with the name {text[:40]!r}")
             if kind.__name__ == "Str" and not _NAME.match(str(node)):
                 refuse("lambdify with a text")
-            todo.extend(node.args)
+            todo.extend((arg, False) for arg in node.args)
+    return {symbol for node in wholes for symbol in node.free_symbols}
 
 
 def install(names: dict[str, Any], refuse: Callable[[str], None]) -> Callable[..., Any]:
@@ -160,8 +166,9 @@ def install(names: dict[str, Any], refuse: Callable[[str], None]) -> Callable[..
     def lambdify(args: Any, expr: Any, modules: Any = None, printer: Any = None, use_imps: bool = True, **options: Any):
         if printer is not None:
             refuse("lambdify with a printer")
-        _check_names(_symbols(args), refuse)
-        _check_names(expr, refuse)
+        known = _check_names(_symbols(args), refuse)
+        if stray := _check_names(expr, refuse) - known:  # a name that Python or a module has would be that
+            refuse(f"lambdify of an expression with {min(map(str, stray))}, which is no argument")
         allowed = ("math", "mpmath", "sympy")
         given = modules if isinstance(modules, list | tuple) else [modules]
         chosen = [m for m in given if isinstance(m, str) and m in allowed] or ["math", "mpmath", "sympy"]

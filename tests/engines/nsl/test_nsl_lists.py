@@ -17,7 +17,7 @@ VALUES = {
     # conditions on names that run over ranges
     "n∈ℤ;10≤n≤99;sum(digits(n))=9;count{n}": "9", "n in 1..200;sum(digits(n))=10;count{n}": "19", "n in 1..200;sum(digits(n))<4;count{n}": "16",
     "n∈ℤ;10≤n≤99;prod(digits(n))=12;{n}": "{26, 34, 43, 62}", "x∈ℤ;1≤x≤40;sum(divisors(x))=12;{x}": "{6, 11}", "n in 1..50;len(divisors(n))=4;count{n}": "15",
-    "n in 1..50;len(divisors(n))>6;count{n}": "6", "n in 1..50;len(divisors(n))≥2;count{n}": "49", "n in 1..50;len(factors(n))=2;count{n}": "24",
+    "n in 1..50;len(divisors(n))>6;count{n}": "6", "n in 1..50;len(divisors(n))≥2;count{n}": "49",
     "n in 10..99;digits(n)[1]=3;count{n}": "10", "n in 10..99;first(digits(n))=3;count{n}": "10", "n in 10..99;last(digits(n))=3;count{n}": "9",
     "n in 100..200;digits(n)=rev(digits(n));count{n}": "10", "n in 10..99;len(unique(digits(n)))=1;count{n}": "9", "n in 1..100;len(digits(n))=2;count{n}": "90",
     "n in 1..200;n mod sum(digits(n))=0;count{n}": "59", "n in 1..30;range(digits(n))=2;count{n}": "3", "x in 1..9;y in 0..9;n=10x+y;sum(digits(n))=5;count{x}": "5",
@@ -87,6 +87,8 @@ UNDECIDED = {
     "s=0;for k in 1..5:s+=len(divisors(n));n=12;s": (Status.UNEVALUATED, "before it has a value"), "x+y=5;sort{x,y}": (Status.LEFTOVER, "y"),
     "x²=-1;len(divisors(x))": (Status.NO_SOLUTION, "no real"), "x²=-1;x>3?yes,no": (Status.NO_SOLUTION, "no real"), "x in 1..3;x>5;min{len(divisors(x))}": (Status.NO_SOLUTION, ""),
     "x²=4;x>0?yes,no": (Status.AMBIGUOUS, ""), "x+y=5;x>0?yes,no": (Status.UNEVALUATED, "decided"), "n in 1..30;sum{n%7}": (Status.UNEVALUATED, "unique"),
+    "nC2=28;n in 1..10;max{n}": (Status.SYNTAX, "C(n,2)"), "nCr=35;r=3;n in 1..9;max{n}": (Status.SYNTAX, "C(n,r)"),
+    "max(factors(64))": (Status.SYNTAX, "pairs"), "sum(factors(12))": (Status.SYNTAX, "pairs"), "n in 1..9;len(factors(n))=2;{n}": (Status.SYNTAX, "pairs"),
     "C(n,2);n=6;C": (Status.SYNTAX, "C=(n,2)"), "P(n,r);n=5;r=2;P+1": (Status.SYNTAX, "P=(n,r)"), "mod(x,7)": (Status.SYNTAX, "a mod b"), "x=9;div(x,7)": (Status.SYNTAX, "a div b"),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
+from nsrl.engines.wolfram.builtins.units import base_value
 from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, mk, same, system
 from nsrl.engines.wolfram.judged import no, unlike
 from nsrl.engines.wolfram.numbers import compare_reals, is_exact, is_real, parts
@@ -48,6 +49,9 @@ def decide_equal(ev: Any, a: Any, b: Any) -> bool | None:
             if r is None:
                 out = None
         return out
+    if ta is Expr and tb is Expr and a.head is b.head is S.Quantity:  # by what they measure
+        order = compare_values(ev, a, b)
+        return None if order is None else order == 0
     if (ta is Expr and a.head is LIST and nb) or (tb is Expr and b.head is LIST and na):
         return None if symbols(a) or symbols(b) else False  # {x, y} == 0 is an equation for each element
     if {a, b} == {TRUE, FALSE} if ta is Symbol and tb is Symbol else False:
@@ -135,8 +139,9 @@ def compare_values(ev: Any, a: Any, b: Any) -> int | None:
             return compare_reals(x, y)
         return certain_sign(mk(S.Plus, a, mk(S.Times, -1, b)))
     if type(a) is Expr and type(b) is Expr and a.head is S.Quantity and b.head is S.Quantity:
-        d = ev.call(S.QuantityMagnitude, ev.eval(mk(S.Plus, a, mk(S.Times, -1, b))))
-        return certain_sign(d) if is_numeric(d) else None
+        one, other = base_value(ev, a), base_value(ev, b)
+        if one is not None and other is not None and one[1] == other[1]:
+            return compare_values(ev, one[0], other[0])
     return None
 
 

@@ -185,6 +185,13 @@ def gathered(ev: Any, e: Any) -> Any:
     return None
 
 
+def base_value(ev: Any, e: Any) -> tuple[Any, dict[str, int]] | None:
+    """A quantity in base units, a temperature in kelvins, and what these units are; None for what is no quantity."""
+    if not (has_head(e, S.Quantity) and len(e.args) == 2) or (unit := _parsed(e.args[1])) is None:
+        return None
+    return ev.eval(plus(times(e.args[0], unit[0]), _OFFSET.get(e.args[1], 0))), unit[1]
+
+
 @builtin("UnitConvert", arity=(1, 2))
 def unit_convert(ev: Any, args: tuple) -> Any:
     q = gathered(ev, args[0])
