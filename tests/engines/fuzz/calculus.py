@@ -153,7 +153,7 @@ def _steps(rng: random.Random) -> Case:
     def truth() -> Any:
         lo, hi = sorted((c(), d()))
         cuts = {lo, hi}
-        for k in range(-240, 241):  # u = k base + half, by the quadratic or linear it is
+        for k in range(-300, 301):  # beyond (5 Pi)^2; u = k base + half, by the quadratic or linear it is
             level = k * base + half
             if "^2" in u:
                 roots = [s * mpmath.sqrt(level - b) for s in (1, -1)] if level >= b else []
