@@ -26,7 +26,7 @@ test: $(STAMP) ## the same set-up, then the tests
 	$(TEST) -m "not compiles" $(ARGS)
 
 test-compile: $(STAMP) ## every kernel compiled for the H200: spills, instructions; csrc/ on a CPU
-	$(TEST) -m compiles tests/ops tests/csrc $(ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m compiles tests/ops tests/csrc $(ARGS)
 
 test-fast: $(STAMP) ## a look at each room, in under a minute
 	$(TEST) -k "not triton" $(FAST) $(ARGS)

@@ -18,7 +18,7 @@ nsrl_setup = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(nsrl_setup)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a second library would register its ops twice
 def library(tmp_path_factory):
     """What `python setup.py build_ext` makes, in a folder of its own."""
     reason = nsrl_setup.why_not()
@@ -33,7 +33,7 @@ def library(tmp_path_factory):
     return out
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a second library would register its ops twice
 def native(library):
     """The ops, loaded in this process: no GPU, and maybe a CPU build of torch."""
     torch.ops.load_library(str(library))

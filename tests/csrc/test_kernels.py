@@ -13,7 +13,7 @@ from nsrl_kernels.group_advantage import reference as advantage_reference
 pytestmark = pytest.mark.compiles
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a second library would register its ops twice
 def native(tmp_path_factory):
     torch.ops.load_library(str(emulated(tmp_path_factory.mktemp("emulated"))))
     return torch.ops.nsrl_emulated
