@@ -283,16 +283,20 @@ def _states_value(candidate: final.Candidate) -> bool:
     return any(_kind_read(piece) for piece in final.pieces(candidate.text, labels=False))
 
 
+_NOT_YET = re.compile(r"(?:^|\b(?:is|are|was|were|be|equals?|to|of|the|an?|take|has|have))\s*$", re.IGNORECASE)  # "it is perhaps 12"
+MAX_HEDGED = 200  # characters of a second answer in other words
 _ABOUT = re.compile(r"^(?:(?:about|approximately|approx\.?|roughly|around|≈|\\approx)\s*)+", re.IGNORECASE)
 
 
 def _hedges(text: str) -> bool:
     """Whether a candidate names a second answer beside the first: `12 (or 13)`, but not `1/2 (or 0.5)`."""
-    match = final.HEDGE.search(text)
-    if match is None or not match.start():
+    found = list(final.HEDGE.finditer(text))
+    if not found or (len(found) == 1 and _NOT_YET.search(text[: found[0].start()])):
         return False
-    first, second = text[: match.start()].rstrip(" ,;."), _ABOUT.sub("", text[match.end() :].strip(" ).!"))
-    return bool(first and second) and not (check(first, second).correct or check(second, first).correct)
+    first, second = text[: found[0].start()].rstrip(" ,;."), _ABOUT.sub("", text[found[0].end() :].strip(" ).!"))
+    if len(found) > 1 or len(second) > MAX_HEDGED:  # so neither is asked whether it hedges in turn
+        return True
+    return bool(second) and not (check(first, second).correct or check(second, first).correct)
 
 
 def _late_elsewhere(text: str, candidate: final.Candidate, gold: Gold) -> bool:

@@ -43,8 +43,9 @@ _GOES_ON = re.compile(  # behind a "cannot" or "do not have": the verb of the se
 _POLITE = re.compile(r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE)
 _SUPPOSING = re.compile(r"\bif\b[^.\n]*$", re.IGNORECASE)
 _DENIED = re.compile(r"(?:n't|\bnot|\bnever)\s+(?:think|believe|say|saying|know|see|sure|certain|convinced|(?:true|correct|right|the case|clear|certain)\s+that)\b[^.\n]*$", re.IGNORECASE)
-HEDGE = re.compile(  # what comes behind it is another answer, or the same one in other words
-    r"\(\s{0,3}(?:or|maybe|perhaps|possibly)\b(?:\s+(?:maybe|perhaps|possibly)\b)?|\b(?:(?:or\s+)?(?:maybe|perhaps|possibly)|(?:or\s+)?else|unless|(?:no,?\s+)?wait)\b,?",
+HEDGE = re.compile(  # what comes behind it is another answer, or the same one in other words; not "the wait is 12", "someone else"
+    r"\(\s{0,3}(?:or|maybe|perhaps|possibly)\b(?:\s+(?:maybe|perhaps|possibly)\b)?|\b(?:or\s+)?(?:maybe|perhaps|possibly|unless)\b,?|"
+    r"\bor\s+else\b,?|[,;]\s{0,3}else\b,?|[.,;…(—-]\s{0,3}(?:no,?\s+)?wait\b,?",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(r"(?:not|none|undefined|unknown|indeterminate|insufficient|nothing|unclear)\b(?! of the (?:above|these)| of these)", re.IGNORECASE)

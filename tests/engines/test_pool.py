@@ -33,6 +33,15 @@ def test_map_keeps_the_order(pool):
     assert [r.text for r in pool.map("sympy", [f"{i} + 1" for i in range(40)])] == [str(i + 1) for i in range(40)]
 
 
+def test_sympy_is_imported_by_the_first_program_that_needs_it():
+    """Its import takes most of a second of CPU: who runs nsl alone never pays it."""
+    with EnginePool(workers=1) as own:
+        assert own.run("nsl", "1+1").text == "2"
+        assert "python" not in own.sandbox
+        assert own.run("sympy", "print(1 + 1)").text == "2"
+        assert "python" in own.sandbox
+
+
 def test_submit_does_not_wait(pool):
     started = time.perf_counter()
     future = pool.submit("sympy", "while True: pass")

@@ -1,6 +1,7 @@
 """What a completion states: a letter or a value, one answer or two, no answer at all; whatever the options are."""
 
 import random
+import time
 
 import pytest
 
@@ -23,6 +24,8 @@ RIGHT = [
     ("It is impossible to cut fewer, so the minimum is 7.", "7", None), ("Since 12 cannot be a prime, B.", "B", ("1", "2", "3")),
     ("We do not have a right angle, so it is scalene.", "scalene", None), ("1/2 (or 0.5)", "1/2", None),
     ("The answer is 2\\sqrt{3} (or about 3.46).", "2\\sqrt{3}", None), ("It is 5. So the answer is B.", "B", ("4", "5")),
+    ("The average wait is 12 minutes.", "12", None), ("You wait 5 and wait 7, so the total wait is 12 minutes.", "12", None),
+    ("No one else has more than Tom, so he has 12.", "12", None), ("The answer is possibly 12.", "12", None), ("Maybe 12.", "12", None),
 ]  # fmt: skip
 WRONG = [
     ("It is not 12.", "12", None), ("I don't think the answer is 12.", "12", None), ("It is not true that the answer is 12.", "12", None),
@@ -52,6 +55,16 @@ def test_a_printed_letter_is_the_letter_alone():
     value = lambda text, gold: check(Result(Status.OK, text), gold).correct
     assert all(value(text, "C") for text in ("C", "(C)", '"C"', "C. 3"))
     assert not any(value(text, "C") for text in ("(C)=(3)", "C=3", "C+3", "{C}3"))
+
+
+@pytest.mark.parametrize("unit", ["12 unless ", "12 (or ", "12 or maybe ", "red or else ", "12, wait ", "12 (maybe 12) "])
+def test_many_hedges_are_no_answer_and_cost_nothing(unit):
+    """Each hedge was asked anew whether it hedges: too deep for Python."""
+    for gold in ("12", "red"):
+        start = time.process_time()
+        assert check((unit * 3000)[:6000] + gold, gold).correct is False
+        assert check(f"{gold} or {unit * 80}", gold).correct is False
+        assert time.process_time() - start < 0.3  # 40 ms when the machine is free
 
 
 def test_a_number_and_a_relation_of_letters_are_two_answers():

@@ -211,8 +211,8 @@ def unit_convert(ev: Any, args: tuple) -> Any:
         ev.message("Quantity", "compat", f"{ev.text(q.args[1])} and {ev.text(args[1])} are incompatible units")
         return None
     if q.args[1] in _OFFSET and isinstance(args[1], str) and _SHORT.get(args[1], args[1]) in _OFFSET:
-        kelvin = plus(times(q.args[0], factor), _OFFSET[q.args[1]])
-        value = times(plus(kelvin, times(-1, _OFFSET[to[2]])), power(to[0], -1))
+        kelvins, _ = base_value(ev, q)
+        value = times(plus(kelvins, times(-1, _OFFSET[to[2]])), power(to[0], -1))
     else:
         value = times(q.args[0], factor, power(to[0], -1))
     return mk(S.Quantity, ev.eval(value), ev.eval(to[2]))
