@@ -137,13 +137,23 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
 
 def _judge_refusal(text: str, gold: Gold) -> Verdict | None:
     """A sentence that says that there is no answer, where that is the gold or an option ("D. Cannot be determined")."""
+    unknown = _OPEN.fullmatch(clean.words(text)) is not None
     if gold.kind == "letter":
         given = final.letter(text)
         if given is None and gold.options:
             found = [i for i, option in enumerate(gold.options) if _ends_with(text, option)]
+            found = found or [i for i, option in enumerate(gold.options) if unknown and _OPEN.fullmatch(clean.words(option))]
             given = chr(65 + found[0]) if len(found) == 1 else None
         return None if given is None else Verdict(given == gold.letter, "letter")
-    return Verdict(True, "text_within") if gold.kind == "text" and _ends_with(text, gold.text) else None
+    said = gold.kind == "text" and (_ends_with(text, gold.text) or (unknown and _OPEN.fullmatch(clean.words(gold.text))))
+    return Verdict(True, "text_within") if said else None
+
+
+_OPEN = re.compile(  # "it cannot be determined from the information given", in words(): it says of the question that it is open
+    r"(?:(?!not |no |never |false )\w+ ){0,6}?(?:(?:cannot|can not|can't|could not) be (?:uniquely )?(?:determined|found|known|told|decided|calculated|concluded|said)|(?:is |it's )?impossible to (?:tell|determine|say|know)|"
+    r"(?:there is |there's )?(?:not enough|insufficient|too little) (?:information|data|info))"
+    r"(?: uniquely| exactly)?(?: (?:given|provided|available|to \w+(?: answer| it)?|(?:from|with|without|using|by|based on|given)(?: \w+){0,5} (?:information|data|info|diagram|figure|picture|graph|table|given|provided|alone)(?: given| provided| alone)?)){0,2}"
+)
 
 
 def _ends_with(sentence: str, predicate: str) -> bool:
@@ -248,7 +258,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2]):
             index = unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
-            if _letters(text) - {chr(65 + index), squeeze(gold.options[index])}:
+            if _letters(text) - _own(index, gold):
                 return Verdict(False, "letters")  # a value for those who have it, a letter for the others
             return Verdict(chr(65 + index) == gold.letter, "option")
     if (late := final.late_letter(text) or final.letter(text)) is not None:  # one that no option has is no choice either
@@ -260,6 +270,9 @@ def _chosen_by(given: str, text: str, gold: Gold) -> Verdict:
     """The verdict on a letter; one that stands alone and is the text of another letter's option means that option."""
     if given == text.rstrip(".").rpartition("answer is ")[2] and gold.options.count(given) == 1 and (index := gold.options.index(given)) != ord(given) - 65:
         return Verdict(gold.letter == chr(65 + index), "option")
+    label, value = final.labelled(text)
+    if label and gold.options and (index := unique_option(value, gold.options)) is not None and chr(65 + index) != given:
+        return Verdict(False, "letters")  # one letter before the value of another
     return Verdict(given == gold.letter, "letter")
 
 
@@ -269,8 +282,14 @@ _WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compar
 def _takes_back(others: Iterable[final.Candidate], gold: Gold) -> bool:
     """Whether another sentence chooses a letter that is not the gold's: the value is a second guess."""
     assert gold.letter is not None
-    own = {gold.letter, squeeze(gold.options[ord(gold.letter) - 65])}  # a letter may be the text of an option
+    own = _own(ord(gold.letter) - 65, gold)
     return any(_letters(c.text) - own for c in others if not c.several and not _WEIGHED.search(c.text))
+
+
+def _own(index: int, gold: Gold) -> set[str]:
+    """The letters that say an option: its own, its text where that is a letter, and the I of "statement I only"."""
+    option = gold.options[index]
+    return {chr(65 + index), squeeze(option), *(["I"] if re.search(r"\bI\b", option) and len(gold.options) < 9 else [])}
 
 
 def _letters(text: str) -> set[str]:
@@ -393,7 +412,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
 
 _NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot|can't|isn't|aren't|n't|false|incorrect)\b", re.IGNORECASE)
 _FRAME = frozenset(  # words that may stand around a text answer: they name no other one
-    ["the", "a", "an", "it", "its", "it's", "this", "that", "these", "those", "there", "here", "is", "are", "was", "were", "be", "been", "being", "am", "will", "would", "should", "must", "can", "could", "may", "might", "has", "have", "had", "i", "we", "you", "they", "he", "she", "my", "our", "your", "their", "his", "her", "of", "in", "on", "at", "to", "from", "by", "for", "with", "as", "so", "then", "thus", "hence", "therefore", "because", "since", "and", "also", "only", "just", "exactly", "simply", "clearly", "definitely", "probably", "likely", "most", "final", "correct", "right", "best", "answer", "answers", "option", "choice", "response", "solution", "result", "conclusion", "question", "called", "named", "known", "shown", "given", "see", "seen", "sees", "get", "gets", "find", "found", "think", "believe", "say", "says", "said", "choose", "pick", "select", "chosen", "picked", "one", "which", "what", "who", "where", "when", "color", "colour", "shape", "name", "word", "triangle", "quadrilateral", "polygon", "number", "function"]
+    ["the", "a", "an", "it", "its", "it's", "this", "that", "these", "those", "there", "here", "is", "are", "was", "were", "be", "been", "being", "am", "will", "would", "should", "must", "can", "could", "may", "might", "has", "have", "had", "i", "we", "you", "they", "he", "she", "my", "our", "your", "their", "his", "her", "of", "in", "on", "at", "to", "from", "by", "for", "with", "as", "so", "then", "thus", "hence", "therefore", "because", "since", "and", "also", "only", "just", "exactly", "simply", "clearly", "definitely", "probably", "likely", "most", "final", "correct", "right", "best", "answer", "answers", "option", "choice", "response", "solution", "solutions", "result", "conclusion", "question", "called", "named", "known", "shown", "given", "see", "seen", "sees", "get", "gets", "find", "found", "think", "believe", "say", "says", "said", "choose", "pick", "select", "chosen", "picked", "one", "which", "what", "who", "where", "when", "color", "colour", "shape", "name", "word", "triangle", "quadrilateral", "polygon", "number", "function"]
 )
 
 
@@ -449,7 +468,20 @@ def _same_words(text: str, gold: str) -> bool:
         return not _SIGNED.search(gold) or _signs(text) == _signs(gold)
     if given.replace(" ", "") == wanted.replace(" ", ""):
         return not _SIGNED.search(gold) or squeeze(text) == squeeze(gold)
-    return _same_phrases(text, gold)
+    ranked = _ranking(gold)
+    return (ranked is not None and ranked == _ranking(text)) or _same_phrases(text, gold)
+
+
+_RANKING = re.compile(r"[A-Z]\w{0,9}(?:\s?([<>])\s?[A-Z]\w{0,9})(?:\s?\1\s?[A-Z]\w{0,9}){1,20}")
+
+
+def _ranking(text: str) -> list[str] | None:
+    """The names of `B > D > A` from the greatest on; None for anything else."""
+    text = text.strip(" .$")
+    if len(text) > 200 or (match := _RANKING.fullmatch(text)) is None:
+        return None
+    names = [name.strip() for name in re.split("[<>]", text)]
+    return names if match[1] == ">" else names[::-1]
 
 
 _SIGNED = re.compile(r"\d\s*[_!^]|[_^]\s*\{?\d|(?<![A-Za-z])[A-Za-z]!")

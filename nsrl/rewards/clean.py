@@ -138,7 +138,7 @@ def latex(text: str) -> str:
     text = _BARE_MONEY.sub(r"\1\2 dollars", text)
     text = _MONEY.sub(r" \1 dollars ", text)
     text = _COIN_RE.sub(lambda m: f" {m[2]} {_COINS[m[1]]} ", text)
-    text = re.sub(r"\\[()\[\]]|\$", " ", text)
+    text = re.sub(r"\\[()\[\]]|\$", " ", text.replace("=/=", " \\ne "))
     text = _AND_THEN.sub(r"\1 ", text)
     text = re.sub(r"\\left\s*\|", r"\\lvert ", text)
     text = re.sub(r"\\right\s*\|", r"\\rvert ", text)
@@ -158,6 +158,19 @@ def collapsed(text: str) -> str:
 def markdown(text: str) -> str:
     """Prose without its emphasis and code marks."""
     return _MARKUP.sub("", text)
+
+
+_CHANGING = re.compile(  # what a label says of the value behind it when it is not the value asked for, or that it is a guess
+    r"\b(?:not|no|never|cannot|neither|nor|wrong|incorrect|false|except|excluding|besides|without|guess(?:es)?|guessing|maybe|perhaps|possibly|try|"
+    r"almost|error|than|least|most|if|or|opposite|reciprocal|inverse|negative|minus|half|twice|double|before|after|below|above|under|over|"
+    r"(?:root|square|cube|multiple|factor|third|quarter) of)\b|n't\b",
+    re.IGNORECASE,
+)
+
+
+def changes(label: str) -> bool:
+    """Whether the words before a colon deny the value behind it, change it or only guess it: `Not: 5`, `Half: 5`."""
+    return _CHANGING.search(label) is not None
 
 
 def balanced(text: str, start: int) -> int | None:
@@ -222,6 +235,20 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _SAME_WORD = {"true": "yes", "false": "no", "correct": "yes", "incorrect": "no"}
 
 
+_ROMAN = re.compile(r"(?:only )?(?:statements? )?(?:iv|v?i{0,3})(?:(?: and)? (?:iv|v?i{1,3}|v)\b){0,4}(?: only| alone)?(?: (?:is|are|must be|holds?)(?: true| correct| valid)?)?")
+_BESIDE_NUMERALS = re.compile(r"\b(?:and|statements?|is|are|must|be|holds?|true|correct|valid|alone)\b")
+
+
+def _statements(text: str) -> str:
+    """Words that name Roman-numbered statements in one order, "only" last: "only statement i is true" as "i only"."""
+    if len(text) > 60 or not _ROMAN.fullmatch(text):
+        return text
+    said = _BESIDE_NUMERALS.sub(" ", text.replace("alone", "only")).split()
+    numerals = [w for w in said if w != "only"]
+    marked = len(numerals) > 1 or len(said) > 1 or "statement" in text
+    return " ".join([*numerals, "only"]) if numerals and marked else text
+
+
 def words(text: str) -> str:
     """A text answer for comparison: lower case, no markup, articles, punctuation or doubled spaces."""
     text = _WRAP.sub(" ", latex(markdown(text))).casefold()
@@ -229,7 +256,7 @@ def words(text: str) -> str:
     text = re.sub(r"[{}.,;:!?()\[\]/\\_~-]+", " ", text)
     short = re.sub(r"\s+", " ", _ARTICLES.sub(" ", text)).strip()
     out = short or re.sub(r"\s+", " ", text).strip()
-    return _SAME_WORD.get(out, out)
+    return _SAME_WORD.get(out) or _statements(out)
 
 
 _WORD_NUMBER = re.compile(

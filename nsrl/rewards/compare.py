@@ -13,6 +13,7 @@ from nsrl.rewards import labels, regions, work
 from nsrl.rewards import tree as tr
 from nsrl.rewards.scalars import NEEDED, POINTS, Outcome, equal_trees, same_scalar
 from nsrl.rewards.tree import INFINITY, neg, num
+from nsrl.rewards.units import alike
 from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
 
 MAX_ITEMS = 60
@@ -320,7 +321,7 @@ def _same_items(g: Items, p: Items) -> Outcome:
         if not any(isinstance(i, Items) for i in g.items):
             return False, "type"
     if (nouns := _nouns(g)) and len(nouns) == len(g.items) and len(p.items) == len(others := _nouns(p)) == len(nouns):
-        found = [next((others[o] for o in others if _alike(n, o)), None) for n in nouns]  # 7 boys and 8 girls
+        found = [next((others[o] for o in others if alike(n, o)), None) for n in nouns]  # 7 boys and 8 girls
         return all(o is not None and _same(nouns[n], o)[0] for n, o in zip(nouns, found)), "item"
     if len(g.items) > MAX_ITEMS or len(p.items) > MAX_ITEMS:
         return False, "size"
@@ -341,13 +342,7 @@ def _same_items(g: Items, p: Items) -> Outcome:
 
 def _nouns(value: Items) -> dict[str, Scalar]:
     """The items by the nouns behind their numbers, those that have one."""
-    return {i.unit.noun: i for i in value.items if isinstance(i, Scalar) and i.unit is not None and i.unit.noun}
-
-
-def _alike(one: str, other: str) -> bool:
-    """Whether two nouns are one in number or form: box and boxes, penny and pennies, child and children."""
-    shared = next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
-    return one == other or shared >= max(3, min(len(one), len(other)) - 1)
+    return {i.unit.nouns[0].rstrip("s"): i for i in value.items if isinstance(i, Scalar) and i.unit is not None and i.unit.nouns}
 
 
 def _in_order(g: Items, p: Items) -> Outcome:

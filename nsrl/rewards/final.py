@@ -27,7 +27,7 @@ class Candidate:
 
 
 _THINK = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
-_SPECIAL = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>")
+_SPECIAL = re.compile(r"<\|[^|<>]{1,40}\|>|</?s>|~~[^~\n]{1,80}~~")
 _TAG = re.compile(r"<(answer|final_answer|final)>(.*?)(?:</\1>|$)", re.IGNORECASE | re.DOTALL)
 _NEXT = re.compile(r"\n\s*(?:Question|Human|User|Problem|Q)\s*\d*\s*:", re.IGNORECASE)
 _BOLD = re.compile(r"(?<![\w)\]*])\*\*(?=\S)([^*\n]{1,60}?)(?<=\S)\*\*(?![\w*])")
@@ -37,15 +37,19 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(  # behind a "cannot" or "do not have": the verb of the sentence around it, or its consequence
-    r"(?:\b(?:is|are|was|were|equals?)\b|[=:])\s*\$?\\?\(?[-−]?[\d$\\(]|\b(?:so|therefore|thus|hence)\b[^.]{0,120}?(?:\d|\b(?:is|are)\b\s+\S)|,\s+(?:\w{1,3}\s*=\s*)?\$?[-−]?\d|,\s+\(?[A-J]\)?\s*\.?$",
+    r"(?:\b(?:is|are|was|were|equals?)\b|[=:])\s*\$?\\?\(?[-−]?[\d$\\(]|\b(?:so|therefore|thus|hence)\b[^.]{0,120}?(?:\d|\b(?:is|are)\b\s+\S)|,\s+(?:\w{1,3}\s*=\s*)?\$?[-−]?\d|"
+    r"(?:,\s+|\b(?:so|therefore|thus|hence)\b,?\s+)(?:it is |it's |choose |the answer is )?(?:option |choice |answer )?\(?[A-J]\)?\s*\.?$",
     re.IGNORECASE,
 )
 _POLITE = re.compile(r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE)
 _SUPPOSING = re.compile(r"\bif\b[^.\n]*$", re.IGNORECASE)
 _DENIED = re.compile(r"(?:n't|\bnot|\bnever)\s+(?:think|believe|say|saying|know|see|sure|certain|convinced|(?:true|correct|right|the case|clear|certain)\s+that)\b[^.\n]*$", re.IGNORECASE)
+_WRONGLY = re.compile(r"(?:\b(?:wrong|incorrect|false|mistaken)|不)\s*$", re.IGNORECASE)
 HEDGE = re.compile(  # what comes behind it is another answer, or the same one in other words; not "the wait is 12", "someone else"
     r"\(\s{0,3}(?:or|maybe|perhaps|possibly)\b(?:\s+(?:maybe|perhaps|possibly)\b)?|\b(?:or\s+)?(?:maybe|perhaps|possibly|unless)\b,?|"
-    r"\bor\s+else\b,?|[,;]\s{0,3}else\b,?|[.,;…(—-]\s{0,3}(?:no,?\s+)?wait\b,?",
+    r"\bor\s+else\b,?|[,;]\s{0,3}else\b,?|\balternatively\b,?|\(?\botherwise\b,?(?=\s?\$?-?\d|\s?\(?[A-J]\)?[\s.]{0,3}$)|(?<=\d )(?:versus|vs\.?)(?= \$?\d)|"
+    r"(?<=[\d$] )(?:oder|ou|или|或)(?= [$\d-])|\bif\b[^.,\n]{1,60},(?=\s\$?-?\d[^.\n]{0,20}\b(?:otherwise|if)\b)|[.,;…(—-]\s{0,3}(?:no,?\s+)?wait\b,?|"
+    r"\b(?:but|and|though|although)\s(?=\(?(?:[A-J]|\$?-?\d[\d.,/]{0,12}\$?)\)?,? (?:is|are|could be|might be|may be|would be) (?:also|equally|just as|too|possible|plausible)\b)",
     re.IGNORECASE,
 )
 _NOTHING = re.compile(r"(?:not|none|undefined|unknown|indeterminate|insufficient|nothing|unclear)\b(?! of the (?:above|these)| of these)", re.IGNORECASE)
@@ -55,15 +59,18 @@ _SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which 
 _SAYS = re.compile(
     r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|one))\b"
     r"(?:\s+(?!(?:is|are|be)\b)\w{1,20}){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)"
-    r"|(?:答案|故选|应选|选择)\s*(?:是|为)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
+    r"|(?:答案|故选|应选|选择|(?<!不)选)\s*(?:是|为)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
     re.IGNORECASE,
 )
 _END = re.compile(r"(?<![\s(.][A-J])(?<!^[A-J])(?<!\bapprox)(?<!\bno)[.!?](?=\s+[A-Z\"(*]|\s*$)|\n")
 
 
+_BOXES_OR = re.compile(r"\}[\s$.,;()]{0,9}(?:or|and|else|maybe|perhaps|possibly|alternatively|unless|/|or maybe|or perhaps|or possibly)[\s$,(\\]{0,9}$", re.IGNORECASE)
+
+
 def candidates(text: str) -> Iterator[Candidate]:
     """What the model may mean as its answer, the most explicit first."""
-    text = clean.collapsed(_SPECIAL.sub(" ", text))
+    text = _beside_letters(clean.collapsed(_SPECIAL.sub(" ", text)))
     text = text[-TAIL:] if len(text) > TAIL else text
     parts = _THINK.split(text)
     text = parts[-1] if parts[-1].strip() else parts[-2] if len(parts) > 1 else text
@@ -71,7 +78,8 @@ def candidates(text: str) -> Iterator[Candidate]:
         text = text[: more.start()]  # it goes on with a problem of its own
     boxes = clean.boxed(text)
     if boxes:
-        yield Candidate(boxes[-1], True)
+        if len(set(boxes)) == 1 or not _BOXES_OR.search(text[: text.rfind("\\boxed")][-40:]):
+            yield Candidate(boxes[-1], True)
         if len(set(boxes)) > 1:
             yield Candidate(", ".join(dict.fromkeys(boxes)), True, several=True)
     if tags := list(_TAG.finditer(text)):
@@ -89,9 +97,9 @@ def candidates(text: str) -> Iterator[Candidate]:
     said = None
     for match in _SAYS.finditer(text):
         said_at = match.start("said") if match["said"] else match.start("chosen")
-        if _NEGATED.search(text[match.start() : said_at]):
-            continue
         before = text[max(0, match.start() - 160) : match.start()]
+        if _NEGATED.search(text[match.start() : said_at]) or _WRONGLY.search(before):
+            continue
         if not (_SUPPOSING.search(before) or _DENIED.search(before)):
             said = first_sentence(match["said"] or match["chosen"])
     if said is not None:
@@ -112,6 +120,15 @@ def candidates(text: str) -> Iterator[Candidate]:
         if len(clauses) > 1:
             yield Candidate(clauses[-1].strip(" ,:"), False)
         yield Candidate(sentence, False)
+
+
+_STOPS = str.maketrans({"。": ". ", "，": ", ", "：": ": ", "；": "; ", "！": "! ", "（": " (", "）": ") "})
+_GLUED = re.compile(r"(?<=[\dA-J%])(?=[\u3040-\u30ff\u4e00-\u9fff])|(?<=[\u3040-\u30ff\u4e00-\u9fff])(?=[\dA-J])")
+
+
+def _beside_letters(text: str) -> str:
+    """Chinese and Japanese with the blanks that other languages put around numbers and behind stops."""
+    return text if text.isascii() else clean.collapsed(_GLUED.sub(" ", text.translate(_STOPS)))
 
 
 def refuses(text: str) -> bool:
@@ -166,7 +183,11 @@ _NUMBER = re.compile(
 _COMMANDS = re.compile(r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|triangle|left|right)[a-zA-Z]{2,}|[\^_]\{?\d")
 
 
-_NEGATED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n't\b", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false|mistakes?|misconception|(?:might|may|would) (?:think|guess|expect|suppose)|nicht|kein\w{0,2}|no (?:es|son)|pas|не)\b|"
+    r"n't\b|[不非没]",
+    re.IGNORECASE,
+)
 _WHICH_NOT = re.compile(  # "the number that cannot be made is": the negation is of what is counted, not of what is said of it
     r"\b(?:that|who|which|whom|of|without)\s+(?:\w+\s+){0,2}(?:not|cannot|never|\w+n't)\b(?:(?!\bthat\b)[^,;.]){1,80}?(?=\b(?:is|are|was|were|equals?)\b[^\w]*$)",
     re.IGNORECASE,
@@ -175,19 +196,22 @@ _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the
     r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
     r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
     r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
-    r"\bat (?:minimum|maximum)|\bupwards? of|\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
+    r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|[至最][少多]|超过|[大小多少]于|或|到|"
+    r"\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
     r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
     re.IGNORECASE,
 )
 _TURNED = re.compile(  # what stands after it
     r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
-    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
+    r"(?:ou|oder|или)|(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*(?:或|到|以[上下])|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,
 )
 _BUT = re.compile(r"\bbut \$?-?\d|\b(?:but|however|although|though|yet)\b(?! not)[^\n]{0,60}?\b(?:correct|right|actual|real|true|should|must|answer|is|are)\b[^\n]{0,30}?\d", re.IGNORECASE)  # what comes after it is said instead
 _FORMULA = re.compile(r"[|\\{}\[\]=^_<>]|,,|\d[\s,]{0,3}\.\.")
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[^\W\da-zA-Z_]")
-_CONTRAST = re.compile(r",\s+not\b[^,;]{1,60}$", re.IGNORECASE)
+_CONTRAST = re.compile(r"(?:,\s+not|\s\(not|,?\s(?:rather than|instead of|as opposed to))\b[^,;]{1,60}$", re.IGNORECASE)
+_NOT_BUT = re.compile(r"^(?:(?:it is|it's|the answer is) )?(?:not [^,;.]{1,30},? but|instead of [^,;.]{1,30},) ", re.IGNORECASE)
+_NAMED = re.compile(r"(?:^|[.;,]\s)([A-Za-z][^.;,:]{0,40}):[\s$*]*$")
 _CLAUSE = re.compile(r"[,;.:]\s")
 
 
@@ -196,7 +220,11 @@ def qualified(text: str, piece: str) -> bool:
     start = text.rfind(piece)
     if start < 0 or piece == text:
         return False
-    before, after = text[:start], text[start + len(piece) :]
+    before, after = text[:start], _CONTRAST.sub("", text[start + len(piece) :])
+    if (named := _NAMED.search(before)) and clean.changes(named[1]):
+        return True
+    if not named and _NOT_BUT.fullmatch(before):
+        return False
     if _BOUND_OR_PART.search(before[-60:]) or _TURNED.match(after[:60]) or _BUT.search(after):
         return True
     return bool(_NEGATED.search(_WHICH_NOT.sub("", _CLAUSE.split(before)[-1])) or _NEGATED.search(_CLAUSE.split(after)[0]))
@@ -220,7 +248,7 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
 
     whole = text = clean.scaled(clean.signed(_ends(text)))
     digits = clean.digits_for_words(text)
-    text = _BESIDE.sub("", text.strip())
+    text = _NOT_BUT.sub("", _BESIDE.sub("", text.strip()))
     label = _LABEL.sub("", text) if labels else text
     bare = _LEAD.sub("", label)
     cut = _PAREN.sub("", _REASON.sub("", _CONTRAST.sub("", bare)))
@@ -271,7 +299,9 @@ _OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture
 _VERB = re.compile(r"([A-J])\s+(?:is (?:the|correct|right)|because|since|which|as|matches|shows|represents)\b")
 _LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')" + _OTHERS + r"|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$")
 
-_STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+[a-z]))(?![\w'])")
+_STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+(?!(?:or|and)\b)[a-z]))(?![\w'])")
+_REMOVED = re.compile(r"\b(?:eliminat\w{1,3}|excluding|exclude[sd]?|rul(?:e|ed|ing) out|(?:any|every)thing but)\s+(?:options?\s+|choices?\s+)?\(?$", re.IGNORECASE)
+_ANOTHER = re.compile(r"(?:[\d,;|/)]|\bor|\band)\s?\(?([A-J])\s?[.)](?=\s?\S)")
 
 
 def unwrapped(text: str) -> str:
@@ -294,7 +324,7 @@ def letter(text: str) -> str | None:
         return match[1].upper()
     if several_letters(text):
         return None
-    if (because := _REASON.sub("", text)) != text and (match := _ALONE.match(because)):
+    if (because := _REASON.sub("", _CONTRAST.sub("", text))) != text and (match := _ALONE.match(because)):
         return match[1].upper()
     for pattern in (_LABELLED, _OPTION, _VERB):
         if match := pattern.match(text):
@@ -303,26 +333,37 @@ def letter(text: str) -> str | None:
     return None
 
 
-def several_letters(text: str) -> bool:
-    """Whether the candidate names more than one letter and nothing else: no choice was made."""
+def labelled(text: str) -> tuple[str | None, str]:
+    """The letter of `(B) 5`, `B. 5` or `B: 5`, and what stands behind it."""
     text = unwrapped(text)
+    match = _LABELLED.match(text)
+    return (match[1] or match[2], text[match.end() :].strip(" .")) if match else (None, text)
+
+
+def several_letters(text: str) -> bool:
+    """Whether the candidate names more than one letter and nothing else, or each with its value: no choice was made."""
+    text = unwrapped(text)
+    if (labelled := _LABELLED.match(text)) and set(_ANOTHER.findall(text, labelled.end())) - set(labelled.groups()):
+        return True  # B. 4 or C. 5
     return len(text) <= 80 and _SEVERAL.fullmatch(text) is not None and len(set(re.findall(r"[A-J]", text))) > 1
 
 
 def late_letter(text: str) -> str | None:
     """The last option letter mentioned as such in a sentence, else None."""
-    if re.search(r"\b(?:except|all but|not|neither|nor)\b", text, re.IGNORECASE):
+    if re.search(r"\b(?:except|all but|not|neither|nor)\b|[不非]", text, re.IGNORECASE):
         return None
     found = bare = None
     text = unwrapped(text)
     for match in _LATE.finditer(text):
+        if _REMOVED.search(text[max(0, match.start() - 40) : match.end() - 1].rstrip("ABCDEFGHIJ)")):
+            continue
         found, bare = next(g for g in match.groups() if g), match[3]
     if bare and set(_STANDING.findall(text)) - {bare}:
         return None  # the last of several letters that nothing singles out
     return found if found and found.isupper() else None
 
 
-_TOLD = re.compile(r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d-])" + _OTHERS + r"|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
+_TOLD = re.compile(r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d<>≤≥-])" + _OTHERS + r"|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
 
 
 def told_letter(text: str) -> str | None:

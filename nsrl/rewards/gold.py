@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nsrl.rewards import clean, final
-from nsrl.rewards.compare import same
+from nsrl.rewards import clean, final, work
+from nsrl.rewards.compare import same, tidy
 from nsrl.rewards.reader import read
 from nsrl.rewards.tokens import Unreadable
 from nsrl.rewards.values import Items, Value
@@ -91,10 +91,19 @@ def typed_gold(gold: str | None, options: tuple[str, ...]) -> Gold:
     if clean.date(final.unwrapped(text)) is not None:
         return Gold("date", text, options=options)
     try:
-        return Gold("value", text, value=read(text), options=options)
+        return Gold("value", text, value=_possible(text, read(text)), options=options)
     except Unreadable:
         odd = bool(re.search(r"\d|\\(?!text|mathrm|mbox)[a-zA-Z]+|[=^]", text))
         return Gold("text", text, options=options, odd=odd)
+
+
+def _possible(text: str, value: Value) -> Value:
+    """The two sides of a gold that nothing satisfies as it is written: `x < -2 and x > 2`."""
+    if isinstance(value, Items) and value.kind == "and" and " and " in text:
+        work.begin()
+        if tidy(value) == Items("brace", ()):
+            return read(text.replace(" and ", ", "))
+    return value
 
 
 def _permuted_letters(options: tuple[str, ...]) -> bool:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 
+from nsrl.rewards import clean
 from nsrl.rewards.reader import read
 from nsrl.rewards.tokens import Unreadable
 from nsrl.rewards.values import Value
 
 MAX_LABEL = 120
 _WORDED = re.compile(r"([A-Za-z][A-Za-z' _-]*?)\s?(?:[:=]|\b(?:is|are|equals)\b[:=]?)\s?(?=[^\s:=])")
-_CHANGED = re.compile(r"\b(?:not|no|never|cannot|than|least|most|wrong|incorrect|false|if|or|n't)\b|n't\b", re.IGNORECASE)
 _VALUE = re.compile(r"[-+]?[\d.(\[{√π]|\(?[A-J]\)?\.?$|-?(?:Sqrt|sqrt|pi|Pi|Rational|Fraction)\b")
 
 
 def unlabelled(line: str) -> str | None:
     """The 12 of `The area is 12` and `Answer: 12`, the B of `Answer: B`; None where no label of words stands before a value."""
     match = _WORDED.match(line[:MAX_LABEL])
-    if match is None or match[1] in "ABCDEFGHIJ" or _CHANGED.search(match[1]):
+    if match is None or match[1] in "ABCDEFGHIJ" or clean.changes(match[1]):
         return None
     rest = line[match.end() :].rstrip(" .")
     return rest if _VALUE.match(rest) else None

@@ -71,6 +71,8 @@ class Reader(Expressions):
                 kind = "bounds"
         if set(marks) <= {"and", ","} and any(isinstance(i, Relation) and i.op == "!=" for i in items):
             kind = "and"  # x > 0, x != 1
+        if kind == "bounds" and "and" in marks:
+            kind = "and"  # both hold; a comma may also list two sides
         return Items(kind, tuple(items))
 
     def relation(self) -> Value:
@@ -121,6 +123,8 @@ class Reader(Expressions):
     def named_ratio(self, start: int, ratio: Ratio) -> bool:
         """`Sum: 12`, `n: 12`: a name before a colon and a value is no ratio; an option's letter (`C: 3`) and `AB:2` may be."""
         name = self.tokens[start]
+        if name.kind == "name" and clean.changes(name.text):
+            raise Unreadable("a label that changes its value")  # Not: 5
         return name.kind == "name" and self.tokens[start + 1].text == ":" and not symbols(ratio.parts[1].tree) and not _LETTERS.fullmatch(name.text)
 
     def union(self) -> Value:
@@ -212,7 +216,8 @@ class Reader(Expressions):
         if unit is None:
             start = self.at
             named = self.noun()
-            return Scalar(tree, places, units.Unit(num(1), (), self.tokens[start].text.lower().rstrip("s")) if named else None)
+            words = tuple(t.text.lower() for t in self.tokens[start : self.at] if t.kind == "name") if named else ()
+            return Scalar(tree, places, units.Unit(num(1), (), words[:8]) if words else None)
         while True:
             mark = self.at
             if self.accept("/") or self.word("per"):
@@ -270,7 +275,8 @@ class Reader(Expressions):
         mark = self.at
         while self.here.kind == "name" and self.here.text.lower() not in ("or", "and"):
             word = self.here.text
-            if word.lower() in _NO_NOUNS or (len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is")):
+            squared = word.lower() in ("squared", "cubed") and self.tokens[self.at - 1].text.lower() in ("unit", "units")
+            if (word.lower() in _NO_NOUNS and not squared) or (len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is")):
                 self.at = mark
                 return False
             self.take()
@@ -500,7 +506,8 @@ def _closes_last(text: str) -> bool:
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s*m\.?|o'?clock)?$", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*(?:([ap])\.?m\.?|o'?clock)$", re.IGNORECASE)
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?$")
-_CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),[^,\[\]]*\]$")
+_CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),([^,\[\]]*)\]$")
+_LETTER = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])")
 _PURE = re.compile(r"([a-z]) -> Function\[\{[a-z]\}, ((?:[^\[\]]|\[[^\[\]]*\]){1,300})\]")
 _COMPLEX = re.compile(r"^(\(?-?[\d.]*(?:(?<=\d)[-+])?\d[\d.]*)j(?=\)?$)")  # as Python prints one
 _VECTOR = re.compile(r"^<([^<>=]+,[^<>=]+)>$")
@@ -572,7 +579,9 @@ def read(text: str) -> Value:
         text = _PURE.sub(r"\1 -> \2", text)
     text = _VECTOR.sub(r"(\1)", _COMPLEX.sub(r"\1i", text))
     if match := _CONDITIONAL.match(text):
-        text = match[1]
+        if not set(_LETTER.findall(match[1])) & set(_LETTER.findall(match[2])):
+            raise Unreadable("a value only where something else holds")
+        text = match[1]  # 1/(1 + n) where n > -1
     if match := _PERIOD.match(text):
         text = f"{match[1]}\\overline{{{match[2]}}}"
     text = _EITHER.sub("", _OUT_OF.sub(r"\1/\2", text))

@@ -11,10 +11,12 @@ from fractions import Fraction
 from nsrl.rewards import tree as tr
 from nsrl.rewards import work
 from nsrl.rewards.tree import INFINITY, Tree, neg, num
+from nsrl.rewards.units import other_things
 from nsrl.rewards.values import Scalar
 
 POINTS = 14  # tried; NEEDED of them must lie in both domains
 NEEDED = 4
+MACHINE = 13  # significant digits: what is printed of a double, or a little less
 DUST = Fraction(1, 10**12)  # a number written smaller than this is what rounding leaves of 0
 Outcome = tuple[bool, str]
 
@@ -25,6 +27,8 @@ def same_scalar(g: Scalar, p: Scalar) -> Outcome:
     g_unit = g.unit if g.unit is not None and g.unit.known else None
     p_unit = p.unit if p.unit is not None and p.unit.known else None
     value = p.tree
+    if other_things(g.unit, p.unit):
+        return False, "unit"
     if p_unit is not None and p_unit.marked and g_unit is None:
         return False, "unit"
     if g_unit is not None and p_unit is not None:
@@ -70,12 +74,12 @@ def _equal_fractions(g: Fraction, p: Fraction, half: Fraction | None, p_places: 
 
 
 def _machine(gap: Fraction, size: Fraction, p_places: int | None) -> Outcome | None:
-    """A machine real (ten significant digits or more) stands for the exact value it rounds."""
+    """A machine real (13 significant digits or more) stands for the exact value it rounds; fewer were chosen by someone."""
     if p_places is None or p_places < 1:
         return None
     digits = p_places + len(str(int(size))) - (size < 1)
     printed = max(Fraction(1, 10**p_places), Fraction(1, 10**6))  # a large number's last digit tells it from its neighbours
-    if digits >= 10 and gap <= min(max(size, Fraction(1, 1000)) * Fraction(1, 10**9), printed):
+    if digits >= MACHINE and gap <= min(max(size, Fraction(1, 1000)) * Fraction(1, 10**9), printed):
         return True, "machine"
     return None
 

@@ -36,8 +36,9 @@ _NAME = re.compile(r"[A-Za-z¢]+")
 _COMMAND = re.compile(r"\\([A-Za-z]+)(?:(?<=operatorname)\*)?|\\(.)")
 _OPS = re.compile(r"\*\*|==|!=|<=|>=|->|=>|&&|\|\||<>|[-+*/^_=<>(){}\[\],;:|!%°'~]")
 _SKIP = {"displaystyle", "rm", "bf", "it", "overline", "bar", "hat", "widehat", "mathbf",
-         "mathcal", "boldsymbol", "underline", "mathit", "phantom", "hspace", "widetilde", "tilde", "overset", "hfill",
+         "mathcal", "boldsymbol", "underline", "mathit", "widetilde", "tilde", "overset", "hfill",
          "textstyle", "mathop", "ensuremath", "bold", "Big"}  # fmt: skip
+_BLANK = {"phantom", "hphantom", "vphantom", "hspace", "vspace"}  # what their braces hold is not printed
 _ROMAN = {"text", "textrm", "textbf", "textit", "mathrm", "mbox", "operatorname", "mathsf", "texttt", "textnormal"}
 _OPERATOR_COMMANDS = {
     "times": "*", "cdot": "*", "ast": "*", "div": "/", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=",
@@ -90,6 +91,8 @@ def tokenise(text: str, roman: bool = False) -> list[Token]:
                     first = inner[0]
                     inner[0] = Token(first.kind, first.text, spaced or text[i + 1] == " ", True, first.value, first.places)
                 out.extend(inner)
+                i = close + 1
+            elif word in _BLANK and (close := clean.balanced(text, i) if text[i : i + 1] == "{" else None) is not None:
                 i = close + 1
             elif word in "{}":
                 out.append(Token("op", "\\" + word, spaced))

@@ -18,7 +18,7 @@ class Unit:
 
     factor: Tree
     dims: tuple[tuple[str, int], ...]
-    noun: str = ""  # the plain noun
+    nouns: tuple[str, ...] = ()  # the plain words
     marked: bool = False  # written as ' or ", which says something else (minutes, seconds, a derivative) without a declared unit
 
     @property
@@ -112,6 +112,24 @@ _TABLE: dict[str, Unit] = {name: unit for names, unit in _UNITS for name in name
 SQUARE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 # Single letters are symbols far more often than units: a unit only after a space or in roman type.
 AMBIGUOUS = frozenset(n for n in _TABLE if len(n) == 1)
+
+
+_ANYTHING = frozenset(  # words that name no kind of thing, or say nothing of it
+    ["unit", "units", "square", "cubic", "piece", "pieces", "item", "items", "object", "objects", "element", "elements", "thing", "things", "way", "ways", "time", "times", "number", "numbers", "total", "of", "in", "to", "up", "is", "altogether", "all", "left", "remaining", "remain", "each", "per", "more", "different", "possible", "distinct", "such", "long", "tall", "high", "wide", "deep", "away", "apart", "old", "together", "overall", "here", "there", "ones", "the", "them", "these", "those", "this", "that"]
+)
+
+
+def other_things(one: Unit | None, other: Unit | None) -> bool:
+    """Whether the nouns of two counts are of different things: 5 cats and 5 dogs; 5 cats and 5 black cats need not be."""
+    names = [[w for w in unit.nouns if w not in _ANYTHING] if unit is not None else [] for unit in (one, other)]
+    fewer, more = sorted(names, key=len)
+    return bool(fewer) and not all(any(alike(a, b) for b in more) for a in fewer)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two nouns are one in number or form: box and boxes, penny and pennies, child and children."""
+    shared = next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+    return one == other or shared >= max(3, min(len(one), len(other)) - 1)
 
 
 def lookup(word: str) -> Unit | None:
