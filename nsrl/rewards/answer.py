@@ -236,6 +236,9 @@ def _fits(kind: str | None, gold: Gold) -> bool:
 
 
 def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
+    label, beside = final.labelled(text)
+    if label and gold.options and len(beside) <= MAX_PIECE and ord(label) - 65 < len(gold.options) and (index := unique_option(beside, gold.options)) not in (None, ord(label) - 65):
+        return Verdict(False, "letters")  # one letter beside the value of another
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
         return _chosen_by(given, text, gold)
@@ -253,8 +256,8 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if given is not None and ord(given) - 65 < len(gold.options):
             return _chosen_by(given, piece, gold)
         index = unique_option(piece, gold.options)
-        if index is None and _kind_read(piece) == "values":
-            break  # `3 or 4`, `3, 4, 5`: no choice was made
+        if index is None and "=" not in piece and _kind_read(piece) in ("value", "values"):
+            break  # `3 or 4`, `3, 4, 5`, `3-4`: no choice was made
         if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2]):
             index = unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
@@ -270,9 +273,6 @@ def _chosen_by(given: str, text: str, gold: Gold) -> Verdict:
     """The verdict on a letter; one that stands alone and is the text of another letter's option means that option."""
     if given == text.rstrip(".").rpartition("answer is ")[2] and gold.options.count(given) == 1 and (index := gold.options.index(given)) != ord(given) - 65:
         return Verdict(gold.letter == chr(65 + index), "option")
-    label, value = final.labelled(text)
-    if label and gold.options and (index := unique_option(value, gold.options)) is not None and chr(65 + index) != given:
-        return Verdict(False, "letters")  # one letter before the value of another
     return Verdict(given == gold.letter, "letter")
 
 

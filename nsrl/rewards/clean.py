@@ -124,6 +124,7 @@ def scaled(text: str) -> str:
     return _SCALED.sub(number, _TEXT_SCALE.sub(r" \1 \\text{", text))
 
 
+_ROOT_OF = re.compile(r"(?:\btimes )?(?:\bthe )?(?:(?<![A-Za-z] )(?<![A-Za-z-])|(?<=\btimes )|(?<=\bthe ))(?:square )?root (?:of )?(\d{1,12})(?![\d./])")
 _INCHES = re.compile(r"^[^\"]*\d\"[.;,\\]*$")  # the only quotation mark ends a number: 5", not "5"
 
 
@@ -139,6 +140,7 @@ def latex(text: str) -> str:
     text = _MONEY.sub(r" \1 dollars ", text)
     text = _COIN_RE.sub(lambda m: f" {m[2]} {_COINS[m[1]]} ", text)
     text = re.sub(r"\\[()\[\]]|\$", " ", text.replace("=/=", " \\ne "))
+    text = _ROOT_OF.sub(r"\\sqrt{\1}", text) if "root" in text else text
     text = _AND_THEN.sub(r"\1 ", text)
     text = re.sub(r"\\left\s*\|", r"\\lvert ", text)
     text = re.sub(r"\\right\s*\|", r"\\rvert ", text)
@@ -160,17 +162,21 @@ def markdown(text: str) -> str:
     return _MARKUP.sub("", text)
 
 
-_CHANGING = re.compile(  # what a label says of the value behind it when it is not the value asked for, or that it is a guess
-    r"\b(?:not|no|never|cannot|neither|nor|wrong|incorrect|false|except|excluding|besides|without|guess(?:es)?|guessing|maybe|perhaps|possibly|try|"
-    r"almost|error|than|least|most|if|or|opposite|reciprocal|inverse|negative|minus|half|twice|double|before|after|below|above|under|over|"
-    r"(?:root|square|cube|multiple|factor|third|quarter) of)\b|n't\b",
+_DENIAL = re.compile(  # the whole of a label that denies the value behind it or only guesses it
+    r"(?:(?:the|my|an?|first|best|random|definitely|probably|just)\s){0,3}(?:not|no|never|wrong|incorrect|false|guess(?:es)?|guessing|maybe|perhaps|possibly|try|almost)"
+    r"(?:\s(?:answers?|values?|results?|guess(?:es)?|ones?|options?|choices?|numbers?))?|(?:not|never)\s(?:the|an?|my)\b.*",
+    re.IGNORECASE,
+)
+_CHANGING = re.compile(  # the end of a label that makes another value of the one behind it; and what denies it anywhere
+    r"\b(?:not|never|than|at (?:least|most)|up to|except|excluding|besides|without|minus|negative|if|or|(?:opposite|reciprocal|inverse|root|square|cube|multiple|factor|third|quarter|half) of)\s?$|"
+    r"\b(?:is|are|was|be|does|do|can)\s?not\b|\bcannot\b|n't\b",
     re.IGNORECASE,
 )
 
 
 def changes(label: str) -> bool:
-    """Whether the words before a colon deny the value behind it, change it or only guess it: `Not: 5`, `Half: 5`."""
-    return _CHANGING.search(label) is not None
+    """Whether the words before a colon deny the value behind it, change it or only guess it: `Not: 5`, `Reciprocal of: 5`."""
+    return bool(_DENIAL.fullmatch(label) or _CHANGING.search(label))
 
 
 def balanced(text: str, start: int) -> int | None:
@@ -235,8 +241,8 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _SAME_WORD = {"true": "yes", "false": "no", "correct": "yes", "incorrect": "no"}
 
 
-_ROMAN = re.compile(r"(?:only )?(?:statements? )?(?:iv|v?i{0,3})(?:(?: and)? (?:iv|v?i{1,3}|v)\b){0,4}(?: only| alone)?(?: (?:is|are|must be|holds?)(?: true| correct| valid)?)?")
-_BESIDE_NUMERALS = re.compile(r"\b(?:and|statements?|is|are|must|be|holds?|true|correct|valid|alone)\b")
+_ROMAN = re.compile(r"(?:only |both |all )?(?:statements? )?(?:iv|v?i{0,3})(?:(?: and)? (?:iv|v?i{1,3}|v)\b){0,4}(?: only| alone)?(?: (?:is|are|must be|holds?)(?: all| both)?(?: true| correct| valid)?)?")
+_BESIDE_NUMERALS = re.compile(r"\b(?:and|both|all|statements?|is|are|must|be|holds?|true|correct|valid|alone)\b")
 
 
 def _statements(text: str) -> str:

@@ -25,7 +25,7 @@ _FUNCTIONS = {
 }  # fmt: skip
 _GOLDEN = div(("add", num(1), ("pow", num(5), num(Fraction(1, 2)))), num(2))
 CONSTANTS = {"pi": PI, "infinity": INFINITY, "inf": INFINITY, "infty": INFINITY, "oo": INFINITY, "goldenratio": _GOLDEN}
-_WORDS = frozenset(["so", "we", "it", "if", "he", "she", "they", "the", "and", "for", "are", "was"])  # no products of letters
+_WORDS = frozenset(["so", "as", "at", "we", "it", "if", "he", "she", "they", "the", "and", "for", "are", "was"])  # no products of letters
 _JOINING = frozenset(["or", "and", "per", "u", "union", "to", "of", "in", "is", "at", "on", "by", "no", "as"])
 
 

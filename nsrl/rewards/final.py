@@ -48,7 +48,7 @@ _WRONGLY = re.compile(r"(?:\b(?:wrong|incorrect|false|mistaken)|不)\s*$", re.IG
 HEDGE = re.compile(  # what comes behind it is another answer, or the same one in other words; not "the wait is 12", "someone else"
     r"\(\s{0,3}(?:or|maybe|perhaps|possibly)\b(?:\s+(?:maybe|perhaps|possibly)\b)?|\b(?:or\s+)?(?:maybe|perhaps|possibly|unless)\b,?|"
     r"\bor\s+else\b,?|[,;]\s{0,3}else\b,?|\balternatively\b,?|\(?\botherwise\b,?(?=\s?\$?-?\d|\s?\(?[A-J]\)?[\s.]{0,3}$)|(?<=\d )(?:versus|vs\.?)(?= \$?\d)|"
-    r"(?<=[\d$] )(?:oder|ou|или|或)(?= [$\d-])|\bif\b[^.,\n]{1,60},(?=\s\$?-?\d[^.\n]{0,20}\b(?:otherwise|if)\b)|[.,;…(—-]\s{0,3}(?:no,?\s+)?wait\b,?|"
+    r"\bif\b[^.,\n]{1,40}\belse\b|(?<=[\d$] )(?:oder|ou|или|或)(?= [$\d-])|\bif\b[^.,\n]{1,60},(?=\s\$?-?\d[^.\n]{0,20}\b(?:otherwise|if)\b)|[.,;…(—-]\s{0,3}(?:no,?\s+)?wait\b,?|"
     r"\b(?:but|and|though|although)\s(?=\(?(?:[A-J]|\$?-?\d[\d.,/]{0,12}\$?)\)?,? (?:is|are|could be|might be|may be|would be) (?:also|equally|just as|too|possible|plausible)\b)",
     re.IGNORECASE,
 )
@@ -59,7 +59,7 @@ _SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which 
 _SAYS = re.compile(
     r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|one))\b"
     r"(?:\s+(?!(?:is|are|be)\b)\w{1,20}){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)"
-    r"|(?:答案|故选|应选|选择|(?<!不)选)\s*(?:是|为)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
+    r"|(?:答案|答え(?=\s?は)|정답|답(?=은)|故选|应选|选择|(?<!不)选)\s*(?:是|为|は|은)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
     re.IGNORECASE,
 )
 _END = re.compile(r"(?<![\s(.][A-J])(?<!^[A-J])(?<!\bapprox)(?<!\bno)[.!?](?=\s+[A-Z\"(*]|\s*$)|\n")
@@ -123,12 +123,15 @@ def candidates(text: str) -> Iterator[Candidate]:
 
 
 _STOPS = str.maketrans({"。": ". ", "，": ", ", "：": ": ", "；": "; ", "！": "! ", "（": " (", "）": ") "})
-_GLUED = re.compile(r"(?<=[\dA-J%])(?=[\u3040-\u30ff\u4e00-\u9fff])|(?<=[\u3040-\u30ff\u4e00-\u9fff])(?=[\dA-J])")
+_GLUED = re.compile(r"(?<=[\dA-J%])(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])|(?<=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])(?=[\dA-J])")
+
+
+_POLITELY = re.compile(r"\s?(?:です|だ|입니다)(?=[\s.]|$)")
 
 
 def _beside_letters(text: str) -> str:
     """Chinese and Japanese with the blanks that other languages put around numbers and behind stops."""
-    return text if text.isascii() else clean.collapsed(_GLUED.sub(" ", text.translate(_STOPS)))
+    return text if text.isascii() else clean.collapsed(_POLITELY.sub("", _GLUED.sub(" ", text.translate(_STOPS))))
 
 
 def refuses(text: str) -> bool:
@@ -168,10 +171,10 @@ _LEAD = re.compile(
     r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with)\b.*$|\s*[,;]\s+(?:so|and(?:(?<![\d$}], and)|(?! [$\\(]{0,2}-?\d[\d./]{0,12}[$\\)]{0,2}\.?$))|because)\b.*$", re.I | re.S)
+_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with|attained|achieved|reached|occurring)\b.*$|\s*[,;]\s+(?:so|and(?:(?<![\d$}], and)|(?! [$\\(]{0,2}-?\d[\d./]{0,12}[$\\)]{0,2}\.?$))|because)\b.*$", re.I | re.S)
 _CAUSE = re.compile(r"(?<=\S)[,;]?\s+(?:because|since)\b.*$|\s*[,;]\s+(?:so|and because)\b.*$", re.I | re.S)
 _BESIDE = re.compile(r"\s+\([^()]*(?:[%≈]|\\approx)[^()]*\)\s*\.?$")
-_PAREN = re.compile(r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
+_PAREN = re.compile(r"\s*\([^()]*\b(?:rejected|extraneous|discarded|invalid|impossible)\b[^()]*\)\s*$|\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
 _IS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|had|needs?|takes?|costs?|gives?|get|gets|makes?|becomes?|contains?|by|at|of|to)\b[\s:]*", re.I)
 _MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\(((?:[^\\]|\\[^()])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
 _UNIT_WORD = r"(?:\s*(?:%|\\%|°|\^\s*\{?\\circ\}?|degrees?|percent|(?:square|cubic|sq)?\s*(?:[cmk]?m|meters?|centimeters?|inches|feet|units?|hours?|minutes?|dollars?|cents)(?:\^\{?[23]\}?|²|³)?(?![a-zA-Z])))?"
@@ -196,20 +199,20 @@ _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the
     r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
     r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
     r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
-    r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|[至最][少多]|超过|[大小多少]于|或|到|"
+    r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|\bnão(?: é)?|\d\s?(?:-|–|bis|a|à|y|e|et|und|и|和|と)|\d\s(?!\s?\()|\?[^?\n]{1,40}:|[至最][少多]|超过|[大小多少]于|或|到|"
     r"\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
     r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
     re.IGNORECASE,
 )
 _TURNED = re.compile(  # what stands after it
     r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
-    r"(?:ou|oder|или)|(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*(?:或|到|以[上下])|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
+    r"(?:minimum|maximum|min|max|twice|and counting|per mille|değil|ou|oder|или)|(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,
 )
 _BUT = re.compile(r"\bbut \$?-?\d|\b(?:but|however|although|though|yet)\b(?! not)[^\n]{0,60}?\b(?:correct|right|actual|real|true|should|must|answer|is|are)\b[^\n]{0,30}?\d", re.IGNORECASE)  # what comes after it is said instead
 _FORMULA = re.compile(r"[|\\{}\[\]=^_<>]|,,|\d[\s,]{0,3}\.\.")
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[^\W\da-zA-Z_]")
-_CONTRAST = re.compile(r"(?:,\s+not|\s\(not|,?\s(?:rather than|instead of|as opposed to))\b[^,;]{1,60}$", re.IGNORECASE)
+_CONTRAST = re.compile(r"(?:,\s+not|,?\s(?:and|but) not|\s\(not|,?\s(?:rather than|instead of|as opposed to))\b[^,;]{1,60}$", re.IGNORECASE)
 _NOT_BUT = re.compile(r"^(?:(?:it is|it's|the answer is) )?(?:not [^,;.]{1,30},? but|instead of [^,;.]{1,30},) ", re.IGNORECASE)
 _NAMED = re.compile(r"(?:^|[.;,]\s)([A-Za-z][^.;,:]{0,40}):[\s$*]*$")
 _CLAUSE = re.compile(r"[,;.:]\s")
@@ -291,17 +294,20 @@ def stated(text: str) -> Iterator[str]:
 # -- letters -------------------------------------------------------------------------------------------------------
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|boldsymbol|bf|rm)\s*\{([^{}]*)\}")
-_ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:]?$")
+_ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:!]?$")
 _LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J])\s+(?:-\s|\())")
-_SEVERAL = re.compile(r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|&|->|\\rightarrow|\\to|-)\s*(?:and\s+|or\s+)?[(]?[A-J][)]?[\s.]*)+")
+_SEVERAL = re.compile(r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|\bto\b|\bthrough\b|&|->|\\rightarrow|\\to|[-=])\s*(?:and\s+|or\s+)?[(]?[A-J][)]?[\s.]*)+")
 _OTHERS = r"(?!\s*(?:/|,|&|\bor\b|\band\b)\s*(?:(?:and|or)\s+)?\(?[A-J]\b)"  # "A/D/E", "A or B": no choice was made
-_OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*([A-J])\b(?!')" + _OTHERS, re.IGNORECASE)
-_VERB = re.compile(r"([A-J])\s+(?:is (?:the|correct|right)|because|since|which|as|matches|shows|represents)\b")
+_OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*(?!(?:(?<=statement )|(?<=statements ))I\b)([A-J])\b(?!')" + _OTHERS, re.IGNORECASE)
+_VERB = re.compile(r"([A-J])\s+(?:is (?:the|my|our|correct|right)|because|since|which|as|matches|shows|represents)\b")
 _LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')" + _OTHERS + r"|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$")
 
 _STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+(?!(?:or|and)\b)[a-z]))(?![\w'])")
 _REMOVED = re.compile(r"\b(?:eliminat\w{1,3}|excluding|exclude[sd]?|rul(?:e|ed|ing) out|(?:any|every)thing but)\s+(?:options?\s+|choices?\s+)?\(?$", re.IGNORECASE)
-_ANOTHER = re.compile(r"(?:[\d,;|/)]|\bor|\band)\s?\(?([A-J])\s?[.)](?=\s?\S)")
+_MARK = r"(?:[(\[]([A-J])[)\]]|(?i:options?\s|choices?\s)?([A-J])(?=\s?[.:)]\s?\S|\s\(|$)|(?i:option|choice)\s([A-J])\b)"
+_FIRST = re.compile(rf"(?:[\d./$°%]{{1,10}}\s)?{_MARK}")
+_ANOTHER = re.compile(rf"(?:[\d,;|/)\]]|\bor|\band|\bthen)\s?(?:maybe\s|perhaps\s|else\s|[\d./$]{{1,8}}\s)?{_MARK}")
+_BEHIND = re.compile(r"(.{1,60}?)(?:\s?[,;]|\s?\(|\sor)?\s?\(?(?<![A-Za-z])([A-J])[)\s.]*$")
 
 
 def unwrapped(text: str) -> str:
@@ -334,16 +340,18 @@ def letter(text: str) -> str | None:
 
 
 def labelled(text: str) -> tuple[str | None, str]:
-    """The letter of `(B) 5`, `B. 5` or `B: 5`, and what stands behind it."""
+    """The letter of `(B) 5`, `B. 5`, `5 (B)` or `5, B`, and the rest."""
     text = unwrapped(text)
-    match = _LABELLED.match(text)
-    return (match[1] or match[2], text[match.end() :].strip(" .")) if match else (None, text)
+    if match := _LABELLED.match(text):
+        return match[1] or match[2], text[match.end() :].strip(" .")
+    match = _BEHIND.fullmatch(text) if len(text) <= 80 else None
+    return (match[2], match[1].strip(" .")) if match else (None, text)
 
 
 def several_letters(text: str) -> bool:
     """Whether the candidate names more than one letter and nothing else, or each with its value: no choice was made."""
     text = unwrapped(text)
-    if (labelled := _LABELLED.match(text)) and set(_ANOTHER.findall(text, labelled.end())) - set(labelled.groups()):
+    if (first := _FIRST.match(text)) and any(one != next(filter(None, first.groups())) for found in _ANOTHER.findall(text, first.end()) for one in found if one):
         return True  # B. 4 or C. 5
     return len(text) <= 80 and _SEVERAL.fullmatch(text) is not None and len(set(re.findall(r"[A-J]", text))) > 1
 

@@ -21,7 +21,7 @@ _COLLECTIONS = ("Interval", "IntervalOpen", "IntervalLopen", "IntervalRopen", "F
 _COLUMNS = ("Matrix", "ImmutableDenseMatrix")
 _PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or", "Union": "or", "Intersection": "and", "Complement": "minus"}
 _RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
-_NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus"])
+_NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus", "minimum", "maximum", "min", "max", "twice"])
 _SCALES = frozenset(["celsius", "fahrenheit", "c", "f"])
 _LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and", "&": "and"}
 
@@ -506,14 +506,14 @@ def _closes_last(text: str) -> bool:
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s*m\.?|o'?clock)?$", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*(?:([ap])\.?m\.?|o'?clock)$", re.IGNORECASE)
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?$")
-_CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),([^,\[\]]*)\]$")
+_CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),((?:[^,\[\]]|\[[^\[\]]{0,60}\])*)\]$")
 _LETTER = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])")
 _PURE = re.compile(r"([a-z]) -> Function\[\{[a-z]\}, ((?:[^\[\]]|\[[^\[\]]*\]){1,300})\]")
 _COMPLEX = re.compile(r"^(\(?-?[\d.]*(?:(?<=\d)[-+])?\d[\d.]*)j(?=\)?$)")  # as Python prints one
 _VECTOR = re.compile(r"^<([^<>=]+,[^<>=]+)>$")
 _PERIOD = re.compile(r"(-?\d+\.\d*)\((\d{1,20})\)$")  # 0.1(6) is 0.1666...
 _EITHER = re.compile(r"^(?:either|both) ", re.IGNORECASE)
-_OUT_OF = re.compile(r"^(\d+) out of (\d+)$")
+_OUT_OF = re.compile(r"^(\d+) (?:out of|in every|in) (\d+)$")
 _PHRASES: dict[str, Value] = {
     **dict.fromkeys(("all real numbers", "all reals", "reals", "s.reals", "all real values"), _REALS),
     **dict.fromkeys(("empty set", "the empty set", "\\emptyset", "emptyset", "emptyset()", "s.emptyset"), _EMPTY),

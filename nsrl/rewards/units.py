@@ -61,6 +61,9 @@ _UNITS: tuple[tuple[str, Unit], ...] = (
     ("ml mL milliliter millilitre milliliters millilitres", _unit("length", "1/1000000", 3)),
     ("cc", _unit("length", "1/1000000", 3)),
     ("cl centiliter centilitre centiliters", _unit("length", "1/100000", 3)),
+    ("gal gallon gallons", _unit("length", "0.003785411784", 3)),
+    ("quart quarts", _unit("length", "0.000946352946", 3)),
+    ("pint pints", _unit("length", "0.000473176473", 3)),
     ("ha hectare hectares", _unit("length", 10000, 2)),
     ("acre acres", _unit("length", "4046.8564224", 2)),
     ("g gram grams", _unit("mass")),
@@ -123,6 +126,8 @@ def other_things(one: Unit | None, other: Unit | None) -> bool:
     """Whether the nouns of two counts are of different things: 5 cats and 5 dogs; 5 cats and 5 black cats need not be."""
     names = [[w for w in unit.nouns if w not in _ANYTHING] if unit is not None else [] for unit in (one, other)]
     fewer, more = sorted(names, key=len)
+    if names[0] and other is not None and other.known:
+        return True  # 5 cats and 5 cm
     return bool(fewer) and not all(any(alike(a, b) for b in more) for a in fewer)
 
 
@@ -135,6 +140,6 @@ def alike(one: str, other: str) -> bool:
 def lookup(word: str) -> Unit | None:
     """The unit of a word, exactly as written or in lower case."""
     found = _TABLE.get(word) or (_TABLE.get(word.lower()) if len(word) > 1 else None)
-    if found is None and (match := re.match(r"(square|cubic)(\w+)", word.lower())) and (inner := _TABLE.get(match[2])):
+    if found is None and (match := re.match(r"(square|cubic)(\w{2,})", word.lower())) and (inner := _TABLE.get(match[2])):
         return inner ** (2 if match[1] == "square" else 3)  # "squareinches"
     return found
