@@ -242,6 +242,8 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
         return _chosen_by(given, text, gold)
+    if given not in (None, "I") and unique_option(text, gold.options) is None:
+        return Verdict(False, "letter")  # one that no option has: it is not looked for another
     if final.several_letters(text) and (not gold.options or unique_option(text, gold.options) is None):
         return Verdict(False, "letters")
     if not gold.options:
@@ -256,7 +258,9 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if given is not None and ord(given) - 65 < len(gold.options):
             return _chosen_by(given, piece, gold)
         index = unique_option(piece, gold.options)
-        if index is None and "=" not in piece and _kind_read(piece) in ("value", "values"):
+        if index is None and given not in (None, "I"):
+            return Verdict(False, "letter")
+        if index is None and not re.search(r"=|\b[A-J]\b", piece) and _kind_read(piece) in ("value", "values"):
             break  # `3 or 4`, `3, 4, 5`, `3-4`: no choice was made
         if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2]):
             index = unique_option(piece.partition(",")[0], gold.options)

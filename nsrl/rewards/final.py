@@ -199,11 +199,12 @@ _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the
     r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
     r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
     r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
-    r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|\bnão(?: é)?|\d\s?(?:-|–|bis|a|à|y|e|et|und|и|和|と)|\d\s(?!\s?\()|\?[^?\n]{1,40}:|[至最][少多]|超过|[大小多少]于|或|到|"
+    r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|\bnão(?: é)?|\?[^?\n]{1,40}:|[至最][少多]|超过|[大小多少]于|或|到|"
     r"\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
     r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
     re.IGNORECASE,
 )
+_BEHIND_NUMBER = re.compile(r"\d(?:\s?(?:-|–|bis|a|à|y|e|et|und|и|和|と))?[\s$]{1,3}$|\d\s?[-–]$", re.IGNORECASE)  # 12 bis 13
 _TURNED = re.compile(  # what stands after it
     r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
     r"(?:minimum|maximum|min|max|twice|and counting|per mille|değil|ou|oder|или)|(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
@@ -228,6 +229,8 @@ def qualified(text: str, piece: str) -> bool:
         return True
     if not named and _NOT_BUT.fullmatch(before):
         return False
+    if piece[:1].isdigit() and _BEHIND_NUMBER.search(before[-12:]):
+        return True
     if _BOUND_OR_PART.search(before[-60:]) or _TURNED.match(after[:60]) or _BUT.search(after):
         return True
     return bool(_NEGATED.search(_WHICH_NOT.sub("", _CLAUSE.split(before)[-1])) or _NEGATED.search(_CLAUSE.split(after)[0]))
@@ -304,9 +307,9 @@ _LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|p
 
 _STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+(?!(?:or|and)\b)[a-z]))(?![\w'])")
 _REMOVED = re.compile(r"\b(?:eliminat\w{1,3}|excluding|exclude[sd]?|rul(?:e|ed|ing) out|(?:any|every)thing but)\s+(?:options?\s+|choices?\s+)?\(?$", re.IGNORECASE)
-_MARK = r"(?:[(\[]([A-J])[)\]]|(?i:options?\s|choices?\s)?([A-J])(?=\s?[.:)]\s?\S|\s\(|$)|(?i:option|choice)\s([A-J])\b)"
+_MARK = r"(?:[(\[]([A-J])[)\]]|(?i:options?\s|choices?\s)?([A-J])(?=\s?[.:)]\s?\S|\s\()|(?i:option|choice)\s([A-J])\b)"
 _FIRST = re.compile(rf"(?:[\d./$°%]{{1,10}}\s)?{_MARK}")
-_ANOTHER = re.compile(rf"(?:[\d,;|/)\]]|\bor|\band|\bthen)\s?(?:maybe\s|perhaps\s|else\s|[\d./$]{{1,8}}\s)?{_MARK}")
+_ANOTHER = re.compile(rf"(?:[\d,;|/)\]]|\bor|\band|\bthen)\s?(?:maybe\s|perhaps\s|else\s|[\d./$]{{1,8}}\s)?{_MARK}|\bor\s\(?([A-J])[)\s.]*$")
 _BEHIND = re.compile(r"(.{1,60}?)(?:\s?[,;]|\s?\(|\sor)?\s?\(?(?<![A-Za-z])([A-J])[)\s.]*$")
 
 

@@ -26,8 +26,9 @@ class _Undecided(Exception):
 def joined(kind: str, items: list[Value]) -> Value | None:
     """The region of conditions (tidied): "and" all of them, "or" and "bare" any, "minus" the first without the others,
     "bounds" what lies between, or both sides where nothing does. None: they are no conditions on one symbol."""
-    if kind in ("and", "or") and items and all(isinstance(i, Items) and i.kind == "brace" and not i.items for i in items):
-        return items[0]  # of nothing but empty sets
+    empty = [i for i in items if isinstance(i, Items) and i.kind == "brace" and not i.items]
+    if empty and (kind == "and" or (kind == "or" and len(empty) == len(items))):
+        return empty[0]
     unequal = [i for i in items if isinstance(i, Relation) and i.op == "!="]
     if (unequal and kind != "and") or not (any(isinstance(i, Interval | Union) for i in items) or len(unequal) == len(items) > 1):
         return None

@@ -118,7 +118,7 @@ AMBIGUOUS = frozenset(n for n in _TABLE if len(n) == 1)
 
 
 _ANYTHING = frozenset(  # words that name no kind of thing, or say nothing of it
-    ["unit", "units", "square", "cubic", "piece", "pieces", "item", "items", "object", "objects", "element", "elements", "thing", "things", "way", "ways", "time", "times", "number", "numbers", "total", "of", "in", "to", "up", "is", "altogether", "all", "left", "remaining", "remain", "each", "per", "more", "different", "possible", "distinct", "such", "long", "tall", "high", "wide", "deep", "away", "apart", "old", "together", "overall", "here", "there", "ones", "the", "them", "these", "those", "this", "that"]
+    ["unit", "units", "people", "persons", "person", "square", "cubic", "piece", "pieces", "item", "items", "object", "objects", "element", "elements", "thing", "things", "way", "ways", "time", "times", "number", "numbers", "total", "of", "in", "to", "up", "is", "altogether", "all", "left", "remaining", "remain", "each", "per", "more", "different", "possible", "distinct", "such", "long", "tall", "high", "wide", "deep", "away", "apart", "old", "together", "overall", "here", "there", "ones", "the", "them", "these", "those", "this", "that"]
 )
 
 

@@ -107,6 +107,18 @@ def test_a_conditional_expression_is_its_value_where_the_condition_is_about_it()
     assert value("ConditionalExpression[1/(1 + n), Re[n] > -1]", "\\frac{1}{n+1}") and not value("ConditionalExpression[12, x > 0]", "12")
 
 
+def test_a_letter_that_no_option_has_is_not_replaced_by_another():
+    """Where four options and five are asked, the letter of the fifth and another paid on both."""
+    for text in ("Alternatives[E is D]", "the letter E. (D) E: ,", "(E)figureB", "D is E because (D) ,", "option E, or D"):
+        letters = {letter for count in (3, 4, 5) for letter in "ABCDE"[:count] if check(text, letter, [str(100 + i) for i in range(count)]).correct}
+        assert len(letters) <= 1, (text, letters)
+
+
+def test_a_condition_with_an_empty_one_is_empty():
+    text = "Ne(x, 3) & (((x >= 3) & (x < -3)) | ((x >= 1/2) & (x <= 0)))"
+    assert check(Result(Status.OK, text), "\\emptyset").correct is True and check(Result(Status.OK, text), "x \\ne 3").correct is False
+
+
 def test_a_printed_letter_is_the_letter_alone():
     value = lambda text, gold: check(Result(Status.OK, text), gold).correct
     assert all(value(text, "C") for text in ("C", "(C)", '"C"', "C. 3"))
