@@ -54,6 +54,7 @@ _RELATIONS = {
     S.NonPositive,
 }  # fmt: skip
 _MAX_MESSAGES = 200
+_NODES = 2_000_000
 _ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
 # What a handler may raise on values that it has no rule for. Not TypeError or AttributeError: those are mistakes, and
 # arguments of an odd kind are refused before (`takes`) or in the handler.
@@ -250,6 +251,13 @@ class Evaluator:
                 if type(r) is not Expr:
                     return self.eval(r)
                 if done:
+                    n = 1
+                    for a in r.args:
+                        if type(a) is Expr:
+                            n += a.nodes
+                    if n > _NODES:  # small in memory where parts are shared, but whoever walks through it would stall
+                        raise LimitReached(Status.MEMORY, "size of an expression")
+                    r.nodes = n
                     if self.epoch == epoch:
                         r.stamp = epoch
                         if r.head in _INERT_HEADS and _inert(r.args):

@@ -34,16 +34,18 @@ class Expr:
     """head[args...]. Immutable by convention; equality is structural and 1 differs from 1.0 (SameQ, not Equal).
 
     `stamp` and `index` belong to the evaluator: the epoch in which this tree was found to be its own value
-    (-1: inert for ever), and a cached key -> position table of an association.
+    (-1: inert for ever), and a cached key -> position table of an association. `nodes`: how many compound trees stand in
+    it, once it was evaluated; a shared one counts each time.
     """
 
-    __slots__ = ("_hash", "args", "head", "index", "stamp")
+    __slots__ = ("_hash", "args", "head", "index", "nodes", "stamp")
 
     def __init__(self, head: Any, args: tuple):
         self.head = head
         self.args = args
         self._hash = None
         self.stamp = 0
+        self.nodes = 1
         self.index = None
 
     def __hash__(self) -> int:
@@ -58,9 +60,7 @@ class Expr:
             return True
         if type(other) is not Expr or len(self.args) != len(other.args) or hash(self) != hash(other):
             return False
-        if not same(self.head, other.head):
-            return False
-        return all(same(a, b) for a, b in zip(self.args, other.args))
+        return _agree(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -70,6 +70,29 @@ class Expr:
 
     def __repr__(self) -> str:
         return f"{self.head!r}[{', '.join(map(repr, self.args))}]"
+
+
+def _agree(a: Expr, b: Expr) -> bool:
+    """Equality of trees of one hash and length, each pair of nodes looked at once: shared parts may be huge as trees."""
+    todo, seen = [(a, b)], set()
+    while todo:
+        a, b = todo.pop()
+        if (id(a), id(b)) in seen:
+            continue
+        seen.add((id(a), id(b)))
+        for x, y in zip((a.head, *a.args), (b.head, *b.args)):
+            if x is y:
+                continue
+            if type(x) is not type(y):
+                return False
+            if type(x) is not Expr:
+                if x != y:
+                    return False
+            elif len(x.args) != len(y.args) or hash(x) != hash(y):
+                return False
+            else:
+                todo.append((x, y))
+    return True
 
 
 Tree = Union[int, Fraction, float, str, Symbol, Expr]

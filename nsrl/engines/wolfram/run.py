@@ -32,7 +32,8 @@ BENIGN = {
     ("FindRoot", "lstol"), ("N", "meprec"),
 }  # fmt: skip
 # Objects with an arithmetic of their own, and what has no value where that arithmetic was needed and is not there.
-_OBJECTS = {S.Interval, S.DateObject, S.SeriesData}
+_OBJECTS = {S.Interval, S.DateObject, S.SeriesData, S.Quantity}
+_STEPS = {S.Max, S.Min, S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.FractionalPart, S.Mod, S.Quotient, S.Clip, S.Ramp, S.UnitStep, S.If, S.Boole}
 _RELATIONS = {S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Equal, S.Unequal}
 _HELD = {S.Function, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern, S.RuleDelayed, S.Pattern, S.Condition, S.PatternTest}
 
@@ -177,10 +178,10 @@ def evaluate_tree(
 
 
 def _no_slope(f: Any, args: tuple) -> bool:
-    """Whether a derivative of f at these arguments is one that nobody could evaluate: of no function of numbers, or at numbers."""
+    """Whether a derivative of f at these arguments is one that nobody could evaluate: of no function of numbers, of steps, or at numbers."""
     if type(f) is not Symbol or (f.builtin is None and not absent(f)):
         return False
-    return f.builtin is None or not f.builtin.attrs & NUMERIC or all(map(is_number, args))
+    return f.builtin is None or f in _STEPS or not f.builtin.attrs & NUMERIC or all(map(is_number, args))
 
 
 def _defines(statement: Any, name: Symbol) -> bool:

@@ -10,6 +10,7 @@ from nsrl.engines.wolfram.builtins.pieces import joined
 from nsrl.engines.wolfram.builtins.series import differentiated, read
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
+from nsrl.engines.wolfram.roots import symbols as symbols_of
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
@@ -51,6 +52,7 @@ _RULES = {
     S.ArcSinh: lambda x: power(plus(1, power(x, 2)), -HALF),
     S.ArcCosh: lambda x: times(power(plus(-1, x), -HALF), power(plus(1, x), -HALF)),
     S.ArcTanh: lambda x: power(_minus_square(x), -1),
+    S.RealAbs: lambda x: times(x, power(mk(S.RealAbs, x), -1)),
     S.Erf: lambda x: times(2, power(S.E, _neg(power(x, 2))), power(S.Pi, -HALF)),
     S.Gamma: lambda x: times(mk(S.Gamma, x), mk(S.PolyGamma, 0, x)),
     S.Factorial: lambda x: times(mk(S.Gamma, plus(1, x)), mk(S.PolyGamma, 0, plus(1, x))),
@@ -102,6 +104,8 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
     if h is S.Piecewise and is_list(a[0]):
         pieces = [*(p.args[0] for p in a[0].args), a[1] if len(a) > 1 else 0]
         return joined(ev, e, [ev.eval(derivative(ev, p, x)) for p in pieces], x)
+    if (pieces := _in_pieces(e)) is not None and not symbols_of(e) - {x}:
+        return derivative(ev, pieces, x)
     if h is S.SeriesData and (s := read(e)) is not None and s.x is x and not any(contains(c, x) for c in (s.at, *s.c)):
         return differentiated(s)
     if h is S.Abs and len(a) == 1:
@@ -110,6 +114,18 @@ def derivative(ev: Any, e: Any, x: Any) -> Any:
         orders, f = list(h.head.args), h.args[0]
         return _chain(ev, f, orders, a, x)
     return _chain(ev, h, [0] * len(a), a, x)
+
+
+def _in_pieces(e: Expr) -> Expr | None:
+    """Max, Min, Ramp and UnitStep as Piecewise; None for another function."""
+    h, a = e.head, e.args
+    if h in (S.Ramp, S.UnitStep) and len(a) == 1:
+        return mk(S.Piecewise, lst([lst((a[0] if h is S.Ramp else 1, mk(S.GreaterEqual, a[0], 0)))]), 0)
+    if h not in (S.Max, S.Min) or len(a) < 2:
+        return None
+    first = S.GreaterEqual if h is S.Max else S.LessEqual
+    tests = [Expr(S.And, tuple(mk(first, t, o) for o in a if o is not t)) for t in a[:-1]]
+    return mk(S.Piecewise, lst(map(lst, zip(a, tests))), a[-1])
 
 
 def _chain(ev: Any, f: Any, orders: list[int], args: tuple, x: Any) -> Any:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import cmp_to_key
+from itertools import pairwise
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import from_rules, is_assoc
 from nsrl.engines.wolfram.builtins.lists import elements, not_list
+from nsrl.engines.wolfram.builtins.logic import compare_values
 from nsrl.engines.wolfram.expr import (
     FALSE,
     LIST,
     Expr,
     S,
     boolean,
+    has_head,
     is_list,
     lst,
     mk,
@@ -61,7 +64,10 @@ def sort_(ev: Any, args: tuple) -> Any:
         k = (lambda r: cmp_to_key(compare)(r.args[1])) if len(args) == 1 else (lambda r, f=order_key(ev, args[1]): f(r.args[1]))
         return from_rules(sorted(e.args, key=k))
     if len(args) == 1:
-        return Expr(e.head, tuple(sort(e.args)))
+        r = sort(e.args)
+        if S.Quantity in ev.up and any(has_head(a, S.Quantity) and compare_values(ev, a, b) not in (-1, 0) for a, b in pairwise(r)):
+            return None  # in canonical order 3 meters come before 20 centimeters
+        return Expr(e.head, tuple(r))
     return Expr(e.head, tuple(sorted(e.args, key=order_key(ev, args[1]))))
 
 

@@ -6,13 +6,15 @@ Lists are exact where the data are. Knows nothing of algebra beyond what the eva
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cmp_to_key
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins.distributions import DISTRIBUTIONS, HALF, moment, normal, quantile_of
 from nsrl.engines.wolfram.builtins.linalg import matrix, reduced, rows, vector
+from nsrl.engines.wolfram.builtins.logic import compare_values
 from nsrl.engines.wolfram.evaluator import sub_handler
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, is_list, lst, mk, norm, plus, power, rule, times
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, rule, times
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
@@ -73,6 +75,10 @@ def _sorted(ev: Any, v: list[Any] | None) -> list[Any] | None:
         return None
     if all(isinstance(x, (int, Fraction, float)) for x in v):
         return sorted(v)
+    if v and all(has_head(x, S.Quantity) for x in v):
+        if any(compare_values(ev, v[0], x) is None for x in v):
+            return None
+        return sorted(v, key=cmp_to_key(lambda a, b: compare_values(ev, a, b)))
     sizes = [ev.eval(mk(S.N, x)) for x in v]
     if not all(isinstance(x, (int, float, Fraction)) for x in sizes):
         return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.evaluator import Defs
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, times
+from nsrl.engines.wolfram.roots import symbols as symbols_of
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
 TABLE: dict[str, Builtin] = {}
@@ -49,35 +51,53 @@ _unit("Gallons", Fraction(473_176_473, 125_000_000_000), m=3)
 _unit("USDollars", 1, usd=1)
 _unit("USCents", Fraction(1, 100), usd=1)
 _unit("Percent", Fraction(1, 100))
-_unit("Degrees AngularDegrees", mk(S.Times, S.Pi, Fraction(1, 180)))
+_unit("AngularDegrees", mk(S.Times, S.Pi, Fraction(1, 180)))
 _unit("Radians", 1)
-_unit("DegreesCelsius", 1, K=1)
-_unit("DegreesFahrenheit", Fraction(5, 9), K=1)
-_unit("Kelvins", 1, K=1)
+_unit("DegreesCelsius DegreesCelsiusDifference", 1, K=1)
+_unit("DegreesFahrenheit DegreesFahrenheitDifference", Fraction(5, 9), K=1)
+_unit("Kelvins KelvinsDifference", 1, K=1)
 _OFFSET = {"DegreesCelsius": Fraction(27_315, 100), "DegreesFahrenheit": Fraction(45_967, 100) * Fraction(5, 9), "Kelvins": 0}
-_SHORT = {"m": "Meters", "meters": "Meters", "km": "Kilometers", "cm": "Centimeters", "mm": "Millimeters", "kg": "Kilograms",
-          "g": "Grams", "s": "Seconds", "h": "Hours", "min": "Minutes", "Meter": "Meters", "Kilometer": "Kilometers",
-          "Hour": "Hours", "Second": "Seconds", "Minute": "Minutes", "Kilogram": "Kilograms", "Gram": "Grams",
-          "ft": "Feet", "in": "Inches", "mi": "Miles", "lb": "Pounds", "Foot": "Feet", "Inch": "Inches", "Mile": "Miles",
-          "Celsius": "DegreesCelsius", "Fahrenheit": "DegreesFahrenheit", "Kelvin": "Kelvins"}  # fmt: skip
+_SHORT = {"m": "Meters", "km": "Kilometers", "cm": "Centimeters", "mm": "Millimeters", "kg": "Kilograms",
+          "g": "Grams", "s": "Seconds", "h": "Hours", "min": "Minutes", "L": "Liters", "mL": "Milliliters",
+          "ft": "Feet", "in": "Inches", "mi": "Miles", "lb": "Pounds", "oz": "Ounces", "Foot": "Feet", "Inch": "Inches",
+          "Celsius": "DegreesCelsius", "Fahrenheit": "DegreesFahrenheit", "Kelvin": "Kelvins", "Degrees": "AngularDegrees",
+          "Dollars": "USDollars", "Cents": "USCents", "%": "Percent"}  # fmt: skip
+for _name in [*_UNITS, *(n for n in _SHORT if len(n) > 2)]:
+    _one = _SHORT.get(_name, _name)
+    for _written in (_name, _name.removesuffix("s") if _name[-2:] != "es" or _name[-3] in "tnrl" else _name):
+        _SHORT.setdefault(_written, _one)
+        _SHORT.setdefault(_written.lower(), _one)
+_NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+|/\d+)?)\s*([^\d./].*)")
 
 
-def _parsed(u: Any) -> tuple[Any, dict[str, int], Any] | None:
+def _named(u: str) -> Any:
+    """A unit that is written as a text (m, km/h, KilometersPerHour, square meters) as names multiplied and raised; None for another."""
+    u = u.strip()
+    for sign in ("/", "Per", " per "):
+        top, found, bottom = u.partition(sign)
+        if found and u not in _SHORT:
+            parts = _named(top), _named(bottom)
+            return None if None in parts else mk(S.Times, parts[0], mk(S.Power, parts[1], -1))
+    for word, n in (("square", 2), ("cubic", 3)):
+        if u.lower().startswith(word):
+            inside = _named(u[len(word) :])
+            return None if type(inside) is not str else mk(S.Power, inside, n)
+    return _SHORT.get(u)
+
+
+def _parsed(u: Any) -> tuple[Any, dict[str, Any], Any] | None:
     """(factor, base powers, canonical form) of a unit: a name, or names multiplied and raised."""
     if isinstance(u, str):
-        if "/" in u:
-            top, _, bottom = u.partition("/")
-            return _parsed(mk(S.Times, top.strip(), mk(S.Power, bottom.strip(), -1)))
-        name = _SHORT.get(u, u)
-        if name not in _UNITS:
-            return None
-        factor, base = _UNITS[name]
-        return factor, dict(base), name
+        if u not in _UNITS:
+            named = _named(u)
+            return None if named is None else _parsed(named)
+        factor, base = _UNITS[u]
+        return factor, dict(base), u
     if has_head(u, S.Quantity) and len(u.args) == 2:
         return _parsed(u.args[1])
     if has_head(u, S.Times):
         factor: Any = 1
-        base: dict[str, int] = {}
+        base: dict[str, Any] = {}
         forms = []
         for a in u.args:
             if isinstance(a, (int, Fraction)):
@@ -91,27 +111,79 @@ def _parsed(u: Any) -> tuple[Any, dict[str, int], Any] | None:
                 base[k] = base.get(k, 0) + n
             forms.append(p[2])
         return factor, {k: n for k, n in base.items() if n}, Expr(S.Times, tuple(forms)) if len(forms) > 1 else forms[0]
-    if has_head(u, S.Power) and type(u.args[1]) is int:
+    if has_head(u, S.Power) and isinstance(n := u.args[1], (int, Fraction)):
         p = _parsed(u.args[0])
-        if p is None or isinstance(p[0], Expr):
+        if p is None:
             return None
-        return norm(Fraction(p[0]) ** u.args[1]), {k: n * u.args[1] for k, n in p[1].items()}, mk(S.Power, p[2], u.args[1])
+        factor = norm(Fraction(p[0]) ** n) if type(n) is int and not isinstance(p[0], Expr) else mk(S.Power, p[0], n)
+        return factor, {k: norm(m * Fraction(n)) for k, m in p[1].items()}, _raised(p[2], n)
     return None
+
+
+def _raised(u: Any, n: Any) -> Any:
+    """A unit to a power, factor by factor: the root of square meters is meters."""
+    if has_head(u, S.Times):
+        return Expr(S.Times, tuple(_raised(a, n) for a in u.args))
+    if has_head(u, S.Power):
+        n = norm(n * Fraction(u.args[1]))
+        return u.args[0] if n == 1 else power(u.args[0], n)
+    return power(u, n)
+
+
+_ROUNDING = (S.Abs, S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.FractionalPart)
+_SIGNS = (S.Sign, S.Positive, S.Negative, S.NonNegative, S.NonPositive)
+_TURNS = (S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc)
 
 
 def _combines(ev: Any, e: Any, bound: dict, go_on: Any) -> bool:
     """The matcher of Quantity's up-value: a sum, product or power of quantities becomes one quantity."""
+    if e.head in _ROUNDING or e.head in _SIGNS or e.head in _TURNS:
+        q = e.args[0] if len(e.args) == 1 else None
+        if not has_head(q, S.Quantity) or len(q.args) != 2 or (unit := _parsed(q.args[1])) is None or q.args[1] in _OFFSET:
+            return False
+        if e.head in _TURNS:
+            if unit[1]:
+                return False
+            bound[_COMBINED] = ev.eval(mk(e.head, times(q.args[0], unit[0])))
+        else:
+            r = mk(e.head, q.args[0])
+            bound[_COMBINED] = ev.eval(mk(S.Quantity, r, q.args[1]) if e.head in _ROUNDING else r)
+        return go_on(bound)
     if e.head not in (S.Plus, S.Times, S.Power):
         return False
     if e.head is S.Power and not (len(e.args) == 2 and isinstance(e.args[1], (int, Fraction))):
         return False
     if e.head is S.Times and not all(isinstance(a, (int, float, Fraction)) or contains(a, S.Quantity) for a in e.args):
         return False
-    q = gathered(ev, e)
-    if q is None or any(has_head(a, S.QuantityMagnitude) for a in _inside(q)):
+    q = _temperatures(ev, e) if _tempered(e) else gathered(ev, e)
+    if q is None or (has_head(q, S.Quantity) and any(has_head(a, S.QuantityMagnitude) for a in _inside(q))):
         return False
-    bound[_COMBINED] = ev.eval(q.args[0]) if ev.eval(q.args[1]) == 1 else q
+    bound[_COMBINED] = q
     return go_on(bound)
+
+
+def _tempered(e: Expr) -> bool:
+    """Whether a temperature of a scale whose zero is not that of heat stands in a sum, product or power."""
+    return any(
+        type(a) is Expr and (a.args[1] in _OFFSET and a.args[1] != "Kelvins" if a.head is S.Quantity and len(a.args) == 2 else a.head is S.Times and _tempered(a))
+        for a in e.args
+    )
+
+
+def _temperatures(ev: Any, e: Expr) -> Any:
+    """The difference of two temperatures, a temperature and differences; None for any other arithmetic: twice 20 °C is what one takes it for."""
+    if e.head is not S.Plus:
+        return None
+    terms = [(-1, a.args[1]) if has_head(a, S.Times) and len(a.args) == 2 and a.args[0] == -1 else (1, a) for a in e.args]
+    if not all(has_head(q, S.Quantity) and len(q.args) == 2 and type(q.args[1]) is str for _, q in terms):
+        return None
+    scales = [(k, q) for k, q in terms if q.args[1] in _OFFSET]
+    turns = sorted(k for k, _ in scales)
+    unit = scales[0][1].args[1] if turns == [1] else next(q.args[1] for k, q in scales if k == 1) + "Difference" if turns == [-1, 1] else None
+    if unit is None or any(q.args[1] == "Kelvins" for _, q in scales) or any(base_value(ev, q)[1] != {"K": 1} for _, q in terms):
+        return None
+    kelvins = [times(k, base_value(ev, q)[0]) for k, q in terms]
+    return mk(S.Quantity, ev.eval(times(plus(*kelvins, -_OFFSET.get(unit, 0)), power(_UNITS[unit][0], -1))), unit)
 
 
 def _inside(q: Expr) -> tuple:
@@ -128,8 +200,15 @@ def quantity(ev: Any, args: tuple) -> Any:
         ev.up[S.Quantity] = rules = Defs()
         rules.rules = [((), _COMBINED, _COMBINED, _combines)]
     if len(args) == 1:
-        return mk(S.Quantity, 1, args[0])
+        written = _NUMBER.fullmatch(args[0]) if type(args[0]) is str else None
+        return mk(S.Quantity, norm(Fraction(written[1])) if "." not in written[1] else float(written[1]), written[2]) if written else mk(S.Quantity, 1, args[0])
+    if is_list(args[0]):
+        return lst(mk(S.Quantity, a, args[1]) for a in args[0].args)
+    if args[1] == 1:
+        return args[0]
     p = _parsed(args[1])
+    if p is None and not symbols_of(args[1]):
+        ev.message("Quantity", "unkunit", f"Unable to interpret unit specification {ev.text(args[1])}.")
     if p is None or p[2] == args[1]:
         return None
     return mk(S.Quantity, args[0], ev.eval(p[2]))
@@ -156,7 +235,7 @@ def quantity_q(ev: Any, args: tuple) -> Any:
 
 
 def gathered(ev: Any, e: Any) -> Any:
-    """A product, power or sum of quantities as one quantity, or None."""
+    """A product, power or sum of quantities as one quantity, as a number where all units cancel, or None."""
     if not contains(e, S.Quantity):
         return None
     if has_head(e, S.Quantity):
@@ -174,10 +253,10 @@ def gathered(ev: Any, e: Any) -> Any:
             return None
         return ev.eval(mk(S.Quantity, Expr(S.Times, tuple(number)), Expr(S.Times, tuple(unit)) if len(unit) > 1 else unit[0]))
     if has_head(e, S.Power) and len(e.args) == 2 and gathered(ev, e.args[0]) is e.args[0]:
-        return mk(S.Quantity, ev.eval(power(e.args[0].args[0], e.args[1])), power(e.args[0].args[1], e.args[1]))
+        return ev.eval(mk(S.Quantity, power(e.args[0].args[0], e.args[1]), _raised(e.args[0].args[1], e.args[1])))
     if has_head(e, S.Plus):
         parts = [gathered(ev, a) for a in e.args]
-        if None in parts:
+        if not all(has_head(p, S.Quantity) for p in parts):
             return None
         unit = parts[0].args[1]
         same = [ev.eval(mk(S.QuantityMagnitude, p, unit)) for p in parts]
@@ -195,22 +274,26 @@ def base_value(ev: Any, e: Any) -> tuple[Any, dict[str, int]] | None:
 @builtin("UnitConvert", arity=(1, 2))
 def unit_convert(ev: Any, args: tuple) -> Any:
     q = gathered(ev, args[0])
-    if q is None:
+    if not has_head(q, S.Quantity):
         return None
     source = _parsed(q.args[1])
     if source is None:
         return None
     factor, base, _ = source
     if len(args) == 1:
+        if not base and source[2] not in ("AngularDegrees", "Radians"):
+            return ev.eval(times(q.args[0], factor))
         si = {"m": "Meters", "kg": "Kilograms", "s": "Seconds", "K": "Kelvins", "usd": "USDollars"}
         parts = [si[k] if n == 1 else power(si[k], n) for k, n in sorted(base.items())]
-        unit = ev.eval(Expr(S.Times, tuple(parts))) if len(parts) > 1 else parts[0] if parts else "DimensionlessUnit"
+        unit = ev.eval(Expr(S.Times, tuple(parts))) if len(parts) > 1 else parts[0] if parts else "Radians"
         return mk(S.Quantity, ev.eval(times(q.args[0], factor)), unit)
     to = _parsed((gathered(ev, args[1]) or args[1]) if contains(args[1], S.Quantity) else args[1])
     if to is None or to[1] != base:
         ev.message("Quantity", "compat", f"{ev.text(q.args[1])} and {ev.text(args[1])} are incompatible units")
         return None
-    if q.args[1] in _OFFSET and isinstance(args[1], str) and _SHORT.get(args[1], args[1]) in _OFFSET:
+    if (q.args[1] in _OFFSET) != (to[2] in _OFFSET):  # a temperature is no difference of two
+        return None
+    if q.args[1] in _OFFSET:
         kelvins, _ = base_value(ev, q)
         value = times(plus(kelvins, times(-1, _OFFSET[to[2]])), power(to[0], -1))
     else:
