@@ -54,7 +54,8 @@ _RELATIONS = {
     S.NonPositive,
 }  # fmt: skip
 _MAX_MESSAGES = 200
-_NODES = 2_000_000
+_NODES = 500_000  # of a tree that may share its parts: small in memory, but who walks through it comes to each of them
+_SHALLOW = {getattr(S, n) for n in ["List", "CompoundExpression", "Set", "Return", "Length", "Part", "First", "Last", "Rest", "Most", "Head", "Depth", "SameQ", "UnsameQ", "AtomQ", "ListQ", "Nest", "NestList", "Fold", "FoldList", "FixedPoint", "Append", "Prepend", "Reverse", "Identity", "If", "Which", "Module", "Block", "With"]}  # fmt: skip
 _ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
 # What a handler may raise on values that it has no rule for. Not TypeError or AttributeError: those are mistakes, and
 # arguments of an odd kind are refused before (`takes`) or in the handler.
@@ -255,8 +256,6 @@ class Evaluator:
                     for a in r.args:
                         if type(a) is Expr:
                             n += a.nodes
-                    if n > _NODES:  # small in memory where parts are shared, but whoever walks through it would stall
-                        raise LimitReached(Status.MEMORY, "size of an expression")
                     r.nodes = n
                     if self.epoch == epoch:
                         r.stamp = epoch
@@ -325,7 +324,11 @@ class Evaluator:
             else:
                 bare = read
                 for a in read:
-                    if type(a) is Expr and a.head is _UNEVALUATED and not attrs & HOLD_ALL_COMPLETE:
+                    if type(a) is not Expr:
+                        continue
+                    if a.nodes > _NODES and head not in _SHALLOW:
+                        _walkable(a)
+                    if a.head is _UNEVALUATED and not attrs & HOLD_ALL_COMPLETE:
                         bare = tuple([x.args[0] if type(x) is Expr and x.head is _UNEVALUATED and len(x.args) == 1 else x for x in read])
                         break
                 try:
@@ -529,6 +532,8 @@ class Evaluator:
             defs = table[name] = Defs()
         self.changed()
         conditional = type(rhs) is Expr and rhs.head is S.Condition
+        for a in lhs.args if type(lhs) is Expr else ():
+            _walkable(a)
         if not has_pattern(lhs) and not conditional:
             defs.literal[lhs] = rhs
             return
@@ -596,6 +601,7 @@ class Evaluator:
 
     def apply_function(self, f: Expr, args: tuple) -> Any:
         """The body of Function f with its arguments put in (not yet evaluated), or None if it does not apply."""
+        _walkable(f)
         if len(f.args) == 1:
             body = f.args[0]
             out = fill_slots(body, args, f)
@@ -629,6 +635,12 @@ def sub_handler(name: str) -> Any:
         return f
 
     return keep
+
+
+def _walkable(e: Any) -> None:
+    """Ends the program before someone walks through a tree that is too large for it."""
+    if type(e) is Expr and e.nodes > _NODES:
+        raise LimitReached(Status.TIMEOUT, "size of an expression")
 
 
 def _bound(rhs: Any, b: dict[Symbol, Any], call: Any) -> Any:

@@ -103,6 +103,8 @@ def compare(a: Any, b: Any) -> int:
     if a is b:
         return 0
     ra, rb = _rank(a), _rank(b)
+    if ra == rb == 3 and a.nodes == b.nodes > 1000 and a == b:  # equality looks at a shared part once
+        return 0
     if ra < 3 and rb < 3:
         if ra != rb:
             return -1 if ra < rb else 1

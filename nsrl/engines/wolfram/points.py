@@ -134,7 +134,7 @@ def _called(e: Expr, args: list[tuple[Any, Any]], m: Any, digits: int) -> tuple[
         if any(m.im(v) for v in vs):
             raise Undefined
         return (max if h is S.Max else min)(vs), max(sizes)
-    if (h in (S.Floor, S.Ceiling, S.Round) and len(vs) == 1) or (h is S.Mod and len(vs) == 2):
+    if (h in (S.Floor, S.Ceiling, S.Round, S.IntegerPart) and len(vs) == 1) or (h is S.Mod and len(vs) == 2):
         q, size = (vs[0], sizes[0]) if len(vs) == 1 else (vs[0] / vs[1], sizes[0] - _mag(vs[1]))
         if size > bits // 2:
             raise _Narrow(int(size * 0.302))
@@ -143,7 +143,8 @@ def _called(e: Expr, args: list[tuple[Any, Any]], m: Any, digits: int) -> tuple[
         if h is S.Mod:
             v = m.mpf(0) if whole else vs[0] - vs[1] * m.floor(q)
         else:
-            v = near if whole or h is S.Round else (m.floor if h is S.Floor else m.ceil)(q)
+            down = h is S.Floor or (h is S.IntegerPart and m.re(q) > 0)
+            v = near if whole or h is S.Round else (m.floor if down else m.ceil)(q)
         return v, max(_mag(v), sizes[0]) if h is S.Mod else _mag(v)
     lost = max((n - _mag(v) for v, n in args if v), default=0)  # bits that cancelled in an argument
     if h is S.Power and len(vs) == 2:

@@ -38,7 +38,11 @@ class Piece(NamedTuple):
 
 def real_line(ev: Any, what: Any, x: Symbol) -> list[Piece]:
     """Where a condition on x alone holds, ascending. Raises Cannot."""
-    points = critical(ev, what, x)
+    return pieces_between(critical(ev, what, x), what, x)
+
+
+def pieces_between(points: list[Any], what: Any, x: Symbol) -> list[Piece]:
+    """Where a condition on x holds that changes at these points alone, which ascend. Raises Cannot."""
     edges = [None, *points, None]
     gaps = [holds(what, x, between(edges[i], edges[i + 1])) for i in range(len(points) + 1)]
     here = [holds(what, x, p) for p in points]
@@ -63,6 +67,7 @@ def critical(ev: Any, what: Any, x: Symbol) -> list[Any]:
     """Values of x at which the condition may change, ascending. Raises Cannot."""
     if symbols(what) - {x}:
         raise Cannot
+    what = by_abs(what)
     found: list[Root] = []
     done: set = set()
 
@@ -99,6 +104,20 @@ def critical(ev: Any, what: Any, x: Symbol) -> list[Any]:
     for r in found:
         out += members(ev, r, low, high)
     return ordered(out)
+
+
+def by_abs(e: Any) -> Any:
+    """e with the greatest and least of real values that hold unknowns as absolute values: Max[a, b] is (a + b + |a - b|)/2."""
+    if type(e) is not Expr:
+        return e
+    args = tuple(map(by_abs, e.args))
+    if e.head in (S.Max, S.Min) and args and symbols(e):
+        half, out = Fraction(1, 2) if e.head is S.Max else Fraction(-1, 2), args[0]
+        for a in args[1:]:
+            gap = mk(S.Abs, mk(S.Plus, out, mk(S.Times, -1, a)))
+            out = mk(S.Plus, mk(S.Times, Fraction(1, 2), mk(S.Plus, out, a)), mk(S.Times, half, gap))
+        return out
+    return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
 
 
 def real_valued(e: Any) -> list[Any]:

@@ -29,8 +29,9 @@ from nsrl.engines.wolfram.points import (
     truth,
     whole_number,
 )
-from nsrl.engines.wolfram.realline import Piece, condition, members, real_line, real_valued, sign, span
+from nsrl.engines.wolfram.realline import Piece, by_abs, condition, members, real_line, real_valued, sign, span
 from nsrl.engines.wolfram.roots import Cannot, contains, symbols
+from nsrl.engines.wolfram.steps import bounds, line_with_steps, stepping
 from nsrl.engines.wolfram.systems import solve_system, without_squares
 from nsrl.engines.wolfram.univariate import Root, replaced, solve_one
 from nsrl.engines.wolfram.wholenumbers import whole_points
@@ -169,6 +170,8 @@ def real_domain(d: Any) -> bool:
 def _alternative(ev: Any, differences: list, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
     equations = [mk(S.Equal, d, 0) for d in differences]
     real = any(map(real_domain, domains.values())) or made_real([*equations, *filters], names)
+    if real:
+        differences = list(map(by_abs, differences))
     if all(d in REALS or d in INTEGERS for d in domains.values()):
         differences = [q for d in differences for q in without_squares(ev, d, names)]
     if any(d in REALS or d in INTEGERS for d in domains.values()):
@@ -187,6 +190,8 @@ def _alternative(ev: Any, differences: list, filters: list, names: list, domains
             return whole_points(ev, differences, filters, names, domains)
     elif not differences:
         return _from_inequalities(ev, filters, names, domains, finite)
+    elif len(names) == 1 and real and any(stepping(e, names[0]) for e in (*differences, *filters)):
+        return _from_inequalities(ev, [*(mk(S.Equal, d, 0) for d in differences), *filters], names, domains, finite)
     elif len(names) == 1:
         found = _one(ev, differences, filters, names[0], real, parameters, finite)
     else:
@@ -287,7 +292,7 @@ def _from_inequalities(ev: Any, filters: list, names: list, domains: dict, finit
     rest = [*filters, *(mk(S.Element, x, d) for d in domains.values() if d not in (S.Complexes, *REALS))]
     signs = {"Positive": S.Greater, "Negative": S.Less, "NonNegative": S.GreaterEqual, "NonPositive": S.LessEqual}
     rest += [mk(op, x, 0) for s, op in signs.items() if domains[x].name == s + "Reals"]
-    pieces = real_line(ev, rest[0] if len(rest) == 1 else Expr(S.And, tuple(rest)), x)
+    pieces = line_with_steps(ev, rest[0] if len(rest) == 1 else Expr(S.And, tuple(rest)), x)
     if all(p.point for p in pieces):
         return [{x: p.low} for p in pieces]
     if finite or len(pieces) != 1:
@@ -358,9 +363,14 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
             continue
         if all(r.period is None for r in found):
             return sorted(n for n in {_whole(r.value) for r in found} if n is not None and good(n))
+    where = Expr(S.And, (*(mk(S.Equal, d, 0) for d in live), *filters, *bounds_of(x, domain)))
     try:
-        pieces = real_line(ev, Expr(S.And, tuple(f for f in (*filters, *bounds_of(x, domain)))), x) if not live else None
-    except Cannot:
+        if stepping(where, x):
+            low, high = bounds(ev, where, x)
+            pieces = [] if low is None else [Piece(low, True, high, True)]
+        else:
+            pieces = real_line(ev, where, x) if not live else None
+    except (Cannot, NotBridged):
         pieces = None
     if pieces is None:
         return [p[x] for p in whole_points(ev, differences, filters, [x], {x: domain})]

@@ -1,4 +1,5 @@
-"""Floor and its kin of a polynomial over an interval: where they jump, and what stands there without them in between.
+"""Floor and its kin of a polynomial over an interval: where they jump, what stands there without them in between, and where
+on the real line a condition with them holds.
 
 Knows nothing of integrals and sums.
 """
@@ -10,12 +11,26 @@ from itertools import pairwise
 from math import ceil, floor
 from typing import Any
 
-from nsrl.engines.wolfram.expr import Expr, S, Symbol, minus, mk, norm
-from nsrl.engines.wolfram.realline import as_float, between, ordered, sign, zeros_of
+from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, minus, mk, norm, plus, times
+from nsrl.engines.wolfram.points import RELATIONS
+from nsrl.engines.wolfram.realline import (
+    Piece,
+    as_float,
+    between,
+    by_abs,
+    critical,
+    ordered,
+    pieces_between,
+    real_line,
+    sign,
+    zeros_of,
+)
 from nsrl.engines.wolfram.roots import Cannot, contains, polynomial_in, put
 from nsrl.engines.wolfram.univariate import replaced
 
 MAX_STEPS = 100
+# A step of u lies within the half width of u + the middle.
+_BAND = {S.Floor: (Fraction(-1, 2), Fraction(1, 2)), S.Ceiling: (Fraction(1, 2), Fraction(1, 2)), S.Round: (0, Fraction(1, 2)), S.IntegerPart: (0, 1)}
 _JUMPS = {S.Floor: Fraction(0), S.Ceiling: Fraction(0), S.IntegerPart: Fraction(0), S.Round: Fraction(1, 2)}  # at k + this
 
 
@@ -68,3 +83,87 @@ def _jumps(ev: Any, step: Expr, x: Symbol, low: Any, high: Any) -> list[Any]:
     if len(levels) > MAX_STEPS:
         raise Cannot
     return [r.value for k in levels for r in zeros_of(ev, minus(u, norm(k + shift)), x)]
+
+
+def stepping(e: Any, x: Symbol) -> bool:
+    """Whether e holds a call of x that steps."""
+    heads = (*_JUMPS, S.Mod, S.Quotient, S.FractionalPart)
+    return type(e) is Expr and ((e.head in heads and any(contains(a, x) for a in e.args)) or any(stepping(a, x) for a in e.args))
+
+
+def line_with_steps(ev: Any, what: Any, x: Symbol) -> list[Piece]:
+    """Where a condition on x alone holds, ascending, also one with steps of polynomials of x. Raises Cannot."""
+    if not stepping(what, x):
+        return real_line(ev, what, x)
+    what = _by_floor(what, x)
+    low, high = bounds(ev, what, x)
+    if low is None:
+        return []
+    if sign(low, high) == 0:
+        return pieces_between([low], what, x)
+    points = [low, high]
+    for a, b, smooth in between_jumps(ev, what, x, low, high):
+        points += [a, b, *(p for p in (critical(ev, smooth, x) if contains(smooth, x) else ()) if sign(a, p) < 0 < sign(b, p))]
+    return pieces_between(ordered(points), what, x)
+
+
+def bounds(ev: Any, what: Any, x: Symbol) -> tuple[Any, Any]:
+    """Two values between which every x lies at which the condition holds; (None, None) for no x. Raises Cannot."""
+    pieces = real_line(ev, ev.eval(_wider(ev, _by_floor(what, x), x)), x)
+    if not pieces:
+        return None, None
+    if pieces[0].low is None or pieces[-1].high is None:
+        raise Cannot
+    return pieces[0].low, pieces[-1].high
+
+
+def _wider(ev: Any, e: Any, x: Symbol) -> Any:
+    """A condition without steps that holds wherever e does: each step is somewhere in its band."""
+    if type(e) is not Expr or not stepping(e, x):
+        return e
+    if e.head in (S.And, S.Or):
+        return Expr(e.head, tuple(_wider(ev, a, x) for a in e.args))
+    if e.head is S.Inequality:
+        return Expr(S.And, tuple(_wider(ev, mk(op, a, b), x) for a, op, b in zip(e.args[::2], e.args[1::2], e.args[2::2])))
+    if e.head not in RELATIONS or e.head is S.Unequal:
+        return TRUE
+    return Expr(S.And, tuple(_wider_pair(ev, e.head, a, b, x) for a, b in pairwise(e.args)))
+
+
+def _wider_pair(ev: Any, op: Symbol, a: Any, b: Any, x: Symbol) -> Any:
+    d = by_abs(minus(a, b))
+    steps = {s: Symbol(f"\x02t{i}") for i, s in enumerate(dict.fromkeys(_outer(d, x)))}
+    d = ev.eval(mk(S.Expand, replaced(d, steps)))
+    if len(steps) == 1 and not contains(d, x):  # a condition on the step alone
+        (step, t), = steps.items()
+        pieces = real_line(ev, mk(op, d, 0), t)
+        u, (middle, half) = step.args[0], _BAND[step.head]
+        inside = [
+            Expr(S.And, (TRUE, *(mk(S.LessEqual, plus(p.low, -middle, -half), u) for _ in "x" if p.low is not None),
+                         *(mk(S.LessEqual, u, plus(p.high, -middle, half)) for _ in "x" if p.high is not None)))
+            for p in pieces
+        ]  # fmt: skip
+        return Expr(S.Or, tuple(inside))
+    centre = [d]
+    width = []
+    for step, t in steps.items():
+        c = ev.eval(mk(S.D, d, t))
+        if any(contains(c, s) for s in steps.values()):
+            raise Cannot
+        middle, half = _BAND[step.head]
+        centre.append(times(c, plus(step.args[0], middle, times(-1, t))))
+        width.append(times(half, mk(S.Abs, c)))
+    middle, reach = ev.eval(mk(S.Expand, Expr(S.Plus, tuple(centre)))), Expr(S.Plus, tuple(width))
+    above, below = mk(S.GreaterEqual, plus(middle, reach), 0), mk(S.LessEqual, plus(middle, times(-1, reach)), 0)
+    return above if op in (S.Greater, S.GreaterEqual) else below if op in (S.Less, S.LessEqual) else mk(S.And, above, below)
+
+
+def _outer(e: Any, x: Symbol) -> list[Expr]:
+    """The calls that step and stand in no other. Raises Cannot for one in a form of its own, or with another inside."""
+    if type(e) is not Expr or not contains(e, x):
+        return []
+    if e.head not in _JUMPS:
+        return [s for a in e.args for s in _outer(a, x)]
+    if len(e.args) != 1 or stepping(e.args[0], x):
+        raise Cannot
+    return [e]

@@ -18,7 +18,7 @@ from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is
 from nsrl.engines.wolfram.numbers import machine
 from nsrl.engines.wolfram.points import INTEGERS, ORDER, Undefined, Unknown, difference, number, truth
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
-from nsrl.engines.wolfram.realline import Piece, critical, real_line, real_valued, sign, singular, without_abs
+from nsrl.engines.wolfram.realline import Piece, by_abs, critical, real_line, real_valued, sign, singular, without_abs
 from nsrl.engines.wolfram.roots import Cannot, coefficients, contains, put, symbols
 from nsrl.engines.wolfram.solver import bounds_of, conditions, rationalized, solutions, split, symbols_in
 from nsrl.engines.wolfram.systems import solve_system
@@ -41,7 +41,7 @@ def extremum(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best
     """The least (down = 1) or greatest (-1) value of f where `what` holds. Raises Cannot."""
     if set(symbols_in(f)) | set(symbols_in(what)) > set(names) or what is FALSE:
         raise Cannot
-    names = [n for n in names if contains(f, n) or contains(what, n)]
+    names, f = [n for n in names if contains(f, n) or contains(what, n)], by_abs(f)
     best = _several(ev, f, what, names, down) if len(names) > 1 else _single(ev, f, what, names[0], down) if names else None
     if best is None:
         raise Cannot

@@ -12,7 +12,7 @@ from nsrl.engines.wolfram.builtins.solve import arguments
 from nsrl.engines.wolfram.complexplane import made_real, parts
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, lst, mk, norm, rule
 from nsrl.engines.wolfram.points import ORDER, REALS, Unknown, truth
-from nsrl.engines.wolfram.realline import Piece, as_float, between, condition, real_line, real_valued, sign
+from nsrl.engines.wolfram.realline import Piece, as_float, between, condition, real_valued, sign
 from nsrl.engines.wolfram.roots import Cannot, coefficients, symbols
 from nsrl.engines.wolfram.solver import (
     conditions,
@@ -23,6 +23,7 @@ from nsrl.engines.wolfram.solver import (
     symbols_in,
     whole_domain,
 )
+from nsrl.engines.wolfram.steps import line_with_steps
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced
 
@@ -68,7 +69,7 @@ def _pieces(ev: Any, what: Any, x: Symbol, domain: Any) -> list[Piece]:
     signs = {S.PositiveReals: S.Greater, S.NonNegativeReals: S.GreaterEqual, S.NegativeReals: S.Less, S.NonPositiveReals: S.LessEqual}
     more = [mk(signs[domain], x, 0)] if domain in signs else []
     more += real_valued(what) if domain in REALS else []
-    return real_line(ev, mk(S.And, what, *more), x)
+    return line_with_steps(ev, mk(S.And, what, *more), x)
 
 
 def _either(parts: list[Any]) -> Any:

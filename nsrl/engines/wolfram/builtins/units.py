@@ -244,11 +244,11 @@ def gathered(ev: Any, e: Any) -> Any:
         number, unit = [], []
         for a in e.args:
             q = gathered(ev, a)
-            if q is not None:
+            if has_head(q, S.Quantity):
                 number.append(q.args[0])
                 unit.append(q.args[1])
             else:
-                number.append(a)
+                number.append(a if q is None else q)
         if not unit:
             return None
         return ev.eval(mk(S.Quantity, Expr(S.Times, tuple(number)), Expr(S.Times, tuple(unit)) if len(unit) > 1 else unit[0]))
