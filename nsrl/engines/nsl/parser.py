@@ -56,6 +56,7 @@ class _Parser(Expressions):
     def __init__(self, text: str):
         super().__init__(text)
         self.defined: set[Any] = set()  # functions: f(x)=5 after f(x)=x² is an equation
+        self.percents: set[Any] = set()  # names that are set to a percentage
 
     # --- statements
 
@@ -81,6 +82,10 @@ class _Parser(Expressions):
             raise NslSyntaxError("the program is empty", 0, len(self.text))
         last = len(out) - 1
         out = [self._point(s) if i < last else s for i, s in enumerate(out)]
+        out = _with_ends(out)
+        for s in out if self.percents else ():
+            if s.kind != "define":
+                self._shares(s, s.tree)
         return Program(tuple(out), options, unit, frozenset(self.names.unclear), self.text, self.late)
 
     def _point(self, s: Statement) -> Statement:
@@ -94,6 +99,21 @@ class _Parser(Expressions):
             if t.head in (S.Binomial, S.FactorialPower) and self._names_point(s, t):
                 return Statement("relation", mk(S.Equal, symbol(self.text[s.start]), lst(t.args)), s.start, s.end)
         return s
+
+    def _shares(self, s: Statement, e: Any, whole: bool = False) -> None:
+        """A name that is set to a percentage is added to 1, to decimals and to percentages alone, or where the sum is one (whole)."""
+        if type(e) is not Expr:
+            return
+        if e.head in (S.AddTo, S.SubtractFrom) and e.args[1] in self.percents and e.args[0] not in self.percents:
+            raise NslSyntaxError(f"percent of what? write {plain(e.args[0].name)}*=(1-{plain(e.args[1].name)})", s.start, s.end)
+        terms = [a.args[1] if has_head(a, S.Times) and len(a.args) == 2 and a.args[0] == -1 else a for a in e.args] if e.head is S.Plus and not whole else []
+        named = next((t for t in terms if t in self.percents), None)
+        if named is not None and not all(t in self.percents or type(t) in (Fraction, float) or t in (1, -1) for t in terms):
+            name = plain(named.name)
+            raise NslSyntaxError(f"percent of what? {name} is a percentage: write x*(1-{name}), or {name}*x", s.start, s.end)
+        share = e.head is S.Equal and any(a == 1 or type(a) is Fraction or a in self.percents for a in e.args)
+        for a in e.args:
+            self._shares(s, a, share)
 
     def _names_point(self, s: Statement, t: Any) -> bool:
         """Whether the statement `C(n,r)` (`P(n,r)`) is a point: one of numbers, or of a letter that stands alone elsewhere.
@@ -256,8 +276,10 @@ class _Parser(Expressions):
             op = t[self.i].value
             self.i += 1
             value = self.range()
-            if op in ("+=", "-=") and self.percentage(value):
-                self.fail("percent of what? write x-=25% of x", t[self.i - 1])
+            if self.percentage(value):
+                if op in ("+=", "-="):
+                    self.fail("percent of what? write x-=25% of x", t[self.i - 1])
+                self.percents.add(target)
             self.noted(target, value)
             return self.made("assign", mk(S.Set, target, value), start) if op == ":=" else self.made(
                 "update", mk(UPDATES[op], target, value), start)  # fmt: skip
@@ -267,6 +289,10 @@ class _Parser(Expressions):
         tree = self.relation()
         if has_head(tree, S.Equal):
             self.noted(tree.args[0], tree.args[-1])
+            if type(tree.args[0]) is Symbol and len(tree.args) == 2 and (self.percentage(tree.args[1]) or tree.args[1] in self.percents):
+                self.percents.add(tree.args[0])
+        if has_head(tree, S.Unequal) and (sign := next((k for k in t[: self.i] if k.start >= start and self.text[k.start : k.end] == "!=" and not k.gap), None)):
+            self.fail("factorial or ≠? write n≠720 or n != 720, or n! = 720", sign)
         kind = "relation" if type(tree) is Expr and tree.head in RELATION_HEADS else "value"
         return self.made(kind, tree, start)
 
@@ -280,19 +306,46 @@ class _Parser(Expressions):
         f = symbol(str(self.tok.value))
         self.i += 2
         names: list[Any] = []
-        while self.tok.kind in ("name", "word"):
-            names.append(symbol(self.tok.value))
+        while self.tok.kind in ("name", "word", "num"):
+            names.append(self.tok.value if self.tok.kind == "num" else symbol(self.tok.value))
             self.i += 1
             if not self.take(","):
                 break
-        if names and self.take(")") and ((f not in self.defined and self.take("=")) or self.take(":=")):
-            pattern = Expr(f, tuple(mk(S.Pattern, n, mk(S.Blank)) for n in names))
+        point = any(type(n) is not Symbol for n in names)  # f(0):=1; f(0)=1 is an equation, unless f calls itself
+        if names and self.take(")") and ((f not in self.defined and not point and self.take("=")) or self.take(":=")):
+            pattern = Expr(f, tuple(mk(S.Pattern, n, mk(S.Blank)) if type(n) is Symbol else n for n in names))
             body = self.relation()
             self.defined.add(f)
             self.noted(f, body)
             return self.made("define", mk(S.SetDelayed, pattern, body), start)
         self.i = at
         return None
+
+
+def _with_ends(statements: list[Statement]) -> list[Statement]:
+    """The statements where `f(0)=1` of an f that calls itself is a definition. Raises NslSyntaxError for an f that never ends."""
+    heads = {s.tree.args[0].head for s in statements if s.kind == "define" and _calls(s.tree.args[1], s.tree.args[0].head)}
+    if not heads:
+        return statements
+    out = []
+    for s in statements:
+        left = s.tree.args[0] if s.kind == "relation" and has_head(s.tree, S.Equal) and len(s.tree.args) == 2 else None
+        if type(left) is Expr and left.head in heads and all(type(a) is int for a in left.args):
+            s = Statement("define", mk(S.SetDelayed, *s.tree.args), s.start, s.end)
+        out.append(s)
+    ended = {s.tree.args[0].head for s in out if s.kind == "define" and any(not has_head(a, S.Pattern) for a in s.tree.args[0].args)}
+    for s in out:
+        if s.kind == "define" and (f := s.tree.args[0].head) in heads - ended:
+            name = plain(f.name)
+            raise NslSyntaxError(f"{name} calls itself without end; add {name}(0)=…, or write if(n=0,…,…)", s.start, s.end)
+    return out
+
+
+def _calls(e: Any, f: Any) -> bool:
+    """Whether e calls f in any case: not in a branch of `if` alone."""
+    if type(e) is not Expr:
+        return False
+    return e.head is f or any(_calls(a, f) for a in (e.args[:1] if e.head is S.If else e.args))
 
 
 def _as_action(s: Statement) -> Statement:

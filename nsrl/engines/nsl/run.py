@@ -129,6 +129,13 @@ def evaluate(program: str, limits: Limits = Limits()) -> Result:
         return done(Status.MEMORY, "", None, ("limit", "a number is too large"))
 
 
+def _counted(e: Any) -> list[Symbol]:
+    """The names n of which n! stands in e: whole numbers."""
+    if type(e) is not Expr:
+        return []
+    return list(e.args) if e.head is S.Factorial and is_user(e.args[0]) else [n for a in e.args for n in _counted(a)]
+
+
 def unowned(e: Any) -> Any:
     """A tree with the `$` taken off the program's own names, for showing."""
     if type(e) is Symbol:
@@ -188,6 +195,7 @@ class _Run:
             return self.finish([value], self.unknown(value, p.target))
         relations = [memberships(self.known(c), self.core.evaluate) for c in p.constraints]
         relations += [a for r in relations if len(free_names(r)) == 1 for a in of_choices(r)]
+        relations += [mk(S.Element, n, S.NonNegativeIntegers) for n in dict.fromkeys(n for r in relations for n in _counted(r))]
         self.repeated = any(repeats_value(r) for r in relations)
         if self.units:
             relations = [in_base(r, taken) for r in relations]

@@ -363,6 +363,9 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
             continue
         if all(r.period is None for r in found):
             return sorted(n for n in {_whole(r.value) for r in found} if n is not None and good(n))
+    for d in live:
+        if (roots := _of_factorial(ev, d, x)) is not None:
+            return sorted(n for n in roots if good(n))
     where = Expr(S.And, (*(mk(S.Equal, d, 0) for d in live), *filters, *bounds_of(x, domain)))
     try:
         if stepping(where, x):
@@ -378,6 +381,31 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
     for p in pieces:
         out += [n for n in _whole_in(p) if n not in out[-3:] and good(n)]  # pieces are taken a little wide
     return out
+
+
+def _of_factorial(ev: Any, d: Any, x: Symbol) -> set[int] | None:
+    """Whole x at which d = 0 where x stands in one factorial alone, of a multiple of x and a number; None for any other d."""
+    t = Symbol("\x02t")
+    calls = {c for c in _calls(d, S.Factorial) if contains(c, x)}
+    u = next(iter(calls)).args[0] if len(calls) == 1 else None
+    at = {} if u is None else {k: ev.eval(replaced(u, {x: k})) for k in (0, 1, 2)}
+    if u is None or contains(rest := replaced(d, {c: t for c in calls}), x) or not all(type(v) is int for v in at.values()) or at[2] - at[1] != at[1] - at[0]:
+        return None
+    found: set[int] = set()
+    for r in solve_one(ev, rest, t, True):
+        value, m, product = _whole(r.value), 0, 1
+        while value is not None and product <= value:
+            if product == value and at[1] != at[0] and (m - at[0]) % (at[1] - at[0]) == 0:
+                found.add((m - at[0]) // (at[1] - at[0]))
+            m += 1
+            product *= m
+    return found
+
+
+def _calls(e: Any, head: Symbol) -> list[Expr]:
+    if type(e) is not Expr:
+        return []
+    return [e] if e.head is head else [c for a in e.args for c in _calls(a, head)]
 
 
 def bounds_of(x: Symbol, domain: Any) -> list:

@@ -47,6 +47,7 @@ def _statement(r: random.Random) -> str:
     if kind == 2:
         return f"q{r.randrange(3)}:={r.randrange(9)}"
     left = "q" if kind else _expression(r, 2)
+    left += " " if left.endswith("!") else ""  # n!=6 is refused
     return left + ("=" if kind else r.choice("=<≥≠")) + _expression(r, 2)
 
 
