@@ -161,6 +161,12 @@ def prepare(refuse: Callable[[str], None]) -> None:
     _modules["sympy.interactive"] = StandIn({"init_printing": _nothing}, _missing("sympy.interactive", refuse))
 
 
+_INSTEAD = {
+    "operator.attrgetter": ", which reads an attribute by a text; write lambda v: v.name",
+    "operator.methodcaller": ", which calls a method by a text; write lambda v: v.name()",
+}
+
+
 def _nothing(*_values: Any, **_options: Any) -> None:
     """`init_printing` and friends: there is no display to set up."""
 
@@ -168,7 +174,7 @@ def _nothing(*_values: Any, **_options: Any) -> None:
 def _missing(module: str, refuse: Callable[[str], None]) -> Callable[[str], Any]:
     def hidden(name: str) -> Any:
         if not name.startswith("__") and hasattr(sys.modules.get(module), name):
-            refuse(f"{module}.{name}")
+            refuse(f"{module}.{name}{_INSTEAD.get(f'{module}.{name}', '')}")
         raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
     return hidden
@@ -228,6 +234,8 @@ def bring(name: str, wanted: tuple[str, ...], refuse: Callable[[str], None]) -> 
     """What `import name` (nothing wanted) or `from name import wanted` gives a program."""
     if type(name) is not str:
         refuse("an import by another name")
+    if name == "_strptime":  # datetime.strptime asks for it; it is loaded, and no program may write a name like this
+        return None
     parts = name.split(".")
     if parts[0] in ("sympy", "mpmath") or name in _modules:
         stand_in: Any = _modules[parts[0]]

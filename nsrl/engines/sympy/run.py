@@ -288,7 +288,8 @@ def _run(program: str, limits: Limits, out: _Output) -> tuple[Status, str, Any, 
         return _failure(failures.error, Status.UNEVALUATED)
     lines = [line for line in out.text().splitlines() if line.strip()]
     if lines:
-        return Status.OK, lines[-1].strip(), _shown(shown), ()
+        status = Status.UNEVALUATED if shown and namespace.unevaluated(shown[0]) else Status.OK
+        return status, lines[-1].strip(), _shown(shown), ()
     if value is None:
         note = Message("Python", "novalue", "Nothing is printed and the last statement is no expression.")
         return Status.UNEVALUATED, "", None, (note,)
