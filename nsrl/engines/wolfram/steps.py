@@ -132,7 +132,10 @@ def _wider(ev: Any, e: Any, x: Symbol) -> Any:
 
 def _wider_pair(ev: Any, op: Symbol, a: Any, b: Any, x: Symbol) -> Any:
     d = by_abs(minus(a, b))
-    steps = {s: Symbol(f"\x02t{i}") for i, s in enumerate(dict.fromkeys(_outer(d, x)))}
+    try:
+        steps = {s: Symbol(f"\x02t{i}") for i, s in enumerate(dict.fromkeys(_outer(d, x)))}
+    except Cannot:
+        return TRUE
     d = ev.eval(mk(S.Expand, replaced(d, steps)))
     if len(steps) == 1 and not contains(d, x):  # a condition on the step alone
         (step, t), = steps.items()
@@ -149,7 +152,7 @@ def _wider_pair(ev: Any, op: Symbol, a: Any, b: Any, x: Symbol) -> Any:
     for step, t in steps.items():
         c = ev.eval(mk(S.D, d, t))
         if any(contains(c, s) for s in steps.values()):
-            raise Cannot
+            return TRUE
         middle, half = _BAND[step.head]
         centre.append(times(c, plus(step.args[0], middle, times(-1, t))))
         width.append(times(half, mk(S.Abs, c)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from nsrl.engines.wolfram.assoc import from_rules, is_assoc, rules_of
@@ -185,10 +186,21 @@ def subsets(ev: Any, args: tuple) -> Any:
     return lst(islice(rows, limit))
 
 
+def _distinct(ids: list[int], k: int) -> Iterator[tuple[int, ...]]:
+    """The arrangements of k of the elements, each once, in the order of their positions."""
+    if k == 0:
+        yield ()
+        return
+    for x in dict.fromkeys(ids):
+        at = ids.index(x)
+        for p in _distinct([*ids[:at], *ids[at + 1 :]], k - 1):
+            yield (x, *p)
+
+
 @builtin("Permutations", arity=(1, 2))
 def permutations_(ev: Any, args: tuple) -> Any:
     from itertools import permutations
-    from math import perm
+    from math import factorial, perm, prod
 
     items = elements(args[0])
     if items is None:
@@ -211,14 +223,12 @@ def permutations_(ev: Any, args: tuple) -> Any:
     for k in sizes:
         if k > n:
             continue
-        ev.need_length(perm(n, k) if len(first) == n else min(perm(n, k), 10**7))
-        seen: set[tuple] = set()
-        for p in permutations(ids, k):
-            if len(first) < n:
-                if p in seen:
-                    continue
-                seen.add(p)
-                ev.step()
+        distinct = len(first) == n
+        size = perm(n, k)
+        if not distinct and k == n:
+            size //= prod(map(factorial, Counter(ids).values()))
+        ev.need_length(size if distinct or k == n else min(size, 10**7))
+        for p in permutations(ids, k) if distinct else _distinct(ids, k):
             out.append(Expr(args[0].head, tuple([items[i] for i in p])))
     return lst(out)
 
