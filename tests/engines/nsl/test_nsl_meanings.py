@@ -57,6 +57,15 @@ VALUES = {
     "P(1,2);Q(4,6);dist(P,Q)": "5", "C(1,2);C": "{1, 2}", "P(5,2)": "20", "C(5,2)": "10", "log₂8": "3", "log_2(8)": "3",
     "log2(8)": "3", "log10(100)": "2", "sin²30°": "1/4", "sin^2 30°": "1/4", "sin^2(30°)": "1/4", "lim(sin(x)/x,x→0)": "1",
     "f=x²+1;diff(f,x)": "2*x", "Sum(k,{k,1,4})": "10", "f(x)=x²-4x;f(x)=5;x>0;x": "5",
+    # A factorial equals a number; ≠ stands alone, with a blank, or in a condition
+    "n! = 720;n": "6", "n!=0 and n=3": "3", "k!+3=27;k": "4", "n∈N;n! =24;n": "4", "x²=4;x != -2;x": "2", "x²=4 and x!=2;x": "-2", "{n for n in 1..5 if n%2!=0}": "{1, 3, 5}",
+    # shares by name
+    "d=25%;price=80;price-d*price": "60", "rate=5%;100(1+rate)²": "441/4", "p=20%;q=30%;p+q": "1/2", "p=20%;q=30%;p+q+r=1;r": "1/2", "d=25%;price(1-d)=60;price": "80",
+    # functions that call themselves, and their ends
+    "f(0)=1;f(n)=n*f(n-1);f(5)": "120", "f(0):=1;f(n):=n*f(n-1);f(5)": "120", "f(n):=f(n-1)+f(n-2);f(1):=1;f(2):=1;f(10)": "55", "a(1)=2;a(n)=a(n-1)+3;a(20)": "59",
+    "f(n):=if(n=0,1,n*f(n-1));f(5)": "120", "f(0)=1;f(2)=5;f(x)=ax+b;a": "2",
+    # steps and choices
+    "max(x,3-x)=5;{x}": "{-2, 5}", "floor(n/5)+floor(n/25)=12;n∈N;{n}": "{50, 51, 52, 53, 54}", "|x|+|x-2|=4;{x}": "{-1, 3}",
 }  # fmt: skip
 
 
@@ -87,6 +96,9 @@ REFUSED = {
     "s=0;for k in 1..3:s+k": "s+=k", "d=false;k=0;while not d:(k+=1,d=k>4)": "in brackets",
     "L={1,2};for k in 1..2:L[k]=0": "s+=k", "12V/4A": "brackets", "10km/2h": "brackets", "20°C": "temperature", "68°F": "temperature", "L={5,3};L[0]": "L[1]", "nth({5,3},0)": "L[1]",
     "sin²x=1/4;0≤x<360;count{x}": "sin(x°)", "cos x=1/2;x>0 and x<90;x": "sin(x°)", "A+B+C=180;A=B;sin(A)=1/2;C": "sin(A°)",
+    "n!=720;n": "n! = 720", "5!=120": "n≠720", "(n+1)!=24;n": "factorial", "x in 1..4;x!=3;{x}": "n≠720",
+    "discount=25%;price=80;price-discount": "x*(1-discount)", "d=25%;price-d;price=80": "d is a percentage", "p=20%;x=p;50+x": "x is a percentage", "x=80;d=25%;x-=d": "x*=(1-d)",
+    "f(n):=n*f(n-1);f(5)": "f(0)=…", "a(n)=a(n-1)+a(n-2);a(9)": "without end",
     "f(x)=x²;f(1)+f'(3)": "diff(f(x),x)", "m=3;5m→m": "unit",
 }  # fmt: skip
 
