@@ -7,31 +7,28 @@ make a program end. Builtins come from the tables; what they mean is their busin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 from nsrl.engines.result import Limits, Message, Status
 from nsrl.engines.wolfram.errors import LimitReached
 from nsrl.engines.wolfram.expr import FAILED, FALSE, LIST, NONE, NULL, RULE, TRUE, Expr, S, Symbol, mk, same
+from nsrl.engines.wolfram.lost import PASSES_BY, Losses
 from nsrl.engines.wolfram.order import is_sorted, sort
-from nsrl.engines.wolfram.pattern import compile_pattern, has_pattern
-from nsrl.engines.wolfram.subst import bind, fill_slots, replace_symbols, splice
+from nsrl.engines.wolfram.pattern import compile_pattern, has_pattern, specificity
+from nsrl.engines.wolfram.subst import bind, fill_slots, flatten, replace_symbols, slots, splice
 from nsrl.engines.wolfram.table import (
-    CONSTANT,
     FLAT,
     HOLD_ALL,
     HOLD_ALL_COMPLETE,
     HOLD_FIRST,
     HOLD_REST,
     LISTABLE,
-    NUMERIC,
     ORDERLESS,
     SEQUENCE_HOLD,
-    Builtin,
     absent,
     without_options,
-)
+)  # fmt: skip
 
 _EPOCHS = count(1)  # never repeats in a process: a stamp of another context can not be taken for one of this
 _SEQUENCE, _UNEVALUATED, _EVALUATE, _FUNCTION = S.Sequence, S.Unevaluated, S.Evaluate, S.Function
@@ -39,20 +36,6 @@ _SORTS_ITSELF = {S.Plus, S.Times}
 _INERT_SYMBOLS = {TRUE, FALSE, NULL, NONE, S.All, S.Pi, S.E, S.Degree, S.Infinity}
 _RULES = {RULE, S.RuleDelayed}
 _INERT_HEADS = {LIST, RULE, S.Complex, S.Association, S.Missing}
-# What may be given a call that has no value and drop it without saying anything about it, or say what holds of any call.
-_PASSES_BY = {
-    S.CompoundExpression, S.Module, S.Block, S.With, S.DynamicModule, S.Set, S.SetDelayed, S.Do, S.Print, S.Echo,
-    S.Quiet, S.Function, S.Clear, S.Remove, S.D, S.Dt, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern,
-}  # fmt: skip
-# What knows power series; anything else that makes a value of one has none.
-_TAKES_SERIES = {"Normal", "SeriesCoefficient", "Coefficient", "CoefficientList", "Plus", "Times", "Power", "N", "SeriesData"}
-_TAKES_IF = {"Integrate", "Limit"}
-_BRANCHES = {S.If, S.Which, S.Switch}
-# What has no value for symbols in the real engine either, and has one for numbers.
-_RELATIONS = {
-    S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Positive, S.Negative, S.NonNegative,
-    S.NonPositive,
-}  # fmt: skip
 _MAX_MESSAGES = 200
 _NODES = 500_000  # of a tree that may share its parts: small in memory, but who walks through it comes to each of them
 _SHALLOW = {getattr(S, n) for n in ["List", "CompoundExpression", "Set", "Return", "Length", "Part", "First", "Last", "Rest", "Most", "Head", "Depth", "SameQ", "UnsameQ", "AtomQ", "ListQ", "Nest", "NestList", "Fold", "FoldList", "FixedPoint", "Append", "Prepend", "Reverse", "Identity", "If", "Which", "Module", "Block", "With"]}  # fmt: skip
@@ -77,7 +60,7 @@ class Defs:
         return out
 
 
-class Evaluator:
+class Evaluator(Losses):
     """A context and the counters of one program."""
 
     def __init__(self, limits: Limits | None = None):
@@ -288,7 +271,7 @@ class Evaluator:
             if attrs & FLAT:
                 for a in new:
                     if type(a) is Expr and a.head is head:
-                        new = _flatten(head, new)
+                        new = flatten(head, new)
                         break
             if attrs & LISTABLE:
                 for a in new:
@@ -336,8 +319,8 @@ class Evaluator:
                 except ODD_VALUES:
                     r = None  # as in the kernel, the call stays as it is
                 if r is not None:
-                    if self.open and head not in _PASSES_BY and self.lost is None:
-                        self._look_for_loss(b, attrs, bare, r, absences)
+                    if self.open and head not in PASSES_BY and self.lost is None:
+                        self.look_for_loss(b, attrs, bare, r, absences)
                     return r, False
             if b.answers:
                 self.open.add(head)
@@ -348,60 +331,6 @@ class Evaluator:
         if new is args and head is e.head:
             return e, True
         return Expr(head, new), True
-
-    def _look_for_loss(self, b: Builtin, attrs: int, args: tuple, r: Any, absences: int) -> None:
-        """Note in `lost` when a builtin made r out of a call that has no value: Length[Solve[...]] counts arguments.
-
-        Of a call to a name that is absent nothing is known, so it counts wherever it stands in an argument, and where
-        it came up while the builtin worked. A call to a builtin counts where it, or a sum or list it is in, is the
-        argument; and where it came up in a function that the builtin applies (Select, Count).
-        """
-        held = attrs & HOLD_ALL
-        seen: set[Symbol] = set()
-        if not attrs & HOLD_ALL_COMPLETE:
-            for i, a in enumerate(args):
-                if type(a) is Expr and not (held & HOLD_FIRST if i == 0 else held & HOLD_REST):
-                    _open_calls(a, self.open, seen)
-        if self.absences != absences:
-            seen |= self.open if b.operator is not None else {h for h in self.open if h.builtin is None}
-        if seen:
-            seen -= _heads(r)
-            if b.name in _TAKES_SERIES:
-                seen.discard(S.SeriesData)
-            if b.name in _TAKES_IF:
-                seen.discard(S.If)
-            if seen:
-                self.lost = min(seen, key=lambda s: s.name)
-
-    def effect(self, statement: Any) -> Any:
-        """The value of a statement that is evaluated for what it does: what was not decided in it was not done."""
-        absences = self.absences
-        value = self.eval(statement)
-        if self.absences != absences:
-            self.thrown_away(value)
-        return value
-
-    def thrown_away(self, value: Any) -> None:
-        """Note in `lost` where a value that nobody looks at is or holds an If whose test has no value."""
-        for e in _calls(value, lambda e: e.head not in _BRANCHES and not self._holds_arguments(e.head)):
-            if e.head in _BRANCHES and e.args:
-                self.undecided(e.args[0])
-
-    def _holds_arguments(self, head: Any) -> bool:
-        return type(head) is Symbol and bool(self.attributes(head) & (HOLD_ALL | HOLD_ALL_COMPLETE))
-
-    def holds(self, test: Any) -> bool:
-        """Whether the value of test is True. One that could not be found is noted in `lost`: it is no answer "no"."""
-        value = self.eval(test)
-        if value is not TRUE and value is not FALSE:
-            self.undecided(value)
-        return value is TRUE
-
-    def undecided(self, test: Any) -> None:
-        """Note in `lost` a call in a test that has no value here; x > 0 has none in the real engine either."""
-        for e in _calls(test, lambda e: e.head is not _FUNCTION):
-            if self.lost is None and (all(map(_numeric, e.args)) if e.head in _RELATIONS else e.head in self.open):
-                self.lost = e.head
 
     def _arguments(self, args: tuple, attrs: int) -> tuple:
         hold = attrs & HOLD_ALL
@@ -606,7 +535,7 @@ class Evaluator:
             body = f.args[0]
             out = fill_slots(body, args, f)
             if type(out) is Expr and out is not body and f.index is None:
-                f.index = _slots(body)
+                f.index = slots(body)
             if f.index is not None and f.index > len(args):
                 self.message("Function", "slotn", f"Slot number {f.index} in {self.text(f)} cannot be filled from {self.text(Expr(f, args))}.")
             return out
@@ -667,69 +596,6 @@ def _yes(b: dict) -> bool:
     return True
 
 
-def _open_calls(e: Expr, open_: set[Symbol], seen: set[Symbol]) -> None:
-    """Add to `seen` the heads in `open_` that e calls: absent ones anywhere, builtins but under lists and arithmetic."""
-    todo, met = [(e, True)], set()
-    while todo:
-        e, top = todo.pop()
-        if (id(e), top) in met:
-            continue
-        met.add((id(e), top))
-        h = e.head
-        if type(h) is Symbol:
-            if h in open_ and (top or h.builtin is None):
-                seen.add(h)
-            if h is _FUNCTION:
-                continue
-            top = top and (h is LIST or h is RULE or (h.builtin is not None and bool(h.builtin.attrs & NUMERIC)))
-        elif type(h) is Expr:
-            todo.append((h, False))
-        todo += [(a, top) for a in e.args if type(a) is Expr]
-
-
-def _heads(e: Any) -> set[Symbol]:
-    """Every symbol that heads a call in e."""
-    out, todo, met = set(), [e], set()
-    while todo:
-        e = todo.pop()
-        if type(e) is Expr and id(e) not in met:
-            met.add(id(e))
-            if type(e.head) is Symbol:
-                out.add(e.head)
-            todo += (e.head, *e.args)
-    return out
-
-
-def _calls(e: Any, inside: Callable[[Expr], bool]) -> Iterator[Expr]:
-    """Every call in e once, but in those that are not to be looked into. A value may hold the same tree 2^40 times."""
-    todo, met = [e], set()
-    while todo:
-        e = todo.pop()
-        if type(e) is Expr and e.stamp != -1 and id(e) not in met:
-            met.add(id(e))
-            yield e
-            if inside(e):
-                todo += (e.head, *e.args)
-
-
-def _numeric(e: Any) -> bool:
-    """Whether e stands for a number: x does not, Sqrt[2] + Pi does."""
-    if type(e) is Symbol:
-        return bool(e.attrs & CONSTANT)
-    if type(e) is Expr:
-        return type(e.head) is Symbol and bool(e.head.attrs & NUMERIC) and all(map(_numeric, e.args))
-    return type(e) is not str
-
-
-def _slots(e: Any) -> int:
-    """The highest slot number in a pure function's body (0: none)."""
-    if type(e) is not Expr or (e.head is _FUNCTION and len(e.args) == 1):
-        return 0
-    if e.head is S.Slot and len(e.args) == 1:
-        return e.args[0] if type(e.args[0]) is int else 0
-    return max([_slots(a) for a in (e.head, *e.args)], default=0)
-
-
 def _inert(args: tuple) -> bool:
     for a in args:
         t = type(a)
@@ -739,43 +605,3 @@ def _inert(args: tuple) -> bool:
         elif t is Symbol and a not in _INERT_SYMBOLS:
             return False
     return True
-
-
-def _flatten(head: Symbol, args: tuple) -> tuple:
-    out: list[Any] = []
-    for a in args:
-        if type(a) is Expr and a.head is head:
-            out.extend(_flatten(head, a.args) if any(type(x) is Expr and x.head is head for x in a.args) else a.args)
-        else:
-            out.append(a)
-    return tuple(out)
-
-
-def specificity(p: Any, conditional: bool = False) -> tuple:
-    """A sort key: more specific patterns come first, as the kernel orders definitions."""
-    if type(p) is not Expr:
-        return (0,)
-    h = p.head
-    if h is S.HoldPattern and len(p.args) == 1:
-        return specificity(p.args[0], conditional)
-    if h is S.Condition and len(p.args) == 2:
-        return specificity(p.args[0], True)
-    if h is S.Pattern and len(p.args) == 2:
-        return specificity(p.args[1], conditional)
-    bonus = 0 if conditional else 1
-    if h is S.Blank:
-        return (3 if p.args else 4, bonus)
-    if h is S.BlankSequence:
-        return (5 if p.args else 6, bonus)
-    if h is S.BlankNullSequence:
-        return (7 if p.args else 8, bonus)
-    if h is S.PatternTest and p.args:
-        inner = specificity(p.args[0])
-        return (inner[0] - 0.5, bonus)
-    if h is S.Optional and p.args:
-        return (4.5, bonus)
-    if h is S.Alternatives:
-        return (2, bonus)
-    if not has_pattern(p):
-        return (0,)
-    return (1, tuple(specificity(a) for a in p.args), bonus)

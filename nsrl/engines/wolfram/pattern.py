@@ -534,3 +534,33 @@ def match(ev: Any, e: Any, p: Any) -> Bindings | None:
 def with_rest(p: Expr) -> Expr:
     """p[args..., rest___]: what a rule on a Flat head is tried against when it does not match the whole."""
     return Expr(p.head, (*p.args, mk(S.Pattern, sym("rest$$"), mk(S.BlankNullSequence))))
+
+
+def specificity(p: Any, conditional: bool = False) -> tuple:
+    """A sort key: more specific patterns come first, as the kernel orders definitions."""
+    if type(p) is not Expr:
+        return (0,)
+    h = p.head
+    if h is S.HoldPattern and len(p.args) == 1:
+        return specificity(p.args[0], conditional)
+    if h is S.Condition and len(p.args) == 2:
+        return specificity(p.args[0], True)
+    if h is S.Pattern and len(p.args) == 2:
+        return specificity(p.args[1], conditional)
+    bonus = 0 if conditional else 1
+    if h is S.Blank:
+        return (3 if p.args else 4, bonus)
+    if h is S.BlankSequence:
+        return (5 if p.args else 6, bonus)
+    if h is S.BlankNullSequence:
+        return (7 if p.args else 8, bonus)
+    if h is S.PatternTest and p.args:
+        inner = specificity(p.args[0])
+        return (inner[0] - 0.5, bonus)
+    if h is S.Optional and p.args:
+        return (4.5, bonus)
+    if h is S.Alternatives:
+        return (2, bonus)
+    if not has_pattern(p):
+        return (0,)
+    return (1, tuple(specificity(a) for a in p.args), bonus)

@@ -124,3 +124,22 @@ def fill_slots(e: Any, args: tuple, whole: Any) -> Any:
         return e
     new_head = fill_slots(head, args, whole) if type(head) is Expr else head
     return rebuild(e, new_head, [fill_slots(a, args, whole) for a in e.args])
+
+
+def slots(e: Any) -> int:
+    """The highest slot number in a pure function's body (0: none)."""
+    if type(e) is not Expr or (e.head is S.Function and len(e.args) == 1):
+        return 0
+    if e.head is S.Slot and len(e.args) == 1:
+        return e.args[0] if type(e.args[0]) is int else 0
+    return max([slots(a) for a in (e.head, *e.args)], default=0)
+
+
+def flatten(head: Symbol, args: tuple) -> tuple:
+    out: list[Any] = []
+    for a in args:
+        if type(a) is Expr and a.head is head:
+            out.extend(flatten(head, a.args) if any(type(x) is Expr and x.head is head for x in a.args) else a.args)
+        else:
+            out.append(a)
+    return tuple(out)
