@@ -391,8 +391,14 @@ def _of_factorial(ev: Any, d: Any, x: Symbol) -> set[int] | None:
     at = {} if u is None else {k: ev.eval(replaced(u, {x: k})) for k in (0, 1, 2)}
     if u is None or contains(rest := replaced(d, {c: t for c in calls}), x) or not all(type(v) is int for v in at.values()) or at[2] - at[1] != at[1] - at[0]:
         return None
+    try:
+        values = solve_one(ev, rest, t, True)
+    except Cannot:
+        return None
+    if any(r.period is not None for r in values):
+        return None
     found: set[int] = set()
-    for r in solve_one(ev, rest, t, True):
+    for r in values:
         value, m, product = _whole(r.value), 0, 1
         while value is not None and product <= value:
             if product == value and at[1] != at[0] and (m - at[0]) % (at[1] - at[0]) == 0:
