@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.installed
 FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py tests/install/test_pins.py tests/engines/nsl \
   tests/engines/wolfram tests/engines/algebra tests/engines/test_extract.py tests/rewards tests/data tests/report/test_table.py \
   tests/ops/test_group_advantage.py tests/ops/test_linear_grpo.py tests/ops/test_linear_logp_reference.py \
-  tests/rollout/test_parts.py tests/trainer/test_pack.py
+  tests/rollout/test_parts.py tests/models/test_pack.py
 ARGS   ?=
 
 .PHONY: help train test test-fast test-compile test-oldest test-tritons test-peers test-vllm check-pins lint bench gpu install-gpu tree clean

@@ -60,12 +60,12 @@ def make(folder: Path, count: int) -> None:
 
 
 def main(argv: list[str]) -> int:
-    from nsrl.trainer import model
+    from nsrl.models import loading
     from nsrl.trainer.problems import read_data
 
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    vlm = model.load(ModelConfig(name=argv[1] if len(argv) > 1 else "small", device="cpu"), LoraConfig(enabled=False))
+    vlm = loading.load(ModelConfig(name=argv[1] if len(argv) > 1 else "small", device="cpu"), LoraConfig(enabled=False))
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), int(argv[0]) if argv else ROWS)
         size = sum(entry.stat().st_size for entry in os.scandir(Path(folder) / "images") if not entry.name.startswith("d"))

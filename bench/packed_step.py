@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
-from nsrl.trainer.pack import PackedGroup, PromptImage, pack, pack_metrics
-from nsrl.trainer.policy import POLICY, Policy
+from nsrl.models.pack import Group, pack, pack_metrics
+from nsrl.models.policy import POLICY, Policy
+from nsrl.models.prompt import Prompt, PromptImage
 from nsrl_kernels import policy_loss
 
 PEAK_TFLOPS = {"NVIDIA H200": 989.0, "NVIDIA H100": 989.0}  # dense bf16, as published
@@ -136,15 +137,15 @@ def _record(size: str, policy: Policy, batches: list, best: dict[str, float]) ->
     }  # fmt: skip
 
 
-def _groups(prompts: int, grid: tuple[int, int, int], text: int, length: int, image_id: int) -> list[PackedGroup]:
+def _groups(prompts: int, grid: tuple[int, int, int], text: int, length: int, image_id: int) -> list[Group]:
     g = torch.Generator().manual_seed(0)
     draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
     patches = grid[0] * grid[1] * grid[2]
     out = []
     for p in range(prompts):
-        image = PromptImage(torch.randn(patches, 1536, generator=g), grid, p)
+        image = PromptImage(p, grid, torch.randn(patches, 1536, generator=g))
         prompt = draw(text // 2) + [image_id] * (patches // 4) + draw(text - text // 2)
-        out.append(PackedGroup(prompt, [draw(length) for _ in range(10)], [image]))
+        out.append(Group(Prompt(prompt, images=(image,)), [draw(length) for _ in range(10)]))
     return out
 
 
@@ -169,7 +170,7 @@ class _Clock:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
-    parser.add_argument("--attention", default=None, help="a backend of nsrl/trainer/attention.py")
+    parser.add_argument("--attention", default=None, help="a backend of nsrl/models/attention.py")
     parser.add_argument("--out", type=Path, default=None, help="folder for the record (bench/results)")
     parser.add_argument("--lines", action="store_true", help="a line of JSON after every round")
     args = parser.parse_args()

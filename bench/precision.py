@@ -16,9 +16,9 @@ import torch
 
 from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data.shapes import Shapes
-from nsrl.trainer import model
+from nsrl.models import loading
+from nsrl.models.policy import Policy
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.supervised import supervised_step
 
 # adapters, learning rate, how far apart the losses may end: all weights of a 16-bit model are rounded before they begin
@@ -28,7 +28,7 @@ MODES = {"LoRA": (LoraConfig(enabled=True, dropout=0.0), 2e-5, 0.02), "full": (N
 def learn(name: str, mode: str, dtype: str, steps: int, size: int, rate: float | None = None) -> tuple[list[float], float]:
     """(loss of every step, share of the trained elements that never moved); of LoRA only lora_A, as lora_B begins at 0."""
     lora, default, _ = MODES[mode]
-    vlm = model.load(ModelConfig(name=name, dtype=dtype), lora, seed=0)
+    vlm = loading.load(ModelConfig(name=name, dtype=dtype), lora, seed=0)
     policy = Policy(vlm.model)
     options = dict(schedule="constant", warmup=0, total=steps, max_grad_norm=1.0)
     optimizer = Optimizer(vlm.model, learning_rate=rate or default, **options)

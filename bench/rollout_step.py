@@ -15,13 +15,14 @@ from pathlib import Path
 import torch
 
 from bench.packed_step import SIZES, TARGETS
+from nsrl.checks.parity import policy_score
 from nsrl.engines import EnginePool, Limits
 from nsrl.errors import UserError
+from nsrl.models.pack import Group, pack
+from nsrl.models.policy import Policy
+from nsrl.models.prompt import Prompt, PromptImage
 from nsrl.rollout.native import NativeSampler
-from nsrl.rollout.types import Images, Request, SamplingParams
-from nsrl.trainer.pack import PackedGroup, pack
-from nsrl.trainer.parity import policy_score, prompt_images
-from nsrl.trainer.policy import Policy
+from nsrl.rollout.types import Request, SamplingParams
 from nsrl_kernels import policy_loss
 
 G = 10
@@ -61,7 +62,7 @@ def rounds(size: str, tokens: int | None = None, prompts: int = 1) -> Iterator[d
         programs = _engine()
         seconds["engine"] = programs if programs is not None else 0.0
         start = _now(device)
-        packed = [PackedGroup(r.prompt_ids, [s.token_ids for s in g], prompt_images(r)) for r, g in zip(requests, groups)]
+        packed = [Group(r.prompt, [s.token_ids for s in g]) for r, g in zip(requests, groups)]
         for batch in pack(packed, budget, image_token_id=config.image_token_id):
             scored = policy.score(batch, banned=torch.tensor(banned, device=device))
             cu = batch.cu_completions.to(device)
@@ -73,7 +74,7 @@ def rounds(size: str, tokens: int | None = None, prompts: int = 1) -> Iterator[d
         record = {
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
             "torch": torch.__version__, "size": size, "dtype": str(dtype), "prompts": prompts, "round": number,
-            "prompt_tokens": len(requests[0].prompt_ids), "completions": G, "tokens_each": length,
+            "prompt_tokens": len(requests[0].prompt.ids), "completions": G, "tokens_each": length,
             "seconds": {k: round(v, 4) for k, v in seconds.items()}, "engine_ran": programs is not None,
             "step_s": round(sum(seconds.values()), 4), "seed_step_s": SEED_STEP_S,
             "rollout_tokens_per_s": round(prompts * G * length / seconds["rollout"], 1),
@@ -94,7 +95,8 @@ def _request(config, grid: tuple[int, int, int], text: int, number: int) -> Requ
     draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
     patches = grid[0] * grid[1] * grid[2]
     ids = draw(text // 2) + [config.image_token_id] * (patches // 4) + draw(text - text // 2)
-    return Request(ids, Images(torch.randn(patches, 1536, generator=g), torch.tensor([grid]), (f"image {number}",)), n=G, seed=1 + number)
+    image = PromptImage(f"image {number}", tuple(grid), torch.randn(patches, 1536, generator=g))
+    return Request(Prompt(ids, images=(image,)), n=G, seed=1 + number)
 
 
 def _engine() -> float | None:

@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nsrl.trainer.pack import PackedGroup, PromptImage, pack
+from nsrl.models.pack import Group, pack
+from nsrl.models.prompt import Prompt, PromptImage
 from nsrl_kernels import _native, deepstack_add, pack_embed, pack_vision
 from nsrl_kernels.pack_vision import reference
 
@@ -38,8 +39,8 @@ def case(request):
     g = torch.Generator().manual_seed(0)
     draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
     groups = [
-        PackedGroup(draw(38) + [image_id] * tokens + draw(38), [draw(length) for _ in range(G)],
-                    [PromptImage(torch.zeros(4 * tokens, 1), grid, p)])
+        Group(Prompt(draw(38) + [image_id] * tokens + draw(38), images=(PromptImage(p, grid, torch.zeros(4 * tokens, 1)),)),
+              [draw(length) for _ in range(G)])
         for p in range(prompts)
     ]  # fmt: skip
     (batch,) = pack(groups, 1 << 30, image_token_id=image_id)
@@ -116,10 +117,10 @@ def rope_index(case):
     config = SimpleNamespace(vision_config=SimpleNamespace(spatial_merge_size=2))
     owner = SimpleNamespace(config=config)
     owner.get_vision_position_ids = Qwen3VLModel.get_vision_position_ids.__get__(owner)
-    rows = [[*g.prompt_ids, *c] for g in case.groups for c in g.completions]
+    rows = [[*g.prompt.ids, *c] for g in case.groups for c in g.completions]
     ids = torch.tensor(rows, device=DEVICE)  # all of one length here
     kinds = (ids == case.kwargs["image_token_id"]).int()
-    grids = torch.tensor([g.images[0].grid_thw for g in case.groups for _ in g.completions], device=DEVICE)
+    grids = torch.tensor([g.prompt.images[0].grid for g in case.groups for _ in g.completions], device=DEVICE)
     mask = torch.ones_like(ids)
     return lambda: Qwen3VLModel.get_rope_index(owner, ids, kinds, image_grid_thw=grids, attention_mask=mask)[0]
 
@@ -192,7 +193,7 @@ def test_gather_reaches_the_copy_rate(case, backend):
 
 def padded_embed(case):
     """transformers: embedding, placeholder mask over [B, L, H], a gather to count, masked_scatter; G times the image."""
-    rows = torch.tensor([[*g.prompt_ids, *c] for g in case.groups for c in g.completions], device=DEVICE)
+    rows = torch.tensor([[*g.prompt.ids, *c] for g in case.groups for c in g.completions], device=DEVICE)
     per_image = case.visual.view(len(case.groups), -1, case.visual.shape[1])
     features = per_image.repeat_interleave(case.G, 0).flatten(0, 1)
     image_id = case.kwargs["image_token_id"]
@@ -211,7 +212,7 @@ def test_transformers_masked_scatter(benchmark, case):
     f = padded_embed(case)
     plan = pack_vision(*case.args, **case.kwargs)
     got, want = pack_embed(case.table, case.visual, plan), f()
-    assert torch.equal(got[: len(case.groups[0].prompt_ids)], want[0, : len(case.groups[0].prompt_ids)])
+    assert torch.equal(got[: len(case.groups[0].prompt.ids)], want[0, : len(case.groups[0].prompt.ids)])
     run(benchmark, f, 2 * want.numel() * want.element_size())
 
 

@@ -17,10 +17,9 @@ pytest.importorskip("transformers")
 
 from nsrl.config import LoraConfig, ModelConfig, TrainConfig  # noqa: E402
 from nsrl.data.shapes import Shapes  # noqa: E402
+from nsrl.models import loading  # noqa: E402
 from nsrl.rollout.native import NativeSampler  # noqa: E402
-from nsrl.rollout.types import SamplingParams  # noqa: E402
-from nsrl.trainer import model  # noqa: E402
-from nsrl.trainer.batch import request  # noqa: E402
+from nsrl.rollout.types import Request, SamplingParams  # noqa: E402
 from nsrl.trainer.problems import ProblemStream  # noqa: E402
 
 DEFAULTS = TrainConfig()
@@ -29,7 +28,7 @@ PROMPTS, G, TOKENS = DEFAULTS.prompts_per_step, DEFAULTS.num_generations, 40
 
 @pytest.fixture(scope="module")
 def vlm():
-    return model.load(ModelConfig(), LoraConfig())
+    return loading.load(ModelConfig(), LoraConfig())
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def params(vlm):
 
 def through(sampler, encoded, vlm):
     """A call that samples all prompts once and returns the number of tokens drawn."""
-    requests = [request(e, G, i, i) for i, e in enumerate(encoded)]
+    requests = [Request(e, G, i, i) for i, e in enumerate(encoded)]
 
     def run():
         groups = sampler.sample(requests, params(vlm))
@@ -57,17 +56,17 @@ def through(sampler, encoded, vlm):
 
 def through_generate(encoded, vlm):
     """transformers' generate: left-padded, every prompt and picture G times, as trainers built on it do."""
-    width = max(len(e.prompt_ids) for e in encoded)
+    width = max(len(e.ids) for e in encoded)
     pad = vlm.tokenizer.pad_token_id
     rows = [e for e in encoded for _ in range(G)]
-    ids = torch.tensor([[pad] * (width - len(e.prompt_ids)) + e.prompt_ids for e in rows])
-    mask = torch.tensor([[0] * (width - len(e.prompt_ids)) + [1] * len(e.prompt_ids) for e in rows])
+    ids = torch.tensor([[pad] * (width - len(e.ids)) + e.ids for e in rows])
+    mask = torch.tensor([[0] * (width - len(e.ids)) + [1] * len(e.ids) for e in rows])
     inputs = dict(
         input_ids=ids,
         attention_mask=mask,
         mm_token_type_ids=(ids == vlm.config.image_token_id).int(),
-        pixel_values=torch.cat([e.pixel_values for e in rows]),
-        image_grid_thw=torch.cat([e.image_grid_thw for e in rows]),
+        pixel_values=torch.cat([image.pixels for e in rows for image in e.images]),
+        image_grid_thw=torch.tensor([image.grid for e in rows for image in e.images]),
     )
     stop = torch.tensor(vlm.stop_ids())
 

@@ -19,12 +19,13 @@ def main(argv: list[str]) -> int:
         config = continued(config, argv, PROGRAM)
     require_sound(config)
 
-    from nsrl.trainer import checkpoint, heldout, model
-    from nsrl.trainer.problems import ProblemStream
-    from nsrl.trainer.ready import check_parity, open_policy, run_preflight, worst_problems
-    from nsrl.trainer.reference import require_kept
+    from nsrl.checks.configured import check_parity, open_policy, run_preflight
+    from nsrl.models import loading
+    from nsrl.rollout.open import open_sampler
+    from nsrl.trainer import checkpoint, heldout
+    from nsrl.trainer.problems import ProblemStream, worst_problems
+    from nsrl.trainer.reference import bytes_held, require_kept
     from nsrl.trainer.resume import State, check_steps, find
-    from nsrl.trainer.run import open_sampler
 
     found = find(config, run_path(config))
     kept = checkpoint.load(found)[0] if found is not None else {"files": {}}
@@ -33,16 +34,16 @@ def main(argv: list[str]) -> int:
     check_steps(config, state)
     if state.phase == "grpo":
         require_kept(config, origin(config))
-    vlm = model.load(config.model, config.lora, config.seed)
-    model.require_positions(vlm, config.max_completion_length)
+    vlm = loading.load(config.model, config.lora, config.seed)
+    loading.require_positions(vlm, config.max_completion_length)
     if found is not None:
-        model.load_weights(vlm, found)
+        loading.load_weights(vlm, found)
         print(f"{found}: {state.phase} step {state.step}")
     else:
         state.began = heldout.began(config.model.name)
     policy = open_policy(config, vlm)
     _, train, _, longest = heldout.own_data(config, state, vlm)
-    print(run_preflight(config, vlm, policy, worst_problems(config, vlm, train, longest)))
+    print(run_preflight(config, vlm, policy, worst_problems(config, vlm, train, longest), bytes_held(config, vlm)))
     sampler = open_sampler(config, vlm)
     print(check_parity(config, vlm, policy, sampler, ProblemStream(train, config.seed, 0, vlm).take(8)))
     sampler.close()

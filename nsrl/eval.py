@@ -23,26 +23,26 @@ def main(argv: list[str]) -> int:
         check_writable(output.with_suffix(".parquet"), "output")
         _require_ours(output)
 
+    from nsrl.models import loading
     from nsrl.report.table import (  # torch is only imported once the result has a place
         accuracy_text,
         print_table,
         table,
     )
     from nsrl.rollout.native import NativeSampler
-    from nsrl.trainer import evaluation, heldout, model
-    from nsrl.trainer.judge import Judge
+    from nsrl.trainer import evaluation, heldout
+    from nsrl.trainer.grader import Grader, open_pool
     from nsrl.trainer.metrics import Progress
-    from nsrl.trainer.run import open_pool
 
     runs = heldout.lineage(config.model)
     seed = config.seed if config.seed is not None else runs[0].config.seed + 1 if runs else 0  # the run's own evaluations'
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)
-    vlm = model.load(chosen, seed=seed)
+    vlm = loading.load(chosen, seed=seed)
     problems, name, notes = heldout.choose(config, vlm)
     for note in notes:
         print(note, flush=True)
-    longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
-    model.require_positions(vlm, longest)
+    longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
+    loading.require_positions(vlm, longest)
     dtype = str(next(vlm.base.parameters()).dtype).removeprefix("torch.")
     made = heldout.settings(config, name, problems, seed=seed, max_completion_length=longest, dtype=dtype)
     records, missed = (output.with_suffix(".parquet"), "") if output else heldout.place(config.model, name, made)
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
         result = evaluation.evaluate(
             vlm,
             NativeSampler(vlm.model),
-            Judge(pool),
+            Grader(pool),
             problems,
             samples=config.samples,
             temperature=config.temperature,

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,32 +33,22 @@ def main(argv: list[str]) -> int:
         images = tuple(file_image(Path(path).expanduser()) for path in config.image)
         problem = Problem("question", config.question, None, images)
 
-    from nsrl.engines import extract  # torch and transformers are only imported once the pictures can be read
+    from nsrl.models import loading  # torch and transformers are only imported once the pictures can be read
     from nsrl.rollout.native import NativeSampler
-    from nsrl.rollout.types import Finish, SamplingParams
-    from nsrl.trainer import model
-    from nsrl.trainer.batch import request
-    from nsrl.trainer.judge import judged
-    from nsrl.trainer.run import open_pool
+    from nsrl.rollout.types import Finish
+    from nsrl.trainer.completions import complete, sampling_params
+    from nsrl.trainer.grader import Grader, open_pool
+    from nsrl.trainer.metrics import Timer
 
-    vlm = model.load(ModelConfig(name=config.model, device=config.device), seed=config.seed)
-    encoded = vlm.encode(problem)
-    longest = config.max_completion_length or model.trained_length(Path(config.model)) or 1024
-    model.require_positions(vlm, longest, len(encoded.prompt_ids))
+    vlm = loading.load(ModelConfig(name=config.model, device=config.device), seed=config.seed)
+    prompt = vlm.encode(problem)
+    longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
+    loading.require_positions(vlm, longest, len(prompt.ids))
     with open_pool(config.engine) as pool:
-        start = time.perf_counter()
-        params = SamplingParams(
-            max_tokens=longest,
-            temperature=config.temperature,
-            stop_ids=tuple(vlm.stop_ids()),
-            banned_ids=tuple(vlm.banned_ids()),
-        )
-        ((sample,),) = NativeSampler(vlm.model).sample([request(encoded, 1, config.seed, 0)], params)
-        sampled = time.perf_counter()
-        text = vlm.decode(list(sample.token_ids))
-        cut = extract(text)
-        result = pool.run(cut.language, cut.program) if cut.language is not None else None
-        done = time.perf_counter()
+        params, timer = sampling_params(vlm, longest, config.temperature), Timer()
+        done = complete(vlm, NativeSampler(vlm.model), Grader(pool), [problem], [prompt], params, 1, [config.seed], timer)
+    sample, answer = done.samples[0][0], done.graded[0][0]
+    text, cut, result = answer.text, answer.extracted, answer.result
 
     if config.problem is not None:
         print(f"problem  {problem.id}\nquestion {problem.question}")
@@ -82,11 +71,12 @@ def main(argv: list[str]) -> int:
         print("note     this is the built-in small model, which has only ever seen `shapes`: this picture or question is not of "
               "that kind, so take nothing above for an answer (--problem 0 asks one that is)")  # fmt: skip
     if problem.answer is not None:
-        verdict = judged(problem, text, cut, result).correct
-        print(f"gold     {problem.answer}   ({'not scored' if verdict is None else 'right' if verdict else 'wrong'})")
+        verdict = "not scored" if answer.correct is None else "right" if answer.correct else "wrong"
+        print(f"gold     {problem.answer}   ({verdict})")
+    sampling, engine = timer.seconds["rollout"], timer.seconds["engine"]
     print(
-        f"time     {done - start:.2f} s: {sampled - start:.2f} s for {len(sample.token_ids)} tokens, "
-        f"{1000 * (done - sampled):.0f} ms in the engine"
+        f"time     {sampling + engine:.2f} s: {sampling:.2f} s for {len(sample.token_ids)} tokens, "
+        f"{1000 * engine:.0f} ms in the engine"
     )
     return 0
 

@@ -13,7 +13,7 @@ KERNELS = ROOT / "kernels" / "nsrl_kernels"
 NSRL = ROOT / "nsrl"
 
 # Rooms from the bottom up; a room may import itself and what stands before it.
-ORDER = ("types", "errors", "engines", "rewards", "data", "config", "rollout", "report", "trainer", "commands")
+ORDER = ("types", "errors", "engines", "rewards", "data", "config", "report", "models", "rollout", "checks", "trainer", "commands")
 COMMANDS = {"train", "eval", "solve", "check"}
 ENVIRONMENT_ALLOWED = {"NSRL_KERNELS_BACKEND", "NSRL_BACKEND"}
 
@@ -68,13 +68,83 @@ def test_kernels_know_nothing_of_nsrl():
     assert not wrong, "\n".join(wrong)
 
 
-def test_only_the_trainer_uses_the_kernels():
+def test_only_models_and_the_trainer_use_the_kernels():
     wrong = [
         str(path.relative_to(ROOT))
         for path in sources(NSRL)
-        if "trainer" not in path.parts and any(name.split(".")[0] == "nsrl_kernels" for name, _ in imports(path))
+        if not {"models", "trainer"} & set(path.parts) and any(name.split(".")[0] == "nsrl_kernels" for name, _ in imports(path))
     ]
     assert not wrong
+
+
+ARCHITECTURE = re.compile(
+    r"[Qq]wen|[Ii]ntern_?[Vv][Ll]|ForConditionalGeneration|get_base_model|vision_config|text_config|_proj\b|\.visual\b|(?<!freeze_)vision_tower"
+    r"|merge_size|mm_token_type|image_grid_thw|get_rope_index|rotary_emb|max_position_embeddings"
+)
+
+
+def test_no_architecture_outside_models():
+    """What a model is made of stands in `nsrl/models`; defaults of a configuration may name layers, which users do too."""
+    allowed = {("config", "keys.py"), ("config", "acts.py")}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in sources(NSRL)
+        if not {"models", "engines"} & set(path.parts) and (path.parent.name, path.name) not in allowed
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if ARCHITECTURE.search(line.split("#")[0])
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_import_circles():
+    """Between modules, also by imports inside functions; what only type checkers see does not run."""
+    paths = {module_of(path): path for path in sources(NSRL)}
+    arrows: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        tree = ast.parse(path.read_text())
+        unseen = {
+            inner for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+            for inner in ast.walk(node)
+        }  # fmt: skip
+        arrows[module] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node not in unseen:
+                inside = {f"{node.module}.{alias.name}" for alias in node.names} & paths.keys()
+                whole = any(f"{node.module}.{alias.name}" not in paths for alias in node.names)
+                arrows[module] |= inside | ({node.module} & paths.keys() if whole else set())
+        arrows[module].discard(module)
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> list[str] | None:
+        if module in way:
+            return way[way.index(module) :] + [module]
+        if module in done:
+            return None
+        for after in sorted(arrows[module]):
+            if (circle := visit(after, [*way, module])) is not None:
+                return circle
+        done.add(module)
+        return None
+
+    circles = [circle for module in sorted(paths) if (circle := visit(module, [])) is not None]
+    assert not circles, " -> ".join(circles[0])
+
+
+def test_no_private_names_across_modules():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {alias.name}"
+        for path in sources(NSRL) + sources(KERNELS)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("nsrl", "nsrl_kernels")
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.startswith("__")
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("package", ["engines", "rewards", "types.py", "errors.py"])

@@ -480,13 +480,13 @@ def test_a_completion_longer_than_the_models_positions(tmp_path, capsys):
 
 def test_picture_sizes_follow_what_was_said():
     from nsrl.config import LoraConfig, ModelConfig
-    from nsrl.trainer import model
+    from nsrl.models import loading
 
     with pytest.raises(UserError, match="model.min_pixels must be below 4,194,304"):
-        model.load(ModelConfig(min_pixels=100_000_000), LoraConfig())
-    size = model.load(ModelConfig(min_pixels=300_000), LoraConfig()).image_processor.size  # above the small model's largest
+        loading.load(ModelConfig(min_pixels=100_000_000), LoraConfig())
+    size = loading.load(ModelConfig(min_pixels=300_000), LoraConfig()).image_processor.size  # above the small model's largest
     assert (size["shortest_edge"], size["longest_edge"]) == (300_000, 300_000)
-    size = model.load(ModelConfig(max_pixels=2048), LoraConfig()).image_processor.size
+    size = loading.load(ModelConfig(max_pixels=2048), LoraConfig()).image_processor.size
     assert (size["shortest_edge"], size["longest_edge"]) == (1024, 2048)
 
 
@@ -495,7 +495,7 @@ def test_missing_model_and_other_architecture(tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text('{"model_type": "llama"}')
-    assert "Qwen3-VL" in refused(tmp_path, f"model.name={other}")
+    assert "qwen3_vl" in refused(tmp_path, f"model.name={other}")
 
 
 def test_empty_data_and_no_gold(tmp_path):

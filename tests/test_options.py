@@ -50,7 +50,7 @@ SHOWN = {
         "seed": STEP,
         **{f"model.{name}": MODEL for name in ("name", "dtype", "device", "attention", "freeze_vision_tower", "min_pixels",
                                                "max_pixels", "gradient_checkpointing")},
-        "model.liger": "tests/trainer/test_policy.py::test_liger_kernels_change_nothing_but_rounding",
+        "model.liger": "tests/models/test_policy.py::test_liger_kernels_change_nothing_but_rounding",
         **{f"lora.{name}": MODEL for name in ("enabled", "r", "alpha", "target_modules")},
         "lora.dropout": MODEL,
         **{f"data.{name}": DATA for name in ("source", "path", "split", "columns", "max_prompt_length")},
@@ -158,7 +158,7 @@ def test_every_number_has_bounds_and_every_key_words(kind):
 def test_tables_name_keys_and_choices_that_exist():
     from nsrl.data.load import SOURCES
     from nsrl.data.shapes import LANGUAGES as OF_SHAPES
-    from nsrl.trainer.attention import BACKENDS
+    from nsrl.models.attention import BACKENDS
 
     ours = keys(TrainConfig)
     for other, key in OTHERS.items():
@@ -285,19 +285,19 @@ def pool():
 def step(pool, tmp_path_factory):
     """Weights after one step of a tiny run with these options, and where its stream of problems stands; remembered."""
     from nsrl.data.shapes import Shapes
+    from nsrl.models import loading
+    from nsrl.models.policy import Policy
     from nsrl.rewards import Rewards
     from nsrl.rewards.controls import Shuffled
     from nsrl.rollout.native import NativeSampler
-    from nsrl.trainer import model
-    from nsrl.trainer.judge import Judge
+    from nsrl.trainer.grader import Grader
     from nsrl.trainer.loop import Learner, grpo_step
     from nsrl.trainer.optim import Optimizer
-    from nsrl.trainer.policy import Policy
     from nsrl.trainer.problems import ProblemStream
 
     file = tmp_path_factory.mktemp("rewards") / "two.py"
     file.write_text(REWARDS)
-    loaded = {seed: model.load(ModelConfig(), LoraConfig(), seed=seed) for seed in (0, 1, 9)}
+    loaded = {seed: loading.load(ModelConfig(), LoraConfig(), seed=seed) for seed in (0, 1, 9)}
     known = {}
 
     def run(**options):
@@ -315,7 +315,7 @@ def step(pool, tmp_path_factory):
         native = NativeSampler(vlm.model)
         other = loaded[9].model.requires_grad_(False)
         learner = Learner(
-            config, vlm, Policy(vlm.model), Boasting(native) if boasts else native, Judge(pool), rewards,
+            config, vlm, Policy(vlm.model), Boasting(native) if boasts else native, Grader(pool), rewards,
             Optimizer(vlm.model, learning_rate=1e-2, schedule="constant", warmup=0, total=10, max_grad_norm=1.0),
             ProblemStream(Shapes(1, 0, 10), 0), 4096, reference=Policy(other) if config.beta else None,
         )  # fmt: skip
@@ -393,9 +393,9 @@ def finished(tmp_path_factory):
     import io
 
     from nsrl.train import main
-    from nsrl.trainer.judge import Judge
+    from nsrl.trainer.grader import Grader
 
-    folder, out, sizes, submit = tmp_path_factory.mktemp("runs") / "here", io.StringIO(), set(), Judge.submit
+    folder, out, sizes, submit = tmp_path_factory.mktemp("runs") / "here", io.StringIO(), set(), Grader.submit
 
     def watched(self, problem, texts):
         if problem.id.startswith("shapes-test"):
@@ -403,7 +403,7 @@ def finished(tmp_path_factory):
         return submit(self, problem, texts)
 
     with contextlib.redirect_stdout(out), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Judge, "submit", watched)
+        patch.setattr(Grader, "submit", watched)
         assert main([*TINY, f"output_dir={folder}"]) == 0
     return folder, out.getvalue(), sizes
 
@@ -414,7 +414,8 @@ def test_keys_of_a_run(finished):
     from pyarrow import parquet
 
     from nsrl.data.shapes import Shapes
-    from nsrl.trainer import checkpoint, model
+    from nsrl.models import loading
+    from nsrl.trainer import checkpoint
 
     folder, out, sizes = finished
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -423,9 +424,9 @@ def test_keys_of_a_run(finished):
     assert len(of("reading")) == 2 and len(of("warm_start")) == 3  # warm_start: reading_steps, steps
     assert max(row["learning_rate"] for row in of("warm_start")) <= 1e-3 * 5 / 30 + 1e-12  # five of 30 steps up to learning_rate
     assert of("reading")[0]["learning_rate"] == pytest.approx(1e-3 / 30)
-    shapes, small = Shapes(2, 0, 5), model.load(ModelConfig(), LoraConfig())
+    shapes, small = Shapes(2, 0, 5), loading.load(ModelConfig(), LoraConfig())
     demonstrations = list(islice(shapes.demonstrations({"nsl": 1.0}, 0.0), 3))  # languages, wrong, batch_size, level
-    tokens = sum(len(small.encode(d.problem).prompt_ids) + len(small.tokenizer(d.text)["input_ids"]) + 1 for d in demonstrations)
+    tokens = sum(len(small.encode(d.problem).ids) + len(small.tokenizer(d.text)["input_ids"]) + 1 for d in demonstrations)
     assert of("warm_start")[0]["num_tokens"] - of("reading")[-1]["num_tokens"] == tokens
     asked = parquet.read_table(folder / "completions" / "step_000001.parquet")["question"].to_pylist()
     assert set(asked) == {problem.question for problem in islice(shapes.train(), 2)}  # level, prompts_per_step
@@ -491,10 +492,10 @@ def test_keys_of_data(tmp_path):
     seen = {row for file in kept.glob("*.parquet") for row in parquet.read_table(file)["problem_id"].to_pylist()}
     assert seen <= {f"extra-{i}" for i in range(1, 6)} and len(seen) >= 3  # extra-0 is too long
     assert json.loads((tmp_path / "run" / "eval" / "final.json").read_text())["problems"] <= 2
-    from nsrl.trainer import model
+    from nsrl.models import loading
 
-    begun = model.load(ModelConfig(), LoraConfig(), 0).model.state_dict()
-    after = model.load(ModelConfig(name=str(tmp_path / "run")), LoraConfig(), 0).model.state_dict()
+    begun = loading.load(ModelConfig(), LoraConfig(), 0).model.state_dict()
+    after = loading.load(ModelConfig(name=str(tmp_path / "run")), LoraConfig(), 0).model.state_dict()
     norms = [json.loads(line)["grad_norm"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert max(norms) > 1e-3  # there was a gradient, and a norm of 1e-12 is below Adam's epsilon
     assert all(torch.allclose(value, begun[name], atol=1e-6) for name, value in after.items())
@@ -506,20 +507,20 @@ def test_keys_of_data(tmp_path):
 def test_keys_of_the_model(tmp_path):
     """name, dtype, device, attention, freeze_vision_tower, min_pixels, max_pixels, gradient_checkpointing; lora.*: enabled, r,
     alpha, dropout, target_modules."""
-    from nsrl.trainer import model
-    from nsrl.trainer.policy import Policy
+    from nsrl.models import loading
+    from nsrl.models.policy import Policy
 
-    plain = model.load(ModelConfig(device="cpu", dtype="bfloat16", freeze_vision_tower=True, min_pixels=4096, max_pixels=8192), LoraConfig())
+    plain = loading.load(ModelConfig(device="cpu", dtype="bfloat16", freeze_vision_tower=True, min_pixels=4096, max_pixels=8192), LoraConfig())
     assert plain.device.type == "cpu" and next(plain.model.parameters()).dtype == torch.bfloat16
     assert not any(p.requires_grad for p in plain.base.model.visual.parameters())
     assert dict(plain.image_processor.size) == {"shortest_edge": 4096, "longest_edge": 8192}
     with pytest.raises(UserError, match="model.device"):
-        model.load(ModelConfig(device="cuda:99"), LoraConfig())
+        loading.load(ModelConfig(device="cuda:99"), LoraConfig())
     assert Policy(plain.model, attention="flex").attention.name == "flex"
     assert Policy(plain.model, checkpointing=ModelConfig(gradient_checkpointing=True).gradient_checkpointing).checkpointing
     plain.save(tmp_path)
-    assert model.load(ModelConfig(name=str(tmp_path)), LoraConfig(enabled=False)).is_small
-    adapted = model.load(ModelConfig(), LoraConfig(enabled=True, r=3, alpha=7, dropout=0.25, target_modules=["v_proj"]))
+    assert loading.load(ModelConfig(name=str(tmp_path)), LoraConfig(enabled=False)).is_small
+    adapted = loading.load(ModelConfig(), LoraConfig(enabled=True, r=3, alpha=7, dropout=0.25, target_modules=["v_proj"]))
     config = adapted.model.peft_config["default"]
     assert (config.r, config.lora_alpha, config.lora_dropout) == (3, 7, 0.25)
     assert all(name.endswith("v_proj") for name in config.target_modules)
@@ -527,7 +528,7 @@ def test_keys_of_the_model(tmp_path):
 
 def test_keys_of_the_pool():
     """workers, cpu_s, wall_s and memory_mb are the pool's limits, and programs meet them; allow_unsandboxed reaches it."""
-    from nsrl.trainer.run import open_pool
+    from nsrl.trainer.grader import open_pool
 
     with open_pool(EngineConfig(workers=3, cpu_s=0.3, wall_s=0.9, memory_mb=48, allow_unsandboxed=True)) as pool:
         limits = pool.limits

@@ -77,7 +77,7 @@ BOUNDS: dict[str, dict[str, Bound]] = {
         "lora.alpha": Bound(least=1, most=65_536, why="the adapter is scaled by alpha / r"),
         "lora.dropout": Bound(least=0, below=1),
         "data.level": LEVEL,
-        "data.eval_size": Bound(least=1, why="a run is judged on held-out problems before and after"),
+        "data.eval_size": Bound(least=1, why="a run is graded on held-out problems before and after"),
         "data.max_prompt_length": ONE_OR_MORE,
         "data.picture_memory_mb": NONE_OR_MORE,
         "data.picture_threads": Bound(least=0, most=256),

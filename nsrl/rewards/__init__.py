@@ -2,6 +2,6 @@
 
 from nsrl.rewards.answer import Verdict, check
 from nsrl.rewards.batch import RewardBatch
-from nsrl.rewards.registry import Rewards, builtin_names, resolve, reward
+from nsrl.rewards.registry import Rewards, builtin_names, resolve
 
-__all__ = ["RewardBatch", "Rewards", "Verdict", "builtin_names", "check", "resolve", "reward"]
+__all__ = ["RewardBatch", "Rewards", "Verdict", "builtin_names", "check", "resolve"]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from nsrl.rewards.batch import RewardBatch
 from nsrl.rewards.programs import computes
-from nsrl.rewards.registry import reward
 
 
-@reward("correct")
 def correct(batch: RewardBatch) -> list[float | None]:
     """1 if the engine's value is right (without a program: the direct answer), 0 if not, None without a usable gold."""
     return [None if c is None else float(c) for c in batch.correct]
 
 
-@reward("executes")
 def executes(batch: RewardBatch) -> list[float | None]:
     """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program. A program
     that computes nothing (a number, a letter, a string, also passed through an operation) is paid only if its answer is right."""
@@ -28,13 +25,11 @@ def executes(batch: RewardBatch) -> list[float | None]:
     return out
 
 
-@reward("has_code")
 def has_code(batch: RewardBatch) -> list[float | None]:
     """1 if there is a program, 0 if not."""
     return [float(e.language is not None) for e in batch.extracted]
 
 
-@reward("format")
 def format_(batch: RewardBatch) -> list[float | None]:
     """1 if the completion ended by itself and holds a complete program or a direct answer, else 0."""
     out: list[float | None] = []
@@ -45,7 +40,6 @@ def format_(batch: RewardBatch) -> list[float | None]:
     return out
 
 
-@reward("decision")
 def decision(batch: RewardBatch) -> list[float | None]:
     """Keeps a group from collapsing into one mode (Code-as-Thought's decision term): a right answer earns the share of
     its group that answered in the other way (with or without a program); 0 for wrong ones."""
@@ -56,3 +50,12 @@ def decision(batch: RewardBatch) -> list[float | None]:
         for i, has in zip(rows, coded):
             out[i] = None if batch.correct[i] is None else ((1 - share if has else share) if batch.correct[i] else 0.0)
     return out
+
+
+REWARDS = {
+    "correct": correct,
+    "executes": executes,
+    "has_code": has_code,
+    "format": format_,
+    "decision": decision,
+}

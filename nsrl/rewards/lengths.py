@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from nsrl.rewards.batch import RewardBatch
-from nsrl.rewards.registry import reward
 
 LASER_TARGET = 64  # tokens
 COSINE_MAX = 512  # tokens at which the cosine ends
@@ -20,7 +19,6 @@ def _of_correct(batch: RewardBatch, values: list[float]) -> list[float | None]:
     return [None if c is None else v if c else 0.0 for c, v in zip(batch.correct, values)]
 
 
-@reward("short")
 def short(batch: RewardBatch) -> list[float | None]:
     """0 to 1 among the right answers of a group: 1 for the shortest, 0 for the longest, in proportion between.
 
@@ -38,13 +36,11 @@ def short(batch: RewardBatch) -> list[float | None]:
     return _of_correct(batch, values)
 
 
-@reward("laser")
 def laser(batch: RewardBatch) -> list[float | None]:
     """LASER's step: 0.5 for a right answer of at most `LASER_TARGET` tokens, else 0 (add it to `correct`)."""
     return _of_correct(batch, [0.5 * (n <= LASER_TARGET) for n in batch.lengths])
 
 
-@reward("laser_d")
 def laser_d(batch: RewardBatch) -> list[float | None]:
     """LASER-D: the step with one target per difficulty (group accuracy above 2/3, above 1/3, below).
 
@@ -68,7 +64,6 @@ def laser_d(batch: RewardBatch) -> list[float | None]:
     return _of_correct(batch, values)
 
 
-@reward("cosine")
 def cosine(batch: RewardBatch) -> list[float | None]:
     """1 to 0.1 with growing length when right, -1 to -0.1 when wrong, along half a cosine over `COSINE_MAX` tokens.
 
@@ -84,7 +79,6 @@ def cosine(batch: RewardBatch) -> list[float | None]:
     return out
 
 
-@reward("kimi")
 def kimi(batch: RewardBatch) -> list[float | None]:
     """Kimi k1.5: 0.4 (0.5 - (L - min) / (max - min)) over the group's lengths when right, at most 0 when wrong."""
     out: list[float | None] = [None] * len(batch)
@@ -97,3 +91,12 @@ def kimi(batch: RewardBatch) -> list[float | None]:
             share = 0.0 if high == low else 0.4 * (0.5 - (lengths[i] - low) / (high - low))
             out[i] = share if batch.correct[i] else min(0.0, share)
     return out
+
+
+REWARDS = {
+    "short": short,
+    "laser": laser,
+    "laser_d": laser_d,
+    "cosine": cosine,
+    "kimi": kimi,
+}

@@ -3,7 +3,7 @@
 The process starts on first use and forks a child for each question, which ends when its CPU time is over; that is the
 answer no, and such answers have a credit. When `WALL_S` are over without that, the machine is to blame, and the question
 is asked once more. Model text never reaches SymPy's parsers in this process. It waits: the trainer asks from a thread of
-its own (`Judge`).
+its own (`Grader`).
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from nsrl.errors import UserError, did_you_mean
+from nsrl.rewards import components, lengths
 from nsrl.rewards.batch import RewardBatch
 
 RewardFunction = Callable[..., Any]
@@ -29,30 +30,12 @@ GIVEN = (  # what a reward with TRL's arguments may ask for by name in every run
     "prompts", "completions", "completion_ids", "results", "extracted", "correct", "answer", "category", "source",
     "problem_id",
 )  # fmt: skip
-_BUILTIN: dict[str, RewardFunction] = {}
-
-
-def reward(name: str) -> Callable[[RewardFunction], RewardFunction]:
-    """Register a built-in reward under a name."""
-
-    def register(function: RewardFunction) -> RewardFunction:
-        if name in _BUILTIN:
-            raise ValueError(f"reward {name!r} is registered twice")
-        _BUILTIN[name] = function
-        return function
-
-    return register
-
-
-def _builtins() -> dict[str, RewardFunction]:
-    from nsrl.rewards import components, lengths  # noqa: F401  (they register themselves)
-
-    return _BUILTIN
+BUILTIN: dict[str, RewardFunction] = {**components.REWARDS, **lengths.REWARDS}
 
 
 def builtin_names() -> list[str]:
     """Names of the built-in rewards."""
-    return sorted(_builtins())
+    return sorted(BUILTIN)
 
 
 def resolve(spec: str | RewardFunction) -> tuple[str, RewardFunction]:
@@ -62,13 +45,12 @@ def resolve(spec: str | RewardFunction) -> tuple[str, RewardFunction]:
     if ":" in spec:
         path, _, name = spec.rpartition(":")
         return name, _from_file(Path(path).expanduser(), name, spec)
-    functions = _builtins()
-    if spec not in functions:
-        near = did_you_mean(spec, functions)
+    if spec not in BUILTIN:
+        near = did_you_mean(spec, BUILTIN)
         raise UserError(
-            f"reward_funcs must name one of {', '.join(sorted(functions))}, or file.py:function; got {spec!r}{near}"
+            f"reward_funcs must name one of {', '.join(sorted(BUILTIN))}, or file.py:function; got {spec!r}{near}"
         )
-    return spec, functions[spec]
+    return spec, BUILTIN[spec]
 
 
 def _from_file(path: Path, name: str, spec: str) -> RewardFunction:

@@ -1,4 +1,4 @@
-"""The sampler of our own: transformers' Qwen3-VL, each prompt and image computed once, its cache shared out to G samples.
+"""The sampler of our own: each prompt and image computed once, its cache shared out to G samples.
 
 Finished samples leave the batch, groups are handed on as they finish, and a sample's draws depend on its seed alone:
 what else is in the batch can move logits in their last bits (matrix products sum in another order), nothing else.
@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from nsrl.errors import UserError
-from nsrl.rollout.draw import ban_row, draw
+from nsrl.models.decode import Cache, Decoder
+from nsrl.models.prompt import PromptImage
+from nsrl.models.registry import base_of, family_of
+from nsrl.rollout.categorical import ban_row, draw
+from nsrl.rollout.fingerprint import policy_checksum
 from nsrl.rollout.grid import Grid, lay_out, moves, shrunk, size
-from nsrl.rollout.lean import Cache, LeanDecoder, base_of
-from nsrl.rollout.mrope import prompt_positions
 from nsrl.rollout.rng import sample_key, uniforms
-from nsrl.rollout.sync import policy_checksum
 from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
 
 _FIRST_CAPACITY = 64  # tokens of cache per slot at first; doubled when full
@@ -48,7 +49,7 @@ class _Wave:
 
 
 class NativeSampler:
-    """Samples from `model`, a Qwen3VLForConditionalGeneration, plain or wrapped by peft, on the device where it lives.
+    """Samples from `model`, plain or wrapped by peft, on the device where it lives.
 
     max_sequences: most samples computed together; a call with more runs in waves of whole requests.
     max_patches: most image patches through the vision tower at once. max_cache_bytes: most keys and values held at once
@@ -63,7 +64,7 @@ class NativeSampler:
         max_cache_bytes: int | None = None,
     ):
         self.model = model
-        self.base = base_of(model)
+        self.family = family_of(model)
         self.max_sequences = max_sequences
         self.max_patches = max_patches
         self.max_cache_bytes = max_cache_bytes
@@ -73,7 +74,7 @@ class NativeSampler:
 
     def sync(self, policy: nn.Module) -> SyncReport:
         """Sampling reads the policy's own tensors: nothing is copied, the report carries their checksum."""
-        if base_of(policy) is not self.base:
+        if base_of(policy) is not self.family.base:
             raise UserError("NativeSampler.sync: policy must be the model the sampler was made with; got another one")
         start = time.perf_counter()
         self.version += 1
@@ -87,12 +88,12 @@ class NativeSampler:
         self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None
     ) -> list[list[Sample]]:
         """See `nsrl.rollout.types.Sampler.sample`. Raises UserError when the model has too few positions."""
-        positions = self.base.config.text_config.max_position_embeddings
+        positions = self.family.positions
         for request in requests:
-            if len(request.prompt_ids) + params.max_tokens > positions:
+            if len(request.prompt.ids) + params.max_tokens > positions:
                 raise UserError(
                     f"prompt and completion must fit the model's {positions} positions; got a prompt of "
-                    f"{len(request.prompt_ids)} tokens (request {request.problem}) and completions of {params.max_tokens}"
+                    f"{len(request.prompt.ids)} tokens (request {request.problem}) and completions of {params.max_tokens}"
                 )
         training = self.model.training
         self.model.eval()  # LoRA's dropout must not sample
@@ -108,7 +109,7 @@ class NativeSampler:
         try:
             with torch.inference_mode():
                 features = _Features(self, requests)
-                decoder = LeanDecoder(self.model)
+                decoder = Decoder(self.model)
                 for wave in self._waves(requests, params.max_tokens):
                     self._run(decoder, wave, params, features, emit)
         finally:
@@ -118,38 +119,35 @@ class NativeSampler:
     def _waves(self, requests: Sequence[Request], max_tokens: int) -> Iterator[_Wave]:
         first, count, longest = 0, 0, 0
         # While the cache moves to another grid or grows, one tensor of it (a layer's keys or values) is there twice.
-        room = 1 + 1 / (2 * self.base.config.text_config.num_hidden_layers)
-        limit = self._cache_limit() / room / cache_row_bytes(self.base)
+        room = 1 + 1 / (2 * len(self.family.text.layers))
+        limit = self._cache_limit() / room / self.family.cache_row_bytes
         for i, request in enumerate(requests):
-            longest = max(longest, len(request.prompt_ids))  # prompts of a wave are padded to its longest
+            longest = max(longest, len(request.prompt.ids))  # prompts of a wave are padded to its longest
             rows, width = size([r.n for r in requests[first : i + 1]], longest)
             held = rows * (longest + width * max_tokens)
             if count and (count + request.n > self.max_sequences or held > limit):
                 yield _Wave(requests[first:i], first)
-                first, count, longest = i, 0, len(request.prompt_ids)
+                first, count, longest = i, 0, len(request.prompt.ids)
             count += request.n
         if count:
             yield _Wave(requests[first:], first)
 
     def _cache_limit(self) -> int:
-        device = self.base.lm_head.weight.device
+        device = self.family.device
         if self.max_cache_bytes is not None:
             return self.max_cache_bytes
         return int(0.6 * cuda_free(device)) if device.type == "cuda" else 1 << 62
 
-    def _prefill(self, decoder: LeanDecoder, wave: _Wave, features: _Features) -> tuple[Tensor, Cache, list[int]]:
+    def _prefill(self, decoder: Decoder, wave: _Wave, features: _Features) -> tuple[Tensor, Cache, list[int]]:
         """Logits behind each prompt, the prompts' cache, and the position of each prompt's first completion token."""
-        config, device = self.base.config, decoder.device
-        lengths = [len(r.prompt_ids) for r in wave.requests]
+        family, device = self.family, decoder.device
+        lengths = [len(r.prompt.ids) for r in wave.requests]
         ids = torch.zeros(len(lengths), max(lengths), dtype=torch.long)
         positions = torch.zeros(3, len(lengths), max(lengths), dtype=torch.long)
         behind = []
         for p, request in enumerate(wave.requests):
-            ids[p, : lengths[p]] = torch.as_tensor(request.prompt_ids, dtype=torch.long)
-            grids = [] if request.images is None else [tuple(g) for g in request.images.grid_thw.tolist()]
-            at, after = prompt_positions(
-                request.prompt_ids, grids, config.image_token_id, config.vision_config.spatial_merge_size
-            )
+            ids[p, : lengths[p]] = torch.as_tensor(request.prompt.ids, dtype=torch.long)
+            at, after = family.prompt_positions(request.prompt)
             positions[:, p, : lengths[p]] = torch.from_numpy(at)
             behind.append(after)
         ids = ids.to(device)
@@ -157,7 +155,7 @@ class NativeSampler:
         visual, deepstack = None, []
         parts = features.of(wave.first, len(lengths))
         if parts:
-            visual = ids == config.image_token_id
+            visual = ids == family.image_token_id
             x = x.index_put((visual,), torch.cat([p[0] for p in parts]).to(x.dtype))
             deepstack = [torch.cat(rows) for rows in zip(*(p[1] for p in parts))]
         self.stats.prompt_tokens += sum(lengths)
@@ -167,7 +165,7 @@ class NativeSampler:
         return logits, cache, behind
 
     def _run(
-        self, decoder: LeanDecoder, wave: _Wave, params: SamplingParams, features: _Features, emit: OnGroup
+        self, decoder: Decoder, wave: _Wave, params: SamplingParams, features: _Features, emit: OnGroup
     ) -> None:
         start = time.perf_counter()
         logits, cache, behind = self._prefill(decoder, wave, features)
@@ -193,7 +191,7 @@ class NativeSampler:
 
         groups = wave.members()
         open_groups = set(range(len(groups)))
-        grid = lay_out(groups, max(len(r.prompt_ids) for r in wave.requests))
+        grid = lay_out(groups, max(len(r.prompt.ids) for r in wave.requests))
         if grid.row_prompt != list(range(len(groups))):
             cache.select(_index(grid.row_prompt, device), _index([], device))
         samples, prompts = self._slots(grid, wave, total, device)
@@ -239,12 +237,6 @@ class NativeSampler:
         return _index(samples, device), _index(prompts, device)
 
 
-def cache_row_bytes(base: nn.Module) -> int:
-    """Bytes of keys and values one token takes in all layers."""
-    text = base.config.text_config
-    return 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * base.lm_head.weight.element_size()
-
-
 def cuda_free(device: torch.device) -> int:
     """Bytes a CUDA device can still give: what the driver has, and what torch keeps of blocks that are no longer used."""
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -272,55 +264,40 @@ class _Features:
     def __init__(self, sampler: NativeSampler, requests: Sequence[Request]):
         self.sampler = sampler
         self.requests = requests
-        self.ready: dict[object, tuple[Tensor, list[Tensor]]] = {}
-        self.uses = Counter(key for r in requests for key in _keys(r))
+        self.ready: dict[Hashable, tuple[Tensor, list[Tensor]]] = {}
+        self.uses = Counter(image.key for r in requests for image in r.prompt.images)
 
     def of(self, first: int, count: int) -> list[tuple[Tensor, list[Tensor]]]:
         """(rows (n, D), deepstack rows per layer) of every image of requests first … first+count, in order."""
         start = time.perf_counter()
-        wanted = []
-        missing: dict[object, tuple[Tensor, Tensor]] = {}
-        for request in self.requests[first : first + count]:
-            if request.images is None:
-                continue
-            for key, pixels, grid in zip(_keys(request), request.images.split(), request.images.grid_thw):
-                wanted.append(key)
-                if key not in self.ready:
-                    missing[key] = (pixels, grid)
-        batch: list[object] = []
+        wanted = [image for request in self.requests[first : first + count] for image in request.prompt.images]
+        missing = {image.key: image for image in wanted if image.key not in self.ready}
+        batch: list[PromptImage] = []
         patches = 0
-        for key, (pixels, _) in missing.items():
-            if batch and patches + len(pixels) > self.sampler.max_patches:
-                self._encode(batch, missing)
+        for image in missing.values():
+            if batch and patches + len(image.pixels) > self.sampler.max_patches:
+                self._encode(batch)
                 batch, patches = [], 0
-            batch.append(key)
-            patches += len(pixels)
+            batch.append(image)
+            patches += len(image.pixels)
         if batch:
-            self._encode(batch, missing)
-        found = [self.ready[key] for key in wanted]
-        for key in wanted:
-            self.uses[key] -= 1
-            if not self.uses[key]:
-                del self.ready[key]
+            self._encode(batch)
+        found = [self.ready[image.key] for image in wanted]
+        for image in wanted:
+            self.uses[image.key] -= 1
+            if not self.uses[image.key]:
+                del self.ready[image.key]
         self.sampler.stats.vision_s += time.perf_counter() - start
         return found
 
-    def _encode(self, keys: list[object], images: dict[object, tuple[Tensor, Tensor]]) -> None:
-        visual = self.sampler.base.model.visual
-        pixels = torch.cat([images[key][0] for key in keys]).to(visual.device, visual.dtype)
-        grids = torch.stack([images[key][1] for key in keys]).to(visual.device)
-        # The tower itself, as the update calls it: what transformers' get_image_features splits by image differs by version.
-        out = visual(pixels, grid_thw=grids)
-        sizes = (grids.prod(-1) // visual.spatial_merge_size**2).tolist()
-        rows, *deepstack = (part.split(sizes) for part in (out.pooler_output, *out.deepstack_features))
-        for i, key in enumerate(keys):
-            self.ready[key] = (rows[i], [layer[i] for layer in deepstack])
-        self.sampler.stats.images_encoded += len(keys)
+    def _encode(self, images: list[PromptImage]) -> None:
+        family = self.sampler.family
+        pixels = torch.cat([image.pixels for image in images]).to(family.device, family.towers[0].dtype)
+        grids = torch.tensor([image.grid for image in images], device=family.device)
+        visual, added = family.see(pixels, grids)  # the tower as the update calls it
+        sizes = (grids.prod(-1) // family.merge**2).tolist()
+        rows, *deepstack = (part.split(sizes) for part in (visual, *added))
+        for i, image in enumerate(images):
+            self.ready[image.key] = (rows[i], [layer[i] for layer in deepstack])
+        self.sampler.stats.images_encoded += len(images)
         self.sampler.stats.patches_encoded += len(pixels)
-
-
-def _keys(request: Request) -> list[object]:
-    """What tells a request's images apart: their content keys, or, without any, the object they came in."""
-    if request.images is None:
-        return []
-    return list(request.images.keys) or [(id(request.images), i) for i in range(len(request.images))]

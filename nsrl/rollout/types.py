@@ -1,7 +1,6 @@
 """What goes into a sampler and what comes out, and the interface every sampler has.
 
-Token ids are the only truth here: nothing is decoded, nothing is re-tokenised. Knows nothing of data sets, engines,
-rewards or the loss; of models it knows only that a sampler hides one.
+Token ids are the only truth here: nothing is decoded, nothing is re-tokenised.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Protocol
 import torch
 
 from nsrl.errors import UserError
+from nsrl.models.prompt import Prompt
 
 
 class Finish(Enum):
@@ -24,57 +24,23 @@ class Finish(Enum):
 
 
 @dataclass(frozen=True)
-class Images:
-    """The images of one prompt, already resized: the very pixels the trainer will see.
-
-    pixel_values: (n_patches, channels * temporal_patch * patch²) float, the images behind each other;
-    grid_thw: (n_images, 3) integer, patches per image in time, height, width;
-    keys: identity of each image's content (equal keys mean equal pixels; one is encoded once however often it occurs),
-    empty when unknown. A sampler that runs its own image processor gets its pictures back out of pixel_values.
-    """
-
-    pixel_values: torch.Tensor
-    grid_thw: torch.Tensor
-    keys: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        patches = int(self.grid_thw.prod(-1).sum())
-        if self.grid_thw.ndim != 2 or self.grid_thw.shape[1] != 3 or self.pixel_values.shape[0] != patches:
-            raise UserError(
-                f"Images: pixel_values must hold one row per patch of grid_thw (n, 3) = {patches} rows; "
-                f"got {tuple(self.pixel_values.shape)} with grid_thw {tuple(self.grid_thw.shape)}"
-            )
-        if len(self.keys) not in (0, len(self.grid_thw)):
-            raise UserError(
-                f"Images: keys must be none or one for each of {len(self.grid_thw)} images; got {len(self.keys)}"
-            )
-
-    def __len__(self) -> int:
-        return len(self.grid_thw)
-
-    def split(self) -> list[torch.Tensor]:
-        """Each image's own rows of pixel_values."""
-        return list(self.pixel_values.split(self.grid_thw.prod(-1).tolist()))
-
-
-@dataclass(frozen=True)
 class Request:
-    """One prompt and how many completions of it are wanted.
+    """A prompt and how many completions of it are wanted.
 
-    prompt_ids: token ids with image placeholders expanded (one image_pad per visual token), at least one;
-    n: completions (G); seed: sample g draws from the stream (seed, g), whatever else is in the batch;
-    problem: the caller's index, handed back untouched.
+    n: completions (G); seed: sample g draws from the stream (seed, g), whatever else is in the batch; problem: the caller's
+    index, handed back untouched.
     """
 
-    prompt_ids: Sequence[int]
-    images: Images | None = None
+    prompt: Prompt
     n: int = 1
     seed: int = 0
     problem: int = 0
 
     def __post_init__(self) -> None:
-        if not len(self.prompt_ids):
-            raise UserError(f"Request {self.problem}: prompt_ids must hold at least one token; got none")
+        if not len(self.prompt.ids):
+            raise UserError(f"Request {self.problem}: a prompt must hold at least one token; got none")
+        if not self.prompt.has_pixels:
+            raise UserError(f"Request {self.problem}: every image of the prompt must have its pixels; got None")
         if self.n < 1:
             raise UserError(f"Request {self.problem}: n must be at least 1; got {self.n}")
 
@@ -139,7 +105,7 @@ class Sample:
 class SyncReport:
     """What handing over the weights did: tensors and bytes copied (none where sampler and trainer share them).
 
-    checksum: `nsrl.rollout.sync.policy_checksum` of the policy at that moment, so that later ones tell it is stale.
+    checksum: `nsrl.rollout.fingerprint.policy_checksum` of the policy at that moment, so that later ones tell it is stale.
     """
 
     version: int

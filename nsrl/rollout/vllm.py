@@ -21,12 +21,11 @@ import torch
 from torch import nn
 
 from nsrl.errors import MissingBackend, UserError
-from nsrl.rollout.lean import base_of
-from nsrl.rollout.pixels import collapse, to_pictures
-from nsrl.rollout.processor import save_processor
-from nsrl.rollout.sync import checksum, policy_checksum
+from nsrl.models.family import Family
+from nsrl.models.registry import family_of
+from nsrl.models.weights import merged_weights
+from nsrl.rollout.fingerprint import checksum, policy_checksum
 from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
-from nsrl.rollout.weights import merged_weights
 
 _BAN = -100.0  # vLLM clips logit_bias to ±100; exp(-100) is 0 in fp32 beside any token with mass
 
@@ -47,7 +46,7 @@ def _import_vllm() -> tuple[Any, Any, Any]:
 class VllmSampler:
     """A vLLM engine for the architecture, tokenizer and pictures of a policy; its weights come from the policy itself.
 
-    policy: Qwen3-VL, plain or under peft; tokenizer, image_processor: the run's own (only their configuration is
+    policy: a model, plain or under peft; tokenizer, image_processor: the run's own (only their configuration is
     written to a temporary folder for the engine; weights never touch the disk);
     memory_share: of the device's memory, for weights and cache together; cache_gib: the cache's size given outright
     (the way to say it on a CPU); max_model_len: prompt + completion; max_images: per prompt; eager: no CUDA graphs.
@@ -77,19 +76,20 @@ class VllmSampler:
                     f"{torch.distributed.get_world_size()} processes (rollout=native works with any number)"
                 )
         EngineArgs, LLMEngine, Executor = _import_vllm()
-        self.base = base_of(policy)
+        self.family = family_of(policy)
+        base = self.family.base
         self.image_processor = image_processor
         self.version = 0
         self.stats = SampleStats()
         self._requests = 0
         self._folder = tempfile.TemporaryDirectory(prefix="nsrl-vllm-")
-        write_configuration(Path(self._folder.name), self.base, tokenizer, image_processor)
+        write_configuration(Path(self._folder.name), self.family, tokenizer, image_processor)
         # Pictures arrive resized, and none of those is touched again: below nothing, above what the run's own allows.
         size = {"shortest_edge": 1, "longest_edge": image_processor.size["longest_edge"]}
         args = EngineArgs(
             model=self._folder.name,
             load_format=_register_loader(policy),
-            dtype=str(next(self.base.parameters()).dtype).removeprefix("torch."),
+            dtype=str(next(base.parameters()).dtype).removeprefix("torch."),
             seed=seed,
             max_model_len=max_model_len,
             max_num_seqs=max_sequences,
@@ -98,8 +98,8 @@ class VllmSampler:
             enforce_eager=eager,
             enable_prefix_caching=True,  # what shares the prompt between the G samples
             # With a prompt cut in two, vLLM rewinds a seeded request's generator, which CPU generators cannot do.
-            enable_chunked_prefill=None if next(self.base.parameters()).is_cuda else False,
-            max_num_batched_tokens=None if next(self.base.parameters()).is_cuda else max(max_model_len, 8192),
+            enable_chunked_prefill=None if next(base.parameters()).is_cuda else False,
+            max_num_batched_tokens=None if next(base.parameters()).is_cuda else max(max_model_len, 8192),
             logprobs_mode="processed_logprobs",
             limit_mm_per_prompt={"image": max_images, "video": 0},
             mm_processor_kwargs={"size": size},
@@ -164,13 +164,13 @@ class VllmSampler:
         start = time.perf_counter()
         self.stats = SampleStats(prompts=len(requests), samples=sum(r.n for r in requests))
         index_of: dict[str, int] = {}
-        vocabulary = self.base.config.text_config.vocab_size
+        vocabulary = self.family.vocabulary
         for index, request in enumerate(requests):
             self._requests += 1
             name = f"{self.version}-{self._requests}"
             index_of[name] = index
             self.engine.add_request(name, self._prompt(request), _params(request, params, vocabulary))
-            self.stats.prompt_tokens += len(request.prompt_ids)
+            self.stats.prompt_tokens += len(request.prompt.ids)
         groups: list[list[Sample]] = [[] for _ in requests]
         try:
             self._drain(requests, params, on_group, index_of, groups)
@@ -194,21 +194,11 @@ class VllmSampler:
                     on_group(index, groups[index])
 
     def _prompt(self, request: Request) -> dict[str, Any]:
-        if request.images is None:
-            return {"prompt_token_ids": list(request.prompt_ids)}
-        vision, processor = self.base.config.vision_config, self.image_processor
-        grids = request.images.grid_thw.tolist()
-        pictures = to_pictures(
-            request.images.pixel_values,
-            grids,
-            patch=vision.patch_size,
-            temporal=vision.temporal_patch_size,
-            merge=vision.spatial_merge_size,
-            mean=processor.image_mean,
-            std=processor.image_std,
-        )
-        ids = collapse(request.prompt_ids, grids, self.base.config.image_token_id, vision.spatial_merge_size)
-        return {"prompt_token_ids": ids, "multi_modal_data": {"image": pictures}}
+        prompt = request.prompt
+        if not prompt.images:
+            return {"prompt_token_ids": list(prompt.ids)}
+        pictures = self.family.to_pictures(prompt.images, self.image_processor)
+        return {"prompt_token_ids": list(prompt.template_ids), "multi_modal_data": {"image": pictures}}
 
     def close(self) -> None:
         """Shut the engine down and give its memory back."""
@@ -221,15 +211,12 @@ class VllmSampler:
                 torch.cuda.empty_cache()
 
 
-def write_configuration(folder: Path, base: nn.Module, tokenizer: Any, image_processor: Any) -> None:
+def write_configuration(folder: Path, family: Family, tokenizer: Any, image_processor: Any) -> None:
     """What an engine wants to find beside weights: model, tokenizer and processor configuration."""
-    base.config.save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text())
-    config["architectures"] = ["Qwen3VLForConditionalGeneration"]
-    # transformers interleaves the three axes of Qwen3-VL's rotary embedding whatever this says; vLLM asks.
-    config["text_config"]["rope_parameters"]["mrope_interleaved"] = True
+    family.config.save_pretrained(folder)
+    config = family.engine_config(json.loads((folder / "config.json").read_text()))
     (folder / "config.json").write_text(json.dumps(config, indent=1))
-    save_processor(folder, tokenizer, image_processor)
+    family.save_processor(folder, tokenizer, image_processor)
 
 
 def _register_loader(policy: nn.Module) -> str:
@@ -281,7 +268,7 @@ def _sample(output: Any, params: SamplingParams) -> Sample:
 
 
 def _same_prompt(request: Request, theirs: Sequence[int], index: int) -> None:
-    ours = list(request.prompt_ids)
+    ours = list(request.prompt.ids)
     if list(theirs) == ours:
         return
     at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from nsrl.config import launched
 from nsrl.errors import UserError
-from nsrl.trainer.watch import Watch
+from nsrl.trainer.watchdog import Watchdog
 
 TIMEOUT = timedelta(minutes=60)  # of a collective: the longest that ranks may be apart; a dead rank is found by the watch
 BUCKET = 1 << 26  # gradient elements reduced at once
@@ -170,7 +170,7 @@ def join() -> Iterator[World]:
         yield ALONE
         return
     store, rank, size = next(dist.rendezvous("env://", timeout=timedelta(minutes=10)))
-    watch = Watch(dist.PrefixStore("nsrl", store.clone()), rank, size)
+    watch = Watchdog(dist.PrefixStore("nsrl", store.clone()), rank, size)
     try:
         watch.start()
     except UserError as error:

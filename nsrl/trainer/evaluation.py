@@ -1,6 +1,6 @@
 """Evaluation: samples and greedy answers on held-out problems, as records that the report room turns into the table.
 
-Knows nothing of training; used by the run (before, midway, after) and by `python -m nsrl.eval`.
+Used by the run (before, midway, after) and by `python -m nsrl.eval`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any
 
 from nsrl.data.chat import options_text
 from nsrl.errors import UserError
+from nsrl.models.prompt import Prompt
+from nsrl.models.vlm import VLM
 from nsrl.report.table import mean_interval
-from nsrl.rollout.types import Sampler, SamplingParams
-from nsrl.trainer.batch import request
+from nsrl.rollout.types import Sampler
+from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.distributed import ALONE, World
-from nsrl.trainer.judge import Judge
-from nsrl.trainer.model import VLM, Encoded
+from nsrl.trainer.grader import Grader
+from nsrl.trainer.metrics import Timer
 from nsrl.types import Problem
 
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
@@ -58,7 +60,7 @@ class Evaluation:
 def evaluate(
     vlm: VLM,
     sampler: Sampler,
-    judge: Judge,
+    grader: Grader,
     problems: Sequence[Problem],
     *,
     samples: int,
@@ -79,39 +81,28 @@ def evaluate(
     records: list[dict[str, Any]] = []
     passes = [(samples, temperature, 0), (1, 0.0, -1)] if temperature else [(1, 0.0, -1)]
     unscored: dict[str, str] = {}
+    timer = Timer()
     for start in range(0, len(problems), batch):
         whole = problems[start : start + batch]
         mine = world.share(whole)
         vlm.read_ahead(mine)
-        prompts = [_encoded(vlm, problem) for problem in mine]
+        encoded = [_encoded(vlm, problem) for problem in mine]
         vlm.read_ahead(world.share(problems[start + batch : start + 2 * batch]))
-        errors = world.merge([e if isinstance(e, str) else None for e in prompts])
+        errors = world.merge([e if isinstance(e, str) else None for e in encoded])
         unscored |= {p.id: why for p, why in zip(whole, errors) if why is not None}
-        shown = [i for i, e in enumerate(prompts) if not isinstance(e, str)]
-        part, encoded = [mine[i] for i in shown], [prompts[i] for i in shown]
+        shown = [i for i, e in enumerate(encoded) if not isinstance(e, str)]
+        part, prompts = [mine[i] for i in shown], [encoded[i] for i in shown]
         # seeds go by the problem, not by who samples it
         numbers = [n for i, n in enumerate(world.share(range(start, start + len(whole)))) if i in shown]
-        for count, warmth, first in passes:
-            params = SamplingParams(
-                max_tokens=max_tokens,
-                temperature=warmth,
-                stop_ids=tuple(vlm.stop_ids()),
-                banned_ids=tuple(vlm.banned_ids()),
-            )
-            wanted = [request(e, count, (seed << 24) + numbers[i], i) for i, e in enumerate(encoded)]
-            pending: dict[int, list] = {}
-
-            def on_group(index: int, group: list, part: Sequence[Problem] = part, pending: dict = pending) -> None:
-                pending[index] = judge.submit(part[index], [vlm.decode(list(s.token_ids)) for s in group])
-
-            groups = sampler.sample(wanted, params, on_group)
+        for count, pass_temperature, first in passes:
+            seeds = [(seed << 24) + numbers[i] for i in range(len(prompts))]
+            params = sampling_params(vlm, max_tokens, pass_temperature)
+            done = complete(vlm, sampler, grader, part, prompts, params, count, seeds, timer)
             rows: dict[int, list[dict[str, Any]]] = {}
-            for index, group in enumerate(groups):
-                verdicts = judge.collect(pending[index])
-                prompt_tokens = len(encoded[index].prompt_ids)
+            for index, (drawn, graded) in enumerate(zip(done.samples, done.graded)):
                 rows[shown[index]] = [
-                    record(part[index], judged, prompt_tokens, sample, number)
-                    for number, (sample, judged) in enumerate(zip(group, verdicts), first)
+                    record(part[index], one, len(prompts[index].ids), sample, number)
+                    for number, (sample, one) in enumerate(zip(drawn, graded), first)
                 ]
             records += [row for of_problem in world.merge([rows.get(i, []) for i in range(len(mine))]) for row in of_problem]
         if progress is not None:
@@ -122,7 +113,7 @@ def evaluate(
     return replace(summarise(records), unscored=unscored)
 
 
-def _encoded(vlm: VLM, problem: Problem) -> Encoded | str:
+def _encoded(vlm: VLM, problem: Problem) -> Prompt | str:
     """The prompt, or why there can be none."""
     try:
         return vlm.encode(problem)
@@ -130,7 +121,7 @@ def _encoded(vlm: VLM, problem: Problem) -> Encoded | str:
         return str(error)
 
 
-def record(problem: Problem, judged: Any, prompt_tokens: int, sample: Any, number: int) -> dict[str, Any]:
+def record(problem: Problem, graded: Any, prompt_tokens: int, sample: Any, number: int) -> dict[str, Any]:
     """One completion as a flat row: the columns of completions/*.parquet and of the table."""
     return {
         "problem_id": problem.id,
@@ -139,15 +130,15 @@ def record(problem: Problem, judged: Any, prompt_tokens: int, sample: Any, numbe
         "options": options_text(problem.options),
         "answer": problem.answer,
         "sample": number,
-        "completion": judged.text,
-        "language": judged.language,
-        "program": judged.extracted.program,
-        "has_code": judged.extracted.language is not None,
-        "status": judged.result.status.value if judged.result is not None else "",
-        "no_error": judged.result is not None and judged.result.no_error,
-        "value_text": judged.value,
-        "correct": judged.correct,
-        "reason": judged.reason,
+        "completion": graded.text,
+        "language": graded.language,
+        "program": graded.extracted.program,
+        "has_code": graded.extracted.language is not None,
+        "status": graded.result.status.value if graded.result is not None else "",
+        "no_error": graded.result is not None and graded.result.no_error,
+        "value_text": graded.value,
+        "correct": graded.correct,
+        "reason": graded.reason,
         "tokens": len(sample.token_ids),
         "prompt_tokens": prompt_tokens,
         "finish": sample.finish.value,

@@ -16,6 +16,7 @@ from typing import Any
 from nsrl.config import TrainConfig
 from nsrl.data.dedup import content_key
 from nsrl.errors import UserError
+from nsrl.models.vlm import VLM
 from nsrl.report import point_title
 from nsrl.report.table import accuracy_text, print_table, table
 from nsrl.rollout.types import Sampler
@@ -23,10 +24,9 @@ from nsrl.trainer import evaluation
 from nsrl.trainer.distributed import World
 from nsrl.trainer.evaluation import Evaluation
 from nsrl.trainer.folder import RunFolder, versions
-from nsrl.trainer.judge import Judge
+from nsrl.trainer.grader import Grader
 from nsrl.trainer.keep import keep_pictures
 from nsrl.trainer.metrics import Progress
-from nsrl.trainer.model import VLM
 from nsrl.trainer.resume import planned_steps
 from nsrl.types import Problem
 
@@ -44,7 +44,7 @@ class Evaluations:
         self.problems = problems
 
     def measure(
-        self, name: str, at: tuple[str, int], sampler: Sampler, judge: Judge, size: int | None = None
+        self, name: str, at: tuple[str, int], sampler: Sampler, grader: Grader, size: int | None = None
     ) -> Numbers:
         """The evaluation of the present weights, at (phase, step), on the first `size` problems; done if it is not known."""
         problems = self.problems[:size]
@@ -58,7 +58,7 @@ class Evaluations:
             result = evaluation.evaluate(
                 self.vlm,
                 sampler,
-                judge,
+                grader,
                 problems,
                 samples=self.config.eval_samples,
                 temperature=self.config.temperature,

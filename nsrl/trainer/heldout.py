@@ -29,7 +29,7 @@ from nsrl.trainer.resume import PHASES, State, planned_steps
 from nsrl.types import Problem
 
 if TYPE_CHECKING:
-    from nsrl.trainer.model import VLM
+    from nsrl.models.vlm import VLM
 
 
 @dataclasses.dataclass(frozen=True)

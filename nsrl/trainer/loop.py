@@ -16,43 +16,44 @@ from typing import Any
 
 import torch
 
+from nsrl.checks.parity import require_agreement
 from nsrl.config import TrainConfig
+from nsrl.models.pack import Group, pack_metrics
+from nsrl.models.policy import Policy
+from nsrl.models.prompt import Prompt
+from nsrl.models.vlm import VLM
 from nsrl.rewards import RewardBatch, Rewards
 from nsrl.rewards.controls import flipped
 from nsrl.rollout.types import Finish, Sample, Sampler, SamplingParams
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import step_advantages
-from nsrl.trainer.batch import packed_group, request
+from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluation import record
-from nsrl.trainer.judge import Judge, Judged
-from nsrl.trainer.measure import step_metrics, update_metrics, waiting
+from nsrl.trainer.grader import Graded, Grader
 from nsrl.trainer.metrics import Timer
-from nsrl.trainer.model import VLM, Encoded
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.pack import pack, pack_metrics
-from nsrl.trainer.parity import require_agreement
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.step_metrics import step_metrics, update_metrics, waiting
 from nsrl.types import Problem
 
 GAP = "sampling/sampling_logp_difference"
 
 
 @dataclass
-class Group:
+class Rollout:
     """One problem with its G completions, as it goes through the rooms."""
 
     problem: Problem
-    encoded: Encoded
+    prompt: Prompt
     samples: list[Sample]
-    judged: list[Judged]
+    graded: list[Graded]
     learns: list[int] = field(default_factory=list)  # the samples that the update learns from
 
     @property
     def size(self) -> int:
         """Rows of the update's stream: the prompt once and every completion that is learned from."""
-        return len(self.encoded.prompt_ids) + sum(len(self.samples[i].token_ids) for i in self.learns)
+        return len(self.prompt.ids) + sum(len(self.samples[i].token_ids) for i in self.learns)
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Learner:
     vlm: VLM
     policy: Policy
     sampler: Sampler
-    judge: Judge
+    grader: Grader
     rewards: Rewards
     optimizer: Optimizer
     problems: ProblemStream
@@ -120,14 +121,9 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     metrics: dict[str, float] = {}
     if learning:
         with timer("pack"):
-            vlm.read_ahead(g.problem for g, _ in mine if g.encoded.pixel_values is None)  # other ranks sampled these
-            batches = pack(
-                [packed_group(vlm.with_pixels(g.encoded, g.problem), [g.samples[i].token_ids for i in g.learns], g.problem.id)
-                 for g, _ in mine],
-                learner.token_budget,
-                image_token_id=learner.vlm.config.image_token_id,
-                merge=learner.vlm.image_processor.merge_size,
-            )
+            vlm.read_ahead(g.problem for g, _ in mine if not g.prompt.has_pixels)  # other ranks sampled these
+            packed = [Group(vlm.with_pixels(g.prompt, g.problem), [g.samples[i].token_ids for i in g.learns]) for g, _ in mine]
+            batches = learner.policy.pack(packed, learner.token_budget)
         metrics |= pack_metrics(batches)
         advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float()
         sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32)
@@ -161,18 +157,18 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
     # room 12: everything that was sampled counts, whether or not it was learned from
     with timer("metrics"):
-        samples, judged = [s for g in groups for s in g.samples], [j for g in groups for j in g.judged]
-        metrics |= step_metrics(samples, judged, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
+        samples, graded = [s for g in groups for s in g.samples], [j for g in groups for j in g.graded]
+        metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
         if config.dynamic_sampling:
             metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
         sampled = sum(len(s.token_ids) for s in samples)
-        metrics["num_tokens"] = sampled + sum(len(g.encoded.prompt_ids) * len(g.samples) for g in groups)
+        metrics["num_tokens"] = sampled + sum(len(g.prompt.ids) * len(g.samples) for g in groups)
         metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
         learner.overlap = []
         records = [
-            record(g.problem, j, len(g.encoded.prompt_ids), s, number)
+            record(g.problem, j, len(g.prompt.ids), s, number)
             for g in groups
-            for number, (s, j) in enumerate(zip(g.samples, g.judged))
+            for number, (s, j) in enumerate(zip(g.samples, g.graded))
         ]
         for row, value, advantage, parts in zip(records, gain.drawn.reward.tolist(), gain.advantages.tolist(), components.tolist()):
             row.update({f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)}, reward=value, advantage=advantage)
@@ -180,7 +176,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     return metrics | timer.take(), records
 
 
-def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -> list[Group]:
+def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -> list[Rollout]:
     """Rooms 2 to 5: encode, sample G completions each, run their programs and check their values as they come.
 
     Each rank does its share of the problems and gets all groups. Seeds go by the problem, not by who samples it.
@@ -188,48 +184,34 @@ def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -
     config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
     with timer("pack"):
         share = world.share(problems)
-        encoded = [vlm.encode(problem) for problem in share]
+        prompts = [vlm.encode(problem) for problem in share]
     base = ((config.seed * 8 + round_) * 1_000_003 + step) << 16  # no two requests of a run share a seed
-    requests = [request(e, config.num_generations, base + i, n)
-                for n, (i, e) in enumerate(zip(world.share(range(len(problems))), encoded))]  # fmt: skip
-    pending: dict[int, list] = {}
-
-    def on_group(index: int, samples: list[Sample]) -> None:
-        pending[index] = learner.judge.submit(share[index], [vlm.decode(list(s.token_ids)) for s in samples])
-
-    with timer("rollout"):
-        sampled = learner.sampler.sample(requests, sampling(config, vlm), on_group)
-    learner.overlap += learner.judge.finished(pending.values())
-    with timer("engine"):
-        judged = [learner.judge.collect(pending[index]) for index in range(len(share))]
+    seeds = [base + i for i in world.share(range(len(problems)))]
+    done = complete(
+        vlm, learner.sampler, learner.grader, share, prompts, sampling(config, vlm), config.num_generations, seeds, timer
+    )
+    learner.overlap += done.overlapped
     with timer("exchange"):
-        done = world.merge(list(zip(encoded, sampled, judged)))
-    return [Group(p, e, s, j) for p, (e, s, j) in zip(problems, done)]
+        merged = world.merge(list(zip(prompts, done.samples, done.graded)))
+    return [Rollout(problem, *parts) for problem, parts in zip(problems, merged)]
 
 
 def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
     """How a training step samples. Raises `UserError` where the update could not follow (top-p, top-k)."""
-    return SamplingParams(
-        max_tokens=config.max_completion_length,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        top_k=config.top_k,
-        stop_ids=tuple(vlm.stop_ids()),
-        banned_ids=tuple(vlm.banned_ids()),
-    ).for_training()
+    return sampling_params(vlm, config.max_completion_length, config.temperature, config.top_p, config.top_k).for_training()
 
 
-def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Group], torch.Tensor]:
+def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], torch.Tensor]:
     """Rooms 1 to 6 for the next `count` problems: groups and their (R, K) reward components, NaN where one does not apply."""
     config = learner.config
     groups = rollout(learner, learner.problems.take(count), step, round_)
     batch = RewardBatch(
         problems=[g.problem for g in groups for _ in g.samples],
-        completions=[j.text for g in groups for j in g.judged],
+        completions=[j.text for g in groups for j in g.graded],
         completion_ids=[s.token_ids for g in groups for s in g.samples],
-        extracted=[j.extracted for g in groups for j in g.judged],
-        results=[j.result for g in groups for j in g.judged],
-        correct=flipped([j.correct for g in groups for j in g.judged], config.reward_noise, config.seed, step, round_),
+        extracted=[j.extracted for g in groups for j in g.graded],
+        results=[j.result for g in groups for j in g.graded],
+        correct=flipped([j.correct for g in groups for j in g.graded], config.reward_noise, config.seed, step, round_),
         truncated=[s.finish is Finish.LENGTH for g in groups for s in g.samples],
         group_sizes=[len(g.samples) for g in groups],
         step=step,

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.models.pack import PackedBatch
+from nsrl.models.policy import Policy
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.metrics import Timer
-from nsrl.trainer.pack import PackedBatch
-from nsrl.trainer.policy import Policy
 from nsrl_kernels import METRIC_NAMES, policy_loss
 
 IMPORTANCE_CAP = 2.0  # of the sampler correction
@@ -101,7 +101,8 @@ def backward(
     if world.sharded:
         policy.take_part(idle)
         if not any(world.gather(any(batch.pixel_values is not None for batch in batches))):
-            policy.visual.zero_grad(set_to_none=True)  # no rank saw an image: as if the tower had not been run
+            for tower in policy.towers:
+                tower.zero_grad(set_to_none=True)  # no rank saw an image: as if the tower had not been run
     own = torch.stack(vectors) if vectors else torch.zeros(0, len(NAMES), device=policy.device)
     return combine(world.rows(own))
 

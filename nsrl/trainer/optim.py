@@ -8,13 +8,13 @@ micro-batches and ranks) and both moments are fp32 too. A weight that is fp32 al
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from nsrl.models.fsdp import place, rounds, spread, whole
+from nsrl.models.precision import gradients_in_fp32, is_short
 from nsrl.trainer.distributed import ALONE, World
-from nsrl.trainer.sharded import place, rounds, spread, whole
 
 
 class Optimizer:
@@ -137,25 +137,6 @@ class Optimizer:
         for p, weight in zip(self.parameters, self.weights):
             if p is not weight:
                 weight.copy_(p)
-
-
-def is_short(p: torch.Tensor) -> bool:
-    """Whether a weight has fewer bits than its updates need."""
-    return p.dtype in (torch.bfloat16, torch.float16)
-
-
-def gradients_in_fp32(weights: Sequence[torch.nn.Parameter]) -> None:
-    """Have autograd widen and add up the gradients of 16-bit weights in fp32, over all micro-batches of a step."""
-    for p in weights:
-        if is_short(p):
-            p.grad_dtype = torch.float32
-
-
-def bytes_held(weights: Sequence[torch.nn.Parameter]) -> dict[str, int]:
-    """What learning these weights holds beside them, by kind: masters, gradients, and AdamW's two moments."""
-    wide = [p.numel() * max(4, p.element_size()) for p in weights if p.requires_grad]
-    masters = [4 * p.numel() for p in weights if p.requires_grad and is_short(p)]
-    return {"fp32 master weights": sum(masters), "gradients": sum(wide), "optimizer state": 2 * sum(wide)}
 
 
 def factor(step: int, schedule: str, warmup: int, total: int, floor: float) -> float:

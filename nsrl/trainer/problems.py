@@ -12,15 +12,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
-from nsrl.config import DataConfig
+from nsrl.config import DataConfig, TrainConfig
 from nsrl.data import Problems, load_problems
 from nsrl.data.dedup import content_key
 from nsrl.data.shapes import Shapes
 from nsrl.data.split import split_off
 from nsrl.errors import UserError
+from nsrl.models.vlm import VLM
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.metrics import Progress
-from nsrl.trainer.model import VLM
 from nsrl.types import Problem
 
 MANY = 4096  # rows from which on progress is shown
@@ -130,6 +130,16 @@ class ProblemStream:
             places = list(reasons)
             for i, problem in zip(places, self._draw(len(places))):
                 problems[i] = problem
+
+
+def worst_problems(config: TrainConfig, vlm: VLM, train_set: Shapes | Sequence[Problem], longest: list[Problem]) -> list[Problem]:
+    """Among which the worst step of the run is: the longest prompt that can be shown, or 64 of those drawn from shapes.
+
+    longest: training problems from the longest prompt down, or none for shapes.
+    """
+    if not longest:
+        return ProblemStream(train_set, config.seed).take(64)
+    return [next((p for p in longest if vlm.unreadable(p) is None), longest[0])]
 
 
 class _Rows:

@@ -15,10 +15,11 @@ import torch
 
 from nsrl.config import TrainConfig
 from nsrl.errors import UserError
-from nsrl.trainer import checkpoint, model, sharded
+from nsrl.models import fsdp, loading
+from nsrl.models.policy import Policy
+from nsrl.models.vlm import VLM
+from nsrl.trainer import checkpoint
 from nsrl.trainer.distributed import World
-from nsrl.trainer.model import VLM
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.resume import planned_steps
 
 
@@ -69,7 +70,7 @@ def require_kept(config: TrainConfig, folder: Path) -> None:
 
 
 def _keep(vlm: VLM, path: Path, world: World) -> None:
-    weights = sharded.whole_weights(vlm.model, world.is_main) if world.sharded else None
+    weights = fsdp.whole_weights(vlm.model, world.is_main) if world.sharded else None
     if world.is_main:
         checkpoint.write_folder(path, lambda working: vlm.save(working, weights))
     world.barrier()
@@ -79,7 +80,7 @@ def _learning(vlm: VLM, path: Path) -> dict[str, torch.Tensor]:
     """What learns, as it stands in `path`, by parameter name and in the parameters' own dtype."""
     learning = {name: p for name, p in vlm.model.named_parameters() if p.requires_grad}
     now = {name: p.detach().clone() for name, p in learning.items()}
-    model.load_weights(vlm, path)
+    loading.load_weights(vlm, path)
     then = {name: p.detach().clone() for name, p in learning.items()}
     with torch.no_grad():
         for name, p in learning.items():
@@ -89,10 +90,10 @@ def _learning(vlm: VLM, path: Path) -> dict[str, torch.Tensor]:
 
 def _second_model(config: TrainConfig, vlm: VLM, policy: Policy, path: Path, world: World) -> Policy:
     if world.sharded:  # shards cannot be copied
-        frozen = model.load(config.model, config.lora, config.seed).model
+        frozen = loading.load(config.model, config.lora, config.seed).model
     else:
         frozen = copy.deepcopy(vlm.model)
-    model.load_weights(dataclasses.replace(vlm, model=frozen.requires_grad_(False)), path)
+    loading.load_weights(dataclasses.replace(vlm, model=frozen.requires_grad_(False)), path)
     if world.sharded:
-        sharded.shard(frozen, world.size)
+        fsdp.shard(frozen, world.size)
     return Policy(frozen, attention=policy.attention.name)

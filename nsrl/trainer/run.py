@@ -15,29 +15,31 @@ from typing import Any
 
 import torch
 
-from nsrl.config import EngineConfig, TrainConfig, run_path, to_yaml
+from nsrl.checks.configured import check_parity, open_policy, run_preflight
+from nsrl.config import TrainConfig, run_path, to_yaml
 from nsrl.data.shapes import Demonstration
-from nsrl.engines import EnginePool, Limits
+from nsrl.engines import EnginePool
 from nsrl.errors import Terminated, UserError
+from nsrl.models import fsdp, loading
 from nsrl.report import write_report
 from nsrl.rewards import Rewards
 from nsrl.rewards.controls import Shuffled
-from nsrl.rollout.native import NativeSampler
+from nsrl.rollout.gathered import GatheredSampler
+from nsrl.rollout.open import open_sampler
 from nsrl.rollout.types import Sampler
-from nsrl.trainer import changes, checkpoint, heldout, model, sharded
+from nsrl.trainer import changes, checkpoint, heldout
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluations import Evaluations, summary
 from nsrl.trainer.folder import CONFIG, RunFolder, disk_watched, versions
-from nsrl.trainer.judge import Judge
+from nsrl.trainer.grader import Grader, open_pool
 from nsrl.trainer.keep import with_pictures
 from nsrl.trainer.loop import Learner, grpo_step, sampling
-from nsrl.trainer.measure import engine_metrics, gpu_uuid, peak_memory
 from nsrl.trainer.metrics import MetricsLog, Progress, as_row
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.problems import ProblemStream
-from nsrl.trainer.ready import check_parity, open_policy, run_preflight, worst_problems
-from nsrl.trainer.reference import reference, require_kept
+from nsrl.trainer.problems import ProblemStream, worst_problems
+from nsrl.trainer.reference import bytes_held, reference, require_kept
 from nsrl.trainer.resume import PHASES, State, check_steps, find, has_ended, planned_steps, settle
+from nsrl.trainer.step_metrics import engine_metrics, gpu_uuid, peak_memory
 from nsrl.trainer.supervised import supervised_step
 from nsrl.trainer.telemetry import Telemetry
 
@@ -74,8 +76,8 @@ class Run:
         self.asked = changes.plain(config)  # as it is written down
         self.rewards = _rewards(config)
         self.steps = planned_steps(config)
-        self.vlm = model.load(config.model, config.lora, config.seed)
-        model.require_positions(self.vlm, config.max_completion_length)
+        self.vlm = loading.load(config.model, config.lora, config.seed)
+        loading.require_positions(self.vlm, config.max_completion_length)
         self.vlm.pictures.memory = config.data.picture_memory_mb << 20
         self.vlm.pictures.threads = config.data.picture_threads
         sampling(config, self.vlm)
@@ -127,15 +129,15 @@ class Run:
         with open_pool(config.engine) as pool:
             sampler = open_sampler(config, self.vlm)
             if self.world.sharded:
-                sampler = sharded.GatheredSampler(sampler, self.vlm.model)
-            judge = Judge(pool)
+                sampler = GatheredSampler(sampler, self.vlm.model)
+            grader = Grader(pool)
             self._supervised("reading", lambda: self.shapes.readings())
             self._supervised("warm_start", self._demonstrations)
-            before = self.before or self._evaluate("warm_start", sampler, judge)
+            before = self.before or self._evaluate("warm_start", sampler, grader)
             self._supervised("extra", self._more_demonstrations)
             if self.steps["grpo"]:
-                self._grpo(sampler, judge, pool)
-            after = self._evaluate("final", sampler, judge) if self.steps["grpo"] or self.steps["extra"] else before
+                self._grpo(sampler, grader, pool)
+            after = self._evaluate("final", sampler, grader) if self.steps["grpo"] or self.steps["extra"] else before
             sampler.close()
         self.evaluations.tidy()
         result = summary(before, after, config.seed, self.steps, self.state.seconds)
@@ -160,7 +162,7 @@ class Run:
         self.world.barrier()
 
     def _parting(self) -> str:
-        """After SIGTERM (one process; `watch.py` answers for several): save if that is safe and quick, say what remains."""
+        """After SIGTERM (one process; `watchdog.py` answers for several): save if that is safe and quick, say what remains."""
         optimizer, state = self._learning, self.state
         name = f"checkpoint-{state.step}" if state.phase == "grpo" else f"checkpoint-{state.phase.replace('_', '-')}-{state.step}"
         last = checkpoint.latest(self.folder.path)
@@ -209,7 +211,7 @@ class Run:
                 if step % self.config.save_steps == 0 or step == todo:
                     self._save(f"checkpoint-{phase.replace('_', '-')}-{step}", optimizer)
 
-    def _grpo(self, sampler: Sampler, judge: Judge, pool: EnginePool) -> None:
+    def _grpo(self, sampler: Sampler, grader: Grader, pool: EnginePool) -> None:
         config = self.config
         begun = self.state.step if self.state.phase == "grpo" else 0
         if begun >= config.max_steps:
@@ -231,7 +233,7 @@ class Run:
             self.vlm,
             self.policy,
             sampler,
-            judge,
+            grader,
             self.rewards,
             optimizer,
             ProblemStream(self.train_set, config.seed, self.state.position, self.vlm, self.world),
@@ -260,7 +262,7 @@ class Run:
                 if config.eval_steps and step % config.eval_steps == 0 and step < config.max_steps:
                     with learner.timer("evaluation"):
                         midway = self._evaluate(
-                            f"step_{step:06d}", sampler, judge, ("grpo", step), config.eval_size_midway
+                            f"step_{step:06d}", sampler, grader, ("grpo", step), config.eval_size_midway
                         )
                     metrics |= {f"eval/{k}": midway[k] for k in ("accuracy", "greedy_accuracy") if midway[k] is not None}
                 taken, remembered = learner.problems.position, self.rewards.state_dict()
@@ -283,11 +285,11 @@ class Run:
         self.folder.copied = None
 
     def _evaluate(
-        self, name: str, sampler: Sampler, judge: Judge, at: tuple[str, int] | None = None, size: int | None = None
+        self, name: str, sampler: Sampler, grader: Grader, at: tuple[str, int] | None = None, size: int | None = None
     ) -> dict[str, Any]:
         """Evaluate the present weights, `at` (phase, step), if that has not been done."""
         start = time.perf_counter()
-        numbers = self.evaluations.measure(name, at or (self.state.phase, self.state.step), sampler, judge, size)
+        numbers = self.evaluations.measure(name, at or (self.state.phase, self.state.step), sampler, grader, size)
         self._count("evaluation", start)
         return numbers
 
@@ -318,12 +320,12 @@ class Run:
             raise UserError("parallel=fsdp is for full fine-tuning; got a model with an adapter (lora.enabled=false, or ddp)")
         auto = wanted == "auto" and not whole and not self.vlm.is_small
         if self.world.size > 1 and (wanted == "fsdp" or auto):
-            sharded.shard(self.vlm.model, self.world.size)
+            fsdp.shard(self.vlm.model, self.world.size)
             self.world.sharded = True
 
     def _save(self, name: str, optimizer: Optimizer) -> None:
         """The same files whatever the number of processes; the main rank writes them, the others only take part."""
-        weights = sharded.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
+        weights = fsdp.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
         tensors = {"optimizer": optimizer.state_dict(), "random": torch.get_rng_state()}
         state = dataclasses.asdict(self.state)
         facts = {
@@ -346,7 +348,7 @@ class Run:
         state, self._tensors = checkpoint.load(path)
         state.pop("files")
         self.state = State(**state)
-        model.load_weights(self.vlm, path)
+        loading.load_weights(self.vlm, path)
         torch.set_rng_state(self._tensors["random"])
 
     # --- data -------------------------------------------------------------------------------------------------------
@@ -360,7 +362,7 @@ class Run:
             self.preflight = self.world.from_main(lambda: RunFolder(self.home).read_json("preflight.json"))
         if self.preflight is None:
             worst = worst_problems(self.config, self.vlm, self.train_set, self.longest)
-            found = run_preflight(self.config, self.vlm, self.policy, worst)
+            found = run_preflight(self.config, self.vlm, self.policy, worst, bytes_held(self.config, self.vlm))
             print(found, flush=True)
             self.preflight = dataclasses.asdict(found)
             self.preflight["token_budget"] = min(self.world.gather(self.preflight["token_budget"]))
@@ -389,29 +391,6 @@ def _rewards(config: TrainConfig) -> Rewards:
     if config.shuffle_rewards:
         return Shuffled(config.reward_funcs, config.reward_weights, config.seed)
     return Rewards(config.reward_funcs, config.reward_weights)
-
-
-def open_pool(engine: EngineConfig) -> EnginePool:
-    """The pool as configured, in a `with`."""
-    limits = Limits(cpu_s=engine.cpu_s, wall_s=engine.wall_s, memory_mb=engine.memory_mb)
-    return EnginePool(engine.workers, limits, allow_unsandboxed=engine.allow_unsandboxed)
-
-
-def open_sampler(config: TrainConfig, vlm: model.VLM) -> Sampler:
-    """The native sampler, or vLLM when asked for (a clear error when it is not installed)."""
-    if config.rollout == "native":
-        return NativeSampler(vlm.model)
-    from nsrl.rollout.vllm import VllmSampler
-
-    room = config.data.max_prompt_length + config.max_completion_length
-    return VllmSampler(
-        vlm.model,
-        vlm.tokenizer,
-        vlm.image_processor,
-        max_model_len=min(room, vlm.config.text_config.max_position_embeddings),
-        seed=config.seed,
-        **dataclasses.asdict(config.vllm),
-    )
 
 
 def _line(metrics: dict[str, float]) -> str:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nsrl.trainer.batch import packed_group
+from nsrl.models.pack import Group
+from nsrl.models.policy import Policy
+from nsrl.models.vlm import VLM
 from nsrl.trainer.distributed import ALONE, World
-from nsrl.trainer.model import VLM
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.pack import pack
-from nsrl.trainer.policy import Policy
 
 if TYPE_CHECKING:
     from nsrl.data.shapes import Demonstration
@@ -38,13 +37,13 @@ def supervised_step(
     """
     groups = []
     for demonstration in world.share(list(islice(demonstrations, size))):
-        encoded = vlm.encode(demonstration.problem)
+        prompt = vlm.encode(demonstration.problem)
         completion = vlm.tokenizer(demonstration.text, add_special_tokens=False)["input_ids"]
-        groups.append(packed_group(encoded, [[*completion, vlm.tokenizer.eos_token_id]], demonstration.problem.id))
-    batches = pack(groups, budget, image_token_id=vlm.config.image_token_id, merge=vlm.image_processor.merge_size)
+        groups.append(Group(prompt, [[*completion, vlm.tokenizer.eos_token_id]]))
+    batches = policy.pack(groups, budget)
     tokens, seen = map(int, world.total(
         sum(batch.target.numel() for batch in batches),
-        sum(len(g.prompt_ids) + sum(map(len, g.completions)) for g in groups),
+        sum(group.tokens for group in groups),
     ))  # fmt: skip
     idle = world.idle_rounds(len(batches))
     total = torch.zeros((), device=policy.device)

@@ -78,7 +78,7 @@ def test_extreme_logits(backend, n_vocab, device):
     for i, name in enumerate(names):
         error = abs(float(logp[i]) - float(want[0][i]))
         assert error <= gate(want[3])[i], (name, float(logp[i]), float(want[0][i]))
-        if -1e-6 < want[0][i] < -1e-30:  # p near 1: all of the value is 1 - p, so judge it relatively
+        if -1e-6 < want[0][i] < -1e-30:  # p near 1: all of the value is 1 - p, so grader it relatively
             assert error <= 1e-5 * abs(want[0][i]), name
         norm = float(want[2][i].norm())
         assert float((grad[i].cpu().double() - want[2][i]).norm()) <= max(ANY_ROW * norm, 1e-30), name

@@ -9,7 +9,7 @@ import torch
 from bench import contest
 from bench.rivals import LOGP
 from bench.shapes import SMALL
-from tests.trainer.packing_cases import IMAGE, small_model
+from tests.models.packing_cases import IMAGE, small_model
 
 pytest.importorskip("trl", reason="TRL is not installed here; `make test-peers` makes an environment that has it")
 from tests.peers.test_trl_loss import KLS, LIMIT, LOSSES, STEP, G, distance, make

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.models.pack import Group, pack
+from nsrl.models.policy import Policy
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import advantages
 from nsrl.trainer.metrics import Timer
-from nsrl.trainer.pack import PackedGroup, pack
-from nsrl.trainer.policy import Policy
-from tests.trainer.packing_cases import IMAGE, group, image, small_model
+from tests.models.packing_cases import IMAGE, group, image, small_model
 
 pytest.importorskip("trl", reason="TRL is not installed here; `make test-peers` makes an environment that has it")
 from tests.peers.trl_oracle import Oracle
@@ -44,7 +44,7 @@ PICTURES = {  # visual tokens of each image, per prompt
 }
 
 
-def make(pictures: str, seed: str) -> tuple[list[PackedGroup], torch.Tensor]:
+def make(pictures: str, seed: str) -> tuple[list[Group], torch.Tensor]:
     """Random prompts, images and completions of 1 to LIMIT tokens, and rewards; other numbers for every seed."""
     rng = torch.Generator().manual_seed(zlib.crc32(seed.encode()))
     draw = lambda low, high: int(torch.randint(low, high + 1, (1,), generator=rng))

@@ -12,14 +12,14 @@ import torch
 from nsrl.config import LoraConfig, ModelConfig, TrainConfig
 from nsrl.data.shapes import Shapes
 from nsrl.engines import EnginePool
+from nsrl.models import loading
+from nsrl.models.pack import Group
+from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
-from nsrl.trainer import model
-from nsrl.trainer.batch import packed_group
-from nsrl.trainer.judge import Judge
+from nsrl.trainer.grader import Grader
 from nsrl.trainer.loop import Learner, grpo_step
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
 from nsrl.types import ImageRef, Problem
 
@@ -39,7 +39,7 @@ def pool():
 
 @pytest.fixture(scope="module")
 def vlm():
-    vlm = model.load(ModelConfig(), LoraConfig(enabled=False), seed=1)
+    vlm = loading.load(ModelConfig(), LoraConfig(enabled=False), seed=1)
     vlm.base.generation_config.eos_token_id = [*STOPS, vlm.tokenizer.eos_token_id]
     return vlm
 
@@ -82,7 +82,7 @@ def compare(pool, vlm, updates=1, **options):
     gradients, losses, step, names = [], [], optimizer.step, [n for n, p in mine.model.named_parameters() if p.requires_grad]
     optimizer.step = lambda: gradients.append({n: p.grad.clone() for n, p in zip(names, optimizer.parameters)}) or step()
     learner = Learner(
-        config, mine, Policy(mine.model), NativeSampler(mine.model), Judge(pool), Rewards([odd]), optimizer,
+        config, mine, Policy(mine.model), NativeSampler(mine.model), Grader(pool), Rewards([odd]), optimizer,
         ProblemStream(problems(), 0), 160, reference=None if frozen is None else Policy(frozen),
     )  # fmt: skip
     metrics, _ = grpo_step(learner, 1)
@@ -91,7 +91,7 @@ def compare(pool, vlm, updates=1, **options):
     groups = []
     for rows in batch.groups():
         problem = batch.problems[rows[0]]
-        groups.append(packed_group(vlm.encode(problem), [batch.completion_ids[i] for i in rows], problem.id))
+        groups.append(Group(vlm.encode(problem), [batch.completion_ids[i] for i in rows]))
     oracle = Oracle(
         vlm.model, frozen, image_token=vlm.config.image_token_id, stop_ids=vlm.stop_ids(), banned=vlm.banned_ids(),
         rows=PROMPTS * G, num_generations=G, max_completion_length=LIMIT, num_iterations=updates,

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.utils import add_fused_lm_head
 
-from nsrl.trainer.pack import PackedGroup
+from nsrl.models.pack import Group
 
 COPIED = (
     "beta", "loss_type", "importance_sampling_level", "scale_rewards", "mask_truncated_completions", "temperature",
@@ -56,20 +56,20 @@ class Oracle(GRPOTrainer):
         self._logs |= {name: defaultdict(deque) for name in ("rewards", "extra")}
         self._pending_extra_logs, self._pending_metrics = defaultdict(list), defaultdict(list)
 
-    def inputs(self, groups: Sequence[PackedGroup], rewards: torch.Tensor, sampler_logps=None) -> dict:
+    def inputs(self, groups: Sequence[Group], rewards: torch.Tensor, sampler_logps=None) -> dict:
         """What TRL hands to `_compute_loss`. rewards: (R,) or (R, K); sampler_logps: per completion."""
         self.groups, self.given = groups, (rewards.view(len(rewards), -1), sampler_logps)
         self.reward_weights = torch.ones(self.given[0].shape[1])
         self.reward_func_names = [f"reward {k}" for k in range(self.given[0].shape[1])]
         self.processing_class = Processor(groups, self.image_token)
         rows = [{"prompt": [{"role": "user", "content": "?"}]} for g in groups for _ in g.completions]
-        if any(g.images for g in groups):
-            for row, images in zip(rows, (g.images for g in groups for _ in g.completions)):
+        if any(g.prompt.images for g in groups):
+            for row, images in zip(rows, (g.prompt.images for g in groups for _ in g.completions)):
                 row["images"] = list(images)
         return self._generate_and_score_completions(rows)
 
     def _generate(self, prompts):
-        ids = [list(g.prompt_ids) for g in self.groups for _ in g.completions]
+        ids = [list(g.prompt.ids) for g in self.groups for _ in g.completions]
         completions = [list(c) for g in self.groups for c in g.completions]
         return ids, completions, None, [""] * len(ids), self.given[1], {}, None, []
 
@@ -100,13 +100,13 @@ class Processor:
         return ""
 
     def __call__(self, **_):
-        prompts = [g.prompt_ids for g in self.groups for _ in g.completions]
-        images = [i for g in self.groups for _ in g.completions for i in g.images]
+        prompts = [g.prompt.ids for g in self.groups for _ in g.completions]
+        images = [i for g in self.groups for _ in g.completions for i in g.prompt.images]
         width = max(map(len, prompts))
         kinds = [[0] * (width - len(p)) + [int(t == self.image_token) for t in p] for p in prompts]
         return {
-            "pixel_values": torch.cat([i.pixel_values for i in images]),
-            "image_grid_thw": torch.tensor([i.grid_thw for i in images]),
+            "pixel_values": torch.cat([i.pixels for i in images]),
+            "image_grid_thw": torch.tensor([i.grid for i in images]),
             "mm_token_type_ids": torch.tensor(kinds),
         }
 

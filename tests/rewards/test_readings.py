@@ -94,7 +94,7 @@ PRINTED = {  # what only an engine prints
 }
 
 
-def judged(text, golds, forms):
+def graded(text, golds, forms):
     return {g: [check(form, g).correct for form in forms] for g in golds}
 
 
@@ -103,15 +103,15 @@ def test_a_text_answers_what_it_says_and_nothing_near(text):
     right, wrong = READ[text]
     forms = [text, f"\\boxed{{{text}}}", f"The answer is {text.removesuffix('.')}."]
     forms = forms[:1] if text.startswith("So,") else forms
-    assert judged(text, right, forms) == {g: [True] * len(forms) for g in right}
-    assert judged(text, wrong, [*forms, Result(Status.OK, text)]) == {g: [False] * (len(forms) + 1) for g in wrong}
+    assert graded(text, right, forms) == {g: [True] * len(forms) for g in right}
+    assert graded(text, wrong, [*forms, Result(Status.OK, text)]) == {g: [False] * (len(forms) + 1) for g in wrong}
 
 
 @pytest.mark.parametrize("text", PRINTED)
 def test_a_printed_value_answers_what_it_says_and_nothing_near(text):
     right, wrong = PRINTED[text]
-    assert judged(text, right, [Result(Status.OK, text)]) == {g: [True] for g in right}
-    assert judged(text, wrong, [Result(Status.OK, text)]) == {g: [False] for g in wrong}
+    assert graded(text, right, [Result(Status.OK, text)]) == {g: [True] for g in right}
+    assert graded(text, wrong, [Result(Status.OK, text)]) == {g: [False] for g in wrong}
 
 
 def test_a_letter_that_is_the_text_of_another_option_means_that_option():

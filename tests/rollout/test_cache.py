@@ -6,10 +6,11 @@ import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from nsrl.models.decode import Cache
+from nsrl.models.registry import family_of
 from nsrl.rollout import grid as grids
 from nsrl.rollout.grid import lay_out, shrunk
-from nsrl.rollout.lean import Cache
-from nsrl.rollout.native import NativeSampler, cache_row_bytes, cuda_free
+from nsrl.rollout.native import NativeSampler, cuda_free
 from nsrl.rollout.types import SamplingParams
 from tests.rollout import tiny
 
@@ -105,9 +106,9 @@ def test_the_cache_stays_within_its_plan(case):
     model = tiny.build(seed=7, num_key_value_heads=3)
     sizes, longest = [10] * 4 if case == "growth" else [24] + [1] * 7, 200
     requests = [tiny.request(i, (2, 2), text=8, n=n, problem=i) for i, n in enumerate(sizes)]
-    rows, width = grids.size(sizes, max(len(r.prompt_ids) for r in requests))
+    rows, width = grids.size(sizes, max(len(r.prompt.ids) for r in requests))
     assert (rows > len(requests)) == (case == "repeated prompts"), "a narrow grid has prompts more than once"
-    planned = rows * (max(len(r.prompt_ids) for r in requests) + width * longest) * cache_row_bytes(model)
+    planned = rows * (max(len(r.prompt.ids) for r in requests) + width * longest) * family_of(model).cache_row_bytes
     with Peak(least=1 << 19) as peak:
         NativeSampler(model).sample(requests, SamplingParams(longest, banned_ids=tiny.BANNED))
     assert 0.8 * planned < peak.most <= planned * (1 + 1 / (2 * model.config.text_config.num_hidden_layers))
@@ -115,11 +116,11 @@ def test_the_cache_stays_within_its_plan(case):
 
 def test_waves_count_the_holes_and_repeated_prompts_of_their_grid(model):
     requests = [tiny.request(i, (2, 2), text=8, n=n, problem=i) for i, n in enumerate((24, 1, 1, 1, 1, 1, 1, 1))]
-    longest = max(len(r.prompt_ids) for r in requests)
+    longest = max(len(r.prompt.ids) for r in requests)
     needs = []
     for count in range(1, 9):
         rows, width = grids.size([r.n for r in requests[:count]], longest)
-        needs.append(int(rows * (longest + width * 50) * cache_row_bytes(model) * (1 + 1 / 6)) + 1)
+        needs.append(int(rows * (longest + width * 50) * family_of(model).cache_row_bytes * (1 + 1 / 6)) + 1)
     waves = lambda limit: [len(w.requests) for w in NativeSampler(model, max_cache_bytes=limit)._waves(requests, 50)]
     assert waves(max(needs)) == [8]
     assert waves(max(needs) - 1000)[0] == needs.index(max(needs))
@@ -129,7 +130,7 @@ def test_the_first_grid_leaves_prompts_where_they_are(model):
     requests, how = ending(6, 10, (), 2)
     with Peak(least=1 << 14) as peak:
         NativeSampler(model).sample(requests, how)
-    length = max(len(r.prompt_ids) for r in requests)
+    length = max(len(r.prompt.ids) for r in requests)
     layers = model.config.text_config.num_hidden_layers
     assert peak.made.count((6, 1, length, 32)) <= 2 * layers, "prompt keys and values were copied again"
 

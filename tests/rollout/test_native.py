@@ -40,13 +40,13 @@ def test_greedy_is_identical_to_generate(model):
     groups = NativeSampler(model).sample(requests, params(24, stop, temperature=0.0))
     for request, (sample,) in zip(requests, groups):
         out = model.generate(
-            **tiny.inputs(list(request.prompt_ids), request.images),
+            **tiny.inputs(list(request.prompt.ids), request.prompt.images),
             max_new_tokens=24,
             do_sample=False,
             eos_token_id=list(stop),
             suppress_tokens=list(tiny.BANNED),
         )
-        assert sample.token_ids == out[0, len(request.prompt_ids) :].tolist()
+        assert sample.token_ids == out[0, len(request.prompt.ids) :].tolist()
     finishes = {sample.finish for (sample,) in groups}
     assert Finish.STOP in finishes, "the test wants a prompt that stops early"
 
@@ -116,8 +116,8 @@ def test_each_distinct_image_is_encoded_once_and_each_prompt_computed_once(model
     sampler = NativeSampler(model, max_sequences=10)
     groups = sampler.sample(same, params(4))
     assert sampler.stats.images_encoded == 2
-    assert sampler.stats.patches_encoded == len(images.images.pixel_values)
-    assert sampler.stats.prompt_tokens == sum(len(r.prompt_ids) for r in same), "the prompt once, not G times"
+    assert sampler.stats.patches_encoded == sum(len(i.pixels) for i in images.prompt.images)
+    assert sampler.stats.prompt_tokens == sum(len(r.prompt.ids) for r in same), "the prompt once, not G times"
     assert worst(model, same, groups) < TOLERANCE
 
 
@@ -205,7 +205,7 @@ def test_bfloat16_agrees_to_its_own_precision():
 def test_wrong_input_is_named(model):
     sampler = NativeSampler(model)
     good = tiny.request(0, (2, 2))
-    missing = dataclasses.replace(good, prompt_ids=[t for t in good.prompt_ids if t != tiny.IMAGE])
+    missing = dataclasses.replace(good, prompt=dataclasses.replace(good.prompt, ids=[t for t in good.prompt.ids if t != tiny.IMAGE]))
     with pytest.raises(UserError, match="must hold 4 image placeholders"):
         sampler.sample([missing], params())
     with pytest.raises(UserError, match="max_tokens must be at least 1"):
@@ -214,7 +214,7 @@ def test_wrong_input_is_named(model):
         SamplingParams(max_tokens=4, stop_ids=(1,), banned_ids=(1,))
     with pytest.raises(UserError, match="top_p must be 1"):
         SamplingParams(max_tokens=4, top_p=0.9).for_training()
-    with pytest.raises(UserError, match="Qwen3VLForConditionalGeneration"):
+    with pytest.raises(UserError, match="family that nsrl knows .*; got Linear"):
         NativeSampler(torch.nn.Linear(2, 2))
     with pytest.raises(UserError, match="got another one"):
         sampler.sync(tiny.build(seed=9))
@@ -223,7 +223,7 @@ def test_wrong_input_is_named(model):
 def test_what_does_not_fit_the_models_positions_is_said_before_work(model):
     positions = model.config.text_config.max_position_embeddings
     sampler, request = NativeSampler(model), tiny.request(0, (2, 2), problem=7)
-    length = len(request.prompt_ids)
+    length = len(request.prompt.ids)
     (group,) = sampler.sample([request], params(positions - length, tuple(range(10, 290))))
     assert group[0].finish is Finish.STOP
     with pytest.raises(UserError, match=rf"2048 positions; got a prompt of {length} tokens \(request 7\)"):

@@ -6,15 +6,18 @@ import dataclasses
 import pytest
 import torch
 
+from nsrl.checks import parity_faults
+from nsrl.checks.parity import ParityError, blanked, policy_score, require_agreement, self_check
 from nsrl.errors import UserError
-from nsrl.rollout import native
+from nsrl.models.policy import Policy
+from nsrl.models.prompt import Prompt, PromptImage
+from nsrl.models.qwen_vl import family as qwen
+from nsrl.models.qwen_vl import faults
+from nsrl.models.qwen_vl.patches import to_pictures
+from nsrl.models.registry import family_of
+from nsrl.rollout.fingerprint import policy_checksum
 from nsrl.rollout.native import NativeSampler
-from nsrl.rollout.pixels import to_pictures
-from nsrl.rollout.sync import policy_checksum
-from nsrl.rollout.types import Images, Request, SamplingParams, SyncReport
-from nsrl.trainer import parity_faults
-from nsrl.trainer.parity import ParityError, blanked, policy_score, require_agreement, self_check
-from nsrl.trainer.policy import Policy
+from nsrl.rollout.types import Request, SamplingParams, SyncReport
 from tests.rollout import tiny, tiny_tokenizer
 
 PARAMS = SamplingParams(max_tokens=8, stop_ids=(tiny.EOS,), banned_ids=tiny.BANNED, temperature=0.9)
@@ -128,7 +131,7 @@ def test_stale_weights_between_steps(plain, requests):
     for step in range(3):
         require_agreement(*gap(), policy, sampler)
         loss = (
-            plain(**tiny.inputs(list(requests[0].prompt_ids), requests[0].images)).logits.float().logsumexp(-1).mean()
+            plain(**tiny.inputs(list(requests[0].prompt.ids), requests[0].prompt.images)).logits.float().logsumexp(-1).mean()
         )
         loss.backward()
         optimizer.step()
@@ -141,16 +144,13 @@ def test_stale_weights_between_steps(plain, requests):
 
 def smaller(request):
     """The request with its pictures shrunk and blown up again: the same grid, other pixels."""
-    if request.images is None:
-        return request
-    grids = request.images.grid_thw.tolist()
-    pictures = to_pictures(
-        request.images.pixel_values, grids, patch=16, temporal=2, merge=2, mean=[0.5] * 3, std=[0.5] * 3
-    )
-    resized = [p.resize((p.width * 3 // 4, p.height * 3 // 4)).resize(p.size) for p in pictures]
-    out = tiny_tokenizer.image_processor()(images=resized, return_tensors="pt")
-    keys = tuple(f"{k} resized" for k in request.images.keys)
-    return dataclasses.replace(request, images=Images(out["pixel_values"], out["image_grid_thw"], keys))
+    images = []
+    for image in request.prompt.images:
+        (p,) = to_pictures(image.pixels, [image.grid], patch=16, temporal=2, merge=2, mean=[0.5] * 3, std=[0.5] * 3)
+        again = p.resize((p.width * 3 // 4, p.height * 3 // 4)).resize(p.size)
+        out = tiny_tokenizer.image_processor()(images=[again], return_tensors="pt")
+        images.append(PromptImage(f"{image.key} resized", image.grid, out["pixel_values"]))
+    return dataclasses.replace(request, prompt=dataclasses.replace(request.prompt, images=tuple(images)))
 
 
 def test_resized_image(plain, requests):
@@ -180,21 +180,21 @@ def test_lost_image_and_dead_image_path(plain, requests):
 @pytest.mark.parametrize(
     ("axes", "message"),
     [
-        ("text", "as if they were text"),
-        ("product", r"\+ rows × columns"),
-        ("time", "time axis alone"),
+        (faults.as_text, "as if they were text"),
+        (faults.by_product, r"\+ rows × columns"),
+        (faults.time_only, "time axis alone"),
     ],
 )
 def test_wrong_mrope_positions_in_the_sampler(plain, requests, monkeypatch, axes, message):
-    right = native.prompt_positions
+    right = qwen.prompt_positions
 
     def wrong(ids, grids, image_token_id, merge):
         positions, _ = right(ids, grids, image_token_id, merge)
         image = torch.tensor([t == image_token_id for t in ids])
-        moved = parity_faults._POSITIONS[axes](torch.from_numpy(positions)[:, None], image)[:, 0]
+        moved = axes(torch.from_numpy(positions)[:, None], image)[:, 0]
         return moved.numpy(), int(moved[0, -1]) + 1
 
-    monkeypatch.setattr(native, "prompt_positions", wrong)
+    monkeypatch.setattr(qwen, "prompt_positions", wrong)
     with pytest.raises(ParityError, match=rf"wrong mRoPE: the sampler.*{message}"):
         self_check(Policy(plain), NativeSampler(plain), requests, PARAMS)
 
@@ -202,7 +202,7 @@ def test_wrong_mrope_positions_in_the_sampler(plain, requests, monkeypatch, axes
 def test_wrong_mrope_layout_in_the_sampler(plain, requests):
     class Blocks(NativeSampler):
         def sample(self, *args):
-            with parity_faults._blocks(self.base):
+            with faults.blocks(self.family):
                 return super().sample(*args)
 
     with pytest.raises(ParityError, match=r"wrong mRoPE: the sampler.*in blocks, not interleaved"):
@@ -225,7 +225,7 @@ def test_wrong_tokenizer(plain, requests):
     text = tiny_tokenizer.build()("aabab", add_special_tokens=False)["input_ids"]
     other = tiny_tokenizer.build(merges=(("a", "b"),))
     with pytest.raises(UserError, match=r"does not survive decoding and encoding \(5 ids, 3 after\)"):
-        parity_faults.require_tokenizer(other, plain.config, PARAMS, [Request(text)])
+        parity_faults.require_tokenizer(other, family_of(plain), PARAMS, [Request(Prompt(text))])
 
 
 def test_training_with_a_cut_distribution_is_refused(plain, requests):

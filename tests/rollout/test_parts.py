@@ -6,13 +6,13 @@ import torch
 from PIL import Image
 
 from nsrl.errors import UserError
-from nsrl.rollout.draw import ban_row, cut, draw
+from nsrl.models.qwen_vl.patches import to_pictures
+from nsrl.models.qwen_vl.positions import prompt_positions
+from nsrl.models.weights import merged_weights
+from nsrl.rollout.categorical import ban_row, cut, draw
+from nsrl.rollout.fingerprint import checksum
 from nsrl.rollout.grid import lay_out, moves
-from nsrl.rollout.mrope import prompt_positions
-from nsrl.rollout.pixels import collapse, to_pictures
 from nsrl.rollout.rng import sample_key, uniforms
-from nsrl.rollout.sync import checksum
-from nsrl.rollout.weights import merged_weights
 from tests.rollout import tiny
 
 
@@ -33,14 +33,14 @@ def test_uniforms_are_uniform_independent_and_a_function_of_the_key():
 def test_positions_are_those_of_transformers():
     model = tiny.build()
     for request in tiny.requests(12) + [tiny.request(0, (4, 1), (1, 4), (2, 2))]:
-        batch = tiny.inputs(list(request.prompt_ids), request.images)
-        grids = [] if request.images is None else request.images.grid_thw.tolist()
-        ours, behind = prompt_positions(request.prompt_ids, grids, tiny.IMAGE, 2)
+        batch = tiny.inputs(list(request.prompt.ids), request.prompt.images)
+        grids = [image.grid for image in request.prompt.images]
+        ours, behind = prompt_positions(request.prompt.ids, grids, tiny.IMAGE, 2)
         theirs, delta = model.model.get_rope_index(
             batch["input_ids"], batch["mm_token_type_ids"], batch.get("image_grid_thw")
         )
         assert torch.equal(torch.from_numpy(ours), theirs[:, 0])
-        assert behind == len(request.prompt_ids) + int(delta)
+        assert behind == len(request.prompt.ids) + int(delta)
     with pytest.raises(UserError, match="without a gap"):
         prompt_positions([tiny.IMAGE, 9, tiny.IMAGE], [(1, 2, 4)], tiny.IMAGE, 2)
 
@@ -148,13 +148,6 @@ def test_pictures_come_back_exactly_from_their_pixels():
     assert [p.tobytes() for p in back] == [p.tobytes() for p in originals]
     with pytest.raises(UserError, match="another normalisation"):
         to_pictures(out["pixel_values"], out["image_grid_thw"].tolist(), **how | {"std": [0.5, 0.5, 0.5]})
-
-
-def test_collapse_leaves_one_placeholder_per_image():
-    request = tiny.request(0, (2, 2), (3, 1), text=4)
-    ids = collapse(request.prompt_ids, request.images.grid_thw.tolist(), tiny.IMAGE, 2)
-    assert ids.count(tiny.IMAGE) == 2
-    assert [t for t in ids if t != tiny.IMAGE] == [t for t in request.prompt_ids if t != tiny.IMAGE]
 
 
 def test_merged_weights_are_those_of_the_adapted_model():

@@ -1,9 +1,12 @@
 """The model of the default run with random weights, and prompts with random images for it."""
 
+from collections.abc import Sequence
+
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from nsrl.rollout.types import Images, Request
+from nsrl.models.prompt import Prompt, PromptImage
+from nsrl.rollout.types import Request
 
 VOCAB = 300
 PAD, EOS, IMAGE, VIDEO, START, END = 0, 1, 2, 3, 4, 5
@@ -57,23 +60,28 @@ def build(seed: int = 0, dtype=torch.float32, **text) -> Qwen3VLForConditionalGe
     return model
 
 
-def images(*sides: tuple[int, int], seed: int = 0) -> Images:
+def images(*sides: tuple[int, int], seed: int = 0) -> tuple[PromptImage, ...]:
     """Random 8-bit pictures of (rows, columns) visual tokens each, normalised to [-1, 1]; both frames are the same."""
     gen = torch.Generator().manual_seed(seed)
+    if not sides:
+        return ()
     grid = torch.tensor([[1, 2 * r, 2 * c] for r, c in sides])
     levels = torch.randint(0, 256, (int(grid.prod(-1).sum()), 3, 1, 16 * 16), generator=gen).expand(-1, -1, 2, -1)
     pixels = (levels / 255 - 0.5).flatten(1) / 0.5
-    return Images(pixels, grid, tuple(f"{seed}/{i}" for i in range(len(sides))))
+    parts = zip(grid.tolist(), pixels.split(grid.prod(-1).tolist()))
+    return tuple(PromptImage(f"{seed}/{i}", tuple(one), rows) for i, (one, rows) in enumerate(parts))
 
 
 def request(seed: int, *sides: tuple[int, int], text: int = 20, n: int = 1, problem: int = 0) -> Request:
     """`text` random tokens (printable characters of tiny_tokenizer), then each image between its marks, then three more tokens."""
     gen = torch.Generator().manual_seed(1000 + seed)
-    ids = torch.randint(10, 95, (text,), generator=gen).tolist()
-    for rows, columns in sides:
-        ids += [START] + [IMAGE] * (rows * columns) + [END]
-    ids += torch.randint(10, 95, (3,), generator=gen).tolist()
-    return Request(ids, images(*sides, seed=seed) if sides else None, n=n, seed=seed, problem=problem)
+    head = torch.randint(10, 95, (text,), generator=gen).tolist()
+    tail = torch.randint(10, 95, (3,), generator=gen).tolist()
+    ids, template = (
+        [*head, *(i for rows, columns in sides for i in [START, *[IMAGE] * (rows * columns if full else 1), END]), *tail]
+        for full in (True, False)
+    )
+    return Request(Prompt(ids, template, images(*sides, seed=seed)), n=n, seed=seed, problem=problem)
 
 
 def requests(count: int, n: int = 1) -> list[Request]:
@@ -82,12 +90,12 @@ def requests(count: int, n: int = 1) -> list[Request]:
     return [request(i, *shapes[i % 6], text=8 + 3 * (i % 7), n=n, problem=i) for i in range(count)]
 
 
-def inputs(ids: list[int], images: Images | None) -> dict:
+def inputs(ids: list[int], images: Sequence[PromptImage]) -> dict:
     """What transformers' forward wants for one sequence."""
     ids = torch.tensor([ids])
     batch = dict(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=(ids == IMAGE).int())
-    if images is not None:
-        batch |= dict(pixel_values=images.pixel_values, image_grid_thw=images.grid_thw)
+    if images:
+        batch |= dict(pixel_values=torch.cat([i.pixels for i in images]), image_grid_thw=torch.tensor([i.grid for i in images]))
     return batch
 
 
@@ -97,7 +105,7 @@ def score(model, request: Request, token_ids: list[int], temperature: float = 1.
     model.eval()
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     base.model.rope_deltas = None
-    logits = model(**inputs(list(request.prompt_ids) + token_ids, request.images)).logits[0].float()
+    logits = model(**inputs(list(request.prompt.ids) + token_ids, request.prompt.images)).logits[0].float()
     logits[:, list(banned)] = -torch.inf
-    logp = (logits / temperature).log_softmax(-1)[len(request.prompt_ids) - 1 : -1]
+    logp = (logits / temperature).log_softmax(-1)[len(request.prompt.ids) - 1 : -1]
     return logp.gather(-1, torch.tensor(token_ids)[:, None])[:, 0]

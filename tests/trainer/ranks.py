@@ -3,19 +3,20 @@
 import json
 
 import torch
-from packing_cases import IMAGE, cases, small_model
 
 from nsrl.config import TrainConfig
+from nsrl.models import fsdp
+from nsrl.models.pack import pack
+from nsrl.models.policy import Policy
+from nsrl.rollout.gathered import GatheredSampler
 from nsrl.rollout.native import NativeSampler
-from nsrl.rollout.types import Images, Request, SamplingParams
+from nsrl.rollout.types import Request, SamplingParams
 from nsrl.trainer import loss as objective
-from nsrl.trainer import sharded
 from nsrl.trainer.distributed import ALONE, join
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.pack import pack
-from nsrl.trainer.policy import Policy
 from nsrl_kernels import METRIC_NAMES
+from tests.models.packing_cases import IMAGE, cases, small_model
 
 CASES = cases()
 CONFIG = TrainConfig(max_completion_length=24)
@@ -47,7 +48,7 @@ def gradients(policy, groups, budget, everything, world):
     metrics = backward(policy, groups, budget, everything, world)
     trained = {n: p for n, p in policy.model.named_parameters() if p.requires_grad}
     world.sum_gradients(list(trained.values()))
-    return {n: sharded.whole(p.grad) for n, p in trained.items()}, metrics
+    return {n: fsdp.whole(p.grad) for n, p in trained.items()}, metrics
 
 
 def compare(got, want):
@@ -73,7 +74,7 @@ def main():
             alone, mine = Policy(build()), build()
             world.sharded = mode.startswith("fsdp")
             if world.sharded:
-                sharded.shard(mine, world.size)
+                fsdp.shard(mine, world.size)
             together = Policy(mine, checkpointing="checkpointing" in mode)
             for name, (shares, budget) in SHARES.items():
                 everything = [g for share in shares for g in share]
@@ -100,12 +101,12 @@ def half(report, world):
         mine = build()
         world.sharded = mode == "fsdp"
         if world.sharded:
-            sharded.shard(mine, world.size)
+            fsdp.shard(mine, world.size)
         optimizer, got = half_step(mine, shares[world.rank], budget, everything, world)
         report[f"{mode} bf16: gradient"] = max(world.gather(compare(got, want)))
         fits = all(g.dtype is torch.float32 for g in got.values()) and Policy(mine).dtype is torch.bfloat16
         state = world.gather(optimizer.state_dict())[0]
-        weights = sharded.whole_weights(mine) if world.sharded else dict(mine.named_parameters())
+        weights = fsdp.whole_weights(mine) if world.sharded else dict(mine.named_parameters())
         single = Optimizer(build(), **HALF)  # one process goes on from several
         single.load_state_dict(state)
         for i, weight in enumerate(weights.values()):
@@ -129,7 +130,7 @@ def half_step(model, groups, budget, everything, world):
     inner = optimizer.inner.step
 
     def step():
-        seen.update({i: sharded.whole(p.grad) for i, p in enumerate(optimizer.parameters)})
+        seen.update({i: fsdp.whole(p.grad) for i, p in enumerate(optimizer.parameters)})
         inner()
 
     optimizer.inner.step = step
@@ -143,12 +144,9 @@ def local(p):
 
 def same_samples(model, reference, world):
     """A sharded model samples what the whole one samples; the rank without a request only takes part."""
-    group = CASES["one image"][0]
-    picture = group.images[0]
-    images = Images(picture.pixel_values, torch.tensor([picture.grid_thw]), ("picture",))
-    requests = world.share([Request(group.prompt_ids, images, n=3, seed=5)])
+    requests = world.share([Request(CASES["one image"][0].prompt, n=3, seed=5)])
     params = SamplingParams(max_tokens=8, stop_ids=(1,), banned_ids=(IMAGE,))
-    got = sharded.GatheredSampler(NativeSampler(model), model).sample(requests, params)
+    got = GatheredSampler(NativeSampler(model), model).sample(requests, params)
     want = NativeSampler(reference).sample(requests, params)
     return [[s.token_ids for s in g] for g in got] == [[s.token_ids for s in g] for g in want]
 
@@ -168,5 +166,5 @@ def optimizer_round_trip(model, world):
     again.load_state_dict(state)
     pairs = zip(again.inner.state_dict()["state"].values(), optimizer.inner.state_dict()["state"].values())
     fits = fits and all(torch.equal(a["exp_avg"].to_local(), b["exp_avg"].to_local()) for a, b in pairs)
-    weights = sharded.whole_weights(model)
+    weights = fsdp.whole_weights(model)
     return fits and {n: p.shape for n, p in plain.named_parameters()} == {n: w.shape for n, w in weights.items()}

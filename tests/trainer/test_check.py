@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file
 
 from nsrl import check
+from nsrl.checks import configured
 from nsrl.config import TrainConfig, parse
 from nsrl.errors import MissingBackend, UserError
-from nsrl.rollout import native
+from nsrl.models.qwen_vl import family as qwen
 from nsrl.train import main as train
-from nsrl.trainer import ready
 from nsrl.trainer.run import Run
 
 
@@ -58,14 +58,14 @@ def test_a_run_that_goes_on_is_checked_as_it_stands(tmp_path, capsys, monkeypatc
            "max_completion_length=8", "parity_check=false", "beta=0.1"])  # fmt: skip
     files = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     checked = []
-    inner = ready.check_parity
+    inner = configured.check_parity
 
     def seen(config, vlm, policy, sampler, problems):
         parameters = {name: p.detach().clone() for name, p in vlm.model.named_parameters() if p.requires_grad}
         checked.append((config, parameters, problems))
         return inner(config, vlm, policy, sampler, problems)
 
-    monkeypatch.setattr(ready, "check_parity", seen)
+    monkeypatch.setattr(configured, "check_parity", seen)
     cases = [(2, ["--resume", f"output_dir={run}"]), (1, [f"resume_from_checkpoint={run / 'checkpoint-1'}"]),
              (1, [f"resume_from_checkpoint={run / 'checkpoint-1'}", f"output_dir={tmp_path / 'new'}", "temperature=0.7"])]  # fmt: skip
     for step, argv in cases:
@@ -99,12 +99,12 @@ def test_the_runs_attention_is_the_one_that_is_checked(name):
 def test_faults_end_in_one_sentence(monkeypatch):
     with pytest.raises(UserError, match="top_p must be 1"):
         check.main(["top_p=0.9"])
-    right = native.prompt_positions
+    right = qwen.prompt_positions
 
     def wrong(*args):
         positions, behind = right(*args)
         return positions, behind + 3
 
-    monkeypatch.setattr(native, "prompt_positions", wrong)
+    monkeypatch.setattr(qwen, "prompt_positions", wrong)
     with pytest.raises(UserError, match="sampler and trainer disagree on the same tokens"):
         check.main([])

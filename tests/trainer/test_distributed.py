@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from nsrl.trainer import checkpoint, watch
+from nsrl.trainer import checkpoint, watchdog
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.metrics import CLOCK_KEYS
 
@@ -187,8 +187,8 @@ def test_alone_is_a_no_op():
 def watched(people):
     """A watch of rank 0 over others, without its thread."""
     store = dist.HashStore()
-    found = watch.Watch(store, 0, len(people) + 1)
-    me = {"pid": os.getpid(), "host": "here", "machine": watch._machine()}
+    found = watchdog.Watchdog(store, 0, len(people) + 1)
+    me = {"pid": os.getpid(), "host": "here", "machine": watchdog._machine()}
     found.people = {0: me, **{r: {**me, **p} for r, p in enumerate(people, 1)}}
     for rank in found.people:
         store.set(f"beat/{rank}", "0")
@@ -216,7 +216,7 @@ def test_watch_names_the_rank_whose_process_is_gone():
 
 def test_watch_gives_a_silent_rank_elsewhere_up(monkeypatch):
     store, found = watched([{"pid": 1, "host": "there", "machine": "other"}])
-    monkeypatch.setattr(watch, "STALE_S", 0.05)
+    monkeypatch.setattr(watchdog, "STALE_S", 0.05)
     assert found.trouble() is None
     time.sleep(0.1)
     store.set("beat/1", "1")

@@ -13,7 +13,7 @@ from nsrl.report import write_report
 from nsrl.rollout.types import Finish
 from nsrl.trainer.evaluation import record, summarise
 from nsrl.trainer.folder import RunFolder, write
-from nsrl.trainer.judge import Judge
+from nsrl.trainer.grader import Grader
 from nsrl.types import Problem
 
 PIECES = ["\ud83d", "\udc00", "\udfff\ud800", "\x00", "\x1b[31m", "\ufffe", "\u202e", "</script>", "\U0010ffff", "e\u0301", "\r\n", "5", " ", "\\boxed{", "}", '"', "'"]
@@ -49,11 +49,11 @@ def test_hostile_text_reaches_every_file(pool, tmp_path):
     rng = random.Random()
     texts = list(completions(rng))
     problem = Problem("p\ud83d", "what is \udc00?", answer="5", category="c\ud83d", images=())
-    judged = Judge(pool).collect(Judge(pool).submit(problem, texts))
-    assert [j.result.text for j in judged[:2]] == ["\ufffd", "\ufffd"] and judged[0].result.status is Status.OK
-    for j in judged:
+    graded = Grader(pool).collect(Grader(pool).submit(problem, texts))
+    assert [j.result.text for j in graded[:2]] == ["\ufffd", "\ufffd"] and graded[0].result.status is Status.OK
+    for j in graded:
         assert j.correct in (True, False) and (j.result is None or all(map(clean, (j.result.text, j.result.stdout, *map(str, j.result.messages)))))
-    rows = [record(problem, j, 3, Sampled(), n) | {"reward": 0.0} for n, j in enumerate(judged)]
+    rows = [record(problem, j, 3, Sampled(), n) | {"reward": 0.0} for n, j in enumerate(graded)]
     folder = RunFolder(tmp_path)
     (tmp_path / "completions").mkdir()
     (tmp_path / "eval").mkdir()

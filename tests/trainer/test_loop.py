@@ -9,18 +9,19 @@ import torch
 from nsrl.config import LoraConfig, ModelConfig, TrainConfig
 from nsrl.data.shapes import LANGUAGES, Shapes
 from nsrl.engines import EnginePool
+from nsrl.models import loading
+from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
-from nsrl.trainer import loop, model
+from nsrl.trainer import loop
 from nsrl.trainer import loss as objective
 from nsrl.trainer.distributed import ALONE
-from nsrl.trainer.judge import Judge
+from nsrl.trainer.grader import Grader
 from nsrl.trainer.loop import Learner, grpo_step, sampling
-from nsrl.trainer.measure import waiting
 from nsrl.trainer.optim import Optimizer, factor
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
+from nsrl.trainer.step_metrics import waiting
 from nsrl.trainer.supervised import supervised_step
 
 
@@ -37,10 +38,10 @@ def learner(pool, *, lora=False, dropout=0.05, budget=4096, **options) -> Learne
             "reward_funcs": ["format", "has_code"], "reward_weights": [1.0, 0.5], "epsilon_high": None,
         } | options
     )  # fmt: skip
-    vlm = model.load(ModelConfig(), LoraConfig(enabled=lora, r=4, dropout=dropout), seed=1)
+    vlm = loading.load(ModelConfig(), LoraConfig(enabled=lora, r=4, dropout=dropout), seed=1)
     optimizer = Optimizer(vlm.model, learning_rate=1e-3, schedule="constant", warmup=0, total=10, max_grad_norm=1.0)
     return Learner(
-        config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Judge(pool),
+        config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Grader(pool),
         Rewards(config.reward_funcs, config.reward_weights), optimizer,
         ProblemStream(Shapes(1, 0, 10), 0), budget,
     )  # fmt: skip

@@ -16,16 +16,16 @@ from nsrl.config.acts import require_acting
 from nsrl.data.shapes import LANGUAGES, Shapes
 from nsrl.engines import EnginePool
 from nsrl.errors import UserError
+from nsrl.models import loading
+from nsrl.models.pack import Group
+from nsrl.models.padded import padded_hidden
+from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
 from nsrl.trainer import loss as objective
-from nsrl.trainer import model
-from nsrl.trainer.batch import packed_group
-from nsrl.trainer.judge import Judge
+from nsrl.trainer.grader import Grader
 from nsrl.trainer.loop import Learner, grpo_step
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.padded import padded_hidden
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.problems import ProblemStream
 
 G, LIMIT = 4, 10
@@ -40,7 +40,7 @@ def pool():
 @pytest.fixture(scope="module")
 def start():
     """An untrained model with so many end tokens that some of its completions end and some are cut off."""
-    vlm = model.load(ModelConfig(), LoraConfig(enabled=False), seed=2)
+    vlm = loading.load(ModelConfig(), LoraConfig(enabled=False), seed=2)
     vlm.base.generation_config.eos_token_id = [*range(100, 130), vlm.tokenizer.eos_token_id]
     return vlm
 
@@ -75,7 +75,7 @@ def learner(pool, start, value=spread, *, budget=4096, lr=1e-3, frozen=None, **o
     spy = Spy(value)
     optimizer = Optimizer(vlm.model, learning_rate=lr, schedule="linear", warmup=0, total=10, max_grad_norm=1.0)
     runner = Learner(
-        config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Judge(pool), Rewards([spy]), optimizer,
+        config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Grader(pool), Rewards([spy]), optimizer,
         ProblemStream(Shapes(1, 0, 10), config.seed), budget, reference=frozen,
     )  # fmt: skip
     return runner, spy
@@ -84,13 +84,13 @@ def learner(pool, start, value=spread, *, budget=4096, lr=1e-3, frozen=None, **o
 def by_hand(start, frozen, batch, config):
     """Loss, gradient norm, KL and entropy of the step on a padded batch, every completion in its own row."""
     vlm = copy.deepcopy(start.model)
-    groups, image_token = [], start.config.image_token_id
+    groups = []
     for rows in batch.groups():
-        groups.append(packed_group(start.encode(batch.problems[rows[0]]), [batch.completion_ids[i] for i in rows], "group"))
+        groups.append(Group(start.encode(batch.problems[rows[0]]), [batch.completion_ids[i] for i in rows]))
     target = torch.tensor([t for g in groups for c in g.completions for t in c])
 
     def score(network):
-        logits = padded_hidden(network, groups, image_token) @ network.lm_head.weight.T
+        logits = padded_hidden(network, groups) @ network.lm_head.weight.T
         logits[:, start.banned_ids()] = -math.inf
         every = logits.log_softmax(-1)
         entropy = -(every.exp() * every.nan_to_num(neginf=0.0)).sum(-1)
@@ -162,7 +162,7 @@ def test_a_step_of_truncated_completions_alone_learns_nothing(pool, start):
 
 
 def fickle(batch):
-    """Spread in some groups only, and another answer whenever it is asked: a judge with a temperature, or one with memory."""
+    """Spread in some groups only, and another answer whenever it is asked: a grader with a temperature, or one with memory."""
     state = batch.state.setdefault("asked", [])
     state.append(len(batch))
     return [float(i % 2) * (sum(map(len, batch.completion_ids[4 * (i // 4) : 4 * (i // 4) + 4])) % 3 == 0) + len(state) for i in range(len(batch))]
@@ -210,8 +210,8 @@ def test_dynamic_sampling_counts_all_it_sampled_and_asks_once(pool, start, scale
     assert metrics["tokens"] == sum(lengths[i] for i in range(count) if every[i // G])
 
 
-class Scorer(Judge):
-    """The judge, with verdicts that differ between groups (an untrained model is never right); remembers all of them."""
+class Scorer(Grader):
+    """The grader, with verdicts that differ between groups (an untrained model is never right); remembers all of them."""
 
     def __init__(self, pool):
         super().__init__(pool)
@@ -227,9 +227,9 @@ def test_dynamic_sampling_does_not_choose_the_accuracy(pool, start):
     """Groups that all samples solve, or none, are drawn again for the update; they still count in what was measured."""
     verdict = lambda batch: [float(c) for c in batch.correct]
     runner, spy = learner(pool, start, verdict, prompts_per_step=4, dynamic_sampling=2)
-    runner.judge = Scorer(pool)
+    runner.grader = Scorer(pool)
     metrics, records = grpo_step(runner, 1)
-    every = runner.judge.verdicts
+    every = runner.grader.verdicts
     assert len(spy.batches) > 1 and len(every) > 4
     flat = [c for right in every for c in right]
     assert metrics["pass@1"] == pytest.approx(sum(flat) / len(flat))

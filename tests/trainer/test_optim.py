@@ -11,9 +11,10 @@ import torch
 
 from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data.shapes import LANGUAGES, Shapes
-from nsrl.trainer import checkpoint, model
+from nsrl.models import loading
+from nsrl.models.policy import Policy
+from nsrl.trainer import checkpoint
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.supervised import supervised_step
 
 OPTIONS = dict(schedule="constant", warmup=0, total=100, max_grad_norm=1.0)
@@ -26,7 +27,7 @@ def stream():
 
 
 def built(lora, dtype, rate=2e-5, **options):
-    vlm = model.load(ModelConfig(dtype=dtype, **options), lora, seed=0)
+    vlm = loading.load(ModelConfig(dtype=dtype, **options), lora, seed=0)
     return vlm, Policy(vlm.model), Optimizer(vlm.model, learning_rate=rate, **OPTIONS)
 
 
@@ -107,7 +108,7 @@ def test_two_steps_and_two_resumed_are_four(lora, tower, tmp_path):
     position = islice(stream(), 8, None)  # where the first two steps end
     learn(straight, 2, demonstrations)
     resumed = built(lora, "bfloat16", freeze_vision_tower=tower)
-    model.load_weights(resumed[0], folder)
+    loading.load_weights(resumed[0], folder)
     resumed[2].load_state_dict(checkpoint.load(folder)[1]["optimizer"])
     assert resumed[2].steps == 2
     learn(resumed, 2, position)

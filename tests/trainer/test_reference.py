@@ -8,12 +8,11 @@ import torch
 from nsrl.config import LoraConfig, ModelConfig, TrainConfig, WarmStartConfig
 from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
-from nsrl.trainer import model
-from nsrl.trainer.batch import packed_group
+from nsrl.models import loading
+from nsrl.models.pack import Group, pack
+from nsrl.models.policy import Policy
 from nsrl.trainer.distributed import ALONE
 from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.pack import pack
-from nsrl.trainer.policy import Policy
 from nsrl.trainer.reference import bytes_held, reference, require_kept
 from nsrl.trainer.supervised import supervised_step
 
@@ -30,14 +29,14 @@ def learn(vlm, policy, steps, seed):
 
 def scores(vlm, policy, context="policy"):
     problems = Shapes(1, 5, 0).unseen(3, set())
-    groups = [packed_group(vlm.encode(p), [[40, 41, 42], [43]], p.id) for p in problems]
+    groups = [Group(vlm.encode(p), [[40, 41, 42], [43]]) for p in problems]
     batches = pack(groups, 200, image_token_id=vlm.config.image_token_id)
     return torch.cat([policy.score(b, grad=False, entropy="none", context=context).logp for b in batches])
 
 
 @pytest.fixture
 def warm():
-    vlm = model.load(ModelConfig(), ADAPTER, seed=1)
+    vlm = loading.load(ModelConfig(), ADAPTER, seed=1)
     policy = Policy(vlm.model)
     learn(vlm, policy, 2, 0)
     return vlm, policy
@@ -57,8 +56,8 @@ def test_it_scores_as_a_copy_of_the_model_and_stays_so(warm, tmp_path):
     assert (now - want).abs().max() > 1e-2  # the policy is its own again
     assert (scores(vlm, policy, "adapter_off") - want).abs().max() > 1e-2
 
-    other = model.load(ModelConfig(), ADAPTER, seed=1)  # resumed: another process
-    model.load_weights(other, tmp_path / "checkpoint")
+    other = loading.load(ModelConfig(), ADAPTER, seed=1)  # resumed: another process
+    loading.load_weights(other, tmp_path / "checkpoint")
     policy = Policy(other.model)
     frozen, context = reference(CONFIG, other, policy, tmp_path, ALONE, starting=False)
     assert torch.equal(scores(other, frozen, context), want)
@@ -66,7 +65,7 @@ def test_it_scores_as_a_copy_of_the_model_and_stays_so(warm, tmp_path):
 
 
 def test_an_adapter_that_has_learned_nothing_is_switched_off(tmp_path):
-    vlm = model.load(ModelConfig(), ADAPTER, seed=1)
+    vlm = loading.load(ModelConfig(), ADAPTER, seed=1)
     policy = Policy(vlm.model)
     start = scores(vlm, policy)
     for starting in (True, False):
@@ -88,7 +87,7 @@ def test_beta_needs_a_start_that_was_kept(warm, tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("lora,tower,steps", [(LoraConfig(), None, 0), (ADAPTER, True, 0), (ADAPTER, True, 2), (ADAPTER, False, 0)])
 def test_preflight_knows_what_it_will_hold(lora, tower, steps, dtype, tmp_path):
-    vlm = model.load(ModelConfig(dtype=dtype, freeze_vision_tower=tower), lora, seed=1)
+    vlm = loading.load(ModelConfig(dtype=dtype, freeze_vision_tower=tower), lora, seed=1)
     config = TrainConfig(beta=0.05, warm_start=WarmStartConfig(steps=steps))
     expected = bytes_held(config, vlm)
     policy = Policy(vlm.model)

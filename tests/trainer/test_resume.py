@@ -22,7 +22,7 @@ TINY = [
 # Each names a function of the run and how often it may be called before the process is killed inside it.
 KILLS = {
     "step": ("nsrl.trainer.loop.objective", "backward", 1),
-    "rollout": ("nsrl.trainer.judge.Judge", "submit", 16),
+    "rollout": ("nsrl.trainer.grader.Grader", "submit", 16),
     "checkpoint": ("nsrl.trainer.checkpoint", "_fsync", 70),
     "warm start": ("nsrl.trainer.run", "supervised_step", 5),
     "before the first checkpoint": ("nsrl.trainer.run", "supervised_step", 1),
@@ -76,7 +76,7 @@ def same(one, other):
 
 def test_sigterm_saves_what_is_done_and_exits_with_143(whole, tmp_path):
     folder = tmp_path / "run"
-    died = train(folder, *TINY, kill=("nsrl.trainer.judge.Judge", "submit", 28), by=signal.SIGTERM)  # of step 4's 28 to 32
+    died = train(folder, *TINY, kill=("nsrl.trainer.grader.Grader", "submit", 28), by=signal.SIGTERM)  # of step 4's 28 to 32
     assert died.returncode == 143, died.stderr[-3000:]
     assert died.stderr.splitlines()[-1] == "ended by SIGTERM: checkpoint-3 was saved; --resume continues from it"
     assert "Traceback" not in died.stderr

@@ -10,13 +10,13 @@ pytest.importorskip(
 import torch
 
 import nsrl_kernels
+from nsrl.checks.parity import ParityError, policy_score, require_agreement, self_check
 from nsrl.errors import UserError
+from nsrl.models.pack import Group, pack
+from nsrl.models.policy import Policy
 from nsrl.rollout import vllm as backend
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Finish, SamplingParams
-from nsrl.trainer.pack import PackedGroup, pack
-from nsrl.trainer.parity import ParityError, policy_score, prompt_images, require_agreement, self_check
-from nsrl.trainer.policy import Policy
 from tests.rollout import tiny, tiny_tokenizer
 
 TOLERANCE = 2e-5  # the stated max |Δ log-prob| in fp32; measured 7e-6
@@ -82,7 +82,7 @@ def test_groups_arrive_one_by_one(engine):
 def grpo_step(model, optimizer, requests, groups, params=PARAMS):
     """A GRPO update on the packed batch: the reward is the share of even token ids."""
     policy = Policy(model)
-    packed = [PackedGroup(r.prompt_ids, [s.token_ids for s in g], prompt_images(r)) for r, g in zip(requests, groups)]
+    packed = [Group(r.prompt, [s.token_ids for s in g]) for r, g in zip(requests, groups)]
     rewards = torch.tensor([[sum(t % 2 == 0 for t in s.token_ids) / len(s.token_ids) for s in g] for g in groups])
     advantages = nsrl_kernels.group_advantage(rewards.flatten(), rewards.shape[1]).advantages
     sampled = torch.cat([torch.tensor(s.logps) for g in groups for s in g])

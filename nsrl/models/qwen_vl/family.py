@@ -1,0 +1,109 @@
+"""The Qwen-VL families as `Family` wants them: what Qwen2.5-VL, Qwen3-VL and Qwen3-VL-MoE have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from nsrl.models.family import Family, Fault
+from nsrl.models.prompt import Prompt, PromptImage
+from nsrl.models.qwen_vl import faults, processor
+from nsrl.models.qwen_vl.patches import to_pictures
+from nsrl.models.qwen_vl.pictures import QwenPictures
+from nsrl.models.qwen_vl.positions import prompt_positions
+
+
+class QwenVL(Family):
+    """A vision tower over rows of patches, merged two by two; rotary positions on three axes (mRoPE)."""
+
+    tower_names = ("visual",)
+    patch: ClassVar[int] = 16
+    processor_class: ClassVar[str]
+    video_processor_class: ClassVar[str]
+
+    @classmethod
+    def load_processor(cls, source: str) -> Any:
+        return Qwen2VLImageProcessorPil.from_pretrained(source)
+
+    @classmethod
+    def small_processor(cls) -> Any:
+        """Pictures from one visual token to 256 keep their size, rounded to whole tokens."""
+        token = (2 * cls.patch) ** 2
+        return Qwen2VLImageProcessorPil(
+            patch_size=cls.patch,
+            merge_size=2,
+            temporal_patch_size=2,
+            min_pixels=token,
+            max_pixels=256 * token,
+            image_mean=[0.5, 0.5, 0.5],
+            image_std=[0.5, 0.5, 0.5],
+        )
+
+    @classmethod
+    def pictures(cls, processor: Any) -> QwenPictures:
+        return QwenPictures(processor)
+
+    def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
+        processor.save_processor(folder, tokenizer, image_processor, self.processor_class, self.video_processor_class)
+
+    @property
+    def merge(self) -> int:
+        return self.config.vision_config.spatial_merge_size
+
+    @property
+    def control_tokens(self) -> dict[str, int]:
+        return {
+            "<|image_pad|>": self.config.image_token_id,
+            "<|video_pad|>": self.config.video_token_id,
+            "<|vision_start|>": self.config.vision_start_token_id,
+            "<|vision_end|>": self.config.vision_end_token_id,
+        }
+
+    def prompt_positions(self, prompt: Prompt) -> tuple[np.ndarray, int]:
+        return prompt_positions(prompt.ids, [image.grid for image in prompt.images], self.image_token_id, self.merge)
+
+    def see(self, pixels: Tensor, grids: Tensor) -> tuple[Tensor, list[Tensor]]:
+        # the tower itself: what transformers' get_image_features splits by image differs by version
+        out = self.base.model.visual(pixels, grid_thw=grids)
+        return out.pooler_output, list(getattr(out, "deepstack_features", None) or [])
+
+    def smallest_picture(self) -> tuple[Tensor, Tensor]:
+        vision, side = self.config.vision_config, self.merge
+        width = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
+        tower = self.towers[0]
+        black = torch.zeros(side * side, width, dtype=tower.dtype, device=self.device)
+        return black, torch.tensor([[1, side, side]], device=self.device)
+
+    def padded_inputs(self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int) -> dict[str, Tensor]:
+        width = max(map(len, rows))
+        ids = torch.tensor([[*row, *[pad_token_id] * (width - len(row))] for row in rows])
+        mask = torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]
+        prompt = torch.tensor([len(p.ids) for p in prompts])
+        images = [image for p in prompts for image in p.images]
+        kinds = (ids == self.image_token_id) & (torch.arange(width) < prompt[:, None])
+        out = {"input_ids": ids, "attention_mask": mask.long(), "mm_token_type_ids": kinds.int()}
+        if images:
+            out["pixel_values"] = torch.cat([image.pixels for image in images])
+            out["image_grid_thw"] = torch.tensor([image.grid for image in images])
+        return out
+
+    def faults(self) -> list[Fault]:
+        return faults.POSITIONS
+
+    def to_pictures(self, images: Sequence[PromptImage], processor: Any) -> list[Any]:
+        vision = self.config.vision_config
+        return to_pictures(
+            torch.cat([image.pixels for image in images]),
+            [image.grid for image in images],
+            patch=vision.patch_size,
+            temporal=vision.temporal_patch_size,
+            merge=self.merge,
+            mean=processor.image_mean,
+            std=processor.image_std,
+        )

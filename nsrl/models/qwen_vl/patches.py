@@ -1,0 +1,50 @@
+"""From patches back to pictures, for an engine that has an image processor of its own.
+
+The pictures are recovered from the patches themselves, so the engine cannot see other pixels than the trainer:
+un-normalising and rounding is exact, because they were 8-bit before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+
+from nsrl.errors import UserError
+
+
+def to_pictures(
+    pixel_values: torch.Tensor,
+    grids: Sequence[Sequence[int]],
+    *,
+    patch: int,
+    temporal: int,
+    merge: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> list[Image.Image]:
+    """The resized RGB pictures behind Qwen's patch rows (n_patches, 3 * temporal * patch²), image after image.
+
+    Raises UserError when the rows are not those of 8-bit still pictures normalised with mean and std.
+    """
+    pictures, at = [], 0
+    scale, shift = np.asarray(std, np.float64), np.asarray(mean, np.float64)
+    for t, h, w in grids:
+        rows = pixel_values[at : at + t * h * w].double().cpu().numpy()
+        at += t * h * w
+        if t != 1:
+            raise UserError(f"image_grid_thw must have t = 1 for a still picture; got {(t, h, w)}")
+        blocks = rows.reshape(h // merge, w // merge, merge, merge, 3, temporal, patch, patch)[:, :, :, :, :, 0]
+        # (row block, column block, row in block, column in block, channel, y, x) -> (y, x, channel)
+        planes = blocks.transpose(0, 2, 5, 1, 3, 6, 4).reshape(h * patch, w * patch, 3)
+        levels = (planes * scale + shift) * 255
+        whole = np.rint(levels)
+        if np.abs(levels - whole).max() > 0.05 or whole.min() < 0 or whole.max() > 255:
+            raise UserError(
+                f"pixel_values must be 8-bit pictures normalised with mean {list(mean)} and std {list(std)}; "
+                "got values between the levels (another normalisation, or a lower precision?)"
+            )
+        pictures.append(Image.fromarray(whole.astype(np.uint8), "RGB"))
+    return pictures

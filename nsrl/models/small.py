@@ -1,0 +1,101 @@
+"""The built-in model: transformers' own classes at 0.7M parameters, with a tokenizer made on the spot. No download.
+
+Size and initialisation of a family are its `small_config`, and measured facts (CONTRIBUTING.md): with the usual
+`initializer_range` of 0.02 a model this small does not learn to read a picture.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from nsrl.data.shapes import LANGUAGES, Shapes
+from nsrl.engines import CLOSE, OPEN
+from nsrl.models.registry import SMALL, family_class
+
+VOCABULARY = 512
+CONTROL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+# The public Qwen pre-tokenizer: merges never cross a word, and every digit is a token of its own.
+QWEN_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ '<|im_start|>' + message.role + '\n' }}"
+    "{%- if message.content is string -%}{{ message.content }}"
+    "{%- else -%}{%- for part in message.content -%}"
+    "{%- if part.type == 'image' -%}{{ '<|vision_start|><|image_pad|><|vision_end|>' }}"
+    "{%- elif part.type == 'text' -%}{{ part.text }}{%- endif -%}"
+    "{%- endfor -%}{%- endif -%}"
+    "{{ '<|im_end|>\n' }}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}"
+)
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """A byte-level BPE with Qwen's pre-tokenizer, trained on the first demonstrations of `shapes` (seed 0, always)."""
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(QWEN_SPLIT), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    inner.decoder = decoders.ByteLevel()
+    special = [*CONTROL_TOKENS]
+    delimiters = [token for pair in zip(OPEN.values(), CLOSE.values()) for token in pair]
+    corpus = []
+    shares = dict.fromkeys(LANGUAGES, 1.0)
+    for demonstration in islice(Shapes(seed=0, held_out=0).demonstrations(shares), 2000):
+        text = demonstration.text
+        for token in delimiters:
+            text = text.replace(token, "")
+        corpus += [text, demonstration.problem.question]
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - len(delimiters),
+        special_tokens=special,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    inner.train_from_iterator(corpus, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        extra_special_tokens=list(CONTROL_TOKENS[1:]),
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.add_tokens(delimiters)  # single tokens, but text: a decoded completion shows them
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def build_image_processor(model_type: str = SMALL) -> Any:
+    """Of the family; pictures from one visual token to 256 keep their size where the family's pictures have sizes."""
+    return family_class(model_type).small_processor()
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast, seed: int, model_type: str = SMALL) -> Any:
+    """Random weights in fp32 from `seed`; the global random state is left as it was."""
+    family = family_class(model_type)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = family.model_class()._from_config(
+            family.small_config(tokenizer, VOCABULARY), dtype=torch.float32, attn_implementation="sdpa"
+        )
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model

@@ -1,0 +1,180 @@
+"""A vision-language model with everything needed to speak to it: how a `Problem` becomes a `Prompt`, and ids become text.
+
+Uses the tokenizer, the chat template and the image processor directly, so torchvision is not needed. Knows nothing of
+rollouts, rewards or losses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from nsrl.data.chat import messages
+from nsrl.engines.result import writable
+from nsrl.errors import UserError
+from nsrl.models.card import model_card
+from nsrl.models.family import Family
+from nsrl.models.lengths import token_counts
+from nsrl.models.pictures import Pictures
+from nsrl.models.prompt import Prompt, PromptImage
+from nsrl.models.registry import base_of, family_of
+from nsrl.models.weights import merged_weights
+from nsrl.types import Problem
+
+BASE = "base"  # beside the adapter of a small model: the weights it belongs to, which nobody else has
+
+
+@dataclass
+class VLM:
+    """A model, its tokenizer and its image processor.
+
+    model: the transformers model, or a peft wrapper around it; name: what the user asked for.
+    """
+
+    model: Any
+    tokenizer: PreTrainedTokenizerFast
+    image_processor: Any
+    name: str
+    system: bool = True  # whether prompts carry the system text that names the languages
+    pictures: Pictures = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = self.family.pictures(self.image_processor)
+
+    @property
+    def base(self) -> Any:
+        """The transformers model inside any adapter."""
+        return base_of(self.model)
+
+    @property
+    def family(self) -> Family:
+        """Its architecture."""
+        return family_of(self.model)
+
+    @property
+    def config(self) -> Any:
+        return self.base.config
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def is_small(self) -> bool:
+        return not self.system
+
+    @property
+    def has_adapter(self) -> bool:
+        return hasattr(self.model, "disable_adapter")
+
+    def stop_ids(self) -> list[int]:
+        """Tokens that end a completion: the generation config's and the tokenizer's end of turn."""
+        stop = self.base.generation_config.eos_token_id
+        ids = set(stop if isinstance(stop, list | tuple) else [stop])
+        ids.add(self.tokenizer.eos_token_id)
+        return sorted(i for i in ids if i is not None)
+
+    def banned_ids(self) -> list[int]:
+        """Tokens the policy may never sample: those of pictures, padding, and other control tokens."""
+        banned = {
+            *self.family.control_tokens.values(),
+            self.tokenizer.pad_token_id,
+            self.tokenizer.convert_tokens_to_ids("<|im_start|>"),
+        }
+        rows = self.base.get_input_embeddings().weight.shape[0]
+        banned |= set(range(len(self.tokenizer), rows)) if rows - len(self.tokenizer) < 4096 else set()
+        return sorted(i for i in banned if i is not None and i not in self.stop_ids())
+
+    def encode(self, problem: Problem) -> Prompt:
+        """Token ids and pixels of a problem. Raises `UserError` naming the problem when an image cannot be read."""
+        template_ids = list(self.tokenizer(self.prompt_text(problem), add_special_tokens=False)["input_ids"])
+        family = self.family
+        image_token = family.image_token_id
+        _require_marks(problem, template_ids.count(image_token))
+        images = []
+        for image in problem.images:
+            pixels, grid = self.pictures.patches(image)
+            images.append(PromptImage(image.key, grid, pixels))
+        sizes = iter([prod(image.grid) // family.merge**2 for image in images])
+        ids: list[int] = []
+        for token in template_ids:
+            ids += family.expand(next(sizes)) if token == image_token else [token]
+        return Prompt(ids, template_ids, tuple(images), problem.id)
+
+    def with_pixels(self, prompt: Prompt, problem: Problem) -> Prompt:
+        """The same prompt with its pixels: they do not travel between processes (another rank may have encoded it)."""
+        return prompt if prompt.has_pixels else self.encode(problem)
+
+    def read_ahead(self, problems: Iterable[Problem]) -> None:
+        """Begin to read the pictures of problems that will be encoded soon (`Pictures.ahead`)."""
+        self.pictures.ahead(image for problem in problems for image in problem.images)
+
+    def unreadable(self, problem: Problem) -> str | None:
+        """Why a picture of the problem cannot be read, in a sentence; None when `encode` will find all of them."""
+        return next((why for image in problem.images if (why := self.pictures.problem_with(image)) is not None), None)
+
+    def prompt_lengths(self, problems: Sequence[Problem]) -> list[int | str]:
+        """Tokens of each problem's prompt, image tokens included, without decoding a picture; or why it can be none."""
+        texts = [self.prompt_text(problem) for problem in problems]
+        family = self.family
+        mark = self.tokenizer.convert_ids_to_tokens(family.image_token_id)
+        lengths: list[int | str] = []
+        for problem, text, count in zip(problems, texts, token_counts(self.tokenizer, texts)):
+            try:
+                _require_marks(problem, text.count(mark))
+                lengths.append(count + sum(len(family.expand(self.pictures.tokens(image))) - 1 for image in problem.images))
+            except UserError as error:
+                lengths.append(str(error))
+        return lengths
+
+    def prompt_text(self, problem: Problem) -> str:
+        """The chat prompt as text, one placeholder per image."""
+        return self.tokenizer.apply_chat_template(
+            messages(problem, system=self.system), tokenize=False, add_generation_prompt=True
+        )
+
+    def decode(self, token_ids: list[int]) -> str:
+        """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept. No lone surrogates."""
+        stop = set(self.stop_ids())
+        while token_ids and token_ids[-1] in stop:
+            token_ids = token_ids[:-1]
+        return writable(self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def save(
+        self, folder: Path, weights: dict[str, torch.Tensor] | None = None, facts: dict[str, Any] | None = None
+    ) -> None:
+        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor, card.
+
+        weights: what to write instead of the model's own parameters (a sharded model's, gathered); facts: of the training,
+        for the model card. An adapter is written in fp32, as it learns; whole weights in the dtype the model computes in.
+        """
+        base = self.name
+        if self.has_adapter:
+            peft = self.model.peft_config["default"]
+            if self.is_small:
+                self.base.save_pretrained(folder / BASE, state_dict=dict(merged_weights(self.model, adapter=False)))
+                peft.base_model_name_or_path = BASE
+            elif Path(peft.base_model_name_or_path).is_dir():  # wherever the next command is run from
+                peft.base_model_name_or_path = str(Path(peft.base_model_name_or_path).resolve())
+            base = peft.base_model_name_or_path
+            self.model.save_pretrained(folder, save_embedding_layers=False)  # it never trains them
+            self.config.save_pretrained(folder)
+        else:
+            self.model.save_pretrained(folder, state_dict=weights)
+        self.family.save_processor(folder, self.tokenizer, self.image_processor)
+        (folder / "README.md").write_text(model_card(self.family, self.name, base, self.has_adapter, facts or {}))
+        (folder / "nsrl.json").write_text(json.dumps({"small": self.is_small, "base": self.name}) + "\n")
+
+
+def _require_marks(problem: Problem, count: int) -> None:
+    if count != len(problem.images):
+        raise UserError(
+            f"problem {problem.id}: the question must hold one image marker per image ({len(problem.images)}); got {count}"
+        )

@@ -1,0 +1,101 @@
+"""Rooms 4 and 5 for a batch of completions: cut the program out, run it while others are sampled, check the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from nsrl.config import EngineConfig
+from nsrl.engines import EnginePool, Extracted, Limits, Result, extract
+from nsrl.rewards.answer import check
+from nsrl.types import Problem
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One completion after the engine. correct: None when the problem cannot be scored (no readable gold answer)."""
+
+    text: str
+    extracted: Extracted
+    result: Result | None
+    correct: bool | None
+    reason: str
+
+    @property
+    def language(self) -> str:
+        """The language of its program; without one `direct` (the answer alone) or `prose`."""
+        if self.extracted.language is not None:
+            return self.extracted.language
+        return "direct" if len(self.text.split()) <= 2 else "prose"
+
+    @property
+    def value(self) -> str:
+        """What was checked: the engine's value, or the direct answer."""
+        return self.result.text if self.result is not None else self.extracted.answer or ""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """One completion on its way. program: its engine Result to come, None without a program; verdict: the check's
+    Future, once the program has ended."""
+
+    program: Future | None
+    verdict: Future
+
+
+class Grader:
+    """Submits programs as completions arrive, and checks values in a thread of its own as programs end; `collect` waits.
+
+    The loop's thread checks nothing: a check that asks math-verify waits for another process, whatever the text is.
+    """
+
+    def __init__(self, pool: EnginePool) -> None:
+        self.pool = pool
+        self.checks = ThreadPoolExecutor(1, "answer-check")
+
+    def submit(self, problem: Problem, texts: Sequence[str]) -> list[Pending]:
+        """Start the programs of one group; never blocks."""
+        return [self._submit(problem, text) for text in texts]
+
+    def _submit(self, problem: Problem, text: str) -> Pending:
+        cut, verdict = extract(text), Future()
+        if cut.language is None:
+            verdict.set_result(self.checks.submit(graded, problem, text, cut, None))
+            return Pending(None, verdict)
+        program = self.pool.submit(cut.language, cut.program)
+
+        def check_it(ended: Future) -> None:
+            if ended.cancelled():
+                verdict.cancel()
+            elif (error := ended.exception()) is not None:
+                verdict.set_exception(error)
+            else:
+                verdict.set_result(self.checks.submit(graded, problem, text, cut, ended.result()))
+
+        program.add_done_callback(check_it)
+        return Pending(program, verdict)
+
+    def finished(self, groups: Iterable[Sequence[Pending]]) -> list[bool]:
+        """For each program submitted, whether it is done; asked when sampling ends, this is the overlap of the two."""
+        return [p.program.done() for group in groups for p in group if p.program is not None]
+
+    def collect(self, pending: Sequence[Pending]) -> list[Graded]:
+        """The verdicts, in the order submitted."""
+        return [p.verdict.result().result() for p in pending]
+
+
+def graded(problem: Problem, text: str, cut: Extracted, result: Result | None) -> Graded:
+    """Check a program's value, or what the text answers where there is no program, against the gold answer."""
+    failed = result is not None and not result.has_value
+    verdict = check("" if failed else text if result is None else result, problem.answer, problem.options)
+    if failed and verdict.correct is not None:
+        return Graded(text, cut, result, False, result.status.value)
+    return Graded(text, cut, result, verdict.correct, verdict.reason)
+
+
+def open_pool(engine: EngineConfig) -> EnginePool:
+    """The pool as configured, in a `with`."""
+    limits = Limits(cpu_s=engine.cpu_s, wall_s=engine.wall_s, memory_mb=engine.memory_mb)
+    return EnginePool(engine.workers, limits, allow_unsandboxed=engine.allow_unsandboxed)

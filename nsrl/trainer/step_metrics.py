@@ -1,0 +1,117 @@
+"""What one GRPO step is worth a line for: TRL's keys and ours (docs/metrics.md). Knows nothing of how a step is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import torch
+
+from nsrl.config import TrainConfig
+from nsrl.rewards import mathverify
+from nsrl.rewards.programs import computes
+from nsrl.rollout.types import Finish, Sample
+from nsrl.trainer import loss as objective
+from nsrl.trainer.evaluation import LANGUAGES
+from nsrl.trainer.grader import Graded
+from nsrl_kernels import GroupAdvantage
+
+
+def update_metrics(vector: torch.Tensor, config: TrainConfig) -> dict[str, float]:
+    """The vector of `objective.backward` by name, without the clip shares of a loss that does not clip."""
+    metrics = dict(zip(objective.NAMES, vector.tolist()))
+    if config.loss_type in ("cispo", "sapo", "reinforce"):
+        shares = {name: metrics.pop(name) for name in list(metrics) if name.startswith("clip_ratio/")}
+        if config.loss_type == "cispo":
+            metrics["cispo_clip_ratio"] = shares["clip_ratio/high_mean"]
+    return metrics
+
+
+def step_metrics(
+    samples: Sequence[Sample],
+    graded: Sequence[Graded],
+    sizes: Sequence[int],
+    components: torch.Tensor,
+    names: Sequence[str],
+    advantage: GroupAdvantage,
+    tokenizer: Any,
+) -> dict[str, float]:
+    """Rewards, completions, programs and languages of everything a step sampled.
+
+    samples, graded: R, group after group, of `sizes`; components: (R, K) rewards by `names`, NaN where one does not
+    apply; tokenizer: counts the tokens of prose, program and answer apart.
+    """
+    lengths = [len(s.token_ids) for s in samples]
+    ended = [len(s.token_ids) for s in samples if s.finish is Finish.STOP]
+    count = max(1, len(lengths))
+    scored = [j.correct for j in graded if j.correct is not None]
+    correct = iter(graded)
+    solved = [any([j.correct for j in islice(correct, size)]) for size in sizes]
+    printed = [j.result.text if j.result is not None and j.result.has_value else None for j in graded]
+    programs = [(j.extracted.language, j.extracted.program, text) for j, text in zip(graded, printed) if j.extracted.language is not None]
+    metrics = {
+        "reward": float(advantage.reward.nanmean()),
+        "reward_std": float(advantage.std.mean()),
+        "frac_reward_zero_std": 1 - float(advantage.n_live) / max(1, len(sizes)),
+        "completions/mean_length": sum(lengths) / count,
+        "completions/min_length": float(min(lengths, default=0)),
+        "completions/max_length": float(max(lengths, default=0)),
+        "completions/mean_terminated_length": sum(ended) / max(1, len(ended)),
+        "completions/min_terminated_length": float(min(ended, default=0)),
+        "completions/max_terminated_length": float(max(ended, default=0)),
+        "completions/clipped_ratio": (len(lengths) - len(ended)) / count,
+        "program/has_code": sum(j.extracted.language is not None for j in graded) / count,
+        "program/no_error": sum(j.result is not None and j.result.no_error for j in graded) / count,
+        "program/literal": sum(not computes(*p) for p in programs) / max(1, len(programs)),
+        "pass@1": sum(scored) / max(1, len(scored)),
+        "pass@k": sum(solved) / max(1, len(sizes)),
+    }
+    for index, name in enumerate(names):
+        values = components[:, index]
+        metrics[f"rewards/{name}/mean"] = float(values.nanmean())
+        given = values[~values.isnan()]
+        metrics[f"rewards/{name}/std"] = float(given.std()) if len(given) > 1 else float("nan")
+    for language in LANGUAGES:
+        metrics[f"language/{language}"] = sum(j.language == language for j in graded) / count
+    ran = [j.result for j in graded if j.result is not None]
+    for status in sorted({r.status.value for r in ran}):
+        metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
+    parts = {
+        "program": [j.extracted.program for j in graded],
+        "prose": [j.extracted.prose if j.extracted.language is not None or j.language == "prose" else "" for j in graded],
+        "answer": [j.text if j.language == "direct" else "" for j in graded],
+    }
+    for part, texts in parts.items():
+        present = [text for text in texts if text]
+        ids = tokenizer(present, add_special_tokens=False)["input_ids"] if present else []
+        metrics[f"tokens/{part}"] = sum(map(len, ids)) / count
+    return metrics
+
+
+def waiting(device: torch.device) -> Callable[[], object]:
+    """What returns when the device has done all it was given."""
+    return (lambda: None) if device.type == "cpu" else partial(torch.get_device_module(device).synchronize, device)
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """The most GiB that torch's tensors took on a GPU since this was last asked; {} elsewhere."""
+    if device.type != "cuda":
+        return {}
+    peak = torch.cuda.max_memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return {"perf/peak_memory_gib": peak / 2**30}
+
+
+def engine_metrics(stats: dict[str, Any]) -> dict[str, float]:
+    """The pool's telemetry of the clock's kind; what it counts from its start would differ after a resume."""
+    metrics = {f"engine/latency_s/{name}": ms / 1000 for name, ms in stats["latency_ms"].items()}
+    names = {"queued": "queue_depth", "restarts": "restarts", "stalls": "stalls", "cache_hits": "cache_hits"}
+    checks = {f"check/{name}": float(count) for name, count in mathverify.counts.items()}
+    return metrics | {f"engine/{name}": float(stats[key]) for key, name in names.items()} | checks
+
+
+def gpu_uuid(device: torch.device) -> str | None:
+    """What the driver calls the device, whatever CUDA_VISIBLE_DEVICES renumbers; None for a CPU."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else None
