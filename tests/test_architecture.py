@@ -142,7 +142,7 @@ def test_no_private_names_across_modules():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("nsrl", "nsrl_kernels")
         for alias in node.names
-        if alias.name.startswith("_") and not alias.name.startswith("__")
+        if alias.name.startswith("_") and not alias.name.startswith("__") and not (KERNELS / f"{alias.name}.py").is_file()
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -291,7 +291,8 @@ class _Parser(Expressions):
             self.noted(tree.args[0], tree.args[-1])
             if type(tree.args[0]) is Symbol and len(tree.args) == 2 and (self.percentage(tree.args[1]) or tree.args[1] in self.percents):
                 self.percents.add(tree.args[0])
-        if has_head(tree, S.Unequal) and (sign := next((k for k in t[: self.i] if k.start >= start and self.text[k.start : k.end] == "!=" and not k.gap), None)):
+        signs = (k for k in t[: self.i] if k.start >= start and self.text[k.start : k.end] == "!=" and not k.gap)
+        if has_head(tree, S.Unequal) and (sign := next(signs, None)):
             self.fail("factorial or ≠? write n≠720 or n != 720, or n! = 720", sign)
         kind = "relation" if type(tree) is Expr and tree.head in RELATION_HEADS else "value"
         return self.made(kind, tree, start)

@@ -38,7 +38,11 @@ _RULES = {RULE, S.RuleDelayed}
 _INERT_HEADS = {LIST, RULE, S.Complex, S.Association, S.Missing}
 _MAX_MESSAGES = 200
 _NODES = 500_000  # of a tree that may share its parts: small in memory, but who walks through it comes to each of them
-_SHALLOW = {getattr(S, n) for n in ["List", "CompoundExpression", "Set", "Return", "Length", "Part", "First", "Last", "Rest", "Most", "Head", "Depth", "SameQ", "UnsameQ", "AtomQ", "ListQ", "Nest", "NestList", "Fold", "FoldList", "FixedPoint", "Append", "Prepend", "Reverse", "Identity", "If", "Which", "Module", "Block", "With"]}  # fmt: skip
+_SHALLOW = {getattr(S, n) for n in [
+    "List", "CompoundExpression", "Set", "Return", "Length", "Part", "First", "Last", "Rest", "Most", "Head", "Depth", "SameQ",
+    "UnsameQ", "AtomQ", "ListQ", "Nest", "NestList", "Fold", "FoldList", "FixedPoint", "Append", "Prepend", "Reverse",
+    "Identity", "If", "Which", "Module", "Block", "With",
+]}  # fmt: skip
 _ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
 # What a handler may raise on values that it has no rule for. Not TypeError or AttributeError: those are mistakes, and
 # arguments of an odd kind are refused before (`takes`) or in the handler.

@@ -124,14 +124,14 @@ def part(ev: Any, e: Any, specs: tuple) -> Any:
 def set_part(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
     """e with the part replaced; None after a message."""
     try:
-        return _set(ev, e, specs, value)
+        return set_inside(ev, e, specs, value)
     except PartError:
         shown = ", ".join(ev.text(s) for s in specs)
         ev.message("Set", "partw", f"Part {shown if len(specs) == 1 else '{' + shown + '}'} of {ev.text(e)} does not exist.")
         return None
 
 
-def _set(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
+def set_inside(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
     if not specs:
         return value
     if type(e) is not Expr:
@@ -142,12 +142,12 @@ def _set(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
         old = lookup(e, k)
         if old is None and rest:
             raise PartError("partw", "")
-        return from_pairs([*pairs(e), (k, _set(ev, old, rest, value))])
+        return from_pairs([*pairs(e), (k, set_inside(ev, old, rest, value))])
     items = list(e.args)
 
     def put(i: int, v: Any) -> None:
         old = items[i]
-        items[i] = Expr(RULE, (old.args[0], _set(ev, old.args[1], rest, v))) if e.head is _ASSOC else _set(ev, old, rest, v)
+        items[i] = Expr(RULE, (old.args[0], set_inside(ev, old.args[1], rest, v))) if e.head is _ASSOC else set_inside(ev, old, rest, v)
 
     if type(first) is int:
         if first == 0:

@@ -11,7 +11,7 @@ from nsrl.engines.wolfram.branches import CHOOSING, beside, branching
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins import series as power_series
 from nsrl.engines.wolfram.builtins.algebra import contains
-from nsrl.engines.wolfram.builtins.derivatives import _neg
+from nsrl.engines.wolfram.builtins.derivatives import negated
 from nsrl.engines.wolfram.builtins.simplify import assumptions_of
 from nsrl.engines.wolfram.compiled import NotNumeric, compiled
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
@@ -337,7 +337,7 @@ def normal(ev: Any, args: tuple) -> Any:
         return e.args[0]
     if has_head(e, S.SeriesData):
         x, at, c, low, _, den = e.args
-        base = power(x, -1) if at is S.Infinity else x if at == 0 else plus(x, _neg(at))
+        base = power(x, -1) if at is S.Infinity else x if at == 0 else plus(x, negated(at))
         terms = [times(v, power(base, Fraction(low + i, den) if (low + i) % den else (low + i) // den))
                  for i, v in enumerate(c.args)]  # fmt: skip
         return ev.eval(Expr(S.Plus, tuple(terms)))
@@ -412,10 +412,10 @@ def interpolating_polynomial(ev: Any, args: tuple) -> Any:
     table = [p[1] for p in points]
     coefficients = [table[0]]
     for k in range(1, len(points)):
-        table = [ev.eval(times(plus(table[i + 1], _neg(table[i])), power(plus(nodes[i + k], _neg(nodes[i])), -1)))
+        table = [ev.eval(times(plus(table[i + 1], negated(table[i])), power(plus(nodes[i + k], negated(nodes[i])), -1)))
                  for i in range(len(table) - 1)]  # fmt: skip
         coefficients.append(table[0])
     out = coefficients[-1]
     for c, node in zip(reversed(coefficients[:-1]), reversed(nodes[:-1])):
-        out = ev.eval(plus(c, times(out, plus(x, _neg(node)))))
+        out = ev.eval(plus(c, times(out, plus(x, negated(node)))))
     return out

@@ -20,40 +20,40 @@ symbols(TABLE, "Derivative")
 HALF = Fraction(1, 2)
 
 
-def _neg(a: Any) -> Expr:
+def negated(a: Any) -> Expr:
     return mk(S.Times, -1, a)
 
 
 def _minus_square(x: Any) -> Expr:
     """1 - x²"""
-    return plus(1, _neg(power(x, 2)))
+    return plus(1, negated(power(x, 2)))
 
 
 # f -> its derivative at x
 _RULES = {
     S.Sin: lambda x: mk(S.Cos, x),
-    S.Cos: lambda x: _neg(mk(S.Sin, x)),
+    S.Cos: lambda x: negated(mk(S.Sin, x)),
     S.Tan: lambda x: power(mk(S.Sec, x), 2),
-    S.Cot: lambda x: _neg(power(mk(S.Csc, x), 2)),
+    S.Cot: lambda x: negated(power(mk(S.Csc, x), 2)),
     S.Sec: lambda x: times(mk(S.Sec, x), mk(S.Tan, x)),
-    S.Csc: lambda x: _neg(times(mk(S.Cot, x), mk(S.Csc, x))),
+    S.Csc: lambda x: negated(times(mk(S.Cot, x), mk(S.Csc, x))),
     S.ArcSin: lambda x: power(_minus_square(x), -HALF),
-    S.ArcCos: lambda x: _neg(power(_minus_square(x), -HALF)),
+    S.ArcCos: lambda x: negated(power(_minus_square(x), -HALF)),
     S.ArcTan: lambda x: power(plus(1, power(x, 2)), -1),
-    S.ArcCot: lambda x: _neg(power(plus(1, power(x, 2)), -1)),
-    S.ArcSec: lambda x: times(power(plus(1, _neg(power(x, -2))), -HALF), power(x, -2)),
-    S.ArcCsc: lambda x: _neg(times(power(plus(1, _neg(power(x, -2))), -HALF), power(x, -2))),
+    S.ArcCot: lambda x: negated(power(plus(1, power(x, 2)), -1)),
+    S.ArcSec: lambda x: times(power(plus(1, negated(power(x, -2))), -HALF), power(x, -2)),
+    S.ArcCsc: lambda x: negated(times(power(plus(1, negated(power(x, -2))), -HALF), power(x, -2))),
     S.Sinh: lambda x: mk(S.Cosh, x),
     S.Cosh: lambda x: mk(S.Sinh, x),
     S.Tanh: lambda x: power(mk(S.Sech, x), 2),
-    S.Coth: lambda x: _neg(power(mk(S.Csch, x), 2)),
-    S.Sech: lambda x: _neg(times(mk(S.Sech, x), mk(S.Tanh, x))),
-    S.Csch: lambda x: _neg(times(mk(S.Coth, x), mk(S.Csch, x))),
+    S.Coth: lambda x: negated(power(mk(S.Csch, x), 2)),
+    S.Sech: lambda x: negated(times(mk(S.Sech, x), mk(S.Tanh, x))),
+    S.Csch: lambda x: negated(times(mk(S.Coth, x), mk(S.Csch, x))),
     S.ArcSinh: lambda x: power(plus(1, power(x, 2)), -HALF),
     S.ArcCosh: lambda x: times(power(plus(-1, x), -HALF), power(plus(1, x), -HALF)),
     S.ArcTanh: lambda x: power(_minus_square(x), -1),
     S.RealAbs: lambda x: times(x, power(mk(S.RealAbs, x), -1)),
-    S.Erf: lambda x: times(2, power(S.E, _neg(power(x, 2))), power(S.Pi, -HALF)),
+    S.Erf: lambda x: times(2, power(S.E, negated(power(x, 2))), power(S.Pi, -HALF)),
     S.Gamma: lambda x: times(mk(S.Gamma, x), mk(S.PolyGamma, 0, x)),
     S.Factorial: lambda x: times(mk(S.Gamma, plus(1, x)), mk(S.PolyGamma, 0, plus(1, x))),
 }
@@ -281,7 +281,7 @@ def curl(ev: Any, args: tuple) -> Any:
     flat = all(h == 1 for h in scales)
 
     def part(i: int, j: int) -> Any:
-        turn = plus(mk(S.D, times(scales[j], f[j]), names[i]), _neg(mk(S.D, times(scales[i], f[i]), names[j])))
+        turn = plus(mk(S.D, times(scales[j], f[j]), names[i]), negated(mk(S.D, times(scales[i], f[i]), names[j])))
         return turn if flat else mk(S.Simplify, times(power(times(scales[i], scales[j]), -1), turn))
 
     if len(f) == 2:

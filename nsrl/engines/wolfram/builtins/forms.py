@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from nsrl.engines.wolfram.builtins.strings import _over
+from nsrl.engines.wolfram.builtins.strings import over_all
 from nsrl.engines.wolfram.errors import WolframSyntaxError
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FAILED, NULL, TRUE, Expr, S, Symbol, boolean, is_list, mk
@@ -45,7 +45,7 @@ def to_expression(ev: Any, args: tuple) -> Any:
 
     s = args[0]
     if is_list(s):
-        return _over("ToExpression", ev, args)
+        return over_all("ToExpression", ev, args)
     if type(s) is not str:
         return s
     ev.step(len(s))

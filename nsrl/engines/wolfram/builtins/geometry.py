@@ -23,16 +23,16 @@ symbols(TABLE, "Point Line Triangle Polygon Rectangle Disk Circle Sphere Ball In
                "ImplicitRegion StadiumShape Parallelepiped HalfPlane")  # fmt: skip
 
 
-def _points(e: Any) -> list[list[Any]] | None:
+def point_list(e: Any) -> list[list[Any]] | None:
     """A list of points as lists of coordinates."""
     return rows(e)
 
 
-def _difference(p: list[Any], q: list[Any]) -> list[Any]:
+def vector_difference(p: list[Any], q: list[Any]) -> list[Any]:
     return [minus(a, b) for a, b in zip(p, q)]
 
 
-def _dotted(u: list[Any], v: list[Any]) -> Any:
+def dotted(u: list[Any], v: list[Any]) -> Any:
     return Expr(S.Plus, tuple(times(a, b) for a, b in zip(u, v)))
 
 
@@ -86,7 +86,7 @@ def hamming_distance(ev: Any, args: tuple) -> Any:
 
 
 def _cosine(u: list[Any], v: list[Any]) -> Any:
-    return times(_dotted(u, v), power(times(_dotted(u, u), _dotted(v, v)), -HALF))
+    return times(dotted(u, v), power(times(dotted(u, u), dotted(v, v)), -HALF))
 
 
 def vector_angle(ev: Any, u: list[Any], v: list[Any]) -> Any:
@@ -105,10 +105,10 @@ def planar_angle(ev: Any, args: tuple) -> Any:
     e = args[0]
     if has_head(e, S.Rule) and is_list(e.args[1]):
         e = lst((e.args[1].args[0], e.args[0], e.args[1].args[1]))
-    p = _points(e)
+    p = point_list(e)
     if p is None or len(p) != 3:
         return None
-    return vector_angle(ev, _difference(p[0], p[1]), _difference(p[2], p[1]))
+    return vector_angle(ev, vector_difference(p[0], p[1]), vector_difference(p[2], p[1]))
 
 
 @builtin("Midpoint", arity=(1, 2))
@@ -118,7 +118,7 @@ def midpoint(ev: Any, args: tuple) -> Any:
         e = e.args[0]
     if len(args) == 2:
         e = lst(args)
-    p = _points(e)
+    p = point_list(e)
     if p is None or len(p) != 2:
         return None
     return ev.eval(lst(times(HALF, plus(a, b)) for a, b in zip(*p)))
@@ -135,28 +135,28 @@ def collinear(ev: Any, args: tuple) -> Any:
 @builtin("PerpendicularBisector", arity=1)
 def _perpendicular_bisector(ev: Any, args: tuple) -> Any:
     e = args[0].args[0] if has_head(args[0], S.Line) else args[0]
-    p = _points(e)
+    p = point_list(e)
     if p is None or len(p) != 2 or len(p[0]) != 2:
         return None
-    u = _difference(p[1], p[0])
+    u = vector_difference(p[1], p[0])
     return ev.eval(mk(S.InfiniteLine, mk(S.Midpoint, e), lst((times(-1, u[1]), u[0]))))
 
 
 def _collinear(ev: Any, args: tuple) -> Any:
-    p = _points(args[0])
+    p = point_list(args[0])
     if p is None:
         return None
     wanted = 1
-    m = lst(lst(_difference(q, p[0])) for q in p[1:])
+    m = lst(lst(vector_difference(q, p[0])) for q in p[1:])
     rank = ev.eval(mk(S.MatrixRank, m))
     return (TRUE if rank <= wanted else FALSE) if isinstance(rank, int) else None
 
 
 def _coplanar(ev: Any, args: tuple) -> Any:
-    p = _points(args[0])
+    p = point_list(args[0])
     if p is None:
         return None
-    rank = ev.eval(mk(S.MatrixRank, lst(lst(_difference(q, p[0])) for q in p[1:])))
+    rank = ev.eval(mk(S.MatrixRank, lst(lst(vector_difference(q, p[0])) for q in p[1:])))
     return (TRUE if rank <= 2 else FALSE) if isinstance(rank, int) else None
 
 

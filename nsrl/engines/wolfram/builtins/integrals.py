@@ -11,7 +11,7 @@ from nsrl.engines.wolfram import confirm
 from nsrl.engines.wolfram.branches import between_corners, branching
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins.algebra import contains
-from nsrl.engines.wolfram.builtins.derivatives import HALF, _neg, derivative
+from nsrl.engines.wolfram.builtins.derivatives import HALF, derivative, negated
 from nsrl.engines.wolfram.builtins.simplify import assumptions_of
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
 from nsrl.engines.wolfram.numeric import real_value
@@ -89,7 +89,7 @@ def _ranges(ev: Any, specs: list) -> dict[Symbol, tuple[float, float]]:
 
 def _opaque(ev: Any, e: Any, found: Any, x: Symbol) -> bool:
     """Whether D gives e back, for integrands with functions that have no numbers."""
-    difference = ev.eval(plus(derivative(ev, found, x), _neg(e)))
+    difference = ev.eval(plus(derivative(ev, found, x), negated(e)))
     return difference == 0 or ev.eval(mk(S.Simplify, difference)) == 0
 
 
@@ -124,7 +124,7 @@ def _logs_turned(e: Any) -> Any:
     if type(e) is not Expr:
         return e
     if e.head is S.Log and len(e.args) == 1 and has_head(e.args[0], S.Plus) and (real_value(e.args[0].args[0]) or 0) < 0:
-        return mk(S.Log, mk(S.Expand, _neg(e.args[0])))
+        return mk(S.Log, mk(S.Expand, negated(e.args[0])))
     return Expr(e.head, tuple([_logs_turned(a) for a in e.args]))
 
 
@@ -206,7 +206,7 @@ def _definite_candidates(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts:
     native = _elementary(ev, e, x)
     if native is not None and not confirm.infinite(low) and not confirm.infinite(high):
         at = [ev.eval(mk(S.ReplaceAll, native, rule(x, t))) for t in (high, low)]
-        value = plus(at[0], _neg(at[1]))
+        value = plus(at[0], negated(at[1]))
         yield ev.eval(mk(S.Expand, value) if _polynomial(e, x) else value)
     b = Bridge(facts)
     try:
@@ -285,13 +285,13 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
         if n == 2 and type(b) is Expr and b.head in (S.Sec, S.Csc):
             slope = ev.eval(derivative(ev, b.args[0], x))
             if not contains(slope, x):
-                f = mk(S.Tan, b.args[0]) if b.head is S.Sec else _neg(mk(S.Cot, b.args[0]))
+                f = mk(S.Tan, b.args[0]) if b.head is S.Sec else negated(mk(S.Cot, b.args[0]))
                 return ev.eval(times(f, power(slope, -1)))
         if n == 2 and type(b) is Expr and b.head in (S.Sin, S.Cos) and len(b.args) == 1:
             slope = ev.eval(derivative(ev, b.args[0], x))
             if not contains(slope, x):
                 wave = times(mk(S.Sin, times(2, b.args[0])), power(times(4, slope), -1))
-                return ev.eval(plus(times(HALF, x), _neg(wave) if b.head is S.Sin else wave))
+                return ev.eval(plus(times(HALF, x), negated(wave) if b.head is S.Sin else wave))
         if not contains(b, x):
             slope = ev.eval(derivative(ev, n, x))
             if not contains(slope, x):
@@ -315,7 +315,7 @@ def _linear_root(ev: Any, factors: list, x: Symbol) -> Any:
     slope = ev.eval(derivative(ev, base, x))
     if contains(slope, x) or base == x:
         return None
-    inverse = times(plus(u, _neg(ev.eval(mk(S.ReplaceAll, base, rule(x, 0))))), power(slope, -1))
+    inverse = times(plus(u, negated(ev.eval(mk(S.ReplaceAll, base, rule(x, 0))))), power(slope, -1))
     p = ev.call(S.CoefficientList, ev.eval(mk(S.Expand, mk(S.ReplaceAll, Expr(S.Times, tuple(rest)), rule(x, inverse)))), u)
     if not is_list(p):
         return None
@@ -325,9 +325,9 @@ def _linear_root(ev: Any, factors: list, x: Symbol) -> Any:
 
 
 _WAVES = {
-    S.Sin: lambda u: _neg(mk(S.Cos, u)),
+    S.Sin: lambda u: negated(mk(S.Cos, u)),
     S.Cos: lambda u: mk(S.Sin, u),
-    S.Tan: lambda u: _neg(mk(S.Log, mk(S.Cos, u))),
+    S.Tan: lambda u: negated(mk(S.Log, mk(S.Cos, u))),
     S.Cot: lambda u: mk(S.Log, mk(S.Sin, u)),
     S.Sinh: lambda u: mk(S.Cosh, u),
     S.Cosh: lambda u: mk(S.Sinh, u),

@@ -470,7 +470,7 @@ def delete(ev: Any, args: tuple) -> Any:
 
 @builtin("ReplacePart", arity=(1, 2), operator="prepend")
 def replace_part(ev: Any, args: tuple) -> Any:
-    from nsrl.engines.wolfram.parts import _set
+    from nsrl.engines.wolfram.parts import set_inside
     from nsrl.engines.wolfram.pattern import has_pattern, match
     from nsrl.engines.wolfram.subst import bind
 
@@ -486,7 +486,7 @@ def replace_part(ev: Any, args: tuple) -> Any:
                 b = match(ev, i, left)
                 b = match(ev, lst((i,)), left) if b is None else b
                 if b is not None:
-                    e = _set(ev, e, [i], ev.eval(bind(r.args[1], b)))
+                    e = set_inside(ev, e, [i], ev.eval(bind(r.args[1], b)))
             continue
         for p in positions_spec(left):
             changed = ev_set(ev, e, list(p), ev.eval(r.args[1]))
@@ -496,9 +496,9 @@ def replace_part(ev: Any, args: tuple) -> Any:
 
 def ev_set(ev: Any, e: Any, at: list[Any], value: Any) -> Any:
     """The tree with one part replaced, or None where there is no such part."""
-    from nsrl.engines.wolfram.parts import PartError, _set
+    from nsrl.engines.wolfram.parts import PartError, set_inside
 
     try:
-        return _set(ev, e, at, value)
+        return set_inside(ev, e, at, value)
     except PartError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.builtins.permutations import _signature
+from nsrl.engines.wolfram.builtins.permutations import permutation_sign
 from nsrl.engines.wolfram.expr import S, is_list, lst, mk
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -61,7 +61,7 @@ def levi_civita(ev: Any, args: tuple) -> Any:
     ev.need_length(n ** min(n, 64))
 
     def build(at: tuple) -> Any:
-        return _signature(at) if len(at) == n else lst(build((*at, i)) for i in range(n))
+        return permutation_sign(at) if len(at) == n else lst(build((*at, i)) for i in range(n))
 
     return build(())
 

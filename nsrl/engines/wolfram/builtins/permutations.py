@@ -13,7 +13,7 @@ TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
-def _signature(p: tuple) -> int:
+def permutation_sign(p: tuple) -> int:
     if len(set(p)) < len(p):
         return 0
     return (-1) ** sum(p[i] > p[j] for i in range(len(p)) for j in range(i + 1, len(p)))
@@ -25,7 +25,7 @@ def signature(ev: Any, args: tuple) -> Any:
     ranks = {k: i for i, k in enumerate(sorted(range(len(items)), key=lambda i: KEY(items[i])))}
     if len(unique(ev, items)) < len(items):
         return 0
-    return _signature(tuple(ranks[i] for i in range(len(items))))
+    return permutation_sign(tuple(ranks[i] for i in range(len(items))))
 
 
 @builtin("Permute", arity=2, takes="expr images")

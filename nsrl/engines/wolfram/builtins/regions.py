@@ -7,7 +7,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.builtins.geometry import HALF, _difference, _dotted, _points, distance, vector_angle
+from nsrl.engines.wolfram.builtins.geometry import HALF, distance, dotted, point_list, vector_angle, vector_difference
 from nsrl.engines.wolfram.builtins.linalg import determinant, vector
 from nsrl.engines.wolfram.builtins.overlaps import common, convex, crosses_itself, hull, lens, rational
 from nsrl.engines.wolfram.evaluator import sub_handler
@@ -32,7 +32,7 @@ def polygon_points(ev: Any, e: Any) -> list[list[Any]] | None:
         return None
     a = e.args
     if e.head in (S.Polygon, S.Triangle, S.Simplex) and len(a) >= 1:
-        p = _points(a[0])
+        p = point_list(a[0])
         return p if p is not None and len(p) >= 3 else None
     if e.head is S.Triangle and not a:
         return [[0, 0], [1, 0], [0, 1]]
@@ -43,13 +43,13 @@ def polygon_points(ev: Any, e: Any) -> list[list[Any]] | None:
             return None
         return [low, [high[0], low[1]], high, [low[0], high[1]]]
     if e.head is S.Parallelogram and len(a) == 2:
-        o, sides = vector(a[0]), _points(a[1])
+        o, sides = vector(a[0]), point_list(a[1])
         if o is None or sides is None or len(sides) != 2:
             return None
         u, v = sides
         return [o, _sum(ev, o, u), _sum(ev, _sum(ev, o, u), v), _sum(ev, o, v)]
     if e.head is S.RegularPolygon:
-        return _regular(ev, a)
+        return regular_polygon(ev, a)
     return None
 
 
@@ -57,7 +57,7 @@ def _sum(ev: Any, p: list[Any], q: list[Any]) -> list[Any]:
     return [ev.eval(plus(a, b)) for a, b in zip(p, q)]
 
 
-def _regular(ev: Any, a: tuple) -> list[list[Any]] | None:
+def regular_polygon(ev: Any, a: tuple) -> list[list[Any]] | None:
     if not a or type(a[-1]) is not int or not 3 <= a[-1] <= 1000:
         return None
     n = a[-1]
@@ -84,7 +84,7 @@ def _centre_radius(a: tuple, dimension: int) -> tuple[list[Any], Any] | None:
     return None if centre is None else (centre, radius)
 
 
-def _lengths(ev: Any, p: list[list[Any]], closed: bool) -> Any:
+def side_lengths(ev: Any, p: list[list[Any]], closed: bool) -> Any:
     pairs = list(zip(p, p[1:])) + ([(p[-1], p[0])] if closed else [])  # noqa: RUF007 (a list is needed)
     return ev.eval(Expr(S.Plus, tuple(distance(ev, a, b) for a, b in pairs)))
 
@@ -103,7 +103,7 @@ def area(ev: Any, e: Any) -> Any:
         if p is None:
             return None
         if len(p[0]) == 3:
-            u, v = _difference(p[1], p[0]), _difference(p[2], p[0])
+            u, v = vector_difference(p[1], p[0]), vector_difference(p[2], p[0])
             parts = ev.eval(mk(S.Cross, lst(u), lst(v)))
             return ev.eval(times(HALF, mk(S.Norm, parts))) if len(p) == 3 else None
         at = [[real_value(x) for x in c] for c in p]
@@ -214,7 +214,7 @@ def perimeter(ev: Any, args: tuple) -> Any:
         n, r = e.args[-1], e.args[0] if len(e.args) == 2 else 1
         return ev.eval(times(2 * n, r, mk(S.Sin, times(Fraction(1, n), S.Pi))))
     p = polygon_points(ev, e)
-    return None if p is None else _lengths(ev, p, True)
+    return None if p is None else side_lengths(ev, p, True)
 
 
 @builtin("ArcLength", arity=(1, None))
@@ -237,8 +237,8 @@ def arc_length(ev: Any, args: tuple) -> Any:
             return ev.eval(times(cr[1], mk(S.Abs, minus(t2, t1))))
         return ev.eval(times(2, S.Pi, cr[1]))
     if e.head is S.Line:
-        p = _points(e.args[0])
-        return None if p is None else _lengths(ev, p, False)
+        p = point_list(e.args[0])
+        return None if p is None else side_lengths(ev, p, False)
     if e.head in (S.InfiniteLine, S.HalfLine):
         return S.Infinity
     return None
@@ -262,7 +262,7 @@ def volume(ev: Any, e: Any) -> Any:
         side = a[-1] if a and not is_list(a[-1]) else 1
         return ev.eval(power(side, 3))
     if e.head in (S.Cylinder, S.Cone):
-        ends = _points(a[0]) if a else [[0, 0, -1], [0, 0, 1]]
+        ends = point_list(a[0]) if a else [[0, 0, -1], [0, 0, 1]]
         if ends is None or len(ends) != 2:
             return None
         r = a[1] if len(a) > 1 else 1
@@ -270,12 +270,12 @@ def volume(ev: Any, e: Any) -> Any:
         return ev.eval(times(k, S.Pi, power(r, 2), distance(ev, *ends)))
     if e.head is S.Tetrahedron and (not a or not is_list(a[0])):
         return ev.eval(times(power(a[0] if a else 1, 3), power(times(6, mk(S.Sqrt, 2)), -1)))
-    if e.head in (S.Tetrahedron, S.Simplex, S.Pyramid) and a and _points(a[0]) and len(_points(a[0])) == 4:
-        p = _points(a[0])
-        d = determinant(ev, [[ev.eval(x) for x in _difference(q, p[0])] for q in p[1:]])
+    if e.head in (S.Tetrahedron, S.Simplex, S.Pyramid) and a and point_list(a[0]) and len(point_list(a[0])) == 4:
+        p = point_list(a[0])
+        d = determinant(ev, [[ev.eval(x) for x in vector_difference(q, p[0])] for q in p[1:]])
         return ev.eval(times(Fraction(1, 6), mk(S.Abs, d)))
     if e.head is S.Parallelepiped and len(a) == 2:
-        m = _points(a[1])
+        m = point_list(a[1])
         return None if m is None else ev.eval(mk(S.Abs, determinant(ev, m)))
     return None
 
@@ -305,11 +305,11 @@ def surface_area(ev: Any, args: tuple) -> Any:
         x, y, z = (mk(S.Abs, minus(h, v)) for v, h in zip(low, high))
         return ev.eval(times(2, plus(times(x, y), times(y, z), times(x, z))))
     if e.head is S.Cylinder:
-        ends = _points(a[0]) if a else [[0, 0, -1], [0, 0, 1]]
+        ends = point_list(a[0]) if a else [[0, 0, -1], [0, 0, 1]]
         r = a[1] if len(a) > 1 else 1
         return ev.eval(plus(times(2, S.Pi, power(r, 2)), times(2, S.Pi, r, distance(ev, *ends))))
     if e.head is S.Cone:
-        ends = _points(a[0]) if a else [[0, 0, -1], [0, 0, 1]]
+        ends = point_list(a[0]) if a else [[0, 0, -1], [0, 0, 1]]
         r = a[1] if len(a) > 1 else 1
         slant = mk(S.Sqrt, plus(power(r, 2), power(distance(ev, *ends), 2)))
         return ev.eval(plus(times(S.Pi, power(r, 2)), times(S.Pi, r, slant)))
@@ -322,7 +322,7 @@ def region_measure(ev: Any, args: tuple) -> Any:
     if type(e) is not Expr:
         return None
     if e.head is S.Point:
-        return len(e.args[0].args) if _points(e.args[0]) else 1
+        return len(e.args[0].args) if point_list(e.args[0]) else 1
     if e.head is S.EmptyRegion:
         return 0
     for f in (volume(ev, e), area(ev, e)):
@@ -367,29 +367,29 @@ def region_centroid(ev: Any, args: tuple) -> Any:
         cr = _centre_radius(e.args, 3 if e.head in (S.Sphere, S.Ball) else 2)
         return lst(cr[0]) if cr and len(e.args) < 3 else None
     if e.head is S.Point:
-        p = _points(e.args[0])
-        return e.args[0] if p is None else _mean(ev, p)
+        p = point_list(e.args[0])
+        return e.args[0] if p is None else mean_of(ev, p)
     if e.head is S.Line:
-        p = _points(e.args[0])
+        p = point_list(e.args[0])
         if p is None or len(p) < 2:
             return None
         if len(p) == 2:
-            return _mean(ev, p)
+            return mean_of(ev, p)
         weights = [distance(ev, a, b) for a, b in zip(p, p[1:])]  # noqa: RUF007
-        middles = [_mean(ev, [a, b]) for a, b in zip(p, p[1:])]  # noqa: RUF007
+        middles = [mean_of(ev, [a, b]) for a, b in zip(p, p[1:])]  # noqa: RUF007
         whole = power(Expr(S.Plus, tuple(weights)), -1)
         return ev.eval(times(whole, Expr(S.Plus, tuple(times(w, m) for w, m in zip(weights, middles)))))
     if e.head is S.Cuboid:
         low = vector(e.args[0]) if e.args else [0, 0, 0]
         high = vector(e.args[1]) if len(e.args) > 1 else [ev.eval(plus(x, 1)) for x in low]
-        return _mean(ev, [low, high])
-    if e.head in (S.Tetrahedron, S.Simplex) and e.args and _points(e.args[0]):
-        return _mean(ev, _points(e.args[0]))
+        return mean_of(ev, [low, high])
+    if e.head in (S.Tetrahedron, S.Simplex) and e.args and point_list(e.args[0]):
+        return mean_of(ev, point_list(e.args[0]))
     p = polygon_points(ev, e)
     if p is None:
         return None
     if len(p) == 3:
-        return _mean(ev, p)
+        return mean_of(ev, p)
     n = len(p)
     a = signed_area(p)
     out = []
@@ -402,7 +402,7 @@ def region_centroid(ev: Any, args: tuple) -> Any:
     return ev.eval(lst(out))
 
 
-def _mean(ev: Any, p: list[list[Any]]) -> Any:
+def mean_of(ev: Any, p: list[list[Any]]) -> Any:
     return ev.eval(lst(times(Fraction(1, len(p)), Expr(S.Plus, tuple(c))) for c in zip(*p)))
 
 
@@ -420,23 +420,23 @@ def _constraint(ev: Any, e: Any, x: list[Any]) -> Any:
         op = S.LessEqual if e.head in (S.Disk, S.Ball) else S.Equal
         return mk(op, square_distance(cr[0]), power(cr[1], 2))
     if e.head is S.Point:
-        p = _points(a[0]) or [vector(a[0])]
+        p = point_list(a[0]) or [vector(a[0])]
         return Expr(S.Or, tuple(Expr(S.And, tuple(mk(S.Equal, u, v) for u, v in zip(x, q))) for q in p))
     if e.head in (S.Rectangle, S.Cuboid):
         low = vector(a[0]) if a else [0] * len(x)
         high = vector(a[1]) if len(a) > 1 else [plus(v, 1) for v in low]
         return Expr(S.And, tuple(mk(S.LessEqual, lo, v, hi) for lo, v, hi in zip(low, x, high)))
     if e.head in (S.InfiniteLine, S.Line, S.HalfLine):
-        p = _points(a[0])
+        p = point_list(a[0])
         if p is None or len(p) != 2:
             return None
-        u, v = _difference(p[1], p[0]), _difference(x, p[0])
+        u, v = vector_difference(p[1], p[0]), vector_difference(x, p[0])
         parts = [mk(S.Equal, minus(times(u[i], v[j]), times(u[j], v[i])), 0)
                  for i in range(len(x)) for j in range(i)]  # fmt: skip
         if e.head is not S.InfiniteLine:
-            parts.append(mk(S.GreaterEqual, _dotted(u, v), 0))
+            parts.append(mk(S.GreaterEqual, dotted(u, v), 0))
         if e.head is S.Line:
-            parts.append(mk(S.LessEqual, _dotted(u, v), _dotted(u, u)))
+            parts.append(mk(S.LessEqual, dotted(u, v), dotted(u, u)))
         return Expr(S.And, tuple(parts))
     return None
 
@@ -490,18 +490,18 @@ def region_nearest(ev: Any, args: tuple) -> Any:
     if type(e) is not Expr or x is None:
         return None
     if e.head in (S.InfiniteLine, S.Line, S.HalfLine):
-        p = _points(e.args[0])
+        p = point_list(e.args[0])
         if p is None or len(p) != 2:
             return None
-        u = _difference(p[1], p[0])
-        t = ev.eval(times(_dotted(_difference(x, p[0]), u), power(_dotted(u, u), -1)))
+        u = vector_difference(p[1], p[0])
+        t = ev.eval(times(dotted(vector_difference(x, p[0]), u), power(dotted(u, u), -1)))
         if e.head is not S.InfiniteLine and ev.eval(mk(S.Less, t, 0)) is TRUE:
             t = 0
         if e.head is S.Line and ev.eval(mk(S.Greater, t, 1)) is TRUE:
             t = 1
         return ev.eval(lst(plus(a, times(t, b)) for a, b in zip(p[0], u)))
     if e.head is S.Point:
-        p = _points(e.args[0])
+        p = point_list(e.args[0])
         if p is None:
             return e.args[0]
         sizes = [ev.eval(mk(S.N, distance(ev, x, q))) for q in p]
@@ -512,7 +512,7 @@ def region_nearest(ev: Any, args: tuple) -> Any:
             return None
         if e.head in (S.Disk, S.Ball) and ev.eval(_constraint(ev, e, x)) is TRUE:
             return args[1]
-        u = _difference(x, cr[0])
+        u = vector_difference(x, cr[0])
         scale = times(cr[1], power(distance(ev, x, cr[0]), -1))
         return ev.eval(lst(plus(c, times(scale, v)) for c, v in zip(cr[0], u)))
     p = polygon_points(ev, e)
@@ -574,7 +574,7 @@ def polygon_angle(ev: Any, args: tuple) -> Any:
 
     def at(i: int) -> Any:
         a, b, c = p[i - 1], p[i], p[(i + 1) % n]
-        u, v = _difference(a, b), _difference(c, b)
+        u, v = vector_difference(a, b), vector_difference(c, b)
         angle = vector_angle(ev, u, v)
         turn = ev.eval(mk(S.Sign, minus(times(v[0], u[1]), times(v[1], u[0]))))
         return angle if turn == orientation or turn == 0 else ev.eval(minus(times(2, S.Pi), angle))

@@ -7,7 +7,7 @@ from typing import Any
 
 from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs, rules_of
 from nsrl.engines.wolfram.builtins.lists import elements
-from nsrl.engines.wolfram.builtins.sorting import _numeric_compare
+from nsrl.engines.wolfram.builtins.sorting import numeric_compare
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, is_list, lst, mk, same
 from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.parts import positions_spec, take_range
@@ -158,7 +158,7 @@ def ranked_max(ev: Any, args: tuple) -> Any:
 
 def _ranked(ev: Any, args: tuple, biggest: bool) -> Any:
     items, n = elements(args[0]), args[1]
-    k = cmp_to_key(lambda a, b: _numeric_compare(ev, a, b))
+    k = cmp_to_key(lambda a, b: numeric_compare(ev, a, b))
     return sorted(items, key=k, reverse=biggest)[n - 1 if n > 0 else n]
 
 
@@ -174,10 +174,10 @@ def _position(ev: Any, e: Expr, want: int) -> Any:
     items = elements(e)
     best = items[0]
     for x in items:
-        if _numeric_compare(ev, x, best) == want:
+        if numeric_compare(ev, x, best) == want:
             best = x
     keys = [k for k, _ in pairs(e)] if is_assoc(e) else range(1, len(items) + 1)
-    return lst(k for k, x in zip(keys, items) if _numeric_compare(ev, x, best) == 0)
+    return lst(k for k, x in zip(keys, items) if numeric_compare(ev, x, best) == 0)
 
 
 TABLE["PositionSmallest"].handler = lambda ev, args: _position(ev, args[0], -1)

@@ -148,7 +148,7 @@ def _extreme_by(name: str, biggest: bool) -> None:
             n = args[2].args[0] if type(args[2]) is Expr and args[2].head is S.UpTo else args[2]
             if type(n) is not int:
                 return None
-            k = cmp_to_key(lambda a, b: _numeric_compare(ev, a, b))
+            k = cmp_to_key(lambda a, b: numeric_compare(ev, a, b))
             rows = sorted(rows, key=lambda r: k(r[0]), reverse=biggest)[:n]
             picked = [a for _, a in rows]
         else:
@@ -156,19 +156,19 @@ def _extreme_by(name: str, biggest: bool) -> None:
                 return lst(()) if e.head is LIST else e
             best = rows[0][0]
             for v, _ in rows:
-                c = _numeric_compare(ev, v, best)
+                c = numeric_compare(ev, v, best)
                 if (c > 0) if biggest else (c < 0):
                     best = v
-            picked = [a for v, a in rows if _numeric_compare(ev, v, best) == 0]
+            picked = [a for v, a in rows if numeric_compare(ev, v, best) == 0]
         return from_rules(picked) if is_assoc(e) and e.head is _ASSOC else Expr(e.head, tuple(picked))
 
 
-def _numeric_compare(ev: Any, a: Any, b: Any) -> int:
+def numeric_compare(ev: Any, a: Any, b: Any) -> int:
     from nsrl.engines.wolfram.builtins.logic import compare_values
 
     if is_list(a) and is_list(b) and len(a.args) == len(b.args):
         for x, y in zip(a.args, b.args):
-            c = _numeric_compare(ev, x, y)
+            c = numeric_compare(ev, x, y)
             if c:
                 return c
         return 0
@@ -190,7 +190,7 @@ def _take_extremes(name: str, biggest: bool) -> None:
             n = min(n.args[0], len(e.args))
         if type(n) is not int or n > len(e.args):
             return None
-        k = cmp_to_key(lambda a, b: _numeric_compare(ev, a, b))
+        k = cmp_to_key(lambda a, b: numeric_compare(ev, a, b))
         value = (lambda r: k(r.args[1])) if is_assoc(e) else k
         return Expr(e.head, tuple(sorted(e.args, key=value, reverse=biggest)[:n]))
 

@@ -36,7 +36,7 @@ def compiled(ev: Any, p: Any, options: dict[Any, Any], wildcards: bool = False) 
         return None
 
 
-def _over(name: str, ev: Any, args: tuple) -> Any:
+def over_all(name: str, ev: Any, args: tuple) -> Any:
     """Functions of one string also work on a list of them."""
     return lst(ev.call(getattr(S, name), a, *args[1:]) for a in args[0].args)
 
@@ -57,7 +57,7 @@ def simple(names: str, arity: Any, of: Callable, operator: str | None = None, li
             if listable and is_list(args[0]):
                 if name in ("StringPadLeft", "StringPadRight") and len(args) == 1 and all(type(a) is str for a in args[0].args):  # to the longest of them
                     args = (args[0], max((len(a) for a in args[0].args), default=0))
-                return _over(name, ev, args)
+                return over_all(name, ev, args)
             if type(args[0]) is not str:
                 _strict(ev, name, args)
                 return None
@@ -150,7 +150,7 @@ def string_part(ev: Any, args: tuple) -> Any:
 def string_insert(ev: Any, args: tuple) -> Any:
     s, x, at = args
     if is_list(s):
-        return _over("StringInsert", ev, args)
+        return over_all("StringInsert", ev, args)
     spots = at.args if is_list(at) else (at,)
     if type(s) is not str or type(x) is not str or not all(type(i) is int and 0 < abs(i) <= len(s) + 1 for i in spots):
         return None
@@ -353,7 +353,7 @@ def string_replace(ev: Any, args: tuple) -> Any:
     if len(args) == 1:
         return None
     if is_list(args[0]):
-        return _over("StringReplace", ev, args)
+        return over_all("StringReplace", ev, args)
     s, rules = args[0], _string_rules(args[1])
     if type(s) is not str or rules is None:
         ev.message("StringReplace", "srep" if type(s) is str else "strse", f"{ev.text(args[1])} is not a valid string replacement rule."
@@ -414,7 +414,7 @@ def string_cases(ev: Any, args: tuple) -> Any:
     if len(args) == 1:
         return None
     if is_list(args[0]):
-        return _over("StringCases", ev, args)
+        return over_all("StringCases", ev, args)
     s = args[0]
     if type(s) is not str:
         return None
@@ -438,7 +438,7 @@ def string_cases(ev: Any, args: tuple) -> Any:
 def string_count(ev: Any, args: tuple) -> Any:
     args, options = _options(args)
     if is_list(args[0]):
-        return _over("StringCount", ev, args)
+        return over_all("StringCount", ev, args)
     p = compiled(ev, args[1], options) if type(args[0]) is str else None
     return None if p is None else sum(1 for _ in p.matches(ev, args[0], options.get(S.Overlaps) is TRUE))
 

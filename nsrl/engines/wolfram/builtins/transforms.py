@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nsrl.engines.wolfram.builtins.geometry import _dotted
+from nsrl.engines.wolfram.builtins.geometry import dotted
 from nsrl.engines.wolfram.builtins.linalg import rows, vector
-from nsrl.engines.wolfram.builtins.regions import _regular
+from nsrl.engines.wolfram.builtins.regions import regular_polygon
 from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.table import Builtin, table
@@ -48,7 +48,7 @@ def reflection_matrix(ev: Any, args: tuple) -> Any:
     v = vector(args[0])
     if v is None:
         return None
-    n = power(_dotted(v, v), -1)
+    n = power(dotted(v, v), -1)
     return ev.eval(lst(lst(plus(1 if i == j else 0, times(-2, v[i], v[j], n)) for j in range(len(v))) for i in range(len(v))))
 
 
@@ -130,5 +130,5 @@ def transformed(ev: Any, head: Expr, args: tuple) -> Any:
 
 @builtin("CirclePoints", arity=(1, 3))
 def circle_points(ev: Any, args: tuple) -> Any:
-    p = _regular(ev, args)
+    p = regular_polygon(ev, args)
     return None if p is None else lst(lst(q) for q in p)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.wolfram.builtins.geometry import HALF, _points, distance
-from nsrl.engines.wolfram.builtins.regions import _lengths, _mean, signed_area
+from nsrl.engines.wolfram.builtins.geometry import HALF, distance, point_list
+from nsrl.engines.wolfram.builtins.regions import mean_of, side_lengths, signed_area
 from nsrl.engines.wolfram.expr import Expr, S, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.table import Builtin, table
 
@@ -57,7 +57,7 @@ def aas_triangle(ev: Any, args: tuple) -> Any:
 
 
 def _triangle(ev: Any, e: Any) -> list[list[Any]] | None:
-    p = _points(e.args[0]) if type(e) is Expr and e.head in (S.Triangle, S.Polygon) and e.args else _points(e)
+    p = point_list(e.args[0]) if type(e) is Expr and e.head in (S.Triangle, S.Polygon) and e.args else point_list(e)
     return p if p is not None and len(p) == 3 else None
 
 
@@ -108,9 +108,9 @@ def triangle_measurement(ev: Any, args: tuple) -> Any:
     if what == "Area":
         return ev.eval(mk(S.Abs, signed_area(p)))
     if what == "Perimeter":
-        return _lengths(ev, p, True)
+        return side_lengths(ev, p, True)
     if what == "Semiperimeter":
-        return ev.eval(times(HALF, _lengths(ev, p, True)))
+        return ev.eval(times(HALF, side_lengths(ev, p, True)))
     if what in ("Circumradius", "CircumRadius"):
         return distance(ev, _circumcentre(ev, p), p[0])
     if what in ("Inradius", "InRadius"):
@@ -125,7 +125,7 @@ def triangle_center(ev: Any, args: tuple) -> Any:
     if p is None or len(p[0]) != 2:
         return None
     if what == "Centroid":
-        return _mean(ev, p)
+        return mean_of(ev, p)
     if what == "Circumcenter":
         return lst(_circumcentre(ev, p))
     if what == "Incenter":

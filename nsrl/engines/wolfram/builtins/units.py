@@ -164,10 +164,13 @@ def _combines(ev: Any, e: Any, bound: dict, go_on: Any) -> bool:
 
 def _tempered(e: Expr) -> bool:
     """Whether a temperature of a scale whose zero is not that of heat stands in a sum, product or power."""
-    return any(
-        type(a) is Expr and (a.args[1] in _OFFSET and a.args[1] != "Kelvins" if a.head is S.Quantity and len(a.args) == 2 else a.head is S.Times and _tempered(a))
-        for a in e.args
-    )
+
+    def is_one(a: Any) -> bool:
+        if type(a) is Expr and a.head is S.Quantity and len(a.args) == 2:
+            return a.args[1] in _OFFSET and a.args[1] != "Kelvins"
+        return type(a) is Expr and a.head is S.Times and _tempered(a)
+
+    return any(is_one(a) for a in e.args)
 
 
 def _temperatures(ev: Any, e: Expr) -> Any:
