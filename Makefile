@@ -9,7 +9,7 @@ TEST   := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(or $(WORKERS),3) --dist workst
 STAMP  := $(VENV)/.installed
 # What test-fast looks at: a file or folder of each room that starts no run and no kernel, without its longest files.
 FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py tests/install/test_pins.py tests/engines/nsl \
-  tests/engines/wolfram tests/engines/algebra tests/engines/test_extract.py tests/rewards tests/data tests/report/test_table.py \
+  tests/engines/wolfram tests/engines/algebra tests/engines/test_extract.py tests/answers tests/rewards tests/data tests/report/test_table.py \
   tests/ops/test_group_advantage.py tests/ops/test_linear_grpo.py tests/ops/test_linear_logp_reference.py \
   tests/rollout/test_parts.py tests/models/test_pack.py
 ARGS   ?=

@@ -13,7 +13,7 @@ KERNELS = ROOT / "kernels" / "nsrl_kernels"
 NSRL = ROOT / "nsrl"
 
 # Rooms from the bottom up; a room may import itself and what stands before it.
-ORDER = ("types", "errors", "engines", "rewards", "data", "config", "report", "models", "rollout", "checks", "trainer", "commands")
+ORDER = ("types", "errors", "engines", "answers", "data", "rewards", "config", "report", "models", "rollout", "checks", "trainer", "commands")
 COMMANDS = {"train", "eval", "solve", "check"}
 ENVIRONMENT_ALLOWED = {"NSRL_KERNELS_BACKEND", "NSRL_BACKEND"}
 
@@ -147,7 +147,7 @@ def test_no_private_names_across_modules():
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("package", ["engines", "rewards", "types.py", "errors.py"])
+@pytest.mark.parametrize("package", ["engines", "answers", "rewards", "types.py", "errors.py"])
 def test_no_torch_below_the_models(package):
     target = NSRL / package
     files = sources(target) if target.is_dir() else [target]
@@ -161,7 +161,7 @@ def test_no_torch_below_the_models(package):
 
 
 def test_engines_and_rewards_start_without_torch():
-    code = "import sys, nsrl.engines, nsrl.rewards; sys.exit('torch' in sys.modules)"
+    code = "import sys, nsrl.engines, nsrl.answers, nsrl.rewards; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

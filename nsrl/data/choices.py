@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nsrl.rewards.gold import chosen
+from nsrl.answers.gold import chosen
 
 LETTERED = 10  # options from A to J: the letters that the answer check knows
 LONGEST = 100_000  # characters of a list written as text

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nsrl.answers.checker import check
 from nsrl.data import choices, images
 from nsrl.data.choices import BadRow, Counted, Meaning, text_of
 from nsrl.data.jsons import Refused
 from nsrl.data.names import FILE_NAME
 from nsrl.errors import UserError
-from nsrl.rewards.answer import check
 from nsrl.types import ImageRef, Problem
 
 MARK = "<image>"

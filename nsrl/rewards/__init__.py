@@ -1,6 +1,6 @@
-"""Room 6: what a completion is worth. Components by name, kept apart; `nsrl.rewards.answer` decides what is right."""
+"""Room 6: what a completion is worth. Components by name, kept apart; `nsrl.answers.checker` decides what is right."""
 
-from nsrl.rewards.answer import Verdict, check
+from nsrl.answers.checker import Verdict, check
 from nsrl.rewards.batch import RewardBatch
 from nsrl.rewards.registry import Rewards, builtin_names, resolve
 

@@ -16,9 +16,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from nsrl.answers.checker import check
+from nsrl.answers.rows import read
 from nsrl.errors import UserError, program
-from nsrl.rewards.answer import check
-from nsrl.rewards.rows import read
 
 _USAGE = "usage: {} check PREDICTION GOLD [OPTION ...] | agreement FILE.jsonl | attack GOLDS.jsonl"
 
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
             return 2
         return 0
     if argv[:1] == ["attack"]:
-        from nsrl.rewards import attack
+        from nsrl.answers import attack
 
         try:
             return attack.main(argv[1:])

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from nsrl.answers import Verdict, check
 from nsrl.engines.result import Result
-from nsrl.rewards.answer import check
 from nsrl.types import Problem
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RewardBatch:
             self.prompts = [p.question for p in self.problems]
         if len(self.correct) == 0:
             self.correct = [
-                is_correct(p, c, e, r) for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
+                verdict(p, c, e, r).correct for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
             ]
         for name in ("problems", "completion_ids", "extracted", "results", "correct", "truncated", "prompts"):
             if len(getattr(self, name)) != count:
@@ -80,10 +80,8 @@ class RewardBatch:
         return out
 
 
-def is_correct(problem: Problem, completion: str, extracted: Extracted, result: Result | None) -> bool | None:
-    """The engine's value is right; without a program the direct answer is. None: the gold cannot be scored."""
-    if result is not None:
-        return check(result, problem.answer, problem.options).correct
-    if extracted is not None and extracted.language is not None:
-        return check("", problem.answer, problem.options).correct  # a program that was never run gives no value
-    return check(completion, problem.answer, problem.options).correct
+def verdict(problem: Problem, completion: str, extracted: Extracted | None, result: Result | None) -> Verdict:
+    """Whether the engine's value is right; without a program, whether the direct answer is."""
+    never_run = result is None and extracted is not None and extracted.language is not None
+    stated = "" if never_run else completion if result is None else result
+    return check(stated, problem.answer, problem.options)

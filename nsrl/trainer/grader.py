@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nsrl.config import EngineConfig
 from nsrl.engines import EnginePool, Extracted, Limits, Result, extract
-from nsrl.rewards.answer import check
+from nsrl.rewards.batch import verdict
 from nsrl.types import Problem
 
 
@@ -88,11 +88,9 @@ class Grader:
 
 def graded(problem: Problem, text: str, cut: Extracted, result: Result | None) -> Graded:
     """Check a program's value, or what the text answers where there is no program, against the gold answer."""
-    failed = result is not None and not result.has_value
-    verdict = check("" if failed else text if result is None else result, problem.answer, problem.options)
-    if failed and verdict.correct is not None:
-        return Graded(text, cut, result, False, result.status.value)
-    return Graded(text, cut, result, verdict.correct, verdict.reason)
+    found = verdict(problem, text, cut, result)
+    failed = found.correct is not None and result is not None and not result.has_value
+    return Graded(text, cut, result, found.correct, result.status.value if failed else found.reason)
 
 
 def open_pool(engine: EngineConfig) -> EnginePool:

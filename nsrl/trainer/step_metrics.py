@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from nsrl.answers import mathverify
 from nsrl.config import TrainConfig
-from nsrl.rewards import mathverify
 from nsrl.rewards.programs import computes
 from nsrl.rollout.types import Finish, Sample
 from nsrl.trainer import loss as objective

@@ -7,11 +7,11 @@ import random
 import numpy
 import pytest
 
+from nsrl.answers.checker import check
+from nsrl.answers.gold import chosen
 from nsrl.data import load
 from nsrl.data.chat import options_text
 from nsrl.data.choices import BadRow, Counted, Meaning, Options, float_text, gold, options
-from nsrl.rewards.answer import check
-from nsrl.rewards.gold import chosen
 
 pyarrow = pytest.importorskip("pyarrow")
 from pyarrow import parquet  # noqa: E402

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
+from nsrl.answers import mathverify
 from nsrl.engines import EnginePool, Limits, Status
 from nsrl.engines.pool import processes, protocol, worker
 from nsrl.engines.pool.sandbox import LINUX
-from nsrl.rewards import mathverify
 from tests.engines.test_hostile import RAW_BOOT
 
 psutil = pytest.importorskip("psutil")

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from nsrl.answers import mathverify
 from nsrl.engines import EnginePool, Limits
-from nsrl.rewards import mathverify
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.step_metrics import engine_metrics
 from nsrl.types import Problem

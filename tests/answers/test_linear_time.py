@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nsrl import rewards
+from nsrl import answers, rewards
+from nsrl.answers import clean
+from nsrl.answers.checker import check
 from nsrl.engines.result import Result, Status
-from nsrl.rewards import clean
-from nsrl.rewards.answer import check
 
 MOST = 0.020  # seconds of CPU time
 GENEROUS = 4  # another machine, caches shared with other work
@@ -32,7 +32,7 @@ GOLDS = [("5", None), ("x^2+\\sqrt{2}", None), ("red", None), ("B", ("1", "2")),
 
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch):
-    monkeypatch.setattr("nsrl.rewards.answer.math_verify", lambda gold, text: False)
+    monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: False)
     check("sin(x)", "\\sqrt{2} + y")  # imports are not the text's doing
 
 
@@ -99,9 +99,11 @@ def test_every_sign_that_is_replaced_is_as_fast():
 
 def patterns():
     """Every regular expression of the room, by its place; whether it is searched for, or only matched at a beginning."""
-    source = "".join(path.read_text() for path in Path(rewards.__path__[0]).glob("*.py"))
-    for name in [m.name for m in pkgutil.iter_modules(rewards.__path__) if m.name != "__main__"]:
-        module = importlib.import_module(f"nsrl.rewards.{name}")
+    paths = [*answers.__path__, *rewards.__path__]
+    source = "".join(path.read_text() for folder in paths for path in Path(folder).glob("*.py"))
+    names = [f"{room.__name__}.{m.name}" for room in (answers, rewards) for m in pkgutil.iter_modules(room.__path__)]
+    for name in [name for name in names if not name.endswith("__main__")]:
+        module = importlib.import_module(name)
         for key, value in vars(module).items():
             for number, pattern in enumerate(value if isinstance(value, list | tuple) else [value]):
                 if isinstance(pattern, re.Pattern):

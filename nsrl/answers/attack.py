@@ -23,12 +23,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from nsrl.answers import clean, final
+from nsrl.answers.checker import check
+from nsrl.answers.gold import chosen
+from nsrl.answers.rows import Row, read
 from nsrl.engines.result import Result, Status
 from nsrl.errors import UserError, program
-from nsrl.rewards import clean, final
-from nsrl.rewards.answer import check
-from nsrl.rewards.gold import chosen
-from nsrl.rewards.rows import Row, read
 
 POINT = 0.01  # above the most frequent gold, the room that a gold's own notations need
 SAMPLE = 60  # rows a suspect is tried on before all
@@ -323,7 +323,7 @@ def main(argv: Sequence[str]) -> int:
     import argparse
     import sys
 
-    from nsrl.rewards.generated import golds
+    from nsrl.answers.generated import golds
 
     parser = argparse.ArgumentParser(prog=f"{program('rewards')} attack", description=__doc__.split("\n\n")[0])
     parser.add_argument("golds", nargs="?", type=Path, help="JSON lines: gold or answer, options (may be absent)")

@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from nsrl.rewards.work import NoNormalForm, Undefined, charge
+from nsrl.answers.work import NoNormalForm, Undefined, charge
 
 Tree = tuple
 DIGITS = 50

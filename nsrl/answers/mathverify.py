@@ -22,11 +22,11 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
-from nsrl.rewards.mathverify_worker import CPU_S
+from nsrl.answers.mathverify_worker import CPU_S
 
 WALL_S = 10.0
 START_S = 60.0
-_BOOT = "import sys; sys.path[:] = {path!r}; from nsrl.rewards.mathverify_worker import main; main()"
+_BOOT = "import sys; sys.path[:] = {path!r}; from nsrl.answers.mathverify_worker import main; main()"
 
 
 CREDIT_S = 2.0  # CPU time that questions without an answer may take in a row

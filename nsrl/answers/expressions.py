@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from nsrl.rewards import units
-from nsrl.rewards.tokens import Token, Unreadable, tokenise
-from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, PI, Tree, div, neg, num, symbols
+from nsrl.answers import units
+from nsrl.answers.lexer import Token, Unreadable, tokenise
+from nsrl.answers.tree import DEGREE, INFINITY, PERCENT, PI, Tree, div, neg, num, symbols
 
 MAX_DEPTH = 40
 MAX_TREE = 100  # levels of a tree: products and marks nest without parentheses

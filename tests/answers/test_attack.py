@@ -6,12 +6,12 @@ import re
 
 import pytest
 
+from nsrl.answers import attack as attacking
+from nsrl.answers.attack import Row, attack
+from nsrl.answers.checker import Verdict, check
+from nsrl.answers.generated import golds
 from nsrl.engines.result import Result, Status
-from nsrl.rewards import attack as attacking
 from nsrl.rewards.__main__ import main
-from nsrl.rewards.answer import Verdict, check
-from nsrl.rewards.attack import Row, attack
-from nsrl.rewards.generated import golds
 
 
 def made(count, seed):

@@ -10,8 +10,8 @@ import pytest
 from cases import CASES
 from strict_cases import STATED, STATED_OTHERWISE
 
+from nsrl.answers.checker import Verdict, check
 from nsrl.engines.result import Result, Status
-from nsrl.rewards.answer import Verdict, check
 
 
 def test_the_table_is_large_enough():
@@ -170,7 +170,7 @@ def _python(code: str, hash_seed: str = "0") -> str:
 
 
 def test_same_verdicts_in_every_process():
-    code = "import sys; sys.path.insert(0, 'tests/rewards')\nfrom cases import CASES\nfrom nsrl.rewards.answer import check\nprint([check(p, g, o) for p, g, o, *_ in CASES])"
+    code = "import sys; sys.path.insert(0, 'tests/answers')\nfrom cases import CASES\nfrom nsrl.answers.checker import check\nprint([check(p, g, o) for p, g, o, *_ in CASES])"
     runs = {
         _python(code, s)
         for s in ("0", "1")
@@ -179,7 +179,7 @@ def test_same_verdicts_in_every_process():
 
 
 def test_no_torch_and_no_sympy_in_this_process():
-    code = "import sys\nfrom nsrl.rewards.answer import check\ncheck('Sqrt[3]', '\\\\sqrt{4}')\nprint([m for m in ('torch', 'sympy') if m in sys.modules])"
+    code = "import sys\nfrom nsrl.answers.checker import check\ncheck('Sqrt[3]', '\\\\sqrt{4}')\nprint([m for m in ('torch', 'sympy') if m in sys.modules])"
     assert _python(code).strip() == "[]"
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nsrl.rewards import tree as tr
-from nsrl.rewards.tree import Tree
-from nsrl.rewards.values import Items, Ratio, Relation, Scalar, Value
+from nsrl.answers import tree as tr
+from nsrl.answers.tree import Tree
+from nsrl.answers.values import Items, Ratio, Relation, Scalar, Value
 
 
 def name(value: Value) -> str | None:

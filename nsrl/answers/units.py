@@ -1,6 +1,6 @@
 """Units an answer may declare, as a factor to a base unit and the dimension. Knows nothing of problems or models.
 
-Percent and degree are declared by their sign and live in `nsrl.rewards.values`; here are the written-out words.
+Percent and degree are declared by their sign and live in `nsrl.answers.values`; here are the written-out words.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from nsrl.rewards.tree import PI, Tree, div, num
+from nsrl.answers.tree import PI, Tree, div, num
 
 
 @dataclass(frozen=True, slots=True)

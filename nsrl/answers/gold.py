@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nsrl.rewards import clean, final, work
-from nsrl.rewards.compare import same, tidy
-from nsrl.rewards.reader import read
-from nsrl.rewards.tokens import Unreadable
-from nsrl.rewards.values import Items, Value
+from nsrl.answers import clean, final, work
+from nsrl.answers.compare import same, tidy
+from nsrl.answers.lexer import Unreadable
+from nsrl.answers.reader import read
+from nsrl.answers.values import Items, Value
 
 MAX_GOLD = 600
 

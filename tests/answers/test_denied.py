@@ -58,5 +58,5 @@ def test_the_kind_that_is_stated_last_is_paid(text, gold):
 
 @pytest.mark.parametrize("text", ["\\frac{3}{4} ) 5", "( \\frac{1}{2}", "\\sqrt{9} 5", "\\boxed{5} B", "\\frac{10}{2} 7"])
 def test_what_is_no_formula_is_not_asked_elsewhere(text, monkeypatch):
-    monkeypatch.setattr("nsrl.rewards.answer.math_verify", lambda gold, text: pytest.fail(f"asked about {text}"))
+    monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: pytest.fail(f"asked about {text}"))
     assert check(f"\\boxed{{{text}}}", "5").correct is check(Result(Status.OK, text), "5").correct is False

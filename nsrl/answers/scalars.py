@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from nsrl.rewards import tree as tr
-from nsrl.rewards import work
-from nsrl.rewards.tree import INFINITY, Tree, neg, num
-from nsrl.rewards.units import other_things
-from nsrl.rewards.values import Scalar
+from nsrl.answers import tree as tr
+from nsrl.answers import work
+from nsrl.answers.tree import INFINITY, Tree, neg, num
+from nsrl.answers.units import other_things
+from nsrl.answers.values import Scalar
 
 POINTS = 14  # tried; NEEDED of them must lie in both domains
 NEEDED = 4

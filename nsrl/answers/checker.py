@@ -14,16 +14,16 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from nsrl.answers import clean, final
+from nsrl.answers.compare import same, several
+from nsrl.answers.gold import Gold, option_texts, squeeze, typed_gold, unique_option
+from nsrl.answers.lexer import Unreadable
+from nsrl.answers.mathverify import math_verify
+from nsrl.answers.printed import read_printed, unlabelled
+from nsrl.answers.reader import read
+from nsrl.answers.tree import INFINITY, neg
+from nsrl.answers.values import Items, Relation, Scalar, Value
 from nsrl.engines.result import Result
-from nsrl.rewards import clean, final
-from nsrl.rewards.compare import same, several
-from nsrl.rewards.gold import Gold, option_texts, squeeze, typed_gold, unique_option
-from nsrl.rewards.mathverify import math_verify
-from nsrl.rewards.printed import read_printed, unlabelled
-from nsrl.rewards.reader import read
-from nsrl.rewards.tokens import Unreadable
-from nsrl.rewards.tree import INFINITY, neg
-from nsrl.rewards.values import Items, Relation, Scalar, Value
 
 MAX_PIECE = final.MAX_PIECE
 TENTATIVE = ("no_option", "unreadable")  # a candidate that was not understood does not end the search

@@ -9,12 +9,12 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 
-from nsrl.rewards import labels, regions, work
-from nsrl.rewards import tree as tr
-from nsrl.rewards.scalars import NEEDED, POINTS, Outcome, equal_trees, same_scalar
-from nsrl.rewards.tree import INFINITY, neg, num
-from nsrl.rewards.units import alike
-from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
+from nsrl.answers import labels, regions, work
+from nsrl.answers import tree as tr
+from nsrl.answers.scalars import NEEDED, POINTS, Outcome, equal_trees, same_scalar
+from nsrl.answers.tree import INFINITY, neg, num
+from nsrl.answers.units import alike
+from nsrl.answers.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
 
 MAX_ITEMS = 60
 

@@ -9,10 +9,10 @@ from contextlib import suppress
 from functools import cmp_to_key
 from itertools import product
 
-from nsrl.rewards import labels
-from nsrl.rewards import tree as tr
-from nsrl.rewards.tree import INFINITY, neg
-from nsrl.rewards.values import Interval, Items, Relation, Scalar, Union, Value
+from nsrl.answers import labels
+from nsrl.answers import tree as tr
+from nsrl.answers.tree import INFINITY, neg
+from nsrl.answers.values import Interval, Items, Relation, Scalar, Union, Value
 
 MAX_PARTS = 60
 LOWEST, HIGHEST = Scalar(neg(INFINITY)), Scalar(INFINITY)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nsrl.rewards import clean
+from nsrl.answers import clean
 
 TAIL = 6000  # characters of a long completion that are looked at
 MAX_PIECE = 1000  # of one answer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from nsrl.rewards import clean
-from nsrl.rewards.reader import read
-from nsrl.rewards.tokens import Unreadable
-from nsrl.rewards.values import Value
+from nsrl.answers import clean
+from nsrl.answers.lexer import Unreadable
+from nsrl.answers.reader import read
+from nsrl.answers.values import Value
 
 MAX_LABEL = 120
 _WORDED = re.compile(r"([A-Za-z][A-Za-z' _-]*?)\s?(?:[:=]|\b(?:is|are|equals)\b[:=]?)\s?(?=[^\s:=])")

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nsrl.rewards.answer import check
+from nsrl.answers.checker import check
 
 sympy = pytest.importorskip("sympy", reason="SymPy's printers are the oracle here")
 x, y = sympy.symbols("x y", positive=True)

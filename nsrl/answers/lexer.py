@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from nsrl.rewards import clean
+from nsrl.answers import clean
 
 MAX_TOKENS = 500
 MAX_DIGITS = 400

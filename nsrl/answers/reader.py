@@ -1,4 +1,4 @@
-"""The reader: LaTeX, plain, Wolfram or SymPy text of one answer to a value (`nsrl.rewards.values`).
+"""The reader: LaTeX, plain, Wolfram or SymPy text of one answer to a value (`nsrl.answers.values`).
 
 Nothing is evaluated and no parser of another library sees the text. Length, depth and digits are bounded; anything
 else than a complete reading raises `Unreadable`. Knows nothing of gold, options or prose.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from nsrl.rewards import clean, units
-from nsrl.rewards.expressions import CONSTANTS, MAX_DEPTH, MAX_TREE, Expressions, Spent
-from nsrl.rewards.tokens import Unreadable
-from nsrl.rewards.tree import DEGREE, INFINITY, PERCENT, Tree, deeper_than, div, neg, num, symbols
-from nsrl.rewards.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
+from nsrl.answers import clean, units
+from nsrl.answers.expressions import CONSTANTS, MAX_DEPTH, MAX_TREE, Expressions, Spent
+from nsrl.answers.lexer import Unreadable
+from nsrl.answers.tree import DEGREE, INFINITY, PERCENT, Tree, deeper_than, div, neg, num, symbols
+from nsrl.answers.values import Clock, Interval, Items, Ratio, Relation, Scalar, Union, Value
 
 MAX_LENGTH = 1200
 

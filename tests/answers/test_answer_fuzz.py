@@ -48,7 +48,7 @@ def test_a_text_of_dashes_says_nothing(text):
 
 
 def test_no_text_of_marks_makes_it_raise(monkeypatch):
-    monkeypatch.setattr("nsrl.rewards.answer.math_verify", lambda gold, text: False)
+    monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: False)
     seed = random.randrange(10**6)
     rng = random.Random(seed)
     golds = [("5", None), ("\\{1,2\\}", None), ("red", None), ("B", ("--", "½")), ("July 4", None), ("A,C", None), ("x^2+1", None)]

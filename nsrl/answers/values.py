@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nsrl.rewards.tree import Tree
-from nsrl.rewards.units import Unit
+from nsrl.answers.tree import Tree
+from nsrl.answers.units import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nsrl.rewards import mathverify
-from nsrl.rewards.answer import check
+from nsrl.answers import mathverify
+from nsrl.answers.checker import check
 from tests.engines.machine import slowdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_who_writes_only_hangs_waits_for_a_credit_and_no_more(worker):
 def test_it_dies_with_the_process_that_asked(tmp_path):
     """SIGKILL while a question hangs: nothing of it is left running."""
     code = (
-        "import os, signal, threading\nfrom nsrl.rewards import mathverify as m\nm.math_verify('1', '1.0')\n"
+        "import os, signal, threading\nfrom nsrl.answers import mathverify as m\nm.math_verify('1', '1.0')\n"
         "print(m._worker().process.pid, flush=True)\nthreading.Timer(0.1, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
         "m.math_verify('7', '\\\\sum_{i=1}^{99999999} i^{99}')"
     )
@@ -89,12 +89,12 @@ def test_it_dies_with_the_process_that_asked(tmp_path):
 
 def test_the_check_asks_it_last_and_lives_without_it(worker, monkeypatch):
     asked = []
-    monkeypatch.setattr("nsrl.rewards.answer.math_verify", lambda gold, text: asked.append((gold, text)) or True)
+    monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: asked.append((gold, text)) or True)
     assert check("\\boxed{5}", "5").reason == "same_text" and not asked
     verdict = check("\\boxed{\\sum_{k=1}^{3} k}", "6")
     assert verdict == (True, "math_verify") and len(asked) == 1
     assert check("\\boxed{\\sum_{k=1}^{3} k \\%}", "6").correct is False and len(asked) == 1  # never with a declared percent
-    monkeypatch.setattr("nsrl.rewards.answer.math_verify", lambda gold, text: False)
+    monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: False)
     assert check("\\boxed{\\sum_{k=1}^{3} k}", "6").correct is False
 
 
