@@ -33,7 +33,7 @@ def vlm():
 
 @pytest.fixture(scope="module")
 def encoded(vlm):
-    problems = ProblemStream(Shapes(DEFAULTS.data.level, 0), 0).take(PROMPTS)
+    problems = ProblemStream(Shapes(DEFAULTS.data.level, 0)).take(PROMPTS)
     return [vlm.encode(p) for p in problems]
 
 

@@ -42,10 +42,10 @@ def main(argv: list[str]) -> int:
     else:
         state.began = heldout.began(config.model.name)
     policy = open_policy(config, vlm)
-    _, train, _, longest = heldout.own_data(config, state, vlm)
-    print(run_preflight(config, vlm, policy, worst_problems(config, vlm, train, longest), bytes_held(config, vlm)))
+    data = heldout.own_data(config, state, vlm)
+    print(run_preflight(config, vlm, policy, worst_problems(data.source, vlm, data.longest), bytes_held(config, vlm)))
     sampler = open_sampler(config, vlm)
-    print(check_parity(config, vlm, policy, sampler, ProblemStream(train, config.seed, 0, vlm).take(8)))
+    print(check_parity(config, vlm, policy, sampler, ProblemStream(data.source, 0, vlm).take(8)))
     sampler.close()
     print("sound: sampler and trainer agree, and the worst step fits")
     return 0

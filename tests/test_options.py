@@ -317,7 +317,7 @@ def step(pool, tmp_path_factory):
         learner = Learner(
             config, vlm, Policy(vlm.model), Boasting(native) if boasts else native, Grader(pool), rewards,
             Optimizer(vlm.model, learning_rate=1e-2, schedule="constant", warmup=0, total=10, max_grad_norm=1.0),
-            ProblemStream(Shapes(1, 0, 10), 0), 4096, reference=Policy(other) if config.beta else None,
+            ProblemStream(Shapes(1, 0, 10)), 4096, reference=Policy(other) if config.beta else None,
         )  # fmt: skip
         grpo_step(learner, 1)
         weights = torch.cat([p.detach().flatten() for p in vlm.model.parameters()])

@@ -105,7 +105,8 @@ def test_the_report_is_written_at_checkpoints_and_knows_no_warm_start_where_ther
         seen.append("while the run was at grpo step" in (page := write_report(path)).read_text())
         return page
 
-    monkeypatch.setattr("nsrl.trainer.run.write_report", spy)
+    for module in ("run", "stages"):
+        monkeypatch.setattr(f"nsrl.trainer.{module}.write_report", spy)
     config = parse(TrainConfig, [*TINY, "warm_start.steps=0", "save_steps=1", "preflight=false", "parity_check=false",
                                  f"output_dir={tmp_path / 'run'}"], "test")  # fmt: skip
     summary = Run(config).execute()

@@ -150,14 +150,6 @@ class Rewards:
                 rows[i] = [None] * len(self.names)
         return rows
 
-    def totals(self, rows: Sequence[Sequence[float | None]]) -> list[float | None]:
-        """The weighted sum of each row's components that apply; None for a row where none does."""
-        out: list[float | None] = []
-        for row in rows:
-            terms = [w * v for w, v in zip(self.weights, row) if v is not None]
-            out.append(math.fsum(terms) if terms else None)
-        return out
-
     def state_dict(self) -> dict[str, Any]:
         """A copy of what stateful rewards remember. Raises `UserError` for what JSON would bring back as something else."""
         state = {name: dict(values) for name, values in self._state.items() if values}

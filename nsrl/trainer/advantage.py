@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from nsrl.config import TrainConfig
 from nsrl_kernels import GroupAdvantage, group_advantage
 
 MODES = {"group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo"}
 
 
-def advantages(components: torch.Tensor, sizes: list[int] | torch.Tensor, config: TrainConfig) -> GroupAdvantage:
+def advantages(
+    components: torch.Tensor, sizes: list[int] | torch.Tensor, weights: Sequence[float], scale_rewards: str
+) -> GroupAdvantage:
     """Advantages of every completion of a step.
 
-    components: (R, K) rewards, NaN where one does not apply; sizes: completions per group, in order.
+    components: (R, K) rewards, NaN where one does not apply; sizes: completions per group, in order; weights: (K,).
     """
     offsets = torch.nn.functional.pad(torch.as_tensor(sizes).cumsum(0), (1, 0))
-    weights = torch.tensor(config.reward_weights, dtype=components.dtype)
-    return group_advantage(components, offsets, weights=weights, mode=MODES[config.scale_rewards])
+    return group_advantage(components, offsets, weights=torch.tensor(weights, dtype=components.dtype), mode=MODES[scale_rewards])
 
 
 @dataclass
@@ -33,18 +34,20 @@ class StepAdvantages:
     missing: torch.Tensor
 
 
-def step_advantages(components: torch.Tensor, sizes: list[int], latest: int, config: TrainConfig) -> StepAdvantages:
+def step_advantages(
+    components: torch.Tensor, sizes: list[int], latest: int, weights: Sequence[float], scale_rewards: str
+) -> StepAdvantages:
     """The update's batch out of the rounds of dynamic sampling: live groups, and of the last round the others too.
 
     components, sizes: of all rounds, as in `advantages`; latest: groups of the last round. `scale_rewards=batch` takes
     the spread of the update's batch (DAPO filters before it computes advantages), which is all there is in one round.
     """
-    drawn = advantages(components, sizes, config)
+    drawn = advantages(components, sizes, weights, scale_rewards)
     if latest == len(sizes):
         return StepAdvantages(drawn, torch.ones_like(drawn.live), drawn.advantages, len(sizes) - drawn.n_live)
     chosen, counts = drawn.live.clone(), torch.tensor(sizes)
     chosen[-latest:] = True
     rows = chosen.repeat_interleave(counts)
-    update = advantages(components[rows], counts[chosen], config)
+    update = advantages(components[rows], counts[chosen], weights, scale_rewards)
     values = torch.zeros_like(drawn.advantages).masked_scatter(rows, update.advantages)
     return StepAdvantages(drawn, chosen, values, chosen.sum() - update.n_live)

@@ -20,6 +20,7 @@ from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
 from nsrl.data.load import source_and_path
 from nsrl.data.shapes import Shapes
+from nsrl.data.source import Rows, Source
 from nsrl.errors import UserError
 from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
@@ -106,25 +107,37 @@ def lost(runs: list[Trained]) -> list[str]:
     return [f"{name!r}, which {runs[-1].checkpoint} began with, is not there any more: what that was trained on cannot be left out"]
 
 
-def own_data(
-    config: TrainConfig, state: State, vlm: VLM, world: World = ALONE
-) -> tuple[Shapes, Shapes | Problems, list[Problem], list[Problem]]:
-    """(source of pictures, training set, held-out problems, training rows from the longest prompt down) of a run.
+@dataclasses.dataclass(frozen=True)
+class OwnData:
+    """What a run learns from and is measured on.
 
-    state: where it stands; it learns what rows these are (`split`). Nothing that the runs before it learned from is held out.
+    source: of its problems; teacher: of the demonstrations before GRPO; held_out: its test problems; longest: training rows
+    from the longest prompt down (none where the source makes them on the spot).
+    """
+
+    source: Source
+    teacher: Source
+    held_out: list[Problem]
+    longest: list[Problem]
+
+
+def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) -> OwnData:
+    """The data of a run. Nothing that the runs before it learned from is held out.
+
+    state: where it stands; it learns what rows these are (`split`).
     """
     runs = restored(state)
     size = state.held_out or config.data.eval_size
     if config.data.source == "shapes":
         source = _source(config, size, _seen_shapes(runs))
-        return source, source, source.test(), []
+        return OwnData(source, source, source.test(), [])
     splits, taken = _splits(runs)
     for before, found in splits:
         if isinstance(found, UserError) and world.is_main:
             print(f"what {before.checkpoint} was trained on cannot be left out of the held-out problems: {found}", flush=True)
     data = dataclasses.replace(config.data, eval_size=size)
     train, test, longest, state.split = read_data(data, vlm, world, taken)
-    return _source(config, 0, frozenset()), train, list(test), longest
+    return OwnData(Rows(train, test, config.seed), _source(config, 0, frozenset()), list(test), longest)
 
 
 def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], str, list[str]]:

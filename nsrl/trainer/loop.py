@@ -99,7 +99,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     rounds = [len(groups)]
     while True:
         sizes = [len(g.samples) for g in groups]
-        gain = step_advantages(components, sizes, rounds[-1], config)
+        gain = step_advantages(components, sizes, rounds[-1], learner.rewards.weights, config.scale_rewards)
         if not (missing := int(gain.missing)) or len(rounds) > config.dynamic_sampling:
             break
         others, values = draw(learner, missing, step, len(rounds))

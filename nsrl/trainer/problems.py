@@ -1,21 +1,20 @@
 """Where problems come from: the data set of a run, and the stream that training takes from it.
 
 One position counts what was drawn, so a resumed run draws the same ones. Every rank reads and draws alike; counting
-tokens and opening pictures is shared out. Knows nothing of rollouts or losses.
+tokens and opening pictures is shared out.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from typing import Any
 
-from nsrl.config import DataConfig, TrainConfig
+from nsrl.config import DataConfig
 from nsrl.data import Problems, load_problems
 from nsrl.data.dedup import content_key
-from nsrl.data.shapes import Shapes
+from nsrl.data.source import Source
 from nsrl.data.split import split_off
 from nsrl.errors import UserError
 from nsrl.models.vlm import VLM
@@ -77,25 +76,22 @@ def _fitting(problems: Problems, lengths: Sequence[int | str], name: str, longes
 
 
 class ProblemStream:
-    """An endless stream of training problems.
+    """The training problems of a source as a run takes them.
 
-    source: `Shapes` (endless by itself) or a finite sequence, reshuffled from `seed` in every epoch; position: problems
-    drawn so far; recent: the problems taken since it was last emptied, by id; vlm: reads pictures ahead and says which
-    cannot be read: such a problem is named, and the next one takes its place.
+    position: problems drawn so far; recent: the problems taken since it was last emptied, by id; vlm: reads pictures ahead
+    and says which cannot be read: such a problem is named, and the next one takes its place.
     """
 
-    def __init__(
-        self, source: Shapes | Sequence[Problem], seed: int, position: int = 0, vlm: VLM | None = None, world: World = ALONE
-    ) -> None:
+    def __init__(self, source: Source, position: int = 0, vlm: VLM | None = None, world: World = ALONE) -> None:
         self.position = position
         self.recent: dict[str, Problem] = {}
         self.unreadable: dict[str, str] = {}  # ids of problems that were passed over, and why
-        self._whole = None if isinstance(source, Shapes) else source
-        self._vlm = None if isinstance(source, Shapes) else vlm  # what is drawn needs no reading
+        self._size = source.size
+        self._vlm = None if source.size is None else vlm  # what is made on the spot needs no reading
         self._world = world
         self._next: deque[Problem] = deque()  # drawn from the source already, to be taken next
         self._together = 0  # the most that were taken at once
-        self._stream = source.train(position) if isinstance(source, Shapes) else _epochs(source, seed, position)
+        self._stream = source.train(position)
 
     def take(self, count: int) -> list[Problem]:
         """The next `count` problems; pictures of as many behind them begin to be read. All ranks must call it alike."""
@@ -125,20 +121,20 @@ class ProblemStream:
                     print(f"problem {problems[i].id} passed over ({len(self.unreadable) + 1} so far): {why}", flush=True)
                 self.unreadable[problems[i].id] = why
             failures = failures + len(reasons) if len(reasons) == len(places) else 0
-            if failures > 2 * len(self._whole):  # in a row: more than an epoch
-                raise UserError(f"data: no picture of the {len(self._whole)} training problems can be read any more ({why})")
+            if failures > 2 * self._size:  # in a row: more than an epoch
+                raise UserError(f"data: no picture of the {self._size} training problems can be read any more ({why})")
             places = list(reasons)
             for i, problem in zip(places, self._draw(len(places))):
                 problems[i] = problem
 
 
-def worst_problems(config: TrainConfig, vlm: VLM, train_set: Shapes | Sequence[Problem], longest: list[Problem]) -> list[Problem]:
-    """Among which the worst step of the run is: the longest prompt that can be shown, or 64 of those drawn from shapes.
+def worst_problems(source: Source, vlm: VLM, longest: list[Problem]) -> list[Problem]:
+    """Among which the worst step of the run is: the longest prompt that can be shown, or 64 of those made on the spot.
 
-    longest: training problems from the longest prompt down, or none for shapes.
+    longest: training problems from the longest prompt down, where a source has a size.
     """
     if not longest:
-        return ProblemStream(train_set, config.seed).take(64)
+        return ProblemStream(source).take(64)
     return [next((p for p in longest if vlm.unreadable(p) is None), longest[0])]
 
 
@@ -163,13 +159,3 @@ class _Rows:
     def __exit__(self, *error: Any) -> None:
         if self._bar is not None:
             self._bar.__exit__(*error)
-
-
-def _epochs(problems: Sequence[Problem], seed: int, position: int) -> Iterator[Problem]:
-    epoch, at = divmod(position, len(problems))
-    while True:
-        order = list(range(len(problems)))
-        random.Random(f"epoch/{seed}/{epoch}").shuffle(order)
-        for index in order[at:]:
-            yield problems[index]
-        epoch, at = epoch + 1, 0

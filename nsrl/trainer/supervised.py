@@ -19,7 +19,7 @@ from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.optim import Optimizer
 
 if TYPE_CHECKING:
-    from nsrl.data.shapes import Demonstration
+    from nsrl.data.source import Demonstration
 
 
 def supervised_step(

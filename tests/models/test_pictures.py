@@ -15,6 +15,7 @@ from PIL import Image, ImageFile
 
 from nsrl.config import LoraConfig, ModelConfig
 from nsrl.data import images
+from nsrl.data.source import Rows
 from nsrl.errors import UserError
 from nsrl.models import loading
 from nsrl.models.lengths import token_counts
@@ -249,20 +250,20 @@ def test_an_error_in_a_thread_comes_out_where_the_picture_is_asked_for(vlm):
 def test_the_stream_passes_over_what_cannot_be_read_the_same_way_after_a_resume(vlm, capsys):
     opener = Opener(fails={3, 4})
     data = [problem(f"p{n}", opener.ref(n, (64, 64))) for n in range(7)]
-    stream = ProblemStream(data, 0, 0, vlm)
+    stream = ProblemStream(Rows(data), 0, vlm)
     taken = [[p.id for p in stream.take(4)] for _ in range(6)]
     assert not {"p3", "p4"} & {name for part in taken for name in part} and all(len(part) == 4 for part in taken)
     out = capsys.readouterr().out
     assert out.count("passed over") == 2 and "problem p3 passed over" in out and "n3.png" in out
-    halfway = ProblemStream(data, 0, 0, vlm)
+    halfway = ProblemStream(Rows(data), 0, vlm)
     assert [[p.id for p in halfway.take(4)] for _ in range(3)] == taken[:3]
-    resumed = ProblemStream(data, 0, halfway.position, vlm)
+    resumed = ProblemStream(Rows(data), halfway.position, vlm)
     assert [[p.id for p in resumed.take(4)] for _ in range(3)] == taken[3:]
-    unread = ProblemStream(data, 0)
+    unread = ProblemStream(Rows(data))
     order = [p.id for p in unread.take(stream.position)]
     assert sorted(p for part in taken for p in part) == sorted(n for n in order if n not in ("p3", "p4"))
     with pytest.raises(UserError, match="no picture of the 2 training problems can be read any more"):
-        ProblemStream(data[3:5], 0, 0, vlm).take(2)
+        ProblemStream(Rows(data[3:5]), 0, vlm).take(2)
 
 
 class Threads(World):
@@ -288,7 +289,7 @@ def test_every_rank_passes_over_the_same_problems_and_opens_its_own_share(vlm):
             read_ahead=lambda problems: own.ahead(i for p in problems for i in p.images),
             unreadable=lambda p: next((why for i in p.images if (why := own.problem_with(i))), None),
         )
-        stream = ProblemStream(data_of(openers[number]), 1, 0, reads, Threads(number, 3, _talk=talk))
+        stream = ProblemStream(Rows(data_of(openers[number]), seed=1), 0, reads, Threads(number, 3, _talk=talk))
         taken[number] = [[p.id for p in stream.take(count)] for count in (5, 5, 2, 5)], stream.position
 
     ranks = [threading.Thread(target=rank, args=(n,)) for n in range(3)]
@@ -297,14 +298,14 @@ def test_every_rank_passes_over_the_same_problems_and_opens_its_own_share(vlm):
     for thread in ranks:
         thread.join(60)
     assert taken[0] is not None and taken[0] == taken[1] == taken[2]
-    one = ProblemStream(data_of(Opener(fails={2, 5, 6})), 1, 0, vlm)
+    one = ProblemStream(Rows(data_of(Opener(fails={2, 5, 6})), seed=1), 0, vlm)
     assert ([[p.id for p in one.take(count)] for count in (5, 5, 2, 5)], one.position) == taken[0]
     assert all(len(opener.log) < 0.6 * one.position for opener in openers)
 
 
 def test_the_next_steps_pictures_are_read_while_this_one_is_worked_on(vlm):
     opener = Opener()
-    stream = ProblemStream([problem(f"p{n}", opener.ref(n)) for n in range(40)], 0, 0, vlm)
+    stream = ProblemStream(Rows([problem(f"p{n}", opener.ref(n)) for n in range(40)]), 0, vlm)
     first = stream.take(4)
     settled(vlm.pictures)
     assert len(opener.log) == 8  # four for now, four for the next step

@@ -71,7 +71,7 @@ def ours(learner, frozen, groups, rewards, config, updates, sampler=None, budget
     policy, learner = Policy(learner), learner
     batches = pack(groups, budget, image_token_id=IMAGE)
     lengths = [len(c) for g in groups for c in g.completions]
-    advantage_R = advantages(rewards[:, None].double(), [G] * len(groups), config).advantages.float()
+    advantage_R = advantages(rewards[:, None].double(), [G] * len(groups), config.reward_weights, config.scale_rewards).advantages.float()
     sampler_N = None if sampler is None else torch.tensor([p for part in sampler for p in part])
     reference_N, old_N, keep_N = None, None, torch.zeros(sum(lengths))
     if config.beta:
@@ -261,7 +261,7 @@ def test_advantages():
         config = TrainConfig(scale_rewards=scale, reward_funcs=["correct", "executes"], reward_weights=[1.0, 1.0])
         oracle = Oracle(model(), image_token=IMAGE, rows=12, num_generations=G, scale_rewards=scale)
         want = oracle.inputs(groups, rewards)["advantages"]
-        got = advantages(rewards, [G] * 3, config)
+        got = advantages(rewards, [G] * 3, config.reward_weights, config.scale_rewards)
         torch.testing.assert_close(got.advantages, want, rtol=1e-5, atol=1e-6)
         assert got.reward.nanmean().item() == pytest.approx(oracle.metric("reward"))
         if scale != "batch":  # TRL looks at the batch's spread there

@@ -11,6 +11,7 @@ import torch
 
 from nsrl.config import LoraConfig, ModelConfig, TrainConfig
 from nsrl.data.shapes import Shapes
+from nsrl.data.source import Rows
 from nsrl.engines import EnginePool
 from nsrl.models import loading
 from nsrl.models.pack import Group
@@ -83,7 +84,7 @@ def compare(pool, vlm, updates=1, **options):
     optimizer.step = lambda: gradients.append({n: p.grad.clone() for n, p in zip(names, optimizer.parameters)}) or step()
     learner = Learner(
         config, mine, Policy(mine.model), NativeSampler(mine.model), Grader(pool), Rewards([odd]), optimizer,
-        ProblemStream(problems(), 0), 160, reference=None if frozen is None else Policy(frozen),
+        ProblemStream(Rows(problems())), 160, reference=None if frozen is None else Policy(frozen),
     )  # fmt: skip
     metrics, _ = grpo_step(learner, 1)
 

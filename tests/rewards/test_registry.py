@@ -111,8 +111,6 @@ def test_trl_signature_gets_columns_and_async_is_awaited():
     assert [r[0] for r in rows] == [float(len(c)) for c in batch().completions]
     assert seen["difficulty"] == [1, 1, 1, None, None, None] and seen["answer"] == ["5"] * 3 + ["7"] * 3
     assert all(r[1] is None for r in rows)
-    assert rewards.totals(rows)[0] == 0.5 * len("<nsl>2+3</nsl>") + 1 + 2
-    assert rewards.totals([[None] * 4]) == [None]
 
 
 def test_reward_from_a_file(tmp_path):

@@ -14,7 +14,7 @@ from test_resume import outcome, same
 from nsrl.errors import Terminated, UserError
 from nsrl.rewards.registry import builtin_names
 from nsrl.train import main
-from nsrl.trainer import evaluation
+from nsrl.trainer import evaluation, stages
 from nsrl.trainer import run as runner
 from nsrl.trainer.optim import Optimizer
 
@@ -218,7 +218,7 @@ def test_a_first_step_that_fails_leaves_no_copies_in_a_new_folder(straight, tmp_
     def fails(*args, **options):
         raise RuntimeError("mine")
 
-    monkeypatch.setattr(runner, "grpo_step", fails)
+    monkeypatch.setattr(stages, "grpo_step", fails)
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "notes.txt").write_text("mine")
     for folder in (tmp_path / "runs" / "new", tmp_path / "used"):
@@ -227,8 +227,8 @@ def test_a_first_step_that_fails_leaves_no_copies_in_a_new_folder(straight, tmp_
     assert not (tmp_path / "runs").exists() and [p.name for p in (tmp_path / "used").iterdir()] == ["notes.txt"]
     monkeypatch.undo()
 
-    saving = runner.Run._save
-    monkeypatch.setattr(runner.Run, "_save", lambda self, *args: (saving(self, *args), fails()))
+    saving = runner.Run.save
+    monkeypatch.setattr(runner.Run, "save", lambda self: (saving(self), fails()))
     with pytest.raises(RuntimeError, match="mine"):
         main([f"output_dir={tmp_path / 'used'}", *again])
     assert (tmp_path / "used" / "checkpoint-3").is_dir()  # the step was whole

@@ -38,14 +38,14 @@ DRIVER = """
 import os, pathlib, signal, time
 from nsrl.config import command
 from nsrl.train import main
-from nsrl.trainer import run
-inner = run.grpo_step
+from nsrl.trainer import stages
+inner = stages.grpo_step
 def step(learner, number):
     if learner.world.rank == 1 and number == 6:
         pathlib.Path(learner.config.output_dir, "killed").write_text(str(time.time()))
         os.kill(os.getpid(), signal.SIGKILL)
     return inner(learner, number)
-run.grpo_step = step
+stages.grpo_step = step
 command(main)
 """
 

@@ -93,10 +93,11 @@ def test_held_out_shapes_are_unseen_by_what_the_run_began_with_which_may_go(lear
     yaml = YAML.replace("seed: 1", "seed: 5") + "model: {name: first/checkpoint-9}\n"
     second = a_run(tmp_path / "second", yaml, **began_with("first"))
     config, state = (lambda run: (run.config, run.state))(heldout.lineage(second)[0])
-    source, train_set, own, _ = heldout.own_data(config, state, None)
+    data = heldout.own_data(config, state, None)
+    source, own = data.source, data.held_out
     assert len(keys(own)) == 100 and not keys(own) & trained and keys(Shapes(1, 5, 100).test()) & trained
     learned_next = source.seen(readings=40 * 32, demonstrations=60 * 32, train=1500)
-    assert train_set is source and not learned_next & keys(own)
+    assert data.teacher is source and not learned_next & keys(own)
     third = a_run(tmp_path / "third", YAML.replace("seed: 1", "seed: 9") + f"model: {{name: {second}}}\n", **began_with(second))
     wanted = {second: trained | learned_next, third: trained | learned_next | heldout.lineage(third)[0].seen_shapes(trained | learned_next)}
 
@@ -131,8 +132,8 @@ def test_held_out_rows_are_unseen_by_what_the_run_began_with(tmp_path):
     assert {p.id for p in problems} == {p.id for p in own} and notes == []
     run = heldout.lineage(second)[0]
     vlm = SimpleNamespace(prompt_lengths=lambda problems: [9] * len(problems))
-    _, train_set, test_set, longest = heldout.own_data(run.config, run.state, vlm)
-    assert [p.id for p in test_set] == [p.id for p in problems] and len(train_set) == len(longest) == 37
+    data = heldout.own_data(run.config, run.state, vlm)
+    assert [p.id for p in data.held_out] == [p.id for p in problems] and data.source.size == len(data.longest) == 37
     untrained = heldout.began(second)
     for kept in untrained:  # neither came to its first step of GRPO: its rows are as good as new
         kept["state"]["position"] = 0
@@ -198,7 +199,7 @@ def test_a_data_set_that_was_edited_is_not_taken_for_the_runs_own(tmp_path):
     yaml = f"data: {{source: hf, path: {file}, eval_size: 4}}\nwarm_start: {{steps: 0}}\n"
     state = State(phase="grpo", step=1, position=3, held_out=4)
     vlm = SimpleNamespace(prompt_lengths=lambda problems: [10] * len(problems))
-    own = heldout.own_data(from_yaml(TrainConfig, yaml), state, vlm)[2]
+    own = heldout.own_data(from_yaml(TrainConfig, yaml), state, vlm).held_out
     model = a_run(tmp_path / "run", yaml, **dataclasses.asdict(state))
     held = lambda: {content_key(p) for p in heldout.choose(EvalConfig(model=model))[0]}
     assert held() == {content_key(p) for p in own}

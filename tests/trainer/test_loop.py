@@ -43,7 +43,7 @@ def learner(pool, *, lora=False, dropout=0.05, budget=4096, **options) -> Learne
     return Learner(
         config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Grader(pool),
         Rewards(config.reward_funcs, config.reward_weights), optimizer,
-        ProblemStream(Shapes(1, 0, 10), 0), budget,
+        ProblemStream(Shapes(1, 0, 10)), budget,
     )  # fmt: skip
 
 
@@ -71,7 +71,6 @@ def test_step_metrics_and_records(pool):
 def test_no_spread_no_step(pool):
     runner = learner(pool)
     runner.rewards = Rewards([lambda batch: [1.0] * len(batch)])
-    runner.config.reward_weights = [1.0]
     before = {k: v.clone() for k, v in runner.vlm.model.state_dict().items()}
     metrics, _ = grpo_step(runner, 1)
     assert metrics["frac_reward_zero_std"] == 1 and metrics["grad_norm"] == 0
@@ -88,7 +87,6 @@ def test_skipping_dead_groups_is_exact(pool):
     for entropy_coef in (0.0, 1e-30):  # any entropy gradient keeps every group in
         runner = learner(pool, entropy_coef=entropy_coef)
         runner.rewards = Rewards([first_group_only])
-        runner.config.reward_weights = [1.0]
         runner.optimizer.step = lambda runner=runner: gradients.append(
             [p.grad.clone() for p in runner.optimizer.parameters]
         ) or torch.zeros(())
@@ -103,7 +101,6 @@ def test_micro_batches_add_up(pool):
     for budget in (4096, 90):
         runner = learner(pool, budget=budget)
         runner.rewards = Rewards([odd_first_token])
-        runner.config.reward_weights = [1.0]
         grpo_step(runner, 1)
         states.append(runner.vlm.model.state_dict())
     for name in states[0]:
@@ -114,7 +111,6 @@ def test_the_reference_is_the_model_before_the_adapter_learned(pool, tmp_path):
     runner = learner(pool, lora=True, beta=0.05)
     runner.reference, runner.reference_context = reference(runner.config, runner.vlm, runner.policy, tmp_path, ALONE, starting=True)
     runner.rewards = Rewards([odd_first_token])
-    runner.config.reward_weights = [1.0]
     first, _ = grpo_step(runner, 1)
     second, _ = grpo_step(runner, 2)
     assert abs(first["kl"]) < 1e-7
@@ -142,7 +138,7 @@ def test_clocks_stop_when_the_device_has_done_its_work(pool, monkeypatch):
     device = Late()
     monkeypatch.setattr(loop, "waiting", lambda name: device.wait)
     runner = learner(pool)
-    runner.rewards, runner.config.reward_weights = Rewards([odd_first_token]), [1.0]
+    runner.rewards = Rewards([odd_first_token])
     monkeypatch.setattr(runner.policy, "score", device.give(runner.policy.score, 0.4))
     monkeypatch.setattr(torch.Tensor, "backward", device.give(torch.Tensor.backward, 0.3))
     runner.optimizer.step = device.give(runner.optimizer.step, 0.2)
@@ -167,7 +163,6 @@ def test_dropout_acts_in_the_update_and_the_sampler_is_compared_without(pool):
             if "lora_B" in name:
                 torch.nn.init.normal_(p, std=0.3, generator=torch.Generator().manual_seed(len(name)))
         runner.rewards = Rewards([odd_first_token])
-        runner.config.reward_weights = [1.0]
         for group in runner.optimizer.inner.param_groups:
             group["lr"] = 0.0
         runner.optimizer.schedule.base_lrs = [0.0]

@@ -76,7 +76,7 @@ def learner(pool, start, value=spread, *, budget=4096, lr=1e-3, frozen=None, **o
     optimizer = Optimizer(vlm.model, learning_rate=lr, schedule="linear", warmup=0, total=10, max_grad_norm=1.0)
     runner = Learner(
         config, vlm, Policy(vlm.model), NativeSampler(vlm.model), Grader(pool), Rewards([spy]), optimizer,
-        ProblemStream(Shapes(1, 0, 10), config.seed), budget, reference=frozen,
+        ProblemStream(Shapes(1, 0, 10)), budget, reference=frozen,
     )  # fmt: skip
     return runner, spy
 

@@ -24,8 +24,8 @@ KILLS = {
     "step": ("nsrl.trainer.loop.objective", "backward", 1),
     "rollout": ("nsrl.trainer.grader.Grader", "submit", 16),
     "checkpoint": ("nsrl.trainer.checkpoint", "_fsync", 70),
-    "warm start": ("nsrl.trainer.run", "supervised_step", 5),
-    "before the first checkpoint": ("nsrl.trainer.run", "supervised_step", 1),
+    "warm start": ("nsrl.trainer.stages", "supervised_step", 5),
+    "before the first checkpoint": ("nsrl.trainer.stages", "supervised_step", 1),
     "between checkpoint and metrics": ("nsrl.trainer.metrics.MetricsLog", "write", 8),
 }
 

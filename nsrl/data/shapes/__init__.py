@@ -1,18 +1,19 @@
 """`shapes`: a procedural source of visual-math problems with demonstrations in five languages. No download.
 
 Every problem is a function of (seed, index). Held-out problems are drawn first and their contents are refused in
-training, since a small space of pictures would otherwise repeat (47% did before this was done). Knows nothing of models.
+training, since a small space of pictures would otherwise repeat (47% did before this was done).
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from nsrl.data.shapes.draw import CELL, COLOURS, GREY, Cell, Grid
 from nsrl.data.shapes.families import FAMILIES, LANGUAGES, Family, Values, show
+from nsrl.data.source import Demonstration
 from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
@@ -21,21 +22,13 @@ __all__ = ["LANGUAGES", "Demonstration", "Shapes", "is_familiar"]
 CLOSING = {"sympy": ("<sympy>", "</sympy>"), "wolfram": ("<wolfram>", "</wolfram>"), "nsl": ("<nsl>", "</nsl>")}
 
 
-@dataclass(frozen=True)
-class Demonstration:
-    """A problem and one way to answer it; `wrong` if the teacher misread the picture."""
-
-    problem: Problem
-    language: str
-    text: str
-    wrong: bool
-
-
 class Shapes:
     """The source. level: 1 (few cells) to 3 (3x3 cells, two-digit numbers); seed: of everything drawn from it.
 
     refused: contents that no held-out problem may have, for the model has learned from them before.
     """
+
+    size = None  # without end
 
     def __init__(
         self, level: int = 1, seed: int = 0, held_out: int = 600, refused: Set[tuple[str, str]] = frozenset()
