@@ -3,7 +3,7 @@
     python setup.py build_ext --inplace      # kernels/nsrl_kernels/_native_ops.so, in about ten seconds
 
 Everything else about the package is in pyproject.toml. The library is written against torch's stable ABI and carries
-machine code for sm_90a only. Without it the ops run on their Triton or reference backends.
+machine code for sm_90a only. Without it the ops run on their Triton or torch backends.
 """
 
 import importlib.util

@@ -1,6 +1,6 @@
 """What the compiler makes of every kernel for Hopper, with no GPU: `python -m bench.compile_report [--json FILE]`.
 
-Triton kernels are compiled for sm_90 at the 2B case with the ptxas that Triton ships, CUDA kernels of csrc/ for sm_90a
+Triton kernels are compiled for sm_90 as the 2B case launches them, with the ptxas that Triton ships, CUDA kernels of csrc/ for sm_90a
 with nvcc where it is installed. Printed per kernel: registers, spilled bytes, shared memory, an occupancy estimate,
 tensor-core and TMA instructions, and the widths of its global loads and stores. Knows nothing of run time.
 """
@@ -14,6 +14,8 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ("cuda", 90, 32)
@@ -50,198 +52,182 @@ def sass_counts(sass: str) -> dict:
     }
 
 
-def compile_triton(name, fn, signature, constants, *, warps, stages, divisible=(), wants=()) -> dict:
-    """One row of the report. `wants`: what its design relies on ("wgmma", "tma"), checked by the test."""
+class Launch(NamedTuple):
+    """One launch of a Triton kernel as the host code makes it: what its compilation depends on."""
+
+    fn: Any
+    types: dict[str, str]
+    constants: dict
+    divisible: tuple[str, ...]  # arguments that are multiples of 16
+    options: dict
+
+    @property
+    def name(self) -> str:
+        """The kernel's, with what it does where it does several things."""
+        parts = [self.fn.__name__.removesuffix("_kernel"), self.constants.get("MODE"), self.constants.get("PHASE")]
+        return " ".join(filter(None, parts)) + (" (rescue)" if self.constants.get("FLAGGED") else "")
+
+    @property
+    def wants(self) -> list[str]:
+        """What the design of a GEMM relies on, checked by the test."""
+        if "PRECISION" not in self.constants or self.constants.get("FROM_LOGITS"):
+            return []
+        by_tma = ["tma"] if self.constants["TMA"] else []
+        return by_tma + (["wgmma"] if self.constants["PRECISION"] == "ieee" else [])
+
+
+def launches(call) -> list[Launch]:
+    """The launches of a call of a triton backend on `meta` tensors: nothing runs."""
+    import torch
+    from triton.runtime.jit import JITFunction
+    from triton.tools.tensor_descriptor import TensorDescriptor
+
+    short = {torch.float32: "fp32", torch.float64: "fp64", torch.float16: "fp16", torch.bfloat16: "bf16"}
+    short |= {torch.int8: "i8", torch.int32: "i32", torch.int64: "i64"}
+    found = []
+
+    def kind(value) -> str:
+        if isinstance(value, torch.Tensor):
+            return "*" + short[value.dtype]
+        if isinstance(value, TensorDescriptor):
+            return f"tensordesc<{short[value.base.dtype]}{value.block_shape}>"
+        return "fp32" if isinstance(value, float) else "i32"
+
+    def record(fn, *positional, grid, warmup, **named):
+        given = dict(zip(fn.arg_names, positional)) | named
+        values = {name: given.pop(name) for name in fn.arg_names}
+        constant = {p.name for p in fn.params if p.is_constexpr} | {n for n, v in values.items() if type(v) is int and v == 1}
+        even = lambda value: value % 16 == 0 if isinstance(value, int) else isinstance(value, torch.Tensor)
+        divisible = tuple(n for n, v in values.items() if n not in constant and even(v))
+        types = {name: "constexpr" if name in constant else kind(value) for name, value in values.items()}
+        found.append(Launch(fn, types, {n: values[n] for n in constant}, divisible, given))
+
+    with mock.patch.object(JITFunction, "run", record):
+        call()
+    return found
+
+
+def compile_launch(launch: Launch, name: str) -> dict:
+    """One row of the report."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    names = [p.name for p in fn.params]
-    missing = set(names) - set(signature) - set(constants)
-    if missing:
-        raise ValueError(f"compile_report: {name} has arguments without a type: {sorted(missing)}")
-    types = {n: "constexpr" if n in constants else signature[n] for n in names}
-    attrs = {
-        (names.index(n),): [["tt.divisibility", 16]]
-        for n in names
-        if n not in constants and (types[n].startswith("*") or n in divisible)
-    }
-    source = ASTSource(fn, types, {(names.index(k),): v for k, v in constants.items()}, attrs)
-    options = {"num_warps": warps, "num_stages": stages}
+    at = launch.fn.arg_names.index
+    attributes = {(at(name),): [["tt.divisibility", 16]] for name in launch.divisible}
+    source = ASTSource(launch.fn, launch.types, {(at(k),): v for k, v in launch.constants.items()}, attributes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kernel = triton.compile(source, target=GPUTarget(*TARGET), options=options)
+        kernel = triton.compile(source, target=GPUTarget(*TARGET), options=launch.options)
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(kernel.asm["cubin"])
         file.flush()
         usage = _run(tool("cuobjdump"), "-res-usage", file.name)
         sass = _run(tool("cuobjdump"), "-sass", file.name)
     registers, stack = map(int, re.search(r"REG:(\d+) STACK:(\d+)", usage).groups())
-    shared = kernel.metadata.shared
+    shared, threads = kernel.metadata.shared, kernel.metadata.num_warps * 32
     row = {"kernel": name, "language": "triton", "registers": registers, "spilled_bytes": stack, "shared_bytes": shared}
-    row |= {"threads": warps * 32, "occupancy": round(occupancy(registers, shared, warps * 32), 3)}
+    row |= {"threads": threads, "occupancy": round(occupancy(registers, shared, threads), 3)}
     counts = sass_counts(sass)
     counts["wgmma"] = max(counts["wgmma"], kernel.asm["ptx"].count("wgmma.mma_async"))
-    return row | counts | {"wants": list(wants)}
+    return row | counts | {"wants": launch.wants}
 
 
 def _run(*command) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def triton_rows() -> list[dict]:
-    """Every Triton kernel of nsrl_kernels in the variants the 2B case launches."""
+def calls() -> dict[str, Any]:
+    """What the 2B case runs, by name: calls of the triton backends on `meta` tensors. The first to launch a kernel names it.
+
+    2,045 rows: the end of a batch, where nothing is a multiple of 16.
+    """
     import torch
 
-    from nsrl_kernels import _tune
-    from nsrl_kernels.group_advantage import kernel as group
-    from nsrl_kernels.linear_logp import kernel as logp
-    from nsrl_kernels.logp_from_logits import kernel as logits
-    from nsrl_kernels.pack_vision import kernel as packing
-    from nsrl_kernels.policy_loss import kernel as objective
+    from nsrl_kernels.group_advantage import triton_backend as group
+    from nsrl_kernels.linear_logp import spec as head_spec
+    from nsrl_kernels.linear_logp import triton_backend as head
+    from nsrl_kernels.logp_from_logits import spec as logits_spec
+    from nsrl_kernels.logp_from_logits import triton_backend as logits
+    from nsrl_kernels.pack_vision import spec as pack_spec
+    from nsrl_kernels.pack_vision import triton_backend as packing
+    from nsrl_kernels.policy_loss import spec as loss_spec
+    from nsrl_kernels.policy_loss import triton_backend as objective
 
-    bf16 = torch.bfloat16
-    rows = []
-    add = lambda *arguments, **options: rows.append(compile_triton(*arguments, **options))
-    f32, f64, i32, i64, half, scalar, real = "*fp32", "*fp64", "*i32", "*i64", "*bf16", "i32", "fp32"
-    common = dict(
-        bias=f32, level=f32, inv_t=f64, column=i32, own=i32, flag=i32, counts=i32, parts=f32, g_logp=f32, g_entropy=f32,
-        entropy=f32, at_target=f32, logits=f32, row0=scalar, n_rows=scalar, n_vocab=scalar, n_hidden=scalar,
-        stride_h=scalar, stride_w=scalar, stride_l=scalar, stride_e=scalar, softcap=real, n_splits=scalar,
-    )  # fmt: skip
-    even = ("n_vocab", "n_hidden", "stride_h", "stride_w", "stride_l", "stride_e", "stride_out", "n", "k_total")
+    N, H, V, T, S, I = 2_045, 2_048, 151_936, 2_045, 10, 3
+    make = lambda *shape, dtype=torch.float32: torch.empty(shape, dtype=dtype, device="meta")
+    ints = lambda *shape: make(*shape, dtype=torch.int32)
+    half = lambda *shape: make(*shape, dtype=torch.bfloat16)
+    rows = lambda: make(N)
 
-    def scan(
-        name, mode, *, store=False, bias=True, softcap=False, flagged=False, counts=False, v0=False, tma=True, wants=(),
-        dtype=bf16,
-    ):  # fmt: skip
-        tiles = _tune.scan(dtype, from_logits=v0, lean=softcap or flagged or not tma)
-        short = {torch.float32: "fp32", torch.float16: "fp16"}.get(dtype, "bf16")
-        stored = "fp32" if dtype == torch.float32 else "bf16"
-        block = lambda r, c, kind=short: f"tensordesc<{kind}[{r}, {c}]>"
-        by_tma = tma and not v0
-        signature = common | {
-            "h": block(tiles.block_m, tiles.block_k) if by_tma else half,
-            "w": block(tiles.block_n, tiles.block_k) if by_tma else half,
-            "out_e": block(tiles.block_m, tiles.block_n // _tune.parts(v0), stored) if by_tma and store else half,
-        }
-        constants = dict(
-            MODE=mode, FROM_LOGITS=v0, TMA=by_tma, STORE_E=store, TMA_STORE=by_tma and store, ENTROPY=mode != 1,
-            HAS_BIAS=bias, HAS_SOFTCAP=softcap, FLAGGED=flagged, HAS_COUNTS=counts, INTERPRETED=False,
-            PRECISION="tf32x3" if dtype == torch.float32 else "ieee", PARTS=_tune.parts(v0), BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
-            TILES=_tune.SPLIT_COLUMNS // tiles.block_n,
-        )  # fmt: skip
-        add(
-            f"linear_logp scan: {name}", logp.scan_kernel, signature, constants, warps=tiles.num_warps,
-            stages=tiles.num_stages, divisible=even, wants=wants,
-        )  # fmt: skip
+    def head_call(saving="jacobian", *, dtype=torch.bfloat16, width=H, softcap=0.0, gemm="triton", invariant=False, **tensors):
+        none = dict.fromkeys(head_spec.Inputs._fields)
+        target = make(N, dtype=torch.int64)
+        x = head_spec.Inputs(**none | dict(hidden=make(N, width, dtype=dtype), weight=make(V, width, dtype=dtype), target=target) | tensors)
+        options = head_spec.Options(1.0, softcap, "metric", saving, invariant, "", 0, backend="triton", gemm=gemm)
+        if saving != "recompute":
+            return lambda: head.forward(x, options)
+        saved = head_spec.Saved(rows(), rows(), rows(), rows(), rows())
+        return lambda: head.backward(x, saved, head_spec.Needs(True, True, True), options)
 
-    both = ("wgmma", "tma")
-    scan("forward only", 0, bias=False, wants=both)
-    scan("forward only, banned ids", 0, wants=both)
-    scan("forward + E", 0, store=True, bias=False, wants=both)
-    scan("forward + E, banned ids", 0, store=True, wants=both)
-    scan("forward + E, masked rows", 0, store=True, counts=True, wants=both)
-    scan("forward + E, softcap", 0, store=True, softcap=True, wants=both)
-    scan("rescue: maxima", 1, flagged=True, wants=both)
-    scan("rescue: sums + E", 0, store=True, flagged=True, wants=both)
-    scan("coefficients", 2, store=True, wants=both)
-    scan("coefficients, softcap, masked rows", 2, store=True, softcap=True, counts=True, wants=both)
-    scan("forward + E, no TMA (odd strides)", 0, store=True, tma=False, wants=("wgmma",))
-    scan("forward + E, fp16 inputs", 0, store=True, dtype=torch.float16, wants=both)
-    scan("forward + E, fp32 inputs (3 x tf32)", 0, store=True, dtype=torch.float32, wants=("tma",))
-    scan("v0: logits in memory + E", 0, store=True, v0=True)
-    scan("v0: rescue: maxima", 1, flagged=True, v0=True)
+    def loss_call(sequence):
+        vector = lambda: make(T)
+        mask = make(T, dtype=torch.bool)
+        x = loss_spec.Inputs(
+            vector(), vector(), make(S), mask, make(S + 1, dtype=torch.int64), make(), make(), vector(), vector(), vector(),
+            vector(), make(1, T),
+        )  # fmt: skip
+        spec = loss_spec.Spec(
+            "grpo", sequence, "sequence" if sequence else "token", 0.2, 0.2, 1.5, 3.0, 0.1, "k3", 1.0, 1.0, False, (0.1,),
+            "truncate", sequence, 2.0, 0.1, 0.1, (1.0, 1.05), (1.0, 1.0),
+        )  # fmt: skip
+        return lambda: objective.forward(x, spec)
 
-    def gemm(name, *, tma, trans, counts, wants=both, b=half):
-        tiles = _tune.gemm(bf16, lean=not tma)
-        signature = dict(
-            a=f"tensordesc<bf16[{tiles.block_m}, {tiles.block_k}]>" if tma else half,
-            b=f"tensordesc<bf16[{tiles.block_k}, {tiles.block_n}]>" if tma else b,
-            out=f32, counts=i32, row0=scalar, m=scalar, n=scalar, k_total=scalar, stride_a=scalar, stride_b=scalar,
-            stride_out=scalar,
-        )  # fmt: skip
-        constants = dict(
-            TMA=tma, TRANS_A=trans, ADD=trans, HAS_COUNTS=counts, INTERPRETED=False, PRECISION="ieee",
-            BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
-        )  # fmt: skip
-        add(
-            name, logp.gemm_kernel, signature, constants, warps=tiles.num_warps, stages=tiles.num_stages,
-            divisible=(*even, "m", "stride_a", "stride_b"), wants=wants,
-        )  # fmt: skip
+    def logits_call(forward):
+        x = logits_spec.Inputs(half(N, V), make(N, dtype=torch.int64), None, None, None)
+        options, saved = logits_spec.Options(1.0, 0.0, "metric", False, "triton"), logits_spec.Saved(rows(), rows(), rows(), rows(), None)
+        return lambda: logits.forward(x, options) if forward else logits.backward(x, saved, options, half(N, V))
 
-    gemm("linear_logp GEMM 2", tma=True, trans=False, counts=False)
-    gemm("linear_logp GEMM 2, masked rows", tma=True, trans=False, counts=True)
-    gemm("linear_logp GEMM 2, fp16 head", tma=False, trans=False, counts=False, wants=("wgmma",), b="*fp16")
-    gemm("linear_logp ∂W", tma=False, trans=True, counts=False, wants=("wgmma",))
-    block_r, block_h = _tune.rows_by_hidden(2048)
-    add(
-        "linear_logp target logits", logp.anchor_kernel,
-        common | dict(h=half, w=half, logits=half, hint=f32, z_target=f64, slope=f32, elsewhere=real),
-        dict(HAS_BIAS=True, HAS_SOFTCAP=False, HAS_HINT=True, FROM_LOGITS=False, BLOCK_R=16, BLOCK_H=128),
-        warps=4, stages=3, divisible=even,
-    )  # fmt: skip
-    for phase, name in enumerate(("sums", "levels", "rescued sums")):
-        add(
-            f"linear_logp settle: {name}", logp.settle_kernel,
-            common | dict(z_target=f64, total=f64, first=f64, raise_above=real, lost_below=real),
-            dict(PHASE=phase, BLOCK_R=64), warps=4, stages=3,
-        )  # fmt: skip
-    add(
-        "linear_logp finish", logp.finish_kernel,
-        common | dict(z_target=f64, total=f64, first=f64, slope=f32, order=i64, role=i32, logp=f32, lse=f32, row_stats=f32),
-        dict(ENTROPY=True, HAS_ORDER=True, BLOCK_R=64), warps=4, stages=3,
-    )  # fmt: skip
-    add(
-        "linear_logp Jacobian", logp.jacobian_kernel,
-        common | dict(d_rows=f32, w=half, order=i64, row_stats=f32, jac=half),
-        dict(HAS_ORDER=False, INTERPRETED=False, BLOCK_R=block_r, BLOCK_H=block_h), warps=4, stages=3, divisible=even,
-    )  # fmt: skip
-    add(
-        "linear_logp backward (row scale)", logp.scale_rows_kernel,
-        dict(jac=half, g_logp=f32, out=half, n_rows=scalar, n_hidden=scalar),
-        dict(INTERPRETED=False, BLOCK_R=block_r, BLOCK_H=block_h), warps=4, stages=3, divisible=even,
-    )  # fmt: skip
-    add(
-        "logp_from_logits gradient", logits.gradient_kernel,
-        dict(logits=half, out=half, target=i64, inv_t=f64, shut="*i8", coefficient=f32, entropy_coefficient=f32,
-             at_target=f32, entropy=f32, lse=f32, n_vocab=scalar, stride_l=scalar, stride_o=scalar, softcap=real),
-        dict(HAS_SHUT=False, HAS_SOFTCAP=False, ENTROPY=False, INTERPRETED=False, BLOCK=4096),
-        warps=4, stages=3, divisible=(*even, "stride_o"),
-    )  # fmt: skip
-    numbers = ["low", "high", "delta", "dual_clip", "beta", "kl_log_clamp", "kl_clamp", "cap", "entropy_coef", "nll_coef", "tau_pos", "tau_neg", "side_low", "side_high", "extra_0", "extra_1", "extra_2", "extra_3"]
-    vectors = ["logp", "adv", "normalizer", "entropy_normalizer", "old", "ref", "sampler", "entropy", "weights", "extra", "g_logp", "g_entropy", "parts"]
-    signature = {n: real for n in numbers} | {n: f32 for n in vectors}
-    signature |= {"mask": "*i8", "offsets": i64, "n_tokens": scalar, "n_seq": scalar}
-    for name, sequence in (("token level", False), ("sequence level", True)):
-        add(
-            f"policy_loss: {name}, every term", objective.objective_kernel, signature,
-            dict(LOSS=0, KL=3, CORRECTION=1, SEQUENCE_RATIO=sequence, SEQUENCE_CORRECTION=sequence,
-                 KL_TIMES_RATIO=False, PER_SEQUENCE_MEAN=sequence, PER_TOKEN_ADV=False, HAS_MASK=True, HAS_OLD=True,
-                 HAS_REF=True, HAS_SAMPLER=True, HAS_ENTROPY=True, HAS_WEIGHTS=True, N_EXTRA=1, BLOCK=1024),
-            warps=4, stages=3,
-        )  # fmt: skip
-    add(
-        "policy_loss totals", objective.total_kernel, dict(parts=f32, loss=f32, metrics=f32, n_seq=scalar),
-        dict(BLOCK=64), warps=4, stages=3,
-    )  # fmt: skip
-    add(
-        "group_advantage", group.group_kernel,
-        dict(rewards=f32, weights=f32, offsets=i32, advantages=f32, reward=f32, mean_out=f32, std_out=f32,
-             count_out=i64, live_out="*i8", n_rows=scalar, n_components=scalar, epsilon=real),
-        dict(MODE=2, BLOCK=32), warps=4, stages=3,
-    )  # fmt: skip
-    add("pack_vision: equal images", packing._first_use, dict(image_key=i32, first=i32, I=scalar), dict(BLOCK=256),
-        warps=4, stages=3)  # fmt: skip
-    plan = {p.name: i32 for p in packing._plan.params[:14]} | {n: scalar for n in ("T", "S", "I", "total_visual")}
-    add("pack_vision: plan", packing._plan, plan, dict(image_token_id=151_655, merge=2, BLOCK=256), warps=4, stages=3)
-    tile = lambda width: dict(D=width, ROWS=4096 // min(width, 1024), BLOCK=min(width, 1024))
-    add("pack_embed", packing._gather, dict(table=half, visual=half, row_map=i32, out=half, T=scalar), tile(2048),
-        warps=4, stages=3)  # fmt: skip
-    add("deepstack_add", packing._deepstack_add, dict(hidden=half, feature=half, rows=i32, src=i32, n=scalar), tile(2048),
-        warps=4, stages=3)  # fmt: skip
-    keys = dict(grad=half, cu_q=i32, cu_k=i32, parent=i32, out=half, T=scalar, S=scalar, STEPS=scalar)
-    add("gather_kv gradient", packing._kv_gather_backward, keys, tile(1024), warps=4, stages=3)
+    bans, mask, hint = make(V), make(N, dtype=torch.bool), rows()
+    stream = pack_spec.Stream(ints(T), ints(S + 1), ints(S), ints(S + 1), ints(I, 3), ints(I))
+    numbers = pack_spec.Numbers(151_655, 2, 1_024, 3 * T, "triton")
+    plan = [ints(T), ints(3, T), ints(S + 1), ints(3 * T), ints(1_024), ints(1_024), ints(I)]
+    return {
+        "forward + E": head_call(),
+        "forward only": head_call("none"),
+        "forward only, banned ids": head_call("none", bias=bans),
+        "forward + E, banned ids": head_call(bias=bans, hint_logp=hint),
+        "forward + E, masked rows": head_call(row_mask=mask),
+        "forward + E, softcap": head_call(softcap=30.0),
+        "coefficients": head_call("recompute"),
+        "coefficients, softcap, masked rows": head_call("recompute", softcap=30.0, row_mask=mask),
+        "forward + E, no TMA (odd strides)": head_call(width=H - 4),
+        "forward + E, fp16 inputs": head_call(dtype=torch.float16),
+        "forward + E, fp32 inputs (3 x tf32)": head_call(dtype=torch.float32),
+        "forward + E, logits by cuBLAS": head_call(gemm="cublas"),
+        "forward + E, batch invariant": head_call(invariant=True),
+        "row scale": lambda: head.scale_rows(half(N, H), rows(), half(N, H)),
+        "logp_from_logits": logits_call(True),
+        "logp_from_logits backward": logits_call(False),
+        "policy_loss, token level, every term": loss_call(False),
+        "policy_loss, sequence level, every term": loss_call(True),
+        "group_advantage": lambda: group.forward(make(320, 2), make(2), ints(33), "batch_std", 1e-4),
+        "pack_vision": lambda: packing.plan(stream, numbers, plan),
+        "pack_embed": lambda: packing.gather(half(V, H), half(1_024, H), ints(T), half(T, H)),
+        "deepstack_add": lambda: packing.deepstack_add(half(T, H), half(1_024, H), ints(1_024), ints(1_024)),
+        "gather_kv gradient": lambda: packing.kv_gather_backward(half(3 * T, 1_024), ints(S + 1), ints(S + 1), ints(S), half(T, 1_024)),
+    }
+
+
+def triton_rows() -> list[dict]:
+    """Every Triton kernel of nsrl_kernels in the variants the 2B case launches, each once."""
+    rows, seen = [], []
+    for case, call in calls().items():
+        for launch in launches(call):
+            rescue = launch.constants.get("FLAGGED") and case not in ("forward + E, banned ids", "forward + E, logits by cuBLAS")
+            if launch not in seen and not rescue:  # rescues of other variants differ by what the two have in common
+                seen.append(launch)
+                rows.append(compile_launch(launch, f"{launch.name}: {case}"))
     return rows
 
 

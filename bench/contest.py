@@ -9,7 +9,7 @@ from . import measure
 from .rivals import LOGP, OBJECTIVE
 from .shapes import BF16_FLOPS, HeadShape
 
-REFERENCE, REFERENCE_ROWS = "nsrl reference", 256
+TORCH_BACKEND, TORCH_ROWS = "nsrl torch", 256
 
 
 def head_inputs(shape: HeadShape, device: str, dtype: torch.dtype):
@@ -26,8 +26,8 @@ def exact_rows(hidden, weight, target, rows):
     """fp64 log-probs of a few rows."""
     picked, w = hidden[rows].double(), weight
     total = torch.full((len(rows),), -torch.inf, dtype=torch.float64, device=hidden.device)
-    for v0 in range(0, w.shape[0], 16_384):
-        total = torch.logaddexp(total, (picked @ w[v0 : v0 + 16_384].double().T).logsumexp(1))
+    for start in range(0, w.shape[0], 16_384):
+        total = torch.logaddexp(total, (picked @ w[start : start + 16_384].double().T).logsumexp(1))
     return (picked * w[target[rows]].double()).sum(1) - total
 
 
@@ -88,7 +88,7 @@ def objective_row(contender, shape: HeadShape, length: int, device: str, dtype: 
     n_seq = shape.n // length
     advantages = torch.where(torch.arange(n_seq, device=device) % 3 == 0, 1.0, -0.5)
     offsets = torch.arange(0, shape.n + 1, length, device=device)
-    want, _ = policy_loss(logp, advantages, cu_seqlens=offsets, old_logp=old, loss_type="dapo", backend="reference")
+    want, _ = policy_loss(logp, advantages, cu_seqlens=offsets, old_logp=old, loss_type="dapo", backend="torch")
     function = contender.build()
     run = lambda h: function(h, weight, target, advantages, old, length)
     with torch.no_grad():
@@ -112,8 +112,8 @@ def objective_row(contender, shape: HeadShape, length: int, device: str, dtype: 
 
 def too_slow(contender, shape: HeadShape, device: str) -> str | None:
     """Why a contender is not timed at a shape that it would take the whole budget for, or None."""
-    if device == "cuda" and contender.name == REFERENCE and shape.n > REFERENCE_ROWS:
-        return f"not timed above {REFERENCE_ROWS} rows: 760,000 launches at the 2B case"
+    if device == "cuda" and contender.name == TORCH_BACKEND and shape.n > TORCH_ROWS:
+        return f"not timed above {TORCH_ROWS} rows: 760,000 launches at the 2B case"
     return None
 
 

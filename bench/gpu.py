@@ -23,19 +23,19 @@ from pathlib import Path
 import torch
 
 from nsrl_kernels import group_advantage, linear_logp, logp_from_logits, policy_loss
-from tests.ops.logp_cases import exact, extreme_case, gate, random_case, row_errors
 
 from . import contest, measure
+from .cases import exact, extreme_case, gate, random_case, row_errors
 from .shapes import CASE_2B, COMPLETION, N_SWEEP, SMALL, V_SWEEP
 
 ROOT = Path(__file__).resolve().parents[1]
 TIME_GATES_MS = {  # docs/kernels.md, at the 2B case on an H200
-    "nsrl triton (fused)": {"forward_ms": 9.0, "step_ms": 17.5},
-    "nsrl triton v0": {"step_ms": 19.0},
+    "nsrl triton": {"forward_ms": 9.0, "step_ms": 17.5},
+    "nsrl triton, cuBLAS GEMM 1": {"step_ms": 19.0},
 }
 MEMORY_GATES_MB = {
-    "nsrl triton (fused)": {"forward_extra_mb": 8.0, "step_extra_mb": 700.0 + 42.0},  # the step also returns ∂hidden
-    "nsrl triton v0": {"forward_extra_mb": 350.0, "step_extra_mb": 1000.0 + 42.0},
+    "nsrl triton": {"forward_extra_mb": 8.0, "step_extra_mb": 700.0 + 42.0},  # the step also returns ∂hidden
+    "nsrl triton, cuBLAS GEMM 1": {"forward_extra_mb": 350.0, "step_extra_mb": 1000.0 + 42.0},
 }
 
 
@@ -102,11 +102,12 @@ def _head(hidden, weight, target, **options):
 
 def head_gates(run: Run, sizes: list[tuple[int, int, int]]) -> None:
     """|Δlogp|, ∂hidden and entropy against fp64; extremes; bits."""
-    for backend in ("triton", "triton_v0"):
+    for gemm in ("triton", "cublas"):
+        name, options = f"GEMM 1 by {gemm}", dict(backend="triton", gemm=gemm)
         for n, n_hidden, n_vocab in sizes:
             torch.manual_seed(0)
             hidden, weight, target = random_case(n, n_hidden, n_vocab, device=run.device)
-            logp, entropy, grad = _head(hidden, weight, target, backend=backend)
+            logp, entropy, grad = _head(hidden, weight, target, **options)
             rows = torch.linspace(0, n - 1, min(n, 24)).long()
             want = exact(hidden[rows], weight, target[rows])
             worst = float(((logp[rows].cpu().double() - want[0]).abs() / gate(want[3])).max())
@@ -114,14 +115,14 @@ def head_gates(run: Run, sizes: list[tuple[int, int, int]]) -> None:
             spread = float((entropy[rows].cpu().double() - want[1]).abs().max())
             detail = f"log-prob {worst:.2f} of its gate, ∂hidden {overall:.1e} overall {row:.1e} in a row, entropy {spread:.0e}"
             passed = worst <= 1 and overall <= 3e-3 and row <= 5e-3 and spread <= 1e-5
-            run.check(f"{backend} N={n} H={n_hidden} V={n_vocab}", passed, detail)
-        names, hidden, weight, target = extreme_case(sizes[0][2], run.device)
-        logp, _, grad = _head(hidden, weight, target, backend=backend)
+            run.check(f"{name}, N={n} H={n_hidden} V={n_vocab}", passed, detail)
+        cases, hidden, weight, target = extreme_case(sizes[0][2], run.device)
+        logp, _, grad = _head(hidden, weight, target, **options)
         want = exact(hidden, weight, target)
         error = (logp.cpu().double() - want[0]).abs() / gate(want[3])
         slack = (grad.cpu().double() - want[2]).norm(dim=1) - (5e-3 * want[2].norm(dim=1)).clamp(min=1e-30)
-        bad = [name for name, e, s in zip(names, error, slack) if not (e <= 1 and s <= 0)]
-        run.check(f"{backend} extreme logits", not bad, "; ".join(bad))
+        bad = [case for case, e, s in zip(cases, error, slack) if not (e <= 1 and s <= 0)]
+        run.check(f"{name}, extreme logits", not bad, "; ".join(bad))
     n, n_hidden, n_vocab = sizes[-1]
     hidden, weight, target = random_case(max(n, 40), n_hidden, n_vocab, device=run.device)
     if run.device == "cpu":  # the interpreter's dot is BLAS: keep its sums exact
@@ -142,7 +143,7 @@ def small_ops(run: Run) -> None:
     old, ref, adv = logp + 0.3 * torch.randn_like(logp), logp + 0.3 * torch.randn_like(logp), torch.randn(4, device=device)
     for loss_type in ("grpo", "dapo", "gspo", "cispo", "gppo", "sapo"):
         found = []
-        for dtype, backend in ((torch.float32, "triton"), (torch.float64, "reference")):
+        for dtype, backend in ((torch.float32, "triton"), (torch.float64, "torch")):
             x = logp.to(dtype, copy=True).requires_grad_()
             loss, metrics = policy_loss(
                 x, adv.to(dtype), cu_seqlens=offsets, old_logp=old.to(dtype), ref_logp=ref.to(dtype), beta=0.1,
@@ -153,7 +154,7 @@ def small_ops(run: Run) -> None:
         worst = max(float((a - b).detach().abs().max()) for a, b in zip(*found))
         run.check(f"policy_loss {loss_type}", worst <= 5e-6, f"{worst:.1e}")
     rewards = torch.rand(60, 2, device=device)
-    want = group_advantage(rewards.double(), 10, backend="reference").advantages
+    want = group_advantage(rewards.double(), 10, backend="torch").advantages
     for backend in ("triton", "cuda"):
         from nsrl_kernels import _native
 
@@ -164,11 +165,11 @@ def small_ops(run: Run) -> None:
         run.check(f"group_advantage {backend}", float((got - want).abs().max()) <= 1e-4)
     logits, target = 5 * torch.randn(9, 1003, device=device), torch.randint(0, 1003, (9,), device=device)
     got = logp_from_logits(logits, target, backend="triton")[0].double()
-    want = logp_from_logits(logits.double(), target, backend="reference")[0]
+    want = logp_from_logits(logits.double(), target, backend="torch")[0]
     run.check("logp_from_logits", float((got - want).abs().max()) <= 3e-6)
     hidden, weight, target = random_case(40, 64, 515, device=device)
     grads = []
-    for dtype, backend in ((torch.bfloat16, "triton"), (torch.float64, "reference")):
+    for dtype, backend in ((torch.bfloat16, "triton"), (torch.float64, "torch")):
         w = weight.to(dtype, copy=True).requires_grad_()
         linear_logp(hidden.to(dtype), w, target, backend=backend)[0].sum().backward()
         grads.append(w.grad.double())

@@ -36,9 +36,9 @@ class Contender(NamedTuple):
         return None
 
 
-def _ours(backend):
+def _ours(**options):
     def run(hidden, weight, target):
-        return nsrl_kernels.linear_logp(hidden, weight, target, backend=backend)[0]
+        return nsrl_kernels.linear_logp(hidden, weight, target, **options)[0]
 
     return lambda: run
 
@@ -82,9 +82,9 @@ def _quack():
 
 
 LOGP = (
-    Contender("nsrl reference", _ours("reference"), ours=True),
-    Contender("nsrl triton (fused)", _ours("triton"), ("triton",), True, ours=True),
-    Contender("nsrl triton v0", _ours("triton_v0"), ("triton",), True, ours=True),
+    Contender("nsrl torch", _ours(backend="torch"), ours=True),
+    Contender("nsrl triton", _ours(backend="triton"), ("triton",), True, ours=True),
+    Contender("nsrl triton, cuBLAS GEMM 1", _ours(backend="triton", gemm="cublas"), ("triton",), True, ours=True),
     Contender("torch", lambda: naive, tolerance=3e-2),
     Contender("torch.compile", lambda: torch.compile(naive), needs_cuda=True, tolerance=3e-2),
     Contender("TRL fused head", _trl, ("trl.kernels",), tolerance=3e-2),
@@ -95,9 +95,9 @@ LOGP = (
 )
 
 
-def _linear_grpo(backend):
+def _linear_grpo(**options):
     def run(hidden, weight, target, advantages, old_logp, length):
-        logp, _ = nsrl_kernels.linear_logp(hidden, weight, target, hint_logp=old_logp, backend=backend)
+        logp, _ = nsrl_kernels.linear_logp(hidden, weight, target, hint_logp=old_logp, **options)
         offsets = torch.arange(0, len(target) + 1, length, device=hidden.device)
         return nsrl_kernels.policy_loss(logp, advantages, cu_seqlens=offsets, old_logp=old_logp, loss_type="dapo")[0]
 
@@ -144,9 +144,9 @@ def _liger_triton_grpo():
 
 
 OBJECTIVE = (
-    Contender("nsrl reference", _linear_grpo("reference"), ours=True),
-    Contender("nsrl triton (fused)", _linear_grpo("triton"), ("triton",), True, ours=True),
-    Contender("nsrl triton v0", _linear_grpo("triton_v0"), ("triton",), True, ours=True),
+    Contender("nsrl torch", _linear_grpo(backend="torch"), ours=True),
+    Contender("nsrl triton", _linear_grpo(backend="triton"), ("triton",), True, ours=True),
+    Contender("nsrl triton, cuBLAS GEMM 1", _linear_grpo(backend="triton", gemm="cublas"), ("triton",), True, ours=True),
     Contender("torch", lambda: _torch_grpo, tolerance=3e-2),
     Contender("Liger chunked GRPO", _liger_chunked_grpo, ("liger_kernel",), tolerance=3e-2),
     Contender("Liger Triton grpo_loss", _liger_triton_grpo, ("liger_kernel",), True, tolerance=3e-2),

@@ -18,6 +18,7 @@ from nsrl.models.pack import Group, pack
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl_kernels import _native, deepstack_add, pack_embed, pack_vision
 from nsrl_kernels.pack_vision import reference
+from nsrl_kernels.pack_vision.spec import Numbers, Stream
 
 IMAGE = 151_655
 GPU = torch.cuda.is_available()
@@ -26,7 +27,7 @@ DEVICE = "cuda" if GPU else "cpu"
 SHAPES = {"2B case": (4, 10, 1024, (1, 64, 64), 2048)} if GPU else {"small": (8, 10, 24, (1, 6, 6), 96)}
 VOCAB = 151_936 if GPU else 512
 DTYPE = torch.bfloat16 if GPU else torch.float32
-BACKENDS = ("reference", "triton", "cuda") if GPU else ("reference",)
+BACKENDS = ("torch", "triton", "cuda") if GPU else ("torch",)
 COPY_SHARE = 0.85  # of the measured copy rate, for the gather on a GPU
 
 
@@ -131,8 +132,7 @@ def test_plan(benchmark, case, backend):
     need(backend)
     plan = pack_vision(*case.args, **case.kwargs, backend=backend)
     moved = 4 * (case.batch.tokens + sum(x.numel() for x in plan))
-    ids, cu, parent, _, grid, key = case.args
-    inside = lambda: reference.plan(ids, cu, parent, grid, key, *case.kwargs.values())
+    inside = lambda: reference.plan(Stream(*case.args), Numbers(**case.kwargs, backend="torch"))
     run(benchmark, lambda: pack_vision(*case.args, **case.kwargs, backend=backend), moved, inside)
     assert benchmark.extra_info["host_syncs"] == 0
 
@@ -162,7 +162,7 @@ def test_embed(benchmark, case, backend):
     moved = 2 * case.batch.tokens * case.table.shape[1] * case.table.element_size()
     inside = lambda: reference.gather(case.table, case.visual, plan.row_map, plan.visual_rows, plan.visual_src)
     rate = run(benchmark, lambda: pack_embed(case.table, case.visual, plan, backend=backend), moved, inside)
-    if GPU and backend != "reference":
+    if GPU and backend != "torch":
         copy = copy_rate()
         benchmark.extra_info["share_of_copy_rate"] = round(rate / copy, 3)
 

@@ -14,7 +14,8 @@ from .shapes import COPY_BYTES
 
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"
-BACKENDS = ("triton", "reference", "torch") if GPU else ("reference", "torch")
+PLAIN = "plain torch"  # the rival
+BACKENDS = ("triton", "torch", PLAIN) if GPU else ("torch", PLAIN)
 
 
 def _run(benchmark, group, call, n_bytes, agrees):
@@ -48,7 +49,7 @@ def test_policy_loss(benchmark, backend):
         kl = (ref - x).exp() - (ref - x) - 1
         return (-torch.minimum(ratio * a, ratio.clamp(0.8, 1.2) * a) + 0.05 * kl).mean()
 
-    function = plain if backend == "torch" else lambda x: ours(x, backend)
+    function = plain if backend == PLAIN else lambda x: ours(x, backend)
 
     def step():
         x = logp.detach().requires_grad_()
@@ -76,7 +77,7 @@ def test_group_advantage(benchmark, backend):
         square = rewards.view(groups, 10)
         return ((square - square.mean(1, keepdim=True)) / (square.std(1, keepdim=True) + 1e-4)).view(-1)
 
-    call = plain if backend == "torch" else lambda: group_advantage(rewards, 10, backend=backend).advantages
+    call = plain if backend == PLAIN else lambda: group_advantage(rewards, 10, backend=backend).advantages
     _run(benchmark, "group_advantage", call, 8 * groups * 10, lambda: torch.allclose(call(), plain(), atol=1e-4))
 
 
@@ -94,7 +95,7 @@ def test_logp_from_logits(benchmark, backend):
     def ours(z):
         return logp_from_logits(z, target, inplace_grad=True, backend=backend)[0]
 
-    function = plain if backend == "torch" else ours
+    function = plain if backend == PLAIN else ours
 
     def step():
         leaf = buffer.copy_(logits).detach().requires_grad_()

@@ -97,7 +97,7 @@ inline int check_device(const char* op, std::initializer_list<std::pair<const ch
   int device = -1;
   for (const auto& [argument, t] : tensors) {
 #ifndef NSRL_EMULATED  // the tests run the kernels on a CPU, see tests/csrc/emulator
-    if (!t->is_cuda()) fail(op, argument, "a CUDA tensor; got one on another device (the CPU path is the reference backend)");
+    if (!t->is_cuda()) fail(op, argument, "a CUDA tensor; got one on another device (the CPU path is the torch backend)");
 #endif
     const int index = t->get_device_index();
     if (device >= 0 && index != device) fail(op, argument, "on cuda:", device, " like the first argument; got cuda:", index);

@@ -40,7 +40,7 @@ __device__ __forceinline__ float block_sum(float x, float* shared) {
 __global__ void __launch_bounds__(kThreads) batch_std_kernel(GroupAdvantageArgs a) {
   __shared__ float scratch[32];
   float sum = 0.f, n = 0.f;
-  for (int64_t r = threadIdx.x; r < a.R; r += kThreads) {
+  for (int64_t r = threadIdx.x; r < a.S; r += kThreads) {
     const float x = combined(a, r);
     if (!isnan(x)) {
       sum += x;
@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(kThreads) batch_std_kernel(GroupAdvantageArgs 
   n = block_sum(n, scratch);
   const float mean = block_sum(sum, scratch) / fmaxf(n, 1.f);
   float squares = 0.f;
-  for (int64_t r = threadIdx.x; r < a.R; r += kThreads) {
+  for (int64_t r = threadIdx.x; r < a.S; r += kThreads) {
     const float x = combined(a, r);
     if (!isnan(x)) squares += (x - mean) * (x - mean);
   }
@@ -61,7 +61,7 @@ __global__ void __launch_bounds__(kThreads) batch_std_kernel(GroupAdvantageArgs 
 __global__ void __launch_bounds__(kThreads) groups_kernel(GroupAdvantageArgs a) {
   const int lane = threadIdx.x % 32;
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
-  if (group >= a.P) return;  // a whole warp
+  if (group >= a.B) return;  // a whole warp
   const int64_t begin = a.cu_groups[group], end = a.cu_groups[group + 1];
   float sum = 0.f, n = 0.f, low = CUDART_INF_F, high = -CUDART_INF_F;
   for (int64_t r = begin + lane; r < end; r += 32) {
@@ -113,15 +113,15 @@ __global__ void __launch_bounds__(kThreads) groups_kernel(GroupAdvantageArgs a) 
 __global__ void __launch_bounds__(kThreads) list_kernel(GroupAdvantageArgs a) {
   __shared__ int scratch[32];
   int listed = 0;
-  for (int64_t tile = 0; tile < a.P; tile += kThreads) {
+  for (int64_t tile = 0; tile < a.B; tile += kThreads) {
     const int64_t g = tile + threadIdx.x;
-    const int live = g < a.P && a.live[g];
+    const int live = g < a.B && a.live[g];
     int added;
     const int at = listed + block_inclusive_scan<kThreads>(live, scratch, added) - 1;
     if (live) a.live_groups[at] = static_cast<int32_t>(g);
     listed += added;
   }
-  for (int64_t g = listed + threadIdx.x; g < a.P; g += kThreads) a.live_groups[g] = -1;
+  for (int64_t g = listed + threadIdx.x; g < a.B; g += kThreads) a.live_groups[g] = -1;
   if (threadIdx.x == 0) *a.n_live = listed;
 }
 
@@ -132,7 +132,7 @@ int launch_group_advantage(const GroupAdvantageArgs& args, int device, void* str
   if (guard.error() != cudaSuccess) return guard.error();
   auto s = static_cast<cudaStream_t>(stream);
   if (args.mode == AdvantageMode::batch_std) batch_std_kernel<<<1, kThreads, 0, s>>>(args);
-  const auto blocks = static_cast<unsigned>((args.P + kWarps - 1) / kWarps);
+  const auto blocks = static_cast<unsigned>((args.B + kWarps - 1) / kWarps);
   if (blocks > 0) groups_kernel<<<blocks, kThreads, 0, s>>>(args);
   list_kernel<<<1, kThreads, 0, s>>>(args);
   return cudaGetLastError();

@@ -9,7 +9,7 @@ namespace nsrl {
 // Element types the arithmetic kernels are compiled for.
 enum class Dtype { f32, f16, bf16 };
 
-// The plan of a packed stream; see PackPlan in kernels/nsrl_kernels/pack_vision/op.py for the meaning of each output.
+// The plan of a packed stream; see PackPlan in kernels/nsrl_kernels/pack_vision/spec.py for the meaning of each output.
 struct PackPlanArgs {
   const int32_t* token_ids;   // (T)
   const int32_t* cu_seqlens;  // (S + 1)
@@ -44,23 +44,24 @@ int launch_kv_gather_backward(const void* grad, const int32_t* cu_q, const int32
                               void* out, int64_t rows, int32_t sequences, int64_t width, Dtype dtype, int device,
                               void* stream);
 
+// In the order of MODES in kernels/nsrl_kernels/group_advantage/reference.py.
 enum class AdvantageMode { grpo = 0, no_std = 1, batch_std = 2, rloo = 3, none = 4 };
 
 struct GroupAdvantageArgs {
-  const float* rewards;      // (R, K), NaN = does not apply
+  const float* rewards;      // (S, K), NaN = does not apply
   const float* weights;      // (K)
-  const int32_t* cu_groups;  // (P + 1)
-  int64_t R, P;
+  const int32_t* cu_groups;  // (B + 1)
+  int64_t S, B;
   int32_t K;
   AdvantageMode mode;
   float epsilon;
-  float* advantages;     // (R)
-  float* reward;         // (R)
-  float* mean;           // (P)
-  float* std;            // (P), unbiased
-  int32_t* count;        // (P)
-  bool* live;            // (P)
-  int32_t* live_groups;  // (P)
+  float* advantages;     // (S)
+  float* reward;         // (S)
+  float* mean;           // (B)
+  float* std;            // (B), unbiased
+  int32_t* count;        // (B)
+  bool* live;            // (B)
+  int32_t* live_groups;  // (B)
   int32_t* n_live;       // (1)
   float* batch_std;      // (1) scratch
 };

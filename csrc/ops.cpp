@@ -1,23 +1,24 @@
 // Every native op of nsrl_kernels: the schemas on this page, then what each checks before it launches.
 // Written against torch's stable ABI: one build serves the torch versions from 2.10 on, and loads on CPU builds.
-// Outputs are allocated in Python (kernels/nsrl_kernels/_native.py), where the fakes are too.
+// An op is called name_cuda and writes into tensors that its caller made (kernels/nsrl_kernels/*/op.py); the fakes are in
+// kernels/nsrl_kernels/_native.py.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>
 
 #include "check.h"
 #include "launch.h"
 
-STABLE_TORCH_LIBRARY(nsrl_native, m) {
+STABLE_TORCH_LIBRARY_FRAGMENT(nsrl, m) {
   m.def(
-      "pack_plan(Tensor token_ids, Tensor cu_seqlens, Tensor parent, Tensor cu_images, Tensor image_grid, "
+      "pack_plan_cuda(Tensor token_ids, Tensor cu_seqlens, Tensor parent, Tensor cu_images, Tensor image_grid, "
       "Tensor image_key, int image_token_id, int merge, Tensor(a!) row_map, Tensor(b!) positions, Tensor(c!) cu_k, "
       "Tensor(d!) kv_index, Tensor(e!) visual_rows, Tensor(f!) visual_src, Tensor(g!) image_slot, "
       "Tensor(h!) image_table) -> ()");
-  m.def("pack_gather(Tensor table, Tensor visual, Tensor row_map, Tensor(a!) out) -> ()");
-  m.def("deepstack_add(Tensor(a!) hidden, Tensor feature, Tensor visual_rows, Tensor visual_src) -> ()");
-  m.def("kv_gather_backward(Tensor grad, Tensor cu_q, Tensor cu_k, Tensor parent, Tensor(a!) out) -> ()");
+  m.def("pack_gather_cuda(Tensor table, Tensor visual, Tensor row_map, Tensor(a!) out) -> ()");
+  m.def("deepstack_add_cuda(Tensor(a!) hidden, Tensor feature, Tensor visual_rows, Tensor visual_src) -> ()");
+  m.def("kv_gather_backward_cuda(Tensor grad, Tensor cu_q, Tensor cu_k, Tensor parent, Tensor(a!) out) -> ()");
   m.def(
-      "group_advantage(Tensor rewards, Tensor weights, Tensor cu_groups, int mode, float epsilon, "
+      "group_advantage_cuda(Tensor rewards, Tensor weights, Tensor cu_groups, int mode, float epsilon, "
       "Tensor(a!) advantages, Tensor(b!) reward, Tensor(c!) mean, Tensor(d!) std, Tensor(e!) count, Tensor(f!) live, "
       "Tensor(g!) live_groups, Tensor(h!) n_live, Tensor(i!) batch_std) -> ()");
 }
@@ -132,27 +133,27 @@ void group_advantage(const Tensor& rewards, const Tensor& weights, const Tensor&
   constexpr const char* op = "group_advantage";
   GroupAdvantageArgs a{};
   a.rewards = floats(op, "rewards", rewards, {-1, -1});
-  const int64_t R = rewards.size(0), K = rewards.size(1);
+  const int64_t S = rewards.size(0), K = rewards.size(1);
   a.weights = floats(op, "weights", weights, {K});
   a.cu_groups = ints(op, "cu_groups", cu_groups, {-1});
   if (cu_groups.numel() < 1) fail(op, "cu_groups", "of shape (groups + 1,); got ", shape_of(cu_groups));
-  const int64_t P = cu_groups.numel() - 1;
+  const int64_t B = cu_groups.numel() - 1;
   if (mode < 0 || mode > 4) fail(op, "mode", "0 to 4; got ", mode);
-  a.R = R;
-  a.P = P;
+  a.S = S;
+  a.B = B;
   a.K = static_cast<int32_t>(K);
   a.mode = static_cast<AdvantageMode>(mode);
   a.epsilon = static_cast<float>(epsilon);
-  a.advantages = floats(op, "advantages", advantages, {R});
-  a.reward = floats(op, "reward", reward, {R});
-  a.mean = floats(op, "mean", mean, {P});
-  a.std = floats(op, "std", std, {P});
-  a.count = ints(op, "count", count, {P});
+  a.advantages = floats(op, "advantages", advantages, {S});
+  a.reward = floats(op, "reward", reward, {S});
+  a.mean = floats(op, "mean", mean, {B});
+  a.std = floats(op, "std", std, {B});
+  a.count = ints(op, "count", count, {B});
   check_dtype(op, "live", live, ScalarType::Bool);
-  check_shape(op, "live", live, {P});
+  check_shape(op, "live", live, {B});
   check_contiguous(op, "live", live);
   a.live = static_cast<bool*>(live.data_ptr());
-  a.live_groups = ints(op, "live_groups", live_groups, {P});
+  a.live_groups = ints(op, "live_groups", live_groups, {B});
   a.n_live = ints(op, "n_live", n_live, {1});
   a.batch_std = floats(op, "batch_std", batch_std, {1});
   const int device = check_device(
@@ -166,18 +167,18 @@ void group_advantage(const Tensor& rewards, const Tensor& weights, const Tensor&
 }  // namespace nsrl
 
 // One function for both keys: the CPU one exists so that a CPU tensor gets a sentence and not a dispatcher dump.
-STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CUDA, m) {
-  m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
-  m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
-  m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
-  m.impl("kv_gather_backward", TORCH_BOX(&nsrl::kv_gather_backward));
-  m.impl("group_advantage", TORCH_BOX(&nsrl::group_advantage));
+STABLE_TORCH_LIBRARY_IMPL(nsrl, CUDA, m) {
+  m.impl("pack_plan_cuda", TORCH_BOX(&nsrl::pack_plan));
+  m.impl("pack_gather_cuda", TORCH_BOX(&nsrl::pack_gather));
+  m.impl("deepstack_add_cuda", TORCH_BOX(&nsrl::deepstack_add));
+  m.impl("kv_gather_backward_cuda", TORCH_BOX(&nsrl::kv_gather_backward));
+  m.impl("group_advantage_cuda", TORCH_BOX(&nsrl::group_advantage));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(nsrl_native, CPU, m) {
-  m.impl("pack_plan", TORCH_BOX(&nsrl::pack_plan));
-  m.impl("pack_gather", TORCH_BOX(&nsrl::pack_gather));
-  m.impl("deepstack_add", TORCH_BOX(&nsrl::deepstack_add));
-  m.impl("kv_gather_backward", TORCH_BOX(&nsrl::kv_gather_backward));
-  m.impl("group_advantage", TORCH_BOX(&nsrl::group_advantage));
+STABLE_TORCH_LIBRARY_IMPL(nsrl, CPU, m) {
+  m.impl("pack_plan_cuda", TORCH_BOX(&nsrl::pack_plan));
+  m.impl("pack_gather_cuda", TORCH_BOX(&nsrl::pack_gather));
+  m.impl("deepstack_add_cuda", TORCH_BOX(&nsrl::deepstack_add));
+  m.impl("kv_gather_backward_cuda", TORCH_BOX(&nsrl::kv_gather_backward));
+  m.impl("group_advantage_cuda", TORCH_BOX(&nsrl::group_advantage));
 }

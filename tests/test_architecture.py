@@ -1,9 +1,11 @@
 """The laws of the house: imports point down, one name per thing, nothing hidden in the environment."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ NSRL = ROOT / "nsrl"
 # Rooms from the bottom up; a room may import itself and what stands before it.
 ORDER = ("types", "errors", "engines", "answers", "data", "rewards", "config", "report", "models", "rollout", "checks", "trainer", "commands")
 COMMANDS = {"train", "eval", "solve", "check"}
-ENVIRONMENT_ALLOWED = {"NSRL_KERNELS_BACKEND", "NSRL_BACKEND"}
 
 
 def sources(folder: Path) -> list[Path]:
@@ -64,6 +65,50 @@ def test_kernels_know_nothing_of_nsrl():
         for path in sources(KERNELS)
         for name, line in imports(path)
         if name.split(".")[0] not in allowed
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_public_function_and_class_of_the_kernels_has_a_docstring():
+    """Google's form for the ops themselves: what a reader looks for stands under its heading."""
+    import nsrl_kernels
+
+    def missing(body, where):
+        for node in body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                if not ast.get_docstring(node):
+                    yield f"{where}:{node.lineno}: {node.name}"
+                yield from missing(node.body if isinstance(node, ast.ClassDef) else (), where)
+
+    wrong = [line for path in sources(KERNELS) for line in missing(ast.parse(path.read_text()).body, path.relative_to(ROOT))]
+    for name in nsrl_kernels.__all__:
+        op = getattr(nsrl_kernels, name)
+        if inspect.isfunction(op):
+            headings = ("Never materialised:", "Args:", "Returns:", "Raises:", "Numerics:")
+            wrong += [f"{name}: {heading}" for heading in headings if heading not in op.__doc__]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_custom_op_has_one_namespace():
+    found = set()
+    for path in [*sources(KERNELS), ROOT / "csrc" / "ops.cpp"]:
+        found |= set(re.findall(r"(?:custom_op\(\s*\"|register_fake\(f?\"|LIBRARY\w*\()(\w+)", path.read_text()))
+    assert found == {"nsrl"}
+
+
+def test_a_configuration_may_ask_for_every_loss():
+    from nsrl.config import TrainConfig
+    from nsrl_kernels import LOSSES
+
+    assert typing.get_args(typing.get_type_hints(TrainConfig)["loss_type"]) == tuple(LOSSES)
+
+
+def test_bench_imports_no_tests():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sources(ROOT / "bench")
+        for name, line in imports(path)
+        if name.split(".")[0] == "tests" or (ROOT / "tests" / f"{name.split('.')[0]}.py").is_file()
     ]
     assert not wrong, "\n".join(wrong)
 

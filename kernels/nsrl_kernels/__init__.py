@@ -4,10 +4,14 @@ from .group_advantage.op import GroupAdvantage, group_advantage
 from .linear_grpo.op import linear_grpo
 from .linear_logp.op import linear_logp
 from .logp_from_logits.op import logp_from_logits
-from .pack_vision.op import PackPlan, deepstack_add, gather_kv, pack_embed, pack_vision
-from .policy_loss.op import METRIC_NAMES, policy_loss
+from .pack_vision.op import deepstack_add, gather_kv, pack_embed, pack_vision
+from .pack_vision.spec import PackPlan
+from .policy_loss.op import policy_loss
+from .policy_loss.spec import LOSSES, METRIC_NAMES, METRICS
 
 __all__ = [
+    "LOSSES",
+    "METRICS",
     "METRIC_NAMES",
     "GroupAdvantage",
     "PackPlan",

@@ -7,11 +7,12 @@ import torch
 
 
 def fail(op: str, argument: str, expected: str, got: object) -> None:
+    """Raises the ValueError of every check: what the argument must be, and what came."""
     raise ValueError(f"{op}: {argument} must be {expected}; got {got}")
 
 
 def shape(op: str, argument: str, tensor: torch.Tensor, expected: tuple, why: str = "") -> None:
-    """`expected` holds ints or names (a name matches any size)."""
+    """Raises unless the tensor has the shape `expected`: ints, or names that match any size."""
     if tensor.dim() != len(expected) or any(
         isinstance(want, int) and have != want for have, want in zip(tensor.shape, expected)
     ):
@@ -20,26 +21,31 @@ def shape(op: str, argument: str, tensor: torch.Tensor, expected: tuple, why: st
 
 
 def floating(op: str, argument: str, tensor: torch.Tensor) -> None:
+    """Raises TypeError unless the tensor is of a floating-point dtype."""
     if not tensor.is_floating_point():
         raise TypeError(f"{op}: {argument} must be a floating-point tensor; got {tensor.dtype}")
 
 
 def integer(op: str, argument: str, tensor: torch.Tensor) -> None:
+    """Raises TypeError unless the tensor holds int32 or int64."""
     if tensor.dtype not in (torch.int32, torch.int64):
         raise TypeError(f"{op}: {argument} must be int32 or int64; got {tensor.dtype}")
 
 
 def boolean(op: str, argument: str, tensor: torch.Tensor) -> None:
+    """Raises TypeError unless the tensor is a mask."""
     if tensor.dtype != torch.bool:
         raise TypeError(f"{op}: {argument} must be a bool tensor; got {tensor.dtype}")
 
 
 def one_of(op: str, argument: str, value: object, allowed: tuple) -> None:
+    """Raises unless `value` is one of `allowed`."""
     if value not in allowed:
         fail(op, argument, "one of " + ", ".join(map(repr, allowed)), repr(value))
 
 
 def same_device(op: str, device: torch.device, **tensors: torch.Tensor | None) -> None:
+    """Raises unless every tensor given is on `device`."""
     for argument, tensor in tensors.items():
         if tensor is not None and tensor.device != device:
             fail(op, argument, f"on {device} like the first argument", f"a tensor on {tensor.device}")

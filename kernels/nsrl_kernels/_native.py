@@ -11,7 +11,7 @@ import torch
 
 LIBRARY = Path(__file__).with_name("_native_ops.so")
 # every op of csrc/ops.cpp writes into tensors its caller made, so a fake has nothing to do
-OPS = ("pack_plan", "pack_gather", "deepstack_add", "kv_gather_backward", "group_advantage")
+OPS = ("pack_plan_cuda", "pack_gather_cuda", "deepstack_add_cuda", "kv_gather_backward_cuda", "group_advantage_cuda")
 
 
 @functools.cache
@@ -24,7 +24,7 @@ def why_not() -> str | None:
     except OSError as e:
         return f"{LIBRARY.name} does not load: {e}"
     for op in OPS:
-        torch.library.register_fake(f"nsrl_native::{op}", lambda *args: None)
+        torch.library.register_fake(f"nsrl::{op}", lambda *args: None)
     return None
 
 
@@ -38,4 +38,4 @@ def ops():
     reason = why_not()
     if reason is not None:
         raise RuntimeError(f"nsrl_kernels: the cuda backend is not available: {reason}")
-    return torch.ops.nsrl_native
+    return torch.ops.nsrl

@@ -4,6 +4,9 @@ import torch
 import triton
 import triton.language as tl
 
+# whether kernels here are the interpreter's: they then take CPU tensors, and a dot needs fp32 operands
+INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
+
 
 @triton.jit
 def log1p64(x):
@@ -21,7 +24,7 @@ def fast_tanh(x):
 
 
 @triton.jit
-def narrow(x, dtype: tl.constexpr, INTERPRETED: tl.constexpr):
+def narrow(x, dtype: tl.constexpr):
     """fp32 to `dtype`, to nearest even. The interpreter would truncate bf16, so there the bits are rounded first."""
     if INTERPRETED and dtype == tl.bfloat16:
         bits = x.to(tl.int32, bitcast=True)
@@ -31,6 +34,7 @@ def narrow(x, dtype: tl.constexpr, INTERPRETED: tl.constexpr):
 
 
 def multiprocessors(device: torch.device) -> int:
+    """How many programs run at once, one each: a launch over more work loops."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).multi_processor_count
     return 4

@@ -1,4 +1,4 @@
-"""Tile shapes and schedules, one table. Knows nothing of pointers; every number here is safe to change.
+"""Tile shapes and schedules of the Triton kernels, one table; every number here is safe to change.
 
 A row's bits depend on BLOCK_N, BLOCK_K and SPLIT_COLUMNS only, never on the batch: change them and the last bits move.
 """
@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import torch
 
+from ._tl import INTERPRETED
+
 CHUNK_ROWS = 2048  # rows of exp(logits) held for GEMM 2: 2048 x 2048 of output is 97% of 132 SMs in 128 x 256 tiles
 FORWARD_ROWS = 16384  # rows per pass when nothing is stored
-V0_ROWS = 512  # rows of fp32 logits held by the v0 path
+LOGITS_ROWS = 512  # rows of fp32 logits held when cuBLAS multiplies GEMM 1
 RAISE_ABOVE = 1e7  # odds above this (p < e^-16), or not finite: the row is scanned again at its own maximum
 LOST_BELOW = 1e-12  # a hint this far off loses digits: the same
 SPLIT_COLUMNS = 4608  # vocabulary columns one program walks before it writes its partial sums: 151,936 = 33 splits,
@@ -18,6 +20,8 @@ INTERPRETED_SPLIT_COLUMNS = 16384  # the interpreter pays per operation, not per
 
 
 class Tiles(NamedTuple):
+    """What one program of a GEMM works on, and with what."""
+
     block_m: int
     block_n: int
     block_k: int
@@ -25,37 +29,38 @@ class Tiles(NamedTuple):
     num_stages: int
 
 
-def split_columns(interpreted: bool) -> int:
-    return INTERPRETED_SPLIT_COLUMNS if interpreted else SPLIT_COLUMNS
+def split_columns() -> int:
+    """Vocabulary columns of one split."""
+    return INTERPRETED_SPLIT_COLUMNS if INTERPRETED else SPLIT_COLUMNS
 
 
-def scan(dtype: torch.dtype, *, interpreted: bool = False, from_logits: bool = False, lean: bool = False) -> Tiles:
+def scan(dtype: torch.dtype, *, from_logits: bool = False, small: bool = False) -> Tiles:
     """GEMM 1 with the exp epilogue, or the same epilogue over logits in memory.
 
-    lean: the epilogue holds more per element (softcap, masks of a second scan, addresses instead of TMA): the wide tile
+    small: the epilogue holds more per element (softcap, masks of a second scan, addresses instead of TMA): the wide tile
     would spill.
     """
-    if interpreted:
+    if INTERPRETED:
         return Tiles(16, 2048, 64, 4, 1)
     if from_logits:
         return Tiles(4, 512, 1, 4, 2)
     if dtype == torch.float32:
         return Tiles(64, 64, 32, 4, 3)
-    return Tiles(128, 128, 64, 8, 3) if lean else Tiles(128, 256, 64, 8, 3)
+    return Tiles(128, 128, 64, 8, 3) if small else Tiles(128, 256, 64, 8, 3)
 
 
-def gemm(dtype: torch.dtype, *, interpreted: bool = False, lean: bool = False) -> Tiles:
+def gemm(dtype: torch.dtype, *, small: bool = False) -> Tiles:
     """GEMM 2 (E·W) and the ∂W accumulation."""
-    if interpreted:
+    if INTERPRETED:
         return Tiles(32, 64, 1024, 4, 1)
     if dtype == torch.float32:
         return Tiles(64, 64, 32, 4, 3)
-    return Tiles(128, 128, 64, 8, 3) if lean else Tiles(128, 256, 64, 8, 3)
+    return Tiles(128, 128, 64, 8, 3) if small else Tiles(128, 256, 64, 8, 3)
 
 
-def rows_by_hidden(n_hidden: int, *, interpreted: bool = False) -> tuple[int, int]:
+def rows_by_hidden(n_hidden: int) -> tuple[int, int]:
     """Rows and columns per program of the [N, H] elementwise kernels: 16 bytes a thread and more."""
-    if interpreted:
+    if INTERPRETED:
         return 128, 128
     return (1, 1024) if n_hidden > 512 else (4, 256)
 

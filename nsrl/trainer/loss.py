@@ -15,12 +15,12 @@ from nsrl.models.pack import PackedBatch
 from nsrl.models.policy import Policy
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.metrics import Timer
-from nsrl_kernels import METRIC_NAMES, policy_loss
+from nsrl_kernels import LOSSES, METRICS, policy_loss
 
 IMPORTANCE_CAP = 2.0  # of the sampler correction
 _WEIGHT = "sampling/importance_sampling_ratio"  # what the correction multiplied by: TRL's key
-NAMES = (*METRIC_NAMES, f"{_WEIGHT}/min", f"{_WEIGHT}/mean", f"{_WEIGHT}/max")
-_SUMMED = ("loss", "policy_loss", "tokens", "sequences")
+_HOW = METRICS | {f"{_WEIGHT}/{how}": how for how in ("min", "mean", "max")}  # how micro-batches' values become the step's
+NAMES = tuple(_HOW)
 _TOKENS = NAMES.index("tokens")
 
 
@@ -165,23 +165,13 @@ def combine(vectors: torch.Tensor) -> torch.Tensor:
     """Metric vectors of micro-batches (B, len(NAMES)) to the step's: sums, extremes, and means over tokens."""
     tokens = vectors[:, _TOKENS]
     mean = (vectors * tokens[:, None]).sum(0) / tokens.sum().clamp(min=1)
-    columns = []
-    for index, name in enumerate(NAMES):
-        if name in _SUMMED:
-            columns.append(vectors[:, index].sum())
-        elif name.endswith("/min"):
-            columns.append(vectors[:, index].min())
-        elif name.endswith("/max"):
-            columns.append(vectors[:, index].max())
-        else:
-            columns.append(mean[index])
+    columns = [mean[i] if how == "mean" else getattr(vectors[:, i], how)() for i, how in enumerate(_HOW.values())]
     return torch.stack(columns)
 
 
 def normalizer(config: TrainConfig, tokens: int, sequences: int) -> float:
     """What the loss is divided by: the counts of the whole step, so micro-batches add up to one batch."""
-    if config.loss_type == "dr_grpo":
+    how = LOSSES[config.loss_type].aggregation
+    if how == "fixed":
         return float(sequences * config.max_completion_length)
-    if config.loss_type in ("grpo", "gspo", "sapo"):
-        return float(sequences)
-    return float(max(1, tokens))
+    return float(sequences) if how == "sequence" else float(max(1, tokens))

@@ -30,7 +30,7 @@ def emulated(folder: Path) -> Path:
         copy = folder / (source.name + ".cpp")
         copy.write_text(text)
         objects.append(str(copy.with_suffix(".o")))
-        command = ["g++", "-std=c++20", "-O1", "-fPIC", "-DNSRL_EMULATED", "-Dnsrl_native=nsrl_emulated"]
+        command = ["g++", "-std=c++20", "-O1", "-fPIC", "-DNSRL_EMULATED", "-Dnsrl=nsrl_emulated"]
         command += [f"-I{EMULATOR}", f"-I{CSRC}", f"-I{headers}", "-c", str(copy), "-o", objects[-1]]
         jobs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
     for job in jobs:

@@ -37,7 +37,7 @@ def library(tmp_path_factory):
 def native(library):
     """The ops, loaded in this process: no GPU, and maybe a CPU build of torch."""
     torch.ops.load_library(str(library))
-    return torch.ops.nsrl_native
+    return torch.ops.nsrl
 
 
 def ints(*shape):
@@ -71,38 +71,38 @@ def _disassembler() -> Path:
 
 
 BAD_CALLS = {
-    "table must be a CUDA tensor": lambda op: op.pack_gather(torch.zeros(4, 8), torch.zeros(2, 8), ints(3), torch.zeros(3, 8)),
-    "visual must be of shape (any, 8); got (2, 7)": lambda op: op.pack_gather(
+    "table must be a CUDA tensor": lambda op: op.pack_gather_cuda(torch.zeros(4, 8), torch.zeros(2, 8), ints(3), torch.zeros(3, 8)),
+    "visual must be of shape (any, 8); got (2, 7)": lambda op: op.pack_gather_cuda(
         torch.zeros(4, 8), torch.zeros(2, 7), ints(3), torch.zeros(3, 8)
     ),
-    "visual must be float32; got float16": lambda op: op.pack_gather(
+    "visual must be float32; got float16": lambda op: op.pack_gather_cuda(
         torch.zeros(4, 8), torch.zeros(2, 8).half(), ints(3), torch.zeros(3, 8)
     ),
-    "table must be float32, float16 or bfloat16; got int32": lambda op: op.pack_gather(
+    "table must be float32, float16 or bfloat16; got int32": lambda op: op.pack_gather_cuda(
         ints(4, 8), ints(2, 8), ints(3), ints(3, 8)
     ),
-    "row_map must be int32; got int64": lambda op: op.pack_gather(
+    "row_map must be int32; got int64": lambda op: op.pack_gather_cuda(
         torch.zeros(4, 8), torch.zeros(2, 8), ints(3).long(), torch.zeros(3, 8)
     ),
-    "out must be of shape (3, 8); got (4, 8)": lambda op: op.pack_gather(
+    "out must be of shape (3, 8); got (4, 8)": lambda op: op.pack_gather_cuda(
         torch.zeros(4, 8), torch.zeros(2, 8), ints(3), torch.zeros(4, 8)
     ),
-    "hidden must be contiguous": lambda op: op.deepstack_add(torch.zeros(8, 4).T, torch.zeros(2, 8), ints(3), ints(3)),
-    "cu_k must be of shape (3,); got (2,)": lambda op: op.kv_gather_backward(
+    "hidden must be contiguous": lambda op: op.deepstack_add_cuda(torch.zeros(8, 4).T, torch.zeros(2, 8), ints(3), ints(3)),
+    "cu_k must be of shape (3,); got (2,)": lambda op: op.kv_gather_backward_cuda(
         torch.zeros(4, 8), ints(3), ints(2), ints(2), torch.zeros(3, 8)
     ),
-    "visual_src must be of shape (3,); got (2,)": lambda op: op.deepstack_add(
+    "visual_src must be of shape (3,); got (2,)": lambda op: op.deepstack_add_cuda(
         torch.zeros(4, 8), torch.zeros(2, 8), ints(3), ints(2)
     ),
-    "parent must be of shape (2,); got (1, 2)": lambda op: op.pack_plan(
+    "parent must be of shape (2,); got (1, 2)": lambda op: op.pack_plan_cuda(
         ints(9), ints(3), ints(1, 2), ints(3), ints(0, 3), ints(0), 5, 2,
         ints(9), ints(3, 9), ints(3), ints(12), ints(0), ints(0), ints(0), ints(0, 2),
     ),
-    "merge must be at least 1; got 0": lambda op: op.pack_plan(
+    "merge must be at least 1; got 0": lambda op: op.pack_plan_cuda(
         ints(9), ints(3), ints(2), ints(3), ints(0, 3), ints(0), 5, 0,
         ints(9), ints(3, 9), ints(3), ints(12), ints(0), ints(0), ints(0), ints(0, 2),
     ),
-    "weights must be of shape (2,); got (3,)": lambda op: op.group_advantage(
+    "weights must be of shape (2,); got (3,)": lambda op: op.group_advantage_cuda(
         torch.zeros(4, 2), torch.zeros(3), ints(3), 0, 1e-4, torch.zeros(4), torch.zeros(4), torch.zeros(2),
         torch.zeros(2), ints(2), torch.zeros(2, dtype=torch.bool), ints(2), ints(1), torch.zeros(1),
     ),
@@ -129,7 +129,7 @@ assert _native.why_not() is None, _native.why_not()
 assert _native.available("cuda") and not _native.available("cpu")
 meta = lambda *s: torch.empty(s, device="meta")
 rows = torch.empty(3, dtype=torch.int32, device="meta")
-assert _native.ops().pack_gather(meta(4, 8), meta(2, 8), rows, meta(3, 8)) is None
+assert _native.ops().pack_gather_cuda(meta(4, 8), meta(2, 8), rows, meta(3, 8)) is None
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
 

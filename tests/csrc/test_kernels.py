@@ -29,7 +29,7 @@ def cuda_backend(native, monkeypatch):
 @pytest.mark.parametrize("name", STREAMS)
 def test_plan_equals_the_definition(cuda_backend, name):
     case = STREAMS[name]
-    want = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    want = pack_vision(*case["args"], **case["kwargs"], backend="torch")
     got = pack_vision(*case["args"], **case["kwargs"], backend="cuda")
     for field, a, b in zip(want._fields, got, want):
         assert torch.equal(a, b), field
@@ -37,7 +37,7 @@ def test_plan_equals_the_definition(cuda_backend, name):
 
 def test_more_images_and_sequences_than_threads(cuda_backend):
     case = stream(4, 1100, 1, 3, (1,), keys=40)
-    want = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    want = pack_vision(*case["args"], **case["kwargs"], backend="torch")
     got = pack_vision(*case["args"], **case["kwargs"], backend="cuda")
     for field, a, b in zip(want._fields, got, want):
         assert torch.equal(a, b), field
@@ -48,17 +48,17 @@ def test_more_images_and_sequences_than_threads(cuda_backend):
 def test_gather_and_deepstack_equal_the_definition(cuda_backend, dtype, width):
     """Widths on the 16-byte path (with and without a remainder) and off it."""
     case = STREAMS["several, shared"]
-    plan = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    plan = pack_vision(*case["args"], **case["kwargs"], backend="torch")
     g = torch.Generator().manual_seed(0)
     table = torch.randn(512, width, generator=g).to(dtype)
     visual = torch.randn(case["visual_rows"], width, generator=g).to(dtype)
-    want = pack_embed(table, visual, plan, backend="reference")
+    want = pack_embed(table, visual, plan, backend="torch")
     assert torch.equal(pack_embed(table, visual, plan, backend="cuda"), want)
     unaligned = torch.randn(table.numel() + 1, generator=g).to(dtype)[1:].view_as(table)
     again = pack_embed(unaligned, visual, plan, backend="cuda")
-    assert torch.equal(again, pack_embed(unaligned, visual, plan, backend="reference"))
+    assert torch.equal(again, pack_embed(unaligned, visual, plan, backend="torch"))
     added = deepstack_add(want.clone(), visual, plan, backend="cuda")
-    assert torch.equal(added, deepstack_add(want.clone(), visual, plan, backend="reference"))
+    assert torch.equal(added, deepstack_add(want.clone(), visual, plan, backend="torch"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -66,12 +66,12 @@ def test_gather_and_deepstack_equal_the_definition(cuda_backend, dtype, width):
 @pytest.mark.parametrize("name", STREAMS)
 def test_keys_and_their_gradient_equal_the_definition(cuda_backend, name, shape, dtype):
     case = STREAMS[name]
-    plan = pack_vision(*case["args"], **case["kwargs"], backend="reference")
+    plan = pack_vision(*case["args"], **case["kwargs"], backend="torch")
     g = torch.Generator().manual_seed(0)
     x = torch.randn(plan.row_map.numel(), *shape, generator=g).to(dtype)
     weight = torch.randn(plan.kv_index.numel(), *shape, generator=g).to(dtype)
     results = []
-    for backend in ("reference", "cuda"):
+    for backend in ("torch", "cuda"):
         leaf = x.clone().requires_grad_()
         out = gather_kv(leaf, plan, backend=backend)
         results.append((out.detach(), *torch.autograd.grad(out, leaf, weight)))
@@ -95,7 +95,7 @@ def test_group_advantage_equals_the_definition(native, mode, sizes):
     f, i = (lambda *s: torch.full(s, 77.0)), (lambda *s: torch.full(s, 77, dtype=torch.int32))
     advantages, reward, mean, std, count = f(R), f(R), f(P), f(P), i(P)
     live, live_groups, n_live, scratch = torch.zeros(P, dtype=torch.bool), i(P), i(1), f(1)
-    native.group_advantage(
+    native.group_advantage_cuda(
         rewards, weights, cu, MODES.index(mode), 1e-4, advantages, reward, mean, std, count, live, live_groups, n_live, scratch
     )  # fmt: skip
     want_reward = advantage_reference.combine(rewards, weights)
@@ -116,6 +116,6 @@ def test_the_same_call_gives_the_same_bits(native):
     for _ in range(2):
         out = [torch.zeros(320), torch.zeros(320), torch.zeros(32), torch.zeros(32), torch.zeros(32, dtype=torch.int32)]
         rest = [torch.zeros(32, dtype=torch.bool), torch.zeros(32, dtype=torch.int32), torch.zeros(1, dtype=torch.int32)]
-        native.group_advantage(rewards, torch.ones(2), cu, 2, 1e-4, *out, *rest, torch.zeros(1))
+        native.group_advantage_cuda(rewards, torch.ones(2), cu, 2, 1e-4, *out, *rest, torch.zeros(1))
         results.append(out[0])
     assert torch.equal(*results)

@@ -27,7 +27,7 @@ def test_every_contender_is_timed_or_named():
         assert ("absent" in row) != ("forward_ms" in row), row
         assert "disagrees" not in row
     timed = {(row["op"], row["contender"]) for row in rows if "forward_ms" in row}
-    assert {("linear_logp", "nsrl reference"), ("linear_logp", "torch"), ("linear_grpo", "nsrl reference")} <= timed
+    assert {("linear_logp", "nsrl torch"), ("linear_logp", "torch"), ("linear_grpo", "nsrl torch")} <= timed
     text = contest.table(rows)
     assert all(row["contender"] in text for row in rows) and text.count("\n") == len(rows) + 1
 
@@ -50,19 +50,19 @@ def test_the_most_valuable_stages_come_first_and_their_limits_leave_room_for_the
     assert names.index("head") < names.index("gates") < names.index("suite") < names.index("sweeps")
 
 
-def test_the_reference_is_not_timed_at_sizes_that_would_eat_the_budget():
+def test_the_torch_backend_is_not_timed_at_sizes_that_would_eat_the_budget():
     """760,000 launches a forward at the 2B case: minutes of a ten-minute run."""
-    reference = [c for c in (*LOGP, *OBJECTIVE) if c.name == contest.REFERENCE]
-    assert len(reference) == 2
-    for contender in reference:
+    ours = [c for c in (*LOGP, *OBJECTIVE) if c.name == contest.TORCH_BACKEND]
+    assert len(ours) == 2
+    for contender in ours:
         assert "not timed" in contest.too_slow(contender, CASE_2B, "cuda")
         assert contest.too_slow(contender, N_SWEEP[0], "cuda") is contest.too_slow(contender, CASE_2B, "cpu") is None
-    assert all(contest.too_slow(c, CASE_2B, "cuda") is None for c in (*LOGP, *OBJECTIVE) if c not in reference)
+    assert all(contest.too_slow(c, CASE_2B, "cuda") is None for c in (*LOGP, *OBJECTIVE) if c not in ours)
 
 
 def test_a_sweep_without_rivals_has_ours_and_plain_torch():
     rows = contest.all_rows(SMALL, None, "cpu", torch.float32, 2, rivals=False)
-    assert {row["contender"] for row in rows} == {"nsrl reference", "nsrl triton (fused)", "nsrl triton v0", "torch"}
+    assert {row["contender"] for row in rows} == {"nsrl torch", "nsrl triton", "nsrl triton, cuBLAS GEMM 1", "torch"}
 
 
 def test_a_step_that_does_not_finish_leaves_the_rounds_it_did(tmp_path):

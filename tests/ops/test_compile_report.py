@@ -35,11 +35,11 @@ def test_every_kernel_compiles_without_spills_and_uses_the_instructions_meant(re
     done, content = report
     assert done.returncode == 0 and "no spills; every tensor-core kernel uses wgmma" in done.stdout, done.stdout
     rows = {row["kernel"]: row for row in content["rows"]}
-    fused = rows["linear_logp scan: forward + E"]
-    assert fused["wgmma"] and fused["tma_loads"] and fused["tma_stores"]
-    assert fused["shared_bytes"] <= 227 * 1024
-    assert max(rows["linear_logp scan: v0: logits in memory + E"]["load_bits"]) == 128
-    for name in ("linear_logp Jacobian", "linear_logp backward (row scale)", "logp_from_logits gradient"):
+    scan = rows["scan sums: forward + E"]
+    assert scan["wgmma"] and scan["tma_loads"] and scan["tma_stores"]
+    assert scan["shared_bytes"] <= 227 * 1024
+    assert max(rows["scan sums: forward + E, logits by cuBLAS"]["load_bits"]) == 128
+    for name in ("jacobian: forward + E", "scale_rows: row scale", "gradient: logp_from_logits backward"):
         assert max(rows[name]["load_bits"]) == 128 and max(rows[name]["store_bits"]) == 128, name
     found = {row["kernel"].split(":")[0] for row in content["rows"] if row["language"] == "cuda"}
     assert content["cuda_missing"] or found == {source.stem for source in (ROOT / "csrc").glob("*.cu")}

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 import nsrl_kernels
+from bench.cases import random_case
 from nsrl_kernels import group_advantage, linear_grpo, linear_logp, logp_from_logits, policy_loss
-
-from .logp_cases import random_case
 
 OPCHECKS = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_dynamic")
 
@@ -26,7 +25,7 @@ def _detached(x):
     return x.detach() if isinstance(x, torch.Tensor) else x
 
 
-@pytest.mark.parametrize("backend", ("reference", "triton"))
+@pytest.mark.parametrize("backend", ("torch", "triton"))
 def test_opcheck(monkeypatch, backend, device):
     """The arguments are those the public functions pass, recorded on the way."""
     import nsrl_kernels.group_advantage.op
@@ -91,8 +90,8 @@ def test_compiles_without_graph_breaks(backend, device):
         loss, metrics = function(h, target, rewards, offsets)
         loss.backward()
         results.append((loss.detach(), metrics, h.grad))
-    for eager, compiled in zip(*results):
-        torch.testing.assert_close(eager, compiled)
+    for as_written, compiled in zip(*results):
+        torch.testing.assert_close(as_written, compiled)
 
 
 def test_logits_compile_without_graph_breaks():
@@ -126,6 +125,14 @@ def test_environment_is_read_in_one_file(monkeypatch):
         linear_logp(*random_case(2, 4, 5, dtype=torch.float32))
 
 
+def test_the_old_name_of_torch_is_taken(monkeypatch):
+    case = random_case(2, 4, 5, dtype=torch.float32)
+    want = linear_logp(*case, backend="torch")
+    for backend, environment in (("reference", ""), (None, "reference")):
+        monkeypatch.setenv("NSRL_KERNELS_BACKEND", environment)
+        assert all(torch.equal(a, b) for a, b in zip(linear_logp(*case, backend=backend), want))
+
+
 def test_backend_is_announced_once(caplog):
     from nsrl_kernels import _backend
 
@@ -133,7 +140,7 @@ def test_backend_is_announced_once(caplog):
     with caplog.at_level("INFO", logger="nsrl_kernels"):
         for _ in range(3):
             linear_logp(*random_case(2, 4, 5, dtype=torch.float32))
-    assert [r.message for r in caplog.records] == ["linear_logp runs on reference (cpu)"] or torch.cuda.is_available()
+    assert [r.message for r in caplog.records] == ["linear_logp runs on torch (cpu)"] or torch.cuda.is_available()
 
 
 @pytest.mark.gpu
@@ -162,7 +169,7 @@ def test_cuda_graph_capture():
 
 
 def test_works_where_triton_is_not_installed():
-    """A CPU with torch alone: the documented step runs, on the reference path."""
+    """A CPU with torch alone: the documented step runs, on the torch path."""
     import subprocess
 
     root = Path(__file__).resolve().parents[2]
@@ -177,4 +184,4 @@ def test_works_where_triton_is_not_installed():
     environment = {"PYTHONPATH": str(root / "kernels"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "'loss':" in done.stdout and "backend='triton' is not available here; expected one of reference" in done.stdout
+    assert "'loss':" in done.stdout and "backend='triton' is not available here; expected one of torch" in done.stdout

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.cases import WAYS, random_case
 from nsrl_kernels import group_advantage, linear_grpo, linear_logp, policy_loss
-
-from .logp_cases import random_case
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,15 +33,15 @@ def _plain(hidden, weight, target, rewards, offsets, old, ref=None, beta=0.0, en
     return loss.mean()
 
 
-@pytest.mark.parametrize("backend", ("reference", "triton", "triton_v0"))
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("beta,entropy_coef", [(0.0, 0.0), (0.1, 0.0), (0.0, 0.05)])
-def test_equals_plain_autograd(backend, beta, entropy_coef, device):
+def test_equals_plain_autograd(way, beta, entropy_coef, device):
     hidden, weight, target, rewards, offsets = _case(device)
     old = torch.log_softmax(hidden @ weight.T, -1).gather(1, target[:, None])[:, 0] + 0.1
     ref = old - 0.3 if beta else None
     a, b = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
     loss, metrics = linear_grpo(
-        a, weight, target, rewards, 4, offsets, old_logp=old, ref_logp=ref, beta=beta, entropy_coef=entropy_coef, backend=backend
+        a, weight, target, rewards, 4, offsets, old_logp=old, ref_logp=ref, beta=beta, entropy_coef=entropy_coef, **WAYS[way]
     )
     want = _plain(b, weight, target, rewards, offsets, old, ref, beta, entropy_coef)
     loss.backward(), want.backward()

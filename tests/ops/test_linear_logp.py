@@ -8,13 +8,11 @@ import math
 import pytest
 import torch
 
+from bench.cases import WAYS, exact, extreme_case, gate, random_case, row_errors
 from nsrl_kernels import linear_logp
 from nsrl_kernels.linear_logp.reference import linear_logp as definition
 
-from .logp_cases import exact, extreme_case, gate, random_case, row_errors
-
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton", "ignore::RuntimeWarning:numpy")
-BACKENDS = ("reference", "triton", "triton_v0")
 OVERALL, ANY_ROW = 3e-3, 5e-3
 
 
@@ -25,8 +23,8 @@ def _run(hidden, weight, target, g=None, **options):
     return logp.detach(), entropy.detach(), hidden.grad
 
 
-def _check(hidden, weight, target, backend, rows=None, **options):
-    logp, entropy, grad = _run(hidden, weight, target, backend=backend, **options)
+def _check(hidden, weight, target, way, rows=None):
+    logp, entropy, grad = _run(hidden, weight, target, **WAYS[way])
     if rows is not None:  # exact answers for these rows only
         hidden, target, logp, entropy, grad = (x[rows] for x in (hidden, target, logp, entropy, grad))
     want = exact(hidden, weight, target)
@@ -38,42 +36,42 @@ def _check(hidden, weight, target, backend, rows=None, **options):
     assert overall <= OVERALL and row <= ANY_ROW, (overall, row)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "n,n_hidden,n_vocab", [(1, 32, 2), (7, 24, 17), (7, 48, 32001), (1, 64, 129920), (7, 20, 5003)]
 )
-def test_gates(backend, n, n_hidden, n_vocab, device):
-    _check(*random_case(n, n_hidden, n_vocab, device=device), backend)
+def test_gates(way, n, n_hidden, n_vocab, device):
+    _check(*random_case(n, n_hidden, n_vocab, device=device), way)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_gates_at_the_2b_vocabulary(backend, device):
-    _check(*random_case(7, 64, 151936, device=device), backend)
+@pytest.mark.parametrize("way", WAYS)
+def test_gates_at_the_2b_vocabulary(way, device):
+    _check(*random_case(7, 64, 151936, device=device), way)
 
 
-@pytest.mark.parametrize("backend,n_vocab", [("reference", 32001), ("triton", 17), ("triton_v0", 2)])
-def test_gates_across_chunks(backend, n_vocab, device):
+@pytest.mark.parametrize("way,n_vocab", [("torch", 32001), ("triton", 17), ("triton, cuBLAS", 2)])
+def test_gates_across_chunks(way, n_vocab, device):
     """2,049 rows: one more than a chunk of GEMM 2."""
-    _check(*random_case(2049, 16, n_vocab, device=device), backend)
+    _check(*random_case(2049, 16, n_vocab, device=device), way)
 
 
 @pytest.mark.parametrize("n_vocab", (129920, 151936))
-def test_reference_at_every_row_count_and_vocabulary(n_vocab, device):
+def test_torch_at_every_row_count_and_vocabulary(n_vocab, device):
     hidden, weight, target = random_case(2049, 16, n_vocab, device=device)
-    _check(hidden, weight, target, "reference", rows=torch.arange(0, 2049, 128))
+    _check(hidden, weight, target, "torch", rows=torch.arange(0, 2049, 128))
 
 
 @pytest.mark.parametrize("std", (3.0, 6.0))
-def test_reference_is_exact_at_a_real_width(std):
+def test_torch_is_exact_at_a_real_width(std):
     """H = 2,048, where a plain fp32 product would already miss the gate."""
-    _check(*random_case(64, 2048, 5003, spread=std), "reference")
+    _check(*random_case(64, 2048, 5003, spread=std), "torch")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("n_vocab", (2, 17, 32001))
-def test_extreme_logits(backend, n_vocab, device):
+def test_extreme_logits(way, n_vocab, device):
     names, hidden, weight, target = extreme_case(n_vocab, device)
-    logp, entropy, grad = _run(hidden, weight, target, backend=backend)
+    logp, entropy, grad = _run(hidden, weight, target, **WAYS[way])
     want = exact(hidden, weight, target)
     for i, name in enumerate(names):
         error = abs(float(logp[i]) - float(want[0][i]))
@@ -85,30 +83,30 @@ def test_extreme_logits(backend, n_vocab, device):
     assert (entropy.cpu().double() - want[1]).abs().max() <= 5e-6
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_hint_changes_nothing_however_wrong(backend, device):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_hint_changes_nothing_however_wrong(way, device):
     names, hidden, weight, target = extreme_case(301, device)
     want = exact(hidden, weight, target)
     for hint in (want[0].float(), torch.full((len(names),), -200.0), torch.full((len(names),), math.nan)):
-        logp, _, grad = _run(hidden, weight, target, backend=backend, hint_logp=hint.to(device))
+        logp, _, grad = _run(hidden, weight, target, **WAYS[way], hint_logp=hint.to(device))
         assert ((logp.cpu().double() - want[0]).abs() <= gate(want[3])).all()
         assert ((grad.cpu().double() - want[2]).norm(dim=1) <= (ANY_ROW * want[2].norm(dim=1)).clamp(min=1e-30)).all()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_empty_and_single(backend, device):
+@pytest.mark.parametrize("way", WAYS)
+def test_empty_and_single(way, device):
     hidden, weight, target = random_case(0, 16, 33, device=device)
-    logp, entropy, grad = _run(hidden, weight, target, backend=backend)
+    logp, entropy, grad = _run(hidden, weight, target, **WAYS[way])
     assert logp.shape == entropy.shape == (0,) and grad.shape == (0, 16)
     hidden, weight, _ = random_case(3, 16, 1, device=device)  # one token: probability 1
-    logp, _, grad = _run(hidden, weight, torch.zeros(3, dtype=torch.long, device=device), backend=backend)
+    logp, _, grad = _run(hidden, weight, torch.zeros(3, dtype=torch.long, device=device), **WAYS[way])
     assert (logp == 0).all() and (grad == 0).all()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16, torch.float16))
 @pytest.mark.parametrize("softcap,entropy,weight_trains", [(None, "grad", False), (6.0, "metric", False), (6.0, "grad", True)])
-def test_options_against_the_definition(backend, dtype, softcap, entropy, weight_trains, device):
+def test_options_against_the_definition(way, dtype, softcap, entropy, weight_trains, device):
     """Bias, ban, softcap, temperature per token, entropy gradient, a head that trains, rows left out."""
     n, n_vocab = 37, 203
     hidden, weight, target = random_case(n, 24, n_vocab - 3, dtype=dtype, device=device)
@@ -132,7 +130,7 @@ def test_options_against_the_definition(backend, dtype, softcap, entropy, weight
         (pick(logp) * g + pick(ent) * ge)[row_mask].sum().backward()
         return torch.where(row_mask, logp, 0), torch.where(row_mask, ent, 0), h.grad, w.grad, b.grad
 
-    got = go(dtype, linear_logp, True, entropy=entropy, backend=backend, row_mask=row_mask, grad_rows=grad_rows)
+    got = go(dtype, linear_logp, True, entropy=entropy, **WAYS[way], row_mask=row_mask, grad_rows=grad_rows)
     want = go(torch.float64, definition, False)
     assert (got[0] - want[0]).abs().max() <= 4e-6 and (got[1] - want[1]).abs().max() <= 6e-6
     bound = 2e-5 if dtype == torch.float32 else OVERALL
@@ -142,43 +140,43 @@ def test_options_against_the_definition(backend, dtype, softcap, entropy, weight
     assert (got[2][~(row_mask & grad_rows)] == 0).all()
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_tied_embedding_gets_both_gradients(backend, device):
+@pytest.mark.parametrize("way", WAYS)
+def test_tied_embedding_gets_both_gradients(way, device):
     table = torch.randn(41, 16, device=device).requires_grad_()
     ids = torch.randint(0, 41, (9,), device=device)
-    logp, _ = linear_logp(table[ids] * 2, table, ids, backend=backend)
+    logp, _ = linear_logp(table[ids] * 2, table, ids, **WAYS[way])
     logp.sum().backward()
     exact_table = table.detach().double().requires_grad_()
     definition(exact_table[ids] * 2, exact_table, ids)[0].sum().backward()
     assert float((table.grad - exact_table.grad).norm() / exact_table.grad.norm()) < 1e-5
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_banned_target_and_a_poisoned_row_stay_alone(backend, device):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_banned_target_and_a_poisoned_row_stay_alone(way, device):
     hidden, weight, target = random_case(6, 16, 50, dtype=torch.float32, device=device)
-    clean = _run(hidden, weight, target, backend=backend, banned=torch.tensor([49], device=device))
+    clean = _run(hidden, weight, target, **WAYS[way], banned=torch.tensor([49], device=device))
     hidden[2] = math.nan
     target[4] = 49
-    logp, _, grad = _run(hidden, weight, target, backend=backend, banned=torch.tensor([49], device=device))
+    logp, _, grad = _run(hidden, weight, target, **WAYS[way], banned=torch.tensor([49], device=device))
     assert logp[2].isnan() and logp[4] == -math.inf and (grad[4] == 0).all()
     others = [0, 1, 3, 5]
     torch.testing.assert_close(logp[others], clean[0][others])
     torch.testing.assert_close(grad[others], clean[2][others])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_an_id_past_the_end_is_nan_and_a_negative_one_is_left_out(backend, device):
+@pytest.mark.parametrize("way", WAYS)
+def test_an_id_past_the_end_is_nan_and_a_negative_one_is_left_out(way, device):
     hidden, weight, target = random_case(5, 16, 50, dtype=torch.float32, device=device)
     target[1], target[3] = 50, -100
-    logp, entropy, grad = _run(hidden, weight, target, backend=backend)
+    logp, entropy, grad = _run(hidden, weight, target, **WAYS[way])
     assert logp[1].isnan() and logp[3] == entropy[3] == 0 and (grad[3] == 0).all()
     assert logp[[0, 2, 4]].isfinite().all() and grad[[0, 2, 4]].isfinite().all()
 
 
-@pytest.mark.parametrize("backend", ("triton", "triton_v0"))
-def test_same_call_same_bits(backend, device):
+@pytest.mark.parametrize("way", ("triton", "triton, cuBLAS"))
+def test_same_call_same_bits(way, device):
     hidden, weight, target = random_case(70, 40, 3001, device=device)
-    first, second = (_run(hidden, weight, target, backend=backend) for _ in "12")
+    first, second = (_run(hidden, weight, target, **WAYS[way]) for _ in "12")
     assert all(torch.equal(a, b) for a, b in zip(first, second))
 
 
@@ -207,5 +205,7 @@ def test_bad_arguments_are_named():
         linear_logp(hidden, weight.bfloat16(), target)
     with pytest.raises(ValueError, match="temperature must be positive; got 0"):
         linear_logp(hidden, weight, target, temperature=0.0)
-    with pytest.raises(ValueError, match="backend must be one of"):
+    with pytest.raises(ValueError, match="backend must be one of torch, triton, cuda; got 'tritn'"):
         linear_logp(hidden, weight, target, backend="tritn")
+    with pytest.raises(ValueError, match="gemm must be one of 'triton', 'cublas'; got 'v0'"):
+        linear_logp(hidden, weight, target, gemm="v0")

@@ -1,4 +1,4 @@
-"""The reference backend of linear_logp and logp_from_logits against their definitions, and both against gradcheck."""
+"""The torch backend of linear_logp and logp_from_logits against their definitions, and both against gradcheck."""
 
 import itertools
 

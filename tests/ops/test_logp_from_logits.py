@@ -3,14 +3,13 @@
 import pytest
 import torch
 
+from bench.cases import exact, extreme_case, gate, random_case
 from nsrl_kernels import linear_logp, logp_from_logits
-
-from .logp_cases import exact, extreme_case, gate, random_case
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton", "ignore::RuntimeWarning:numpy")
 
 
-@pytest.mark.parametrize("backend", ("reference", "triton"))
+@pytest.mark.parametrize("backend", ("torch", "triton"))
 @pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16, torch.float16))
 @pytest.mark.parametrize("softcap,inplace", [(None, True), (10.0, False)])
 def test_against_fp64(backend, dtype, softcap, inplace, device):
@@ -30,14 +29,14 @@ def test_against_fp64(backend, dtype, softcap, inplace, device):
             (2 * logp.sum() + entropy.sum()).backward()
             return [x.detach().double() for x in (logp, entropy, leaf.grad)]
 
-        got, want = go(logits, backend, inplace_grad=inplace), go(logits.double(), "reference")
+        got, want = go(logits, backend, inplace_grad=inplace), go(logits.double(), "torch")
         assert n == 0 or float((got[0] - want[0]).abs().max()) <= 4e-6
         assert n == 0 or float((got[1] - want[1]).abs().max()) <= 6e-6
         bound = 5e-6 if dtype == torch.float32 else 3e-3
         assert float((got[2] - want[2]).norm()) <= bound * float(want[2].norm())
 
 
-@pytest.mark.parametrize("backend", ("reference", "triton"))
+@pytest.mark.parametrize("backend", ("torch", "triton"))
 def test_extreme_logits(backend, device):
     _, hidden, weight, target = extreme_case(2001, device)
     logits = (hidden.float() @ weight.float().T).requires_grad_()

@@ -1,4 +1,4 @@
-"""Memory counted from allocations: the CPU path while it runs, the fused path from the table it allocates from."""
+"""Memory counted from allocations: the torch backend while it runs, Triton from the table it allocates from."""
 
 import pytest
 import torch
@@ -6,8 +6,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nsrl_kernels import linear_logp
+from nsrl_kernels.linear_logp import torch_backend
+from nsrl_kernels.linear_logp.spec import Inputs, Options
 
 TWO_B = dict(n=10_240, n_hidden=2_048, n_vocab=151_936)  # Qwen3-VL-2B, 10 x 1,024 completion tokens
+
+
+def _call(hidden, weight, target):
+    """The arguments of a backend's forward that keeps a Jacobian."""
+    options = Options(1.0, 0.0, "metric", "jacobian", False, "", 0, backend="", gemm="triton")
+    return Inputs(hidden, weight, target, None, None, None, None, None), options
 
 
 class _Peak(TorchDispatchMode):
@@ -34,14 +42,8 @@ def test_cpu_peak_is_below_an_eighth_of_the_logits(dtype):
     hidden, weight = torch.randn(n, n_hidden).to(dtype), torch.randn(n_vocab, n_hidden).to(dtype)
     target = torch.randint(0, n_vocab, (n,))
     limit = n * n_vocab * 4 / 8
-    from nsrl_kernels.linear_logp import eager
-    from nsrl_kernels.linear_logp.lean import Head
-
-    inv_t, scored = torch.ones(n, dtype=torch.float64), torch.ones(n, dtype=torch.bool)
     with _Peak([hidden, weight, target]) as count:
-        eager.forward(
-            hidden, Head(weight, None, 0.0), target, inv_t, scored, None, None, (True, True), False, None, 0, masked=False
-        )
+        torch_backend.forward(*_call(hidden, weight, target))
     assert 1e6 < count.peak < limit, f"{count.peak / 1e6:.1f} MB of {limit / 1e6:.1f}"
     hidden.requires_grad_()
     logp, entropy = linear_logp(hidden, weight, target)  # the same call from outside: it runs and is finite
@@ -50,52 +52,53 @@ def test_cpu_peak_is_below_an_eighth_of_the_logits(dtype):
 
 
 @pytest.mark.parametrize(
-    "path,jacobian,limit", [("fused", False, 8e6), ("fused", True, 0.7e9), ("v0", False, 0.35e9), ("v0", True, 1.0e9)]
+    "gemm,jacobian,limit",
+    [("triton", False, 8e6), ("triton", True, 0.7e9), ("cublas", False, 0.35e9), ("cublas", True, 1.0e9)],
 )
-def test_device_memory_of_the_2b_case(path, jacobian, limit):
+def test_device_memory_of_the_2b_case(gemm, jacobian, limit):
     """The forward allocates its buffers from `plan` and from nothing else of size; here they are made on `meta`."""
     pytest.importorskip("triton")
-    from nsrl_kernels.linear_logp import fused
+    from nsrl_kernels.linear_logp import triton_backend
 
-    table = fused.plan(*TWO_B.values(), torch.bfloat16, jacobian=jacobian, path=path)
-    buffers = [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in table.values()]
-    total = sum(b.numel() * b.element_size() for b in buffers)
-    assert total == fused.plan_bytes(table)
+    total = _bytes(triton_backend.plan(*TWO_B.values(), torch.bfloat16, jacobian=jacobian, gemm=gemm))
     assert total <= limit, f"{total / 1e6:.1f} MB"
 
 
-def test_the_fused_path_allocates_its_plan_and_little_else():
+def _bytes(table) -> int:
+    return sum(torch.empty(shape, dtype=dtype, device="meta").nbytes for shape, dtype in table.values())
+
+
+def test_the_triton_backend_allocates_its_plan_and_little_else():
     """The plan is the truth: what the interpreted run allocates with it, beyond per-row vectors, is nothing."""
     pytest.importorskip("triton")
-    from nsrl_kernels.linear_logp import fused
-    from nsrl_kernels.linear_logp.lean import Head
+    from nsrl_kernels._tl import INTERPRETED
+    from nsrl_kernels.linear_logp import triton_backend
 
-    if not fused.interpreted():
+    if not INTERPRETED:
         pytest.skip("counts CPU allocations: needs the interpreter")
     n, n_hidden, n_vocab = 200, 16, 6_001  # the interpreter copies its arguments: make them small beside the plan
     hidden, weight = torch.randn(n, n_hidden), torch.randn(n_vocab, n_hidden)
-    target, scored = torch.randint(0, n_vocab, (n,)), torch.ones(n, dtype=torch.bool)
-    inv_t = torch.ones(n, dtype=torch.float64)
-    with _Peak([hidden, weight, target, scored, inv_t]) as count:
-        fused.forward(hidden, Head(weight, None, 0.0), target, inv_t, scored, None, None, (True, True), False, None, 0)
-    planned = fused.plan_bytes(fused.plan(n, n_hidden, n_vocab, torch.float32, jacobian=True))
+    target = torch.randint(0, n_vocab, (n,))
+    with _Peak([hidden, weight, target]) as count:
+        triton_backend.forward(*_call(hidden, weight, target))
+    planned = _bytes(triton_backend.plan(n, n_hidden, n_vocab, torch.float32, jacobian=True))
     assert planned * 0.9 < count.peak < planned * 1.1 + 64 * n
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("backend,limit", [("triton", 0.7e9), ("triton_v0", 1.0e9)])
-def test_device_memory_measured(backend, limit):
+@pytest.mark.parametrize("gemm,limit", [("triton", 0.7e9), ("cublas", 1.0e9)])
+def test_device_memory_measured(gemm, limit):
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     n, n_hidden, n_vocab = TWO_B.values()
     hidden = torch.randn(n, n_hidden, device="cuda", dtype=torch.bfloat16).requires_grad_()
     weight = torch.randn(n_vocab, n_hidden, device="cuda", dtype=torch.bfloat16) / n_hidden**0.5
     target = torch.randint(0, n_vocab, (n,), device="cuda")
-    forward_limit = 8e6 if backend == "triton" else 0.35e9
+    forward_limit = 8e6 if gemm == "triton" else 0.35e9
     with torch.no_grad():
-        linear_logp(hidden, weight, target, backend=backend)  # compiles, and lets the GEMM library take its workspace
-        assert _extra(lambda: linear_logp(hidden, weight, target, backend=backend)) <= forward_limit
-    step = lambda: torch.autograd.grad(linear_logp(hidden, weight, target, backend=backend)[0].sum(), hidden)
+        linear_logp(hidden, weight, target, backend="triton", gemm=gemm)  # compiles, and lets the GEMM library take its workspace
+        assert _extra(lambda: linear_logp(hidden, weight, target, backend="triton", gemm=gemm)) <= forward_limit
+    step = lambda: torch.autograd.grad(linear_logp(hidden, weight, target, backend="triton", gemm=gemm)[0].sum(), hidden)
     step()
     assert _extra(step) - hidden.numel() * 2 <= limit
 

@@ -14,11 +14,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nsrl_kernels import deepstack_add, gather_kv, pack_embed, pack_vision
 from nsrl_kernels.pack_vision import reference
+from nsrl_kernels.pack_vision.spec import Numbers, Stream
 
-BACKENDS = ["reference", "triton"]
+BACKENDS = ["torch", "triton"]
 
 
-def plan_of(case, device="cpu", backend="reference"):
+def plan_of(case, device="cpu", backend="torch"):
     return pack_vision(*(x.to(device) for x in case["args"]), **case["kwargs"], backend=backend)
 
 
@@ -179,7 +180,7 @@ def test_opcheck_of_every_custom_op(backend, device):
     args = tuple(x.to(device) for x in case["args"])
     k = case["kwargs"]
     plan = plan_of(case, device)
-    ops = torch.ops.nsrl_kernels
+    ops = torch.ops.nsrl
     numbers = (k["image_token_id"], k["merge"], k["total_visual"], k["total_kv"])
     torch.library.opcheck(ops.pack_plan, (*args, *numbers, backend))
     table = torch.randn(512, 16, device=device, requires_grad=True)
@@ -204,9 +205,9 @@ def test_compiles_without_graph_breaks(device):
     visual = torch.randn(case["visual_rows"], 16, device=device, requires_grad=True)
 
     def step(table, visual):
-        plan = pack_vision(*args, **case["kwargs"], backend="reference")
-        x = pack_embed(table, visual, plan, backend="reference") * 2
-        return deepstack_add(x, visual, plan, backend="reference"), plan.positions
+        plan = pack_vision(*args, **case["kwargs"], backend="torch")
+        x = pack_embed(table, visual, plan, backend="torch") * 2
+        return deepstack_add(x, visual, plan, backend="torch"), plan.positions
 
     want, positions = step(table, visual)
     got, again = torch.compile(step, fullgraph=True, backend="aot_eager")(table, visual)
@@ -222,9 +223,7 @@ def test_nothing_waits_for_the_device():
     case = STREAMS["several, shared"]
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         args = [mode.from_tensor(x) for x in case["args"]]
-        k = case["kwargs"]
-        numbers = (k["image_token_id"], k["merge"], k["total_visual"], k["total_kv"])
-        outputs = reference.plan(*args[:3], args[4], args[5], *numbers)
+        outputs = reference.plan(Stream(*args), Numbers(**case["kwargs"], backend="torch"))
         assert outputs[0].shape == args[0].shape
         table, visual = torch.randn(512, 8), torch.randn(case["visual_rows"], 8)
         out = reference.gather(table, visual, outputs[0], outputs[4], outputs[5])
@@ -234,7 +233,7 @@ def test_nothing_waits_for_the_device():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("backend", ["reference", "triton", "cuda"])
+@pytest.mark.parametrize("backend", ["torch", "triton", "cuda"])
 def test_nothing_waits_for_a_real_device(backend):
     from nsrl_kernels import _native
 
@@ -258,7 +257,7 @@ def test_nothing_waits_for_a_real_device(backend):
             torch.cuda.set_sync_debug_mode("default")
         for field, a, b in zip(want._fields, plan, want):
             assert torch.equal(a.cpu(), b), field
-        expected = pack_embed(table.cpu(), visual.cpu(), want, backend="reference")
+        expected = pack_embed(table.cpu(), visual.cpu(), want, backend="torch")
         assert torch.equal(pack_embed(table, visual, plan, backend=backend).cpu(), expected)
         copies = torch.bincount(want.kv_index.long(), minlength=len(keys)).float()
         assert torch.equal(grad.cpu(), copies[:, None, None].expand_as(grad)) and torch.equal(gathered, keys[plan.kv_index])
@@ -308,15 +307,15 @@ def compile(fn, signature, constants, pointers):
     return triton.compile(source, target=GPUTarget("cuda", 90, 32))
 
 i32 = "*i32"
-k = compile(kernel._gather, dict(table="*bf16", visual="*bf16", row_map=i32, out="*bf16", T="i32"), dict(D=2048, ROWS=4, BLOCK=1024), ["table", "visual", "out"])
+k = compile(kernel.gather_kernel, dict(table="*bf16", visual="*bf16", row_map=i32, out="*bf16", T="i32"), dict(H=2048, ROWS=4, BLOCK=1024), ["table", "visual", "out"])
 assert "ld.global.v4.b32" in k.asm["ptx"] and "st.global.v4.b32" in k.asm["ptx"], k.asm["ptx"]
-k = compile(kernel._deepstack_add, dict(hidden="*bf16", feature="*bf16", rows=i32, src=i32, n="i32"), dict(D=2048, ROWS=4, BLOCK=1024), ["hidden", "feature"])
+k = compile(kernel.deepstack_add_kernel, dict(hidden="*bf16", feature="*bf16", rows=i32, src=i32, n="i32"), dict(H=2048, ROWS=4, BLOCK=1024), ["hidden", "feature"])
 assert "ld.global.v4.b32" in k.asm["ptx"]
-k = compile(kernel._kv_gather_backward, dict(grad="*bf16", cu_q=i32, cu_k=i32, parent=i32, out="*bf16", T="i32", S="i32", STEPS="i32"), dict(D=1024, ROWS=4, BLOCK=1024), ["grad", "out"])
+k = compile(kernel.kv_gather_backward_kernel, dict(grad="*bf16", cu_q=i32, cu_k=i32, parent=i32, out="*bf16", T="i32", S="i32", STEPS="i32"), dict(H=1024, ROWS=4, BLOCK=1024), ["grad", "out"])
 assert "ld.global.v4.b32" in k.asm["ptx"] and "st.global.v4.b32" in k.asm["ptx"]
-compile(kernel._first_use, dict(image_key=i32, first=i32, I="i32"), dict(BLOCK=256), [])
-names = {n: i32 for n in kernel._plan.arg_names[:14]} | {n: "i32" for n in ("T", "S", "I", "total_visual")}
-compile(kernel._plan, names, dict(image_token_id=151655, merge=2, BLOCK=256), [])
+compile(kernel.first_use_kernel, dict(image_key=i32, first=i32, I="i32"), dict(BLOCK=256), [])
+names = {n: i32 for n in kernel.plan_kernel.arg_names[:14]} | {n: "i32" for n in ("T", "S", "I", "total_visual")}
+compile(kernel.plan_kernel, names, dict(image_token_id=151655, merge=2, BLOCK=256), [])
 print("compiled")
 """
 

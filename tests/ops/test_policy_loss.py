@@ -82,7 +82,7 @@ def test_kernel_against_fp64_autograd(loss_type, device):
     for name, options in OPTIONS.items():
         if name in CLIPPED_ONLY and loss_type in ("cispo", "sapo", "reinforce"):
             continue
-        want = _go(loss_type, options, torch.float64, "reference")
+        want = _go(loss_type, options, torch.float64, "torch")
         for ours, exact in zip(_go(loss_type, options, torch.float32, "triton", device), want):
             torch.testing.assert_close(ours, exact, rtol=2e-5, atol=2e-6, msg=lambda m, name=name: f"{name}: {m}")
 
@@ -136,7 +136,7 @@ def test_aggregations_by_hand():
     assert run(loss_type="dapo", normalizer=62.0) == pytest.approx(-0.5)
 
 
-@pytest.mark.parametrize("backend", ("reference", "triton"))
+@pytest.mark.parametrize("backend", ("torch", "triton"))
 @pytest.mark.parametrize("loss_type", LOSSES)
 def test_entropy_bonus_is_a_token_mean_whatever_the_loss(loss_type, backend, device):
     """Also of a call that is a part of a batch: the parts add up to the mean over all of its tokens."""
@@ -164,7 +164,7 @@ def test_entropy_bonus_is_a_token_mean_whatever_the_loss(loss_type, backend, dev
     assert bonus == pytest.approx(0.1 * mean, rel=1e-4)
 
 
-@pytest.mark.parametrize("backend", ("reference", "triton"))
+@pytest.mark.parametrize("backend", ("torch", "triton"))
 def test_padded_equals_packed(backend, device):
     width = max(LENGTHS)
     mask = torch.arange(width)[None] < torch.tensor(LENGTHS)[:, None]
@@ -187,7 +187,7 @@ def test_padded_equals_packed(backend, device):
     assert (padded.grad[~mask.to(device)] == 0).all()
 
 
-@pytest.mark.parametrize("backend", ("reference", "triton"))
+@pytest.mark.parametrize("backend", ("torch", "triton"))
 def test_nothing_left_by_the_mask(backend, device):
     logp = torch.randn(5, device=device).requires_grad_()
     loss, metrics = policy_loss(

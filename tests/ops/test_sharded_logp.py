@@ -40,7 +40,7 @@ def _rank() -> None:
     plain = dist.all_reduce
     dist.all_reduce = lambda *a, **k: (calls.append(a[0].shape), plain(*a, **k))[1]
     mine, start = (weight[:CUT], 0) if rank == 0 else (weight[CUT:], CUT)
-    for backend in ("reference", "triton"):
+    for backend in ("torch", "triton"):
         for trains in (False, True):
             whole = _run(hidden, weight, target, banned, grad_rows, trains, backend=backend)
             del calls[:]

@@ -22,12 +22,12 @@ def group_kernel(
     rewards, weights, offsets, advantages, reward, mean_out, std_out, count_out, live_out, n_rows, n_components, epsilon,
     MODE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """MODE: 0 grpo, 1 no_std, 2 batch_std, 3 rloo, 4 none. Every sum runs in a fixed order."""
+    """The statistics and advantages of one group; MODE as in op.py. Every sum runs in a fixed order."""
     group = tl.program_id(0)
     start = tl.load(offsets + group).to(tl.int64)
     end = tl.load(offsets + group + 1).to(tl.int64)
     scale_std = 0.0
-    if MODE == 2:  # each program sums the whole batch: rows are few, and the order is the same for all
+    if MODE == "batch_std":  # each program sums the whole batch: rows are few, and the order is the same for all
         n = tl.zeros([BLOCK], dtype=tl.float32)
         total = tl.zeros([BLOCK], dtype=tl.float32)
         for r0 in range(0, n_rows, BLOCK):
@@ -71,13 +71,13 @@ def group_kernel(
         rows = r0 + tl.arange(0, BLOCK)
         x = _combined(rewards, weights, rows, rows < end, n_components)
         centred = tl.where(x == x, tl.where(spread, x - mean, 0.0), 0.0)
-        if MODE == 0:
+        if MODE == "grpo":
             a = centred / (std + epsilon)
-        elif MODE == 1:
+        elif MODE == "no_std":
             a = centred
-        elif MODE == 2:
+        elif MODE == "batch_std":
             a = centred / (scale_std + epsilon)
-        elif MODE == 3:
+        elif MODE == "rloo":
             a = centred * (count / tl.maximum(count - 1.0, 1.0))
         else:
             a = tl.where(x == x, x, 0.0)

@@ -1,34 +1,36 @@
-"""The definition of `group_advantage` in plain torch. Knows nothing of tokens."""
+"""The definition of `group_advantage` in plain torch; it is also what the torch backend runs."""
 
 import torch
 
+MODES = ("grpo", "no_std", "batch_std", "rloo", "none")  # csrc takes a mode by its place here
 
-def combine(rewards_RK, weights_K):
+
+def combine(rewards_SK, weights_K):
     """Weighted sum of the components that apply; NaN where none does."""
-    present = ~torch.isnan(rewards_RK)
-    total = (rewards_RK.nan_to_num(0.0) * weights_K).sum(-1)
+    present = ~torch.isnan(rewards_SK)
+    total = (rewards_SK.nan_to_num(0.0) * weights_K).sum(-1)
     return torch.where(present.any(-1), total, torch.nan)
 
 
-def group_advantage(reward_R, group_R, n_groups, mode, epsilon):
-    """(advantages_R, mean_P, std_P, count_P, live_P). NaN rewards are left out and get advantage 0."""
-    valid = ~torch.isnan(reward_R)
-    value = torch.where(valid, reward_R, 0)
-    per_group = lambda x: x.new_zeros(n_groups).index_add(0, group_R, x)
+def group_advantage(reward_S, group_S, n_groups, mode, epsilon):
+    """(advantages_S, mean_B, std_B, count_B, live_B). NaN rewards are left out and get advantage 0."""
+    valid = ~torch.isnan(reward_S)
+    value = torch.where(valid, reward_S, 0)
+    per_group = lambda x: x.new_zeros(n_groups).index_add(0, group_S, x)
     count = per_group(valid.to(value.dtype))
     mean = per_group(value) / count.clamp(min=1)
-    centred = torch.where(valid, value - mean[group_R], 0)
+    centred = torch.where(valid, value - mean[group_S], 0)
     std = (per_group(centred * centred) / (count - 1).clamp(min=1)).sqrt()
     lowest = torch.full_like(mean, torch.inf).scatter_reduce(
-        0, group_R, reward_R.masked_fill(~valid, torch.inf), "amin"
+        0, group_S, reward_S.masked_fill(~valid, torch.inf), "amin"
     )
     highest = torch.full_like(mean, -torch.inf).scatter_reduce(
-        0, group_R, reward_R.masked_fill(~valid, -torch.inf), "amax"
+        0, group_S, reward_S.masked_fill(~valid, -torch.inf), "amax"
     )
     spread = highest > lowest
-    std, centred = std * spread, centred * spread[group_R]
+    std, centred = std * spread, centred * spread[group_S]
     if mode == "grpo":
-        advantage = centred / (std[group_R] + epsilon)
+        advantage = centred / (std[group_S] + epsilon)
     elif mode == "no_std":
         advantage = centred
     elif mode == "batch_std":
@@ -36,8 +38,8 @@ def group_advantage(reward_R, group_R, n_groups, mode, epsilon):
         overall = torch.where(valid, value - value.sum() / n.clamp(min=1), 0)
         advantage = centred / ((overall * overall).sum() / (n - 1).clamp(min=1)).sqrt().add(epsilon)
     elif mode == "rloo":
-        advantage = centred * (count / (count - 1).clamp(min=1))[group_R]
+        advantage = centred * (count / (count - 1).clamp(min=1))[group_S]
     else:
         advantage = value
     live = per_group((advantage != 0).to(value.dtype)) > 0
-    return advantage, mean, std, count, live
+    return advantage, mean, std, count.long(), live

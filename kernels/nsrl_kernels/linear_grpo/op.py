@@ -5,7 +5,8 @@ import torch
 from .. import _check
 from ..group_advantage.op import group_advantage
 from ..linear_logp.op import linear_logp
-from ..policy_loss.op import METRIC_NAMES, policy_loss
+from ..policy_loss.op import policy_loss
+from ..policy_loss.spec import METRIC_NAMES
 
 _NAME = "linear_grpo"
 GROUP_METRIC_NAMES = ("reward", "reward_std", "frac_reward_zero_std")
@@ -31,6 +32,7 @@ def linear_grpo(
     softcap: float | None = None,
     banned: torch.Tensor | None = None,
     mode: str = "jacobian",
+    gemm: str | None = None,
     batch_invariant: bool = False,
     backend: str | None = None,
     **objective,
@@ -42,12 +44,13 @@ def linear_grpo(
 
     Args:
         hidden: [T, H] hidden states at the positions that predict `target`; weight: [V, H]; target: [T] sampled ids.
-        rewards: [R] or [R, K]; groups: as in `group_advantage` (an int G, offsets, or ids with `num_groups`).
-        cu_seqlens: [R + 1] offsets of the R completions in T.
+        rewards: [S] or [S, K]; groups: as in `group_advantage` (an int G, offsets, or ids with `num_groups`).
+        cu_seqlens: [S + 1] offsets of the S completions in T.
         mask: [T] bool, False where a token counts nowhere.
         old_logp, ref_logp, sampler_logp: [T], as in `policy_loss`.
         reward_weights, scale_rewards: `weights` and `mode` of `group_advantage`.
-        bias, temperature, softcap, banned, mode, batch_invariant: as in `linear_logp`.
+        bias, temperature, softcap, banned, mode, gemm, batch_invariant: as in `linear_logp`.
+        backend: "torch", "triton" or None for the best there is, op by op.
         objective: every other keyword of `policy_loss` (loss_type, epsilon, beta, entropy_coef, ...).
 
     Returns:
@@ -55,14 +58,16 @@ def linear_grpo(
 
     Raises:
         ValueError, TypeError: as the three ops.
+
+    Numerics: those of the three ops.
+    Source: the three ops, docs/kernels.md.
     """
     if hidden.dim() != 2:
         _check.fail(_NAME, "hidden", "[T, H]", tuple(hidden.shape))
     if rewards.shape[0] != cu_seqlens.shape[0] - 1:
         _check.fail(_NAME, "rewards", f"one row per sequence of cu_seqlens ({cu_seqlens.shape[0] - 1})", rewards.shape[0])
-    small = "triton" if backend == "triton_v0" else backend  # v0 is a way to do the head's GEMM, nothing else
     group = group_advantage(
-        rewards, groups, num_groups=num_groups, weights=reward_weights, mode=scale_rewards, backend=small
+        rewards, groups, num_groups=num_groups, weights=reward_weights, mode=scale_rewards, backend=backend
     )
     positions = torch.arange(hidden.shape[0], device=hidden.device, dtype=cu_seqlens.dtype)
     sequence = torch.searchsorted(cu_seqlens[1:].contiguous(), positions, right=True)
@@ -82,6 +87,7 @@ def linear_grpo(
         grad_rows=None if other_terms else (group.advantages != 0)[sequence],
         mode=mode,
         backend=backend,
+        gemm=gemm,
         batch_invariant=batch_invariant,
     )
     loss, metrics = policy_loss(
@@ -93,7 +99,7 @@ def linear_grpo(
         ref_logp=ref_logp,
         sampler_logp=sampler_logp,
         entropy=entropy,
-        backend=small,
+        backend=backend,
         **objective,
     )
     scorable = ~torch.isnan(group.reward)

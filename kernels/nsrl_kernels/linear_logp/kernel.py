@@ -1,17 +1,15 @@
-"""Triton kernels of `linear_logp`. They know tiles and rows; chunking, masks and autograd live in fused.py.
+"""Triton kernels of `linear_logp`. They know tiles and rows; chunking and masks are triton_backend.py's.
 
-One scan serves every pass over the vocabulary: its tile of logits comes from a GEMM (v1) or from memory (v0 and
-logp_from_logits), and its epilogue sums exp (storing it in 16 bits when a Jacobian is wanted), takes the maximum (rows
-whose scale was wrong), or writes gradient coefficients (recompute mode). Sums are made in a fixed order: within a tile by
-Triton's reduction, across tiles and splits in sequence. No atomics.
+One scan serves every pass over the vocabulary: its tile of logits comes from a GEMM or from memory (cuBLAS's, or those of
+logp_from_logits), and its epilogue (MODE) is one of "sums" of exp (stored in 16 bits when a Jacobian is wanted), "maximum"
+(of rows whose scale was wrong) and gradient "coefficients" (recompute mode). Sums are made in a fixed order: within a tile
+by Triton's reduction, across tiles and splits in sequence. No atomics.
 """
 
 import triton
 import triton.language as tl
 
-from .._tl import fast_tanh, log1p64, narrow
-
-SUMS, MAXIMUM, COEFFICIENTS = 0, 1, 2
+from .._tl import INTERPRETED, fast_tanh, log1p64, narrow
 
 
 @triton.jit
@@ -68,7 +66,7 @@ def anchor_kernel(
 def _epilogue(
     z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored, n_vocab,
     softcap, WIDTH: tl.constexpr, MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
-    HAS_SOFTCAP: tl.constexpr, INTERPRETED: tl.constexpr,
+    HAS_SOFTCAP: tl.constexpr,
 ):  # fmt: skip
     """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the two running row vectors."""
     cols = n0 + tl.arange(0, WIDTH)
@@ -87,7 +85,7 @@ def _epilogue(
         t = fast_tanh(z / softcap)
         z = softcap * t
         d_cap = 1.0 - t * t
-    if MODE == 1:
+    if MODE == "maximum":
         first = tl.maximum(first, tl.max(tl.where(inside[None, :], z, float("-inf")), 1))
     else:
         d = (z - at[:, None]) * scale[:, None]
@@ -97,7 +95,7 @@ def _epilogue(
             d = tl.where(d < -1e4, -1e4, d)  # not maximum: NaN must stay
         else:
             d = tl.where(inside[None, :], d, -1e4)
-        if MODE == 0:
+        if MODE == "sums":
             d = tl.where(is_y, -1e4, d)
             e = tl.exp(d)
             first += tl.sum(e, 1)
@@ -115,11 +113,11 @@ def _epilogue(
                 e *= d_cap
             if TMA_STORE:  # clipped to the rows and columns of the descriptor; needs no addresses or masks
                 if stored:
-                    out_e.store([m0, n0], narrow(e, out_e.dtype, INTERPRETED))
+                    out_e.store([m0, n0], narrow(e, out_e.dtype))
             else:
                 tl.store(
                     out_e + row_start[:, None] + cols[None, :],
-                    narrow(e, out_e.dtype.element_ty, INTERPRETED),
+                    narrow(e, out_e.dtype.element_ty),
                     mask=keep[:, None] & (cols < n_vocab)[None, :],
                 )
     return first, second
@@ -130,25 +128,23 @@ def _in_parts(
     z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored, n_vocab,
     softcap, WIDTH: tl.constexpr, PARTS: tl.constexpr, MODE: tl.constexpr, STORE_E: tl.constexpr,
     TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr,
-    INTERPRETED: tl.constexpr,
 ):  # fmt: skip
     """The epilogue on PARTS (1, 2 or 4) pieces of the tile's columns in turn: fewer temporaries beside the accumulator."""
     if PARTS == 1:
         first, second = _epilogue(
             z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored,
-            n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP, INTERPRETED,
+            n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
         )  # fmt: skip
     else:
         left, right = tl.split(tl.permute(tl.reshape(z, [z.shape[0], 2, WIDTH // 2]), [0, 2, 1]))
         first, second = _in_parts(
             left, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored,
             n_vocab, softcap, WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
-            INTERPRETED,
         )  # fmt: skip
         first, second = _in_parts(
             right, m0, n0 + WIDTH // 2, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start,
             keep, stored, n_vocab, softcap, WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
-            HAS_SOFTCAP, INTERPRETED,
+            HAS_SOFTCAP,
         )  # fmt: skip
     return first, second
 
@@ -160,7 +156,7 @@ def scan_kernel(
     row0, n_rows, n_vocab, n_hidden, stride_h, stride_w, stride_l, stride_e, softcap, n_splits,
     MODE: tl.constexpr, FROM_LOGITS: tl.constexpr, TMA: tl.constexpr, STORE_E: tl.constexpr,
     TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr, FLAGGED: tl.constexpr,
-    HAS_COUNTS: tl.constexpr, INTERPRETED: tl.constexpr, PRECISION: tl.constexpr, PARTS: tl.constexpr,
+    HAS_COUNTS: tl.constexpr, PRECISION: tl.constexpr, PARTS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
     """Walks (row tile, vocabulary split) items, row tiles fastest so that neighbours share the head's tiles in L2.
@@ -191,7 +187,7 @@ def scan_kernel(
             ge = at
             ent = at
             y_value = at
-            if MODE == 2:
+            if MODE == "coefficients":
                 gl = tl.load(g_logp + rows, mask=live, other=0.0)
                 y_value = tl.load(at_target + rows, mask=live, other=0.0)
                 if ENTROPY:
@@ -202,7 +198,7 @@ def scan_kernel(
                 keep_e = rows < tl.where(stored, n_rows, 0)
             if FLAGGED:
                 keep_e = keep_e & (marks > 0)
-            if MODE == 1:
+            if MODE == "maximum":
                 first = tl.full([BLOCK_M], float("-inf"), dtype=tl.float32)
             else:
                 first = tl.zeros([BLOCK_M], dtype=tl.float32)
@@ -238,14 +234,14 @@ def scan_kernel(
                 first, second = _in_parts(
                     z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, rows64 * stride_e,
                     keep_e, stored, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
-                    HAS_SOFTCAP, INTERPRETED,
+                    HAS_SOFTCAP,
                 )  # fmt: skip
-            if MODE != 2:
+            if MODE != "coefficients":
                 keep = live
                 if FLAGGED:
                     keep = keep & (marks > 0)
                 tl.store(parts + split * 2 * n_rows + rows, first, mask=keep)
-                if MODE == 0:
+                if MODE == "sums":
                     tl.store(parts + (split * 2 + 1) * n_rows + rows, second, mask=keep)
 
 
@@ -255,12 +251,13 @@ def settle_kernel(
     n_rows, n_splits, raise_above, lost_below,
     PHASE: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
-    """Between scans. PHASE 0: sums, and which rows need another scale. 1: their maxima as levels. 2: their sums."""
+    """Between scans. PHASE "sums": R and Q, and which rows need another scale; "levels": their maxima as levels; "rescued":
+    R and Q at those."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     live = rows < n_rows
-    if PHASE != 0:
+    if PHASE != "sums":
         live = live & (tl.load(flag + rows, mask=live, other=0) > 0)
-    if PHASE == 1:
+    if PHASE == "levels":
         high = tl.full([BLOCK_R], float("-inf"), dtype=tl.float32)
         for split in range(n_splits):
             high = tl.maximum(high, tl.load(parts + split * 2 * n_rows + rows, mask=live, other=float("-inf")))
@@ -273,7 +270,7 @@ def settle_kernel(
             q += tl.load(parts + (split * 2 + 1) * n_rows + rows, mask=live, other=0.0).to(tl.float64)
         tl.store(total + rows, r, mask=live)
         tl.store(first + rows, q, mask=live)
-        if PHASE == 0:
+        if PHASE == "sums":
             at = tl.load(level + rows, mask=live, other=0.0).to(tl.float64)
             zy = tl.load(z_target + rows, mask=live, other=0.0)
             s = (tl.where(zy > float("-inf"), zy, at) - at) * tl.load(inv_t + rows, mask=live, other=1.0)
@@ -324,7 +321,7 @@ def finish_kernel(
 @triton.jit
 def jacobian_kernel(
     d_rows, w, column, order, row_stats, jac, n_rows, n_hidden, stride_w,
-    HAS_ORDER: tl.constexpr, INTERPRETED: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr,
+    HAS_ORDER: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr,
 ):  # fmt: skip
     """J = (R·W_y - D) / (T·S); rows without gradient get zeros (their D may hold anything)."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
@@ -340,13 +337,13 @@ def jacobian_kernel(
     d = tl.load(d_rows + rows.to(tl.int64)[:, None] * n_hidden + k[None, :], mask=inside, other=0.0)
     y = tl.load(w + col[:, None] * stride_w + k[None, :], mask=inside, other=0.0).to(tl.float32)
     j = tl.where((scale == 0.0)[:, None], 0.0, (weight[:, None] * y - d) * scale[:, None])
-    tl.store(jac + to[:, None] * n_hidden + k[None, :], narrow(j, jac.dtype.element_ty, INTERPRETED), mask=inside)
+    tl.store(jac + to[:, None] * n_hidden + k[None, :], narrow(j, jac.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def gemm_kernel(
     a, b, out, counts, row0, m, n, k_total, stride_a, stride_b, stride_out,
-    TMA: tl.constexpr, TRANS_A: tl.constexpr, ADD: tl.constexpr, HAS_COUNTS: tl.constexpr, INTERPRETED: tl.constexpr,
+    TMA: tl.constexpr, TRANS_A: tl.constexpr, ADD: tl.constexpr, HAS_COUNTS: tl.constexpr,
     PRECISION: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """out[m, n] (fp32) = A·B, or += AᵀB with TRANS_A and ADD. One program per tile, k in sequence: fixed order.
@@ -396,7 +393,7 @@ def gemm_kernel(
 
 @triton.jit
 def scale_rows_kernel(
-    jac, g_logp, out, n_rows, n_hidden, INTERPRETED: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr
+    jac, g_logp, out, n_rows, n_hidden, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr
 ):
     """∂hidden = g·J, the product in fp32, rounded once."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
@@ -405,4 +402,4 @@ def scale_rows_kernel(
     at = rows.to(tl.int64)[:, None] * n_hidden + k[None, :]
     g = tl.load(g_logp + rows, mask=rows < n_rows, other=0.0)
     value = tl.load(jac + at, mask=inside, other=0.0).to(tl.float32) * g[:, None]
-    tl.store(out + at, narrow(value, out.dtype.element_ty, INTERPRETED), mask=inside)
+    tl.store(out + at, narrow(value, out.dtype.element_ty), mask=inside)

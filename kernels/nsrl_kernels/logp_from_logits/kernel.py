@@ -8,10 +8,9 @@ from .._tl import fast_tanh, narrow
 
 @triton.jit
 def gradient_kernel(
-    logits, out, target, inv_t, shut, coefficient, entropy_coefficient, at_target, entropy, lse,
+    logits, out, target, inv_t, banned, coefficient, entropy_coefficient, at_target, entropy, lse,
     n_vocab, stride_l, stride_o, softcap,
-    HAS_SHUT: tl.constexpr, HAS_SOFTCAP: tl.constexpr, ENTROPY: tl.constexpr, INTERPRETED: tl.constexpr,
-    BLOCK: tl.constexpr,
+    HAS_BANNED: tl.constexpr, HAS_SOFTCAP: tl.constexpr, ENTROPY: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """out = ∂L/∂logits of one row's block; `out` may be `logits` itself. A row without gradient has lse = +inf."""
     row = tl.program_id(0).to(tl.int64)
@@ -24,12 +23,12 @@ def gradient_kernel(
         z = softcap * t
         slope = 1.0 - t * t
     below = z * tl.load(inv_t + row).to(tl.float32) - tl.load(lse + row)
-    if HAS_SHUT:
-        below = tl.where(tl.load(shut + cols, mask=inside, other=0) != 0, -1e4, below)
+    if HAS_BANNED:
+        below = tl.where(tl.load(banned + cols, mask=inside, other=0) != 0, -1e4, below)
     below = tl.maximum(below, -1e4)
     p = tl.exp(below)
     g = -p * tl.load(coefficient + row)
     if ENTROPY:
         g -= p * tl.load(entropy_coefficient + row) * (below + tl.load(entropy + row))
     g = tl.where(cols == tl.load(target + row), tl.load(at_target + row), g) * slope
-    tl.store(out + row * stride_o + cols, narrow(g, out.dtype.element_ty, INTERPRETED), mask=inside)
+    tl.store(out + row * stride_o + cols, narrow(g, out.dtype.element_ty), mask=inside)

@@ -1,78 +1,16 @@
-"""`logp_from_logits` in torch, a few rows at a time. Knows nothing of autograd.
-
-Same numerics as linear_logp: scale anchored at the target's logit, per-row scalars in fp64.
-"""
-
-import math
+"""The definition of `logp_from_logits`. Its autograd is what every backend's gradient is held against."""
 
 import torch
 
-TILE_BYTES = 4 << 20
 
-
-def _wide(dtype):
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
-def blocks(logits):
-    rows = max(1, TILE_BYTES // (_wide(logits.dtype).itemsize * max(logits.shape[1], 1)))
-    return [(r0, min(r0 + rows, logits.shape[0])) for r0 in range(0, logits.shape[0], rows)]
-
-
-def _scaled(logits, softcap, inv_t, shut):
-    """z/T of a block in the wide dtype (a copy), and the softcap's slope."""
-    z = logits.to(_wide(logits.dtype), copy=True)
-    slope = None
-    if softcap:
-        z.div_(softcap).tanh_()
-        slope = 1 - z * z
-        z.mul_(softcap)
-    z.mul_(inv_t[:, None].to(z.dtype))
-    return (z if shut is None else z.masked_fill_(shut, -math.inf)), slope
-
-
-def forward(logits, target, inv_t, softcap, shut, scored):
-    """(logp, entropy, lse) [N] in the wide dtype."""
-    logp, entropy, lse = (torch.zeros(logits.shape[0], dtype=_wide(logits.dtype), device=logits.device) for _ in "123")
-    for r0, r1 in blocks(logits):
-        z, _ = _scaled(logits[r0:r1], softcap, inv_t[r0:r1], shut)
-        at = target[r0:r1].clamp(min=0)[:, None]
-        anchor = z.gather(1, at)[:, 0]
-        level = torch.maximum(anchor, z.amax(1) - 8)
-        s = (anchor - level).double()
-        z.sub_(level[:, None]).scatter_(1, at, -math.inf)
-        mass = z.exp()
-        total = mass.sum(1, dtype=torch.float64)
-        first = z.clamp_(min=-1e4).mul_(mass).sum(1, dtype=torch.float64)
-        own = s.exp()
-        value = -torch.logaddexp(torch.zeros_like(s), total.log() - s)
-        value = torch.where(torch.isneginf(s), -math.inf, value)
-        whole = own + total
-        for out, row in (
-            (logp, value),
-            (entropy, whole.log() - (first + own * s.clamp(min=-1e4)) / whole),
-            (lse, level.double() + whole.log()),
-        ):
-            out[r0:r1] = torch.where(scored[r0:r1], row.to(out.dtype), 0)
-    return logp, entropy, lse
-
-
-def backward(logits, out, target, inv_t, softcap, shut, scored, logp, entropy, lse, g_logp, g_entropy):
-    """Writes ∂logits into `out`, which may be `logits` itself."""
-    for r0, r1 in blocks(logits):
-        z, slope = _scaled(logits[r0:r1], softcap, inv_t[r0:r1], shut)
-        keep = (scored & torch.isfinite(logp))[r0:r1]
-        column = lambda x, keep=keep, r0=r0, dtype=z.dtype: torch.where(keep, x[r0 : r0 + len(keep)].to(dtype), 0)[:, None]
-        at = target[r0:r1].clamp(min=0)[:, None]
-        gl = column(g_logp) * inv_t[r0:r1, None].to(z.dtype)
-        here = gl * -torch.expm1(column(logp))
-        below = z.sub_(torch.where(keep, lse[r0:r1].to(z.dtype), math.inf)[:, None])
-        c = below.exp()
-        if g_entropy is None:
-            c.mul_(-gl)
-        else:
-            ge = column(g_entropy) * inv_t[r0:r1, None].to(z.dtype)
-            here = here - ge * column(logp).exp() * (column(logp) + column(entropy))
-            c.mul_(below.clamp_(min=-1e4).add_(column(entropy)).mul_(-ge).sub_(gl))
-        c.scatter_(1, at, here)
-        out[r0:r1] = c if slope is None else c.mul_(slope)
+def logp_from_logits(logits_NV, target_N, *, temperature=1.0, softcap=None, banned=None):
+    """(logp_N, entropy_N) of `target` under softmax(logits / temperature), in the dtype of `logits`."""
+    if softcap is not None:
+        logits_NV = softcap * torch.tanh(logits_NV / softcap)
+    temperature = torch.as_tensor(temperature, dtype=logits_NV.dtype, device=logits_NV.device).reshape(-1, 1)
+    shut_V = torch.zeros(logits_NV.shape[1], dtype=torch.bool, device=logits_NV.device)
+    if banned is not None:
+        shut_V = shut_V.index_fill(0, banned, True)
+    logp_NV = (logits_NV / temperature).masked_fill(shut_V, float("-inf")).log_softmax(-1)
+    entropy_N = -(logp_NV.exp() * logp_NV.masked_fill(shut_V, 0)).sum(-1)
+    return logp_NV.gather(1, target_N[:, None])[:, 0], entropy_N

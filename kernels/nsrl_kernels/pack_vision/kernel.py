@@ -1,17 +1,15 @@
-"""Triton kernels of the packing ops. Indices only: knows nothing of models, and of `reference.py` only that it agrees.
+"""Triton kernels of the packing ops. Indices and copies only: knows nothing of models.
 
-The plan is two launches: `first_use` finds equal images, `plan` runs one program per sequence. Programs share nothing,
-so their order does not matter and the same input gives the same bits.
+The plan is two launches: `first_use_kernel` finds equal images, `plan_kernel` runs one program per sequence. Programs
+share nothing, so their order does not matter and the same input gives the same bits.
 """
 
-import torch
 import triton
 import triton.language as tl
-from torch import Tensor
 
 
 @triton.jit
-def _first_use(image_key, first, I, BLOCK: tl.constexpr):
+def first_use_kernel(image_key, first, I, BLOCK: tl.constexpr):
     """first[i] = the smallest j with the same key."""
     i = tl.program_id(0)
     key = tl.load(image_key + i)
@@ -33,11 +31,12 @@ def _merged(grid, i, mask, merge: tl.constexpr):
 
 
 @triton.jit
-def _plan(
+def plan_kernel(
     token_ids, cu_seqlens, parent, cu_images, grid, image_key, first,
     row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot,
     T, S, I, total_visual, image_token_id: tl.constexpr, merge: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
+    """One sequence's part of the plan: rows, positions and keys; see `spec.PackPlan`."""
     s = tl.program_id(0)
     p = tl.load(parent + s)
     start = tl.load(cu_seqlens + s)
@@ -133,33 +132,35 @@ def _plan(
 
 
 @triton.jit
-def _gather(table, visual, row_map, out, T, D: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+def gather_kernel(table, visual, row_map, out, T, H: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """out[t] = table[row_map[t]], or visual[-1 - row_map[t]] where that is negative."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = row < T
     source = tl.load(row_map + row, inside, other=0).to(tl.int64)
     text = source >= 0
-    mask = inside[:, None] & (column < D)[None, :]
-    a = tl.load(table + tl.where(text, source, 0)[:, None] * D + column[None, :], mask & text[:, None], other=0.0)
-    b = tl.load(visual + tl.where(text, 0, -1 - source)[:, None] * D + column[None, :], mask & ~text[:, None], other=0.0)
-    tl.store(out + row[:, None] * D + column[None, :], tl.where(text[:, None], a, b), mask)
+    mask = inside[:, None] & (column < H)[None, :]
+    a = tl.load(table + tl.where(text, source, 0)[:, None] * H + column[None, :], mask & text[:, None], other=0.0)
+    b = tl.load(visual + tl.where(text, 0, -1 - source)[:, None] * H + column[None, :], mask & ~text[:, None], other=0.0)
+    tl.store(out + row[:, None] * H + column[None, :], tl.where(text[:, None], a, b), mask)
 
 
 @triton.jit
-def _deepstack_add(hidden, feature, rows, src, n, D: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+def deepstack_add_kernel(hidden, feature, rows, src, n, H: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """hidden[rows[i]] += feature[src[i]] for i < n."""
     i = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = i < n
-    mask = inside[:, None] & (column < D)[None, :]
-    to = hidden + tl.load(rows + i, inside, other=0).to(tl.int64)[:, None] * D + column[None, :]
-    add = tl.load(feature + tl.load(src + i, inside, other=0).to(tl.int64)[:, None] * D + column[None, :], mask, other=0.0)
+    mask = inside[:, None] & (column < H)[None, :]
+    to = hidden + tl.load(rows + i, inside, other=0).to(tl.int64)[:, None] * H + column[None, :]
+    add = tl.load(feature + tl.load(src + i, inside, other=0).to(tl.int64)[:, None] * H + column[None, :], mask, other=0.0)
     x = tl.load(to, mask, other=0.0)
     tl.store(to, (x.to(tl.float32) + add.to(tl.float32)).to(x.dtype), mask)
 
 
 @triton.jit
-def _kv_gather_backward(
-    grad, cu_q, cu_k, parent, out, T, S, STEPS, D: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr
+def kv_gather_backward_kernel(
+    grad, cu_q, cu_k, parent, out, T, S, STEPS, H: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr
 ):  # fmt: skip
     """Each stream row sums the rows of grad that were copied from it: its own, then its completions' in order."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
@@ -173,60 +174,16 @@ def _kv_gather_backward(
         low = tl.where(before, middle, low)
     start = tl.load(cu_q + low, inside, other=0)
     own = tl.load(cu_k + low + 1, inside, other=0) - (tl.load(cu_q + low + 1, inside, other=0) - row)
-    mask = inside[:, None] & (column < D)[None, :]
-    total = tl.load(grad + own.to(tl.int64)[:, None] * D + column[None, :], mask, other=0.0).to(tl.float32)
+    mask = inside[:, None] & (column < H)[None, :]
+    total = tl.load(grad + own.to(tl.int64)[:, None] * H + column[None, :], mask, other=0.0).to(tl.float32)
     child = low + 1
     theirs = inside & (child < S)
     theirs = theirs & (tl.load(parent + child, theirs, other=-1) == low)
     while tl.max(theirs.to(tl.int32), 0) > 0:
         at = (tl.load(cu_k + child, theirs, other=0) + row - start).to(tl.int64)
-        wanted = theirs[:, None] & (column < D)[None, :]
-        total += tl.load(grad + at[:, None] * D + column[None, :], wanted, other=0.0).to(tl.float32)
+        wanted = theirs[:, None] & (column < H)[None, :]
+        total += tl.load(grad + at[:, None] * H + column[None, :], wanted, other=0.0).to(tl.float32)
         child += 1
         theirs = theirs & (child < S)
         theirs = theirs & (tl.load(parent + child, theirs, other=-1) == low)
-    tl.store(out + row.to(tl.int64)[:, None] * D + column[None, :], total.to(out.dtype.element_ty), mask)
-
-
-def plan(
-    token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, cu_images: Tensor, image_grid: Tensor, image_key: Tensor,
-    image_token_id: int, merge: int, outputs: list[Tensor],
-) -> None:  # fmt: skip
-    """Fills `outputs` = row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot."""
-    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()
-    first = torch.empty_like(image_key)
-    if I:
-        _first_use[(I,)](image_key, first, I, BLOCK=256)
-    if S:
-        _plan[(S,)](
-            token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, first, *outputs,
-            T, S, I, outputs[4].numel(), image_token_id, merge, BLOCK=256,
-        )  # fmt: skip
-
-
-def _tile(D: int) -> tuple[int, int]:
-    block = min(1024, triton.next_power_of_2(max(D, 16)))
-    return max(1, 4096 // block), block
-
-
-def gather(table: Tensor, visual: Tensor, row_map: Tensor, out: Tensor) -> None:
-    T, D = out.shape
-    rows, block = _tile(D)
-    if T and D:
-        _gather[(triton.cdiv(T, rows), triton.cdiv(D, block))](table, visual, row_map, out, T, D, rows, block)
-
-
-def deepstack_add(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor) -> None:
-    n, D = visual_rows.numel(), hidden.shape[1]
-    rows, block = _tile(D)
-    if n and D:
-        grid = (triton.cdiv(n, rows), triton.cdiv(D, block))
-        _deepstack_add[grid](hidden, feature, visual_rows, visual_src, n, D, rows, block)
-
-
-def kv_gather_backward(grad: Tensor, cu_q: Tensor, cu_k: Tensor, parent: Tensor, out: Tensor) -> None:
-    (T, D), S = out.shape, parent.numel()
-    rows, block = _tile(D)
-    if T and D:
-        grid = (triton.cdiv(T, rows), triton.cdiv(D, block))
-        _kv_gather_backward[grid](grad, cu_q, cu_k, parent, out, T, S, S.bit_length() + 1, D, rows, block)
+    tl.store(out + row.to(tl.int64)[:, None] * H + column[None, :], total.to(out.dtype.element_ty), mask)

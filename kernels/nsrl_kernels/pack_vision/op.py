@@ -5,173 +5,191 @@ the completions that share it, no position is computed in Python. Knows nothing 
 definition, `kernel.py` the Triton kernels, csrc/ the CUDA ones.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from nsrl_kernels import _native
-from nsrl_kernels._backend import has_triton, resolve
-from nsrl_kernels.pack_vision import reference
-
-
-class PackPlan(NamedTuple):
-    """Where everything of a packed stream comes from. All int32, on the device of the token ids.
-
-    row_map (T,): ≥ 0 a row of the embedding table, otherwise −1 − row of the vision tower's output.
-    positions (3, T): mRoPE's temporal, height and width positions.
-    cu_seqlens_q, cu_seqlens_k (S+1,): query and key bounds of each sequence, for varlen attention.
-    kv_index (total_kv,): the stream row of every key: a prompt's own rows; for a completion the prompt's, then its own.
-    visual_rows, visual_src (total_visual,): DeepStack's map, stream row ← row of the vision tower's output.
-    image_slot (I,): which distinct image each image is, counted in order of first use. parent (S,): as given.
-    """
-
-    row_map: Tensor
-    positions: Tensor
-    cu_seqlens_q: Tensor
-    cu_seqlens_k: Tensor
-    kv_index: Tensor
-    visual_rows: Tensor
-    visual_src: Tensor
-    image_slot: Tensor
-    parent: Tensor
+from .. import _backend, _check, _native, _op
+from . import reference
+from .spec import Numbers, PackPlan, Stream
 
 
 def pack_vision(
     token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, cu_images: Tensor, image_grid: Tensor, image_key: Tensor,
     *, image_token_id: int, merge: int, total_visual: int, total_kv: int, backend: str | None = None,
 ) -> PackPlan:  # fmt: skip
-    """Plan of a packed stream of T tokens in S sequences with I images; no host synchronisation.
+    """Plan of a packed stream of T tokens in S sequences with I images.
 
-    token_ids (T,) int32; cu_seqlens (S+1,) int32; parent (S,) int32, a completion's prompt sequence, or the sequence
-    itself for a prompt; cu_images (S+1,) int32, bounds of each sequence's images (a completion has none); image_grid
-    (I, 3) int32, patches in time, height, width; image_key (I,) int32, equal for equal images. image_token_id marks
-    the visual rows of prompts; merge is the tower's spatial merge size. total_visual and total_kv are the host's sums
-    of visual rows and of keys (they are the lengths of outputs, so they cannot come from the device).
-    backend: reference, triton or cuda; None chooses. Raises ValueError naming the argument.
-    Positions follow transformers' `get_rope_index`: text after an image resumes at its start + max(height, width).
+    Never materialised: a mask or position per image; no host synchronisation.
+
+    Args:
+        token_ids: [T] int32; image_token_id marks the visual rows of prompts.
+        cu_seqlens: [S + 1] int32 bounds of the sequences.
+        parent: [S] int32, a completion's prompt sequence, or the sequence itself for a prompt.
+        cu_images: [S + 1] int32, bounds of each sequence's images (a completion has none).
+        image_grid: [I, 3] int32, patches in time, height, width.
+        image_key: [I] int32, equal for equal images.
+        merge: the tower's spatial merge size.
+        total_visual, total_kv: the host's sums of visual rows and of keys (they are the lengths of outputs, so they
+            cannot come from the device).
+        backend: "torch", "triton", "cuda" or None for the best there is.
+
+    Returns:
+        PackPlan.
+
+    Raises:
+        ValueError: an argument's shape, dtype or device is wrong.
+
+    Numerics: integers, the same on every backend.
+    Source: positions as in transformers' `get_rope_index`: text after an image resumes at its start + max(height, width).
     """
+    stream = Stream(token_ids, cu_seqlens, parent, cu_images, image_grid, image_key)
     I, S = image_key.numel(), parent.numel()
-    for name, x, shape in (
-        ("token_ids", token_ids, (token_ids.numel(),)),
-        ("cu_seqlens", cu_seqlens, (S + 1,)),
-        ("parent", parent, (S,)),
-        ("cu_images", cu_images, (S + 1,)),
-        ("image_grid", image_grid, (I, 3)),
-        ("image_key", image_key, (I,)),
-    ):
+    shapes = Stream((token_ids.numel(),), (S + 1,), (S,), (S + 1,), (I, 3), (I,))
+    for name, x, shape in zip(Stream._fields, stream, shapes):
         if x.dtype != torch.int32 or tuple(x.shape) != shape:
             raise ValueError(f"pack_vision: {name} must be int32 of shape {shape}; got {x.dtype} {tuple(x.shape)}")
-        if x.device != token_ids.device:
-            raise ValueError(f"pack_vision: {name} must be on {token_ids.device} like token_ids; got {x.device}")
+    _check.same_device("pack_vision", token_ids.device, **stream._asdict())
     if merge < 1:
-        raise ValueError(f"pack_vision: merge must be at least 1; got {merge}")
-    row_map, positions, cu_k, kv_index, rows, src, slot = torch.ops.nsrl_kernels.pack_plan(
-        token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, image_token_id, merge, total_visual, total_kv,
-        _backend("pack_vision", token_ids, backend),
-    )  # fmt: skip
+        _check.fail("pack_vision", "merge", "at least 1", merge)
+    numbers = Numbers(image_token_id, merge, total_visual, total_kv, _resolve("pack_vision", token_ids, backend))
+    row_map, positions, cu_k, kv_index, rows, src, slot = _pack_plan(*stream, *numbers)
     return PackPlan(row_map, positions, cu_seqlens, cu_k, kv_index, rows, src, slot, parent)
 
 
 def pack_embed(table: Tensor, visual: Tensor | None, plan: PackPlan, *, backend: str | None = None) -> Tensor:
-    """(T, D): the packed embeddings, each row copied once from where the plan says.
+    """The packed embeddings, each row copied once from where the plan says.
 
-    table (V, D), visual (rows, D) of the distinct images, or None for a stream without images. The gradient goes to the
-    table only when it needs one, and to the distinct images' rows only when they do (summed over their uses in fp32).
+    Never materialised: the embeddings of image tokens, or an expanded mask.
+
+    Args:
+        table: [V, H] embeddings; gets a gradient only when it needs one.
+        visual: [rows, H] of the distinct images, or None for a stream without images; the same, summed over their uses.
+        plan: of `pack_vision`.
+        backend: "torch", "triton", "cuda" or None for the best there is.
+
+    Returns:
+        [T, H] in table's dtype.
+
+    Raises:
+        ValueError: visual does not fit table.
+
+    Numerics: the value is a copy; gradients are summed in fp32 (fp64) and rounded once.
     """
     if visual is None:
         visual = table.new_empty(0, table.shape[1])
-    if visual.dim() != 2 or table.dim() != 2 or visual.shape[1] != table.shape[1]:
-        raise ValueError(f"pack_embed: visual must be (rows, {table.shape[-1]}) like table; got {tuple(visual.shape)}")
-    if visual.dtype != table.dtype:
-        visual = visual.to(table.dtype)
-    return torch.ops.nsrl_kernels.pack_gather(
-        table, visual, plan.row_map, plan.visual_rows, plan.visual_src, _backend("pack_embed", table, backend)
-    )
+    _rows_like("pack_embed", "visual", visual, "table", table)
+    maps = plan.row_map, plan.visual_rows, plan.visual_src
+    return _pack_gather(table, visual.to(table.dtype), *maps, _resolve("pack_embed", table, backend))
 
 
 def deepstack_add(hidden: Tensor, feature: Tensor, plan: PackPlan, *, backend: str | None = None) -> Tensor:
-    """`hidden` itself, (T, D), with feature (rows, D) added in place at the visual rows.
+    """`hidden` itself, with `feature` added in place at the visual rows.
 
-    hidden must not be a leaf that needs a gradient, nor be saved by the op that made it (a residual sum is not).
+    Never materialised: `feature` at the stream's length.
+
+    Args:
+        hidden: [T, H]; no leaf that needs a gradient, nor saved by the op that made it (a residual sum is not).
+        feature: [rows, H] of the vision tower's output.
+        plan: of `pack_vision`.
+        backend: "torch", "triton", "cuda" or None for the best there is.
+
+    Returns:
+        hidden.
+
+    Raises:
+        ValueError: feature does not fit hidden.
+
+    Numerics: one addition per element in fp32, rounded once; feature's gradient is summed in fp32.
+    Source: DeepStack (arXiv 2406.04334).
     """
-    if feature.dim() != 2 or hidden.dim() != 2 or feature.shape[1] != hidden.shape[1]:
-        raise ValueError(
-            f"deepstack_add: feature must be (rows, {hidden.shape[-1]}) like hidden; got {tuple(feature.shape)}"
-        )
-    if feature.dtype != hidden.dtype:
-        feature = feature.to(hidden.dtype)
-    return _DeepStackAdd.apply(
-        hidden, feature, plan.visual_rows, plan.visual_src, _backend("deepstack_add", hidden, backend)
-    )
+    _rows_like("deepstack_add", "feature", feature, "hidden", hidden)
+    name = _resolve("deepstack_add", hidden, backend)
+    return _DeepStackAdd.apply(hidden, feature.to(hidden.dtype), plan.visual_rows, plan.visual_src, name)
 
 
 def gather_kv(x: Tensor, plan: PackPlan, *, backend: str | None = None) -> Tensor:
-    """(total_kv, ...): the keys (or values) of every sequence, a completion's behind a copy of its prompt's.
+    """The keys (or values) of every sequence, a completion's behind a copy of its prompt's.
 
-    x (T, ...) of the stream. The gradient of a prompt's row is the sum over the prompt and its completions, in fp32 and
-    in a fixed order (an index_select's would be added in x's dtype, on a GPU in any order).
+    Never materialised: anything else of the keys' size.
+
+    Args:
+        x: [T, ...] of the stream.
+        plan: of `pack_vision`.
+        backend: "torch", "triton", "cuda" or None for the best there is.
+
+    Returns:
+        [total_kv, ...].
+
+    Raises:
+        ValueError: x has other rows than the stream.
+
+    Numerics: the value is a copy. The gradient of a prompt's row is the sum over the prompt and its completions, in fp32
+        and in a fixed order (an index_select's would be added in x's dtype, on a GPU in any order).
     """
     if x.shape[0] != plan.row_map.shape[0]:
         raise ValueError(f"gather_kv: x must have {plan.row_map.shape[0]} rows like the stream; got {tuple(x.shape)}")
-    name = _backend("gather_kv", x, backend)
     maps = plan.kv_index, plan.cu_seqlens_q, plan.cu_seqlens_k, plan.parent
-    return torch.ops.nsrl_kernels.kv_gather(x.flatten(1), *maps, name).view(-1, *x.shape[1:])
+    return _kv_gather(x.flatten(1), *maps, _resolve("gather_kv", x, backend)).view(-1, *x.shape[1:])
 
 
-def _backend(op: str, x: Tensor, requested: str | None) -> str:
-    return resolve(op, x.device.type, requested, _offered(x.device.type))
+def _rows_like(op: str, argument: str, x: Tensor, like: str, other: Tensor) -> None:
+    if x.dim() != 2 or other.dim() != 2 or x.shape[1] != other.shape[1]:
+        _check.fail(op, argument, f"(rows, {other.shape[-1]}) like {like}", tuple(x.shape))
 
 
-@torch.compiler.assume_constant_result
-def _offered(device_type: str) -> tuple[str, ...]:
-    here = (("cuda", _native.available(device_type)), ("triton", has_triton()), ("reference", True))
-    return tuple(name for name, present in here if present)
+def _resolve(op: str, x: Tensor, requested: str | None) -> str:
+    return _backend.resolve(op, x.device.type, requested, cuda=True)
 
 
-@torch.library.custom_op("nsrl_kernels::pack_plan", mutates_args=())
-def _pack_plan(
-    token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, cu_images: Tensor, image_grid: Tensor, image_key: Tensor,
-    image_token_id: int, merge: int, total_visual: int, total_kv: int, backend: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    if backend == "reference":
-        return reference.plan(
-            token_ids, cu_seqlens, parent, image_grid, image_key, image_token_id, merge, total_visual, total_kv
-        )
-    inputs = [x.contiguous() for x in (token_ids, cu_seqlens, parent, cu_images, image_grid, image_key)]
-    outputs = _plan_outputs(*inputs, image_token_id, merge, total_visual, total_kv, backend)
-    if backend == "cuda":
-        table = token_ids.new_empty(image_key.numel(), 2)
-        _native.ops().pack_plan(*inputs, image_token_id, merge, *outputs, table)
+_PLAN = (Stream, Numbers)
+
+
+@torch.library.custom_op("nsrl::pack_plan", mutates_args=(), schema=_op.schema(*_PLAN, returns=7))
+def _pack_plan(*flat):
+    """(row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot); see PackPlan."""
+    stream, numbers = _op.group(flat, *_PLAN)
+    if numbers.backend == "torch":
+        return reference.plan(stream, numbers)
+    stream = Stream(*(x.contiguous() for x in stream))
+    outputs = _plan_outputs(*flat)
+    if numbers.backend == "cuda":
+        table = stream.token_ids.new_empty(stream.image_key.numel(), 2)
+        _native.ops().pack_plan_cuda(*stream, numbers.image_token_id, numbers.merge, *outputs, table)
     else:
-        from nsrl_kernels.pack_vision import kernel
+        from . import triton_backend
 
-        kernel.plan(*inputs, image_token_id, merge, list(outputs))
+        triton_backend.plan(stream, numbers, outputs)
     return outputs
 
 
 @_pack_plan.register_fake
-def _plan_outputs(
-    token_ids, cu_seqlens, parent, cu_images, image_grid, image_key, image_token_id, merge, total_visual, total_kv, backend
-):  # fmt: skip
-    T, S, I = token_ids.numel(), parent.numel(), image_key.numel()
-    shapes = ((T,), (3, T), (S + 1,), (total_kv,), (total_visual,), (total_visual,), (I,))
-    return tuple(token_ids.new_empty(shape) for shape in shapes)
+def _plan_outputs(*flat):
+    stream, numbers = _op.group(flat, *_PLAN)
+    T, S, I = stream.token_ids.numel(), stream.parent.numel(), stream.image_key.numel()
+    visual = (numbers.total_visual,)
+    shapes = ((T,), (3, T), (S + 1,), (numbers.total_kv,), visual, visual, (I,))
+    return tuple(stream.token_ids.new_empty(shape) for shape in shapes)
 
 
-@torch.library.custom_op("nsrl_kernels::pack_gather", mutates_args=())
+@torch.library.custom_op("nsrl::pack_gather", mutates_args=())
 def _pack_gather(
     table: Tensor, visual: Tensor, row_map: Tensor, visual_rows: Tensor, visual_src: Tensor, backend: str
 ) -> Tensor:
-    if backend == "reference":
+    if backend == "torch":
         return reference.gather(table, visual, row_map, visual_rows, visual_src)
+    return _gathered(table, visual, row_map, backend)
+
+
+def _gathered(table, visual, row_map, backend):
+    """`reference.gather` by a kernel."""
+    table, visual = table.contiguous(), visual.contiguous()
     out = table.new_empty(row_map.shape[0], table.shape[1])
     if backend == "cuda":
-        _native.ops().pack_gather(table.contiguous(), visual.contiguous(), row_map, out)
+        _native.ops().pack_gather_cuda(table, visual, row_map, out)
     else:
-        from nsrl_kernels.pack_vision import kernel
+        from . import triton_backend
 
-        kernel.gather(table.contiguous(), visual.contiguous(), row_map, out)
+        triton_backend.gather(table, visual, row_map, out)
     return out
 
 
@@ -180,7 +198,7 @@ def _(table, visual, row_map, visual_rows, visual_src, backend):
     return table.new_empty(row_map.shape[0], table.shape[1])
 
 
-@torch.library.custom_op("nsrl_kernels::pack_scatter_add", mutates_args=())
+@torch.library.custom_op("nsrl::pack_scatter_add", mutates_args=())
 def _pack_scatter_add(grad: Tensor, index: Tensor, rows: int) -> Tensor:
     return reference.scatter_add(grad, index, rows)
 
@@ -198,30 +216,21 @@ def _gather_setup(ctx, inputs, output) -> None:
 
 def _gather_grad(ctx, grad: Tensor):
     row_map, visual_rows, visual_src = ctx.saved_tensors
-    back = torch.ops.nsrl_kernels.pack_scatter_add
-    table = back(grad, row_map, ctx.rows[0]) if ctx.needs_input_grad[0] else None
+    table = _pack_scatter_add(grad, row_map, ctx.rows[0]) if ctx.needs_input_grad[0] else None
     visual = None
     if ctx.needs_input_grad[1]:
-        visual = back(grad.index_select(0, visual_rows), visual_src, ctx.rows[1])
+        visual = _pack_scatter_add(grad.index_select(0, visual_rows), visual_src, ctx.rows[1])
     return table, visual, None, None, None, None
 
 
 _pack_gather.register_autograd(_gather_grad, setup_context=_gather_setup)
 
 
-@torch.library.custom_op("nsrl_kernels::kv_gather", mutates_args=())
+@torch.library.custom_op("nsrl::kv_gather", mutates_args=())
 def _kv_gather(x: Tensor, kv_index: Tensor, cu_q: Tensor, cu_k: Tensor, parent: Tensor, backend: str) -> Tensor:
-    if backend == "reference":
+    if backend == "torch":
         return x.index_select(0, kv_index)
-    out = x.new_empty(kv_index.shape[0], x.shape[1])
-    if backend == "cuda":
-        x = x.contiguous()
-        _native.ops().pack_gather(x, x[:0], kv_index, out)
-    else:
-        from nsrl_kernels.pack_vision import kernel
-
-        kernel.gather(x.contiguous(), x[:0], kv_index, out)
-    return out
+    return _gathered(x, x[:0], kv_index, backend)
 
 
 @_kv_gather.register_fake
@@ -229,19 +238,19 @@ def _(x, kv_index, cu_q, cu_k, parent, backend):
     return x.new_empty(kv_index.shape[0], x.shape[1])
 
 
-@torch.library.custom_op("nsrl_kernels::kv_gather_backward", mutates_args=())
+@torch.library.custom_op("nsrl::kv_gather_backward", mutates_args=())
 def _kv_gather_backward(
     grad: Tensor, kv_index: Tensor, cu_q: Tensor, cu_k: Tensor, parent: Tensor, rows: int, backend: str
 ) -> Tensor:
-    if backend == "reference":
+    if backend == "torch":
         return reference.scatter_add(grad, kv_index, rows)
     out = grad.new_empty(rows, grad.shape[1])
     if backend == "cuda":
-        _native.ops().kv_gather_backward(grad.contiguous(), cu_q, cu_k, parent, out)
+        _native.ops().kv_gather_backward_cuda(grad.contiguous(), cu_q, cu_k, parent, out)
     else:
-        from nsrl_kernels.pack_vision import kernel
+        from . import triton_backend
 
-        kernel.kv_gather_backward(grad.contiguous(), cu_q, cu_k, parent, out)
+        triton_backend.kv_gather_backward(grad.contiguous(), cu_q, cu_k, parent, out)
     return out
 
 
@@ -257,23 +266,23 @@ def _kv_setup(ctx, inputs, output) -> None:
 
 
 def _kv_grad(ctx, grad: Tensor):
-    back = torch.ops.nsrl_kernels.kv_gather_backward(grad, *ctx.saved_tensors, ctx.rows, ctx.backend)
+    back = _kv_gather_backward(grad, *ctx.saved_tensors, ctx.rows, ctx.backend)
     return back, None, None, None, None, None
 
 
 _kv_gather.register_autograd(_kv_grad, setup_context=_kv_setup)
 
 
-@torch.library.custom_op("nsrl_kernels::deepstack_add_", mutates_args=("hidden",))
+@torch.library.custom_op("nsrl::deepstack_add_", mutates_args=("hidden",))
 def _deepstack_add_(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor, backend: str) -> None:
-    if backend == "reference":
+    if backend == "torch":
         reference.deepstack_add(hidden, feature, visual_rows, visual_src)
     elif backend == "cuda":
-        _native.ops().deepstack_add(hidden, feature.contiguous(), visual_rows, visual_src)
+        _native.ops().deepstack_add_cuda(hidden, feature.contiguous(), visual_rows, visual_src)
     else:
-        from nsrl_kernels.pack_vision import kernel
+        from . import triton_backend
 
-        kernel.deepstack_add(hidden, feature.contiguous(), visual_rows, visual_src)
+        triton_backend.deepstack_add(hidden, feature.contiguous(), visual_rows, visual_src)
 
 
 @_deepstack_add_.register_fake
@@ -289,7 +298,7 @@ class _DeepStackAdd(torch.autograd.Function):
         ctx.save_for_backward(visual_rows, visual_src)
         ctx.rows = feature.shape[0]
         ctx.mark_dirty(hidden)
-        torch.ops.nsrl_kernels.deepstack_add_(hidden, feature, visual_rows, visual_src, backend)
+        _deepstack_add_(hidden, feature, visual_rows, visual_src, backend)
         return hidden
 
     @staticmethod
@@ -298,5 +307,5 @@ class _DeepStackAdd(torch.autograd.Function):
         feature = None
         if ctx.needs_input_grad[1]:
             picked = grad.index_select(0, visual_rows)
-            feature = torch.ops.nsrl_kernels.pack_scatter_add(picked, visual_src, ctx.rows)
+            feature = _pack_scatter_add(picked, visual_src, ctx.rows)
         return grad, feature, None, None, None

@@ -1,17 +1,18 @@
-"""The definition of the packing ops in plain torch, no loop over images or sequences, no host synchronisation.
+"""The definition of the packing ops in plain torch, no loop over images or sequences; it is also the torch backend.
 
-Knows nothing of models, of where token ids come from, or of the Triton and CUDA kernels that must agree with it.
+Knows nothing of models, or of where token ids come from.
 """
 
 import torch
 from torch import Tensor
 
+from .spec import Numbers, Stream
 
-def plan(
-    token_ids: Tensor, cu_seqlens: Tensor, parent: Tensor, image_grid: Tensor, image_key: Tensor,
-    image_token_id: int, merge: int, total_visual: int, total_kv: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """(row_map, positions, cu_seqlens_k, kv_index, visual_rows, visual_src, image_slot); see `op.PackPlan`."""
+
+def plan(stream: Stream, numbers: Numbers) -> tuple[Tensor, ...]:
+    """(row_map, positions, cu_seqlens_k, kv_index, visual_rows, visual_src, image_slot); see `spec.PackPlan`."""
+    token_ids, cu_seqlens, parent, _, image_grid, image_key = stream
+    image_token_id, merge, total_visual, total_kv, _ = numbers
     dev, T, S, I = token_ids.device, token_ids.numel(), parent.numel(), image_key.numel()
     rows, seqs = torch.arange(T, device=dev), torch.arange(S, device=dev)
     cu, parent, ids = cu_seqlens.long(), parent.long(), token_ids.long()
@@ -50,13 +51,13 @@ def plan(
 
 
 def gather(table: Tensor, visual: Tensor, row_map: Tensor, visual_rows: Tensor, visual_src: Tensor) -> Tensor:
-    """(T, D): `table[row_map]` where row_map ≥ 0, `visual[-1 - row_map]` elsewhere (the rows visual_rows)."""
+    """[T, H]: `table[row_map]` where row_map ≥ 0, `visual[-1 - row_map]` elsewhere (the rows visual_rows)."""
     out = table.index_select(0, row_map.clamp(min=0))
     return out.index_copy_(0, visual_rows.long(), visual.index_select(0, visual_src)) if visual_rows.numel() else out
 
 
 def scatter_add(grad: Tensor, index: Tensor, rows: int) -> Tensor:
-    """(rows, D): each row of grad added to row `index`, where that is not negative; summed in fp32 or wider."""
+    """[rows, H]: each row of grad added to row `index`, where that is not negative; summed in fp32 or wider."""
     index = torch.where(index < 0, rows, index)  # those go to a spare row
     out = torch.zeros(rows + 1, grad.shape[1], dtype=torch.promote_types(grad.dtype, torch.float32), device=grad.device)
     return out.index_add_(0, index, grad.to(out.dtype))[:rows].to(grad.dtype)

@@ -1,6 +1,6 @@
 """Triton kernels of `policy_loss`: value, gradient and metrics of one sequence per program, then a fixed-order sum.
 
-They know per-token vectors and offsets; layouts and options are op.py's. Every length is a run-time number, so nothing is
+They know per-token vectors and offsets; layouts are op.py's. Every length is a run-time number, so nothing is
 recompiled when a batch changes shape.
 """
 
@@ -24,10 +24,10 @@ def _divergence(logp, other, log_clamp, clamp, KIND: tl.constexpr):
     if log_clamp >= 0:
         free = tl.abs(raw) <= log_clamp
         l = tl.minimum(tl.maximum(raw, -log_clamp), log_clamp)
-    if KIND == 1:
+    if KIND == "k1":
         value = -l
         slope = tl.where(free, 1.0, 0.0)
-    elif KIND == 2:
+    elif KIND == "k2":
         value = 0.5 * l * l
         slope = tl.where(free, -l, 0.0)
     else:
@@ -41,14 +41,14 @@ def _divergence(logp, other, log_clamp, clamp, KIND: tl.constexpr):
 
 @triton.jit
 def _surrogate(logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS: tl.constexpr):
-    """(loss, derivative by the log-ratio, derivative by logp itself). LOSS: 0 clipped, 1 cispo, 2 gppo, 3 sapo, 4 reinforce."""
+    """(loss, derivative by the log-ratio, derivative by logp itself). LOSS: a name of spec.LOSSES."""
     none = tl.zeros_like(logp)
-    if LOSS == 4:
+    if LOSS == "reinforce":
         return -adv * logp, none, -adv
-    elif LOSS == 1:
+    elif LOSS == "cispo":
         weight = tl.minimum(ratio, high)
         return -weight * adv * logp, none, -weight * adv
-    elif LOSS == 3:
+    elif LOSS == "sapo":
         tau = tl.where(adv > 0, tau_pos, tau_neg)
         gate = 1.0 / (1.0 + tl.exp(-tau * (ratio - 1.0)))
         return -gate * 4.0 / tau * adv, -4.0 * gate * (1.0 - gate) * ratio * adv, none
@@ -64,7 +64,7 @@ def _surrogate(logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, 
         value = tl.where(clipped, band, bounded) * adv
         by_ratio = tl.where(clipped, tl.where(outside, 0.0, ratio), bounded_slope) * adv
         by_logp = none
-        if LOSS == 2:
+        if LOSS == "gppo":
             side = tl.where(adv > 0, side_high, side_low)
             by_logp = tl.where(clipped & outside, band * adv * side, 0.0)
         if dual_clip >= 0:
@@ -152,9 +152,9 @@ def objective_kernel(
             gap = was - tl.load(sampler + i, mask=keep, other=0.0)
             gap = tl.where(keep, gap, 0.0)
             correction = tl.exp(gap_sum + tl.zeros_like(gap)) if SEQUENCE_CORRECTION else tl.exp(gap)
-            if CORRECTION != 0:
+            if CORRECTION != "none":
                 factor = tl.minimum(correction, cap)
-                if CORRECTION == 2:
+                if CORRECTION == "mask":
                     factor = tl.where(correction <= cap, factor, 0.0)
                 value *= factor
                 by_ratio *= factor
@@ -180,7 +180,7 @@ def objective_kernel(
         for k in tl.static_range(N_EXTRA):
             coefficient = extra_0 if k == 0 else (extra_1 if k == 1 else (extra_2 if k == 2 else extra_3))
             other = tl.load(extra + k * n_tokens + i, mask=keep, other=0.0)
-            term, slope = _divergence(now, other, kl_log_clamp, kl_clamp, 3)
+            term, slope = _divergence(now, other, kl_log_clamp, kl_clamp, "k3")
             extras += coefficient * term
             by_logp += coefficient * slope
         value += extras
@@ -220,44 +220,39 @@ def objective_kernel(
             mine = tl.load(g_logp + i, mask=keep, other=0.0)
             tl.store(g_logp + i, mine + shared / length, mask=keep)
 
-    at = parts + seq  # the order of spec.METRIC_NAMES
-    tl.store(at, loss)
-    tl.store(at + n_seq, policy)
-    tl.store(at + 2 * n_seq, kl_sum)
-    tl.store(at + 3 * n_seq, ent_sum)
-    tl.store(at + 4 * n_seq, n_low)
-    tl.store(at + 5 * n_seq, n_high)
-    tl.store(at + 6 * n_seq, n_low + n_high)
-    tl.store(at + 7 * n_seq, r_min)
-    tl.store(at + 8 * n_seq, r_max)
-    tl.store(at + 9 * n_seq, r_sum)
-    tl.store(at + 10 * n_seq, gap_abs)
-    tl.store(at + 11 * n_seq, gap_max)
-    tl.store(at + 12 * n_seq, corr_sum)
-    tl.store(at + 13 * n_seq, extra_sum)
-    tl.store(at + 14 * n_seq, count)
-    tl.store(at + 15 * n_seq, tl.where(count > 0, 1.0, 0.0))
+    found = (  # the order of spec.METRICS; means as sums, which total_kernel divides
+        loss, policy, kl_sum, ent_sum, n_low, n_high, n_low + n_high, r_min, r_max, r_sum, gap_abs, gap_max, corr_sum,
+        extra_sum, count, tl.where(count > 0, 1.0, 0.0),
+    )  # fmt: skip
+    for slot in tl.static_range(len(found)):
+        tl.store(parts + slot * n_seq + seq, found[slot])
 
 
 @triton.jit
-def total_kernel(parts, loss, metrics, n_seq, BLOCK: tl.constexpr):
-    """Every metric's sum (or extreme) over the sequences in a fixed order, then the mean over tokens. One program."""
-    which = tl.arange(0, 16)
-    total = tl.zeros([16, BLOCK], dtype=tl.float64)
-    lowest = tl.full([16, BLOCK], float("inf"), dtype=tl.float32)
-    highest = tl.full([16, BLOCK], float("-inf"), dtype=tl.float32)
+def total_kernel(
+    parts, loss, metrics, n_seq, METRICS: tl.constexpr, SLOTS: tl.constexpr, MEAN: tl.constexpr, MIN: tl.constexpr,
+    MAX: tl.constexpr, TOKENS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Every metric over the sequences in a fixed order, in one program: parts [METRICS, S] to metrics, the first to loss.
+
+    MEAN, MIN, MAX: bit i is set for a metric i reduced so; other metrics are sums. TOKENS: the metric that counts tokens.
+    SLOTS: the power of two that holds METRICS.
+    """
+    which = tl.arange(0, SLOTS)
+    total = tl.zeros([SLOTS, BLOCK], dtype=tl.float64)
+    lowest = tl.full([SLOTS, BLOCK], float("inf"), dtype=tl.float32)
+    highest = tl.full([SLOTS, BLOCK], float("-inf"), dtype=tl.float32)
     for s0 in range(0, n_seq, BLOCK):
         s = s0 + tl.arange(0, BLOCK)
-        keep = (s < n_seq)[None, :] & (which < 16)[:, None]
+        keep = (s < n_seq)[None, :] & (which < METRICS)[:, None]
         x = tl.load(parts + which[:, None] * n_seq + s[None, :], mask=keep, other=0.0)
         total += x.to(tl.float64)
         lowest = tl.minimum(lowest, tl.where(keep, x, float("inf")))
         highest = tl.maximum(highest, tl.where(keep, x, float("-inf")))
     value = tl.sum(total, 1)
-    n = tl.sum(tl.where(which == 14, value, 0.0), 0)
-    value = tl.where((which >= 2) & (which < 14), value / tl.maximum(n, 1.0), value)
-    value = tl.where(which == 7, tl.min(lowest, 1).to(tl.float64), value)
-    value = tl.where((which == 8) | (which == 11), tl.max(highest, 1).to(tl.float64), value)
-    value = tl.where((which == 7) | (which == 8), tl.where(n > 0, value, 0.0), value)
-    tl.store(metrics + which, value.to(tl.float32))
+    n = tl.sum(tl.where(which == TOKENS, value, 0.0), 0)
+    value = tl.where((MEAN >> which) & 1 != 0, value / tl.maximum(n, 1.0), value)
+    extreme = tl.where((MIN >> which) & 1 != 0, tl.min(lowest, 1), tl.max(highest, 1)).to(tl.float64)
+    value = tl.where(((MIN | MAX) >> which) & 1 != 0, tl.where(n > 0, extreme, 0.0), value)
+    tl.store(metrics + which, value.to(tl.float32), mask=which < METRICS)
     tl.store(loss + which, value.to(tl.float32), mask=which == 0)

@@ -2,11 +2,10 @@
 
 import torch
 
-from .. import _backend, _check
+from .. import _backend, _check, _op
+from .._rows import wide
 from . import reference
-from .spec import AGGREGATIONS, CORRECTIONS, KLS, LEVELS, LOSSES, METRIC_NAMES, Spec, default_aggregation
-
-__all__ = ["METRIC_NAMES", "policy_loss"]
+from .spec import AGGREGATIONS, CORRECTIONS, KLS, LEVELS, LOSSES, METRIC_NAMES, MOST_EXTRA, Inputs, Spec
 
 _NAME = "policy_loss"
 
@@ -49,22 +48,23 @@ def policy_loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The GRPO-family objective of a batch of sampled tokens, with every metric of it in one device vector.
 
-    Value and gradient come from one pass; nothing is read back to the host.
+    Never materialised: anything but the gradients; value, gradient and metrics come from one pass on Triton. Nothing is
+    read back to the host.
 
     Args:
-        logp: the policy's log-probs of the sampled tokens, [T] packed (with cu_seqlens) or [R, L] padded.
-        advantages: [R] per sequence, or per token in logp's shape.
-        cu_seqlens: [R + 1] int32 or int64 offsets of the sequences in a packed [T]; the last one is T.
+        logp: the policy's log-probs of the sampled tokens, [T] packed (with cu_seqlens) or [S, L] padded.
+        advantages: [S] per sequence, or per token in logp's shape.
+        cu_seqlens: [S + 1] int32 or int64 offsets of the sequences in a packed [T]; the last one is T.
         mask: bool (or anything, 0 meaning False) in logp's shape; False tokens (padding, tool output) count nowhere.
         old_logp: log-probs at sampling time; None means on-policy (ratio 1, with its gradient).
         ref_logp: the reference policy's log-probs. Its KL is a metric, and in the loss when beta > 0.
         sampler_logp: the sampler's own log-probs, for the importance correction and its metrics.
         entropy: per token; a metric, and with entropy_coef a bonus (with gradient if it carries one).
         weights: per token in logp's shape; multiply the loss, not the normaliser.
-        loss_type: grpo, bnpo, dr_grpo, dapo, gspo, cispo, gppo, sapo or reinforce.
+        loss_type: a name of `spec.LOSSES`: grpo, bnpo, dr_grpo, dapo, gspo, cispo, gppo, sapo or reinforce.
         importance_sampling_level: "token", or "sequence" for exp of the masked mean log-ratio (gspo always).
-        aggregation: "sequence" (mean over sequences of token means: grpo, gspo, sapo), "token" (token mean: bnpo, dapo,
-            cispo, gppo, reinforce) or "fixed" (sum / (R·max_length): dr_grpo); None for the loss type's own.
+        aggregation: "sequence" (mean over sequences of token means), "token" (token mean) or "fixed" (sum /
+            (S·max_length)); None for the loss type's own.
         epsilon, epsilon_high: the band is [1 - epsilon, 1 + epsilon_high]; epsilon_high None repeats epsilon. CISPO's
             weight is bounded by 1 + epsilon_high too (TRL's epsilon_high is that bound itself).
         delta: upper bound on the unclipped ratio. dual_clip: bound c > 1 of the loss where the advantage is negative.
@@ -77,20 +77,24 @@ def policy_loss(
         tau: SAPO's temperatures for positive and negative advantages.
         gppo_beta: GPPO's gradient scale below and above the band.
         max_length: L of dr_grpo's normaliser; None takes L of a padded layout and is an error for a packed one.
-        normalizer: replaces the denominator (number of sequences, of tokens, or R·max_length): a float or a 0-d
+        normalizer: replaces the denominator (number of sequences, of tokens, or S·max_length): a float or a 0-d
             tensor, for counts over the global batch.
         entropy_normalizer: the same for the entropy bonus: tokens of the global batch. None takes the tokens of this
             call, or a `normalizer` that counts tokens (aggregation "token").
-        backend: "reference", "triton" or None.
+        backend: "torch", "triton" or None for the best there is.
 
     Returns:
         (loss, metrics): a scalar and a [len(METRIC_NAMES)] vector without gradient, on logp's device.
 
     Raises:
         ValueError, TypeError: an argument's shape, dtype or choice is wrong.
+
+    Numerics: fp64 for fp64 log-probs (torch only), else fp32, summed over the sequences in a fixed order in fp64 on
+        Triton; the backends agree to 2e-5.
+    Source: the loss table of docs/kernels.md.
     """
     _check.floating(_NAME, "logp", logp)
-    _check.one_of(_NAME, "loss_type", loss_type, LOSSES)
+    _check.one_of(_NAME, "loss_type", loss_type, tuple(LOSSES))
     _check.one_of(_NAME, "importance_sampling_level", importance_sampling_level, LEVELS)
     _check.one_of(_NAME, "kl", kl, KLS)
     _check.one_of(_NAME, "importance", importance, CORRECTIONS)
@@ -107,38 +111,36 @@ def policy_loss(
         _check.fail(_NAME, "dual_clip", "above 1", dual_clip)
     if delta is not None and not delta > 0:
         _check.fail(_NAME, "delta", "positive", delta)
-    if dual_clip is not None and loss_type in ("cispo", "sapo", "reinforce"):
-        _check.fail(_NAME, "dual_clip", "None for a loss without a clipped ratio", f"{dual_clip} with {loss_type}")
-    if delta is not None and loss_type in ("cispo", "sapo", "reinforce"):
-        _check.fail(_NAME, "delta", "None for a loss without a clipped ratio", f"{delta} with {loss_type}")
+    own = LOSSES[loss_type]
+    for argument, value in (("dual_clip", dual_clip), ("delta", delta)):
+        if value is not None and not own.clipped:
+            _check.fail(_NAME, argument, "None for a loss without a clipped ratio", f"{value} with {loss_type}")
 
     offsets, max_length = _layout(logp, cu_seqlens, max_length)
     n_seq = offsets.shape[0] - 1
-    flat = lambda argument, x: None if x is None else _per_token(argument, x, logp)
-    per_token_advantage = advantages.shape == logp.shape
-    if not per_token_advantage and advantages.shape != (n_seq,):
+    if advantages.shape != logp.shape and advantages.shape != (n_seq,):
         _check.fail(_NAME, "advantages", f"({n_seq},) or {tuple(logp.shape)}", tuple(advantages.shape))
     spec = Spec(
-        loss_type,
-        loss_type == "gspo" or importance_sampling_level == "sequence",
-        aggregation or default_aggregation(loss_type),
-        float(epsilon),
-        float(epsilon if epsilon_high is None else epsilon_high),
-        delta,
-        dual_clip,
-        float(beta),
-        kl,
-        kl_log_clamp,
-        kl_clamp,
-        bool(kl_times_ratio),
-        tuple(float(c) for _, c in extra_kl),
-        importance,
-        importance_level == "sequence",
-        float(importance_cap),
-        float(entropy_coef),
-        float(nll_coef),
-        (float(tau[0]), float(tau[1])),
-        (float(gppo_beta[0]), float(gppo_beta[1])),
+        loss_type=loss_type,
+        sequence_ratio=own.sequence_ratio or importance_sampling_level == "sequence",
+        aggregation=aggregation or own.aggregation,
+        eps_low=float(epsilon),
+        eps_high=float(epsilon if epsilon_high is None else epsilon_high),
+        delta=delta,
+        dual_clip=dual_clip,
+        beta=float(beta),
+        kl=kl,
+        kl_log_clamp=kl_log_clamp,
+        kl_clamp=kl_clamp,
+        kl_times_ratio=bool(kl_times_ratio),
+        extra_coefs=tuple(float(c) for _, c in extra_kl),
+        correction=importance,
+        sequence_correction=importance_level == "sequence",
+        cap=float(importance_cap),
+        entropy_coef=float(entropy_coef),
+        nll_coef=float(nll_coef),
+        tau=(float(tau[0]), float(tau[1])),
+        gppo_beta=(float(gppo_beta[0]), float(gppo_beta[1])),
     )
     tokens = max(logp.numel(), 1) if mask is None else (mask != 0).sum().clamp(min=1)
     if entropy_normalizer is None:
@@ -152,34 +154,47 @@ def policy_loss(
             if max_length is None:
                 _check.fail(_NAME, "max_length", "given for the fixed normaliser of a packed batch", None)
             normalizer = max(n_seq, 1) * max_length
-    tensors = {
-        "old_logp": old_logp, "ref_logp": ref_logp, "sampler_logp": sampler_logp, "entropy": entropy,
-        "weights": weights,
-    }  # fmt: skip
-    for argument in ("old_logp", "ref_logp", "sampler_logp", "weights"):
-        tensors[argument] = None if tensors[argument] is None else tensors[argument].detach()
-    tensors = {argument: flat(argument, x) for argument, x in tensors.items()}
-    extra = [flat("extra_kl", x.detach()) for x, _ in extra_kl]
-    return _run(
-        spec, logp.reshape(-1), advantages.detach(), per_token_advantage, flat("mask", None if mask is None else mask != 0), offsets, normalizer,
-        entropy_normalizer, tensors, extra, backend,
-    )  # fmt: skip
+
+    dtype = wide(logp.dtype)
+    flat = lambda argument, x: None if x is None else _per_token(argument, x, logp).to(dtype)
+    constant = lambda argument, x: None if x is None else flat(argument, x.detach())
+    extra = [constant("extra_kl", x) for x, _ in extra_kl]
+    inputs = Inputs(
+        logp=logp.reshape(-1).to(dtype),
+        entropy=flat("entropy", entropy),
+        advantages=advantages.detach().reshape(-1).to(dtype),
+        mask=None if mask is None else _per_token("mask", mask != 0, logp),
+        offsets=offsets,
+        normalizer=normalizer,
+        entropy_normalizer=entropy_normalizer,
+        old=constant("old_logp", old_logp),
+        ref=constant("ref_logp", ref_logp),
+        sampler=constant("sampler_logp", sampler_logp),
+        weights=constant("weights", weights),
+        extra=torch.stack(extra) if extra else None,
+    )
+    triton = dtype == torch.float32 and logp.numel() > 0 and n_seq > 0 and len(extra) <= MOST_EXTRA
+    if _backend.resolve(_NAME, logp.device.type, backend, triton=triton) == "torch":
+        return reference.policy_loss(spec, inputs)
+    on_device = {name: _on_device(getattr(inputs, name), logp) for name in ("normalizer", "entropy_normalizer")}
+    loss, metrics, _, _ = _policy_loss(*inputs._replace(**on_device), *spec)
+    return loss, metrics
 
 
 def _layout(logp, cu_seqlens, max_length):
-    """Offsets [R + 1] of the sequences in the flattened tokens."""
+    """Offsets [S + 1] of the sequences in the flattened tokens."""
     if logp.dim() == 2:
         if cu_seqlens is not None:
-            _check.fail(_NAME, "cu_seqlens", "None for padded [R, L] logp", tuple(cu_seqlens.shape))
+            _check.fail(_NAME, "cu_seqlens", "None for padded [S, L] logp", tuple(cu_seqlens.shape))
         rows, length = logp.shape
         return torch.arange(rows + 1, device=logp.device) * length, max_length or length
     if logp.dim() != 1:
-        _check.fail(_NAME, "logp", "[T] or [R, L]", tuple(logp.shape))
+        _check.fail(_NAME, "logp", "[T] or [S, L]", tuple(logp.shape))
     if cu_seqlens is None:
         _check.fail(_NAME, "cu_seqlens", "given for packed [T] logp", None)
     _check.integer(_NAME, "cu_seqlens", cu_seqlens)
     if cu_seqlens.dim() != 1 or cu_seqlens.shape[0] < 1:
-        _check.fail(_NAME, "cu_seqlens", "(R + 1,)", tuple(cu_seqlens.shape))
+        _check.fail(_NAME, "cu_seqlens", "(S + 1,)", tuple(cu_seqlens.shape))
     return cu_seqlens, max_length
 
 
@@ -189,110 +204,19 @@ def _per_token(argument, x, logp):
     return x.reshape(-1)
 
 
-def _run(spec, logp, advantages, per_token_advantage, mask, offsets, normalizer, entropy_normalizer, tensors, extra, backend):
-    offered = ("reference",)
-    if logp.dtype != torch.float64 and logp.numel() and offsets.shape[0] > 1 and len(extra) <= _MOST_EXTRA:
-        offered = (*_with_triton(logp.device.type), "reference")
-    name = _backend.resolve(_NAME, logp.device.type, backend, offered)
-    dtype = torch.float64 if logp.dtype == torch.float64 else torch.float32
-    cast = lambda x: None if x is None else x.to(dtype)
-    old, ref, sampler = (cast(tensors[k]) for k in ("old_logp", "ref_logp", "sampler_logp"))
-    entropy, weights = cast(tensors["entropy"]), cast(tensors["weights"])
-    if name == "triton":
-        options = [-1.0 if x is None else float(x) for x in _numbers(spec)]
-        flags = [spec.sequence_ratio, spec.sequence_correction, spec.kl_times_ratio, per_token_advantage]
-        loss, metrics, _, _ = _policy_loss(
-            cast(logp), entropy, cast(advantages.reshape(-1)), None if mask is None else mask.to(torch.int8), offsets,
-            _on_device(normalizer, logp, dtype), _on_device(entropy_normalizer, logp, dtype), old, ref, sampler, weights,
-            torch.stack([cast(x) for x in extra]) if extra else None,
-            spec.loss_type, spec.aggregation, spec.kl, spec.correction, flags, options, list(spec.extra),
-        )  # fmt: skip
-        return loss, metrics
-    positions = torch.arange(logp.shape[0], device=logp.device)
-    seq = torch.searchsorted(offsets[1:].contiguous().to(positions.dtype), positions, right=True)
-    if not per_token_advantage:
-        advantages = advantages[seq.clamp(max=max(offsets.shape[0] - 2, 0))] if logp.numel() else advantages[:0]
-    mask = torch.ones_like(logp, dtype=dtype) if mask is None else cast(mask)
-    return reference.policy_loss(
-        spec, cast(logp), cast(advantages.reshape(-1)), mask, seq, offsets.shape[0] - 1, weights, normalizer,
-        entropy_normalizer, old, ref, sampler, entropy, [cast(x) for x in extra],
-    )  # fmt: skip
-
-
-def _on_device(number, like, dtype):
-    """A number as a 0-d tensor, by a fill: a copy from the host could not be captured in a CUDA graph."""
+def _on_device(number, like):
+    """A number as a 0-d fp32 tensor, by a fill: a copy from the host could not be captured in a CUDA graph."""
     if isinstance(number, torch.Tensor):
-        return number.to(like.device, dtype)
-    return torch.full((), float(number), dtype=dtype, device=like.device)
+        return number.to(like.device, torch.float32)
+    return torch.full((), float(number), dtype=torch.float32, device=like.device)
 
 
-_MOST_EXTRA = 4  # extra k3 terms the kernel takes; more run on the reference
+@torch.library.custom_op("nsrl::policy_loss", mutates_args=(), schema=_op.schema(Inputs, Spec, returns=4))
+def _policy_loss(*flat):
+    """(loss, metrics, ∂loss/∂logp, ∂loss/∂entropy), by Triton."""
+    from . import triton_backend
 
-
-@torch.compiler.assume_constant_result
-def _with_triton(device_type: str) -> tuple[str, ...]:
-    if not _backend.has_triton():
-        return ()
-    from . import kernel
-
-    return ("triton",) if device_type == "cuda" or _backend.is_interpreted(kernel.total_kernel) else ()
-
-
-def _numbers(spec):
-    """The spec's numbers in the kernel's order; None becomes -1, which switches a bound off."""
-    return (
-        1 - spec.eps_low, 1 + spec.eps_high, spec.delta, spec.dual_clip, spec.beta, spec.kl_log_clamp, spec.kl_clamp,
-        spec.cap, spec.entropy_coef, spec.nll_coef, *spec.tau, *spec.gppo_beta,
-    )  # fmt: skip
-
-
-@torch.library.custom_op("nsrl::policy_loss", mutates_args=())
-def _policy_loss(
-    logp: torch.Tensor,
-    entropy: torch.Tensor | None,
-    advantages: torch.Tensor,
-    mask: torch.Tensor | None,
-    offsets: torch.Tensor,
-    normalizer: torch.Tensor,
-    entropy_normalizer: torch.Tensor,
-    old: torch.Tensor | None,
-    ref: torch.Tensor | None,
-    sampler: torch.Tensor | None,
-    weights: torch.Tensor | None,
-    extra: torch.Tensor | None,
-    loss_type: str,
-    aggregation: str,
-    kl: str,
-    correction: str,
-    flags: list[bool],
-    options: list[float],
-    coefficients: list[float],
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(loss, metrics, ∂loss/∂logp, ∂loss/∂entropy)."""
-    from . import kernel
-
-    n_tokens, n_seq = logp.shape[0], offsets.shape[0] - 1
-    sequence_ratio, sequence_correction, kl_times_ratio, per_token_advantage = flags
-    g_logp = torch.zeros_like(logp)
-    g_entropy = torch.zeros_like(logp) if entropy is not None else logp.new_empty(0)
-    parts = logp.new_empty(len(METRIC_NAMES), n_seq)
-    loss, metrics = logp.new_empty(()), logp.new_empty(len(METRIC_NAMES))
-    given = lambda x: logp if x is None else x.contiguous()
-    coefficients = coefficients + [0.0] * (_MOST_EXTRA - len(coefficients))
-    loss_code = {"cispo": 1, "gppo": 2, "sapo": 3, "reinforce": 4}.get(loss_type, 0)
-    kernel.objective_kernel[(n_seq,)](
-        logp.contiguous(), advantages.contiguous(), given(mask), offsets.contiguous(), normalizer, entropy_normalizer,
-        given(old), given(ref), given(sampler), given(entropy), given(weights), given(extra), g_logp, g_entropy, parts, n_tokens, n_seq,
-        *options, *coefficients,
-        LOSS=loss_code, KL=int(kl[1]), CORRECTION=CORRECTIONS.index(correction), SEQUENCE_RATIO=sequence_ratio,
-        SEQUENCE_CORRECTION=sequence_correction and sampler is not None, KL_TIMES_RATIO=kl_times_ratio,
-        PER_SEQUENCE_MEAN=aggregation == "sequence", PER_TOKEN_ADV=per_token_advantage, HAS_MASK=mask is not None,
-        HAS_OLD=old is not None, HAS_REF=ref is not None, HAS_SAMPLER=sampler is not None,
-        HAS_ENTROPY=entropy is not None, HAS_WEIGHTS=weights is not None, N_EXTRA=0 if extra is None else len(extra),
-        BLOCK=1024,
-    )  # fmt: skip
-    kernel.total_kernel[(1,)](parts, loss, metrics, n_seq, BLOCK=64)
-    return loss, metrics, g_logp, g_entropy
+    return triton_backend.forward(*_op.group(flat, Inputs, Spec))
 
 
 @_policy_loss.register_fake
@@ -302,13 +226,14 @@ def _(logp, entropy, *_):
 
 
 def _setup_context(ctx, inputs, output):
-    ctx.with_entropy = inputs[1] is not None
+    ctx.with_entropy = _op.group(inputs, Inputs, Spec)[0].entropy is not None
     ctx.save_for_backward(output[2], output[3])
 
 
 def _backward(ctx, g_loss, *_):
     g_logp, g_entropy = ctx.saved_tensors
-    return g_logp * g_loss, g_entropy * g_loss if ctx.with_entropy else None, *[None] * 17
+    g_entropy = g_entropy * g_loss if ctx.with_entropy else None
+    return _op.gradients(Inputs, Spec, logp=g_logp * g_loss, entropy=g_entropy)
 
 
 _policy_loss.register_autograd(_backward, setup_context=_setup_context)

@@ -1,31 +1,76 @@
-"""What an objective is: its options as one frozen value, and the names of its metrics. Knows nothing of tensors' values."""
+"""What an objective is: its losses, options, tensors and metrics, each listed once. Knows nothing of tensors' values.
+
+A further loss is a row of LOSSES, a formula in reference.py and one in kernel.py; a further metric a row of METRICS and a
+line in each of the two. The custom op takes the fields of `Inputs` and `Spec`, flat.
+"""
 
 from typing import NamedTuple
 
-LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "gspo", "cispo", "gppo", "sapo", "reinforce")
+from torch import Tensor
+
+
+class Loss(NamedTuple):
+    """A row of the loss table of docs/kernels.md."""
+
+    aggregation: str  # its own: "sequence" (mean of token means), "token" (mean) or "fixed" (sum / (S·max_length))
+    clipped: bool = True  # has a ratio kept inside a band, which delta and dual_clip bound further
+    sequence_ratio: bool = False  # always takes the sequence's ratio
+
+
+LOSSES = {
+    "grpo": Loss("sequence"),
+    "bnpo": Loss("token"),
+    "dr_grpo": Loss("fixed"),
+    "dapo": Loss("token"),
+    "gspo": Loss("sequence", sequence_ratio=True),
+    "cispo": Loss("token", clipped=False),
+    "gppo": Loss("token"),
+    "sapo": Loss("sequence", clipped=False),
+    "reinforce": Loss("token", clipped=False),
+}
 AGGREGATIONS = ("sequence", "token", "fixed")
 KLS = ("k1", "k2", "k3")
 CORRECTIONS = ("none", "truncate", "mask")
 LEVELS = ("token", "sequence")
+MOST_EXTRA = 4  # extra k3 terms the kernel takes; more run in torch
 
-METRIC_NAMES = (
-    "loss",
-    "policy_loss",
-    "kl",
-    "entropy",
-    "clip_ratio/low_mean",
-    "clip_ratio/high_mean",
-    "clip_ratio/region_mean",
-    "ratio/min",
-    "ratio/max",
-    "ratio/mean",
-    "sampling/sampling_logp_difference/mean",
-    "sampling/sampling_logp_difference/max",
-    "sampling/importance_ratio/mean",
-    "extra_kl",
-    "tokens",
-    "sequences",
-)
+# How the values of calls that are parts of one batch make the batch's: "sum", or over its tokens "mean", "min" or "max".
+METRICS = {
+    "loss": "sum",
+    "policy_loss": "sum",
+    "kl": "mean",
+    "entropy": "mean",
+    "clip_ratio/low_mean": "mean",
+    "clip_ratio/high_mean": "mean",
+    "clip_ratio/region_mean": "mean",
+    "ratio/min": "min",
+    "ratio/max": "max",
+    "ratio/mean": "mean",
+    "sampling/sampling_logp_difference/mean": "mean",
+    "sampling/sampling_logp_difference/max": "max",
+    "sampling/importance_ratio/mean": "mean",
+    "extra_kl": "mean",
+    "tokens": "sum",
+    "sequences": "sum",
+}
+METRIC_NAMES = tuple(METRICS)
+
+
+class Inputs(NamedTuple):
+    """The tensors of a call, layouts undone: T tokens of S sequences, one after the other."""
+
+    logp: Tensor  # [T]
+    entropy: Tensor | None  # [T]
+    advantages: Tensor  # [S] or [T]
+    mask: Tensor | None  # [T] bool
+    offsets: Tensor  # [S + 1]
+    normalizer: Tensor  # [] (or a number, for the definition)
+    entropy_normalizer: Tensor  # the same
+    old: Tensor | None  # [T]
+    ref: Tensor | None  # [T]
+    sampler: Tensor | None  # [T]
+    weights: Tensor | None  # [T]
+    extra: Tensor | None  # [K, T], one row for each of Spec.extra_coefs
 
 
 class Spec(NamedTuple):
@@ -43,17 +88,11 @@ class Spec(NamedTuple):
     kl_log_clamp: float | None
     kl_clamp: float | None
     kl_times_ratio: bool
-    extra: tuple[float, ...]
+    extra_coefs: tuple[float, ...]  # of Inputs.extra
     correction: str
     sequence_correction: bool
     cap: float
     entropy_coef: float
     nll_coef: float
-    tau: tuple[float, float]  # SAPO: for positive, for negative advantages
-    gppo_beta: tuple[float, float]  # GPPO: gradient scale below, above the band
-
-
-def default_aggregation(loss_type: str) -> str:
-    if loss_type in ("grpo", "gspo", "sapo"):
-        return "sequence"
-    return "fixed" if loss_type == "dr_grpo" else "token"
+    tau: tuple[float, ...]  # SAPO: for positive, for negative advantages
+    gppo_beta: tuple[float, ...]  # GPPO: gradient scale below, above the band

@@ -1,9 +1,9 @@
 """The Triton backend of `linear_logp`: chunks of rows, workspaces, launches. Knows nothing of autograd.
 
-Two paths to GEMM 1. `fused`: the Triton scan multiplies and sums in one kernel; without a gradient it stores nothing.
-`v0`: cuBLAS writes fp32 logits of 512 rows, the same scan reads them. GEMM 2 is cuBLAS when every row wants its gradient
-and nobody asked for batch invariance, else the Triton GEMM (it skips row tiles by a count that stays on the device).
-No host synchronisation anywhere: the whole call can be captured in a CUDA graph.
+GEMM 1 is the Triton scan, which multiplies and sums in one kernel and stores nothing without a gradient; or, with
+gemm="cublas", the vendor's, which writes fp32 logits of 512 rows that the same scan reads. GEMM 2 is cuBLAS when every
+row wants its gradient and nobody asked for batch invariance, else the Triton GEMM (it skips row tiles by a count that
+stays on the device). No host synchronisation anywhere: the whole call can be captured in a CUDA graph.
 """
 
 import functools
@@ -12,19 +12,12 @@ import math
 import torch
 
 from .. import _tune
-from .._backend import is_interpreted
-from .._tl import descriptor, multiprocessors
-from . import kernel, lean, sharded
+from .._rows import RowStats, chosen, finish, inverse_temperature, jacobian
+from .._tl import INTERPRETED, descriptor, multiprocessors
+from . import kernel, sharded
+from .spec import Head, Inputs, Needs, Options, Saved
 
 _ROWS = 64  # rows per program of the per-row kernels
-
-
-def interpreted() -> bool:
-    return is_interpreted(kernel.scan_kernel)
-
-
-def runs_on(device: torch.device) -> bool:
-    return device.type == "cuda" or interpreted()
 
 
 def stored_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -32,15 +25,15 @@ def stored_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype == torch.float32 else torch.bfloat16
 
 
-def plan(n, n_hidden, n_vocab, dtype, *, jacobian, masked=False, path="fused"):
+def plan(n, n_hidden, n_vocab, dtype, *, jacobian, masked=False, gemm="triton"):
     """Every buffer of a forward beyond its inputs and its (logp, entropy, lse): name -> (shape, dtype).
 
     The forward allocates from this table and from nothing else of size, so its sum is the op's extra memory.
     """
-    splits = -(-n_vocab // _tune.split_columns(interpreted()))
+    splits = -(-n_vocab // _tune.split_columns())
     chunk = min(n, _tune.CHUNK_ROWS if jacobian else _tune.FORWARD_ROWS)
     stride = -(-n_vocab // 8) * 8
-    part = min(chunk, _tune.V0_ROWS) if path == "v0" else chunk
+    part = min(chunk, _tune.LOGITS_ROWS) if gemm == "cublas" else chunk
     f32, f64, i32, e = torch.float32, torch.float64, torch.int32, stored_dtype(dtype)
     table = {
         "inv_t": ((n,), f64), "column": ((n,), i32), "own": ((n,), i32), "role": ((n,), i32),
@@ -50,44 +43,45 @@ def plan(n, n_hidden, n_vocab, dtype, *, jacobian, masked=False, path="fused"):
     }  # fmt: skip
     if masked:
         table |= {"order": ((n,), torch.int64), "hidden": ((n, n_hidden), dtype)}
-    if path == "v0":
+    if gemm == "cublas":
         table["logits"] = ((part, stride), f32)
     if jacobian:
         table |= {"e": ((chunk, stride), e), "jacobian": ((n, n_hidden), dtype)}
-        reuse = path == "v0" and part * stride >= chunk * n_hidden  # D lies in the logits, which are done with
+        reuse = gemm == "cublas" and part * stride >= chunk * n_hidden  # D lies in the logits, which are done with
         table |= {} if reuse else {"d": ((chunk, n_hidden), f32)}
     return table
-
-
-def plan_bytes(table) -> int:
-    return sum(torch.Size(shape).numel() * dtype.itemsize for shape, dtype in table.values())
 
 
 class _Rows:
     """Per-row inputs in the order they are processed: rows that want a gradient, rows only scored, rows left out."""
 
-    def __init__(self, hidden, head, target, inv_t, scored, grad_rows, hint, masked, vocab_start):
-        local = target - vocab_start
-        own = (local >= 0) & (local < head.weight.shape[0])
-        role = scored.int() if grad_rows is None else scored.int() + (scored & grad_rows).int()
-        role = role * 2 if grad_rows is None else role
+    def __init__(self, x: Inputs, options: Options, scored, graded):
+        """`graded` (None: all of `scored`) are those that want a gradient; both [N] bool."""
+        local = x.target - options.vocab_start
+        own = (local >= 0) & (local < x.weight.shape[0])
+        role = scored.int() * 2 if graded is None else scored.int() + graded.int()
         self.order = self.counts = None
-        self.hidden, self.inv_t, self.role = hidden, inv_t.contiguous(), role
-        self.hint = None if hint is None else hint.contiguous()
+        self.hidden, self.role = x.hidden.contiguous(), role
+        self.inv_t = inverse_temperature(x.hidden, x.temperature_rows, options.temperature).contiguous()
+        self.hint = None if x.hint_logp is None else x.hint_logp.contiguous()
         self.column, self.own = torch.where(own, local, 0).int(), own.int()
-        if masked:
+        if x.row_mask is not None or x.grad_rows is not None:
             self.order = torch.argsort(role, descending=True, stable=True)
             self.counts = torch.stack([(role == 2).sum(), (role >= 1).sum()]).int()
-            pick = lambda x: None if x is None else x.index_select(0, self.order)
             for name in ("hidden", "inv_t", "role", "hint", "column", "own"):
-                setattr(self, name, pick(getattr(self, name)))
+                setattr(self, name, self.pick(getattr(self, name)))
+
+    def pick(self, value):
+        """A tensor [N, ...] of the call in this order; None stays None."""
+        return value if value is None or self.order is None else value.index_select(0, self.order)
 
 
 def _precision(dtype: torch.dtype) -> str:
-    return "tf32x3" if dtype == torch.float32 and not interpreted() else "ieee"
+    return "tf32x3" if dtype == torch.float32 and not INTERPRETED else "ieee"
 
 
-def anchor(ws, rows, c0, c1, head, logits=None, elsewhere=math.nan):
+def anchor(ws, rows, c0, c1, head, logits=None, elsewhere=math.nan) -> None:
+    """Target logits, slopes and levels of rows c0:c1, from the head or from `logits` [n, V]; see `anchor_kernel`."""
     m, n_hidden = c1 - c0, 0 if rows.hidden is None else rows.hidden.shape[1]
     dummy = ws["level"]
     kernel.anchor_kernel[(-(-m // 16),)](
@@ -103,21 +97,21 @@ def anchor(ws, rows, c0, c1, head, logits=None, elsewhere=math.nan):
 
 
 class Scan:
-    """The scan kernel bound to one block of rows: `sums`, `maximum` and `coefficients` are its three epilogues."""
+    """The scan kernel bound to one block of rows, and the launches around it."""
 
     def __init__(self, ws, rows, c0, c1, head, n_vocab, logits=None, at=0, one_tile=False):
         """Rows c0:c1 of the call, whose workspace starts at row `at`. one_tile: the same tile shape in every launch."""
         self.one_tile = one_tile
         self.ws, self.rows, self.head, self.logits, self.at = ws, rows, head, logits, at
         self.c0, self.m, self.n_vocab = c0, c1 - c0, n_vocab
-        self.splits = -(-n_vocab // _tune.split_columns(interpreted()))
+        self.splits = -(-n_vocab // _tune.split_columns())
 
     def _launch(self, mode, *, entropy=False, flagged=False, e=None, coefficient=(None,) * 4):
         ws, rows, head, c0, m, logits = self.ws, self.rows, self.head, self.c0, self.m, self.logits
         c1, dummy, at, stored = c0 + m, ws["level"], slice(self.at, self.at + m), e
         dtype = head.weight.dtype if logits is None else logits.dtype
-        choose = functools.partial(_tune.scan, dtype, interpreted=interpreted(), from_logits=logits is not None)
-        tiles = choose(lean=flagged or self.one_tile or head.softcap > 0)
+        choose = functools.partial(_tune.scan, dtype, from_logits=logits is not None)
+        tiles = choose(small=flagged or self.one_tile or head.softcap > 0)
         parts = _tune.parts(logits is not None)
         h = w = dummy
         tma, stride_h, stride_w, n_hidden = False, 0, 0, 0
@@ -130,7 +124,7 @@ class Scan:
             ]  # fmt: skip
             tma = by_tma[0] is not None and by_tma[1] is not None and (e is None or by_tma[2] is not None)
             h, w, stored = by_tma if tma else (h, w, e)
-            tiles = tiles if tma else choose(lean=True)
+            tiles = tiles if tma else choose(small=True)
         items = -(-m // tiles.block_m) * self.splits
         per_sm = 1 if logits is None else 8
         grid = (min(items, per_sm * multiprocessors(dummy.device)),)
@@ -143,9 +137,9 @@ class Scan:
             0 if e is None else e.stride(0), head.softcap, self.splits,
             MODE=mode, FROM_LOGITS=logits is not None, TMA=tma, STORE_E=e is not None, TMA_STORE=tma and e is not None,
             ENTROPY=entropy, HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, FLAGGED=flagged,
-            HAS_COUNTS=rows.counts is not None, INTERPRETED=interpreted(), PRECISION=_precision(dtype),
+            HAS_COUNTS=rows.counts is not None, PRECISION=_precision(dtype),
             PARTS=parts, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
-            TILES=_tune.split_columns(interpreted()) // tiles.block_n, num_warps=tiles.num_warps, num_stages=tiles.num_stages,
+            TILES=_tune.split_columns() // tiles.block_n, num_warps=tiles.num_warps, num_stages=tiles.num_stages,
         )  # fmt: skip
 
     def _settle(self, phase):
@@ -156,24 +150,23 @@ class Scan:
             PHASE=phase, BLOCK_R=_ROWS,
         )  # fmt: skip
 
-    def sums(self, entropy, e=None):
+    def sums(self, entropy, e=None) -> None:
         """R and Q of every row. Rows whose scale was wrong are found and scanned again at their own maximum."""
-        self._launch(kernel.SUMS, entropy=entropy, e=e)
-        self._settle(0)
-        self._launch(kernel.MAXIMUM, flagged=True)
-        self._settle(1)
-        self._launch(kernel.SUMS, entropy=entropy, flagged=True, e=e)
-        self._settle(2)
+        self._launch("sums", entropy=entropy, e=e)
+        self._settle("sums")
+        self._launch("maximum", flagged=True)
+        self._settle("levels")
+        self._launch("sums", entropy=entropy, flagged=True, e=e)
+        self._settle("rescued")
 
-    def coefficients(self, out, g_logp, g_entropy, entropy, at_target):
+    def coefficients(self, out, g_logp, g_entropy, entropy, at_target) -> None:
         """∂L/∂(h·W) of the block in 16 bits, for the recompute mode."""
-        self._launch(
-            kernel.COEFFICIENTS, entropy=g_entropy is not None, e=out, coefficient=(g_logp, g_entropy, entropy, at_target)
-        )
+        given = (g_logp, g_entropy, entropy, at_target)
+        self._launch("coefficients", entropy=g_entropy is not None, e=out, coefficient=given)
 
 
 def wide_product(a, b, out):
-    """out (fp32) = a·b by the vendor's GEMM, accumulated in fp32, without a copy of either in fp32 on a GPU."""
+    """out [M, N] fp32 = a·b by the vendor's GEMM, accumulated in fp32, without a copy of either in fp32 on a GPU."""
     if a.dtype == torch.float32:
         return torch.mm(a, b, out=out)
     if a.is_cuda and hasattr(torch.ops.aten.mm, "dtype_out"):
@@ -187,69 +180,73 @@ def triton_product(a, b, out, *, counts=None, row0=0, trans_a=False, add=False):
     k_total, m = a.shape if trans_a else a.shape[::-1]
     n = b.shape[1]
     left = right = None
-    tiles = _tune.gemm(dtype, interpreted=interpreted())
+    tiles = _tune.gemm(dtype)
     if not trans_a and a.dtype == b.dtype:
         left, right = descriptor(a, [tiles.block_m, tiles.block_k]), descriptor(b, [tiles.block_k, tiles.block_n])
     tma = left is not None and right is not None
-    tiles = tiles if tma else _tune.gemm(dtype, interpreted=interpreted(), lean=True)
+    tiles = tiles if tma else _tune.gemm(dtype, small=True)
     kernel.gemm_kernel[(-(-m // tiles.block_m) * -(-n // tiles.block_n),)](
         left if tma else a, right if tma else b, out, out if counts is None else counts, row0, m, n, k_total,
         a.stride(0), b.stride(0), out.stride(0),
         TMA=tma, TRANS_A=trans_a, ADD=add, HAS_COUNTS=counts is not None,
-        INTERPRETED=interpreted(), PRECISION=_precision(dtype),
+        PRECISION=_precision(dtype),
         BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
         num_warps=tiles.num_warps, num_stages=tiles.num_stages,
     )  # fmt: skip
 
 
-def forward(
-    hidden, head, target, inv_t, scored, grad_rows, hint_logp, want, batch_invariant, group, vocab_start,
-    masked=False, path="fused",
-):  # fmt: skip
-    """(logp, entropy, lse, J): see op.py. `want` = (J, entropy)."""
-    n, n_hidden = hidden.shape
-    n_vocab, device = head.weight.shape[0], hidden.device
+def forward(x: Inputs, options: Options):
+    """(logp, entropy, log-sum-exp of z/T [N], J [N, H]); J has no rows unless it is saved."""
+    n, n_hidden = x.hidden.shape
+    n_vocab, device = x.weight.shape[0], x.hidden.device
+    saves, with_entropy = options.saving == "jacobian", options.entropy != "none"
     logp, entropy, lse = (torch.zeros(n, dtype=torch.float32, device=device) for _ in range(3))
-    empty = hidden.new_empty(0, n_hidden)
+    empty = x.hidden.new_empty(0, n_hidden)
     if n == 0:
         return logp, entropy, lse, empty
-    path = "fused" if batch_invariant else path
-    head = head if head.weight.stride(1) == 1 else head._replace(weight=head.weight.contiguous())
-    table = plan(n, n_hidden, n_vocab, hidden.dtype, jacobian=want[0], masked=masked, path=path)
-    rows = _Rows(hidden.contiguous(), head, target, inv_t, scored, grad_rows, hint_logp, masked, vocab_start)
+    gemm = "triton" if options.batch_invariant else options.gemm
+    head, group = _head(x, options), sharded.resolve_group(options.vocab_group)
+    scored = chosen(x.target, x.row_mask)
+    rows = _Rows(x, options, scored, None if x.grad_rows is None else scored & x.grad_rows)
+    masked = rows.order is not None
+    table = plan(n, n_hidden, n_vocab, x.hidden.dtype, jacobian=saves, masked=masked, gemm=gemm)
     made = ("inv_t", "column", "own", "role", "order", "hidden")
     ws = {k: torch.empty(s, dtype=d, device=device) for k, (s, d) in table.items() if k not in made}
     chunk = ws["level"].shape[0]
-    if want[0] and "d" not in ws:
+    if saves and "d" not in ws:
         ws["d"] = ws["logits"].view(-1)[: chunk * n_hidden].view(chunk, n_hidden)
-    own_gemm = masked or batch_invariant or hidden.dtype == torch.float16
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
         anchor(ws, rows, c0, c1, head, elsewhere=math.nan if group is None else 0.0)
-        step = ws["logits"].shape[0] if path == "v0" else c1 - c0
+        step = ws["logits"].shape[0] if gemm == "cublas" else c1 - c0
         for s0 in range(c0, c1, step):
             s1, at = min(s0 + step, c1), s0 - c0
             logits = None
-            if path == "v0":
+            if gemm == "cublas":
                 logits = ws["logits"][: s1 - s0, :n_vocab]
                 wide_product(rows.hidden[s0:s1], head.weight.T, logits)
-            e = ws["e"][at:] if want[0] else None
-            Scan(ws, rows, s0, s1, head, n_vocab, logits, at, batch_invariant).sums(want[1], e)
+            e = ws["e"][at:] if saves else None
+            Scan(ws, rows, s0, s1, head, n_vocab, logits, at, options.batch_invariant).sums(with_entropy, e)
         d = None
-        if want[0]:
+        if saves:
             left, d = ws["e"][: c1 - c0, :n_vocab], ws["d"][: c1 - c0]
-            if own_gemm:
+            if masked or options.batch_invariant or x.hidden.dtype == torch.float16:
                 triton_product(left, head.weight, d, counts=rows.counts, row0=c0)
             else:
                 wide_product(left, head.weight, d)
         if group is None:
-            _finish(ws, rows, c0, c1, head, want, d, logp, entropy, lse)
+            _finish(ws, rows, c0, c1, head, with_entropy, d, logp, entropy, lse)
         else:
-            _finish_sharded(ws, rows, c0, c1, head, want, d, group, logp, entropy, lse)
+            _finish_sharded(ws, rows, c0, c1, head, with_entropy, d, group, logp, entropy, lse)
     return logp, entropy, lse, ws.get("jacobian", empty)
 
 
-def _finish(ws, rows, c0, c1, head, want, d, logp, entropy, lse):
+def _head(x: Inputs, options: Options) -> Head:
+    weight = x.weight if x.weight.stride(1) == 1 else x.weight.contiguous()
+    return Head(weight, x.bias, options.softcap)
+
+
+def _finish(ws, rows, c0, c1, head, with_entropy, d, logp, entropy, lse):
     m, n_hidden = c1 - c0, rows.hidden.shape[1]
     ordered = rows.order is not None
     place = lambda x: x if ordered else x[c0:c1]
@@ -257,52 +254,51 @@ def _finish(ws, rows, c0, c1, head, want, d, logp, entropy, lse):
     kernel.finish_kernel[(-(-m // _ROWS),)](
         ws["z_target"], rows.inv_t[c0:c1], ws["level"], ws["total"], ws["first"], ws["slope"], order, rows.role[c0:c1],
         place(logp), place(entropy), place(lse), ws["row_stats"], m,
-        ENTROPY=want[1], HAS_ORDER=ordered, BLOCK_R=_ROWS,
+        ENTROPY=with_entropy, HAS_ORDER=ordered, BLOCK_R=_ROWS,
     )  # fmt: skip
-    if want[0]:
-        block_r, block_h = _tune.rows_by_hidden(n_hidden, interpreted=interpreted())
+    if d is not None:
+        block_r, block_h = _tune.rows_by_hidden(n_hidden)
         kernel.jacobian_kernel[(-(-m // block_r), -(-n_hidden // block_h))](
             d, head.weight, rows.column[c0:c1], order, ws["row_stats"], place(ws["jacobian"]), m, n_hidden,
-            head.weight.stride(0), HAS_ORDER=ordered, INTERPRETED=interpreted(), BLOCK_R=block_r, BLOCK_H=block_h,
+            head.weight.stride(0), HAS_ORDER=ordered, BLOCK_R=block_r, BLOCK_H=block_h,
         )  # fmt: skip
 
 
-def _finish_sharded(ws, rows, c0, c1, head, want, d, group, logp, entropy, lse):
+def _finish_sharded(ws, rows, c0, c1, head, with_entropy, d, group, logp, entropy, lse):
     """The same arithmetic in torch, between the two all-reduces."""
     m = c1 - c0
     t, own = rows.inv_t[c0:c1], rows.own[c0:c1].bool()
-    stats = lean.RowStats(
+    stats = RowStats(
         ws["level"][:m].double() * t, ws["total"][:m], ws["first"][:m], ws["z_target"][:m] * t, ws["slope"][:m].double()
     )
     stats = stats._replace(slope=torch.where(own, stats.slope, 1.0))
     stats, d = sharded.merge(stats, d, group)
-    finished = lean.finish(stats)
+    row_logp, row_entropy, whole = finish(stats)
     to = rows.order[c0:c1] if rows.order is not None else slice(c0, c1)
     role = rows.role[c0:c1]
     zero_out = lambda x: torch.where(role >= 1, x, 0).float()
-    logp[to], lse[to] = zero_out(finished[0]), zero_out(stats.level + finished[3].log())
-    if want[1]:
-        entropy[to] = zero_out(finished[1])
-    if want[0]:
+    logp[to], lse[to] = zero_out(row_logp), zero_out(stats.level + whole.log())
+    if with_entropy:
+        entropy[to] = zero_out(row_entropy)
+    if d is not None:
         target_rows = head.weight[rows.column[c0:c1].long()].float() * own[:, None]
-        j = sharded.sum_rows(lean.jacobian(stats, finished, d, target_rows, t), group)
+        j = sharded.sum_rows(jacobian(stats, whole, d, target_rows, t), group)
         graded = (role == 2)[:, None]
         ws["jacobian"][to] = torch.where(graded, j, 0).to(ws["jacobian"].dtype)
 
 
-def backward(
-    hidden, head, target, inv_t, live, logp, entropy, lse, g_logp, g_entropy, need, batch_invariant, group, vocab_start,
-    masked=False, path="fused",
-):  # fmt: skip
+def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     """(∂hidden, ∂weight, ∂bias) of the recompute mode: logits once more as coefficients, then one GEMM for each."""
-    n, n_hidden = hidden.shape
-    n_vocab, device, f32 = head.weight.shape[0], hidden.device, torch.float32
-    head = head if head.weight.stride(1) == 1 else head._replace(weight=head.weight.contiguous())
-    d_weight = torch.zeros(head.weight.shape if need[1] else (0,), dtype=f32, device=device)
-    d_bias = torch.zeros(n_vocab if need[2] else 0, dtype=f32, device=device)
-    d_hidden = torch.zeros_like(hidden) if need[0] else hidden.new_zeros(0)
-    rows = _Rows(hidden.contiguous(), head, target, inv_t, live, None, None, masked, vocab_start)
-    pick = lambda x: x if rows.order is None else x.index_select(0, rows.order)
+    n, n_hidden = x.hidden.shape
+    n_vocab, device, dtype, f32 = x.weight.shape[0], x.hidden.device, x.hidden.dtype, torch.float32
+    head, group = _head(x, options), sharded.resolve_group(options.vocab_group)
+    d_weight = torch.zeros(head.weight.shape if needs.need_weight else (0,), dtype=f32, device=device)
+    d_bias = torch.zeros(n_vocab if needs.need_bias else 0, dtype=f32, device=device)
+    d_hidden = torch.zeros_like(x.hidden) if needs.need_hidden else x.hidden.new_zeros(0)
+    live = chosen(x.target, x.row_mask, x.grad_rows)
+    inv_t = inverse_temperature(x.hidden, x.temperature_rows, options.temperature)
+    rows = _Rows(x, options, live, None)
+    logp, entropy, lse, g_logp, g_entropy = saved
     banned = torch.isneginf(logp)
     use = live & ~banned
     gl = torch.where(use, g_logp * inv_t, 0)
@@ -311,20 +307,20 @@ def backward(
     if g_entropy is not None:
         ge = torch.where(use, g_entropy * inv_t, 0)
         at_y = at_y - ge * torch.where(banned, 0, logp.exp() * (logp + entropy))
-        ge = pick(ge).float()
-    gl, at_y, ent = pick(gl).float(), pick(at_y).float(), pick(entropy)
-    level = pick(torch.where(banned, 0, lse / inv_t)).float()
-    chunk = min(n, _tune.CHUNK_ROWS)
-    c = torch.empty(chunk, -(-n_vocab // 8) * 8, dtype=stored_dtype(hidden.dtype), device=device)
-    d = torch.empty(chunk if need[0] else 0, n_hidden, dtype=f32, device=device)
-    plain = not (masked or batch_invariant or hidden.dtype == torch.float16)
+        ge = rows.pick(ge).float()
+    gl, at_y, ent = rows.pick(gl).float(), rows.pick(at_y).float(), rows.pick(entropy)
+    level = rows.pick(torch.where(banned, 0, lse / inv_t)).float()
+    chunk = max(1, min(n, _tune.CHUNK_ROWS))
+    c = torch.empty(chunk, -(-n_vocab // 8) * 8, dtype=stored_dtype(dtype), device=device)
+    d = torch.empty(chunk if needs.need_hidden else 0, n_hidden, dtype=f32, device=device)
+    plain = rows.order is None and not (options.batch_invariant or dtype == torch.float16)
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
-        part = lambda x, c0=c0, c1=c1: None if x is None else x[c0:c1]
-        scan = Scan({"level": level[c0:c1]}, rows, c0, c1, head, n_vocab, one_tile=batch_invariant)
+        part = lambda v, c0=c0, c1=c1: None if v is None else v[c0:c1]
+        scan = Scan({"level": level[c0:c1]}, rows, c0, c1, head, n_vocab, one_tile=options.batch_invariant)
         scan.coefficients(c, part(gl), part(ge), part(ent), part(at_y))
         left, h = c[: c1 - c0, :n_vocab], rows.hidden[c0:c1]
-        if need[0]:
+        if needs.need_hidden:
             into = d[: c1 - c0]
             if plain:
                 wide_product(left, head.weight, into)
@@ -334,19 +330,19 @@ def backward(
             keep = (rows.role[c0:c1] >= 1)[:, None]
             to = rows.order[c0:c1] if rows.order is not None else slice(c0, c1)
             d_hidden[to] = torch.where(keep, into, 0).to(d_hidden.dtype)
-        if need[1]:
+        if needs.need_weight:
             triton_product(left, h, d_weight, counts=rows.counts, row0=c0, trans_a=True, add=True)
-        if need[2]:
+        if needs.need_bias:
             seen = left if rows.counts is None else torch.where((rows.role[c0:c1] >= 1)[:, None], left, 0)
             d_bias += seen.sum(0, dtype=f32)
-    return d_hidden, d_weight.to(hidden.dtype), d_bias
+    return d_hidden, d_weight.to(dtype), d_bias
 
 
-def scale_rows(jacobian, g_logp, out):
-    """out = g·J in one pass."""
-    n, n_hidden = jacobian.shape
-    block_r, block_h = _tune.rows_by_hidden(n_hidden, interpreted=interpreted())
+def scale_rows(jacobian_rows, g_logp, out) -> None:
+    """out [N, H] = g·J in one pass."""
+    n, n_hidden = jacobian_rows.shape
+    block_r, block_h = _tune.rows_by_hidden(n_hidden)
     if n:
         kernel.scale_rows_kernel[(-(-n // block_r), -(-n_hidden // block_h))](
-            jacobian, g_logp, out, n, n_hidden, INTERPRETED=interpreted(), BLOCK_R=block_r, BLOCK_H=block_h
+            jacobian_rows, g_logp, out, n, n_hidden, BLOCK_R=block_r, BLOCK_H=block_h
         )

@@ -1,8 +1,14 @@
-"""Inputs with chosen logits, and the exact answer in fp64 a few rows at a time. Shared by the log-prob tests."""
+"""Heads with chosen logits, and the exact answer in fp64 a few rows at a time. For the tests of the ops and for bench."""
 
 import math
 
 import torch
+
+WAYS = {  # every way to run the head
+    "torch": dict(backend="torch"),
+    "triton": dict(backend="triton", gemm="triton"),
+    "triton, cuBLAS": dict(backend="triton", gemm="cublas"),
+}
 
 
 def random_case(n, n_hidden, n_vocab, *, spread=3.0, dtype=torch.bfloat16, device="cpu"):
