@@ -212,8 +212,8 @@ def calls() -> dict[str, Any]:
         "policy_loss, token level, every term": loss_call(False),
         "policy_loss, sequence level, every term": loss_call(True),
         "group_advantage": lambda: group.forward(make(320, 2), make(2), ints(33), "batch_std", 1e-4),
-        "pack_vision": lambda: packing.plan(stream, numbers, plan),
-        "pack_embed": lambda: packing.gather(half(V, H), half(1_024, H), ints(T), half(T, H)),
+        "pack_vision": lambda: packing.pack_plan(stream, numbers, plan),
+        "pack_embed": lambda: packing.pack_gather(half(V, H), half(1_024, H), ints(T), half(T, H)),
         "deepstack_add": lambda: packing.deepstack_add(half(T, H), half(1_024, H), ints(1_024), ints(1_024)),
         "gather_kv gradient": lambda: packing.kv_gather_backward(half(3 * T, 1_024), ints(S + 1), ints(S + 1), ints(S), half(T, 1_024)),
     }

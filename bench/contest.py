@@ -3,7 +3,12 @@
 Knows nothing of how rows are printed. A contender that does not agree is reported with its error and never timed.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
+
+from nsrl_kernels import linear_logp, policy_loss
 
 from . import measure
 from .rivals import LOGP, OBJECTIVE
@@ -31,26 +36,37 @@ def exact_rows(hidden, weight, target, rows):
     return (picked * w[target[rows]].double()).sum(1) - total
 
 
-def _time(row, call_forward, call_step, shape, device, budget_ms):
+class Trial(NamedTuple):
+    """A contender at a shape: its row so far, and what to time unless it is absent or disagrees."""
+
+    row: dict
+    shape: HeadShape
+    device: str
+    forward: Callable[[], None] | None = None
+    step: Callable[[], None] | None = None
+
+
+def timed(trial: Trial, budget_ms: float = 300.0) -> dict:
+    """The trial's row with its time, rate and memory, where there is a call to time."""
+    row, shape, device = trial.row, trial.shape, trial.device
+    if trial.forward is None:
+        return row
     gemm_ms = shape.gemm_flop / BF16_FLOPS * 1e3
-    row["forward_ms"] = measure.milliseconds(call_forward, device=device, budget_ms=budget_ms)
-    row["step_ms"] = measure.milliseconds(call_step, device=device, budget_ms=budget_ms)
-    for part, gemms in (("forward", 1), ("step", 2)):
-        ms = row[f"{part}_ms"]
+    for part, gemms, call in (("forward", 1, trial.forward), ("step", 2, trial.step)):
+        ms = row[f"{part}_ms"] = measure.milliseconds(call, device=device, budget_ms=budget_ms)
         row[f"{part}_tflops"] = gemms * shape.gemm_flop / ms / 1e9  # of the work that is needed, not of what was done
         row[f"{part}_share_of_bound"] = gemms * gemm_ms / ms if device == "cuda" else None
-        row[f"{part}_extra_mb"] = None
-    if device == "cuda":
-        row["forward_extra_mb"] = measure.extra_bytes(call_forward, device=device) / 1e6
-        row["step_extra_mb"] = measure.extra_bytes(call_step, device=device) / 1e6
+        extra = measure.extra_bytes(call, device=device)
+        row[f"{part}_extra_mb"] = None if extra is None else extra / 1e6
+    return row
 
 
-def logp_row(contender, shape: HeadShape, device: str, dtype: torch.dtype, budget_ms: float = 300.0) -> dict:
+def logp_trial(contender, shape: HeadShape, device: str, dtype: torch.dtype) -> Trial:
     """Log-prob of every row, alone and with ∂hidden."""
     row = {"op": "linear_logp", "contender": contender.name, "shape": shape.name, "ours": contender.ours}
     absent = contender.missing(device)
     if absent:
-        return row | {"absent": absent}
+        return Trial(row | {"absent": absent}, shape, device)
     hidden, weight, target = head_inputs(shape, device, dtype)
     function = contender.build()
     rows = torch.arange(0, shape.n, max(1, shape.n // 32), device=device)[:32]
@@ -58,7 +74,8 @@ def logp_row(contender, shape: HeadShape, device: str, dtype: torch.dtype, budge
         error = (function(hidden, weight, target)[rows].double() - exact_rows(hidden, weight, target, rows)).abs()
     row["mean_error"], row["max_error"] = float(error.mean()), float(error.max())
     if not row["mean_error"] <= contender.tolerance:
-        return row | {"disagrees": f"mean |Δlogp| {row['mean_error']:.1e} above {contender.tolerance:.0e}"}
+        row["disagrees"] = f"mean |Δlogp| {row['mean_error']:.1e} above {contender.tolerance:.0e}"
+        return Trial(row, shape, device)
     leaf = hidden.clone().requires_grad_()
 
     def forward():
@@ -69,19 +86,16 @@ def logp_row(contender, shape: HeadShape, device: str, dtype: torch.dtype, budge
         leaf.grad = None
         function(leaf, weight, target).sum().backward()
 
-    _time(row, forward, step, shape, device, budget_ms)
-    return row
+    return Trial(row, shape, device, forward, step)
 
 
-def objective_row(contender, shape: HeadShape, length: int, device: str, dtype: torch.dtype, budget_ms: float = 300.0) -> dict:
+def objective_trial(contender, shape: HeadShape, length: int, device: str, dtype: torch.dtype) -> Trial:
     """Hidden states to the GRPO loss, and to ∂hidden."""
     row = {"op": "linear_grpo", "contender": contender.name, "shape": shape.name, "ours": contender.ours}
     absent = contender.missing(device)
     if absent:
-        return row | {"absent": absent}
+        return Trial(row | {"absent": absent}, shape, device)
     hidden, weight, target = head_inputs(shape, device, dtype)
-    from nsrl_kernels import linear_logp, policy_loss
-
     with torch.no_grad():
         logp, _ = linear_logp(hidden, weight, target)
         old = logp + 0.05 * torch.randn(shape.n, generator=torch.Generator(device).manual_seed(1), device=device)
@@ -90,24 +104,20 @@ def objective_row(contender, shape: HeadShape, length: int, device: str, dtype: 
     offsets = torch.arange(0, shape.n + 1, length, device=device)
     want, _ = policy_loss(logp, advantages, cu_seqlens=offsets, old_logp=old, loss_type="dapo", backend="torch")
     function = contender.build()
-    run = lambda h: function(h, weight, target, advantages, old, length)
-    with torch.no_grad():
-        plain = run(hidden.clone().requires_grad_()) if contender.ours else None
     leaf = hidden.clone().requires_grad_()
-    got = run(leaf) if plain is None else plain
-    row["loss_error"] = float((got.detach().double() - want.double()).abs())
-    if not row["loss_error"] <= contender.tolerance:
-        return row | {"disagrees": f"|Δloss| {row['loss_error']:.1e} above {contender.tolerance:.0e}"}
 
     def forward():
-        run(leaf)
+        return function(leaf, weight, target, advantages, old, length)
 
     def step():
         leaf.grad = None
-        run(leaf).backward()
+        forward().backward()
 
-    _time(row, forward, step, shape, device, budget_ms)
-    return row
+    row["loss_error"] = float((forward().detach().double() - want.double()).abs())
+    if not row["loss_error"] <= contender.tolerance:
+        row["disagrees"] = f"|Δloss| {row['loss_error']:.1e} above {contender.tolerance:.0e}"
+        return Trial(row, shape, device)
+    return Trial(row, shape, device, forward, step)
 
 
 def too_slow(contender, shape: HeadShape, device: str) -> str | None:
@@ -129,9 +139,9 @@ def all_rows(
             if reason:
                 yield {"op": op, "contender": contender.name, "shape": shape.name, "ours": contender.ours, "absent": reason}
             elif op == "linear_logp":
-                yield logp_row(contender, shape, device, dtype, budget_ms)
+                yield timed(logp_trial(contender, shape, device, dtype), budget_ms)
             else:
-                yield objective_row(contender, shape, length, device, dtype, budget_ms)
+                yield timed(objective_trial(contender, shape, length, device, dtype), budget_ms)
             measure.reclaim()
 
 

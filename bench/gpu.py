@@ -182,21 +182,26 @@ def suite(run: Run) -> None:
     if importlib.util.find_spec("pytest") is None:
         run.note("pytest is not installed: the ops' test-suite was not run")
         return
-    limit = run.share_s(150.0)
-    if limit < 20:
-        run.note("out of time before the ops' test-suite")
-        return
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", "tests/ops"]
     command += ["--ignore=tests/ops/test_compile_report.py", "--ignore=tests/ops/test_bench.py"]
+    done = _finished(run, "the ops' test-suite", 150.0, command)
+    if done is not None:
+        run.check("tests/ops", done.returncode == 0, (done.stdout.strip().splitlines() or [done.stderr[-300:]])[-1])
+        if done.returncode:
+            run.record["suite_output"] = done.stdout[-6000:]
+
+
+def _finished(run: Run, what: str, most: float, command: list[str]) -> subprocess.CompletedProcess | None:
+    """What a command of a stage ended with, or None with a note: the stage has `most` seconds, or what is left of the budget."""
+    limit = run.share_s(most)
+    if limit < 20:
+        run.note(f"out of time before {what}")
+        return None
     try:
-        done = subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=limit)
+        return subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
-        run.note(f"the ops' test-suite did not finish in {limit:.0f} s")
-        return
-    lines = done.stdout.strip().splitlines() or [done.stderr[-300:]]
-    run.check("tests/ops", done.returncode == 0, lines[-1])
-    if done.returncode:
-        run.record["suite_output"] = done.stdout[-6000:]
+        run.note(f"{what} did not finish in {limit:.0f} s")
+        return None
 
 
 def _environment() -> dict:
@@ -209,20 +214,12 @@ def sanitizer(run: Run) -> None:
     if found is None or run.device != "cuda":
         run.note("compute-sanitizer is not installed" if run.device == "cuda" else "compute-sanitizer needs a CUDA device")
         return
-    if run.share_s(120.0) < 20:
-        run.note("out of time before compute-sanitizer")
-        return
     command = [found, "--tool", "memcheck", "--error-exitcode", "9", sys.executable, "-m", "bench.gpu", "--only-small"]
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=run.share_s(120.0)
-        )
-    except subprocess.TimeoutExpired:
-        run.note("compute-sanitizer did not finish in its share of the budget")
-        return
-    run.check("compute-sanitizer memcheck", done.returncode == 0, (done.stdout.strip().splitlines() or [""])[-1])
-    if done.returncode:
-        run.record["sanitizer_output"] = done.stdout[-6000:]
+    done = _finished(run, "compute-sanitizer", 120.0, command)
+    if done is not None:
+        run.check("compute-sanitizer memcheck", done.returncode == 0, (done.stdout.strip().splitlines() or [""])[-1])
+        if done.returncode:
+            run.record["sanitizer_output"] = done.stdout[-6000:]
 
 
 def head(run: Run) -> None:
@@ -274,17 +271,9 @@ def other_benches(run: Run) -> None:
         run.note("pytest-benchmark is not installed: small ops and packing were not timed")
         return
     out = run.path.with_suffix(".benchmarks.json")
-    files = [name for name in ("bench/test_small_ops.py", "bench/test_pack.py") if (ROOT / name).is_file()]
+    files = ("bench/test_small_ops.py", "bench/test_pack.py")
     command = [sys.executable, "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-json={out}", *files]
-    limit = run.left_s() - 10
-    if limit < 20:
-        run.note("out of time before the small ops' benchmarks")
-        return
-    try:
-        subprocess.run(command, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=limit)
-    except subprocess.TimeoutExpired:
-        run.note("the small ops' benchmarks did not finish")
-        return
+    _finished(run, "the small ops' benchmarks", run.budget_s, command)
     if out.is_file() and out.stat().st_size:
         found = json.loads(out.read_text())["benchmarks"]
         run.record["small_ops"] = [

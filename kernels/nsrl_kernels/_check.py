@@ -3,6 +3,8 @@
 Looks at shapes, dtypes and devices only, never at values: a check must not synchronise with the device.
 """
 
+from collections.abc import Collection
+
 import torch
 
 
@@ -38,7 +40,7 @@ def boolean(op: str, argument: str, tensor: torch.Tensor) -> None:
         raise TypeError(f"{op}: {argument} must be a bool tensor; got {tensor.dtype}")
 
 
-def one_of(op: str, argument: str, value: object, allowed: tuple) -> None:
+def one_of(op: str, argument: str, value: object, allowed: Collection) -> None:
     """Raises unless `value` is one of `allowed`."""
     if value not in allowed:
         fail(op, argument, "one of " + ", ".join(map(repr, allowed)), repr(value))

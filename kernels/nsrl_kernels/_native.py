@@ -11,7 +11,7 @@ import torch
 
 LIBRARY = Path(__file__).with_name("_native_ops.so")
 # every op of csrc/ops.cpp writes into tensors its caller made, so a fake has nothing to do
-OPS = ("pack_plan_cuda", "pack_gather_cuda", "deepstack_add_cuda", "kv_gather_backward_cuda", "group_advantage_cuda")
+OPS = ("pack_plan", "pack_gather", "deepstack_add", "kv_gather_backward", "group_advantage")
 
 
 @functools.cache
@@ -23,8 +23,8 @@ def why_not() -> str | None:
         torch.ops.load_library(str(LIBRARY))
     except OSError as e:
         return f"{LIBRARY.name} does not load: {e}"
-    for op in OPS:
-        torch.library.register_fake(f"nsrl::{op}", lambda *args: None)
+    for name in OPS:
+        torch.library.register_fake(f"nsrl::{name}_cuda", lambda *args: None)
     return None
 
 
@@ -33,9 +33,9 @@ def available(device_type: str) -> bool:
     return device_type == "cuda" and why_not() is None
 
 
-def ops():
-    """The namespace of the loaded ops. Raises RuntimeError with the reason when there is none."""
+def op(name: str):
+    """A loaded op by its name without _cuda. Raises RuntimeError with the reason when there is none."""
     reason = why_not()
     if reason is not None:
         raise RuntimeError(f"nsrl_kernels: the cuda backend is not available: {reason}")
-    return torch.ops.nsrl
+    return getattr(torch.ops.nsrl, f"{name}_cuda")

@@ -129,7 +129,7 @@ assert _native.why_not() is None, _native.why_not()
 assert _native.available("cuda") and not _native.available("cpu")
 meta = lambda *s: torch.empty(s, device="meta")
 rows = torch.empty(3, dtype=torch.int32, device="meta")
-assert _native.ops().pack_gather_cuda(meta(4, 8), meta(2, 8), rows, meta(3, 8)) is None
+assert _native.op("pack_gather")(meta(4, 8), meta(2, 8), rows, meta(3, 8)) is None
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)})
 
@@ -154,6 +154,6 @@ def test_an_absent_library_is_a_reason_not_a_crash(monkeypatch, tmp_path):
         assert "absent.so is not built" in _native.why_not()
         assert not _native.available("cuda")
         with pytest.raises(RuntimeError, match="the cuda backend is not available"):
-            _native.ops()
+            _native.op("pack_gather")
     finally:
         _native.why_not.cache_clear()

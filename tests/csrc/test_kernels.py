@@ -23,7 +23,7 @@ def native(tmp_path_factory):
 def cuda_backend(native, monkeypatch):
     """backend="cuda" on CPU tensors: the emulated kernels behind the real ops."""
     monkeypatch.setattr(_native, "available", lambda device_type: True)
-    monkeypatch.setattr(_native, "ops", lambda: native)
+    monkeypatch.setattr(_native, "op", lambda name: getattr(native, f"{name}_cuda"))
 
 
 @pytest.mark.parametrize("name", STREAMS)

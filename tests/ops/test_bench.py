@@ -21,8 +21,8 @@ def test_the_case_is_the_documented_one():
 
 
 def test_every_contender_is_timed_or_named():
-    rows = [contest.logp_row(c, SMALL, "cpu", torch.float32, 2) for c in LOGP]
-    rows += [contest.objective_row(c, SMALL, 12, "cpu", torch.float32, 2) for c in OBJECTIVE]
+    rows = [contest.timed(contest.logp_trial(c, SMALL, "cpu", torch.float32), 2) for c in LOGP]
+    rows += [contest.timed(contest.objective_trial(c, SMALL, 12, "cpu", torch.float32), 2) for c in OBJECTIVE]
     for row in rows:
         assert ("absent" in row) != ("forward_ms" in row), row
         assert "disagrees" not in row
@@ -34,7 +34,7 @@ def test_every_contender_is_timed_or_named():
 
 def test_who_disagrees_is_not_timed():
     wrong = Contender("wrong", lambda: lambda h, w, t: torch.zeros(len(t)), tolerance=1e-3)
-    row = contest.logp_row(wrong, SMALL, "cpu", torch.float32, 2)
+    row = contest.timed(contest.logp_trial(wrong, SMALL, "cpu", torch.float32), 2)
     assert "mean |Δlogp|" in row["disagrees"] and "forward_ms" not in row and "mean |Δlogp|" in contest.table([row])
 
 

@@ -18,6 +18,26 @@ def _combined(rewards, weights, rows, keep, n_components):
 
 
 @triton.jit
+def _moments(rewards, weights, start, end, n_components, BLOCK: tl.constexpr):
+    """(scorable rows, their mean, sum of squares about it) of rows start:end."""
+    n = tl.zeros([BLOCK], dtype=tl.float32)
+    total = tl.zeros([BLOCK], dtype=tl.float32)
+    for r0 in range(start, end, BLOCK):
+        rows = r0 + tl.arange(0, BLOCK).to(tl.int64)
+        x = _combined(rewards, weights, rows, rows < end, n_components)
+        n += tl.where(x == x, 1.0, 0.0)
+        total += tl.where(x == x, x, 0.0)
+    count = tl.sum(n, 0)
+    mean = tl.sum(total, 0) / tl.maximum(count, 1.0)
+    square = tl.zeros([BLOCK], dtype=tl.float32)
+    for r0 in range(start, end, BLOCK):
+        rows = r0 + tl.arange(0, BLOCK).to(tl.int64)
+        x = _combined(rewards, weights, rows, rows < end, n_components)
+        square += tl.where(x == x, (x - mean) * (x - mean), 0.0)
+    return count, mean, tl.sum(square, 0)
+
+
+@triton.jit
 def group_kernel(
     rewards, weights, offsets, advantages, reward, mean_out, std_out, count_out, live_out, n_rows, n_components, epsilon,
     MODE: tl.constexpr, BLOCK: tl.constexpr,
@@ -28,44 +48,19 @@ def group_kernel(
     end = tl.load(offsets + group + 1).to(tl.int64)
     scale_std = 0.0
     if MODE == "batch_std":  # each program sums the whole batch: rows are few, and the order is the same for all
-        n = tl.zeros([BLOCK], dtype=tl.float32)
-        total = tl.zeros([BLOCK], dtype=tl.float32)
-        for r0 in range(0, n_rows, BLOCK):
-            rows = r0 + tl.arange(0, BLOCK).to(tl.int64)
-            x = _combined(rewards, weights, rows, rows < n_rows, n_components)
-            n += tl.where(x == x, 1.0, 0.0)
-            total += tl.where(x == x, x, 0.0)
-        batch_n = tl.sum(n, 0)
-        batch_mean = tl.sum(total, 0) / tl.maximum(batch_n, 1.0)
-        square = tl.zeros([BLOCK], dtype=tl.float32)
-        for r0 in range(0, n_rows, BLOCK):
-            rows = r0 + tl.arange(0, BLOCK).to(tl.int64)
-            x = _combined(rewards, weights, rows, rows < n_rows, n_components)
-            square += tl.where(x == x, (x - batch_mean) * (x - batch_mean), 0.0)
-        scale_std = tl.sqrt(tl.sum(square, 0) / tl.maximum(batch_n - 1.0, 1.0))
-
-    n = tl.zeros([BLOCK], dtype=tl.float32)
-    total = tl.zeros([BLOCK], dtype=tl.float32)
+        batch_n, _, square = _moments(rewards, weights, 0, n_rows, n_components, BLOCK)
+        scale_std = tl.sqrt(square / tl.maximum(batch_n - 1.0, 1.0))
+    count, mean, square = _moments(rewards, weights, start, end, n_components, BLOCK)
     low = tl.full([BLOCK], float("inf"), dtype=tl.float32)
     high = tl.full([BLOCK], float("-inf"), dtype=tl.float32)
     for r0 in range(start, end, BLOCK):
         rows = r0 + tl.arange(0, BLOCK)
         x = _combined(rewards, weights, rows, rows < end, n_components)
-        there = x == x
         tl.store(reward + rows, x, mask=rows < end)
-        n += tl.where(there, 1.0, 0.0)
-        total += tl.where(there, x, 0.0)
-        low = tl.minimum(low, tl.where(there, x, float("inf")))
-        high = tl.maximum(high, tl.where(there, x, float("-inf")))
-    count = tl.sum(n, 0)
-    mean = tl.sum(total, 0) / tl.maximum(count, 1.0)
+        low = tl.minimum(low, tl.where(x == x, x, float("inf")))
+        high = tl.maximum(high, tl.where(x == x, x, float("-inf")))
     spread = tl.max(high, 0) > tl.min(low, 0)
-    square = tl.zeros([BLOCK], dtype=tl.float32)
-    for r0 in range(start, end, BLOCK):
-        rows = r0 + tl.arange(0, BLOCK)
-        x = _combined(rewards, weights, rows, rows < end, n_components)
-        square += tl.where(x == x, (x - mean) * (x - mean), 0.0)
-    std = tl.where(spread, tl.sqrt(tl.sum(square, 0) / tl.maximum(count - 1.0, 1.0)), 0.0)
+    std = tl.where(spread, tl.sqrt(square / tl.maximum(count - 1.0, 1.0)), 0.0)
     alive = tl.zeros([BLOCK], dtype=tl.float32)
     for r0 in range(start, end, BLOCK):
         rows = r0 + tl.arange(0, BLOCK)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from .. import _backend, _check, _native
+from .. import _backend, _check, _native, _op
 from .._rows import wide
 from . import reference
 from .reference import MODES
@@ -125,15 +125,17 @@ def _layout(groups, num_groups, n_rows, device):
     return torch.searchsorted(groups[1:].contiguous(), rows, right=True), groups.shape[0] - 1, groups
 
 
-_Eight = tuple[
-    torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor
-]
+class _Call(NamedTuple):
+    rewards: torch.Tensor  # [S, K] fp32
+    weights: torch.Tensor  # [K]
+    offsets: torch.Tensor  # [B + 1] int32
+    mode: str
+    epsilon: float
+    backend: str
 
 
-@torch.library.custom_op("nsrl::group_advantage", mutates_args=())
-def _group_advantage(
-    rewards: torch.Tensor, weights: torch.Tensor, offsets: torch.Tensor, mode: str, epsilon: float, backend: str
-) -> _Eight:
+@torch.library.custom_op("nsrl::group_advantage", mutates_args=(), schema=_op.schema(_Call, returns=8))
+def _group_advantage(rewards, weights, offsets, mode, epsilon, backend):
     """The fields of GroupAdvantage but the last, for groups of consecutive sequences."""
     if backend == "cuda":
         return _cuda(rewards, weights, offsets, mode, epsilon)
@@ -162,7 +164,7 @@ def _cuda(rewards, weights, offsets, mode, epsilon):
     mean, std, batch_std = rewards.new_empty(n_groups), rewards.new_empty(n_groups), rewards.new_empty(1)
     count, live_groups, n_live = ints(n_groups), ints(n_groups), ints(1)
     live = torch.empty(n_groups, dtype=torch.bool, device=rewards.device)
-    _native.ops().group_advantage_cuda(
+    _native.op("group_advantage")(
         rewards, weights, offsets, MODES.index(mode), epsilon, advantages, reward, mean, std, count, live, live_groups,
         n_live, batch_std,
     )  # fmt: skip

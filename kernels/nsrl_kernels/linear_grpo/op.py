@@ -72,36 +72,16 @@ def linear_grpo(
     positions = torch.arange(hidden.shape[0], device=hidden.device, dtype=cu_seqlens.dtype)
     sequence = torch.searchsorted(cu_seqlens[1:].contiguous(), positions, right=True)
     other_terms = any(objective.get(name) for name in ("beta", "entropy_coef", "nll_coef", "extra_kl"))
-    entropy_coef = objective.get("entropy_coef", 0.0)
     logp, entropy = linear_logp(
-        hidden,
-        weight,
-        target,
-        bias=bias,
-        temperature=temperature,
-        softcap=softcap,
-        banned=banned,
-        entropy="grad" if entropy_coef else "metric",
-        hint_logp=old_logp,
-        row_mask=mask,
-        grad_rows=None if other_terms else (group.advantages != 0)[sequence],
-        mode=mode,
-        backend=backend,
-        gemm=gemm,
+        hidden, weight, target, bias=bias, temperature=temperature, softcap=softcap, banned=banned, hint_logp=old_logp,
+        entropy="grad" if objective.get("entropy_coef") else "metric", row_mask=mask,
+        grad_rows=None if other_terms else (group.advantages != 0)[sequence], mode=mode, backend=backend, gemm=gemm,
         batch_invariant=batch_invariant,
-    )
+    )  # fmt: skip
     loss, metrics = policy_loss(
-        logp,
-        group.advantages,
-        cu_seqlens=cu_seqlens,
-        mask=mask,
-        old_logp=old_logp,
-        ref_logp=ref_logp,
-        sampler_logp=sampler_logp,
-        entropy=entropy,
-        backend=backend,
-        **objective,
-    )
+        logp, group.advantages, cu_seqlens=cu_seqlens, mask=mask, old_logp=old_logp, ref_logp=ref_logp,
+        sampler_logp=sampler_logp, entropy=entropy, backend=backend, **objective,
+    )  # fmt: skip
     scorable = ~torch.isnan(group.reward)
     mean = torch.where(scorable, group.reward, 0).sum() / scorable.sum().clamp(min=1)
     extra = torch.stack([mean, group.std.mean(), (~group.live).float().mean()])

@@ -64,11 +64,12 @@ def anchor_kernel(
 
 @triton.jit
 def _epilogue(
-    z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored, n_vocab,
-    softcap, WIDTH: tl.constexpr, MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
+    z, m0, n0, first, second, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, MODE: tl.constexpr,
+    STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_SOFTCAP: tl.constexpr,
 ):  # fmt: skip
     """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the two running row vectors."""
+    at, scale, skip, gl, ge, ent, y_value, row_start, keep, stored = row
     cols = n0 + tl.arange(0, WIDTH)
     inside = cols < n_vocab
     if HAS_BIAS:  # -inf bans, and stands for the columns past the end
@@ -125,27 +126,23 @@ def _epilogue(
 
 @triton.jit
 def _in_parts(
-    z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored, n_vocab,
-    softcap, WIDTH: tl.constexpr, PARTS: tl.constexpr, MODE: tl.constexpr, STORE_E: tl.constexpr,
-    TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr,
+    z, m0, n0, first, second, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, PARTS: tl.constexpr,
+    MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
+    HAS_SOFTCAP: tl.constexpr,
 ):  # fmt: skip
     """The epilogue on PARTS (1, 2 or 4) pieces of the tile's columns in turn: fewer temporaries beside the accumulator."""
     if PARTS == 1:
         first, second = _epilogue(
-            z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored,
-            n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
+            z, m0, n0, first, second, row, bias, out_e, n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE, ENTROPY,
+            HAS_BIAS, HAS_SOFTCAP,
         )  # fmt: skip
     else:
-        left, right = tl.split(tl.permute(tl.reshape(z, [z.shape[0], 2, WIDTH // 2]), [0, 2, 1]))
-        first, second = _in_parts(
-            left, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start, keep, stored,
-            n_vocab, softcap, WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
-        )  # fmt: skip
-        first, second = _in_parts(
-            right, m0, n0 + WIDTH // 2, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, row_start,
-            keep, stored, n_vocab, softcap, WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
-            HAS_SOFTCAP,
-        )  # fmt: skip
+        halves = tl.split(tl.permute(tl.reshape(z, [z.shape[0], 2, WIDTH // 2]), [0, 2, 1]))
+        for half in tl.static_range(2):
+            first, second = _in_parts(
+                halves[half], m0, n0 + half * (WIDTH // 2), first, second, row, bias, out_e, n_vocab, softcap, WIDTH // 2,
+                PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
+            )  # fmt: skip
     return first, second
 
 
@@ -232,9 +229,8 @@ def scan_kernel(
                             y = y.to(tl.float32)
                         z = tl.dot(x, tl.trans(y), z, input_precision=PRECISION)
                 first, second = _in_parts(
-                    z, m0, n0, first, second, bias, at, scale, skip, gl, ge, ent, y_value, out_e, rows64 * stride_e,
-                    keep_e, stored, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
-                    HAS_SOFTCAP,
+                    z, m0, n0, first, second, (at, scale, skip, gl, ge, ent, y_value, rows64 * stride_e, keep_e, stored),
+                    bias, out_e, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
                 )  # fmt: skip
             if MODE != "coefficients":
                 keep = live

@@ -93,23 +93,15 @@ def linear_logp(
     )
     _check.same_device(_NAME, hidden.device, weight=weight, bias=bias, banned=banned)
     inputs = Inputs(
-        hidden=hidden.reshape(-1, n_hidden),
-        weight=weight,
-        target=target.reshape(-1).long(),
-        bias=_head_bias(weight, bias, banned, vocab_start),
-        **rows,
-    )
+        hidden=hidden.reshape(-1, n_hidden), weight=weight, target=target.reshape(-1).long(),
+        bias=_head_bias(weight, bias, banned, vocab_start), **rows,
+    )  # fmt: skip
     options = Options(
-        temperature=number,
-        softcap=float(softcap or 0.0),
-        entropy=entropy,
-        saving=_saving(hidden, weight, bias, entropy, mode),
-        batch_invariant=batch_invariant,
-        vocab_group="" if vocab_group is None else vocab_group.group_name,
-        vocab_start=int(vocab_start),
-        backend=backend or "",
-        gemm=gemm or _GEMMS[0],
-    )
+        temperature=number, softcap=float(softcap or 0.0), entropy=entropy,
+        saving=_saving(hidden, weight, bias, entropy, mode), batch_invariant=batch_invariant,
+        vocab_group="" if vocab_group is None else vocab_group.group_name, vocab_start=int(vocab_start),
+        backend=backend or "", gemm=gemm or _GEMMS[0],
+    )  # fmt: skip
     logp, ent, *_ = _linear_logp(*inputs, *options)
     return logp.view(lead), ent.view(lead)
 
@@ -202,9 +194,8 @@ def _setup_context(ctx, inputs, output):
 def _backward(ctx, g_logp, g_entropy, *_):
     options = ctx.options
     if options.saving == "jacobian":
-        return _op.gradients(
-            Inputs, Options, hidden=_scale_rows(ctx.saved_tensors[0], g_logp.contiguous(), options.backend)
-        )
+        hidden = _scale_rows(ctx.saved_tensors[0], g_logp.contiguous(), options.backend)
+        return _op.gradients(Inputs, Options, hidden=hidden)
     wanted, _ = _op.group(ctx.needs_input_grad, Inputs, Options)
     needs = Needs(bool(wanted.hidden), bool(wanted.weight), bool(wanted.bias))
     g_entropy = g_entropy.contiguous() if options.entropy == "grad" else None

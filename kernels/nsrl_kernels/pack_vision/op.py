@@ -150,15 +150,12 @@ def _pack_plan(*flat):
     stream, numbers = _op.group(flat, *_PLAN)
     if numbers.backend == "torch":
         return reference.plan(stream, numbers)
-    stream = Stream(*(x.contiguous() for x in stream))
-    outputs = _plan_outputs(*flat)
+    stream, outputs = Stream(*(x.contiguous() for x in stream)), _plan_outputs(*flat)
     if numbers.backend == "cuda":
         table = stream.token_ids.new_empty(stream.image_key.numel(), 2)
-        _native.ops().pack_plan_cuda(*stream, numbers.image_token_id, numbers.merge, *outputs, table)
+        _native.op("pack_plan")(*stream, numbers.image_token_id, numbers.merge, *outputs, table)
     else:
-        from . import triton_backend
-
-        triton_backend.plan(stream, numbers, outputs)
+        _kernel("pack_plan", "triton")(stream, numbers, outputs)
     return outputs
 
 
@@ -182,15 +179,18 @@ def _pack_gather(
 
 def _gathered(table, visual, row_map, backend):
     """`reference.gather` by a kernel."""
-    table, visual = table.contiguous(), visual.contiguous()
     out = table.new_empty(row_map.shape[0], table.shape[1])
-    if backend == "cuda":
-        _native.ops().pack_gather_cuda(table, visual, row_map, out)
-    else:
-        from . import triton_backend
-
-        triton_backend.gather(table, visual, row_map, out)
+    _kernel("pack_gather", backend)(table.contiguous(), visual.contiguous(), row_map, out)
     return out
+
+
+def _kernel(name: str, backend: str):
+    """The function that writes into tensors made here: csrc's, or Triton's."""
+    if backend == "cuda":
+        return _native.op(name)
+    from . import triton_backend
+
+    return getattr(triton_backend, name)
 
 
 @_pack_gather.register_fake
@@ -245,12 +245,7 @@ def _kv_gather_backward(
     if backend == "torch":
         return reference.scatter_add(grad, kv_index, rows)
     out = grad.new_empty(rows, grad.shape[1])
-    if backend == "cuda":
-        _native.ops().kv_gather_backward_cuda(grad.contiguous(), cu_q, cu_k, parent, out)
-    else:
-        from . import triton_backend
-
-        triton_backend.kv_gather_backward(grad.contiguous(), cu_q, cu_k, parent, out)
+    _kernel("kv_gather_backward", backend)(grad.contiguous(), cu_q, cu_k, parent, out)
     return out
 
 
@@ -275,14 +270,8 @@ _kv_gather.register_autograd(_kv_grad, setup_context=_kv_setup)
 
 @torch.library.custom_op("nsrl::deepstack_add_", mutates_args=("hidden",))
 def _deepstack_add_(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor, backend: str) -> None:
-    if backend == "torch":
-        reference.deepstack_add(hidden, feature, visual_rows, visual_src)
-    elif backend == "cuda":
-        _native.ops().deepstack_add_cuda(hidden, feature.contiguous(), visual_rows, visual_src)
-    else:
-        from . import triton_backend
-
-        triton_backend.deepstack_add(hidden, feature.contiguous(), visual_rows, visual_src)
+    run = reference.deepstack_add if backend == "torch" else _kernel("deepstack_add", backend)
+    run(hidden, feature.contiguous(), visual_rows, visual_src)
 
 
 @_deepstack_add_.register_fake

@@ -8,7 +8,7 @@ from . import kernel
 from .spec import Numbers, Stream
 
 
-def plan(stream: Stream, numbers: Numbers, outputs) -> None:
+def pack_plan(stream: Stream, numbers: Numbers, outputs) -> None:
     """Fills `outputs` = row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot."""
     T, S, I = stream.token_ids.numel(), stream.parent.numel(), stream.image_key.numel()
     first = torch.empty_like(stream.image_key)
@@ -20,7 +20,7 @@ def plan(stream: Stream, numbers: Numbers, outputs) -> None:
         )
 
 
-def gather(table: Tensor, visual: Tensor, row_map: Tensor, out: Tensor) -> None:
+def pack_gather(table: Tensor, visual: Tensor, row_map: Tensor, out: Tensor) -> None:
     """out [T, H]: rows of `table`, or of `visual` where row_map is negative."""
     T, H = out.shape
     grid, rows, block = _tiles(T, H)

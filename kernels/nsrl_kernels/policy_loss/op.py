@@ -94,13 +94,12 @@ def policy_loss(
     Source: the loss table of docs/kernels.md.
     """
     _check.floating(_NAME, "logp", logp)
-    _check.one_of(_NAME, "loss_type", loss_type, tuple(LOSSES))
-    _check.one_of(_NAME, "importance_sampling_level", importance_sampling_level, LEVELS)
-    _check.one_of(_NAME, "kl", kl, KLS)
-    _check.one_of(_NAME, "importance", importance, CORRECTIONS)
-    _check.one_of(_NAME, "importance_level", importance_level, LEVELS)
-    if aggregation is not None:
-        _check.one_of(_NAME, "aggregation", aggregation, AGGREGATIONS)
+    for argument, value, allowed in (
+        ("loss_type", loss_type, LOSSES), ("importance_sampling_level", importance_sampling_level, LEVELS), ("kl", kl, KLS),
+        ("importance", importance, CORRECTIONS), ("importance_level", importance_level, LEVELS),
+        ("aggregation", aggregation, (None, *AGGREGATIONS)),
+    ):  # fmt: skip
+        _check.one_of(_NAME, argument, value, allowed)
     if beta and ref_logp is None:
         _check.fail(_NAME, "ref_logp", f"given when beta is {beta}", None)
     if importance != "none" and sampler_logp is None:
@@ -121,27 +120,14 @@ def policy_loss(
     if advantages.shape != logp.shape and advantages.shape != (n_seq,):
         _check.fail(_NAME, "advantages", f"({n_seq},) or {tuple(logp.shape)}", tuple(advantages.shape))
     spec = Spec(
-        loss_type=loss_type,
-        sequence_ratio=own.sequence_ratio or importance_sampling_level == "sequence",
-        aggregation=aggregation or own.aggregation,
-        eps_low=float(epsilon),
-        eps_high=float(epsilon if epsilon_high is None else epsilon_high),
-        delta=delta,
-        dual_clip=dual_clip,
-        beta=float(beta),
-        kl=kl,
-        kl_log_clamp=kl_log_clamp,
-        kl_clamp=kl_clamp,
-        kl_times_ratio=bool(kl_times_ratio),
-        extra_coefs=tuple(float(c) for _, c in extra_kl),
-        correction=importance,
-        sequence_correction=importance_level == "sequence",
-        cap=float(importance_cap),
-        entropy_coef=float(entropy_coef),
-        nll_coef=float(nll_coef),
-        tau=(float(tau[0]), float(tau[1])),
-        gppo_beta=(float(gppo_beta[0]), float(gppo_beta[1])),
-    )
+        loss_type=loss_type, sequence_ratio=own.sequence_ratio or importance_sampling_level == "sequence",
+        aggregation=aggregation or own.aggregation, eps_low=float(epsilon),
+        eps_high=float(epsilon if epsilon_high is None else epsilon_high), delta=delta, dual_clip=dual_clip,
+        beta=float(beta), kl=kl, kl_log_clamp=kl_log_clamp, kl_clamp=kl_clamp, kl_times_ratio=bool(kl_times_ratio),
+        extra_coefs=tuple(float(c) for _, c in extra_kl), correction=importance,
+        sequence_correction=importance_level == "sequence", cap=float(importance_cap), entropy_coef=float(entropy_coef),
+        nll_coef=float(nll_coef), tau=tuple(map(float, tau)), gppo_beta=tuple(map(float, gppo_beta)),
+    )  # fmt: skip
     tokens = max(logp.numel(), 1) if mask is None else (mask != 0).sum().clamp(min=1)
     if entropy_normalizer is None:
         entropy_normalizer = tokens if normalizer is None or spec.aggregation != "token" else normalizer
@@ -160,19 +146,13 @@ def policy_loss(
     constant = lambda argument, x: None if x is None else flat(argument, x.detach())
     extra = [constant("extra_kl", x) for x, _ in extra_kl]
     inputs = Inputs(
-        logp=logp.reshape(-1).to(dtype),
-        entropy=flat("entropy", entropy),
-        advantages=advantages.detach().reshape(-1).to(dtype),
-        mask=None if mask is None else _per_token("mask", mask != 0, logp),
-        offsets=offsets,
-        normalizer=normalizer,
-        entropy_normalizer=entropy_normalizer,
-        old=constant("old_logp", old_logp),
-        ref=constant("ref_logp", ref_logp),
-        sampler=constant("sampler_logp", sampler_logp),
-        weights=constant("weights", weights),
+        logp=logp.reshape(-1).to(dtype), entropy=flat("entropy", entropy),
+        advantages=advantages.detach().reshape(-1).to(dtype), offsets=offsets,
+        mask=None if mask is None else _per_token("mask", mask != 0, logp), normalizer=normalizer,
+        entropy_normalizer=entropy_normalizer, old=constant("old_logp", old_logp), ref=constant("ref_logp", ref_logp),
+        sampler=constant("sampler_logp", sampler_logp), weights=constant("weights", weights),
         extra=torch.stack(extra) if extra else None,
-    )
+    )  # fmt: skip
     triton = dtype == torch.float32 and logp.numel() > 0 and n_seq > 0 and len(extra) <= MOST_EXTRA
     if _backend.resolve(_NAME, logp.device.type, backend, triton=triton) == "torch":
         return reference.policy_loss(spec, inputs)
