@@ -144,6 +144,7 @@ def calls() -> dict[str, Any]:
     """
     import torch
 
+    from nsrl_kernels._rows import Saved
     from nsrl_kernels.group_advantage import triton_backend as group
     from nsrl_kernels.linear_logp import spec as head_spec
     from nsrl_kernels.linear_logp import triton_backend as head
@@ -167,7 +168,7 @@ def calls() -> dict[str, Any]:
         options = head_spec.Options(1.0, softcap, "metric", saving, invariant, "", 0, backend="triton", gemm=gemm)
         if saving != "recompute":
             return lambda: head.forward(x, options)
-        saved = head_spec.Saved(rows(), rows(), rows(), rows(), rows())
+        saved = Saved(rows(), rows(), rows(), rows(), rows())
         return lambda: head.backward(x, saved, head_spec.Needs(True, True, True), options)
 
     def loss_call(sequence):
@@ -185,7 +186,7 @@ def calls() -> dict[str, Any]:
 
     def logits_call(forward):
         x = logits_spec.Inputs(half(N, V), make(N, dtype=torch.int64), None, None, None)
-        options, saved = logits_spec.Options(1.0, 0.0, "metric", False, "triton"), logits_spec.Saved(rows(), rows(), rows(), rows(), None)
+        options, saved = logits_spec.Options(1.0, 0.0, "metric", False, "triton"), Saved(rows(), rows(), rows(), rows(), None)
         return lambda: logits.forward(x, options) if forward else logits.backward(x, saved, options, half(N, V))
 
     bans, mask, hint = make(V), make(N, dtype=torch.bool), rows()

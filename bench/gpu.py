@@ -273,7 +273,9 @@ def other_benches(run: Run) -> None:
     out = run.path.with_suffix(".benchmarks.json")
     files = ("bench/test_small_ops.py", "bench/test_pack.py")
     command = [sys.executable, "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-json={out}", *files]
-    _finished(run, "the small ops' benchmarks", run.budget_s, command)
+    done = _finished(run, "the small ops' benchmarks", run.budget_s, command)
+    if done is not None:
+        run.check("small ops and packing", done.returncode == 0, (done.stdout.strip().splitlines() or [""])[-1])
     if out.is_file() and out.stat().st_size:
         found = json.loads(out.read_text())["benchmarks"]
         run.record["small_ops"] = [

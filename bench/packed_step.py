@@ -24,38 +24,40 @@ PEAK_TFLOPS = {"NVIDIA H200": 989.0, "NVIDIA H100": 989.0}  # dense bf16, as pub
 TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj)"
 
 
-def config_2b():
-    """Qwen3-VL-2B's published configuration."""
+def _config(sections: list[int], ids: tuple[int, int, int], text: dict, vision: dict):
+    """A Qwen3-VL; ids: of an image's token, its start and its end."""
     from transformers import Qwen3VLConfig
 
-    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True}
+    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": sections, "mrope_interleaved": True}
+    marks = dict(zip(("image_token_id", "vision_start_token_id", "vision_end_token_id"), ids))
+    both = dict(text_config=text | dict(rope_parameters=rope), vision_config=vision | dict(patch_size=16))
+    return Qwen3VLConfig(**both, tie_word_embeddings=True, **marks)
+
+
+def config_2b():
+    """Qwen3-VL-2B's published configuration."""
     text = dict(
         vocab_size=151_936, hidden_size=2048, intermediate_size=6144, num_hidden_layers=28, num_attention_heads=16,
-        num_key_value_heads=8, head_dim=128, max_position_embeddings=262_144, rope_parameters=rope,
+        num_key_value_heads=8, head_dim=128, max_position_embeddings=262_144,
     )  # fmt: skip
     vision = dict(
-        hidden_size=1024, depth=24, intermediate_size=4096, num_heads=16, out_hidden_size=2048, patch_size=16,
+        hidden_size=1024, depth=24, intermediate_size=4096, num_heads=16, out_hidden_size=2048,
         num_position_embeddings=2304, deepstack_visual_indexes=[5, 11, 17],
     )  # fmt: skip
-    ids = dict(image_token_id=151_655, vision_start_token_id=151_652, vision_end_token_id=151_653)
-    return Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
+    return _config([24, 20, 20], (151_655, 151_652, 151_653), text, vision)
 
 
 def config_small():
     """The default run's model: 0.7M parameters."""
-    from transformers import Qwen3VLConfig
-
-    rope = {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [6, 5, 5], "mrope_interleaved": True}
     text = dict(
         vocab_size=512, hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=3,
-        num_key_value_heads=1, head_dim=32, max_position_embeddings=4096, rope_parameters=rope,
+        num_key_value_heads=1, head_dim=32, max_position_embeddings=4096,
     )  # fmt: skip
     vision = dict(
-        hidden_size=64, depth=2, intermediate_size=128, num_heads=2, out_hidden_size=96, patch_size=16,
-        num_position_embeddings=64, deepstack_visual_indexes=[0],
+        hidden_size=64, depth=2, intermediate_size=128, num_heads=2, out_hidden_size=96, num_position_embeddings=64,
+        deepstack_visual_indexes=[0],
     )  # fmt: skip
-    ids = dict(image_token_id=500, vision_start_token_id=501, vision_end_token_id=502)
-    return Qwen3VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
+    return _config([6, 5, 5], (500, 501, 502), text, vision)
 
 
 # configuration, prompts, image grid in patches, text tokens of a prompt, completion tokens, budget, dtype
@@ -167,23 +169,25 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + self.last - before
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def command(name: str, doc: str, rounds, **options) -> None:
+    """The command line of a whole step: prints and writes the record of its last round; options: argparse's, by name."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
-    parser.add_argument("--attention", default=None, help="a backend of nsrl/models/attention.py")
+    for option, about in options.items():
+        parser.add_argument(f"--{option}", **about)
     parser.add_argument("--out", type=Path, default=None, help="folder for the record (bench/results)")
     parser.add_argument("--lines", action="store_true", help="a line of JSON after every round")
     args = parser.parse_args()
-    for record in rounds(args.size, args.attention):
+    for record in rounds(args.size, *(getattr(args, option) for option in options)):
         if args.lines:
             print(json.dumps(record), flush=True)
     if not args.lines:
         print(json.dumps(record, indent=2))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
-        path = args.out / f"packed_step-{args.size}-{record['device'].replace(' ', '_')}.json"
+        path = args.out / f"{name}-{args.size}-{record['device'].replace(' ', '_')}.json"
         path.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    command("packed_step", __doc__, rounds, attention=dict(default=None, help="a backend of nsrl/models/attention.py"))

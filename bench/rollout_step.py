@@ -6,15 +6,12 @@
 Also: the sampler's log-probs against the trainer's on the tokens just drawn, decode steps per second, peak memory.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
-from bench.packed_step import SIZES, TARGETS
+from bench.packed_step import SIZES, TARGETS, command
 from nsrl.checks.parity import policy_score
 from nsrl.engines import EnginePool, Limits
 from nsrl.errors import UserError
@@ -27,11 +24,6 @@ from nsrl_kernels import policy_loss
 
 G = 10
 SEED_STEP_S = 72.0  # the seed paper's code on an H200, one prompt with its group
-
-
-def run(size: str, tokens: int | None = None, prompts: int = 1) -> dict:
-    """The record after the second of two steps, so that nothing is compiled or allocated for the first time."""
-    return list(rounds(size, tokens, prompts))[-1]
 
 
 def rounds(size: str, tokens: int | None = None, prompts: int = 1) -> Iterator[dict]:
@@ -118,24 +110,6 @@ def _now(device: torch.device) -> float:
     return time.perf_counter()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
-    parser.add_argument("--tokens", type=int, default=None, help="per completion")
-    parser.add_argument("--out", type=Path, default=None, help="folder for the record (bench/results)")
-    parser.add_argument("--prompts", type=int, default=1)
-    parser.add_argument("--lines", action="store_true", help="a line of JSON after every step")
-    args = parser.parse_args()
-    for record in rounds(args.size, args.tokens, args.prompts):
-        if args.lines:
-            print(json.dumps(record), flush=True)
-    if not args.lines:
-        print(json.dumps(record, indent=2))
-    if args.out is not None:
-        args.out.mkdir(parents=True, exist_ok=True)
-        path = args.out / f"rollout_step-{args.size}-{record['device'].replace(' ', '_')}.json"
-        path.write_text(json.dumps(record, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    per_completion = dict(type=int, default=None, help="per completion")
+    command("rollout_step", __doc__, rounds, tokens=per_completion, prompts=dict(type=int, default=1))

@@ -66,6 +66,16 @@ def chosen(target: torch.Tensor, *masks: torch.Tensor | None) -> torch.Tensor:
     return keep
 
 
+class Saved(NamedTuple):
+    """What a backward takes of the forward and from autograd, [N] each; g_entropy None without its gradient."""
+
+    logp: torch.Tensor
+    entropy_value: torch.Tensor
+    lse: torch.Tensor  # log-sum-exp of z/T
+    g_logp: torch.Tensor
+    g_entropy: torch.Tensor | None
+
+
 class RowStats(NamedTuple):
     """Sums of a row over a vocabulary shard, [N] fp64 each: exp is taken of z/T - level."""
 

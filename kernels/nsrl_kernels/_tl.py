@@ -3,6 +3,7 @@
 import torch
 import triton
 import triton.language as tl
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 # whether kernels here are the interpreter's: they then take CPU tensors, and a dot needs fp32 operands
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
@@ -41,11 +42,7 @@ def multiprocessors(device: torch.device) -> int:
 
 
 def descriptor(tensor: torch.Tensor, block: list[int]):
-    """A TMA descriptor of a 2-D tensor, or None where the hardware's rules are not met (alignment, Triton's age)."""
-    try:
-        from triton.tools.tensor_descriptor import TensorDescriptor
-    except ImportError:
-        return None
+    """A TMA descriptor of a 2-D tensor, or None where the hardware's rules of alignment are not met."""
     aligned = tensor.data_ptr() % 16 == 0 and tensor.stride(1) == 1
     aligned = aligned and tensor.stride(0) * tensor.element_size() % 16 == 0 and tensor.shape[0] > 0
     if not aligned or tensor.dtype not in (torch.bfloat16, torch.float16, torch.float32):

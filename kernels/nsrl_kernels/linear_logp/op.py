@@ -4,12 +4,13 @@ The forward computes the Jacobian ∂logp/∂hidden (one H-vector per row); the 
 that wants a gradient takes the recompute path instead.
 """
 
+import importlib
+
 import torch
 
 from .. import _backend, _check, _op
-from .._rows import checked_rows, wide
-from . import torch_backend
-from .spec import Inputs, Needs, Options, Saved
+from .._rows import Saved, checked_rows, wide
+from .spec import Inputs, Needs, Options
 
 _NAME = "linear_logp"
 _ENTROPY = ("metric", "grad", "none")
@@ -175,11 +176,7 @@ def _(*flat):
 def _implementation(hidden: torch.Tensor, backend: str):
     """The module that runs: both have forward, backward and scale_rows."""
     name = _backend.resolve(_NAME, hidden.device.type, backend or None, triton=hidden.dtype != torch.float64)
-    if name == "torch":
-        return torch_backend
-    from . import triton_backend
-
-    return triton_backend
+    return importlib.import_module(f".{name}_backend", __package__)
 
 
 def _setup_context(ctx, inputs, output):

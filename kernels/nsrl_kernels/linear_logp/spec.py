@@ -32,16 +32,6 @@ class Options(NamedTuple):
     gemm: str  # the triton backend's GEMM 1: "triton" or "cublas"
 
 
-class Saved(NamedTuple):
-    """What the recompute mode's backward takes beside the inputs, [N] each; g_entropy None without its gradient."""
-
-    logp: Tensor
-    entropy_value: Tensor
-    lse: Tensor
-    g_logp: Tensor
-    g_entropy: Tensor | None
-
-
 class Needs(NamedTuple):
     """Which gradients the recompute mode's backward returns."""
 

@@ -12,9 +12,9 @@ import math
 
 import torch
 
-from .._rows import RowStats, chosen, finish, inverse_temperature, jacobian, wide
+from .._rows import RowStats, Saved, chosen, finish, inverse_temperature, jacobian, wide
 from . import sharded
-from .spec import Head, Inputs, Needs, Options, Saved
+from .spec import Head, Inputs, Needs, Options
 
 TILE_BYTES = 4 << 20  # one tile of logits
 _RAISE_ABOVE = 8.0  # a running maximum further above the level than this moves the level

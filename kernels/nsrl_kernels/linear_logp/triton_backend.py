@@ -12,10 +12,10 @@ import math
 import torch
 
 from .. import _tune
-from .._rows import RowStats, chosen, finish, inverse_temperature, jacobian
+from .._rows import RowStats, Saved, chosen, finish, inverse_temperature, jacobian
 from .._tl import INTERPRETED, descriptor, multiprocessors
 from . import kernel, sharded
-from .spec import Head, Inputs, Needs, Options, Saved
+from .spec import Head, Inputs, Needs, Options
 
 _ROWS = 64  # rows per program of the per-row kernels
 
@@ -82,15 +82,14 @@ def _precision(dtype: torch.dtype) -> str:
 
 def anchor(ws, rows, c0, c1, head, logits=None, elsewhere=math.nan) -> None:
     """Target logits, slopes and levels of rows c0:c1, from the head or from `logits` [n, V]; see `anchor_kernel`."""
-    m, n_hidden = c1 - c0, 0 if rows.hidden is None else rows.hidden.shape[1]
-    dummy = ws["level"]
+    m, dummy = c1 - c0, ws["level"]
+    given = lambda x: dummy if x is None else x
+    hidden, weight = (dummy, dummy) if rows.hidden is None else (rows.hidden[c0:c1], head.weight)
+    stride = lambda x: 0 if x is None or x is dummy else x.stride(0)
     kernel.anchor_kernel[(-(-m // 16),)](
-        dummy if logits is not None else rows.hidden[c0:c1], dummy if logits is not None else head.weight,
-        dummy if logits is None else logits, dummy if head.bias is None else head.bias,
-        rows.column[c0:c1], rows.own[c0:c1], dummy if rows.hint is None else rows.hint[c0:c1], rows.inv_t[c0:c1],
-        ws["z_target"], ws["slope"], ws["level"], m, n_hidden,
-        0 if logits is not None else rows.hidden.stride(0), 0 if logits is not None else head.weight.stride(0),
-        0 if logits is None else logits.stride(0), head.softcap, elsewhere,
+        hidden, weight, given(logits), given(head.bias), rows.column[c0:c1], rows.own[c0:c1],
+        dummy if rows.hint is None else rows.hint[c0:c1], rows.inv_t[c0:c1], ws["z_target"], ws["slope"], ws["level"],
+        m, 0 if logits is not None else hidden.shape[1], stride(hidden), stride(weight), stride(logits), head.softcap, elsewhere,
         HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, HAS_HINT=rows.hint is not None,
         FROM_LOGITS=logits is not None, BLOCK_R=16, BLOCK_H=128,
     )  # fmt: skip
@@ -169,9 +168,7 @@ def wide_product(a, b, out):
     """out [M, N] fp32 = a·b by the vendor's GEMM, accumulated in fp32, without a copy of either in fp32 on a GPU."""
     if a.dtype == torch.float32:
         return torch.mm(a, b, out=out)
-    if a.is_cuda and hasattr(torch.ops.aten.mm, "dtype_out"):
-        return torch.mm(a, b, out_dtype=torch.float32, out=out)
-    return out.copy_(a.float() @ b.float()) if not a.is_cuda else out.copy_(a @ b)
+    return torch.mm(a, b, out_dtype=torch.float32, out=out) if a.is_cuda else out.copy_(a.float() @ b.float())
 
 
 def triton_product(a, b, out, *, counts=None, row0=0, trans_a=False, add=False):

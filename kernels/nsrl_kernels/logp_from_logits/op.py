@@ -1,11 +1,12 @@
 """`logp_from_logits`: the function, its checks, custom ops with fakes, autograd. Knows nothing of heads."""
 
+import importlib
+
 import torch
 
 from .. import _backend, _check, _op
-from .._rows import checked_rows, wide
-from . import torch_backend
-from .spec import Inputs, Options, Saved
+from .._rows import Saved, checked_rows, wide
+from .spec import Inputs, Options
 
 _NAME = "logp_from_logits"
 
@@ -58,11 +59,7 @@ def logp_from_logits(
 def _implementation(logits, backend):
     """The module that runs: both have forward and backward."""
     name = _backend.resolve(_NAME, logits.device.type, backend or None, triton=logits.dtype != torch.float64)
-    if name == "torch":
-        return torch_backend
-    from . import triton_backend
-
-    return triton_backend
+    return importlib.import_module(f".{name}_backend", __package__)
 
 
 @torch.library.custom_op("nsrl::logits_logp", mutates_args=(), schema=_op.schema(Inputs, Options, returns=3))

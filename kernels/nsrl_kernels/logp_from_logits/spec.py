@@ -23,13 +23,3 @@ class Options(NamedTuple):
     entropy: str  # "metric", "grad" or "none"
     inplace_grad: bool
     backend: str  # as asked for, "" for the best
-
-
-class Saved(NamedTuple):
-    """What the backward takes beside the inputs, [N] each; g_entropy None without its gradient."""
-
-    logp: Tensor
-    entropy_value: Tensor
-    lse: Tensor  # log-sum-exp of z/T
-    g_logp: Tensor
-    g_entropy: Tensor | None

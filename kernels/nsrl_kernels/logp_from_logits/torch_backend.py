@@ -7,8 +7,8 @@ import math
 
 import torch
 
-from .._rows import chosen, inverse_temperature, wide
-from .spec import Inputs, Options, Saved
+from .._rows import Saved, chosen, inverse_temperature, wide
+from .spec import Inputs, Options
 
 TILE_BYTES = 4 << 20
 

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import torch
 
 from .. import _tune
-from .._rows import chosen, inverse_temperature
+from .._rows import Saved, chosen, inverse_temperature
 from ..linear_logp import triton_backend as head_backend
 from ..linear_logp.kernel import finish_kernel
 from ..linear_logp.spec import Head
 from . import kernel
-from .spec import Inputs, Options, Saved
+from .spec import Inputs, Options
 
 
 def forward(x: Inputs, options: Options):

@@ -220,7 +220,7 @@ def _gather_grad(ctx, grad: Tensor):
     visual = None
     if ctx.needs_input_grad[1]:
         visual = _pack_scatter_add(grad.index_select(0, visual_rows), visual_src, ctx.rows[1])
-    return table, visual, None, None, None, None
+    return table, visual, *[None] * 4
 
 
 _pack_gather.register_autograd(_gather_grad, setup_context=_gather_setup)
@@ -261,8 +261,7 @@ def _kv_setup(ctx, inputs, output) -> None:
 
 
 def _kv_grad(ctx, grad: Tensor):
-    back = _kv_gather_backward(grad, *ctx.saved_tensors, ctx.rows, ctx.backend)
-    return back, None, None, None, None, None
+    return _kv_gather_backward(grad, *ctx.saved_tensors, ctx.rows, ctx.backend), *[None] * 5
 
 
 _kv_gather.register_autograd(_kv_grad, setup_context=_kv_setup)
@@ -295,6 +294,5 @@ class _DeepStackAdd(torch.autograd.Function):
         visual_rows, visual_src = ctx.saved_tensors
         feature = None
         if ctx.needs_input_grad[1]:
-            picked = grad.index_select(0, visual_rows)
-            feature = _pack_scatter_add(picked, visual_src, ctx.rows)
+            feature = _pack_scatter_add(grad.index_select(0, visual_rows), visual_src, ctx.rows)
         return grad, feature, None, None, None

@@ -93,9 +93,7 @@ def objective_kernel(
     inv_norm = 1.0 / tl.load(normalizer).to(tl.float32)
     inv_entropy_norm = 1.0 / tl.load(entropy_normalizer).to(tl.float32)
 
-    count = 0.0
-    drift = 0.0
-    gap_sum = 0.0
+    count, drift, gap_sum = 0.0, 0.0, 0.0
     for i0 in range(start, end, BLOCK):
         i = i0 + tl.arange(0, BLOCK)
         keep = i < end
@@ -112,19 +110,9 @@ def objective_kernel(
     length = tl.maximum(count, 1.0)
     sequence_ratio = tl.exp(drift / length)
 
-    loss = 0.0
-    policy = 0.0
-    kl_sum = 0.0
-    ent_sum = 0.0
-    n_low = 0.0
-    n_high = 0.0
-    r_min = float("inf")
-    r_max = float("-inf")
-    r_sum = 0.0
-    gap_abs = 0.0
-    gap_max = 0.0
-    corr_sum = 0.0
-    extra_sum = 0.0
+    loss, policy, kl_sum, ent_sum, extra_sum = 0.0, 0.0, 0.0, 0.0, 0.0
+    n_low, n_high, r_sum, gap_abs, gap_max, corr_sum = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    r_min, r_max = float("inf"), float("-inf")
     shared = 0.0  # sequence ratio: Σ weight · ∂loss/∂log-ratio, divided among the tokens afterwards
     for i0 in range(start, end, BLOCK):
         i = i0 + tl.arange(0, BLOCK)
