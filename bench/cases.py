@@ -18,12 +18,6 @@ def random_case(n, n_hidden, n_vocab, *, spread=3.0, dtype=torch.bfloat16, devic
     return hidden, weight, torch.randint(0, n_vocab, (n,), device=device)
 
 
-def chosen_logits(rows, dtype=torch.bfloat16, device="cpu"):
-    """hidden and weight whose logits are exactly `rows` [N, V] (already representable in dtype)."""
-    logits = torch.stack(rows)
-    return torch.eye(len(rows)).to(device, dtype), logits.T.contiguous().to(device, dtype)
-
-
 def extreme_case(n_vocab, device="cpu"):
     """The cases a softmax gets wrong: names, hidden, weight, target. Logits are bf16 numbers."""
     quiet = torch.full((n_vocab,), -2.0)
@@ -45,8 +39,9 @@ def extreme_case(n_vocab, device="cpu"):
     add("logits up to 80, target lowest", wide, 0)
     add("logits up to 80, target highest", wide, 1)
     add("target alone", torch.cat([torch.full((n_vocab - 1,), -80.0), torch.tensor([80.0])]), n_vocab - 1)
-    hidden, weight = chosen_logits(rows, device=device)
-    return names, hidden, weight, torch.tensor(target, device=device)
+    logits = torch.stack(rows).to(device, torch.bfloat16)
+    hidden = torch.eye(len(rows), device=device, dtype=torch.bfloat16)  # so the logits are exactly these
+    return names, hidden, logits.T.contiguous(), torch.tensor(target, device=device)
 
 
 def exact(hidden, weight, target, *, temperature=1.0, with_jacobian=True):

@@ -61,21 +61,28 @@ def timed(trial: Trial, budget_ms: float = 300.0) -> dict:
     return row
 
 
+def _entered(op: str, contender, shape: HeadShape, device: str, absent: str | None = None) -> Trial:
+    """A trial before anything is run, with why the contender is absent."""
+    row = {"op": op, "contender": contender.name, "shape": shape.name, "ours": contender.ours}
+    absent = absent or contender.missing(device)
+    return Trial(row | {"absent": absent} if absent else row, shape, device)
+
+
 def logp_trial(contender, shape: HeadShape, device: str, dtype: torch.dtype) -> Trial:
     """Log-prob of every row, alone and with ∂hidden."""
-    row = {"op": "linear_logp", "contender": contender.name, "shape": shape.name, "ours": contender.ours}
-    absent = contender.missing(device)
-    if absent:
-        return Trial(row | {"absent": absent}, shape, device)
+    trial = _entered("linear_logp", contender, shape, device)
+    if "absent" in trial.row:
+        return trial
     hidden, weight, target = head_inputs(shape, device, dtype)
     function = contender.build()
     rows = torch.arange(0, shape.n, max(1, shape.n // 32), device=device)[:32]
     with torch.no_grad():
         error = (function(hidden, weight, target)[rows].double() - exact_rows(hidden, weight, target, rows)).abs()
+    row = trial.row
     row["mean_error"], row["max_error"] = float(error.mean()), float(error.max())
     if not row["mean_error"] <= contender.tolerance:
         row["disagrees"] = f"mean |Δlogp| {row['mean_error']:.1e} above {contender.tolerance:.0e}"
-        return Trial(row, shape, device)
+        return trial
     leaf = hidden.clone().requires_grad_()
 
     def forward():
@@ -86,15 +93,14 @@ def logp_trial(contender, shape: HeadShape, device: str, dtype: torch.dtype) -> 
         leaf.grad = None
         function(leaf, weight, target).sum().backward()
 
-    return Trial(row, shape, device, forward, step)
+    return trial._replace(forward=forward, step=step)
 
 
 def objective_trial(contender, shape: HeadShape, length: int, device: str, dtype: torch.dtype) -> Trial:
     """Hidden states to the GRPO loss, and to ∂hidden."""
-    row = {"op": "linear_grpo", "contender": contender.name, "shape": shape.name, "ours": contender.ours}
-    absent = contender.missing(device)
-    if absent:
-        return Trial(row | {"absent": absent}, shape, device)
+    trial = _entered("linear_grpo", contender, shape, device)
+    if "absent" in trial.row:
+        return trial
     hidden, weight, target = head_inputs(shape, device, dtype)
     with torch.no_grad():
         logp, _ = linear_logp(hidden, weight, target)
@@ -113,11 +119,12 @@ def objective_trial(contender, shape: HeadShape, length: int, device: str, dtype
         leaf.grad = None
         forward().backward()
 
+    row = trial.row
     row["loss_error"] = float((forward().detach().double() - want.double()).abs())
     if not row["loss_error"] <= contender.tolerance:
         row["disagrees"] = f"|Δloss| {row['loss_error']:.1e} above {contender.tolerance:.0e}"
-        return Trial(row, shape, device)
-    return Trial(row, shape, device, forward, step)
+        return trial
+    return trial._replace(forward=forward, step=step)
 
 
 def too_slow(contender, shape: HeadShape, device: str) -> str | None:
@@ -137,7 +144,7 @@ def all_rows(
                 continue
             reason = too_slow(contender, shape, device)
             if reason:
-                yield {"op": op, "contender": contender.name, "shape": shape.name, "ours": contender.ours, "absent": reason}
+                yield _entered(op, contender, shape, device, reason).row
             elif op == "linear_logp":
                 yield timed(logp_trial(contender, shape, device, dtype), budget_ms)
             else:

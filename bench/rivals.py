@@ -5,6 +5,7 @@ f(hidden, weight, target, advantages, old_logp, length) -> loss, where the N row
 the loss is GRPO's token mean ("dapo"), clip 0.2. Knows nothing of timing.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 from typing import NamedTuple
@@ -57,28 +58,20 @@ def _trl():
     return lambda hidden, weight, target: ChunkedLogProbFunction.apply(hidden, weight, None, target, *options)[0]
 
 
-def _liger_ce():
-    from liger_kernel.transformers.functional import liger_fused_linear_cross_entropy
+def _cross_entropy(module: str, name: str):
+    """A fused head that returns each row's cross entropy."""
 
-    return lambda hidden, weight, target: -liger_fused_linear_cross_entropy(hidden, weight, target, reduction="none").float()
+    def build():
+        function = getattr(importlib.import_module(module), name)
+        return lambda hidden, weight, target: -function(hidden, weight, target, reduction="none").float()
 
-
-def _cce():
-    from cut_cross_entropy import linear_cross_entropy
-
-    return lambda hidden, weight, target: -linear_cross_entropy(hidden, weight, target, reduction="none").float()
+    return build
 
 
 def _verl():
     from verl.utils.kernel.linear_cross_entropy import linear_cross_entropy
 
     return lambda hidden, weight, target: linear_cross_entropy(hidden, weight, target, 1.0, "none")[0]
-
-
-def _quack():
-    from quack.linear_cross_entropy import chunked_linear_cross_entropy
-
-    return lambda hidden, weight, target: -chunked_linear_cross_entropy(hidden, weight, target, reduction="none").float()
 
 
 LOGP = (
@@ -88,10 +81,16 @@ LOGP = (
     Contender("torch", lambda: naive, tolerance=3e-2),
     Contender("torch.compile", lambda: torch.compile(naive), needs_cuda=True, tolerance=3e-2),
     Contender("TRL fused head", _trl, ("trl.kernels",), tolerance=3e-2),
-    Contender("Liger fused CE", _liger_ce, ("liger_kernel",), True, tolerance=3e-2),
-    Contender("Apple CCE", _cce, ("cut_cross_entropy",), True, tolerance=3e-2),
+    Contender(
+        "Liger fused CE", _cross_entropy("liger_kernel.transformers.functional", "liger_fused_linear_cross_entropy"),
+        ("liger_kernel",), True, tolerance=3e-2,
+    ),
+    Contender("Apple CCE", _cross_entropy("cut_cross_entropy", "linear_cross_entropy"), ("cut_cross_entropy",), True, tolerance=3e-2),
     Contender("verl linear CE", _verl, ("verl",), True, tolerance=3e-2),
-    Contender("quack linear CE", _quack, ("quack",), True, tolerance=3e-2),
+    Contender(
+        "quack linear CE", _cross_entropy("quack.linear_cross_entropy", "chunked_linear_cross_entropy"), ("quack",), True,
+        tolerance=3e-2,
+    ),
 )
 
 

@@ -163,22 +163,18 @@ void group_advantage(const Tensor& rewards, const Tensor& weights, const Tensor&
   check_launch(op, launch_group_advantage(a, device, current_stream(op, device)));
 }
 
+// One function for both keys: the CPU one exists so that a CPU tensor gets a sentence and not a dispatcher dump.
+template <class Library>
+void implement(Library& m) {
+  m.impl("pack_plan_cuda", TORCH_BOX(&pack_plan));
+  m.impl("pack_gather_cuda", TORCH_BOX(&pack_gather));
+  m.impl("deepstack_add_cuda", TORCH_BOX(&deepstack_add));
+  m.impl("kv_gather_backward_cuda", TORCH_BOX(&kv_gather_backward));
+  m.impl("group_advantage_cuda", TORCH_BOX(&group_advantage));
+}
+
 }  // namespace
 }  // namespace nsrl
 
-// One function for both keys: the CPU one exists so that a CPU tensor gets a sentence and not a dispatcher dump.
-STABLE_TORCH_LIBRARY_IMPL(nsrl, CUDA, m) {
-  m.impl("pack_plan_cuda", TORCH_BOX(&nsrl::pack_plan));
-  m.impl("pack_gather_cuda", TORCH_BOX(&nsrl::pack_gather));
-  m.impl("deepstack_add_cuda", TORCH_BOX(&nsrl::deepstack_add));
-  m.impl("kv_gather_backward_cuda", TORCH_BOX(&nsrl::kv_gather_backward));
-  m.impl("group_advantage_cuda", TORCH_BOX(&nsrl::group_advantage));
-}
-
-STABLE_TORCH_LIBRARY_IMPL(nsrl, CPU, m) {
-  m.impl("pack_plan_cuda", TORCH_BOX(&nsrl::pack_plan));
-  m.impl("pack_gather_cuda", TORCH_BOX(&nsrl::pack_gather));
-  m.impl("deepstack_add_cuda", TORCH_BOX(&nsrl::deepstack_add));
-  m.impl("kv_gather_backward_cuda", TORCH_BOX(&nsrl::kv_gather_backward));
-  m.impl("group_advantage_cuda", TORCH_BOX(&nsrl::group_advantage));
-}
+STABLE_TORCH_LIBRARY_IMPL(nsrl, CUDA, m) { nsrl::implement(m); }
+STABLE_TORCH_LIBRARY_IMPL(nsrl, CPU, m) { nsrl::implement(m); }
