@@ -98,6 +98,9 @@ def test_empty_and_single(way, device):
     hidden, weight, target = random_case(0, 16, 33, device=device)
     logp, entropy, grad = _run(hidden, weight, target, **WAYS[way])
     assert logp.shape == entropy.shape == (0,) and grad.shape == (0, 16)
+    weight.requires_grad_()
+    linear_logp(hidden.requires_grad_(), weight, target, **WAYS[way])[0].sum().backward()
+    assert hidden.grad.shape == (0, 16) and (weight.grad == 0).all()
     hidden, weight, _ = random_case(3, 16, 1, device=device)  # one token: probability 1
     logp, _, grad = _run(hidden, weight, torch.zeros(3, dtype=torch.long, device=device), **WAYS[way])
     assert (logp == 0).all() and (grad == 0).all()
