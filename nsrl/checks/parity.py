@@ -143,9 +143,9 @@ def policy_score(policy: Policy, params: SamplingParams) -> Score:
     banned = torch.tensor([i for i in params.banned_ids if i < policy.family.vocabulary], device=policy.device)
 
     def score(requests: Sequence[Request], groups: Sequence[Sequence[Sample]]) -> list[Tensor]:
-        packed = [Group(r.prompt, [s.token_ids for s in group]) for r, group in zip(requests, groups)]
+        packed = [Group(r.prompt, [s.token_ids for s in group], [s.mask for s in group]) for r, group in zip(requests, groups)]
         budget = max(group.tokens for group in packed)
-        total = [sum(len(s.token_ids) for s in group) for group in groups]
+        total = [sum(len(s.logps) for s in group) for group in groups]
         flat = torch.empty(sum(total), device=policy.device)
         for batch in policy.pack(packed, max(budget, 4096)):
             scored = policy.score(batch, temperature=params.temperature, banned=banned, grad=False)
@@ -187,7 +187,7 @@ def _images_matter(sampler, params, tolerance, score, requests, groups) -> tuple
     drawn = sampler.sample(blank, params)
     sampler_effect = 0.0
     for a, b in ((x, y) for g, h in zip(groups, drawn) for x, y in zip(g, h)):
-        for token, other, p, q in zip(a.token_ids, b.token_ids, a.logps, b.logps):
+        for token, other, p, q in zip(a.written_ids, b.written_ids, a.logps, b.logps):
             if token != other:  # the draw itself went another way
                 sampler_effect = float("inf")
                 break

@@ -138,14 +138,15 @@ class _Witness:
         with fault.within(self.family):
             for request, group in zip(self.requests, self.groups):
                 shown = blanked(request) if blank else request
-                out.append(torch.cat([self._one(shown, sample.token_ids, fault) for sample in group]))
+                out.append(torch.cat([self._one(shown, sample, fault) for sample in group]))
         return out
 
-    def _one(self, request: Request, token_ids: list[int], fault: Fault) -> Tensor:
-        prompt, device = request.prompt, self.family.device
+    def _one(self, request: Request, sample: Sample, fault: Fault) -> Tensor:
+        prompt, token_ids, device = request.prompt, sample.token_ids, self.family.device
         inputs = self.family.padded_inputs([[*prompt.ids, *token_ids]], [prompt], 0)
         inputs = fault.inputs(self.family, {name: tensor.to(device) for name, tensor in inputs.items()})
         logits = self.model(**inputs, use_cache=False).logits[0, len(prompt.ids) - 1 : -1].float()
         logits[:, [i for i in self.params.banned_ids if i < logits.shape[-1]]] = -torch.inf
         logp = (logits / self.params.temperature).log_softmax(-1)
-        return logp.gather(-1, torch.tensor(token_ids, device=device)[:, None])[:, 0].cpu()
+        of_all = logp.gather(-1, torch.tensor(token_ids, device=device)[:, None])[:, 0].cpu()
+        return of_all if sample.mask is None else of_all[torch.tensor(sample.mask)]

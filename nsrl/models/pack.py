@@ -25,15 +25,25 @@ from nsrl.models.prompt import Prompt, PromptImage
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """A prompt with the completions that are learned from, each a list of token ids: the unit that packing keeps together."""
+    """A prompt with the completions that are learned from, each a list of token ids: the unit that packing keeps together.
+
+    masks: for each completion which of its tokens the policy wrote (None: all of them); the others are context. Empty: all of
+    all completions.
+    """
 
     prompt: Prompt
     completions: Sequence[Sequence[int]]
+    masks: Sequence[Sequence[bool] | None] = ()
 
     @property
     def tokens(self) -> int:
         """Of the prompt once and of every completion."""
         return len(self.prompt.ids) + sum(map(len, self.completions))
+
+    def written(self, completion: int) -> int:
+        """Tokens of a completion that the policy wrote."""
+        mask = self.masks[completion] if self.masks else None
+        return len(self.completions[completion]) if mask is None else sum(mask)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,8 @@ class PackedBatch:
     token_ids (T,), cu_seqlens (S+1,), parent (S,) (a completion's prompt sequence; a prompt's own index), cu_images
     (S+1,), image_grid (I, 3), image_key (I,) (equal for equal images): what `nsrl_kernels.pack_vision` plans from.
     pixel_values (patches, C) and distinct_grid (U, 3): every distinct image once, in order of first use; image_names
-    their keys. target (N,): the completion tokens; predict_row (N,): the stream row that predicts each of them.
+    their keys. target (N,): the completion tokens that the policy wrote; predict_row (N,): the stream row that predicts each of
+    them.
     cu_completions (R+1,): where each completion starts in the N tokens. token_rows (N,): where each token stands when
     all completions given to `pack` are written one after the other (values[token_rows] is this batch's part). rows (R,): the completion's number when the
     groups' completions are counted through in the order they were given; groups (R,): the group's number.
@@ -133,7 +144,7 @@ def pack(
         pieces += [(g, part) for part in _split(group, token_budget)]
     sizes = [_rows(groups[g], part) for g, part in pieces]
     first_row = list(accumulate((len(g.completions) for g in groups), initial=0))
-    starts = list(accumulate((len(c) for g in groups for c in g.completions), initial=0))
+    starts = list(accumulate((g.written(c) for g in groups for c in range(len(g.completions))), initial=0))
     out = []
     for bin_ in _balance(sizes, token_budget, parts):
         out.append(_batch(groups, [pieces[i] for i in bin_], first_row, starts, image_token_id, merge))
@@ -159,6 +170,12 @@ def _check(g: int, group: Group, budget: int, image_token_id: int, merge: int) -
         raise UserError(f"{name}: the prompt must have at least one token; got none")
     if not group.completions or not all(len(c) for c in group.completions):
         raise UserError(f"{name}: every completion must have at least one token; got an empty one or none at all")
+    for number, mask in enumerate(group.masks):
+        if mask is not None and (len(mask) != len(group.completions[number]) or not any(mask)):
+            raise UserError(f"{name}: the mask of a completion must have an entry per token and one of them True; got {sum(mask)} "
+                            f"of {len(mask)} for {len(group.completions[number])} tokens")  # fmt: skip
+    if len(group.masks) not in (0, len(group.completions)):
+        raise UserError(f"{name}: masks must be none or one per completion ({len(group.completions)}); got {len(group.masks)}")
     longest = max(len(c) for c in group.completions)
     if len(group.prompt.ids) + longest - 1 > budget:
         raise UserError(
@@ -214,6 +231,7 @@ def _batch(
     parent: list[int] = []
     images: list[list[PromptImage]] = []
     completions: list[Sequence[int]] = []
+    masks: list[Sequence[bool] | None] = []
     prompt_of: list[int] = []  # each completion's prompt sequence
     rows: list[int] = []
     for g, part in pieces:
@@ -223,6 +241,7 @@ def _batch(
         parent += [prompt] * (1 + len(part))
         images += [list(group.prompt.images), *([] for _ in part)]
         completions += chosen
+        masks += [group.masks[c] if group.masks else None for c in part]
         prompt_of += [prompt] * len(part)
         rows += [first_row[g] + c for c in part]
     lengths = [len(s) for s in sequences]
@@ -242,6 +261,13 @@ def _batch(
     which = torch.repeat_interleave(torch.arange(len(completions)), size)
     j = torch.arange(int(cu_c[-1])) - cu_c[which]
     predict = torch.where(j == 0, first[which], torch.tensor(cu)[suffix][which] + j - 1)
+    target = _int(chain.from_iterable(completions)).long()
+    if any(mask is not None for mask in masks):  # what the policy was shown predicts and is predicted, but is no target
+        mine = torch.tensor([on for c, mask in zip(completions, masks) for on in (mask or [True] * len(c))])
+        target, predict, which = target[mine], predict[mine], which[mine]
+        size = torch.bincount(which, minlength=len(completions))
+        cu_c = torch.cat([size.new_zeros(1), size.cumsum(0)])
+        j = torch.arange(int(cu_c[-1])) - cu_c[which]
 
     prompts = tuple(lengths[s] for s, p in enumerate(parent) if s == p)
     bounds = list(accumulate((len(part) for _, part in pieces), initial=0))
@@ -262,7 +288,7 @@ def _batch(
         image_key=_int(number[i.key] for i in flat),
         pixel_values=torch.cat([i.pixels for i in distinct]) if distinct else None,
         distinct_grid=torch.tensor([i.grid for i in distinct], dtype=torch.long).view(-1, 3),
-        target=_int(chain.from_iterable(completions)).long(),
+        target=target,
         predict_row=predict,
         cu_completions=cu_c.int(),
         token_rows=torch.tensor(starts)[torch.tensor(rows)][which] + j,

@@ -23,7 +23,7 @@ def padded_inputs(model: nn.Module, groups: Sequence[Group], pad_token_id: int =
 
 
 def padded_hidden(model: nn.Module, groups: Sequence[Group], pad_token_id: int = 0) -> Tensor:
-    """(N, H): the hidden states that predict the completions' tokens, rows one after the other in the order given.
+    """(N, H): the hidden states that predict the tokens that the policy wrote, rows one after the other in the order given.
 
     model: a model of a known family or a PeftModel of it; its `model` part runs, no logits are made.
     """
@@ -34,4 +34,8 @@ def padded_hidden(model: nn.Module, groups: Sequence[Group], pad_token_id: int =
     size = torch.tensor([len(c) for g in groups for c in g.completions])
     j = torch.arange(hidden.shape[1])
     wanted = (j >= start[:, None]) & (j < (start + size)[:, None])
+    masks = [mask for g in groups for mask in g.masks or [None] * len(g.completions)]
+    for row, mask in enumerate(masks):
+        if mask is not None:
+            wanted[row, start[row] : start[row] + size[row]] &= torch.tensor(mask)
     return hidden[wanted.to(hidden.device)]

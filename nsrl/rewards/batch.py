@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class RewardBatch:
     """R completions, group after group. Every list has R entries but `group_sizes`, which sums to R.
 
-    completion_ids: token ids, the only measure of length; extracted: what stands in the completion (program, prose,
+    completion_ids: token ids; masks: for each completion which of them the policy wrote (None: all), the only measure of
+    length; extracted: what stands in the completion (program, prose,
     answer, span); results: what the engine said, None without a program; correct: None where the gold cannot be scored
     (filled in by the answer check when left empty); truncated: cut at the token limit; prompts: the prompt texts, where
     the caller has them; state: kept across steps by the rewards that need memory, and saved in checkpoints.
@@ -34,6 +35,7 @@ class RewardBatch:
     group_sizes: Sequence[int]
     correct: Sequence[bool | None] = ()
     truncated: Sequence[bool] = ()
+    masks: Sequence[Sequence[bool] | None] = ()
     prompts: Sequence[str] = ()
     step: int = 0
     state: dict[str, Any] = field(default_factory=dict)
@@ -42,13 +44,15 @@ class RewardBatch:
         count = len(self.completions)
         if not self.truncated:
             self.truncated = [False] * count
+        if not self.masks:
+            self.masks = [None] * count
         if not self.prompts:
             self.prompts = [p.question for p in self.problems]
         if len(self.correct) == 0:
             self.correct = [
                 verdict(p, c, e, r).correct for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
             ]
-        for name in ("problems", "completion_ids", "extracted", "results", "correct", "truncated", "prompts"):
+        for name in ("problems", "completion_ids", "extracted", "results", "correct", "truncated", "masks", "prompts"):
             if len(getattr(self, name)) != count:
                 raise ValueError(f"RewardBatch: {name} must have {count} entries, one per completion; got {len(getattr(self, name))}")
         if sum(self.group_sizes) != count:
@@ -59,8 +63,8 @@ class RewardBatch:
 
     @property
     def lengths(self) -> list[int]:
-        """Tokens of each completion."""
-        return [len(ids) for ids in self.completion_ids]
+        """Tokens of each completion that the policy wrote."""
+        return [len(ids) if mask is None else sum(mask) for ids, mask in zip(self.completion_ids, self.masks)]
 
     def groups(self) -> Iterator[range]:
         """The rows of each group."""

@@ -254,7 +254,7 @@ def _collect(members: list[int], out_ids: Tensor, out_logps: Tensor, stop_ids: t
     for ids, logps in zip(out_ids[members].tolist(), out_logps[members].tolist()):
         end = next((i + 1 for i, token in enumerate(ids) if token in stops), None)
         finish = Finish.LENGTH if end is None else Finish.STOP
-        collected.append(Sample(ids[:end], logps[:end], finish))
+        collected.append(Sample.single(ids[:end], logps[:end], finish))
     return collected
 
 

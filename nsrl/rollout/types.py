@@ -93,12 +93,49 @@ class SamplingParams:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One completion: its token ids (the stop token included), their log-probs, and why it ended."""
+class Turn:
+    """A stretch of a completion that one side wrote.
+
+    logps: of the tokens, under the distribution they were drawn from; None: the policy was shown them (an engine's output).
+    """
 
     token_ids: list[int]
-    logps: list[float]
+    logps: list[float] | None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion: its turns (the stop token of each included), and why it ended. Nearly always a single turn."""
+
+    turns: tuple[Turn, ...]
     finish: Finish
+
+    @classmethod
+    def single(cls, token_ids: list[int], logps: list[float], finish: Finish) -> Sample:
+        """A completion that the policy wrote in one go."""
+        return cls((Turn(token_ids, logps),), finish)
+
+    @property
+    def token_ids(self) -> list[int]:
+        """Of all turns, as they stand behind the prompt."""
+        return self.turns[0].token_ids if len(self.turns) == 1 else [i for turn in self.turns for i in turn.token_ids]
+
+    @property
+    def written_ids(self) -> list[int]:
+        """The tokens that the policy wrote."""
+        return self.token_ids if self.mask is None else [i for turn in self.turns if turn.logps is not None for i in turn.token_ids]
+
+    @property
+    def logps(self) -> list[float]:
+        """Of `written_ids`."""
+        return self.turns[0].logps or [] if len(self.turns) == 1 else [p for turn in self.turns for p in turn.logps or ()]
+
+    @property
+    def mask(self) -> list[bool] | None:
+        """For each of `token_ids`, whether the policy wrote it; None: it wrote them all."""
+        if all(turn.logps is not None for turn in self.turns):
+            return None
+        return [turn.logps is not None for turn in self.turns for _ in turn.token_ids]
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,7 @@ def _sample(output: Any, params: SamplingParams) -> Sample:
     ids = list(output.token_ids)
     logps = [step[token].logprob for token, step in zip(ids, output.logprobs)]
     stopped = bool(ids) and ids[-1] in params.stop_ids
-    return Sample(ids, logps, Finish.STOP if stopped else Finish.LENGTH)
+    return Sample.single(ids, logps, Finish.STOP if stopped else Finish.LENGTH)
 
 
 def _same_prompt(request: Request, theirs: Sequence[int], index: int) -> None:

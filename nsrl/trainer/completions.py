@@ -58,7 +58,7 @@ def complete(
     pending: dict[int, list[Pending]] = {}
 
     def on_group(index: int, samples: list[Sample]) -> None:
-        pending[index] = grader.submit(problems[index], [vlm.decode(list(s.token_ids)) for s in samples])
+        pending[index] = grader.submit(problems[index], [vlm.decode(list(s.written_ids)) for s in samples])
 
     with timer("rollout"):
         sampled = sampler.sample(requests, params, on_group)

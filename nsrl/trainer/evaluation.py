@@ -139,7 +139,7 @@ def record(problem: Problem, graded: Any, prompt_tokens: int, sample: Any, numbe
         "value_text": graded.value,
         "correct": graded.correct,
         "reason": graded.reason,
-        "tokens": len(sample.token_ids),
+        "tokens": len(sample.written_ids),
         "prompt_tokens": prompt_tokens,
         "finish": sample.finish.value,
     }

@@ -111,7 +111,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
         if chosen:
             group.learns = [i for i, s in enumerate(group.samples) if s.finish is Finish.STOP or not config.mask_truncated_completions]
-            counted += sum(len(group.samples[i].token_ids) for i in group.learns)
+            counted += sum(len(group.samples[i].written_ids) for i in group.learns)
             sequences += len(group.samples)
         if group.learns and (live or not whole_loss):
             learning.append((group, [first + i for i in group.learns]))
@@ -122,11 +122,15 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     if learning:
         with timer("pack"):
             vlm.read_ahead(g.problem for g, _ in mine if not g.prompt.has_pixels)  # other ranks sampled these
-            packed = [Group(vlm.with_pixels(g.prompt, g.problem), [g.samples[i].token_ids for i in g.learns]) for g, _ in mine]
+            packed = [
+                Group(vlm.with_pixels(g.prompt, g.problem), [g.samples[i].token_ids for i in g.learns], [g.samples[i].mask for i in g.learns])
+                for g, _ in mine
+            ]
             batches = learner.policy.pack(packed, learner.token_budget)
         metrics |= pack_metrics(batches)
-        advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float()
-        sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32)
+        device = learner.policy.device
+        advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float().to(device)
+        sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32, device=device)
 
         # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
         reference_N = _reference(learner, batches, len(sampled_N))
@@ -209,6 +213,7 @@ def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rol
         problems=[g.problem for g in groups for _ in g.samples],
         completions=[j.text for g in groups for j in g.graded],
         completion_ids=[s.token_ids for g in groups for s in g.samples],
+        masks=[s.mask for g in groups for s in g.samples],
         extracted=[j.extracted for g in groups for j in g.graded],
         results=[j.result for g in groups for j in g.graded],
         correct=flipped([j.correct for g in groups for j in g.graded], config.reward_noise, config.seed, step, round_),

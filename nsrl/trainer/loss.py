@@ -44,7 +44,7 @@ def backward(
 
     In a run of several processes `batches` are this rank's (maybe none), the metrics those of all.
 
-    advantage_R: (R,) per completion, in the order given to `pack`; old_N, sampler_N, reference_N: log-probs of all
+    advantage_R: (R,) per completion, in the order given to `pack`, on the policy's device as all log-probs are; old_N, sampler_N, reference_N: log-probs of all
     completion tokens one after the other, or None (old: this pass is on-policy); normalizer: tokens, sequences or
     R * max length of the whole step; keep_N: is filled with this pass's own log-probs, the old ones of later passes.
     The entropy bonus is a mean over all tokens of `batches`, whatever the loss type, as TRL's.
@@ -53,9 +53,10 @@ def backward(
     with these.
     """
     vectors = []
+    moved = [batch.to(policy.device) for batch in batches]
     idle = world.idle_rounds(len(batches))
     tokens = max(1.0, *world.total(sum(batch.target.numel() for batch in batches))) if config.entropy_coef else None
-    for index, batch in enumerate(batches):
+    for index, batch in enumerate(moved):
         with timer("forward"):
             scored = policy.score(
                 batch,
@@ -65,15 +66,15 @@ def backward(
                 entropy="grad" if config.entropy_coef else "metric",
             )
             old, sampler, reference, clean = (
-                None if values is None else values[batch.token_rows].to(policy.device)
+                None if values is None else values[batch.token_rows]
                 for values in (old_N, sampler_N, reference_N, clean_N)
             )
             if sampler is not None and clean is not None:  # policy_loss takes the old log-probs minus the sampler's
                 sampler = sampler + (scored.logp.detach() if old is None else old) - clean
             loss, vector = policy_loss(
                 scored.logp,
-                advantage_R[batch.rows].to(policy.device),
-                cu_seqlens=batch.cu_completions.to(policy.device),
+                advantage_R[batch.rows],
+                cu_seqlens=batch.cu_completions,
                 old_logp=old,
                 ref_logp=reference,
                 sampler_logp=sampler,
@@ -97,7 +98,7 @@ def backward(
         weight = _sampler_weight(scored.logp.detach() if old is None else old, sampler, config.sampler_correction)
         vectors.append(torch.cat([vector.detach(), weight.amin()[None], weight.mean()[None], weight.amax()[None]]))
         if keep_N is not None:
-            keep_N[batch.token_rows] = scored.logp.detach().cpu()
+            keep_N[batch.token_rows] = scored.logp.detach()
     if world.sharded:
         policy.take_part(idle)
         if not any(world.gather(any(batch.pixel_values is not None for batch in batches))):
@@ -117,13 +118,13 @@ def score_all(
     world: World = ALONE,
 ) -> torch.Tensor:
     """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order."""
-    out = torch.zeros(count)
+    out = torch.zeros(count, device=policy.device)
     idle = world.idle_rounds(len(batches))
-    for batch in batches:
+    for batch in [batch.to(policy.device) for batch in batches]:
         scored = policy.score(
             batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy="none"
         )
-        out[batch.token_rows] = scored.logp.cpu()
+        out[batch.token_rows] = scored.logp
     policy.take_part(idle, grad=False)
     return out
 

@@ -43,8 +43,8 @@ def step_metrics(
     samples, graded: R, group after group, of `sizes`; components: (R, K) rewards by `names`, NaN where one does not
     apply; tokenizer: counts the tokens of prose, program and answer apart.
     """
-    lengths = [len(s.token_ids) for s in samples]
-    ended = [len(s.token_ids) for s in samples if s.finish is Finish.STOP]
+    lengths = [len(s.written_ids) for s in samples]
+    ended = [n for n, s in zip(lengths, samples) if s.finish is Finish.STOP]
     count = max(1, len(lengths))
     scored = [j.correct for j in graded if j.correct is not None]
     correct = iter(graded)
