@@ -28,6 +28,7 @@ def open_policy(config: TrainConfig, vlm: VLM) -> Policy:
         attention=None if config.model.attention == "auto" else config.model.attention,
         checkpointing=config.model.gradient_checkpointing or None,
         liger=config.model.liger,
+        black=vlm.black,
         seed=config.seed,
     )
 

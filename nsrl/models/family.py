@@ -7,7 +7,7 @@ model (`Family(base)`); what does not need one is a class method. The defaults a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from nsrl.errors import UserError
 from nsrl.models.decoder import DecoderLayer, Ops
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl_kernels import PackPlan
@@ -46,9 +47,12 @@ class Family(ABC):
     title: ClassVar[str]  # what people call it
     class_name: ClassVar[str]  # transformers' class with a language-model head
     tower_names: ClassVar[tuple[str, ...]]  # modules of `base.model` that see pictures: peft's `modules_to_save`
-    pixels_per_token: ClassVar[int]  # of a picture, at least: bounds of model.min_pixels
+    small_tokens: ClassVar[tuple[str, ...]]  # around and of pictures, in the small model's tokenizer
+    small_token_names: ClassVar[dict[str, str]] = {}  # attributes of that tokenizer which transformers' processor reads
+    small_picture: ClassVar[str]  # what the small model's chat template writes for a picture
 
     def __init__(self, base: Any) -> None:
+        self.require_supported(base.config)
         self.base, self.config = base, base.config
         self.text = base.model.language_model
         self.towers: list[nn.Module] = [getattr(base.model, name) for name in self.tower_names]
@@ -59,6 +63,16 @@ class Family(ABC):
     def model_class(cls) -> Any:
         """transformers' class."""
         return getattr(transformers, cls.class_name)
+
+    @classmethod
+    def require_supported(cls, config: Any) -> None:
+        """Raise `UserError` where a configuration of this family asks for what nsrl does not compute."""
+        kinds = set(getattr(config.text_config, "layer_types", None) or []) - {"full_attention"}
+        if kinds:
+            raise UserError(
+                f"model must attend to everything before a token in every layer; this {cls.title} has layers of "
+                f"{', '.join(sorted(kinds))}, which nsrl does not compute"
+            )
 
     @classmethod
     @abstractmethod
@@ -75,10 +89,13 @@ class Family(ABC):
     def small_config(cls, tokenizer: Any, vocabulary: int) -> Any:
         """The configuration of a model of about 0.7M parameters for the built-in tokenizer."""
 
-    @classmethod
     @abstractmethod
-    def pictures(cls, processor: Any) -> Any:
+    def pictures(self, processor: Any) -> Any:
         """The `Pictures` that make patches as this processor does."""
+
+    @abstractmethod
+    def bound_pictures(self, processor: Any, least: int | None, most: int | None) -> None:
+        """Have the processor make pictures of at least and at most so many pixels (None: as it does). Raises `UserError`."""
 
     @abstractmethod
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
@@ -111,6 +128,10 @@ class Family(ABC):
     def control_tokens(self) -> dict[str, int]:
         """Tokens around and of pictures by their text, with the ids that the configuration says: never sampled."""
 
+    def marks(self, tokenizer: Any) -> list[int]:
+        """Further tokens around pictures, whose ids the tokenizer alone knows: never sampled either."""
+        return []
+
     @property
     def head(self) -> nn.Module:
         """The language-model head."""
@@ -134,7 +155,7 @@ class Family(ABC):
 
     # -- prompts ------------------------------------------------------------------------------------------------------
 
-    def expand(self, tokens: int) -> list[int]:
+    def expand(self, tokens: int, tokenizer: Any) -> list[int]:
         """What stands in a prompt for the one placeholder of a picture of so many tokens."""
         return [self.image_token_id] * tokens
 
@@ -182,6 +203,14 @@ class Family(ABC):
     @abstractmethod
     def to_pictures(self, images: Sequence[PromptImage], processor: Any) -> list[Any]:
         """The resized RGB pictures behind patches, for an engine that has an image processor of its own."""
+
+    @abstractmethod
+    def engine_processor(self, processor: Any) -> dict[str, Any]:
+        """What the image processor of another engine (vLLM) is told, so that it leaves `to_pictures`'s pictures as they are."""
+
+    def engine_weights(self, weights: Iterable[tuple[str, Tensor]]) -> Iterable[tuple[str, Tensor]]:
+        """`merged_weights` as another engine's loader wants them."""
+        return weights
 
     def engine_config(self, config: dict[str, Any]) -> dict[str, Any]:
         """config.json as another engine (vLLM) wants it."""

@@ -40,16 +40,7 @@ def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0) -> 
     else:
         vlm = _load_checkpoint(config, device)
     if config.min_pixels or config.max_pixels:
-        size = dict(vlm.image_processor.size)
-        own = size["shortest_edge"], size["longest_edge"]  # the bound that was not given makes way for the one that was
-        size["shortest_edge"] = config.min_pixels or min(own[0], config.max_pixels or own[0])
-        size["longest_edge"] = config.max_pixels or max(own[1], config.min_pixels or own[1])
-        vlm.image_processor.size = size
-        room = vlm.family.positions * vlm.family.pixels_per_token
-        if size["shortest_edge"] >= room:
-            raise UserError(
-                f"model.min_pixels must be below {room:,}, or no picture fits the model's positions; got {config.min_pixels}"
-            )
+        vlm.family.bound_pictures(vlm.image_processor, config.min_pixels, config.max_pixels)
     if lora is not None and not vlm.has_adapter and (not vlm.is_small if lora.enabled is None else lora.enabled):
         add_lora(vlm, lora, seed, tower=config.freeze_vision_tower is False)
     freeze = config.freeze_vision_tower
@@ -142,10 +133,18 @@ def load_weights(vlm: VLM, folder: Path) -> None:
         return
     parts = sorted(folder.glob("model*.safetensors"))
     state = {name: tensor for part in parts for name, tensor in load_file(part).items()}
-    missing, unexpected = vlm.model.load_state_dict(state, strict=False)
-    missing = [name for name in missing if name != "lm_head.weight"]  # tied
-    if missing or unexpected or not parts:
-        raise UserError(f"checkpoint {str(folder)!r} does not fit the model: {(missing + unexpected)[:3]} differ")
+    own, lost = vlm.model.state_dict(), set()
+    if parts and any(name not in own or tensor.shape != own[name].shape for name, tensor in state.items()):
+        # files of some families have other names than the modules: transformers' own loader knows them
+        read, info = vlm.family.model_class().from_pretrained(
+            folder, dtype=next(iter(state.values())).dtype, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+        state = read.state_dict()
+        lost = {*info["missing_keys"], *info["unexpected_keys"], *(key[0] for key in info["mismatched_keys"])}
+    missing, unexpected = vlm.model.load_state_dict(state, strict=False) if not lost else ([], [])
+    wrong = sorted({*missing, *unexpected, *lost} - {"lm_head.weight"})  # tied
+    if wrong or not parts:
+        raise UserError(f"checkpoint {str(folder)!r} does not fit the model: {wrong[:3]} differ")
 
 
 def trained_length(folder: Path) -> int | None:
@@ -181,7 +180,9 @@ def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
     if dtype == "auto":
         dtype = "bfloat16" if device.type == "cuda" and not small_one else "float32"
     try:
-        family = family_class(AutoConfig.from_pretrained(source).model_type)
+        own_config = AutoConfig.from_pretrained(source)
+        family = family_class(own_config.model_type)
+        family.require_supported(own_config)
         tokenizer = AutoTokenizer.from_pretrained(source)
         processor = family.load_processor(source)
         model = family.model_class().from_pretrained(weights, dtype=getattr(torch, dtype), attn_implementation="sdpa")

@@ -63,6 +63,11 @@ class Pictures(ABC):
         """Bytes held, or kept free for what is coming."""
         return self._bytes
 
+    @property
+    @abstractmethod
+    def merge(self) -> int:
+        """Patches per visual token along each side."""
+
     @abstractmethod
     def grid(self, size: tuple[int, int], name: str = "image") -> tuple[int, int, int]:
         """Patches in time, height and width of a picture of (width, height). Raises `UserError` where it cannot be shown."""
@@ -81,7 +86,7 @@ class Pictures(ABC):
 
     def tokens(self, image: ImageRef) -> int:
         """Tokens of a picture in a prompt; from the header's size, so that nothing is decoded. Raises `UserError`."""
-        return prod(self.grid(self._size(image))) // self.processor.merge_size**2
+        return prod(self.grid(self._size(image))) // self.merge**2
 
     def patches(self, image: ImageRef) -> tuple[torch.Tensor, tuple[int, int, int]]:
         """(patches (n, C) float32, grid) as the processor makes them. Raises `UserError` if unreadable."""

@@ -65,7 +65,7 @@ class Policy:
 
     model: one of a known family, or a PeftModel of it. attention: a backend's name (see `attention.py`),
     None for the best one here. checkpointing: recompute each layer in the backward; None follows the model's own
-    setting. black: the value of a black pixel after the image processor's normalisation (mean and std 0.5: −1).
+    setting. black: a black pixel after the image processor's normalisation, by channel (mean and std 0.5: −1).
     liger: run the language model's RMSNorm, SwiGLU and RoPE on liger-kernel's Triton kernels (a GPU is needed).
     seed: of the adapters' dropout, which acts in passes that ask for it and in no other.
     """
@@ -76,7 +76,7 @@ class Policy:
         *,
         attention: str | None = None,
         checkpointing: bool | None = None,
-        black: float = -1.0,
+        black: Sequence[float] = (-1.0, -1.0, -1.0),
         liger: bool = False,
         seed: int = 0,
     ):
@@ -283,7 +283,8 @@ class Policy:
         pixels = batch.pixel_values
         if context.images == "black":
             chosen = torch.rand(pixels.shape[0], generator=torch.Generator().manual_seed(context.seed)) < context.share
-            pixels = pixels.masked_fill(chosen[:, None].to(pixels.device), self.black)
+            black = pixels.new_tensor(self.black).repeat_interleave(pixels.shape[1] // len(self.black))  # channel by channel
+            pixels = torch.where(chosen[:, None].to(pixels.device), black, pixels)
         with contextlib.nullcontext() if trains else torch.no_grad():
             encoded = self.family.see(pixels.to(self.towers[0].dtype), batch.distinct_grid)
         if not trains:

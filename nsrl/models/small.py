@@ -18,15 +18,7 @@ from nsrl.engines import CLOSE, OPEN
 from nsrl.models.registry import SMALL, family_class
 
 VOCABULARY = 512
-CONTROL_TOKENS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
+CONTROL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # and those of the family
 # The public Qwen pre-tokenizer: merges never cross a word, and every digit is a token of its own.
 QWEN_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -36,7 +28,7 @@ CHAT_TEMPLATE = (
     "{{ '<|im_start|>' + message.role + '\n' }}"
     "{%- if message.content is string -%}{{ message.content }}"
     "{%- else -%}{%- for part in message.content -%}"
-    "{%- if part.type == 'image' -%}{{ '<|vision_start|><|image_pad|><|vision_end|>' }}"
+    "{%- if part.type == 'image' -%}{{ 'PICTURE' }}"
     "{%- elif part.type == 'text' -%}{{ part.text }}{%- endif -%}"
     "{%- endfor -%}{%- endif -%}"
     "{{ '<|im_end|>\n' }}"
@@ -45,8 +37,12 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE with Qwen's pre-tokenizer, trained on the first demonstrations of `shapes` (seed 0, always)."""
+def build_tokenizer(model_type: str = SMALL) -> PreTrainedTokenizerFast:
+    """A byte-level BPE with Qwen's pre-tokenizer, trained on the first demonstrations of `shapes` (seed 0, always).
+
+    Control tokens and the chat template's picture are those of the family.
+    """
+    family = family_class(model_type)
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -55,7 +51,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         ]
     )
     inner.decoder = decoders.ByteLevel()
-    special = [*CONTROL_TOKENS]
+    special = [*CONTROL_TOKENS, *family.small_tokens]
     delimiters = [token for pair in zip(OPEN.values(), CLOSE.values()) for token in pair]
     corpus = []
     shares = dict.fromkeys(LANGUAGES, 1.0)
@@ -71,15 +67,17 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     inner.train_from_iterator(corpus, trainer)
+    named = {"model_specific_special_tokens": family.small_token_names} if family.small_token_names else {}
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        extra_special_tokens=list(CONTROL_TOKENS[1:]),
+        extra_special_tokens=special[1:],
+        **named,
         clean_up_tokenization_spaces=False,
     )
     tokenizer.add_tokens(delimiters)  # single tokens, but text: a decoded completion shows them
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.chat_template = CHAT_TEMPLATE.replace("PICTURE", family.small_picture)
     return tokenizer
 
 

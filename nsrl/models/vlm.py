@@ -74,6 +74,12 @@ class VLM:
     def has_adapter(self) -> bool:
         return hasattr(self.model, "disable_adapter")
 
+    @property
+    def black(self) -> tuple[float, ...]:
+        """A black pixel behind the image processor's normalisation, by channel."""
+        processor = self.image_processor
+        return tuple(-mean / std for mean, std in zip(processor.image_mean, processor.image_std))
+
     def stop_ids(self) -> list[int]:
         """Tokens that end a completion: the generation config's and the tokenizer's end of turn."""
         stop = self.base.generation_config.eos_token_id
@@ -85,6 +91,7 @@ class VLM:
         """Tokens the policy may never sample: those of pictures, padding, and other control tokens."""
         banned = {
             *self.family.control_tokens.values(),
+            *self.family.marks(self.tokenizer),
             self.tokenizer.pad_token_id,
             self.tokenizer.convert_tokens_to_ids("<|im_start|>"),
         }
@@ -105,7 +112,7 @@ class VLM:
         sizes = iter([prod(image.grid) // family.merge**2 for image in images])
         ids: list[int] = []
         for token in template_ids:
-            ids += family.expand(next(sizes)) if token == image_token else [token]
+            ids += family.expand(next(sizes), self.tokenizer) if token == image_token else [token]
         return Prompt(ids, template_ids, tuple(images), problem.id)
 
     def with_pixels(self, prompt: Prompt, problem: Problem) -> Prompt:
@@ -129,7 +136,8 @@ class VLM:
         for problem, text, count in zip(problems, texts, token_counts(self.tokenizer, texts)):
             try:
                 _require_marks(problem, text.count(mark))
-                lengths.append(count + sum(len(family.expand(self.pictures.tokens(image))) - 1 for image in problem.images))
+                expanded = [family.expand(self.pictures.tokens(image), self.tokenizer) for image in problem.images]
+                lengths.append(count + sum(map(len, expanded)) - len(expanded))
             except UserError as error:
                 lengths.append(str(error))
         return lengths

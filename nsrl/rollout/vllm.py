@@ -84,11 +84,9 @@ class VllmSampler:
         self._requests = 0
         self._folder = tempfile.TemporaryDirectory(prefix="nsrl-vllm-")
         write_configuration(Path(self._folder.name), self.family, tokenizer, image_processor)
-        # Pictures arrive resized, and none of those is touched again: below nothing, above what the run's own allows.
-        size = {"shortest_edge": 1, "longest_edge": image_processor.size["longest_edge"]}
         args = EngineArgs(
             model=self._folder.name,
-            load_format=_register_loader(policy),
+            load_format=_register_loader(self.family, policy),
             dtype=str(next(base.parameters()).dtype).removeprefix("torch."),
             seed=seed,
             max_model_len=max_model_len,
@@ -102,7 +100,7 @@ class VllmSampler:
             max_num_batched_tokens=None if next(base.parameters()).is_cuda else max(max_model_len, 8192),
             logprobs_mode="processed_logprobs",
             limit_mm_per_prompt={"image": max_images, "video": 0},
-            mm_processor_kwargs={"size": size},
+            mm_processor_kwargs=self.family.engine_processor(image_processor),
             generation_config="vllm",  # no sampling defaults from the checkpoint
             disable_log_stats=True,
         )
@@ -124,7 +122,7 @@ class VllmSampler:
         handed = {"tensors": 0, "bytes": 0, "all": 0}
 
         def hand_over() -> Any:
-            for name, tensor in merged_weights(policy):  # one at a time: merging never holds a second model
+            for name, tensor in self.family.engine_weights(merged_weights(policy)):  # one at a time: merging never holds a second model
                 handed["tensors"] += 1
                 handed["bytes"] += tensor.numel() * tensor.element_size()
                 yield name, tensor
@@ -219,7 +217,7 @@ def write_configuration(folder: Path, family: Family, tokenizer: Any, image_proc
     family.save_processor(folder, tokenizer, image_processor)
 
 
-def _register_loader(policy: nn.Module) -> str:
+def _register_loader(family: Family, policy: nn.Module) -> str:
     """The name of a vLLM load format that reads the policy's weights from memory.
 
     Not the format "dummy" with a sync behind it: dummy fills every persistent buffer with noise, also those that
@@ -233,7 +231,7 @@ def _register_loader(policy: nn.Module) -> str:
             """Nothing to fetch."""
 
         def load_weights(self, model: nn.Module, model_config: Any) -> None:
-            model.load_weights(merged_weights(policy))
+            model.load_weights(family.engine_weights(merged_weights(policy)))
 
     register_model_loader("nsrl")(FromMemory)
     return "nsrl"

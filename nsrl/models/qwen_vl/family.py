@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from nsrl.errors import UserError
 from nsrl.models.family import Family, Fault
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl.models.qwen_vl import faults, processor
@@ -24,6 +26,9 @@ class QwenVL(Family):
 
     tower_names = ("visual",)
     patch: ClassVar[int] = 16
+    small_tokens = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+    small_picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    config_class: ClassVar[Any]
     processor_class: ClassVar[str]
     video_processor_class: ClassVar[str]
 
@@ -46,8 +51,61 @@ class QwenVL(Family):
         )
 
     @classmethod
-    def pictures(cls, processor: Any) -> QwenPictures:
+    @abstractmethod
+    def small_parts(cls) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the small model's text and vision configurations say beside what all of these families do."""
+
+    @classmethod
+    def small_config(cls, tokenizer: Any, vocabulary: int) -> Any:
+        own_text, own_vision = cls.small_parts()
+        ids = tokenizer.convert_tokens_to_ids
+        text = {
+            "vocab_size": vocabulary,
+            "hidden_size": 96,
+            "intermediate_size": 256,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "max_position_embeddings": 4096,
+            "initializer_range": 0.06,
+            "tie_word_embeddings": True,
+            "pad_token_id": tokenizer.pad_token_id,
+        }
+        vision = {
+            "depth": 2,
+            "hidden_size": 64,
+            "intermediate_size": 128,
+            "num_heads": 2,
+            "patch_size": cls.patch,
+            "temporal_patch_size": 2,
+            "spatial_merge_size": 2,
+            "out_hidden_size": 96,
+            "initializer_range": 0.06,
+        }
+        config = cls.config_class(
+            text_config=text | own_text,
+            vision_config=vision | own_vision,
+            image_token_id=ids("<|image_pad|>"),
+            video_token_id=ids("<|video_pad|>"),
+            vision_start_token_id=ids("<|vision_start|>"),
+            vision_end_token_id=ids("<|vision_end|>"),
+            tie_word_embeddings=True,
+        )
+        config.text_config.eos_token_id = tokenizer.eos_token_id
+        return config
+
+    def pictures(self, processor: Any) -> QwenPictures:
         return QwenPictures(processor)
+
+    def bound_pictures(self, processor: Any, least: int | None, most: int | None) -> None:
+        size = dict(processor.size)
+        own = size["shortest_edge"], size["longest_edge"]  # the bound that was not given makes way for the one that was
+        size["shortest_edge"] = least or min(own[0], most or own[0])
+        size["longest_edge"] = most or max(own[1], least or own[1])
+        processor.size = size
+        room = self.positions * (processor.patch_size * processor.merge_size) ** 2
+        if size["shortest_edge"] >= room:
+            raise UserError(f"model.min_pixels must be below {room:,}, or no picture fits the model's positions; got {least}")
 
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
         processor.save_processor(folder, tokenizer, image_processor, self.processor_class, self.video_processor_class)
@@ -107,3 +165,7 @@ class QwenVL(Family):
             mean=processor.image_mean,
             std=processor.image_std,
         )
+
+    def engine_processor(self, processor: Any) -> dict[str, Any]:
+        """Pictures arrive resized, and none of those is touched again: below nothing, above what the run's own allows."""
+        return {"size": {"shortest_edge": 1, "longest_edge": processor.size["longest_edge"]}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -43,15 +44,14 @@ def time_only(positions: Tensor, image: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def blocks(family: Any) -> Iterator[None]:
-    """The rotary module's output with the axes in blocks of mrope_section, as Qwen2-VL lays them out."""
+def _laid_out(family: Any, lay: Callable[[Tensor, list[int]], Tensor]) -> Iterator[None]:
+    """The rotary module's output with the axes of the angles (3, B, T, d/2) laid out in another way."""
     rotary = family.text.rotary_emb
 
     def instead(module: Any, args: tuple, output: Any) -> tuple[Tensor, Tensor]:
         x, positions = args
         angles = positions.expand(3, -1, -1)[..., None].float() * module.inv_freq
-        parts = angles.split(list(module.mrope_section), -1)
-        laid = torch.cat([part[i] for i, part in enumerate(parts)], -1)
+        laid = lay(angles, list(module.mrope_section))
         both = torch.cat([laid, laid], -1)
         return (both.cos() * module.attention_scaling).to(x.dtype), (both.sin() * module.attention_scaling).to(x.dtype)
 
@@ -62,6 +62,23 @@ def blocks(family: Any) -> Iterator[None]:
         handle.remove()
 
 
+def blocks(family: Any) -> AbstractContextManager[None]:
+    """The axes in blocks of mrope_section, as Qwen2-VL lays them out."""
+    return _laid_out(family, lambda angles, sections: torch.cat([part[i] for i, part in enumerate(angles.split(sections, -1))], -1))
+
+
+def interleaved(family: Any) -> AbstractContextManager[None]:
+    """The axes in turn, as Qwen3-VL lays them out."""
+
+    def lay(angles: Tensor, sections: list[int]) -> Tensor:
+        laid = angles[0].clone()
+        for axis in (1, 2):
+            laid[..., axis : 3 * sections[axis] : 3] = angles[axis][..., axis : 3 * sections[axis] : 3]
+        return laid
+
+    return _laid_out(family, lay)
+
+
 POSITIONS = [
     Fault("wrong mRoPE: the {} counts image tokens as if they were text (positions on one axis)", _positions(as_text)),
     Fault("wrong mRoPE: the {} resumes text behind an image at + rows × columns, not + max(rows, columns)", _positions(by_product)),
@@ -70,4 +87,8 @@ POSITIONS = [
 INTERLEAVED = [
     *POSITIONS,
     Fault("wrong mRoPE: the {} lays the three axes out in blocks, not interleaved (mrope_interleaved lost?)", within=blocks),
+]
+BLOCKS = [
+    *POSITIONS,
+    Fault("wrong mRoPE: the {} interleaves the three axes, which this model has in blocks", within=interleaved),
 ]

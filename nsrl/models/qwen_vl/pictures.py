@@ -15,6 +15,10 @@ from nsrl.models.pictures import Pictures
 class QwenPictures(Pictures):
     """processor: a `Qwen2VLImageProcessorPil`; its own resize rule and its own patches."""
 
+    @property
+    def merge(self) -> int:
+        return self.processor.merge_size
+
     def grid(self, size: tuple[int, int], name: str = "image") -> tuple[int, int, int]:
         """(1, rows, columns): see `Pictures.grid`."""
         width, height = size
