@@ -5,12 +5,16 @@ from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from nsrl.models.pack import Group
 from nsrl.models.prompt import Prompt, PromptImage
+from tests.models import kinds
 
 IMAGE, START, END, VOCAB = 500, 501, 502, 512
 
 
-def small_model(seed: int = 0, **text) -> Qwen3VLForConditionalGeneration:
-    """The default run's shape: hidden 96, 3 layers, DeepStack after layer 0, tied head, fp32, random weights."""
+def small_model(seed: int = 0, kind: str = "qwen3_vl", **text):
+    """The default run's shape: hidden 96, 3 layers, DeepStack after layer 0, tied head, fp32, random weights; or another family's."""
+    if kind != "qwen3_vl":
+        ids = {"image": IMAGE, "start": START, "end": END, "video": 503}
+        return kinds.build(kind, seed, VOCAB, pad=0, eos=1, spread=0.08, ids=ids, **text)
     sizes = dict(hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1)
     vision = dict(hidden_size=64, depth=2, intermediate_size=128, num_heads=2, out_hidden_size=96, deepstack_visual_indexes=[0])
     return _model(seed, {**sizes, "head_dim": 32, **text}, vision, [6, 5, 5])
@@ -37,8 +41,10 @@ def _model(seed, text, vision, sections):
     return Qwen3VLForConditionalGeneration(config).float().eval()
 
 
-def image(rng: torch.Generator, h: int, w: int, key=None) -> PromptImage:
-    """An image of h×w visual tokens."""
+def image(rng: torch.Generator, h: int, w: int, key=None, kind: str = "qwen3_vl") -> PromptImage:
+    """An image of h×w visual tokens, about so many where a family has pictures of whole tiles."""
+    if kind != "qwen3_vl":
+        return kinds.random_picture(kind, rng, h, w, object() if key is None else key)
     patches = torch.randn(4 * h * w, 3 * 2 * 16 * 16, generator=rng) * 0.5
     return PromptImage(object() if key is None else key, (1, 2 * h, 2 * w), patches)
 
@@ -55,13 +61,13 @@ def group(rng, before: int, images=(), after: int = 3, lengths=(4, 7, 1), name=N
     return Group(Prompt(prompt + tokens(rng, after), images=tuple(images), name=name), [tokens(rng, n) for n in lengths])
 
 
-def cases() -> dict[str, list[Group]]:
+def cases(kind: str = "qwen3_vl") -> dict[str, list[Group]]:
     """Every kind of batch that Build 4 of the packing page lists."""
     rng = torch.Generator().manual_seed(7)
-    one, other = image(rng, 2, 3), image(rng, 3, 3)
+    one, other = image(rng, 2, 3, kind=kind), image(rng, 3, 3, kind=kind)
     text = [group(rng, 9, lengths=(3, 5)), group(rng, 4, lengths=(6, 2, 2))]
     single = [group(rng, 5, [one]), group(rng, 8, [other], lengths=(9, 2, 5))]
-    several = [group(rng, 3, [one, other, image(rng, 1, 4)]), group(rng, 6, [image(rng, 4, 1), one])]
+    several = [group(rng, 3, [one, other, image(rng, 1, 4, kind=kind)]), group(rng, 6, [image(rng, 4, 1, kind=kind), one])]
     limits = [group(rng, 4, [one], lengths=(1, 1, 24)), group(rng, 2, [other], lengths=(24, 24)), group(rng, 7, lengths=(1,))]
     ones = [group(rng, 4, [other], lengths=(1, 1))]
     unequal = [group(rng, 3, [other], lengths=(5,) * n) for n in (1, 4, 10)]

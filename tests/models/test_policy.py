@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,32 @@ from nsrl.models.pack import Group, pack
 from nsrl.models.padded import padded_hidden
 from nsrl.models.policy import Context, Policy
 from nsrl.models.prompt import Prompt, PromptImage
+from nsrl.models.registry import family_class
+from tests.models.kinds import KINDS
 from tests.models.packing_cases import IMAGE, cases, group, image, small_model
 
-CASES = cases()
+CASES = {kind: cases(kind) for kind in KINDS}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
 
 
 @pytest.fixture
-def batch():
-    return pack(CASES["mixed"], 10_000, image_token_id=IMAGE)[0]
+def small(kind):
+    """A function that builds the family's model."""
+    return partial(small_model, kind=kind)
+
+
+@pytest.fixture
+def mixed(kind):
+    return CASES[kind]["mixed"]
+
+
+@pytest.fixture
+def batch(mixed):
+    return pack(mixed, 10_000, image_token_id=IMAGE)[0]
 
 
 def lora(model, **options):
@@ -38,16 +57,19 @@ def lora(model, **options):
 
 def count_tower(policy):
     """Patches of every call of the vision tower from now on."""
-    calls = []
-    policy.towers[0].register_forward_pre_hook(lambda module, args, kwargs: calls.append(args[0].shape[0]), with_kwargs=True)
+    calls, width = [], policy.family.smallest_picture()[0].shape[1]
+    seen = lambda args, kwargs: args[0] if args else kwargs["pixel_values"]
+    policy.towers[0].register_forward_pre_hook(
+        lambda module, args, kwargs: calls.append(seen(args, kwargs).numel() // width), with_kwargs=True
+    )
     return calls
 
 
-def test_scores_are_the_log_softmax_without_banned_tokens(batch):
-    model = small_model()
+def test_scores_are_the_log_softmax_without_banned_tokens(batch, small, mixed):
+    model = small()
     banned = torch.tensor([IMAGE, 501, 502])
     scored = Policy(model).score(batch, temperature=0.7, banned=banned)
-    groups = CASES["mixed"]
+    groups = mixed
     logits = padded_hidden(model, groups)[batch.token_rows] @ model.lm_head.weight.T / 0.7
     logits[:, banned] = -torch.inf
     want = logits.log_softmax(-1)
@@ -57,13 +79,13 @@ def test_scores_are_the_log_softmax_without_banned_tokens(batch):
     assert scored.logp.dtype == torch.float32 and scored.logp.requires_grad
 
 
-def test_gradient_through_the_fused_head_is_the_padded_one(batch):
-    model = small_model()
+def test_gradient_through_the_fused_head_is_the_padded_one(batch, small, mixed):
+    model = small()
     weight = torch.randn(batch.target.numel(), generator=torch.Generator().manual_seed(0))
     (Policy(model).score(batch).logp * weight).sum().backward()
     got = {n: p.grad.clone() for n, p in model.named_parameters()}
     model.zero_grad()
-    hidden = padded_hidden(model, CASES["mixed"])[batch.token_rows]
+    hidden = padded_hidden(model, mixed)[batch.token_rows]
     logp = (hidden @ model.lm_head.weight.T).log_softmax(-1).gather(1, batch.target[:, None])[:, 0]
     (logp * weight).sum().backward()
     whole = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
@@ -71,22 +93,22 @@ def test_gradient_through_the_fused_head_is_the_padded_one(batch):
         assert (got[name] - p.grad).norm() <= 1e-4 * max(p.grad.norm(), 1e-3 * whole), name
 
 
-def test_frozen_tower_runs_once_for_old_reference_and_policy_passes(batch):
-    model = lora(small_model())
+def test_frozen_tower_runs_once_for_old_reference_and_policy_passes(batch, small, mixed):
+    model = lora(small())
     policy = Policy(model)
     calls = count_tower(policy)
     policy.score(batch, grad=False)
     policy.score(batch, grad=False, context="adapter_off")
     scored = policy.score(batch)
     scored.logp.sum().backward()
-    distinct = {id(i): i.pixels.shape[0] for g in CASES["mixed"] for i in g.prompt.images}
+    distinct = {id(i): i.pixels.shape[0] for g in mixed for i in g.prompt.images}
     assert calls == [sum(distinct.values())] == [batch.work.patches]
     policy.score(batch, grad=False, context="blank_images")
     assert len(calls) == 2
 
 
-def test_training_tower_runs_every_time_and_gets_a_gradient(batch):
-    policy = Policy(small_model())
+def test_training_tower_runs_every_time_and_gets_a_gradient(batch, small):
+    policy = Policy(small())
     calls = count_tower(policy)
     for _ in range(2):
         policy.score(batch).logp.sum().backward()
@@ -94,32 +116,32 @@ def test_training_tower_runs_every_time_and_gets_a_gradient(batch):
     assert all(p.grad is not None for p in policy.towers[0].parameters())
 
 
-def test_frozen_table_and_tower_get_no_gradient(batch):
-    model = lora(small_model())
+def test_frozen_table_and_tower_get_no_gradient(batch, small):
+    model = lora(small())
     Policy(model).score(batch).logp.sum().backward()
     for name, p in model.named_parameters():
         assert (p.grad is not None) == ("lora_" in name), name
 
 
-def test_lora_equals_the_padded_forward_and_adapter_off_equals_the_base(batch):
-    base = small_model()
+def test_lora_equals_the_padded_forward_and_adapter_off_equals_the_base(batch, small, mixed):
+    base = small()
     with torch.no_grad():
         untouched = Policy(base).score(batch, grad=False)
-    model = lora(small_model())
+    model = lora(small())
     policy = Policy(model)
     off = policy.score(batch, grad=False, context="adapter_off")
     assert torch.equal(off.logp, untouched.logp)
     on = policy.score(batch, grad=False)
     assert (on.logp - off.logp).abs().max() > 1e-2
     hidden = policy.hidden(batch)
-    assert (hidden - padded_hidden(model, CASES["mixed"])[batch.token_rows]).abs().max() <= 1e-5
+    assert (hidden - padded_hidden(model, mixed)[batch.token_rows]).abs().max() <= 1e-5
     with torch.no_grad(), model.disable_adapter():
-        want = padded_hidden(model, CASES["mixed"])[batch.token_rows]
+        want = padded_hidden(model, mixed)[batch.token_rows]
     assert (policy.hidden(batch, context="adapter_off") - want).abs().max() <= 1e-5
 
 
-def test_dropout_acts_where_a_pass_is_named_and_nowhere_else(batch):
-    model = lora(small_model(), lora_dropout=0.5).eval()
+def test_dropout_acts_where_a_pass_is_named_and_nowhere_else(batch, small):
+    model = lora(small(), lora_dropout=0.5).eval()
     policy = Policy(model, seed=3)
     clean = policy.score(batch, grad=False).logp
     random = torch.get_rng_state()
@@ -133,12 +155,12 @@ def test_dropout_acts_where_a_pass_is_named_and_nowhere_else(batch):
     assert torch.equal(policy.score(batch, grad=False).logp, clean)
     off = policy.score(batch, grad=False, context="adapter_off", dropout=names[0]).logp
     assert torch.equal(off, policy.score(batch, grad=False, context="adapter_off").logp), "the reference has no dropout"
-    assert not Policy(lora(small_model())).has_dropout
+    assert not Policy(lora(small())).has_dropout
 
 
-def test_dropout_is_that_of_peft_in_training():
+def test_dropout_is_that_of_peft_in_training(small):
     """A stream of one sequence draws what transformers' own forward of the model in training mode draws."""
-    model = small_model()
+    model = small()
     from peft import LoraConfig, get_peft_model
 
     # not o_proj: behind the last attention the stream holds only the rows that predict something
@@ -158,11 +180,11 @@ def test_dropout_is_that_of_peft_in_training():
     assert (policy.hidden(batch) - want).abs().max() > 1e-2
 
 
-def test_a_recomputed_layer_drops_the_same(batch):
+def test_a_recomputed_layer_drops_the_same(batch, small):
     """The backward of a checkpointed pass, long after dropout was switched off again."""
     gradients = []
     for checkpointing in (False, True):
-        model = lora(small_model(), lora_dropout=0.3).eval()
+        model = lora(small(), lora_dropout=0.3).eval()
         Policy(model, checkpointing=checkpointing).score(batch, dropout=("x",)).logp.sum().backward()
         gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys()
@@ -170,18 +192,19 @@ def test_a_recomputed_layer_drops_the_same(batch):
         assert (gradients[1][name] - want).abs().max() <= 1e-5 * want.abs().max(), name
 
 
-def test_a_frozen_copy_of_the_tower_stays_frozen_behind_the_reference(batch):
+def test_a_frozen_copy_of_the_tower_stays_frozen_behind_the_reference(batch, small, kind):
     """peft has all that belongs to an adapter learn when it is switched on again."""
-    model = lora(small_model(), modules_to_save=["visual"])
-    model.get_base_model().model.visual.requires_grad_(False)
+    model = lora(small(), modules_to_save=list(family_class(kind).tower_names))
     policy = Policy(model.eval())
+    for tower in policy.towers:
+        tower.requires_grad_(False)
     policy.score(batch, grad=False, context="adapter_off")
     assert not any(p.requires_grad for p in policy.towers[0].parameters())
     assert all(p.requires_grad for n, p in model.named_parameters() if "lora_" in n)
 
 
-def test_no_grad_passes_store_nothing(batch):
-    for model, contexts in ((small_model(), ("policy", "blank_images")), (lora(small_model()), ("policy", "adapter_off"))):
+def test_no_grad_passes_store_nothing(batch, small):
+    for model, contexts in ((small(), ("policy", "blank_images")), (lora(small()), ("policy", "adapter_off"))):
         policy = Policy(model)
         for context in contexts:
             stored = []
@@ -190,13 +213,13 @@ def test_no_grad_passes_store_nothing(batch):
             assert stored == [] and not scored.logp.requires_grad and scored.logp.grad_fn is None
 
 
-def test_black_images_are_the_same_tokens_with_black_pixels(batch):
-    model = small_model()
+def test_black_images_are_the_same_tokens_with_black_pixels(batch, small, mixed):
+    model = small()
     policy = Policy(model)
     black = policy.score(batch, grad=False, context="blank_images")
     repainted = [
         Group(replace(g.prompt, images=tuple(PromptImage((id(i), "black"), i.grid, torch.full_like(i.pixels, -1.0)) for i in g.prompt.images)), g.completions)
-        for g in CASES["mixed"]
+        for g in mixed
     ]  # fmt: skip
     (painted,) = pack(repainted, 10_000, image_token_id=IMAGE)
     assert torch.equal(painted.token_ids, batch.token_ids)
@@ -208,33 +231,33 @@ def test_black_images_are_the_same_tokens_with_black_pixels(batch):
     assert (black.logp - real.logp)[~token_texts].abs().max() > 1e-3
 
 
-def test_a_share_of_black_patches_depends_on_its_seed_alone(batch):
-    policy = Policy(small_model())
+def test_a_share_of_black_patches_depends_on_its_seed_alone(batch, small):
+    policy = Policy(small())
     some = [policy.score(batch, grad=False, context=Context(images="black", share=0.6, seed=s)).logp for s in (1, 1, 2)]
     assert torch.equal(some[0], some[1]) and not torch.equal(some[0], some[2])
 
 
-def test_a_moved_batch_keeps_its_plan_and_features():
-    (batch,) = pack(CASES["one image"], 10_000, image_token_id=IMAGE)
+def test_a_moved_batch_keeps_its_plan_and_features(kind):
+    (batch,) = pack(CASES[kind]["one image"], 10_000, image_token_id=IMAGE)
     assert batch.to("cpu") is batch
     meta = batch.to("meta")
     assert meta is batch.to("meta") and meta.token_ids.device.type == "meta" and meta.kept == {}
 
 
-def test_completion_tokens_that_look_like_image_placeholders_are_text():
+def test_completion_tokens_that_look_like_image_placeholders_are_text(small, kind):
     rng = torch.Generator().manual_seed(1)
-    g = group(rng, 4, [image(rng, 2, 2)])
+    g = group(rng, 4, [image(rng, 2, 2, kind=kind)])
     g = Group(g.prompt, [[5, IMAGE, 7, 8]])
     (batch,) = pack([g], 999, image_token_id=IMAGE)
-    model = small_model()
+    model = small()
     hidden = Policy(model).hidden(batch)
     table = model.model.language_model.embed_tokens.weight
     assert torch.isfinite(hidden).all() and hidden.shape == (4, table.shape[1])
 
 
-def test_sharded_ranks_have_one_graph_when_one_has_no_images():
-    (batch,) = pack(CASES["text only"], 999, image_token_id=IMAGE)
-    model = small_model()
+def test_sharded_ranks_have_one_graph_when_one_has_no_images(small, kind):
+    (batch,) = pack(CASES[kind]["text only"], 999, image_token_id=IMAGE)
+    model = small()
     policy = Policy(model)
     alone = policy.hidden(batch)
     alone.sum().backward()
@@ -250,13 +273,13 @@ def test_sharded_ranks_have_one_graph_when_one_has_no_images():
     assert calls == []
 
 
-def test_errors_name_the_cause(batch):
+def test_errors_name_the_cause(batch, small):
     with pytest.raises(UserError, match="no adapter"):
-        Policy(small_model()).score(batch, context="adapter_off")
+        Policy(small()).score(batch, context="adapter_off")
     with pytest.raises(UserError, match="of a family that nsrl knows .*; got Linear"):
         Policy(torch.nn.Linear(2, 2))
     with pytest.raises(UserError, match="attention_dropout"):
-        Policy(small_model(attention_dropout=0.1))
+        Policy(small(attention_dropout=0.1))
 
 
 LIGER = """

@@ -1,6 +1,7 @@
 """The packed policy against transformers' own padded forward: hidden states, log-probs, gradients, speed."""
 
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -8,15 +9,21 @@ import torch
 from nsrl.models.pack import pack
 from nsrl.models.padded import padded_hidden
 from nsrl.models.policy import POLICY, Policy
+from tests.models.kinds import KINDS, has_deepstack
 from tests.models.packing_cases import IMAGE, cases, default_run_groups, middle_model, small_model
 
-CASES = cases()
-MODELS = {"small": small_model, "2B structure": middle_model}
+CASES = {kind: cases(kind) for kind in KINDS}
+MODELS = {kind: partial(small_model, kind=kind) for kind in KINDS} | {"2B structure": middle_model}
 
 
 @pytest.fixture(scope="module", params=MODELS)
 def model(request):
     return MODELS[request.param]()
+
+
+@pytest.fixture
+def batches(model):
+    return CASES[model.config.model_type]
 
 
 def logp_of(model, hidden, target):
@@ -42,10 +49,10 @@ def gradients(model):
     return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", cases())
 @pytest.mark.parametrize("budget", [10_000, 70])
-def test_hidden_states_logps_and_gradients_equal_transformers(model, case, budget):
-    groups = CASES[case]
+def test_hidden_states_logps_and_gradients_equal_transformers(model, batches, case, budget):
+    groups = batches[case]
     target, noise, advantage, weight = per_token(groups)
     model.zero_grad()
     want = padded_hidden(model, groups)
@@ -56,8 +63,7 @@ def test_hidden_states_logps_and_gradients_equal_transformers(model, case, budge
 
     model.zero_grad()
     policy, seen = Policy(model), []
-    batches = pack(groups, budget, image_token_id=IMAGE)
-    for batch in batches:
+    for batch in pack(groups, budget, image_token_id=IMAGE):
         assert batch.tokens <= budget
         rows = batch.token_rows
         assert torch.equal(batch.target, target[rows])
@@ -76,29 +82,32 @@ def test_hidden_states_logps_and_gradients_equal_transformers(model, case, budge
         assert (got[name] - grad).norm() <= 1e-4 * scale, name
 
 
-def test_images_and_deepstack_matter(model):
+def test_images_and_deepstack_matter(model, batches):
     """The comparison above can fail: without DeepStack, or with images blacked out, it does."""
-    groups = CASES["one image"]
+    groups = batches["one image"]
     (batch,) = pack(groups, 10_000, image_token_id=IMAGE)
     policy = Policy(model)
     with torch.no_grad():
         real = policy.hidden(batch)
         assert (policy.hidden(batch, context="blank_images") - real).abs().max() > 1e-2
+        if not has_deepstack(model):
+            return
         visual, _ = policy.encode(batch, POLICY)
         policy.encode = lambda batch, context: (visual, [])
         assert (policy.hidden(batch) - real).abs().max() > 1e-3
 
 
-def test_deepstack_behind_the_last_layer_too():
+@pytest.mark.parametrize("kind", KINDS)
+def test_deepstack_behind_the_last_layer_too(kind):
     """One layer and one DeepStack feature: all rows are needed until the end."""
-    model = small_model(num_hidden_layers=1)
-    (batch,) = pack(CASES["one image"], 10_000, image_token_id=IMAGE)
-    want = padded_hidden(model, CASES["one image"])[batch.token_rows]
+    model, groups = small_model(kind=kind, num_hidden_layers=1), CASES[kind]["one image"]
+    (batch,) = pack(groups, 10_000, image_token_id=IMAGE)
+    want = padded_hidden(model, groups)[batch.token_rows]
     assert (Policy(model).hidden(batch) - want).abs().max() <= 1e-5
 
 
-def test_gradient_checkpointing_changes_nothing(model):
-    groups = CASES["mixed"]
+def test_gradient_checkpointing_changes_nothing(model, batches):
+    groups = batches["mixed"]
     _target, noise, advantage, weight = per_token(groups)
     (batch,) = pack(groups, 10_000, image_token_id=IMAGE)
     rows, results = batch.token_rows, []

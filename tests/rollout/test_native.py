@@ -10,18 +10,28 @@ import torch
 from nsrl.errors import UserError
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Finish, SamplingParams
-from tests.rollout import tiny
+from tests.rollout import tiny as default
 
 TOLERANCE = 2e-5  # fp32 log-probs of a random model whose logits reach 20
 
 
-def params(max_tokens=16, stop_ids=(tiny.EOS,), **more):
-    return SamplingParams(max_tokens=max_tokens, stop_ids=stop_ids, banned_ids=tiny.BANNED, **more)
+@pytest.fixture(scope="module")
+def model(tiny):
+    return tiny.build()
+
+
+@pytest.fixture
+def requests(tiny):
+    return tiny.requests(6, n=3)
+
+
+def params(max_tokens=16, stop_ids=(default.EOS,), **more):
+    return SamplingParams(max_tokens=max_tokens, stop_ids=stop_ids, banned_ids=default.BANNED, **more)
 
 
 def worst(model, requests, groups, **how):
     return max(
-        float((tiny.score(model, r, s.token_ids, **how) - torch.tensor(s.logps)).abs().max())
+        float((default.score(model, r, s.token_ids, **how) - torch.tensor(s.logps)).abs().max())
         for r, group in zip(requests, groups)
         for s in group
     )
@@ -34,7 +44,7 @@ def test_logps_are_those_of_the_models_own_forward(model, requests, temperature)
     assert worst(model, requests, groups, temperature=temperature) < TOLERANCE
 
 
-def test_greedy_is_identical_to_generate(model):
+def test_greedy_is_identical_to_generate(model, tiny):
     requests = tiny.requests(6)
     stop = tuple(range(10, 40))
     groups = NativeSampler(model).sample(requests, params(24, stop, temperature=0.0))
@@ -51,7 +61,7 @@ def test_greedy_is_identical_to_generate(model):
     assert Finish.STOP in finishes, "the test wants a prompt that stops early"
 
 
-def test_results_do_not_depend_on_order_or_company(model):
+def test_results_do_not_depend_on_order_or_company(model, tiny):
     requests = tiny.requests(12, n=4)
     sampler, how = NativeSampler(model), params(20, tuple(range(10, 25)))
     reference = sampler.sample(requests, how)
@@ -70,7 +80,7 @@ def test_results_do_not_depend_on_order_or_company(model):
                 assert a.logps == pytest.approx(b.logps, abs=TOLERANCE)
 
 
-def test_fewer_samples_are_the_first_of_more(model):
+def test_fewer_samples_are_the_first_of_more(model, tiny):
     sampler = NativeSampler(model)
     ten = sampler.sample([tiny.request(3, (2, 3), n=10)], params())[0]
     two = sampler.sample([tiny.request(3, (2, 3), n=2)], params())[0]
@@ -78,7 +88,7 @@ def test_fewer_samples_are_the_first_of_more(model):
     assert len({tuple(s.token_ids) for s in ten}) > 5, "samples of one group must differ"
 
 
-def test_unequal_groups_and_repeated_runs(model):
+def test_unequal_groups_and_repeated_runs(model, tiny):
     requests = [tiny.request(i, (2, 2), n=n) for i, n in enumerate((1, 7, 2, 5))]
     sampler = NativeSampler(model)
     first = sampler.sample(requests, params(12, tuple(range(10, 60))))
@@ -99,7 +109,7 @@ def test_finish_says_why(model, requests):
                 assert len(sample.token_ids) == 10
 
 
-def test_banned_tokens_are_never_drawn_and_have_no_mass(model):
+def test_banned_tokens_are_never_drawn_and_have_no_mass(model, tiny):
     request = tiny.request(0, (2, 2), n=50)
     free = SamplingParams(max_tokens=8)
     banned = tuple(range(200))
@@ -110,7 +120,7 @@ def test_banned_tokens_are_never_drawn_and_have_no_mass(model):
     assert worst(model, [request], [group], banned=banned) < TOLERANCE
 
 
-def test_each_distinct_image_is_encoded_once_and_each_prompt_computed_once(model):
+def test_each_distinct_image_is_encoded_once_and_each_prompt_computed_once(model, tiny):
     images = tiny.request(0, (2, 2), (3, 2))
     same = [tiny.request(0, (2, 2), (3, 2), text=20 + i, n=5, problem=i) for i in range(4)]
     sampler = NativeSampler(model, max_sequences=10)
@@ -127,7 +137,7 @@ def test_the_vision_tower_in_parts(model, requests):
     assert [[s.token_ids for s in g] for g in whole] == [[s.token_ids for s in g] for g in parts]
 
 
-def test_groups_are_handed_on_while_others_still_run(model):
+def test_groups_are_handed_on_while_others_still_run(model, tiny):
     requests = [tiny.request(i, (2, 2), n=2, problem=i) for i in range(8)]
     sampler, seen = NativeSampler(model), []
     rows = []
@@ -143,7 +153,7 @@ def test_groups_are_handed_on_while_others_still_run(model):
     assert lengths == sorted(lengths), "in the order of finishing"
 
 
-def test_an_error_in_the_callback_is_not_swallowed(model):
+def test_an_error_in_the_callback_is_not_swallowed(model, tiny):
     def broken(index, samples):
         raise RuntimeError("engine gone")
 
@@ -151,14 +161,14 @@ def test_an_error_in_the_callback_is_not_swallowed(model):
         NativeSampler(model).sample([tiny.request(0)], params(2), broken)
 
 
-def test_long_completions_outgrow_the_first_cache(model):
+def test_long_completions_outgrow_the_first_cache(model, tiny):
     request = tiny.request(1, (2, 2), n=3)
     groups = NativeSampler(model).sample([request], params(150, ()))
     assert len(groups[0][0].token_ids) == 150
     assert worst(model, [request], groups) < TOLERANCE
 
 
-def test_lora_is_sampled_with_and_its_dropout_is_not():
+def test_lora_is_sampled_with_and_its_dropout_is_not(tiny):
     peft = pytest.importorskip("peft")
     base = tiny.build(seed=3)
     request = tiny.request(5, (2, 3), n=4)
@@ -187,12 +197,12 @@ def test_lora_is_sampled_with_and_its_dropout_is_not():
 
 
 def test_grouped_heads_and_biased_projections():
-    model = tiny.build(seed=4, num_attention_heads=4, num_key_value_heads=2, attention_bias=True)
-    requests = tiny.requests(6, n=3)
+    model = default.build(seed=4, num_attention_heads=4, num_key_value_heads=2, attention_bias=True)
+    requests = default.requests(6, n=3)
     assert worst(model, requests, NativeSampler(model).sample(requests, params())) < TOLERANCE
 
 
-def test_bfloat16_agrees_to_its_own_precision():
+def test_bfloat16_agrees_to_its_own_precision(tiny):
     model = tiny.build(seed=5, dtype=torch.bfloat16)
     requests = tiny.requests(4, n=2)
     groups = NativeSampler(model).sample(requests, params(8))
@@ -202,7 +212,7 @@ def test_bfloat16_agrees_to_its_own_precision():
     assert worst(exact, requests, groups) < 1.0
 
 
-def test_wrong_input_is_named(model):
+def test_wrong_input_is_named(model, tiny):
     sampler = NativeSampler(model)
     good = tiny.request(0, (2, 2))
     missing = dataclasses.replace(good, prompt=dataclasses.replace(good.prompt, ids=[t for t in good.prompt.ids if t != tiny.IMAGE]))
@@ -220,7 +230,7 @@ def test_wrong_input_is_named(model):
         sampler.sync(tiny.build(seed=9))
 
 
-def test_what_does_not_fit_the_models_positions_is_said_before_work(model):
+def test_what_does_not_fit_the_models_positions_is_said_before_work(model, tiny):
     positions = model.config.text_config.max_position_embeddings
     sampler, request = NativeSampler(model), tiny.request(0, (2, 2), problem=7)
     length = len(request.prompt.ids)
@@ -230,7 +240,7 @@ def test_what_does_not_fit_the_models_positions_is_said_before_work(model):
         sampler.sample([tiny.request(1), request], params(positions - length + 1))
 
 
-def test_sync_reports_a_checksum_that_follows_the_weights():
+def test_sync_reports_a_checksum_that_follows_the_weights(tiny):
     model = tiny.build(seed=6)
     sampler = NativeSampler(model)
     first = sampler.sync(model)

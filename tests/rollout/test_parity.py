@@ -2,6 +2,9 @@
 
 import copy
 import dataclasses
+import re
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ import torch
 from nsrl.checks import parity_faults
 from nsrl.checks.parity import ParityError, blanked, policy_score, require_agreement, self_check
 from nsrl.errors import UserError
+from nsrl.models.family import Fault
 from nsrl.models.policy import Policy
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl.models.qwen_vl import family as qwen
@@ -18,22 +22,23 @@ from nsrl.models.registry import family_of
 from nsrl.rollout.fingerprint import policy_checksum
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Request, SamplingParams, SyncReport
-from tests.rollout import tiny, tiny_tokenizer
+from tests.rollout import tiny as default
+from tests.rollout import tiny_tokenizer
 
-PARAMS = SamplingParams(max_tokens=8, stop_ids=(tiny.EOS,), banned_ids=tiny.BANNED, temperature=0.9)
+PARAMS = SamplingParams(max_tokens=8, stop_ids=(default.EOS,), banned_ids=default.BANNED, temperature=0.9)
 
 
 @pytest.fixture
-def requests():
+def requests(tiny):
     return tiny.requests(4, n=2)
 
 
 @pytest.fixture
-def plain():
+def plain(tiny):
     return tiny.build(seed=11)
 
 
-def adapted(seed: int = 11):
+def adapted(tiny, seed: int = 11):
     peft = pytest.importorskip("peft")
     config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj)")
     return peft.get_peft_model(tiny.build(seed), config).eval()
@@ -52,9 +57,9 @@ class Wrapped:
         return self.inner.sample([self.change(r) for r in requests], params, on_group)
 
 
-def test_the_real_thing_passes_and_is_left_as_it_was(plain, requests):
+def test_the_real_thing_passes_and_is_left_as_it_was(plain, requests, tiny):
     before = {k: v.clone() for k, v in plain.state_dict().items()}
-    report = self_check(Policy(plain), NativeSampler(plain), requests, PARAMS, tokenizer=tiny_tokenizer.build())
+    report = self_check(Policy(plain), NativeSampler(plain), requests, PARAMS, tokenizer=tiny_tokenizer.build(kind=tiny.kind))
     assert report.most < 2e-5 and report.nudged_most < 2e-5
     assert report.trainer_effect > 0.05 and report.sampler_effect > 0.05
     assert report.seconds < 3, "the bound for the default run"
@@ -62,18 +67,18 @@ def test_the_real_thing_passes_and_is_left_as_it_was(plain, requests):
     assert all(torch.equal(before[k], v) for k, v in plain.state_dict().items())
 
 
-def test_an_adapter_passes_too(requests):
-    model = adapted()
+def test_an_adapter_passes_too(requests, tiny):
+    model = adapted(tiny)
     assert self_check(Policy(model), NativeSampler(model), requests, PARAMS).most < 2e-5
 
 
-def test_text_only_data_has_no_image_check(plain):
+def test_text_only_data_has_no_image_check(plain, tiny):
     report = self_check(Policy(plain), NativeSampler(plain), [tiny.request(0, n=2)], PARAMS)
     assert report.trainer_effect is None
 
 
-def test_lost_adapter(requests):
-    model = adapted()
+def test_lost_adapter(requests, tiny):
+    model = adapted(tiny)
 
     class Lost(NativeSampler):
         def sample(self, *args):
@@ -114,7 +119,7 @@ def test_a_sync_that_does_nothing_is_caught_before_the_first_step(plain, request
         self_check(Policy(plain), Separate(plain, deaf=True), requests, PARAMS)
 
 
-def test_stale_weights_between_steps(plain, requests):
+def test_stale_weights_between_steps(plain, requests, tiny):
     sampler, policy = Separate(plain), Policy(plain)
     score = policy_score(policy, PARAMS)
     optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3)
@@ -146,6 +151,9 @@ def smaller(request):
     """The request with its pictures shrunk and blown up again: the same grid, other pixels."""
     images = []
     for image in request.prompt.images:
+        if image.pixels.shape[1] != 3 * 2 * 16 * 16:  # of another family: every row of a patch blurred into the next
+            images.append(replace(image, key=f"{image.key} resized", pixels=(image.pixels + image.pixels.roll(1, -1)) / 2))
+            continue
         (p,) = to_pictures(image.pixels, [image.grid], patch=16, temporal=2, merge=2, mean=[0.5] * 3, std=[0.5] * 3)
         again = p.resize((p.width * 3 // 4, p.height * 3 // 4)).resize(p.size)
         out = tiny_tokenizer.image_processor()(images=[again], return_tensors="pt")
@@ -186,6 +194,8 @@ def test_lost_image_and_dead_image_path(plain, requests):
     ],
 )
 def test_wrong_mrope_positions_in_the_sampler(plain, requests, monkeypatch, axes, message):
+    if not family_of(plain).faults()[0].cause.startswith("wrong mRoPE"):
+        pytest.skip("this family has no mRoPE")
     right = qwen.prompt_positions
 
     def wrong(ids, grids, image_token_id, merge):
@@ -199,31 +209,38 @@ def test_wrong_mrope_positions_in_the_sampler(plain, requests, monkeypatch, axes
         self_check(Policy(plain), NativeSampler(plain), requests, PARAMS)
 
 
-def test_wrong_mrope_layout_in_the_sampler(plain, requests):
-    class Blocks(NativeSampler):
-        def sample(self, *args):
-            with faults.blocks(self.family):
-                return super().sample(*args)
+def test_faults_inside_the_model_are_named_in_the_sampler(plain, requests):
+    """The axes of mRoPE laid out in another way, tiles put together in another way."""
+    inside = [fault for fault in family_of(plain).faults() if fault.within is not Fault.within]
+    assert inside
+    for fault in inside:
 
-    with pytest.raises(ParityError, match=r"wrong mRoPE: the sampler.*in blocks, not interleaved"):
-        self_check(Policy(plain), Blocks(plain), requests, PARAMS)
+        class Faulty(NativeSampler):
+            def sample(self, *args, fault=fault):
+                with fault.within(self.family):
+                    return super().sample(*args)
+
+        with pytest.raises(ParityError, match=re.escape(fault.cause.format("sampler"))):
+            self_check(Policy(plain), Faulty(plain), requests, PARAMS)
 
 
-def test_wrong_tokenizer(plain, requests):
+def test_wrong_tokenizer(plain, requests, tiny):
+    build, image = partial(tiny_tokenizer.build, kind=tiny.kind), next(iter(family_of(plain).control_tokens))
+
     def check(tokenizer, params=PARAMS):
         self_check(Policy(plain), NativeSampler(plain), requests, params, tokenizer=tokenizer)
 
-    shifted = tiny_tokenizer.build(first=("<|vision_start|>",))
-    with pytest.raises(UserError, match=r"wrong tokenizer: <\|image_pad\|> is id 3"):
+    shifted = build(first=(tiny_tokenizer.control(tiny.kind)[4],))
+    with pytest.raises(UserError, match=rf"wrong tokenizer: {re.escape(image)} is id 3"):
         check(shifted)
-    large = tiny_tokenizer.build()
+    large = build()
     large.add_tokens(["<one_more>"])
     with pytest.raises(UserError, match="wrong tokenizer: it has 301 tokens and the model's embedding 300"):
         check(large)
     with pytest.raises(UserError, match="wrong tokenizer: its end of turn"):
-        check(tiny_tokenizer.build(), dataclasses.replace(PARAMS, stop_ids=(7,)))
-    text = tiny_tokenizer.build()("aabab", add_special_tokens=False)["input_ids"]
-    other = tiny_tokenizer.build(merges=(("a", "b"),))
+        check(build(), dataclasses.replace(PARAMS, stop_ids=(7,)))
+    text = build()("aabab", add_special_tokens=False)["input_ids"]
+    other = build(merges=(("a", "b"),))
     with pytest.raises(UserError, match=r"does not survive decoding and encoding \(5 ids, 3 after\)"):
         parity_faults.require_tokenizer(other, family_of(plain), PARAMS, [Request(Prompt(text))])
 
