@@ -16,6 +16,7 @@ from nsrl.models.family import Family
 
 FAMILIES = {
     "qwen3_vl": "nsrl.models.qwen3_vl:Qwen3VL",
+    "qwen2_5_vl": "nsrl.models.qwen2_5_vl:Qwen25VL",
 }
 SMALL = "qwen3_vl"  # the family of the built-in model
 
