@@ -30,13 +30,12 @@ def build(kind: str, seed: int, vocabulary: int, *, pad: int, eos: int, spread: 
         setattr(config.text_config, name, value)
     if "num_hidden_layers" in text and getattr(config.text_config, "layer_types", None):
         config.text_config.layer_types = config.text_config.layer_types[: text["num_hidden_layers"]]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = family.model_class()._from_config(config, dtype=torch.float32, attn_implementation="sdpa").to(dtype).eval()
-        with torch.no_grad():
-            for p in model.parameters():
-                if p.ndim == 1 or not p.any():
-                    p.add_(0.2 * torch.randn_like(p))
+    torch.manual_seed(seed)  # what is drawn behind it, adapters for instance, follows the seed too
+    model = family.model_class()._from_config(config, dtype=torch.float32, attn_implementation="sdpa").to(dtype).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.ndim == 1 or not p.any():
+                p.add_(0.2 * torch.randn_like(p))
     return model
 
 

@@ -14,7 +14,7 @@ def small_model(seed: int = 0, kind: str = "qwen3_vl", **text):
     """The default run's shape: hidden 96, 3 layers, DeepStack after layer 0, tied head, fp32, random weights; or another family's."""
     if kind != "qwen3_vl":
         ids = {"image": IMAGE, "start": START, "end": END, "video": 503}
-        return kinds.build(kind, seed, VOCAB, pad=0, eos=1, spread=0.08, ids=ids, **text)
+        return kinds.build(kind, seed, VOCAB, pad=504, eos=505, spread=0.08, ids=ids, **text)  # ids that no prompt has
     sizes = dict(hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1)
     vision = dict(hidden_size=64, depth=2, intermediate_size=128, num_heads=2, out_hidden_size=96, deepstack_visual_indexes=[0])
     return _model(seed, {**sizes, "head_dim": 32, **text}, vision, [6, 5, 5])
