@@ -37,6 +37,14 @@ class Fault:
     within: Callable[[Any], AbstractContextManager[None]] = lambda family: nullcontext()
 
 
+def right_padded(rows: Sequence[Sequence[int]], pad_token_id: int) -> dict[str, Tensor]:
+    """input_ids and attention_mask (B, longest row) of transformers' forward."""
+    width = max(map(len, rows))
+    ids = torch.tensor([[*row, *[pad_token_id] * (width - len(row))] for row in rows])
+    mask = torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]
+    return {"input_ids": ids, "attention_mask": mask.long()}
+
+
 class Family(ABC):
     """One architecture, seen through one model of it.
 

@@ -10,7 +10,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from nsrl.errors import UserError
 from nsrl.types import ImageRef
@@ -217,3 +218,18 @@ class Pictures(ABC):
     @staticmethod
     def _size(image: ImageRef) -> tuple[int, int]:
         return image.size if image.size is not None else image.open().size
+
+
+def picture_of(planes: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Image.Image:
+    """The RGB picture behind normalised pixels (height, width, 3), so that another engine cannot see other ones.
+
+    Un-normalising and rounding is exact, because they were 8-bit before. Raises `UserError` where they were not.
+    """
+    levels = (planes * np.asarray(std, np.float64) + np.asarray(mean, np.float64)) * 255
+    whole = np.rint(levels)
+    if np.abs(levels - whole).max() > 0.05 or whole.min() < 0 or whole.max() > 255:
+        raise UserError(
+            f"pixel_values must be 8-bit pictures normalised with mean {list(mean)} and std {list(std)}; "
+            "got values between the levels (another normalisation, or a lower precision?)"
+        )
+    return Image.fromarray(whole.astype(np.uint8), "RGB")

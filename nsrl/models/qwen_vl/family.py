@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from nsrl.errors import UserError
-from nsrl.models.family import Family, Fault
+from nsrl.models.family import Family, Fault, right_padded
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl.models.qwen_vl import faults, processor
 from nsrl.models.qwen_vl.patches import to_pictures
@@ -139,13 +139,11 @@ class QwenVL(Family):
         return black, torch.tensor([[1, side, side]], device=self.device)
 
     def padded_inputs(self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int) -> dict[str, Tensor]:
-        width = max(map(len, rows))
-        ids = torch.tensor([[*row, *[pad_token_id] * (width - len(row))] for row in rows])
-        mask = torch.arange(width) < torch.tensor([len(row) for row in rows])[:, None]
-        prompt = torch.tensor([len(p.ids) for p in prompts])
+        out = right_padded(rows, pad_token_id)
+        ids, prompt = out["input_ids"], torch.tensor([len(p.ids) for p in prompts])
         images = [image for p in prompts for image in p.images]
-        kinds = (ids == self.image_token_id) & (torch.arange(width) < prompt[:, None])
-        out = {"input_ids": ids, "attention_mask": mask.long(), "mm_token_type_ids": kinds.int()}
+        kinds = (ids == self.image_token_id) & (torch.arange(ids.shape[1]) < prompt[:, None])
+        out["mm_token_type_ids"] = kinds.int()
         if images:
             out["pixel_values"] = torch.cat([image.pixels for image in images])
             out["image_grid_thw"] = torch.tensor([image.grid for image in images])

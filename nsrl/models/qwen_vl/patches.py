@@ -1,8 +1,4 @@
-"""From patches back to pictures, for an engine that has an image processor of its own.
-
-The pictures are recovered from the patches themselves, so the engine cannot see other pixels than the trainer:
-un-normalising and rounding is exact, because they were 8-bit before.
-"""
+"""From patches back to pictures, for an engine that has an image processor of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import torch
 from PIL import Image
 
 from nsrl.errors import UserError
+from nsrl.models.pictures import picture_of
 
 
 def to_pictures(
@@ -30,7 +27,6 @@ def to_pictures(
     Raises UserError when the rows are not those of 8-bit still pictures normalised with mean and std.
     """
     pictures, at = [], 0
-    scale, shift = np.asarray(std, np.float64), np.asarray(mean, np.float64)
     for t, h, w in grids:
         rows = pixel_values[at : at + t * h * w].double().cpu().numpy()
         at += t * h * w
@@ -39,12 +35,5 @@ def to_pictures(
         blocks = rows.reshape(h // merge, w // merge, merge, merge, 3, temporal, patch, patch)[:, :, :, :, :, 0]
         # (row block, column block, row in block, column in block, channel, y, x) -> (y, x, channel)
         planes = blocks.transpose(0, 2, 5, 1, 3, 6, 4).reshape(h * patch, w * patch, 3)
-        levels = (planes * scale + shift) * 255
-        whole = np.rint(levels)
-        if np.abs(levels - whole).max() > 0.05 or whole.min() < 0 or whole.max() > 255:
-            raise UserError(
-                f"pixel_values must be 8-bit pictures normalised with mean {list(mean)} and std {list(std)}; "
-                "got values between the levels (another normalisation, or a lower precision?)"
-            )
-        pictures.append(Image.fromarray(whole.astype(np.uint8), "RGB"))
+        pictures.append(picture_of(planes, mean, std))
     return pictures
