@@ -48,6 +48,8 @@ class Pictures(ABC):
     thread decodes, and what was handed out, come on top); threads: that read ahead (0: nothing is read ahead).
     """
 
+    merge: int  # patches per visual token along each side
+
     def __init__(self, processor: Any, memory: int = MEMORY, threads: int | None = None) -> None:
         self.processor = processor
         self.memory = memory
@@ -63,11 +65,6 @@ class Pictures(ABC):
     def held(self) -> int:
         """Bytes held, or kept free for what is coming."""
         return self._bytes
-
-    @property
-    @abstractmethod
-    def merge(self) -> int:
-        """Patches per visual token along each side."""
 
     @abstractmethod
     def grid(self, size: tuple[int, int], name: str = "image") -> tuple[int, int, int]:

@@ -46,7 +46,7 @@ def batch(mixed):
 def lora(model, **options):
     from peft import LoraConfig, get_peft_model
 
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"], **options)
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*\.[qkvo]_proj", **options)
     wrapped = get_peft_model(model, config)
     torch.manual_seed(3)
     for name, p in wrapped.named_parameters():

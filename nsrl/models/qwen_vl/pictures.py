@@ -15,9 +15,9 @@ from nsrl.models.pictures import Pictures
 class QwenPictures(Pictures):
     """processor: a `Qwen2VLImageProcessorPil`; its own resize rule and its own patches."""
 
-    @property
-    def merge(self) -> int:
-        return self.processor.merge_size
+    def __init__(self, processor: Any, **options: Any) -> None:
+        super().__init__(processor, **options)
+        self.merge = processor.merge_size
 
     def grid(self, size: tuple[int, int], name: str = "image") -> tuple[int, int, int]:
         """(1, rows, columns): see `Pictures.grid`."""
