@@ -18,6 +18,7 @@ FAMILIES = {
     "qwen3_vl": "nsrl.models.qwen3_vl:Qwen3VL",
     "qwen2_5_vl": "nsrl.models.qwen2_5_vl:Qwen25VL",
     "qwen3_vl_moe": "nsrl.models.qwen3_vl_moe:Qwen3VLMoe",
+    "internvl": "nsrl.models.internvl:InternVL",
 }
 SMALL = "qwen3_vl"  # the family of the built-in model
 

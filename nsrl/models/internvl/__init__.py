@@ -1,0 +1,224 @@
+"""InternVL: a tower that sees square tiles, a projector behind it, and a language model whose positions count tokens."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import InternVLConfig
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+from nsrl.errors import UserError
+from nsrl.models.family import Family, Fault, right_padded
+from nsrl.models.internvl.pictures import TiledPictures
+from nsrl.models.pictures import picture_of
+from nsrl.models.prompt import Prompt, PromptImage
+from nsrl_kernels import PackPlan
+
+START, CONTEXT, END, VIDEO = "<img>", "<IMG_CONTEXT>", "</img>", "<video>"
+LANGUAGE_MODELS = ("qwen2", "qwen3", "llama")  # whose layers `decoder.walk` knows
+
+
+class InternVL(Family):
+    """transformers' `InternVLForConditionalGeneration`. A picture's grid is (tiles, rows, columns), its patches tile after tile."""
+
+    model_type = "internvl"
+    title = "InternVL"
+    class_name = "InternVLForConditionalGeneration"
+    tower_names = ("vision_tower", "multi_modal_projector")
+    small_tokens = (START, END, CONTEXT, VIDEO)
+    small_token_names = {
+        "start_image_token": START, "end_image_token": END, "context_image_token": CONTEXT, "video_token": VIDEO,
+    }  # fmt: skip
+    small_picture = CONTEXT + "\n"
+
+    @classmethod
+    def require_supported(cls, config: Any) -> None:
+        kind = config.text_config.model_type
+        if kind not in LANGUAGE_MODELS:
+            raise UserError(f"model: an InternVL's language model must be one of {', '.join(LANGUAGE_MODELS)}; got {kind!r}")
+        super().require_supported(config)
+
+    @classmethod
+    def load_processor(cls, source: str) -> Any:
+        return GotOcr2ImageProcessorPil.from_pretrained(source)
+
+    @classmethod
+    def small_processor(cls) -> Any:
+        """Tiles of 32 × 32 pixels, which are 4 visual tokens."""
+        return GotOcr2ImageProcessorPil(
+            size={"height": 32, "width": 32}, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225]
+        )
+
+    @classmethod
+    def small_config(cls, tokenizer: Any, vocabulary: int) -> Any:
+        text = {
+            "model_type": "qwen2",
+            "vocab_size": vocabulary,
+            "hidden_size": 96,
+            "intermediate_size": 256,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "max_position_embeddings": 4096,
+            "initializer_range": 0.06,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0},
+            "tie_word_embeddings": True,
+            "pad_token_id": tokenizer.pad_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+        }
+        vision = {
+            "hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 128,
+            "attention_bias": True,
+            "image_size": 32,
+            "patch_size": 8,
+            "layer_scale_init_value": 1.0,
+            "initializer_range": 0.06,
+        }
+        return InternVLConfig(
+            text_config=text,
+            vision_config=vision,
+            image_token_id=tokenizer.convert_tokens_to_ids(CONTEXT),
+            image_seq_length=4,
+            downsample_ratio=0.5,
+            tie_word_embeddings=True,
+        )
+
+    def pictures(self, processor: Any) -> TiledPictures:
+        sides = processor.size["height"], processor.size["width"]
+        if sides != tuple(self.config.vision_config.image_size):
+            raise UserError(f"the image processor must make tiles of the tower's size {self.config.vision_config.image_size}; got {sides}")
+        return TiledPictures(processor, self._patch, self.merge)
+
+    def bound_pictures(self, processor: Any, least: int | None, most: int | None) -> None:
+        """In whole tiles, the overview not counted."""
+        tile = processor.size["height"] * processor.size["width"]
+        if most is not None and most < tile:
+            raise UserError(f"model.max_pixels must be at least {tile:,}, one tile of an InternVL's pictures; got {most:,}")
+        few, many = -(-least // tile) if least else None, most // tile if most else None
+        own = processor.min_patches, processor.max_patches
+        processor.min_patches = few or min(own[0], many or own[0])
+        processor.max_patches = many or max(own[1], few or own[1])
+        if processor.min_patches > processor.max_patches:
+            raise UserError(f"model.min_pixels and model.max_pixels must have a whole number of tiles of {tile:,} pixels between them")
+        room = self.positions // (tile // (self._patch * self.merge) ** 2)
+        if processor.min_patches >= room:
+            raise UserError(f"model.min_pixels must be below {room * tile:,}, or no picture fits the model's positions; got {least}")
+
+    def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
+        tokenizer.save_pretrained(folder)
+        image_processor.save_pretrained(folder)
+        path = folder / "preprocessor_config.json"
+        own = {"processor_class": "InternVLProcessor"}
+        image = json.loads(path.read_text()) | {"image_processor_type": "GotOcr2ImageProcessor"} | own
+        video = {key: image[key] for key in ("size", "image_mean", "image_std")}
+        video |= {"video_processor_type": "InternVLVideoProcessor"} | own
+        processor = own | {"image_seq_length": self.config.image_seq_length}
+        for name, values in (("preprocessor", image), ("video_preprocessor", video), ("processor", processor)):
+            (folder / f"{name}_config.json").write_text(json.dumps(values, indent=1) + "\n")
+
+    @property
+    def merge(self) -> int:
+        return round(1 / self.config.downsample_ratio)
+
+    @property
+    def _patch(self) -> int:
+        return self.config.vision_config.patch_size[0]
+
+    @property
+    def control_tokens(self) -> dict[str, int]:
+        return {CONTEXT: self.config.image_token_id}
+
+    def marks(self, tokenizer: Any) -> list[int]:
+        known = tokenizer.get_vocab()
+        return [known[token] for token in (START, END, VIDEO) if token in known]
+
+    def expand(self, tokens: int, tokenizer: Any) -> list[int]:
+        """As transformers' `InternVLProcessor` writes a picture: between its marks."""
+        start, end = tokenizer.convert_tokens_to_ids([START, END])
+        return [start, *super().expand(tokens, tokenizer), end]
+
+    def prompt_positions(self, prompt: Prompt) -> tuple[np.ndarray, int]:
+        """Positions count tokens, on all three axes alike."""
+        wanted = sum(tiles * rows * columns for tiles, rows, columns in (i.grid for i in prompt.images)) // self.merge**2
+        found, length = list(prompt.ids).count(self.image_token_id), len(prompt.ids)
+        if found != wanted:
+            raise UserError(
+                f"prompt_ids must hold {wanted} image placeholders (id {self.image_token_id}) for {len(prompt.images)} images; "
+                f"got {found}"
+            )
+        return np.tile(np.arange(length, dtype=np.int64), (3, 1)), length
+
+    def stream_positions(self, plan: PackPlan) -> Tensor:
+        """From the bounds of the sequences: a completion's first row is at its prompt's length."""
+        cu = plan.cu_seqlens_q
+        row = torch.arange(plan.row_map.numel(), device=cu.device, dtype=cu.dtype)
+        sequence = torch.searchsorted(cu[1:], row, right=True)
+        parent = plan.parent[sequence]
+        before = torch.where(parent == sequence, 0, cu[1:][parent] - cu[parent])
+        return (row - cu[sequence] + before).expand(3, -1)
+
+    def rotary(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        return super().rotary(positions[0], dtype)
+
+    def see(self, pixels: Tensor, grids: Tensor) -> tuple[Tensor, list[Tensor]]:
+        out = self.base.model.get_image_features(
+            pixel_values=self._tiles(pixels),
+            vision_feature_layer=self.config.vision_feature_layer,
+            vision_feature_select_strategy=self.config.vision_feature_select_strategy,
+            return_dict=True,
+        )
+        return out.pooler_output.flatten(0, 1), []
+
+    def _tiles(self, pixels: Tensor) -> Tensor:
+        """(tiles, 3, height, width) of rows of patches, tile after tile."""
+        (height, width), side = self.config.vision_config.image_size, self._patch
+        rows = pixels.view(-1, height // side, width // side, 3, side, side)
+        return rows.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, height, width)
+
+    def smallest_picture(self) -> tuple[Tensor, Tensor]:
+        (height, width), side = self.config.vision_config.image_size, self._patch
+        rows, columns = height // side, width // side
+        black = torch.zeros(rows * columns, 3 * side * side, dtype=self.towers[0].dtype, device=self.device)
+        return black, torch.tensor([[1, rows, columns]], device=self.device)
+
+    def padded_inputs(self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int) -> dict[str, Tensor]:
+        images = [image for p in prompts for image in p.images]
+        shown = {"pixel_values": self._tiles(torch.cat([image.pixels for image in images]))} if images else {}
+        return right_padded(rows, pad_token_id) | shown
+
+    def faults(self) -> list[Fault]:
+        return [Fault("wrong pixel shuffle: the {} leaves the tokens of a tile transposed (ps_version v1)", within=_transposed)]
+
+    def to_pictures(self, images: Sequence[PromptImage], processor: Any) -> list[Any]:
+        if any(image.grid[0] != 1 for image in images):
+            tile = processor.size["height"] * processor.size["width"]
+            raise UserError(
+                "rollout=vllm cuts pictures itself and would make another overview of one of several tiles: "
+                f"InternVL needs model.max_pixels={tile} there, or rollout=native"
+            )
+        tiles = self._tiles(torch.cat([image.pixels for image in images])).permute(0, 2, 3, 1).double().cpu().numpy()
+        return [picture_of(tile, processor.image_mean, processor.image_std) for tile in tiles]
+
+    def engine_processor(self, processor: Any) -> dict[str, Any]:
+        return {"min_patches": 1, "max_patches": 1}
+
+
+@contextlib.contextmanager
+def _transposed(family: Any) -> Iterator[None]:
+    """Rows and columns not swapped back behind the pixel shuffle."""
+    model, right = family.base.model, family.base.model.pixel_shuffle
+    model.pixel_shuffle = lambda features, scale_factor=0.5: right(features, scale_factor).transpose(1, 2).contiguous()
+    try:
+        yield
+    finally:
+        del model.pixel_shuffle

@@ -1,0 +1,60 @@
+"""Pictures for InternVL: cut into tiles of one size, with an overview behind them where there are several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from transformers.image_utils import SizeDict
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
+
+from nsrl.models.pictures import Pictures
+
+
+class TiledPictures(Pictures):
+    """processor: a `GotOcr2ImageProcessorPil`, whose own rule and resize make the tiles; patch: the side of the tower's patches."""
+
+    def __init__(self, processor: Any, patch: int, merge: int, **options: Any) -> None:
+        super().__init__(processor, **options)
+        self.patch, self.merge = patch, merge
+        self.tile = SizeDict(height=processor.size["height"], width=processor.size["width"])
+
+    def grid(self, size: tuple[int, int], name: str = "image") -> tuple[int, int, int]:
+        """(tiles, rows, columns): see `Pictures.grid`. Every picture can be shown."""
+        return self._tiles(size), self.tile.height // self.patch, self.tile.width // self.patch
+
+    def resized(self, picture: Any) -> np.ndarray:
+        """(tiles, 3, height, width): see `Pictures.resized`."""
+        processor, pixels = self.processor, np.moveaxis(np.asarray(picture), -1, 0)
+        if self._tiles(picture.size) == 1:
+            return processor.resize(pixels, self.tile, resample=processor.resample)[None]
+        least, most = processor.min_patches, processor.max_patches
+        return np.stack(
+            processor.crop_image_to_patches(pixels, least, most, patch_size=self.tile, resample=processor.resample)
+        )
+
+    def patched(self, pixels: np.ndarray) -> np.ndarray:
+        """See `Pictures.patched`; a row is (3, patch, patch), as Qwen's rows without their frames."""
+        out = self.processor(
+            images=list(pixels), do_resize=False, crop_to_patches=False, do_convert_rgb=False,
+            input_data_format="channels_first", return_tensors="np",
+        )  # fmt: skip
+        tiles, side = out["pixel_values"], self.patch
+        count, channels, height, width = tiles.shape
+        cut = tiles.reshape(count, channels, height // side, side, width // side, side)
+        return np.ascontiguousarray(cut.transpose(0, 2, 4, 1, 3, 5).reshape(-1, channels * side * side))
+
+    def sizes(self, size: tuple[int, int]) -> tuple[int, int]:
+        """See `Pictures.sizes`."""
+        pixels = 3 * self._tiles(size) * self.tile.height * self.tile.width
+        return pixels, 4 * pixels
+
+    def _tiles(self, size: tuple[int, int]) -> int:
+        """Tiles of a picture of (width, height), the overview counted."""
+        processor, (width, height) = self.processor, size
+        if processor.max_patches <= 1:
+            return 1
+        columns, rows = get_optimal_tiled_canvas(
+            (height, width), (self.tile.height, self.tile.width), processor.min_patches, processor.max_patches
+        )
+        return 1 if columns * rows == 1 else columns * rows + 1
