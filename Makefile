@@ -12,9 +12,12 @@ FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py t
   tests/engines/wolfram tests/engines/algebra tests/engines/test_extract.py tests/answers tests/rewards tests/data tests/report/test_table.py \
   tests/ops/test_group_advantage.py tests/ops/test_linear_grpo.py tests/ops/test_linear_logp_reference.py \
   tests/rollout/test_parts.py tests/models/test_pack.py
+# What `ruff format` lays out and E501 holds to 120 columns.
+LAID_OUT := nsrl/engines nsrl/answers nsrl/rewards nsrl/data/*.py nsrl/config nsrl/report .ci \
+  tests/engines tests/answers tests/rewards tests/data tests/report tests/install
 ARGS   ?=
 
-.PHONY: help train test test-fast test-compile test-oldest test-tritons test-peers test-vllm check-pins lint bench gpu install-gpu tree clean
+.PHONY: help train test test-fast test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -46,8 +49,19 @@ test-vllm: ## real vLLM on a CPU, in an environment of its own
 check-pins: $(STAMP) ## do the pins of constraints.txt accept each other on every supported Python?
 	$(RUN) tests/install/check_pins.py
 
-lint: $(STAMP) ## ruff
+lint: $(VENV)/.dev layout types ## ruff, its layout, pyright
 	$(VENV)/bin/ruff check .
+
+layout: $(VENV)/.dev
+	$(VENV)/bin/ruff check -q --select E501 $(LAID_OUT)
+	$(VENV)/bin/ruff format -q --check $(LAID_OUT)
+
+types: $(VENV)/.dev
+	$(VENV)/bin/basedpyright --pythonpath $(VENV)/bin/python
+
+$(VENV)/.dev: $(STAMP)
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	touch $@
 
 bench: $(STAMP) ## kernel benchmarks, small shapes on a CPU
 	$(RUN) -m pytest bench --benchmark-only --benchmark-group-by=group $(ARGS)

@@ -28,7 +28,9 @@ def about(path: Path) -> str:
         text = ast.get_docstring(ast.parse(text)) or ""
     else:
         top = re.match(r"(?:#!.*\n)?((?:\s*(?://|#|\{#).*\n)+)", text)
-        text = "\n".join(re.sub(r"^\s*(//|#|\{#-?)\s?|-?#\}\s*$", "", line) for line in top[1].splitlines()) if top else ""
+        text = (
+            "\n".join(re.sub(r"^\s*(//|#|\{#-?)\s?|-?#\}\s*$", "", line) for line in top[1].splitlines()) if top else ""
+        )
     line = " ".join(text.split("\n\n")[0].split())
     return re.split(r"(?<=[^.])\.(?:\s|$)", line)[0]
 

@@ -1,4 +1,5 @@
-"""Is it right? A completion's final answer, or a program's value, read and compared with the gold answer; no blame, no reward."""
+"""Is it right? A completion's final answer, or a program's value, read and compared with the gold answer; no blame, no
+reward."""
 
 from nsrl.answers.checker import Verdict, check
 

@@ -4,10 +4,10 @@
 
 Texts are tried as completions and as an engine's printed value. First a fixed round: the golds themselves; lists,
 ranges, relations, nestings, boxes and sentences of golds of one type (numbers, words, letters, one notation), because
-one gold of another type makes a list unreadable; units, percent, symbols, huge and tiny numbers. Then without end random
-trees and crossover of what paid. A text is first tried on a few rows that share a number or a word with it; paid on two
-different golds it is suspect, and only suspects are tried on all rows. Free-form rows and rows with options are attacked
-apart, because a policy sees which is which.
+one gold of another type makes a list unreadable; units, percent, symbols, huge and tiny numbers. Then without end
+random trees and crossover of what paid. A text is first tried on a few rows that share a number or a word with it; paid
+on two different golds it is suspect, and only suspects are tried on all rows. Free-form rows and rows with options are
+attacked apart, because a policy sees which is which.
 The gate: no constant is paid on more than the share of the most frequent gold and one point.
 """
 
@@ -64,17 +64,37 @@ def _limit(share: float) -> float:
     return share + POINT + 1e-12
 
 
-def attack(rows: Sequence[Row], seed: int, budget: float, evaluations: int | None = None, progress: Callable[[str], None] = lambda _: None, until_broken: bool = False) -> list[Found]:
+def attack(
+    rows: Sequence[Row],
+    seed: int,
+    budget: float,
+    evaluations: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    until_broken: bool = False,
+) -> list[Found]:
     """One result for the free-form rows and one for those with options. budget: seconds in all; evaluations: checks in
     all; until_broken: each search ends with the first constant that breaks the gate."""
     scored = [r for r in rows if check("0", r.gold, r.options).correct is not None]
     if not scored:
         raise UserError("attack needs at least one row with a usable gold answer; got none")
-    kinds = [(kind, part) for kind, part in (("free-form", [r for r in scored if not r.options]), ("options", [r for r in scored if r.options])) if part]
+    kinds = [
+        (kind, part)
+        for kind, part in (
+            ("free-form", [r for r in scored if not r.options]),
+            ("options", [r for r in scored if r.options]),
+        )
+        if part
+    ]
     out = []
     for kind, part in kinds:
         search = _Search(kind, part, random.Random(f"{seed}:{kind}"), progress)
-        out.append(search.run(time.monotonic() + budget / len(kinds), None if evaluations is None else evaluations // len(kinds), until_broken))
+        out.append(
+            search.run(
+                time.monotonic() + budget / len(kinds),
+                None if evaluations is None else evaluations // len(kinds),
+                until_broken,
+            )
+        )
     return out
 
 
@@ -89,11 +109,15 @@ class _Search:
         ((self.frequent, self.frequent_count),) = Counter(self.keys[r] for r in rows).most_common(1)
         self.groups = _groups(rows)
         self.common = [g for g, _ in Counter(r.gold for r in rows).most_common(60)]
-        self.sharing: dict[str, dict[str, Row]] = defaultdict(dict)  # a number or word, and one row of each gold it is in
+        self.sharing: dict[str, dict[str, Row]] = defaultdict(
+            dict
+        )  # a number or word, and one row of each gold it is in
         for row, _ in self.counts.most_common():
             for token in _tokens(row.gold + " " + _meant(row)):
                 self.sharing[token].setdefault(self.keys[row], row)
-        self.always = [next(iter(self.sharing[token].values())) for token in self.groups[0][:2] if self.sharing.get(token)]
+        self.always = [
+            next(iter(self.sharing[token].values())) for token in self.groups[0][:2] if self.sharing.get(token)
+        ]
         self.best: list[tuple[float, str, str]] = []  # share, form, text
         self.pool: list[str] = []  # texts that were paid anything, the latest
         self.checks = self.tried = 0
@@ -136,9 +160,14 @@ class _Search:
         self.best = sorted({*self.best, (share, form, text)}, key=lambda b: (-b[0], len(b[2]), b[2], b[1]))[:KEPT]
 
     def suspect(self, prediction: str | Result, text: str) -> bool:
-        """Whether two different golds take the text: among a few that share a word with it, the most frequent and two more."""
+        """Whether two different golds take the text: among a few that share a word with it, the most frequent and two
+        more."""
         near = {key: row for token in _tokens(text)[:40] for key, row in self.sharing.get(token, {}).items()}
-        rows = self.rng.sample(list(near.values()), min(PROBES, len(near))) + self.always + self.rng.choices(list(self.sample), k=2)
+        rows = (
+            self.rng.sample(list(near.values()), min(PROBES, len(near)))
+            + self.always
+            + self.rng.choices(list(self.sample), k=2)
+        )
         paid: set[str] = set()
         for row in rows:
             if self.keys[row] not in paid and self.paid(prediction, Counter((row,))):
@@ -186,7 +215,15 @@ class _Search:
     def tree(self, depth: int, group: Sequence[str]) -> str:
         rng = self.rng
         if depth == 0:
-            return rng.choice([rng.choice(group), rng.choice(group), rng.choice(_FIXED), rng.choice("ABCDEx"), str(rng.randint(0, 30))])
+            return rng.choice(
+                [
+                    rng.choice(group),
+                    rng.choice(group),
+                    rng.choice(_FIXED),
+                    rng.choice("ABCDEx"),
+                    str(rng.randint(0, 30)),
+                ]
+            )
         a, b = self.tree(depth - 1, group), self.tree(depth - 1, group)
         return rng.choice(_NODES).replace("@", a).replace("#", b)
 
@@ -223,8 +260,11 @@ def _together(some: Sequence[str]) -> Iterator[str]:
 
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _NUMBER = re.compile(
-    r"(?:[A-Za-z]\s*(?:=|≈|\\approx)\s*)?(?P<sign>-|−|minus |negative )?\s*(?:\\?\$)?(?:(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.?\d+)(?:/(?P<over>\d+))?|\\d?frac\{(?P<top>\d+)\}\{(?P<below>\d+)\})"
-    rf"(?:\s*(?P<scale>{'|'.join(_SCALES)}))?(?:\\?%|°|\^\{{?\\circ\}}?|\\?\s*\\(?:text|mathrm)\{{[^{{}}]*\}}|\s+\\?[A-Za-z%][A-Za-z. /]*)?(?:\^\{{?\d\}}?)?"
+    r"(?:[A-Za-z]\s*(?:=|≈|\\approx)\s*)?(?P<sign>-|−|minus |negative "
+    r")?\s*(?:\\?\$)?(?:(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d*\.?\d+)(?:/(?P<over>\d+))?|"
+    r"\\d?frac\{(?P<top>\d+)\}\{(?P<below>\d+)\})"
+    rf"(?:\s*(?P<scale>{'|'.join(_SCALES)}))?(?:\\?%|°|\^\{{?\\circ\}}?|\\?\s*\\(?:text|mathrm)\{{[^{{}}]*\}}|"
+    rf"\s+\\?[A-Za-z%][A-Za-z. /]*)?(?:\^\{{?\d\}}?)?"
 )
 _WORDS = re.compile(r"[^\W\d_][^\d\\${}()\[\]=<>]*[^\W\d_]")
 
@@ -244,7 +284,11 @@ def _number(text: str) -> str | None:
 def _meant(row: Row) -> str:
     """The text of the gold: of its option where it is a letter, and out of its box and its dollars."""
     letters = chosen(row.gold, row.options) if row.options else None
-    text = row.options[LETTERS.index(letters)] if letters and len(letters) == 1 and letters in LETTERS[: len(row.options)] else clean.unescaped(row.gold)
+    text = (
+        row.options[LETTERS.index(letters)]
+        if letters and len(letters) == 1 and letters in LETTERS[: len(row.options)]
+        else clean.unescaped(row.gold)
+    )
     return final.unwrapped((clean.boxed(text) or [text])[-1]).strip().rstrip(".")
 
 
@@ -274,7 +318,9 @@ def _groups(rows: Sequence[Row]) -> list[list[str]]:
         else:
             found.setdefault(re.sub(r"\d+", "#", text), Counter())[text] += 1
     typed = [found.pop(kind) for kind in ("number", "word", "letter")]
-    notations = [] if rows[0].options else sorted((c for c in found.values() if len(c) > 1), key=lambda c: -c.total())[:3]
+    notations = (
+        [] if rows[0].options else sorted((c for c in found.values() if len(c) > 1), key=lambda c: -c.total())[:3]
+    )
     everything = sum(found.values(), sum(typed, Counter()))
     typed[0] = typed[0] or Counter(map(str, range(10)))
     return [[t for t, _ in c.most_common(60)] for c in (*typed, *notations, everything) if c]
@@ -284,42 +330,153 @@ def _tokens(text: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"\d+(?:\.\d+)?|[^\W\d_]+", text)))
 
 
-_RANGES = [range(0, 10), range(1, 21), range(0, 51), range(0, 101), range(-10, 11), range(0, 200, 5), range(0, 361, 15), range(100, 0, -1)]
-_LISTS = ["{@}", "\\{@\\}", "[@]", "(@)", "@", "The answer is @.", "The answer is {@}.", "\\boxed{@}", "\\boxed{\\{@\\}}", "x \\in \\{@\\}", "x = @", "Alternatives[@]", "one of @", "**@**"]
-_SPANS = ["[@, #]", "(@, #)", "@ to #", "@-#", "@..#", "@ < x < #", "@ \\le x \\le #", "Interval[{@, #}]", "between @ and #", "{@, ..., #}", "x > @", "x < #", "x >= @", "# or less", "@ or more", "at most #", "@ ± #"]
-_JOINTS = [", ", " or ", " and ", " ", "; ", "\n", "/", " = ", " ≈ ", " is ", ", so ", " because it is ", ".\n", " | ", " - ", " -> ", ": ", "\n#### ", " (or ", " \\text{ or } "]
-_MARKS = ["%", "°", "^\\circ", " cm", "0", "1", ".", "$", "\\pm ", "\\boxed{", "}", "(", ")", "{", "}", "x", "=", "≈", "+0x", " rad", ":00", "-", "!", "^", "**", "E", "I"]
+_RANGES = [
+    range(0, 10),
+    range(1, 21),
+    range(0, 51),
+    range(0, 101),
+    range(-10, 11),
+    range(0, 200, 5),
+    range(0, 361, 15),
+    range(100, 0, -1),
+]
+_LISTS = [
+    "{@}",
+    "\\{@\\}",
+    "[@]",
+    "(@)",
+    "@",
+    "The answer is @.",
+    "The answer is {@}.",
+    "\\boxed{@}",
+    "\\boxed{\\{@\\}}",
+    "x \\in \\{@\\}",
+    "x = @",
+    "Alternatives[@]",
+    "one of @",
+    "**@**",
+]
+_SPANS = [
+    "[@, #]",
+    "(@, #)",
+    "@ to #",
+    "@-#",
+    "@..#",
+    "@ < x < #",
+    "@ \\le x \\le #",
+    "Interval[{@, #}]",
+    "between @ and #",
+    "{@, ..., #}",
+    "x > @",
+    "x < #",
+    "x >= @",
+    "# or less",
+    "@ or more",
+    "at most #",
+    "@ ± #",
+]
+_JOINTS = [
+    ", ",
+    " or ",
+    " and ",
+    " ",
+    "; ",
+    "\n",
+    "/",
+    " = ",
+    " ≈ ",
+    " is ",
+    ", so ",
+    " because it is ",
+    ".\n",
+    " | ",
+    " - ",
+    " -> ",
+    ": ",
+    "\n#### ",
+    " (or ",
+    " \\text{ or } ",
+]
+_MARKS = [
+    "%",
+    "°",
+    "^\\circ",
+    " cm",
+    "0",
+    "1",
+    ".",
+    "$",
+    "\\pm ",
+    "\\boxed{",
+    "}",
+    "(",
+    ")",
+    "{",
+    "}",
+    "x",
+    "=",
+    "≈",
+    "+0x",
+    " rad",
+    ":00",
+    "-",
+    "!",
+    "^",
+    "**",
+    "E",
+    "I",
+]
 _FRAMES = [
-    "@", "{@}", "[@]", "(@)", "\\boxed{@}", "$@$", "**@**", "The answer is @.", "@%", "@°", "@^\\circ", "@ cm", "@ apples", "x = @", "@ = x", "±@", "≈ @",
-    "B. @", "(B) @", "A: @", "@ (B)", "B\n@", "B, so @", "The answer is B (@)", "@, so B", "@ (or 1)", "@ or @+1", "f[@]", "{{x -> @}}", "x > @", "x < @", "[0, @]", "(@, @)", "@:@", "@:00", "0@", "@.0",
-    "@e0", "@ \\times 10^0", "@!", "|@|", "\\text{@}", "If[True, @, 0]", "Interval[{0, @}]", "<answer>@</answer>", "#### @", "@ + 0x", "@^x", "x@", "@ or none", '"@"',
+    "@", "{@}", "[@]", "(@)", "\\boxed{@}", "$@$", "**@**", "The answer is @.", "@%", "@°", "@^\\circ", "@ cm",
+    "@ apples", "x = @", "@ = x", "±@", "≈ @",
+    "B. @", "(B) @", "A: @", "@ (B)", "B\n@", "B, so @", "The answer is B (@)", "@, so B", "@ (or 1)", "@ or @+1",
+    "f[@]", "{{x -> @}}", "x > @", "x < @", "[0, @]", "(@, @)", "@:@", "@:00", "0@", "@.0",
+    "@e0", "@ \\times 10^0", "@!", "|@|", "\\text{@}", "If[True, @, 0]", "Interval[{0, @}]", "<answer>@</answer>",
+    "#### @", "@ + 0x", "@^x", "x@", "@ or none", '"@"',
 ]  # fmt: skip
 _NODES = [
-    "(@)≈(#)", "(@)=(#)", "@ or #", "{@, #}", "[@, #]", "(@, #)", "@, #", "@ \\approx #", "@ # ", "@:#", "@/#", "@+#", "@*#", "@^#", "@|#", "@->#", "@ is #", "@, so #", "@. #", "@\n#",
-    "\\boxed{@} \\boxed{#}", "The answer is @. The answer is #.", "\\boxed{@ or #}", "@ (#)", "@ = # = @", "@ < x < #", "@ ± #", "max(@, #)", "{@ | #}", "If[@, #]", "**@** #", "@ because #",
+    "(@)≈(#)", "(@)=(#)", "@ or #", "{@, #}", "[@, #]", "(@, #)", "@, #", "@ \\approx #", "@ # ", "@:#", "@/#", "@+#",
+    "@*#", "@^#", "@|#", "@->#", "@ is #", "@, so #", "@. #", "@\n#",
+    "\\boxed{@} \\boxed{#}", "The answer is @. The answer is #.", "\\boxed{@ or #}", "@ (#)", "@ = # = @", "@ < x < #",
+    "@ ± #", "max(@, #)", "{@ | #}", "If[@, #]", "**@** #", "@ because #",
     "<answer>@</answer> \\boxed{#}", "#### @\n#### #", "@ and #",
 ]  # fmt: skip
 _FIXED = [
-    "A", "B", "C", "D", "E", "(A)", "A, B, C, D, E", "A or B", "ABCDE", "{A, B, C, D, E}", "A B C D E", "A/B/C/D/E", "option A option B option C", "none of the above", "all of the above",
-    "0", "1", "2", "3", "-1", "1/2", "0.5", "50%", "180°", "1:30", "\\pi", "e", "i", "x", "y", "n", "\\infty", "1e999", "1e-999", "9" * 380, "10^{10^{10}}", "0/0", "1/0", "Indeterminate", "ComplexInfinity",
-    "\\emptyset", "{}", "[]", "()", "(-\\infty, \\infty)", "all real numbers", "no solution", "True", "False", "yes", "no", "yes or no", "Null", "$Failed", "x = x", "0 = 0", "x", "f(x)", "Interval[{-Infinity, Infinity}]",
-    "_", "*", ".*", "%", "°", "?", "\\text{}", "\\boxed{}", "$", "#", "@", "{{}}", "1 ≈ 2", "((0≈1)≈2)≈3", "0 ≈ x", "January 1", "3:00", "0.000000000001", "\\pm 1", "RandomReal[]", "Alternatives[1, 2, 3]", "1 | 2 | 3",
+    "A", "B", "C", "D", "E", "(A)", "A, B, C, D, E", "A or B", "ABCDE", "{A, B, C, D, E}", "A B C D E", "A/B/C/D/E",
+    "option A option B option C", "none of the above", "all of the above",
+    "0", "1", "2", "3", "-1", "1/2", "0.5", "50%", "180°", "1:30", "\\pi", "e", "i", "x", "y", "n", "\\infty", "1e999",
+    "1e-999", "9" * 380, "10^{10^{10}}", "0/0", "1/0", "Indeterminate", "ComplexInfinity",
+    "\\emptyset", "{}", "[]", "()", "(-\\infty, \\infty)", "all real numbers", "no solution", "True", "False", "yes",
+    "no", "yes or no", "Null", "$Failed", "x = x", "0 = 0", "x", "f(x)", "Interval[{-Infinity, Infinity}]",
+    "_", "*", ".*", "%", "°", "?", "\\text{}", "\\boxed{}", "$", "#", "@", "{{}}", "1 ≈ 2", "((0≈1)≈2)≈3", "0 ≈ x",
+    "January 1", "3:00", "0.000000000001", "\\pm 1", "RandomReal[]", "Alternatives[1, 2, 3]", "1 | 2 | 3",
 ]  # fmt: skip
 
 
 def table(found: Sequence[Found]) -> str:
     """The results as lines of a table."""
-    lines = [f"{'rows':<10} {'count':>6}  {'most frequent gold':<28} {'share':>6}  {'best constant':>13}  {'texts':>7}  gate"]
+    lines = [
+        f"{'rows':<10} {'count':>6}  {'most frequent gold':<28} {'share':>6}  {'best constant':>13}  {'texts':>7}  gate"
+    ]
     for f in found:
-        lines.append(f"{f.kind:<10} {f.rows:>6}  {f.frequent[:28]:<28} {f.frequent_share:>6.1%}  {f.best_share:>13.1%}  {f.tried:>7}  {f.gate}")
-        lines.append(f"           as {'a completion' if f.best_form == 'text' else 'an engine value'}: {f.best[:150]!r}")
+        lines.append(
+            f"{f.kind:<10} {f.rows:>6}  {f.frequent[:28]:<28} {f.frequent_share:>6.1%}  {f.best_share:>13.1%}  "
+            f"{f.tried:>7}  {f.gate}"
+        )
+        lines.append(
+            f"           as {'a completion' if f.best_form == 'text' else 'an engine value'}: {f.best[:150]!r}"
+        )
     if any(f.gate == "TOO SHORT" for f in found):
-        lines.append("too short: the fixed round was not finished, so that nothing found says little; give more --budget or --evaluations")
+        lines.append(
+            "too short: the fixed round was not finished, so that nothing found says little; give more --budget or "
+            "--evaluations"
+        )
     return "\n".join(lines)
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command. Exit code 1 when the gate is broken, 2 for bad input, 3 when the search was too short to say that it holds."""
+    """The command. Exit code 1 when the gate is broken, 2 for bad input, 3 when the search was too short to say that it
+    holds."""
     import argparse
     import sys
 
@@ -327,7 +484,9 @@ def main(argv: Sequence[str]) -> int:
 
     parser = argparse.ArgumentParser(prog=f"{program('rewards')} attack", description=__doc__.split("\n\n")[0])
     parser.add_argument("golds", nargs="?", type=Path, help="JSON lines: gold or answer, options (may be absent)")
-    parser.add_argument("--generate", type=int, metavar="N", help="attack N made-up golds of all types instead of a file's")
+    parser.add_argument(
+        "--generate", type=int, metavar="N", help="attack N made-up golds of all types instead of a file's"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budget", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--evaluations", type=int, metavar="N", help="checks at most; the same search on every machine")
@@ -339,7 +498,11 @@ def main(argv: Sequence[str]) -> int:
     if not given.budget > 0 or (given.evaluations is not None and given.evaluations < 1):
         raise UserError("--budget and --evaluations must be greater than 0")
     made: list[dict[str, Any]] = golds(given.generate, given.seed) if given.generate else []
-    rows = [Row(r["answer"], tuple(r["options"])) for r in made] if made else [row for _, row in read(given.golds, "attack")]
+    rows = (
+        [Row(r["answer"], tuple(r["options"])) for r in made]
+        if made
+        else [row for _, row in read(given.golds, "attack")]
+    )
     found = attack(rows, given.seed, given.budget, given.evaluations, lambda line: print(line, file=sys.stderr))
     encoding = sys.stdout.encoding or "utf-8"
     print(table(found).encode(encoding, "backslashreplace").decode(encoding))  # a gold may be what no terminal shows

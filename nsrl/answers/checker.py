@@ -36,7 +36,10 @@ class Verdict(NamedTuple):
     reason: str
 
 
-_FORMS = re.compile(r"(?:InputForm|OutputForm|StandardForm|TraditionalForm|FullForm|HoldForm|Defer|MatrixForm|TableForm)\[(.*)\]", re.DOTALL)
+_FORMS = re.compile(
+    r"(?:InputForm|OutputForm|StandardForm|TraditionalForm|FullForm|HoldForm|Defer|MatrixForm|TableForm)\[(.*)\]",
+    re.DOTALL,
+)
 
 
 def _shown(text: str) -> str:
@@ -49,8 +52,9 @@ def _shown(text: str) -> str:
 def check(prediction: str | Result | None, gold: str | None, options: object = None) -> Verdict:
     """Whether `prediction` answers `gold`.
 
-    prediction: what the model wrote, or the engine's Result (its printed value is the answer). gold: a string, also with
-    its own \\boxed{} or "#### 5". options: the texts of the choices in order A, B, C, … (or a dict letter -> text).
+    prediction: what the model wrote, or the engine's Result (its printed value is the answer). gold: a string, also
+    with its own \\boxed{} or "#### 5". options: the texts of the choices in order A, B, C, … (or a dict letter ->
+    text).
     """
     typed = typed_gold(str(gold) if gold is not None and not isinstance(gold, str) else gold, option_texts(options))
     if typed.kind == "none":
@@ -86,7 +90,9 @@ def _judged(text: str, typed: Gold) -> Verdict:
         if found is None and typed.kind == "text":
             break  # any sentence may state a text: the last one does
         if found is not None and found.correct:
-            guess = found.reason == "option" and (another or _takes_back(rest, typed) or _late_elsewhere(text, candidate, typed))
+            guess = found.reason == "option" and (
+                another or _takes_back(rest, typed) or _late_elsewhere(text, candidate, typed)
+            )
             return Verdict(False, "letters" if guess else "several") if guess or _hedges(candidate.text) else found
         if typed.options and (found is None or found.reason in TENTATIVE):
             another = another or _states_value(candidate)
@@ -142,22 +148,31 @@ def _judge_refusal(text: str, gold: Gold) -> Verdict | None:
         given = final.letter(text)
         if given is None and gold.options:
             found = [i for i, option in enumerate(gold.options) if _ends_with(text, option)]
-            found = found or [i for i, option in enumerate(gold.options) if unknown and _OPEN.fullmatch(clean.words(option))]
+            found = found or [
+                i for i, option in enumerate(gold.options) if unknown and _OPEN.fullmatch(clean.words(option))
+            ]
             given = chr(65 + found[0]) if len(found) == 1 else None
         return None if given is None else Verdict(given == gold.letter, "letter")
-    said = gold.kind == "text" and (_ends_with(text, gold.text) or (unknown and _OPEN.fullmatch(clean.words(gold.text))))
+    said = gold.kind == "text" and (
+        _ends_with(text, gold.text) or (unknown and _OPEN.fullmatch(clean.words(gold.text)))
+    )
     return Verdict(True, "text_within") if said else None
 
 
-_OPEN = re.compile(  # "it cannot be determined from the information given", in words(): it says of the question that it is open
-    r"(?:(?!not |no |never |false )\w+ ){0,6}?(?:(?:cannot|can not|can't|could not) be (?:uniquely )?(?:determined|found|known|told|decided|calculated|concluded|said)|(?:is |it's )?impossible to (?:tell|determine|say|know)|"
+# "it cannot be determined from the information given", in words(): it says of the question that it is open
+_OPEN = re.compile(
+    r"(?:(?!not |no |never |false )\w+ ){0,6}?(?:(?:cannot|can not|can't|could not) be (?:uniquely )?(?:determined|"
+    r"found|known|told|decided|calculated|concluded|said)|(?:is |it's )?impossible to (?:tell|determine|say|know)|"
     r"(?:there is |there's )?(?:not enough|insufficient|too little) (?:information|data|info))"
-    r"(?: uniquely| exactly)?(?: (?:given|provided|available|to \w+(?: answer| it)?|(?:from|with|without|using|by|based on|given)(?: \w+){0,5} (?:information|data|info|diagram|figure|picture|graph|table|given|provided|alone)(?: given| provided| alone)?)){0,2}"
+    r"(?: uniquely| exactly)?(?: (?:given|provided|available|to \w+(?: answer| it)?|"
+    r"(?:from|with|without|using|by|based on|given)(?: \w+){0,5} (?:information|data|info|diagram|figure|picture|graph|"
+    r"table|given|provided|alone)(?: given| provided| alone)?)){0,2}"
 )
 
 
 def _ends_with(sentence: str, predicate: str) -> bool:
-    """Whether a sentence says a predicate ("cannot be determined", "does not exist") of something named in a few words."""
+    """Whether a sentence says a predicate ("cannot be determined", "does not exist") of something named in a few
+    words."""
     before, found, after = clean.words(sentence).rpartition(clean.words(predicate))
     return bool(found) and not after and not _NEGATION.search(before) and len(before.split()) <= 6
 
@@ -188,7 +203,8 @@ def _kind_stated(text: str) -> str | None:
 
 
 def _kind_read(piece: str) -> str | None:
-    """date, value, values or relation for a piece that says so; None where it is words, or letters that need be no value."""
+    """date, value, values or relation for a piece that says so; None where it is words, or letters that need be no
+    value."""
     if len(piece) > MAX_PIECE:
         return None
     if clean.date(final.unwrapped(piece)) is not None:
@@ -205,7 +221,8 @@ def _kind_read(piece: str) -> str | None:
 
 
 def _of_letters(text: str) -> bool:
-    """Whether an inequality is of letters alone: `A > B` states no number, and what states a number does not state it."""
+    """Whether an inequality is of letters alone: `A > B` states no number, and what states a number does not state
+    it."""
     return re.search(r"\d", text) is None and re.search(r"[<>≤≥]|\\[lg]eq?\b", text) is not None
 
 
@@ -237,7 +254,13 @@ def _fits(kind: str | None, gold: Gold) -> bool:
 
 def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     label, beside = final.labelled(text)
-    if label and gold.options and len(beside) <= MAX_PIECE and ord(label) - 65 < len(gold.options) and (index := unique_option(beside, gold.options)) not in (None, ord(label) - 65):
+    if (
+        label
+        and gold.options
+        and len(beside) <= MAX_PIECE
+        and ord(label) - 65 < len(gold.options)
+        and (index := unique_option(beside, gold.options)) not in (None, ord(label) - 65)
+    ):
         return Verdict(False, "letters")  # one letter beside the value of another
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
@@ -262,20 +285,30 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
             return Verdict(False, "letter")
         if index is None and not re.search(r"=|\b[A-J]\b", piece) and _kind_read(piece) in ("value", "values"):
             break  # `3 or 4`, `3, 4, 5`, `3-4`: no choice was made
-        if index is None and "," in piece and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2]):
+        if (
+            index is None
+            and "," in piece
+            and not re.search(r"(?<![A-Za-z])[A-J](?![A-Za-z])|\d", piece.partition(",")[2])
+        ):
             index = unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
             if _letters(text) - _own(index, gold):
                 return Verdict(False, "letters")  # a value for those who have it, a letter for the others
             return Verdict(chr(65 + index) == gold.letter, "option")
-    if (late := final.late_letter(text) or final.letter(text)) is not None:  # one that no option has is no choice either
+    if (
+        late := final.late_letter(text) or final.letter(text)
+    ) is not None:  # one that no option has is no choice either
         return Verdict(late == gold.letter, "letter")
     return Verdict(False, "no_option") if strong else None
 
 
 def _chosen_by(given: str, text: str, gold: Gold) -> Verdict:
     """The verdict on a letter; one that stands alone and is the text of another letter's option means that option."""
-    if given == text.rstrip(".").rpartition("answer is ")[2] and gold.options.count(given) == 1 and (index := gold.options.index(given)) != ord(given) - 65:
+    if (
+        given == text.rstrip(".").rpartition("answer is ")[2]
+        and gold.options.count(given) == 1
+        and (index := gold.options.index(given)) != ord(given) - 65
+    ):
         return Verdict(gold.letter == chr(65 + index), "option")
     return Verdict(given == gold.letter, "letter")
 
@@ -298,15 +331,22 @@ def _own(index: int, gold: Gold) -> set[str]:
 
 def _letters(text: str) -> set[str]:
     """The letters that a candidate or its pieces state."""
-    return {x for x in (final.letter(text), final.late_letter(text), *map(final.letter, final.pieces(text))) if x is not None}
+    return {
+        x
+        for x in (final.letter(text), final.late_letter(text), *map(final.letter, final.pieces(text)))
+        if x is not None
+    }
 
 
 def _states_value(candidate: final.Candidate) -> bool:
-    """Whether a candidate that is none of the options states a value: it is the answer then, and not what stands before it."""
+    """Whether a candidate that is none of the options states a value: it is the answer then, and not what stands before
+    it."""
     return any(_kind_read(piece) for piece in final.pieces(candidate.text, labels=False))
 
 
-_NOT_YET = re.compile(r"(?:^|\b(?:is|are|was|were|be|equals?|to|of|the|an?|take|has|have))\s*$", re.IGNORECASE)  # "it is perhaps 12"
+_NOT_YET = re.compile(
+    r"(?:^|\b(?:is|are|was|were|be|equals?|to|of|the|an?|take|has|have))\s*$", re.IGNORECASE
+)  # "it is perhaps 12"
 MAX_HEDGED = 200  # characters of a second answer in other words
 _ABOUT = re.compile(r"^(?:(?:about|approximately|approx\.?|roughly|around|≈|\\approx)\s*)+", re.IGNORECASE)
 
@@ -323,7 +363,8 @@ def _hedges(text: str) -> bool:
 
 
 def _late_elsewhere(text: str, candidate: final.Candidate, gold: Gold) -> bool:
-    """Whether another letter would have been taken from the last lines if the words of this candidate were no option's."""
+    """Whether another letter would have been taken from the last lines if the words of this candidate were no
+    option's."""
     if _states_value(candidate) or final.refuses(text):
         return False
     late = final.late_letter(clean.markdown(text[-400:]))
@@ -370,11 +411,14 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
 
 
 def _judge_printed(text: str, gold: Gold) -> Verdict:
-    """A printed value against a value: its last line (or the whole, for several values), never a number found inside."""
+    """A printed value against a value: its last line (or the whole, for several values), never a number found
+    inside."""
     assert gold.value is not None
     if squeeze(text) == squeeze(gold.text):
         return Verdict(True, "same_text")
-    for printed in dict.fromkeys((text, text.splitlines()[-1]) if isinstance(gold.value, Items) else text.splitlines()[-1:]):
+    for printed in dict.fromkeys(
+        (text, text.splitlines()[-1]) if isinstance(gold.value, Items) else text.splitlines()[-1:]
+    ):
         try:
             value = read_printed(printed)
         except Unreadable:
@@ -416,12 +460,138 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
 
 _NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot|can't|isn't|aren't|n't|false|incorrect)\b", re.IGNORECASE)
 _FRAME = frozenset(  # words that may stand around a text answer: they name no other one
-    ["the", "a", "an", "it", "its", "it's", "this", "that", "these", "those", "there", "here", "is", "are", "was", "were", "be", "been", "being", "am", "will", "would", "should", "must", "can", "could", "may", "might", "has", "have", "had", "i", "we", "you", "they", "he", "she", "my", "our", "your", "their", "his", "her", "of", "in", "on", "at", "to", "from", "by", "for", "with", "as", "so", "then", "thus", "hence", "therefore", "because", "since", "and", "also", "only", "just", "exactly", "simply", "clearly", "definitely", "probably", "likely", "most", "final", "correct", "right", "best", "answer", "answers", "option", "choice", "response", "solution", "solutions", "result", "conclusion", "question", "called", "named", "known", "shown", "given", "see", "seen", "sees", "get", "gets", "find", "found", "think", "believe", "say", "says", "said", "choose", "pick", "select", "chosen", "picked", "one", "which", "what", "who", "where", "when", "color", "colour", "shape", "name", "word", "triangle", "quadrilateral", "polygon", "number", "function"]
+    [
+        "the",
+        "a",
+        "an",
+        "it",
+        "its",
+        "it's",
+        "this",
+        "that",
+        "these",
+        "those",
+        "there",
+        "here",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "am",
+        "will",
+        "would",
+        "should",
+        "must",
+        "can",
+        "could",
+        "may",
+        "might",
+        "has",
+        "have",
+        "had",
+        "i",
+        "we",
+        "you",
+        "they",
+        "he",
+        "she",
+        "my",
+        "our",
+        "your",
+        "their",
+        "his",
+        "her",
+        "of",
+        "in",
+        "on",
+        "at",
+        "to",
+        "from",
+        "by",
+        "for",
+        "with",
+        "as",
+        "so",
+        "then",
+        "thus",
+        "hence",
+        "therefore",
+        "because",
+        "since",
+        "and",
+        "also",
+        "only",
+        "just",
+        "exactly",
+        "simply",
+        "clearly",
+        "definitely",
+        "probably",
+        "likely",
+        "most",
+        "final",
+        "correct",
+        "right",
+        "best",
+        "answer",
+        "answers",
+        "option",
+        "choice",
+        "response",
+        "solution",
+        "solutions",
+        "result",
+        "conclusion",
+        "question",
+        "called",
+        "named",
+        "known",
+        "shown",
+        "given",
+        "see",
+        "seen",
+        "sees",
+        "get",
+        "gets",
+        "find",
+        "found",
+        "think",
+        "believe",
+        "say",
+        "says",
+        "said",
+        "choose",
+        "pick",
+        "select",
+        "chosen",
+        "picked",
+        "one",
+        "which",
+        "what",
+        "who",
+        "where",
+        "when",
+        "color",
+        "colour",
+        "shape",
+        "name",
+        "word",
+        "triangle",
+        "quadrilateral",
+        "polygon",
+        "number",
+        "function",
+    ]
 )
 
 
 _YES_NO = re.compile(  # said for itself: "no solution" and "no side" do not say no
-    r"\b(yes|no|true|false)\b(?=[*\"'`\s)}\]$]*(?:$|[,.;:!?—–(\n-]|\s(?:because|since|as|for|it|its|it's|this|that|these|those|they|there|he|she|we|you|i|the|and|or|but|is|are|they're|indeed)\b))",
+    r"\b(yes|no|true|false)\b(?=[*\"'`\s)}\]$]*(?:$|[,.;:!?—–(\n-]|"
+    r"\s(?:because|since|as|for|it|its|it's|this|that|these|those|they|there|he|she|we|you|i|the|and|or|but|is|are|"
+    r"they're|indeed)\b))",
     re.IGNORECASE,
 )
 _BOTH = re.compile(
@@ -432,7 +602,8 @@ _BOTH = re.compile(
 
 
 def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
-    """Prose against a text: what it states, whole; or the gold among words that say nothing else. One text, one answer."""
+    """Prose against a text: what it states, whole; or the gold among words that say nothing else. One text, one
+    answer."""
     wanted = clean.words(gold.text)
     if gold.odd and squeeze(text) == squeeze(gold.text):
         return Verdict(True, "same_text")
@@ -455,7 +626,9 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
         around = given[: match.start()] + " " + given[match.end() :]
         negated = bool(_NEGATION.search(text)) != bool(_NEGATION.search(gold.text))
         signed = not _SIGNED.search(gold.text) or _signs(text) == _signs(gold.text)
-        framed = _FRAME.issuperset(around.split()) or (" " in wanted and _NEGATION.search(wanted) and _ends_with(text, gold.text))
+        framed = _FRAME.issuperset(around.split()) or (
+            " " in wanted and _NEGATION.search(wanted) and _ends_with(text, gold.text)
+        )
         if signed and not negated and (strong or len(wanted) > 2) and framed:
             return Verdict(True, "text_within")
     if not strong:
@@ -513,7 +686,70 @@ def _same_phrases(text: str, gold: str) -> bool:
 
 
 _ASKED = frozenset(  # commands that math-verify reads, none of them a relation, a connective or a mark above digits
-    ["frac", "dfrac", "tfrac", "cfrac", "sqrt", "cdot", "times", "div", "pm", "mp", "pi", "sum", "prod", "binom", "dbinom", "tbinom", "left", "right", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "infty", "cup", "cap", "setminus", "mathbb", "emptyset", "varnothing", "begin", "end", "lfloor", "rfloor", "lceil", "rceil", "max", "min", "gcd", "text", "mathrm", "alpha", "beta", "gamma", "delta", "theta", "lambda", "mu", "phi", "omega", "sigma", "rho"]
+    [
+        "frac",
+        "dfrac",
+        "tfrac",
+        "cfrac",
+        "sqrt",
+        "cdot",
+        "times",
+        "div",
+        "pm",
+        "mp",
+        "pi",
+        "sum",
+        "prod",
+        "binom",
+        "dbinom",
+        "tbinom",
+        "left",
+        "right",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "ln",
+        "log",
+        "exp",
+        "infty",
+        "cup",
+        "cap",
+        "setminus",
+        "mathbb",
+        "emptyset",
+        "varnothing",
+        "begin",
+        "end",
+        "lfloor",
+        "rfloor",
+        "lceil",
+        "rceil",
+        "max",
+        "min",
+        "gcd",
+        "text",
+        "mathrm",
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "theta",
+        "lambda",
+        "mu",
+        "phi",
+        "omega",
+        "sigma",
+        "rho",
+    ]
 )
 
 
@@ -525,7 +761,11 @@ def _worth_asking(piece: str, gold: str) -> bool:
         return False  # prose, or two things side by side, of which it takes one
     if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or "..." in both:
         return False  # it drops what it does not know, and then finds the rest equal
-    return len(both) <= 400 and not re.search(r"%|°|circ|percent|degree|≈|approx|\\sim", both) and bool(re.search(r"\\[A-Za-z]{2}", piece))
+    return (
+        len(both) <= 400
+        and not re.search(r"%|°|circ|percent|degree|≈|approx|\\sim", both)
+        and bool(re.search(r"\\[A-Za-z]{2}", piece))
+    )
 
 
 def _nested_well(text: str) -> bool:

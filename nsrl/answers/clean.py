@@ -8,12 +8,34 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 _TENS = dict(zip(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], range(20, 100, 10)))
 _SMALL = {w: i for i, w in enumerate(_UNITS)} | _TENS
 _PARTS = {
     "half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5,
-    "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9,
+    "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8, "ninth": 9,
+    "ninths": 9,
     "tenth": 10, "tenths": 10, "elevenths": 11, "twelfths": 12, "hundredths": 100, "thousandths": 1000,
 }  # fmt: skip
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
@@ -23,17 +45,24 @@ LONGEST = 6_000  # characters of one text
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SUB = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _CHARS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": " \\times ", "⋅": " \\cdot ", "·": " \\cdot ", "•": " \\bullet ",
-    "∙": " \\cdot ", "∗": "*", "÷": " \\div ", "≤": " \\le ", "≥": " \\ge ", "⩽": " \\le ", "⩾": " \\ge ", "≠": " \\ne ",
-    "≈": " \\approx ", "∞": " \\infty ", "π": " \\pi ", "𝜋": " \\pi ", "√": " \\surd ", "∛": " \\cuberoot ", "∜": " \\fourthroot ", "∪": " \\cup ", "∩": " \\cap ",
-    "∈": " \\in ", "∅": " \\emptyset ", "±": " \\pm ", "∓": " \\mp ", "º": "°", "˚": "°", "℃": "°C", "℉": "°F", "％": "%",
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": " \\times ", "⋅": " \\cdot ", "·": " \\cdot ",
+    "•": " \\bullet ",
+    "∙": " \\cdot ", "∗": "*", "÷": " \\div ", "≤": " \\le ", "≥": " \\ge ", "⩽": " \\le ", "⩾": " \\ge ",
+    "≠": " \\ne ",
+    "≈": " \\approx ", "∞": " \\infty ", "π": " \\pi ", "𝜋": " \\pi ", "√": " \\surd ", "∛": " \\cuberoot ",
+    "∜": " \\fourthroot ", "∪": " \\cup ", "∩": " \\cap ",
+    "∈": " \\in ", "∅": " \\emptyset ", "±": " \\pm ", "∓": " \\mp ", "º": "°", "˚": "°", "℃": "°C", "℉": "°F",
+    "％": "%",
     "½": " \\frac{1}{2}", "⅓": " \\frac{1}{3}", "⅔": " \\frac{2}{3}", "¼": " \\frac{1}{4}", "¾": " \\frac{3}{4}",
     "⅕": " \\frac{1}{5}", "⅖": " \\frac{2}{5}", "⅗": " \\frac{3}{5}", "⅘": " \\frac{4}{5}", "⅙": " \\frac{1}{6}",
     "⅚": " \\frac{5}{6}", "⅛": " \\frac{1}{8}", "⅜": " \\frac{3}{8}", "⅝": " \\frac{5}{8}", "⅞": " \\frac{7}{8}",
-    "ℝ": " \\mathbb{R} ", "→": " \\to ", "∠": " \\angle ", "△": " \\triangle ", "Δ": " \\Delta ", "²": "^{2}", "³": "^{3}",
+    "ℝ": " \\mathbb{R} ", "→": " \\to ", "∠": " \\angle ", "△": " \\triangle ", "Δ": " \\Delta ", "²": "^{2}",
+    "³": "^{3}",
     "′": "'", "’": "'", "‘": "'", "″": '"', "“": '"', "”": '"', "，": ", ", "；": "; ", "：": ":", "（": "(", "）": ")",
-    "【": "[", "】": "]", "、": ", ", "。": ".", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "",
-    "θ": " \\theta ", "α": " \\alpha ", "β": " \\beta ", "γ": " \\gamma ", "λ": " \\lambda ", "φ": " \\phi ", "μ": " \\mu ",
+    "【": "[", "】": "]", "、": ", ", "。": ".",
+    "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "",
+    "θ": " \\theta ", "α": " \\alpha ", "β": " \\beta ", "γ": " \\gamma ", "λ": " \\lambda ", "φ": " \\phi ",
+    "μ": " \\mu ",
     "ⅈ": "i", "ⅇ": "e", "⟨": " \\langle ", "⟩": " \\rangle ", "∧": " and ", "∨": " or ", "⁄": "/", "∕": "/", "∶": ":",
 }  # fmt: skip
 _CHAR_RE = re.compile("|".join(map(re.escape, _CHARS)))
@@ -46,14 +75,16 @@ _COINS = {"€": "euros", "£": "gbp", "¥": "yen", "₹": "rupees"}
 _COIN_RE = re.compile(r"([€£¥₹])\s*(\d[\d.,]*(?:\*\^\d+)?)")
 _SPACING = re.compile(r"(?<!\\)\\(?:[,;:!>]|q?quad|thinspace(?![a-zA-Z])|enspace(?![a-zA-Z])| )|~|&nbsp;")
 _SIZING = re.compile(
-    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits)(?![a-zA-Z])\s*\.?(?![\d])"
+    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|"
+    r"nolimits)(?![a-zA-Z])\s*\.?(?![\d])"
 )
 _THIN_THOUSANDS = re.compile(r"(?<=\d)(?:\\,|\{,\}|\\!|\\ |,\\!\s*|\\;)(?=\d{3}(?!\d))")
 _MARKUP = re.compile(r"(?<![\w)*])\*\*(?=\S)|(?<=[^\s*])\*\*(?![\w(*])|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)|`{1,3}")
 
 
 def characters(text: str) -> str:
-    """Unicode mathematics as the LaTeX or ASCII it stands for; the end of it where that is far longer than any answer."""
+    """Unicode mathematics as the LaTeX or ASCII it stands for; the end of it where that is far longer than any
+    answer."""
     if not text.isascii():
         most = max(len(text), LONGEST)
         text = _SUPER_RE.sub(lambda m: "^{" + m[0].translate(_SUPER) + "}", text.replace("²", "⁲").replace("⁲", "^{2}"))
@@ -75,12 +106,16 @@ def spelled(text: str) -> str:
 _ESCAPED = {"\x0c": "\\f", "\x08": "\\b", "\t": "\\t", "\r": "\\r"}
 _ESCAPES = re.compile(r"\x0c(?=rac)|\x08(?=oxed|inom|eta|egin)|\t(?=imes|ext|heta|frac|an\b)|\r(?=ight|ho\b)")
 _DOUBLED = re.compile(
-    r"(?<!\\)\\\\(?=(?:leq?|geq?|d?frac|sqrt|pi|cdot|times|text|infty|in|cup|left|right|boxed|circ|pm|theta|neq?)(?![a-z]))"
+    r"(?<!\\)\\\\(?=(?:leq?|geq?|d?frac|sqrt|pi|cdot|times|text|infty|in|cup|left|right|boxed|circ|pm|theta|"
+    r"neq?)(?![a-z]))"
 )
 _EMPTY_ROOT = re.compile(r"\\sqrt\s*\{\s*\}\s*(\w+)")
-_BRACED_WORD = re.compile(r"(?<=[\d}\s])\{((?:square|cubic)?(?:degrees?|inch(?:es)?|feet|[mc]?m|meters?|centimeters?|units?|miles|hours?))\}")
+_BRACED_WORD = re.compile(
+    r"(?<=[\d}\s])\{((?:square|cubic)?(?:degrees?|inch(?:es)?|feet|[mc]?m|meters?|centimeters?|units?|miles|hours?))\}"
+)
 _AND_THEN = re.compile(
-    r"(\d\s*(?:hours?|hrs?|minutes?|mins?|days?|weeks?|years?|feet|foot|ft|dollars?|meters?|metres?|pounds?|kg|km))\s+and\s+(?=\d)"
+    r"(\d\s*(?:hours?|hrs?|minutes?|mins?|days?|weeks?|years?|feet|foot|ft|dollars?|meters?|metres?|pounds?|kg|"
+    r"km))\s+and\s+(?=\d)"
 )
 
 
@@ -89,7 +124,9 @@ def unescaped(text: str) -> str:
     return _ESCAPES.sub(lambda m: _ESCAPED[m[0]], text) if _ESCAPES.search(text) else text
 
 
-_SIGN = re.compile(r"\b(?:minus|negative)(?:\b|(?<=\w))(?=[\s}]*(?:[\d\\.($]|(?:" + "|".join(_NUMBER_WORDS) + r")\b))", re.IGNORECASE)
+_SIGN = re.compile(
+    r"\b(?:minus|negative)(?:\b|(?<=\w))(?=[\s}]*(?:[\d\\.($]|(?:" + "|".join(_NUMBER_WORDS) + r")\b))", re.IGNORECASE
+)
 
 
 def signed(text: str) -> str:
@@ -102,19 +139,29 @@ _TEXT_SCALE = re.compile(rf"\\(?:text|mathrm|mbox|textrm)\s*\{{\s*((?:{_SCALE}|d
 _SCALED = re.compile(rf"(?<![\w.,])(\d[\d,]*(?:\.\d+)?)((?:[\s~-]+(?:{_SCALE})s?\b)+|\s+dozens?\b)", re.IGNORECASE)
 
 
-_COUNTED_PARTS = re.compile(rf"(?<![\w.,/])(\d{{1,6}})\s+({'|'.join(p for p in _PARTS if p.endswith('s') and p != 'quarters')})\b", re.IGNORECASE)
-_AND_PART = re.compile(rf"(?<![\w.,/])(\d{{1,6}})\s+and\s+((?:an?|one|two|three|four|five)\s+(?:{'|'.join(_PARTS)}))\b", re.IGNORECASE)
+_COUNTED_PARTS = re.compile(
+    rf"(?<![\w.,/])(\d{{1,6}})\s+({'|'.join(p for p in _PARTS if p.endswith('s') and p != 'quarters')})\b",
+    re.IGNORECASE,
+)
+_AND_PART = re.compile(
+    rf"(?<![\w.,/])(\d{{1,6}})\s+and\s+((?:an?|one|two|three|four|five)\s+(?:{'|'.join(_PARTS)}))\b", re.IGNORECASE
+)
 
 
 def scaled(text: str) -> str:
-    """Numbers before words of scale as numbers: "3.5 million" is 3.5*^6, with the decimals it has, "2 and a half" 5/2."""
+    """Numbers before words of scale as numbers: "3.5 million" is 3.5*^6, with the decimals it has, "2 and a half"
+    5/2."""
 
     def number(match: re.Match) -> str:
         plain = match[1].replace(",", "")
         if "dozen" in match[2].lower():
             return str(Fraction(plain) * 12) if len(plain) <= 20 else match[0]
         words_of_scale = re.findall(_SCALE, match[2].lower())
-        return f"{plain}*^{sum(len(str(_SCALES[w])) - 1 for w in words_of_scale)}" if len(words_of_scale) <= 3 else match[0]
+        return (
+            f"{plain}*^{sum(len(str(_SCALES[w])) - 1 for w in words_of_scale)}"
+            if len(words_of_scale) <= 3
+            else match[0]
+        )
 
     def mixed(match: re.Match) -> str:
         part = word_number(match[2])
@@ -124,7 +171,10 @@ def scaled(text: str) -> str:
     return _SCALED.sub(number, _TEXT_SCALE.sub(r" \1 \\text{", text))
 
 
-_ROOT_OF = re.compile(r"(?:\btimes )?(?:\bthe )?(?:(?<![A-Za-z] )(?<![A-Za-z-])|(?<=\btimes )|(?<=\bthe ))(?:square )?root (?:of )?(\d{1,12})(?![\d./])")
+_ROOT_OF = re.compile(
+    r"(?:\btimes )?(?:\bthe )?(?:(?<![A-Za-z] )(?<![A-Za-z-])|(?<=\btimes )|"
+    r"(?<=\bthe ))(?:square )?root (?:of )?(\d{1,12})(?![\d./])"
+)
 _INCHES = re.compile(r"^[^\"]*\d\"[.;,\\]*$")  # the only quotation mark ends a number: 5", not "5"
 
 
@@ -149,7 +199,7 @@ def latex(text: str) -> str:
     text = text.replace("\\%", "%").replace("\\#", "#").replace("\\&", "&").replace("\\_", "_")
     text = re.sub(r"\\[dtc]frac(?![a-zA-Z])", r"\\frac", text)
     text = re.sub(r"\s+", " ", text).strip()
-    return text.rstrip(".;,\\" if _INCHES.search(text) else ".;,\\\"").strip()
+    return text.rstrip(".;,\\" if _INCHES.search(text) else '.;,\\"').strip()
 
 
 def collapsed(text: str) -> str:
@@ -163,19 +213,23 @@ def markdown(text: str) -> str:
 
 
 _DENIAL = re.compile(  # the whole of a label that denies the value behind it or only guesses it
-    r"(?:(?:the|my|an?|first|best|random|definitely|probably|just)\s){0,3}(?:not|no|never|wrong|incorrect|false|guess(?:es)?|guessing|maybe|perhaps|possibly|try|almost)"
-    r"(?:\s(?:answers?|values?|results?|guess(?:es)?|ones?|options?|choices?|numbers?))?|(?:not|never)\s(?:the|an?|my)\b.*",
+    r"(?:(?:the|my|an?|first|best|random|definitely|probably|just)\s){0,3}(?:not|no|never|wrong|incorrect|false|"
+    r"guess(?:es)?|guessing|maybe|perhaps|possibly|try|almost)"
+    r"(?:\s(?:answers?|values?|results?|guess(?:es)?|ones?|options?|choices?|numbers?))?|"
+    r"(?:not|never)\s(?:the|an?|my)\b.*",
     re.IGNORECASE,
 )
 _CHANGING = re.compile(  # the end of a label that makes another value of the one behind it; and what denies it anywhere
-    r"\b(?:not|never|than|at (?:least|most)|up to|except|excluding|besides|without|minus|negative|if|or|(?:opposite|reciprocal|inverse|root|square|cube|multiple|factor|third|quarter|half) of)\s?$|"
+    r"\b(?:not|never|than|at (?:least|most)|up to|except|excluding|besides|without|minus|negative|if|or|"
+    r"(?:opposite|reciprocal|inverse|root|square|cube|multiple|factor|third|quarter|half) of)\s?$|"
     r"\b(?:is|are|was|be|does|do|can)\s?not\b|\bcannot\b|n't\b",
     re.IGNORECASE,
 )
 
 
 def changes(label: str) -> bool:
-    """Whether the words before a colon deny the value behind it, change it or only guess it: `Not: 5`, `Reciprocal of: 5`."""
+    """Whether the words before a colon deny the value behind it, change it or only guess it: `Not: 5`, `Reciprocal of:
+    5`."""
     return bool(_DENIAL.fullmatch(label) or _CHANGING.search(label))
 
 
@@ -236,12 +290,17 @@ def _pairs(text: str) -> dict[int, int]:
 
 # -- plain words ---------------------------------------------------------------------------------------------------
 
-_WRAP = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|emph|bf|rm|it)\*?(?![a-zA-Z])")
+_WRAP = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|emph|bf|rm|it)\*?(?![a-zA-Z])"
+)
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _SAME_WORD = {"true": "yes", "false": "no", "correct": "yes", "incorrect": "no"}
 
 
-_ROMAN = re.compile(r"(?:only |both |all )?(?:statements? )?(?:iv|v?i{0,3})(?:(?: and)? (?:iv|v?i{1,3}|v)\b){0,4}(?: only| alone)?(?: (?:is|are|must be|holds?)(?: all| both)?(?: true| correct| valid)?)?")
+_ROMAN = re.compile(
+    r"(?:only |both |all )?(?:statements? )?(?:iv|v?i{0,3})(?:(?: and)? (?:iv|v?i{1,3}|v)\b){0,4}(?: only|"
+    r" alone)?(?: (?:is|are|must be|holds?)(?: all| both)?(?: true| correct| valid)?)?"
+)
 _BESIDE_NUMERALS = re.compile(r"\b(?:and|both|all|statements?|is|are|must|be|holds?|true|correct|valid|alone)\b")
 
 
@@ -266,7 +325,11 @@ def words(text: str) -> str:
 
 
 _WORD_NUMBER = re.compile(
-    r"\b(?:" + "|".join(_NUMBER_WORDS) + r")(?:(?:[\s-]+(?:and[\s-]+(?:an?[\s-]+)?)?)(?:" + "|".join([*_SMALL, *_PARTS, *_SCALES]) + r")\b)*\b",
+    r"\b(?:"
+    + "|".join(_NUMBER_WORDS)
+    + r")(?:(?:[\s-]+(?:and[\s-]+(?:an?[\s-]+)?)?)(?:"
+    + "|".join([*_SMALL, *_PARTS, *_SCALES])
+    + r")\b)*\b",
     re.IGNORECASE,
 )
 
@@ -321,18 +384,36 @@ def digits_for_words(text: str) -> str:
     return _WORD_NUMBER.sub(digits, text)
 
 
-_MONTHS = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"]
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _MONTH = r"(?P<month>" + "|".join(m[:3] + (f"(?:{m[3:]})?" if m[3:] else "") for m in _MONTHS) + r")\.?"
 _DATES = [
     re.compile(_MONTH + r"\s+(?P<day>\d{1,2})(?:st|nd|rd|th)?(?:,?\s+(?P<year>\d{4}))?$", re.IGNORECASE),
-    re.compile(r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?" + _MONTH + r"(?:,?\s+(?P<year>\d{4}))?$", re.IGNORECASE),
+    re.compile(
+        r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?" + _MONTH + r"(?:,?\s+(?P<year>\d{4}))?$", re.IGNORECASE
+    ),
     re.compile(r"(?P<year>\d{4})-(?P<m>\d{1,2})-(?P<day>\d{1,2})$"),
 ]
 
 
 def date(text: str) -> tuple[int | None, int, int] | None:
-    """(year or None, month, day) of a written date, else None. Numbers with slashes are not dates: they are ambiguous."""
-    text = re.sub(r"^(?:on\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+)?(?:the\s+)?", "", text.strip(" ."), flags=re.I)
+    """(year or None, month, day) of a written date, else None. Numbers with slashes are not dates: they are
+    ambiguous."""
+    text = re.sub(
+        r"^(?:on\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day,?\s+)?(?:the\s+)?", "", text.strip(" ."), flags=re.I
+    )
     for pattern in _DATES:
         if match := pattern.match(text):
             got = match.groupdict()

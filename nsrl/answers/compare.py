@@ -37,7 +37,12 @@ def tidy(value: Value) -> Value:
 
 def _tidy_relation(r: Relation) -> Value:
     """A linear inequality in one symbol as its interval; (x, y) = (3, 2) as the tuple it gives."""
-    if r.op == "=" and isinstance(r.left, Items) and isinstance(r.right, Items) and all(labels.name(i) for i in r.left.items):
+    if (
+        r.op == "="
+        and isinstance(r.left, Items)
+        and isinstance(r.right, Items)
+        and all(labels.name(i) for i in r.left.items)
+    ):
         return r.right
     if r.op not in ("<", "<=") or not (isinstance(r.left, Scalar) and isinstance(r.right, Scalar)):
         return r
@@ -85,7 +90,9 @@ def _tidy_items(value: Items) -> Value:
     named = [i for i in items if isinstance(i, Relation) and i.op == "=" and labels.name(i.left)]
     if named and len(named) == len(items):
         names = {labels.name(i.left) for i in named}
-        if len({str(n).partition("_")[0] for n in names}) == 1 and (len(names) == 1 or all("_" in str(n) for n in names)):
+        if len({str(n).partition("_")[0] for n in names}) == 1 and (
+            len(names) == 1 or all("_" in str(n) for n in names)
+        ):
             return tidy(Items("brace", tuple(i.right for i in named)))
         if len(names) == len(items):
             return Items("assign", tuple(items))
@@ -98,7 +105,11 @@ def _tidy_items(value: Items) -> Value:
             flat.extend(i.items if isinstance(i, Items) and i.kind == "brace" and i.items and kind != "brace" else (i,))
         written = [i for i in value.items if isinstance(i, Items) and len(i.items) > 1 and i.kind == "brace"]
         items = flat if len(written) < 2 else items  # one set or another is not their union
-    if value.items and kind == "brace" and all(isinstance(i, Scalar) and tr.has_kind(i.tree, "pm") for i in value.items):
+    if (
+        value.items
+        and kind == "brace"
+        and all(isinstance(i, Scalar) and tr.has_kind(i.tree, "pm") for i in value.items)
+    ):
         items = [x for i in items for x in (i.items if isinstance(i, Items) else (i,))]
     return Items(kind, tuple(items), value.listed)
 
@@ -110,7 +121,8 @@ def several(value: Value) -> bool:
 
 
 def same(gold: Value, value: Value) -> Outcome:
-    """Whether `value` answers `gold` (both read), and the test that decided. Bounded work: what takes more is no answer."""
+    """Whether `value` answers `gold` (both read), and the test that decided. Bounded work: what takes more is no
+    answer."""
     work.begin()
     return _same(tidy(gold), tidy(value))
 
@@ -147,12 +159,19 @@ def _same_about(g: Value, p: Value) -> Outcome:
         return _same(g, Relation("=", p.left, p.right))
     if not _rounds(p.left, p.right):
         return False, "relation"
-    return _same(g, p.right if p.left.places is not None else p.left)  # a decimal rounded further is what it was rounded to
+    return _same(
+        g, p.right if p.left.places is not None else p.left
+    )  # a decimal rounded further is what it was rounded to
 
 
 def _rounds(exact: Value, shown: Value) -> bool:
     """Whether two numbers are one, the second as it is printed: to half a unit of its last digit."""
-    if not (isinstance(exact, Scalar) and isinstance(shown, Scalar)) or labels.free(exact) or labels.free(shown) or shown.tree[0] not in ("num", "mul"):
+    if (
+        not (isinstance(exact, Scalar) and isinstance(shown, Scalar))
+        or labels.free(exact)
+        or labels.free(shown)
+        or shown.tree[0] not in ("num", "mul")
+    ):
         return False
     places = shown.places
     if places is None:
@@ -200,13 +219,16 @@ def _same_relation(g: Value, p: Value) -> Outcome:
         if not labels.free(p.left):
             return _same(g, p.right) if _holds(p.left, p.right) else (False, "relation")
         if isinstance(g, Scalar) and not labels.free(g) and not labels.free(p.right):
-            if labels.is_label(p.left) or (labels.is_total(p.left) and not _same(Scalar(num(0)), p.right)[0]):  # AB/BC = 50, x + y = 50; not x^2 = 50, x - y = 0
+            if labels.is_label(p.left) or (
+                labels.is_total(p.left) and not _same(Scalar(num(0)), p.right)[0]
+            ):  # AB/BC = 50, x + y = 50; not x^2 = 50, x - y = 0
                 return _same(g, p.right)
     return False, "type"
 
 
 def _holds(left: Value, right: Value) -> bool:
-    """Whether an equation of two numbers is true, or the right side rounds the left; what is no such equation may be."""
+    """Whether an equation of two numbers is true, or the right side rounds the left; what is no such equation may
+    be."""
     if not (isinstance(left, Scalar) and isinstance(right, Scalar)) or labels.free(right) or left.unit != right.unit:
         return True
     return same_scalar(left, right)[0] or _rounds(left, right)
@@ -317,7 +339,11 @@ def _same_items(g: Items, p: Items) -> Outcome:
         return False, "type"
     if g.kind == "vector":  # [1, 2] and [[1], [2]] as well as (1, 2)
         return _in_order(g, p)
-    if {g.kind, p.kind} == {"paren", "bracket"} or (g.kind, p.kind) == ("bracket", "vector") or (g.kind == "brace" and p.kind in ("paren", "vector")):
+    if (
+        {g.kind, p.kind} == {"paren", "bracket"}
+        or (g.kind, p.kind) == ("bracket", "vector")
+        or (g.kind == "brace" and p.kind in ("paren", "vector"))
+    ):
         if not any(isinstance(i, Items) for i in g.items):
             return False, "type"
     if (nouns := _nouns(g)) and len(nouns) == len(g.items) and len(p.items) == len(others := _nouns(p)) == len(nouns):
@@ -342,7 +368,11 @@ def _same_items(g: Items, p: Items) -> Outcome:
 
 def _nouns(value: Items) -> dict[str, Scalar]:
     """The items by the nouns behind their numbers, those that have one."""
-    return {i.unit.nouns[0].rstrip("s"): i for i in value.items if isinstance(i, Scalar) and i.unit is not None and i.unit.nouns}
+    return {
+        i.unit.nouns[0].rstrip("s"): i
+        for i in value.items
+        if isinstance(i, Scalar) and i.unit is not None and i.unit.nouns
+    }
 
 
 def _in_order(g: Items, p: Items) -> Outcome:
@@ -364,7 +394,8 @@ def _same_nested(g: Items, p: Items) -> bool:
     if not all(isinstance(i, Items) and len(i.items) > 1 for i in (*g.items, *p.items)):
         return False
     return all(
-        len(a.items) == len(b.items) and all(_same(x, y)[0] for x, y in zip(a.items, b.items)) for a, b in zip(g.items, p.items)
+        len(a.items) == len(b.items) and all(_same(x, y)[0] for x, y in zip(a.items, b.items))
+        for a, b in zip(g.items, p.items)
     )
 
 

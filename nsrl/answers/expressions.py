@@ -19,13 +19,18 @@ _FUNCTIONS = {
     "sqrt": "sqrt", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "tg": "tan", "cot": "cot", "ctg": "cot",
     "sec": "sec", "csc": "csc", "cosec": "csc", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "asin": "asin",
     "acos": "acos", "atan": "atan", "arctg": "atan", "arccot": "acot", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
-    "exp": "exp", "ln": "ln", "log": "log", "lg": "lg", "abs": "abs", "floor": "floor", "ceiling": "ceil", "ceil": "ceil",
-    "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "mod": "mod", "binomial": "binomial", "factorial": "factorial",
-    "re": "re", "im": "im", "conjugate": "conj", "surd": "surd", "power": "power", "rational": "rational", "root": "surd", "cuberoot": "cbrt",
+    "exp": "exp", "ln": "ln", "log": "log", "lg": "lg", "abs": "abs", "floor": "floor", "ceiling": "ceil",
+    "ceil": "ceil",
+    "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "mod": "mod", "binomial": "binomial",
+    "factorial": "factorial",
+    "re": "re", "im": "im", "conjugate": "conj", "surd": "surd", "power": "power", "rational": "rational",
+    "root": "surd", "cuberoot": "cbrt",
 }  # fmt: skip
 _GOLDEN = div(("add", num(1), ("pow", num(5), num(Fraction(1, 2)))), num(2))
 CONSTANTS = {"pi": PI, "infinity": INFINITY, "inf": INFINITY, "infty": INFINITY, "oo": INFINITY, "goldenratio": _GOLDEN}
-_WORDS = frozenset(["so", "as", "at", "we", "it", "if", "he", "she", "they", "the", "and", "for", "are", "was"])  # no products of letters
+_WORDS = frozenset(
+    ["so", "as", "at", "we", "it", "if", "he", "she", "they", "the", "and", "for", "are", "was"]
+)  # no products of letters
 _JOINING = frozenset(["or", "and", "per", "u", "union", "to", "of", "in", "is", "at", "on", "by", "no", "as"])
 
 
@@ -106,11 +111,23 @@ class Expressions:
         named = bool(symbols(tree))  # kept up to date: asking the whole product after each factor is quadratic
         while True:
             if self.accept("*"):
-                if self.here.kind == "name" and len(self.here.text) > 3 and not named and self.here.text != "Degree" and units.lookup(self.here.text):
+                if (
+                    self.here.kind == "name"
+                    and len(self.here.text) > 3
+                    and not named
+                    and self.here.text != "Degree"
+                    and units.lookup(self.here.text)
+                ):
                     return tree  # 5*centimeter
                 right = self.signed_factor()
             elif self.is_op("/"):
-                if self.peek().kind == "name" and self.peek().text != "Degree" and units.lookup(self.peek().text) and self.peek(2).text != "(" and not named:
+                if (
+                    self.peek().kind == "name"
+                    and self.peek().text != "Degree"
+                    and units.lookup(self.peek().text)
+                    and self.peek(2).text != "("
+                    and not named
+                ):
                     return tree
                 self.take()
                 right = self.signed_factor()
@@ -146,7 +163,12 @@ class Expressions:
         if self.here.kind == "cmd" and self.here.text == "frac":
             mark = self.at
             fraction = self.atom()
-            if fraction[0] == "num" and not self.is_op("^", "**", "!") and 0 < fraction[1] < 1 and "-" not in [t.text for t in self.tokens[mark : self.at]]:
+            if (
+                fraction[0] == "num"
+                and not self.is_op("^", "**", "!")
+                and 0 < fraction[1] < 1
+                and "-" not in [t.text for t in self.tokens[mark : self.at]]
+            ):
                 return self.postfix(num(tree[1] + fraction[1]))
             self.at = mark
         elif self.here.kind == "num" and self.here.spaced and self.peek().text == "/" and self.peek(2).kind == "num":
@@ -154,7 +176,13 @@ class Expressions:
             if top is not None and bottom and 0 < top < bottom and self.here.places is None:
                 self.at += 3
                 return self.postfix(num(tree[1] + top / bottom))
-        elif self.here.text == "C" and not self.here.spaced and self.peek().kind == "num" and not self.peek().spaced and self.peek().value is not None:
+        elif (
+            self.here.text == "C"
+            and not self.here.spaced
+            and self.peek().kind == "num"
+            and not self.peek().spaced
+            and self.peek().value is not None
+        ):
             self.at += 2  # 10C3
             return ("fn", "binomial", tree, ("num", self.tokens[self.at - 1].value))
         return tree
@@ -170,10 +198,24 @@ class Expressions:
         if token.kind == "cmd":
             if token.text == "Omega" and not named and self.peek().text in ("", ",", ")", "]", "}", "\\}"):
                 return False  # ohms
-            return token.text not in ("over", "choose", "end", "cap", "setminus", "rfloor", "rceil", "qquad", "dots", "ldots", "cdots")
+            return token.text not in (
+                "over",
+                "choose",
+                "end",
+                "cap",
+                "setminus",
+                "rfloor",
+                "rceil",
+                "qquad",
+                "dots",
+                "ldots",
+                "cdots",
+            )
         if token.kind != "name" or token.text.lower() in _JOINING:
             return False
-        if token.text.lower() in _FUNCTIONS and (token.text not in ("min", "max", "mod", "re") or self.peek().text in ("(", "[")):
+        if token.text.lower() in _FUNCTIONS and (
+            token.text not in ("min", "max", "mod", "re") or self.peek().text in ("(", "[")
+        ):
             return True
         if token.text.lower() in CONSTANTS or token.text == "Degree":
             return True
@@ -263,9 +305,17 @@ class Expressions:
             return tree
         token = self.here
         if token.kind == "num" and len(token.text) > 1 and token.text.isdecimal():
-            self.split(*(Token("num", t, token.spaced, token.roman, Fraction(int(t))) for t in (token.text[0], token.text[1:])))
+            self.split(
+                *(Token("num", t, token.spaced, token.roman, Fraction(int(t))) for t in (token.text[0], token.text[1:]))
+            )
             return num(self.take().value or 0)
-        if token.kind == "name" and not token.roman and len(token.text) == 2 and token.text not in CONSTANTS and self.tokens[self.at - 1].text == "frac":
+        if (
+            token.kind == "name"
+            and not token.roman
+            and len(token.text) == 2
+            and token.text not in CONSTANTS
+            and self.tokens[self.at - 1].text == "frac"
+        ):
             self.split(Token("name", token.text[0], token.spaced), Token("name", token.text[1]))  # \\frac ab
         return self.atom()
 
@@ -302,7 +352,9 @@ class Expressions:
             return CONSTANTS[name]
         if name in _FUNCTIONS:
             return self.function(_FUNCTIONS[name])
-        if name in ("angle", "measuredangle", "vec", "overrightarrow") and (named := self.points(2 if name in ("vec", "overrightarrow") else 3)):
+        if name in ("angle", "measuredangle", "vec", "overrightarrow") and (
+            named := self.points(2 if name in ("vec", "overrightarrow") else 3)
+        ):
             if name in ("vec", "overrightarrow"):
                 return ("fn", "vec", *(("sym", c) for c in named))
             return ("sym", "∠" + min(named, named[::-1]))  # the angle ABC is the angle CBA, and no other
@@ -315,7 +367,8 @@ class Expressions:
         raise Unreadable(f"\\{name}")
 
     def points(self, count: int) -> str:
-        """The capitals that name an angle or a vector, in braces or not, taken; "" and nothing taken where it is something else."""
+        """The capitals that name an angle or a vector, in braces or not, taken; "" and nothing taken where it is
+        something else."""
         mark, named = self.at, ""
         braces = self.accept("{") is not None
         while self.here.kind == "name" and self.here.text.isupper() and len(named) < count:
@@ -327,7 +380,13 @@ class Expressions:
 
     def named(self, token: Token) -> Tree:
         word, lower = token.text, token.text.lower()
-        if len(word) == 1 and word.islower() and self.is_op("[") and self.peek().text in ("x", "t") and self.peek(2).text == "]":
+        if (
+            len(word) == 1
+            and word.islower()
+            and self.is_op("[")
+            and self.peek().text in ("x", "t")
+            and self.peek(2).text == "]"
+        ):
             self.at += 3
             return ("mul", ("sym", word), ("sym", self.tokens[self.at - 2].text))  # the Wolfram Language's y[x]
         if self.is_op("[") and len(word) > 1:
@@ -360,10 +419,17 @@ class Expressions:
         return ("mul", *parts, last)
 
     def choose(self) -> Tree | None:
-        """C(5, 2), the number of ways to choose, after its letter; None, nothing read, where that stands not: a point C(2, 5)."""
+        """C(5, 2), the number of ways to choose, after its letter; None, nothing read, where that stands not: a point
+        C(2, 5)."""
         tokens = [self.peek(i) for i in range(5)]
         n, k = tokens[1].value, tokens[3].value
-        if [t.text for t in tokens[::2]] != ["(", ",", ")"] or n is None or k is None or not 0 <= k <= n or n.denominator * k.denominator > 1:
+        if (
+            [t.text for t in tokens[::2]] != ["(", ",", ")"]
+            or n is None
+            or k is None
+            or not 0 <= k <= n
+            or n.denominator * k.denominator > 1
+        ):
             return None
         self.at += 5
         return ("fn", "binomial", num(n), num(k))
@@ -423,7 +489,42 @@ class Expressions:
 
 _WOLFRAM = {k: v for k, v in _FUNCTIONS.items() if k not in ("re", "im")} | {"re": "re", "im": "im"}
 _GREEK = frozenset(
-    ["alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega", "ell"]
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "varepsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "vartheta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "varphi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Sigma",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+    ]
 )
 
 

@@ -17,8 +17,8 @@ MAX_PIECE = 1000  # of one answer
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A piece of text that may be the answer. strong: the model said that it is; several: more than one box; refuses: it
-    says that there is no answer, which answers only a question that has this answer."""
+    """A piece of text that may be the answer. strong: the model said that it is; several: more than one box; refuses:
+    it says that there is no answer, which answers only a question that has this answer."""
 
     text: str
     strong: bool
@@ -32,32 +32,54 @@ _TAG = re.compile(r"<(answer|final_answer|final)>(.*?)(?:</\1>|$)", re.IGNORECAS
 _NEXT = re.compile(r"\n\s*(?:Question|Human|User|Problem|Q)\s*\d*\s*:", re.IGNORECASE)
 _BOLD = re.compile(r"(?<![\w)\]*])\*\*(?=\S)([^*\n]{1,60}?)(?<=\S)\*\*(?![\w*])")
 _REFUSAL = re.compile(
-    r"\b(?:cannot|can't|can not|unable to|not able to|do(?:es)? not (?:have|provide|include|contain|match)|don't have|doesn't (?:have|provide)|"
+    r"\b(?:cannot|can't|can not|unable to|not able to|do(?:es)? not (?:have|provide|include|contain|match)|don't have|"
+    r"doesn't (?:have|provide)|"
     r"not (?:possible|provided|enough|specified)|impossible to|please provide|sorry|as an ai)\b",
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(  # behind a "cannot" or "do not have": the verb of the sentence around it, or its consequence
-    r"(?:\b(?:is|are|was|were|equals?)\b|[=:])\s*\$?\\?\(?[-−]?[\d$\\(]|\b(?:so|therefore|thus|hence)\b[^.]{0,120}?(?:\d|\b(?:is|are)\b\s+\S)|,\s+(?:\w{1,3}\s*=\s*)?\$?[-−]?\d|"
-    r"(?:,\s+|\b(?:so|therefore|thus|hence)\b,?\s+)(?:it is |it's |choose |the answer is )?(?:option |choice |answer )?\(?[A-J]\)?\s*\.?$",
+    r"(?:\b(?:is|are|was|were|equals?)\b|[=:])\s*\$?\\?\(?[-−]?[\d$\\(]|"
+    r"\b(?:so|therefore|thus|hence)\b[^.]{0,120}?(?:\d|\b(?:is|are)\b\s+\S)|,\s+(?:\w{1,3}\s*=\s*)?\$?[-−]?\d|"
+    r"(?:,\s+|\b(?:so|therefore|thus|hence)\b,?\s+)(?:it is |it's |choose |the answer is )?(?:option |choice |"
+    r"answer )?\(?[A-J]\)?\s*\.?$",
     re.IGNORECASE,
 )
-_POLITE = re.compile(r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE)
+_POLITE = re.compile(
+    r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE
+)
 _SUPPOSING = re.compile(r"\bif\b[^.\n]*$", re.IGNORECASE)
-_DENIED = re.compile(r"(?:n't|\bnot|\bnever)\s+(?:think|believe|say|saying|know|see|sure|certain|convinced|(?:true|correct|right|the case|clear|certain)\s+that)\b[^.\n]*$", re.IGNORECASE)
-_WRONGLY = re.compile(r"(?:\b(?:wrong|incorrect|false|mistaken)|不)\s*$", re.IGNORECASE)
-HEDGE = re.compile(  # what comes behind it is another answer, or the same one in other words; not "the wait is 12", "someone else"
-    r"\(\s{0,3}(?:or|maybe|perhaps|possibly)\b(?:\s+(?:maybe|perhaps|possibly)\b)?|\b(?:or\s+)?(?:maybe|perhaps|possibly|unless)\b,?|"
-    r"\bor\s+else\b,?|[,;]\s{0,3}else\b,?|\balternatively\b,?|\(?\botherwise\b,?(?=\s?\$?-?\d|\s?\(?[A-J]\)?[\s.]{0,3}$)|(?<=\d )(?:versus|vs\.?)(?= \$?\d)|"
-    r"\bif\b[^.,\n]{1,40}\belse\b|(?<=[\d$] )(?:oder|ou|или|或)(?= [$\d-])|\bif\b[^.,\n]{1,60},(?=\s\$?-?\d[^.\n]{0,20}\b(?:otherwise|if)\b)|[.,;…(—-]\s{0,3}(?:no,?\s+)?wait\b,?|"
-    r"\b(?:but|and|though|although)\s(?=\(?(?:[A-J]|\$?-?\d[\d.,/]{0,12}\$?)\)?,? (?:is|are|could be|might be|may be|would be) (?:also|equally|just as|too|possible|plausible)\b)",
+_DENIED = re.compile(
+    r"(?:n't|\bnot|\bnever)\s+(?:think|believe|say|saying|know|see|sure|certain|convinced|"
+    r"(?:true|correct|right|the case|clear|certain)\s+that)\b[^.\n]*$",
     re.IGNORECASE,
 )
-_NOTHING = re.compile(r"(?:not|none|undefined|unknown|indeterminate|insufficient|nothing|unclear)\b(?! of the (?:above|these)| of these)", re.IGNORECASE)
-_HEDGE = re.compile(r"^if\b|^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|\bwithout (?:any|the|specific|more)\b", re.IGNORECASE)
+_WRONGLY = re.compile(r"(?:\b(?:wrong|incorrect|false|mistaken)|不)\s*$", re.IGNORECASE)
+# what comes behind it is another answer, or the same one in other words; not "the wait is 12", "someone else"
+HEDGE = re.compile(
+    r"\(\s{0,3}(?:or|maybe|perhaps|possibly)\b(?:\s+(?:maybe|perhaps|possibly)\b)?|"
+    r"\b(?:or\s+)?(?:maybe|perhaps|possibly|unless)\b,?|"
+    r"\bor\s+else\b,?|[,;]\s{0,3}else\b,?|\balternatively\b,?|\(?\botherwise\b,?(?=\s?\$?-?\d|"
+    r"\s?\(?[A-J]\)?[\s.]{0,3}$)|(?<=\d )(?:versus|vs\.?)(?= \$?\d)|"
+    r"\bif\b[^.,\n]{1,40}\belse\b|(?<=[\d$] )(?:oder|ou|или|或)(?= [$\d-])|"
+    r"\bif\b[^.,\n]{1,60},(?=\s\$?-?\d[^.\n]{0,20}\b(?:otherwise|if)\b)|[.,;…(—-]\s{0,3}(?:no,?\s+)?wait\b,?|"
+    r"\b(?:but|and|though|although)\s(?=\(?(?:[A-J]|\$?-?\d[\d.,/]{0,12}\$?)\)?,? (?:is|are|could be|might be|may be|"
+    r"would be) (?:also|equally|just as|too|possible|plausible)\b)",
+    re.IGNORECASE,
+)
+_NOTHING = re.compile(
+    r"(?:not|none|undefined|unknown|indeterminate|insufficient|nothing|unclear)\b(?! of the (?:above|these)| of these)",
+    re.IGNORECASE,
+)
+_HEDGE = re.compile(
+    r"^if\b|^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|"
+    r"\bwithout (?:any|the|specific|more)\b",
+    re.IGNORECASE,
+)
 _HASHES = re.compile(r"^####[ \t]*(.+)$", re.MULTILINE)
 _SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which means|meaning)\b", re.IGNORECASE)
 _SAYS = re.compile(
-    r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|one))\b"
+    r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|"
+    r"one))\b"
     r"(?:\s+(?!(?:is|are|be)\b)\w{1,20}){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)"
     r"|(?:答案|答え(?=\s?は)|정답|답(?=은)|故选|应选|选择|(?<!不)选)\s*(?:是|为|は|은)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
     re.IGNORECASE,
@@ -65,7 +87,11 @@ _SAYS = re.compile(
 _END = re.compile(r"(?<![\s(.][A-J])(?<!^[A-J])(?<!\bapprox)(?<!\bno)[.!?](?=\s+[A-Z\"(*]|\s*$)|\n")
 
 
-_BOXES_OR = re.compile(r"\}[\s$.,;()]{0,9}(?:or|and|else|maybe|perhaps|possibly|alternatively|unless|/|or maybe|or perhaps|or possibly)[\s$,(\\]{0,9}$", re.IGNORECASE)
+_BOXES_OR = re.compile(
+    r"\}[\s$.,;()]{0,9}(?:or|and|else|maybe|perhaps|possibly|alternatively|unless|/|or maybe|or perhaps|"
+    r"or possibly)[\s$,(\\]{0,9}$",
+    re.IGNORECASE,
+)
 
 
 def candidates(text: str) -> Iterator[Candidate]:
@@ -123,7 +149,10 @@ def candidates(text: str) -> Iterator[Candidate]:
 
 
 _STOPS = str.maketrans({"。": ". ", "，": ", ", "：": ": ", "；": "; ", "！": "! ", "（": " (", "）": ") "})
-_GLUED = re.compile(r"(?<=[\dA-J%])(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])|(?<=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])(?=[\dA-J])")
+_GLUED = re.compile(
+    r"(?<=[\dA-J%])(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])|"
+    r"(?<=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3])(?=[\dA-J])"
+)
 
 
 _POLITELY = re.compile(r"\s?(?:です|だ|입니다)(?=[\s.]|$)")
@@ -166,61 +195,110 @@ def sentences(text: str) -> list[str]:
 
 _LABEL = re.compile(r"^\s*(?:\(\s*[A-J]\s*\)|\[[A-J]\]|[A-J]\s*[.):])\s*(?=\S)")
 _LEAD = re.compile(
-    r"^(?:(?:therefore|thus|hence|so|then|finally|and|okay|ok|well|now|alright|we (?:get|have|find|obtain)|it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
-    r"approximately|approx\.?|about|around|roughly|nearly|definitely|clearly|probably|likely|most likely|certainly|exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
-    r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
+    r"^(?:(?:therefore|thus|hence|so|then|finally|and|okay|ok|well|now|alright|we (?:get|have|find|obtain)|"
+    r"it(?:'s| is)|that(?:'s| is)|this is|there (?:are|is)|"
+    r"approximately|approx\.?|about|around|roughly|nearly|definitely|clearly|probably|likely|most likely|certainly|"
+    r"exactly|simply|only|just|equals?(?: to)?|equal to|to be|be|is|are|"
+    r"a total of|total of|option|choice|point|letter|figure|shape|\\approx|≈|~|=|the|value|number|length|area|angle|"
+    r"of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with|attained|achieved|reached|occurring)\b.*$|\s*[,;]\s+(?:so|and(?:(?<![\d$}], and)|(?! [$\\(]{0,2}-?\d[\d./]{0,12}[$\\)]{0,2}\.?$))|because)\b.*$", re.I | re.S)
+_REASON = re.compile(
+    r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with|"
+    r"attained|achieved|reached|occurring)\b.*$|\s*[,;]\s+(?:so|"
+    r"and(?:(?<![\d$}], and)|(?! [$\\(]{0,2}-?\d[\d./]{0,12}[$\\)]{0,2}\.?$))|because)\b.*$",
+    re.I | re.S,
+)
 _CAUSE = re.compile(r"(?<=\S)[,;]?\s+(?:because|since)\b.*$|\s*[,;]\s+(?:so|and because)\b.*$", re.I | re.S)
 _BESIDE = re.compile(r"\s+\([^()]*(?:[%≈]|\\approx)[^()]*\)\s*\.?$")
-_PAREN = re.compile(r"\s*\([^()]*\b(?:rejected|extraneous|discarded|invalid|impossible)\b[^()]*\)\s*$|\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$", re.I)
-_IS = re.compile(r"\b(?:is|are|was|were|equals?|be|has|have|had|needs?|takes?|costs?|gives?|get|gets|makes?|becomes?|contains?|by|at|of|to)\b[\s:]*", re.I)
+_PAREN = re.compile(
+    r"\s*\([^()]*\b(?:rejected|extraneous|discarded|invalid|impossible)\b[^()]*\)\s*$|"
+    r"\s*\((?:approx|about|or|i\.e|rounded|since|in|where|which|to|correct|option|answer|\w+\s+\w+)[^()]*\)\s*$",
+    re.I,
+)
+_IS = re.compile(
+    r"\b(?:is|are|was|were|equals?|be|has|have|had|needs?|takes?|costs?|gives?|get|gets|makes?|becomes?|contains?|by|"
+    r"at|of|to)\b[\s:]*",
+    re.I,
+)
 _MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\(((?:[^\\]|\\[^()])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
-_UNIT_WORD = r"(?:\s*(?:%|\\%|°|\^\s*\{?\\circ\}?|degrees?|percent|(?:square|cubic|sq)?\s*(?:[cmk]?m|meters?|centimeters?|inches|feet|units?|hours?|minutes?|dollars?|cents)(?:\^\{?[23]\}?|²|³)?(?![a-zA-Z])))?"
+_UNIT_WORD = (
+    r"(?:\s*(?:%|\\%|°|\^\s*\{?\\circ\}?|degrees?|percent|"
+    r"(?:square|cubic|sq)?\s*(?:[cmk]?m|meters?|centimeters?|inches|feet|units?|hours?|minutes?|dollars?|cents)"
+    r"(?:\^\{?[23]\}?|²|³)?(?![a-zA-Z])))?"
+)
 _NUMBER = re.compile(
-    r"(?<![\w.,])[-−]?(?:\$|\\\$)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+|\s+\d+/\d+)?" + _UNIT_WORD + r"(?![\w]|\.\d|,\d)"
+    r"(?<![\w.,])[-−]?(?:\$|\\\$)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s*/\s*\d+|\s+\d+/\d+)?"
+    + _UNIT_WORD
+    + r"(?![\w]|\.\d|,\d)"
 )
 
 
-_COMMANDS = re.compile(r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|triangle|left|right)[a-zA-Z]{2,}|[\^_]\{?\d")
+_COMMANDS = re.compile(
+    r"\\(?!text|mathrm|mbox|approx|circ|degree|angle|quad|triangle|left|right)[a-zA-Z]{2,}|[\^_]\{?\d"
+)
 
 
 _NEGATED = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false|mistakes?|misconception|(?:might|may|would) (?:think|guess|expect|suppose)|nicht|kein\w{0,2}|no (?:es|son)|pas|не)\b|"
+    r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false|mistakes?|misconception|"
+    r"(?:might|may|would) (?:think|guess|expect|suppose)|nicht|kein\w{0,2}|no (?:es|son)|pas|не)\b|"
     r"n't\b|[不非没]",
     re.IGNORECASE,
 )
-_WHICH_NOT = re.compile(  # "the number that cannot be made is": the negation is of what is counted, not of what is said of it
-    r"\b(?:that|who|which|whom|of|without)\s+(?:\w+\s+){0,2}(?:not|cannot|never|\w+n't)\b(?:(?!\bthat\b)[^,;.]){1,80}?(?=\b(?:is|are|was|were|equals?)\b[^\w]*$)",
+# "the number that cannot be made is": the negation is of what is counted, not of what is said of it
+_WHICH_NOT = re.compile(
+    r"\b(?:that|who|which|whom|of|without)\s+(?:\w+\s+){0,2}(?:not|cannot|never|"
+    r"\w+n't)\b(?:(?!\bthat\b)[^,;.]){1,80}?(?=\b(?:is|are|was|were|equals?)\b[^\w]*$)",
     re.IGNORECASE,
 )
 _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the number stated
-    r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
-    r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
-    r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
-    r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|\bnão(?: é)?|\?[^?\n]{1,40}:|[至最][少多]|超过|[大小多少]于|或|到|"
-    r"\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
+    r"(?:\bthan(?: or equal to)?|\bat (?:least|most)|\bup to(?: and including)?|\bfrom\b[^,;.]{1,30}\bto|"
+    r"\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
+    r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|"
+    r"\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
+    r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|"
+    r"\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
+    r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|"
+    r"\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|"
+    r"\bnão(?: é)?|\?[^?\n]{1,40}:|[至最][少多]|超过|[大小多少]于|或|到|"
+    r"\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|"
+    r"reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
     r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
     re.IGNORECASE,
 )
-_BEHIND_NUMBER = re.compile(r"\d(?:\s?(?:-|–|bis|a|à|y|e|et|und|и|和|と))?[\s$]{1,3}$|\d\s?[-–]$", re.IGNORECASE)  # 12 bis 13
+_BEHIND_NUMBER = re.compile(
+    r"\d(?:\s?(?:-|–|bis|a|à|y|e|et|und|и|和|と))?[\s$]{1,3}$|\d\s?[-–]$", re.IGNORECASE
+)  # 12 bis 13
 _TURNED = re.compile(  # what stands after it
-    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
-    r"(?:minimum|maximum|min|max|twice|and counting|per mille|değil|ou|oder|или)|(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|\s*\+(?!\s*[\d(\\])|\.\.+\d|\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
+    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|"
+    r"(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|"
+    r"above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
+    r"(?:minimum|maximum|min|max|twice|and counting|per mille|değil|ou|oder|или)|"
+    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|"
+    r"\s*\+(?!\s*[\d(\\])|\.\.+\d|"
+    r"\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,
 )
-_BUT = re.compile(r"\bbut \$?-?\d|\b(?:but|however|although|though|yet)\b(?! not)[^\n]{0,60}?\b(?:correct|right|actual|real|true|should|must|answer|is|are)\b[^\n]{0,30}?\d", re.IGNORECASE)  # what comes after it is said instead
+_BUT = re.compile(
+    r"\bbut \$?-?\d|\b(?:but|however|although|though|yet)\b(?! not)[^\n]{0,60}?\b(?:correct|right|actual|real|true|"
+    r"should|must|answer|is|are)\b[^\n]{0,30}?\d",
+    re.IGNORECASE,
+)  # what comes after it is said instead
 _FORMULA = re.compile(r"[|\\{}\[\]=^_<>]|,,|\d[\s,]{0,3}\.\.")
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[^\W\da-zA-Z_]")
-_CONTRAST = re.compile(r"(?:,\s+not|,?\s(?:and|but) not|\s\(not|,?\s(?:rather than|instead of|as opposed to))\b[^,;]{1,60}$", re.IGNORECASE)
-_NOT_BUT = re.compile(r"^(?:(?:it is|it's|the answer is) )?(?:not [^,;.]{1,30},? but|instead of [^,;.]{1,30},) ", re.IGNORECASE)
+_CONTRAST = re.compile(
+    r"(?:,\s+not|,?\s(?:and|but) not|\s\(not|,?\s(?:rather than|instead of|as opposed to))\b[^,;]{1,60}$", re.IGNORECASE
+)
+_NOT_BUT = re.compile(
+    r"^(?:(?:it is|it's|the answer is) )?(?:not [^,;.]{1,30},? but|instead of [^,;.]{1,30},) ", re.IGNORECASE
+)
 _NAMED = re.compile(r"(?:^|[.;,]\s)([A-Za-z][^.;,:]{0,40}):[\s$*]*$")
 _CLAUSE = re.compile(r"[,;.:]\s")
 
 
 def qualified(text: str, piece: str) -> bool:
-    """Whether the words around a piece of a sentence say that it is not the answer: not 12, more than 12, half of 12."""
+    """Whether the words around a piece of a sentence say that it is not the answer: not 12, more than 12, half of
+    12."""
     start = text.rfind(piece)
     if start < 0 or piece == text:
         return False
@@ -233,7 +311,9 @@ def qualified(text: str, piece: str) -> bool:
         return True
     if _BOUND_OR_PART.search(before[-60:]) or _TURNED.match(after[:60]) or _BUT.search(after):
         return True
-    return bool(_NEGATED.search(_WHICH_NOT.sub("", _CLAUSE.split(before)[-1])) or _NEGATED.search(_CLAUSE.split(after)[0]))
+    return bool(
+        _NEGATED.search(_WHICH_NOT.sub("", _CLAUSE.split(before)[-1])) or _NEGATED.search(_CLAUSE.split(after)[0])
+    )
 
 
 def _ends(text: str) -> str:
@@ -283,7 +363,8 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
 
 
 def stated(text: str) -> Iterator[str]:
-    """What a sentence states as a text: the whole of it, without what leads to it and reasons, and what "is" said last."""
+    """What a sentence states as a text: the whole of it, without what leads to it and reasons, and what "is" said
+    last."""
     text = _BESIDE.sub("", _ends(text).strip())
     label = _LABEL.sub("", text)
     bare = _LEAD.sub("", label)
@@ -296,20 +377,40 @@ def stated(text: str) -> Iterator[str]:
 
 # -- letters -------------------------------------------------------------------------------------------------------
 
-_WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|boldsymbol|bf|rm)\s*\{([^{}]*)\}")
+_WRAPPED = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|boldsymbol|bf|rm)\s*\{([^{}]*)\}"
+)
 _ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:!]?$")
 _LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J])\s+(?:-\s|\())")
-_SEVERAL = re.compile(r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|\bto\b|\bthrough\b|&|->|\\rightarrow|\\to|[-=])\s*(?:and\s+|or\s+)?[(]?[A-J][)]?[\s.]*)+")
+_SEVERAL = re.compile(
+    r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|\bto\b|\bthrough\b|&|->|\\rightarrow|\\to|[-=])\s*(?:and\s+|"
+    r"or\s+)?[(]?[A-J][)]?[\s.]*)+"
+)
 _OTHERS = r"(?!\s*(?:/|,|&|\bor\b|\band\b)\s*(?:(?:and|or)\s+)?\(?[A-J]\b)"  # "A/D/E", "A or B": no choice was made
-_OPTION = re.compile(r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*(?!(?:(?<=statement )|(?<=statements ))I\b)([A-J])\b(?!')" + _OTHERS, re.IGNORECASE)
+_OPTION = re.compile(
+    r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|"
+    r"statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*(?!(?:(?<=statement )|(?<=statements ))I\b)([A-J])\b(?!')" + _OTHERS,
+    re.IGNORECASE,
+)
 _VERB = re.compile(r"([A-J])\s+(?:is (?:the|my|our|correct|right)|because|since|which|as|matches|shows|represents)\b")
-_LATE = re.compile(r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')" + _OTHERS + r"|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$")
+_LATE = re.compile(
+    r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')"
+    + _OTHERS
+    + r"|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$"
+)
 
 _STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+(?!(?:or|and)\b)[a-z]))(?![\w'])")
-_REMOVED = re.compile(r"\b(?:eliminat\w{1,3}|excluding|exclude[sd]?|rul(?:e|ed|ing) out|(?:any|every)thing but)\s+(?:options?\s+|choices?\s+)?\(?$", re.IGNORECASE)
+_REMOVED = re.compile(
+    r"\b(?:eliminat\w{1,3}|excluding|exclude[sd]?|rul(?:e|ed|ing) out|(?:any|every)thing but)\s+(?:options?\s+|"
+    r"choices?\s+)?\(?$",
+    re.IGNORECASE,
+)
 _MARK = r"(?:[(\[]([A-J])[)\]]|(?i:options?\s|choices?\s)?([A-J])(?=\s?[.:)]\s?\S|\s\()|(?i:option|choice)\s([A-J])\b)"
 _FIRST = re.compile(rf"(?:[\d./$°%]{{1,10}}\s)?{_MARK}")
-_ANOTHER = re.compile(rf"(?:[\d,;|/)\]]|\bor|\band|\bthen)\s?(?:maybe\s|perhaps\s|else\s|[\d./$]{{1,8}}\s)?{_MARK}|\bor\s\(?([A-J])[)\s.]*$")
+_ANOTHER = re.compile(
+    rf"(?:[\d,;|/)\]]|\bor|\band|\bthen)\s?(?:maybe\s|perhaps\s|else\s|[\d./$]{{1,8}}\s)?{_MARK}|"
+    rf"\bor\s\(?([A-J])[)\s.]*$"
+)
 _BEHIND = re.compile(r"(.{1,60}?)(?:\s?[,;]|\s?\(|\sor)?\s?\(?(?<![A-Za-z])([A-J])[)\s.]*$")
 
 
@@ -354,7 +455,12 @@ def labelled(text: str) -> tuple[str | None, str]:
 def several_letters(text: str) -> bool:
     """Whether the candidate names more than one letter and nothing else, or each with its value: no choice was made."""
     text = unwrapped(text)
-    if (first := _FIRST.match(text)) and any(one != next(filter(None, first.groups())) for found in _ANOTHER.findall(text, first.end()) for one in found if one):
+    if (first := _FIRST.match(text)) and any(
+        one != next(filter(None, first.groups()))
+        for found in _ANOTHER.findall(text, first.end())
+        for one in found
+        if one
+    ):
         return True  # B. 4 or C. 5
     return len(text) <= 80 and _SEVERAL.fullmatch(text) is not None and len(set(re.findall(r"[A-J]", text))) > 1
 
@@ -374,7 +480,10 @@ def late_letter(text: str) -> str | None:
     return found if found and found.isupper() else None
 
 
-_TOLD = re.compile(r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|\s*[=+*/\d<>≤≥-])" + _OTHERS + r"|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$")
+_TOLD = re.compile(
+    r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|"
+    r"\s*[=+*/\d<>≤≥-])" + _OTHERS + r"|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$"
+)
 
 
 def told_letter(text: str) -> str | None:
@@ -382,7 +491,10 @@ def told_letter(text: str) -> str | None:
     return next((m[0] for m in _TOLD.finditer(unwrapped(text).replace(" ,", ",").replace(" :", ":"))), None)
 
 
-_CHOSEN = re.compile(r"\b(?:options?|choices?|statements?|answers?|both)\b| (?:is|are) (?:both )?(?:correct|right|true)\.?$", re.IGNORECASE)
+_CHOSEN = re.compile(
+    r"\b(?:options?|choices?|statements?|answers?|both)\b| (?:is|are) (?:both )?(?:correct|right|true)\.?$",
+    re.IGNORECASE,
+)
 
 
 def letters(text: str) -> frozenset[str] | None:

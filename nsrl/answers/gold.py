@@ -1,4 +1,5 @@
-"""A gold answer with its type: a letter of options, several letters, a date, a value or a text; and which option a text is.
+"""A gold answer with its type: a letter of options, several letters, a date, a value or a text; and which option a text
+is.
 
 Knows nothing of predictions.
 """
@@ -31,9 +32,12 @@ class Gold:
 
 
 def chosen(gold: str, options: object) -> str | None:
-    """The letters of the options that a gold answer means ("B", "AC"); None where it is none of them, or may be several."""
+    """The letters of the options that a gold answer means ("B", "AC"); None where it is none of them, or may be
+    several."""
     typed = typed_gold(gold, option_texts(options))
-    return typed.letter or ("".join(sorted(final.letters(typed.text) or ())) or None if typed.kind == "letters" else None)
+    return typed.letter or (
+        "".join(sorted(final.letters(typed.text) or ())) or None if typed.kind == "letters" else None
+    )
 
 
 _NO_GOLD = re.compile(r"(?:n/?a|nan|null|none given|unknown|undefined gold|\W*)$", re.IGNORECASE)
@@ -63,11 +67,17 @@ def typed_gold(gold: str | None, options: tuple[str, ...]) -> Gold:
         text = boxes[-1].strip() if len(boxes) == 1 or len(text) > 200 else ", ".join(dict.fromkeys(boxes))
     elif re.search(r"\\boxed", text):
         return Gold("none", "gold_unreadable")
-    elif (match := re.search(r"(?:^|\n)####\s*(.+)", text)) or (match := re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)):
+    elif (match := re.search(r"(?:^|\n)####\s*(.+)", text)) or (
+        match := re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)
+    ):
         text = match[1].strip()
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip()
-    if _NO_GOLD.fullmatch(text) and not re.fullmatch(r"∅|[+-]?∞|\\\{\s*\\\}|\{\s*\}", text) and not (options and text in options):
+    if (
+        _NO_GOLD.fullmatch(text)
+        and not re.fullmatch(r"∅|[+-]?∞|\\\{\s*\\\}|\{\s*\}", text)
+        and not (options and text in options)
+    ):
         if not re.search(r"\\[A-Za-z]{2,}", text):
             return Gold("none", "gold_absent")
     if len(text) > MAX_GOLD or _unbalanced(text):

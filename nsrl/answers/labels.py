@@ -1,4 +1,5 @@
-"""What the left side of `name = value` names: a symbol, a segment, an angle, f(3), a sum of symbols. No text, no golds."""
+"""What the left side of `name = value` names: a symbol, a segment, an angle, f(3), a sum of symbols. No text, no
+golds."""
 
 from __future__ import annotations
 
@@ -27,13 +28,18 @@ def name(value: Value) -> str | None:
 
 
 def other_things(one: str, other: str) -> bool:
-    """Whether two names are of different quantities for sure: xy and x, AB and BC, ∠ABC and ∠ACB; x and y need not be."""
+    """Whether two names are of different quantities for sure: xy and x, AB and BC, ∠ABC and ∠ACB; x and y need not
+    be."""
     if one == other or _corner(one) == other or _corner(other) == one:
         return False
     if one[:1] in ("∠", "→") and other[:1] in ("∠", "→"):
         return True  # these have an order
     letters = set(one), set(other)
-    return letters[0] < letters[1] or letters[1] < letters[0] or (letters[0] != letters[1] and all(len(n) > 1 and "".join(n).isupper() for n in letters))
+    return (
+        letters[0] < letters[1]
+        or letters[1] < letters[0]
+        or (letters[0] != letters[1] and all(len(n) > 1 and "".join(n).isupper() for n in letters))
+    )
 
 
 def _corner(angle: str) -> str | None:
@@ -51,7 +57,9 @@ def is_label(value: Value) -> bool:
 def _names_only(tree: Tree) -> bool:
     if tree[0] == "pow":
         return tree[2] == tr.MINUS_ONE and _names_only(tree[1])
-    return tree[0] in ("sym", "const") or (tree[0] in ("mul", "fn") and all(_names_only(t) for t in tree[1:] if isinstance(t, tuple)))
+    return tree[0] in ("sym", "const") or (
+        tree[0] in ("mul", "fn") and all(_names_only(t) for t in tree[1:] if isinstance(t, tuple))
+    )
 
 
 def is_total(value: Value) -> bool:

@@ -30,7 +30,9 @@ class Token:
 
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:`[\d.]*)?(?:(?:\*\^|[eE](?=[+-]?\d))[+-]?\d+)?")
-_REPEATS = re.compile(r"\s*\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))")  # after a decimal point: 0.1\overline{6}
+_REPEATS = re.compile(
+    r"\s*\\(?:overline|bar|dot)\s*(?:\{\s*(\d{1,20})\s*\}|(\d))"
+)  # after a decimal point: 0.1\overline{6}
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d]|,\d)(?:\.\d+)?")
 _NAME = re.compile(r"[A-Za-z¢]+")
 _COMMAND = re.compile(r"\\([A-Za-z]+)(?:(?<=operatorname)\*)?|\\(.)")
@@ -41,11 +43,14 @@ _SKIP = {"displaystyle", "rm", "bf", "it", "overline", "bar", "hat", "widehat", 
 _BLANK = {"phantom", "hphantom", "vphantom", "hspace", "vspace"}  # what their braces hold is not printed
 _ROMAN = {"text", "textrm", "textbf", "textit", "mathrm", "mbox", "operatorname", "mathsf", "texttt", "textnormal"}
 _OPERATOR_COMMANDS = {
-    "times": "*", "cdot": "*", "ast": "*", "div": "/", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=",
+    "times": "*", "cdot": "*", "ast": "*", "div": "/", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=",
+    "geq": ">=",
     "geqslant": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "to": "->", "rightarrow": "->", "Rightarrow": "->",
     "colon": ":", "mid": "|", "vert": "|", "lvert": "|<", "rvert": ">|", "langle": "(", "rangle": ")", "prime": "'",
-    "degree": "°", "land": "&&", "lor": "||", "wedge": "&&", "vee": "||", "equiv": "=", "lbrace": "\\{", "rbrace": "\\}",
-    "lbrack": "[", "rbrack": "]", "percent": "%", "surd": "√", "approx": "≈", "sim": "≈", "in": "∈", "cup": "∪", "pm": "±",
+    "degree": "°", "land": "&&", "lor": "||", "wedge": "&&", "vee": "||", "equiv": "=", "lbrace": "\\{",
+    "rbrace": "\\}",
+    "lbrack": "[", "rbrack": "]", "percent": "%", "surd": "√", "approx": "≈", "sim": "≈", "in": "∈", "cup": "∪",
+    "pm": "±",
     "mp": "∓", "cap": "∩", "longrightarrow": "->", "implies": "->", "slash": "/", "lparen": "(", "rparen": ")",
 }  # fmt: skip
 
@@ -89,7 +94,9 @@ def tokenise(text: str, roman: bool = False) -> list[Token]:
                 inner = tokenise(text[i + 1 : close], roman=True)[:-1]
                 if inner:
                     first = inner[0]
-                    inner[0] = Token(first.kind, first.text, spaced or text[i + 1] == " ", True, first.value, first.places)
+                    inner[0] = Token(
+                        first.kind, first.text, spaced or text[i + 1] == " ", True, first.value, first.places
+                    )
                 out.extend(inner)
                 i = close + 1
             elif word in _BLANK and (close := clean.balanced(text, i) if text[i : i + 1] == "{" else None) is not None:

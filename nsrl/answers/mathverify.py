@@ -1,9 +1,9 @@
 """math-verify as the last test, in a process behind an engine worker's walls. Optional: absent, it answers False.
 
 The process starts on first use and forks a child for each question, which ends when its CPU time is over; that is the
-answer no, and such answers have a credit. When `WALL_S` are over without that, the machine is to blame, and the question
-is asked once more. Model text never reaches SymPy's parsers in this process. It waits: the trainer asks from a thread of
-its own (`Grader`).
+answer no, and such answers have a credit. When `WALL_S` are over without that, the machine is to blame, and the
+question is asked once more. Model text never reaches SymPy's parsers in this process. It waits: the trainer asks from a
+thread of its own (`Grader`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class _Worker:
     def ask(self, gold: str, text: str) -> bool:
         """What the worker says; no when the question took its CPU time.
 
-        Raises `NotAsked` when the wall clock ran out twice on a question that had CPU time left, and while the credit of
+        Raises `NotAsked` when the wall clock ran out twice on a question that had CPU time left, and while the credit
+        of
         questions that take all of it is used up: whoever writes only such texts holds the trainer up by that much.
         """
         question = (json.dumps([gold, text]) + "\n").encode()

@@ -1,4 +1,5 @@
-"""What an engine prints, read: a value, or one value after a label of words on its last line. Knows nothing of golds."""
+"""What an engine prints, read: a value, or one value after a label of words on its last line. Knows nothing of
+golds."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _VALUE = re.compile(r"[-+]?[\d.(\[{√π]|\(?[A-J]\)?\.?$|-?(?:Sqrt|sqrt|pi|Pi|R
 
 
 def unlabelled(line: str) -> str | None:
-    """The 12 of `The area is 12` and `Answer: 12`, the B of `Answer: B`; None where no label of words stands before a value."""
+    """The 12 of `The area is 12` and `Answer: 12`, the B of `Answer: B`; None where no label of words stands before a
+    value."""
     match = _WORDED.match(line[:MAX_LABEL])
     if match is None or match[1] in "ABCDEFGHIJ" or clean.changes(match[1]):
         return None

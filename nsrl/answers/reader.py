@@ -17,11 +17,67 @@ from nsrl.answers.values import Clock, Interval, Items, Ratio, Relation, Scalar,
 
 MAX_LENGTH = 1200
 
-_COLLECTIONS = ("Interval", "IntervalOpen", "IntervalLopen", "IntervalRopen", "FiniteSet", "Point", "List", "Matrix", "Vector", "ImmutableDenseMatrix")
+_COLLECTIONS = (
+    "Interval",
+    "IntervalOpen",
+    "IntervalLopen",
+    "IntervalRopen",
+    "FiniteSet",
+    "Point",
+    "List",
+    "Matrix",
+    "Vector",
+    "ImmutableDenseMatrix",
+)
 _COLUMNS = ("Matrix", "ImmutableDenseMatrix")
-_PRINTED = {"Eq": "=", "Ne": "!=", "And": "and", "Or": "or", "Union": "or", "Intersection": "and", "Complement": "minus"}
-_RELATIONS = {"=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "->": "=", "=>": "=", "≈": "~", "<>": "!="}
-_NO_NOUNS = frozenset(["not", "never", "wrong", "incorrect", "false", "than", "squared", "cubed", "factorial", "hundred", "thousand", "million", "billion", "trillion", "dozen", "times", "plus", "minimum", "maximum", "min", "max", "twice"])
+_PRINTED = {
+    "Eq": "=",
+    "Ne": "!=",
+    "And": "and",
+    "Or": "or",
+    "Union": "or",
+    "Intersection": "and",
+    "Complement": "minus",
+}
+_RELATIONS = {
+    "=": "=",
+    "==": "=",
+    "<": "<",
+    ">": ">",
+    "<=": "<=",
+    ">=": ">=",
+    "!=": "!=",
+    "->": "=",
+    "=>": "=",
+    "≈": "~",
+    "<>": "!=",
+}
+_NO_NOUNS = frozenset(
+    [
+        "not",
+        "never",
+        "wrong",
+        "incorrect",
+        "false",
+        "than",
+        "squared",
+        "cubed",
+        "factorial",
+        "hundred",
+        "thousand",
+        "million",
+        "billion",
+        "trillion",
+        "dozen",
+        "times",
+        "plus",
+        "minimum",
+        "maximum",
+        "min",
+        "max",
+        "twice",
+    ]
+)
 _SCALES = frozenset(["celsius", "fahrenheit", "c", "f"])
 _LISTS = {"or": "or", "and": "or", "||": "or", ";": "bare", ",": "bare", "&&": "and", "&": "and"}
 
@@ -46,7 +102,9 @@ class Reader(Expressions):
         marks = []
         while True:
             text = self.here.text.lower() if self.here.kind in ("op", "name") else ""
-            if text not in _LISTS and not (text == "|" and (isinstance(items[-1], Interval | Union | Relation) or _conditions(items[-1]))):
+            if text not in _LISTS and not (
+                text == "|" and (isinstance(items[-1], Interval | Union | Relation) or _conditions(items[-1]))
+            ):
                 break
             self.take()
             kind = _LISTS.get(text, "or")  # SymPy's (3 < x) | (x < 2)
@@ -111,21 +169,29 @@ class Reader(Expressions):
         raise Unreadable("a chain of relations")
 
     def label(self, start: int, left: Value) -> tuple[bool, Value]:
-        """Whether the tokens up to here are a value at a point (f(3), P(5)) or a derivative (dy/dx); and the left side of an
-        equation, y for the function y(x)."""
+        """Whether the tokens up to here are a value at a point (f(3), P(5)) or a derivative (dy/dx); and the left side
+        of an equation, y for the function y(x)."""
         if not isinstance(left, Scalar) or not 3 <= self.at - start <= MAX_LABEL:
             return False, left
         text = "".join(t.text for t in self.tokens[start : self.at])
         if match := _FUNCTION.fullmatch(text):
             return False, Scalar(("sym", match[1]))
-        return bool(_DERIVATIVE.fullmatch(text) or ((match := _CALL.match(text)) and _closes_last(text[match.end() - 1 :]))), left
+        return bool(
+            _DERIVATIVE.fullmatch(text) or ((match := _CALL.match(text)) and _closes_last(text[match.end() - 1 :]))
+        ), left
 
     def named_ratio(self, start: int, ratio: Ratio) -> bool:
-        """`Sum: 12`, `n: 12`: a name before a colon and a value is no ratio; an option's letter (`C: 3`) and `AB:2` may be."""
+        """`Sum: 12`, `n: 12`: a name before a colon and a value is no ratio; an option's letter (`C: 3`) and `AB:2` may
+        be."""
         name = self.tokens[start]
         if name.kind == "name" and clean.changes(name.text):
             raise Unreadable("a label that changes its value")  # Not: 5
-        return name.kind == "name" and self.tokens[start + 1].text == ":" and not symbols(ratio.parts[1].tree) and not _LETTERS.fullmatch(name.text)
+        return (
+            name.kind == "name"
+            and self.tokens[start + 1].text == ":"
+            and not symbols(ratio.parts[1].tree)
+            and not _LETTERS.fullmatch(name.text)
+        )
 
     def union(self) -> Value:
         parts = [self.ratio()]
@@ -133,7 +199,11 @@ class Reader(Expressions):
             self.take()
             parts.append(self.ratio())
         whole = parts[0] if len(parts) == 1 else Union(tuple(parts))
-        if isinstance(whole, Interval | Items | Union) and self.here.kind == "cmd" and self.here.text in ("setminus", "backslash"):
+        if (
+            isinstance(whole, Interval | Items | Union)
+            and self.here.kind == "cmd"
+            and self.here.text in ("setminus", "backslash")
+        ):
             self.take()
             return Items("minus", (whole, self.ratio()))
         return whole
@@ -176,10 +246,20 @@ class Reader(Expressions):
     def places(self, start: int) -> int | None:
         """Digits after the point when the expression was one signed decimal (or one times a power of ten). A number
         written without a point, `3 \\times 10^5` like `300000`, is exact."""
-        tokens = [t for t in self.tokens[start : self.at] if t.text not in ("+", "-", "±", "∓", "°", "%", "^", "{", "}", "(", ")")]
+        tokens = [
+            t
+            for t in self.tokens[start : self.at]
+            if t.text not in ("+", "-", "±", "∓", "°", "%", "^", "{", "}", "(", ")")
+        ]
         if len(tokens) == 1:
             return tokens[0].places
-        if len(tokens) == 4 and tokens[0].places is not None and tokens[1].text in ("*", "x") and tokens[2].text == "10" and tokens[3].value is not None:
+        if (
+            len(tokens) == 4
+            and tokens[0].places is not None
+            and tokens[1].text in ("*", "x")
+            and tokens[2].text == "10"
+            and tokens[3].value is not None
+        ):
             if tokens[3].value.denominator == 1 and abs(tokens[3].value) <= 1000:
                 minus = any(t.text == "-" for t in self.tokens[start : self.at][2:])
                 return tokens[0].places - int(tokens[3].value) * (-1 if minus else 1)
@@ -266,7 +346,12 @@ class Reader(Expressions):
             return unit ** (int(power.value) * (-1 if minus else 1))
         if self.word("squared", "cubed"):
             return unit ** (2 if self.take().text.lower() == "squared" else 3)
-        if self.here.kind == "num" and not self.here.spaced and self.here.text in "23" and unit.dims == (("length", 1),):
+        if (
+            self.here.kind == "num"
+            and not self.here.spaced
+            and self.here.text in "23"
+            and unit.dims == (("length", 1),)
+        ):
             return unit ** int(self.take().text)  # cm2
         return unit
 
@@ -275,8 +360,13 @@ class Reader(Expressions):
         mark = self.at
         while self.here.kind == "name" and self.here.text.lower() not in ("or", "and"):
             word = self.here.text
-            squared = word.lower() in ("squared", "cubed") and self.tokens[self.at - 1].text.lower() in ("unit", "units")
-            if (word.lower() in _NO_NOUNS and not squared) or (len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is")):
+            squared = word.lower() in ("squared", "cubed") and self.tokens[self.at - 1].text.lower() in (
+                "unit",
+                "units",
+            )
+            if (word.lower() in _NO_NOUNS and not squared) or (
+                len(word) < 3 and word.lower() not in ("of", "in", "to", "up", "is")
+            ):
                 self.at = mark
                 return False
             self.take()
@@ -313,7 +403,9 @@ class Reader(Expressions):
             return self.printed(name)
         if name in _COLLECTIONS:
             self.take()
-        elif len(name) == 1 and name.isupper() and self.peek().text == "(" and not self.peek().spaced:  # a point, P(2, 3)
+        elif (
+            len(name) == 1 and name.isupper() and self.peek().text == "(" and not self.peek().spaced
+        ):  # a point, P(2, 3)
             self.take()
             point = self.collection() if name != "C" or self.choose() is None else None
             if isinstance(point, Items) and len(point.items) > 1 and all(isinstance(i, Scalar) for i in point.items):
@@ -332,7 +424,9 @@ class Reader(Expressions):
             try:
                 inner = self.listing()  # {x : condition}
                 self.expect(*closers)
-                if not isinstance(inner, Scalar | Items) or (isinstance(inner, Items) and inner.kind in ("and", "bounds")):
+                if not isinstance(inner, Scalar | Items) or (
+                    isinstance(inner, Items) and inner.kind in ("and", "bounds")
+                ):
                     return inner
             except Unreadable:
                 pass  # a dictionary, or bars around something
@@ -430,7 +524,10 @@ class Reader(Expressions):
         self.take()
         self.expect("}")
         rows = [r for r in rows if r]
-        if self.is_op("^") and [t.text for t in self.tokens[self.at + 1 : self.at + 4]] in (["{", "T", "}"], ["{", "top", "}"]):
+        if self.is_op("^") and [t.text for t in self.tokens[self.at + 1 : self.at + 4]] in (
+            ["{", "T", "}"],
+            ["{", "top", "}"],
+        ):
             self.at += 4
             rows = _transposed(rows)
         elif self.is_op("^") and self.peek().text in ("T", "top"):
@@ -449,7 +546,11 @@ def _transposed(rows: list[list[Value]]) -> list[list[Value]]:
 
 def _conditions(value: Value) -> bool:
     """(a < x) & (x < b), which another condition may follow."""
-    return isinstance(value, Items) and value.kind in ("and", "or", "bounds") and all(isinstance(i, Interval | Union | Relation) or _conditions(i) for i in value.items)
+    return (
+        isinstance(value, Items)
+        and value.kind in ("and", "or", "bounds")
+        and all(isinstance(i, Interval | Union | Relation) or _conditions(i) for i in value.items)
+    )
 
 
 def _infinite(value: Value) -> bool:
@@ -457,7 +558,8 @@ def _infinite(value: Value) -> bool:
 
 
 def _named_interval(name: str, items: tuple) -> Value:
-    """SymPy's Interval(1, 2) and Interval.open(1, 2), by then one name; the Wolfram Language's Interval[{1, 2}, {3, 4}]."""
+    """SymPy's Interval(1, 2) and Interval.open(1, 2), by then one name; the Wolfram Language's Interval[{1, 2}, {3,
+    4}]."""
     pairs = [i.items for i in items] if all(isinstance(i, Items) for i in items) else [items]
     if not pairs or not all(len(pair) == 2 and all(isinstance(i, Scalar) for i in pair) for pair in pairs):
         raise Unreadable(name)
@@ -488,8 +590,12 @@ _REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
 _EMPTY = Items("brace", ())
 MAX_LABEL = 40  # tokens of a left side that is looked at as a label
 _FUNCTION = re.compile(r"((?![fghei])[a-zA-Z])[(\[][xt][)\]]")
-_CALL = re.compile(r"(?:[fghpquvdFGHPQRSTVNE]|varphi|phi|sigma|tau|mu|psi|zeta|Gamma)'{0,3}(?:\^(?:\{-1\}|-1))?\((?=[^=]*\d)")
-_DERIVATIVE = re.compile(r"(?:frac\{d(?:\^\{?\d\}?)?[a-zA-Z]\}\{d[a-z](?:\^\{?\d\}?)?\}|d(?:\^\d)?[a-zA-Z]/d[a-z](?:\^\d)?)")
+_CALL = re.compile(
+    r"(?:[fghpquvdFGHPQRSTVNE]|varphi|phi|sigma|tau|mu|psi|zeta|Gamma)'{0,3}(?:\^(?:\{-1\}|-1))?\((?=[^=]*\d)"
+)
+_DERIVATIVE = re.compile(
+    r"(?:frac\{d(?:\^\{?\d\}?)?[a-zA-Z]\}\{d[a-z](?:\^\{?\d\}?)?\}|d(?:\^\d)?[a-zA-Z]/d[a-z](?:\^\d)?)"
+)
 _LETTERS = re.compile(r"[A-J]|[A-Z]{2,}")
 
 
@@ -531,13 +637,20 @@ _QUOTED = re.compile(r'"([A-Z][A-Za-z]*)"')  # the unit in Quantity[5, "SquareMe
 _MARKED = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*('|′|’|\"|″|”|'')\s*\.?$")  # a length: no number of degrees is written so
 _FOOT = ("'", "′", "’")
 _FEET = re.compile(r"(\d+)\s*'\s*(\d+)\s*(?:\"|'')$")
-_OF = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "ln", "log", "lg", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"])
+_OF = frozenset(
+    ["sin", "cos", "tan", "cot", "sec", "csc", "ln", "log", "lg", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"]
+)
 
 
 def _of_letters(text: str) -> bool:
     """Whether words are functions of letters, `sin x cos y`."""
     parts = text.lstrip("-").split()
-    return bool(parts) and parts[-1] not in _OF and not _OF.isdisjoint(parts) and all(len(p) == 1 or p in _OF for p in parts)
+    return (
+        bool(parts)
+        and parts[-1] not in _OF
+        and not _OF.isdisjoint(parts)
+        and all(len(p) == 1 or p in _OF for p in parts)
+    )
 
 
 @lru_cache(maxsize=8192)
@@ -552,7 +665,9 @@ def read(text: str) -> Value:
     if not text:
         raise Unreadable("empty")
     if marked:
-        number = Scalar(Reader(marked[1]).answer().tree, None, units.FOOT_MARK if marked[2] in _FOOT else units.INCH_MARK)
+        number = Scalar(
+            Reader(marked[1]).answer().tree, None, units.FOOT_MARK if marked[2] in _FOOT else units.INCH_MARK
+        )
         return number
     if match := _CLOCK.match(text):
         hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3] or 0)
@@ -590,8 +705,14 @@ def read(text: str) -> Value:
         return Scalar(num(number))
     if not any(c.isdigit() for c in text) and not re.search(r"[\\+*/^=<>|∪(\[{]", text) and len(text) > 1:
         text = clean.digits_for_words(text)
-        if not any(c.isdigit() for c in text) and text.lower().lstrip("-+") not in CONSTANTS and not _of_letters(text) and not re.fullmatch(
-            r"-?[A-Za-z]!?|[A-Za-z](?:(?:, ?(?:and |or )?| and | or )[A-Za-z])+|-?[a-z] ?- ?[a-z]|(?:[a-z] )+[a-z]", text
+        if (
+            not any(c.isdigit() for c in text)
+            and text.lower().lstrip("-+") not in CONSTANTS
+            and not _of_letters(text)
+            and not re.fullmatch(
+                r"-?[A-Za-z]!?|[A-Za-z](?:(?:, ?(?:and |or )?| and | or )[A-Za-z])+|-?[a-z] ?- ?[a-z]|(?:[a-z] )+[a-z]",
+                text,
+            )
         ):
             raise Unreadable("words")
     try:

@@ -30,7 +30,9 @@ def joined(kind: str, items: list[Value]) -> Value | None:
     if empty and (kind == "and" or (kind == "or" and len(empty) == len(items))):
         return empty[0]
     unequal = [i for i in items if isinstance(i, Relation) and i.op == "!="]
-    if (unequal and kind != "and") or not (any(isinstance(i, Interval | Union) for i in items) or len(unequal) == len(items) > 1):
+    if (unequal and kind != "and") or not (
+        any(isinstance(i, Interval | Union) for i in items) or len(unequal) == len(items) > 1
+    ):
         return None
     listed = [_parts(i, kind != "bare") for i in items]
     parts = [p for p in listed if p is not None]
@@ -53,10 +55,16 @@ def joined(kind: str, items: list[Value]) -> Value | None:
 
 def without(value: Value) -> Union | None:
     """x != 0 as the two intervals that it leaves; None for anything else."""
-    if not (isinstance(value, Relation) and value.op == "!=" and isinstance(value.right, Scalar)) or labels.free(value.right):
+    if not (isinstance(value, Relation) and value.op == "!=" and isinstance(value.right, Scalar)) or labels.free(
+        value.right
+    ):
         return None
     of = labels.name(value.left)
-    return Union((Interval(LOWEST, value.right, False, False, of), Interval(value.right, HIGHEST, False, False, of))) if of else None
+    return (
+        Union((Interval(LOWEST, value.right, False, False, of), Interval(value.right, HIGHEST, False, False, of)))
+        if of
+        else None
+    )
 
 
 def union(parts: list[Value]) -> Value:
@@ -94,7 +102,12 @@ def _parts(value: Value, points: bool) -> list[Part] | None:
         value = value.right
     if isinstance(value, Scalar):
         return [value] if points and not labels.free(value) else None
-    if isinstance(value, Items) and value.kind == "brace" and points and all(isinstance(i, Scalar) and not labels.free(i) for i in value.items):
+    if (
+        isinstance(value, Items)
+        and value.kind == "brace"
+        and points
+        and all(isinstance(i, Scalar) and not labels.free(i) for i in value.items)
+    ):
         return list(value.items)
     return None
 
@@ -149,7 +162,9 @@ def _common(a: Interval, b: Interval) -> Part | None:
 def _merged(parts: list[Part]) -> list[Value]:
     """The parts from left to right, those that overlap or touch as one. Raises `_Undecided`."""
     out: list[Interval] = []
-    for part in sorted(map(_closed, parts), key=cmp_to_key(lambda a, b: _order(a.low, b.low) or b.low_closed - a.low_closed)):
+    for part in sorted(
+        map(_closed, parts), key=cmp_to_key(lambda a, b: _order(a.low, b.low) or b.low_closed - a.low_closed)
+    ):
         order = _order(out[-1].high, part.low) if out else -1
         if order < 0 or (order == 0 and not (out[-1].high_closed or part.low_closed)):
             out.append(part)
@@ -157,7 +172,9 @@ def _merged(parts: list[Part]) -> list[Value]:
         last = out.pop()
         further = _order(part.high, last.high)
         closed = part.high_closed if further > 0 else last.high_closed or (further == 0 and part.high_closed)
-        out.append(Interval(last.low, part.high if further > 0 else last.high, last.low_closed, closed, last.of or part.of))
+        out.append(
+            Interval(last.low, part.high if further > 0 else last.high, last.low_closed, closed, last.of or part.of)
+        )
     return [p.low if p.low.tree == p.high.tree else p for p in out]
 
 
@@ -165,6 +182,9 @@ def _complement(parts: list[Part]) -> list[Part]:
     """All other real numbers. Raises `_Undecided`."""
     rest: list[Part] = [Interval(LOWEST, HIGHEST, False, False)]
     for part in map(_closed, parts):
-        sides = [Interval(LOWEST, part.low, False, not part.low_closed), Interval(part.high, HIGHEST, not part.high_closed, False)]
+        sides = [
+            Interval(LOWEST, part.low, False, not part.low_closed),
+            Interval(part.high, HIGHEST, not part.high_closed, False),
+        ]
         rest = _meet(rest, [side for side in sides if side.low.tree != side.high.tree])
     return rest

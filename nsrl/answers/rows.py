@@ -1,5 +1,5 @@
-"""Rows of the commands' files: JSON lines of golds, and of predictions with labels. Whatever stands in a file, bad input is a
-`UserError` of one sentence."""
+"""Rows of the commands' files: JSON lines of golds, and of predictions with labels. Whatever stands in a file, bad
+input is a `UserError` of one sentence."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Row(NamedTuple):
 
 
 def read(path: Path, command: str, labelled: bool = False) -> Iterator[tuple[int, Row]]:
-    """Each row with the number of its line: gold or answer (text, number, null), options (may be absent; a list, or letter
-    -> text) and, if labelled, prediction and label (true, false). A line ends at a line feed and nowhere else."""
+    """Each row with the number of its line: gold or answer (text, number, null), options (may be absent; a list, or
+    letter -> text) and, if labelled, prediction and label (true, false). A line ends at a line feed and nowhere
+    else."""
     if not path.is_file():
         raise UserError(f"{command} needs a file of JSON lines; there is no {str(path)!r}")
     try:
@@ -37,7 +38,9 @@ def read(path: Path, command: str, labelled: bool = False) -> Iterator[tuple[int
             try:
                 yield number, _row(json.loads(line), labelled)
             except (ValueError, RecursionError) as error:
-                raise UserError(f"line {number} must be JSON with {needs}, and a list of options or none: {error}") from None
+                raise UserError(
+                    f"line {number} must be JSON with {needs}, and a list of options or none: {error}"
+                ) from None
 
 
 def _row(row: Any, labelled: bool) -> Row:

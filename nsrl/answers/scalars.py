@@ -74,11 +74,14 @@ def _equal_fractions(g: Fraction, p: Fraction, half: Fraction | None, p_places: 
 
 
 def _machine(gap: Fraction, size: Fraction, p_places: int | None) -> Outcome | None:
-    """A machine real (13 significant digits or more) stands for the exact value it rounds; fewer were chosen by someone."""
+    """A machine real (13 significant digits or more) stands for the exact value it rounds; fewer were chosen by
+    someone."""
     if p_places is None or p_places < 1:
         return None
     digits = p_places + len(str(int(size))) - (size < 1)
-    printed = max(Fraction(1, 10**p_places), Fraction(1, 10**6))  # a large number's last digit tells it from its neighbours
+    printed = max(
+        Fraction(1, 10**p_places), Fraction(1, 10**6)
+    )  # a large number's last digit tells it from its neighbours
     if digits >= MACHINE and gap <= min(max(size, Fraction(1, 1000)) * Fraction(1, 10**9), printed):
         return True, "machine"
     return None

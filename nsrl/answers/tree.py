@@ -59,7 +59,8 @@ def mentions(tree: Tree, leaf: Tree) -> bool:
 
 
 def deeper_than(tree: Tree, most: int) -> bool:
-    """Whether a leaf lies more than `most` levels below the root; found level by level, so that no depth is too much."""
+    """Whether a leaf lies more than `most` levels below the root; found level by level, so that no depth is too
+    much."""
     level = [tree]
     for _ in range(most + 1):
         level = [t for node in level for t in node[1:] if isinstance(t, tuple)]
@@ -133,8 +134,8 @@ def normal(tree: Tree) -> Poly:
 
 
 def _exact(tree: Tree) -> Tree | None:
-    """What a function of the tree is exactly: a vector from A to B as the difference of its ends, n! and binomials of integers
-    as the integer; None where it stays a name."""
+    """What a function of the tree is exactly: a vector from A to B as the difference of its ends, n! and binomials of
+    integers as the integer; None where it stays a name."""
     if tree[1] == "vec" and len(tree) == 4:
         return ("add", tree[3], neg(tree[2]))
     if tree[1] not in ("factorial", "binomial") or len(tree) != (3 if tree[1] == "factorial" else 4):
@@ -155,8 +156,13 @@ def rational(poly: Poly) -> Fraction | None:
 
 
 def independent(poly: Poly) -> bool:
-    """Whether another such form is another value: monomials of radicals, π and symbols with integer exponents, no opaque atoms."""
-    return all(atom[0] == "#" or (len(atom) == 1 and atom not in "ℯⅈ" and e.denominator == 1) for mono in poly for atom, e in mono)
+    """Whether another such form is another value: monomials of radicals, π and symbols with integer exponents, no
+    opaque atoms."""
+    return all(
+        atom[0] == "#" or (len(atom) == 1 and atom not in "ℯⅈ" and e.denominator == 1)
+        for mono in poly
+        for atom, e in mono
+    )
 
 
 def _show(poly: Poly) -> str:
@@ -414,7 +420,13 @@ def _ev_pow(base: Any, exponent: Tree, at: dict[str, Fraction], ctx: Any, cx: bo
         raise Undefined("power of infinity")
     if abs(e) > 1e9 or (base != 0 and abs(ctx.mag(base)) * abs(e) > 10**6):
         raise Undefined("a power too large")
-    if exponent[0] == "num" and not cx and base < 0 and exponent[1].denominator % 2 == 1 and exponent[1].denominator > 1:
+    if (
+        exponent[0] == "num"
+        and not cx
+        and base < 0
+        and exponent[1].denominator % 2 == 1
+        and exponent[1].denominator > 1
+    ):
         root = (-base) ** e  # the real odd root, as \sqrt[3]{-8} means in answers
         return -root if exponent[1].numerator % 2 else root
     return _real(base**e, ctx, cx)

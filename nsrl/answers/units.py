@@ -19,7 +19,9 @@ class Unit:
     factor: Tree
     dims: tuple[tuple[str, int], ...]
     nouns: tuple[str, ...] = ()  # the plain words
-    marked: bool = False  # written as ' or ", which says something else (minutes, seconds, a derivative) without a declared unit
+    marked: bool = (
+        False  # written as ' or ", which says something else (minutes, seconds, a derivative) without a declared unit
+    )
 
     @property
     def known(self) -> bool:
@@ -118,12 +120,74 @@ AMBIGUOUS = frozenset(n for n in _TABLE if len(n) == 1)
 
 
 _ANYTHING = frozenset(  # words that name no kind of thing, or say nothing of it
-    ["unit", "units", "people", "persons", "person", "square", "cubic", "piece", "pieces", "item", "items", "object", "objects", "element", "elements", "thing", "things", "way", "ways", "time", "times", "number", "numbers", "total", "of", "in", "to", "up", "is", "altogether", "all", "left", "remaining", "remain", "each", "per", "more", "different", "possible", "distinct", "such", "long", "tall", "high", "wide", "deep", "away", "apart", "old", "together", "overall", "here", "there", "ones", "the", "them", "these", "those", "this", "that"]
+    [
+        "unit",
+        "units",
+        "people",
+        "persons",
+        "person",
+        "square",
+        "cubic",
+        "piece",
+        "pieces",
+        "item",
+        "items",
+        "object",
+        "objects",
+        "element",
+        "elements",
+        "thing",
+        "things",
+        "way",
+        "ways",
+        "time",
+        "times",
+        "number",
+        "numbers",
+        "total",
+        "of",
+        "in",
+        "to",
+        "up",
+        "is",
+        "altogether",
+        "all",
+        "left",
+        "remaining",
+        "remain",
+        "each",
+        "per",
+        "more",
+        "different",
+        "possible",
+        "distinct",
+        "such",
+        "long",
+        "tall",
+        "high",
+        "wide",
+        "deep",
+        "away",
+        "apart",
+        "old",
+        "together",
+        "overall",
+        "here",
+        "there",
+        "ones",
+        "the",
+        "them",
+        "these",
+        "those",
+        "this",
+        "that",
+    ]
 )
 
 
 def other_things(one: Unit | None, other: Unit | None) -> bool:
-    """Whether the nouns of two counts are of different things: 5 cats and 5 dogs; 5 cats and 5 black cats need not be."""
+    """Whether the nouns of two counts are of different things: 5 cats and 5 dogs; 5 cats and 5 black cats need not
+    be."""
     names = [[w for w in unit.nouns if w not in _ANYTHING] if unit is not None else [] for unit in (one, other)]
     fewer, more = sorted(names, key=len)
     if names[0] and other is not None and other.known:
@@ -140,6 +204,10 @@ def alike(one: str, other: str) -> bool:
 def lookup(word: str) -> Unit | None:
     """The unit of a word, exactly as written or in lower case."""
     found = _TABLE.get(word) or (_TABLE.get(word.lower()) if len(word) > 1 else None)
-    if found is None and (match := re.match(r"(square|cubic)(\w{2,})", word.lower())) and (inner := _TABLE.get(match[2])):
+    if (
+        found is None
+        and (match := re.match(r"(square|cubic)(\w{2,})", word.lower()))
+        and (inner := _TABLE.get(match[2]))
+    ):
         return inner ** (2 if match[1] == "square" else 3)  # "squareinches"
     return found

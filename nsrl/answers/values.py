@@ -23,9 +23,9 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Several values. kind: "paren", "bracket", "brace", "vector" (a matrix of one row or column), "bare" (commas alone),
-    "or" (alternatives, or 'and'), "and" (conditions that hold together), "bounds" (a lower and an upper one of one symbol), or
-    "minus" (a set without another)."""
+    """Several values. kind: "paren", "bracket", "brace", "vector" (a matrix of one row or column), "bare" (commas
+    alone), "or" (alternatives, or 'and'), "and" (conditions that hold together), "bounds" (a lower and an upper one of
+    one symbol), or "minus" (a set without another)."""
 
     kind: str
     items: tuple
@@ -49,8 +49,8 @@ class Union:
 @dataclass(frozen=True, slots=True)
 class Relation:
     """op: "=", "<", "<=", "!="; left and right are values. Greater-than is stored turned round. unsolved: printed by an
-    engine as an equation (`==`, `Eq(…)`), which states no value of its sides. label: the left side is written as a value
-    at a point or a derivative (`f(3)`, `dy/dx`), which only names what the right side gives."""
+    engine as an equation (`==`, `Eq(…)`), which states no value of its sides. label: the left side is written as a
+    value at a point or a derivative (`f(3)`, `dy/dx`), which only names what the right side gives."""
 
     op: str
     left: object

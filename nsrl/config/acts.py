@@ -1,8 +1,8 @@
 """Which keys can act together. A key that was said and cannot act is refused with the reason, or said to be idle.
 
-Refused: what only a mistake explains. Told in one line, and the run goes on: what belongs to a comparison (a clip with one
-update per rollout, a control run with the settings of the other), and what a recipe says while the user's own words make
-it idle. Defaults are nobody's words: they are never in the way. Knows nothing of what the keys do.
+Refused: what only a mistake explains. Told in one line, and the run goes on: what belongs to a comparison (a clip with
+one update per rollout, a control run with the settings of the other), and what a recipe says while the user's own words
+make it idle. Defaults are nobody's words: they are never in the way. Knows nothing of what the keys do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ONE_UPDATE = {"cispo": "dapo", "gppo": "dapo", "gspo": "grpo", "sapo": "grpo"}  
 GRPO = (
     "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "scale_rewards", "loss_type", *CLIP, "beta",
     "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
-    "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "eval_steps",
+    "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
+    "warmup_steps", "weight_decay", "eval_steps",
     "eval_size_midway", "completions_steps", "parity_check",
 )  # fmt: skip
 
@@ -100,7 +101,13 @@ def _split(c: TrainConfig) -> str | None:
 
 def _subset(c: TrainConfig) -> str | None:
     local = c.data.source == "hf" and c.data.path is not None and Path(c.data.path).expanduser().exists()
-    return f"data.source={c.data.source} has no subsets" if c.data.source != "hf" else "data.path is local" if local else None
+    return (
+        f"data.source={c.data.source} has no subsets"
+        if c.data.source != "hf"
+        else "data.path is local"
+        if local
+        else None
+    )
 
 
 def _level(c: TrainConfig) -> str | None:
@@ -146,7 +153,11 @@ def _sharded(c: TrainConfig) -> str | None:
         return "there is one process (torchrun --nproc-per-node N starts several)"
     model = Model.at(c.model.name)
     adapters = model.adapter or (c.lora.enabled if c.lora.enabled is not None else not model.small)
-    return "it is for full fine-tuning and this model learns by an adapter (lora.enabled=false, or ddp)" if adapters else None
+    return (
+        "it is for full fine-tuning and this model learns by an adapter (lora.enabled=false, or ddp)"
+        if adapters
+        else None
+    )
 
 
 def _in_grpo(why: Callable[[Config], str | None]) -> Callable[[Config], str | None]:
@@ -186,12 +197,17 @@ TRAIN = (
     ),
     Idle(
         ("importance_sampling_level",),
-        _when(lambda c: c.loss_type == "gspo" and c.importance_sampling_level == "token", "gspo's ratio is the sequence's"),
+        _when(
+            lambda c: c.loss_type == "gspo" and c.importance_sampling_level == "token", "gspo's ratio is the sequence's"
+        ),
     ),
     Idle(("importance_sampling_level",), _unclipped("reinforce")),
     Idle(("epsilon", "epsilon_high"), _unclipped("sapo", "reinforce")),
     Idle(("epsilon",), _lower_of_cispo),
-    Idle(("use_bias_correction_kl",), _when(lambda c: not c.beta and c.use_bias_correction_kl, "beta is 0, so there is no KL")),
+    Idle(
+        ("use_bias_correction_kl",),
+        _when(lambda c: not c.beta and c.use_bias_correction_kl, "beta is 0, so there is no KL"),
+    ),
     Idle(GRPO, _no_grpo, told=True),
     Idle(CLIP, _in_grpo(_one_update), told=True),
     Idle(("loss_type",), _in_grpo(_one_update_family), told=True),
@@ -244,7 +260,9 @@ def require_acting(config: Config) -> list[str]:
             continue
         own = [name for name in said if config.given[name] != "recipe"]
         if own and not rule.told:
-            raise UserError(f"{own[0]} cannot act here, because {why}; got {own[0]}={_shown(values[own[0]])} (leave it out)")
+            raise UserError(
+                f"{own[0]} cannot act here, because {why}; got {own[0]}={_shown(values[own[0]])} (leave it out)"
+            )
         names = own if rule.told else said
         if names:
             shown = names if len(names) > 4 else [f"{name}={_shown(values[name])}" for name in names]

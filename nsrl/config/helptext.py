@@ -11,8 +11,10 @@ from typing import Any
 from nsrl.config.schema import Key, groups, keys, kind_name, summary
 
 WRITTEN = (
-    "Keys are written key=value, --key value or --key=value; a flag alone is true. A later word wins over an earlier one, "
-    "the command line over --config files, these over the recipe, and that over the defaults below. Lists are [a,b] or the "
+    "Keys are written key=value, --key value or --key=value; a flag alone is true. A later word wins over an earlier "
+    "one, "
+    "the command line over --config files, these over the recipe, and that over the defaults below. Lists are [a,b] or "
+    "the "
     "key again for each."
 )
 
@@ -26,7 +28,11 @@ def help_text(kind: type[Any], program: str) -> str:
     lines += [*textwrap.wrap(summary(kind), width), "", *textwrap.wrap(WRITTEN, width), ""]
     lines += _entry("--help, -h", "show this and stop.", width)
     lines += _entry("--config FILE", "YAML file of keys, read after the recipe; may be given again.", width)
-    lines += _entry("--print_config[=skip_default]", "print the resulting configuration (what differs from the defaults) as YAML and stop.", width)
+    lines += _entry(
+        "--print_config[=skip_default]",
+        "print the resulting configuration (what differs from the defaults) as YAML and stop.",
+        width,
+    )
     for key in known.values():
         if "." not in key.name:
             lines += _key(key, width)

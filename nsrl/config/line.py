@@ -1,7 +1,7 @@
 """A command line to a configuration: recipe, then files, then the line itself; and what each key's origin was.
 
-Words are `key=value`, `--key value`, `--key=value`, bare boolean flags, `recipe=NAME` and `--config FILE`. Knows nothing of
-single keys but `recipe` and the two that say where problems come from.
+Words are `key=value`, `--key value`, `--key=value`, bare boolean flags, `recipe=NAME` and `--config FILE`. Knows
+nothing of single keys but `recipe` and the two that say where problems come from.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Said = dict[str, tuple[Any, str]]  # dotted key: text (or list, mapping of texts
 
 
 def parse(kind: type[Config], argv: list[str], program: str, begun: Path | None = None) -> Config:
-    """Build a config from a command line. Raises `UserError` for bad input; prints and exits for --help, --print_config.
+    """Build a config from a command line. Raises `UserError` for bad input; prints and exits for --help,
+    --print_config.
 
     begun: config.yaml of the run that is continued. It stands in place of the defaults, so that all else overrides it.
     """
@@ -42,7 +43,11 @@ def parse(kind: type[Config], argv: list[str], program: str, begun: Path | None 
         said |= {name: (text, "recipe") for name, text in _recipe(kind, str(recipe)).items()}
         said["recipe"] = (recipe, "line")
     if begun is not None:
-        said |= {name: (text, "run") for name, text in _file(kind, begun, strange=True).items() if name != "recipe" or recipe is None}
+        said |= {
+            name: (text, "run")
+            for name, text in _file(kind, begun, strange=True).items()
+            if name != "recipe" or recipe is None
+        }
     for texts in contents:
         said |= {name: (text, "file") for name, text in texts.items()}
     said |= {name: (text, "line") for name, text in line.items()}
@@ -58,7 +63,9 @@ def _typed(kind: type[Config], said: Said, program: str) -> Config:
     """Texts to values; `given` keeps the origin of each."""
     known, values, given = keys(kind), {}, {}
     for name, (text, origin) in said.items():
-        if name == "output_dir" and isinstance(text, str) and not text.strip():  # a variable of the shell that is not set
+        if (
+            name == "output_dir" and isinstance(text, str) and not text.strip()
+        ):  # a variable of the shell that is not set
             raise UserError("output_dir must be a folder; got none (without the key it is runs/RECIPE-SEED)")
         key = known.get(name)
         if key is None:  # one entry of a mapping, as warm_start.languages.nsl
@@ -72,7 +79,9 @@ def _typed(kind: type[Config], said: Said, program: str) -> Config:
             del given[name]
     missing = [name for name, key in known.items() if key.default is dataclasses.MISSING and name not in values]
     if missing:
-        raise UserError(f"{' and '.join(missing)} must be given, as in {program} {' '.join(f'{m}=...' for m in missing)}")
+        raise UserError(
+            f"{' and '.join(missing)} must be given, as in {program} {' '.join(f'{m}=...' for m in missing)}"
+        )
     if kind is TrainConfig:
         _recognise(values, given)
     config = build(kind, nest(values))
@@ -157,13 +166,17 @@ def _file(kind: type[Any], file: Path, strange: bool = False) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UserError(f"--config file {str(file)!r} must be UTF-8; byte {error.start} is not") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"--config file {str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise UserError(
+            f"--config file {str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
     where = f"--config file {str(file)!r}"
     content = read_yaml(text, where)
     if content is None or content == "":
         return {}
     if not isinstance(content, dict):
-        raise UserError(f"{where} must hold keys and values; got {'a list' if isinstance(content, list) else repr(content)[:60]}")
+        raise UserError(
+            f"{where} must hold keys and values; got {'a list' if isinstance(content, list) else repr(content)[:60]}"
+        )
     return _flattened(kind, content, f"{where}: ", strange)
 
 
@@ -178,7 +191,10 @@ def _flattened(kind: type[Any], content: dict[str, Any], where: str, strange: bo
                 continue
             if not isinstance(value, dict):
                 first = next(iter(keys(inner[name])))
-                raise UserError(f"{where}{name} is a group of keys, {name}.{first} and others; got {str(value)[:60]!r} for the group")
+                raise UserError(
+                    f"{where}{name} is a group of keys, {name}.{first} and others; got {str(value)[:60]!r} for the "
+                    f"group"
+                )
             inside = _flattened(kind, {f"{name}.{key}": deeper for key, deeper in value.items()}, where, strange)
         elif name in known or _mapping_of(known, name) is not None:
             inside = {name: value}
@@ -220,7 +236,9 @@ def recipe_file(name: str) -> Path:
     path = RECIPES / f"{name}.yaml"
     if not path.is_file():
         names = sorted(p.stem for p in RECIPES.glob("*.yaml"))
-        raise UserError(f"recipe must be one of {', '.join(names)}, or a YAML file; got {name!r}" + did_you_mean(name, names))
+        raise UserError(
+            f"recipe must be one of {', '.join(names)}, or a YAML file; got {name!r}" + did_you_mean(name, names)
+        )
     return path
 
 

@@ -41,7 +41,12 @@ class Bound:
     def __str__(self) -> str:
         words = [
             f"{word} {limit:,}" if limit >= 10_000 else f"{word} {limit}"
-            for word, limit in (("at least", self.least), ("above", self.above), ("at most", self.most), ("below", self.below))
+            for word, limit in (
+                ("at least", self.least),
+                ("above", self.above),
+                ("at most", self.most),
+                ("below", self.below),
+            )
             if math.isfinite(limit)
         ]
         return ("0, or " if self.or_zero else "") + (" and ".join(words) or "any number")
@@ -57,7 +62,9 @@ TEMPERATURE = Bound(least=COOLEST, most=10, why="near 0 completions are all alik
 TEMPERATURE_OR_GREEDY = Bound(least=COOLEST, most=10, why="0 is greedy", or_zero=True)
 SHARE_OF_OTHERS = Bound(least=0, most=1e6, why="shares are relative to each other")
 WEIGHT = Bound(least=-1e6, most=1e6, why="weights are relative to each other")
-GROUP = Bound(least=2, most=4096, why="a group of one has no spread, so nothing is learned; a group is sampled and held as one")
+GROUP = Bound(
+    least=2, most=4096, why="a group of one has no spread, so nothing is learned; a group is sampled and held as one"
+)
 SAMPLES = Bound(least=1, most=4096, why="the completions of a problem are sampled and held together")
 SECONDS = Bound(above=0, most=86_400, why="a day")
 RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
@@ -153,10 +160,15 @@ def check(config: Any) -> None:
     if type(config).__name__ == "TrainConfig":
         _train(values)
     source, size = ("data.source", "data.eval_size") if "data.source" in values else ("data", "size")
-    if source in values and values[source] in (None, "shapes") and (values[size] or 0) > MOST_SHAPES:  # null: the run's own, or shapes
+    if (
+        source in values and values[source] in (None, "shapes") and (values[size] or 0) > MOST_SHAPES
+    ):  # null: the run's own, or shapes
         raise UserError(f"{size} must be at most {MOST_SHAPES:,} with shapes; got {values[size]}")
     if (values.get("output") or "").lower().endswith(".parquet"):
-        raise UserError(f"output must not end in .parquet, because completions go beside it under that name; got {values['output']!r}")
+        raise UserError(
+            f"output must not end in .parquet, because completions go beside it under that name; got "
+            f"{values['output']!r}"
+        )
     for name in ("model.name", "model"):
         if name in values and not values[name].strip():
             raise UserError(f"{name} must be a run folder, a checkpoint folder, a Hub id or `small`; got none")
@@ -184,7 +196,9 @@ def _check_value(key: Key, value: Any, bound: Bound | None) -> None:
             raise UserError(f"{name} must be a text without the character NUL; got {item!r}")
         if typing.get_origin(kind) is Literal:
             if item not in key.choices:
-                raise UserError(f"{name} must be {kind_name(kind, key)}; got {item!r}" + did_you_mean(str(item), key.choices))
+                raise UserError(
+                    f"{name} must be {kind_name(kind, key)}; got {item!r}" + did_you_mean(str(item), key.choices)
+                )
         elif kind in (int, float, bool):
             _check_number(key, name, item, kind, bound)
 
@@ -209,7 +223,8 @@ def _engine(values: dict[str, Any]) -> None:
     cpu, wall = values["engine.cpu_s"], values["engine.wall_s"]
     if cpu > CPU_SHARE * wall:
         raise UserError(
-            f"engine.wall_s must be at least {cpu / CPU_SHARE:g}, engine.cpu_s / {CPU_SHARE}, or the limit on CPU time is never "
+            f"engine.wall_s must be at least {cpu / CPU_SHARE:g}, engine.cpu_s / {CPU_SHARE}, or the limit on CPU time "
+            f"is never "
             f"reached; got {wall}"
         )
 
@@ -233,7 +248,8 @@ def _train(values: dict[str, Any]) -> None:
     upper = 1 + (values["epsilon"] if values["epsilon_high"] is None else values["epsilon_high"])
     if values["delta"] is not None and values["loss_type"] in ("cispo", "sapo", "reinforce"):
         raise UserError(
-            f"delta must be null with loss_type={values['loss_type']}, which has no clipped ratio; got {values['delta']}"
+            f"delta must be null with loss_type={values['loss_type']}, which has no clipped ratio; got "
+            f"{values['delta']}"
         )
     if values["delta"] is not None and values["delta"] <= upper:
         raise UserError(
@@ -241,12 +257,15 @@ def _train(values: dict[str, Any]) -> None:
         )
     if values["weight_decay"] * values["learning_rate"] >= 1:
         raise UserError(
-            f"weight_decay must be below 1 / learning_rate ({1 / values['learning_rate']:g}), or a step turns every weight "
+            f"weight_decay must be below 1 / learning_rate ({1 / values['learning_rate']:g}), or a step turns every "
+            f"weight "
             f"round; got {values['weight_decay']}"
         )
     for role in values["data.columns"]:
         if role not in ROLES:
-            raise UserError(f"data.columns must be by role ({', '.join(ROLES)}); got {role!r}" + did_you_mean(role, ROLES))
+            raise UserError(
+                f"data.columns must be by role ({', '.join(ROLES)}); got {role!r}" + did_you_mean(role, ROLES)
+            )
     if values["loss_type"] == "cispo" and not (values["epsilon_high"] or 0) > 1:
         raise UserError(
             "epsilon_high must be above 1 with loss_type=cispo, where it bounds the ratio itself (5.0 is usual); "
@@ -259,7 +278,9 @@ def _train(values: dict[str, Any]) -> None:
     _languages(values["warm_start.languages"])
     for name in values["report_to"]:
         if name not in REPORTERS:
-            raise UserError(f"report_to must name {' or '.join(REPORTERS)}; got {name!r}" + did_you_mean(name, REPORTERS))
+            raise UserError(
+                f"report_to must name {' or '.join(REPORTERS)}; got {name!r}" + did_you_mean(name, REPORTERS)
+            )
 
 
 def _rewards(names: list[str], weights: list[float]) -> None:
@@ -276,7 +297,8 @@ def _languages(shares: dict[str, float]) -> None:
     for name in shares:
         if name not in LANGUAGES:
             raise UserError(
-                f"warm_start.languages must be among {', '.join(LANGUAGES)}; got {name!r}" + did_you_mean(name, LANGUAGES)
+                f"warm_start.languages must be among {', '.join(LANGUAGES)}; got {name!r}"
+                + did_you_mean(name, LANGUAGES)
             )
     if not any(shares.values()):
         raise UserError(f"warm_start.languages must give one language a share above 0; got {shares}")

@@ -24,7 +24,8 @@ TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 @dataclass(frozen=True)
 class Key:
-    """One key: its dotted name, type (without None), whether null is allowed, default (`MISSING`: required), and text."""
+    """One key: its dotted name, type (without None), whether null is allowed, default (`MISSING`: required), and
+    text."""
 
     name: str
     type: Any
@@ -78,7 +79,9 @@ def known_keys(kind: type[Any]) -> list[str]:
 
 def descriptions(kind: type[Any]) -> dict[str, str]:
     """What a docstring's `Args:` say of each name."""
-    _, _, part = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")  # Python 3.13 takes the indentation off itself
+    _, _, part = inspect.cleandoc(kind.__doc__ or "").partition(
+        "Args:\n"
+    )  # Python 3.13 takes the indentation off itself
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", part, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
 

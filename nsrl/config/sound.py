@@ -31,7 +31,11 @@ def require_sound(config: Config) -> None:
 def _data(config: TrainConfig) -> None:
     source, path = config.data.source, config.data.path
     if source in ("mathvision", "hf") and path is None:
-        what = "a MathVision folder" if source == "mathvision" else "a Hub id, a file (json, jsonl, csv, parquet) or a folder"
+        what = (
+            "a MathVision folder"
+            if source == "mathvision"
+            else "a Hub id, a file (json, jsonl, csv, parquet) or a folder"
+        )
         raise UserError(f"data.path must be {what} for data.source={source}; got none")
     local = path is not None and (path.startswith((".", "/", "~")) or path.count("/") > 1)
     if local and not Path(path).expanduser().exists():
@@ -55,7 +59,9 @@ def _packages(config: TrainConfig) -> None:
     if config.rollout != "vllm":
         return
     if not _installed("vllm"):
-        raise MissingBackend("rollout=vllm needs vLLM, which is not installed here; install nsrl[vllm], or use rollout=native")
+        raise MissingBackend(
+            "rollout=vllm needs vLLM, which is not installed here; install nsrl[vllm], or use rollout=native"
+        )
     if launched()[1] > 1:
         raise UserError(
             "rollout=vllm runs in one process, because the engine would join the trainers' process group; got "

@@ -1,4 +1,5 @@
-"""Room 1: where problems come from. A row of a data set becomes a `Problem`; bad rows are counted and named, never fatal.
+"""Room 1: where problems come from. A row of a data set becomes a `Problem`; bad rows are counted and named, never
+fatal.
 
 No torch here; pixels stay behind references until someone opens them.
 """

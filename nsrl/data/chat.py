@@ -13,7 +13,10 @@ from nsrl.errors import UserError
 from nsrl.types import Problem
 
 _READ = "You solve problems about images. Read the numbers and relations you need from the image, then"
-_LAST = "The engine computes; do no arithmetic yourself. The value must be the answer itself: a number, an expression, or the letter of the right option."
+_LAST = (
+    "The engine computes; do no arithmetic yourself. The value must be the answer itself: a number, an expression, "
+    "or the letter of the right option."
+)
 _PROGRAMS = {
     "nsl": "<nsl>…</nsl>: one line, the last expression is the result; equations given before it are solved. "
     "Examples: <nsl>mean{2,3,7}</nsl>, <nsl>2a+3p=13;4a+p=11;p</nsl>, <nsl>w(w+2)=48;w>0;w</nsl>",
@@ -64,7 +67,8 @@ def messages(problem: Problem, system: bool | str = True, mode: str = "any") -> 
 
 
 def options_text(options: tuple[str, ...]) -> str:
-    """The choices that are not empty, one per line with their letters; nothing where they are nothing but their letters."""
+    """The choices that are not empty, one per line with their letters; nothing where they are nothing but their
+    letters."""
     bare = [o.strip("() .") for o in options]
     if not options or bare == [chr(65 + i) for i in range(len(options))]:
         return ""

@@ -29,7 +29,9 @@ _MARKER = re.compile(r"(?:^|(?<=[\s,;]))\(?([A-Z])[.):]\s*(?=\S)")
 _WHOLE = re.compile(r"[+-]?\d{1,6}(?:\.0)?")
 _PRINTED = re.compile(r"-?\d+\.\d{14,}(?:e[+-]?\d+)?")  # of a float with all its digits
 _STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
-_PIECE = re.compile(rf",\s*dtype=(?:\w+|'[^']{{0,12}}')\s*\)|\barray\(|\b(?:nan|null|true|false)\b|{_STRING}", re.DOTALL)
+_PIECE = re.compile(
+    rf",\s*dtype=(?:\w+|'[^']{{0,12}}')\s*\)|\barray\(|\b(?:nan|null|true|false)\b|{_STRING}", re.DOTALL
+)
 _GAP = re.compile(rf"({_STRING})|[^'\"]+", re.DOTALL)
 _LOST = re.compile(r"[\a\b\v\f]|\t[a-z]")  # what \frac and \times become where a list written by hand is read
 _WORDS = {"nan": "None", "null": "None", "true": "True", "false": "False"}
@@ -45,7 +47,8 @@ class BadRow(ValueError):
 
 @dataclass(frozen=True)
 class Options:
-    """texts: of A, B, C, …, empty where the row leaves a letter out; labels: what the row calls them, if not by letters."""
+    """texts: of A, B, C, …, empty where the row leaves a letter out; labels: what the row calls them, if not by
+    letters."""
 
     texts: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
@@ -61,7 +64,8 @@ class Options:
 class Counted:
     """A whole number as gold beside options, which may be an option's text or count options from 0.
 
-    text: index of the option that is this number, if one is; count: index that it counts to, if there is such an option.
+    text: index of the option that is this number, if one is; count: index that it counts to, if there is such an
+    option.
     """
 
     number: int
@@ -83,7 +87,8 @@ def text_of(value: Any) -> str:
 
 
 def float_text(value: float) -> str:
-    """The shortest text of a float: whole ones without a fraction, and at 15 digits where that ends its noise (0.1 + 0.2)."""
+    """The shortest text of a float: whole ones without a fraction, and at 15 digits where that ends its noise (0.1 +
+    0.2)."""
     if value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     text = repr(float(value))
@@ -105,7 +110,8 @@ def listed(value: Any) -> Any:
 
 
 def options(value: Any) -> Options:
-    """The options of a cell: a list, a mapping, a list of mappings, or one of these written as text. Raises `BadRow`."""
+    """The options of a cell: a list, a mapping, a list of mappings, or one of these written as text. Raises
+    `BadRow`."""
     value, text = listed(value), ""
     if isinstance(value, str | bytes):
         text = text_of(value).strip()
@@ -155,7 +161,11 @@ def _rows(value: Sequence[Any]) -> tuple[list[str], list[Any]]:
     if not any(isinstance(v, Mapping) for v in value):
         marked = [_LABELLED.match(v) if isinstance(v, str) else None for v in value]
         letters = [m[1] for m in marked if m]
-        if len(value) > 1 and len(letters) == len(value) and sorted(letters) == [chr(65 + i) for i in range(len(value))]:
+        if (
+            len(value) > 1
+            and len(letters) == len(value)
+            and sorted(letters) == [chr(65 + i) for i in range(len(value))]
+        ):
             return letters, [v[m.end() :] for v, m in zip(value, marked) if m]
         return [], list(value)
     labels, texts = [], []
@@ -166,7 +176,10 @@ def _rows(value: Sequence[Any]) -> tuple[list[str], list[Any]]:
         text = next((k for k in TEXT if k in named and not isinstance(named[k], bool)), None)
         label = next((k for k in LABEL if k in named and k != text), None)
         if text is None and len(one) > 1:
-            raise BadRow("unreadable options", f"looked for {', '.join(TEXT[:-1])} or {TEXT[-1]}; found {', '.join(map(str, one))}")
+            raise BadRow(
+                "unreadable options",
+                f"looked for {', '.join(TEXT[:-1])} or {TEXT[-1]}; found {', '.join(map(str, one))}",
+            )
         labels.append(_option(named[label]) if label else str(next(iter(one))) if text is None else "")
         texts.append(named[text] if text else next(iter(one.values())))
     return (labels if any(labels) else []), texts
@@ -223,7 +236,8 @@ def _depth(text: str) -> int:
 
 
 def _python(text: str) -> str:
-    """Python's spelling of a list as pandas writes cells: without `array(…, dtype=…)`, `nan`, and with all its commas."""
+    """Python's spelling of a list as pandas writes cells: without `array(…, dtype=…)`, `nan`, and with all its
+    commas."""
 
     def plain(match: re.Match) -> str:
         piece = match[0]
@@ -278,7 +292,8 @@ def gold(value: Any, among: Options) -> str | Counted | None:
         if len(different) > 1:
             raise BadRow(
                 NO_GOLD,
-                f"a list of {len(different)} different answers, {str([text for text, _ in different])[:60]}: whether any of "
+                f"a list of {len(different)} different answers, {str([text for text, _ in different])[:60]}: whether "
+                f"any of "
                 "them is right or all are wanted is not said; write one text",
             )
         value = listed(different[0][1]) if different else None
@@ -313,16 +328,23 @@ def _of_options(text: str, among: Options) -> str | Counted:
         equal = ord(letters) - 65 if letters and len(letters) == 1 else None
         return Counted(whole, among, equal, whole if 0 <= whole < len(among.texts) else None)
     if not letters:
-        raise BadRow(NO_GOLD, f"{text[:60]!r} is no letter, label or text of the {len(among.texts)} options (or of more than one)")
-    return text if all(ord(letter) - 65 < LETTERED for letter in letters) or len(letters) > 1 else among.answer(ord(letters) - 65)
+        raise BadRow(
+            NO_GOLD,
+            f"{text[:60]!r} is no letter, label or text of the {len(among.texts)} options (or of more than one)",
+        )
+    return (
+        text
+        if all(ord(letter) - 65 < LETTERED for letter in letters) or len(letters) > 1
+        else among.answer(ord(letters) - 65)
+    )
 
 
 @dataclass(frozen=True)
 class Meaning:
     """What whole numbers mean in a data set's golds beside options, as its rows show together.
 
-    texts: some are the text of an option and count to none; counts: some are no option's text and count to one; beyond: one
-    is neither, but would be the last option counted from 1, and none is 0.
+    texts: some are the text of an option and count to none; counts: some are no option's text and count to one; beyond:
+    one is neither, but would be the last option counted from 1, and none is 0.
     """
 
     texts: bool
@@ -343,11 +365,18 @@ class Meaning:
         """The gold that a number means. Raises `BadRow` where it means no option, or perhaps one of two."""
         n = gold.number
         if gold.text is None and gold.count is None:
-            raise BadRow(NO_GOLD, f"{n} is neither the text of an option nor counts to one of {len(gold.options.texts)} from 0")
-        if gold.text == gold.count or (gold.text is not None and (gold.count is None or (self.texts and not self.counts))):
+            raise BadRow(
+                NO_GOLD, f"{n} is neither the text of an option nor counts to one of {len(gold.options.texts)} from 0"
+            )
+        if gold.text == gold.count or (
+            gold.text is not None and (gold.count is None or (self.texts and not self.counts))
+        ):
             return gold.options.answer(gold.text)  # type: ignore[arg-type]
         if self.beyond:
-            raise BadRow(NO_GOLD, f"whether {n} counts options from 0 or from 1 is not clear: no gold is 0, and one is their number")
+            raise BadRow(
+                NO_GOLD,
+                f"whether {n} counts options from 0 or from 1 is not clear: no gold is 0, and one is their number",
+            )
         if self.texts or (gold.text is not None and not self.counts):
             raise BadRow(NO_GOLD, f"whether {n} counts options or is the text of one is not clear: write letters")
         return gold.options.answer(gold.count)  # type: ignore[arg-type]

@@ -64,11 +64,15 @@ def records(file: Path) -> Iterator[tuple[int, dict[str, str | None] | str]]:
                     header = [name.strip() for name in fields]
                     names = Counter(name.lower() for name in header if name)
                     if twice := [name for name, count in names.items() if count > 1]:
-                        raise UserError(f"data.path: the header of {file.name!r} must name each column once; got {twice[0]!r} {names[twice[0]]} times")
+                        raise UserError(
+                            f"data.path: the header of {file.name!r} must name each column once; got {twice[0]!r} "
+                            f"{names[twice[0]]} times"
+                        )
                     titled = header[0] if sum(map(bool, header)) == 1 else ""
                 elif titled and sum(map(bool, fields)) > 1:
                     raise UserError(
-                        f"data.path: the first line of {file.name!r} must name the columns; it is {titled[:60]!r}, and the next "
+                        f"data.path: the first line of {file.name!r} must name the columns; it is {titled[:60]!r}, and "
+                        f"the next "
                         f"has {len(fields)} fields: take a title line away"
                     )
                 elif len(fields) > len(header):
@@ -125,7 +129,8 @@ def _encoding(file: Path) -> str:
 
 
 def _separator(sample: str, whole: bool) -> str:
-    """The separator under which the most records have as many fields as the header; of those the one with most fields."""
+    """The separator under which the most records have as many fields as the header; of those the one with most
+    fields."""
     best = (0.0, 1, ",")
     for separator in SEPARATORS:
         counts = [len(fields) for fields in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if fields]
@@ -148,5 +153,7 @@ def _not_unicode(file: Path, encoding: str) -> UserError:
         row = sum(1 for fields in csv.reader(io.StringIO(before + "x", newline="")) if fields) - 1
         where = f"row {row} (line {line})" if row else f"the header (line {line})"
         byte = f"byte 0x{data[error.start]:02x}"
-        return UserError(f"data.path: {file.name!r} must be UTF-8; {where} holds {byte}, as in Latin-1: save it as UTF-8")
+        return UserError(
+            f"data.path: {file.name!r} must be UTF-8; {where} holds {byte}, as in Latin-1: save it as UTF-8"
+        )
     raise AssertionError("only called where decoding fails")

@@ -33,11 +33,15 @@ _READING = (
     OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError, MemoryError,
     struct.error, zlib.error, RuntimeError,  # RuntimeError: what the AVIF decoder raises
 )  # fmt: skip
-_UNPACKING = (  # RuntimeError: it asks for a password or a method unknown here; ValueError: names or times that are none
+# RuntimeError: it asks for a password or a method unknown here; ValueError: names or times that are none
+_UNPACKING = (
     OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError, struct.error,
 )  # fmt: skip
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap the sides
-_PNG_NOTES = (b"XML:com.adobe.xmp", b"Raw profile type exif")  # texts in which a PNG file may say how it is to be turned
+_PNG_NOTES = (
+    b"XML:com.adobe.xmp",
+    b"Raw profile type exif",
+)  # texts in which a PNG file may say how it is to be turned
 
 
 def file_image(path: Path | str) -> ImageRef:
@@ -105,7 +109,8 @@ def inspect(data: bytes, name: str) -> tuple[int, int]:
                 raise UserError(f"image {name!r} must have at most {MAX_PIXELS} pixels; got {width}x{height}")
             if width < 1 or height < 1:
                 raise UserError(f"image {name!r} has no pixels")
-            # PIL decodes a PNG to look for notes behind its pixels, so look first whether there are any; a TIFF it turns itself
+            # PIL decodes a PNG to look for notes behind its pixels, so look first whether there are any; a TIFF it
+            # turns itself
             noted = _png_notes(data) if image.format == "PNG" else image.format != "TIFF"
             turned = noted and image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
             if not _complete(image, data):
@@ -117,14 +122,16 @@ def inspect(data: bytes, name: str) -> tuple[int, int]:
 
 @lru_cache(maxsize=1)
 def _formats() -> tuple[str, ...]:
-    """What a data set's pictures come in, as far as this Pillow reads it; some others (EPS) it hands to other programs."""
+    """What a data set's pictures come in, as far as this Pillow reads it; some others (EPS) it hands to other
+    programs."""
     Image.init()
     wanted = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "AVIF", "PPM", "ICO", "TGA", "PCX")
     return tuple(name for name in wanted if name in Image.OPEN)
 
 
 def _png_notes(data: bytes) -> bool:
-    """Whether a PNG says how it is to be turned. Checks the sums of its chunks; raises ValueError where one is damaged."""
+    """Whether a PNG says how it is to be turned. Checks the sums of its chunks; raises ValueError where one is
+    damaged."""
     view, at, found = memoryview(data), 8, False
     while True:
         length, kind = int.from_bytes(view[at : at + 4], "big"), view[at + 4 : at + 8]
@@ -178,7 +185,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _grey(image: Image.Image, level: float, most: float) -> Image.Image:
-    """8 bits, `level` being one step of grey; values outside 0 to `most` make the darkest black and the brightest white."""
+    """8 bits, `level` being one step of grey; values outside 0 to `most` make the darkest black and the brightest
+    white."""
     low, high = image.getextrema()
     if not math.isfinite(low) or not math.isfinite(high):
         raise ValueError(f"values from {low} to {high}")

@@ -1,4 +1,5 @@
-"""JSON however deep: what the parser does not take, or would take in silence, costs the row that holds it. Knows no rows."""
+"""JSON however deep: what the parser does not take, or would take in silence, costs the row that holds it. Knows no
+rows."""
 
 from __future__ import annotations
 

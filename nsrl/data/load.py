@@ -47,7 +47,8 @@ class Skipped:
 class Problems(Sequence[Problem]):
     """The problems of a data set in its order, and the rows that were skipped.
 
-    origin: the files or the split that they come from, in words; others: problems of its other splits, which a column says.
+    origin: the files or the split that they come from, in words; others: problems of its other splits, which a column
+    says.
     """
 
     items: list[Problem]
@@ -92,7 +93,9 @@ class Problems(Sequence[Problem]):
         for reason, rows in by_reason.items():
             shown = ", ".join(r.id for r in rows[:5]) + (", …" if len(rows) > 5 else "")
             parts.append(f"{len(rows)} {reason} (rows {shown}; first: {rows[0].detail.removeprefix(reason + ': ')})")
-        return f"{self.name}: {len(self.items)} problems; {len(self.skipped)} of {total} rows skipped: {'; '.join(parts)}"
+        return (
+            f"{self.name}: {len(self.items)} problems; {len(self.skipped)} of {total} rows skipped: {'; '.join(parts)}"
+        )
 
 
 def load(
@@ -141,13 +144,18 @@ def load(
         reason, count = Counter(s.reason for s in problems.skipped).most_common(1)[0]
         first = next(s.detail for s in problems.skipped if s.reason == reason).removeprefix(reason + ": ")
         if reason == "no gold answer":
-            raise UserError(f"data.path {name!r}: none of the {len(problems.skipped)} rows has a usable gold answer ({first})")
-        raise UserError(f"data.path {name!r}: no usable row; {count} of {len(problems.skipped)} skipped for: {reason} ({first})")
+            raise UserError(
+                f"data.path {name!r}: none of the {len(problems.skipped)} rows has a usable gold answer ({first})"
+            )
+        raise UserError(
+            f"data.path {name!r}: no usable row; {count} of {len(problems.skipped)} skipped for: {reason} ({first})"
+        )
     return problems
 
 
 def _choose_split(problems: Problems, split: str) -> None:
-    """Keep the problems of a split where a column `split` sets a test split apart. Raises `UserError` for one not there."""
+    """Keep the problems of a split where a column `split` sets a test split apart. Raises `UserError` for one not
+    there."""
     values = [next((v for k, v in p.columns.items() if str(k).strip().lower() == "split"), None) for p in problems]
     meaning = column_splits("" if v is None else str(v) for v in values)
     if not meaning:
@@ -176,7 +184,8 @@ def source_and_path(spec: str) -> tuple[str, str]:
 
 
 def guess_source(path: str) -> str:
-    """mathvision for a folder with testmini.jsonl (or test.jsonl) alone and images, virl39k for its parquet, else hf."""
+    """mathvision for a folder with testmini.jsonl (or test.jsonl) alone and images, virl39k for its parquet, else
+    hf."""
     folder = Path(path)
     files = [f.name for f in tables.visible(folder, "*.jsonl")] if (folder / "images").is_dir() else []
     if files and all(name.startswith("test") for name in files):
@@ -188,12 +197,19 @@ def guess_source(path: str) -> str:
 
 # -- the sources ---------------------------------------------------------------------------------------------------
 
+
 def _mathvision(path: str | Path | None) -> tuple[tables.Table, OpenImage, str]:
     """A folder with a .jsonl file and images/: the format of the recorded MathVision testmini."""
     if path is None:
-        raise UserError("data.path must be a MathVision folder (testmini.jsonl and images/) for data.source=mathvision; got none")
+        raise UserError(
+            "data.path must be a MathVision folder (testmini.jsonl and images/) for data.source=mathvision; got none"
+        )
     folder = Path(path).expanduser()
-    file = folder if folder.is_file() else next(iter(tables.visible(folder, "*.jsonl") + tables.visible(folder, "*.parquet")), None)
+    file = (
+        folder
+        if folder.is_file()
+        else next(iter(tables.visible(folder, "*.jsonl") + tables.visible(folder, "*.parquet")), None)
+    )
     if file is None:
         what = "no such folder" if not folder.is_dir() else "no .jsonl or .parquet file in it"
         raise UserError(f"data.path must be a MathVision folder (testmini.jsonl and images/); {str(path)!r}: {what}")
@@ -216,7 +232,9 @@ def _virl39k(path: str | Path | None) -> tuple[tables.Table, OpenImage, str]:
 
 def _any(path: str | Path | None, split: str, subset: str | None) -> tuple[tables.Table, OpenImage, str]:
     if path is None:
-        raise UserError("data.path must be a Hub id, a file (json, jsonl, csv, parquet) or a folder for data.source=hf; got none")
+        raise UserError(
+            "data.path must be a Hub id, a file (json, jsonl, csv, parquet) or a folder for data.source=hf; got none"
+        )
     table, folder = tables.open_any(str(path), split, subset)
     return table, _finder([folder] if folder else []), str(path)
 
@@ -239,7 +257,11 @@ def _finder(folders: Sequence[Path]) -> OpenImage:
             return known[path, folder]
         given = os.path.expanduser(path)
         starts = dict.fromkeys([resolved(folder), *roots] if folder else roots)
-        places = [given] if os.path.isabs(given) else [os.path.join(r, f, given) for r in starts for f in ("", "images", "..")]
+        places = (
+            [given]
+            if os.path.isabs(given)
+            else [os.path.join(r, f, given) for r in starts for f in ("", "images", "..")]
+        )
         ref = None
         for place in places:
             if os.path.isfile(place):

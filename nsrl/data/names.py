@@ -16,7 +16,10 @@ _WORDS = {  # HF's words for splits, MathVision's testmini, and what people make
     "eval": "evals?|evaluations?",
 }
 _BEFORE = "(?:my|our|mini|small|tiny|full|sub|new|final|public|private|hidden|open)?"  # glued to them
-_AFTER = "(?:[-_ ]?(?:sets?|data|splits?|images?|pictures?|questions?|problems?|rows|files?|samples?|examples?|mini|small|full|hard|easy|final))?"
+_AFTER = (
+    "(?:[-_ ]?(?:sets?|data|splits?|images?|pictures?|questions?|problems?|rows|files?|samples?|examples?|"
+    "mini|small|full|hard|easy|final))?"
+)
 _ANY = "|".join(f"(?P<{split}>{word})" for split, word in _WORDS.items())
 _WORD = re.compile(rf"(?<![^\W\d_]){_BEFORE}(?:{_ANY}){_AFTER}(?![^\W\d_])")
 _EXACT = re.compile(_ANY)

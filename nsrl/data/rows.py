@@ -22,7 +22,18 @@ from nsrl.types import ImageRef, Problem
 MARK = "<image>"
 QUESTION = ("question", "prompt", "problem", "query", "messages", "conversations")
 IMAGES = ("images", "decoded_image", "image", "img", "image_path", "image_paths")
-ANSWER = ("answer", "solution", "ground_truth", "final_answer", "gold", "target", "answerkey", "answer_key", "label", "reward_model")
+ANSWER = (
+    "answer",
+    "solution",
+    "ground_truth",
+    "final_answer",
+    "gold",
+    "target",
+    "answerkey",
+    "answer_key",
+    "label",
+    "reward_model",
+)
 OPTIONS = ("options", "choices")
 CATEGORY = ("category", "subject", "topic", "task")
 IDENTITY = ("id", "qid", "pid", "question_id", "problem_id", "uid", "index")
@@ -32,7 +43,9 @@ MAX_DEPTH = 100  # of lists in lists; no data set's are
 MAX_QUESTION = 40_000  # characters; longer ones fit no context and are no question
 
 _NUMBERED = re.compile(r"<image[ _]?(\d+)>")
-_ANY_MARK = re.compile(r"<image>|<\|image_pad\|>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>", re.IGNORECASE)
+_ANY_MARK = re.compile(
+    r"<image>|<\|image_pad\|>|<\|vision_start\|><\|image_pad\|><\|vision_end\|>|<img>", re.IGNORECASE
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 _NUMBERED_COLUMN = re.compile(r"(?:image|img|picture)[ _-]?(\d+)")
@@ -51,9 +64,10 @@ def to_problem(
 ) -> Problem:
     """The problem of a row. Raises `BadRow`.
 
-    number: of the row, its id where it has none; open_image: what an entry of an image column refers to; answered: a row
-    without a usable gold answer is bad; one_picture: markers <image1>, <image2>, … all lie in the one image of the row; numbers: takes,
-    by the rows' numbers, golds whose meaning only the whole data set tells (None: this row alone has to tell it).
+    number: of the row, its id where it has none; open_image: what an entry of an image column refers to; answered: a
+    row without a usable gold answer is bad; one_picture: markers <image1>, <image2>, … all lie in the one image of the
+    row; numbers: takes, by the rows' numbers, golds whose meaning only the whole data set tells (None: this row alone
+    has to tell it).
     """
     if isinstance(row, Refused):
         raise BadRow("unreadable row", row.why)
@@ -142,7 +156,8 @@ def _identity(row: Mapping[str, Any], named: Mapping[str, str], number: int) -> 
 
 
 def _check_values(row: Mapping[str, Any]) -> None:
-    """Raises `BadRow` for what can be neither tokenised nor written: half of a character, or lists in lists in lists."""
+    """Raises `BadRow` for what can be neither tokenised nor written: half of a character, or lists in lists in
+    lists."""
     left: list[tuple[Any, Any, int]] = [(k, v, 1) for item in row.items() for k, v in ((item[0], item[0]), item)]
     while left:
         column, value, depth = left.pop()
@@ -161,7 +176,9 @@ def _check_values(row: Mapping[str, Any]) -> None:
 def columns_text(row: Mapping[str, Any], wanted: Sequence[str]) -> str:
     """Which columns were looked for and which are there, for a message."""
     there = ", ".join(str(k) for k in list(row)[:20]) or "none"
-    return f"looked for a column {', '.join(wanted[:-1])} or {wanted[-1]}; found {there}{', …' if len(row) > 20 else ''}"
+    return (
+        f"looked for a column {', '.join(wanted[:-1])} or {wanted[-1]}; found {there}{', …' if len(row) > 20 else ''}"
+    )
 
 
 def entry_image(
@@ -211,10 +228,16 @@ def _encoded(data: Any) -> bytes:
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data)
     if isinstance(data, str):
-        return images.data_url_bytes(data) if data.startswith("data:") else images.base64_bytes(data, "a text under 'bytes'")
+        return (
+            images.data_url_bytes(data)
+            if data.startswith("data:")
+            else images.base64_bytes(data, "a text under 'bytes'")
+        )
     if isinstance(data, list | tuple) and all(type(v) is int and 0 <= v < 256 for v in data):
         return bytes(data)
-    raise UserError(f"image is corrupt: 'bytes' must be bytes, base64 or a list of numbers below 256; got {str(data)[:40]}")
+    raise UserError(
+        f"image is corrupt: 'bytes' must be bytes, base64 or a list of numbers below 256; got {str(data)[:40]}"
+    )
 
 
 def _again(row: Mapping[str, Any], columns: tuple[str, ...], inline: bool, number: int) -> Again | None:
@@ -302,7 +325,11 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
     system: list[str] = []
     parts: list[str] = []
     inline: list[Any] = []
-    messages = value if value and isinstance(value[0], Mapping) and ("content" in value[0] or "value" in value[0]) else [{"role": "user", "content": value}]
+    messages = (
+        value
+        if value and isinstance(value[0], Mapping) and ("content" in value[0] or "value" in value[0])
+        else [{"role": "user", "content": value}]
+    )
     for message in messages:
         if not isinstance(message, Mapping):
             parts.append(text_of(message))
@@ -329,7 +356,9 @@ def _text(value: Any) -> tuple[str, str, list[Any]]:
             elif item.get("text") or item.get("type") in (None, "text", "input_text"):
                 where.append(text_of(item.get("text") or ""))
             else:
-                raise BadRow("neither text nor picture", f"an item of the messages is of type {str(item['type'])[:40]!r}")
+                raise BadRow(
+                    "neither text nor picture", f"an item of the messages is of type {str(item['type'])[:40]!r}"
+                )
     return "\n".join(system), "\n".join(p for p in parts if p), inline
 
 

@@ -1,4 +1,5 @@
-"""Train and test without a shared picture, whatever the source; and the problems to evaluate on. Knows no file formats."""
+"""Train and test without a shared picture, whatever the source; and the problems to evaluate on. Knows no file
+formats."""
 
 from __future__ import annotations
 
@@ -43,15 +44,21 @@ def load_problems(
     test = held if own is None or same_split(own, config.split) else read(own)
     test.items = [p for p in test if refused.isdisjoint(picture_keys(p))]
     if not test.items and refused:
-        raise UserError(f"data.path {test.name!r}: the model was trained on every problem of the test set before, so none can be held out")
+        raise UserError(
+            f"data.path {test.name!r}: the model was trained on every problem of the test set before, so none can be "
+            f"held out"
+        )
     kept = without(train, test)
     if len(kept) < len(train):
         log.warning(
-            "%s: %d training problems left out because their pictures (or, without one, their questions) are in the test set",
+            "%s: %d training problems left out because their pictures (or, without one, their questions) are in the "
+            "test set",
             train.name, len(train) - len(kept),
         )  # fmt: skip
     if not kept:
-        raise UserError(f"data.path {train.name!r}: every training problem has a picture of the test set, so none is left")
+        raise UserError(
+            f"data.path {train.name!r}: every training problem has a picture of the test set, so none is left"
+        )
     train.items, test.items = kept, test.items[:size]
     return train, test
 
@@ -59,14 +66,17 @@ def load_problems(
 def _other_test(problems: Problems) -> Problems | None:
     """The test split that a column of the data set sets apart from these problems, if one does."""
     ranked = [label for label in TEST_NAMES if label in problems.others]
-    return Problems(problems.others[ranked[0]], [], problems.name, f"rows whose split is {ranked[0]}") if ranked else None
+    return (
+        Problems(problems.others[ranked[0]], [], problems.name, f"rows whose split is {ranked[0]}") if ranked else None
+    )
 
 
 def split_off(whole: Problems, size: int, share: float, refused: Set[str] = frozenset()) -> tuple[Problems, Problems]:
-    """(train, test): about `share` of the problems, at most `size` and at least one, held out with all that share a picture.
+    """(train, test): about `share` of the problems, at most `size` and at least one, held out with all that share a
+    picture.
 
-    refused: keys of pictures that no test problem may have. Raises `UserError` where there is but one problem, or all hang
-    together by their pictures, or have all been refused.
+    refused: keys of pictures that no test problem may have. Raises `UserError` where there is but one problem, or all
+    hang together by their pictures, or have all been refused.
     """
     if len(whole) < 2:
         raise UserError(
@@ -87,7 +97,8 @@ def split_off(whole: Problems, size: int, share: float, refused: Set[str] = froz
 
 
 def held_out(problems: Problems, count: int) -> set[int]:
-    """Indices of `count` problems or a few less, in whole families and in proportion to the categories; always the same.
+    """Indices of `count` problems or a few less, in whole families and in proportion to the categories; always the
+    same.
 
     A family is what hangs together by pictures (without one, by the question). Those go first that evenly spaced picks
     in a shuffled order sorted by category fall into; one is taken if most of it is still wanted by its category, then
@@ -98,7 +109,8 @@ def held_out(problems: Problems, count: int) -> set[int]:
     families = _families(problems)
     if len(families) == 1:
         raise UserError(
-            f"data.path {problems.name!r}: its {len(problems)} problems all hang together by the pictures they share, so "
+            f"data.path {problems.name!r}: its {len(problems)} problems all hang together by the pictures they "
+            f"share, so "
             "none can be held out; give the data set a test split with pictures of its own"
         )
     order = list(range(len(problems)))
@@ -125,11 +137,14 @@ def held_out(problems: Problems, count: int) -> set[int]:
 
 
 def _held_out_of_rest(problems: Problems, count: int, refused: Set[str]) -> set[int]:
-    """As `held_out`, of the families without a refused picture; all of them where they are no more than `count` problems."""
+    """As `held_out`, of the families without a refused picture; all of them where they are no more than `count`
+    problems."""
     known = [not refused.isdisjoint(picture_keys(p)) for p in problems]
     rest = sorted(i for family in _families(problems) if not any(known[i] for i in family) for i in family)
     if count and not rest:
-        raise UserError(f"data.path {problems.name!r}: the model was trained on all of its problems before, so none can be held out")
+        raise UserError(
+            f"data.path {problems.name!r}: the model was trained on all of its problems before, so none can be held out"
+        )
     if len(rest) <= count:
         return set(rest)
     return {rest[i] for i in held_out(Problems([problems[i] for i in rest], [], problems.name), count)}
@@ -156,7 +171,8 @@ def _families(problems: Sequence[Problem]) -> list[list[int]]:
 
 
 def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = None) -> Sequence[Problem]:
-    """Problems to evaluate on: `shapes`, `mathvision:FOLDER`, `virl39k:FOLDER` (its test share), `hf:PATH`, or a bare path.
+    """Problems to evaluate on: `shapes`, `mathvision:FOLDER`, `virl39k:FOLDER` (its test share), `hf:PATH`, or a bare
+    path.
 
     At most `size` of them, each content once.
     """
@@ -166,7 +182,6 @@ def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = Non
 
         return Shapes(level, seed, size or 600).test()
     if source == "virl39k":
-
         return split_off(load("virl39k", path), size or 10**9, SHARE[source])[1]
     split = (tables.test_split(path) or "train") if source == "hf" else "train"
     problems = load(source, path, split)

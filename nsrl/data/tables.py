@@ -42,8 +42,8 @@ class BadLine:
 class Row(dict[str, Any]):
     """The columns of a row.
 
-    folder: where its relative paths start from; again: reads columns of it anew, so that a picture inside a row need not
-    be held in memory (None: it cannot be); metadata: it names its pictures as HF's imagefolder does.
+    folder: where its relative paths start from; again: reads columns of it anew, so that a picture inside a row need
+    not be held in memory (None: it cannot be); metadata: it names its pictures as HF's imagefolder does.
     """
 
     folder: Path | None = None
@@ -83,11 +83,16 @@ def rows(file: Path) -> Iterator[Any]:
 def table(files: Sequence[Path]) -> Table:
     """The rows of several files one after the other."""
     names = ", ".join(f.name if f.stem != METADATA else f"{f.parent.name}/{f.name}" for f in files[:4])
-    return Table((row for file in files for row in rows(file)), _total(files), names + (f" and {len(files) - 4} more" if files[4:] else ""))
+    return Table(
+        (row for file in files for row in rows(file)),
+        _total(files),
+        names + (f" and {len(files) - 4} more" if files[4:] else ""),
+    )
 
 
 def renamed(whole: Table, names: Mapping[str, str]) -> Table:
-    """The table with the columns `names` (role to column) called by their roles. Raises `UserError` where one is absent."""
+    """The table with the columns `names` (role to column) called by their roles. Raises `UserError` where one is
+    absent."""
     back = {"images" if role == "image" else role: column for role, column in names.items()}
 
     def named(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +107,9 @@ def renamed(whole: Table, names: Mapping[str, str]) -> Table:
                 continue
             absent = [column for column in back.values() if column not in row]
             if absent and not checked:
-                raise UserError(f"data.columns must name columns of the data set ({', '.join(map(str, row))}); got {absent[0]!r}")
+                raise UserError(
+                    f"data.columns must name columns of the data set ({', '.join(map(str, row))}); got {absent[0]!r}"
+                )
             checked = True
             fresh = Row(named(row))
             fresh.folder, fresh.metadata = row.folder, row.metadata
@@ -198,7 +205,9 @@ def _parquet(file: Path) -> Iterator[Row]:
         with parquet.ParquetFile(file, memory_map=True) as table:
             names = table.schema_arrow.names
             if twice := [name for name in names if names.count(name) > 1]:
-                raise UserError(f"data.path: {file.name!r} must name each column once; got {twice[0]!r} {len(twice)} times")
+                raise UserError(
+                    f"data.path: {file.name!r} must name each column once; got {twice[0]!r} {len(twice)} times"
+                )
             narrow = _narrow(table.schema_arrow)
             for group in range(table.num_row_groups):
                 size = table.metadata.row_group(group)
@@ -266,7 +275,8 @@ def _shortest(row: Mapping[str, Any], narrow: Mapping[str, str]) -> Mapping[str,
 
 
 def _parquet_again(file: Path, group: int, number: int, columns: Sequence[str]) -> Mapping[str, Any]:
-    """Columns of one row. Parquet is decoded page by page, and a page may be a whole row group: one reader at a time."""
+    """Columns of one row. Parquet is decoded page by page, and a page may be a whole row group: one reader at a
+    time."""
     import pyarrow
     from pyarrow import parquet
 
@@ -301,12 +311,18 @@ def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, P
             return Table(_of_split(whole.rows, split), None, f"{whole.origin} ({split})") if inside else whole, place
         if any(file.suffix.lower() in PICTURES for file in place.rglob("*")):
             raise UserError(
-                f"data.path: folder {path!r} holds pictures but no questions; an image folder needs a metadata.csv, .jsonl "
+                f"data.path: folder {path!r} holds pictures but no questions; an image folder needs a metadata.csv, "
+                f".jsonl "
                 "or .parquet with the columns file_name, question and answer (folders named after classes have none)"
             )
-        raise UserError(f"data.path: folder {path!r} holds no json, jsonl, csv or parquet file for split {split!r}, and no saved data set")
+        raise UserError(
+            f"data.path: folder {path!r} holds no json, jsonl, csv or parquet file for split {split!r}, and no saved "
+            f"data set"
+        )
     if place.exists():
-        raise UserError(f"data.path must be a file, a folder or a Hub id; {path!r} is none of them but a pipe, a device or the like")
+        raise UserError(
+            f"data.path must be a file, a folder or a Hub id; {path!r} is none of them but a pipe, a device or the like"
+        )
     if place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
         raise UserError(f"data.path: {path!r} does not exist")
     return _hub(path, split, subset), None
@@ -366,9 +382,14 @@ def _split_of_folders(inside: Path) -> str:
 
 
 def _of_split(whole: Iterable[Any], split: str) -> Iterator[Any]:
-    """The rows of one metadata file whose pictures lie in the split's folders (those in no split's are for training)."""
+    """The rows of one metadata file whose pictures lie in the split's folders (those in no split's are for
+    training)."""
     for row in whole:
-        names = [v for k, v in row.items() if FILE_NAME.fullmatch(str(k).strip().lower()) and v] if isinstance(row, Row) else []
+        names = (
+            [v for k, v in row.items() if FILE_NAME.fullmatch(str(k).strip().lower()) and v]
+            if isinstance(row, Row)
+            else []
+        )
         first = names[0][0] if names and isinstance(names[0], list) else names[0] if names else None
         if first is None or same_split(_split_of_folders(Path(str(first)).parent) or "train", split):
             yield row
@@ -392,7 +413,9 @@ def _hub(path: str, split: str, subset: str | None) -> Table:
         data = datasets.load_dataset(path, subset, split=split)
     except (OSError, ValueError, HfHubHTTPError) as error:
         reason = str(error).split("\n")[0][:160]
-        raise UserError(f"data.path: {path!r} is no local file or folder, and not loadable from the Hub ({reason})") from None
+        raise UserError(
+            f"data.path: {path!r} is no local file or folder, and not loadable from the Hub ({reason})"
+        ) from None
     return _dataset_rows(data, split, path)
 
 
@@ -455,7 +478,9 @@ def test_split(path: str, subset: str | None = None) -> str | None:
         return None
     else:
         splits = _hub_splits(path, subset)
-    ranked = [(TEST_NAMES.index(label), name != label, name) for name in splits if (label := split_of(name)) in TEST_NAMES]
+    ranked = [
+        (TEST_NAMES.index(label), name != label, name) for name in splits if (label := split_of(name)) in TEST_NAMES
+    ]
     return min(ranked)[2] if ranked else None
 
 

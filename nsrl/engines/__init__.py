@@ -6,5 +6,6 @@ from nsrl.engines.pool import EnginePool
 from nsrl.engines.result import Limits, Message, Result, Status
 
 __all__ = [
-    "CLOSE", "LANGUAGES", "OPEN", "TOKENS", "EnginePool", "Extracted", "Limits", "Message", "Result", "Status", "extract",
+    "CLOSE", "LANGUAGES", "OPEN", "TOKENS", "EnginePool", "Extracted", "Limits", "Message", "Result", "Status",
+    "extract",
 ]  # fmt: skip

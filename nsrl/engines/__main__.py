@@ -59,11 +59,14 @@ def parser() -> argparse.ArgumentParser:
     batch.add_argument("--workers", type=int, default=2, metavar="N", help="programs at once (default %(default)s)")
     batch.add_argument("--quiet", action="store_true", help="no progress on standard error")
     count = commands.add_parser("tokens", help="count the tokens of programs per arm", description=(
-        "Counts tokens of the programs in FILE (JSON: a list of problems, or an object with `problems`; each text field "
+        "Counts tokens of the programs in FILE (JSON: a list of problems, or an object with `problems`; each text "
+        "field "
         "of a problem is an arm) and prints a table: tokens alone, with their delimiters as single added tokens, and "
         "as a share of both SymPy arms."
     ))  # fmt: skip
-    count.add_argument("--tokenizer", required=True, metavar="DIR_OR_ID", help="folder with tokenizer.json, or a hub id")
+    count.add_argument(
+        "--tokenizer", required=True, metavar="DIR_OR_ID", help="folder with tokenizer.json, or a hub id"
+    )
     count.add_argument("--json", action="store_true", help="rows as JSON instead of a table")
     count.add_argument("file", metavar="FILE", help="JSON file of problems")
     here = commands.add_parser("list", help="engines on this machine, their versions, and the sandbox layers in force")
@@ -114,7 +117,9 @@ class _Runner:
             self.close: Callable[[], None] = pool.close
             return
         if chosen.language != "wolfram":
-            raise UserError(f"--engine {chosen.engine} runs the language wolfram only; got --language {chosen.language}")
+            raise UserError(
+                f"--engine {chosen.engine} runs the language wolfram only; got --language {chosen.language}"
+            )
         external.external(chosen.engine)
         threads = ThreadPoolExecutor(workers)
         self.submit = lambda program: threads.submit(external.evaluate, chosen.engine, program, limits)
@@ -225,7 +230,12 @@ def _list(chosen: argparse.Namespace) -> None:
     engines = []
     for language in LANGUAGES:
         here = languages.present(language)
-        row = {"engine": "builtin", "language": language, "present": here, "version": languages.version(language) if here else None}
+        row = {
+            "engine": "builtin",
+            "language": language,
+            "present": here,
+            "version": languages.version(language) if here else None,
+        }
         engines.append(row if here else {**row, "needs": "the package sympy: pip install 'nsrl[train]'"})
     for name, engine in external.EXTERNAL.items():
         here = engine.find() is not None
@@ -239,7 +249,10 @@ def _list(chosen: argparse.Namespace) -> None:
         state = row["version"] if row["present"] else f"absent: needs {row['needs']}"
         print(f"{row['language']:8} {row['engine']:14} {state}")
     for kind, wall in walls.items():
-        print(f"sandbox of {kind} workers: {', '.join(wall['layers']) or 'none'}; absent: {', '.join(wall['absent']) or 'none'}")
+        print(
+            f"sandbox of {kind} workers: {', '.join(wall['layers']) or 'none'}; absent: "
+            f"{', '.join(wall['absent']) or 'none'}"
+        )
 
 
 def _walls() -> dict[str, Any]:

@@ -33,7 +33,8 @@ from wolframclient.evaluation import WolframLanguageSession
 from wolframclient.language import wlexpr
 with WolframLanguageSession() as session:
     code = open(sys.argv[1], encoding="utf-8").read()
-    print(session.evaluate(wlexpr('ToString[ToExpression[' + '"' + code.replace(chr(92), chr(92) * 2).replace('"', chr(92) + '"') + '"], InputForm]')))
+    quoted = '"' + code.replace(chr(92), chr(92) * 2).replace('"', chr(92) + '"') + '"'
+    print(session.evaluate(wlexpr('ToString[ToExpression[' + quoted + '], InputForm]')))
 """
 
 
@@ -100,7 +101,9 @@ def evaluate(name: str, program: str, limits: Limits = Limits()) -> Result:
     """Run a Wolfram Language program on an engine of others. Same Result as ours; `value` stays None."""
     engine = external(name)
     if "\0" in program:
-        return Result(Status.SYNTAX, messages=(Message("Syntax", "sntx", "The program holds a NUL character."),), engine=name)
+        return Result(
+            Status.SYNTAX, messages=(Message("Syntax", "sntx", "The program holds a NUL character."),), engine=name
+        )
     code = program + "\nf" if _DEFINES_F.search(program) else program
     with tempfile.TemporaryDirectory(prefix="nsrl-engine-") as folder:
         file = Path(folder) / "program.wls"
@@ -108,7 +111,9 @@ def evaluate(name: str, program: str, limits: Limits = Limits()) -> Result:
         safe = code.encode("utf-8", "replace").decode()
         filled = [part.replace("{file}", str(file)).replace("{code}", safe) for part in engine.arguments]
         if any(len(part.encode()) > 120_000 for part in filled):
-            return Result(Status.REFUSED, messages=(Message("Engine", "size", "The program is too large."),), engine=name)
+            return Result(
+                Status.REFUSED, messages=(Message("Engine", "size", "The program is too large."),), engine=name
+            )
         status, output = _run([*(engine.find() or []), *filled], folder, limits)
     return _read(name, status, output)
 

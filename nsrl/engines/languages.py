@@ -37,7 +37,9 @@ def present(language: str) -> bool:
     """Can this machine run programs of `language`? The algebra of all three is SymPy's."""
     if importlib.util.find_spec("sympy") is None:
         return False
-    return language == "sympy" or (language in NATIVE and importlib.util.find_spec(f"nsrl.engines.{language}") is not None)
+    return language == "sympy" or (
+        language in NATIVE and importlib.util.find_spec(f"nsrl.engines.{language}") is not None
+    )
 
 
 def require(language: str) -> None:
@@ -45,7 +47,11 @@ def require(language: str) -> None:
     check_language(language)
     if not present(language):
         without = importlib.util.find_spec("sympy") is None
-        what = "the package sympy is not installed (pip install 'nsrl[train]')" if without else "its evaluator is not part of this build"
+        what = (
+            "the package sympy is not installed (pip install 'nsrl[train]')"
+            if without
+            else "its evaluator is not part of this build"
+        )
         raise MissingBackend(f"language {language!r} cannot run here: {what}")
 
 

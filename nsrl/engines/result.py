@@ -37,7 +37,8 @@ class Status(str, Enum):
     REFUSED = "refused"  # the program asks for what it may not have
 
 
-_QUIET = 0.8  # share of the wall clock that a program gets as CPU time at most: on a quiet machine the CPU limit strikes first
+# share of the wall clock that a program gets as CPU time at most: on a quiet machine the CPU limit strikes first
+_QUIET = 0.8
 _PATIENCE = 10  # times the wall clock, for a program that a busy machine holds up
 
 
@@ -101,7 +102,13 @@ class Result:
 
     def writable(self) -> Result:
         """This Result with every text `writable`."""
-        if self.text.isascii() and self.stdout.isascii() and not self.messages and not self.repairs and self.value is None:
+        if (
+            self.text.isascii()
+            and self.stdout.isascii()
+            and not self.messages
+            and not self.repairs
+            and self.value is None
+        ):
             return self
         messages = tuple(Message(writable(m.symbol), writable(m.tag), writable(m.text)) for m in self.messages)
         return replace(

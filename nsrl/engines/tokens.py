@@ -90,4 +90,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = [row["arm"], str(row["programs"]), f"{row['tokens']:.1f}", f"{row['with_delimiters']:.1f}"]
         lines.append(cells + [f"{100 * row[key]:.0f}%" if key in row else "-" for key in keys])
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join("  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths))) for line in lines)
+    return "\n".join(
+        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths)))
+        for line in lines
+    )

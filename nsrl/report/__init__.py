@@ -1,6 +1,6 @@
 """What a run came to: the table by category, and `report.html`. Reads files and records; knows nothing of models.
 
-    python -m nsrl.report RUN_FOLDER
+python -m nsrl.report RUN_FOLDER
 """
 
 from nsrl.report.page import point_title, write_report

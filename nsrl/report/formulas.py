@@ -1,4 +1,5 @@
-"""LaTeX of a question as drawn formulas, everything else as escaped text. Formulas that cannot be drawn are marked as source.
+"""LaTeX of a question as drawn formulas, everything else as escaped text. Formulas that cannot be drawn are marked as
+source.
 
 For the words of data sets, which are short; what a model wrote is shown as it is. Knows nothing of pages.
 """
@@ -22,11 +23,19 @@ def markup(text: str) -> str:
 
     A text that is one bare formula (a gold answer such as `\\frac{1}{2}`) is drawn as such.
     """
-    if "$" not in text and re.fullmatch(r"[^\s]*\\[a-zA-Z]+\s*[{\d].*", text) and "\\(" not in text and "\\[" not in text:
+    if (
+        "$" not in text
+        and re.fullmatch(r"[^\s]*\\[a-zA-Z]+\s*[{\d].*", text)
+        and "\\(" not in text
+        and "\\[" not in text
+    ):
         return formula(text)
     out, at = [], 0
     for match in _FORMULA.finditer(text):
-        out += [html.escape(text[at : match.start()]), formula(next(g for g in match.groups() if g is not None).strip())]
+        out += [
+            html.escape(text[at : match.start()]),
+            formula(next(g for g in match.groups() if g is not None).strip()),
+        ]
         at = match.end()
     return "".join([*out, html.escape(text[at:])])
 
@@ -42,7 +51,8 @@ def formula(source: str) -> str:
     pad = 4
     width, height = right - left + 2 * pad, top - bottom + 2 * pad
     return (
-        f'<svg class="tex" role="img" aria-label="{escaped}" viewBox="{left - pad:.0f} {-top - pad:.0f} {width:.0f} {height:.0f}" '
+        f'<svg class="tex" role="img" aria-label="{escaped}" viewBox="{left - pad:.0f} {-top - pad:.0f} {width:.0f} '
+        f'{height:.0f}" '
         f'style="height:{height / _SIZE:.2f}em;vertical-align:{(bottom - pad) / _SIZE:.2f}em"><title>{escaped}</title>'
         f'<path d="{path}"/></svg>'
     )

@@ -1,4 +1,5 @@
-"""`report.html` of a run folder: one self-contained page. Reads what the run wrote; knows nothing of models or steps."""
+"""`report.html` of a run folder: one self-contained page. Reads what the run wrote; knows nothing of models or
+steps."""
 
 from __future__ import annotations
 
@@ -47,7 +48,11 @@ def write_report(run: Path | str) -> Path:
     for p in drawn:
         (run / "plots" / f"{p.name}.png").write_bytes(p.png)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("nsrl.report", "."), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("nsrl.report", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     script = environment.loader.get_source(environment, "script.jinja")[0]
     page = environment.get_template("report.html.jinja").render(
@@ -78,10 +83,13 @@ def write_report(run: Path | str) -> Path:
 
 
 def point_title(name: str, warm: bool) -> str:
-    """What an evaluation is called where people read it. name: its file's; warm: whether supervised steps came first."""
+    """What an evaluation is called where people read it. name: its file's; warm: whether supervised steps came
+    first."""
     if name.startswith("step_") and name[5:].isdigit():
         return f"at step {int(name[5:])}"
-    return {"warm_start": "after the warm start" if warm else "before training", "final": "after training"}.get(name, name)
+    return {"warm_start": "after the warm start" if warm else "before training", "final": "after training"}.get(
+        name, name
+    )
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -167,7 +175,9 @@ def _first(mapping: Mapping[str, Any], *names: str) -> Any:
     return next((mapping[n] for n in names if mapping.get(n) is not None), None)
 
 
-def _cards(summary: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Any]], warm: bool) -> list[dict[str, str]]:
+def _cards(
+    summary: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, Any]], warm: bool
+) -> list[dict[str, str]]:
     before, after = evaluations.get("warm_start", {}), evaluations.get("final", {})
     start = _first(summary, "accuracy_warm_start") if summary else before.get("accuracy")
     final = _first(summary, "accuracy_final") if summary else after.get("accuracy")
@@ -175,18 +185,22 @@ def _cards(summary: Mapping[str, Any], evaluations: Mapping[str, Mapping[str, An
     if isinstance(final, int | float):
         cards.append({
             "label": "accuracy after training", "value": f"{100 * final:.1f}%",
-            "note": "95%: " + _span(_first(summary, "accuracy_final_ci95", "ci95_final") or after.get("ci95")), "kind": "good",
+            "note": "95%: " + _span(_first(summary, "accuracy_final_ci95", "ci95_final") or after.get("ci95")),
+            "kind": "good",
         })  # fmt: skip
     if isinstance(start, int | float):
         cards.append({
             "label": f"accuracy {point_title('warm_start', warm)}", "value": f"{100 * start:.1f}%",
-            "note": "95%: " + _span(_first(summary, "accuracy_warm_start_ci95", "ci95_warm_start") or before.get("ci95")), "kind": "",
+            "note": "95%: " + _span(_first(summary, "accuracy_warm_start_ci95",
+            "ci95_warm_start") or before.get("ci95")), "kind": "",
         })  # fmt: skip
     if isinstance(final, int | float) and isinstance(start, int | float):
         steps = summary.get("steps")
         extra = isinstance(steps, Mapping) and steps.get("extra")
         of = f"of {extra} supervised steps" if extra else "of GRPO"
-        cards.append({"label": f"gain {of}", "value": f"{100 * (final - start):+.1f}", "note": "points, sampled", "kind": ""})
+        cards.append(
+            {"label": f"gain {of}", "value": f"{100 * (final - start):+.1f}", "note": "points, sampled", "kind": ""}
+        )
     tokens, share = summary.get("mean_output_tokens"), summary.get("language_share")
     if isinstance(tokens, Mapping) and isinstance(tokens.get("after"), int | float):
         was = tokens.get("before")
@@ -233,7 +247,9 @@ def _problems(
     midway = sorted(n for n in evaluations if n.startswith("step_"))
     names = ["warm_start", *(["final"] if "final" in evaluations else midway[-1:])]
     columns = [(point_title(n, warm), _records(folder / f"{n}.parquet")) for n in names]
-    pictures = {str(r.get("problem_id")): r["image_png"] for r in _records(folder / f"{PICTURES}.parquet") if r.get("image_png")}
+    pictures = {
+        str(r.get("problem_id")): r["image_png"] for r in _records(folder / f"{PICTURES}.parquet") if r.get("image_png")
+    }
     cards = problem_set("held-out", columns, pictures)
     said = ["Held-out problems are in no training step; those answered wrong at the end come first."] if cards else []
     files = [f for f in folder.glob("*.parquet") if f.stem != PICTURES and f.stem not in evaluations]
@@ -243,7 +259,10 @@ def _problems(
         cards += problem_set(f"training, step {step}", [(f"step {step}", rows)], {})
     if kept:
         steps = " and ".join(str(step) for step, _ in reversed(kept))
-        said.append(f"Training problems are of step {steps}, {'the first and the last' if len(kept) > 1 else 'the only one'} whose completions were kept.")
+        said.append(
+            f"Training problems are of step {steps}, {'the first and the last' if len(kept) > 1 else 'the only one'} "
+            f"whose completions were kept."
+        )
     return cards, " ".join(said)
 
 
@@ -255,7 +274,8 @@ def _filters(problems: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, list
     return [
         ("point", "When", list(dict.fromkeys(c["title"] for c in columns))),
         ("verdict", "Verdict", values("verdict")), ("language", "Language", values("language")),
-        ("status", "Engine", values("status")), ("category", "Category", sorted({p["category"] for p in problems if p["category"]})),
+        ("status", "Engine", values("status")), ("category", "Category",
+        sorted({p["category"] for p in problems if p["category"]})),
     ]  # fmt: skip
 
 
@@ -269,7 +289,8 @@ def _languages(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
         before = (share.get("before") or {}).get(n)
         mean = tokens.get(n)
         rows.append({
-            "name": n, "before": _percent(before), "after": _percent(share["after"][n]), "width_before": 100 * (before or 0),
+            "name": n, "before": _percent(before), "after": _percent(share["after"][n]),
+            "width_before": 100 * (before or 0),
             "width_after": 100 * share["after"][n], "tokens": f"{mean:.1f}" if isinstance(mean, int | float) else "–",
             "colour": LANGUAGES.get(n, "#64748b"),
         })  # fmt: skip
@@ -279,4 +300,7 @@ def _languages(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _seconds(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     seconds = {k: v for k, v in (summary.get("seconds") or {}).items() if isinstance(v, int | float)}
     total = sum(seconds.values())
-    return [{"name": k.replace("_", " "), "value": f"{v:.1f}", "width": 100 * v / total if total else 0} for k, v in seconds.items()]
+    return [
+        {"name": k.replace("_", " "), "value": f"{v:.1f}", "width": 100 * v / total if total else 0}
+        for k, v in seconds.items()
+    ]

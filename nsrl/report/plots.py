@@ -63,9 +63,11 @@ def plots(rows: Rows, evaluations: Mapping[str, Mapping[str, Any]] | None = None
 
 _STYLE = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.5, "axes.edgecolor": "#9ca3af",
-    "axes.labelcolor": INK, "text.color": INK, "xtick.color": "#4b5563", "ytick.color": "#4b5563", "axes.linewidth": 0.8,
+    "axes.labelcolor": INK, "text.color": INK, "xtick.color": "#4b5563", "ytick.color": "#4b5563",
+    "axes.linewidth": 0.8,
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": FAINT, "grid.linewidth": 0.8,
-    "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8, "xtick.major.size": 0,
+    "axes.axisbelow": True, "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8,
+    "xtick.major.size": 0,
     "ytick.major.size": 0, "svg.fonttype": "path", "svg.hashsalt": "nsrl", "figure.dpi": 100,
 }  # fmt: skip
 
@@ -86,7 +88,9 @@ def smooth(values: Sequence[float], window: int) -> list[float]:
     return around(around(list(values), median), fmean)
 
 
-def binned(x: Sequence[float], stack: Sequence[Sequence[float]], most: int = BINS) -> tuple[list[float], list[list[float]]]:
+def binned(
+    x: Sequence[float], stack: Sequence[Sequence[float]], most: int = BINS
+) -> tuple[list[float], list[list[float]]]:
     """Edges and means of bins of equal numbers of steps, at most `most` of them; one step each where that is enough.
 
     Nothing is smoothed across bins, so a stack keeps its sum and an outlier its place. Returns one edge more than bins.
@@ -116,7 +120,9 @@ class _Canvas:
     def remember(self, label: str, x: Sequence[float], y: Sequence[float]) -> None:
         self.drawn.setdefault(label, {}).update(zip(x, y))
 
-    def curve(self, x: Sequence[float], y: Sequence[float], colour: str, label: str, style: str = "-", axes: Any = None) -> None:
+    def curve(
+        self, x: Sequence[float], y: Sequence[float], colour: str, label: str, style: str = "-", axes: Any = None
+    ) -> None:
         """A metric: its steps as faint points, its running median over them."""
         axes = axes or self.axes
         window = max(1, len(y) // 20)
@@ -132,19 +138,24 @@ class _Canvas:
         low = [0.0] * (len(edges) - 1)
         for (label, raw), values in zip(parts.items(), heights):
             high = [a + b for a, b in zip(low, values)]
-            self.axes.stairs(high, edges, baseline=low, fill=True, color=colours[label], alpha=0.9, linewidth=0, label=label)
+            self.axes.stairs(
+                high, edges, baseline=low, fill=True, color=colours[label], alpha=0.9, linewidth=0, label=label
+            )
             low = high
             self.remember(label, x, raw)
         self.axes.set_xlim(edges[0], edges[-1])
 
     def legend_above(self, columns: int, **options: Any) -> None:
-        self.figure.legend(loc="outside upper center", ncols=columns, columnspacing=1.2, **{"handlelength": 1.4, **options})
+        self.figure.legend(
+            loc="outside upper center", ncols=columns, columnspacing=1.2, **{"handlelength": 1.4, **options}
+        )
 
     def finish(self, name: str, title: str, caption: str) -> Plot:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-        # Figure.savefig lays out and draws twice for each file: half a second of a report, and some reports are of short runs.
+        # Figure.savefig lays out and draws twice for each file: half a second of a report, and some reports are of
+        # short runs.
         svg, png = io.BytesIO(), io.BytesIO()
         FigureCanvasSVG(self.figure).print_svg(svg, metadata={"Date": None})
         self.figure.set_layout_engine("none")
@@ -194,17 +205,24 @@ def _learning(rows: Rows, evaluations: Mapping[str, Mapping[str, Any]]) -> Plot 
     points = [(0.0, evaluations.get("warm_start")), (max(x), evaluations.get("final"))]
     points += [(float(n[5:]), e) for n, e in evaluations.items() if n.startswith("step_") and n[5:].isdigit()]
     first = True
-    for at, e in sorted((p for p in points if p[1] and p[1].get("ci95") and p[1]["accuracy"] is not None), key=lambda p: p[0]):
+    for at, e in sorted(
+        (p for p in points if p[1] and p[1].get("ci95") and p[1]["accuracy"] is not None), key=lambda p: p[0]
+    ):
         low, high = e["ci95"]
         canvas.axes.errorbar(
-            [at], [e["accuracy"]], yerr=[[max(0, e["accuracy"] - low)], [max(0, high - e["accuracy"])]], fmt="D", markersize=5.5,
+            [at], [e["accuracy"]], yerr=[[max(0, e["accuracy"] - low)], [max(0, high - e["accuracy"])]], fmt="D",
+            markersize=5.5,
             color=SECOND, capsize=3, label="held-out problems, 95%" if first else None, zorder=5, clip_on=False,
         )  # fmt: skip
         canvas.remember("held-out problems", [at], [e["accuracy"]])
         first = False
     _percent(canvas.axes)
     canvas.axes.legend(loc="lower right")
-    return canvas.finish("accuracy", "Accuracy", "Share of right answers: samples during training, and held-out problems with their 95% interval.")
+    return canvas.finish(
+        "accuracy",
+        "Accuracy",
+        "Share of right answers: samples during training, and held-out problems with their 95% interval.",
+    )
 
 
 def _languages(rows: Rows) -> Plot | None:
@@ -219,7 +237,11 @@ def _languages(rows: Rows) -> Plot | None:
     _percent(canvas.axes)
     canvas.axes.grid(False)
     canvas.legend_above(len(found), handlelength=1)
-    return canvas.finish("languages", "Languages", "What the policy writes. Nothing tells it which language to use: it finds out which one pays.")
+    return canvas.finish(
+        "languages",
+        "Languages",
+        "What the policy writes. Nothing tells it which language to use: it finds out which one pays.",
+    )
 
 
 def _lengths(rows: Rows) -> Plot | None:
@@ -255,9 +277,20 @@ def _rewards(rows: Rows) -> Plot | None:
     if len(sx) == len(x):
         window = max(1, len(y) // 20)
         mean, std = smooth(y, window), smooth(sy, window)
-        canvas.axes.fill_between(x, [m - s for m, s in zip(mean, std)], [m + s for m, s in zip(mean, std)], color=ACCENT, alpha=0.12, linewidth=0)
+        canvas.axes.fill_between(
+            x,
+            [m - s for m, s in zip(mean, std)],
+            [m + s for m, s in zip(mean, std)],
+            color=ACCENT,
+            alpha=0.12,
+            linewidth=0,
+        )
     canvas.legend_above(min(4, 1 + len(names)))
-    return canvas.finish("reward", "Reward", "Weighted reward with the spread within groups (band), and its components before weighting (dashed).")
+    return canvas.finish(
+        "reward",
+        "Reward",
+        "Weighted reward with the spread within groups (band), and its components before weighting (dashed).",
+    )
 
 
 def _engine(rows: Rows) -> Plot | None:
@@ -303,7 +336,12 @@ def _policy(rows: Rows) -> Plot | None:
         if unit == "share":
             _percent(axes, max(0.1, min(1.0, 1.1 * max(max(y) for _, y, *_ in curves))))
     canvas.legend_above(3)
-    return canvas.finish("policy", "The update", "A group whose answers are all right or all wrong has no spread and gives no gradient; a loss near 0 is normal, because advantages of a group sum to 0.")
+    return canvas.finish(
+        "policy",
+        "The update",
+        "A group whose answers are all right or all wrong has no spread and gives no gradient; a loss near 0 is "
+        "normal, because advantages of a group sum to 0.",
+    )
 
 
 def _timing(rows: Rows) -> Plot | None:
@@ -320,7 +358,11 @@ def _timing(rows: Rows) -> Plot | None:
     canvas.axes.set_ylim(0, usual if beyond else None)
     canvas.axes.set_ylabel("seconds per step")
     canvas.legend_above(5, handlelength=1)
-    note = f" {beyond} of {len(totals)} steps took longer than the picture is high (up to {max(totals):.1f} s)." if beyond else ""
+    note = (
+        f" {beyond} of {len(totals)} steps took longer than the picture is high (up to {max(totals):.1f} s)."
+        if beyond
+        else ""
+    )
     return canvas.finish("timing", "Where the time goes", "Seconds of a step by room." + note)
 
 
@@ -331,7 +373,9 @@ def _supervised(rows: Rows) -> Plot | None:
     for phase in dict.fromkeys(str(r["phase"]) for r in rows):
         y = series([r for r in rows if r["phase"] == phase], "loss")[1]
         if y:
-            canvas.curve([float(at + i) for i in range(1, len(y) + 1)], y, colours.get(phase, "#2563eb"), phase.replace("_", " "))
+            canvas.curve(
+                [float(at + i) for i in range(1, len(y) + 1)], y, colours.get(phase, "#2563eb"), phase.replace("_", " ")
+            )
             at += len(y)
     if not at:
         return None

@@ -25,7 +25,9 @@ PIXELS = 512  # longest side of a picture on the page
 _VISIBLE = {"\n", "\t", "\u200c", "\u200d"}  # joiners belong to scripts and emoji
 
 
-def problem_set(name: str, columns: Sequence[tuple[str, Sequence[Record]]], pictures: Mapping[str, bytes]) -> list[dict[str, Any]]:
+def problem_set(
+    name: str, columns: Sequence[tuple[str, Sequence[Record]]], pictures: Mapping[str, bytes]
+) -> list[dict[str, Any]]:
     """Cards of one set of problems.
 
     columns: (title, records) for each point of the run; the last one decides what is shown: problems with wrong answers
@@ -39,7 +41,9 @@ def problem_set(name: str, columns: Sequence[tuple[str, Sequence[Record]]], pict
     for problem in _chosen(last):
         first = last[problem][0]
         groups = [(title, found[problem]) for title, found in columns if problem in found]
-        picture = next((r["image_png"] for _, group in groups for r in group if r.get("image_png")), pictures.get(problem))
+        picture = next(
+            (r["image_png"] for _, group in groups for r in group if r.get("image_png")), pictures.get(problem)
+        )
         cards.append({
             "set": name,
             "id": clean(problem),
@@ -93,7 +97,8 @@ def _by_problem(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 def _chosen(groups: Mapping[str, Sequence[Record]]) -> list[str]:
-    """Problems with a wrong answer first, at most three quarters of the page while there are others; categories in turn."""
+    """Problems with a wrong answer first, at most three quarters of the page while there are others; categories in
+    turn."""
     wrong = [p for p, g in groups.items() if any(r.get("correct") is False for r in g)]
     others = [p for p in groups if p not in set(wrong)]
     category = lambda p: str(groups[p][0].get("category") or "")

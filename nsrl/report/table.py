@@ -25,8 +25,10 @@ COLUMNS = (
     ("output_tokens", "Output tokens"),
 )
 _NARROW = {  # headings where the terminal is narrow
-    "category": "Category", "count": "Count", "has_code": "Code\n%", "no_error": "No\nerr %", "no_error_seed_rule": "Seed's\nrule %",
-    "accuracy": "Accuracy %\n[95%]", "greedy_accuracy": "Greedy\n%", "prompt_tokens": "Tok.\nin", "output_tokens": "Tok.\nout",
+    "category": "Category", "count": "Count", "has_code": "Code\n%", "no_error": "No\nerr %",
+    "no_error_seed_rule": "Seed's\nrule %",
+    "accuracy": "Accuracy %\n[95%]", "greedy_accuracy": "Greedy\n%", "prompt_tokens": "Tok.\nin",
+    "output_tokens": "Tok.\nout",
 }  # fmt: skip
 _SEED_RULE = re.compile(r"invalid|\bnot\b|missing", re.IGNORECASE)
 
@@ -65,7 +67,9 @@ def _row(name: str, records: Sequence[Record]) -> dict[str, Any]:
         "completions": len(sampled),
         "has_code": _share(_has_code(r) for r in sampled),
         "no_error": _share(bool(r.get("no_error")) for r in sampled),
-        "no_error_seed_rule": _share(_has_code(r) and not _SEED_RULE.search(str(r.get("value_text") or "")) for r in sampled),
+        "no_error_seed_rule": _share(
+            _has_code(r) and not _SEED_RULE.search(str(r.get("value_text") or "")) for r in sampled
+        ),
         "accuracy": accuracy,
         "ci95": [low, high],
         "greedy_accuracy": mean_interval([float(r["correct"]) for r in greedy])[0],
@@ -155,7 +159,8 @@ def markdown(records: Iterable[Record]) -> str:
 
 
 def print_table(records: Iterable[Record], title: str = "") -> None:
-    """Print the table to standard output, as wide as the terminal (80 columns where there is none; COLUMNS says otherwise).
+    """Print the table to standard output, as wide as the terminal (80 columns where there is none; COLUMNS says
+    otherwise).
 
     Takes records or the rows of `table`. Where the whole table does not fit, headings are short and tokens are means.
     """
@@ -167,10 +172,18 @@ def print_table(records: Iterable[Record], title: str = "") -> None:
     width = shutil.get_terminal_size(fallback=(80, 24)).columns
     whole = [[heading for _, heading in COLUMNS], *(cells(row) for row in rows)]
     narrow = sum(max(map(len, column)) + 3 for column in zip(*whole)) + 1 > width
-    shown = Table(title=escape(title) or None, title_justify="left", header_style="bold", pad_edge=False, padding=(0, 0 if narrow else 1))
+    shown = Table(
+        title=escape(title) or None,
+        title_justify="left",
+        header_style="bold",
+        pad_edge=False,
+        padding=(0, 0 if narrow else 1),
+    )
     for key, heading in COLUMNS:
         justify = "left" if key == "category" else "right"
-        shown.add_column(_NARROW[key] if narrow else heading, justify=justify, no_wrap=key == "accuracy" if narrow else True)
+        shown.add_column(
+            _NARROW[key] if narrow else heading, justify=justify, no_wrap=key == "accuracy" if narrow else True
+        )
     for number, row in enumerate(rows):
         if number == len(rows) - 1 and len(rows) > 1:
             shown.add_section()

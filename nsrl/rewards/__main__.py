@@ -2,10 +2,11 @@
 
     python -m nsrl.rewards check PREDICTION GOLD [OPTION ...]     one verdict, as JSON
     python -m nsrl.rewards agreement FILE.jsonl                   agreement with labels, as JSON
-    python -m nsrl.rewards attack GOLDS.jsonl | --generate N      the constant answer that pays most; exit code 1 when it
+    python -m nsrl.rewards attack GOLDS.jsonl | --generate N      the constant answer that pays most; exit code 1 when
+    it
                                                                   pays more than the most frequent gold and one point
-Rows: gold or answer, options (may be absent) and for agreement prediction and label (true, false), whose disagreements go to
-standard error. `attack --help` names its options.
+Rows: gold or answer, options (may be absent) and for agreement prediction and label (true, false), whose disagreements
+go to standard error. `attack --help` names its options.
 """
 
 from __future__ import annotations
@@ -39,7 +40,13 @@ def agreement(path: Path) -> dict[str, object]:
         else:
             counts["accepted_but_labelled_wrong" if verdict.correct else "rejected_but_labelled_right"] += 1
             reasons[verdict.reason] += 1
-            shown = {"line": number, "verdict": verdict.correct, "reason": verdict.reason, "gold": gold, "prediction": prediction[-200:]}
+            shown = {
+                "line": number,
+                "verdict": verdict.correct,
+                "reason": verdict.reason,
+                "gold": gold,
+                "prediction": prediction[-200:],
+            }
             print(json.dumps(shown, ensure_ascii=False), file=sys.stderr)
     scored = sum(counts.values()) - counts["unscored"]
     return {
@@ -73,7 +80,10 @@ def main(argv: list[str]) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
     said = program("rewards")
-    print(__doc__.replace("python -m nsrl.rewards", said) if asked else _USAGE.format(said), file=sys.stdout if asked else sys.stderr)
+    print(
+        __doc__.replace("python -m nsrl.rewards", said) if asked else _USAGE.format(said),
+        file=sys.stdout if asked else sys.stderr,
+    )
     return 0 if asked else 2
 
 

@@ -50,11 +50,14 @@ class RewardBatch:
             self.prompts = [p.question for p in self.problems]
         if len(self.correct) == 0:
             self.correct = [
-                verdict(p, c, e, r).correct for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
+                verdict(p, c, e, r).correct
+                for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
             ]
         for name in ("problems", "completion_ids", "extracted", "results", "correct", "truncated", "masks", "prompts"):
             if len(getattr(self, name)) != count:
-                raise ValueError(f"RewardBatch: {name} must have {count} entries, one per completion; got {len(getattr(self, name))}")
+                raise ValueError(
+                    f"RewardBatch: {name} must have {count} entries, one per completion; got {len(getattr(self, name))}"
+                )
         if sum(self.group_sizes) != count:
             raise ValueError(f"RewardBatch: group_sizes must sum to {count} completions; got {sum(self.group_sizes)}")
 

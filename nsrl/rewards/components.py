@@ -12,8 +12,9 @@ def correct(batch: RewardBatch) -> list[float | None]:
 
 
 def executes(batch: RewardBatch) -> list[float | None]:
-    """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program. A program
-    that computes nothing (a number, a letter, a string, also passed through an operation) is paid only if its answer is right."""
+    """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program. A
+    program that computes nothing (a number, a letter, a string, also passed through an operation) is paid only if its
+    answer is right."""
     out: list[float | None] = []
     for result, extracted, right in zip(batch.results, batch.extracted, batch.correct):
         if result is None:

@@ -22,9 +22,12 @@ def shuffled(values: Sequence[Any], group_sizes: Sequence[int], seed: int, step:
 
 
 class Shuffled(Rewards):
-    """`Rewards` whose rows are permuted within each group by (seed, batch.step) alone: the control that must not learn."""
+    """`Rewards` whose rows are permuted within each group by (seed, batch.step) alone: the control that must not
+    learn."""
 
-    def __init__(self, specs: Sequence[str | RewardFunction], weights: Sequence[float] | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, specs: Sequence[str | RewardFunction], weights: Sequence[float] | None = None, seed: int = 0
+    ) -> None:
         super().__init__(specs, weights)
         self.seed = seed
 

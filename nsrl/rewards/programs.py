@@ -3,9 +3,11 @@ model text.
 
 A program computes when an operation stands in what its value depends on, and its value is
 - a number or holds one: a word, a letter or True is a guess that any program could print;
-- not the program's own numbers again (`x^2+1`, `3 Sqrt[2]`), nor the one number written there (`5+0`, `Max[5]`, `Mod[5, 7]`).
+- not the program's own numbers again (`x^2+1`, `3 Sqrt[2]`), nor the one number written there (`5+0`, `Max[5]`, `Mod[5,
+  7]`).
 A number that was written may still be a result: of arithmetic with another number, of an equation, or among two others.
-A string counts for its digits, and alone (`len("abcde")`) for nothing. Chance, the clock and the machine compute nothing.
+A string counts for its digits, and alone (`len("abcde")`) for nothing. Chance, the clock and the machine compute
+nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +22,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-LONGEST = 3_000  # characters (parsing is quadratic in some texts); a longer program is not looked at, and counts as a literal
+LONGEST = (
+    3_000  # characters (parsing is quadratic in some texts); a longer program is not looked at, and counts as a literal
+)
 
 
 class Call(NamedTuple):
-    """head[args]; every other leaf is a number (Fraction), a string or a `Name`. The head "" only holds its arguments."""
+    """head[args]; every other leaf is a number (Fraction), a string or a `Name`. The head "" only holds its
+    arguments."""
 
     head: str
     args: tuple
@@ -35,17 +40,70 @@ class Name(NamedTuple):
 
 
 _PLAIN = frozenset(  # they hold, name or print what they are given
-    ["print", "str", "repr", "float", "bool", "complex", "list", "tuple", "set", "dict", "frozenset", "chr", "ord", "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "Fraction", "S", "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "evalf", "iter", "next", "pop"]
-    + ["List", "Association", "Rule", "RuleDelayed", "Complex", "String", "CompoundExpression", "Set", "SetDelayed", "Print", "Echo", "ToString", "ToExpression", "StringJoin", "Identity", "InputForm", "OutputForm", "StandardForm", "TraditionalForm", "FullForm", "TeXForm", "HoldForm", "Hold", "Defer", "Text", "Style", "Row", "Column", "Module", "Block", "With", "Return", "Quantity", "Pattern", "Blank", "Element", "Symbol", "Unevaluated", "Evaluate", "ReleaseHold", "Inactive", "Function", "Slot", "Sequence", "ReplaceAll", "Composition", "Apply", "Map", "QuantityMagnitude", "Part", "First", "Last", "If", "Which", "Boole", "Characters"]
+    ["print", "str", "repr", "float", "bool", "complex", "list", "tuple", "set", "dict", "frozenset", "chr", "ord",
+    "format", "join", "upper", "lower", "strip", "title", "replace", "Integer", "Float", "Rational", "Fraction", "S",
+    "sympify", "Tuple", "FiniteSet", "Matrix", "latex", "pprint", "pretty", "display", "N", "nsimplify", "evalf",
+    "iter", "next", "pop"]
+    + ["List", "Association", "Rule", "RuleDelayed", "Complex", "String", "CompoundExpression", "Set", "SetDelayed",
+    "Print", "Echo", "ToString", "ToExpression", "StringJoin", "Identity", "InputForm", "OutputForm", "StandardForm",
+    "TraditionalForm", "FullForm", "TeXForm", "HoldForm", "Hold", "Defer", "Text", "Style", "Row", "Column", "Module",
+    "Block", "With", "Return", "Quantity", "Pattern", "Blank", "Element", "Symbol", "Unevaluated", "Evaluate",
+    "ReleaseHold", "Inactive", "Function", "Slot", "Sequence", "ReplaceAll", "Composition", "Apply", "Map",
+    "QuantityMagnitude", "Part", "First", "Last", "If", "Which", "Boole", "Characters"]
 )  # fmt: skip
-_RELATIONS = frozenset(["Equal", "SameQ", "Unequal", "Greater", "Less", "GreaterEqual", "LessEqual", "Compare", "Eq", "Ne", "Gt", "Lt", "Ge", "Le", "And", "Or", "Not"])
+_RELATIONS = frozenset(
+    [
+        "Equal",
+        "SameQ",
+        "Unequal",
+        "Greater",
+        "Less",
+        "GreaterEqual",
+        "LessEqual",
+        "Compare",
+        "Eq",
+        "Ne",
+        "Gt",
+        "Lt",
+        "Ge",
+        "Le",
+        "And",
+        "Or",
+        "Not",
+    ]
+)
 _EQUATIONS = frozenset(["Equal", "Eq", "solve", "solveset", "nsolve", "roots"])
 _ARITHMETIC = frozenset(["Plus", "Times", "Power", "Divide", "FloorDiv", "Quotient", "Add", "Mul", "Pow"])
-_SMALL = frozenset(["int", "FromDigits", "len", "count", "floor", "ceil", "ceiling", "round", "trunc", "Length", "StringLength", "Count", "StringCount", "Floor", "Ceiling", "Round", "IntegerPart"])  # of one thing they say no more than it
-_REWRITE = frozenset(["simplify", "expand", "factor", "cancel", "together", "fullsimplify", "doit", "radsimp"])  # in small letters
+_SMALL = frozenset(
+    [
+        "int",
+        "FromDigits",
+        "len",
+        "count",
+        "floor",
+        "ceil",
+        "ceiling",
+        "round",
+        "trunc",
+        "Length",
+        "StringLength",
+        "Count",
+        "StringCount",
+        "Floor",
+        "Ceiling",
+        "Round",
+        "IntegerPart",
+    ]
+)  # of one thing they say no more than it
+_REWRITE = frozenset(
+    ["simplify", "expand", "factor", "cancel", "together", "fullsimplify", "doit", "radsimp"]
+)  # in small letters
 _SYMBOLS = frozenset(["symbols", "Symbol", "var", "Function"])  # the string they take is a name
 _UNSTEADY = frozenset(
-    ["random", "randint", "uniform", "choice", "choices", "sample", "shuffle", "randrange", "gauss", "hash", "id", "time", "time_ns", "perf_counter", "monotonic", "process_time", "now", "today", "utcnow", "ctime", "getpid", "uuid1", "uuid4", "urandom", "UnixTime", "AbsoluteTime", "SessionTime", "TimeUsed", "CreateUUID", "Timing", "AbsoluteTiming"]
+    ["random", "randint", "uniform", "choice", "choices", "sample", "shuffle", "randrange", "gauss", "hash", "id",
+    "time", "time_ns", "perf_counter", "monotonic", "process_time", "now", "today", "utcnow", "ctime", "getpid",
+    "uuid1", "uuid4", "urandom", "UnixTime", "AbsoluteTime", "SessionTime", "TimeUsed", "CreateUUID", "Timing",
+    "AbsoluteTiming"]
 )  # fmt: skip
 
 
@@ -58,18 +116,26 @@ def computes(language: str, program: str, value: str | None = None) -> bool:
     if len(program) > LONGEST:
         return False
     try:
-        statements = _python(_parsed(program)).args if language == "sympy" else [_wolfram(t) for t in _trees(language, program)]
+        statements = (
+            _python(_parsed(program)).args if language == "sympy" else [_wolfram(t) for t in _trees(language, program)]
+        )
         nodes = [node for tree in _live(statements) for node in _nodes(_reduced(tree))]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     shown = "" if value is None else " ".join(value.split())
     texts = [n for n in nodes if type(n) is str]
-    words = {t for t in texts if not re.search(r"\d", t) and not (t.strip() and t.strip() in shown)}  # what is printed too is a label
-    numbers = [n for n in nodes if isinstance(n, Fraction)] + [n for t in texts for n, _ in _written(t) or _written(" ".join(re.findall(r"\d+", t)))]
+    words = {
+        t for t in texts if not re.search(r"\d", t) and not (t.strip() and t.strip() in shown)
+    }  # what is printed too is a label
+    numbers = [n for n in nodes if isinstance(n, Fraction)] + [
+        n for t in texts for n, _ in _written(t) or _written(" ".join(re.findall(r"\d+", t)))
+    ]
     names = {n.name for n in nodes if isinstance(n, Name)}
     calls = [n for n in nodes if isinstance(n, Call) and n.head]
     heads = {c.head for c in calls} - _RELATIONS - _PLAIN
-    if names & {"Now", "Today"} or any(c.head in _UNSTEADY or c.head.startswith("Random") or (c.head.startswith("Date") and not c.args) for c in calls):
+    if names & {"Now", "Today"} or any(
+        c.head in _UNSTEADY or c.head.startswith("Random") or (c.head.startswith("Date") and not c.args) for c in calls
+    ):
         return False
     several = len(set(numbers)) > 1 or (any(n.denominator > 1 for n in numbers) and not _DECIMAL.search(program))
     if not (heads - _ARITHMETIC or (heads and numbers)) or (len(words) == 1 and not several):
@@ -90,7 +156,9 @@ def _parsed(program: str) -> ast.Module:
         return ast.parse(program)
 
 
-_NUMBER = re.compile(r"((?<![\w.)\]}])-)?(?<![\w.])(\d+(?:\.\d*)?|\.\d+)(?:(?:\*\^|e)([+-]?\d{1,3}))?(?:/(\d+))?(?![\w.])", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"((?<![\w.)\]}])-)?(?<![\w.])(\d+(?:\.\d*)?|\.\d+)(?:(?:\*\^|e)([+-]?\d{1,3}))?(?:/(\d+))?(?![\w.])", re.IGNORECASE
+)
 
 
 _DECIMAL = re.compile(r"\d\.\d")
@@ -113,15 +181,25 @@ def _as_written(shown: str, program: str, numbers: Sequence[Fraction], heads: se
         return False  # a division printed as a decimal
     if len(found) != 1 or "/" in found[0][1] or re.search(r"[\[(+^√]|\d\s*[*/]|[*/]\s*\d", _NUMBER.sub("0", shown)):
         functions = {h.lower() for h in re.findall(r"([A-Za-z]\w*)[\[(]", shown) if h not in _PLAIN} - _REWRITE
-        if Counter(_parts(numbers)) == Counter(_parts(n for n, _ in found)) and {h.lower() for h in heads - _ARITHMETIC} - _REWRITE == functions:
+        if (
+            Counter(_parts(numbers)) == Counter(_parts(n for n, _ in found))
+            and {h.lower() for h in heads - _ARITHMETIC} - _REWRITE == functions
+        ):
             return True
         if len(found) != 1 or found[0][1] != shown:
             return False
     number = found[0][0]
     others = set(numbers) - {number}
-    solved = any(c.head in _EQUATIONS and any(isinstance(a, Call) and a.head and a.head not in _RELATIONS for a in c.args) for c in calls)
+    solved = any(
+        c.head in _EQUATIONS and any(isinstance(a, Call) and a.head and a.head not in _RELATIONS for a in c.args)
+        for c in calls
+    )
     written = number in numbers or any(number in (n.numerator, n.denominator) for n in numbers)  # Numerator[5/7]
-    return written and not solved and not (others - {-1, 0, 1} and (heads & _ARITHMETIC or len(others) > 1 + (number == 0)))  # 0 takes the rest with it
+    return (
+        written
+        and not solved
+        and not (others - {-1, 0, 1} and (heads & _ARITHMETIC or len(others) > 1 + (number == 0)))
+    )  # 0 takes the rest with it
 
 
 def _parts(numbers: Any) -> Iterator[int]:
@@ -146,7 +224,9 @@ def _live(statements: Sequence[Any]) -> list[Any]:
     waiting = [*live]
     while waiting:
         at = waiting.pop()
-        for name in names[at] | {n.head for n in _nodes(rest[at]) if isinstance(n, Call)}:  # a call depends on its function
+        for name in names[at] | {
+            n.head for n in _nodes(rest[at]) if isinstance(n, Call)
+        }:  # a call depends on its function
             for i in by_name.pop(name, ()):
                 if i not in live:
                     live.add(i)
@@ -184,7 +264,13 @@ def _reduced(tree: Any) -> Any:
     if head == "Slot":
         return Name("#")
     if head in ("If", "Which", "Part"):  # what is chosen from, not by what
-        args = args[1 : 2 if args[:1] == [Name("True")] else None] if head == "If" else args[1::2] if head == "Which" else args[:1]
+        args = (
+            args[1 : 2 if args[:1] == [Name("True")] else None]
+            if head == "If"
+            else args[1::2]
+            if head == "Which"
+            else args[:1]
+        )
     elif head == "Plus":
         args = [a for a in args if a != 0]
     elif head == "Times":
@@ -197,7 +283,13 @@ def _reduced(tree: Any) -> Any:
         if len(args) == 2 and all(isinstance(a, Fraction) for a in args) and _lowest_terms(*args):
             return args[0] * args[1]
     elif head in ("Divide", "Power") and len(args) == 2:
-        if head == "Power" and isinstance(args[0], Fraction) and args[0].denominator == 1 and abs(args[0]) > 1 and args[1] == -1:
+        if (
+            head == "Power"
+            and isinstance(args[0], Fraction)
+            and args[0].denominator == 1
+            and abs(args[0]) > 1
+            and args[1] == -1
+        ):
             return 1 / args[0]
         args = args[:1] if args[1] == 1 else args
     if head in _ARITHMETIC and len(args) < 2:
@@ -208,7 +300,12 @@ def _reduced(tree: Any) -> Any:
 def _lowest_terms(a: Fraction, b: Fraction) -> bool:
     """Whether a product of two numbers is a fraction as an answer would be written: 3/4, not 12/4 or 3*4."""
     top, part = (a, b) if a.denominator == 1 else (b, a)
-    return top.denominator == 1 and abs(part.numerator) == 1 and part.denominator > 1 and math.gcd(top.numerator, part.denominator) == 1
+    return (
+        top.denominator == 1
+        and abs(part.numerator) == 1
+        and part.denominator > 1
+        and math.gcd(top.numerator, part.denominator) == 1
+    )
 
 
 # -- the three languages as one kind of tree ---------------------------------------------------------------------------
@@ -277,13 +374,19 @@ def _python(node: Any) -> Any:
             return Call("", read(*(v.value for v in node.values if isinstance(v, ast.FormattedValue))))
         case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
             value = _python(node.operand)
-            return (-value if isinstance(node.op, ast.USub) else value) if isinstance(value, Fraction) else Call("", (value,))
+            return (
+                (-value if isinstance(node.op, ast.USub) else value)
+                if isinstance(value, Fraction)
+                else Call("", (value,))
+            )
         case ast.BinOp() | ast.AugAssign():
             left, right = read(node.left, node.right) if isinstance(node, ast.BinOp) else read(node.target, node.value)
             if isinstance(left, str) or isinstance(right, str):
                 return Call("", (left, right))  # text put together
             if isinstance(node.op, ast.Sub):
-                return Call("Plus", (left, -right if isinstance(right, Fraction) else Call("Times", (Fraction(-1), right))))
+                return Call(
+                    "Plus", (left, -right if isinstance(right, Fraction) else Call("Times", (Fraction(-1), right)))
+                )
             return Call(_OPERATORS.get(type(node.op), type(node.op).__name__), (left, right))
         case ast.Compare():
             return Call("Compare", read(node.left, *node.comparators))
@@ -295,7 +398,13 @@ def _python(node: Any) -> Any:
         case ast.Subscript():
             return Call("Part", read(node.value, node.slice))
         case ast.Call():
-            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            name = (
+                node.func.id
+                if isinstance(node.func, ast.Name)
+                else node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else ""
+            )
             args = read(*node.args, *(k.value for k in node.keywords if k.arg not in ("sep", "end")))
             if name in _SYMBOLS:
                 return Call("", tuple(Name(x) for a in args if isinstance(a, str) for x in re.findall(r"\w+", a)))

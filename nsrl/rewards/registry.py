@@ -69,7 +69,8 @@ def _from_file(path: Path, name: str, spec: str) -> RewardFunction:
 
 @lru_cache
 def _module(path: Path, changed: int, size: int) -> ModuleType:
-    """A user's file, run once however often it is asked for. What it raises is told with its line: the file is input."""
+    """A user's file, run once however often it is asked for. What it raises is told with its line: the file is
+    input."""
     spec = importlib.util.spec_from_file_location(f"nsrl_reward_{path.stem}", path)
     assert spec is not None and spec.loader is not None  # a path that ends in .py has a loader
     module = importlib.util.module_from_spec(spec)
@@ -95,7 +96,10 @@ def require_callable(name: str, function: RewardFunction, columns: Collection[st
     has = {method: hasattr(function, method) for method in ("state_dict", "load_state_dict")}
     if len(set(has.values())) > 1:
         there, absent = sorted(has, key=has.get, reverse=True)
-        raise UserError(f"reward_funcs: {name!r} has {there} and no {absent}, so what it remembers could not be saved with the run and taken up again")
+        raise UserError(
+            f"reward_funcs: {name!r} has {there} and no {absent}, so what it remembers could not be saved with the run "
+            f"and taken up again"
+        )
     takes = "one parameter named batch, or prompts, completions, completion_ids and columns by name"
     needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     if parameters and parameters[0].name == "batch":
@@ -116,8 +120,8 @@ class Rewards:
     specs: names, `file.py:function` or callables; weights: one per reward (all 1 by default).
     `rewards(batch)` gives one row of components per completion, in the order of `names`, None where one does not apply.
     A completion whose problem cannot be scored (`correct` is None) gets None throughout: no gold, no reward.
-    `state_dict` / `load_state_dict`: what stateful rewards remember, JSON-able, for checkpoints: `batch.state` of those that
-    take a batch, and the own `state_dict` of a callable object that has one (with `load_state_dict`).
+    `state_dict` / `load_state_dict`: what stateful rewards remember, JSON-able, for checkpoints: `batch.state` of those
+    that take a batch, and the own `state_dict` of a callable object that has one (with `load_state_dict`).
     """
 
     def __init__(self, specs: Sequence[str | RewardFunction], weights: Sequence[float] | None = None) -> None:
@@ -151,7 +155,8 @@ class Rewards:
         return rows
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of what stateful rewards remember. Raises `UserError` for what JSON would bring back as something else."""
+        """A copy of what stateful rewards remember. Raises `UserError` for what JSON would bring back as something
+        else."""
         state = {name: dict(values) for name, values in self._state.items() if values}
         state |= {n: f.state_dict() for n, f in zip(self.names, self.functions) if hasattr(f, "load_state_dict")}
         return {name: _through_json(name, values) for name, values in state.items()}
@@ -188,7 +193,9 @@ def _through_json(name: str, values: Any) -> Any:
     except (TypeError, ValueError) as error:
         raise UserError(f"reward {name!r}: what it remembers must be JSON, to be saved with the run; {error}") from None
     if back != values:
-        raise UserError(f"reward {name!r}: what it remembers must come back from JSON as it was (text as keys, lists for tuples)")
+        raise UserError(
+            f"reward {name!r}: what it remembers must come back from JSON as it was (text as keys, lists for tuples)"
+        )
     return back
 
 
@@ -237,5 +244,11 @@ def _checked(name: str, values: Any, count: int) -> list[float | None]:
 
 def _shown(value: Any) -> str:
     """What came, in one short line."""
-    text = "nothing" if value is None else object.__repr__(value) if isinstance(value, int) and abs(value) > 1e308 else repr(value)
+    text = (
+        "nothing"
+        if value is None
+        else object.__repr__(value)
+        if isinstance(value, int) and abs(value) > 1e308
+        else repr(value)
+    )
     return " ".join(text.split())[:80]

@@ -141,8 +141,10 @@ def test_hostile_gold_never_raises(text):
 
 def test_random_text_never_raises():
     rng = random.Random(0)
-    alphabet = ["\\frac", "{", "}", "(", ")", "[", "]", "x", "1", "23", "^", "_", "\\sqrt", "+", "-", ",", ":", "=", "<", "°",
-                "%", "\\pm", "\\cup", "or", "and", "Sqrt", "!", "|", "$", "\\text", " ", "cm", "Pi", "->", "answer is", ".", "\\\\", "&"]  # fmt: skip
+    alphabet = ["\\frac", "{", "}", "(", ")", "[", "]", "x", "1", "23", "^", "_", "\\sqrt", "+", "-", ",", ":", "=",
+    "<", "°",
+                "%", "\\pm", "\\cup", "or", "and", "Sqrt", "!", "|", "$", "\\text", " ", "cm", "Pi", "->", "answer is",
+                ".", "\\\\", "&"]  # fmt: skip
     golds = ["5", "B", "\\{1,2\\}", "x=3", "(1,2]", "2:3", "red", "5 cm"]
     for i in range(1500):
         text = "".join(rng.choice(alphabet) for _ in range(rng.randint(1, 25)))
@@ -166,15 +168,14 @@ def test_speed():
 
 def _python(code: str, hash_seed: str = "0") -> str:
     env = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": "kernels:."}
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_same_verdicts_in_every_process():
     code = "import sys; sys.path.insert(0, 'tests/answers')\nfrom cases import CASES\nfrom nsrl.answers.checker import check\nprint([check(p, g, o) for p, g, o, *_ in CASES])"
-    runs = {
-        _python(code, s)
-        for s in ("0", "1")
-    }
+    runs = {_python(code, s) for s in ("0", "1")}
     assert len(runs) == 1 and len(runs.pop()) > 1000
 
 
@@ -183,8 +184,10 @@ def test_no_torch_and_no_sympy_in_this_process():
     assert _python(code).strip() == "[]"
 
 
-REPEATED = ["answer ", "the answer to the question of the problem in this ", "is ", "of ", "= ", "\\frac{", "\\boxed{", "(A) ", "if ", "so ",
-            "one two ", "1,234 ", "1 234 567 ", "a^", "\\text{", "≈ ", "± ", "9^9^", "or ", ": ", "<answer>", "half ", "{1,", "(1,2),", "x=1,",
+REPEATED = ["answer ", "the answer to the question of the problem in this ", "is ", "of ", "= ", "\\frac{", "\\boxed{",
+"(A) ", "if ", "so ",
+            "one two ", "1,234 ", "1 234 567 ", "a^", "\\text{", "≈ ", "± ", "9^9^", "or ", ": ", "<answer>", "half ",
+            "{1,", "(1,2),", "x=1,",
             "\\begin{pmatrix}", "\\\\", "cm ", "January 5 ", "**a**", "approximately "]  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from nsrl.engines.result import Result, Status
 from nsrl.rewards import check
 
 ATOMS = ("1", "2", "3/4", "0.5", "x", "i", "I", "\\pi", "Pi", "e", "-7", "\\infty", "30°", "5%", "12 cm")
-FUNCTIONS = ("Max", "Min", "\\max", "Sqrt", "\\sqrt", "Factorial", "GCD", "LCM", "Mod", "Floor", "Ceiling", "ln", "log", "Abs",
+FUNCTIONS = ("Max", "Min", "\\max", "Sqrt", "\\sqrt", "Factorial", "GCD", "LCM", "Mod", "Floor", "Ceiling", "ln", "log",
+"Abs",
              "Re", "Im", "Conjugate", "Arg", "Binomial", "ArcSin", "asin", "Exp", "Tan", "ArcTan")  # fmt: skip
 
 
@@ -33,13 +34,18 @@ def test_no_two_answers_make_it_raise():
     assert check("10 < i", "12 < i").correct is False
 
 
-MARKS = ["-", "--", "—", "–", "−", "*", "**", "#", "####", "_", "`", "|", "/", "\\", "{", "}", "\\{", "\\}", "(", ")", "[", "]", "<", ">", "=", ":", ";", ",",
-         ".", "!", "?", "'", '"', "%", "°", "^", "~", "&", "$", "\n", " ", "∅", "∞", "±", "√", "∛", "²", "½", "₂", "≈", "≠", "∪", "∈", "…", "\\frac", "\\sqrt",
-         "\\boxed{", "\\text{", "\\begin{", "\\end{", "answer:", "The answer is ", "1", "x", "A", "B.", "or", "and", "not ", "half", "a.m.", "C(", "Eq(",
+MARKS = ["-", "--", "—", "–", "−", "*", "**", "#", "####", "_", "`", "|", "/", "\\", "{", "}", "\\{", "\\}", "(", ")",
+"[", "]", "<", ">", "=", ":", ";", ",",
+         ".", "!", "?", "'", '"', "%", "°", "^", "~", "&", "$", "\n", " ", "∅", "∞", "±", "√", "∛", "²", "½", "₂", "≈",
+         "≠", "∪", "∈", "…", "\\frac", "\\sqrt",
+         "\\boxed{", "\\text{", "\\begin{", "\\end{", "answer:", "The answer is ", "1", "x", "A", "B.", "or", "and",
+         "not ", "half", "a.m.", "C(", "Eq(",
          "Interval", "\\infty", "\\mathbb", "</think>", "<answer>", "¿", "\u00a0", "\u200b", "\ud800"]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["The answer is --.", "\\boxed{--}", "\\boxed{——}", "**--**", "---\n**Answer:** ---", "--", "-", "—", "- -"])
+@pytest.mark.parametrize(
+    "text", ["The answer is --.", "\\boxed{--}", "\\boxed{——}", "**--**", "---\n**Answer:** ---", "--", "-", "—", "- -"]
+)
 def test_a_text_of_dashes_says_nothing(text):
     for gold, options in (("5", None), ("——", None), ("--", ("--", "5")), ("red", None), ("B", ("--", "——"))):
         for prediction in (text, Result(Status.OK, text)):
@@ -51,7 +57,15 @@ def test_no_text_of_marks_makes_it_raise(monkeypatch):
     monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: False)
     seed = random.randrange(10**6)
     rng = random.Random(seed)
-    golds = [("5", None), ("\\{1,2\\}", None), ("red", None), ("B", ("--", "½")), ("July 4", None), ("A,C", None), ("x^2+1", None)]
+    golds = [
+        ("5", None),
+        ("\\{1,2\\}", None),
+        ("red", None),
+        ("B", ("--", "½")),
+        ("July 4", None),
+        ("A,C", None),
+        ("x^2+1", None),
+    ]
     for _ in range(4000):
         text = "".join(rng.choice(MARKS) for _ in range(rng.randint(1, 6)))
         gold, options = rng.choice(golds)

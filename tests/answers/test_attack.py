@@ -1,4 +1,5 @@
-"""No constant answer is paid for more than the most frequent gold; the search that says so finds a hole when there is one."""
+"""No constant answer is paid for more than the most frequent gold; the search that says so finds a hole when there is
+one."""
 
 import json
 import random
@@ -29,7 +30,12 @@ def mixed(seed):
     """A small file of golds of all types, in which small numbers are frequent: signed, scaled, words, letters."""
     rng = random.Random(seed)
     few = rng.sample(range(2, 10), 5)
-    free = [f"{sign}{n}{scale}" for n in few for sign, scale, rows in (("", "", 5), ("-", "", 3), ("", " thousand", 2), ("", " million", 2)) for _ in range(rows)]
+    free = [
+        f"{sign}{n}{scale}"
+        for n in few
+        for sign, scale, rows in (("", "", 5), ("-", "", 3), ("", " thousand", 2), ("", " million", 2))
+        for _ in range(rows)
+    ]
     free += rng.sample(range(10, 99), 12) + 4 * ["red", "green", "horse", "Rome", "Tuesday"] + ["B", "C", "D"]
     free += [f"{rng.randint(1, 12)}:{5 * rng.randint(2, 11)}" for _ in range(4)]
     letters = [Row(rng.choice("ABCDE"), tuple(map(str, rng.sample(range(60), 5)))) for _ in range(30)]
@@ -57,10 +63,15 @@ def without(pattern):
 
 def within(text, gold, options):
     match = re.fullmatch(r"\[(-?\d+), (-?\d+)\]", text)
-    return match is not None and re.fullmatch(r"-?\d+", gold) is not None and int(match[1]) <= int(gold) <= int(match[2])
+    return (
+        match is not None and re.fullmatch(r"-?\d+", gold) is not None and int(match[1]) <= int(gold) <= int(match[2])
+    )
 
 
-CHECKS = {False: 40_000, True: 5_000}  # on each kind of rows: to find the hole, which ends the search; where there is none
+CHECKS = {
+    False: 40_000,
+    True: 5_000,
+}  # on each kind of rows: to find the hole, which ends the search; where there is none
 
 HOLES = {  # each is the check with one rule missing
     "a set answers any number in it": (parts_of(r"^\\?\{(-?\d+(?:, -?\d+)+)\\?\}$", re.compile(", ")), "free-form"),
@@ -90,7 +101,13 @@ def test_it_finds_a_hole(monkeypatch, hole):
 
         monkeypatch.setattr(attacking, "check", leaky)
         rows = [r for r in rows if bool(r.options) == (kind == "options")]
-    found = attack(rows, seed, budget=120.0, evaluations=len({bool(r.options) for r in rows}) * CHECKS[hole is None], until_broken=True)
+    found = attack(
+        rows,
+        seed,
+        budget=120.0,
+        evaluations=len({bool(r.options) for r in rows}) * CHECKS[hole is None],
+        until_broken=True,
+    )
     assert all(f.holds == (hole is None) for f in found), (seed, found)
     for f in found:  # the check itself does not pay it: it is the planted hole that was found, no other
         kind_rows = [r for r in rows if bool(r.options) == (f.kind == "options")]
@@ -106,7 +123,17 @@ def few_words(monkeypatch):
 
 def test_the_command(tmp_path, capsys, few_words):
     path = tmp_path / "golds.jsonl"
-    path.write_text("\n".join(json.dumps(r) for r in [{"answer": "5"}, {"gold": "5.0"}, {"answer": "6", "options": []}, {"answer": "B", "options": ["1", "2"], "id": 3}]))
+    path.write_text(
+        "\n".join(
+            json.dumps(r)
+            for r in [
+                {"answer": "5"},
+                {"gold": "5.0"},
+                {"answer": "6", "options": []},
+                {"answer": "B", "options": ["1", "2"], "id": 3},
+            ]
+        )
+    )
     assert main(["attack", str(path), "--evaluations", "12000", "--seed", "3"]) == 0
     shown = capsys.readouterr().out
     assert "free-form" in shown and "66.7%" in shown and shown.count("holds") == 2
@@ -114,7 +141,12 @@ def test_the_command(tmp_path, capsys, few_words):
     (tmp_path / "latin").write_bytes(b'{"answer": "\xe9"}')
     (tmp_path / "options").write_text('{"answer": "A", "options": "AB"}')
     path.write_text('{"answer": "5"}\n{"no": 1}')
-    for wrong in (["attack", str(path)], ["attack"], ["attack", str(path), "--generate", "5"], *(["attack", str(tmp_path / name)] for name in ("absent", "latin", "options"))):
+    for wrong in (
+        ["attack", str(path)],
+        ["attack"],
+        ["attack", str(path), "--generate", "5"],
+        *(["attack", str(tmp_path / name)] for name in ("absent", "latin", "options")),
+    ):
         assert main(wrong) == 2 and capsys.readouterr().err.startswith("error: ")
 
 

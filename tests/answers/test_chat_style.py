@@ -20,9 +20,15 @@ SAID = {  # a text: (golds it answers, golds it does not)
     "0.1666…": (["\\frac{1}{6}"], ["\\frac{1}{7}"]),
     "$0.363636\\ldots$": (["\\frac{4}{11}"], ["0.3637"]),
     "3.14159...": ([], ["\\frac{22}{7}"]),
-    "x \\neq 0": (["(-\\infty,0)\\cup(0,\\infty)", "x \\ne 0"], ["(-\\infty,0]\\cup[0,\\infty)", "0", "(-\\infty,1)\\cup(1,\\infty)"]),
+    "x \\neq 0": (
+        ["(-\\infty,0)\\cup(0,\\infty)", "x \\ne 0"],
+        ["(-\\infty,0]\\cup[0,\\infty)", "0", "(-\\infty,1)\\cup(1,\\infty)"],
+    ),
     ROW + "^T": ([COLUMN], ["\\begin{pmatrix}2 \\\\ 1\\end{pmatrix}"]),
-    "\\begin{pmatrix}1 & 2\\\\3 & 4\\end{pmatrix}^{\\top}": (["\\begin{pmatrix}1 & 3\\\\2 & 4\\end{pmatrix}"], ["\\begin{pmatrix}1 & 2\\\\3 & 4\\end{pmatrix}"]),
+    "\\begin{pmatrix}1 & 2\\\\3 & 4\\end{pmatrix}^{\\top}": (
+        ["\\begin{pmatrix}1 & 3\\\\2 & 4\\end{pmatrix}"],
+        ["\\begin{pmatrix}1 & 2\\\\3 & 4\\end{pmatrix}"],
+    ),
     "It is an isosceles triangle.": (["isosceles", "isosceles triangle"], ["scalene", "triangle", "equilateral"]),
     "It is not an isosceles triangle.": ([], ["isosceles"]),
     "A and C are correct": (["A,C"], ["A", "C", "A,B", "A,B,C"]),

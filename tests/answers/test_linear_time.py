@@ -1,4 +1,5 @@
-"""6,000 characters of anything are checked in milliseconds of this process's own time, and twice the text in twice the time."""
+"""6,000 characters of anything are checked in milliseconds of this process's own time, and twice the text in twice the
+time."""
 
 import importlib
 import pkgutil
@@ -17,15 +18,20 @@ from nsrl.engines.result import Result, Status
 MOST = 0.020  # seconds of CPU time
 GENEROUS = 4  # another machine, caches shared with other work
 ALPHABET = [
-    " ", "\t", "\n", "(", ")", "[", "]", "{", "}", "1", "9", "x", "A", "b", "\\frac{", "\\sqrt", "\\text{", "is ", "answer ", ",", ".", "=",
-    "$", "|", "^", "!", "≈", "so ", "\\boxed{", "**", "`", "-", "\\(", "<", ":", "or ", "if ", "1,", "%", "°", "<think>", "&", "'", "half ", "/",
+    " ", "\t", "\n", "(", ")", "[", "]", "{", "}", "1", "9", "x", "A", "b", "\\frac{", "\\sqrt", "\\text{", "is ",
+    "answer ", ",", ".", "=",
+    "$", "|", "^", "!", "≈", "so ", "\\boxed{", "**", "`", "-", "\\(", "<", ":", "or ", "if ", "1,", "%", "°",
+    "<think>", "&", "'", "half ", "/",
     "\\over ", "∛", "P(", "C(5,", "one and a ", "Eq(", "∅", " and ", "x<3", "sin ", "\"",
 ]  # fmt: skip
 HEAVY = [  # short enough to be read as mathematics
-    "{x:", "(a+b+c)^5+", "(a+b+c+d)^9*", "sin(x+1/7)*", "9!+", "binomial(4999,2500)+", "9^9^", "1e999*", "(sqrt(2)+sqrt(3)+sqrt(5)+sqrt(7))^16+",
+    "{x:", "(a+b+c)^5+", "(a+b+c+d)^9*", "sin(x+1/7)*", "9!+", "binomial(4999,2500)+", "9^9^", "1e999*",
+    "(sqrt(2)+sqrt(3)+sqrt(5)+sqrt(7))^16+",
     "x'", "1±2±", "5 h ", "\\begin{pmatrix}1\\\\", "7^999+", "{1,", "(1,2) or ", "exp(exp(x))+",
-    "{1\\over ", "1\\over ", "P(1,", "]1,", "[1,2[,", "∛", "x>=2 and x<3 and ", "Eq(x,", "And(x<3,", "one and a half ", "two and ", "sin x ", "C(9,2)", "\\{\\}", "3 x ",
-    "(x<1) & ", "x<sqrt(2) or ", "x≠1, ", "Complement(Reals, ", "(1,sqrt(2))\\cup[2,e)\\cup", "1999!+", "binomial(1999,999)+", "f(3)=", "\\vec{AB}+", "\\angle ABC ", "\\frac ab", "Sum: ", "a+b+",
+    "{1\\over ", "1\\over ", "P(1,", "]1,", "[1,2[,", "∛", "x>=2 and x<3 and ", "Eq(x,", "And(x<3,", "one and a half ",
+    "two and ", "sin x ", "C(9,2)", "\\{\\}", "3 x ",
+    "(x<1) & ", "x<sqrt(2) or ", "x≠1, ", "Complement(Reals, ", "(1,sqrt(2))\\cup[2,e)\\cup", "1999!+",
+    "binomial(1999,999)+", "f(3)=", "\\vec{AB}+", "\\angle ABC ", "\\frac ab", "Sum: ", "a+b+",
 ]  # fmt: skip
 GOLDS = [("5", None), ("x^2+\\sqrt{2}", None), ("red", None), ("B", ("1", "2")), ("\\{1,2\\}", None), ("July 4", None)]
 
@@ -59,7 +65,8 @@ def test_six_thousand_characters_of_anything():
 
 
 @pytest.mark.parametrize("before,unit", [
-    ("--", "two and A B "), ("\nQuestion:", ":𝟓"), ("", "a∪C(5,2)"), ("²", "!C(5,2)"), ("\\}", "∪a"), ("", "0.666... "), ("There are no ", "from 3 to "),
+    ("--", "two and A B "), ("\nQuestion:", ":𝟓"), ("", "a∪C(5,2)"), ("²", "!C(5,2)"), ("\\}", "∪a"), ("", "0.666... "),
+    ("There are no ", "from 3 to "),
     ("(1,", "|5\\"), ("5, ", "but yet "),
 ])  # fmt: skip
 def test_the_worst_texts_found_so_far(before, unit):
@@ -70,7 +77,18 @@ def test_the_worst_texts_found_so_far(before, unit):
 
 def test_the_time_grows_with_the_text():
     rng = random.Random()
-    for unit in (" ", "\n", "\t ", "( ", " is", "if ", "1 ", "a,", "\\frac{", *(rng.choice(ALPHABET) + rng.choice(ALPHABET) for _ in range(10))):
+    for unit in (
+        " ",
+        "\n",
+        "\t ",
+        "( ",
+        " is",
+        "if ",
+        "1 ",
+        "a,",
+        "\\frac{",
+        *(rng.choice(ALPHABET) + rng.choice(ALPHABET) for _ in range(10)),
+    ):
         once, twice = (spent("x" + unit * (n // len(unit)) + "y", "5", None) for n in (3000, 6000))
         assert twice < max(3.5 * once, MOST), unit
 
@@ -98,7 +116,8 @@ def test_every_sign_that_is_replaced_is_as_fast():
 
 
 def patterns():
-    """Every regular expression of the room, by its place; whether it is searched for, or only matched at a beginning."""
+    """Every regular expression of the room, by its place; whether it is searched for, or only matched at a
+    beginning."""
     paths = [*answers.__path__, *rewards.__path__]
     source = "".join(path.read_text() for folder in paths for path in Path(folder).glob("*.py"))
     names = [f"{room.__name__}.{m.name}" for room in (answers, rewards) for m in pkgutil.iter_modules(room.__path__)]
@@ -108,7 +127,10 @@ def patterns():
             for number, pattern in enumerate(value if isinstance(value, list | tuple) else [value]):
                 if isinstance(pattern, re.Pattern):
                     searched = re.search(rf"\b{key}\.(?:search|sub|split|finditer|findall)\b", source)
-                    yield f"{name}.{key}.{number}", pattern.finditer if searched else lambda text, p=pattern: [p.match(text), p.fullmatch(text)]
+                    yield (
+                        f"{name}.{key}.{number}",
+                        pattern.finditer if searched else lambda text, p=pattern: [p.match(text), p.fullmatch(text)],
+                    )
 
 
 def test_every_pattern_alone_is_linear():
@@ -117,7 +139,9 @@ def test_every_pattern_alone_is_linear():
     rng, found = random.Random(seed), list(patterns())
     assert len(found) > 50
     for place, act in found:
-        units = rng.sample(ALPHABET, 5) + ["".join(rng.choice(ALPHABET) for _ in range(rng.randint(2, 5))) for _ in range(5)]
+        units = rng.sample(ALPHABET, 5) + [
+            "".join(rng.choice(ALPHABET) for _ in range(rng.randint(2, 5))) for _ in range(5)
+        ]
         for unit in units:
             texts = [clean.collapsed("x" + unit * (n // len(unit)) + "y") for n in (1500, 6000)]
             once, four = (least(act, text) for text in texts)

@@ -1,4 +1,5 @@
-"""math-verify's worker: it answers, it is killed and asked once more when it hangs, and the check goes on without it."""
+"""math-verify's worker: it answers, it is killed and asked once more when it hangs, and the check goes on without
+it."""
 
 import os
 import signal
@@ -76,7 +77,13 @@ def test_it_dies_with_the_process_that_asked(tmp_path):
         "print(m._worker().process.pid, flush=True)\nthreading.Timer(0.1, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
         "m.math_verify('7', '\\\\sum_{i=1}^{99999999} i^{99}')"
     )
-    told = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": "kernels:."}, cwd=ROOT, capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": "kernels:."},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     group = int(told.stdout)
     for _ in range(100):
         try:
@@ -93,7 +100,9 @@ def test_the_check_asks_it_last_and_lives_without_it(worker, monkeypatch):
     assert check("\\boxed{5}", "5").reason == "same_text" and not asked
     verdict = check("\\boxed{\\sum_{k=1}^{3} k}", "6")
     assert verdict == (True, "math_verify") and len(asked) == 1
-    assert check("\\boxed{\\sum_{k=1}^{3} k \\%}", "6").correct is False and len(asked) == 1  # never with a declared percent
+    assert (
+        check("\\boxed{\\sum_{k=1}^{3} k \\%}", "6").correct is False and len(asked) == 1
+    )  # never with a declared percent
     monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: False)
     assert check("\\boxed{\\sum_{k=1}^{3} k}", "6").correct is False
 

@@ -26,8 +26,10 @@ def expression(rng, depth, leaves):
     return a ** rng.randint(2, 3) - b
 
 
-NUMBERS = [lambda r: sympy.Integer(r.randint(-9, 9)), lambda r: sympy.Rational(r.randint(1, 9), r.randint(2, 9)), lambda r: sympy.pi,
-           lambda r: sympy.sqrt(r.choice([2, 3, 5, 6])), lambda r: sympy.sin(sympy.pi / 5), lambda r: sympy.log(r.randint(2, 5))]  # fmt: skip
+NUMBERS = [lambda r: sympy.Integer(r.randint(-9, 9)), lambda r: sympy.Rational(r.randint(1, 9), r.randint(2, 9)),
+lambda r: sympy.pi,
+           lambda r: sympy.sqrt(r.choice([2, 3, 5, 6])), lambda r: sympy.sin(sympy.pi / 5),
+           lambda r: sympy.log(r.randint(2, 5))]  # fmt: skip
 SYMBOLS = [*NUMBERS[:2], lambda r: x, lambda r: y, lambda r: x**2, lambda r: sympy.cos(x), lambda r: sympy.exp(-y)]
 
 
@@ -39,7 +41,12 @@ def test_notations_agree(leaves):
         if value.has(sympy.zoo, sympy.nan) or value == 0:
             continue
         gold = sympy.latex(value)
-        for text in (sympy.latex(sympy.expand(value)), sympy.mathematica_code(value), str(value), "\\boxed{" + gold + "}"):
+        for text in (
+            sympy.latex(sympy.expand(value)),
+            sympy.mathematica_code(value),
+            str(value),
+            "\\boxed{" + gold + "}",
+        ):
             verdict = check(text, gold)
             assert verdict.correct is True, (text, gold, verdict)
         assert check(str(value + sympy.Rational(1, 97)), gold).correct is False, gold

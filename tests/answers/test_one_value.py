@@ -82,7 +82,23 @@ def some_relation(rng, depth):
 
 COLOURS = ["red", "blue", "green", "yellow", "black", "white"]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-JOINTS = [", ", " ", " or ", " and ", "/", "; ", "\n", " is ", " because it is ", ". It is ", ", so ", " - ", "|", " (", " of the "]
+JOINTS = [
+    ", ",
+    " ",
+    " or ",
+    " and ",
+    "/",
+    "; ",
+    "\n",
+    " is ",
+    " because it is ",
+    ". It is ",
+    ", so ",
+    " - ",
+    "|",
+    " (",
+    " of the ",
+]
 
 
 @pytest.mark.parametrize("names", [COLOURS, DAYS, ["circle", "square", "equilateral triangle", "cube"]])
@@ -90,17 +106,43 @@ def test_a_list_of_guesses_answers_no_text(names):
     rng = random.Random()
     for count in (2, len(names)):
         for joint in JOINTS:
-            for frame in rng.sample(["{}", "{{{}}}",  "The answer is {}.", "It is {}", "\\boxed{{{}}}", "**{}**", "{} is the answer", '"{}"'], 3):
+            for frame in rng.sample(
+                [
+                    "{}",
+                    "{{{}}}",
+                    "The answer is {}.",
+                    "It is {}",
+                    "\\boxed{{{}}}",
+                    "**{}**",
+                    "{} is the answer",
+                    '"{}"',
+                ],
+                3,
+            ):
                 text = frame.format(joint.join(names[:count]))
                 assert len(right(text, names)) <= 1, text
         assert not right("{" + ", ".join(names[:count]) + "}", names)
-    for text in itertools.chain(names, (f"The answer is {n}." for n in names), (f"It's {n}, because I see it" for n in names)):
+    for text in itertools.chain(
+        names, (f"The answer is {n}." for n in names), (f"It's {n}, because I see it" for n in names)
+    ):
         assert len([n for n in names if check(text, n).correct]) == 1, text
-    assert check(Result(Status.OK, f"{names[0]} thing"), names[0]).correct is False  # a printed value is the gold or is not
+    assert (
+        check(Result(Status.OK, f"{names[0]} thing"), names[0]).correct is False
+    )  # a printed value is the gold or is not
 
 
 def test_several_values_answer_only_a_gold_that_is_several():
-    for text in ("{1, 2}", "1 or 2", "±1", "1, 2, 3", "{{x -> 1}, {x -> 2}}", "[1, 2]", "x = 1 or x = 2", "1 and 2", "{1, 2, {3}}"):
+    for text in (
+        "{1, 2}",
+        "1 or 2",
+        "±1",
+        "1, 2, 3",
+        "{{x -> 1}, {x -> 2}}",
+        "[1, 2]",
+        "x = 1 or x = 2",
+        "1 and 2",
+        "{1, 2, {3}}",
+    ):
         assert not right(text, ["1", "2", "3", "-1"]), text
     assert check("{1, 2}", "1 or 2").correct is True and check("\\boxed{1} and \\boxed{2}", "1, 2").correct is True
 
@@ -109,7 +151,8 @@ OPTIONS = (("0.5", "1", "2"), ("3", "0.5", "7"), ("5", "6", "7"))
 
 
 @pytest.mark.parametrize("text", [
-    "A\n0.5", "$A$ and more because it is 0.5 = A:$\n0.5]", "pick A or 0.5", "The answer is A. So it is 0.5.", "\\boxed{0.5}. The answer is A.",
+    "A\n0.5", "$A$ and more because it is 0.5 = A:$\n0.5]", "pick A or 0.5", "The answer is A. So it is 0.5.",
+    "\\boxed{0.5}. The answer is A.",
     "I choose A.\nIt is 0.5", "option A\nso 0.5",
 ])  # fmt: skip
 def test_a_value_for_those_who_have_it_and_a_letter_for_the_others_is_two_answers(text):
@@ -123,11 +166,19 @@ def test_the_letter_of_one_option_and_the_text_of_another_is_two_answers():
     for text in ("A: I, III and V", "A. I, III and V", "(A) I, III and V"):
         for form in (text, Result(Status.OK, text)):
             assert [check(form, letter, options).correct for letter in "BCD"] == [False] * 3, form
-    assert check(Result(Status.OK, "C: I, III and V"), "C", options).correct is check("C. I, III and V", "C", options).correct is True
+    assert (
+        check(Result(Status.OK, "C: I, III and V"), "C", options).correct
+        is check("C. I, III and V", "C", options).correct
+        is True
+    )
 
 
 def test_digits_apart_are_not_one_number():
-    for text, golds in {"3 1/2": ("31/2", "3.5"), "1 3": ("13", "3", "1"), "12 because\nit is 1$3$": ("13", "3", "12", "1")}.items():
+    for text, golds in {
+        "3 1/2": ("31/2", "3.5"),
+        "1 3": ("13", "3", "1"),
+        "12 because\nit is 1$3$": ("13", "3", "12", "1"),
+    }.items():
         assert len(right(text, golds)) <= 1, text
     assert check("1 000", "1000").correct is check("12 345", "12345").correct is check("2 x", "2x").correct is True
 
@@ -143,7 +194,24 @@ KINDS = {  # answers that exclude each other, by kind
     "expression": lambda r: f"{r.randint(2, 9)}x + {r.randint(1, 9)}",
     "point": lambda r: f"({r.randint(1, 9)}, {r.randint(1, 9)})",
 }
-LINKS = [*JOINTS, ". ", " so ", ": ", " = ", ", which is ", " since ", "\n\n**", "**\n", " → ", ". The final one is ", " for ", " with ", " the ", "'s ", " with value "]
+LINKS = [
+    *JOINTS,
+    ". ",
+    " so ",
+    ": ",
+    " = ",
+    ", which is ",
+    " since ",
+    "\n\n**",
+    "**\n",
+    " → ",
+    ". The final one is ",
+    " for ",
+    " with ",
+    " the ",
+    "'s ",
+    " with value ",
+]
 FRAMES = ["{}", "{}", "{}", "**{}**", "It is {}.", "The answer is {}.", "\\boxed{{{}}}", "{})", "({}", "so {}", "{}."]
 
 
@@ -158,8 +226,10 @@ def test_a_text_with_answers_of_two_kinds_answers_one_of_them_at_most():
 
 
 @pytest.mark.parametrize("text, gold", [
-    ("It is 4 because the red one is 2", "4"), ("red because it is 2", "red"), ("Tuesday, since 3 days have passed", "Tuesday"), ("B because 2 + 3 = 5", "B"),
-    ("There are 3 balls, 2 of them blue. The answer is red.", "red"), ("Yes, because 4 > 3", "Yes"), ("The 5-sided one is figure B.", "B"),
+    ("It is 4 because the red one is 2", "4"), ("red because it is 2", "red"), ("Tuesday, since 3 days have passed",
+    "Tuesday"), ("B because 2 + 3 = 5", "B"),
+    ("There are 3 balls, 2 of them blue. The answer is red.", "red"), ("Yes, because 4 > 3", "Yes"),
+    ("The 5-sided one is figure B.", "B"),
     ("First 2 + 2 = 4. So the answer is 5x + 1.", "5x + 1"), ("The current is I = 5", "5"), ("It is 20 °C", "20"),
 ])  # fmt: skip
 def test_a_text_with_one_answer_and_other_words_answers_it(text, gold):

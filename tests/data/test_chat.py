@@ -18,7 +18,14 @@ def kinds(problem, **options):
 
 def test_images_stand_at_their_markers_and_the_rest_follow():
     two = Problem("p", "From <image>\nto <image>?", "5", (ref("a"), ref("b"), ref("c")))
-    assert kinds(two) == [("text", "From "), ("image", None), ("text", "to "), ("image", None), ("text", "?"), ("image", None)]
+    assert kinds(two) == [
+        ("text", "From "),
+        ("image", None),
+        ("text", "to "),
+        ("image", None),
+        ("text", "?"),
+        ("image", None),
+    ]
     assert kinds(Problem("p", "How many?", "5", (ref("a"),))) == [("text", "How many?"), ("image", None)]
     assert kinds(Problem("p", "Text only", "5")) == [("text", "Text only")]
 

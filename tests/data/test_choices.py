@@ -51,7 +51,8 @@ def loaded(tmp_path, rows, ending="jsonl"):
         ("['a \\'b\\' c' \"d's\"]", ("a 'b' c", "d's")),
         ("['10', nan, '30']", ("10", "", "30")),
         (str(["\\frac{1}{2}", "2 \\times 3"]), ("\\frac{1}{2}", "2 \\times 3")),
-        *((f"['1', '{tex} 2']", None) for tex in ("\\frac", "\\times", "\\beta")),  # read as Python they are a form feed and a tab
+        # read as Python they are a form feed and a tab
+        *((f"['1', '{tex} 2']", None) for tex in ("\\frac", "\\times", "\\beta")),
         ("{'text': array(['10', '20', '30'], dtype=object), 'label': array(['A', 'B', 'C'], dtype='<U1')}", TEN),
         ("['a, dtype=object)', 'array(b']", ("a, dtype=object)", "array(b")),
         ("A. 10\nB. 20\nC. 30", TEN),
@@ -77,9 +78,12 @@ def loaded(tmp_path, rows, ending="jsonl"):
         (numpy.array(["10", "20", "30"]), TEN),
         (numpy.array([{"key": "A", "value": "10"}, {"key": "B", "value": "20"}, {"key": "C", "value": "30"}]), TEN),
         (["The [a]", "{b}"], ("The [a]", "{b}")),
-        *((nothing, ()) for nothing in ([], "[]", "", "  ", None, {}, float("nan"), numpy.array([]), {"A": None, "B": None})),
-        *((bad, None) for bad in ("[10, 20", "ten", 5, ["a", {"id": "B", "text": "b"}], {"label": ["A"], "text": ["a", "b"]})),
-        *((bad, None) for bad in ([{"id": "A", "text": "a"}, {"id": "A", "text": "b"}], [{"x": 1, "y": 2}], "[" * 9000 + "]" * 9000)),
+        *((nothing, ()) for nothing in ([], "[]", "", "  ", None, {}, float("nan"), numpy.array([]), {"A": None,
+        "B": None})),
+        *((bad, None) for bad in ("[10, 20", "ten", 5, ["a", {"id": "B", "text": "b"}], {"label": ["A"], "text": ["a",
+        "b"]})),
+        *((bad, None) for bad in ([{"id": "A", "text": "a"}, {"id": "A", "text": "b"}], [{"x": 1, "y": 2}],
+        "[" * 9000 + "]" * 9000)),
     ],
 )  # fmt: skip
 def test_shapes_of_options(cell, texts):
@@ -93,8 +97,16 @@ def test_shapes_of_options(cell, texts):
 def test_random_options_written_as_text_come_back():
     rng = random.Random(SEED)
     for _ in range(300):
-        texts = ["".join(rng.choice("ab'\"\\,[]{}() 7\nné") for _ in range(rng.randint(1, 9))).strip() or "x" for _ in range(rng.randint(2, 6))]
-        for written in (str(texts), json.dumps(texts), str(numpy.array(texts, dtype=object)), str({"text": numpy.array(texts, dtype=object)})):
+        texts = [
+            "".join(rng.choice("ab'\"\\,[]{}() 7\nné") for _ in range(rng.randint(1, 9))).strip() or "x"
+            for _ in range(rng.randint(2, 6))
+        ]
+        for written in (
+            str(texts),
+            json.dumps(texts),
+            str(numpy.array(texts, dtype=object)),
+            str({"text": numpy.array(texts, dtype=object)}),
+        ):
             assert list(options(written).texts) == list(options(texts).texts), (SEED, written)
 
 
@@ -102,13 +114,19 @@ def test_random_options_written_as_text_come_back():
 @pytest.mark.parametrize(
     "name,rows,expected",
     [
-        ("ARC", [{"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}, {"choices": {"text": ["10", "2"], "label": ["1", "2"]}, "answerKey": "2"}], "BB"),
-        ("ScienceQA", [{"choices": ["red", "green", "blue"], "answer": k, "solution": "as one sees"} for k in (0, 2, 1)], "ACB"),
-        ("ScienceQA with numbers", [{"choices": ["0", "1", "2"], "answer": 1}, {"choices": ["2", "1", "0"], "answer": 2}, {"choices": ["a", "b"], "answer": 0}], "BCA"),
-        ("MMMU", [{"options": "['$6', '$7', '$8']", "answer": "B"}, {"options": '["it\'s", "b"]', "answer": "A"}], "BA"),
+        ("ARC", [{"choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "B"}, {"choices": {"text": ["10",
+        "2"], "label": ["1", "2"]}, "answerKey": "2"}], "BB"),
+        ("ScienceQA", [{"choices": ["red", "green", "blue"], "answer": k, "solution": "as one sees"} for k in (0, 2,
+        1)], "ACB"),
+        ("ScienceQA with numbers", [{"choices": ["0", "1", "2"], "answer": 1}, {"choices": ["2", "1", "0"],
+        "answer": 2}, {"choices": ["a", "b"], "answer": 0}], "BCA"),
+        ("MMMU", [{"options": "['$6', '$7', '$8']", "answer": "B"}, {"options": '["it\'s", "b"]', "answer": "A"}],
+        "BA"),
         ("AI2D", [{"options": ["stem", "leaf", "root", "bud"], "answer": k} for k in "0312"], "ADBC"),
-        ("MathVista", [{"choices": ["1.5 cm", "2 cm"], "answer": "2 cm"}, {"choices": ["Yes", "No"], "answer": "No"}], ["2 cm", "No"]),
-        ("numbers as texts", [{"options": ["1", "2", "3"], "answer": 2}, {"options": ["12", "15", "3"], "answer": 15}], ["B", "B"]),
+        ("MathVista", [{"choices": ["1.5 cm", "2 cm"], "answer": "2 cm"}, {"choices": ["Yes", "No"], "answer": "No"}],
+        ["2 cm", "No"]),
+        ("numbers as texts", [{"options": ["1", "2", "3"], "answer": 2}, {"options": ["12", "15", "3"], "answer": 15}],
+        ["B", "B"]),
     ],
 )  # fmt: skip
 def test_conventions_of_real_data_sets(tmp_path, ending, name, rows, expected):
@@ -141,13 +159,21 @@ def test_an_index_is_one_however_it_is_written(tmp_path, column, ending):
 
 
 def test_what_no_row_decides_is_skipped_and_counted(tmp_path):
-    both, count, text = {"options": ["2", "3", "1"], "answer": 1}, {"options": ["a", "b"], "answer": 0}, {"options": ["7", "8"], "answer": 8}
+    both, count, text = (
+        {"options": ["2", "3", "1"], "answer": 1},
+        {"options": ["a", "b"], "answer": 0},
+        {"options": ["7", "8"], "answer": 8},
+    )
     cases = [
         ([both, {"options": ["a", "b"], "answer": "A"}], ["A"], 1),  # an index or a text: nothing says it
         ([both, count], ["B", "A"], 0),
         ([both, text], ["C", "B"], 0),
         ([both, count, text], ["B"], 2),  # both are in use
-        ([{"options": ["a", "b"], "answer": k} for k in (1, 2, 1)] + [{"options": ["a", "b"], "answer": "B"}], ["B"], 3),  # from 1?
+        (
+            [{"options": ["a", "b"], "answer": k} for k in (1, 2, 1)] + [{"options": ["a", "b"], "answer": "B"}],
+            ["B"],
+            3,
+        ),  # from 1?
         ([{"options": ["a", "b"], "answer": k} for k in (0, 1, 2)], ["A", "B"], 1),  # 0 occurs: they count from 0
     ]
     for rows, answers, lost in cases:
@@ -159,7 +185,8 @@ def test_what_no_row_decides_is_skipped_and_counted(tmp_path):
 @pytest.mark.parametrize(
     "cell,answer",
     [
-        (["a", "b"], "E"), (["a", "b"], "maybe"), (["a", "b"], 7), (["a", "b"], -1), (["a", "b"], "A, F"), (["x", "x"], "x"), (["a", "b"], 0.5),
+        (["a", "b"], "E"), (["a", "b"], "maybe"), (["a", "b"], 7), (["a", "b"], -1), (["a", "b"], "A, F"), (["x", "x"],
+        "x"), (["a", "b"], 0.5),
         ({"A": None, "B": "x", "C": "y"}, "A"), ([None, "x", "y"], 0), ({"A": "x", "B": "y", "C": None}, "C"),
         ({"text": ["10", "20"], "label": ["1", "2"]}, "3"), (["cat", "dog"], True),
     ],
@@ -173,14 +200,21 @@ def test_golds_that_are_options():
     letters = {"A": None, "B": "x", "C": "y"}
     for cell, value, wanted in [
         (letters, "B", "B"), (letters, "y", "y"), (["a", "b", "c"], "A, C", "A, C"), (["a", "b", "c"], "(b)", "(b)"),
-        (["Yes", "No"], True, "Yes"), (["True", "False"], False, "No"), (["true", "maybe"], True, "Yes"), (["x", "y"], "\\boxed{B}", "\\boxed{B}"),
+        (["Yes", "No"], True, "Yes"), (["True", "False"], False, "No"), (["true", "maybe"], True, "Yes"), (["x", "y"],
+        "\\boxed{B}", "\\boxed{B}"),
         ({str(k): f"t{k}" for k in range(1, 12)}, "11", "t11"), ({str(k): f"t{k}" for k in range(1, 12)}, 2, "B"),
-        ({"text": ["2", "10"], "label": ["1", "2"]}, 2, "B"), ([{"id": 0, "text": "x"}, {"id": 1, "text": "y"}], 1, "B"),
+        ({"text": ["2", "10"], "label": ["1", "2"]}, 2, "B"), ([{"id": 0, "text": "x"}, {"id": 1, "text": "y"}], 1,
+        "B"),
     ]:  # fmt: skip
         found = options(cell)
         assert gold(value, found) == wanted
-        assert sum(bool(check(t, wanted, found.texts).correct) for t in found.texts if t) == (2 if wanted == "A, C" else 1) or wanted == "A, C"
-    assert options_text(options(letters).texts) == "B. x\nC. y"  # an empty one is not shown, the others keep their letters
+        assert (
+            sum(bool(check(t, wanted, found.texts).correct) for t in found.texts if t) == (2 if wanted == "A, C" else 1)
+            or wanted == "A, C"
+        )
+    assert (
+        options_text(options(letters).texts) == "B. x\nC. y"
+    )  # an empty one is not shown, the others keep their letters
 
 
 def test_random_sets_of_numbers_are_right_or_skipped():
@@ -213,7 +247,10 @@ def test_floats_of_narrow_columns_are_their_shortest_text(tmp_path):
     for kind, numpy_kind in ((pyarrow.float32(), numpy.float32), (pyarrow.float16(), numpy.float16)):
         column = pyarrow.array([numpy_kind(v) for v in values], kind)
         choices = pyarrow.array([[v, v + 1] for v in values], pyarrow.list_(pyarrow.float32()))
-        parquet.write_table(pyarrow.table({"question": [f"q{i}" for i in range(len(values))], "answer": column, "note": choices}), tmp_path / "f.parquet")
+        parquet.write_table(
+            pyarrow.table({"question": [f"q{i}" for i in range(len(values))], "answer": column, "note": choices}),
+            tmp_path / "f.parquet",
+        )
         problems = load("hf", tmp_path / "f.parquet")
         assert len(problems) == len(values)
         for p, v in zip(problems, values):
@@ -226,7 +263,9 @@ def test_floats_of_narrow_columns_are_their_shortest_text(tmp_path):
 def test_floats_of_saved_data_sets(tmp_path):
     datasets = pytest.importorskip("datasets")
     features = datasets.Features({"question": datasets.Value("string"), "answer": datasets.Value("float32")})
-    datasets.Dataset.from_dict({"question": ["a", "b"], "answer": [0.1, 1 / 3]}, features=features).save_to_disk(tmp_path / "d")
+    datasets.Dataset.from_dict({"question": ["a", "b"], "answer": [0.1, 1 / 3]}, features=features).save_to_disk(
+        tmp_path / "d"
+    )
     assert [p.answer for p in load("hf", tmp_path / "d")] == ["0.1", "0.33333334"]
 
 
@@ -245,7 +284,17 @@ def test_noise_of_wide_floats(tmp_path):
 
 
 def test_golds_that_are_no_numbers(tmp_path):
-    values = ["1e400", "-1e400", "Infinity", "-Infinity", "NaN", '{"ground_truth": {"a": 1}}', '{"a": 1}', '{"value": [[1]]}', "[[1, 2]]"]
+    values = [
+        "1e400",
+        "-1e400",
+        "Infinity",
+        "-Infinity",
+        "NaN",
+        '{"ground_truth": {"a": 1}}',
+        '{"a": 1}',
+        '{"value": [[1]]}',
+        "[[1, 2]]",
+    ]
     lines = [f'{{"question": "q{i}", "answer": {v}}}\n' for i, v in enumerate(values)]
     (tmp_path / "r.jsonl").write_text("".join(lines) + '{"question": "q", "answer": {"ground_truth": 5}}\n')
     problems = load("hf", tmp_path / "r.jsonl")
@@ -260,15 +309,65 @@ def test_no_cell_raises_anything_but_its_row():
     def value(depth=0):
         kind = rng.randrange(12 if depth < 3 else 8)
         if kind >= 10:
-            return {rng.choice(["A", "B", "text", "label", "id", "1", "2", "", "value", "é"]): value(depth + 1) for _ in range(rng.randint(0, 4))}
+            return {
+                rng.choice(["A", "B", "text", "label", "id", "1", "2", "", "value", "é"]): value(depth + 1)
+                for _ in range(rng.randint(0, 4))
+            }
         if kind >= 8:
             return [value(depth + 1) for _ in range(rng.randint(0, 5))]
-        return rng.choice([None, True, 0, 1, 3, -7, 0.5, 2.0, float("nan"), float("inf"), "", "A", "b", "(C)", "x", "10", "[1", "A. 1 B. 2", b"a", b"\xff"])
+        return rng.choice(
+            [
+                None,
+                True,
+                0,
+                1,
+                3,
+                -7,
+                0.5,
+                2.0,
+                float("nan"),
+                float("inf"),
+                "",
+                "A",
+                "b",
+                "(C)",
+                "x",
+                "10",
+                "[1",
+                "A. 1 B. 2",
+                b"a",
+                b"\xff",
+            ]
+        )
 
     for _ in range(3000):
         cell, answer = value(), value()
         if rng.random() < 0.3:
-            cell = "".join(rng.choice(["[", "]", "{", "}", "'", '"', ",", " ", "a", "array(", ")", "nan", ":", "1", "-", "dtype=object", "\\", "\n"]) for _ in range(12))
+            cell = "".join(
+                rng.choice(
+                    [
+                        "[",
+                        "]",
+                        "{",
+                        "}",
+                        "'",
+                        '"',
+                        ",",
+                        " ",
+                        "a",
+                        "array(",
+                        ")",
+                        "nan",
+                        ":",
+                        "1",
+                        "-",
+                        "dtype=object",
+                        "\\",
+                        "\n",
+                    ]
+                )
+                for _ in range(12)
+            )
             cell = rng.choice([cell, f"[{cell}]", f"{{{cell}}}"])
         try:
             found = options(cell)

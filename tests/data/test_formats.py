@@ -1,4 +1,5 @@
-"""Data as it comes from other programs: CSV dialects and encodings, image folders, pictures inside rows, odd columns."""
+"""Data as it comes from other programs: CSV dialects and encodings, image folders, pictures inside rows, odd
+columns."""
 
 import base64
 import bz2
@@ -38,7 +39,7 @@ def level(ref):
     return ref.open().getpixel((0, 0))[0]
 
 
-ROWS = [("What is, or was; the \"größe\"?", "5", "a|b"), ("Zwei\nZeilen?", "3,5", "c"), ("plain", "7", "d\te")]
+ROWS = [('What is, or was; the "größe"?', "5", "a|b"), ("Zwei\nZeilen?", "3,5", "c"), ("plain", "7", "d\te")]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
@@ -62,7 +63,10 @@ def test_csv_random_tables_come_back(tmp_path):
     for number in range(60):
         separator, width = rng.choice(",;\t|"), rng.randint(2, 5)
         header = ["question", "answer", *(f"c{i}" for i in range(width - 2))]
-        body = [["".join(rng.choice('ab ,;|\t".7\n') for _ in range(rng.randint(0, 12))) + "x" for _ in header] for _ in range(rng.randint(1, 30))]
+        body = [
+            ["".join(rng.choice('ab ,;|\t".7\n') for _ in range(rng.randint(0, 12))) + "x" for _ in header]
+            for _ in range(rng.randint(1, 30))
+        ]
         body = [[cell.lstrip(" ") for cell in row] for row in body]
         with (tmp_path / "r.csv").open("w", newline="") as out:
             csv.writer(out, delimiter=separator).writerows([header, *body])
@@ -74,7 +78,9 @@ def test_latin_1_is_refused_with_row_line_and_byte(tmp_path):
     file = tmp_path / "a.csv"
     for where, message in ((3, r"row 3 \(line 5\) holds byte 0xf6"), (5000, r"row 5000 \(line 5002\) holds byte 0xf6")):
         rows = ['1,"two\nlines"', *(f"{i},fine" for i in range(2, where)), f"{where},größe"]
-        file.write_bytes(("id,question\n" + "\n".join(rows) + "\nlast,fine\n").replace("größe", "gr\xf6\xdfe").encode("latin-1"))
+        file.write_bytes(
+            ("id,question\n" + "\n".join(rows) + "\nlast,fine\n").replace("größe", "gr\xf6\xdfe").encode("latin-1")
+        )
         with pytest.raises(UserError, match="must be UTF-8; " + message):
             load("hf", file)
     file.write_bytes("größe,question\n1,2\n".encode("latin-1"))
@@ -84,7 +90,9 @@ def test_latin_1_is_refused_with_row_line_and_byte(tmp_path):
 
 def test_a_broken_csv_record_costs_itself(tmp_path):
     cell = "data:image/png;base64," + base64.b64encode(png(9, (400, 400)) + b"\0" * 200_000).decode()
-    (tmp_path / "a.csv").write_text(f'question,answer,image\na,1,\nb,2,,4,5\n"c" d,3,\ne,5\nf,6,"{cell}"\n\ng,"7\nh,8\n')
+    (tmp_path / "a.csv").write_text(
+        f'question,answer,image\na,1,\nb,2,,4,5\n"c" d,3,\ne,5\nf,6,"{cell}"\n\ng,"7\nh,8\n'
+    )
     problems = load("hf", tmp_path / "a.csv")
     assert [(p.question, p.answer) for p in problems] == [("a", "1"), ("e", "5"), ("f", "6")]
     assert len(cell) > 200_000 and problems[2].images[0].size == (400, 400)  # longer than the csv module's own limit
@@ -161,7 +169,8 @@ def test_messages_list_the_columns(tmp_path):
     cases = [
         ({"Frage": "q", "Antwort": "5"}, "no question .looked for a column question, prompt, .* or conversations; found Frage, Antwort"),
         ({"question": "q", "Antwort": "5"}, "none of the 1 rows has a usable gold answer .looked for a column answer, .*; found question, Antwort"),
-        ({"question": "<image> q", "answer": "5", "bild": "1.png"}, "missing image .1 image markers for 0 images; looked for .*; found question, answer, bild"),
+        ({"question": "<image> q", "answer": "5", "bild": "1.png"},
+        "missing image .1 image markers for 0 images; looked for .*; found question, answer, bild"),
     ]  # fmt: skip
     for row, message in cases:
         with pytest.raises(UserError, match=message) as error:
@@ -169,7 +178,11 @@ def test_messages_list_the_columns(tmp_path):
         assert "\n" not in str(error.value)
     (tmp_path / "1.png").write_bytes(png(7))
     names = {"question": "Frage", "answer": "Antwort", "image": "bild"}
-    (problem,) = load("hf", jsonl(tmp_path / "r.jsonl", [{"Frage": "q", "question": "other", "Antwort": "5", "bild": "1.png"}]), names=names)
+    (problem,) = load(
+        "hf",
+        jsonl(tmp_path / "r.jsonl", [{"Frage": "q", "question": "other", "Antwort": "5", "bild": "1.png"}]),
+        names=names,
+    )
     assert (problem.question, problem.answer, level(problem.images[0])) == ("q", "5", 7)
     with pytest.raises(UserError, match=r"data.columns must name columns of the data set \(Frage\); got 'Antwort'"):
         load("hf", jsonl(tmp_path / "r.jsonl", [{"Frage": "q"}]), names=names)
@@ -204,11 +217,15 @@ def test_pictures_inside_rows_are_read_again_and_not_held(tmp_path):
     for name, column in kinds.items():
         parquet.write_table(pyarrow.table({**base, **column}), tmp_path / f"{name}.parquet", row_group_size=7)
         places.append(tmp_path / f"{name}.parquet")
-    places.append(jsonl(tmp_path / "u.jsonl", [{"question": f"q{i}", "answer": "1", "image": u} for i, u in enumerate(url)]))
+    places.append(
+        jsonl(tmp_path / "u.jsonl", [{"question": f"q{i}", "answer": "1", "image": u} for i, u in enumerate(url)])
+    )
     content = lambda u: [{"type": "text", "text": "q"}, {"type": "image_url", "image_url": {"url": u}}]
     rows = [{"messages": [{"role": "user", "content": content(u)}], "answer": "1"} for u in url]
     places.append(jsonl(tmp_path / "m.jsonl", rows))
-    datasets.Dataset.from_dict({**base, "image": [{"bytes": d, "path": None} for d in noise]}).save_to_disk(tmp_path / "saved")
+    datasets.Dataset.from_dict({**base, "image": [{"bytes": d, "path": None} for d in noise]}).save_to_disk(
+        tmp_path / "saved"
+    )
     places.append(tmp_path / "saved")
     expected = [images.bytes_image(d).key for d in noise]
     for place in places:
@@ -265,10 +282,22 @@ def test_floats_and_wide_greys_keep_their_brightness(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged TIFF files
 def test_damage_is_one_sentence_whatever_the_bytes(tmp_path):
-    """Random damage to every common format: an error is always the picture's own, and a header never lies about the size."""
+    """Random damage to every common format: an error is always the picture's own, and a header never lies about the
+    size."""
     rng, whole = random.Random(1), []
     picture = Image.effect_noise((70, 50), 60).convert("RGB")
-    for kind, options in (("PNG", {}), ("JPEG", {}), ("GIF", {}), ("WEBP", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("AVIF", {}), ("JPEG2000", {}), ("ICO", {})):
+    for kind, options in (
+        ("PNG", {}),
+        ("JPEG", {}),
+        ("GIF", {}),
+        ("WEBP", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("AVIF", {}),
+        ("JPEG2000", {}),
+        ("ICO", {}),
+    ):
         out = io.BytesIO()
         try:
             picture.save(out, kind, **options)
@@ -300,10 +329,14 @@ def test_no_value_costs_more_than_its_row(tmp_path):
     url = base64.b64encode(png(7)).decode()
     bad = [
         *(GOOD | {k: "a\ud800b"} for k in ("question", "answer", "id", "category", "source", "note", "image")),
-        *(GOOD | {k: v} for k, v in (("options", ["a", "\udfff"]), ("note", {"a": [{"b": "\ud800"}]}), ("note", {"\ud800": 1}))),
-        *(GOOD | {"image": {"bytes": v}} for v in ("text", "dGV4dA==", ["a"], [300], [-1], [True], -1, 10**12, 1.5, {"a": 1}, "é", [[1]])),
-        *(GOOD | {"image": v} for v in ("data:image/png;base64,é", "data:image/png;base64,\u00a0", "data:", 5, [5], {"path": ["a"]}, "a\0b")),
-        *(GOOD | {"question": [{"role": "user", "content": [{"type": t, t: "a.mp4"}, {"type": "text", "text": "What?"}]}]} for t in ("video", "audio", "tool")),
+        *(GOOD | {k: v} for k, v in (("options", ["a", "\udfff"]), ("note", {"a": [{"b": "\ud800"}]}), ("note",
+        {"\ud800": 1}))),
+        *(GOOD | {"image": {"bytes": v}} for v in ("text", "dGV4dA==", ["a"], [300], [-1], [True], -1, 10**12, 1.5,
+        {"a": 1}, "é", [[1]])),
+        *(GOOD | {"image": v} for v in ("data:image/png;base64,é", "data:image/png;base64,\u00a0", "data:", 5, [5],
+        {"path": ["a"]}, "a\0b")),
+        *(GOOD | {"question": [{"role": "user", "content": [{"type": t, t: "a.mp4"}, {"type": "text",
+        "text": "What?"}]}]} for t in ("video", "audio", "tool")),
         GOOD | {"question": [{"from": ["a"], "value": "x\ud800"}]},
         GOOD | {"question": [{"from": "human", "value": "<video>\nWhat?"}], "videos": ["a.mp4"]},
         GOOD | {"answer": {"a": 1}, "options": {"A": None}} | {"answer": None},
@@ -311,8 +344,16 @@ def test_no_value_costs_more_than_its_row(tmp_path):
     ]  # fmt: skip
     fine = [
         GOOD | {"id": "😀", "question": [{"from": ["a"], "value": "x"}]},
-        *(GOOD | {"image": {"bytes": v}} for v in (url, "data:image/png;base64," + url, list(png(7)), url[:40] + "\n" + url[40:])),
-        GOOD | {"question": [{"role": "user", "content": [{"type": "input_text", "text": "q"}, {"type": "text", "text": None}]}]},
+        *(
+            GOOD | {"image": {"bytes": v}}
+            for v in (url, "data:image/png;base64," + url, list(png(7)), url[:40] + "\n" + url[40:])
+        ),
+        GOOD
+        | {
+            "question": [
+                {"role": "user", "content": [{"type": "input_text", "text": "q"}, {"type": "text", "text": None}]}
+            ]
+        },
         GOOD | {"question": "What does the tag <video> do?"},
     ]
     for name, pack in (("r.jsonl", "\n".join), ("r.json", lambda rows: "[" + ",".join(rows) + "]")):
@@ -331,28 +372,56 @@ def test_parquet_text_in_binary_broken_and_map_columns(tmp_path):
     questions = [b"q0 \xc3\xa9", b"q1", b"\xff\xfe", b"q3"]
     broken = pyarrow.Array.from_buffers(pyarrow.string(), 4, pyarrow.array(questions, pyarrow.binary()).buffers())
     for kind, column in (("binary", pyarrow.array(questions, pyarrow.binary())), ("string", broken)):
-        table = pyarrow.table({"question": column, "answer": pyarrow.array([b"5"] * 4, pyarrow.binary()), "subject": [b"a"] * 4, "id": [b"w", b"x", b"y", b"z"]})
+        table = pyarrow.table(
+            {
+                "question": column,
+                "answer": pyarrow.array([b"5"] * 4, pyarrow.binary()),
+                "subject": [b"a"] * 4,
+                "id": [b"w", b"x", b"y", b"z"],
+            }
+        )
         parquet.write_table(table, tmp_path / f"{kind}.parquet")
         problems = load("hf", tmp_path / f"{kind}.parquet")
-        assert [(p.id, p.question, p.answer, p.category) for p in problems] == [(i, q, "5", "a") for i, q in (("w", "q0 é"), ("x", "q1"), ("z", "q3"))], kind
+        assert [(p.id, p.question, p.answer, p.category) for p in problems] == [
+            (i, q, "5", "a") for i, q in (("w", "q0 é"), ("x", "q1"), ("z", "q3"))
+        ], kind
         assert [s.row for s in problems.skipped] == [2]
     options = pyarrow.array([[("B", "y"), ("A", "x")]], pyarrow.map_(pyarrow.string(), pyarrow.string()))
     lists = pyarrow.array([[b"x", b"y"]], pyarrow.list_(pyarrow.binary()))
     for number, column in enumerate((options, lists)):
-        parquet.write_table(pyarrow.table({"question": ["q"], "choices": column, "answer": ["B"]}), tmp_path / f"o{number}.parquet")
+        parquet.write_table(
+            pyarrow.table({"question": ["q"], "choices": column, "answer": ["B"]}), tmp_path / f"o{number}.parquet"
+        )
         assert load("hf", tmp_path / f"o{number}.parquet")[0].options == ("x", "y")
-    picture = pyarrow.table({"question": ["a", None, "b"], "image": [png(1), png(2), png(3)], "when": pyarrow.array([0, 1, 0], pyarrow.timestamp("s"))})
-    far = picture.set_column(2, "when", pyarrow.array([0, 10**14, 0], pyarrow.timestamp("s"))).append_column("answer", [["1"] * 3])
+    picture = pyarrow.table(
+        {
+            "question": ["a", None, "b"],
+            "image": [png(1), png(2), png(3)],
+            "when": pyarrow.array([0, 1, 0], pyarrow.timestamp("s")),
+        }
+    )
+    far = picture.set_column(2, "when", pyarrow.array([0, 10**14, 0], pyarrow.timestamp("s"))).append_column(
+        "answer", [["1"] * 3]
+    )
     parquet.write_table(far, tmp_path / "far.parquet")
-    assert [level(p.images[0]) for p in load("hf", tmp_path / "far.parquet")] == [1, 3]  # read again by the right number
+    assert [level(p.images[0]) for p in load("hf", tmp_path / "far.parquet")] == [
+        1,
+        3,
+    ]  # read again by the right number
 
 
 def test_broken_text_in_a_saved_data_set(tmp_path):
     datasets = pytest.importorskip("datasets")
-    broken = pyarrow.Array.from_buffers(pyarrow.string(), 4, pyarrow.array([b"a", b"\xff", b"c", b"d"], pyarrow.binary()).buffers())
-    datasets.Dataset(pyarrow.table({"question": broken, "answer": ["1"] * 4, "image": [png(i) for i in range(4)]})).save_to_disk(tmp_path / "d")
+    broken = pyarrow.Array.from_buffers(
+        pyarrow.string(), 4, pyarrow.array([b"a", b"\xff", b"c", b"d"], pyarrow.binary()).buffers()
+    )
+    datasets.Dataset(
+        pyarrow.table({"question": broken, "answer": ["1"] * 4, "image": [png(i) for i in range(4)]})
+    ).save_to_disk(tmp_path / "d")
     problems = load("hf", tmp_path / "d")
-    assert [(p.question, level(p.images[0])) for p in problems] == [("a", 0), ("c", 2), ("d", 3)] and len(problems.skipped) == 1
+    assert [(p.question, level(p.images[0])) for p in problems] == [("a", 0), ("c", 2), ("d", 3)] and len(
+        problems.skipped
+    ) == 1
 
 
 @pytest.mark.parametrize("at", [0, 1, 500, 998, 999])
@@ -378,9 +447,14 @@ def test_columns_of_one_name(tmp_path):
 
 
 def test_the_lines_of_a_torn_cell_are_told_and_no_rows(tmp_path):
-    (tmp_path / "a.csv").write_text('question,answer\na,1\n"a cell\nof, three, fields\nand "one",5\nb,2\n"open, 3\nc\nd')
+    (tmp_path / "a.csv").write_text(
+        'question,answer\na,1\n"a cell\nof, three, fields\nand "one",5\nb,2\n"open, 3\nc\nd'
+    )
     found = [record for _, record in records(tmp_path / "a.csv")]
-    assert [r for r in found if isinstance(r, dict)][0::2] == [{"question": "a", "answer": "1"}, {"question": "b", "answer": "2"}]
+    assert [r for r in found if isinstance(r, dict)][0::2] == [
+        {"question": "a", "answer": "1"},
+        {"question": "b", "answer": "2"},
+    ]
     bad = [r for r in found if isinstance(r, str)]
     assert len(bad) == 2 and "line 3 is not CSV" in bad[0] and "1 more of its lines" in bad[0]
     assert "line 7 is not CSV" in bad[1] and "2 more of its lines" in bad[1]
@@ -389,8 +463,10 @@ def test_the_lines_of_a_torn_cell_are_told_and_no_rows(tmp_path):
 def test_integers_of_thousands_of_digits_and_keys_given_twice_cost_their_row(tmp_path):
     good = '{"question": "q", "answer": "5", "note": 12345678901234567890}'
     bad = [
-        '{"question": "q", "answer": ' + "7" * 5000 + "}", '{"question": "q", "answer": "5", "note": [{"a": -' + "7" * 5000 + "}]}",
-        '{"question": "q", "answer": "5", "answer": "6"}', '{"question": "q", "answer": "5", "note": {"a": 1, "a": 1}}', "7" * 5000,
+        '{"question": "q", "answer": ' + "7" * 5000 + "}",
+        '{"question": "q", "answer": "5", "note": [{"a": -' + "7" * 5000 + "}]}",
+        '{"question": "q", "answer": "5", "answer": "6"}', '{"question": "q", "answer": "5", "note": {"a": 1, "a": 1}}',
+        "7" * 5000,
         '{"question": "q", "answer": "5", "Answer": "6"}',
     ]  # fmt: skip
     lines = [line for b in bad for line in (good, b)]
@@ -400,7 +476,11 @@ def test_integers_of_thousands_of_digits_and_keys_given_twice_cost_their_row(tmp
         problems = load("hf", tmp_path / name)
         assert len(problems) == len(bad) and [s.row for s in problems.skipped] == list(range(1, 2 * len(bad), 2))
         details = " ".join(s.detail for s in problems.skipped)
-        assert "5000 digits" in details and "'answer' is given twice" in details and "'answer' and 'Answer' differ" in details
+        assert (
+            "5000 digits" in details
+            and "'answer' is given twice" in details
+            and "'answer' and 'Answer' differ" in details
+        )
         assert problems[0].columns["note"] == 12345678901234567890
     (tmp_path / "r.json").write_text('{"a": {"question": "q", "answer": "5"}, "a": {"question": "q", "answer": "6"}}')
     with pytest.raises(UserError, match="the key 'a' is given twice"):
@@ -449,5 +529,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize("title", ["My questions", "My questions,,", '"Questions, new ones"', "sep=,\r\nTitle"])
 def test_a_title_line_above_the_header(tmp_path, title):
     (tmp_path / "a.csv").write_text(f"{title}\nquestion,answer,id\nq,5,x\nr,6,y\n")
-    with pytest.raises(UserError, match=r"the first line of 'a.csv' must name the columns; it is .* take a title line away"):
+    with pytest.raises(
+        UserError, match=r"the first line of 'a.csv' must name the columns; it is .* take a title line away"
+    ):
         load("hf", tmp_path / "a.csv")

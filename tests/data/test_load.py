@@ -19,7 +19,9 @@ from pyarrow import parquet  # noqa: E402
 
 def picture(colour="red", size=(40, 30), kind="PNG"):
     out = io.BytesIO()
-    Image.effect_noise(size, 40).convert("RGB").save(out, kind) if colour == "noise" else Image.new("RGB", size, colour).save(out, kind)
+    Image.effect_noise(size, 40).convert("RGB").save(out, kind) if colour == "noise" else Image.new(
+        "RGB", size, colour
+    ).save(out, kind)
     return out.getvalue()
 
 
@@ -89,7 +91,8 @@ def test_bad_rows_are_skipped_counted_and_named_and_nothing_else_is_lost(folder,
     assert reasons == {
         "p20": "missing image", "p21": "corrupt image", "p22": "corrupt image", "p23": "corrupt image",
         "p24": "corrupt image", "p25": "corrupt image", "p26": "no gold answer", "p27": "no gold answer",
-        "p28": "over-long prompt", "p29": "no question", "p30": "missing image", "12": "unreadable row", "13": "not a row",
+        "p28": "over-long prompt", "p29": "no question", "p30": "missing image", "12": "unreadable row",
+        "13": "not a row",
         "p33": "missing image",
     }  # fmt: skip
     details = {s.id: s.detail for s in problems.skipped}
@@ -99,7 +102,9 @@ def test_bad_rows_are_skipped_counted_and_named_and_nothing_else_is_lost(folder,
 
 def test_over_long_prompts_by_tokens(folder):
     rows = [good(0), good(1, question="<image> " + "word " * 500)]
-    problems = load("hf", jsonl(folder / "r.jsonl", rows), count_tokens=lambda p: len(p.question.split()), max_prompt_length=100)
+    problems = load(
+        "hf", jsonl(folder / "r.jsonl", rows), count_tokens=lambda p: len(p.question.split()), max_prompt_length=100
+    )
     assert [p.id for p in problems] == ["p0"] and problems.skipped[0].reason == "over-long prompt"
 
 
@@ -149,22 +154,38 @@ def test_empty_and_broken_files(tmp_path):
 
 
 def test_columns_options_and_extras_reach_the_problem(folder):
-    row = {"prompt": "What?", "images": ["im1.png", "im2.png"], "solution": "B", "choices": ["3", "5"], "subject": "algebra",
+    row = {"prompt": "What?", "images": ["im1.png", "im2.png"], "solution": "B", "choices": ["3", "5"],
+    "subject": "algebra",
            "level": 4, "source": "book"}  # fmt: skip
     (problem,) = load("hf", jsonl(folder / "r.jsonl", [row]))
     assert (problem.question, problem.answer, problem.options) == ("What?", "B", ("3", "5"))
     assert (problem.category, problem.source, len(problem.images)) == ("algebra", "book", 2)
     assert problem.columns["level"] == 4
-    rows = [{"question": "q", "answer": 1, "choices": ["cat", "dog"]}, {"question": "q2", "answer": 5}, {"question": "q3", "answer": True}]
+    rows = [
+        {"question": "q", "answer": 1, "choices": ["cat", "dog"]},
+        {"question": "q2", "answer": 5},
+        {"question": "q3", "answer": True},
+    ]
     assert [p.answer for p in load("hf", jsonl(folder / "r.jsonl", rows))] == ["B", "5", "Yes"]
 
 
 def test_typed_chat_content(folder):
-    content = [{"type": "text", "text": "Look: "}, {"type": "image", "image": "im3.png"}, {"type": "text", "text": "how many?"}]
+    content = [
+        {"type": "text", "text": "Look: "},
+        {"type": "image", "image": "im3.png"},
+        {"type": "text", "text": "how many?"},
+    ]
     rows = [
         {"prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content}], "answer": "3"},
-        {"prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "q"}]}], "images": ["im1.png"], "answer": "3"},
-        {"messages": [{"role": "user", "content": "text only?"}, {"role": "assistant", "content": "the answer"}], "answer": "3"},
+        {
+            "prompt": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "q"}]}],
+            "images": ["im1.png"],
+            "answer": "3",
+        },
+        {
+            "messages": [{"role": "user", "content": "text only?"}, {"role": "assistant", "content": "the answer"}],
+            "answer": "3",
+        },
     ]
     a, b, c = load("hf", jsonl(folder / "r.jsonl", rows))
     assert a.question == "Look: \n<image>\nhow many?" and len(a.images) == 1 and a.columns["system"] == "Be brief."
@@ -221,7 +242,9 @@ def test_saved_data_sets_and_their_test_split(tmp_path):
     pictures = [Image.new("RGB", (20, 20), (i, i, i)) for i in range(6)]
     data = datasets.Dataset.from_dict(
         {"question": [f"q{i}" for i in range(6)], "image": pictures, "answer": [str(i) for i in range(6)]},
-        features=datasets.Features({"question": datasets.Value("string"), "image": datasets.Image(), "answer": datasets.Value("string")}),
+        features=datasets.Features(
+            {"question": datasets.Value("string"), "image": datasets.Image(), "answer": datasets.Value("string")}
+        ),
     )
     both = datasets.DatasetDict(train=data.select(range(5)), test=data.select([5, 0]))
     both.save_to_disk(tmp_path / "d")
@@ -252,7 +275,12 @@ def test_json_shapes_csv_and_duplicate_ids(folder):
 
 def test_numbered_markers(folder):
     rows = [
-        {"question": "Which goes from <image1> to <image2>?", "image": "im0.png", "answer": "A", "options": ["<image3>", "<image4>"]},
+        {
+            "question": "Which goes from <image1> to <image2>?",
+            "image": "im0.png",
+            "answer": "A",
+            "options": ["<image3>", "<image4>"],
+        },
         {"question": "<image1> then <image2>?", "images": ["im0.png", "im1.png"], "answer": "5"},
         {"question": "No picture <|image_pad|> here <|im_end|>", "images": ["im1.png"], "answer": "5"},
     ]
@@ -278,8 +306,10 @@ def sides(folder, split="train"):
 
 @pytest.mark.parametrize(
     "name",
-    ["test_data.csv", "my-test.csv", "testing.csv", "data_test.jsonl", "test1.csv", "Test.csv", "math_test.parquet", "dev.csv", "valid.csv",
-     "val.csv", "VALIDATION.jsonl", "eval.csv", "evaluation-2.csv", "a.dev.b.csv", "testset.csv", "geo test 3.csv", "test-00000-of-00001.parquet",
+    ["test_data.csv", "my-test.csv", "testing.csv", "data_test.jsonl", "test1.csv", "Test.csv", "math_test.parquet",
+    "dev.csv", "valid.csv",
+     "val.csv", "VALIDATION.jsonl", "eval.csv", "evaluation-2.csv", "a.dev.b.csv", "testset.csv", "geo test 3.csv",
+     "test-00000-of-00001.parquet",
      "my_test_images/metadata.csv", "Dev/rows.csv", "deep/er/test/rows.jsonl"],
 )  # fmt: skip
 @pytest.mark.parametrize("train", ["train_data.csv", "rows.csv"])
@@ -296,7 +326,9 @@ def test_no_file_named_after_a_test_split_is_trained_on(tmp_path, name, train):
     assert sides(tmp_path) == ({str(i) for i in range(20)}, {str(i) for i in range(20, 24)})
 
 
-@pytest.mark.parametrize("name", ["latest.csv", "contest.csv", "devices.csv", "values.csv", "retrieval.csv", "attested-tests2go.csv"])
+@pytest.mark.parametrize(
+    "name", ["latest.csv", "contest.csv", "devices.csv", "values.csv", "retrieval.csv", "attested-tests2go.csv"]
+)
 def test_words_that_only_look_like_a_split(tmp_path, name):
     (tmp_path / "a.csv").write_text("question,answer\na,1\nb,2\n")
     (tmp_path / name).write_text("question,answer\nc,3\nd,4\n")
@@ -323,7 +355,11 @@ def test_a_split_that_is_not_there_is_refused(tmp_path):
     jsonl(tmp_path / "hard.jsonl", [plain(8)])
     with pytest.raises(UserError, match=r"must be one of train, validation for .*; got 'nonsense'"):
         load("hf", tmp_path, "nonsense")
-    assert [[p.answer for p in load("hf", tmp_path, s)] for s in ("valid", "validation", "hard")] == [["9"], ["9"], ["8"]]
+    assert [[p.answer for p in load("hf", tmp_path, s)] for s in ("valid", "validation", "hard")] == [
+        ["9"],
+        ["9"],
+        ["8"],
+    ]
     datasets.Dataset.from_list([plain(1)]).save_to_disk(tmp_path / "saved")
     with pytest.raises(UserError, match="data.split must be train for .*no splits; got 'nonsense'"):
         load("hf", tmp_path / "saved", "nonsense")
@@ -333,7 +369,9 @@ def test_names_of_saved_splits(tmp_path):
     datasets = pytest.importorskip("datasets")
     for number, name in enumerate(("dev", "val", "valid", "test_easy")):
         parts = {"train": [plain(i) for i in range(4)], name: [plain(9)]}
-        datasets.DatasetDict({k: datasets.Dataset.from_list(v) for k, v in parts.items()}).save_to_disk(tmp_path / str(number))
+        datasets.DatasetDict({k: datasets.Dataset.from_list(v) for k, v in parts.items()}).save_to_disk(
+            tmp_path / str(number)
+        )
         assert sides(tmp_path / str(number)) == ({"0", "1", "2", "3"}, {"9"}), name
 
 
@@ -349,7 +387,13 @@ def test_a_source_without_its_path_or_with_one_too_many(spec, tmp_path, monkeypa
 
 def test_hidden_files_and_a_broken_archive_in_the_folder(folder, caplog):
     jsonl(folder / "rows.jsonl", [good(i) for i in range(4)])
-    for name in ("._rows.jsonl", ".x.zip", ".ipynb_checkpoints/rows-checkpoint.jsonl", "__MACOSX/._rows.csv", "._im0.png"):
+    for name in (
+        "._rows.jsonl",
+        ".x.zip",
+        ".ipynb_checkpoints/rows-checkpoint.jsonl",
+        "__MACOSX/._rows.csv",
+        "._im0.png",
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"\0\x05\x16\x07\xff\xfe" * 9)
     (folder / "old.zip").write_bytes(b"no archive")

@@ -27,16 +27,21 @@ def sides(folder, split="train"):
 
 def write(file, numbers, **columns):
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(json.dumps({"question": f"What is {i}?", "answer": str(i), **columns}) + "\n" for i in numbers))
+    file.write_text(
+        "".join(json.dumps({"question": f"What is {i}?", "answer": str(i), **columns}) + "\n" for i in numbers)
+    )
 
 
 NAMES = {
-    "test": ["tests", "mytest", "myTest", "testA", "testB", "testa", "devtest", "heldout", "holdout", "held-out", "hold_out", "HeldOut",
-             "test-dev", "testdev", "geoTest", "geo_TEST", "teſt", "minitest", "tests1", "test1b", "testQuestions", "testimages", "TESTSET", "test2024"],
+    "test": ["tests", "mytest", "myTest", "testA", "testB", "testa", "devtest", "heldout", "holdout", "held-out",
+    "hold_out", "HeldOut",
+             "test-dev", "testdev", "geoTest", "geo_TEST", "teſt", "minitest", "tests1", "test1b", "testQuestions",
+             "testimages", "TESTSET", "test2024"],
     "validation": ["minival", "val2017", "myVal", "valA", "devset", "valid", "geoValidation"],
     "eval": ["evals", "myeval", "evaluations"],
     "train": ["train", "Training", "mytrain", "trainset", "train2014"],
-    "": ["latest", "contest", "devices", "values", "retrieval", "attested-tests2go", "medieval", "protest", "device", "valley", "fastest", "rows",
+    "": ["latest", "contest", "devices", "values", "retrieval", "attested-tests2go", "medieval", "protest", "device",
+    "valley", "fastest", "rows",
          "Greatest", "testament", "tester", "trainer", "evaluator", "interval", "holding", "household"],
 }  # fmt: skip
 
@@ -75,7 +80,15 @@ def picture(file, level):
     Image.new("RGB", (20, 20), (level % 256, level // 256, 0)).save(file)
 
 
-@pytest.mark.parametrize("places", [("images/train", "images/test"), ("train/a/b", "test/a/b"), ("x/Training/1", "x/my-Tests/2"), ("pics", "pics/val")])
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("images/train", "images/test"),
+        ("train/a/b", "test/a/b"),
+        ("x/Training/1", "x/my-Tests/2"),
+        ("pics", "pics/val"),
+    ],
+)
 def test_split_folders_at_any_depth(tmp_path, places):
     rows = []
     for number in range(6):
@@ -119,7 +132,9 @@ def test_a_folder_of_nothing_but_test_pictures_is_one_set(tmp_path):
 
 
 @pytest.mark.parametrize("column", ["split", "Split"])
-@pytest.mark.parametrize("words", [("train", "test"), ("Training", "held-out"), ("", "dev"), (None, "test"), ("train", "testA")])
+@pytest.mark.parametrize(
+    "words", [("train", "test"), ("Training", "held-out"), ("", "dev"), (None, "test"), ("train", "testA")]
+)
 def test_a_split_column_is_honoured(tmp_path, column, words):
     rows = [{"question": f"What is {i}?", "answer": str(i), column: words[i % 4 == 0]} for i in range(20)]
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))

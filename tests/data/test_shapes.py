@@ -1,4 +1,5 @@
-"""The procedural source: answers are right, held-out problems are really held out, demonstrations say what they mean."""
+"""The procedural source: answers are right, held-out problems are really held out, demonstrations say what they
+mean."""
 
 import hashlib
 from collections import Counter

@@ -17,7 +17,13 @@ from nsrl.types import ImageRef, Problem
 
 
 def problem(i, pictures=(), category="", question=None):
-    return Problem(f"p{i}", question or f"What is {i}?", "1", tuple(ImageRef(f"k{k}", lambda: None) for k in pictures), category=category)
+    return Problem(
+        f"p{i}",
+        question or f"What is {i}?",
+        "1",
+        tuple(ImageRef(f"k{k}", lambda: None) for k in pictures),
+        category=category,
+    )
 
 
 def keys(problems):
@@ -26,7 +32,8 @@ def keys(problems):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_random_sharing(seed):
-    """Every problem stands on one side or is left out; nothing is shared; the size is met, or nearly by whole families."""
+    """Every problem stands on one side or is left out; nothing is shared; the size is met, or nearly by whole
+    families."""
     rng = random.Random(seed)
     n = rng.randint(30, 400)
     pool = rng.choice([n // 20 + 2, n // 3, n, 3 * n])
@@ -51,7 +58,10 @@ def test_random_sharing(seed):
     assert train.items and 0 < len(test) <= count
     order = [p.id for p in rows]
     assert [p.id for p in test] == sorted((p.id for p in test), key=order.index)
-    assert [[p.id for p in part] for part in split_off(rows, most, share)] == [[p.id for p in train], [p.id for p in test]]
+    assert [[p.id for p in part] for part in split_off(rows, most, share)] == [
+        [p.id for p in train],
+        [p.id for p in test],
+    ]
     if sizes[0] > count:  # every family is larger: one is cut, what is over is in neither
         assert len(test) == count and len(train) == n - sizes[0]
     else:
@@ -101,8 +111,12 @@ def test_equal_questions_without_pictures_stay_together():
 def test_a_test_split_of_its_own_takes_its_pictures_out_of_training(tmp_path, caplog):
     for i in range(6):
         Image.new("RGB", (40, 40), (i, 0, 0)).save(tmp_path / f"{i}.png")
-    (tmp_path / "train.jsonl").write_text("".join(json.dumps({"question": f"q{i}", "image": f"{i % 6}.png", "answer": "1"}) + "\n" for i in range(12)))
-    (tmp_path / "test.jsonl").write_text("".join(json.dumps({"question": f"t{i}", "image": f"{i}.png", "answer": "1"}) + "\n" for i in range(2)))
+    (tmp_path / "train.jsonl").write_text(
+        "".join(json.dumps({"question": f"q{i}", "image": f"{i % 6}.png", "answer": "1"}) + "\n" for i in range(12))
+    )
+    (tmp_path / "test.jsonl").write_text(
+        "".join(json.dumps({"question": f"t{i}", "image": f"{i}.png", "answer": "1"}) + "\n" for i in range(2))
+    )
     config = SimpleNamespace(source="hf", path=str(tmp_path), split="train", eval_size=1)
     with caplog.at_level(logging.WARNING):
         train, test = load_problems(config)

@@ -18,7 +18,9 @@ HERE = [language for language in LANGUAGES if languages.present(language)]
 
 
 def call(*arguments, text=b"", **options):
-    return subprocess.run([sys.executable, "-m", "nsrl.engines", *arguments], input=text, capture_output=True, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "nsrl.engines", *arguments], input=text, capture_output=True, **options
+    )
 
 
 @pytest.mark.parametrize("language", HERE)
@@ -69,7 +71,10 @@ def test_batch_names_a_bad_line(line, got):
     done = call("batch", "--language", "nsl", "--quiet", text=b'{"id": 0, "program": "1"}\n\n' + line + b"\n")
     assert done.returncode == 2
     assert json.loads(done.stdout)["text"] == "1"
-    assert done.stderr.startswith(b"error: line 3: expected a JSON object with the fields id and program") and got in done.stderr
+    assert (
+        done.stderr.startswith(b"error: line 3: expected a JSON object with the fields id and program")
+        and got in done.stderr
+    )
 
 
 def test_a_reader_that_leaves_early_is_no_error():
@@ -92,12 +97,16 @@ def test_list_says_what_is_here():
 def test_help_is_complete(command):
     done = call(*([command] if command else []), "--help")
     assert done.returncode == 0
-    wanted = {"run": b"--wall-s", "batch": b"--workers", "tokens": b"DIR_OR_ID", "list": b"--json", "": b"COMMAND"}[command]
+    wanted = {"run": b"--wall-s", "batch": b"--workers", "tokens": b"DIR_OR_ID", "list": b"--json", "": b"COMMAND"}[
+        command
+    ]
     assert wanted in done.stdout
 
 
 def test_commands_start_without_torch():
-    code = "import sys, nsrl.engines.__main__; print([m for m in ('torch', 'sympy', 'transformers') if m in sys.modules])"
+    code = (
+        "import sys, nsrl.engines.__main__; print([m for m in ('torch', 'sympy', 'transformers') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
@@ -137,7 +146,11 @@ def test_tokens_are_counted_per_arm(tokenizer, tmp_path, capsys):
 
 def test_tokens_says_what_is_wrong(tokenizer, tmp_path, capsys):
     file = tmp_path / "problems.json"
-    for text, sentence in [("{", "FILE must be JSON"), ("[]", "FILE must hold a list"), ("[1]", "FILE must hold a list")]:
+    for text, sentence in [
+        ("{", "FILE must be JSON"),
+        ("[]", "FILE must hold a list"),
+        ("[1]", "FILE must hold a list"),
+    ]:
         file.write_text(text)
         assert main(["tokens", "--tokenizer", str(tokenizer), str(file)]) == 2
         assert sentence in capsys.readouterr().err

@@ -76,7 +76,9 @@ def test_direct_answer(text, answer):
     assert got.answer == answer
 
 
-@pytest.mark.parametrize("piece", ["<nsl>", "```", "\\boxed{", "{", "}", "```python\n", "answer is ", " ", "\\", "</nsl>", "\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "piece", ["<nsl>", "```", "\\boxed{", "{", "}", "```python\n", "answer is ", " ", "\\", "</nsl>", "\x00", "\ud800"]
+)
 def test_hostile_text_is_read_in_linear_time(piece):
     text = piece * (60_000 // len(piece))
     started = time.perf_counter()

@@ -24,7 +24,17 @@ WRONG = {  # a field of GOOD, and what it may not be
     0: ["fine", 1, None, ["ok"], "OK", ""],
     1: [1, None, ["a"], {"a": 1}, True, "x" * 4000, "é" * 3000],
     2: [{"a": 1}, [{"a": 1}], nested(300), [float("nan")], float("inf"), [-float("inf")], 10**4200],
-    3: [None, 1, {}, [1], [["a", "b"]], [["a", "b", 1]], [["a", "b", "c", "d"]], [["a", "b", "c"]] * 101, [["a", "b", "c" * 4000]]],
+    3: [
+        None,
+        1,
+        {},
+        [1],
+        [["a", "b"]],
+        [["a", "b", 1]],
+        [["a", "b", "c", "d"]],
+        [["a", "b", "c"]] * 101,
+        [["a", "b", "c" * 4000]],
+    ],
     4: [None, 1, [], {"a": 1}, "x" * 4000],
     5: [None, -1, 1.5, True, "3", 1 << 63, 10**4200, float("nan")],
     6: [None, "1", True, [], -1, -0.5, float("nan"), float("inf"), 1e300, 10**4200],
@@ -53,7 +63,9 @@ def malformed(rng):
     if roll < 0.9:
         return rng.randbytes(rng.randrange(200))
     whole = dumped(GOOD)
-    return whole[: rng.randrange(1, len(whole))] if rng.random() < 0.5 else whole + rng.choice([b"]", b" 1", b"\0", b"[]"])
+    return (
+        whole[: rng.randrange(1, len(whole))] if rng.random() < 0.5 else whole + rng.choice([b"]", b" 1", b"\0", b"[]"])
+    )
 
 
 def test_no_malformed_frame_is_a_result():
@@ -71,7 +83,17 @@ def test_no_malformed_frame_is_a_result():
 
 def anything(rng, depth=4):
     """Some JSON, half characters and long numbers among it."""
-    kinds = [None, True, rng.randint(-5, 5), rng.random(), 10 ** rng.randrange(4000), "π\ud800", "a\udfff\x00", "ok", 1e-320]
+    kinds = [
+        None,
+        True,
+        rng.randint(-5, 5),
+        rng.random(),
+        10 ** rng.randrange(4000),
+        "π\ud800",
+        "a\udfff\x00",
+        "ok",
+        1e-320,
+    ]
     if depth == 0 or rng.random() < 0.3:
         return rng.choice(kinds)
     return [anything(rng, depth - 1) for _ in range(rng.randrange(4))]
@@ -127,7 +149,9 @@ def test_a_worker_that_forges_loses_its_own_program_only(forger):
     rng = random.Random(seed)
     futures = []
     for number in range(60):
-        futures.append((forger.submit("nsl", json.dumps({"payload": malformed(rng).decode("latin-1"), "n": number})), None))
+        futures.append(
+            (forger.submit("nsl", json.dumps({"payload": malformed(rng).decode("latin-1"), "n": number})), None)
+        )
         futures += [(forger.submit("nsl", json.dumps({"text": f"{number}.{k}"})), f"{number}.{k}") for k in range(2)]
     for future, text in futures:
         result = future.result(timeout=120)
@@ -139,10 +163,18 @@ def test_a_worker_that_forges_loses_its_own_program_only(forger):
 def test_no_worker_answers_for_another_program_or_wins_time(forger):
     forged = dumped(["ok", "forged", None, [], "", 0, 0.0, []])
     behind = b"".join(protocol.pack(n, forged) for n in range(300, 0, -1))  # the last in its pipe first
-    cases = [behind, protocol.pack(protocol.HELLO, b"{}"), protocol.pack(protocol.CANCEL, b"") * 50, protocol.HEADER.pack(1 << 31, 5), b"\xff" * 12]
+    cases = [
+        behind,
+        protocol.pack(protocol.HELLO, b"{}"),
+        protocol.pack(protocol.CANCEL, b"") * 50,
+        protocol.HEADER.pack(1 << 31, 5),
+        b"\xff" * 12,
+    ]
     futures = []
     for n, raw in enumerate(cases):
-        futures.append((forger.submit("nsl", json.dumps({"raw": raw.decode("latin-1"), "text": "mine"})), ("mine", "forged", "")))
+        futures.append(
+            (forger.submit("nsl", json.dumps({"raw": raw.decode("latin-1"), "text": "mine"})), ("mine", "forged", ""))
+        )
         futures += [(forger.submit("nsl", json.dumps({"text": f"{n}.{k}"})), (f"{n}.{k}",)) for k in range(30)]
     for future, texts in futures:
         assert future.result(timeout=60).text in texts

@@ -177,7 +177,9 @@ def test_workers_have_nothing_of_this_process(psutil):
         for child in children:
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # a step on the way to a worker has ended
                 with open(f"/proc/{child.pid}/environ", "rb") as file:
-                    assert set(entry.split(b"=")[0] for entry in file.read().split(b"\0") if entry) <= {b"PYTHONHASHSEED"}
+                    assert set(entry.split(b"=")[0] for entry in file.read().split(b"\0") if entry) <= {
+                        b"PYTHONHASHSEED"
+                    }
                 with open(f"/proc/{child.pid}/maps") as file:
                     assert "torch" not in file.read()
                 if child.ppid() != os.getpid():  # a worker, not a zygote
@@ -198,6 +200,7 @@ def test_nothing_is_left_after_ten_thousand_programs(psutil):
     before = _footprint(psutil)
     native = [language for language in HERE if language != "sympy"]
     with EnginePool(workers=2, limits=Limits(cpu_s=0.05, wall_s=1.0), cache=0) as pool:
+
         def sizes():
             total = 0
             for child in psutil.Process().children(recursive=True):

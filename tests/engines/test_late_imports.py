@@ -13,11 +13,14 @@ AWAY = {
     "doctest": "tests", "mpmath.tests": "tests", "mpl_toolkits": "plots", "pylab": "plots", "matplotlib": "plots",
     "sympy.plotting": "plots", "readline": "a console", "rlcompleter": "a console", "sympy.interactive": "a console",
     "numpy": "not there for programs", "scipy": "not there for programs", "sympy.stats.sampling": "numpy's and scipy's",
-    "sympy.printing.pytorch": "torch's", "torch": "not there for programs", "sympy.printing.tensorflow": "tensorflow's", "tensorflow": "not there for programs",
+    "sympy.printing.pytorch": "torch's", "torch": "not there for programs", "sympy.printing.tensorflow": "tensorflow's",
+    "tensorflow": "not there for programs",
     "sympy.physics.control": "numpy's; printers ask it only for what it made", "secrets": "true randomness",
     "pydoc": "a console", "importlib.metadata": "the version of SymPy, which the pool asks for, not a worker",
-    "tracemalloc": "asked for by warnings, which live without", "nsrl.engines.pool": "the pool's own, by kind of worker",
-    "nsrl.engines.sympy": "the pool's own, by kind of worker", "sympy.combinatorics.testutil": "tests", "sympy.testing": "tests",
+    "tracemalloc": "asked for by warnings, which live without",
+    "nsrl.engines.pool": "the pool's own, by kind of worker",
+    "nsrl.engines.sympy": "the pool's own, by kind of worker", "sympy.combinatorics.testutil": "tests",
+    "sympy.testing": "tests",
     "sympy.parsing": "parsers of other languages, refused", "antlr4": "parsers of other languages, refused",
 }  # fmt: skip
 SCAN = """
@@ -86,7 +89,8 @@ PROGRAMS = [
     ("sympy", START + "imageset(Lambda(x, x**2), Interval(0, 2)) + Interval(1, 2)"),
     ("sympy", START + "dispersion(x**2 - 1, x)"), ("sympy", START + "CartanType('A3').dimension()"),
     ("sympy", START + "satisfiable(x > 1, use_lra_theory=True)"), ("sympy", START + "mathml(x**2)"),
-    ("sympy", START + "ccode(x**2)"), ("sympy", "from datetime import datetime\nprint(datetime.strptime('2020-02-03', '%Y-%m-%d').month)"),
+    ("sympy", START + "ccode(x**2)"), ("sympy",
+    "from datetime import datetime\nprint(datetime.strptime('2020-02-03', '%Y-%m-%d').month)"),
     ("sympy", START + "from sympy.stats import *\nE(Normal('z', Exponential('w', 1), 2))"),
     ("sympy", START + "galois_group(x**4 - 2, x)[0].order()"), ("sympy", "import random\nrandom.randint(1, 1)"),
 ]  # fmt: skip
@@ -98,6 +102,8 @@ def test_programs_that_need_them_run_in_the_worker():
         for language, program in PROGRAMS:
             if languages.present(language):
                 result = pool.run(language, program)
-                if result.status is Status.CRASH or any("ModuleNotFound" in f"{m.tag} {m.text}" for m in result.messages):
+                if result.status is Status.CRASH or any(
+                    "ModuleNotFound" in f"{m.tag} {m.text}" for m in result.messages
+                ):
                     missing[program] = result
     assert missing == {}

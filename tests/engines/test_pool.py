@@ -71,7 +71,9 @@ def test_slow_programs_do_not_hold_up_the_queue(pool):
     raise AssertionError(f"{elapsed:.1f} s")
 
 
-@pytest.mark.parametrize("language, loop", [("sympy", "import re\nre.match('(a+)+$', 'a' * 60 + 'b') or {}"), ("wolfram", "While[True,{}]")])
+@pytest.mark.parametrize(
+    "language, loop", [("sympy", "import re\nre.match('(a+)+$', 'a' * 60 + 'b') or {}"), ("wolfram", "While[True,{}]")]
+)
 def test_a_program_whose_followers_were_moved_is_killed_on_its_own_time(language, loop):
     limits = Limits(cpu_s=30, wall_s=0.7, steps=10**9)
     with EnginePool(workers=2, languages=[language], cache=0) as pool:
@@ -82,7 +84,9 @@ def test_a_program_whose_followers_were_moved_is_killed_on_its_own_time(language
             results = [future.result() for future in futures]
             elapsed = time.perf_counter() - started
             assert [r.status for r in results[1::4]] == [Status.TIMEOUT] * 3
-            assert [r.text for n, r in enumerate(results) if n % 4 != 1] == [str(n + 2) for n in range(12) if n % 4 != 1]
+            assert [r.text for n, r in enumerate(results) if n % 4 != 1] == [
+                str(n + 2) for n in range(12) if n % 4 != 1
+            ]
             if elapsed < (3 * 0.7 + 1) * slowdown():
                 return
     raise AssertionError(f"{elapsed:.1f} s")
@@ -156,7 +160,16 @@ def test_output_is_bounded_in_bytes():
 
 def test_results_survive_the_wire():
     result = Result(
-        Status.MESSAGE, "a\ud800π\x00", ["List", 1, 2.5, ["String", "s"]], (Message("Power", "infy", "1/0"),), "out\n", 7, 0.5, ("r",), "e", "v"
+        Status.MESSAGE,
+        "a\ud800π\x00",
+        ["List", 1, 2.5, ["String", "s"]],
+        (Message("Power", "infy", "1/0"),),
+        "out\n",
+        7,
+        0.5,
+        ("r",),
+        "e",
+        "v",
     )
     arrived = protocol.decode_result(protocol.encode_result(result), "e", "v", Limits())
     assert arrived.text == "a\ufffdπ\x00"  # half a character would end whatever writes it to a file

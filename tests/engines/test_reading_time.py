@@ -1,4 +1,5 @@
-"""Reading a program takes time in proportion to its text, whatever the text is, and ends in a program or a syntax error."""
+"""Reading a program takes time in proportion to its text, whatever the text is, and ends in a program or a syntax
+error."""
 
 import importlib
 import random
@@ -16,8 +17,18 @@ from tests.engines.machine import slowdown
 
 parse_wolfram = importlib.import_module("nsrl.engines.wolfram.parser").parse
 PIECES = {
-    "nsl": ["1", "2", "0", "0.5", "1e3", "e-3", "012", "x", "y", "e", "i", "f", "f(", "g(", "(", ")", "{", "}", "[", "]", "+", "-", "*", "/", "^", "!", "%", "°", "²", "ⁿ", "⁻", "=", "<", "<=", "≥", "≠", ":=", "+=", ";", ",", "?", "->", "→", "..", "for", "if(", "while", "until", "and", "or", "not", "of", "mod", "choose", "C", "P", "5C2", "sin", "sin(", "log", "log_2", "log₂", "max", "max{", "min(", "sqrt", "√", "|", "'", "x1", "x_1", "xy", "km", "h", "ℤ", "∈", "π", "½", '"a"', '"', "to", "#", ":", "let", "∠A", "_", "1,", "a,", "1000,", "count{", "f(x)=", "x=", "A(1,", "s+=1", "in"],
-    "wolfram": ["1", "2", "0.5", "x", "y", "f", "(", ")", "{", "}", "[", "]", "[[", "]]", "+", "-", "*", "/", "^", "!", "!!", "'", "&", "#", "##", "@", "@@", "/@", "//", "/.", "/;", "->", ":>", "=", "==", ":=", "===", "!=", "<", "<=", "<|", "|>", "|", "||", "&&", "~", "~~", "?", ":", "::", ";", ";;", ",", "_", "__", "x_", "_.", ".", "..", "++", "--", "**", "<>", '"', '"a"', "\\", "(*", "*)", "%", "`", "$", "\\[Alpha]", "\\[", "×", "→", "∣", "½", "²", "√", "π", "x=", "f[", "Sin[", "/:", "|->", "1.", "1`", "*^", "2^^", "#1", "@*", "```", "a_b", "é", "“", "’", "≤", "log("],
+    "nsl": ["1", "2", "0", "0.5", "1e3", "e-3", "012", "x", "y", "e", "i", "f", "f(", "g(", "(", ")", "{", "}", "[",
+    "]", "+", "-", "*", "/", "^", "!", "%", "°", "²", "ⁿ", "⁻", "=", "<", "<=", "≥", "≠", ":=", "+=", ";", ",", "?",
+    "->", "→", "..", "for", "if(", "while", "until", "and", "or", "not", "of", "mod", "choose", "C", "P", "5C2", "sin",
+    "sin(", "log", "log_2", "log₂", "max", "max{", "min(", "sqrt", "√", "|", "'", "x1", "x_1", "xy", "km", "h", "ℤ",
+    "∈", "π", "½", '"a"', '"', "to", "#", ":", "let", "∠A", "_", "1,", "a,", "1000,", "count{", "f(x)=", "x=", "A(1,",
+    "s+=1", "in"],
+    "wolfram": ["1", "2", "0.5", "x", "y", "f", "(", ")", "{", "}", "[", "]", "[[", "]]", "+", "-", "*", "/", "^", "!",
+    "!!", "'", "&", "#", "##", "@", "@@", "/@", "//", "/.", "/;", "->", ":>", "=", "==", ":=", "===", "!=", "<", "<=",
+    "<|", "|>", "|", "||", "&&", "~", "~~", "?", ":", "::", ";", ";;", ",", "_", "__", "x_", "_.", ".", "..", "++",
+    "--", "**", "<>", '"', '"a"', "\\", "(*", "*)", "%", "`", "$", "\\[Alpha]", "\\[", "×", "→", "∣", "½", "²", "√",
+    "π", "x=", "f[", "Sin[", "/:", "|->", "1.", "1`", "*^", "2^^", "#1", "@*", "```", "a_b", "é", "“", "’", "≤",
+    "log("],
 }  # fmt: skip
 
 
@@ -65,8 +76,10 @@ def test_a_thousand_characters_of_anything_are_read_in_50_ms(language):
 
 # What once took time by the square of the text's length, and what is read by rules of its own.
 REPEATED = [
-    ("wolfram", "a "), ("wolfram", "1. "), ("wolfram", "½"), ("wolfram", "a+"), ("wolfram", "f["), ("wolfram", "(*"), ("wolfram", "a_b "),
-    ("nsl", '"a";'), ("nsl", "a,"), ("nsl", "a=b;"), ("nsl", "f(a)=1;"), ("nsl", "1 mod "), ("nsl", "x+y=1;"), ("nsl", "a "), ("nsl", "(a=1,"),
+    ("wolfram", "a "), ("wolfram", "1. "), ("wolfram", "½"), ("wolfram", "a+"), ("wolfram", "f["), ("wolfram", "(*"),
+    ("wolfram", "a_b "),
+    ("nsl", '"a";'), ("nsl", "a,"), ("nsl", "a=b;"), ("nsl", "f(a)=1;"), ("nsl", "1 mod "), ("nsl", "x+y=1;"), ("nsl",
+    "a "), ("nsl", "(a=1,"),
 ]  # fmt: skip
 
 
@@ -76,9 +89,13 @@ def test_four_times_the_text_takes_not_much_more_than_four_times(language, part)
     for _ in range(4):  # another process's caches and a collection of garbage may hit one of the two
         if cost(language, part * long + "1") < 8 * max(cost(language, part * short + "1"), 1.0):
             return
-    pytest.fail(f"{cost(language, part * short)} ms for {short} times {part!r}, {cost(language, part * long)} ms for {long}")
+    pytest.fail(
+        f"{cost(language, part * short)} ms for {short} times {part!r}, {cost(language, part * long)} ms for {long}"
+    )
 
 
-@pytest.mark.parametrize("text, status", [("2+g(log", "syntax"), ("1e3e-3", "syntax"), ("log=3;log+1", "ok"), ("5C2log", "syntax")])
+@pytest.mark.parametrize(
+    "text, status", [("2+g(log", "syntax"), ("1e3e-3", "syntax"), ("log=3;log+1", "ok"), ("5C2log", "syntax")]
+)
 def test_a_word_at_the_very_end_and_a_number_with_two_powers_are_read(text, status):
     assert evaluate_nsl(text).status == status

@@ -65,7 +65,8 @@ def test_the_filter_alone_holds(raw, language):
         if "seccomp" not in next(iter(pool.sandbox.values()))["layers"]:
             pytest.skip("no system-call filter on this system")
         through = {name: result for name, result in ((n, pool.run(language, p)) for n, p in RAW.items())
-                   if result.text not in ("None", "") and not (language == "nsl" and name in ("more memory", "more time"))}  # fmt: skip
+                   if result.text not in ("None", "") and not (language == "nsl" and name in ("more memory",
+                   "more time"))}  # fmt: skip
         assert pool.run(language, "out = 6 * 7").text == "42"
     assert not through
 
@@ -76,7 +77,17 @@ MADE_BY = {  # layer: the function that makes it
 }  # fmt: skip
 NEEDED_BY = {"namespaces": {"chroot"}, "no_new_privs": {"landlock", "seccomp"}}  # layers that cannot be had without it
 # What the filter alone forbids: calls that lead nowhere behind the other walls (the processes seen are its own).
-_FILTER_ONLY = {"socket", "unix socket", "kill parent", "kill process 1", "no timer", "executable memory", "memfd", "more memory", "new session"}
+_FILTER_ONLY = {
+    "socket",
+    "unix socket",
+    "kill parent",
+    "kill process 1",
+    "no timer",
+    "executable memory",
+    "memfd",
+    "more memory",
+    "new session",
+}
 LOST = {"seccomp": _FILTER_ONLY, "no_new_privs": _FILTER_ONLY}
 NATIVE = {"more memory", "more time"}  # a reused worker moves its own limits; its programs are not Python
 
@@ -99,10 +110,14 @@ def test_the_others_hold_when_one_is_off(raw, layer, language):
 # The SymPy arm's own walls on a system without any of the kernel's: the reader of programs, then what Python itself
 # raises when a program got past the reader.
 BARE = BOOT.replace("arm.run = run\nnamespace.prepare = lambda refuse: None\n", "")
-DOORS = BOOT.replace("    space = {{}}\n", "    from nsrl.engines.sympy import guards\n    guards.close_doors()\n    space = {{}}\n")
+DOORS = BOOT.replace(
+    "    space = {{}}\n", "    from nsrl.engines.sympy import guards\n    guards.close_doors()\n    space = {{}}\n"
+)
 SYSTEM = {
-    "read a file", "write a file", "list a folder", "proc", "run a command", "exec", "spawn", "fork", "socket", "unix socket",
-    "kill parent", "kill all", "kill process 1", "unlink", "chdir", "unshare", "ptrace", "mount", "executable memory", "more memory",
+    "read a file", "write a file", "list a folder", "proc", "run a command", "exec", "spawn", "fork", "socket",
+    "unix socket",
+    "kill parent", "kill all", "kill process 1", "unlink", "chdir", "unshare", "ptrace", "mount", "executable memory",
+    "more memory",
     "more time", "fork bomb",
 }  # fmt: skip
 

@@ -22,7 +22,10 @@ psutil = pytest.importorskip("psutil")
 pytestmark = pytest.mark.skipif(not LINUX, reason="stops processes of the pool by signal")
 
 # About a third of a second of CPU time each, and a value that tells whether they ran to their end.
-WORK = {"wolfram": "x=0;Do[x=Mod[x*x+k,10007],{k,30000}];x", "sympy": "x = 0\nfor k in range(4000000): x = (x * x + k) % 10007\nprint(x)"}
+WORK = {
+    "wolfram": "x=0;Do[x=Mod[x*x+k,10007],{k,30000}];x",
+    "sympy": "x = 0\nfor k in range(4000000): x = (x * x + k) % 10007\nprint(x)",
+}
 ROOMY = Limits(cpu_s=4, wall_s=2.0, steps=10**8)
 
 
@@ -201,7 +204,9 @@ def test_a_program_that_waits_without_working_has_its_wall_clock_and_no_more(mon
         started = time.monotonic()
         waits = pool.submit("sympy", "import time; time.sleep(100)")
         blocks = pool.submit("sympy", "import select; select.poll().poll()")
-        assert [f.result().text for f in [pool.submit("sympy", f"out = {n}") for n in range(20)]] == [str(n) for n in range(20)]
+        assert [f.result().text for f in [pool.submit("sympy", f"out = {n}") for n in range(20)]] == [
+            str(n) for n in range(20)
+        ]
         assert waits.result(timeout=30).status is blocks.result(timeout=30).status is Status.TIMEOUT
         assert time.monotonic() - started < 4 * limits.wall_s
         assert pool.stats()["stalls"] == 0 and pool.stats()["cached"] == 20

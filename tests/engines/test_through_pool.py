@@ -1,4 +1,5 @@
-"""The development programs where programs really run: in a walled worker, which must say what the engine says in process."""
+"""The development programs where programs really run: in a walled worker, which must say what the engine says in
+process."""
 
 import json
 from pathlib import Path
@@ -17,7 +18,11 @@ def lines(path):
 
 
 def devset():
-    rows = [json.loads(line) for path in sorted((HERE / "wolfram/devset").glob("*.jsonl")) for line in path.read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for path in sorted((HERE / "wolfram/devset").glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
     return [(row["program"], row["expected"]) for row in rows]
 
 

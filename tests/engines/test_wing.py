@@ -11,7 +11,9 @@ from nsrl.engines.wolfram.printer import full
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ROOT / "nsrl" / "engines"
-MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in ENGINES.rglob("*.py")}
+MODULES = {
+    ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in ENGINES.rglob("*.py")
+}
 
 
 def imported(path: Path) -> set[str]:

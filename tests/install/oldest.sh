@@ -31,4 +31,4 @@ fi
 "$venv/bin/python" -c 'import torch, transformers, triton
 print(f"test-oldest: torch {torch.__version__}, triton {triton.__version__}, transformers {transformers.__version__}")'
 export PYTHONPATH=kernels:. OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-exec "$venv/bin/python" -m pytest -q -n "${WORKERS:-2}" --dist worksteal tests/ops tests/rollout tests/trainer/test_policy*.py "$@"
+exec "$venv/bin/python" -m pytest -q -n "${WORKERS:-2}" --dist worksteal tests/ops tests/rollout tests/models/test_policy*.py "$@"

@@ -12,7 +12,10 @@ from check_pins import ROOT, Wish, conflicts, own_requirements, read_constraints
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-TORCH = {"version": "2.13.0", "requires_dist": ['triton==3.7.1; platform_system == "Linux" and python_version < "3.15"']}
+TORCH = {
+    "version": "2.13.0",
+    "requires_dist": ['triton==3.7.1; platform_system == "Linux" and python_version < "3.15"'],
+}
 
 
 def run(constraints, metadata, own=("torch>=2.11",), python="3.12"):
@@ -27,9 +30,12 @@ def package(*requires, version="1.0", python=None):
 @pytest.mark.parametrize(
     ("constraints", "metadata", "words"),
     [
-        ("torch==2.13.0\ntriton==3.9.0", {"torch": TORCH}, ["triton==3.9.0 is pinned", "torch 2.13.0 asks for triton==3.7.1"]),
-        ("torch==2.10.0", {"torch": package(version="2.10.0")}, ["torch==2.10.0 is pinned", "nsrl asks for torch>=2.11"]),
-        ("a==1.0\nb==2.0", {"a": package("B<2"), "b": package(version="2.0")}, ["b==2.0 is pinned", "a 1.0 asks for B<2"]),
+        ("torch==2.13.0\ntriton==3.9.0", {"torch": TORCH}, ["triton==3.9.0 is pinned",
+        "torch 2.13.0 asks for triton==3.7.1"]),
+        ("torch==2.10.0", {"torch": package(version="2.10.0")}, ["torch==2.10.0 is pinned",
+        "nsrl asks for torch>=2.11"]),
+        ("a==1.0\nb==2.0", {"a": package("B<2"), "b": package(version="2.0")}, ["b==2.0 is pinned",
+        "a 1.0 asks for B<2"]),
         ("a==1.0", {"a": package(python=">=3.13")}, ["a==1.0 asks for Python >=3.13"]),
         ("a==1.0\nb==2.0", {"a": package('b<2; python_version < "3.13"'), "b": package(version="2.0")}, ["b<2"]),
         ("a==1.0\nb==2.0\nc==1.0", {
@@ -51,7 +57,10 @@ def test_a_conflict_is_named(constraints, metadata, words):
     [
         ("torch==2.13.0\ntriton==3.7.1", {"torch": TORCH}),
         ("torch==2.13.0\ntriton<3.10", {"torch": TORCH}),
-        ("a==1.0\nb==2.0", {"a": package('b<2; sys_platform == "win32"', 'b<2; python_version < "3.12"'), "b": package()}),
+        (
+            "a==1.0\nb==2.0",
+            {"a": package('b<2; sys_platform == "win32"', 'b<2; python_version < "3.12"'), "b": package()},
+        ),
         ("a==1.0\nb==2.0", {"a": package('b<2; extra == "fast"'), "b": package(version="2.0")}),
         ("Some.Name==1.0", {"some-name": package("a>=1"), "a": package()}),
         ("a==1.0", {"a": package(python=">=3.12.1")}),
@@ -82,7 +91,9 @@ def test_every_direct_requirement_has_a_pin_that_it_accepts():
 
 @pytest.mark.parametrize("line", ["-e foo", "-r other.txt", "--no-binary :all:", "torch=2.0", "./folder", "?"])
 def test_a_line_that_is_no_requirement_is_named(line):
-    with pytest.raises(ValueError, match=re.escape(f"line 3 must be a package with bounds, as torch==2.13.0; got {line!r}")):
+    with pytest.raises(
+        ValueError, match=re.escape(f"line 3 must be a package with bounds, as torch==2.13.0; got {line!r}")
+    ):
         read_constraints(f"# comment\na==1.0  # why\n{line}\n")
 
 

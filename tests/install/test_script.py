@@ -1,4 +1,5 @@
-"""The command `nsrl`: its list, its version, wrong names, exit codes, every key's description, and life without the extra."""
+"""The command `nsrl`: its list, its version, wrong names, exit codes, every key's description, and life without the
+extra."""
 
 import contextlib
 import dataclasses
@@ -36,7 +37,9 @@ def test_every_module_that_can_be_run_is_a_command():
     for file in (ROOT / "nsrl").rglob("*.py"):
         if re.search(r'^if __name__ == "__main__":$', file.read_text(), re.MULTILINE):
             runnable.add(".".join(file.relative_to(ROOT).with_suffix("").parts))
-    assert runnable - {"nsrl.__main__", "nsrl.engines.pool.launch"} == {module for module, _ in script.COMMANDS.values()}
+    assert runnable - {"nsrl.__main__", "nsrl.engines.pool.launch"} == {
+        module for module, _ in script.COMMANDS.values()
+    }
     assert PROJECT["scripts"] == {"nsrl": "nsrl.__main__:main"}
 
 
@@ -56,7 +59,9 @@ def test_the_list(words, capsys):
 def test_a_wrong_name_is_one_sentence(word, words, capsys):
     assert script.main([word]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith(f"error: nsrl has no command {word!r}; ") and words in err and err.count("\n") == 1
+    assert (
+        out == "" and err.startswith(f"error: nsrl has no command {word!r}; ") and words in err and err.count("\n") == 1
+    )
 
 
 def test_version(capsys):
@@ -76,7 +81,8 @@ def test_exit_codes_and_help_pass_through():
 
 
 def described(kind):
-    """(dotted key, description) of every key: `Args:` of the dataclasses' docstrings, and of a group its own first lines."""
+    """(dotted key, description) of every key: `Args:` of the dataclasses' docstrings, and of a group its own first
+    lines."""
     hints = typing.get_type_hints(kind)
     block = inspect.cleandoc(kind.__doc__ or "").split("Args:", 1)[1]
     found = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", block, re.MULTILINE))
@@ -127,7 +133,9 @@ def test_without_the_extra_a_command_names_it(bare, tmp_path, module):
     module, *before = module.split()
     done = nsrl(*before, *words, path=[bare], python=(sys.executable, "-S"), module=module)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert re.fullmatch(r"error: this needs the Python packages? \w.*, which .*: pip install 'nsrl\[train\]'\n", done.stderr)
+    assert re.fullmatch(
+        r"error: this needs the Python packages? \w.*, which .*: pip install 'nsrl\[train\]'\n", done.stderr
+    )
 
 
 def test_what_works_without_the_extra(bare):
@@ -144,14 +152,25 @@ def test_without_sympy_no_language_is_there_and_list_says_so():
     done = run("engines", "list", "--json")
     assert done.returncode == 0 and done.stderr == "", done.stderr
     rows = [row for row in json.loads(done.stdout)["engines"] if row["engine"] == "builtin"]
-    assert len(rows) == 3 and not any(row["present"] for row in rows) and all("nsrl[train]" in row["needs"] for row in rows)
+    assert (
+        len(rows) == 3
+        and not any(row["present"] for row in rows)
+        and all("nsrl[train]" in row["needs"] for row in rows)
+    )
     done = run("engines", "list")
     assert done.returncode == 0 and done.stderr == "" and done.stdout.count("absent: needs the package sympy") == 3
     done = run("engines", "run", "--language", "nsl")
-    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and "sympy" in done.stderr
+    assert (
+        done.returncode == 2
+        and done.stderr.startswith("error: ")
+        and done.stderr.count("\n") == 1
+        and "sympy" in done.stderr
+    )
 
 
-@pytest.mark.parametrize("words", [["report", "--help"], ["rewards", "--help"], ["rewards"], ["rewards", "attack", "--help"], ["report"]])
+@pytest.mark.parametrize(
+    "words", [["report", "--help"], ["rewards", "--help"], ["rewards"], ["rewards", "attack", "--help"], ["report"]]
+)
 def test_usage_names_what_was_typed(words, capsys, monkeypatch):
     for started, shown in ((f"nsrl {words[0]}", f"nsrl {words[0]}"), ("/x/__main__.py", f"python -m nsrl.{words[0]}")):
         monkeypatch.setattr(sys, "argv", [started])
@@ -206,5 +225,9 @@ def test_make_lists_its_targets():
 
 
 def test_what_test_fast_names_is_there():
-    named = re.search(r"^FAST +:= ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].replace("\\", "").split()
+    named = (
+        re.search(r"^FAST +:= ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+        .replace("\\", "")
+        .split()
+    )
     assert len(named) > 10 and all((ROOT / name).exists() for name in named)

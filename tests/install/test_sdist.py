@@ -1,4 +1,5 @@
-"""What is shipped: the sdist has every tracked file and its tests can be collected; the wheel has the packages' own data."""
+"""What is shipped: the sdist has every tracked file and its tests can be collected; the wheel has the packages' own
+data."""
 
 import io
 import os
@@ -60,7 +61,13 @@ def test_its_tests_can_be_collected(sdist):
     """With its own conftest files and nothing of this checkout."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run([*command, "tests/install", "tests/rollout", "tests/test_architecture.py"], cwd=sdist, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "tests/install", "tests/rollout", "tests/test_architecture.py"],
+        cwd=sdist,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and " tests collected" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
 
 
@@ -72,7 +79,12 @@ def test_the_wheel(sdist, tmp_path):
         about = f"nsrl-{__version__}.dist-info/"
         metadata = message_from_string(wheel.read(about + "METADATA").decode())
         scripts = wheel.read(about + "entry_points.txt").decode()
-    assert {"nsrl/py.typed", "nsrl_kernels/py.typed", "nsrl/report/report.html.jinja", "nsrl/recipes/default.yaml"} <= names
+    assert {
+        "nsrl/py.typed",
+        "nsrl_kernels/py.typed",
+        "nsrl/report/report.html.jinja",
+        "nsrl/recipes/default.yaml",
+    } <= names
     sources = {p.relative_to(sdist).as_posix() for p in (sdist / "nsrl").rglob("*.py")}
     sources |= {p.relative_to(sdist / "kernels").as_posix() for p in (sdist / "kernels").rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
@@ -91,4 +103,6 @@ def test_the_citation_can_be_read():
     assert cited["cff-version"] == "1.2.0" and {"message", "title", "authors"} <= set(cited)
     assert cited["version"] == __version__
     (paper,) = cited["references"]
-    assert {"type", "title", "authors"} <= set(paper) and paper["title"] in " ".join((ROOT / "README.md").read_text().split())
+    assert {"type", "title", "authors"} <= set(paper) and paper["title"] in " ".join(
+        (ROOT / "README.md").read_text().split()
+    )

@@ -1,9 +1,11 @@
-"""Every Triton that a supported torch brings, each alone: `make test-tritons` (or `tritons.py 3.6.0 …` for those named).
+"""Every Triton that a supported torch brings, each alone: `make test-tritons` (or `tritons.py 3.6.0 …` for those
+named).
 
 Which ones they are is read from the metadata of the torch versions on the package index, from the lower bound in
-pyproject.toml on. Each is installed into a folder of its own, put in front of the environment's Triton, and tests/ops run
-with it: the kernels under its interpreter, and the compile report for Hopper with its compiler. Exit code 1 where a test
-fails; where no index answers it says so and ends with 0.
+pyproject.toml on. Each is installed into a folder of its own, put in front of the environment's Triton, and tests/ops
+run
+with it: the kernels under its interpreter, and the compile report for Hopper with its compiler. Exit code 1 where a
+test fails; where no index answers it says so and ends with 0.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def torch_versions(wanted: SpecifierSet, index: dict[str, str]) -> list[str]:
 
 
 def brought(torch: str, index: dict[str, str]) -> str | None:
-    """The Triton that this torch brings: the newest its metadata accepts. None: it asks for none, or has no wheel here."""
+    """The Triton that this torch brings: the newest its metadata accepts. None: it asks for none, or has no wheel
+    here."""
     try:
         about = ask(PYTHON, [f"torch=={torch}"], index)["torch"]
         for requirement in map(Requirement, about.get("requires_dist", [])):
@@ -70,7 +73,17 @@ def install(version: str) -> Path | None:
     """This Triton alone in a folder; None where pip cannot install it (its message is on standard error)."""
     folder = FOLDER / version
     if not (folder / "triton").is_dir():
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), f"triton=={version}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--target",
+            str(folder),
+            f"triton=={version}",
+        ]
         if subprocess.run([*command, *BESIDE.get(version, [])]).returncode:
             return None
     return folder
@@ -82,7 +95,17 @@ def test(folder: Path, more: list[str]) -> int:
     environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}
     code = "import triton, sys; sys.exit(not triton.__file__.startswith(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", os.environ.get("WORKERS", "2"), "--dist", "worksteal", "tests/ops"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        os.environ.get("WORKERS", "2"),
+        "--dist",
+        "worksteal",
+        "tests/ops",
+    ]
     kernels = [] if "-k" in more else ["-k", "triton or compile"]  # the rest of the room never meets Triton
     return subprocess.run([*command, *kernels, *more], cwd=ROOT, env=environment).returncode
 

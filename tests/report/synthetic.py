@@ -40,13 +40,15 @@ def shares(t: float) -> dict[str, float]:
     return {"nsl": nsl, "wolfram": rest * 0.3, "sympy": rest * 0.35, "prose": rest * 0.15, "direct": rest * 0.2}
 
 
-HOSTILE = '</script><script>alert(2)</script><img src=x onerror=alert(3)>\u202ereversed\x00\x1b[31m'
+HOSTILE = "</script><script>alert(2)</script><img src=x onerror=alert(3)>\u202ereversed\x00\x1b[31m"
 QUESTION = "What is the mean of the numbers in the picture?\n<image>"
 CHOICE = "Which is $\\frac{\\sqrt{3}}{2}$, for $5 and $6, if $\\begin{array}{c}a\\end{array}$ & <b>x</b>?"
 OPTIONS = "A. $\\sqrt{3}$\nB. $\\frac{1}{2}$\nC. <i>none</i>"
 
 
-def records(rng: random.Random, count: int, samples: int, t: float, greedy: bool = True, pictures: bool = True) -> list[dict]:
+def records(
+    rng: random.Random, count: int, samples: int, t: float, greedy: bool = True, pictures: bool = True
+) -> list[dict]:
     """Rows as a run keeps them: greedy answers are sample -1, a picture stands beside a problem's first row only."""
     out = []
     for i in range(count):
@@ -58,11 +60,16 @@ def records(rng: random.Random, count: int, samples: int, t: float, greedy: bool
             right = rng.random() < 0.45 + 0.5 * t * (language == "nsl")
             out.append({
                 "problem_id": f"p{i}", "category": family, "question": CHOICE if family == "bars" else QUESTION,
-                "options": OPTIONS if family == "bars" else "", "answer": "5", "sample": s, "language": language, "program": PROGRAMS[language],
-                "completion": PROGRAMS[language] or ("The answer is 5." if family != "area" else HOSTILE), "has_code": bool(PROGRAMS[language]),
-                "status": "ok" if PROGRAMS[language] else "", "no_error": bool(PROGRAMS[language]), "value_text": "5" if right else "16/3",
-                "correct": right, "reason": "exact", "tokens": max(1, TOKENS[language] + rng.randint(-2, 3)), "prompt_tokens": 40 + i % 9,
-                "reward": 1.1 * right + 0.1, "rewards/correct": float(right), "rewards/short": float("nan"), "advantage": 0.0, "finish": "stop",
+                "options": OPTIONS if family == "bars" else "", "answer": "5", "sample": s, "language": language,
+                "program": PROGRAMS[language],
+                "completion": PROGRAMS[language] or ("The answer is 5." if family != "area" else HOSTILE),
+                "has_code": bool(PROGRAMS[language]),
+                "status": "ok" if PROGRAMS[language] else "", "no_error": bool(PROGRAMS[language]),
+                "value_text": "5" if right else "16/3",
+                "correct": right, "reason": "exact", "tokens": max(1, TOKENS[language] + rng.randint(-2, 3)),
+                "prompt_tokens": 40 + i % 9,
+                "reward": 1.1 * right + 0.1, "rewards/correct": float(right), "rewards/short": float("nan"),
+                "advantage": 0.0, "finish": "stop",
                 **({"image_png": picture if s == 0 else None} if pictures else {}),
             })  # fmt: skip
     return out
@@ -77,19 +84,28 @@ def write_run(folder: Path, steps: int = 120, warm: bool = True) -> Path:
     with (folder / "metrics.jsonl").open("w") as file:
         for phase, count, start in (("reading", 100, 6.0), ("warm_start", 300, 2.5)) if warm else ():
             for i in range(1, count + 1):
-                row = {"phase": phase, "step": i, "loss": start * math.exp(-3 * i / count) + 0.2 * rng.random() + 0.1, "grad_norm": 1.0}
+                row = {
+                    "phase": phase,
+                    "step": i,
+                    "loss": start * math.exp(-3 * i / count) + 0.2 * rng.random() + 0.1,
+                    "grad_norm": 1.0,
+                }
                 file.write(json.dumps(row) + "\n")
         for i in range(1, steps + 1):
             t = i / steps
             p = 0.45 + 0.45 / (1 + math.exp(8 * (0.4 - t))) + rng.uniform(-0.04, 0.04)
             row = {
-                "phase": "grpo", "step": i, "loss": rng.uniform(-0.01, 0.01), "grad_norm": 0.5 + rng.random(), "kl": 0.0, "entropy": 0.6 - 0.4 * t,
-                "reward": p * 1.2, "reward_std": 0.45 * (1 - 0.6 * t), "frac_reward_zero_std": 0.05 + 0.5 * t, "pass@1": p, "pass@k": min(1, p + 0.25),
+                "phase": "grpo", "step": i, "loss": rng.uniform(-0.01, 0.01), "grad_norm": 0.5 + rng.random(),
+                "kl": 0.0, "entropy": 0.6 - 0.4 * t,
+                "reward": p * 1.2, "reward_std": 0.45 * (1 - 0.6 * t), "frac_reward_zero_std": 0.05 + 0.5 * t,
+                "pass@1": p, "pass@k": min(1, p + 0.25),
                 "rewards/correct/mean": p, "rewards/executes/mean": 0.9 + 0.08 * t, "rewards/short/mean": 0.5,
-                "completions/mean_length": 22 - 10 * t + rng.random(), "completions/max_length": 56 - 12 * t, "completions/clipped_ratio": 0.02,
+                "completions/mean_length": 22 - 10 * t + rng.random(), "completions/max_length": 56 - 12 * t,
+                "completions/clipped_ratio": 0.02,
                 **{f"language/{n}": v for n, v in shares(t).items()},
                 "engine/ok_frac": 0.93 + 0.05 * t, "engine/syntax_frac": 0.05 * (1 - t), "engine/message_frac": 0.02,
-                "timing_s/rollout": 0.27, "timing_s/engine": 0.02, "timing_s/pack": 0.03, "timing_s/forward": 0.12, "timing_s/backward": 0.2,
+                "timing_s/rollout": 0.27, "timing_s/engine": 0.02, "timing_s/pack": 0.03, "timing_s/forward": 0.12,
+                "timing_s/backward": 0.2,
                 "timing_s/optim": 0.02, "timing_s/sync": 0.001, "timing_s/step": 0.7,
             }  # fmt: skip
             file.write(json.dumps(row) + "\n")
@@ -110,11 +126,14 @@ def write_run(folder: Path, steps: int = 120, warm: bool = True) -> Path:
         parquet.write_table(Table.from_pylist(kept), folder / "completions" / f"step_{step:06d}.parquet")
     (folder / "completions" / "step_999999.parquet").write_bytes(b"half")
     summary = {
-        "accuracy_warm_start": numbers["warm_start"]["accuracy"], "accuracy_warm_start_ci95": numbers["warm_start"]["ci95"],
+        "accuracy_warm_start": numbers["warm_start"]["accuracy"],
+        "accuracy_warm_start_ci95": numbers["warm_start"]["ci95"],
         "accuracy_final": numbers["final"]["accuracy"], "accuracy_final_ci95": numbers["final"]["ci95"],
         "language_share": {"before": shares(0.0), "after": shares(1.0)}, "tokens_by_language": TOKENS,
         "mean_output_tokens": {"before": 22.4, "after": 12.1},
-        "seconds": {**({"reading": 20.0, "warm_start": 61.0} if warm else {}), "grpo": 98.0, "evaluation": 24.0}, "seed": 0, "steps": {"reading": 100 * warm, "warm_start": 300 * warm, "extra": 0, "grpo": steps}, "versions": {"torch": "2.13.0"},
+        "seconds": {**({"reading": 20.0, "warm_start": 61.0} if warm else {}), "grpo": 98.0, "evaluation": 24.0},
+        "seed": 0, "steps": {"reading": 100 * warm, "warm_start": 300 * warm, "extra": 0, "grpo": steps},
+        "versions": {"torch": "2.13.0"},
     }  # fmt: skip
     (folder / "summary.json").write_text(json.dumps(summary))
     (folder / "config.yaml").write_text("seed: 0\nnum_generations: 10\nquestion: <script>alert(1)</script>\n")

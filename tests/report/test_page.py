@@ -36,7 +36,11 @@ def page(run):
 
 def articles(page):
     """(set, category, html) of each problem."""
-    found = re.findall(r'<article class="panel problem[^"]*" data-set="([^"]*)" data-category="([^"]*)">(.*?)</article>', page, re.DOTALL)
+    found = re.findall(
+        r'<article class="panel problem[^"]*" data-set="([^"]*)" data-category="([^"]*)">(.*?)</article>',
+        page,
+        re.DOTALL,
+    )
     assert found
     return found
 
@@ -44,7 +48,16 @@ def articles(page):
 def test_the_page_is_self_contained_and_shows_everything(page):
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
     assert not re.search(r"(?:src|href)=\"(?!data:)", page) and "@import" not in page and "url(" not in page
-    for text in ("demo", "How it learned", "By category", "What it writes", "engine says", "determinant", "Has Code %", "accuracy after training"):
+    for text in (
+        "demo",
+        "How it learned",
+        "By category",
+        "What it writes",
+        "engine says",
+        "determinant",
+        "Has Code %",
+        "accuracy after training",
+    ):
         assert text in page, text
     assert page.count("data:image/svg+xml") == 8
     assert "&lt;script&gt;alert(1)" in page  # what a model or a file wrote is never markup
@@ -54,7 +67,12 @@ def test_only_the_pages_own_script_may_run(page):
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     allowed = "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src '{allowed}'" in page and "default-src 'none'" in page
-    assert "<script>alert" not in page and "<img src=x" not in page and "<b>x</b>" not in page and "<i>none</i>" not in page
+    assert (
+        "<script>alert" not in page
+        and "<img src=x" not in page
+        and "<b>x</b>" not in page
+        and "<i>none</i>" not in page
+    )
     assert "\u202e" not in page and "\x00" not in page and "\x1b" not in page
     assert html.escape(clean(HOSTILE)) in page and "⟨U+202E⟩reversed␀␛[31m" in page
 
@@ -73,9 +91,13 @@ def test_held_out_problems_before_and_after_and_training_problems_by_step(page):
         points = re.findall(r"<h4>(.*?): <span>(\d+) of (\d+) right", body)
         assert len(re.findall('class="attempt"', body)) == sum(int(n) for *_, n in points)
         if name == "held-out":  # one problem, both points of the run, all five attempts
-            assert [p[0] for p in points] == ["after the warm start", "after training"] and {p[2] for p in points} == {"5"}
+            assert [p[0] for p in points] == ["after the warm start", "after training"] and {p[2] for p in points} == {
+                "5"
+            }
             assert body.count(">greedy<") == 2
-    failures = [body.rsplit("<h4>", 1)[1].count("tag wrong") > 0 for name, _, body in articles(page) if name == "held-out"]
+    failures = [
+        body.rsplit("<h4>", 1)[1].count("tag wrong") > 0 for name, _, body in articles(page) if name == "held-out"
+    ]
     assert failures == sorted(failures, reverse=True) and any(failures) and not all(failures)
     assert "in no training step" in page and "step 1 and 40" in page  # says which problems these are
 
@@ -88,7 +110,12 @@ def test_whole_completions_with_the_program_marked(page):
 
 
 def test_filters_name_what_is_there(page):
-    for name, some in {"verdict": ("right", "wrong"), "language": tuple(PROGRAMS), "status": ("ok", "no program"), "category": ("area", "bars")}.items():
+    for name, some in {
+        "verdict": ("right", "wrong"),
+        "language": tuple(PROGRAMS),
+        "status": ("ok", "no program"),
+        "category": ("area", "bars"),
+    }.items():
         (options,) = re.findall(rf'<select name="{name}">(.*?)</select>', page)
         assert all(f"<option>{value}</option>" in options for value in some), name
 
@@ -120,8 +147,14 @@ def test_it_can_be_written_while_the_run_goes_on(tmp_path):
     for name in ("summary.json", "eval/final.json", "eval/final.parquet"):
         (folder / name).unlink()
     page = write_report(folder).read_text()
-    assert "while the run was at grpo step 12" in page and "after the warm start" in page and "accuracy after training" not in page
-    (folder / "summary.json").write_text(json.dumps({"accuracy_final": 0.1234, "steps": {"grpo": 6}}))  # of the end before
+    assert (
+        "while the run was at grpo step 12" in page
+        and "after the warm start" in page
+        and "accuracy after training" not in page
+    )
+    (folder / "summary.json").write_text(
+        json.dumps({"accuracy_final": 0.1234, "steps": {"grpo": 6}})
+    )  # of the end before
     assert "12.3%" not in write_report(folder).read_text()
 
 
@@ -145,13 +178,21 @@ def test_a_folder_that_is_no_run(tmp_path):
         write_report(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         write_report(tmp_path / "absent")
-    done = subprocess.run([sys.executable, "-m", "nsrl.report", str(tmp_path)], cwd=ROOT, env={"PYTHONPATH": "kernels:."}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "nsrl.report", str(tmp_path)],
+        cwd=ROOT,
+        env={"PYTHONPATH": "kernels:."},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
 
 
 def test_the_same_metrics_give_the_same_plots(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()[:-1]]
-    some = [{k: r[k] for k in ("phase", "step", "completions/mean_length") if k in r} for r in rows if r["phase"] == "grpo"]
+    some = [
+        {k: r[k] for k in ("phase", "step", "completions/mean_length") if k in r} for r in rows if r["phase"] == "grpo"
+    ]
     (first,), (second,) = plots(some), plots(some)
     assert first.svg == second.svg
     assert first.hover["steps"] == list(range(1, 41)) and first.hover["from"] < 1 < 40 < first.hover["to"]
@@ -165,11 +206,19 @@ def test_one_axis_has_one_unit(run, monkeypatch):
         row["kl"] = 0.01
     axes = {}
     finish = drawing._Canvas.finish
-    monkeypatch.setattr(drawing._Canvas, "finish", lambda self, name, *rest: (axes.update({name: self.all}), finish(self, name, *rest))[1])
+    monkeypatch.setattr(
+        drawing._Canvas,
+        "finish",
+        lambda self, name, *rest: (axes.update({name: self.all}), finish(self, name, *rest))[1],
+    )
     plots(rows)
-    labels = {a.get_ylabel(): {line.get_label() for line in a.get_lines() if line.get_label()[0] != "_"} for a in axes["policy"]}
+    labels = {
+        a.get_ylabel(): {line.get_label() for line in a.get_lines() if line.get_label()[0] != "_"}
+        for a in axes["policy"]
+    }
     assert labels == {
-        "norm": {"gradient norm, before clipping"}, "nats": {"entropy", "KL to the reference"}, "share": {"groups without spread"},
+        "norm": {"gradient norm, before clipping"}, "nats": {"entropy", "KL to the reference"},
+        "share": {"groups without spread"},
     }  # fmt: skip
 
 
@@ -185,7 +234,9 @@ def test_smoothing_keeps_constants_trends_and_its_place():
 
 
 def test_stacks_keep_their_sum_and_an_outlier_its_column():
-    edges, (low, high) = binned([1.0, 2.0, 3.0, 4.0, 5.0], [[0.3, 0.3, 3.0, 0.3, 0.3], [0.7, 0.7, 0.0, 0.7, 0.7]], most=5)
+    edges, (low, high) = binned(
+        [1.0, 2.0, 3.0, 4.0, 5.0], [[0.3, 0.3, 3.0, 0.3, 0.3], [0.7, 0.7, 0.0, 0.7, 0.7]], most=5
+    )
     assert edges == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5] and low == [0.3, 0.3, 3.0, 0.3, 0.3] and high[2] == 0.0
     edges, (means,) = binned([float(i) for i in range(1, 8)], [[1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 20.0]], most=3)
     assert edges == [0.5, 3.5, 6.5, 7.5] and means == [3.0, 9.0, 20.0]
@@ -193,8 +244,10 @@ def test_stacks_keep_their_sum_and_an_outlier_its_column():
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium to open the page with")
 def test_a_browser_runs_its_script_under_its_policy(run, tmp_path):
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-               "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}", "--dump-dom", f"file://{run / 'report.html'}"]  # fmt: skip
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+    "--disable-background-networking",
+               "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}", "--dump-dom",
+               f"file://{run / 'report.html'}"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     if done.returncode != 0 or "<html" not in done.stdout:
         pytest.skip("chromium does not start here")

@@ -8,7 +8,8 @@ from nsrl.report.table import COLUMNS, markdown, mean_interval, print_table, tab
 
 
 def record(problem, correct, category="area", sample=0, **changes):
-    base = {"problem_id": problem, "category": category, "correct": correct, "sample": sample, "has_code": True, "no_error": True,
+    base = {"problem_id": problem, "category": category, "correct": correct, "sample": sample, "has_code": True,
+    "no_error": True,
             "value_text": "5", "tokens": 10, "prompt_tokens": 100}  # fmt: skip
     return base | changes
 
@@ -16,7 +17,8 @@ def record(problem, correct, category="area", sample=0, **changes):
 def test_counts_problems_and_averages_over_them():
     rows = table([
         record("a", True), record("a", False, sample=1), record("b", True, has_code=False, no_error=False, tokens=20),
-        record("a", True, sample=-1, tokens=999), record("c", True, "bars", value_text="Missing[NotFound]", no_error=False),
+        record("a", True, sample=-1, tokens=999), record("c", True, "bars", value_text="Missing[NotFound]",
+        no_error=False),
     ])  # fmt: skip
     area, bars, everything = rows
     assert [r["category"] for r in rows] == ["area", "bars", "All"]
@@ -69,7 +71,8 @@ def test_only_greedy_records_still_make_a_table():
 def test_the_printed_table_fits_the_terminal(capsys, monkeypatch, columns):
     records = [
         record(f"{name}-{i}", i > 0, name, tokens=3000 + i, prompt_tokens=1500 + 9 * i)
-        for name in ("metric geometry - length", "transformation geometry", "combinatorial geometry", "det") for i in range(20)
+        for name in ("metric geometry - length", "transformation geometry", "combinatorial geometry",
+        "det") for i in range(20)
     ]  # fmt: skip
     monkeypatch.setenv("COLUMNS", str(columns))
     print_table(records, title="a title")

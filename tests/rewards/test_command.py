@@ -68,7 +68,14 @@ def test_bad_rows_are_one_sentence(tmp_path, capsys, command, bad):
     assert shown.out == "" and shown.err.startswith("error: ") and said in shown.err and shown.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("changed,said", [({"label": "false"}, "label is neither"), ({"label": 1}, "label is neither"), ({"prediction": [5]}, "prediction is neither")])
+@pytest.mark.parametrize(
+    "changed,said",
+    [
+        ({"label": "false"}, "label is neither"),
+        ({"label": 1}, "label is neither"),
+        ({"prediction": [5]}, "prediction is neither"),
+    ],
+)
 def test_a_label_is_true_or_false_and_nothing_else(tmp_path, changed, said):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(line() + b"\n\n" + line(**changed))
@@ -78,7 +85,9 @@ def test_a_label_is_true_or_false_and_nothing_else(tmp_path, changed, said):
 
 def test_a_row_ends_at_a_line_feed_only(tmp_path):
     path = tmp_path / "rows.jsonl"
-    rows = [{"prediction": f"5{c}", "gold": 5, "label": True, "options": {"B": 5, "A": "4"}} for c in "\u2028\u2029\x85\x1c"]
+    rows = [
+        {"prediction": f"5{c}", "gold": 5, "label": True, "options": {"B": 5, "A": "4"}} for c in "\u2028\u2029\x85\x1c"
+    ]
     path.write_bytes("\r\n".join(json.dumps(r, ensure_ascii=False) for r in rows).encode())
     found = agreement(path)
     assert found["rows"] == 4 and found["agreement"] == 1

@@ -17,18 +17,74 @@ from nsrl.types import Problem
 
 LITERALS = {  # by the tree alone
     "nsl": ["B", "5", "-5", "3/4", "-3/4", "2.5", "AB", '"12*13"', "{1,2,3}", "x=5;x", "", "(", "50%"],
-    "wolfram": ["B", "5", "-5", "3/4", '"12*13"', "{1, 2}", "x = 5; x", "Print[5]", "Module[{}, 5]", "f := 5", "1.5*^3", "{x -> 2}", "[[["],
-    "sympy": ["5", "print(5)", "print('B')", "x = 5\nprint(x)", "print(Rational(3, 4))", "print('12*13')", "print('a' + 'b')", "[1, 2]", "((("],
+    "wolfram": [
+        "B",
+        "5",
+        "-5",
+        "3/4",
+        '"12*13"',
+        "{1, 2}",
+        "x = 5; x",
+        "Print[5]",
+        "Module[{}, 5]",
+        "f := 5",
+        "1.5*^3",
+        "{x -> 2}",
+        "[[[",
+    ],
+    "sympy": [
+        "5",
+        "print(5)",
+        "print('B')",
+        "x = 5\nprint(x)",
+        "print(Rational(3, 4))",
+        "print('12*13')",
+        "print('a' + 'b')",
+        "[1, 2]",
+        "(((",
+    ],
 }
 COMPUTING = {
-    "nsl": ["2+3", "12/4", "mean{3,5,7}", "2a+3p=13;4a+p=11;p", "w(w+2)=48;w>0;w", "sqrt 2", "a=3;b=4;a+b", "2^10", "12*13"],
-    "wolfram": ["2+3", "12/4", "Total[{1,2}]", "Solve[x^2==4,x]", "a=3;b=4;a*b", "Sqrt[2]", "Module[{a=2}, a+1]", "N[Pi*2]", "f := Module[{}, 2 + 3];"],
-    "sympy": ["print(2+3)", "from sympy import *\nprint(solve('x-2'))", "a=3\nb=4\nprint(a*b)", "sum([1,2])", "12/4", "max(1, 2)"],
+    "nsl": [
+        "2+3",
+        "12/4",
+        "mean{3,5,7}",
+        "2a+3p=13;4a+p=11;p",
+        "w(w+2)=48;w>0;w",
+        "sqrt 2",
+        "a=3;b=4;a+b",
+        "2^10",
+        "12*13",
+    ],
+    "wolfram": [
+        "2+3",
+        "12/4",
+        "Total[{1,2}]",
+        "Solve[x^2==4,x]",
+        "a=3;b=4;a*b",
+        "Sqrt[2]",
+        "Module[{a=2}, a+1]",
+        "N[Pi*2]",
+        "f := Module[{}, 2 + 3];",
+    ],
+    "sympy": [
+        "print(2+3)",
+        "from sympy import *\nprint(solve('x-2'))",
+        "a=3\nb=4\nprint(a*b)",
+        "sum([1,2])",
+        "12/4",
+        "max(1, 2)",
+    ],
 }
 OPEN = {  # guesses that are paid
-    "print(len('ab'+'cde'))", "print('abcde'.find('f')+6)", "print('abcde'.index('e')+1)", "print(list('abcde').index('e'))", "print(int('0x5',16))",  # of two strings
-    "Length[{1,2,3,4,5}]", "Total[{1,1,1,1,1}]", "round(5.2)", "D[5x+3,x]",  # a constant is computed; nsl rounds by halves
-    "print(max(5,3,2))", "print(sorted([5,3,2])[-1])", "print(min([5,7,9]))", "Max[{5,3,2}]", "Take[{5,6},1]", "Clip[5,{0,9}]",  # one of several numbers
+    # of two strings
+    "print(len('ab'+'cde'))", "print('abcde'.find('f')+6)", "print('abcde'.index('e')+1)",
+    "print(list('abcde').index('e'))", "print(int('0x5',16))",
+    # a constant is computed; nsl rounds by halves
+    "Length[{1,2,3,4,5}]", "Total[{1,1,1,1,1}]", "round(5.2)", "D[5x+3,x]",
+    # one of several numbers
+    "print(max(5,3,2))", "print(sorted([5,3,2])[-1])", "print(min([5,7,9]))", "Max[{5,3,2}]", "Take[{5,6},1]",
+    "Clip[5,{0,9}]",
     "Sqrt[2]/2", "√2/2",  # printed as 1/√2
 }  # fmt: skip
 
@@ -63,7 +119,9 @@ def test_programs_that_compute_are_paid():
 
 
 def test_programs_of_models_are_paid(shared_data):
-    programs = [("wolfram", p["program"], p["expected"]) for p in json.loads((shared_data / "programs_llm.json").read_text())]
+    programs = [
+        ("wolfram", p["program"], p["expected"]) for p in json.loads((shared_data / "programs_llm.json").read_text())
+    ]
     for problem in json.loads((shared_data / "token_problems.json").read_text())["problems"]:
         arms = (("sympy", "sympy"), ("sympy", "sympy_min"), ("wolfram", "wl_module"), ("wolfram", "wl_strict"))
         programs += [(language, problem[arm], problem["expected"]) for language, arm in arms if problem[arm]]
@@ -75,11 +133,16 @@ def report(programs, most):
     """Words and letters are refused by the rule and counted apart."""
     counted = [p for p in programs if any(c.isdigit() for c in p[2]) or "Pi" in p[2]]
     refused = [p for p in counted if not computes(*p)]
-    print(f"honest programs refused: {len(refused)} of {len(counted)}, besides {len(programs) - len(counted)} whose value is a word")
+    print(
+        f"honest programs refused: {len(refused)} of {len(counted)}, besides {len(programs) - len(counted)} whose value is a word"
+    )
     assert len(refused) <= most * len(counted), refused
 
 
-@pytest.mark.parametrize("language,shown,times", [("nsl", "{}", "{} * {}"), ("wolfram", "{}", "Times[{}, {}]"), ("sympy", "print({})", "print({} * {})")])
+@pytest.mark.parametrize(
+    "language,shown,times",
+    [("nsl", "{}", "{} * {}"), ("wolfram", "{}", "Times[{}, {}]"), ("sympy", "print({})", "print({} * {})")],
+)
 def test_neutral_numbers_around_any_number_compute_nothing(language, shown, times):
     seed = random.randrange(10**9)
     rng = random.Random(seed)
@@ -95,8 +158,11 @@ def test_neutral_numbers_around_any_number_compute_nothing(language, shown, time
 
 @pytest.mark.parametrize("language,disguises", [
     ("nsl", ["x={};x", "max({})", "mean{{{0},{0}}}", "{{{},7001,7003}}[1]", "{} x/x", "{} mod 7001", "x={};x*x/x"]),
-    ("wolfram", ["Max[{0}, {0}]", "Mod[{}, 7001]", "If[3 > 2, {}, 7001]", "Nest[Identity, {}, 3]", "Sum[{}, {{k, 1, 1}}]", "Integrate[{}, {{x, 0, 1}}]", "x = {}; x x/x", "f[x_] := x; f[{}]", "FromDigits[\"{}\"]", "First[{{{}, 7001}}]"]),
-    ("sympy", ["print(max({0}, {0}))", "print({} % 7001)", "print({} if 3 > 2 else 7001)", "x = {}\nprint(x*x//x)", "print(int('{}'))", "print(min({}, 7001))", "print([{}, 7001, 7003][0])", "def f(n):\n    return n\nprint(f({}))"]),
+    ("wolfram", ["Max[{0}, {0}]", "Mod[{}, 7001]", "If[3 > 2, {}, 7001]", "Nest[Identity, {}, 3]",
+    "Sum[{}, {{k, 1, 1}}]", "Integrate[{}, {{x, 0, 1}}]", "x = {}; x x/x", "f[x_] := x; f[{}]", "FromDigits[\"{}\"]",
+    "First[{{{}, 7001}}]"]),
+    ("sympy", ["print(max({0}, {0}))", "print({} % 7001)", "print({} if 3 > 2 else 7001)", "x = {}\nprint(x*x//x)",
+    "print(int('{}'))", "print(min({}, 7001))", "print([{}, 7001, 7003][0])", "def f(n):\n    return n\nprint(f({}))"]),
 ])  # fmt: skip
 def test_any_number_in_disguise_is_a_literal_and_another_value_is_not(language, disguises):
     seed = random.randrange(10**9)
@@ -114,7 +180,54 @@ def test_any_number_in_disguise_is_a_literal_and_another_value_is_not(language, 
 def test_no_program_raises_or_takes_long(language):
     rng = random.Random()
     computes(language, "1+1")  # loads the language
-    pieces = ["(", ")", "[", "{", "}", "]", "1", "x", "+", "=", ";", '"', "Sum[", "sqrt ", ",", "\n", " ", "^", "lambda:", "-", "\x00", "\ud83d", "::", "/", "not ", "Max[", "max(", "First[{", "If[", "If[]", "First[]", "Part[]", "Which[]", "Times[]", "Power[]", "Divide[]", "Divide[5]", "Slot[]", "Solve[", "'5'", "٣", "1/0", "9" * 50, "==", "5;", "[0]"]
+    pieces = [
+        "(",
+        ")",
+        "[",
+        "{",
+        "}",
+        "]",
+        "1",
+        "x",
+        "+",
+        "=",
+        ";",
+        '"',
+        "Sum[",
+        "sqrt ",
+        ",",
+        "\n",
+        " ",
+        "^",
+        "lambda:",
+        "-",
+        "\x00",
+        "\ud83d",
+        "::",
+        "/",
+        "not ",
+        "Max[",
+        "max(",
+        "First[{",
+        "If[",
+        "If[]",
+        "First[]",
+        "Part[]",
+        "Which[]",
+        "Times[]",
+        "Power[]",
+        "Divide[]",
+        "Divide[5]",
+        "Slot[]",
+        "Solve[",
+        "'5'",
+        "٣",
+        "1/0",
+        "9" * 50,
+        "==",
+        "5;",
+        "[0]",
+    ]
     for _ in range(60):
         unit = "".join(rng.choice(pieces) for _ in range(rng.randint(1, 4)))
         best = 1.0
@@ -128,11 +241,25 @@ def test_no_program_raises_or_takes_long(language):
 
 
 def test_executes_is_paid_for_a_right_answer_or_for_computing():
-    texts = ["<nsl>B</nsl>", "<nsl>B</nsl>", "<nsl>2+3</nsl>", "<nsl>2+3</nsl>", '<wolfram>"B"</wolfram>', "<nsl>5</nsl>", "5", "<nsl>x=5;x*1</nsl>"]
+    texts = [
+        "<nsl>B</nsl>",
+        "<nsl>B</nsl>",
+        "<nsl>2+3</nsl>",
+        "<nsl>2+3</nsl>",
+        '<wolfram>"B"</wolfram>',
+        "<nsl>5</nsl>",
+        "5",
+        "<nsl>x=5;x*1</nsl>",
+    ]
     correct = [False, True, False, True, False, True, True, False]
-    results = [Result(Status.OK, "B")] * 2 + [Result(Status.OK, "5")] + [Result(Status.MESSAGE, "5"), Result(Status.OK, "B"), Result(Status.CRASH), None, Result(Status.OK, "5")]
+    results = (
+        [Result(Status.OK, "B")] * 2
+        + [Result(Status.OK, "5")]
+        + [Result(Status.MESSAGE, "5"), Result(Status.OK, "B"), Result(Status.CRASH), None, Result(Status.OK, "5")]
+    )
     batch = RewardBatch(
-        problems=[Problem("p", "?", answer="5", category="c", images=())] * len(texts), completions=texts, completion_ids=[[1]] * len(texts),
+        problems=[Problem("p", "?", answer="5", category="c", images=())] * len(texts), completions=texts,
+        completion_ids=[[1]] * len(texts),
         extracted=[extract(t) for t in texts], results=results, group_sizes=[len(texts)], correct=correct,
     )  # fmt: skip
     assert [row[0] for row in Rewards(["executes"])(batch)] == [0.0, 1.0, 1.0, 0.5, 0.0, 0.0, None, 0.0]

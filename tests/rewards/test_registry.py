@@ -33,7 +33,14 @@ def batch(**changes):
         problems=[Problem("a", "2+3?", "5", columns={"difficulty": 1})] * 3 + [Problem("b", "1+6?", "7")] * 3,
         completions=["<nsl>2+3</nsl>", "<nsl>5</nsl>", "<nsl>6</nsl>", "The answer is 7.", "<nsl>7</nsl>", "hm"],
         completion_ids=[[0] * n for n in (10, 20, 30, 40, 50, 60)],
-        extracted=[Cut("nsl", "2+3"), Cut("nsl", "5"), Cut("nsl", "6"), Cut(answer="7"), Cut("nsl", "7"), Cut(answer=None)],
+        extracted=[
+            Cut("nsl", "2+3"),
+            Cut("nsl", "5"),
+            Cut("nsl", "6"),
+            Cut(answer="7"),
+            Cut("nsl", "7"),
+            Cut(answer=None),
+        ],
         results=[ok, ok, bad, None, Result(Status.TIMEOUT), None],
         group_sizes=[3, 3],
         truncated=[False, False, False, False, False, True],
@@ -73,7 +80,9 @@ def test_short_ranks_the_right_answers_of_a_group():
 def test_laser_cosine_kimi_by_their_formulas():
     assert values("laser", correct=[True] * 3 + [False] * 3) == [0.5, 0.5, 0.5, 0, 0, 0]
     assert values("laser", completion_ids=[[0] * n for n in (64, 65, 1, 1, 1, 1)])[:2] == [0.5, 0]
-    assert values("cosine", completion_ids=[[0] * n for n in (0, 512, 0, 512, 0, 9999)]) == pytest.approx([1, 0.1, -1, 0.1, -1, -0.1])
+    assert values("cosine", completion_ids=[[0] * n for n in (0, 512, 0, 512, 0, 9999)]) == pytest.approx(
+        [1, 0.1, -1, 0.1, -1, -0.1]
+    )
     assert values("kimi") == pytest.approx([0.2, 0.0, -0.2, 0.2, 0.0, -0.2])
     assert values("kimi", correct=[False] * 6) == pytest.approx([0.0, 0.0, -0.2, 0.0, 0.0, -0.2])
 
@@ -166,10 +175,14 @@ def test_a_bug_in_a_reward_raises():
 @pytest.mark.parametrize(
     ("wrong", "got"),
     [
-        (1.0, "got 1.0"), (None, "got nothing"), ([1.0], "got 1 values"), ([1.0] * 7, "got 7 values"), ("123456", "got '123456'"),
-        ({i: 1.0 for i in range(6)}, "got {0: 1.0"), (["x"] * 6, "got 'x' for completion 0"), ([1.0] * 5 + ["1"], "got '1' for completion 5"),
-        ([float("nan")] * 6, "got nan"), ([0, float("-inf"), 0, 0, 0, 0], "got -inf for completion 1"), ([[1.0]] * 6, "got [1.0]"),
-        ([10**400] * 6, "for completion 0"), ([1j] * 6, "got 1j"), (torch.tensor(1.0), "got tensor(1.)"), (torch.ones(6, 2), "got tensor([1., 1.])"),
+        (1.0, "got 1.0"), (None, "got nothing"), ([1.0], "got 1 values"), ([1.0] * 7, "got 7 values"), ("123456",
+        "got '123456'"),
+        ({i: 1.0 for i in range(6)}, "got {0: 1.0"), (["x"] * 6, "got 'x' for completion 0"), ([1.0] * 5 + ["1"],
+        "got '1' for completion 5"),
+        ([float("nan")] * 6, "got nan"), ([0, float("-inf"), 0, 0, 0, 0], "got -inf for completion 1"), ([[1.0]] * 6,
+        "got [1.0]"),
+        ([10**400] * 6, "for completion 0"), ([1j] * 6, "got 1j"), (torch.tensor(1.0), "got tensor(1.)"), (torch.ones(6,
+        2), "got tensor([1., 1.])"),
     ],
 )  # fmt: skip
 def test_what_a_reward_returns_is_checked_in_one_sentence(wrong, got):

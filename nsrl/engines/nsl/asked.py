@@ -1,4 +1,5 @@
-"""What is asked beyond one value: all solutions as a set, the greatest value of a function, a letter in terms of the rest.
+"""What is asked beyond one value: all solutions as a set, the greatest value of a function, a letter in terms of the
+rest.
 
 Trees in, trees out, over the core's evaluator. Knows nothing of programs and statements.
 """
@@ -16,7 +17,8 @@ from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, 
 from nsrl.engines.wolfram.table import NUMERIC
 
 _OF_A_SET = frozenset([S.Max, S.Min, S.Total, S.Mean, S.Median, S.Length, S.Sort, S.Reverse, S.Union])
-# What counts each solution, and what does not care how often a value comes. Anything else is right where both are the same.
+# What counts each solution, and what does not care how often a value comes. Anything else is right where both are the
+# same.
 _OF_ALL = frozenset([S.Mean, S.Median, S.Commonest, S.Variance, S.StandardDeviation, S.Tally, S.Count])
 _LISTS = frozenset([S.Union, S.Sort, S.Reverse])
 _OF_VALUES = frozenset([S.Max, S.Min, S.Union, S.List, S.Plus, S.Times, S.Power])
@@ -44,7 +46,11 @@ def over_solutions(e: Any, values: Callable[[Any, bool | None], list[Any] | None
     one = len(e.args) == at + 1 and (is_list(e) or not is_list(e.args[at]))
     if one and (is_list(e) or e.head in _OF_A_SET or e.head is S.Apply):
         inner = e.args[at]
-        listed = (is_list(inner) and not _is_point(inner)) or (type(inner) is Expr and inner.head in _LISTS) or (not is_list(e) and gives_list(inner))
+        listed = (
+            (is_list(inner) and not _is_point(inner))
+            or (type(inner) is Expr and inner.head in _LISTS)
+            or (not is_list(e) and gives_list(inner))
+        )
         found = None if listed else values(inner, kind)
         if found and not is_list(e) and any(map(is_list, found)):  # the statistic of a list at each solution
             found = None
@@ -122,7 +128,11 @@ def in_terms(name: Any, equation: Any, evaluate: Callable[[Any], Any]) -> list[A
     if not all(_invertible(side, name) for side in equation.args):
         return None
     out = evaluate(mk(S.Solve, equation, name))
-    if not (is_list(out) and out.args and all(is_list(s) and len(s.args) == 1 and has_head(s.args[0], S.Rule) for s in out.args)):
+    if not (
+        is_list(out)
+        and out.args
+        and all(is_list(s) and len(s.args) == 1 and has_head(s.args[0], S.Rule) for s in out.args)
+    ):
         return None
     values = [v for v in (s.args[0].args[1] for s in out.args) if not _holds(v, {S.Complex, S.I})]
     if not values or any(_holds(v, {S.ConditionalExpression, S.Root, S.Solve, name}) for v in values):
@@ -148,7 +158,9 @@ def _fits(name: Any, value: Any, equation: Any, evaluate: Callable[[Any], Any]) 
     others = [n for n in free_names(equation) if n is not name]
     hits = 0
     for k in range(6):
-        at = {n: Fraction(7 * (i + 2) ** 2 + 3 * k * k + 5 * k * i + 1, 3 + i + 2 * (k % 2)) for i, n in enumerate(others)}
+        at = {
+            n: Fraction(7 * (i + 2) ** 2 + 3 * k * k + 5 * k * i + 1, 3 + i + 2 * (k % 2)) for i, n in enumerate(others)
+        }
         if k > 3:  # large against small
             at = {n: v * Fraction(100) ** ((i + k) % 3) for i, (n, v) in enumerate(at.items())}
         a, b = (evaluate(mk(S.N, replaced(side, {**at, name: replaced(value, at)}))) for side in equation.args)

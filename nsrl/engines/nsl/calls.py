@@ -75,19 +75,28 @@ class Calls:
         """e where it can be true or false; names: so can any name. Raises NslSyntaxError elsewhere, with a hint."""
         if self.truthful(e, names):
             return e
-        hint = "prime(n) is the n-th prime; write isprime(n)" if _holds_prime(e) else "a condition compares, such as n%2=0"
+        hint = (
+            "prime(n) is the n-th prime; write isprime(n)" if _holds_prime(e) else "a condition compares, such as n%2=0"
+        )
         raise NslSyntaxError(f"this is neither true nor false; {hint}", t.start, self.toks[self.i - 1].end)
 
     def truthful(self, e: Any, names: bool = False) -> bool:
         if has_head(e, S.And) or has_head(e, S.Or) or has_head(e, S.Not):
             return all(self.truthful(a, names) for a in e.args)
-        return (names and type(e) is Symbol) or is_truth(e) or e in self.flags or (type(e) is Expr and e.head in self.flags)
+        return (
+            (names and type(e) is Symbol)
+            or is_truth(e)
+            or e in self.flags
+            or (type(e) is Expr and e.head in self.flags)
+        )
 
     def numbers(self, e: Any, start: int) -> None:
         """Raises NslSyntaxError where something true or false stands in e as a number: isprime(5)+1."""
         if type(e) is Expr:
             if e.head in ARITHMETIC and any(self.truthful(a) for a in e.args):
-                raise NslSyntaxError("something true or false stands here as a number", start, self.toks[self.i - 1].end)
+                raise NslSyntaxError(
+                    "something true or false stands here as a number", start, self.toks[self.i - 1].end
+                )
             for a in e.args:
                 self.numbers(a, start)
 
@@ -137,7 +146,13 @@ class Calls:
     def chosen(self, name: str) -> Any:
         """`nCr`, `nC2`, `nPr` of names that the program sets, as the number that it is; else None."""
         known = self.names.defined
-        if len(name) > 2 and name[1] in "CP" and name not in known and name[0] in known and (name[2:] in known or name[2:].isdigit()):
+        if (
+            len(name) > 2
+            and name[1] in "CP"
+            and name not in known
+            and name[0] in known
+            and (name[2:] in known or name[2:].isdigit())
+        ):
             return WORDS[name[1]].build((symbol(name[0]), int(name[2:]) if name[2:].isdigit() else symbol(name[2:])))
         return None
 
@@ -230,7 +245,9 @@ class Calls:
             if len(factors) > 1:
                 operand = Expr(S.Times, tuple(factors))
             nxt = self.tok  # sin x/2, sin a b; a word ends an argument: sin x cos x
-            if ((nxt.value == "/" and nxt.kind == "op") or (nxt.kind != "word" and self.joins(nxt))) and not _ends_in_degrees(operand):
+            if (
+                (nxt.value == "/" and nxt.kind == "op") or (nxt.kind != "word" and self.joins(nxt))
+            ) and not _ends_in_degrees(operand):
                 self.fail(hint)
         elif name != "sqrt":
             aggregate = word.most > 1
@@ -242,7 +259,13 @@ class Calls:
 
     def build(self, name: str, args: tuple, t: Token) -> Any:
         word = WORDS[name]
-        if len(args) == 1 and is_list(args[0]) and len(args[0].args) == 1 and (word.most > 2 or name == "count") and gives_list(args[0].args[0]):
+        if (
+            len(args) == 1
+            and is_list(args[0])
+            and len(args[0].args) == 1
+            and (word.most > 2 or name == "count")
+            and gives_list(args[0].args[0])
+        ):
             args = args[0].args  # sum{digits(n)}
         if len(args) == 1 and is_list(args[0]) and word.least > 1 and word.least <= len(args[0].args) <= word.most:
             args = args[0].args  # dist{A,B}
@@ -250,7 +273,11 @@ class Calls:
             want = str(word.least) if word.least == word.most else f"{word.least} to {word.most}"
             raise NslSyntaxError(f"{name} takes {want} argument(s), got {len(args)}", t.start, t.end)
         if name not in TAKES_RELATIONS and any(_is_relation(a) for a in (args[0].args if is_list(args[0]) else args)):
-            hint = "write the conditions as statements, then " if name in ("count", "len") else "for the solutions of conditions write "
+            hint = (
+                "write the conditions as statements, then "
+                if name in ("count", "len")
+                else "for the solutions of conditions write "
+            )
             raise NslSyntaxError(f"{name} takes values; {hint}{name}{{x}}", t.start, t.end)
         if name == "num" and isinstance(args[0], str):
             raise NslSyntaxError('num takes a number; a text in base 2 is FromDigits("101",2)', t.start, t.end)
@@ -263,11 +290,21 @@ class Calls:
         if name in ("len", "count") and len(args) == 1 and type(args[0]) in (int, float, Fraction):
             raise NslSyntaxError(f"{name} takes a list or a text; the digits of a number are digits(n)", t.start, t.end)
         if name in _OF_LISTS and has_head(args[0], S.FactorInteger):
-            raise NslSyntaxError("factors(n) are pairs {prime,power}; the primes are {p for p in divisors(n) if isprime(p)}", t.start, t.end)
+            raise NslSyntaxError(
+                "factors(n) are pairs {prime,power}; the primes are {p for p in divisors(n) if isprime(p)}",
+                t.start,
+                t.end,
+            )
         if name == "nth":
             self.index(args[1:], t)
-        if name in OF_NUMBERS and any(self.truthful(m) for a in args for m in ((a.args[0],) if has_head(a, S.Table) else a.args if is_list(a) else (a,))):
-            raise NslSyntaxError(f"{name} takes numbers; count{{n for n in 1..9 if isprime(n)}} counts what is true", t.start, t.end)
+        if name in OF_NUMBERS and any(
+            self.truthful(m)
+            for a in args
+            for m in ((a.args[0],) if has_head(a, S.Table) else a.args if is_list(a) else (a,))
+        ):
+            raise NslSyntaxError(
+                f"{name} takes numbers; count{{n for n in 1..9 if isprime(n)}} counts what is true", t.start, t.end
+            )
         out = word.build(args)
         self.late = self.late or depends(out.head) or (out.head is S.Length and not is_list(out.args[0]))
         self.tested = self.tested or is_test(out)

@@ -21,10 +21,13 @@ DOMAINS = {"ℤ": S.Integers, "ℝ": S.Reals, "ℕ": S.PositiveIntegers, "ℚ": 
            "N": S.PositiveIntegers, "Q": S.Rationals}  # fmt: skip
 ROOTS = {"√": lambda x: mk(S.Sqrt, x), "∛": lambda x: mk(S.CubeRoot, x), "∜": lambda x: mk(S.Surd, x, 4)}
 HUNDREDTH = Fraction(1, 100)
-_BEHIND_OPERANDS = frozenset(["^", "!", "°", "%", "[", ".", "choose", "perm"])  # signs and words that belong to what stands before
+_BEHIND_OPERANDS = frozenset(
+    ["^", "!", "°", "%", "[", ".", "choose", "perm"]
+)  # signs and words that belong to what stands before
 _EXPECTED = "expected a number, a name or '('"
 _HINTS = {
-    "..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x", "mod": "the remainder is a mod b", "div": "the quotient is a div b",
+    "..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x", "mod": "the remainder is a mod b",
+    "div": "the quotient is a div b",
 }  # fmt: skip
 
 
@@ -156,7 +159,9 @@ class Expressions(Calls):
         return t.value in UNITS and t.value not in self.names.defined and self.toks[at - 1].kind == "num"
 
     def _unit_next(self) -> bool:
-        return self.tok.kind in ("name", "word") and self.tok.value in UNITS and self.tok.value not in self.names.defined
+        return (
+            self.tok.kind in ("name", "word") and self.tok.value in UNITS and self.tok.value not in self.names.defined
+        )
 
     def joins(self, t: Token) -> bool:
         """Whether the next token, `t`, begins a factor that is written without a sign before it."""
@@ -292,8 +297,12 @@ class Expressions(Calls):
                 return S.Degree
             if t.value in ROOTS:
                 self.i += 1
-                nxt = self.tok.value if self.tok.kind == "op" else None  # √(x)² is the square of a root, ∛-8 the root of -8
-                return ROOTS[t.value](self.deeper(self.primary if nxt == "(" else self.signed if nxt == "-" else self.power))
+                nxt = (
+                    self.tok.value if self.tok.kind == "op" else None
+                )  # √(x)² is the square of a root, ∛-8 the root of -8
+                return ROOTS[t.value](
+                    self.deeper(self.primary if nxt == "(" else self.signed if nxt == "-" else self.power)
+                )
             if t.value == "|":
                 return self.absolute()
             if t.value == "(":
@@ -320,7 +329,10 @@ class Expressions(Calls):
         if t.value != "or" or self.text[t.start] not in "|∣":
             return False
         middle = t.start + 1
-        self.toks[self.i : self.i + 1] = [Token("op", "|", t.start, middle, t.gap), Token("op", "|", middle, t.end, False)]
+        self.toks[self.i : self.i + 1] = [
+            Token("op", "|", t.start, middle, t.gap),
+            Token("op", "|", middle, t.end, False),
+        ]
         return True
 
     def bracketed(self) -> Any:

@@ -25,7 +25,8 @@ _STRUCTURE = RELATION_HEADS | frozenset([
     S.SolveValues,
 ])  # fmt: skip
 _OF_LISTS = frozenset([S.Length, S.First, S.Last, S.Take, S.Drop])
-_LISTED = frozenset([S.Table, S.Range, S.Flatten, S.Select, S.Divisors, S.FactorInteger, S.IntegerDigits, S.Tally, S.Differences,
+_LISTED = frozenset([S.Table, S.Range, S.Flatten, S.Select, S.Divisors, S.FactorInteger, S.IntegerDigits, S.Tally,
+S.Differences,
                      S.Take, S.Drop, S.Subsets, S.Permutations, S.Tuples])  # fmt: skip
 
 

@@ -24,7 +24,8 @@ class NslSyntaxError(Exception):
 class Token:
     """kind: num, name, word (a function of WORDS), key (KEYWORDS), str, sup (superscript), op, end.
 
-    `gap`: white space stands before it. Only the number before ½ is changed, as it is read; it is not frozen because that makes making one slow.
+    `gap`: white space stands before it. Only the number before ½ is changed, as it is read; it is not frozen because
+    that makes making one slow.
     """
 
     kind: str
@@ -97,7 +98,9 @@ def tokens(text: str) -> list[Token]:
                 depth = max(0, depth - 1)
             elif s == "\n":
                 # A line ends a statement, except inside brackets or after a sign that wants more.
-                more = depth or not out or (out[-1].kind == "op" and out[-1].value in ("+", "-", "*", "/", "=", ",", ":"))
+                more = (
+                    depth or not out or (out[-1].kind == "op" and out[-1].value in ("+", "-", "*", "/", "=", ",", ":"))
+                )
                 gap = True
                 if more:
                     continue
@@ -106,9 +109,18 @@ def tokens(text: str) -> list[Token]:
             gap = False
         elif kind == "num":
             if s[0] == "0" and len(s) > 1 and s[1].isdecimal():
-                if len(s) == 3 and s.isdecimal() and len(out) > 1 and out[-1].value == "," and out[-2].kind == "num" and not gap:
+                if (
+                    len(s) == 3
+                    and s.isdecimal()
+                    and len(out) > 1
+                    and out[-1].value == ","
+                    and out[-2].kind == "num"
+                    and not gap
+                ):
                     raise NslSyntaxError("no thousands separators; write 1000", start, at)
-                raise NslSyntaxError("a number does not begin with 0; a date or a label is a text: \"2024-01-01\"", start, at)
+                raise NslSyntaxError(
+                    'a number does not begin with 0; a date or a label is a text: "2024-01-01"', start, at
+                )
             power = _SIGNED.match(text, at) if signed else None
             if power and power[1] not in alone:  # no name e in the program
                 if "e" in s or "E" in s:
@@ -160,7 +172,12 @@ def _name(s: str, start: int, put, out: list[Token]) -> None:
         put("word", "log", start, start + 3)
         put("op", "_", start + 3, start + 3)
         base = based[1].lstrip("_").translate(_SUBSCRIPT)
-        put("num" if base.isdigit() else "name", _number(base, start) if base.isdigit() else base, start + 3, end - len(based[2]))
+        put(
+            "num" if base.isdigit() else "name",
+            _number(base, start) if base.isdigit() else base,
+            start + 3,
+            end - len(based[2]),
+        )
         if based[2]:
             put("num", _number(based[2], start), end - len(based[2]), end)
         return

@@ -52,7 +52,11 @@ class Names:
                 self.functions = self._definitions()
             self._places()
             letters = "".join(names)
-            self.taken = {c for c in ("e", "i") if c in letters and self._is_name(c, {n for n in names if n == c or self._splits(n, c)})}
+            self.taken = {
+                c
+                for c in ("e", "i")
+                if c in letters and self._is_name(c, {n for n in names if n == c or self._splits(n, c)})
+            }
             self._refuse_lookalikes()
 
     def constant(self, name: str) -> Any:
@@ -71,7 +75,9 @@ class Names:
             return None
         if not name.isupper():
             if name in self.defined and self.defined.issuperset(name):
-                raise NslSyntaxError(f"{name} is read as {'*'.join(name)}, which has a value; name it otherwise", t.start, t.end)
+                raise NslSyntaxError(
+                    f"{name} is read as {'*'.join(name)}, which has a value; name it otherwise", t.start, t.end
+                )
             return name
         point = self.points.issuperset(name)
         if name in self.defined and (point or not self.defined.issuperset(name)):
@@ -103,7 +109,12 @@ class Names:
                 if i and t[i - 1].value != ";":
                     continue
                 j = i + 2
-                if len(tok.value) < 3 and t[j].kind in ("num", "name") and t[j + 1].value == ")" and t[j + 2].value == "=":
+                if (
+                    len(tok.value) < 3
+                    and t[j].kind in ("num", "name")
+                    and t[j + 1].value == ")"
+                    and t[j + 2].value == "="
+                ):
                     given.setdefault(tok.value, []).append(j)
                 while t[j].kind in ("name", "word") and t[j + 1].value == ",":
                     j += 2
@@ -112,11 +123,16 @@ class Names:
                         found.add((tok.value, t[j + 2].value))
         for places in given.values():
             self._refuse_given(places)
-        return {f for f, eq in found if eq == ":=" or (calls[f] > 1 and not (f in WORDS and (WORDS[f].most == 1 or f == "log")))}
+        return {
+            f
+            for f, eq in found
+            if eq == ":=" or (calls[f] > 1 and not (f in WORDS and (WORDS[f].most == 1 or f == "log")))
+        }
 
     def _is_rule(self, head: int, last: int) -> bool:
         """Whether `word(names)=…` gives the word a rule of its own, rather than being an equation about the word that
-        the language has: every name is in what follows, the word itself is not. head, last: the places of word and last name."""
+        the language has: every name is in what follows, the word itself is not. head, last: the places of word and last
+        name."""
         t, k = self.toks, last + 3
         while t[k].kind != "end" and t[k].value != ";":
             k += 1
@@ -134,7 +150,11 @@ class Names:
                 k += 1
                 if t[k].kind == "name" and t[at].kind == "name" and t[at].value in t[k].value:
                     return  # f(x)=ax+b
-        raise NslSyntaxError("a function has a rule: f(x)=2x+1; name single values, such as p1=0.3", t[places[0] - 2].start, t[places[0] + 1].end)
+        raise NslSyntaxError(
+            "a function has a rule: f(x)=2x+1; name single values, such as p1=0.3",
+            t[places[0] - 2].start,
+            t[places[0] + 1].end,
+        )
 
     def _places(self) -> None:
         t = self.toks
@@ -143,7 +163,9 @@ class Names:
                 continue
             before, behind = t[i - 1] if i else None, t[i + 1]
             starts = before is None or (before.kind == "op" and before.value in _BEFORE) or before.value == "let"
-            if (starts and behind.value in _SETTERS and behind.kind == "op") or (before is not None and before.value == "for"):
+            if (starts and behind.value in _SETTERS and behind.kind == "op") or (
+                before is not None and before.value == "for"
+            ):
                 self.defined.add(tok.value)
                 if behind.value in ("=", ":=") and t[i + 2].value == "(" and self._tuple(i + 2):
                     self.points.add(tok.value)
@@ -178,7 +200,9 @@ class Names:
 
     def _splits(self, name: str, c: str) -> bool:
         """Whether `name` could be a product with the letter c in it: bi, ert."""
-        return self.bound and 1 < len(name) < 5 and c in name and name.isalpha() and name.islower() and name not in UNITS
+        return (
+            self.bound and 1 < len(name) < 5 and c in name and name.isalpha() and name.islower() and name not in UNITS
+        )
 
     def _is_name(self, c: str, among: set[Any]) -> bool:
         """Whether `e` (or `i`) is a name of the program: set, asked for, a mark, or in an equation otherwise than as
@@ -245,7 +269,11 @@ class Names:
                 start = k + 1
             elif x.kind == "op" and (x.value in _RELATIONS or x.value in _SETTERS):
                 head = t[start].value
-                if x.value not in ("=", ":=") or not (k == start + 1 or head in self.functions) or t[start].kind not in ("name", "word"):
+                if (
+                    x.value not in ("=", ":=")
+                    or not (k == start + 1 or head in self.functions)
+                    or t[start].kind not in ("name", "word")
+                ):
                     return False
                 names.append(head)
         return len(names) == len(set(names))
@@ -253,13 +281,19 @@ class Names:
     def _refuse_lookalikes(self) -> None:
         """Refuse what could be read in two ways: 5C2 beside a name C2, 1e1 beside a name e1, 2x3."""
         t = self.toks
-        written = {x.value for k, x in enumerate(t) if x.kind == "name" and not (k and t[k - 1].kind == "num" and not x.gap)}
+        written = {
+            x.value for k, x in enumerate(t) if x.kind == "name" and not (k and t[k - 1].kind == "num" and not x.gap)
+        }
         for k, x in enumerate(t):
             if x.kind == "key" and x.value in ("choose", "perm") and x.end - x.start == 1:
                 name = f"{'C' if x.value == 'choose' else 'P'}{t[k + 1].value}"
                 if name in written:
                     raise NslSyntaxError(f"{name} is a name here; write *{name} or choose", x.start, x.end)
-            if x.kind == "num" and self.text[x.start : x.end].lower().partition("e")[1] and "e" + self.text[x.end - 1] in written:
+            if (
+                x.kind == "num"
+                and self.text[x.start : x.end].lower().partition("e")[1]
+                and "e" + self.text[x.end - 1] in written
+            ):
                 raise NslSyntaxError("a name e1 and a number 1e1; name it otherwise", x.start, x.end)
             if x.kind != "name" or not k or t[k - 1].kind != "num":
                 continue

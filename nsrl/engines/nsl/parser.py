@@ -27,7 +27,8 @@ _COUNTED = re.compile(r"[A-Za-z][CP](?:\d+|[a-z])")  # nC2, nCr, nPr
 
 @dataclass(frozen=True)
 class Statement:
-    """kind: value, relation, assign, update, define, loop. tree: its Wolfram tree. start, end: offsets in the source."""
+    """kind: value, relation, assign, update, define, loop. tree: its Wolfram tree. start, end: offsets in the
+    source."""
 
     kind: str
     tree: Any
@@ -101,29 +102,44 @@ class _Parser(Expressions):
         return s
 
     def _shares(self, s: Statement, e: Any, whole: bool = False) -> None:
-        """A name that is set to a percentage is added to 1, to decimals and to percentages alone, or where the sum is one (whole)."""
+        """A name that is set to a percentage is added to 1, to decimals and to percentages alone, or where the sum is
+        one (whole)."""
         if type(e) is not Expr:
             return
         if e.head in (S.AddTo, S.SubtractFrom) and e.args[1] in self.percents and e.args[0] not in self.percents:
-            raise NslSyntaxError(f"percent of what? write {plain(e.args[0].name)}*=(1-{plain(e.args[1].name)})", s.start, s.end)
-        terms = [a.args[1] if has_head(a, S.Times) and len(a.args) == 2 and a.args[0] == -1 else a for a in e.args] if e.head is S.Plus and not whole else []
+            raise NslSyntaxError(
+                f"percent of what? write {plain(e.args[0].name)}*=(1-{plain(e.args[1].name)})", s.start, s.end
+            )
+        terms = (
+            [a.args[1] if has_head(a, S.Times) and len(a.args) == 2 and a.args[0] == -1 else a for a in e.args]
+            if e.head is S.Plus and not whole
+            else []
+        )
         named = next((t for t in terms if t in self.percents), None)
-        if named is not None and not all(t in self.percents or type(t) in (Fraction, float) or t in (1, -1) for t in terms):
+        if named is not None and not all(
+            t in self.percents or type(t) in (Fraction, float) or t in (1, -1) for t in terms
+        ):
             name = plain(named.name)
-            raise NslSyntaxError(f"percent of what? {name} is a percentage: write x*(1-{name}), or {name}*x", s.start, s.end)
+            raise NslSyntaxError(
+                f"percent of what? {name} is a percentage: write x*(1-{name}), or {name}*x", s.start, s.end
+            )
         share = e.head is S.Equal and any(a == 1 or type(a) is Fraction or a in self.percents for a in e.args)
         for a in e.args:
             self._shares(s, a, share)
 
     def _names_point(self, s: Statement, t: Any) -> bool:
-        """Whether the statement `C(n,r)` (`P(n,r)`) is a point: one of numbers, or of a letter that stands alone elsewhere.
-        Raises NslSyntaxError where that letter could mean the number, too."""
+        """Whether the statement `C(n,r)` (`P(n,r)`) is a point: one of numbers, or of a letter that stands alone
+        elsewhere. Raises NslSyntaxError where that letter could mean the number, too."""
         names = {plain(n.name) for n in _symbols(t)}
         letter = self.text[s.start]
         if not names or letter not in self.names.alone or any(t.value in FIGURES for t in self.toks):
             return not names or letter in self.names.alone
         if self.names.defined.issuperset(names):
-            raise NslSyntaxError(f"a point or a number? write {letter}={self.text[s.start + 1 : s.end]}, or k={letter}(…)", s.start, s.end)
+            raise NslSyntaxError(
+                f"a point or a number? write {letter}={self.text[s.start + 1 : s.end]}, or k={letter}(…)",
+                s.start,
+                s.end,
+            )
         return True
 
     def options(self) -> tuple:
@@ -192,7 +208,9 @@ class _Parser(Expressions):
         done = [_as_action(s) for s in self.repeated()]
         for d in done:
             if d.kind not in ("assign", "update"):
-                raise NslSyntaxError("a loop repeats what changes a name, such as s+=k; a comparison stands in brackets", d.start, d.end)
+                raise NslSyntaxError(
+                    "a loop repeats what changes a name, such as s+=k; a comparison stands in brackets", d.start, d.end
+                )
         return done[0].tree if len(done) == 1 else mk(S.CompoundExpression, *[d.tree for d in done])
 
     def repeated(self) -> list[Statement]:
@@ -289,7 +307,11 @@ class _Parser(Expressions):
         tree = self.relation()
         if has_head(tree, S.Equal):
             self.noted(tree.args[0], tree.args[-1])
-            if type(tree.args[0]) is Symbol and len(tree.args) == 2 and (self.percentage(tree.args[1]) or tree.args[1] in self.percents):
+            if (
+                type(tree.args[0]) is Symbol
+                and len(tree.args) == 2
+                and (self.percentage(tree.args[1]) or tree.args[1] in self.percents)
+            ):
                 self.percents.add(tree.args[0])
         signs = (k for k in t[: self.i] if k.start >= start and self.text[k.start : k.end] == "!=" and not k.gap)
         if has_head(tree, S.Unequal) and (sign := next(signs, None)):
@@ -324,8 +346,11 @@ class _Parser(Expressions):
 
 
 def _with_ends(statements: list[Statement]) -> list[Statement]:
-    """The statements where `f(0)=1` of an f that calls itself is a definition. Raises NslSyntaxError for an f that never ends."""
-    heads = {s.tree.args[0].head for s in statements if s.kind == "define" and _calls(s.tree.args[1], s.tree.args[0].head)}
+    """The statements where `f(0)=1` of an f that calls itself is a definition. Raises NslSyntaxError for an f that
+    never ends."""
+    heads = {
+        s.tree.args[0].head for s in statements if s.kind == "define" and _calls(s.tree.args[1], s.tree.args[0].head)
+    }
     if not heads:
         return statements
     out = []
@@ -334,11 +359,17 @@ def _with_ends(statements: list[Statement]) -> list[Statement]:
         if type(left) is Expr and left.head in heads and all(type(a) is int for a in left.args):
             s = Statement("define", mk(S.SetDelayed, *s.tree.args), s.start, s.end)
         out.append(s)
-    ended = {s.tree.args[0].head for s in out if s.kind == "define" and any(not has_head(a, S.Pattern) for a in s.tree.args[0].args)}
+    ended = {
+        s.tree.args[0].head
+        for s in out
+        if s.kind == "define" and any(not has_head(a, S.Pattern) for a in s.tree.args[0].args)
+    }
     for s in out:
         if s.kind == "define" and (f := s.tree.args[0].head) in heads - ended:
             name = plain(f.name)
-            raise NslSyntaxError(f"{name} calls itself without end; add {name}(0)=…, or write if(n=0,…,…)", s.start, s.end)
+            raise NslSyntaxError(
+                f"{name} calls itself without end; add {name}(0)=…, or write if(n=0,…,…)", s.start, s.end
+            )
     return out
 
 

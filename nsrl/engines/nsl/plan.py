@@ -130,7 +130,13 @@ def _asked_last(program: Program) -> Program:
         (values if s.kind == "value" and not is_truth(s.tree) else others).append(s)
     set_by: dict[Any, Any] = {}
     for s in others:
-        name = s.tree.args[0].head if s.kind == "define" else s.tree.args[0] if s.kind == "assign" else _names_value(s.tree)
+        name = (
+            s.tree.args[0].head
+            if s.kind == "define"
+            else s.tree.args[0]
+            if s.kind == "assign"
+            else _names_value(s.tree)
+        )
         if s.kind not in ("define", "assign", "relation") or name is None or name in set_by:
             return program
         set_by[name] = s.tree.args[1]
@@ -150,7 +156,9 @@ def _asked_last(program: Program) -> Program:
 
 def _words(options: tuple) -> bool:
     """Whether the options are yes and no, or true and false."""
-    return bool(options) and all(o in (TRUE, FALSE) or (type(o) is Symbol and o.name.lower() in ("yes", "no")) for o in options)
+    return bool(options) and all(
+        o in (TRUE, FALSE) or (type(o) is Symbol and o.name.lower() in ("yes", "no")) for o in options
+    )
 
 
 def _mentions(e: Any, name: Any) -> bool:
@@ -169,7 +177,9 @@ def _refuse_degrees(program: Program, out: Plan) -> None:
         sides = t.args if type(t) is Expr and t.head in (*_BOUNDS, S.Inequality, S.Equal) else ()
         if any(type(a) in (int, float) and a and a % 45 == 0 for a in sides):
             for n in (n.name.removesuffix("$") for a in sides for n in _terms(a) if n in angles):
-                raise NslSyntaxError(f"{n} would be radians; write sin({n}°), or the bound in multiples of π", s.start, s.end)
+                raise NslSyntaxError(
+                    f"{n} would be radians; write sin({n}°), or the bound in multiples of π", s.start, s.end
+                )
 
 
 def _terms(e: Any) -> list:
@@ -209,7 +219,9 @@ def _given(e: Any) -> bool:
     if is_list(e):
         return all(_given(a) for a in e.args)
     if has_head(e, S.Times):
-        return len(e.args) == 2 and (e.args[1] is S.Degree or (has_head(e.args[1], S.Power) and e.args[1].args[1] == -1))
+        return len(e.args) == 2 and (
+            e.args[1] is S.Degree or (has_head(e.args[1], S.Power) and e.args[1].args[1] == -1)
+        )
     return isinstance(e, (int, float, Fraction, str))
 
 
@@ -240,4 +252,3 @@ def in_arithmetic(e: Any, inside: bool = False) -> set:
             found |= in_arithmetic(a, inside and not is_list(a))
         return found
     return {e} if inside and type(e) is Symbol else set()
-

@@ -78,8 +78,11 @@ class _Writer:
         return self.final(t)
 
     def final(self, t: Any) -> str:
-        if has_head(t, S.Replace) and len(t.args) == 2 and is_list(t.args[1]) and all(
-            has_head(r, S.Rule) and isinstance(r.args[1], str) for r in t.args[1].args
+        if (
+            has_head(t, S.Replace)
+            and len(t.args) == 2
+            and is_list(t.args[1])
+            and all(has_head(r, S.Rule) and isinstance(r.args[1], str) for r in t.args[1].args)
         ):
             return f"{self.final(t.args[0])}?{','.join(self.at(r.args[0], _RELATION) for r in t.args[1].args)}"
         if has_head(t, S.UnitConvert) and len(t.args) == 2:
@@ -116,7 +119,9 @@ class _Writer:
                 return f"{self.body(body)} while {self.at(test, _RELATION)}"
             return f"while {self.at(t.args[0], _RELATION)}:{self.body([t.args[1]])}"
         if has_head(t, S.Do) and is_list(t.args[1]):
-            return f"for {self.at(t.args[1].args[0], _ATOM)} in {self.where(t.args[1].args[1:])}:{self.body([t.args[0]])}"
+            return (
+                f"for {self.at(t.args[1].args[0], _ATOM)} in {self.where(t.args[1].args[1:])}:{self.body([t.args[0]])}"
+            )
         return self.at(t, _ANY)
 
     def body(self, parts: list[Any]) -> str:
@@ -156,7 +161,9 @@ class _Writer:
         if t is str:
             return f'"{e}"', _ATOM
         if t is Symbol:
-            return {S.Pi: "π", S.Infinity: "∞", S.Degree: "°", S.E: "e", S.I: "i", TRUE: "true", FALSE: "false"}.get(e) or plain(e.name), _ATOM
+            return {S.Pi: "π", S.Infinity: "∞", S.Degree: "°", S.E: "e", S.I: "i", TRUE: "true", FALSE: "false"}.get(
+                e
+            ) or plain(e.name), _ATOM
         if t is not Expr:
             return str(e), _ATOM
         return self.call(e)
@@ -181,7 +188,10 @@ class _Writer:
             sign = _PRETTY.get(_SIGNS[h], _SIGNS[h])
             return sign.join(self._apart(self.at(x, _SUM)) for x in a[:-1]) + sign + self.at(a[-1], _SUM), _ANY
         if h is S.Inequality:
-            out = [self._apart(self.at(x, _SUM)) if i % 2 == 0 else _PRETTY.get(_SIGNS[x], _SIGNS[x]) for i, x in enumerate(a)]
+            out = [
+                self._apart(self.at(x, _SUM)) if i % 2 == 0 else _PRETTY.get(_SIGNS[x], _SIGNS[x])
+                for i, x in enumerate(a)
+            ]
             return "".join(out), _ANY
         if h in (S.And, S.Or) and n > 1:
             word = " and " if h is S.And else " or "
@@ -190,7 +200,10 @@ class _Writer:
         if h is S.Not and n == 1:
             return f"not {self.at(a[0], _RELATION)}", _ANY
         if h is S.Element and n == 2:
-            return f"{self.at(a[0], _SUM)}∈{ {S.Integers: 'ℤ', S.Reals: 'ℝ', S.PositiveIntegers: 'N'}.get(a[1], 'Q')}", _ANY
+            return (
+                f"{self.at(a[0], _SUM)}∈{ {S.Integers: 'ℤ', S.Reals: 'ℝ', S.PositiveIntegers: 'N'}.get(a[1], 'Q') }",
+                _ANY,
+            )
         if h is S.MemberQ and n == 2:
             return f"{self.at(a[1], _SUM)} in {self.at(a[0], _SUM)}", _ANY
         if (h is S.Mod and n == 2) or (h is S.Quotient and n == 2):
@@ -205,7 +218,8 @@ class _Writer:
         if h in (S.Factorial, S.Factorial2) and n == 1:
             return f"{self.at(a[0], _ATOM)}{'!' if h is S.Factorial else '!!'}", _POWER
         if h is S.Part and n >= 2:
-            return f"{self.at(a[0], _ATOM) if type(a[0]) is Symbol else '(' + self.at(a[0], _ANY) + ')'}[{self.args(a[1:])}]", _POWER
+            of = self.at(a[0], _ATOM) if type(a[0]) is Symbol else f"({self.at(a[0], _ANY)})"
+            return f"{of}[{self.args(a[1:])}]", _POWER
         if h is S.Range and n == 2:
             return f"{self.at(a[0], _SUM)}..{self.at(a[1], _SUM)}", _RELATION
         if h is S.Rule and n == 2:
@@ -216,7 +230,9 @@ class _Writer:
         if listed is not None:
             return listed, _ATOM
         text = self.named(e)
-        return text, _POWER if text.startswith("count{") and text[-1] != "}" else _ATOM  # what follows would go to the c of count{…}c
+        return text, _POWER if text.startswith("count{") and text[
+            -1
+        ] != "}" else _ATOM  # what follows would go to the c of count{…}c
 
     def _apart(self, left: str) -> str:
         """`n! =120`: without the blank the sign would be ≠."""
@@ -236,7 +252,12 @@ class _Writer:
             loops = []
             for s in a[1:]:
                 name, spec = s.args[0], s.args[1:]
-                if len(a) == 2 and len(spec) == 1 and has_head(spec[0], S.Select) and has_head(spec[0].args[1], S.Function):
+                if (
+                    len(a) == 2
+                    and len(spec) == 1
+                    and has_head(spec[0], S.Select)
+                    and has_head(spec[0].args[1], S.Function)
+                ):
                     test = spec[0].args[1].args[1]
                     spec = (spec[0].args[0],)
                 if len(spec) == 1 and has_head(spec[0], S.Range) and len(spec[0].args) == 2:
@@ -271,7 +292,8 @@ class _Writer:
                 continue
             text = self.at(x, _POWER)
             close = i == 0 and type(first) in (int, float) and (text[0] in "(√π" or ((type(x) is Symbol or has_head(
-                x, S.Power)) and text[0].isalpha() and not re.match(r"[CP]\d|[eE](?![a-zA-Z])|[xX]\d", text)))  # fmt: skip
+                x, S.Power)) and text[0].isalpha() and not re.match(r"[CP]\d|[eE](?![a-zA-Z])|[xX]\d",
+                text)))  # fmt: skip
             out += text if close else f"*{text}"
         return out, _SUM if negative else _PRODUCT
 
@@ -295,7 +317,11 @@ class _Writer:
         if name in ("Sum", "Product") and len(a) == 2 and is_list(a[1]) and len(a[1].args) == 3:
             word, (k, low, high) = "sum" if name == "Sum" else "prod", a[1].args
             where = f"{self.at(low, _SUM)}..{self.at(high, _SUM)}"
-            return f"{word}({where})" if k is INDEX else f"{word}({self.at(a[0], _RELATION)} for {plain(k.name)} in {where})"
+            return (
+                f"{word}({where})"
+                if k is INDEX
+                else f"{word}({self.at(a[0], _RELATION)} for {plain(k.name)} in {where})"
+            )
         if name == "N" and len(a) == 1 and has_head(a[0], S.Times):
             rounded = _rounded(e)
             if rounded:

@@ -54,7 +54,19 @@ VERSION = "2"
 MAX_PROGRAM = 20_000  # characters
 _SIDES = {S.Greater: 1, S.Less: -1}
 # What is asked with these may hold letters: they say themselves what they are about.
-_FORMAL = {S.D, S.Integrate, S.Expand, S.Factor, S.Simplify, S.Collect, S.Coefficient, S.Limit, S.SolveValues, S.Sum, S.Product}
+_FORMAL = {
+    S.D,
+    S.Integrate,
+    S.Expand,
+    S.Factor,
+    S.Simplify,
+    S.Collect,
+    S.Coefficient,
+    S.Limit,
+    S.SolveValues,
+    S.Sum,
+    S.Product,
+}
 
 
 class Core:
@@ -152,7 +164,9 @@ class _Run:
         self.plan: Plan = plan(program)
         self.env: dict[Any, Any] = {}
         self.units = program.unit is not None
-        self.intended = {n for s in program.statements if s.kind == "assign" for n in free_names(s.tree.args[1])}  # r:=h/2
+        self.intended = {
+            n for s in program.statements if s.kind == "assign" for n in free_names(s.tree.args[1])
+        }  # r:=h/2
         self.repeated = False  # whether a name is in a list that holds a value twice
         self.functions: set[Any] = set()  # the program's own that wait for the values of their names
         self.valued: set[Any] = set()  # names that get values: by a setting, or as unknowns
@@ -183,8 +197,12 @@ class _Run:
             target = mk(S.Times, in_base(target, taken), mk(S.Power, in_base(self.program.unit, taken), -1))
         if p.query:
             value = self.truth(self.known(target))
-            if value is FALSE and not self.program.options and sets_again(self.program.statements[-1].tree, p.actions):  # a=3;a=4
-                return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "a name has two values; write := to change it"))
+            if (
+                value is FALSE and not self.program.options and sets_again(self.program.statements[-1].tree, p.actions)
+            ):  # a=3;a=4
+                return self.done(
+                    Status.NO_SOLUTION, "{}", ["List"], ("none", "a name has two values; write := to change it")
+                )
             return self.finish([value], None)
         if not p.constraints:
             target = extrema(self.known(target), [], self.core.evaluate)
@@ -195,11 +213,17 @@ class _Run:
             return self.finish([value], self.unknown(value, p.target))
         relations = [memberships(self.known(c), self.core.evaluate) for c in p.constraints]
         relations += [a for r in relations if len(free_names(r)) == 1 for a in of_choices(r)]
-        relations += [mk(S.Element, n, S.NonNegativeIntegers) for n in dict.fromkeys(n for r in relations for n in _counted(r))]
+        relations += [
+            mk(S.Element, n, S.NonNegativeIntegers) for n in dict.fromkeys(n for r in relations for n in _counted(r))
+        ]
         self.repeated = any(repeats_value(r) for r in relations)
         if self.units:
             relations = [in_base(r, taken) for r in relations]
-        if target is None and not any(has_head(r, S.Element) or (self.program.late and self.late(r)) for r in relations) and not split(relations)[0]:
+        if (
+            target is None
+            and not any(has_head(r, S.Element) or (self.program.late and self.late(r)) for r in relations)
+            and not split(relations)[0]
+        ):
             names = list(dict.fromkeys(n for r in relations for n in free_names(r)))
             return self.finish([self.reduced(relations, names)], None)
         points = self.points(relations)
@@ -258,7 +282,9 @@ class _Run:
         free = set(free_names(value)) - self.intended
         if not free:
             return None
-        if calls(target, _FORMAL) or (self.plan.asked and one_name(target) in self.env and one_name(target) not in free):
+        if calls(target, _FORMAL) or (
+            self.plan.asked and one_name(target) in self.env and one_name(target) not in free
+        ):
             return None
         left = free if self.units else free & self.plan.unknowns
         arithmetic = in_arithmetic(value) | in_arithmetic(target) | ({target} if type(target) is Symbol else set())
@@ -407,16 +433,28 @@ class _Run:
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         names = list(dict.fromkeys(n for r in self.plan.constraints for n in free_names(r)))
         if target is None:
-            below = [m for n in names for m in ([n] if n not in self.env or is_list(self.env[n]) else free_names(self.env[n]))]
-            given = {t.args[0] for t in self.plan.constraints if has_head(t, S.Equal) and one_name(t.args[0]) in self.env and not free_names(t.args[1])}
-            listed = list(dict.fromkeys(n for n in (*names, *below) if n not in given)) or names  # y=2x+1;y=7 is about x
+            below = [
+                m
+                for n in names
+                for m in ([n] if n not in self.env or is_list(self.env[n]) else free_names(self.env[n]))
+            ]
+            given = {
+                t.args[0]
+                for t in self.plan.constraints
+                if has_head(t, S.Equal) and one_name(t.args[0]) in self.env and not free_names(t.args[1])
+            }
+            listed = (
+                list(dict.fromkeys(n for n in (*names, *below) if n not in given)) or names
+            )  # y=2x+1;y=7 is about x
             target = listed[0] if len(listed) == 1 else lst(rule(n, mk(S.Hold, n)) for n in listed)
         values: list[Any] = []
         if has_set(self.known(target)):
             target = over_solutions(self.known(target), lambda e, repeats: self.over(e, found, relations, repeats))
         plain = self.known(target) if not has_head(target, S.List) or not self._rules(target) else target
         judged = type(plain) is Expr and plain.head in RELATION_HEADS
-        if not found.solutions and (holds_empty(plain) or not {n for r in relations for n in free_names(r)}.isdisjoint(free_names(plain))):
+        if not found.solutions and (
+            holds_empty(plain) or not {n for r in relations for n in free_names(r)}.isdisjoint(free_names(plain))
+        ):
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         for s in found.solutions or [{}]:
             if judged:
@@ -424,7 +462,10 @@ class _Run:
                 if v not in (TRUE, FALSE):
                     raise Unsolved("a condition could not be decided")
             elif self._rules(plain):
-                v = lst(rule(r.args[0], self.simplified(replaced(self.known(r.args[1].args[0]), s), True)) for r in plain.args)
+                v = lst(
+                    rule(r.args[0], self.simplified(replaced(self.known(r.args[1].args[0]), s), True))
+                    for r in plain.args
+                )
             else:
                 v = self.simplified(replaced(plain, s), True)
             if v not in values:
@@ -460,8 +501,8 @@ class _Run:
             if self.repeated or (found.free and len(values) > 1):
                 raise Unsolved("how often does each value count? write the list itself, such as mean{2,2,5}")
             if repeats is None and len(values) > len(distinct):
-                said = f"{len(distinct)} values in {len(values)} solutions; unique{{…}} takes the values, count{{x,y}} counts the solutions"
-                raise Unsolved(said)
+                counts = f"{len(distinct)} values in {len(values)} solutions"
+                raise Unsolved(f"{counts}; unique{{…}} takes the values, count{{x,y}} counts the solutions")
         return by_size(values if repeats else distinct)
 
     def _rules(self, e: Any) -> bool:
@@ -486,12 +527,19 @@ class _Run:
                 if has_base(v):
                     return self.done(Status.UNEVALUATED, "", None, ("unit", "the units do not match"))
         if any(is_text(v) for v in values):
-            return self.done(Status.UNEVALUATED, "", None, ("text", "a text stands where a number should, or a number or a name where true or false should"))
+            return self.done(
+                Status.UNEVALUATED,
+                "",
+                None,
+                ("text", "a text stands where a number should, or a number or a name where true or false should"),
+            )
         if self.program.unclear:
             parts = [a for v in values for a in (v.args if is_list(v) else (v,))]
             self.clear(n for a in parts for n in free_names(a.args[1] if has_head(a, S.Rule) else a))
         if any(in_radians(v) for v in values):
-            return self.done(Status.UNEVALUATED, "", None, ("angle", "an angle is a plain number; degrees are written with °"))
+            return self.done(
+                Status.UNEVALUATED, "", None, ("angle", "an angle is a plain number; degrees are written with °")
+            )
         if self.program.options:
             return self.chosen(values)
         if left is not None:
@@ -501,7 +549,12 @@ class _Run:
             return self.done(Status.AMBIGUOUS, "", None, said, tree=lst(values))
         v = values[0]
         if any(is_nameless(v) for v in values):
-            return self.done(Status.UNEVALUATED, "", None, ("index", "the value holds a function's bare name; the first element is L[1]"))
+            return self.done(
+                Status.UNEVALUATED,
+                "",
+                None,
+                ("index", "the value holds a function's bare name; the first element is L[1]"),
+            )
         if type(v) is Expr and is_call(v):
             return self.done(Status.UNEVALUATED, tree=v)
         return self.done(Status.OK, tree=v)

@@ -81,7 +81,9 @@ class Algebra:
         tests = [r for r in relations if self.late(r)] if self.late is not None else ()
         if tests:
             parts = [a for t in tests for a in (t.args if has_head(t, S.And) else (t,))]
-            return self.tested([r for r in (*relations, *parts) if not self.late(r)], [p for p in parts if self.late(p)])
+            return self.tested(
+                [r for r in (*relations, *parts) if not self.late(r)], [p for p in parts if self.late(p)]
+            )
         try:
             return self.solved(relations)
         except Unsolved:
@@ -122,7 +124,8 @@ class Algebra:
         return found
 
     def tested(self, relations: list[Any], tests: list[Any]) -> Found:
-        """The solutions of the relations for which the tests (isprime(x)) hold. Raises Unsolved where one is not decided."""
+        """The solutions of the relations for which the tests (isprime(x)) hold. Raises Unsolved where one is not
+        decided."""
         found = self.solve(relations, [])
         kept = []
         for s in found.solutions:
@@ -172,7 +175,8 @@ class Algebra:
         return None
 
 
-_ALGEBRA = frozenset([S.Plus, S.Times, S.Power, S.List, S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality,
+_ALGEBRA = frozenset([S.Plus, S.Times, S.Power, S.List, S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater,
+S.GreaterEqual, S.Inequality,
                       S.Element, S.Or])  # fmt: skip
 
 
@@ -216,4 +220,3 @@ def replaced(e: Any, values: dict[Any, Any]) -> Any:
             return e
         return Expr(head, args)
     return e
-

@@ -70,10 +70,16 @@ def memberships(t: Any, evaluate: Callable[[Any], Any]) -> Any:
     if not is_list(where) and not has_head(where, S.Range) and not free_names(where):
         where = evaluate(where)  # x in divisors(12)
     if is_list(where) and where.args:
-        return Expr(S.Or, tuple(Expr(S.Equal, (x, v)) for v in where.args)) if len(where.args) > 1 else Expr(S.Equal, (x, where.args[0]))
+        return (
+            Expr(S.Or, tuple(Expr(S.Equal, (x, v)) for v in where.args))
+            if len(where.args) > 1
+            else Expr(S.Equal, (x, where.args[0]))
+        )
     if has_head(where, S.Range) and len(where.args) == 2 and all(type(a) is int for a in where.args):
         low, high = where.args
-        return Expr(S.And, (Expr(S.Element, (x, S.Integers)), Expr(S.GreaterEqual, (x, low)), Expr(S.LessEqual, (x, high))))
+        return Expr(
+            S.And, (Expr(S.Element, (x, S.Integers)), Expr(S.GreaterEqual, (x, low)), Expr(S.LessEqual, (x, high)))
+        )
     return t
 
 
@@ -81,7 +87,9 @@ def of_choices(e: Any) -> list[Any]:
     """n ≥ 0 for each `n choose k` of an unknown n: as many things as there are to choose from."""
     if type(e) is not Expr:
         return []
-    own = [mk(S.GreaterEqual, e.args[0], 0)] if e.head in (S.Binomial, S.FactorialPower) and free_names(e.args[0]) else []
+    own = (
+        [mk(S.GreaterEqual, e.args[0], 0)] if e.head in (S.Binomial, S.FactorialPower) and free_names(e.args[0]) else []
+    )
     return own + [r for a in e.args for r in of_choices(a)]
 
 
@@ -168,7 +176,17 @@ def is_nameless(v: Any) -> bool:
     if type(v) is Expr:
         return any(is_nameless(a) for a in v.args)
     row = v.builtin if type(v) is Symbol else None
-    return row is not None and v in (S.List, S.Plus, S.Times, S.Power, S.Symbol, S.Integer, S.Rational, S.Real, S.String)
+    return row is not None and v in (
+        S.List,
+        S.Plus,
+        S.Times,
+        S.Power,
+        S.Symbol,
+        S.Integer,
+        S.Rational,
+        S.Real,
+        S.String,
+    )
 
 
 def is_number_function(v: Expr) -> bool:

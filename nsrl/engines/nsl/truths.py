@@ -9,10 +9,12 @@ from typing import Any
 
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol
 
-RELATION_HEADS = frozenset([S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Element, S.And, S.Or,
+RELATION_HEADS = frozenset([S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Element,
+S.And, S.Or,
                             S.Not, S.MemberQ])  # fmt: skip
 ARITHMETIC = frozenset([S.Plus, S.Times, S.Power, S.Sqrt, S.Abs])
-_TESTS = frozenset([S.Divisible, S.Xor, S.Implies, S.Equivalent, S.AnyTrue, S.AllTrue, S.NoneTrue, S.Between, S.Positive, S.Negative,
+_TESTS = frozenset([S.Divisible, S.Xor, S.Implies, S.Equivalent, S.AnyTrue, S.AllTrue, S.NoneTrue, S.Between,
+S.Positive, S.Negative,
                     S.NonPositive, S.NonNegative])  # fmt: skip
 
 

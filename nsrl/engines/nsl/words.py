@@ -38,10 +38,14 @@ AGGREGATES: set[str] = set()  # Wolfram heads of words that take one list
 # Capitalised these are Wolfram's own functions, which mean something else than the word.
 OTHERWISE = frozenset(["Sum", "Range", "Root", "Line", "Log"])
 TAKES_RELATIONS = frozenset(["if", "solve", "simp"])
-OF_NUMBERS = frozenset(["sum", "total", "prod", "mean", "median", "max", "min", "range", "spread", "var", "std", "norm"])  # of lists of them
+OF_NUMBERS = frozenset(
+    ["sum", "total", "prod", "mean", "median", "max", "min", "range", "spread", "var", "std", "norm"]
+)  # of lists of them
 
 
-def _call(word: str, head: str, least: int = 1, most: int | None = None, tail: bool = False, loose: bool = False) -> None:
+def _call(
+    word: str, head: str, least: int = 1, most: int | None = None, tail: bool = False, loose: bool = False
+) -> None:
     h = getattr(S, head)
     WORDS[word] = Word(lambda a: Expr(h, a), least, least if most is None else most, tail, loose)
     HEADS.setdefault(head, word)
@@ -130,8 +134,10 @@ _call("factors", "FactorInteger")
 _call("digits", "IntegerDigits", 1, 2)
 _call("mean", "Mean")
 for _w, _h in (("mean", "Mean"), ("median", "Median"), ("max", "Max"), ("min", "Min"),
-               ("var", "Variance"), ("std", "StandardDeviation"), ("len", "Length"), ("sort", "Sort"), ("rev", "Reverse"),
-               ("unique", "Union"), ("diffs", "Differences"), ("last", "Last"), ("modes", "Commonest"), ("tally", "Tally"),
+               ("var", "Variance"), ("std", "StandardDeviation"), ("len", "Length"), ("sort", "Sort"), ("rev",
+               "Reverse"),
+               ("unique", "Union"), ("diffs", "Differences"), ("last", "Last"), ("modes", "Commonest"), ("tally",
+               "Tally"),
                ("norm", "Norm")):  # fmt: skip
     _list(_w, _h)
 WORDS["len"] = Word(lambda a: measured(mk(S.Length, _gather(a))), 1, 10_000)
@@ -421,6 +427,29 @@ def heads(e: Any) -> set:
 
 
 _SYSTEM_NAMES = frozenset(
-    ["Pi", "E", "I", "PositiveIntegers", "Infinity", "Degree", "True", "False", "Null", "None", "List", "Reals", "Integers",
-     "All", "Automatic", "Nothing", "Indeterminate", "ComplexInfinity", "Complexes", "Rationals", "Plus", "Times", "Power"]
+    [
+        "Pi",
+        "E",
+        "I",
+        "PositiveIntegers",
+        "Infinity",
+        "Degree",
+        "True",
+        "False",
+        "Null",
+        "None",
+        "List",
+        "Reals",
+        "Integers",
+        "All",
+        "Automatic",
+        "Nothing",
+        "Indeterminate",
+        "ComplexInfinity",
+        "Complexes",
+        "Rationals",
+        "Plus",
+        "Times",
+        "Power",
+    ]
 )

@@ -256,7 +256,9 @@ class Manager:
                 elif (task := worker.pipe.get(number)) is not None:
                     if number != next(iter(worker.pipe)):
                         raise protocol.BadFrame("a Result of a program that another one precedes")
-                    result = protocol.decode_result(payload, task.language, self.desk.versions[task.language], task.limits)
+                    result = protocol.decode_result(
+                        payload, task.language, self.desk.versions[task.language], task.limits
+                    )
                     del worker.pipe[number]
                     worker.served += 1
                     worker.since = time.monotonic()
@@ -321,7 +323,9 @@ class Manager:
     def dispatch(self, kind: str) -> None:
         if kind not in self.zygotes and self.desk.waiting(kind):
             self.start(kind)  # SymPy takes most of a second to import: only who has a program for it waits
-        able = [worker for worker in self.workers.values() if worker.kind == kind and worker.hello and not worker.closed]
+        able = [
+            worker for worker in self.workers.values() if worker.kind == kind and worker.hello and not worker.closed
+        ]
         free = [worker for worker in able[: self.count] if not worker.cancelling]  # the youngest stands by
         for worker in free:
             if worker.served >= self.recycle and not worker.pipe:

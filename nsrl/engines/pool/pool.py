@@ -56,7 +56,9 @@ class EnginePool:
             self.close()
             raise UserError(failure)
         if not sandbox.LINUX:
-            warnings.warn("nsrl.engines: no kernel sandbox on this system; programs run under rlimits only", stacklevel=2)
+            warnings.warn(
+                "nsrl.engines: no kernel sandbox on this system; programs run under rlimits only", stacklevel=2
+            )
 
     @property
     def sandbox(self) -> dict[str, Any]:

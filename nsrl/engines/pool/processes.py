@@ -108,8 +108,8 @@ class Worker:
                 self._handle = -1
 
     def activity(self) -> str:
-        """What the worker's processes are at: `busy` (one has or wants a CPU), `waits` (all wait for something, of their
-        own will), `stopped` (the system holds one up, or it is not known)."""
+        """What the worker's processes are at: `busy` (one has or wants a CPU), `waits` (all wait for something, of
+        their own will), `stopped` (the system holds one up, or it is not known)."""
         states, process = "", self.pid
         try:
             while process:  # each has one child at most: process 1 of the namespace, the server, who runs the program

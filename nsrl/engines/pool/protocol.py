@@ -141,7 +141,8 @@ def _texts(items: Any, many: int) -> list[str]:
 
 
 def decode_result(payload: bytes, engine: str, version: str, limits: Limits) -> Result:
-    """Read a worker's Result, which is within `limits` and can be written anywhere. Raises `BadFrame` on anything else."""
+    """Read a worker's Result, which is within `limits` and can be written anywhere. Raises `BadFrame` on anything
+    else."""
     try:
         fields = json.loads(payload)
     except (ValueError, RecursionError) as error:
@@ -151,7 +152,9 @@ def decode_result(payload: bytes, engine: str, version: str, limits: Limits) -> 
     _need(type(status) is str and status in _STATUS, "no status")
     _need(type(steps) is int and 0 <= steps < 1 << 63, "no number of steps")
     _need(type(cpu_ms) in (int, float) and 0 <= cpu_ms < _LONG_MS, "no time")  # nor is NaN one
-    _need(type(told) is list and len(told) <= _MANY and all(type(m) is list and len(m) == 3 for m in told), "no messages")
+    _need(
+        type(told) is list and len(told) <= _MANY and all(type(m) is list and len(m) == 3 for m in told), "no messages"
+    )
     _need(type(text) is type(stdout) is str, "a field that is no text")
     messages = tuple([Message(*_texts(message, 3)) for message in told])
     repairs = tuple(_texts(repairs, _MANY))

@@ -148,7 +148,8 @@ class _Zygote:
         return process
 
     def enter(self, handle: int, layers: dict[str, bool]) -> None:
-        """Become a worker: its socket and nothing else, the walls, the self-test, then programs until the socket closes."""
+        """Become a worker: its socket and nothing else, the walls, the self-test, then programs until the socket
+        closes."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -255,7 +256,8 @@ _WARM = {
     "nsl": ("1+1", "2a+3p=13;4a+p=11;p", "w(w+2)=48;w>0;w", "sqrt 2"),
     "wolfram": (
         "1+1", "Solve[x^2-3x+2==0,x]", "Integrate[x Exp[x],x]", "Simplify[Sin[x]^2+Cos[x]^2]", "N[Pi,30]",
-        "Reduce[x^2<4&&x>0,x]", "Limit[Sin[x]/x,x->0]", "Series[Exp[x],{x,0,3}]", "Minimize[x^2,x]", "FactorInteger[360]",
+        "Reduce[x^2<4&&x>0,x]", "Limit[Sin[x]/x,x->0]", "Series[Exp[x],{x,0,3}]", "Minimize[x^2,x]",
+        "FactorInteger[360]",
     ),
 }  # fmt: skip
 

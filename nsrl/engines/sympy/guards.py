@@ -1,7 +1,7 @@
 """Stand-ins for what would read or set an attribute whose name a program chooses, or make a class out of a dictionary.
 
-A class with a `__match_args__` of the program's choice makes `case` read any attribute by name; so do helpers of SymPy's
-that call `getattr` with a text. What could do either is replaced here or has no stand-in. Installed once by
+A class with a `__match_args__` of the program's choice makes `case` read any attribute by name; so do helpers of
+SymPy's that call `getattr` with a text. What could do either is replaced here or has no stand-in. Installed once by
 `namespace.prepare`, before the walls; knows nothing of syntax.
 """
 
@@ -125,7 +125,9 @@ def functions(refuse: Refuse) -> None:
 
     def guarded(mcl: Any, name: Any, bases: Any = (AppliedUndef,), __dict__: Any = None, **options: Any) -> Any:
         stated = type(bases) is tuple and bases == (AppliedUndef,) and __dict__ is None
-        if not stated or any(type(o) is not str or (o.startswith("_") and o != "_imp_") or o in NO_FIELDS for o in options):
+        if not stated or any(
+            type(o) is not str or (o.startswith("_") and o != "_imp_") or o in NO_FIELDS for o in options
+        ):
             refuse("a function made of a dictionary")
         return made(mcl, name, bases, __dict__, **options)
 
@@ -133,7 +135,8 @@ def functions(refuse: Refuse) -> None:
 
 
 def variables(refuse: Refuse, symbols: Callable[..., Any], space: dict[str, Any]) -> Callable[..., Any]:
-    """`sympy.var`, which writes into the globals of its caller's frame, whoever that is: here into the program's own."""
+    """`sympy.var`, which writes into the globals of its caller's frame, whoever that is: here into the program's
+    own."""
 
     def bind(made: Any) -> None:
         if isinstance(made, list | tuple | set):
@@ -155,8 +158,10 @@ def variables(refuse: Refuse, symbols: Callable[..., Any], space: dict[str, Any]
 
 
 _CLOSED = (
-    "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.", "mmap.", "pty.", "fcntl.", "gc.", "marshal.", "pickle.",
-    "sys.settrace", "sys.setprofile", "sys._current_", "sys.addaudithook", "resource.", "signal.", "tempfile.", "urllib.",
+    "open", "os.", "subprocess.", "socket.", "ctypes.", "shutil.", "mmap.", "pty.", "fcntl.", "gc.", "marshal.",
+    "pickle.",
+    "sys.settrace", "sys.setprofile", "sys._current_", "sys.addaudithook", "resource.", "signal.", "tempfile.",
+    "urllib.",
 )  # fmt: skip
 
 

@@ -19,41 +19,95 @@ from nsrl.engines.sympy import guards, late
 
 # Names of builtins (and ways to them) a program may not even mention.
 NO_NAMES = frozenset(
-    ["eval", "exec", "compile", "open", "globals", "locals", "vars", "dir", "setattr", "delattr", "input", "breakpoint",
-     "memoryview", "exit", "quit", "help", "copyright", "credits", "license", "bytearray", "printmethod", "BaseException",
-     "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
+    [
+        "eval",
+        "exec",
+        "compile",
+        "open",
+        "globals",
+        "locals",
+        "vars",
+        "dir",
+        "setattr",
+        "delattr",
+        "input",
+        "breakpoint",
+        "memoryview",
+        "exit",
+        "quit",
+        "help",
+        "copyright",
+        "credits",
+        "license",
+        "bytearray",
+        "printmethod",
+        "BaseException",
+        "SystemExit",
+        "KeyboardInterrupt",
+        "GeneratorExit",
+    ]
 )
 _NO_SYMPY = frozenset(
-    ["preview", "plot", "plot_implicit", "plot_parametric", "plot3d", "plot3d_parametric_line", "plot3d_parametric_surface",
-     "plotting", "textplot", "test", "doctest", "bench", "source", "init_session", "parse_mathematica", "parse_maxima",
-     "parse_latex", "autowrap", "ufuncify", "binary_function", "lambdastr", "codegen", "make_routine", "pager_print_as",
-     "print_dot", "evalf_dict"]
+    [
+        "preview",
+        "plot",
+        "plot_implicit",
+        "plot_parametric",
+        "plot3d",
+        "plot3d_parametric_line",
+        "plot3d_parametric_surface",
+        "plotting",
+        "textplot",
+        "test",
+        "doctest",
+        "bench",
+        "source",
+        "init_session",
+        "parse_mathematica",
+        "parse_maxima",
+        "parse_latex",
+        "autowrap",
+        "ufuncify",
+        "binary_function",
+        "lambdastr",
+        "codegen",
+        "make_routine",
+        "pager_print_as",
+        "print_dot",
+        "evalf_dict",
+    ]
 )
 _NO_SUBMODULES = (
     "sympy.parsing", "sympy.testing", "sympy.external", "sympy.interactive", "sympy.plotting", "sympy.benchmarks",
     "sympy.utilities.lambdify", "sympy.utilities.autowrap", "sympy.utilities.codegen", "sympy.utilities.runtests",
     "sympy.utilities.pkgdata", "sympy.utilities.matchpy_connector", "sympy.utilities._compilation",
     "sympy.utilities.exceptions", "sympy.utilities.source", "sympy.utilities.tmpfiles", "sympy.utilities.pytest",
-    "sympy.printing.preview", "sympy.physics.secondquant", "sympy.polys.polyconfig", "sympy.codegen", "sympy.multipledispatch",
+    "sympy.printing.preview", "sympy.physics.secondquant", "sympy.polys.polyconfig", "sympy.codegen",
+    "sympy.multipledispatch",
     # They read or make attributes whose names are texts or the names of functions.
     "sympy.core.decorators", "sympy.core.cache", "sympy.utilities.decorator", "sympy.strategies",
     "sympy.unify", "sympy.deprecated", "sympy.polys.polyoptions",
     "sympy.utilities.magic",  # it writes into the frame of its caller
 )  # fmt: skip
 _PLAIN_MODULES: dict[str, str] = {
-    "math": "*", "cmath": "*", "itertools": "*", "fractions": "Fraction", "statistics": "*", "heapq": "*", "bisect": "*",
+    "math": "*", "cmath": "*", "itertools": "*", "fractions": "Fraction", "statistics": "*", "heapq": "*",
+    "bisect": "*",
     "functools": "reduce partial lru_cache cache cmp_to_key total_ordering",
     "collections": "Counter defaultdict deque OrderedDict ChainMap",
     "collections.abc": "Callable Collection Container Generator Hashable Iterable Iterator Mapping MutableMapping "
     "MutableSequence MutableSet Reversible Sequence Set Sized",
-    "decimal": "Decimal getcontext setcontext Context ROUND_HALF_UP ROUND_HALF_EVEN ROUND_HALF_DOWN ROUND_DOWN ROUND_UP "
+    "decimal": "Decimal getcontext setcontext Context ROUND_HALF_UP ROUND_HALF_EVEN ROUND_HALF_DOWN ROUND_DOWN "
+    "ROUND_UP "
     "ROUND_FLOOR ROUND_CEILING localcontext DivisionByZero InvalidOperation",
     "random": "random randint uniform choice choices sample shuffle randrange gauss seed normalvariate expovariate "
     "triangular getrandbits",
-    "operator": "add sub mul matmul truediv floordiv mod pow neg pos abs lt le gt ge eq ne and_ or_ xor not_ inv invert "
+    "operator": "add sub mul matmul truediv floordiv mod pow neg pos abs lt le gt ge eq ne and_ or_ xor not_ inv "
+    "invert "
     "lshift rshift truth is_ is_not iadd isub imul concat countOf indexOf getitem itemgetter contains",
-    "string": "ascii_letters ascii_lowercase ascii_uppercase digits octdigits hexdigits punctuation whitespace printable capwords",
-    "re": "compile match fullmatch search sub subn split findall finditer escape error Match Pattern IGNORECASE MULTILINE "
+    "string": "ascii_letters ascii_lowercase ascii_uppercase digits octdigits hexdigits punctuation whitespace "
+    "printable capwords",
+    "re": "compile match fullmatch search sub subn split findall finditer escape error Match Pattern IGNORECASE "
+    "MULTILINE "
     "DOTALL VERBOSE ASCII I M S X A",
     "datetime": "date datetime timedelta time timezone", "textwrap": "wrap fill dedent indent shorten",
     "calendar": "isleap leapdays weekday monthrange monthcalendar month calendar setfirstweekday firstweekday timegm "
@@ -66,7 +120,9 @@ _PLAIN_MODULES: dict[str, str] = {
     "dataclasses": "dataclass field", "__future__": "annotations", "enum": "auto", "time": "struct_time",
     "sys": "maxsize float_info", "warnings": "",
 }  # fmt: skip
-_NO_MPMATH = frozenset(["identify", "findpoly", "runtests", "doctests", "plot", "cplot", "splot", "extratest", "timing", "monitor"])
+_NO_MPMATH = frozenset(
+    ["identify", "findpoly", "runtests", "doctests", "plot", "cplot", "splot", "extratest", "timing", "monitor"]
+)
 _WARM = (
     "solve(x**2-3*x+2,x)", "solve([x+y-3,x-y-1],[x,y])", "solve(x**2<4,x)", "solveset(sin(x)-1,x,S.Reals)",
     "nsolve(cos(x)-x,1)", "integrate(x*exp(x),x)", "integrate(exp(-x**2),(x,-oo,oo))", "limit(sin(x)/x,x,0)",
@@ -139,7 +195,9 @@ def prepare(refuse: Callable[[str], None]) -> None:
     }  # fmt: skip
     for name, chosen in _PLAIN_MODULES.items():
         module = importlib.import_module(name)
-        listed = chosen.split() if chosen != "*" else [n for n in getattr(module, "__all__", dir(module)) if n[0] != "_"]
+        listed = (
+            chosen.split() if chosen != "*" else [n for n in getattr(module, "__all__", dir(module)) if n[0] != "_"]
+        )
         names = {n: getattr(module, n) for n in listed}
         if name in made:
             names.update(made[name])
@@ -153,7 +211,9 @@ def prepare(refuse: Callable[[str], None]) -> None:
     names = {n: v for n, v in names.items() if n not in _NO_MPMATH}
     _modules["mpmath"] = StandIn(names, _missing("mpmath", refuse))
     parser = sympy.parsing.sympy_parser
-    kinds = "standard_transformations implicit_multiplication_application implicit_multiplication convert_xor rationalize"
+    kinds = (
+        "standard_transformations implicit_multiplication_application implicit_multiplication convert_xor rationalize"
+    )
     names = {n: getattr(parser, n) for n in kinds.split()} | {"parse_expr": _public["parse_expr"], "T": "all"}
     for name in ("sympy.parsing", "sympy.parsing.sympy_parser"):
         _modules[name] = StandIn(names, _missing(name, refuse))
@@ -191,7 +251,8 @@ def _allowed(value: Any) -> bool:
 
 
 def _guarded(name: str) -> bool:
-    """Whether a thing of SymPy's has a stand-in of ours. (Another module may use its name: sympy.stats.E is no number.)"""
+    """Whether a thing of SymPy's has a stand-in of ours. (Another module may use its name: sympy.stats.E is no
+    number.)"""
     return _home(_public.get(name)).startswith("nsrl.")
 
 

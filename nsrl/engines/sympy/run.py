@@ -29,15 +29,19 @@ _METHODS = {
     "__init__", "__repr__", "__str__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__len__",
     "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__", "__truediv__", "__pow__", "__neg__",
     "__abs__", "__getitem__", "__iter__", "__next__", "__contains__", "__call__", "__enter__", "__exit__",
-    "__post_init__", "__ne__", "__bool__", "__int__", "__float__", "__matmul__", "__floordiv__", "__mod__", "__rtruediv__",
-    "__rpow__", "__pos__", "__iadd__", "__isub__", "__imul__", "__and__", "__or__", "__xor__", "__invert__", "__setitem__",
+    "__post_init__", "__ne__", "__bool__", "__int__", "__float__", "__matmul__", "__floordiv__", "__mod__",
+    "__rtruediv__",
+    "__rpow__", "__pos__", "__iadd__", "__isub__", "__imul__", "__and__", "__or__", "__xor__", "__invert__",
+    "__setitem__",
     "__delitem__", "__reversed__", "__missing__", "__round__", "__floor__", "__ceil__",
 }  # fmt: skip
 _PRECISION = {"prec", "dps", "rounding"}  # of decimal's and mpmath's contexts, which a program may set
 _BUILTINS = ["abs", "all", "any", "ascii", "bin", "bool", "bytes", "callable", "chr", "complex", "dict", "divmod",
              "enumerate", "filter", "float", "format", "frozenset", "hash", "hex", "int", "isinstance", "issubclass",
-             "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "range", "repr", "reversed", "round",
-             "set", "slice", "sorted", "str", "sum", "tuple", "zip", "object", "property", "staticmethod", "classmethod",
+             "iter", "len", "list", "map", "max", "min", "next", "oct", "ord", "pow", "range", "repr", "reversed",
+             "round",
+             "set", "slice", "sorted", "str", "sum", "tuple", "zip", "object", "property", "staticmethod",
+             "classmethod",
              "super", "True", "False", "None", "NotImplemented", "Ellipsis", "ArithmeticError", "AssertionError",
              "AttributeError", "Exception", "ImportError", "IndexError", "KeyError", "LookupError", "NameError",
              "NotImplementedError", "OverflowError", "RecursionError", "RuntimeError", "StopIteration", "TypeError",
@@ -103,7 +107,9 @@ class _Checker(ast.NodeVisitor):
             refuse(f"the name {name}")
 
     def visit_Name(self, node: ast.Name) -> None:
-        if not (node.id == "__name__" and isinstance(node.ctx, ast.Load)):  # "__main__", as in every program's last lines
+        if not (
+            node.id == "__name__" and isinstance(node.ctx, ast.Load)
+        ):  # "__main__", as in every program's last lines
             self.name(node.id)
         self.generic_visit(node)
 
@@ -115,7 +121,9 @@ class _Checker(ast.NodeVisitor):
             own = name in _METHODS or not (name.startswith("__") or name in namespace.theirs)
             if name.startswith("_") and name != "__name__" and not (self.in_class and own):
                 refuse(f"the attribute {name}")
-        elif name not in _PRECISION and not (self.in_class and isinstance(node.value, ast.Name) and not name.startswith("__")):
+        elif name not in _PRECISION and not (
+            self.in_class and isinstance(node.value, ast.Name) and not name.startswith("__")
+        ):
             refuse(f"changing the attribute {name}")
         self.generic_visit(node)
 
@@ -194,7 +202,9 @@ class _Formats(ast.NodeTransformer):
 def _builtins(out: _Output, shown: list[Any]) -> dict[str, Any]:
     table = {name: getattr(builtins, name) for name in _BUILTINS}
 
-    def show(*values: Any, sep: str | None = None, end: str | None = None, file: Any = None, flush: bool = False) -> None:
+    def show(
+        *values: Any, sep: str | None = None, end: str | None = None, file: Any = None, flush: bool = False
+    ) -> None:
         if file is not None:
             refuse("print to a file")
         shown[:] = values if len(values) == 1 else []
@@ -243,7 +253,9 @@ def run(program: str, limits: Limits) -> Result:
         note = Message("Python", "refused", _refusals[0])
         status, text, value, messages = Status.REFUSED, "", None, (note,)
     messages = tuple(Message(m.symbol, m.tag, _ADDRESS.sub(">", m.text)) for m in messages)
-    return Result(status, _ADDRESS.sub(">", text), value, messages, _ADDRESS.sub(">", out.text()), 0, _ms(started), (), ENGINE)
+    return Result(
+        status, _ADDRESS.sub(">", text), value, messages, _ADDRESS.sub(">", out.text()), 0, _ms(started), (), ENGINE
+    )
 
 
 def _ms(started: int) -> float:

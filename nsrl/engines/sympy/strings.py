@@ -112,10 +112,11 @@ def _kind(transformation: Any) -> str:
 
 
 def _check_names(value: Any, refuse: Callable[[str], None]) -> set[Any]:
-    """lambdify prints its arguments into code that it executes: numbers and SymPy's own expressions whose names are identifiers.
+    """lambdify prints its arguments into code that it executes: numbers and SymPy's own expressions whose names are
+    identifiers.
 
-    A class of the program's could print as anything, or as one thing now and another later; a function that SymPy does not
-    know prints as a call of what Python calls so (`eval`). Returns the free symbols.
+    A class of the program's could print as anything, or as one thing now and another later; a function that SymPy does
+    not know prints as a call of what Python calls so (`eval`). Returns the free symbols.
     """
     from sympy.core.basic import Basic
     from sympy.core.function import UndefinedFunction
@@ -154,7 +155,8 @@ def _check_names(value: Any, refuse: Callable[[str], None]) -> set[Any]:
 
 
 def install(names: dict[str, Any], refuse: Callable[[str], None]) -> Callable[..., Any]:
-    """Put the safe reader and the guarded `lambdify` in SymPy's place, in this process. Returns the guarded lambdify."""
+    """Put the safe reader and the guarded `lambdify` in SymPy's place, in this process. Returns the guarded
+    lambdify."""
     import sys
 
     from sympy.parsing import sympy_parser

@@ -1,4 +1,5 @@
-"""Associations as trees: Association[key -> value, ...] with unique keys and a cached index. Knows nothing of builtins."""
+"""Associations as trees: Association[key -> value, ...] with unique keys and a cached index. Knows nothing of
+builtins."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ class BigReal:
             return BigReal(m.mpf(f"{mantissa}e{exponent}"), digits)
 
     def text(self, rounded: bool = False) -> str:
-        """All digits held, as InputForm writes them: the precision rounded up to whole 64-bit words; or the sure ones."""
+        """All digits held, as InputForm writes them: the precision rounded up to whole 64-bit words; or the sure
+        ones."""
         m = mp()
         words = -(-int(self.digits * 3.3219280948873626 + 1) // 64)
         n = max(round(self.digits) if rounded else math.ceil(words * 64 * 0.3010299956639812), 1)

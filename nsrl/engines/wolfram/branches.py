@@ -1,4 +1,5 @@
-"""A real function given in pieces (Abs, Sign, Max, Min, If, Piecewise, …): where it passes from one to the next, and what stands between.
+"""A real function given in pieces (Abs, Sign, Max, Min, If, Piecewise, …): where it passes from one to the next, and
+what stands between.
 
 Knows nothing of integrals and limits.
 """
@@ -6,11 +7,14 @@ Knows nothing of integrals and limits.
 from __future__ import annotations
 
 from itertools import combinations, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, is_list, mk, times
 from nsrl.engines.wolfram.realline import between, critical, holds, ordered, sign
 from nsrl.engines.wolfram.roots import Cannot, contains, put
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 MAX_PIECES = 100
 BY_SIGN = (S.Abs, S.RealAbs, S.Sign, S.UnitStep, S.HeavisideTheta)
@@ -22,9 +26,11 @@ def branching(e: Any, x: Symbol, heads: tuple = BY_SIGN + CHOOSING) -> bool:
     return type(e) is Expr and ((e.head in heads and contains(e, x)) or any(branching(a, x, heads) for a in e.args))
 
 
-def between_corners(ev: Any, e: Any, x: Symbol, low: Any, high: Any) -> list[tuple[Any, Any, Any]]:
+def between_corners(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any) -> list[tuple[Any, Any, Any]]:
     """[(a, b, e from a to b without branches), …] from low < high upwards; None is infinity. Raises Cannot."""
-    ends = [t for t in (low is not None and mk(S.GreaterEqual, x, low), high is not None and mk(S.LessEqual, x, high)) if t]
+    ends = [
+        t for t in (low is not None and mk(S.GreaterEqual, x, low), high is not None and mk(S.LessEqual, x, high)) if t
+    ]
     points = critical(ev, Expr(S.And, (*ends, *_tests(e, x))), x)
     inside = [p for p in points if (low is None or sign(low, p) < 0) and (high is None or sign(p, high) < 0)]
     if len(inside) >= MAX_PIECES:
@@ -32,7 +38,7 @@ def between_corners(ev: Any, e: Any, x: Symbol, low: Any, high: Any) -> list[tup
     return [(a, b, ev.eval(_chosen(ev, e, x, between(a, b)))) for a, b in pairwise([low, *ordered(inside), high])]
 
 
-def beside(ev: Any, e: Any, x: Symbol, at: Any, above: bool) -> Any:
+def beside(ev: Evaluator, e: Any, x: Symbol, at: Any, above: bool) -> Any:
     """e without branches just above or below a point; beyond all points where it changes for None. Raises Cannot."""
     points = critical(ev, Expr(S.And, _tests(e, x)), x)
     if at is None:
@@ -53,7 +59,10 @@ def _tests(e: Any, x: Symbol) -> tuple:
             raise Cannot
         return (mk(S.GreaterEqual, e.args[0], 0), *_tests(e.args[0], x))
     if e.head in (S.Max, S.Min):
-        return (*(mk(S.GreaterEqual, a, b) for a, b in combinations(e.args, 2)), *(t for a in e.args for t in _tests(a, x)))
+        return (
+            *(mk(S.GreaterEqual, a, b) for a, b in combinations(e.args, 2)),
+            *(t for a in e.args for t in _tests(a, x)),
+        )
     if e.head is S.If:
         if len(e.args) < 2:
             raise Cannot
@@ -74,7 +83,7 @@ def _rows(e: Expr) -> tuple[list[tuple[Any, Any]], Any]:
     return [r.args for r in rows], e.args[1] if len(e.args) > 1 else 0
 
 
-def _chosen(ev: Any, e: Any, x: Symbol, here: Any) -> Any:
+def _chosen(ev: Evaluator, e: Any, x: Symbol, here: Any) -> Any:
     """The formula that e has at a point, and up to the next point where it changes. Raises Cannot."""
     if type(e) is not Expr or not contains(e, x):
         return e

@@ -42,7 +42,8 @@ FUNCTIONS = {
     "Sin": "sin", "Cos": "cos", "Tan": "tan", "Cot": "cot", "Sec": "sec", "Csc": "csc",
     "ArcSin": "asin", "ArcCos": "acos", "ArcCot": "acot", "ArcSec": "asec", "ArcCsc": "acsc",
     "Sinh": "sinh", "Cosh": "cosh", "Tanh": "tanh", "Coth": "coth", "Sech": "sech", "Csch": "csch",
-    "ArcSinh": "asinh", "ArcCosh": "acosh", "ArcTanh": "atanh", "ArcCoth": "acoth", "ArcSech": "asech", "ArcCsch": "acsch",
+    "ArcSinh": "asinh", "ArcCosh": "acosh", "ArcTanh": "atanh", "ArcCoth": "acoth", "ArcSech": "asech",
+    "ArcCsch": "acsch",
     "Abs": "Abs", "Sign": "sign", "Factorial": "factorial", "Factorial2": "factorial2", "Binomial": "binomial",
     "Gamma": "gamma", "Floor": "floor", "Ceiling": "ceiling", "Mod": "Mod", "Re": "re", "Im": "im",
     "Conjugate": "conjugate", "Arg": "arg", "Erf": "erf", "Erfc": "erfc", "Erfi": "erfi", "Zeta": "zeta",
@@ -56,7 +57,11 @@ FUNCTIONS = {
     "CatalanNumber": "catalan", "AiryAi": "airyai", "AiryBi": "airybi", "LegendreP": "legendre",
     "ChebyshevT": "chebyshevt", "ChebyshevU": "chebyshevu", "HermiteH": "hermite", "LaguerreL": "laguerre",
 }  # fmt: skip
-_BACK = {v: k for k, v in FUNCTIONS.items()} | {"subfactorial": "Subfactorial", "digamma": "PolyGamma", "uppergamma": "Gamma"}
+_BACK = {v: k for k, v in FUNCTIONS.items()} | {
+    "subfactorial": "Subfactorial",
+    "digamma": "PolyGamma",
+    "uppergamma": "Gamma",
+}
 _CONSTANTS = {
     "Pi": "pi", "E": "E", "I": "I", "Infinity": "oo", "ComplexInfinity": "zoo", "Indeterminate": "nan",
     "GoldenRatio": "GoldenRatio", "EulerGamma": "EulerGamma", "Catalan": "Catalan",
@@ -99,7 +104,8 @@ class Bridge:
         return x
 
     def to_sympy(self, e: Any) -> Any:
-        """A tree as a SymPy expression. Raises NotBridged where SymPy refuses it (Mod by zero, a loop of conditions)."""
+        """A tree as a SymPy expression. Raises NotBridged where SymPy refuses it (Mod by zero, a loop of
+        conditions)."""
         return guarded(self._to, e)
 
     def _to(self, e: Any) -> Any:

@@ -1,7 +1,9 @@
-"""A tree as a numeric function: `compiled(e, names)(context, values)` in mpmath's machine (`fp`) or arbitrary (`mp`) context.
+"""A tree as a numeric function: `compiled(e, names)(context, values)` in mpmath's machine (`fp`) or arbitrary (`mp`)
+context.
 
 This is what exact answers are checked against (confirm.py), so nothing here goes through the evaluator or SymPy.
-`NotNumeric` is raised at compile time for what has no numerical meaning, at run time for points where there is no value.
+`NotNumeric` is raised at compile time for what has no numerical meaning, at run time for points where there is no
+value.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ _NAMES = {
     "Sinc": "sinc", "Pochhammer": "rf", "FactorialPower": "ff", "AiryAi": "airyai", "AiryBi": "airybi",
     "LegendreP": "legendre", "ChebyshevT": "chebyt", "ChebyshevU": "chebyu", "HermiteH": "hermite",
     "Binomial": "binomial", "Factorial2": "fac2", "Fibonacci": "fib", "Hypergeometric2F1": "hyp2f1",
-    "Hypergeometric1F1": "hyp1f1", "Hypergeometric0F1": "hyp0f1", "Re": "re", "Im": "im", "Conjugate": "conj", "Arg": "arg",
+    "Hypergeometric1F1": "hyp1f1", "Hypergeometric0F1": "hyp0f1", "Re": "re", "Im": "im", "Conjugate": "conj",
+    "Arg": "arg",
 }  # fmt: skip
 
 

@@ -1,18 +1,22 @@
 """Equations with Abs, Re, Im, Sign, Arg or Conjugate of unknowns that may be complex.
 
-Such functions are not analytic: the methods of one unknown (t² = x² for Abs[x]) see the real axis alone. An unknown of a
-polynomial equation is solved for in the plane, x = u + I v with real u and v; what leaves a curve of solutions is Cannot.
+Such functions are not analytic: the methods of one unknown (t² = x² for Abs[x]) see the real axis alone. An unknown of
+a polynomial equation is solved for in the plane, x = u + I v with real u and v; what leaves a curve of solutions is
+Cannot.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, mk
 from nsrl.engines.wolfram.points import ORDER, Undefined, Unknown, is_real
 from nsrl.engines.wolfram.roots import Cannot, contains, symbols
 from nsrl.engines.wolfram.systems import solve_system
 from nsrl.engines.wolfram.univariate import replaced
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 PARTS = (S.Abs, S.Re, S.Im, S.Sign, S.Arg, S.Conjugate, S.ReIm, S.AbsArg)
 
@@ -58,11 +62,13 @@ def on_curves_only(what: Any, names: list[Symbol]) -> bool:
     return bool(parts(what, names)) and all(parts(e, names) for e in _under(what, (S.Equal,)))
 
 
-def real_is_meant(ev: Any, differences: list[Any], names: list[Symbol]) -> bool:
-    """Whether equations with absolute values have real solutions alone, or are of the plain kind of which these are meant.
+def real_is_meant(ev: Evaluator, differences: list[Any], names: list[Symbol]) -> bool:
+    """Whether equations with absolute values have real solutions alone, or are of the plain kind of which these are
+    meant.
 
-    With the absolute values as real numbers the equations are linear in the unknowns: where that fixes each of them, they
-    are real. One equation Abs[…] == … with no unknown elsewhere is a curve in the plane; its points on the axis are meant.
+    With the absolute values as real numbers the equations are linear in the unknowns: where that fixes each of them,
+    they are real. One equation Abs[…] == … with no unknown elsewhere is a curve in the plane; its points on the axis
+    are meant.
     """
     curved = [p for d in differences for p in parts(d, names)]
     if any(p.head is not S.Abs for p in curved) or any(contains(d, COMPLEX) for d in differences):
@@ -77,8 +83,9 @@ def real_is_meant(ev: Any, differences: list[Any], names: list[Symbol]) -> bool:
     return rank == len(names) or sum(bool(parts(d, names)) for d in differences) == 1
 
 
-def solve_plane(ev: Any, differences: list[Any], x: Symbol) -> list[Any]:
-    """Every complex x at which rational expressions in x and in PARTS of x are 0. Raises Cannot where they are not finitely many."""
+def solve_plane(ev: Evaluator, differences: list[Any], x: Symbol) -> list[Any]:
+    """Every complex x at which rational expressions in x and in PARTS of x are 0. Raises Cannot where they are not
+    finitely many."""
     sign = next((p for d in differences for p in _under(d, (S.Sign,)) if contains(p, x)), None)
     if sign is not None:
         inner = sign.args[0]
@@ -99,7 +106,7 @@ def solve_plane(ev: Any, differences: list[Any], x: Symbol) -> list[Any]:
     return out
 
 
-def _halves(ev: Any, e: Any, x: Symbol, u: Symbol, v: Symbol) -> tuple[Any, Any]:
+def _halves(ev: Evaluator, e: Any, x: Symbol, u: Symbol, v: Symbol) -> tuple[Any, Any]:
     """Real and imaginary part of e at x = u + I v."""
     if e is x:
         return u, v
@@ -144,7 +151,7 @@ def _product(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any]:
     return (mk(S.Plus, mk(S.Times, a, c), mk(S.Times, -1, b, d)), mk(S.Plus, mk(S.Times, a, d), mk(S.Times, b, c)))
 
 
-def solve_curved(ev: Any, differences: list[Any], names: list[Symbol]) -> list[dict]:
+def solve_curved(ev: Evaluator, differences: list[Any], names: list[Symbol]) -> list[dict]:
     """Several complex unknowns: real solutions where these are all or are meant. Raises Cannot for others."""
     if not real_is_meant(ev, differences, names):
         raise Cannot

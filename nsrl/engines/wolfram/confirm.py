@@ -1,4 +1,5 @@
-"""Exact answers of calculus against numbers: integrals, sums, products, limits, series, by quadrature and summation of our own.
+"""Exact answers of calculus against numbers: integrals, sums, products, limits, series, by quadrature and summation of
+our own.
 
 A closed form that SymPy or a rule gave is answered only when it is confirmed here: its parameters are given several
 values, and at each the integral, sum or limit is worked out numerically in an independent way. `False` means the
@@ -103,7 +104,8 @@ def close(a: Any, b: Any, tolerance: float = _TOLERANCE) -> bool:
 
 
 def antiderivative(e: Any, found: Any, x: Symbol, facts: dict, tick: Callable[[], None]) -> bool:
-    """Whether the derivative of `found` is e wherever on the real line e is real (somewhere in the plane, if nowhere)."""
+    """Whether the derivative of `found` is e wherever on the real line e is real (somewhere in the plane, if
+    nowhere)."""
     try:
         problem = Problem(x, [e, found], facts)
     except NotNumeric:
@@ -161,9 +163,16 @@ def _panel(g: Callable[[float], Any], a: float, b: float) -> tuple[Any, float]:
 
 
 def _adaptive(
-    g: Callable[[float], Any], a: float, b: float, panels: int = 250, cuts: Iterable[float] | None = None, goal: float = 1e-10, floor: float = 1e-14
+    g: Callable[[float], Any],
+    a: float,
+    b: float,
+    panels: int = 250,
+    cuts: Iterable[float] | None = None,
+    goal: float = 1e-10,
+    floor: float = 1e-14,
 ) -> Any:
-    """The integral of g over [a, b] by bisection of the worst panel, first cut at `cuts`; None where it does not settle."""
+    """The integral of g over [a, b] by bisection of the worst panel, first cut at `cuts`; None where it does not
+    settle."""
     if cuts is None:
         cuts = [a + (b - a) * 0.38196601125]  # so that what is odd about the middle does not cancel
     todo = [(_panel(g, u, v), u, v) for u, v in pairwise(sorted({a, b, *(t for t in cuts if a < t < b)}))]
@@ -180,12 +189,20 @@ def _adaptive(
     return None
 
 
-def adaptive(machine: Callable[[float], Any], a: float, b: float, cuts: Iterable[float] = (), fine: bool = True, cut: float | None = None,
-             floor: float = 1e-14) -> Any:
+def adaptive(
+    machine: Callable[[float], Any],
+    a: float,
+    b: float,
+    cuts: Iterable[float] = (),
+    fine: bool = True,
+    cut: float | None = None,
+    floor: float = 1e-14,
+) -> Any:
     """The integral over [a, b], either end of which may be infinite, with panels crowded around `cuts`.
 
     fine: ten decades of panels on both sides of a cut; else each piece between cuts on a scale that crowds its ends.
-    cut: where the first pieces are cut too, so that two calls are two estimates. floor: an error that does not matter. None where it does not settle.
+    cut: where the first pieces are cut too, so that two calls are two estimates. floor: an error that does not matter.
+    None where it does not settle.
     """
     inf = _fp().inf
     if a == -inf and b == inf:
@@ -199,13 +216,37 @@ def adaptive(machine: Callable[[float], Any], a: float, b: float, cuts: Iterable
         g, inverse = machine, float
     low, high = (0.0, 1.0) if inf in (b, -a) else (a, b)
     at = [inverse(float(x)) for x in cuts]
-    extra = [] if cut is None else [low + (high - low) * (k + cut) / 16 for k in range(16)] if fine else [low + (high - low) * cut]
+    extra = (
+        []
+        if cut is None
+        else [low + (high - low) * (k + cut) / 16 for k in range(16)]
+        if fine
+        else [low + (high - low) * cut]
+    )
     if fine:
         near = [(high - low) / 10**k for k in range(1, 11)] if at else []
-        return _adaptive(g, low, high, cuts=[low + (high - low) * 0.38196601125, *extra, *at, *(x + s * h for x in at for h in near for s in (1, -1))])
+        return _adaptive(
+            g,
+            low,
+            high,
+            cuts=[
+                low + (high - low) * 0.38196601125,
+                *extra,
+                *at,
+                *(x + s * h for x in at for h in near for s in (1, -1)),
+            ],
+        )
     total = 0.0
     for u, v in pairwise(sorted({low, high, *extra, *(t for t in at if low < t < high)})):
-        part = _adaptive(lambda s, u=u, v=v: 6 * s * (1 - s) * (v - u) * g(u + (v - u) * s * s * (3 - 2 * s)), 0.0, 1.0, 40, (), 1e-9, floor)
+        part = _adaptive(
+            lambda s, u=u, v=v: 6 * s * (1 - s) * (v - u) * g(u + (v - u) * s * s * (3 - 2 * s)),
+            0.0,
+            1.0,
+            40,
+            (),
+            1e-9,
+            floor,
+        )
         if part is None:
             return None
         total += part
@@ -217,8 +258,8 @@ def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Pr
     """The integral of f (tree at this sample) over [low, high], ends mpf's or infinite; None where none is found.
 
     cuts: where f may be narrow; then as many digits as a machine number has are given, rather than as many as it takes
-    to compare, and two estimates must agree. None also where the integral does not converge: the ends and every singular
-    point in between are looked at first.
+    to compare, and two estimates must agree. None also where the integral does not converge: the ends and every
+    singular point in between are looked at first.
     """
     m = mp()
     if low == high:
@@ -242,7 +283,11 @@ def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Pr
         return v
     with m.workdps(32):
         try:
-            w = _careful(tree, f, x, m.mpf(low), m.mpf(high), inner, sample, tick, cuts or []) if len(cuts or ()) < 12 else None
+            w = (
+                _careful(tree, f, x, m.mpf(low), m.mpf(high), inner, sample, tick, cuts or [])
+                if len(cuts or ()) < 12
+                else None
+            )
         except NotNumeric:
             w = None
     if cuts is None:
@@ -253,7 +298,17 @@ def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Pr
     return None if other is None or not close(v, other, 1e-7) else v if w is None else w
 
 
-def _careful(tree: Any, f: Function, x: Symbol, low: Any, high: Any, problem: Problem | None, sample: tuple, tick: Callable[[], None], cuts: list[Any]) -> Any:
+def _careful(
+    tree: Any,
+    f: Function,
+    x: Symbol,
+    low: Any,
+    high: Any,
+    problem: Problem | None,
+    sample: tuple,
+    tick: Callable[[], None],
+    cuts: list[Any],
+) -> Any:
     """Tanh-sinh between singular points at 32 digits; oscillating tails by their half-periods."""
     m = mp()
     names = tuple(problem.names) if problem else ()
@@ -261,7 +316,12 @@ def _careful(tree: Any, f: Function, x: Symbol, low: Any, high: Any, problem: Pr
     points = _apart([low, *_singular(tree, x, names, sample, near, far), *cuts, high])
     for i, p in enumerate(points):
         for side in (1, -1):
-            if (i > 0 or side == 1) and (i < len(points) - 1 or side == -1) and abs(p) != m.inf and not _integrable(f, p, side):
+            if (
+                (i > 0 or side == 1)
+                and (i < len(points) - 1 or side == -1)
+                and abs(p) != m.inf
+                and not _integrable(f, p, side)
+            ):
                 return None
     tails = [p for p in (low, high) if abs(p) == m.inf]
 
@@ -494,7 +554,9 @@ def _frequency(tree: Any, x: Symbol, names: tuple, sample: tuple) -> Any:
     return min(found) if found else None
 
 
-def definite(e: Any, found: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict, tick: Callable[[], None]) -> bool:
+def definite(
+    e: Any, found: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict, tick: Callable[[], None]
+) -> bool:
     """Whether `found` is the integral of e over [low, high] for every sample of the parameters, all convergent."""
     m = mp()
     try:
@@ -506,7 +568,10 @@ def definite(e: Any, found: Any, x: Symbol, low: Any, high: Any, facts: dict, ra
     with m.workdps(32):
         for sample in problem.samples():
             try:
-                a, b = (m.inf * infinite(t) if infinite(t) else problem.at(i, sample)(m, m.mpf(0)).real for i, t in ((2, low), (3, high)))
+                a, b = (
+                    m.inf * infinite(t) if infinite(t) else problem.at(i, sample)(m, m.mpf(0)).real
+                    for i, t in ((2, low), (3, high))
+                )
             except NotNumeric:
                 return False
             truth = quadrature(problem.trees[0], problem.at(0, sample), x, a, b, problem, sample, tick)

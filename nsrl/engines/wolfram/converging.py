@@ -209,7 +209,9 @@ def limit(e: Any, found: Any, x: Symbol, to: Any, sides: tuple[int, ...], facts:
                 target, at = (problem.at(i, sample)(m, m.mpf(0)) for i in (1, 2))
             except NotNumeric:
                 continue
-            runs = [_approach(problem.at(0, sample), at, end or side, bool(end), tick) for side in ((1,) if end else sides)]
+            runs = [
+                _approach(problem.at(0, sample), at, end or side, bool(end), tick) for side in ((1,) if end else sides)
+            ]
             if kind == "nothing":
                 right = _no_limit(runs)
             elif kind:
@@ -225,7 +227,8 @@ def limit(e: Any, found: Any, x: Symbol, to: Any, sides: tuple[int, ...], facts:
 
 
 def dies(e: Any, x: Symbol, tick: Tick) -> bool:
-    """Whether a product of powers and factorials goes to 0 at infinity at least as a power does: by its size at far points."""
+    """Whether a product of powers and factorials goes to 0 at infinity at least as a power does: by its size at far
+    points."""
     m = mp()
     try:
         rows = _approach(Problem(x, [e]).at(0, ()), 0, 1, True, tick)

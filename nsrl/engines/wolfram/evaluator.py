@@ -39,11 +39,14 @@ _INERT_HEADS = {LIST, RULE, S.Complex, S.Association, S.Missing}
 _MAX_MESSAGES = 200
 _NODES = 500_000  # of a tree that may share its parts: small in memory, but who walks through it comes to each of them
 _SHALLOW = {getattr(S, n) for n in [
-    "List", "CompoundExpression", "Set", "Return", "Length", "Part", "First", "Last", "Rest", "Most", "Head", "Depth", "SameQ",
+    "List", "CompoundExpression", "Set", "Return", "Length", "Part", "First", "Last", "Rest", "Most", "Head", "Depth",
+    "SameQ",
     "UnsameQ", "AtomQ", "ListQ", "Nest", "NestList", "Fold", "FoldList", "FixedPoint", "Append", "Prepend", "Reverse",
     "Identity", "If", "Which", "Module", "Block", "With",
 ]}  # fmt: skip
-_ITERATIONS = 12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
+_ITERATIONS = (
+    12_288  # thrice the kernel's $IterationLimit: f[x_] := f[x + 1] nests nothing, only the steps would end it
+)
 # What a handler may raise on values that it has no rule for. Not TypeError or AttributeError: those are mistakes, and
 # arguments of an odd kind are refused before (`takes`) or in the handler.
 ODD_VALUES = (ValueError, IndexError, KeyError, ZeroDivisionError, OverflowError, StopIteration)
@@ -155,7 +158,9 @@ class Evaluator(Losses):
             self.messages.append(Message(symbol, tag, text))
         if n == 3:
             self.messages.append(
-                Message("General", "stop", f"Further output of {symbol}::{tag} will be suppressed during this calculation.")
+                Message(
+                    "General", "stop", f"Further output of {symbol}::{tag} will be suppressed during this calculation."
+                )
             )
 
     def print(self, line: str, shown: Any = None) -> None:
@@ -316,7 +321,12 @@ class Evaluator(Losses):
                     if a.nodes > _NODES and head not in _SHALLOW:
                         _walkable(a)
                     if a.head is _UNEVALUATED and not attrs & HOLD_ALL_COMPLETE:
-                        bare = tuple([x.args[0] if type(x) is Expr and x.head is _UNEVALUATED and len(x.args) == 1 else x for x in read])
+                        bare = tuple(
+                            [
+                                x.args[0] if type(x) is Expr and x.head is _UNEVALUATED and len(x.args) == 1 else x
+                                for x in read
+                            ]
+                        )
                         break
                 try:
                     r = b.handler(self, bare)
@@ -386,7 +396,11 @@ class Evaluator(Losses):
                 if size == -1:
                     size = len(a.args)
                 elif size != len(a.args):
-                    self.message("Thread", "tdlen", f"Objects of unequal length in {self.text(Expr(head, args))} cannot be combined.")
+                    self.message(
+                        "Thread",
+                        "tdlen",
+                        f"Objects of unequal length in {self.text(Expr(head, args))} cannot be combined.",
+                    )
                     return None
         self.need_length(size * len(args))
         columns = [a.args if type(a) is Expr and a.head is LIST else (a,) * size for a in args]
@@ -541,7 +555,11 @@ class Evaluator(Losses):
             if type(out) is Expr and out is not body and f.index is None:
                 f.index = slots(body)
             if f.index is not None and f.index > len(args):
-                self.message("Function", "slotn", f"Slot number {f.index} in {self.text(f)} cannot be filled from {self.text(Expr(f, args))}.")
+                self.message(
+                    "Function",
+                    "slotn",
+                    f"Slot number {f.index} in {self.text(f)} cannot be filled from {self.text(Expr(f, args))}.",
+                )
             return out
         if not f.args:
             return None
@@ -551,7 +569,11 @@ class Evaluator(Losses):
         names = spec.args if type(spec) is Expr and spec.head is LIST else (spec,)
         names = tuple([n.args[0] if type(n) is Expr and n.args else n for n in names])
         if len(names) > len(args):
-            self.message("Function", "fpct", f"Too many parameters in {self.text(spec)} to be filled from {self.text(Expr(f, args))}.")
+            self.message(
+                "Function",
+                "fpct",
+                f"Too many parameters in {self.text(spec)} to be filled from {self.text(Expr(f, args))}.",
+            )
             return None
         return replace_symbols(body, dict(zip(names, args)))
 

@@ -34,8 +34,8 @@ class Expr:
     """head[args...]. Immutable by convention; equality is structural and 1 differs from 1.0 (SameQ, not Equal).
 
     `stamp` and `index` belong to the evaluator: the epoch in which this tree was found to be its own value
-    (-1: inert for ever), and a cached key -> position table of an association. `nodes`: how many compound trees stand in
-    it, once it was evaluated; a shared one counts each time.
+    (-1: inert for ever), and a cached key -> position table of an association. `nodes`: how many compound trees stand
+    in it, once it was evaluated; a shared one counts each time.
     """
 
     __slots__ = ("_hash", "args", "head", "index", "nodes", "stamp")
@@ -73,7 +73,8 @@ class Expr:
 
 
 def _agree(a: Expr, b: Expr) -> bool:
-    """Equality of trees of one hash and length, each pair of nodes looked at once: shared parts may be huge as trees."""
+    """Equality of trees of one hash and length, each pair of nodes looked at once: shared parts may be huge as
+    trees."""
     todo, seen = [(a, b)], set()
     while todo:
         a, b = todo.pop()

@@ -1,7 +1,7 @@
 """Where an integrand may be narrow or have a corner, by its form: what a grid of samples would pass over.
 
-A peak stands where an exponent, a denominator or a function's argument is 0 or turns, or near such a point of the complex
-plane. Knows nothing of evaluation.
+A peak stands where an exponent, a denominator or a function's argument is 0 or turns, or near such a point of the
+complex plane. Knows nothing of evaluation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,22 @@ from nsrl.engines.wolfram.roots import contains
 MAX_POINTS = 40
 _GRID = 64
 _WINDOW = 50.0  # how far from 0 what is no polynomial is looked at on an infinite range
-_TRANSPARENT = (S.Plus, S.Times, S.List, S.Piecewise, S.And, S.Or, S.Not, S.Boole, S.Sin, S.Cos, S.Floor, S.Ceiling, S.Round, S.Mod)
+_TRANSPARENT = (
+    S.Plus,
+    S.Times,
+    S.List,
+    S.Piecewise,
+    S.And,
+    S.Or,
+    S.Not,
+    S.Boole,
+    S.Sin,
+    S.Cos,
+    S.Floor,
+    S.Ceiling,
+    S.Round,
+    S.Mod,
+)
 _ORDERS = (S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Equal, S.Unequal)
 
 

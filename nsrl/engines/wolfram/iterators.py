@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nsrl.engines.wolfram.expr import LIST, Expr, S, Symbol, mk, norm
 from nsrl.engines.wolfram.numeric import real_value
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 
 class Iteration(NamedTuple):
@@ -22,7 +25,7 @@ class Iteration(NamedTuple):
     length: int
 
 
-def arithmetic(ev: Any, low: Any, high: Any, step: Any) -> tuple[Iterable[Any], int] | None:
+def arithmetic(ev: Evaluator, low: Any, high: Any, step: Any) -> tuple[Iterable[Any], int] | None:
     """low, low + step, ... up to high, and their number; None where that number is not known."""
     if type(low) is int and type(high) is int and type(step) is int:
         if step == 0:
@@ -51,7 +54,7 @@ def arithmetic(ev: Any, low: Any, high: Any, step: Any) -> tuple[Iterable[Any], 
     return (ev.eval(mk(S.Plus, low, mk(S.Times, k, step))) for k in range(n)), n
 
 
-def iterator(ev: Any, who: str, spec: Any) -> Iteration | None:
+def iterator(ev: Evaluator, who: str, spec: Any) -> Iteration | None:
     """The values of one specification; None after a message. Checks the length against the limits."""
     raw = spec
     if type(spec) is Expr and spec.head is LIST:
@@ -67,8 +70,10 @@ def iterator(ev: Any, who: str, spec: Any) -> Iteration | None:
         if type(first) is not Symbol:
             first = ev.eval(first)
         if type(first) is not Symbol:
-            ev.message(who, "itraw" if not isinstance(first, Expr) else "iterb", f"Raw object {ev.text(first)} cannot be used as an iterator."
-                       if not isinstance(first, Expr) else f"Iterator {ev.text(raw)} does not have appropriate bounds.")  # fmt: skip
+            if isinstance(first, Expr):
+                ev.message(who, "iterb", f"Iterator {ev.text(raw)} does not have appropriate bounds.")
+            else:
+                ev.message(who, "itraw", f"Raw object {ev.text(first)} cannot be used as an iterator.")
             return None
         name = first
         bounds = [ev.eval(x) for x in items[1:]]
@@ -92,7 +97,7 @@ def iterator(ev: Any, who: str, spec: Any) -> Iteration | None:
 
 
 @contextmanager
-def bind_iterator(ev: Any, it: Iteration) -> Iterator[Callable[[Any], None]]:
+def bind_iterator(ev: Evaluator, it: Iteration) -> Iterator[Callable[[Any], None]]:
     """Within the block, calling the yielded function gives the variable a value; afterwards it has its old one."""
     name = it.name
     if name is None:

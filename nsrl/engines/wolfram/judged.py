@@ -1,34 +1,39 @@
 """Tests that say "no" of a symbol because it has no value: nothing that binds the symbol may take that for an answer.
 
-EvenQ[k] is False of a bare k, so that If[EvenQ[k], k, 0] is 0 before Sum sees it. Every such answer notes the symbols it
-was given of (`ev.judged`), and a call that binds one of them (Sum over k, Solve for k) stays as it stands.
+EvenQ[k] is False of a bare k, so that If[EvenQ[k], k, 0] is 0 before Sum sees it. Every such answer notes the symbols
+it was given of (`ev.judged`), and a call that binds one of them (Sum over k, Solve for k) stays as it stands.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import FALSE, LIST, Expr, S, Symbol
 from nsrl.engines.wolfram.roots import symbols
 from nsrl.engines.wolfram.table import HOLD_ALL, Builtin, Handler
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 BINDERS = (
     "Sum Product NSum NProduct Integrate NIntegrate Probability NProbability Expectation NExpectation Limit D Series "
-    "SeriesCoefficient Residue ArcLength Solve NSolve SolveValues NSolveValues Reduce FindInstance Roots FunctionDomain "
+    "SeriesCoefficient Residue ArcLength Solve NSolve SolveValues NSolveValues Reduce FindInstance Roots "
+    "FunctionDomain "
     "Minimize Maximize MinValue MaxValue ArgMin ArgMax NMinimize NMaximize FindRoot FindMinimum FindMaximum "
-    "DSolve DSolveValue RSolve RSolveValue RecurrenceTable DiscreteRatio DifferenceDelta LaplaceTransform InverseLaplaceTransform"
+    "DSolve DSolveValue RSolve RSolveValue RecurrenceTable DiscreteRatio DifferenceDelta LaplaceTransform "
+    "InverseLaplaceTransform"
 )
 _WHOLE = (S.Mod, S.Quotient, S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.GCD, S.LCM)
 
 
-def no(ev: Any, e: Any) -> Symbol:
+def no(ev: Evaluator, e: Any) -> Symbol:
     """False, said of e."""
     if type(e) is Symbol or (type(e) is Expr and e.head is not LIST):
         ev.judged |= symbols(e)
     return FALSE
 
 
-def unlike(ev: Any, a: Any, b: Any) -> None:
+def unlike(ev: Evaluator, a: Any, b: Any) -> None:
     """a is not b, as trees: if one is a number, that was said of the symbol or remainder that the other is.
 
     Of sums and products it is the question whether they are 0 as written, and is answered.
@@ -50,7 +55,7 @@ def _bound(args: tuple) -> set:
 
 
 def _free(handler: Handler) -> Handler:
-    def bind(ev: Any, args: tuple) -> Any:
+    def bind(ev: Evaluator, args: tuple) -> Any:
         if ev.judged and (ev.judged & _bound(args) or (len(args) == 1 and args[0] is FALSE)):
             return None
         return handler(ev, args)
@@ -61,7 +66,7 @@ def _free(handler: Handler) -> Handler:
 def _held(handler: Handler) -> Handler:
     """What is held is evaluated by the handler itself: a judgement of a bound symbol there ends with the call."""
 
-    def bind(ev: Any, args: tuple) -> Any:
+    def bind(ev: Evaluator, args: tuple) -> Any:
         before = ev.judged
         try:
             out = handler(ev, args)

@@ -1,6 +1,7 @@
 """Text to tokens. Comments nest; newlines are remembered because they end a statement outside brackets.
 
-Knows nothing of grammar beyond what a token is. Source: Wolfram Language syntax reference (numbers, `x_h`, `#n`, `\\[Name]`).
+Knows nothing of grammar beyond what a token is. Source: Wolfram Language syntax reference (numbers, `x_h`, `#n`,
+`\\[Name]`).
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ _SYMBOL = rf"(?:{_NAME})(?:[^\W_{FOREIGN}]|\$)*(?:`(?:{_NAME})(?:[^\W_{FOREIGN}]
 _TOKEN = re.compile(
     rf"""
     (?P<space>[ \t\f\v\u00a0\u2009\u200a\u2002-\u2005\u3000]+) | (?P<newline>[\r\n\u2028\u2029]+)
-    | (?P<num>[0-9]+\^\^[0-9a-zA-Z]+(?:\.(?!\.)[0-9a-zA-Z]*)? | (?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.[0-9]+)(?:``?(?:[0-9]+(?:\.[0-9]*)?)?)?(?:\*\^[+-]?[0-9]+)?)
+    | (?P<num>[0-9]+\^\^[0-9a-zA-Z]+(?:\.(?!\.)[0-9a-zA-Z]*)?
+        | (?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.[0-9]+)(?:``?(?:[0-9]+(?:\.[0-9]*)?)?)?(?:\*\^[+-]?[0-9]+)?)
     | (?P<blank>(?:{_SYMBOL})?(?:_\.(?!\.)|_{{1,3}}(?:{_SYMBOL})?))
     | (?P<sym>{_SYMBOL})
     | (?P<str>"[^"\\]*(?:\\.[^"\\]*)*")

@@ -1,4 +1,5 @@
-"""Calls that have no value and were taken for one: what a builtin made of them, what a test or an effect left undecided.
+"""Calls that have no value and were taken for one: what a builtin made of them, what a test or an effect left
+undecided.
 
 A part of the evaluator, which says which calls those are (`open`, `absences`) and asks `lost` of the program's end.
 """
@@ -11,18 +12,30 @@ from typing import Any
 from nsrl.engines.wolfram.expr import FALSE, LIST, RULE, TRUE, Expr, S, Symbol
 from nsrl.engines.wolfram.table import CONSTANT, HOLD_ALL, HOLD_ALL_COMPLETE, HOLD_FIRST, HOLD_REST, NUMERIC, Builtin
 
-# What may be given a call that has no value and drop it without saying anything about it, or say what holds of any call.
+# What may be given a call that has no value and drop it without saying anything about it, or say what holds of any
+# call.
 PASSES_BY = {
     S.CompoundExpression, S.Module, S.Block, S.With, S.DynamicModule, S.Set, S.SetDelayed, S.Do, S.Print, S.Echo,
     S.Quiet, S.Function, S.Clear, S.Remove, S.D, S.Dt, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern,
 }  # fmt: skip
 # What knows power series; anything else that makes a value of one has none.
-_TAKES_SERIES = {"Normal", "SeriesCoefficient", "Coefficient", "CoefficientList", "Plus", "Times", "Power", "N", "SeriesData"}
+_TAKES_SERIES = {
+    "Normal",
+    "SeriesCoefficient",
+    "Coefficient",
+    "CoefficientList",
+    "Plus",
+    "Times",
+    "Power",
+    "N",
+    "SeriesData",
+}
 _TAKES_IF = {"Integrate", "Limit"}
 _BRANCHES = {S.If, S.Which, S.Switch}
 # What has no value for symbols in the real engine either, and has one for numbers.
 _RELATIONS = {
-    S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Positive, S.Negative, S.NonNegative,
+    S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Inequality, S.Positive, S.Negative,
+    S.NonNegative,
     S.NonPositive,
 }  # fmt: skip
 
@@ -92,7 +105,8 @@ class Losses:
 
 
 def _open_calls(e: Expr, open_: set[Symbol], seen: set[Symbol]) -> None:
-    """Add to `seen` the heads in `open_` that e calls: absent ones anywhere, builtins but under lists and arithmetic."""
+    """Add to `seen` the heads in `open_` that e calls: absent ones anywhere, builtins but under lists and
+    arithmetic."""
     todo, met = [(e, True)], set()
     while todo:
         e, top = todo.pop()

@@ -28,7 +28,9 @@ def is_real(e: Any) -> bool:
 def is_exact(e: Any) -> bool:
     """Whether e is an integer, a rational, or a complex of these."""
     t = type(e)
-    return t is int or t is Fraction or (t is Expr and e.head is COMPLEX and is_exact(e.args[0]) and is_exact(e.args[1]))
+    return (
+        t is int or t is Fraction or (t is Expr and e.head is COMPLEX and is_exact(e.args[0]) and is_exact(e.args[1]))
+    )
 
 
 def parts(z: Any) -> tuple[Any, Any]:
@@ -52,7 +54,9 @@ def complex_(re: Any, im: Any) -> Any:
 def to_float(x: Any) -> float:
     """The nearest machine number; infinities for what does not fit."""
     try:
-        return float(x.value) if type(x) is BigReal else x.numerator / x.denominator if type(x) is Fraction else float(x)
+        return (
+            float(x.value) if type(x) is BigReal else x.numerator / x.denominator if type(x) is Fraction else float(x)
+        )
     except OverflowError:
         return math.inf if x > 0 else -math.inf
 

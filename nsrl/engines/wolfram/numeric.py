@@ -1,7 +1,7 @@
 """Numerical values of exact expressions: machine precision first, mpmath where more is asked or machine is not enough.
 
-`approx` walks a tree such as Sqrt[2] + Sin[Pi/7] without going through the evaluator. What decides anything (Less, Floor,
-Sign, Max) asks points.py, where cancellation is counted.
+`approx` walks a tree such as Sqrt[2] + Sin[Pi/7] without going through the evaluator. What decides anything (Less,
+Floor, Sign, Max) asks points.py, where cancellation is counted.
 """
 
 from __future__ import annotations
@@ -174,7 +174,9 @@ def approx(e: Any) -> Any:
         if h in FUNCTIONS and len(args) == 1:
             v = approx(args[0])
             if h in _WAVES and type(v) is float and abs(v) > 1e4 and type(args[0]) is not float:
-                m = approx_mp(e, 20 + (math.log10(abs(v)) if math.isfinite(v) else 400))  # a machine number says little of its angle
+                m = approx_mp(
+                    e, 20 + (math.log10(abs(v)) if math.isfinite(v) else 400)
+                )  # a machine number says little of its angle
                 return None if m is None or getattr(m, "imag", 0) else float(m.real)
             return None if v is None else function_value(h, v)
     except (OverflowError, ZeroDivisionError):
@@ -189,7 +191,13 @@ def _power(base: Any, exponent: Any) -> Any:
     b = approx(base)
     if b is None:
         return None
-    if type(exponent) is Fraction and exponent.denominator == 2 and type(b) is float and b >= 0 and abs(exponent.numerator) == 1:
+    if (
+        type(exponent) is Fraction
+        and exponent.denominator == 2
+        and type(b) is float
+        and b >= 0
+        and abs(exponent.numerator) == 1
+    ):
         r = math.sqrt(b)
         return r if exponent.numerator == 1 else 1 / r
     x = int(exponent) if type(exponent) is int and abs(exponent) < 2**53 else approx(exponent)

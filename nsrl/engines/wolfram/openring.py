@@ -173,7 +173,7 @@ class OpenRing(Ring):
                 num, den = self.divide(num, g), self.divide(den, g)
         k = content(den)
         lead = den[max(den)]
-        if (lead < 0 and all(c < 0 for c in den.values())):
+        if lead < 0 and all(c < 0 for c in den.values()):
             k = -k
         return (self.scale(num, 1 / k), self.scale(den, 1 / k)) if k != 1 else (num, den)
 

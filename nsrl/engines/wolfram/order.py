@@ -21,7 +21,13 @@ _TIMES, _PLUS, _POWER = S.Times, S.Plus, S.Power
 def is_number(e: Any) -> bool:
     """Whether e is a number literal: integer, rational, real or complex."""
     t = type(e)
-    return t is int or t is float or t is Fraction or t is BigReal or (t is Expr and e.head is COMPLEX and len(e.args) == 2)
+    return (
+        t is int
+        or t is float
+        or t is Fraction
+        or t is BigReal
+        or (t is Expr and e.head is COMPLEX and len(e.args) == 2)
+    )
 
 
 def text_key(text: str) -> tuple:

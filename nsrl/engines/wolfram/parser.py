@@ -17,22 +17,45 @@ MAX_DEPTH = 300  # nested brackets or prefix operators; each level is about thre
 
 # left binding power, head, associativity: "flat" (one n-ary node), "left", "right"
 _BINARY: dict[str, tuple[int, str, str]] = {
-    "@*": 650, "/*": 648, "@": 640, "/@": 620, "//@": 620, "@@": 620, "@@@": 620, "<>": 600, "^": 590, ".": 490, "**": 510,
+    "@*": 650, "/*": 648, "@": 640, "/@": 620, "//@": 620, "@@": 620, "@@@": 620, "<>": 600, "^": 590, ".": 490,
+    "**": 510,
     "∩": 305, "∪": 302, "===": 290, "=!=": 290, "∈": 250, "∉": 250, "∣": 250,
     "\uf3d2": 250, "\uf3d3": 195, "&&": 215, "⊼": 214, "⊻": 212, "||": 210, "⊽": 209,
-    "⧦": 205, "⇒": 200, "≡": 290, "|": 160, "~~": 135, "/;": 130, "<->": 125, "->": 120, ":>": 120, "/.": 110, "//.": 110,
+    "⧦": 205, "⇒": 200, "≡": 290, "|": 160, "~~": 135, "/;": 130, "<->": 125, "->": 120, ":>": 120, "/.": 110,
+    "//.": 110,
     "+=": 100, "-=": 100, "*=": 100, "/=": 100, "//": 70, "=": 40, ":=": 40, "^=": 40, "^:=": 40, "|->": 90,
 }  # fmt: skip
 _HEADS = {
     "@*": "Composition", "/*": "RightComposition", "/@": "Map", "//@": "MapAll", "@@": "Apply", "@@@": "MapApply",
     "<>": "StringJoin", "^": "Power", ".": "Dot", "**": "NonCommutativeMultiply", "∩": "Intersection", "∪": "Union",
     "===": "SameQ", "=!=": "UnsameQ", "∈": "Element", "∉": "NotElement", "&&": "And", "⊼": "Nand", "⊻": "Xor",
-    "||": "Or", "⊽": "Nor", "⧦": "Equivalent", "⇒": "Implies", "≡": "Congruent", "\uf3d2": "Distributed", "\uf3d3": "Conditioned", "|": "Alternatives",
+    "||": "Or", "⊽": "Nor", "⧦": "Equivalent", "⇒": "Implies", "≡": "Congruent", "\uf3d2": "Distributed",
+    "\uf3d3": "Conditioned", "|": "Alternatives",
     "~~": "StringExpression", "/;": "Condition", "<->": "TwoWayRule", "->": "Rule", ":>": "RuleDelayed",
     "/.": "ReplaceAll", "//.": "ReplaceRepeated", "+=": "AddTo", "-=": "SubtractFrom", "*=": "TimesBy",
     "/=": "DivideBy", "=": "Set", ":=": "SetDelayed", "^=": "UpSet", "^:=": "UpSetDelayed", "|->": "Function",
 }  # fmt: skip
-_RIGHT = {"@", "/@", "//@", "@@", "@@@", "^", "<->", "->", ":>", "+=", "-=", "*=", "/=", "=", ":=", "^=", "^:=", "|->", "⇒"}
+_RIGHT = {
+    "@",
+    "/@",
+    "//@",
+    "@@",
+    "@@@",
+    "^",
+    "<->",
+    "->",
+    ":>",
+    "+=",
+    "-=",
+    "*=",
+    "/=",
+    "=",
+    ":=",
+    "^=",
+    "^:=",
+    "|->",
+    "⇒",
+}
 _FLAT = {
     "@*", "/*", "<>", ".", "**", "∩", "∪", "===", "=!=", "&&", "⊼", "⊻", "||", "⊽", "⧦", "≡", "|", "~~",
 }  # fmt: skip

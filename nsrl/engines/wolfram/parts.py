@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.result import Status
 from nsrl.engines.wolfram.assoc import from_pairs, from_rules, is_assoc, lookup, missing, pairs
 from nsrl.engines.wolfram.errors import LimitReached
 from nsrl.engines.wolfram.expr import LIST, RULE, Expr, S, Symbol, mk
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 _ASSOC = S.Association
 MAX_VISITS = 2_500_000  # weighted by depth: a tree with shared parts can have more subtrees than steps would ever count
@@ -45,7 +48,7 @@ def span_range(span: Expr, size: int) -> list[int]:
     return list(range(i, j - 1, step))
 
 
-def _pick(ev: Any, e: Expr, i: Any) -> Any:
+def _pick(ev: Evaluator, e: Expr, i: Any) -> Any:
     """One element by integer or key."""
     if type(i) is int:
         if i == 0:
@@ -62,7 +65,7 @@ def _pick(ev: Any, e: Expr, i: Any) -> Any:
     raise PartError("pkspec1" if type(i) is not str else "partw", "")
 
 
-def get_part(ev: Any, e: Any, specs: list[Any], whole: Any = None) -> Any:
+def get_part(ev: Evaluator, e: Any, specs: list[Any], whole: Any = None) -> Any:
     """e[[specs...]]. Raises PartError."""
     if not specs:
         return e
@@ -101,7 +104,7 @@ def get_part(ev: Any, e: Any, specs: list[Any], whole: Any = None) -> Any:
     return Expr(e.head, tuple([get_part(ev, e.args[i], rest) for i in chosen]))
 
 
-def part(ev: Any, e: Any, specs: tuple) -> Any:
+def part(ev: Evaluator, e: Any, specs: tuple) -> Any:
     """Part with its messages; None where it stays as it is."""
     try:
         return get_part(ev, e, list(specs))
@@ -109,7 +112,11 @@ def part(ev: Any, e: Any, specs: tuple) -> Any:
         shown = ", ".join(ev.text(s) for s in specs)
         if err.tag == "partw":
             size_of = e
-            ev.message("Part", "partw", f"Part {shown if len(specs) == 1 else '{' + shown + '}'} of {ev.text(size_of)} does not exist.")
+            ev.message(
+                "Part",
+                "partw",
+                f"Part {shown if len(specs) == 1 else '{' + shown + '}'} of {ev.text(size_of)} does not exist.",
+            )
         elif err.tag == "partd":
             ev.message("Part", "partd", f"Part specification {ev.text(e)}[[{shown}]] is longer than depth of object.")
         elif err.tag == "take":
@@ -121,17 +128,19 @@ def part(ev: Any, e: Any, specs: tuple) -> Any:
         return None
 
 
-def set_part(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
+def set_part(ev: Evaluator, e: Any, specs: list[Any], value: Any) -> Any:
     """e with the part replaced; None after a message."""
     try:
         return set_inside(ev, e, specs, value)
     except PartError:
         shown = ", ".join(ev.text(s) for s in specs)
-        ev.message("Set", "partw", f"Part {shown if len(specs) == 1 else '{' + shown + '}'} of {ev.text(e)} does not exist.")
+        ev.message(
+            "Set", "partw", f"Part {shown if len(specs) == 1 else '{' + shown + '}'} of {ev.text(e)} does not exist."
+        )
         return None
 
 
-def set_inside(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
+def set_inside(ev: Evaluator, e: Any, specs: list[Any], value: Any) -> Any:
     if not specs:
         return value
     if type(e) is not Expr:
@@ -147,7 +156,11 @@ def set_inside(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
 
     def put(i: int, v: Any) -> None:
         old = items[i]
-        items[i] = Expr(RULE, (old.args[0], set_inside(ev, old.args[1], rest, v))) if e.head is _ASSOC else set_inside(ev, old, rest, v)
+        items[i] = (
+            Expr(RULE, (old.args[0], set_inside(ev, old.args[1], rest, v)))
+            if e.head is _ASSOC
+            else set_inside(ev, old, rest, v)
+        )
 
     if type(first) is int:
         if first == 0:
@@ -160,7 +173,11 @@ def set_inside(ev: Any, e: Any, specs: list[Any], value: Any) -> Any:
         chosen = list(range(len(items)))
     elif type(first) is Expr and first.head is S.Span:
         chosen = span_range(first, len(items))
-    elif type(first) is Expr and first.head is LIST and all(type(i) is int and 0 < abs(i) <= len(items) for i in first.args):
+    elif (
+        type(first) is Expr
+        and first.head is LIST
+        and all(type(i) is int and 0 < abs(i) <= len(items) for i in first.args)
+    ):
         chosen = [i - 1 if i > 0 else len(items) + i for i in first.args]
     else:
         raise PartError("partw", "")
@@ -219,7 +236,8 @@ def children(e: Expr) -> list[tuple[Any, Any]]:
 
 
 def walk(e: Any, low: int, high: int, heads: bool = False) -> Iterator[tuple[tuple, Any]]:
-    """(position, subtree) within the levels, leaves first, as Level and Cases go. Raises LimitReached past MAX_VISITS."""
+    """(position, subtree) within the levels, leaves first, as Level and Cases go. Raises LimitReached past
+    MAX_VISITS."""
     visits = 0
 
     def go(x: Any, level: int, at: tuple) -> Iterator[tuple[tuple, Any]]:
@@ -264,7 +282,8 @@ def positions_spec(spec: Any) -> list[tuple]:
 
 
 def take_range(spec: Any, size: int) -> list[int] | None:
-    """0-based positions of a Take specification (n, -n, {n}, {m, n}, {m, n, s}, UpTo[n], a Span, All); None if out of range."""
+    """0-based positions of a Take specification (n, -n, {n}, {m, n}, {m, n, s}, UpTo[n], a Span, All); None if out of
+    range."""
     if spec is S.All:
         return list(range(size))
     if type(spec) is Expr and spec.head is S.Span:
@@ -294,4 +313,3 @@ def take_range(spec: Any, size: int) -> list[int] | None:
             return None
         return list(range(i, j + 1, step)) if step > 0 else list(range(i, j - 1, step))
     return None
-

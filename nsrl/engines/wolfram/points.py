@@ -1,8 +1,8 @@
 """Numbers to any precision at exact points, and the truth of conditions there: what every solver verifies with.
 
-A value is computed to 40 digits, and to 160 where 40 do not tell it from zero; equal there is equal. Digits count below the
-size of what cancels, so 10^-100 is not 0 and 10^200 + 1 is not 10^200. A condition that is not defined at a point (a pole,
-an order of complex numbers) does not hold. Knows nothing of evaluation.
+A value is computed to 40 digits, and to 160 where 40 do not tell it from zero; equal there is equal. Digits count below
+the size of what cancels, so 10^-100 is not 0 and 10^200 + 1 is not 10^200. A condition that is not defined at a point
+(a pole, an order of complex numbers) does not hold. Knows nothing of evaluation.
 """
 
 from __future__ import annotations
@@ -27,8 +27,15 @@ INTEGERS = (S.Integers, S.PositiveIntegers, S.NonNegativeIntegers, S.NegativeInt
 DOMAINS = frozenset((*REALS, *INTEGERS, S.Complexes, S.Rationals))
 _ODD = (S.Sin, S.Tan, S.ArcSin, S.ArcTan, S.Sinh, S.Tanh, S.ArcSinh, S.ArcTanh, S.Erf)
 _NOTHING = float("-inf")
-_CONSTANTS = {S.Pi: "pi", S.E: "e", S.GoldenRatio: "phi", S.EulerGamma: "euler", S.Catalan: "catalan", S.Khinchin: "khinchin",
-              S.Glaisher: "glaisher"}
+_CONSTANTS = {
+    S.Pi: "pi",
+    S.E: "e",
+    S.GoldenRatio: "phi",
+    S.EulerGamma: "euler",
+    S.Catalan: "catalan",
+    S.Khinchin: "khinchin",
+    S.Glaisher: "glaisher",
+}
 
 
 class Unknown(Exception):
@@ -49,7 +56,8 @@ def number(e: Any, digits: int = 40) -> Any:
 
 
 def _measured(e: Any, digits: int, most: int = 0) -> tuple[Any, Any, int]:
-    """(value, n, digits used): what cancelled in the value was of the size 2^n, so below 2^n 10^-digits all is noise."""
+    """(value, n, digits used): what cancelled in the value was of the size 2^n, so below 2^n 10^-digits all is
+    noise."""
     m = mp()
     while digits <= (most or MAX_DIGITS):
         with m.workdps(digits + 15):
@@ -111,7 +119,9 @@ def _called(e: Expr, args: list[tuple[Any, Any]], m: Any, digits: int) -> tuple[
     if h is S.Plus:
         mags = [_mag(v) for v, zero in zip(vs, noise) if v and not zero]
         total = m.fsum(vs)
-        if mags and max(mags) - min(mags) > bits and _mag(total) < max(mags) - bits // 2:  # small terms are what is left
+        if (
+            mags and max(mags) - min(mags) > bits and _mag(total) < max(mags) - bits // 2
+        ):  # small terms are what is left
             raise _Narrow(int((max(mags) - min(mags)) * 0.604))
         return total, max(sizes)
     if h is S.Times:
@@ -192,7 +202,8 @@ def _function(e: Expr, vs: list[Any], noise: list[bool], sizes: list[Any], m: An
 
 
 def _fraction(e: Any) -> Any:
-    """The rational number that sums, products and whole powers of such make; None for any other tree, and for a long one."""
+    """The rational number that sums, products and whole powers of such make; None for any other tree, and for a long
+    one."""
     if type(e) in (int, Fraction):
         return e
     if type(e) is not Expr or e.head not in (S.Plus, S.Times, S.Power):
@@ -203,7 +214,11 @@ def _fraction(e: Any) -> Any:
     if e.head is not S.Power:
         return sum(vs) if e.head is S.Plus else prod(vs)
     base, n = vs if len(vs) == 2 else (0, 0)
-    if type(n) is not int or (not base and n <= 0) or abs(n) * max(base.numerator.bit_length(), base.denominator.bit_length()) > MAX_BITS:
+    if (
+        type(n) is not int
+        or (not base and n <= 0)
+        or abs(n) * max(base.numerator.bit_length(), base.denominator.bit_length()) > MAX_BITS
+    ):
         return None
     return base**n if n >= 0 else Fraction(1) / base**-n
 
@@ -359,7 +374,12 @@ def _related(op: Any, a: Any, b: Any) -> bool:
     return {S.Less: d.real < 0, S.LessEqual: d.real <= 0, S.Greater: d.real > 0, S.GreaterEqual: d.real >= 0}[op]
 
 
-_SIGNED = {"Positive": lambda d: d > 0, "Negative": lambda d: d < 0, "NonNegative": lambda d: d >= 0, "NonPositive": lambda d: d <= 0}
+_SIGNED = {
+    "Positive": lambda d: d > 0,
+    "Negative": lambda d: d < 0,
+    "NonNegative": lambda d: d >= 0,
+    "NonPositive": lambda d: d <= 0,
+}
 
 
 def in_domain(v: Any, domain: Any) -> bool:

@@ -131,7 +131,7 @@ class Ring:
         if n > MAX_POWER and len(p) > 1:
             raise TooLarge
         if len(p) == 1:
-            (m, c), = p.items()
+            ((m, c),) = p.items()
             if isinstance(c, (int, Fraction)) and n * max(_bits(c), 1) > MAX_BITS and abs(c) != 1:
                 raise TooLarge
             if not any(g in self.square for g, _ in m):
@@ -153,7 +153,7 @@ class Ring:
         if not all(self.is_constant(g) for m in p for g, _ in m):
             raise NotPolynomial
         if len(p) == 1:
-            (m, c), = p.items()
+            ((m, c),) = p.items()
             out: Poly = {_ONE: Fraction(1) / c}
             for g, e in m:
                 if g in self.square:
@@ -304,7 +304,7 @@ class Ring:
             return {}
         if len(p) != 1:
             raise NotPolynomial
-        (m, c), = p.items()
+        ((m, c),) = p.items()
         if any(e % 2 or not self.is_constant(g) or g in self.square for g, e in m):
             raise NotPolynomial
         c = Fraction(c)

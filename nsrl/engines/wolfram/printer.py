@@ -145,7 +145,9 @@ class _Printer:
             left, right = self.at(args[0], power), self.at(args[1], power - 1)
             return f"{left}{op}{right}", power
         if head is S.Or:  # the kernel sets parentheses around And inside Or, needed or not
-            return op.join([f"({self.top(a)})" if type(a) is Expr and a.head is S.And else self.at(a, power) for a in args]), power
+            return op.join(
+                [f"({self.top(a)})" if type(a) is Expr and a.head is S.And else self.at(a, power) for a in args]
+            ), power
         return op.join([self.at(a, power) for a in args]), power
 
     # -- arithmetic ----------------------------------------------------------------------------------------------
@@ -347,7 +349,12 @@ def _negated(e: Any) -> Any:
         if type(re) is int and re == 0 and sign(im) < 0:
             return Expr(COMPLEX, (re, neg(im)))
         return None
-    if e.head is S.Times and len(e.args) >= 2 and type(e.args[0]) in (int, float, Fraction, BigReal) and sign(e.args[0]) < 0:
+    if (
+        e.head is S.Times
+        and len(e.args) >= 2
+        and type(e.args[0]) in (int, float, Fraction, BigReal)
+        and sign(e.args[0]) < 0
+    ):
         first = neg(e.args[0])
         if type(first) is int and first == 1:
             return e.args[1] if len(e.args) == 2 else Expr(S.Times, e.args[1:])
@@ -443,11 +450,17 @@ def _number_form(name: str) -> Callable:
             return None
         x, spec = args[0], args[1] if len(args) == 2 else 6
         if type(x) is Expr and x.head is LIST:
-            return "{" + ", ".join([p.top(Expr(getattr(S, name), (a, *args[1:], *options))) for a in x.args]) + "}", ATOM
+            return "{" + ", ".join(
+                [p.top(Expr(getattr(S, name), (a, *args[1:], *options))) for a in x.args]
+            ) + "}", ATOM
         if type(x) not in (int, float):
             return p.form(x) if type(x) is not Expr else None
         digits, places = spec.args if type(spec) is Expr and len(spec.args) == 2 else (spec, None)
-        if type(digits) is not int or not 0 < digits < 300 or not (places is None or (type(places) is int and 0 <= places < 300)):
+        if (
+            type(digits) is not int
+            or not 0 < digits < 300
+            or not (places is None or (type(places) is int and 0 <= places < 300))
+        ):
             return None
         if type(x) is int:
             s = int_text(x) + ("." + "0" * places if places is not None and name == "PaddedForm" else "")
@@ -536,8 +549,6 @@ _SPECIAL: dict[Symbol, Callable] = {
     **{getattr(S, name): _number_form(name) for name in ("NumberForm", "DecimalForm", "PaddedForm", "AccountingForm")},
     S.PercentForm: _percent_form,
 }
-
-
 
 
 def output(e: Any) -> str:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cmp_to_key
 from itertools import combinations, pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, mk, norm
 from nsrl.engines.wolfram.points import RELATIONS, Undefined, Unknown, difference, number, truth
 from nsrl.engines.wolfram.roots import Cannot, contains, symbols
 from nsrl.engines.wolfram.univariate import Root, replaced, solve_one, transcendental
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 MAX_POINTS = 1000
 _LOGIC = (S.And, S.Or, S.Not, S.Implies, S.Xor, S.Nand, S.Nor, S.Equivalent)
@@ -36,7 +39,7 @@ class Piece(NamedTuple):
         return self.low is not None and self.low == self.high
 
 
-def real_line(ev: Any, what: Any, x: Symbol) -> list[Piece]:
+def real_line(ev: Evaluator, what: Any, x: Symbol) -> list[Piece]:
     """Where a condition on x alone holds, ascending. Raises Cannot."""
     return pieces_between(critical(ev, what, x), what, x)
 
@@ -63,7 +66,7 @@ def pieces_between(points: list[Any], what: Any, x: Symbol) -> list[Piece]:
     return pieces
 
 
-def critical(ev: Any, what: Any, x: Symbol) -> list[Any]:
+def critical(ev: Evaluator, what: Any, x: Symbol) -> list[Any]:
     """Values of x at which the condition may change, ascending. Raises Cannot."""
     if symbols(what) - {x}:
         raise Cannot
@@ -107,7 +110,8 @@ def critical(ev: Any, what: Any, x: Symbol) -> list[Any]:
 
 
 def by_abs(e: Any) -> Any:
-    """e with the greatest and least of real values that hold unknowns as absolute values: Max[a, b] is (a + b + |a - b|)/2."""
+    """e with the greatest and least of real values that hold unknowns as absolute values: Max[a, b] is (a + b + |a -
+    b|)/2."""
     if type(e) is not Expr:
         return e
     args = tuple(map(by_abs, e.args))
@@ -130,8 +134,9 @@ def real_valued(e: Any) -> list[Any]:
     return list(dict.fromkeys(out))
 
 
-def zeros_of(ev: Any, e: Any, x: Symbol) -> list[Root]:
-    """Every real zero of e; where e is 0 on intervals between corners of absolute values, the corners. Raises Cannot."""
+def zeros_of(ev: Evaluator, e: Any, x: Symbol) -> list[Root]:
+    """Every real zero of e; where e is 0 on intervals between corners of absolute values, the corners. Raises
+    Cannot."""
     try:
         return solve_one(ev, e, x, True)
     except Cannot:
@@ -147,7 +152,7 @@ def _inside(v: Any, p: Piece) -> bool:
     return (p.low is None or sign(p.low, v) < 0) and (p.high is None or sign(v, p.high) < 0)
 
 
-def without_abs(ev: Any, e: Any, x: Symbol) -> list[tuple[Piece, Any]]:
+def without_abs(ev: Evaluator, e: Any, x: Symbol) -> list[tuple[Piece, Any]]:
     """e between the corners of its absolute values of x, without them. Raises Cannot where it has none."""
     inside: list[Any] = []
 
@@ -169,7 +174,9 @@ def without_abs(ev: Any, e: Any, x: Symbol) -> list[tuple[Piece, Any]]:
     for a, b in pairwise(edges):
         middle, f = between(a, b), e
         for t in sorted(inside, key=lambda t: -_depth(t)):  # from the outside in
-            f = replaced(f, {t: t.args[0] if sign(replaced(t.args[0], {x: middle}), 0) >= 0 else mk(S.Times, -1, t.args[0])})
+            f = replaced(
+                f, {t: t.args[0] if sign(replaced(t.args[0], {x: middle}), 0) >= 0 else mk(S.Times, -1, t.args[0])}
+            )
         out.append((Piece(a, False, b, False), ev.eval(mk(S.Expand, f))))
     return out
 
@@ -179,7 +186,8 @@ def _depth(e: Any) -> int:
 
 
 def singular(e: Any, x: Symbol, zeros: Any) -> None:
-    """Calls `zeros` with what vanishes at poles, corners and ends of domains of e. Raises Cannot for unknown functions."""
+    """Calls `zeros` with what vanishes at poles, corners and ends of domains of e. Raises Cannot for unknown
+    functions."""
     if type(e) is not Expr or not contains(e, x):
         return
     h = e.head
@@ -199,7 +207,7 @@ def singular(e: Any, x: Symbol, zeros: Any) -> None:
         singular(a, x, zeros)
 
 
-def span(ev: Any, what: Any, x: Symbol) -> tuple[Any, Any]:
+def span(ev: Evaluator, what: Any, x: Symbol) -> tuple[Any, Any]:
     """Bounds of x that the conjuncts without periodic functions give. Raises Cannot where there are none."""
     simple = tuple(p for p in _conjuncts(what) if _simple(p, x))
     pieces = real_line(ev, simple[0] if len(simple) == 1 else Expr(S.And, simple), x) if simple else []
@@ -219,7 +227,7 @@ def _simple(p: Any, x: Symbol) -> bool:
         type(a) is Expr and transcendental(a, x) for a in p.args)  # fmt: skip
 
 
-def members(ev: Any, r: Root, low: Any, high: Any) -> list[Any]:
+def members(ev: Evaluator, r: Root, low: Any, high: Any) -> list[Any]:
     """The values of a family within [low, high], each judged by itself where it has a test; a single root as it is."""
     if r.period is None:
         return [r.value]

@@ -17,7 +17,8 @@ from nsrl.engines.wolfram.parser import Parser
 # One that is not closed goes to the end, or a text of many openings would be searched to its end from each of them.
 _STRING_OR_COMMENT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)|\(\*.*?(?:\*\)|\Z)', re.DOTALL)
 _UNICODE = {
-    "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5", "•": "*", "∙": "*", "·": "*", "＝": "=", "‘": '"', "’": '"', "“": '"', "”": '"',
+    "²": "^2", "³": "^3", "⁴": "^4", "⁵": "^5", "•": "*", "∙": "*", "·": "*", "＝": "=", "‘": '"', "’": '"', "“": '"',
+    "”": '"',
     "–": "-", "—": "-", "⟶": "->", "⇒": "->", "⁻": "^-", "½": "(1/2)", "¼": "(1/4)", "¾": "(3/4)", "，": ",", "；": ";",
     "（": "(", "）": ")", "\u200b": "", "′": "",
 }  # fmt: skip
@@ -27,9 +28,24 @@ _SLASHES = re.compile(r"(?<=[;,{(\]])([ \t]*)//[^\n]*|^[ \t]*//[^\n]*", re.MULTI
 _PERCENT = re.compile(r"(?<=[;,{])[ \t]*%[^\n]*|^[ \t]*%[^\n]*", re.MULTILINE)
 _HASH = re.compile(r"(?<=[;,{])[ \t]*#[ \t]+[A-Za-z][^\n]*|^[ \t]*#[ \t]+[A-Za-z][^\n]*", re.MULTILINE)
 _NAME = re.compile(r"(?<![A-Za-z0-9_$`\"#])([A-Za-z][A-Za-z0-9]*)((?:_[A-Za-z0-9]+)+)(?![A-Za-z0-9_\[])")
-_HEADS = {"Integer", "Real", "Rational", "Complex", "String", "Symbol", "List", "Rule", "RuleDelayed", "Association", "Point", "Function"}
+_HEADS = {
+    "Integer",
+    "Real",
+    "Rational",
+    "Complex",
+    "String",
+    "Symbol",
+    "List",
+    "Rule",
+    "RuleDelayed",
+    "Association",
+    "Point",
+    "Function",
+}
 # A sentence on a line of its own: three words and more, a full stop or colon, nothing that a program is made of.
-_SENTENCE = re.compile(r"^[ \t]*[A-Z][a-z']*,? [A-Za-z']+,? [A-Za-z']+(?![\w$\[])[^\n\[\]{};]*[.:!?][ \t]*$", re.MULTILINE)
+_SENTENCE = re.compile(
+    r"^[ \t]*[A-Z][a-z']*,? [A-Za-z']+,? [A-Za-z']+(?![\w$\[])[^\n\[\]{};]*[.:!?][ \t]*$", re.MULTILINE
+)
 _FENCE = re.compile(r"^\s*```[a-zA-Z]*[ \t]*\n|\n```\s*$")
 
 

@@ -33,7 +33,9 @@ def polynomial_values(c: list, digits: int) -> list:
     m = mp()
     with m.workdps(digits + 15):
         try:
-            found = m.polyroots([m.mpf(a.numerator) / a.denominator for a in reversed(c)], maxsteps=400, extraprec=4 * digits + 200)
+            found = m.polyroots(
+                [m.mpf(a.numerator) / a.denominator for a in reversed(c)], maxsteps=400, extraprec=4 * digits + 200
+            )
         except m.NoConvergence:
             return []
         tiny = m.mpf(10) ** -(digits - 5)

@@ -7,13 +7,16 @@ irreducible factors beyond these. Knows nothing of equations that are no polynom
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.expr import Expr, S, has_head, is_list, lst, mk, norm, rule
 from nsrl.engines.wolfram.points import DOMAINS
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring, content
 from nsrl.engines.wolfram.solving import solve as solve_polys
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 
 class Cannot(Exception):
@@ -34,13 +37,13 @@ def polynomial_in(e: Any, x: Any) -> bool:
     return has_head(e, S.Power) and type(e.args[1]) is int and e.args[1] > 0 and polynomial_in(e.args[0], x)
 
 
-def coefficients(ev: Any, e: Any, x: Any) -> dict[int, Any] | None:
+def coefficients(ev: Evaluator, e: Any, x: Any) -> dict[int, Any] | None:
     """Exponent -> coefficient tree of a polynomial in x, zeros left out; None where it is none."""
     c = ev.eval(mk(S.CoefficientList, e, x)) if polynomial_in(e, x) else None
     return {i: v for i, v in enumerate(c.args) if v != 0} if is_list(c) else None
 
 
-def roots(ev: Any, e: Any, x: Any, real: bool = False) -> list[Any]:
+def roots(ev: Evaluator, e: Any, x: Any, real: bool = False) -> list[Any]:
     """The roots of a polynomial, each as often as it occurs; with `real`, Root objects of real roots only.
 
     Other symbols are parameters, taken to be generic. Raises Cannot.
@@ -52,7 +55,7 @@ def roots(ev: Any, e: Any, x: Any, real: bool = False) -> list[Any]:
     raise Cannot
 
 
-def _native(ev: Any, e: Any, x: Any, real: bool) -> list[Any] | None:
+def _native(ev: Evaluator, e: Any, x: Any, real: bool) -> list[Any] | None:
     ring = Ring(frozenset(s for s in symbols(e) if s is not x))
     try:
         p, _ = ring.ratio(e)
@@ -83,8 +86,9 @@ def _multiplicity(ring: Ring, p: dict, g: int, s: dict) -> int:
     return max(n, 1)
 
 
-def shown(ev: Any, ring: Ring, v: Any) -> Any:
-    """A value as the real engine writes it: sums with a common denominator as one fraction, roots of unity as powers of -1."""
+def shown(ev: Evaluator, ring: Ring, v: Any) -> Any:
+    """A value as the real engine writes it: sums with a common denominator as one fraction, roots of unity as powers of
+    -1."""
     i = ring.index.get(("sqrt", -1))
     if i is not None and any(g == i for m in v for g, _ in m):
         root = _unity(ring, v)
@@ -111,7 +115,7 @@ def _unity(ring: Ring, v: dict) -> Any:
     return mk(S.Times, r if im > 0 else -r, mk(S.Power, -1, power))
 
 
-def _formula(ev: Any, e: Any, x: Any, real: bool) -> list[Any] | None:
+def _formula(ev: Evaluator, e: Any, x: Any, real: bool) -> list[Any] | None:
     """a x² + b x + c = 0 with symbolic coefficients, by the formula; a x + b = 0 as one fraction; a x^n + c = 0."""
     c = coefficients(ev, ev.eval(mk(S.Numerator, mk(S.Together, e))), x)
     if not c or not max(c):
@@ -135,10 +139,12 @@ def _formula(ev: Any, e: Any, x: Any, real: bool) -> list[Any] | None:
         b = ev.eval(mk(S.Expand, mk(S.Times, Fraction(1, 2), b)))
     inside = ev.eval(mk(S.Expand, mk(S.Plus, mk(S.Power, b, 2), mk(S.Times, -1 if half else -4, a, k))))
     under = mk(S.Power, mk(S.Times, 1 if half else 2, a), -1)
-    return [ev.eval(mk(S.Times, mk(S.Plus, mk(S.Times, -1, b), mk(S.Times, s, mk(S.Sqrt, inside))), under)) for s in (-1, 1)]
+    return [
+        ev.eval(mk(S.Times, mk(S.Plus, mk(S.Times, -1, b), mk(S.Times, s, mk(S.Sqrt, inside))), under)) for s in (-1, 1)
+    ]
 
 
-def _cardano(ev: Any, e: Any, x: Any, real: bool) -> list[Any] | None:
+def _cardano(ev: Evaluator, e: Any, x: Any, real: bool) -> list[Any] | None:
     """Cubics and quartics with parameters, as SymPy writes their roots, if it finds as many as the degree."""
     b = bridge.Bridge()
     c = coefficients(ev, ev.eval(mk(S.Numerator, mk(S.Together, e))), x)
@@ -154,7 +160,7 @@ def _leading(e: Any) -> list:
     return [t.args[0] if has_head(t, S.Times) else t if isinstance(t, (int, Fraction)) else 1 for t in terms]
 
 
-def _by_factors(ev: Any, e: Any, x: Any, real: bool) -> list[Any] | None:
+def _by_factors(ev: Evaluator, e: Any, x: Any, real: bool) -> list[Any] | None:
     """Rational coefficients: factor by factor; radicals where they are simple, Root objects elsewhere."""
     e = ev.eval(mk(S.Numerator, mk(S.Together, e)))
     c = coefficients(ev, e, x)
@@ -183,7 +189,7 @@ def _by_factors(ev: Any, e: Any, x: Any, real: bool) -> list[Any] | None:
     return out
 
 
-def _unity_roots(ev: Any, r: Any, n: int) -> list[Any]:
+def _unity_roots(ev: Evaluator, r: Any, n: int) -> list[Any]:
     """The n-th roots of a rational r: a root of its size times powers of -1."""
     out = []
     size, sign = abs(r), 1 if r > 0 else -1
@@ -214,12 +220,12 @@ def _root_objects(p: Any, by: dict[int, Any], x: Any, real: bool) -> list[Any]:
     return [mk(S.Root, function, k + 1, 0) for k in range(last)]
 
 
-def factored(ev: Any, e: Any) -> list[Any]:
+def factored(ev: Evaluator, e: Any) -> list[Any]:
     """The distinct irreducible factors of a tree's numerator."""
     found = ev.eval(mk(S.FactorList, ev.eval(mk(S.Numerator, mk(S.Together, e)))))
     return [f.args[0] for f in found.args if is_list(f)] if is_list(found) else [e]
 
 
-def put(ev: Any, e: Any, values: dict[Any, Any]) -> Any:
+def put(ev: Evaluator, e: Any, values: dict[Any, Any]) -> Any:
     """e with symbols replaced, evaluated."""
     return ev.eval(mk(S.ReplaceAll, e, lst(rule(k, v) for k, v in values.items()))) if values else e

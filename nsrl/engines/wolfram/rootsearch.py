@@ -6,7 +6,7 @@ Knows nothing of exact methods.
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bignum import BigReal, mp
 from nsrl.engines.wolfram.expr import S, Symbol, mk
@@ -14,18 +14,26 @@ from nsrl.engines.wolfram.points import Undefined, Unknown, number, truth
 from nsrl.engines.wolfram.roots import Cannot, contains
 from nsrl.engines.wolfram.univariate import replaced
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
-def numeric_roots(ev: Any, e: Any, x: Symbol, low: float, high: float, within: Any) -> list[float]:
+
+def numeric_roots(ev: Evaluator, e: Any, x: Symbol, low: float, high: float, within: Any) -> list[float]:
     """Every root of e that satisfies `within`, a condition with low <= x <= high, ascending. Raises Cannot.
 
-    Interval arithmetic separates them: on a piece e has no zero, or its slope has none and the signs at the ends decide.
+    Interval arithmetic separates them: on a piece e has no zero, or its slope has none and the signs at the ends
+    decide.
     """
     margin = 1e-3 * (1 + high - low)
     slope = ev.eval(mk(S.D, e, x))
     out = []
     for a, b in _isolated(e, slope, x, low - margin, high + margin):
         v = _refined(e, x, a, b)
-        for end in (low, high, 0):  # a root at the very end is put there, so that the condition can tell; 0 is no tiny number
+        for end in (
+            low,
+            high,
+            0,
+        ):  # a root at the very end is put there, so that the condition can tell; 0 is no tiny number
             if abs(v - end) < 1e-12 * (1 + abs(end)) and (end != 0 or _sign_at(e, x, mp().mpf(0)) == 0):
                 v = mp().mpf(end)
         if _holds(within, x, v):

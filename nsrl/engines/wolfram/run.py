@@ -33,9 +33,34 @@ BENIGN = {
 }  # fmt: skip
 # Objects with an arithmetic of their own, and what has no value where that arithmetic was needed and is not there.
 _OBJECTS = {S.Interval, S.DateObject, S.SeriesData, S.Quantity}
-_STEPS = {S.Max, S.Min, S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.FractionalPart, S.Mod, S.Quotient, S.Clip, S.Ramp, S.UnitStep, S.If, S.Boole}
+_STEPS = {
+    S.Max,
+    S.Min,
+    S.Floor,
+    S.Ceiling,
+    S.Round,
+    S.IntegerPart,
+    S.FractionalPart,
+    S.Mod,
+    S.Quotient,
+    S.Clip,
+    S.Ramp,
+    S.UnitStep,
+    S.If,
+    S.Boole,
+}
 _RELATIONS = {S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Equal, S.Unequal}
-_HELD = {S.Function, S.Hold, S.HoldForm, S.HoldComplete, S.HoldPattern, S.RuleDelayed, S.Pattern, S.Condition, S.PatternTest}
+_HELD = {
+    S.Function,
+    S.Hold,
+    S.HoldForm,
+    S.HoldComplete,
+    S.HoldPattern,
+    S.RuleDelayed,
+    S.Pattern,
+    S.Condition,
+    S.PatternTest,
+}
 
 
 def evaluate(program: str, limits: Limits | None = None, lenient: bool | None = None) -> Result:
@@ -49,7 +74,13 @@ def evaluate(program: str, limits: Limits | None = None, lenient: bool | None = 
     start = time.process_time()
     repairs: tuple[str, ...] = ()
     if len(program) > MAX_SOURCE:
-        return Result(Status.MEMORY, text="", messages=(Message("General", "srclen", "The program is too long."),), engine="wolfram", version=VERSION)
+        return Result(
+            Status.MEMORY,
+            text="",
+            messages=(Message("General", "srclen", "The program is too long."),),
+            engine="wolfram",
+            version=VERSION,
+        )
     _deep_enough()
     bare = program if lenient is False else without_prose(program)
     prose = () if bare == program else ("prose around the program dropped",)
@@ -80,7 +111,7 @@ def _syntax(program: str, err: WolframSyntaxError, start: float) -> Result:
     line = program[err.start :].split("\n", 1)[0][:80]
     tag = "sntxi" if err.start >= len(program.rstrip()) else "sntx"
     what = (
-        f'Incomplete expression; more input is needed ({err.reason}, at {err.start}).'
+        f"Incomplete expression; more input is needed ({err.reason}, at {err.start})."
         if tag == "sntxi"
         else f'Invalid syntax in or before "{line}" ({err.reason}, at {err.start}-{err.end}).'
     )
@@ -160,7 +191,9 @@ def evaluate_tree(
         loud = [m for m in ev.messages if (m.symbol, m.tag) not in BENIGN]
         if ev.lost is not None:
             status = Status.UNEVALUATED
-            ev.messages.append(Message("General", "lost", f"A call to {ev.lost.name} that has no value was taken for a value."))
+            ev.messages.append(
+                Message("General", "lost", f"A call to {ev.lost.name} that has no value was taken for a value.")
+            )
         else:
             status = Status.MESSAGE if loud else Status.UNEVALUATED if is_unevaluated(value) else Status.OK
     return Result(
@@ -178,7 +211,8 @@ def evaluate_tree(
 
 
 def _no_slope(f: Any, args: tuple) -> bool:
-    """Whether a derivative of f at these arguments is one that nobody could evaluate: of no function of numbers, of steps, or at numbers."""
+    """Whether a derivative of f at these arguments is one that nobody could evaluate: of no function of numbers, of
+    steps, or at numbers."""
     if type(f) is not Symbol or (f.builtin is None and not absent(f)):
         return False
     return f.builtin is None or f in _STEPS or not f.builtin.attrs & NUMERIC or all(map(is_number, args))
@@ -202,7 +236,10 @@ def is_unevaluated(value: Any, top: bool = True) -> bool:
         if head.builtin is None:
             if top or absent(head):
                 return True
-        elif head.builtin.answers or ((head in _RELATIONS or head.builtin.attrs & NUMERIC) and any(type(a) is Expr and a.head in _OBJECTS for a in value.args)):
+        elif head.builtin.answers or (
+            (head in _RELATIONS or head.builtin.attrs & NUMERIC)
+            and any(type(a) is Expr and a.head in _OBJECTS for a in value.args)
+        ):
             return True
         elif head in _HELD:
             return False

@@ -1,8 +1,8 @@
 """The solver: all solutions of a condition over a domain, or Cannot. Every builtin that solves, and nsl, stands on it.
 
 The contract is sound and complete over the stated domain: candidates come from methods that lose no solution, each is
-checked by substitution, and what is not decided raises Cannot. Parameters (symbols that are not solved for) are generic,
-as in the real engine. Knows nothing of how solutions are written down.
+checked by substitution, and what is not decided raises Cannot. Parameters (symbols that are not solved for) are
+generic, as in the real engine. Knows nothing of how solutions are written down.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cmp_to_key
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.complexplane import made_real, parts, real_is_meant, solve_curved, solve_plane
@@ -35,6 +35,9 @@ from nsrl.engines.wolfram.steps import bounds, line_with_steps, stepping
 from nsrl.engines.wolfram.systems import solve_system, without_squares
 from nsrl.engines.wolfram.univariate import Root, replaced, solve_one
 from nsrl.engines.wolfram.wholenumbers import whole_points
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 INEQUALITIES = (*ORDER, S.Unequal, S.Inequality)
 MAX_WHOLE = 10_000
@@ -112,7 +115,7 @@ def rationalized(e: Any) -> Any:
     return e
 
 
-def solutions(ev: Any, what: Any, names: list[Symbol], domain: Any, finite: bool = False) -> list[dict]:
+def solutions(ev: Evaluator, what: Any, names: list[Symbol], domain: Any, finite: bool = False) -> list[dict]:
     """All solutions of a condition as {name: tree}, in order; a family's tree is a ConditionalExpression in C[1].
 
     finite: a solution that is no point (a family, an interval) raises Cannot, as anything undecided does.
@@ -127,7 +130,7 @@ def solutions(ev: Any, what: Any, names: list[Symbol], domain: Any, finite: bool
     return found
 
 
-def _solutions(ev: Any, what: Any, names: list[Symbol], domain: Any, finite: bool) -> list[dict]:
+def _solutions(ev: Evaluator, what: Any, names: list[Symbol], domain: Any, finite: bool) -> list[dict]:
     out: list[dict] = []
     alternatives = conditions(what)
     for differences, filters in alternatives:
@@ -167,7 +170,9 @@ def real_domain(d: Any) -> bool:
     return d is not S.Complexes
 
 
-def _alternative(ev: Any, differences: list, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
+def _alternative(
+    ev: Evaluator, differences: list, filters: list, names: list, domains: dict, finite: bool
+) -> list[dict]:
     equations = [mk(S.Equal, d, 0) for d in differences]
     real = any(map(real_domain, domains.values())) or made_real([*equations, *filters], names)
     if real:
@@ -211,8 +216,9 @@ def _shown(v: Any) -> Any:
     return v if n is None else n
 
 
-def _several(ev: Any, differences: list, filters: list, names: list, real: bool) -> list[dict]:
-    """Several unknowns. Where complex ones stand in Abs, Re, …, the other equations give points, and these are filtered."""
+def _several(ev: Evaluator, differences: list, filters: list, names: list, real: bool) -> list[dict]:
+    """Several unknowns. Where complex ones stand in Abs, Re, …, the other equations give points, and these are
+    filtered."""
     curved = [] if real else [d for d in differences if parts(d, names)]
     if not curved:
         return solve_system(ev, differences, names, real)
@@ -228,7 +234,9 @@ def _several(ev: Any, differences: list, filters: list, names: list, real: bool)
     return [s for s in found if all(_holds(mk(S.Equal, d, 0), s) for d in curved)]
 
 
-def _one(ev: Any, differences: list, filters: list, x: Symbol, real: bool, parameters: set, finite: bool) -> list[dict]:
+def _one(
+    ev: Evaluator, differences: list, filters: list, x: Symbol, real: bool, parameters: set, finite: bool
+) -> list[dict]:
     """One unknown: the plainest equation is solved, the others are filters; families are cut to the filters' bounds."""
     differences = list(map(ev.eval, differences))
     live = [d for d in differences if contains(d, x)]
@@ -284,7 +292,7 @@ def _holds(condition: Any, s: dict) -> bool:
         raise Cannot from error
 
 
-def _from_inequalities(ev: Any, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
+def _from_inequalities(ev: Evaluator, filters: list, names: list, domains: dict, finite: bool) -> list[dict]:
     """Inequalities alone: no solution, single points, or one interval."""
     if len(names) != 1:
         raise Cannot
@@ -301,7 +309,7 @@ def _from_inequalities(ev: Any, filters: list, names: list, domains: dict, finit
     return [{}] if where is TRUE else [{x: mk(S.ConditionalExpression, x, where)}]
 
 
-def _kept(ev: Any, s: dict, filters: list, names: list, real: bool, parameters: set) -> dict | None:
+def _kept(ev: Evaluator, s: dict, filters: list, names: list, real: bool, parameters: set) -> dict | None:
     """The solution if it passes the filters, with the filters it depends on as its condition; else None."""
     loose = set().union(*map(symbols, s.values())) if s else set()
     if any(has_head(v, S.ConditionalExpression) for v in s.values()):
@@ -340,12 +348,16 @@ def _may_be_complex(v: Any) -> bool:
     """Whether a value with symbols may be no real number for real ones."""
     if type(v) is not Expr:
         return False
-    if v.head is COMPLEX or (v.head is S.Power and type(v.args[1]) is not int) or v.head not in (S.Plus, S.Times, S.Power):
+    if (
+        v.head is COMPLEX
+        or (v.head is S.Power and type(v.args[1]) is not int)
+        or v.head not in (S.Plus, S.Times, S.Power)
+    ):
         return bool(symbols(v)) or v.head is COMPLEX or not in_domain(v, S.Reals)
     return any(map(_may_be_complex, v.args))
 
 
-def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domain: Any) -> list[int]:
+def integers_on_line(ev: Evaluator, differences: list, filters: list, x: Symbol, domain: Any) -> list[int]:
     """Whole numbers that satisfy conditions on one unknown. Raises Cannot where they are not finitely many."""
     live = [d for d in map(ev.eval, differences) if contains(d, x)]
     tests = [mk(S.Element, x, domain), *(mk(S.Equal, d, 0) for d in differences), *filters]
@@ -383,13 +395,19 @@ def integers_on_line(ev: Any, differences: list, filters: list, x: Symbol, domai
     return out
 
 
-def _of_factorial(ev: Any, d: Any, x: Symbol) -> set[int] | None:
-    """Whole x at which d = 0 where x stands in one factorial alone, of a multiple of x and a number; None for any other d."""
+def _of_factorial(ev: Evaluator, d: Any, x: Symbol) -> set[int] | None:
+    """Whole x at which d = 0 where x stands in one factorial alone, of a multiple of x and a number; None for any other
+    d."""
     t = Symbol("\x02t")
     calls = {c for c in _calls(d, S.Factorial) if contains(c, x)}
     u = next(iter(calls)).args[0] if len(calls) == 1 else None
     at = {} if u is None else {k: ev.eval(replaced(u, {x: k})) for k in (0, 1, 2)}
-    if u is None or contains(rest := replaced(d, {c: t for c in calls}), x) or not all(type(v) is int for v in at.values()) or at[2] - at[1] != at[1] - at[0]:
+    if (
+        u is None
+        or contains(rest := replaced(d, {c: t for c in calls}), x)
+        or not all(type(v) is int for v in at.values())
+        or at[2] - at[1] != at[1] - at[0]
+    ):
         return None
     try:
         values = solve_one(ev, rest, t, True)
@@ -416,8 +434,10 @@ def _calls(e: Any, head: Symbol) -> list[Expr]:
 
 def bounds_of(x: Symbol, domain: Any) -> list:
     """What a domain of whole numbers says of the size of x, as relations."""
-    return {S.PositiveIntegers: [mk(S.Greater, x, 0)], S.NonNegativeIntegers: [mk(S.GreaterEqual, x, 0)], S.Primes: [mk(S.Greater, x, 1)],
-            S.NegativeIntegers: [mk(S.Less, x, 0)], S.NonPositiveIntegers: [mk(S.LessEqual, x, 0)]}.get(domain, [])  # fmt: skip
+    return {S.PositiveIntegers: [mk(S.Greater, x, 0)], S.NonNegativeIntegers: [mk(S.GreaterEqual, x, 0)],
+    S.Primes: [mk(S.Greater, x, 1)],
+            S.NegativeIntegers: [mk(S.Less, x, 0)], S.NonPositiveIntegers: [mk(S.LessEqual, x, 0)]}.get(domain,
+            [])  # fmt: skip
 
 
 def _whole(v: Any) -> int | None:
@@ -444,7 +464,7 @@ def _whole_in(p: Piece) -> range:
 # --- order
 
 
-def _in_order(ev: Any, found: list[dict], names: list) -> list[dict]:
+def _in_order(ev: Evaluator, found: list[dict], names: list) -> list[dict]:
     def by(a: dict, b: dict) -> int:
         return next((c for n in names if n in a and n in b for c in [_compared(a[n], b[n])] if c), 0)
 
@@ -452,7 +472,8 @@ def _in_order(ev: Any, found: list[dict], names: list) -> list[dict]:
 
 
 def _compared(x: Any, y: Any) -> int:
-    """Numbers of the same kind by size, otherwise canonical: rationals, then the conjugate pair with the minus first."""
+    """Numbers of the same kind by size, otherwise canonical: rationals, then the conjugate pair with the minus
+    first."""
     plain = (int, Fraction, float)
     if symbols(x) or symbols(y) or any(has_head(v, h) for v in (x, y) for h in (S.Root, S.ConditionalExpression)):
         return 0
@@ -473,5 +494,3 @@ def _compared(x: Any, y: Any) -> int:
 
 def _complex_inside(e: Any) -> bool:
     return has_head(e, COMPLEX) or (type(e) is Expr and any(map(_complex_inside, e.args)))
-
-

@@ -1,5 +1,5 @@
-"""Floor and its kin of a polynomial over an interval: where they jump, what stands there without them in between, and where
-on the real line a condition with them holds.
+"""Floor and its kin of a polynomial over an interval: where they jump, what stands there without them in between, and
+where on the real line a condition with them holds.
 
 Knows nothing of integrals and sums.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, minus, mk, norm, plus, times
 from nsrl.engines.wolfram.points import RELATIONS
@@ -28,13 +28,26 @@ from nsrl.engines.wolfram.realline import (
 from nsrl.engines.wolfram.roots import Cannot, contains, polynomial_in, put
 from nsrl.engines.wolfram.univariate import replaced
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 MAX_STEPS = 100
 # A step of u lies within the half width of u + the middle.
-_BAND = {S.Floor: (Fraction(-1, 2), Fraction(1, 2)), S.Ceiling: (Fraction(1, 2), Fraction(1, 2)), S.Round: (0, Fraction(1, 2)), S.IntegerPart: (0, 1)}
-_JUMPS = {S.Floor: Fraction(0), S.Ceiling: Fraction(0), S.IntegerPart: Fraction(0), S.Round: Fraction(1, 2)}  # at k + this
+_BAND = {
+    S.Floor: (Fraction(-1, 2), Fraction(1, 2)),
+    S.Ceiling: (Fraction(1, 2), Fraction(1, 2)),
+    S.Round: (0, Fraction(1, 2)),
+    S.IntegerPart: (0, 1),
+}
+_JUMPS = {
+    S.Floor: Fraction(0),
+    S.Ceiling: Fraction(0),
+    S.IntegerPart: Fraction(0),
+    S.Round: Fraction(1, 2),
+}  # at k + this
 
 
-def between_jumps(ev: Any, e: Any, x: Symbol, low: Any, high: Any) -> list[tuple[Any, Any, Any]]:
+def between_jumps(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any) -> list[tuple[Any, Any, Any]]:
     """[(a, b, e from a to b without steps), …] from low < high upwards. Raises Cannot, also where e has no step."""
     e = _by_floor(e, x)
     steps = list(dict.fromkeys(_steps(e, x)))
@@ -71,7 +84,7 @@ def _steps(e: Any, x: Symbol) -> list[Expr]:
     return [e]
 
 
-def _jumps(ev: Any, step: Expr, x: Symbol, low: Any, high: Any) -> list[Any]:
+def _jumps(ev: Evaluator, step: Expr, x: Symbol, low: Any, high: Any) -> list[Any]:
     """Where the argument of a step is a whole number (and a half): between the values it takes at ends and turns."""
     u = ev.eval(mk(S.Expand, step.args[0]))
     slope = ev.eval(mk(S.D, u, x))
@@ -88,10 +101,12 @@ def _jumps(ev: Any, step: Expr, x: Symbol, low: Any, high: Any) -> list[Any]:
 def stepping(e: Any, x: Symbol) -> bool:
     """Whether e holds a call of x that steps."""
     heads = (*_JUMPS, S.Mod, S.Quotient, S.FractionalPart)
-    return type(e) is Expr and ((e.head in heads and any(contains(a, x) for a in e.args)) or any(stepping(a, x) for a in e.args))
+    return type(e) is Expr and (
+        (e.head in heads and any(contains(a, x) for a in e.args)) or any(stepping(a, x) for a in e.args)
+    )
 
 
-def line_with_steps(ev: Any, what: Any, x: Symbol) -> list[Piece]:
+def line_with_steps(ev: Evaluator, what: Any, x: Symbol) -> list[Piece]:
     """Where a condition on x alone holds, ascending, also one with steps of polynomials of x. Raises Cannot."""
     if not stepping(what, x):
         return real_line(ev, what, x)
@@ -103,11 +118,15 @@ def line_with_steps(ev: Any, what: Any, x: Symbol) -> list[Piece]:
         return pieces_between([low], what, x)
     points = [low, high]
     for a, b, smooth in between_jumps(ev, what, x, low, high):
-        points += [a, b, *(p for p in (critical(ev, smooth, x) if contains(smooth, x) else ()) if sign(a, p) < 0 < sign(b, p))]
+        points += [
+            a,
+            b,
+            *(p for p in (critical(ev, smooth, x) if contains(smooth, x) else ()) if sign(a, p) < 0 < sign(b, p)),
+        ]
     return pieces_between(ordered(points), what, x)
 
 
-def bounds(ev: Any, what: Any, x: Symbol) -> tuple[Any, Any]:
+def bounds(ev: Evaluator, what: Any, x: Symbol) -> tuple[Any, Any]:
     """Two values between which every x lies at which the condition holds; (None, None) for no x. Raises Cannot."""
     pieces = real_line(ev, ev.eval(_wider(ev, _by_floor(what, x), x)), x)
     if not pieces:
@@ -117,20 +136,22 @@ def bounds(ev: Any, what: Any, x: Symbol) -> tuple[Any, Any]:
     return pieces[0].low, pieces[-1].high
 
 
-def _wider(ev: Any, e: Any, x: Symbol) -> Any:
+def _wider(ev: Evaluator, e: Any, x: Symbol) -> Any:
     """A condition without steps that holds wherever e does: each step is somewhere in its band."""
     if type(e) is not Expr or not stepping(e, x):
         return e
     if e.head in (S.And, S.Or):
         return Expr(e.head, tuple(_wider(ev, a, x) for a in e.args))
     if e.head is S.Inequality:
-        return Expr(S.And, tuple(_wider(ev, mk(op, a, b), x) for a, op, b in zip(e.args[::2], e.args[1::2], e.args[2::2])))
+        return Expr(
+            S.And, tuple(_wider(ev, mk(op, a, b), x) for a, op, b in zip(e.args[::2], e.args[1::2], e.args[2::2]))
+        )
     if e.head not in RELATIONS or e.head is S.Unequal:
         return TRUE
     return Expr(S.And, tuple(_wider_pair(ev, e.head, a, b, x) for a, b in pairwise(e.args)))
 
 
-def _wider_pair(ev: Any, op: Symbol, a: Any, b: Any, x: Symbol) -> Any:
+def _wider_pair(ev: Evaluator, op: Symbol, a: Any, b: Any, x: Symbol) -> Any:
     d = by_abs(minus(a, b))
     try:
         steps = {s: Symbol(f"\x02t{i}") for i, s in enumerate(dict.fromkeys(_outer(d, x)))}
@@ -138,7 +159,7 @@ def _wider_pair(ev: Any, op: Symbol, a: Any, b: Any, x: Symbol) -> Any:
         return TRUE
     d = ev.eval(mk(S.Expand, replaced(d, steps)))
     if len(steps) == 1 and not contains(d, x):  # a condition on the step alone
-        (step, t), = steps.items()
+        ((step, t),) = steps.items()
         pieces = real_line(ev, mk(op, d, 0), t)
         u, (middle, half) = step.args[0], _BAND[step.head]
         inside = [
@@ -158,7 +179,13 @@ def _wider_pair(ev: Any, op: Symbol, a: Any, b: Any, x: Symbol) -> Any:
         width.append(times(half, mk(S.Abs, c)))
     middle, reach = ev.eval(mk(S.Expand, Expr(S.Plus, tuple(centre)))), Expr(S.Plus, tuple(width))
     above, below = mk(S.GreaterEqual, plus(middle, reach), 0), mk(S.LessEqual, plus(middle, times(-1, reach)), 0)
-    return above if op in (S.Greater, S.GreaterEqual) else below if op in (S.Less, S.LessEqual) else mk(S.And, above, below)
+    return (
+        above
+        if op in (S.Greater, S.GreaterEqual)
+        else below
+        if op in (S.Less, S.LessEqual)
+        else mk(S.And, above, below)
+    )
 
 
 def _outer(e: Any, x: Symbol) -> list[Expr]:

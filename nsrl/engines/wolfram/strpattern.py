@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nsrl.engines.wolfram.expr import LIST, TRUE, Expr, S, Symbol
 from nsrl.engines.wolfram.subst import replace_all_symbols
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 _CLASSES: dict[Symbol, str] = {
     S.DigitCharacter: r"\d", S.LetterCharacter: r"[^\W\d_]", S.WhitespaceCharacter: r"\s", S.WordCharacter: r"[^\W_]",
@@ -32,7 +35,7 @@ class StringPattern(NamedTuple):
     names: dict[str, Symbol]
     tests: list[Any]
 
-    def matches(self, ev: Any, text: str, overlaps: bool = False) -> Iterator[tuple[re.Match, dict[Symbol, Any]]]:
+    def matches(self, ev: Evaluator, text: str, overlaps: bool = False) -> Iterator[tuple[re.Match, dict[Symbol, Any]]]:
         """(match, bindings) from left to right."""
         at = 0
         while at <= len(text):
@@ -51,12 +54,12 @@ class StringPattern(NamedTuple):
         """What the named parts matched."""
         return {s: m.group(g) or "" for g, s in self.names.items()}
 
-    def holds(self, ev: Any, b: dict[Symbol, Any]) -> bool:
+    def holds(self, ev: Evaluator, b: dict[Symbol, Any]) -> bool:
         """Whether the conditions hold."""
         return all(ev.eval(replace_all_symbols(t, b)) is TRUE for t in self.tests)
 
 
-def compile_string(ev: Any, p: Any, wildcards: bool = False, ignore_case: bool = False) -> StringPattern:
+def compile_string(ev: Evaluator, p: Any, wildcards: bool = False, ignore_case: bool = False) -> StringPattern:
     """The regex of a pattern. Raises NoPattern."""
     names: dict[str, Symbol] = {}
     tests: list[Any] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bridge import NotBridged
@@ -21,10 +21,13 @@ from nsrl.engines.wolfram.roots import Cannot, contains, put, roots, shown, symb
 from nsrl.engines.wolfram.solving import solve as solve_polys
 from nsrl.engines.wolfram.univariate import replaced, solve_one
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 MAX_COMBINATIONS = 512
 
 
-def solve_system(ev: Any, differences: list[Any], names: list[Symbol], real: bool, depth: int = 0) -> list[dict]:
+def solve_system(ev: Evaluator, differences: list[Any], names: list[Symbol], real: bool, depth: int = 0) -> list[dict]:
     """Every solution of differences = 0 as {name: tree}; names that stay free are absent. Raises Cannot."""
     helpers: dict[Any, Symbol] = {}
     plain = [_plain(ev, d, names, helpers) for d in differences]
@@ -45,7 +48,7 @@ def solve_system(ev: Any, differences: list[Any], names: list[Symbol], real: boo
     return _verified(ev, differences, names, found)
 
 
-def without_squares(ev: Any, d: Any, names: list[Symbol]) -> list[Any]:
+def without_squares(ev: Evaluator, d: Any, names: list[Symbol]) -> list[Any]:
     """What must vanish where d does, for real unknowns: of a sum of squares or absolute values each, else d itself."""
     if len(names) < 2:
         return [d]
@@ -63,7 +66,8 @@ def without_squares(ev: Any, d: Any, names: list[Symbol]) -> list[Any]:
 
 
 def _each_square(ring: Ring, d: Any) -> list[Poly] | None:
-    """A sum of positive numbers times even powers and absolute values of polynomials (or minus that): what is in these."""
+    """A sum of positive numbers times even powers and absolute values of polynomials (or minus that): what is in
+    these."""
     out: list[Poly] = []
     signs, rest = set(), Fraction(0)
     for t in terms(d):
@@ -113,7 +117,7 @@ def _completed(ring: Ring, p: Poly) -> list[Poly] | None:
     return None if c < 0 else [{(): 1}] if c else out
 
 
-def _native(ev: Any, equations: list[Any], names: list[Symbol]) -> list[dict] | None:
+def _native(ev: Evaluator, equations: list[Any], names: list[Symbol]) -> list[dict] | None:
     ring = Ring(frozenset().union(*map(symbols, equations)) - set(names))
     try:
         polys, nonzero = [], []
@@ -135,7 +139,7 @@ def _native(ev: Any, equations: list[Any], names: list[Symbol]) -> list[dict] | 
         return None
 
 
-def _plain(ev: Any, e: Any, names: list[Symbol], helpers: dict) -> Any:
+def _plain(ev: Evaluator, e: Any, names: list[Symbol], helpers: dict) -> Any:
     """e with roots and absolute values of unknowns replaced by helper unknowns."""
     if type(e) is not Expr or not any(contains(e, n) for n in names):
         return e
@@ -147,13 +151,13 @@ def _plain(ev: Any, e: Any, names: list[Symbol], helpers: dict) -> Any:
     return Expr(e.head, tuple(_plain(ev, a, names, helpers) for a in e.args))
 
 
-def _relation(ev: Any, key: tuple, h: Symbol, names: list[Symbol], helpers: dict) -> Any:
+def _relation(ev: Evaluator, key: tuple, h: Symbol, names: list[Symbol], helpers: dict) -> Any:
     inside, n = key
     left = mk(S.Power, h, n or 2)
     return ev.eval(mk(S.Plus, left, mk(S.Times, -1, inside if n else mk(S.Power, inside, 2))))
 
 
-def _directly(ev: Any, differences: list[Any], names: list[Symbol], real: bool, depth: int) -> list[dict] | None:
+def _directly(ev: Evaluator, differences: list[Any], names: list[Symbol], real: bool, depth: int) -> list[dict] | None:
     """An equation that is linear in an unknown with a numeric coefficient, or holds one unknown alone."""
     live = [d for d in map(ev.eval, differences) if d != 0]
     if not live:
@@ -192,7 +196,7 @@ def _directly(ev: Any, differences: list[Any], names: list[Symbol], real: bool, 
     return None
 
 
-def _verified(ev: Any, differences: list[Any], names: list[Symbol], found: list[dict]) -> list[dict]:
+def _verified(ev: Evaluator, differences: list[Any], names: list[Symbol], found: list[dict]) -> list[dict]:
     """The solutions that satisfy the equations as given, each once, without helpers."""
     out: list[dict] = []
     for s in found:
@@ -209,8 +213,9 @@ def _verified(ev: Any, differences: list[Any], names: list[Symbol], found: list[
     return out
 
 
-def _combined(ev: Any, equations: list[Any], names: list[Symbol]) -> list[dict]:
-    """Finitely many solutions: for each unknown the roots of a polynomial in it alone, and every combination of them."""
+def _combined(ev: Evaluator, equations: list[Any], names: list[Symbol]) -> list[dict]:
+    """Finitely many solutions: for each unknown the roots of a polynomial in it alone, and every combination of
+    them."""
     sp = bridge.sympy()
     b = bridge.Bridge()
     if any(symbols(e) - set(names) for e in equations) or len(names) > 4:

@@ -26,9 +26,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import Expr, Symbol
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 FLAT, ORDERLESS, ONE_IDENTITY, LISTABLE, HOLD_FIRST, HOLD_REST, HOLD_ALL_COMPLETE = 1, 2, 4, 8, 16, 32, 64
 NUMERIC, PROTECTED, CONSTANT, SEQUENCE_HOLD, LOCKED, READ_PROTECTED, N_HOLD_FIRST, N_HOLD_REST = (
@@ -139,7 +142,7 @@ def checked(handler: Handler, takes: str) -> Handler:
     kinds = [KINDS[name.removesuffix("*")] for name in takes.split()]
     rest = kinds[-1] if takes.endswith("*") else None
 
-    def with_test(ev: Any, args: tuple) -> Any:
+    def with_test(ev: Evaluator, args: tuple) -> Any:
         for i, a in enumerate(args):
             kind = kinds[i] if i < len(kinds) else rest
             if kind is not None and not kind(a):
@@ -180,8 +183,20 @@ def table(rows: dict[str, Builtin]) -> Callable[..., Callable[[Handler], Handler
 
 # Options that say how a value is to be found or in which form, not which value it is: no handler needs to read them.
 _HOW = frozenset(
-    ["AccuracyGoal", "Cubics", "MaxIterations", "MaxPoints", "MaxRecursion", "MaxSteps", "Method", "MinRecursion",
-     "PerformanceGoal", "PrecisionGoal", "Quartics", "TimeConstraint"]
+    [
+        "AccuracyGoal",
+        "Cubics",
+        "MaxIterations",
+        "MaxPoints",
+        "MaxRecursion",
+        "MaxSteps",
+        "Method",
+        "MinRecursion",
+        "PerformanceGoal",
+        "PrecisionGoal",
+        "Quartics",
+        "TimeConstraint",
+    ]
 )
 _DECLARED: set[str] = set()  # the options that some row reads
 _RULES = {"Rule", "RuleDelayed"}
@@ -198,7 +213,9 @@ def without_options(row: Builtin, args: tuple) -> tuple | None:
         option = plain.pop()
         if name in row.options:
             read.append(option)
-        elif name not in _HOW and not (name == "WorkingPrecision" and getattr(option.args[1], "name", "") == "MachinePrecision"):
+        elif name not in _HOW and not (
+            name == "WorkingPrecision" and getattr(option.args[1], "name", "") == "MachinePrecision"
+        ):
             return None
     return (*plain, *reversed(read))
 

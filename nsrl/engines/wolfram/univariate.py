@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import gcd, lcm
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bignum import mp
@@ -21,6 +21,9 @@ from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, mk, norm
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference, is_real, is_zero, number
 from nsrl.engines.wolfram.roots import Cannot, contains, factored, polynomial_in, put, roots, symbols
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 MAX_DEPTH = 5
 MAX_HELPERS = 5
@@ -39,7 +42,7 @@ class Root(NamedTuple):
     test: Callable[[Any], bool] | None = None
 
 
-def solve_one(ev: Any, e: Any, x: Symbol, real: bool) -> list[Root]:
+def solve_one(ev: Evaluator, e: Any, x: Symbol, real: bool) -> list[Root]:
     """Every solution of e = 0. Other symbols are generic parameters. Raises Cannot."""
     try:
         return _solve(ev, _plain(e), x, real, 0)
@@ -47,11 +50,14 @@ def solve_one(ev: Any, e: Any, x: Symbol, real: bool) -> list[Root]:
         raise Cannot from error
 
 
-def _solve(ev: Any, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+def _solve(ev: Evaluator, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
     if depth > MAX_DEPTH:
         raise Cannot
     e = ev.eval(e)
-    sample = {s: Fraction(p, 7) for s, p in zip(sorted(symbols(e) - {x}, key=lambda s: s.name), (11, 17, 23, 5, 31, 13, 3, 37, 41, 43))}
+    sample = {
+        s: Fraction(p, 7)
+        for s, p in zip(sorted(symbols(e) - {x}, key=lambda s: s.name), (11, 17, 23, 5, 31, 13, 3, 37, 41, 43))
+    }
     if not contains(e, x):
         if _zero(ev, e, sample):
             raise Cannot  # everything is a solution
@@ -76,11 +82,11 @@ def _solve(ev: Any, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
 # --- checks
 
 
-def _at(ev: Any, e: Any, values: dict) -> Any:
+def _at(ev: Evaluator, e: Any, values: dict) -> Any:
     return put(ev, e, values) if values else e
 
 
-def _zero(ev: Any, e: Any, sample: dict) -> bool:
+def _zero(ev: Evaluator, e: Any, sample: dict) -> bool:
     try:
         return is_zero(_at(ev, e, sample))
     except Undefined:
@@ -89,7 +95,7 @@ def _zero(ev: Any, e: Any, sample: dict) -> bool:
         raise Cannot from error
 
 
-def _real(ev: Any, v: Any, sample: dict) -> bool:
+def _real(ev: Evaluator, v: Any, sample: dict) -> bool:
     if sample and symbols(v) and _irrational(v):
         raise Cannot  # real for some values of the parameters only
     try:
@@ -103,16 +109,22 @@ def _real(ev: Any, v: Any, sample: dict) -> bool:
 def _irrational(v: Any) -> bool:
     if type(v) is not Expr:
         return False
-    if v.head is COMPLEX or v.head not in (S.Plus, S.Times, S.Power) or (v.head is S.Power and type(v.args[1]) is not int):
+    if (
+        v.head is COMPLEX
+        or v.head not in (S.Plus, S.Times, S.Power)
+        or (v.head is S.Power and type(v.args[1]) is not int)
+    ):
         return bool(symbols(v)) or v.head is COMPLEX
     return any(_irrational(a) for a in v.args)
 
 
-def _satisfying(ev: Any, e: Any, f: Any, x: Symbol, r: Root, sample: dict) -> list[Root]:
-    """What of a root of the factor f solves e = 0 itself: all, nothing, some classes of a family, or what passes a test.
+def _satisfying(ev: Evaluator, e: Any, f: Any, x: Symbol, r: Root, sample: dict) -> list[Root]:
+    """What of a root of the factor f solves e = 0 itself: all, nothing, some classes of a family, or what passes a
+    test.
 
-    A function that repeats after q members is judged at q of them. Where e repeats nowhere but has a value everywhere, it
-    is 0 wherever f is. Any other e may have a pole or the end of a domain at some members, and each is judged by itself.
+    A function that repeats after q members is judged at q of them. Where e repeats nowhere but has a value everywhere,
+    it is 0 wherever f is. Any other e may have a pole or the end of a domain at some members, and each is judged by
+    itself.
     """
     at = replaced(e, sample)
 
@@ -135,8 +147,9 @@ def _satisfying(ev: Any, e: Any, f: Any, x: Symbol, r: Root, sample: dict) -> li
     return [Root(ev.eval(mk(S.Expand, member(k))) if k else r.value, period) for k in range(step) if kept[k]]
 
 
-def _repeats(ev: Any, e: Any, x: Symbol, period: Any) -> int | None:
-    """A number of periods after which e has the same value again: every x is inside a wave of a linear function of x."""
+def _repeats(ev: Evaluator, e: Any, x: Symbol, period: Any) -> int | None:
+    """A number of periods after which e has the same value again: every x is inside a wave of a linear function of
+    x."""
     if not contains(e, x):
         return 1
     if type(e) is not Expr:
@@ -168,7 +181,7 @@ def _total(e: Any, x: Symbol) -> bool:
     return e.head in (S.Plus, S.Times, S.Sin, S.Cos, S.Abs) and all(_total(a, x) for a in e.args)
 
 
-def _same(ev: Any, r: Root, other: Root, sample: dict) -> bool:
+def _same(ev: Evaluator, r: Root, other: Root, sample: dict) -> bool:
     if other.period is None and r.period is not None:
         return False
     d = mk(S.Plus, r.value, mk(S.Times, -1, other.value))
@@ -208,7 +221,14 @@ def _plain(e: Any) -> Any:
         up, down = mk(S.Power, S.E, args[0]), mk(S.Power, S.E, mk(S.Times, -1, args[0]))
         sinh = mk(S.Times, Fraction(1, 2), mk(S.Plus, up, mk(S.Times, -1, down)))
         cosh = mk(S.Times, Fraction(1, 2), mk(S.Plus, up, down))
-        over = {S.Sinh: (sinh, 1), S.Cosh: (cosh, 1), S.Tanh: (sinh, cosh), S.Coth: (cosh, sinh), S.Sech: (1, cosh), S.Csch: (1, sinh)}[h]
+        over = {
+            S.Sinh: (sinh, 1),
+            S.Cosh: (cosh, 1),
+            S.Tanh: (sinh, cosh),
+            S.Coth: (cosh, sinh),
+            S.Sech: (1, cosh),
+            S.Csch: (1, sinh),
+        }[h]
         return mk(S.Times, over[0], mk(S.Power, over[1], -1))
     return Expr(h, args)
 
@@ -222,7 +242,7 @@ def transcendental(e: Any, x: Symbol) -> list[Any]:
     return [e]
 
 
-def _factor(ev: Any, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+def _factor(ev: Evaluator, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
     kernels = transcendental(f, x)
     if not kernels:
         return _algebraic(ev, f, x, real, depth)
@@ -248,7 +268,7 @@ def _factor(ev: Any, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
 # --- algebraic functions
 
 
-def _algebraic(ev: Any, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+def _algebraic(ev: Evaluator, e: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
     if polynomial_in(e, x):
         try:
             return [Root(v) for v in roots(ev, e, x, real)]
@@ -266,7 +286,11 @@ def _one_sided(e: Any, x: Symbol) -> bool:
     """Whether e holds an absolute value or a root of x, which take no negative values."""
     if type(e) is not Expr or not contains(e, x):
         return False
-    return e.head in (S.Abs, S.RealAbs) or (e.head is S.Power and type(e.args[1]) is Fraction) or any(_one_sided(a, x) for a in e.args)
+    return (
+        e.head in (S.Abs, S.RealAbs)
+        or (e.head is S.Power and type(e.args[1]) is Fraction)
+        or any(_one_sided(a, x) for a in e.args)
+    )
 
 
 def _eliminated(e: Any, x: Symbol) -> list[Any]:
@@ -334,7 +358,7 @@ def _eliminated(e: Any, x: Symbol) -> list[Any]:
 # --- one function inverted
 
 
-def _inverted(ev: Any, kernel: Any, values: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+def _inverted(ev: Evaluator, kernel: Any, values: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
     out: list[Root] = []
     h, inner = kernel.head, kernel.args[-1]
     if h is S.Log and len(kernel.args) != 1:
@@ -359,7 +383,10 @@ def _inverted(ev: Any, kernel: Any, values: list[Any], x: Symbol, real: bool, de
         elif h is S.Tan:
             targets, period = [mk(S.ArcTan, c)], S.Pi
         elif h is S.Power:
-            targets, period = _logarithm(kernel.args[0], c), mk(S.Times, mk(COMPLEX, 0, 2), S.Pi, mk(S.Power, mk(S.Log, kernel.args[0]), -1))
+            targets, period = (
+                _logarithm(kernel.args[0], c),
+                mk(S.Times, mk(COMPLEX, 0, 2), S.Pi, mk(S.Power, mk(S.Log, kernel.args[0]), -1)),
+            )
             if real and not contains(inner, COMPLEX) and _positive(kernel.args[0]):
                 if symbols(c) - {x}:
                     raise Cannot
@@ -396,7 +423,7 @@ def _logarithm(base: Any, c: Any) -> list[Any]:
     return [mk(S.Times, mk(S.Log, c), mk(S.Power, mk(S.Log, base), -1))]
 
 
-def _shifted(ev: Any, inner: Any, target: Any, period: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+def _shifted(ev: Evaluator, inner: Any, target: Any, period: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
     """inner = target + period k, for x."""
     if period is None:
         return _solve(ev, mk(S.Plus, inner, mk(S.Times, -1, target)), x, real, depth + 1)
@@ -411,7 +438,7 @@ def _shifted(ev: Any, inner: Any, target: Any, period: Any, x: Symbol, real: boo
 # --- angles
 
 
-def _ratio(ev: Any, a: Any, b: Any) -> Fraction | None:
+def _ratio(ev: Evaluator, a: Any, b: Any) -> Fraction | None:
     """a/b where it is a rational number of modest size, else None."""
     q = ev.eval(mk(S.Together, mk(S.Times, a, mk(S.Power, b, -1))))
     if isinstance(q, (int, Fraction)):
@@ -434,7 +461,7 @@ def _rational(v: Any, most: int = 5040) -> Fraction | None:
         return q if abs(m.re(v) - m.mpf(q.numerator) / q.denominator) < m.mpf(10) ** -32 else None
 
 
-def _angles(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+def _angles(ev: Evaluator, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
     """Sines, cosines and tangents of n θ + m Pi/12: rational in t = tan(θ/2); θ = Pi is looked at apart."""
     arguments = list(dict.fromkeys(k.args[0] for k in kernels))
     slope = ev.eval(mk(S.D, arguments[0], x))
@@ -447,7 +474,9 @@ def _angles(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: i
         if n is None:
             raise Cannot
         multiples.append(n)
-        shifts.append(ev.eval(mk(S.Expand, mk(S.Plus, put(ev, a, {x: 0}), mk(S.Times, -1, norm(n), rest)))) if linear else 0)
+        shifts.append(
+            ev.eval(mk(S.Expand, mk(S.Plus, put(ev, a, {x: 0}), mk(S.Times, -1, norm(n), rest)))) if linear else 0
+        )
     k = lcm(*(n.denominator for n in multiples))
     g = gcd(*(int(n * k) for n in multiples))
     theta = ev.eval(mk(S.Times, norm(Fraction(g, k)), first))
@@ -489,7 +518,7 @@ def _turned(n: int, t: Symbol) -> tuple[Any, Any]:
     return mk(S.Times, Expr(S.Plus, tuple(parts[0])), under), sine
 
 
-def _angle(ev: Any, t: Any) -> Any:
+def _angle(ev: Evaluator, t: Any) -> Any:
     """2 ArcTan[t], plainly where a multiple of Pi or an inverse sine, cosine or tangent of a simple number is it."""
     m = mp()
     try:
@@ -508,7 +537,8 @@ def _angle(ev: Any, t: Any) -> Any:
                     continue
                 a = ev.eval(mk(back, c))
                 for w in (a, mk(S.Plus, turn, mk(S.Times, -1 if turn is not S.Pi or back is S.ArcSin else 1, a)),
-                          mk(S.Plus, mk(S.Times, -1, turn), mk(S.Times, -1 if back is S.ArcSin else 1, a))):  # fmt: skip
+                          mk(S.Plus, mk(S.Times, -1, turn), mk(S.Times, -1 if back is S.ArcSin else 1,
+                          a))):  # fmt: skip
                     if abs(number(w) - v) < 1e-30:
                         return ev.eval(w)
     return ev.eval(mk(S.Times, 2, mk(S.ArcTan, t)))
@@ -526,7 +556,7 @@ def _simple(c: Any) -> Any:
 # --- exponentials and logarithms
 
 
-def _powers(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+def _powers(ev: Evaluator, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
     """b^u with exponents whose b-logarithms are commensurate: powers of one; two terms of any kind by logarithms."""
     parts = []  # (base, exponent that holds x, constant factor)
     for k in kernels:
@@ -544,13 +574,19 @@ def _powers(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: i
     k = lcm(*(r.denominator for r in ratios))
     g = gcd(*(int(r * k) for r in ratios))
     u = Symbol(f"\x02u{depth}")
-    outer = replaced(f, {kernel: mk(S.Times, c, mk(S.Power, u, int(r * k / g))) for kernel, r, (_, _, c) in zip(kernels, ratios, parts)})
+    outer = replaced(
+        f,
+        {
+            kernel: mk(S.Times, c, mk(S.Power, u, int(r * k / g)))
+            for kernel, r, (_, _, c) in zip(kernels, ratios, parts)
+        },
+    )
     values = [r.value for r in _solve(ev, mk(S.Together, outer), u, False, depth + 1)]
     power = mk(S.Power, base, ev.eval(mk(S.Times, norm(Fraction(g, k)), unit)))
     return _inverted(ev, power, [v for v in values if v != 0], x, real, depth)
 
 
-def _two_terms(ev: Any, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
+def _two_terms(ev: Evaluator, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]:
     """c a^u + d b^v = 0 over the reals: the logarithms of the two sides are equal."""
     if not real or not has_head(f, S.Plus) or len(f.args) != 2:
         raise Cannot
@@ -566,7 +602,7 @@ def _two_terms(ev: Any, f: Any, x: Symbol, real: bool, depth: int) -> list[Root]
     return _solve(ev, Expr(S.Plus, tuple(total)), x, real, depth + 1)
 
 
-def _exponential(ev: Any, n: Any) -> Any:
+def _exponential(ev: Evaluator, n: Any) -> Any:
     """E^n, as a rational power of a whole number where n is a multiple of its logarithm."""
     powers = ((b, _ratio(ev, n, mk(S.Log, b))) for b in _bases(n))
     return ev.eval(next((mk(S.Power, b, norm(q)) for b, q in powers if q is not None), mk(S.Power, S.E, n)))
@@ -580,7 +616,7 @@ def _bases(e: Any) -> list[int]:
     return sorted(b for b in found if type(b) is int and b > 1)
 
 
-def _logarithms(ev: Any, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
+def _logarithms(ev: Evaluator, f: Any, kernels: list[Any], x: Symbol, real: bool, depth: int) -> list[Root]:
     """A sum of multiples of logarithms and a constant: the product of powers equals the exponential of the constant."""
     marks = {k: Symbol(f"\x02l{i}") for i, k in enumerate(kernels)}
     outer = replaced(f, marks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 from math import floor, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, mk
@@ -20,13 +20,18 @@ from nsrl.engines.wolfram.roots import Cannot
 from nsrl.engines.wolfram.systems import solve_system
 from nsrl.engines.wolfram.univariate import replaced
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 MAX_POINTS = 200_000
 _INFINITY = float("inf")
 _LOW = {S.PositiveIntegers: (1, _INFINITY), S.NonNegativeIntegers: (0, _INFINITY), S.NegativeIntegers: (-_INFINITY, -1),
         S.NonPositiveIntegers: (-_INFINITY, 0), S.Primes: (2, _INFINITY)}  # fmt: skip
 
 
-def whole_points(ev: Any, differences: list[Any], filters: list[Any], names: list[Symbol], domains: dict[Symbol, Any]) -> list[dict]:
+def whole_points(
+    ev: Evaluator, differences: list[Any], filters: list[Any], names: list[Symbol], domains: dict[Symbol, Any]
+) -> list[dict]:
     """Every point at which the differences vanish and the filters hold. Raises Cannot."""
     ring = Ring()
     zero: list[Poly] = []
@@ -93,8 +98,9 @@ def _of(ring: Ring, p: Poly, names: list[Symbol]) -> bool:
     return all(ring.gens[g] in names for m in p for g, _ in m)
 
 
-def _true(ev: Any, condition: Any) -> bool:
-    """The truth of a condition at whole numbers, where numbers to some digits do not decide it by evaluation. Raises Cannot."""
+def _true(ev: Evaluator, condition: Any) -> bool:
+    """The truth of a condition at whole numbers, where numbers to some digits do not decide it by evaluation. Raises
+    Cannot."""
     try:
         return truth(condition)
     except Unknown as error:
@@ -104,13 +110,18 @@ def _true(ev: Any, condition: Any) -> bool:
         return value is TRUE
 
 
-def _from_divisors(ev: Any, ring: Ring, zero: list[Poly], rest: list, names: list[Symbol], domains: dict) -> list[dict]:
+def _from_divisors(
+    ev: Evaluator, ring: Ring, zero: list[Poly], rest: list, names: list[Symbol], domains: dict
+) -> list[dict]:
     """An equation u v = c with c not 0: u is one of the divisors of c, and two equations are left. Raises Cannot."""
     for p in zero:
         for u, v, c in _products(ring, p):
             out: list[dict] = []
             for d in (s * k for k in range(1, abs(c) + 1) if c % k == 0 for s in (1, -1)):
-                system = [ring.tree(q) for q in (ring.add(u, {(): -d}), ring.add(v, {(): -(c // d)}), *(q for q in zero if q is not p))]
+                system = [
+                    ring.tree(q)
+                    for q in (ring.add(u, {(): -d}), ring.add(v, {(): -(c // d)}), *(q for q in zero if q is not p))
+                ]
                 for s in solve_system(ev, [ev.eval(e) for e in system], names, True):
                     if len(s) < len(names):
                         raise Cannot
@@ -220,10 +231,15 @@ def _ellipsoid(p: Poly, box: dict) -> None:
     """p >= 0 of degree 2 that falls in every direction: the box around the ellipsoid (x - m) A (x - m) <= r."""
     gens = sorted({g for m in p for g, _ in m})
     n = len(gens)
-    if not 0 < n <= 4 or any(sum(e for _, e in m) > 2 for m in p) or not all(isinstance(c, (int, Fraction)) for c in p.values()):
+    if (
+        not 0 < n <= 4
+        or any(sum(e for _, e in m) > 2 for m in p)
+        or not all(isinstance(c, (int, Fraction)) for c in p.values())
+    ):
         return
     # [A | 1] becomes [1 | its inverse] by elimination; a pivot that is not positive: no ellipsoid
-    rows = [[Fraction(-p.get(((g, 2),) if g == h else ((min(g, h), 1), (max(g, h), 1)), 0), 1 if g == h else 2) for h in gens]
+    rows = [[Fraction(-p.get(((g, 2),) if g == h else ((min(g, h), 1), (max(g, h), 1)), 0),
+    1 if g == h else 2) for h in gens]
             + [Fraction(i == j) for j in range(n)] for i, g in enumerate(gens)]  # fmt: skip
     for k in range(n):
         if rows[k][k] <= 0:

@@ -10,7 +10,9 @@ import pytest
 from nsrl.engines.result import Limits
 from nsrl.engines.wolfram.run import evaluate
 
-PAIRS = [line.split(" | ", 1) for line in (Path(__file__).parent / "pairs.txt").read_text().splitlines() if " | " in line]
+PAIRS = [
+    line.split(" | ", 1) for line in (Path(__file__).parent / "pairs.txt").read_text().splitlines() if " | " in line
+]
 LIMITS = Limits(cpu_s=20.0, steps=2_000_000)  # the first call of SymPy counts its import
 
 

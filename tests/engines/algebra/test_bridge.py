@@ -33,7 +33,11 @@ def test_what_sympy_lacks_crosses_as_it_is():
 def test_no_file_evaluates_strings():
     engine = Path(bridge.__file__).parents[1]
     banned = {"sympify", "S", "parse_expr", "lambdify", "eval", "exec", "parse_mathematica"}
-    files = [*(engine / "nsl").glob("*.py"), engine / "wolfram" / "bridge.py", *(engine / "wolfram" / "builtins").glob("*.py")]
+    files = [
+        *(engine / "nsl").glob("*.py"),
+        engine / "wolfram" / "bridge.py",
+        *(engine / "wolfram" / "builtins").glob("*.py"),
+    ]
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, (ast.Attribute, ast.Name)):
@@ -46,7 +50,9 @@ def test_sympy_is_imported_in_one_file():
     package = Path(bridge.__file__).parent
     for file in package.rglob("*.py"):
         if file.name != "bridge.py":
-            names = {a.name for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Import) for a in n.names}
+            names = {
+                a.name for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Import) for a in n.names
+            }
             names |= {n.module for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.ImportFrom)}
             assert not any(n and n.split(".")[0] == "sympy" for n in names), file.name
 

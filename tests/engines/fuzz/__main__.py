@@ -1,4 +1,5 @@
-"""python -m tests.engines.fuzz [--kind solve] [--cases 2000] [--seed 7] [--case 12] [--show]: the long mode, a table."""
+"""python -m tests.engines.fuzz [--kind solve] [--cases 2000] [--seed 7] [--case 12] [--show]: the long mode, a
+table."""
 
 import argparse
 import random
@@ -10,7 +11,9 @@ from tests.engines.fuzz.runner import RIGHT, UNEVALUATED, WRONG, kinds, run
 
 def main() -> int:
     every = kinds()
-    parser = argparse.ArgumentParser(prog="python -m tests.engines.fuzz", description="Random programs against oracles.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.engines.fuzz", description="Random programs against oracles."
+    )
     parser.add_argument("--kind", default="", help="kinds whose name starts so (default: all): " + ", ".join(every))
     parser.add_argument("--cases", type=int, default=200, help="cases of each kind")
     parser.add_argument("--seed", type=int, default=None, help="default: a fresh one, printed")
@@ -24,7 +27,10 @@ def main() -> int:
     if not chosen:
         parser.error(f"no kind starts with {args.kind!r}; there are {', '.join(every)}")
     wrong = 0
-    print(f"{'kind':28} {'cases':>6} {'right':>6} {'wrong ok':>9} {'unevaluated':>12} {'seconds':>8}   seed {seed}", flush=True)
+    print(
+        f"{'kind':28} {'cases':>6} {'right':>6} {'wrong ok':>9} {'unevaluated':>12} {'seconds':>8}   seed {seed}",
+        flush=True,
+    )
     with EnginePool(workers=args.workers, cache=0) as pool:
         for name, kind in chosen.items():
             started = time.perf_counter()
@@ -32,7 +38,12 @@ def main() -> int:
             v = tally.verdicts
             print(f"{name:28} {tally.cases:6} {v[RIGHT]:6} {v[WRONG]:9} {v[UNEVALUATED]:12} {time.perf_counter() - started:8.1f}   "
                   + ", ".join(f"{k} {n}" for k, n in tally.statuses.most_common()), flush=True)  # fmt: skip
-            print(*tally.failures, *(tally.silent if args.show else ()), sep="\n", end="\n" if tally.failures or args.show else "")
+            print(
+                *tally.failures,
+                *(tally.silent if args.show else ()),
+                sep="\n",
+                end="\n" if tally.failures or args.show else "",
+            )
             wrong += v[WRONG]
     return 1 if wrong else 0
 

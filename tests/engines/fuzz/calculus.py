@@ -53,7 +53,11 @@ def _derivative(rng: random.Random) -> Case:
             return found[1]
 
     program = f"D[{f.text},{'x' if n == 1 else '{x,2}'}]"
-    return Case("wolfram", program, everywhere(slope, [*points(rng, 3), *map(abs, points(rng, 2))], lambda v, x: number(v, {"x": x})))
+    return Case(
+        "wolfram",
+        program,
+        everywhere(slope, [*points(rng, 3), *map(abs, points(rng, 2))], lambda v, x: number(v, {"x": x})),
+    )
 
 
 # --- integrals
@@ -132,21 +136,32 @@ def _area(f: F, rough: list[int], a: Any, b: Any) -> Any:
             cuts += [r] if a < r < b else []
     cuts.sort()
     far = [u + (v - u) * mpf(k) / 8 for u, v in pairwise(cuts) for k in range(8)] + [b]
-    return mpmath.quad(f.at, [t for t, u in zip(far, [*far[1:], None], strict=True) if u is None or u - t > mpf(10) ** -25])
+    return mpmath.quad(
+        f.at, [t for t, u in zip(far, [*far[1:], None], strict=True) if u is None or u - t > mpf(10) ** -25]
+    )
 
 
 def _steps(rng: random.Random) -> Case:
     """Floor and its kin over an interval, beside a polynomial or a wave: by Gauss's rule between all the jumps."""
     a, b, n = rng.choice((1, 2, -1, 3)), rng.randint(-3, 3), rng.choice((2, 3))
-    u, at = rng.choice(((f"({a})*x+({b})", lambda x: a * x + b), (f"x^2+({b})", lambda x: x * x + b), (f"({a})*x/2+1/3", lambda x: a * x / 2 + mpf(1) / 3)))
+    u, at = rng.choice(
+        (
+            (f"({a})*x+({b})", lambda x: a * x + b),
+            (f"x^2+({b})", lambda x: x * x + b),
+            (f"({a})*x/2+1/3", lambda x: a * x / 2 + mpf(1) / 3),
+        )
+    )
     text, step, base, half = rng.choice((
-        (f"Floor[{u}]", mpmath.floor, 1, 0), (f"Ceiling[{u}]", mpmath.ceil, 1, 0), (f"Round[{u}]", mpmath.nint, 1, mpf(1) / 2),
-        (f"Mod[{u},{n}]", lambda v: v - n * mpmath.floor(v / n), n, 0), (f"Quotient[{u},{n}]", lambda v: mpmath.floor(v / n), n, 0),
+        (f"Floor[{u}]", mpmath.floor, 1, 0), (f"Ceiling[{u}]", mpmath.ceil, 1, 0), (f"Round[{u}]", mpmath.nint, 1,
+        mpf(1) / 2),
+        (f"Mod[{u},{n}]", lambda v: v - n * mpmath.floor(v / n), n, 0), (f"Quotient[{u},{n}]",
+        lambda v: mpmath.floor(v / n), n, 0),
         (f"FractionalPart[{u}]", lambda v: v - (mpmath.floor(v) if v > 0 else mpmath.ceil(v)), 1, 0),
         (f"IntegerPart[{u}]", lambda v: mpmath.floor(v) if v > 0 else mpmath.ceil(v), 1, 0),
     ))  # fmt: skip
     p = random_polynomial(rng, 2)
-    f = rng.choice((F(text, lambda x: step(at(x))), times(p, F(text, lambda x: step(at(x)))), plus(p, power(F(text, lambda x: step(at(x))), 2)),
+    f = rng.choice((F(text, lambda x: step(at(x))), times(p, F(text, lambda x: step(at(x)))), plus(p, power(F(text,
+    lambda x: step(at(x))), 2)),
                     times(call("Sin", X), F(text, lambda x: step(at(x))))))  # fmt: skip
     (low, c), (high, d) = _end(rng), _end(rng)
 
@@ -175,7 +190,8 @@ def _improper(rng: random.Random) -> Case:
     p = rng.choice((Fraction(1, 2), 1, Fraction(3, 2), 2, 3, 4))
     f, low, high, converges = rng.choice([
         lambda: (times(power(X, k), call("Exp", polynomial([0, -a]))), "0", "Infinity", True),
-        lambda: (times(power(X, k), call("Exp", polynomial([0, 0, -a]))), rng.choice(("0", "-Infinity")), "Infinity", True),
+        lambda: (times(power(X, k), call("Exp", polynomial([0, 0, -a]))), rng.choice(("0", "-Infinity")), "Infinity",
+        True),
         lambda: (over(constant(1), even), rng.choice(("0", "-Infinity")), "Infinity", True),
         lambda: (over(power(X, 2), power(even, 2)), "0", "Infinity", True),
         lambda: (over(X, even), "0", "Infinity", False),
@@ -219,7 +235,11 @@ def _finite_sum(rng: random.Random) -> Case:
 
 
 def _summand(rng: random.Random) -> tuple[str, Callable[[Any], Any]]:
-    a, b, q = rng.randint(1, 5), rng.randint(0, 4), rng.choice((Fraction(1, 2), 2, 3, Fraction(-1, 3), Fraction(2, 3), -2))
+    a, b, q = (
+        rng.randint(1, 5),
+        rng.randint(0, 4),
+        rng.choice((Fraction(1, 2), 2, 3, Fraction(-1, 3), Fraction(2, 3), -2)),
+    )
     return rng.choice([
         (f"({a}*k+{b})^2", lambda k: (a * k + b) ** 2),
         (f"k^3-{a}*k+{b}", lambda k: k**3 - a * k + b),
@@ -263,7 +283,11 @@ def _infinite_sum(rng: random.Random) -> Case:
             return mpmath.zeta(mpq(p), low)
         if text.startswith("1/("):
             return mpmath.nsum(term, [low, mp.inf])
-        return mpmath.fsum([term(mpf(k)) for k in range(low, 500)]) if q != -1 else mpmath.nsum(lambda k: term(mpf(k)), [low, mp.inf], method="a")
+        return (
+            mpmath.fsum([term(mpf(k)) for k in range(low, 500)])
+            if q != -1
+            else mpmath.nsum(lambda k: term(mpf(k)), [low, mp.inf], method="a")
+        )
 
     return Case("wolfram", f"Sum[{text},{{k,{low},Infinity}}]", judged(truth, slack=1e-8))
 
@@ -273,30 +297,41 @@ def _power_series_sum(rng: random.Random) -> Case:
     a = rng.randint(1, 3)
     text, term = rng.choice([
         (f"x^k/({a}+k)", lambda k, x: x**k / (a + k)), ("x^k/k!", lambda k, x: x**k / mpmath.factorial(k)),
-        (f"k^{a}*x^k", lambda k, x: k**a * x**k), ("(-1)^k*x^(2*k+1)/(2*k+1)!", lambda k, x: (-1) ** k * x ** (2 * k + 1) / mpmath.factorial(2 * k + 1)),
+        (f"k^{a}*x^k", lambda k, x: k**a * x**k), ("(-1)^k*x^(2*k+1)/(2*k+1)!", lambda k,
+        x: (-1) ** k * x ** (2 * k + 1) / mpmath.factorial(2 * k + 1)),
         ("(-1)^k*x^(2*k)/(2*k)!", lambda k, x: (-1) ** k * x ** (2 * k) / mpmath.factorial(2 * k)),
-        ("(-1)^k*x^(2*k+1)/(2*k+1)", lambda k, x: (-1) ** k * x ** (2 * k + 1) / (2 * k + 1)), (f"({a}*x)^k", lambda k, x: (a * x) ** k),
+        ("(-1)^k*x^(2*k+1)/(2*k+1)", lambda k, x: (-1) ** k * x ** (2 * k + 1) / (2 * k + 1)), (f"({a}*x)^k", lambda k,
+        x: (a * x) ** k),
     ])  # fmt: skip
     at = [mpf(rng.uniform(0.02, 0.3)) * s for s in (1, -1, 1)]
     truth = lambda x: mpmath.fsum([term(k, x) for k in range(200)])
-    return Case("wolfram", f"Sum[{text},{{k,0,Infinity}}]", everywhere(truth, at, lambda v, x: number(v, {"x": x}), slack=1e-8))
+    return Case(
+        "wolfram", f"Sum[{text},{{k,0,Infinity}}]", everywhere(truth, at, lambda v, x: number(v, {"x": x}), slack=1e-8)
+    )
 
 
 def _product(rng: random.Random) -> Case:
     a, b, low = rng.randint(1, 4), rng.randint(0, 3), rng.randint(1, 3)
     if rng.random() < 0.6:
         text, term = rng.choice([
-            (f"(k+{a})/(k+{b})", lambda k: (k + a) / (k + b)), (f"{a}*k+{b}", lambda k: a * k + b), (f"{a + 1}^k", lambda k: mpf(a + 1) ** int(k)),
+            (f"(k+{a})/(k+{b})", lambda k: (k + a) / (k + b)), (f"{a}*k+{b}", lambda k: a * k + b), (f"{a + 1}^k",
+            lambda k: mpf(a + 1) ** int(k)),
             (f"1-1/(k+{b + 1})^2", lambda k: 1 - 1 / (k + b + 1) ** 2), (f"k^{a}", lambda k: k**a),
         ])  # fmt: skip
         at = [mpf(low + i) for i in (0, 1, 3, 6)]
         truth = lambda n: mpmath.fprod([term(mpf(k)) for k in range(low, int(n) + 1)])
-        return Case("wolfram", f"Product[{text},{{k,{low},n}}]", everywhere(truth, at, lambda v, n: number(v, {"n": n})))
+        return Case(
+            "wolfram", f"Product[{text},{{k,{low},n}}]", everywhere(truth, at, lambda v, n: number(v, {"n": n}))
+        )
     text, term, converges = rng.choice([
-        (f"1-1/(k+{b + 1})^2", lambda k: 1 - 1 / (k + b + 1) ** 2, True), (f"1+1/(k+{b})^2", lambda k: 1 + 1 / (k + b) ** 2, True),
-        (f"1+{a}/k", lambda k: 1 + a / k, False), (f"1-2/((k+{b + 1})*(k+{b + 2}))", lambda k: 1 - 2 / ((k + b + 1) * (k + b + 2)), True),
+        (f"1-1/(k+{b + 1})^2", lambda k: 1 - 1 / (k + b + 1) ** 2, True), (f"1+1/(k+{b})^2",
+        lambda k: 1 + 1 / (k + b) ** 2, True),
+        (f"1+{a}/k", lambda k: 1 + a / k, False), (f"1-2/((k+{b + 1})*(k+{b + 2}))",
+        lambda k: 1 - 2 / ((k + b + 1) * (k + b + 2)), True),
     ])  # fmt: skip
-    endless = lambda: mpmath.nprod(term, [low, mp.inf]) if converges and term(mpf(low)) != 0 else None if not converges else mpf(0)
+    endless = lambda: (
+        mpmath.nprod(term, [low, mp.inf]) if converges and term(mpf(low)) != 0 else None if not converges else mpf(0)
+    )
     return Case("wolfram", f"Product[{text},{{k,{low},Infinity}}]", judged(endless, slack=1e-8))
 
 
@@ -308,7 +343,9 @@ def _limit(rng: random.Random) -> Case:
     at_zero = [
         lambda: over(call("Sin", polynomial([0, a])), call(rng.choice(("Sin", "Tan", "ArcTan")), polynomial([0, b]))),
         lambda: over(plus(call("Exp", polynomial([0, a])), polynomial([-1, -a])), power(X, rng.randint(1, 3))),
-        lambda: over(plus(constant(1), times(constant(-1), call("Cos", polynomial([0, a])))), power(X, rng.randint(1, 4))),
+        lambda: over(
+            plus(constant(1), times(constant(-1), call("Cos", polynomial([0, a])))), power(X, rng.randint(1, 4))
+        ),
         lambda: over(plus(power(polynomial([1, a]), Fraction(1, 2)), constant(-1)), polynomial([0, b])),
         lambda: over(call("Log", polynomial([1, a])), polynomial([0, b])),
         lambda: over(absolute(polynomial([0, a])), X),
@@ -330,7 +367,9 @@ def _limit(rng: random.Random) -> Case:
     f = rng.choice(far if infinite else at_zero)()
     sides = (1,) if infinite else rng.choice(((1,), (-1,), (1, -1)))
     to = "Infinity" if infinite else "0"
-    option = {(1,): ', Direction->"FromAbove"', (-1,): ', Direction->"FromBelow"'}.get(sides, "") if not infinite else ""
+    option = (
+        {(1,): ', Direction->"FromAbove"', (-1,): ', Direction->"FromBelow"'}.get(sides, "") if not infinite else ""
+    )
 
     def judge(result: Result) -> str:
         with mp.workdps(400):
@@ -382,7 +421,8 @@ def _series(rng: random.Random) -> Case:
 
 
 def _dsolve(rng: random.Random) -> Case:
-    """y'' and y' with constant coefficients, a forcing term, and starting values; or y' = g(x) y; or a separable one."""
+    """y'' and y' with constant coefficients, a forcing term, and starting values; or y' = g(x) y; or a separable
+    one."""
     p, q, y0, y1 = (rng.randint(-3, 3) for _ in range(4))
     force = rng.choice((constant(0), constant(rng.randint(1, 4)), X, call("Exp", X), call("Sin", X)))
     if rng.random() < 0.5:
@@ -409,7 +449,9 @@ def _dsolve(rng: random.Random) -> Case:
             try:
                 if any(abs(left(y, mpf(x))) > 1e-12 * (1 + abs(y(mpf(x)))) for x in (0.3, -0.7, 1.1)):
                     return WRONG
-                if started and (not same(y(mpf(0)), y0, 1e-12) or (order == 2 and not same(mpmath.diff(y, 0), y1, 1e-12))):
+                if started and (
+                    not same(y(mpf(0)), y0, 1e-12) or (order == 2 and not same(mpmath.diff(y, 0), y1, 1e-12))
+                ):
                     return WRONG
             except NoNumber:
                 return UNEVALUATED

@@ -22,7 +22,8 @@ def _distribution(rng: random.Random) -> tuple[str, dict[int, Fraction]]:
         ("DiscreteUniformDistribution[{1,6}]", {i: Fraction(1, 6) for i in range(1, 7)}),
         (f"BinomialDistribution[{n},{p}]", {k: comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)}),
         (f"BernoulliDistribution[{p}]", {0: 1 - p, 1: p}),
-        (f"HypergeometricDistribution[{n},3,8]", {k: Fraction(comb(3, k) * comb(5, n - k), comb(8, n)) for k in range(min(n, 3) + 1)}),
+        (f"HypergeometricDistribution[{n},3,8]", {k: Fraction(comb(3, k) * comb(5, n - k), comb(8,
+        n)) for k in range(min(n, 3) + 1)}),
         ("{" + ",".join(map(str, values)) + "}", {v: Fraction(values.count(v), len(values)) for v in values}),
     ))  # fmt: skip
 
@@ -33,11 +34,14 @@ def _case(rng: random.Random) -> Case:
     k, m = rng.randint(-2, 9), rng.randint(2, 4)
     total, largest = "+".join(names), f"Max[{','.join((*names, '0'))}]"
     event, happens = rng.choice((
-        (f"{total}=={k}", lambda v: sum(v) == k), (f"{total}>{k}", lambda v: sum(v) > k), (f"{largest}<={k}", lambda v: max(*v, 0) <= k),
+        (f"{total}=={k}", lambda v: sum(v) == k), (f"{total}>{k}", lambda v: sum(v) > k), (f"{largest}<={k}",
+        lambda v: max(*v, 0) <= k),
         (f"Mod[{total},{m}]==0", lambda v: sum(v) % m == 0), (f"a>={names[-1]}", lambda v: v[0] >= v[-1]),
         (f"a^2<{k}||{total}!={m}", lambda v: v[0] ** 2 < k or sum(v) != m),
     ))  # fmt: skip
-    f, value = rng.choice(((total, sum), (f"a*{names[-1]}+{k}", lambda v: v[0] * v[-1] + k), (f"({total})^2", lambda v: sum(v) ** 2)))
+    f, value = rng.choice(
+        ((total, sum), (f"a*{names[-1]}+{k}", lambda v: v[0] * v[-1] + k), (f"({total})^2", lambda v: sum(v) ** 2))
+    )
     law = ",".join(f"{n}\\[Distributed]{d}" for n, (d, _) in zip(names, each, strict=True))
     law = f"{{{law}}}" if len(names) > 1 or rng.random() < 0.3 else law
     points = [(p, prod(d[x] for (_, d), x in zip(each, p, strict=True))) for p in product(*(d for _, d in each))]

@@ -72,9 +72,9 @@ def real_roots(c: list[int]) -> list[Any]:
 def grid_roots(f: Callable, low: Any, high: Any, bounds: str = "<=x<=", pieces: int = 6000) -> list[Any]:
     """Zeros of a real function between low and high: sign changes on a fine grid, and points where it touches 0.
 
-    f(x, m) takes a number and the mpmath context to use (machine numbers scan, long ones refine); it gives None where it
-    has no real value. Zeros nearer together than a grid step would be missed: the cases have none. Which ends belong to
-    the interval is read from bounds.
+    f(x, m) takes a number and the mpmath context to use (machine numbers scan, long ones refine); it gives None where
+    it has no real value. Zeros nearer together than a grid step would be missed: the cases have none. Which ends belong
+    to the interval is read from bounds.
     """
     step = (float(high) - float(low)) / pieces
     xs = [float(low) + step * (i + 0.37) for i in range(-3, pieces + 3)]
@@ -91,11 +91,15 @@ def grid_roots(f: Callable, low: Any, high: Any, bounds: str = "<=x<=", pieces: 
                 found += _refined(_bisected, f, xs[i], xs[i + 1])
             if before == here == after != 0:
                 continue  # level between two corners
-            if None in (before, after) or (abs(here) <= abs(before) and abs(here) <= abs(after) and here * before > 0 and here * after > 0):
+            if None in (before, after) or (
+                abs(here) <= abs(before) and abs(here) <= abs(after) and here * before > 0 and here * after > 0
+            ):
                 found += _refined(_least, f, xs[i - 1], xs[i + 1])
         out: list[Any] = []
         for r in sorted(found):
-            inside = (r >= low - NEAR if "<=x" in bounds else r > low + NEAR) and (r <= high + NEAR if "x<=" in bounds else r < high - NEAR)
+            inside = (r >= low - NEAR if "<=x" in bounds else r > low + NEAR) and (
+                r <= high + NEAR if "x<=" in bounds else r < high - NEAR
+            )
             if inside and (not out or r - out[-1] > mpf(10) ** -6):
                 out.append(r)
         return out
@@ -143,7 +147,9 @@ def distinct(found: list[tuple]) -> list[tuple]:
     return out
 
 
-def judged(expected: Callable[[], list[tuple]], names: tuple[str, ...] = ("x",), slack: Any = None) -> Callable[[Result], str]:
+def judged(
+    expected: Callable[[], list[tuple]], names: tuple[str, ...] = ("x",), slack: Any = None
+) -> Callable[[Result], str]:
     """The judge of a list of rules whose points are the expected ones."""
 
     def judge(result: Result) -> str:
@@ -164,7 +170,13 @@ def same_set(expected: Callable[[], list[Any]], slack: Any) -> Callable[[Result]
     def judge(result: Result) -> str:
         with mp.workdps(DIGITS):
             wanted = expected()
-            parts = result.value[1:] if result.value[0] == "Or" else [] if result.value == ["Symbol", "False"] else [result.value]
+            parts = (
+                result.value[1:]
+                if result.value[0] == "Or"
+                else []
+                if result.value == ["Symbol", "False"]
+                else [result.value]
+            )
             try:
                 if any(p[0] != "Equal" or p[1] != ["Symbol", "x"] for p in parts):
                     return WRONG
@@ -176,20 +188,24 @@ def same_set(expected: Callable[[], list[Any]], slack: Any) -> Callable[[Result]
     return judge
 
 
-
-
 def _polynomial(rng: random.Random) -> Case:
     c = random_polynomial(rng)
     if rng.random() < 0.5:
         return Case("wolfram", f"Solve[{polynomial_text(c)}==0,x]", judged(lambda: [(r,) for r in polynomial_roots(c)]))
     if rng.random() < 0.5:
-        return Case("wolfram", f"Reduce[{polynomial_text(c)}==0,x,Reals]", same_set(lambda: real_roots(c), mpf(10) ** -18))
+        return Case(
+            "wolfram", f"Reduce[{polynomial_text(c)}==0,x,Reals]", same_set(lambda: real_roots(c), mpf(10) ** -18)
+        )
     return Case("wolfram", f"Solve[{polynomial_text(c)}==0,x,Reals]", judged(lambda: [(r,) for r in real_roots(c)]))
 
 
 def _numeric_polynomial(rng: random.Random) -> Case:
     c = random_polynomial(rng, 7)
-    return Case("wolfram", f"NSolve[{polynomial_text(c)}" + rng.choice(("==0,x]", ",x]")), judged(lambda: [(r,) for r in polynomial_roots(c)], slack=mpf(10) ** -6))
+    return Case(
+        "wolfram",
+        f"NSolve[{polynomial_text(c)}" + rng.choice(("==0,x]", ",x]")),
+        judged(lambda: [(r,) for r in polynomial_roots(c)], slack=mpf(10) ** -6),
+    )
 
 
 def _value(c: list[int], x: Any) -> Any:
@@ -211,14 +227,16 @@ def _rational(rng: random.Random) -> Case:
     if len(p) < 2:
         return _rational(rng)
     return Case("wolfram", f"Solve[{text},x]", judged(
-        lambda: [(r,) for r in polynomial_roots(p) if not same(_value(b, r), 0) and not same(_value(d, r), 0)]))  # fmt: skip
+        lambda: [(r,) for r in polynomial_roots(p) if not same(_value(b, r), 0) and not same(_value(d, r),
+        0)]))  # fmt: skip
 
 
 def _on_grid(rng: random.Random, text: str, f: Callable[[Any], Any], low: float, high: float, bounds: str) -> Case:
     """f = 0 with low <= x <= high by one of the four that solve."""
     program, judge = rng.choice((
         (f"Solve[{text}&&{bounds},x]", judged(lambda: [(r,) for r in grid_roots(f, low, high, bounds)], slack=NEAR)),
-        (f"Solve[{text}&&{bounds},x,Reals]", judged(lambda: [(r,) for r in grid_roots(f, low, high, bounds)], slack=NEAR)),
+        (f"Solve[{text}&&{bounds},x,Reals]", judged(lambda: [(r,) for r in grid_roots(f, low, high, bounds)],
+        slack=NEAR)),
         (f"NSolve[{text}&&{bounds},x]", judged(lambda: [(r,) for r in grid_roots(f, low, high, bounds)], slack=NEAR)),
         (f"Reduce[{text}&&{bounds},x]", same_set(lambda: grid_roots(f, low, high, bounds), NEAR)),
     ))  # fmt: skip
@@ -250,7 +268,8 @@ def _radical(rng: random.Random) -> Case:
         e += 1  # two roots that are real at one point alone: no grid sees it
     text, f = rng.choice((
         (f"Sqrt[{b}*x+{a}]=={d}*x+{c}", lambda x, m=mpmath: m.sqrt(b * x + a) - d * x - c),
-        (f"Sqrt[{b}*x+{a}]+Sqrt[{g}*x+{e}]=={abs(c)}", lambda x, m=mpmath: m.sqrt(b * x + a) + m.sqrt(g * x + e) - abs(c)),
+        (f"Sqrt[{b}*x+{a}]+Sqrt[{g}*x+{e}]=={abs(c)}", lambda x,
+        m=mpmath: m.sqrt(b * x + a) + m.sqrt(g * x + e) - abs(c)),
         (f"x*Sqrt[{b}*x+{abs(a)}]=={d}*x", lambda x, m=mpmath: x * m.sqrt(b * x + abs(a)) - d * x),
         (f"Sqrt[x^2+{abs(a)}]=={d}*x+{c}", lambda x, m=mpmath: m.sqrt(x * x + abs(a)) - d * x - c),
         (f"x-({c})*Sqrt[x]+{e}==0", lambda x, m=mpmath: x - c * m.sqrt(x) + e),
@@ -319,16 +338,24 @@ def _trigonometric(rng: random.Random) -> Case:
     if _vanishes(f):
         return _trigonometric(rng)
     with mp.workdps(DIGITS):
-        low, high, bounds = rng.choice(((mpf(0), 2 * mp.pi, "0<=x<2Pi"), (mpf(0), +mp.pi, "0<=x<=Pi"), (-mp.pi, +mp.pi, "-Pi<x<=Pi"),
+        low, high, bounds = rng.choice(((mpf(0), 2 * mp.pi, "0<=x<2Pi"), (mpf(0), +mp.pi, "0<=x<=Pi"), (-mp.pi, +mp.pi,
+        "-Pi<x<=Pi"),
                                         (mpf(1), mpf(9), "1<x<9"), (mpf(0), 2 * mp.pi, "0<=x<=2Pi")))  # fmt: skip
     return _on_grid(rng, text, _total(f), low, high, bounds)
 
 
 def _quotient(rng: random.Random) -> Case:
     """A numerator with families of roots over what vanishes, or ends its domain, at some of their members."""
-    k, n, sign, p, q = rng.choice((1, 2, 3, 4)), rng.choice((1, 1, 2, 3)), rng.choice((1, -1)), rng.randint(-4, 6), rng.choice((1, 2))
+    k, n, sign, p, q = (
+        rng.choice((1, 2, 3, 4)),
+        rng.choice((1, 1, 2, 3)),
+        rng.choice((1, -1)),
+        rng.randint(-4, 6),
+        rng.choice((1, 2)),
+    )
     plain = (  # text, what vanishes where the quotient has no value, what is negative where it is not real
-        ("x", lambda x: x, None), (f"(x-({p}))", lambda x: x - p, None), (f"(x*({q}x-({p})))", lambda x: x * (q * x - p), None),
+        ("x", lambda x: x, None), (f"(x-({p}))", lambda x: x - p, None), (f"(x*({q}x-({p})))",
+        lambda x: x * (q * x - p), None),
         (f"Sqrt[x-({p})]", lambda x: x - p, lambda x: x - p), (f"Log[{q}x]", lambda x: x * (q * x - 1), lambda x: x),
     )  # fmt: skip
     waves = (
@@ -338,7 +365,8 @@ def _quotient(rng: random.Random) -> Case:
         (f"(x-({p})*Pi/{q})", lambda x: x - p * mp.pi / q, None),
     )  # fmt: skip
     text, f, under = rng.choice((
-        (f"Sin[{k}x]", lambda x, m=mpmath: m.sin(k * x), waves + plain), (f"Cos[{k}x]", lambda x, m=mpmath: m.cos(k * x), waves + plain),
+        (f"Sin[{k}x]", lambda x, m=mpmath: m.sin(k * x), waves + plain), (f"Cos[{k}x]", lambda x,
+        m=mpmath: m.cos(k * x), waves + plain),
         (f"(1-({sign})*Cos[{k}x])", lambda x, m=mpmath: 1 - sign * m.cos(k * x), waves + plain),
         (f"Tan[{k}x]", lambda x, m=mpmath: m.tan(k * x), waves + plain),
         (f"(Sin[{k + 1}x]+({sign})*Sin[x])", lambda x, m=mpmath: m.sin((k + 1) * x) + sign * m.sin(x), waves + plain),
@@ -346,7 +374,11 @@ def _quotient(rng: random.Random) -> Case:
         (f"Cos[{k}Pi*x/2]", lambda x, m=mpmath: m.cos(k * m.pi * x / 2), plain),
     ))  # fmt: skip
     divisor, pole, real = rng.choice(under)
-    (low, high), program, domain = rng.choice(((0, 7), (-5, 5), (2, 9))), rng.choice(("Solve", "NSolve", "Reduce")), rng.choice(("", ",Reals"))
+    (low, high), program, domain = (
+        rng.choice(((0, 7), (-5, 5), (2, 9))),
+        rng.choice(("Solve", "NSolve", "Reduce")),
+        rng.choice(("", ",Reals")),
+    )
 
     def expected() -> list[Any]:
         roots = grid_roots(_total(f), low, high)
@@ -365,7 +397,8 @@ def _exponential(rng: random.Random) -> Case:
     base = rng.choice((2, 3, 5))
     text, f = rng.choice((
         (f"E^(2x)+({a})*E^x+({b})==0", lambda x, m=mpmath: m.exp(2 * x) + a * m.exp(x) + b),
-        (f"{base}^({c}x+1)+({a})*{base}^x+({b})==0", lambda x, m=mpmath: m.mpf(base) ** (c * x + 1) + a * m.mpf(base) ** x + b),
+        (f"{base}^({c}x+1)+({a})*{base}^x+({b})==0", lambda x,
+        m=mpmath: m.mpf(base) ** (c * x + 1) + a * m.mpf(base) ** x + b),
         (f"4^x+({a})*2^x+({b})==0", lambda x, m=mpmath: m.mpf(4) ** x + a * m.mpf(2) ** x + b),
         (f"E^x-({a})*E^(-x)=={b}", lambda x, m=mpmath: m.exp(x) - a * m.exp(-x) - b),
         (f"2^(x+{c})=={base + 2}^x", lambda x, m=mpmath: m.mpf(2) ** (x + c) - m.mpf(base + 2) ** x),
@@ -392,7 +425,11 @@ def _mixed(rng: random.Random) -> Case:
         (f"x*Sin[x]=={a}", lambda x, m=mpmath: x * m.sin(x) - a),
         (f"2^x==x^2+{b}", lambda x, m=mpmath: m.mpf(2) ** x - x * x - b),
     ))  # fmt: skip
-    return Case("wolfram", f"NSolve[{text}&&-5<=x<=6,x]", judged(lambda: [(r,) for r in grid_roots(_total(f), -5, 6)], slack=NEAR))
+    return Case(
+        "wolfram",
+        f"NSolve[{text}&&-5<=x<=6,x]",
+        judged(lambda: [(r,) for r in grid_roots(_total(f), -5, 6)], slack=NEAR),
+    )
 
 
 def _find_root(rng: random.Random) -> Case:
@@ -468,7 +505,9 @@ def read(text: str) -> Any:
     out = re.sub(r"(\d)x", r"\1*x", out)
     for name, ours in (("Sqrt", "sqrt"), ("Abs", "abs"), ("Log", "log"), ("Sin", "sin"), ("Not", "not ")):
         out = out.replace(name + "[", ours + "(")
-    return compile(re.sub(r"(?<![\w.])(\d+)(?![\w.])", r"mpf(\1)", out.replace("]", ")")).replace("**mpf(", "**("), "case", "eval")
+    return compile(
+        re.sub(r"(?<![\w.])(\d+)(?![\w.])", r"mpf(\1)", out.replace("]", ")")).replace("**mpf(", "**("), "case", "eval"
+    )
 
 
 def true(code: Any, x: Any, y: Any = None) -> bool:
@@ -485,7 +524,22 @@ def true(code: Any, x: Any, y: Any = None) -> bool:
         return mpmath.log(v)
 
     try:
-        return bool(eval(code, {"__builtins__": {}}, {"x": x, "y": y, "mpf": mpf, "sqrt": root, "log": log, "abs": abs, "sin": mpmath.sin, "exp": mpmath.exp}))
+        return bool(
+            eval(
+                code,
+                {"__builtins__": {}},
+                {
+                    "x": x,
+                    "y": y,
+                    "mpf": mpf,
+                    "sqrt": root,
+                    "log": log,
+                    "abs": abs,
+                    "sin": mpmath.sin,
+                    "exp": mpmath.exp,
+                },
+            )
+        )
     except (ValueError, ZeroDivisionError):
         return False
 

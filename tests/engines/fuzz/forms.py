@@ -33,8 +33,21 @@ def _fraction(rng: random.Random, depth: int = 2) -> F:
 
 
 def _trigonometric(rng: random.Random) -> F:
-    waves = [power(call(rng.choice(("Sin", "Cos", "Tan")), rng.choice((X, times(constant(2), X), plus(X, constant(1))))), rng.randint(1, 3)) for _ in range(3)]
-    return rng.choice((plus(*waves), times(*waves[:2]), over(waves[0], plus(constant(2), waves[1])), plus(times(*waves[:2]), waves[2])))
+    waves = [
+        power(
+            call(rng.choice(("Sin", "Cos", "Tan")), rng.choice((X, times(constant(2), X), plus(X, constant(1))))),
+            rng.randint(1, 3),
+        )
+        for _ in range(3)
+    ]
+    return rng.choice(
+        (
+            plus(*waves),
+            times(*waves[:2]),
+            over(waves[0], plus(constant(2), waves[1])),
+            plus(times(*waves[:2]), waves[2]),
+        )
+    )
 
 
 def _kept(head: str, make: Callable[[random.Random], F], few: int = 12) -> Kind:
@@ -47,7 +60,10 @@ def _kept(head: str, make: Callable[[random.Random], F], few: int = 12) -> Kind:
 
 
 KIND = {
-    **{f"forms.{h.lower()}": _kept(h, _fraction) for h in ("Expand", "Factor", "Together", "Apart", "Cancel", "ExpandAll")},
+    **{
+        f"forms.{h.lower()}": _kept(h, _fraction)
+        for h in ("Expand", "Factor", "Together", "Apart", "Cancel", "ExpandAll")
+    },
     **{f"forms.{h.lower()}": _kept(h, _trigonometric) for h in ("TrigExpand", "TrigReduce", "TrigFactor", "TrigToExp")},
     "forms.simplify": _kept("Simplify", tree),
     "forms.simplify.trig": _kept("Simplify", _trigonometric, few=6),

@@ -96,13 +96,17 @@ def tree(rng: random.Random, depth: int = 3) -> F:
     if kind == 1:
         return times(tree(rng, depth - 1), tree(rng, depth - 1))
     if kind == 2:
-        return over(tree(rng, depth - 1), plus(power(tree(rng, depth - 2 if depth > 1 else 0), 2), constant(rng.randint(1, 5))))
+        return over(
+            tree(rng, depth - 1), plus(power(tree(rng, depth - 2 if depth > 1 else 0), 2), constant(rng.randint(1, 5)))
+        )
     if kind == 3:
         return power(tree(rng, depth - 1), rng.choice((2, 3, -1, -2, Fraction(1, 2), Fraction(-3, 2))))
     return call(rng.choice(list(_ONE_ARGUMENT)), tree(rng, depth - 1))
 
 
-def judged(truth: Callable[[], Any], names: dict[str, Any] | None = None, slack: float = 1e-9) -> Callable[[Result], str]:
+def judged(
+    truth: Callable[[], Any], names: dict[str, Any] | None = None, slack: float = 1e-9
+) -> Callable[[Result], str]:
     """The judge of one number; truth() is None where there is none, so that any number is wrong."""
 
     def judge(result: Result) -> str:
@@ -118,7 +122,9 @@ def judged(truth: Callable[[], Any], names: dict[str, Any] | None = None, slack:
     return judge
 
 
-def everywhere(f: Callable[[Any], Any], at: list[Any], read: Callable[[Any, Any], Any], slack: float = 1e-9) -> Callable[[Result], str]:
+def everywhere(
+    f: Callable[[Any], Any], at: list[Any], read: Callable[[Any, Any], Any], slack: float = 1e-9
+) -> Callable[[Result], str]:
     """The judge of a function: read(value, point) is f(point) at every one of the points where f has a value."""
 
     def judge(result: Result) -> str:

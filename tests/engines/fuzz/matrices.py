@@ -102,7 +102,9 @@ def _det(rng: random.Random) -> Case:
 
 def _inverse(rng: random.Random) -> Case:
     m = _square(rng)
-    return Case("wolfram", f"Inverse[{text(m)}]", exactly(lambda v: echelon(m)[2] != 0 and dot(m, v) == identity(len(m))))
+    return Case(
+        "wolfram", f"Inverse[{text(m)}]", exactly(lambda v: echelon(m)[2] != 0 and dot(m, v) == identity(len(m)))
+    )
 
 
 def _linear_solve(rng: random.Random) -> Case:
@@ -122,7 +124,10 @@ def _null_space(rng: random.Random) -> Case:
         missing = len(m[0]) - len(echelon(m)[1])
         if len(v) != missing:
             return False
-        return not v or (all(x == 0 for r in dot(m, [list(c) for c in zip(*v, strict=True)]) for x in r) and len(echelon(v)[1]) == missing)
+        return not v or (
+            all(x == 0 for r in dot(m, [list(c) for c in zip(*v, strict=True)]) for x in r)
+            and len(echelon(v)[1]) == missing
+        )
 
     return Case("wolfram", f"NullSpace[{text(m)}]", exactly(spans))
 
@@ -191,7 +196,11 @@ def _eigenvectors(rng: random.Random) -> Case:
                 image = [mpmath.fsum([mpq(x) * y for x, y in zip(r, v, strict=True)]) for r in m]
                 if any(abs(a - w * b) > mpf(10) ** -20 * (1 + abs(a)) for a, b in zip(image, v, strict=True)):
                     return WRONG
-            lost = [w for w in values if all(mpmath.almosteq(w, u) <= all(x == 0 for x in v) for u, v in zip(values, vectors, strict=True))]
+            lost = [
+                w
+                for w in values
+                if all(mpmath.almosteq(w, u) <= all(x == 0 for x in v) for u, v in zip(values, vectors, strict=True))
+            ]
         return RIGHT if len(vectors) == n and not lost else WRONG
 
     return Case("wolfram", f"Eigensystem[{text(m)}]", judge)

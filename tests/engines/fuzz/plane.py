@@ -1,4 +1,5 @@
-"""Complex unknowns in Abs, Re, Im, Conjugate: roots of polynomials filtered by numbers, circles and lines cut by hand."""
+"""Complex unknowns in Abs, Re, Im, Conjugate: roots of polynomials filtered by numbers, circles and lines cut by
+hand."""
 
 from __future__ import annotations
 
@@ -55,7 +56,11 @@ def _filtered(rng: random.Random) -> Case:
     head = rng.choice(("Solve", "Solve", "NSolve", "FindInstance"))
     text = "{" + ",".join(each) + "}" if rng.random() < 0.3 else "&&".join(each)
     if head != "FindInstance":
-        return Case("wolfram", f"{head}[{text},z]", judged(lambda: [(z,) for z in wanted], ("z",), slack=mpf(10) ** (-6 if head == "NSolve" else -15)))
+        return Case(
+            "wolfram",
+            f"{head}[{text},z]",
+            judged(lambda: [(z,) for z in wanted], ("z",), slack=mpf(10) ** (-6 if head == "NSolve" else -15)),
+        )
 
     def judge(result: Result) -> str:
         if result.value == ["List"]:
@@ -76,7 +81,9 @@ def _cut(rng: random.Random) -> Case:
     height = mpmath.sqrt(abs(r * r - (k - a) ** 2))
     chord = [mpc(k, b + s * height) for s in (1, -1)] if abs(k - a) <= r else []
     power = [mpc((a * a - b * b) / mpf(2 * a), b)] if a > 0 else []
-    folded = [mpc(s * q) for q in _positive(-k, -m) for s in (1, -1)] + [mpc(0, s * q) for q in _positive(k, m) for s in (1, -1)]
+    folded = [mpc(s * q) for q in _positive(-k, -m) for s in (1, -1)] + [
+        mpc(0, s * q) for q in _positive(k, m) for s in (1, -1)
+    ]
     pairs = [(f"Abs[z-{_gauss(a, b)}]=={r}&&Re[z]=={k}", chord), (f"z^2=={k}*Abs[z]+({m})", folded),
              (f"{r}*z+{k + r}*Conjugate[z]=={_gauss(a, b)}", [mpc(a / mpf(2 * r + k), -b / mpf(k))] if k else None),
              (f"z+Abs[z]=={_gauss(a, b)}", power if a or b else None)]  # fmt: skip

@@ -33,14 +33,21 @@ def _linear(rng: random.Random) -> Case:
     right = [rng.randint(-12, 12) for _ in range(n)]
     if not _determinant(rows):
         return _linear(rng)
-    text = "&&".join("+".join(f"({c})*{v}" for c, v in zip(row, names, strict=True)) + f"=={r}" for row, r in zip(rows, right, strict=True))
+    text = "&&".join(
+        "+".join(f"({c})*{v}" for c, v in zip(row, names, strict=True)) + f"=={r}"
+        for row, r in zip(rows, right, strict=True)
+    )
 
     def expected() -> list[tuple]:
         with mp.workdps(2 * DIGITS):
             x = mpmath.lu_solve(mpmath.matrix(rows), mpmath.matrix(right))
             return [tuple(x[i] for i in range(n))]
 
-    return Case("wolfram", rng.choice(("Solve", "NSolve")) + f"[{text},{{{','.join(names)}}}]", judged(expected, names, mpf(10) ** -13))
+    return Case(
+        "wolfram",
+        rng.choice(("Solve", "NSolve")) + f"[{text},{{{','.join(names)}}}]",
+        judged(expected, names, mpf(10) ** -13),
+    )
 
 
 def _polynomial_system(rng: random.Random) -> Case:
@@ -84,7 +91,8 @@ def _parameters(rng: random.Random) -> Case:
     """One unknown with parameters: the solutions at random values of these are those of the equation there."""
     names = {n: rng.choice((2, 3, 5, 7)) for n in "abc"}
     text, coefficients = rng.choice((
-        ("a*x+b==c", lambda a, b, c: [b - c, a]), ("a*x^2+b*x+c==0", lambda a, b, c: [c, b, a]), ("x^2==a+b", lambda a, b, c: [-a - b, 0, 1]),
+        ("a*x+b==c", lambda a, b, c: [b - c, a]), ("a*x^2+b*x+c==0", lambda a, b, c: [c, b, a]), ("x^2==a+b", lambda a,
+        b, c: [-a - b, 0, 1]),
         ("a/x==b-c", lambda a, b, c: [-a, b - c]), ("(x-a)(x-b)==c", lambda a, b, c: [a * b - c, -a - b, 1]),
         ("x^2-2a*x+a^2==b^2", lambda a, b, c: [a * a - b * b, -2 * a, 1]), ("a*x^3==b", lambda a, b, c: [-b, 0, 0, a]),
         ("x^3+a*x+b==0", lambda a, b, c: [b, a, 0, 1]), ("x/(x+a)==b", lambda a, b, c: [a * b, b - 1]),
@@ -117,7 +125,8 @@ def _integers(rng: random.Random) -> Case:
         (f"x^2+y^2=={c}", "xy", lambda x, y: x * x + y * y == c, 20),
         (f"{a}x+1>{k}&&x<{c}", "x", lambda x: a * x + 1 > k and x < c, 100),
         (f"x^2+{a}*x<={c}", "x", lambda x: x * x + a * x <= c, 100),
-        (f"Mod[x,{a + 1}]==1&&Mod[x,{b + 1}]==0&&0<x<{c}", "x", lambda x: x % (a + 1) == 1 and x % (b + 1) == 0 and 0 < x < c, 100),
+        (f"Mod[x,{a + 1}]==1&&Mod[x,{b + 1}]==0&&0<x<{c}", "x",
+        lambda x: x % (a + 1) == 1 and x % (b + 1) == 0 and 0 < x < c, 100),
         (f"x*y+{a}x+{b}y=={c}&&x>0&&y>0", "xy", lambda x, y: x * y + a * x + b * y == c and x > 0 and y > 0, 70),
         (f"x+y=={c}&&0<=x<=y", "xy", lambda x, y: x + y == c and 0 <= x <= y, 70),
         (f"x^2-y^2=={c}&&x>0&&y>=0", "xy", lambda x, y: x * x - y * y == c and x > 0 and y >= 0, 70),
@@ -130,7 +139,8 @@ def _integers(rng: random.Random) -> Case:
         (f"x^2+y^2-{2 * k}*x+{2 * a}*y=={c}", "xy", lambda x, y: x * x + y * y - 2 * k * x + 2 * a * y == c, 45),
         (f"x!=2&&{-k}<x<={a}", "x", lambda x: x != 2 and -k < x <= a, 30),
         (f"Sqrt[x]!={b}&&{-k}<=x<={c}", "x", lambda x: 0 <= x <= c and x != b * b, 65),
-        (f"Sqrt[x]+y!={b}&&{-k}<=x<={k}&&{-a}<=y<={a}", "xy", lambda x, y: 0 <= x <= k and abs(y) <= a and not (y <= b and x == (b - y) ** 2), 13),
+        (f"Sqrt[x]+y!={b}&&{-k}<=x<={k}&&{-a}<=y<={a}", "xy", lambda x,
+        y: 0 <= x <= k and abs(y) <= a and not (y <= b and x == (b - y) ** 2), 13),
     ))  # fmt: skip
 
     def expected() -> list[tuple]:
@@ -139,9 +149,20 @@ def _integers(rng: random.Random) -> Case:
     way = rng.choice((0, 0, 1)) if len(names) == 1 else 0
     variables = ",".join(names)
     if way:
+
         def judge(result: Result) -> str:
-            parts = result.value[1:] if result.value[0] == "Or" else [] if result.value == ["Symbol", "False"] else [result.value]
-            return RIGHT if sorted(p[2] for p in parts) == [x for (x,) in expected()] and all(p[0] == "Equal" for p in parts) else WRONG
+            parts = (
+                result.value[1:]
+                if result.value[0] == "Or"
+                else []
+                if result.value == ["Symbol", "False"]
+                else [result.value]
+            )
+            return (
+                RIGHT
+                if sorted(p[2] for p in parts) == [x for (x,) in expected()] and all(p[0] == "Equal" for p in parts)
+                else WRONG
+            )
 
         return Case("wolfram", f"Reduce[{text},x,Integers]", judge)
     return Case("wolfram", f"Solve[{text},{{{variables}}},Integers]", judged(expected, tuple(names)))
@@ -149,7 +170,8 @@ def _integers(rng: random.Random) -> Case:
 
 def _instances(rng: random.Random) -> Case:
     a, b, c = rng.randint(1, 5), rng.randint(1, 30), rng.randint(-4, 4)
-    text = rng.choice((f"x^2+y^2=={b}&&x>{c}", f"x+{a}*y=={c}&&x>y", f"x^2+y^2<{a}&&x>y", f"x*y=={b}&&x+y=={b + 1}", f"x^2-y^2=={a}&&y>0",
+    text = rng.choice((f"x^2+y^2=={b}&&x>{c}", f"x+{a}*y=={c}&&x>y", f"x^2+y^2<{a}&&x>y", f"x*y=={b}&&x+y=={b + 1}",
+    f"x^2-y^2=={a}&&y>0",
                        f"x>{c}&&y>x&&x+y<{b}", f"Abs[x]+Abs[y]<={a}&&x*y>1/2"))  # fmt: skip
 
     def judge(result: Result) -> str:
@@ -191,7 +213,9 @@ def _scales(rng: random.Random) -> Case:
     b = rng.choice((a + rng.randint(1, 4), -a, rng.randint(-3, 3), 3 * a + 1))
     p, q = (Fraction(1, a), Fraction(1, b or 2)) if tiny else (a, b)
     edge = rng.choice((p, q, p - 1, 0, q + (p - q) / 2 if tiny else (p + q) // 2))
-    op, holds = rng.choice(((">", lambda x: x > edge), (">=", lambda x: x >= edge), ("<", lambda x: x < edge), ("!=", lambda x: x != edge)))
+    op, holds = rng.choice(
+        ((">", lambda x: x > edge), (">=", lambda x: x >= edge), ("<", lambda x: x < edge), ("!=", lambda x: x != edge))
+    )
     domain = rng.choice(("", ",Reals", ",Integers"))
     square, total, shift = abs(p * q), p + q, rng.randint(1, 5)
     text, names, wanted = rng.choice((
@@ -199,20 +223,29 @@ def _scales(rng: random.Random) -> Case:
         (f"(x-({p}))*(x-({q}))==0&&x{op}{edge}", "x", {(x,) for x in (p, q) if holds(x)}),
         (f"x^2==({p})^2&&x{op}{edge}", "x", {(x,) for x in (p, -p) if holds(x)}),
         (f"Sqrt[x]==({abs(p)})", "x", {(p * p,)}),
-        (f"x+y==({p})&&x-y==({q})&&x{op}{edge}", "xy", {(total / Fraction(2), (p - q) / Fraction(2))} if holds(total / Fraction(2)) else set()),
+        (f"x+y==({p})&&x-y==({q})&&x{op}{edge}", "xy", {(total / Fraction(2),
+        (p - q) / Fraction(2))} if holds(total / Fraction(2)) else set()),
         (f"x^2==({square})^2+({shift})&&x>{square}", "x", {("root", square, shift)}),
     ))  # fmt: skip
     if domain == ",Integers":
         wanted = {w for w in wanted if w[0] == "root" or all(Fraction(v).denominator == 1 for v in w)}
         if ("root", square, shift) in wanted:
-            wanted = {(Fraction(v),) for v in range(1, 4) if square == Fraction(shift - v * v, 2 * v)} if Fraction(square).denominator == 1 else set()
+            wanted = (
+                {(Fraction(v),) for v in range(1, 4) if square == Fraction(shift - v * v, 2 * v)}
+                if Fraction(square).denominator == 1
+                else set()
+            )
     program = f"Solve[{text},{{{','.join(names)}}}{domain}]"
 
     def judge(result: Result) -> str:
         if wanted and next(iter(wanted))[0] == "root":  # one number, whose square is known
             with mp.workdps(1200):
                 x = [number(rules(s)["x"]) for s in result.value[1:]]
-                return RIGHT if len(x) == 1 and x[0] > 0 and same(x[0] ** 2, number_of(square) ** 2 + shift, mpf(10) ** -1100) else WRONG
+                return (
+                    RIGHT
+                    if len(x) == 1 and x[0] > 0 and same(x[0] ** 2, number_of(square) ** 2 + shift, mpf(10) ** -1100)
+                    else WRONG
+                )
         try:
             found = {tuple(fractions(rules(s)[n]) for n in names) for s in result.value[1:]}
         except (NoNumber, KeyError):
@@ -246,8 +279,12 @@ def _resolved(rng: random.Random) -> Case:
         holds = False
     text = f"({a})*x^2+({b})*x*y+({c})*y^2+({d})*x+({e})*y{'>' if strict else '>='}{k}"
     if rng.random() < 0.5:
-        return Case("wolfram", f"Resolve[ForAll[{{x,y}},{text}],Reals]", lambda r: RIGHT if r.text == str(holds) else WRONG)
-    return Case("wolfram", f"Resolve[Exists[{{x,y}},Not[{text}]],Reals]", lambda r: RIGHT if r.text == str(not holds) else WRONG)
+        return Case(
+            "wolfram", f"Resolve[ForAll[{{x,y}},{text}],Reals]", lambda r: RIGHT if r.text == str(holds) else WRONG
+        )
+    return Case(
+        "wolfram", f"Resolve[Exists[{{x,y}},Not[{text}]],Reals]", lambda r: RIGHT if r.text == str(not holds) else WRONG
+    )
 
 
 # --- extrema
@@ -276,7 +313,8 @@ def _extremum(rng: random.Random) -> Case:
         (f"{{x+{c}/x,x>0}}", lambda x: x + c / x, 0.001, 50),
         (f"Abs[x-({a})]+Abs[x-({b})]", lambda x: abs(x - a) + abs(x - b), -20, 20),
         (f"{{Abs[x^2-{c}]+({a})*x,-{k}<=x<={c}}}", lambda x: abs(x * x - c) + a * x, -k, c),
-        (f"Sqrt[x^2+{c}]+Sqrt[(x-{k})^2+{c + 1}]", lambda x: (x * x + c) ** 0.5 + ((x - k) ** 2 + c + 1) ** 0.5, -20, 20),
+        (f"Sqrt[x^2+{c}]+Sqrt[(x-{k})^2+{c + 1}]", lambda x: (x * x + c) ** 0.5 + ((x - k) ** 2 + c + 1) ** 0.5, -20,
+        20),
         (f"({a})*Sin[x]+({b})*Cos[x]", lambda x: a * fp.sin(x) + b * fp.cos(x), 0, 6.283185307),
         (f"{{Sin[x]+({a})*Cos[x],0<=x<=Pi}}", lambda x: fp.sin(x) + a * fp.cos(x), 0, 3.14159265359),
         (f"{{x*Exp[-x],0<=x<={c}}}", lambda x: x * fp.exp(-x), 0, c),
@@ -302,7 +340,12 @@ def _extremum(rng: random.Random) -> Case:
                     return WRONG
         except (NoNumber, KeyError, IndexError):
             return WRONG
-        return RIGHT if abs(value - best) < 2e-3 * (1 + abs(best)) and (value >= best - 1e-9 if name == "Max" else value <= best + 1e-9) else WRONG
+        return (
+            RIGHT
+            if abs(value - best) < 2e-3 * (1 + abs(best))
+            and (value >= best - 1e-9 if name == "Max" else value <= best + 1e-9)
+            else WRONG
+        )
 
     return Case("wolfram", f"{word}[{text},x]", judge)
 
@@ -313,11 +356,19 @@ def _extremum_two(rng: random.Random) -> Case:
     disk, box, triangle = (lambda x, y: x * x + y * y <= k, lambda x, y: 0 <= x <= k and -c <= y <= c,
                            lambda x, y: x >= 0 and y >= 0 and x + y <= k)  # fmt: skip
     objective, f = rng.choice((
-        (f"({a})*x+({b})*y", lambda x, y: a * x + b * y), (f"x^2+({a})*x*y+{c}*y^2", lambda x, y: x * x + a * x * y + c * y * y),
+        (f"({a})*x+({b})*y", lambda x, y: a * x + b * y), (f"x^2+({a})*x*y+{c}*y^2", lambda x,
+        y: x * x + a * x * y + c * y * y),
         (f"x*y+({a})*x", lambda x, y: x * y + a * x), (f"x^2-y^2+({b})*y", lambda x, y: x * x - y * y + b * y),
     ))  # fmt: skip
     shifted = lambda x, y: x * x + y * y - 2 * c * x <= k
-    where, inside, size = rng.choice(((f"x^2+y^2<={k}", disk, k**0.5), (f"x^2+y^2-{2 * c}*x<={k}", shifted, c + (k + c * c) ** 0.5), (f"0<=x<={k}&&-{c}<=y<={c}", box, max(k, c)), (f"x>=0&&y>=0&&x+y<={k}", triangle, k)))
+    where, inside, size = rng.choice(
+        (
+            (f"x^2+y^2<={k}", disk, k**0.5),
+            (f"x^2+y^2-{2 * c}*x<={k}", shifted, c + (k + c * c) ** 0.5),
+            (f"0<=x<={k}&&-{c}<=y<={c}", box, max(k, c)),
+            (f"x>=0&&y>=0&&x+y<={k}", triangle, k),
+        )
+    )
     name, form = rng.choice(("Min", "Max")), rng.choice(("imize", "Value"))
     open_set = rng.random() < 0.3
     if open_set:  # grows in every direction
@@ -329,8 +380,10 @@ def _extremum_two(rng: random.Random) -> Case:
         inside, size, name = lambda x, y: True, 4, "Min"
 
     fp = mpmath.fp
-    outer, h, way = rng.choice((("{}", lambda v: v, 1), ("{}", lambda v: v, 1), ("Sqrt[{}+99]", lambda v: fp.sqrt(v + 99), 1),
-                                ("3-2*E^(({})/40)", lambda v: 3 - 2 * fp.exp(v / 40), -1), ("1/Sqrt[{}+99]", lambda v: 1 / fp.sqrt(v + 99), -1)))  # fmt: skip
+    outer, h, way = rng.choice((("{}", lambda v: v, 1), ("{}", lambda v: v, 1), ("Sqrt[{}+99]",
+    lambda v: fp.sqrt(v + 99), 1),
+                                ("3-2*E^(({})/40)", lambda v: 3 - 2 * fp.exp(v / 40), -1), ("1/Sqrt[{}+99]",
+                                lambda v: 1 / fp.sqrt(v + 99), -1)))  # fmt: skip
     objective, inner_name = outer.format(objective), name
     name = name if way > 0 else {"Min": "Max", "Max": "Min"}[name]
 
@@ -348,7 +401,11 @@ def _extremum_two(rng: random.Random) -> Case:
         except (NoNumber, KeyError, IndexError):
             return WRONG
         near = 0.05 * (1 + abs(best)) * (1 + k)
-        return RIGHT if abs(value - best) < near and (value >= best - 1e-9 if name == "Max" else value <= best + 1e-9) else WRONG
+        return (
+            RIGHT
+            if abs(value - best) < near and (value >= best - 1e-9 if name == "Max" else value <= best + 1e-9)
+            else WRONG
+        )
 
     return Case("wolfram", f"{name}{form}[{objective if open_set else f'{{{objective},{where}}}'},{{x,y}}]", judge)
 
@@ -360,16 +417,22 @@ def _extremum_whole(rng: random.Random) -> Case:
     text, names, f, inside, box, name = rng.choice((
         (f"{{{a}x+{b}y,{d}x+{a}y<={c}&&x+{b}y<={c}&&x>=0&&y>=0}}", "xy", lambda x, y: a * x + b * y,
          lambda x, y: d * x + a * y <= c and x + b * y <= c and x >= 0 and y >= 0, 32, "Max"),
-        (f"{{{a}x+{b}y,{b}x+{d}y>={c}&&x>=0&&y>=0}}", "xy", lambda x, y: a * x + b * y, lambda x, y: b * x + d * y >= c and x >= 0 and y >= 0, 32, "Min"),
+        (f"{{{a}x+{b}y,{b}x+{d}y>={c}&&x>=0&&y>=0}}", "xy", lambda x, y: a * x + b * y, lambda x,
+        y: b * x + d * y >= c and x >= 0 and y >= 0, 32, "Min"),
         (f"{a}x^2+({u})*x+{v}", "x", lambda x: a * x * x + u * x + v, lambda x: True, 40, "Min"),
         (f"x*({c}-{a}x)", "x", lambda x: x * (c - a * x), lambda x: True, 60, "Max"),
-        (f"(x-({u})/{d})^2+(y-({v})/{b})^2", "xy", lambda x, y: (x - Fraction(u, d)) ** 2 + (y - Fraction(v, b)) ** 2, lambda x, y: True, 14, "Min"),
-        (f"{{x^3+({u})*x,{-a}<=x<={d}}}", "x", lambda x: x**3 + u * x, lambda x: -a <= x <= d, 12, rng.choice(("Min", "Max"))),
+        (f"(x-({u})/{d})^2+(y-({v})/{b})^2", "xy", lambda x, y: (x - Fraction(u, d)) ** 2 + (y - Fraction(v, b)) ** 2,
+        lambda x, y: True, 14, "Min"),
+        (f"{{x^3+({u})*x,{-a}<=x<={d}}}", "x", lambda x: x**3 + u * x, lambda x: -a <= x <= d, 12, rng.choice(("Min",
+        "Max"))),
         (f"Abs[{a}x-({v})]", "x", lambda x: abs(a * x - v), lambda x: True, 12, "Min"),
         (f"{{x+{c}/x,x>0}}", "x", lambda x: x + Fraction(c, x), lambda x: x > 0, 40, "Min"),
-        (f"{{x+y,x*y>={c}&&x>0&&y>0}}", "xy", lambda x, y: x + y, lambda x, y: x * y >= c and x > 0 and y > 0, 32, "Min"),
-        (f"{{x*y+({u})*x,x^2+y^2<={c}}}", "xy", lambda x, y: x * y + u * x, lambda x, y: x * x + y * y <= c, 7, rng.choice(("Min", "Max"))),
-        (f"{{({u})*x+({v})*y,x+{a}y=={c}&&x>=0&&y>=0}}", "xy", lambda x, y: u * x + v * y, lambda x, y: x + a * y == c and x >= 0 and y >= 0, 32, "Min"),
+        (f"{{x+y,x*y>={c}&&x>0&&y>0}}", "xy", lambda x, y: x + y, lambda x, y: x * y >= c and x > 0 and y > 0, 32,
+        "Min"),
+        (f"{{x*y+({u})*x,x^2+y^2<={c}}}", "xy", lambda x, y: x * y + u * x, lambda x, y: x * x + y * y <= c, 7,
+        rng.choice(("Min", "Max"))),
+        (f"{{({u})*x+({v})*y,x+{a}y=={c}&&x>=0&&y>=0}}", "xy", lambda x, y: u * x + v * y, lambda x,
+        y: x + a * y == c and x >= 0 and y >= 0, 32, "Min"),
     ))  # fmt: skip
     form, numeric = rng.choice(("imize", "Value", "Arg")), rng.choice(("", "", "N"))
 
@@ -377,9 +440,15 @@ def _extremum_whole(rng: random.Random) -> Case:
         values = {p: f(*p) for p in product(range(-box, box + 1), repeat=len(names)) if inside(*p)}
         best = max(values.values()) if name == "Max" else min(values.values())
         try:
-            if form != "Arg" and not same(number(result.value if form == "Value" else result.value[1]), mpf(1) * best, mpf(10) ** -12):
+            if form != "Arg" and not same(
+                number(result.value if form == "Value" else result.value[1]), mpf(1) * best, mpf(10) ** -12
+            ):
                 return WRONG
-            at = {"imize": lambda: list(rules(result.value[2]).values()), "Value": lambda: None, "Arg": lambda: result.value[1:]}[form]()
+            at = {
+                "imize": lambda: list(rules(result.value[2]).values()),
+                "Value": lambda: None,
+                "Arg": lambda: result.value[1:],
+            }[form]()
             return RIGHT if at is None or values.get(tuple(int(number(v)) for v in at)) == best else WRONG
         except (NoNumber, KeyError, IndexError):
             return WRONG
@@ -387,7 +456,9 @@ def _extremum_whole(rng: random.Random) -> Case:
     word = f"Arg{name}" if form == "Arg" else name + form
     variables = ",".join(names)
     if text[0] == "{" and rng.random() < 0.4:
-        return Case("wolfram", f"{numeric}{word}[{text[:-1]}&&Element[{{{variables}}},Integers]}},{{{variables}}}]", judge)
+        return Case(
+            "wolfram", f"{numeric}{word}[{text[:-1]}&&Element[{{{variables}}},Integers]}},{{{variables}}}]", judge
+        )
     return Case("wolfram", f"{numeric}{word}[{text},{{{variables}}},Integers]", judge)
 
 
@@ -396,7 +467,10 @@ def _nsl(rng: random.Random) -> Case:
     c, a, b = random_polynomial(rng, 4), rng.randint(-9, 9), rng.randint(1, 9)
     text = polynomial_text(c)
     if rng.random() < 0.5:
-        program, expected = f"{text}=0;x>{a};x", lambda: [x for x in polynomial_roots(c) if isinstance(x, mpf) and x > a]
+        program, expected = (
+            f"{text}=0;x>{a};x",
+            lambda: [x for x in polynomial_roots(c) if isinstance(x, mpf) and x > a],
+        )
     else:
         program = f"x+y={a};x-{b}*y={b};x"
         expected = lambda: [mpf(b + b * a) / (1 + b)]

@@ -24,10 +24,14 @@ _FUNCTIONS: dict[str, Callable] = {
     "CubeRoot": lambda z: mpmath.sign(z) * mpmath.cbrt(abs(z)), "ArcSec": mpmath.asec, "ArcCsc": mpmath.acsc,
 }  # fmt: skip
 _SEVERAL: dict[tuple[str, int], Callable] = {
-    ("Pochhammer", 2): mpmath.rf, ("Binomial", 2): mpmath.binomial, ("Beta", 2): mpmath.beta, ("Gamma", 2): mpmath.gammainc,
-    ("HarmonicNumber", 1): mpmath.harmonic, ("PolyGamma", 1): mpmath.digamma, ("PolyGamma", 2): lambda n, z: mpmath.psi(int(n), z),
-    ("Zeta", 2): mpmath.zeta, ("PolyLog", 2): mpmath.polylog, ("Hypergeometric2F1", 4): mpmath.hyp2f1, ("Erfc", 1): mpmath.erfc,
-    ("SinIntegral", 1): mpmath.si, ("CosIntegral", 1): mpmath.ci, ("ExpIntegralEi", 1): mpmath.ei, ("Coth", 1): mpmath.coth,
+    ("Pochhammer", 2): mpmath.rf, ("Binomial", 2): mpmath.binomial, ("Beta", 2): mpmath.beta, ("Gamma",
+    2): mpmath.gammainc,
+    ("HarmonicNumber", 1): mpmath.harmonic, ("PolyGamma", 1): mpmath.digamma, ("PolyGamma", 2): lambda n,
+    z: mpmath.psi(int(n), z),
+    ("Zeta", 2): mpmath.zeta, ("PolyLog", 2): mpmath.polylog, ("Hypergeometric2F1", 4): mpmath.hyp2f1, ("Erfc",
+    1): mpmath.erfc,
+    ("SinIntegral", 1): mpmath.si, ("CosIntegral", 1): mpmath.ci, ("ExpIntegralEi", 1): mpmath.ei, ("Coth",
+    1): mpmath.coth,
     ("ArcCoth", 1): mpmath.acoth, ("Sech", 1): mpmath.sech, ("Csch", 1): mpmath.csch, ("Erfi", 1): mpmath.erfi,
 }  # fmt: skip
 
@@ -101,7 +105,9 @@ def _root(function: Any, k: int, *_: Any) -> Any:
     with mp.workdps(2 * DIGITS):
         roots = mpmath.polyroots([by.get(i, 0) for i in range(max(by), -1, -1)], maxsteps=500, extraprec=400)
         reals = sorted(r.real for r in roots if abs(mpmath.im(r)) < mpf(10) ** -DIGITS)
-        others = sorted((r for r in roots if abs(mpmath.im(r)) >= mpf(10) ** -DIGITS), key=lambda r: (round(r.real, 30), r.imag))
+        others = sorted(
+            (r for r in roots if abs(mpmath.im(r)) >= mpf(10) ** -DIGITS), key=lambda r: (round(r.real, 30), r.imag)
+        )
         return [*reals, *others][k - 1]
 
 

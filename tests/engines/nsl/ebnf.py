@@ -48,7 +48,9 @@ def _alternatives(toks: list, at: int) -> tuple[list, int]:
 def printed(p: Program) -> str:
     """A program as text again, statement by statement."""
     parts = [
-        f"{from_wolfram(s.tree.args[0])}:={from_wolfram(s.tree.args[1])}" if s.kind == "assign" else from_wolfram(s.tree)
+        f"{from_wolfram(s.tree.args[0])}:={from_wolfram(s.tree.args[1])}"
+        if s.kind == "assign"
+        else from_wolfram(s.tree)
         for s in p.statements
     ]
     unit = f"→{'%' if p.unit == Fraction(1, 100) else from_wolfram(p.unit)}" if p.unit is not None else ""

@@ -92,10 +92,12 @@ def test_errors_say_where(text):
 
 
 def test_never_raises_for_any_text():
-    junk = ["\x00", "((((" * 100, "-" * 1000 + "1", "^" * 50, "||||", "a" * 5000, "1" * 5000, "9^9^9^9", "{" * 500, "√" * 400,
+    junk = ["\x00", "((((" * 100, "-" * 1000 + "1", "^" * 50, "||||", "a" * 5000, "1" * 5000, "9^9^9^9", "{" * 500,
+    "√" * 400,
             "x=x", "x=x;x", "?", ";;;;", "→", "if(", "for", "while", "f(x)=f(x);f(1)", "f(n)=f(n-1);f(5)", "1/0", "0/0",
             "0^0", "x=1/0;x", "1..10^12", "\ud800", "π" * 300, "2" + "^2" * 90, "x²+y²=25;x", "sin(x)=2;x", "∈", "1∈ℤ",
-            "{}", "mean{}", "max()", "nth{1,2}5", "x→m", "3m→s", "[][1]", "L[1]", "_", "\\", "a.b", "1.2.3", "x'=2;x'"]  # fmt: skip
+            "{}", "mean{}", "max()", "nth{1,2}5", "x→m", "3m→s", "[][1]", "L[1]", "_", "\\", "a.b", "1.2.3",
+            "x'=2;x'"]  # fmt: skip
     for text in junk:
         assert evaluate(text).engine == "nsl"
 
@@ -120,7 +122,8 @@ def test_the_page_says_what_the_engine_does():
 
 def test_programs_from_the_page_s_grammar_parse_print_and_parse_again():
     """Refused is only what the rules refuse: a number with % before an operand,
-    a percentage added to no percentage, a third !, != behind an operand, a function without end, the length of a number, L[0]."""
+    a percentage added to no percentage, a third !, != behind an operand, a function without end, the length of a
+    number, L[0]."""
     seed = random.SystemRandom().randrange(1 << 32)
     parsed = 0
     for k in range(600):
@@ -128,10 +131,16 @@ def test_programs_from_the_page_s_grammar_parse_print_and_parse_again():
         try:
             p = parse(program)
         except NslSyntaxError as e:
-            assert e.reason.startswith(("percent o", "n!! is", "factorial or", "len takes a", "the first element")) or "without end" in e.reason, (seed + k, program, e.reason)
+            assert (
+                e.reason.startswith(("percent o", "n!! is", "factorial or", "len takes a", "the first element"))
+                or "without end" in e.reason
+            ), (seed + k, program, e.reason)
             continue
         again = parse(printed(p))
-        assert [(s.kind, s.tree) for s in again.statements] == [(s.kind, s.tree) for s in p.statements], (seed + k, program)
+        assert [(s.kind, s.tree) for s in again.statements] == [(s.kind, s.tree) for s in p.statements], (
+            seed + k,
+            program,
+        )
         assert (again.options, again.unit) == (p.options, p.unit), (seed + k, program)
         parsed += 1
     assert parsed > 500, seed
@@ -141,9 +150,13 @@ def test_reading_is_linear():
     """6,000 characters of anything are read in far less than 20 ms of a quiet machine."""
     seed = random.SystemRandom().randrange(1 << 32)
     r = random.Random(seed)
-    pieces = [" ", "x", "e", "1", "1e", "(", ")", "{", "|", "-", "^2", "²", "√", "!", "%", "for ", "f(x)=", "f(", "a,", "1,", ";", "(x=", "xy", "∠",
-              "1e-1", "log_", "'", "..", "=", "?", "→", "\n", "sin ", "max ", "count{", "i", "x1", "5C2", "0.", "$", "#", '"']  # fmt: skip
-    texts = [p * (6000 // len(p)) for p in pieces] + ["".join(r.choice(pieces) for _ in range(3000))[:6000] for _ in range(20)]
+    pieces = [" ", "x", "e", "1", "1e", "(", ")", "{", "|", "-", "^2", "²", "√", "!", "%", "for ", "f(x)=", "f(", "a,",
+    "1,", ";", "(x=", "xy", "∠",
+              "1e-1", "log_", "'", "..", "=", "?", "→", "\n", "sin ", "max ", "count{", "i", "x1", "5C2", "0.", "$",
+              "#", '"']  # fmt: skip
+    texts = [p * (6000 // len(p)) for p in pieces] + [
+        "".join(r.choice(pieces) for _ in range(3000))[:6000] for _ in range(20)
+    ]
     for text in texts:
         best = float("inf")
         for _ in range(3):

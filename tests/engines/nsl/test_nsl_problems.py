@@ -29,7 +29,8 @@ def test_more_of_the_kind(program, expected):
 
 
 FORMS = [
-    line.replace("\\n", "\n").rsplit(" | ", 1) for line in (Path(__file__).parent / "programs.txt").read_text().splitlines()
+    line.replace("\\n", "\n").rsplit(" | ", 1)
+    for line in (Path(__file__).parent / "programs.txt").read_text().splitlines()
 ]
 
 

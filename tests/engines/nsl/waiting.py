@@ -26,10 +26,14 @@ def is_prime(n):
     return n > 1 and all(n % d for d in range(2, math.isqrt(n) + 1))
 
 
-LISTS = {"digits({})": digits, "divisors({})": divisors, "sort(digits({}))": lambda n: sorted(digits(n)), "rev(digits({}))": lambda n: digits(n)[::-1],
-         "unique(digits({}))": lambda n: sorted(set(digits(n))), "rev(divisors({}))": lambda n: divisors(n)[::-1]}  # fmt: skip
-OF_LISTS = {"sum({})": sum, "len({})": len, "count({})": len, "prod({})": math.prod, "max({})": max, "min({})": min, "first({})": lambda v: v[0],
-            "last({})": lambda v: v[-1], "range({})": lambda v: max(v) - min(v), "len(unique({}))": lambda v: len(set(v)),
+LISTS = {"digits({})": digits, "divisors({})": divisors, "sort(digits({}))": lambda n: sorted(digits(n)),
+"rev(digits({}))": lambda n: digits(n)[::-1],
+         "unique(digits({}))": lambda n: sorted(set(digits(n))),
+         "rev(divisors({}))": lambda n: divisors(n)[::-1]}  # fmt: skip
+OF_LISTS = {"sum({})": sum, "len({})": len, "count({})": len, "prod({})": math.prod, "max({})": max, "min({})": min,
+"first({})": lambda v: v[0],
+            "last({})": lambda v: v[-1], "range({})": lambda v: max(v) - min(v),
+            "len(unique({}))": lambda v: len(set(v)),
             "mean({})": lambda v: Fraction(sum(v), len(v)), "{}[1]": lambda v: v[0]}  # fmt: skip
 
 
@@ -45,10 +49,14 @@ def figure(r: Random, names: list[str]):
         return f"({n} mod {c})", lambda at: at[n] % c
     if kind == 3 and len(names) > 1:
         a, b = names
-        text, f = r.choice([("len(unique{{{},{},{}}})", lambda v: len(set(v))), ("first(sort{{{},{},{}}})", min), ("last(sort{{{},{},{}}})", max),
-                            ("median{{{},{},{}}}", lambda v: sorted(v)[1]), ("sum(unique{{{},{},{}}})", lambda v: sum(set(v)))])  # fmt: skip
+        text, f = r.choice([("len(unique{{{},{},{}}})", lambda v: len(set(v))), ("first(sort{{{},{},{}}})", min),
+        ("last(sort{{{},{},{}}})", max),
+                            ("median{{{},{},{}}}", lambda v: sorted(v)[1]), ("sum(unique{{{},{},{}}})",
+                            lambda v: sum(set(v)))])  # fmt: skip
         return text.format(b, a, c), lambda at: f([at[a], at[b], c])
-    inner, value = [(n, lambda at: at[n]), (f"{c}{n}", lambda at: c * at[n]), (f"{n}²", lambda at: at[n] ** 2)][r.randrange(3)]
+    inner, value = [(n, lambda at: at[n]), (f"{c}{n}", lambda at: c * at[n]), (f"{n}²", lambda at: at[n] ** 2)][
+        r.randrange(3)
+    ]
     if len(names) > 1 and r.random() < 0.5:
         a, b = names
         inner, value = f"10{a}+{b}", lambda at: 10 * at[a] + at[b]
@@ -115,8 +123,10 @@ def at_a_value(r: Random) -> tuple[str, str | None]:
         text, f = figure(r, ["n"])
         value = str(f({"n": n}))
     k = r.randint(2, 9)
-    return r.choice([f"{k}n={k * n};{text}", f"n+{k}={n + k};{text}", f"n²={n * n};n>0;{text}", f"n={n};{text}", f"k={text};n={n};k",
-                     f"f(n):={text};f({n})", f"f(n):={text};{k}m={k * n};f(m)", f"k={text};{k}n={k * n};k"]), value  # fmt: skip
+    return r.choice([f"{k}n={k * n};{text}", f"n+{k}={n + k};{text}", f"n²={n * n};n>0;{text}", f"n={n};{text}",
+    f"k={text};n={n};k",
+                     f"f(n):={text};f({n})", f"f(n):={text};{k}m={k * n};f(m)",
+                     f"k={text};{k}n={k * n};k"]), value  # fmt: skip
 
 
 def shown(values: list) -> str:

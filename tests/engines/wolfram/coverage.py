@@ -18,10 +18,14 @@ PAGE = HERE.parents[2] / "docs" / "coverage-wolfram.md"
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w$`])\$?[A-Za-z][A-Za-z0-9]*')
 # Operators are how these are mostly written.
 _WRITTEN = {
-    "Plus": "+", "Times": "*", "Power": "^", "List": "{", "Set": "=", "SetDelayed": ":=", "Equal": "==", "Less": "<", "Greater": ">",
-    "LessEqual": "<=", "GreaterEqual": ">=", "Unequal": "!=", "SameQ": "===", "UnsameQ": "=!=", "And": "&&", "Or": "||", "Map": "/@",
-    "Apply": "@@", "MapApply": "@@@", "ReplaceAll": "/.", "ReplaceRepeated": "//.", "StringJoin": "<>", "Part": "[[", "Factorial": "!",
-    "CompoundExpression": ";", "Function": "&", "Rule": "->", "RuleDelayed": ":>", "Association": "<|", "Dot": " . ", "Span": ";;",
+    "Plus": "+", "Times": "*", "Power": "^", "List": "{", "Set": "=", "SetDelayed": ":=", "Equal": "==", "Less": "<",
+    "Greater": ">",
+    "LessEqual": "<=", "GreaterEqual": ">=", "Unequal": "!=", "SameQ": "===", "UnsameQ": "=!=", "And": "&&", "Or": "||",
+    "Map": "/@",
+    "Apply": "@@", "MapApply": "@@@", "ReplaceAll": "/.", "ReplaceRepeated": "//.", "StringJoin": "<>", "Part": "[[",
+    "Factorial": "!",
+    "CompoundExpression": ";", "Function": "&", "Rule": "->", "RuleDelayed": ":>", "Association": "<|", "Dot": " . ",
+    "Span": ";;",
     "Increment": "++", "Condition": "/;", "Not": "!", "Inequality": "<",
 }  # fmt: skip
 
@@ -35,7 +39,9 @@ def tested() -> list[tuple[str, str]]:
             rows += [(row["program"], row.get("printed", row["expected"])) for row in found if not row.get("messages")]
     pairs = (HERE.parent / "algebra" / "pairs.txt").read_text().splitlines()
     rows += [tuple(line.split(" | ", 1)) for line in pairs if " | " in line]
-    return sorted((row for row in rows if "\n" not in row[0] + row[1]), key=lambda row: (len(row[0]) + len(row[1]), row))
+    return sorted(
+        (row for row in rows if "\n" not in row[0] + row[1]), key=lambda row: (len(row[0]) + len(row[1]), row)
+    )
 
 
 def examples() -> dict[str, tuple[str, str]]:
@@ -64,7 +70,9 @@ def page() -> str:
     """The page as text."""
     found = examples()
     names = builtins.load().keys() & known_names()  # the engine's own helpers have other names
-    kinds = {kind: sorted(n for n in names if status(n) == kind) for kind in ("implemented", "attributes only", "refused")}
+    kinds = {
+        kind: sorted(n for n in names if status(n) == kind) for kind in ("implemented", "attributes only", "refused")
+    }
     missing = sorted(known_names() - names)
     lines = [
         "# Wolfram Language: what is there",
@@ -82,7 +90,11 @@ def page() -> str:
     for name in kinds["implemented"]:
         example = found.get(name)
         lines.append(f"| {name} | {cell(example[0])} | {cell(example[1])} |" if example else f"| {name} | | |")
-    for title, group in (("Attributes only", kinds["attributes only"]), ("Refused", kinds["refused"]), ("Absent", missing)):
+    for title, group in (
+        ("Attributes only", kinds["attributes only"]),
+        ("Refused", kinds["refused"]),
+        ("Absent", missing),
+    ):
         lines += ["", f"## {title}", ""]
         lines += [", ".join(letter) for _, letter in groupby(group, key=lambda n: n.lstrip("$")[:1].upper())]
     return "\n".join(lines) + "\n"

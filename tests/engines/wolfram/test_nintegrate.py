@@ -17,13 +17,20 @@ def number(program):
 
 
 def bump(rng, low, high):
-    """A Gaussian, Lorentzian or hyperbolic bump of random centre and width: (program text, exact integral over [a, b])."""
-    c, w = mp.mpf(rng.randint(int(low * 1000), int(high * 1000))) / 1000, mp.mpf(10) ** -rng.randint(0, 5) * rng.randint(1, 9)
+    """A Gaussian, Lorentzian or hyperbolic bump of random centre and width: (program text, exact integral over [a,
+    b])."""
+    c, w = (
+        mp.mpf(rng.randint(int(low * 1000), int(high * 1000))) / 1000,
+        mp.mpf(10) ** -rng.randint(0, 5) * rng.randint(1, 9),
+    )
     at, scale = f"(x - {mp.nstr(c, 15)})", mp.nstr(1 / w, 15)
     c, k = mp.mpf(mp.nstr(c, 15)), mp.mpf(scale)
     kind = rng.randrange(4)
     if kind == 0:
-        return f"Exp[-({scale} {at})^2]", lambda a, b: mp.sqrt(mp.pi) / (2 * k) * (mp.erf(k * (b - c)) - mp.erf(k * (a - c)))
+        return (
+            f"Exp[-({scale} {at})^2]",
+            lambda a, b: mp.sqrt(mp.pi) / (2 * k) * (mp.erf(k * (b - c)) - mp.erf(k * (a - c))),
+        )
     if kind == 1:
         return f"1/(1 + ({scale} {at})^2)", lambda a, b: (mp.atan(k * (b - c)) - mp.atan(k * (a - c))) / k
     if kind == 2:
@@ -54,12 +61,15 @@ def test_narrow_peaks():
         ("NIntegrate[PDF[NormalDistribution[5, 1/1000], x], {x, 0, 100}]", 1),
         ("NIntegrate[PDF[NormalDistribution[1000, 1/100], x], {x, -Infinity, Infinity}]", 1),
         ("NIntegrate[Exp[-10^8 (x - 3)^2], {x, Infinity, 0}]", -0.00017724538509055159),
-        ("NIntegrate[If[x < 1/7, 1, 0], {x, 0, 1}]", 1 / 7), ("NIntegrate[Which[x < 1, 0, x < 2, 5, True, x], {x, 0, 3}]", 7.5),
+        ("NIntegrate[If[x < 1/7, 1, 0], {x, 0, 1}]", 1 / 7),
+        ("NIntegrate[Which[x < 1, 0, x < 2, 5, True, x], {x, 0, 3}]", 7.5),
         ("NIntegrate[Boole[x^2 + y^2 < 1], {x, -1, 1}, {y, -1, 1}]", 3.141592653589793),
         ("NIntegrate[If[x^2 + y^2 < 1, 1, 0], {x, -1, 1}, {y, -1, 1}]", 3.141592653589793),
         ("NIntegrate[Max[x, y], {x, 0, 1}, {y, 0, 1}]", 2 / 3), ("NIntegrate[Abs[x - y], {y, 0, 1}, {x, 0, 1}]", 1 / 3),
-        ("NIntegrate[x y, {x, 0, 1}, {y, 0, x}]", 1 / 8), ("NIntegrate[x y z, {x, 0, 1}, {y, x, 0}, {z, 0, 1}]", -1 / 16),
-        ("g[x_?NumericQ] := x^2; NIntegrate[g[x] y, {x, 0, 1}, {y, 0, 1}]", 1 / 6), ("NIntegrate[Floor[x], {x, 0, 5}]", 10),
+        ("NIntegrate[x y, {x, 0, 1}, {y, 0, x}]", 1 / 8), ("NIntegrate[x y z, {x, 0, 1}, {y, x, 0}, {z, 0, 1}]",
+        -1 / 16),
+        ("g[x_?NumericQ] := x^2; NIntegrate[g[x] y, {x, 0, 1}, {y, 0, 1}]", 1 / 6), ("NIntegrate[Floor[x], {x, 0, 5}]",
+        10),
     ],
 )  # fmt: skip
 def test_values(program, value):
@@ -71,7 +81,8 @@ def test_values(program, value):
     "program",
     [
         "NIntegrate[1/x, {x, -1, 1}]", "NIntegrate[1/(x - y), {x, 0, 1}, {y, 0, 1}]", "NIntegrate[f[x], {x, 0, 1}]",
-        "NIntegrate[Boole[x^2 + y^2 + z^2 < 1], {x, -1, 1}, {y, -1, 1}, {z, -1, 1}]", "NIntegrate[x y, {x, 0, y}, {y, 0, 1}]",
+        "NIntegrate[Boole[x^2 + y^2 + z^2 < 1], {x, -1, 1}, {y, -1, 1}, {z, -1, 1}]",
+        "NIntegrate[x y, {x, 0, y}, {y, 0, 1}]",
     ],
 )  # fmt: skip
 def test_what_does_not_settle_ends_soon_and_has_no_value(program):

@@ -61,7 +61,8 @@ def test_newline_ends_a_statement_at_top_level_only():
 
 
 @pytest.mark.parametrize(
-    ("source", "start"), [("1+", 2), ("f[1,2", 5), ("{1,2)", 4), ("a b ]", 4), ('"abc', 0), ("(* open", 0), ("a := ", 5)]
+    ("source", "start"),
+    [("1+", 2), ("f[1,2", 5), ("{1,2)", 4), ("a b ]", 4), ('"abc', 0), ("(* open", 0), ("a := ", 5)],
 )
 def test_errors_have_a_position(source, start):
     with pytest.raises(WolframSyntaxError) as err:
@@ -69,7 +70,9 @@ def test_errors_have_a_position(source, start):
     assert err.value.start == start
 
 
-@pytest.mark.parametrize("source", ["{" * 10_000, "(" * 5_000 + ")" * 5_000, "-" * 20_000 + "x", "!" * 9_999, "f[" * 4_000, "a^" * 5_000])
+@pytest.mark.parametrize(
+    "source", ["{" * 10_000, "(" * 5_000 + ")" * 5_000, "-" * 20_000 + "x", "!" * 9_999, "f[" * 4_000, "a^" * 5_000]
+)
 def test_deep_nesting_is_an_error_not_a_crash(source):
     assert evaluate(source).status.value in ("syntax", "timeout")
 

@@ -1,4 +1,5 @@
-"""Random programs against plain Python: functions in pieces, conditions on whole numbers, sums of squares, quantiles, recurrences."""
+"""Random programs against plain Python: functions in pieces, conditions on whole numbers, sums of squares, quantiles,
+recurrences."""
 
 import random
 from fractions import Fraction
@@ -39,9 +40,11 @@ def in_pieces(rng):
     p, q, r = (polynomial(rng) for _ in range(3))
     return rng.choice([
         (f"Abs[{text(p)}]", lambda x: abs(at(p, x))), (f"Max[{text(p)},{text(q)}]", lambda x: max(at(p, x), at(q, x))),
-        (f"Min[{text(p)},Abs[{text(q)}]]", lambda x: min(at(p, x), abs(at(q, x)))), (f"Sign[{text(p)}] x", lambda x: x * ((at(p, x) > 0) - (at(p, x) < 0))),
+        (f"Min[{text(p)},Abs[{text(q)}]]", lambda x: min(at(p, x), abs(at(q, x)))), (f"Sign[{text(p)}] x",
+        lambda x: x * ((at(p, x) > 0) - (at(p, x) < 0))),
         (f"If[{text(p)}>0,{text(q)},{text(r)}]", lambda x: at(q, x) if at(p, x) > 0 else at(r, x)),
-        (f"Piecewise[{{{{{text(q)},x<=1}},{{{text(r)},{text(p)}>=2}}}},3]", lambda x: at(q, x) if x <= 1 else at(r, x) if at(p, x) >= 2 else 3),
+        (f"Piecewise[{{{{{text(q)},x<=1}},{{{text(r)},{text(p)}>=2}}}},3]", lambda x: at(q, x) if x <= 1 else at(r,
+        x) if at(p, x) >= 2 else 3),
         (f"Abs[Abs[{text(p)}]-2]", lambda x: abs(abs(at(p, x)) - 2)),
     ])  # fmt: skip
 
@@ -108,7 +111,12 @@ def test_a_sum_of_squares_is_zero_in_each(rng, case):
 
 @pytest.mark.parametrize("case", range(15))
 def test_a_continued_fraction_and_back(rng, case):
-    a, b, c, d = rng.randint(0, 9), rng.randint(1, 4), rng.randint(1, 6), rng.choice([n for n in range(2, 50) if isqrt(n) ** 2 != n])
+    a, b, c, d = (
+        rng.randint(0, 9),
+        rng.randint(1, 4),
+        rng.randint(1, 6),
+        rng.choice([n for n in range(2, 50) if isqrt(n) ** 2 != n]),
+    )
     surd = f"({a}+{b} Sqrt[{d}])/{c}"
     result = evaluate(f"ContinuedFraction[{surd}]")
     if result.status.value == "unevaluated":
@@ -130,7 +138,8 @@ def test_a_continued_fraction_and_back(rng, case):
 def test_a_quantile_of_whole_numbers(rng, case):
     n, p, q = rng.randint(1, 12), Fraction(rng.randint(1, 9), 10), Fraction(rng.randint(1, 99), 100)
     d, density = rng.choice([
-        (f"BinomialDistribution[{n},{p}]", lambda k: comb(n, k) * p**k * (1 - p) ** (n - k)), (f"GeometricDistribution[{p}]", lambda k: p * (1 - p) ** k),
+        (f"BinomialDistribution[{n},{p}]", lambda k: comb(n, k) * p**k * (1 - p) ** (n - k)),
+        (f"GeometricDistribution[{p}]", lambda k: p * (1 - p) ** k),
         (f"DiscreteUniformDistribution[{{0,{n}}}]", lambda k: Fraction(1, n + 1)),
     ])  # fmt: skip
     total, k = density(0), 0
@@ -145,14 +154,17 @@ def test_a_table_of_a_recurrence(rng, case):
     a, b, c = (rng.randint(-3, 3) for _ in range(3))
     first, start = rng.randint(0, 2), [rng.randint(-5, 5) for _ in range(2)]
     form = rng.choice([
-        f"a[n+2]==({a})a[n+1]+({b})a[n]+({c})n", f"a[n]-({a})a[n-1]==({b})a[n-2]+({c})(n-2)", f"({c})(n-1)==a[n+1]-({a})a[n]-({b})a[n-1]",
+        f"a[n+2]==({a})a[n+1]+({b})a[n]+({c})n", f"a[n]-({a})a[n-1]==({b})a[n-2]+({c})(n-2)",
+        f"({c})(n-1)==a[n+1]-({a})a[n]-({b})a[n-1]",
     ])  # fmt: skip
     if b == 0:
         form = f"a[n+2]==({a})a[n+1]+0 a[n]+({c})n"
     values = list(start)
     while len(values) < 8:
         values.append(a * values[-1] + b * values[-2] + c * (len(values) - 2 + first))
-    got = value(f"RecurrenceTable[{{{form},a[{first}]=={start[0]},a[{first + 1}]=={start[1]}}},a,{{n,{first},{first + 7}}}]")
+    got = value(
+        f"RecurrenceTable[{{{form},a[{first}]=={start[0]},a[{first + 1}]=={start[1]}}},a,{{n,{first},{first + 7}}}]"
+    )
     assert got == "{" + ", ".join(map(str, values)) + "}", (SEED, form, first, start)
 
 

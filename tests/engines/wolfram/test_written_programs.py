@@ -30,7 +30,9 @@ def pool():
 
 def right(result, wanted: str) -> bool:
     plain = lambda text: text.replace('"', "").replace(" ", "")
-    return plain(result.text) == plain(wanted) or (result.status.value == "ok" and check(result, wanted).correct is True)
+    return plain(result.text) == plain(wanted) or (
+        result.status.value == "ok" and check(result, wanted).correct is True
+    )
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
@@ -39,7 +41,9 @@ def test_programs_are_right_or_have_no_value(pool, subject):
     missed, wrong = [], []
     for row, result in zip(rows, pool.map("wolfram", [row["program"] for row in rows])):
         if not right(result, row["expected"]) and row.get("printed") != result.text:
-            (wrong if result.status.value == "ok" else missed).append((row["program"], row["expected"], result.text, result.status.value))
+            (wrong if result.status.value == "ok" else missed).append(
+                (row["program"], row["expected"], result.text, result.status.value)
+            )
     assert not wrong
     assert len(missed) <= max(2, len(rows) // 20), missed
 
@@ -49,7 +53,9 @@ def test_the_shared_programs(pool, shared_data):
     missed, wrong = [], []
     for row, result in zip(rows, pool.map("wolfram", [row["program"] for row in rows])):
         if not right(result, row["expected"]):
-            (wrong if result.status.value == "ok" else missed).append((row["id"], row["expected"], result.text, result.status.value))
+            (wrong if result.status.value == "ok" else missed).append(
+                (row["id"], row["expected"], result.text, result.status.value)
+            )
     assert not wrong
     assert len(missed) <= 3, missed
 

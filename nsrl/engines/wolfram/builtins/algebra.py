@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import lcm
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, is_list, lst, mk, norm
 from nsrl.engines.wolfram.openring import OpenRing
 from nsrl.engines.wolfram.poly import NotPolynomial, Poly, TooLarge, content
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -23,7 +26,7 @@ _CANNOT = (NotPolynomial, NotBridged, ZeroDivisionError)
 _THREADED = (S.List, S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.And, S.Or, S.Not, S.Rule)
 
 
-def threaded(ev: Any, head: Symbol, args: tuple) -> Any:
+def threaded(ev: Evaluator, head: Symbol, args: tuple) -> Any:
     """head applied inside lists, relations and logic, as the form-changing builtins do; None where there are none."""
     e = args[0]
     if type(e) is Expr and e.head in _THREADED:
@@ -43,7 +46,7 @@ def contains(e: Any, x: Any) -> bool:
     return type(e) is Expr and (contains(e.head, x) or any(contains(a, x) for a in e.args))
 
 
-def one_fraction(ev: Any, e: Any) -> Any:
+def one_fraction(ev: Evaluator, e: Any) -> Any:
     """A number such as 5/2 + Sqrt[33]/2 over its common denominator: (5 + Sqrt[33])/2."""
     if not has_head(e, S.Plus):
         return e
@@ -77,7 +80,7 @@ def leaf_count(e: Any) -> int:
 
 
 @builtin("Expand", arity=(1, 2))
-def expand(ev: Any, args: tuple) -> Any:
+def expand(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Expand, args)
     if done is not None:
         return done
@@ -89,7 +92,7 @@ def expand(ev: Any, args: tuple) -> Any:
     return expanded(ev, e)
 
 
-def expanded(ev: Any, e: Any) -> Any:
+def expanded(ev: Evaluator, e: Any) -> Any:
     """e with products and whole powers of sums multiplied out; None where that has too many terms to be written."""
     if type(e) is not Expr:
         return e
@@ -105,7 +108,7 @@ def expanded(ev: Any, e: Any) -> Any:
 
 
 @builtin("ExpandAll", arity=(1, 2))
-def expand_all(ev: Any, args: tuple) -> Any:
+def expand_all(ev: Evaluator, args: tuple) -> Any:
     def multiplied(e: Any) -> Any:
         out = expanded(ev, e)
         if out is None:
@@ -128,7 +131,7 @@ def expand_all(ev: Any, args: tuple) -> Any:
 # --- fractions
 
 
-def factored(ev: Any, ring: OpenRing, p: Poly) -> Any:
+def factored(ev: Evaluator, ring: OpenRing, p: Poly) -> Any:
     """A polynomial as a product of its factors."""
     return ev.eval(_product(ring, *ring.factors(p)))
 
@@ -142,7 +145,7 @@ def _product(ring: OpenRing, number: Any, parts: list[tuple[Poly, int]]) -> Any:
     return factors[0] if len(factors) == 1 else Expr(S.Times, tuple(factors)) if factors else 1
 
 
-def lowest_terms(ev: Any, e: Any) -> tuple[OpenRing, Poly, Poly]:
+def lowest_terms(ev: Evaluator, e: Any) -> tuple[OpenRing, Poly, Poly]:
     """e as numerator and denominator without common factors."""
     ring = OpenRing()
     num, den = ring.ratio(e)
@@ -151,7 +154,7 @@ def lowest_terms(ev: Any, e: Any) -> tuple[OpenRing, Poly, Poly]:
 
 
 @builtin("Together", arity=(1, 2))
-def together(ev: Any, args: tuple) -> Any:
+def together(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Together, args)
     if done is not None or type(args[0]) is not Expr:
         return done if done is not None else args[0]
@@ -164,7 +167,7 @@ def together(ev: Any, args: tuple) -> Any:
         return args[0]
 
 
-def _fraction(ev: Any, ring: OpenRing, num: Poly, den: Poly) -> Any:
+def _fraction(ev: Evaluator, ring: OpenRing, num: Poly, den: Poly) -> Any:
     if not num:
         return 0
     k = content(num)
@@ -175,7 +178,9 @@ def _fraction(ev: Any, ring: OpenRing, num: Poly, den: Poly) -> Any:
     low = min((dict(m) for m in num), key=len) if num else {}
     common = {g: min(dict(m).get(g, 0) for m in num) for g in low}
     common = {g: e for g, e in common.items() if e > 0}
-    front = [ring.gens[g] if e == 1 else mk(S.Power, ring.gens[g], e) for g, e in common.items() if g not in ring.square]
+    front = [
+        ring.gens[g] if e == 1 else mk(S.Power, ring.gens[g], e) for g, e in common.items() if g not in ring.square
+    ]
     if front and len(num) > 1:
         for g, e in common.items():
             if g not in ring.square:
@@ -188,7 +193,7 @@ def _fraction(ev: Any, ring: OpenRing, num: Poly, den: Poly) -> Any:
 
 
 @builtin("Cancel", arity=(1, 2))
-def cancel(ev: Any, args: tuple) -> Any:
+def cancel(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Cancel, args)
     e = args[0]
     if done is not None or type(e) is not Expr:
@@ -209,7 +214,7 @@ def cancel(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Factor", arity=(1, 2), options="Extension GaussianIntegers Modulus")
-def factor(ev: Any, args: tuple) -> Any:
+def factor(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Factor, args[:1])
     e = args[0]
     if done is not None or type(e) is not Expr:
@@ -227,7 +232,7 @@ def factor(ev: Any, args: tuple) -> Any:
         return e
 
 
-def _factor_extended(ev: Any, e: Any, option: Any) -> Any:
+def _factor_extended(ev: Evaluator, e: Any, option: Any) -> Any:
     """Factor[e, Extension -> a], GaussianIntegers -> True, Modulus -> p."""
     if not has_head(option, S.Rule):
         return None
@@ -251,7 +256,7 @@ def _factor_extended(ev: Any, e: Any, option: Any) -> Any:
 
 
 @builtin("FactorList FactorTermsList", arity=1)
-def factor_list(ev: Any, args: tuple) -> Any:
+def factor_list(ev: Evaluator, args: tuple) -> Any:
     try:
         ring = OpenRing()
         number, parts = ring.factors(ring.poly(args[0]))
@@ -261,7 +266,7 @@ def factor_list(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FactorTerms", arity=(1, 2))
-def factor_terms(ev: Any, args: tuple) -> Any:
+def factor_terms(ev: Evaluator, args: tuple) -> Any:
     try:
         ring = OpenRing()
         p = ring.poly(args[0])
@@ -272,7 +277,7 @@ def factor_terms(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FactorSquareFree", arity=1)
-def factor_square_free(ev: Any, args: tuple) -> Any:
+def factor_square_free(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         return ev.eval(b.from_sympy(guarded(sympy().sqf, b.to_sympy(args[0]))))
@@ -281,7 +286,7 @@ def factor_square_free(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Apart", arity=(1, 2))
-def apart(ev: Any, args: tuple) -> Any:
+def apart(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Apart, args)
     e = args[0]
     if done is not None or type(e) is not Expr:
@@ -305,6 +310,6 @@ def _signs_inside(term: Any) -> Any:
     if top.is_Add:
         scale, below = below.as_content_primitive()
         return sympy().Mul(top, sympy().Rational(1, scale), 1 / sympy().factor(below), evaluate=False)
-    if (top.is_Mul and top.args[0].is_number and top.args[0] < 0 and any(f.is_Add for f in top.args)):
+    if top.is_Mul and top.args[0].is_number and top.args[0] < 0 and any(f.is_Add for f in top.args):
         return sympy().Mul(sympy().expand(top), 1 / below, evaluate=False)
     return term

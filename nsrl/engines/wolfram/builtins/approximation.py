@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
@@ -28,6 +28,9 @@ from nsrl.engines.wolfram.numeric import (
 )
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _NUMERIC = "Listable NumericFunction"
@@ -35,7 +38,7 @@ _HALF = Fraction(1, 2)
 
 
 # -- numerical values ----------------------------------------------------------------------------------------------
-def numericize(ev: Any, e: Any, digits: float | None) -> Any:
+def numericize(ev: Evaluator, e: Any, digits: float | None) -> Any:
     """N[e] (digits None) or N[e, digits]."""
     t = type(e)
     if t is str or t is float:
@@ -52,15 +55,26 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
         return e
     if e.head is COMPLEX:
         re, im = e.args
-        return complex_(numericize(ev, re, digits), numericize(ev, im, digits)) if im != 0 else numericize(ev, re, digits)
+        return (
+            complex_(numericize(ev, re, digits), numericize(ev, im, digits)) if im != 0 else numericize(ev, re, digits)
+        )
     if is_numeric(e):
         if digits is None:
             v = approx(e)
             if v is not None and (type(v) is complex or (v and math.isfinite(v))):
                 if type(v) is complex:
                     # what is real analytically stays real
-                    return from_complex(complex(v.real, v.imag)) if abs(v.imag) > 1e-16 * abs(v.real) or _complex_by_nature(e) else v.real
-                if v != 0 and type(e) is Expr and e.head is S.Plus and abs(v) < 1e-9 * max(abs(approx(a) or 0) for a in e.args):
+                    return (
+                        from_complex(complex(v.real, v.imag))
+                        if abs(v.imag) > 1e-16 * abs(v.real) or _complex_by_nature(e)
+                        else v.real
+                    )
+                if (
+                    v != 0
+                    and type(e) is Expr
+                    and e.head is S.Plus
+                    and abs(v) < 1e-9 * max(abs(approx(a) or 0) for a in e.args)
+                ):
                     m = approx_mp(e, 30)
                     return float(m.real) if m is not None else v
                 return v
@@ -71,7 +85,11 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
                 return complex_(re, im) if v.imag else re
             return from_mp(v, digits)
     head, args = e.head, e.args
-    if type(head) is not Symbol or head in (S.Function, S.Hold, S.HoldForm, S.Rational, S.Slot, S.Quantity) or ev.attributes(head) & (3 << 13):
+    if (
+        type(head) is not Symbol
+        or head in (S.Function, S.Hold, S.HoldForm, S.Rational, S.Slot, S.Quantity)
+        or ev.attributes(head) & (3 << 13)
+    ):
         if head is S.Quantity:
             return Expr(head, (numericize(ev, args[0], digits), *args[1:]))
         return e
@@ -89,11 +107,15 @@ def numericize(ev: Any, e: Any, digits: float | None) -> Any:
 
 
 def _complex_by_nature(e: Any) -> bool:
-    return type(e) is Expr and (e.head is COMPLEX or any(map(_complex_by_nature, e.args)) or (e.head is S.Power and type(e.args[0]) is int and e.args[0] < 0))
+    return type(e) is Expr and (
+        e.head is COMPLEX
+        or any(map(_complex_by_nature, e.args))
+        or (e.head is S.Power and type(e.args[0]) is int and e.args[0] < 0)
+    )
 
 
 @builtin("N", arity=(1, 2), operator=None)
-def n_(ev: Any, args: tuple) -> Any:
+def n_(ev: Evaluator, args: tuple) -> Any:
     digits = None
     if len(args) == 2 and args[1] is not S.MachinePrecision:
         d = args[1]
@@ -113,18 +135,24 @@ def n_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SetPrecision", arity=2)
-def set_precision(ev: Any, args: tuple) -> Any:
+def set_precision(ev: Evaluator, args: tuple) -> Any:
     x, d = args
     if is_real(x) and is_real(d) and 0 < to_float(d) < math.inf:
         ev.need_bits(4 * int(to_float(d)))
         return BigReal.of(x.value if type(x) is BigReal else x, to_float(d))
     if is_real(d) and to_float(d) > 0 and is_numeric(x):
         return ev.call(S.N, x, d)
-    return to_float(x) if d is S.MachinePrecision and is_real(x) else ev.call(S.Rationalize, x, 0) if d is S.Infinity else None
+    return (
+        to_float(x)
+        if d is S.MachinePrecision and is_real(x)
+        else ev.call(S.Rationalize, x, 0)
+        if d is S.Infinity
+        else None
+    )
 
 
 @builtin("Precision Accuracy", arity=1)
-def precision(ev: Any, args: tuple) -> Any:
+def precision(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if type(x) is float:
         return S.MachinePrecision
@@ -137,12 +165,16 @@ def precision(ev: Any, args: tuple) -> Any:
 
 
 TABLE["Accuracy"].handler = lambda ev, args: (
-    MACHINE_DIGITS - math.log10(abs(args[0])) if type(args[0]) is float and args[0] else S.Infinity if is_exact(args[0]) else None
+    MACHINE_DIGITS - math.log10(abs(args[0]))
+    if type(args[0]) is float and args[0]
+    else S.Infinity
+    if is_exact(args[0])
+    else None
 )
 
 
 @builtin("Rationalize", "Listable", arity=(1, 2))
-def rationalize(ev: Any, args: tuple) -> Any:
+def rationalize(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if type(x) is Expr and x.head is COMPLEX and len(x.args) == 2:
         return complex_(*[_rationalize(ev, p, args) for p in x.args])
@@ -157,7 +189,7 @@ def rationalize(ev: Any, args: tuple) -> Any:
     return _rationalize(ev, x, args)
 
 
-def _rationalize(ev: Any, x: Any, args: tuple) -> Any:
+def _rationalize(ev: Evaluator, x: Any, args: tuple) -> Any:
     if type(x) is BigReal:
         f = fraction_of(x)
         return norm(f.limit_denominator(10 ** int(x.digits / 2)))
@@ -202,7 +234,7 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
 
 
 @builtin("Chop", "Listable", arity=(1, 2))
-def chop(ev: Any, args: tuple) -> Any:
+def chop(ev: Evaluator, args: tuple) -> Any:
     d = to_float(args[1]) if len(args) > 1 and is_real(args[1]) else 1e-10
 
     def go(e: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins import series
@@ -15,6 +15,9 @@ from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.rootobject import root_coefficients
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _PLUS, _TIMES, _POWER = S.Plus, S.Times, S.Power
@@ -24,10 +27,12 @@ _NUMERIC = "Listable NumericFunction"
 
 def is_infinity(e: Any) -> bool:
     """Infinity or -Infinity (as it is written: Infinity, Times[-1, Infinity])."""
-    return e is S.Infinity or (type(e) is Expr and e.head is _TIMES and len(e.args) == 2 and e.args[1] is S.Infinity and e.args[0] == -1)
+    return e is S.Infinity or (
+        type(e) is Expr and e.head is _TIMES and len(e.args) == 2 and e.args[1] is S.Infinity and e.args[0] == -1
+    )
 
 
-def _infinities(ev: Any, args: tuple) -> Any:
+def _infinities(ev: Evaluator, args: tuple) -> Any:
     """A sum with infinite or undefined terms; None if it has none."""
     pos = any(a is S.Infinity for a in args)
     negative = any(is_infinity(a) and a is not S.Infinity for a in args)
@@ -48,7 +53,7 @@ def _infinities(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Plus", "Flat Listable NumericFunction OneIdentity Orderless")
-def plus(ev: Any, args: tuple) -> Any:
+def plus(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 2:
         a, b = args
         if type(a) is int and type(b) is int:
@@ -114,7 +119,7 @@ def plus(ev: Any, args: tuple) -> Any:
     return e
 
 
-def _thread_associations(ev: Any, head: Symbol, args: tuple) -> Any:
+def _thread_associations(ev: Evaluator, head: Symbol, args: tuple) -> Any:
     from nsrl.engines.wolfram.assoc import from_pairs, pairs
 
     first = next(a for a in args if is_assoc(a))
@@ -154,9 +159,12 @@ def is_numeric(e: Any) -> bool:
     return t is not str
 
 
-def _numericize(ev: Any, e: Expr) -> Any:
+def _numericize(ev: Evaluator, e: Expr) -> Any:
     """Machine numbers contaminate exact constants in a sum or product."""
-    done = [ev.call(S.N, a) if _is_exact_constant(a) or (type(a) is Expr and a.head is _TIMES and is_numeric(a)) else a for a in e.args]
+    done = [
+        ev.call(S.N, a) if _is_exact_constant(a) or (type(a) is Expr and a.head is _TIMES and is_numeric(a)) else a
+        for a in e.args
+    ]
     return Expr(e.head, tuple(done))
 
 
@@ -166,7 +174,7 @@ def as_power(f: Any) -> tuple[Any, Any]:
 
 
 @builtin("Times", "Flat Listable NumericFunction OneIdentity Orderless")
-def times(ev: Any, args: tuple) -> Any:
+def times(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 2:
         a, b = args
         if type(a) is int and type(b) is int:
@@ -245,7 +253,12 @@ def times(ev: Any, args: tuple) -> Any:
     one = type(coefficient) is int and coefficient == 1
     if len(factors) == 1 and not one:
         f = factors[0]
-        if type(f) is Expr and f.head is _PLUS and (is_real(coefficient) or is_number(coefficient)) and type(coefficient) is not float:
+        if (
+            type(f) is Expr
+            and f.head is _PLUS
+            and (is_real(coefficient) or is_number(coefficient))
+            and type(coefficient) is not float
+        ):
             if type(coefficient) is int and coefficient == -1:
                 return Expr(_PLUS, tuple([Expr(_TIMES, (coefficient, t)) for t in f.args]))
     if len(factors) > 1 and not is_sorted(tuple(factors)):
@@ -271,7 +284,12 @@ def pi_root(f: Expr) -> tuple[Fraction, int] | None:
     way = 1 if x > 0 else -1
     if base is S.Pi:
         return Fraction(1), way
-    if type(base) is not Expr or base.head is not _TIMES or len(base.args) != 2 or type(base.args[0]) not in (int, Fraction):
+    if (
+        type(base) is not Expr
+        or base.head is not _TIMES
+        or len(base.args) != 2
+        or type(base.args[0]) not in (int, Fraction)
+    ):
         return None
     c, rest = base.args
     if c <= 0:
@@ -303,7 +321,13 @@ def _join_pi_roots(coefficient: Any, factors: list[Any]) -> list[Any] | None:
         root = pi_root(f) if type(f) is Expr and f.head is _POWER else None
         if root is not None:
             under, k = under * root[0], k + root[1]
-        elif type(f) is Expr and f.head is _POWER and type(f.args[0]) is int and f.args[0] > 0 and f.args[1] in (_HALF, -_HALF):
+        elif (
+            type(f) is Expr
+            and f.head is _POWER
+            and type(f.args[0]) is int
+            and f.args[0] > 0
+            and f.args[1] in (_HALF, -_HALF)
+        ):
             under *= Fraction(f.args[0]) ** (1 if f.args[1] > 0 else -1)
         else:
             others.append(f)
@@ -321,7 +345,9 @@ def _join_pi_roots(coefficient: Any, factors: list[Any]) -> list[Any] | None:
 
 
 def _same_factor(a: Any, b: Any) -> bool:
-    return a is b or (type(a) is Expr and a == b) or (type(a) in (int, float, Fraction) and type(a) is type(b) and a == b)
+    return (
+        a is b or (type(a) is Expr and a == b) or (type(a) in (int, float, Fraction) and type(a) is type(b) and a == b)
+    )
 
 
 RECIPROCAL = {S.Sin: S.Csc, S.Cos: S.Sec, S.Tan: S.Cot, S.Csc: S.Sin, S.Sec: S.Cos, S.Cot: S.Tan}
@@ -356,7 +382,7 @@ def _trig_pairs(bases: dict[Any, list[Any]]) -> dict[Any, list[Any]]:
     return out
 
 
-def _infinite_product(ev: Any, coefficient: Any, args: tuple) -> Any:
+def _infinite_product(ev: Evaluator, coefficient: Any, args: tuple) -> Any:
     if S.Indeterminate in args:
         return S.Indeterminate
     if type(coefficient) is int and coefficient == 0:
@@ -428,13 +454,20 @@ def iroot(n: int, q: int) -> int:
         x = y
 
 
-def _radicals(ev: Any, coefficient: Any, factors: list[Any]) -> tuple[Any, list[Any], bool]:
-    """Roots of rationals joined, and moved against the coefficient: 2/Sqrt[2] -> Sqrt[2], Sqrt[2] Sqrt[3] -> Sqrt[6]."""
+def _radicals(ev: Evaluator, coefficient: Any, factors: list[Any]) -> tuple[Any, list[Any], bool]:
+    """Roots of rationals joined, and moved against the coefficient: 2/Sqrt[2] -> Sqrt[2], Sqrt[2] Sqrt[3] ->
+    Sqrt[6]."""
     roots: dict[Fraction, Fraction] = {}  # exponent > 0 -> base
     count = 0
     rest: list[Any] = []
     for f in factors:
-        if type(f) is Expr and f.head is _POWER and type(f.args[0]) in (int, Fraction) and f.args[0] > 0 and type(f.args[1]) is Fraction:
+        if (
+            type(f) is Expr
+            and f.head is _POWER
+            and type(f.args[0]) in (int, Fraction)
+            and f.args[0] > 0
+            and type(f.args[1]) is Fraction
+        ):
             base, x = f.args
             count += 1
             roots[abs(x)] = roots.get(abs(x), Fraction(1)) * (base if x > 0 else 1 / Fraction(base))
@@ -469,20 +502,24 @@ def _radicals(ev: Any, coefficient: Any, factors: list[Any]) -> tuple[Any, list[
             coefficient = norm(Fraction(a, b))
     if not changed:
         return coefficient, factors, False
-    made = [Expr(_POWER, (v.denominator, -x)) if v.numerator == 1 else Expr(_POWER, (norm(v), x)) for x, v in roots.items() if v != 1]
+    made = [
+        Expr(_POWER, (v.denominator, -x)) if v.numerator == 1 else Expr(_POWER, (norm(v), x))
+        for x, v in roots.items()
+        if v != 1
+    ]
     return coefficient, rest + made, True
 
 
 @builtin("Subtract", _NUMERIC, arity=2)
-def subtract(ev: Any, args: tuple) -> Any:
+def subtract(ev: Evaluator, args: tuple) -> Any:
     return mk(_PLUS, args[0], mk(_TIMES, -1, args[1]))
 
 
 @builtin("Divide", _NUMERIC, arity=2)
-def divide(ev: Any, args: tuple) -> Any:
+def divide(ev: Evaluator, args: tuple) -> Any:
     return mk(_TIMES, args[0], mk(_POWER, args[1], -1))
 
 
 @builtin("Minus", _NUMERIC, arity=1)
-def minus(ev: Any, args: tuple) -> Any:
+def minus(ev: Evaluator, args: tuple) -> Any:
     return mk(_TIMES, -1, args[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins.lists import elements, not_list
@@ -15,6 +15,9 @@ from nsrl.engines.wolfram.expr import (
 )
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
@@ -23,7 +26,7 @@ _NOTHING = S.Nothing
 
 # -- rearranging -----------------------------------------------------------------------------------------------------
 @builtin("Reverse", arity=(1, 2))
-def reverse(ev: Any, args: tuple) -> Any:
+def reverse(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return not_list(ev, "Reverse", args)
@@ -42,7 +45,7 @@ def reverse(ev: Any, args: tuple) -> Any:
 
 def _rotate(name: str, direction: int) -> None:
     @builtin(name, arity=(1, 2))
-    def rotate(ev: Any, args: tuple) -> Any:
+    def rotate(ev: Evaluator, args: tuple) -> Any:
         e, n = args[0], args[1] if len(args) > 1 else 1
         if type(e) is not Expr:
             return not_list(ev, name, args)
@@ -60,7 +63,7 @@ _rotate("RotateRight", -1)
 
 
 @builtin("Flatten", arity=(1, 3))
-def flatten(ev: Any, args: tuple) -> Any:
+def flatten(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return not_list(ev, "Flatten", args)
@@ -91,7 +94,7 @@ def flatten(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Partition", arity=(2, 5))
-def partition(ev: Any, args: tuple) -> Any:
+def partition(ev: Evaluator, args: tuple) -> Any:
     e, n = args[0], args[1]
     if type(e) is not Expr:
         return None
@@ -100,7 +103,10 @@ def partition(ev: Any, args: tuple) -> Any:
     if is_list(n) and len(n.args) == 2 and len(args) <= 3 and all(map(is_list, e.args)):
         step = args[2].args if len(args) > 2 and is_list(args[2]) else (args[2], args[2]) if len(args) > 2 else n.args
         outer = ev.call(S.Partition, e, n.args[0], step[0])
-        return lst(ev.call(S.Transpose, lst(ev.call(S.Partition, r, n.args[1], step[1]) for r in block.args)) for block in outer.args)
+        return lst(
+            ev.call(S.Transpose, lst(ev.call(S.Partition, r, n.args[1], step[1]) for r in block.args))
+            for block in outer.args
+        )
     d = args[2] if len(args) > 2 else n
     if type(n) is not int or type(d) is not int or n <= 0 or d <= 0:
         return None
@@ -139,7 +145,7 @@ def _padded_partition(items: tuple, h: Any, n: int, d: int, align: Any, pad: Any
 
 
 @builtin("Transpose", arity=(1, 2))
-def transpose(ev: Any, args: tuple) -> Any:
+def transpose(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if not is_list(e) or not e.args or not all(is_list(r) for r in e.args):
         return e if is_list(e) and not e.args else None
@@ -153,7 +159,7 @@ def transpose(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Riffle", arity=(2, 3))
-def riffle(ev: Any, args: tuple) -> Any:
+def riffle(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -184,7 +190,7 @@ def riffle(ev: Any, args: tuple) -> Any:
 
 def _pad(name: str, left: bool) -> None:
     @builtin(name, arity=(1, 4))
-    def pad(ev: Any, args: tuple) -> Any:
+    def pad(ev: Evaluator, args: tuple) -> Any:
         e = args[0]
         if type(e) is not Expr:
             return None

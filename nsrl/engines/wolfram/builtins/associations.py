@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import (
     from_pairs,
@@ -23,6 +23,9 @@ from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.pattern import has_pattern, matches
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
@@ -30,12 +33,16 @@ _NO_RULES = Symbol("Association")  # heads what is written as an association and
 
 
 @builtin("Association", "HoldAllComplete", data=True)
-def association(ev: Any, args: tuple) -> Any:
+def association(ev: Evaluator, args: tuple) -> Any:
     rows: list[Expr] = []
     changed = False
     for a in args:
         if not (is_rule(a) and a.head is S.RuleDelayed):
-            v = a if type(a) is Expr and a.head is RULE and len(a.args) == 2 and _plain(a.args[0]) and _plain(a.args[1]) else ev.eval(a)
+            v = (
+                a
+                if type(a) is Expr and a.head is RULE and len(a.args) == 2 and _plain(a.args[0]) and _plain(a.args[1])
+                else ev.eval(a)
+            )
             changed = changed or v is not a
             a = v
         if is_rule(a):
@@ -60,7 +67,7 @@ def _plain(e: Any) -> bool:
 
 def _side(name: str, index: int) -> None:
     @builtin(name, arity=(1, 2))
-    def side(ev: Any, args: tuple) -> Any:
+    def side(ev: Evaluator, args: tuple) -> Any:
         e = args[0]
         if is_rule(e):
             return e.args[index]
@@ -78,7 +85,7 @@ _side("Values", 1)
 
 
 @builtin("Key", operator="key")
-def key_(ev: Any, args: tuple) -> Any:
+def key_(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
@@ -86,17 +93,17 @@ TABLE["Key"].handler = None
 
 
 @sub_handler("Key")
-def _key_call(ev: Any, head: Expr, args: tuple) -> Any:
+def _key_call(ev: Evaluator, head: Expr, args: tuple) -> Any:
     return ev.call(S.Lookup, args[0], head) if len(args) == 1 and is_assoc(args[0]) and len(head.args) == 1 else None
 
 
 @sub_handler("Lookup")
-def _lookup_call(ev: Any, head: Expr, args: tuple) -> Any:
+def _lookup_call(ev: Evaluator, head: Expr, args: tuple) -> Any:
     return ev.call(S.Lookup, args[0], *head.args) if len(args) == 1 else None
 
 
 @builtin("Lookup", "HoldAllComplete", arity=(1, 3))
-def lookup_(ev: Any, args: tuple) -> Any:
+def lookup_(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     e, k = ev.eval(args[0]), ev.eval(args[1])
@@ -118,7 +125,7 @@ def lookup_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("KeyExistsQ", arity=(1, 2), operator="prepend")
-def key_exists_q(ev: Any, args: tuple) -> Any:
+def key_exists_q(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     rules = rules_of(args[0])
@@ -131,21 +138,25 @@ TABLE["KeyMemberQ"].handler = lambda ev, args: _key_matches(ev, args)
 TABLE["KeyFreeQ"].handler = lambda ev, args: None if (r := _key_matches(ev, args)) is None else boolean(r is not TRUE)
 
 
-def _key_matches(ev: Any, args: tuple) -> Any:
-    return boolean(any(matches(ev, k, args[1]) for k, _ in pairs(args[0]))) if len(args) == 2 and is_assoc(args[0]) else None
+def _key_matches(ev: Evaluator, args: tuple) -> Any:
+    return (
+        boolean(any(matches(ev, k, args[1]) for k, _ in pairs(args[0])))
+        if len(args) == 2 and is_assoc(args[0])
+        else None
+    )
 
 
 def _keys_spec(e: Any) -> list[Any]:
     return [k.args[0] if type(k) is Expr and k.head is S.Key else k for k in (e.args if is_list(e) else (e,))]
 
 
-def _each(ev: Any, name: str, args: tuple) -> Any:
+def _each(ev: Evaluator, name: str, args: tuple) -> Any:
     """Functions of one association also work on a list of them."""
     return lst(ev.call(getattr(S, name), a, *args[1:]) for a in args[0].args)
 
 
 @builtin("KeyTake", arity=(1, 2), operator="prepend")
-def key_take(ev: Any, args: tuple) -> Any:
+def key_take(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     if is_list(args[0]) and all(map(is_assoc, args[0].args)) and args[0].args:
@@ -159,7 +170,7 @@ def key_take(ev: Any, args: tuple) -> Any:
 
 
 @builtin("KeyDrop", arity=(1, 2), operator="prepend")
-def key_drop(ev: Any, args: tuple) -> Any:
+def key_drop(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     if is_list(args[0]) and all(map(is_assoc, args[0].args)) and args[0].args:
@@ -172,28 +183,28 @@ def key_drop(ev: Any, args: tuple) -> Any:
 
 
 @builtin("KeySelect", arity=(1, 2), operator="prepend")
-def key_select(ev: Any, args: tuple) -> Any:
+def key_select(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or not is_assoc(args[0]):
         return None
     return from_rules([r for r in args[0].args if ev.call(args[1], r.args[0]) is TRUE])
 
 
 @builtin("KeyMap", arity=(1, 2), operator="append")
-def key_map(ev: Any, args: tuple) -> Any:
+def key_map(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or not is_assoc(args[1]):
         return None
     return from_pairs([(ev.call(args[0], k), v) for k, v in pairs(args[1])])
 
 
 @builtin("KeyValueMap", arity=(1, 2), operator="append")
-def key_value_map(ev: Any, args: tuple) -> Any:
+def key_value_map(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or rules_of(args[1]) is None:
         return None
     return lst(ev.call(args[0], *r.args) for r in rules_of(args[1]) or ())
 
 
 @builtin("AssociationMap", arity=(1, 2), operator="append")
-def association_map(ev: Any, args: tuple) -> Any:
+def association_map(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[1]) is not Expr:
         return None
     f, e = args
@@ -204,7 +215,7 @@ def association_map(ev: Any, args: tuple) -> Any:
 
 
 @builtin("AssociationThread", arity=(1, 2))
-def association_thread(ev: Any, args: tuple) -> Any:
+def association_thread(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         if not is_rule(args[0]):
             return None
@@ -220,7 +231,7 @@ def association_thread(ev: Any, args: tuple) -> Any:
 
 
 @builtin("GroupBy", arity=(1, 3), operator="prepend")
-def group_by(ev: Any, args: tuple) -> Any:
+def group_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[0]) is not Expr:
         return None
     e, f = args[0], args[1]
@@ -249,7 +260,7 @@ def group_by(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Merge", arity=(1, 2), operator="prepend")
-def merge(ev: Any, args: tuple) -> Any:
+def merge(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or not is_list(args[0]):
         return None
     groups: dict[Any, tuple[Any, list[Any]]] = {}
@@ -260,7 +271,7 @@ def merge(ev: Any, args: tuple) -> Any:
 
 
 @builtin("KeySort", arity=(1, 2), operator="prepend")
-def key_sort(ev: Any, args: tuple) -> Any:
+def key_sort(ev: Evaluator, args: tuple) -> Any:
     if not is_assoc(args[0]):
         return None
     if len(args) == 2:
@@ -272,26 +283,26 @@ def key_sort(ev: Any, args: tuple) -> Any:
 
 
 @builtin("KeySortBy", arity=(1, 2), operator="prepend")
-def key_sort_by(ev: Any, args: tuple) -> Any:
+def key_sort_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or not is_assoc(args[0]):
         return None
     return from_rules(sorted(args[0].args, key=lambda r: KEY(ev.call(args[1], r.args[0]))))
 
 
 @builtin("KeyUnion KeyIntersection KeyComplement", arity=(1, 2), takes="assocs")
-def key_union(ev: Any, args: tuple) -> Any:
+def key_union(ev: Evaluator, args: tuple) -> Any:
     rows = args[0].args if is_list(args[0]) else ()
     ks = list(dict.fromkeys(key(k) for a in rows for k, _ in pairs(a)))
     return lst(from_pairs([(k, lookup(a, k, missing(k))) for k in ks]) for a in rows)
 
 
-def _key_intersection(ev: Any, args: tuple) -> Any:
+def _key_intersection(ev: Evaluator, args: tuple) -> Any:
     rows = args[0].args if is_list(args[0]) else ()
     common = [k for k, _ in pairs(rows[0]) if all(lookup(a, k) is not None for a in rows)] if rows else []
     return lst(from_pairs([(k, lookup(a, k)) for k in common]) for a in rows)
 
 
-def _key_complement(ev: Any, args: tuple) -> Any:
+def _key_complement(ev: Evaluator, args: tuple) -> Any:
     rows = args[0].args if is_list(args[0]) else ()
     gone = {key(k) for a in rows[1:] for k, _ in pairs(a)}
     return from_pairs([(k, v) for k, v in pairs(rows[0]) if key(k) not in gone]) if rows else None
@@ -302,7 +313,7 @@ TABLE["KeyComplement"].handler = _key_complement
 
 
 @builtin("PositionIndex", arity=1)
-def position_index(ev: Any, args: tuple) -> Any:
+def position_index(ev: Evaluator, args: tuple) -> Any:
     groups: dict[Any, tuple[Any, list[Any]]] = {}
     rows = pairs(args[0]) if is_assoc(args[0]) else enumerate(elements(args[0]) or (), 1)
     for i, a in rows:
@@ -311,10 +322,20 @@ def position_index(ev: Any, args: tuple) -> Any:
 
 
 symbols(TABLE, "Query")
-_DESCENDING = {S.Select, S.SelectFirst, S.SortBy, S.GroupBy, S.TakeLargestBy, S.TakeSmallestBy, S.DeleteDuplicatesBy, S.KeyTake, S.KeyDrop}
+_DESCENDING = {
+    S.Select,
+    S.SelectFirst,
+    S.SortBy,
+    S.GroupBy,
+    S.TakeLargestBy,
+    S.TakeSmallestBy,
+    S.DeleteDuplicatesBy,
+    S.KeyTake,
+    S.KeyDrop,
+}
 
 
-def _query(ev: Any, steps: tuple, data: Any) -> Any:
+def _query(ev: Evaluator, steps: tuple, data: Any) -> Any:
     if not steps:
         return data
     first, rest = steps[0], steps[1:]
@@ -334,12 +355,12 @@ def _query(ev: Any, steps: tuple, data: Any) -> Any:
 
 
 @sub_handler("Query")
-def _run_query(ev: Any, head: Expr, args: tuple) -> Any:
+def _run_query(ev: Evaluator, head: Expr, args: tuple) -> Any:
     return _query(ev, head.args, args[0]) if len(args) == 1 else None
 
 
 @builtin("JoinAcross", arity=3, takes="assocs assocs")
-def join_across(ev: Any, args: tuple) -> Any:
+def join_across(ev: Evaluator, args: tuple) -> Any:
     """Inner join of two lists of associations on one key or a list of keys."""
     left, right, on = args
     keys = on.args if is_list(on) else (on,)

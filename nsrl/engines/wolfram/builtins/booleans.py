@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, lst, mk
 from nsrl.engines.wolfram.order import sort
 from nsrl.engines.wolfram.subst import replace_symbols
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("Majority")
-def majority(ev: Any, args: tuple) -> Any:
+def majority(ev: Evaluator, args: tuple) -> Any:
     if all(a in (TRUE, FALSE) for a in args):
         return boolean(2 * sum(a is TRUE for a in args) > len(args))
     return None
@@ -37,13 +40,13 @@ _BOOLEAN_HEADS = {S.And, S.Or, S.Not, S.Xor, S.Nand, S.Nor, S.Implies, S.Equival
 
 
 @builtin("BooleanVariables", arity=1)
-def boolean_variables(ev: Any, args: tuple) -> Any:
+def boolean_variables(ev: Evaluator, args: tuple) -> Any:
     found: dict[Any, None] = {}
     _symbols_of(args[0], found)
     return lst(sort(found))
 
 
-def _assignments(ev: Any, args: tuple) -> Any:
+def _assignments(ev: Evaluator, args: tuple) -> Any:
     """(values in order TRUE first, rows as tuples) of a boolean expression or function."""
     f = args[0]
     if len(args) > 1:
@@ -80,17 +83,17 @@ def _slot_count(e: Any) -> int:
 
 
 @builtin("SatisfiableQ", arity=(1, 2))
-def satisfiable_q(ev: Any, args: tuple) -> Any:
+def satisfiable_q(ev: Evaluator, args: tuple) -> Any:
     return boolean(TRUE in _assignments(ev, args)[0])
 
 
 @builtin("TautologyQ", arity=(1, 2))
-def tautology_q(ev: Any, args: tuple) -> Any:
+def tautology_q(ev: Evaluator, args: tuple) -> Any:
     return boolean(all(v is TRUE for v in _assignments(ev, args)[0]))
 
 
 @builtin("BooleanTable", arity=(1, 2))
-def boolean_table(ev: Any, args: tuple) -> Any:
+def boolean_table(ev: Evaluator, args: tuple) -> Any:
     f = args[0]
     if type(f) is Expr and f.head is LIST:
         names = args[1] if len(args) > 1 else boolean_variables(ev, (Expr(S.And, f.args),))
@@ -100,12 +103,12 @@ def boolean_table(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SatisfiabilityCount", arity=(1, 2))
-def satisfiability_count(ev: Any, args: tuple) -> Any:
+def satisfiability_count(ev: Evaluator, args: tuple) -> Any:
     return sum(v is TRUE for v in _assignments(ev, args)[0])
 
 
 @builtin("SatisfiabilityInstances", arity=(1, 3))
-def satisfiability_instances(ev: Any, args: tuple) -> Any:
+def satisfiability_instances(ev: Evaluator, args: tuple) -> Any:
     n = 1
     if len(args) == 3 or (len(args) == 2 and type(args[1]) is int):
         n = args[-1] if type(args[-1]) is int else 2**20
@@ -114,7 +117,7 @@ def satisfiability_instances(ev: Any, args: tuple) -> Any:
     return lst([lst(r) for v, r in zip(values, rows) if v is TRUE][:n])
 
 
-def _implicants(ev: Any, f: Any) -> tuple[list[Any], list[tuple]]:
+def _implicants(ev: Evaluator, f: Any) -> tuple[list[Any], list[tuple]]:
     """(variables, prime implicants that cover f) as tuples over 0, 1, None (absent): Quine-McCluskey."""
     names = list(boolean_variables(ev, (f,)).args)
     if len(names) > 8:
@@ -164,13 +167,13 @@ def _disjunction(names: list[Any], chosen: list[tuple]) -> Any:
 
 
 @builtin("BooleanMinimize BooleanConvert", arity=(1, 2))
-def boolean_minimize(ev: Any, args: tuple) -> Any:
+def boolean_minimize(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 2 and args[1] == "CNF":
         return _cnf(ev, args[0])
     return _disjunction(*_implicants(ev, args[0]))
 
 
-def _cnf(ev: Any, f: Any) -> Any:
+def _cnf(ev: Evaluator, f: Any) -> Any:
     d = ev.eval(_disjunction(*_implicants(ev, mk(S.Not, f))))
     terms = d.args if type(d) is Expr and d.head is S.Or else (d,)
     if d in (TRUE, FALSE):
@@ -184,5 +187,5 @@ def _cnf(ev: Any, f: Any) -> Any:
 
 
 @builtin("LogicalExpand", arity=1)
-def logical_expand(ev: Any, args: tuple) -> Any:
+def logical_expand(ev: Evaluator, args: tuple) -> Any:
     return _disjunction(*_implicants(ev, args[0]))

@@ -1,10 +1,11 @@
-"""Limit, Sum, Product, Series and functions given in pieces: closed forms by SymPy, answered when numbers confirm them."""
+"""Limit, Sum, Product, Series and functions given in pieces: closed forms by SymPy, answered when numbers confirm
+them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import confirm, converging
 from nsrl.engines.wolfram.branches import CHOOSING, beside, branching
@@ -22,6 +23,9 @@ from nsrl.engines.wolfram.roots import Cannot, polynomial_in, symbols
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.table import symbols as rows_of
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 PROBES = 5  # whole indices at which a summand is compared with its form for an index without value
 
 TABLE: dict[str, Builtin] = {}
@@ -30,7 +34,7 @@ rows_of(TABLE, "InterpolatingFunction Exists ForAll ConditionalExpression Direct
 
 
 @builtin("Limit", arity=(2, None), options="Assumptions Direction")
-def limit(ev: Any, args: tuple) -> Any:
+def limit(ev: Evaluator, args: tuple) -> Any:
     rest, facts = [args[0], args[1]], {}
     direction = "+-"
     for a in args[2:]:
@@ -56,7 +60,7 @@ def limit(ev: Any, args: tuple) -> Any:
     return found if found is not None and converging.limit(e, found, x, to, sides, facts, ev.step) else None
 
 
-def _beside(ev: Any, e: Any, x: Symbol, to: Any, direction: str, options: tuple) -> Any:
+def _beside(ev: Evaluator, e: Any, x: Symbol, to: Any, direction: str, options: tuple) -> Any:
     """The limit of a function given in pieces: that of the piece on the side, and from both sides where they agree."""
     ways = {"+": ("FromAbove",), "-": ("FromBelow",)}.get(direction, ("FromAbove", "FromBelow"))
     at, rest = to, [a for a in options if a.args[0] is not S.Direction]
@@ -79,12 +83,14 @@ def _factorials(e: Any, x: Symbol) -> bool:
     factors = e.args if has_head(e, S.Times) else (e,)
     calls = [f.args[0] if has_head(f, S.Power) and type(f.args[1]) is int else f for f in factors]
     known = (S.Binomial, S.Factorial, S.Gamma, S.CatalanNumber, S.Power)
-    return any(type(f) is Expr and f.head in known[:-1] for f in calls) and symbols(e) == {x} and all(
-        polynomial_in(f, x) or (f.head in known and all(polynomial_in(a, x) for a in f.args)) for f in calls
+    return (
+        any(type(f) is Expr and f.head in known[:-1] for f in calls)
+        and symbols(e) == {x}
+        and all(polynomial_in(f, x) or (f.head in known and all(polynomial_in(a, x) for a in f.args)) for f in calls)
     )
 
 
-def _limit_candidate(ev: Any, e: Any, x: Symbol, to: Any, direction: str, facts: dict) -> Any:
+def _limit_candidate(ev: Evaluator, e: Any, x: Symbol, to: Any, direction: str, facts: dict) -> Any:
     b = Bridge(facts)
     try:
         sp = sympy()
@@ -107,7 +113,7 @@ def _limit_candidate(ev: Any, e: Any, x: Symbol, to: Any, direction: str, facts:
         return None
 
 
-def _iterated(ev: Any, args: tuple, combine: Any) -> Any:
+def _iterated(ev: Evaluator, args: tuple, combine: Any) -> Any:
     """Sum and Product: explicit where the range is numeric, else the closed form."""
     e = args[0]
     specs = [a for a in args[1:] if not has_head(a, S.Rule)]
@@ -150,19 +156,20 @@ def _iterated(ev: Any, args: tuple, combine: Any) -> Any:
     return ev.eval(Expr(combine, tuple(out))) if out else (0 if combine is S.Plus else 1)
 
 
-def _long(ev: Any, e: Any, x: Symbol, low: int, high: int, product: bool) -> Any:
+def _long(ev: Evaluator, e: Any, x: Symbol, low: int, high: int, product: bool) -> Any:
     """A sum of very many terms: the closed form for any number of them, at that number."""
     n = Symbol("\x04n")
     found = _closed(ev, e, x, low, n, product) if type(high) is int else None
     return None if found is None else ev.eval(mk(S.ReplaceAll, found, rule(n, high)))
 
 
-def _at(ev: Any, e: Any, x: Any, v: Any) -> Any:
+def _at(ev: Evaluator, e: Any, x: Any, v: Any) -> Any:
     return ev.eval(mk(S.Block, lst((mk(S.Set, x, v),)), e))
 
 
-def _shielded(ev: Any, e: Any, x: Any, low: Any) -> Any:
-    """The summand evaluated with the index free of any value it may have; None where it is another one for whole indices.
+def _shielded(ev: Evaluator, e: Any, x: Any, low: Any) -> Any:
+    """The summand evaluated with the index free of any value it may have; None where it is another one for whole
+    indices.
 
     A program may look at what the index is (MatchQ, Head, a string's length) and take it for a symbol here.
     """
@@ -187,7 +194,7 @@ def _inside(e: Any, h: Symbol) -> bool:
     return type(e) is Expr and (e.head is h or any(_inside(a, h) for a in e.args))
 
 
-def _closed(ev: Any, e: Any, x: Symbol, low: Any, high: Any, product: bool) -> Any:
+def _closed(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, product: bool) -> Any:
     """A sum or product in closed form (indefinite if there are no ends), confirmed; else None."""
     if low is None and product:
         return None
@@ -203,7 +210,9 @@ def _closed(ev: Any, e: Any, x: Symbol, low: Any, high: Any, product: bool) -> A
     return None
 
 
-def _closed_candidates(ev: Any, e: Any, x: Symbol, low: Any, high: Any, product: bool, facts: dict) -> Iterator[Any]:
+def _closed_candidates(
+    ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, product: bool, facts: dict
+) -> Iterator[Any]:
     """What SymPy finds for the sum or product; for an infinite product also the limit of the finite ones."""
     sp = sympy()
     b = Bridge(facts)
@@ -245,7 +254,7 @@ def _shortest(found: Any) -> Any:
     return guarded(lambda: sp.powsimp(sp.simplify(found)))
 
 
-def _products(ev: Any, b: Bridge, f: Any, k: Any, low: Any, high: Any) -> Iterator[Any]:
+def _products(ev: Evaluator, b: Bridge, f: Any, k: Any, low: Any, high: Any) -> Iterator[Any]:
     sp = sympy()
     for value in _values(guarded(sp.product, f, (k, low, high)), sp.Product):
         if value not in (sp.oo, -sp.oo, sp.zoo, sp.nan):
@@ -262,7 +271,7 @@ def _free(e: Any, x: Any) -> set:
     return {s for s in symbols_in(e) if s is not x}
 
 
-def _left(ev: Any, head: Any, args: tuple) -> Any:
+def _left(ev: Evaluator, head: Any, args: tuple) -> Any:
     """The call as the real engine leaves it: its summand evaluated."""
     x = args[1].args[0] if is_list(args[1]) and args[1].args else None
     if type(x) is not Symbol:
@@ -272,31 +281,37 @@ def _left(ev: Any, head: Any, args: tuple) -> Any:
 
 
 @builtin("Sum", "HoldAll", arity=(2, None), options="Assumptions GenerateConditions")
-def sum_(ev: Any, args: tuple) -> Any:
+def sum_(ev: Evaluator, args: tuple) -> Any:
     out = _iterated(ev, args, S.Plus)
     return _left(ev, S.Sum, args) if out is None else out
 
 
 @builtin("Product", "HoldAll", arity=(2, None), options="Assumptions GenerateConditions")
-def product(ev: Any, args: tuple) -> Any:
+def product(ev: Evaluator, args: tuple) -> Any:
     out = _iterated(ev, args, S.Times)
     return _left(ev, S.Product, args) if out is None else out
 
 
 @builtin("NSum", "HoldAll", arity=(2, None))
-def nsum(ev: Any, args: tuple) -> Any:
+def nsum(ev: Evaluator, args: tuple) -> Any:
     return _numerically(ev, S.Sum, args, converging.infinite_sum)
 
 
 @builtin("NProduct", "HoldAll", arity=(2, None))
-def nproduct(ev: Any, args: tuple) -> Any:
+def nproduct(ev: Evaluator, args: tuple) -> Any:
     return _numerically(ev, S.Product, args, converging.infinite_product)
 
 
-def _numerically(ev: Any, exact: Symbol, args: tuple, endless: Any) -> Any:
+def _numerically(ev: Evaluator, exact: Symbol, args: tuple, endless: Any) -> Any:
     """The number of a sum or product: summed to infinity directly, else from the exact value."""
     spec = args[1]
-    if len(args) == 2 and is_list(spec) and len(spec.args) == 3 and type(spec.args[0]) is Symbol and converging.infinite(spec.args[2]) == 1:
+    if (
+        len(args) == 2
+        and is_list(spec)
+        and len(spec.args) == 3
+        and type(spec.args[0]) is Symbol
+        and converging.infinite(spec.args[2]) == 1
+    ):
         low = ev.eval(spec.args[1])
         try:
             term = _shielded(ev, args[0], spec.args[0], low)
@@ -313,7 +328,7 @@ def _numerically(ev: Any, exact: Symbol, args: tuple, endless: Any) -> Any:
 
 
 @builtin("Series", arity=(2, None))
-def series(ev: Any, args: tuple) -> Any:
+def series(ev: Evaluator, args: tuple) -> Any:
     e, spec = args[0], args[1]
     if not is_list(spec) or len(spec.args) != 3 or type(spec.args[2]) is not int or type(spec.args[0]) is not Symbol:
         return None
@@ -326,7 +341,7 @@ def series(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Normal", arity=(1, 2))
-def normal(ev: Any, args: tuple) -> Any:
+def normal(ev: Evaluator, args: tuple) -> Any:
     """A power series as a plain sum, an association as a list of rules; anything else as it is."""
     e = args[0]
     if has_head(e, S.Association):
@@ -345,7 +360,7 @@ def normal(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SeriesCoefficient", arity=(2, None))
-def series_coefficient(ev: Any, args: tuple) -> Any:
+def series_coefficient(ev: Evaluator, args: tuple) -> Any:
     e, spec = args[:2]
     if (s := power_series.read(e)) is not None and len(args) == 2:
         return power_series.coefficient(s, spec)
@@ -358,9 +373,8 @@ def series_coefficient(ev: Any, args: tuple) -> Any:
     return None
 
 
-
 @builtin("Piecewise", "HoldAll", arity=(1, 2), data=True)
-def piecewise(ev: Any, args: tuple) -> Any:
+def piecewise(ev: Evaluator, args: tuple) -> Any:
     pairs = args[0] if is_list(args[0]) else ev.eval(args[0])
     if not is_list(pairs):
         return None
@@ -387,7 +401,7 @@ def piecewise(ev: Any, args: tuple) -> Any:
 
 
 @builtin("UnitStep", "Listable NumericFunction")
-def unit_step(ev: Any, args: tuple) -> Any:
+def unit_step(ev: Evaluator, args: tuple) -> Any:
     values = [ev.eval(mk(S.GreaterEqual, a, 0)) for a in args]
     if FALSE in values:
         return 0
@@ -395,14 +409,14 @@ def unit_step(ev: Any, args: tuple) -> Any:
 
 
 @builtin("HeavisideTheta", "Listable NumericFunction")
-def heaviside(ev: Any, args: tuple) -> Any:
+def heaviside(ev: Evaluator, args: tuple) -> Any:
     if any(ev.eval(mk(S.Less, a, 0)) is TRUE for a in args):
         return 0
     return 1 if all(ev.eval(mk(S.Greater, a, 0)) is TRUE for a in args) else None
 
 
 @builtin("InterpolatingPolynomial", arity=2)
-def interpolating_polynomial(ev: Any, args: tuple) -> Any:
+def interpolating_polynomial(ev: Evaluator, args: tuple) -> Any:
     """Newton's form, as the real engine writes it; a number for a numeric second argument."""
     data, x = args
     if not is_list(data) or not data.args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins.functional import heads_option
@@ -13,6 +13,9 @@ from nsrl.engines.wolfram.parts import level_range, walk
 from nsrl.engines.wolfram.pattern import head_of, matches
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
@@ -20,7 +23,7 @@ _ASSOC = S.Association
 
 # -- choosing ----------------------------------------------------------------------------------------------------------
 @builtin("Select", arity=(1, 3), operator="prepend")
-def select(ev: Any, args: tuple) -> Any:
+def select(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     e, f = args[0], args[1]
@@ -38,7 +41,7 @@ def select(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SelectFirst", "HoldRest Protected", arity=(1, 3), operator="prepend")
-def select_first(ev: Any, args: tuple) -> Any:
+def select_first(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     items = elements(args[0])
@@ -52,7 +55,7 @@ def select_first(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Pick", arity=(2, 3))
-def pick(ev: Any, args: tuple) -> Any:
+def pick(ev: Evaluator, args: tuple) -> Any:
     e, sel = args[0], args[1]
     p = args[2] if len(args) > 2 else TRUE
     if type(e) is not Expr or type(sel) is not Expr or len(e.args) != len(sel.args):
@@ -70,7 +73,7 @@ def pick(ev: Any, args: tuple) -> Any:
     return go(e, sel)
 
 
-def _cases_args(ev: Any, args: tuple) -> tuple[Any, Any, tuple[int, int], int, bool] | None:
+def _cases_args(ev: Evaluator, args: tuple) -> tuple[Any, Any, tuple[int, int], int, bool] | None:
     args, heads = heads_option(args)
     levels = level_range(args[2]) if len(args) > 2 else (1, 1)
     n = args[3] if len(args) > 3 and type(args[3]) is int else 10**9
@@ -78,7 +81,7 @@ def _cases_args(ev: Any, args: tuple) -> tuple[Any, Any, tuple[int, int], int, b
 
 
 @builtin("Cases", arity=(1, 5), operator="prepend", options="Heads")
-def cases(ev: Any, args: tuple) -> Any:
+def cases(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     spec = _cases_args(ev, args)
@@ -108,7 +111,7 @@ def _yes(b: dict) -> bool:
 
 
 @builtin("FirstCase", "HoldRest Protected", arity=(1, 4), operator="prepend")
-def first_case(ev: Any, args: tuple) -> Any:
+def first_case(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     found = ev.call(S.Cases, args[0], ev.eval(args[1]), ev.eval(args[3]) if len(args) > 3 else lst((1,)), 1)
@@ -118,7 +121,7 @@ def first_case(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DeleteCases", arity=(1, 4), operator="prepend")
-def delete_cases(ev: Any, args: tuple) -> Any:
+def delete_cases(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[0]) is not Expr:
         return None
     e, p = args[0], args[1]
@@ -146,12 +149,12 @@ def delete_cases(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DeleteMissing", arity=(1, 3))
-def delete_missing(ev: Any, args: tuple) -> Any:
+def delete_missing(ev: Evaluator, args: tuple) -> Any:
     return ev.call(S.DeleteCases, args[0], mk(S.Missing, mk(S.BlankNullSequence)))
 
 
 @builtin("Count", arity=(1, 3), operator="prepend")
-def count(ev: Any, args: tuple) -> Any:
+def count(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     e, p = args[0], args[1]
@@ -165,7 +168,7 @@ def count(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Position", arity=(1, 5), operator="prepend", options="Heads")
-def position(ev: Any, args: tuple) -> Any:
+def position(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     args, heads = heads_option(args)
@@ -184,7 +187,7 @@ def position(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FirstPosition", "HoldRest Protected", arity=(1, 4), operator="prepend")
-def first_position(ev: Any, args: tuple) -> Any:
+def first_position(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     found = ev.call(S.Position, args[0], ev.eval(args[1]), ev.eval(args[3]) if len(args) > 3 else lst((0, S.Infinity)))
@@ -194,12 +197,12 @@ def first_position(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MatchQ", arity=(1, 2), operator="prepend")
-def match_q(ev: Any, args: tuple) -> Any:
+def match_q(ev: Evaluator, args: tuple) -> Any:
     return boolean(matches(ev, args[0], args[1])) if len(args) == 2 else None
 
 
 @builtin("MemberQ", arity=(1, 3), operator="prepend")
-def member_q(ev: Any, args: tuple) -> Any:
+def member_q(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     m = ev.matcher(args[1])
@@ -215,7 +218,7 @@ def member_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FreeQ", arity=(1, 3), operator="prepend")
-def free_q(ev: Any, args: tuple) -> Any:
+def free_q(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     m = ev.matcher(args[1])
@@ -224,7 +227,7 @@ def free_q(ev: Any, args: tuple) -> Any:
 
 def _quantifier(name: str, decide: Any) -> None:
     @builtin(name, arity=(1, 3), operator="prepend")
-    def quantifier(ev: Any, args: tuple) -> Any:
+    def quantifier(ev: Evaluator, args: tuple) -> Any:
         if len(args) == 1:
             if name in ("AllTrue", "AnyTrue", "NoneTrue"):
                 ev.message(name, "argtu", f"{name} called with 1 argument; 2 arguments are expected.")
@@ -235,11 +238,11 @@ def _quantifier(name: str, decide: Any) -> None:
         return decide(ev, [mk(args[1], a) for a in items])
 
 
-def _all_true(ev: Any, tests: list[Any]) -> Any:
+def _all_true(ev: Evaluator, tests: list[Any]) -> Any:
     return ev.eval(Expr(S.And, tuple(tests)))
 
 
-def _any_true(ev: Any, tests: list[Any]) -> Any:
+def _any_true(ev: Evaluator, tests: list[Any]) -> Any:
     return ev.eval(Expr(S.Or, tuple(tests)))
 
 
@@ -249,7 +252,7 @@ _quantifier("NoneTrue", lambda ev, tests: ev.eval(mk(S.Not, _any_true(ev, tests)
 
 
 @builtin("Level", arity=(2, 4), options="Heads")
-def level(ev: Any, args: tuple) -> Any:
+def level(ev: Evaluator, args: tuple) -> Any:
     args, heads = heads_option(args)
     levels = level_range(args[1])
     if levels is None:
@@ -259,5 +262,5 @@ def level(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Head", arity=(1, 2))
-def head(ev: Any, args: tuple) -> Any:
+def head(ev: Evaluator, args: tuple) -> Any:
     return head_of(args[0])

@@ -1,10 +1,11 @@
-"""Continued fractions: of rational numbers, of quadratic irrationals with their period, and of others to a stated length."""
+"""Continued fractions: of rational numbers, of quadratic irrationals with their period, and of others to a stated
+length."""
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.builtins.integers import ints
@@ -12,12 +13,15 @@ from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, mk
 from nsrl.engines.wolfram.numeric import approx_mp
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("ContinuedFraction", arity=(1, 2))
-def continued_fraction(ev: Any, args: tuple) -> Any:
+def continued_fraction(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if type(x) in (int, Fraction):
         out, f = [], Fraction(x)
@@ -54,7 +58,12 @@ def _quadratic(x: Any) -> tuple[Fraction, Fraction, int] | None:
         return Fraction(x), Fraction(0), 1
     if type(x) is not Expr:
         return None
-    if x.head is S.Power and type(x.args[0]) in (int, Fraction) and type(x.args[1]) is Fraction and x.args[1].denominator == 2:
+    if (
+        x.head is S.Power
+        and type(x.args[0]) in (int, Fraction)
+        and type(x.args[1]) is Fraction
+        and x.args[1].denominator == 2
+    ):
         base, n = Fraction(x.args[0]), x.args[1].numerator
         if base <= 0 or abs(n) > 20:
             return None
@@ -71,7 +80,7 @@ def _quadratic(x: Any) -> tuple[Fraction, Fraction, int] | None:
     return a, b, d
 
 
-def _periodic(ev: Any, a: Fraction, b: Fraction, d: int) -> Any:
+def _periodic(ev: Evaluator, a: Fraction, b: Fraction, d: int) -> Any:
     """The continued fraction of a + b Sqrt[d] > 0: the quotients before the period, and the period as a list."""
     if not b or math.isqrt(d) ** 2 == d:
         return None
@@ -86,7 +95,9 @@ def _periodic(ev: Any, a: Fraction, b: Fraction, d: int) -> Any:
         ev.step()
         ev.need_length(len(out) + 1)
         seen[p, q] = len(out)
-        k = (p + math.isqrt(r)) // q if q > 0 else -((p + math.isqrt(r)) // -q) - 1  # the floor: Sqrt[r] is no whole number
+        k = (
+            (p + math.isqrt(r)) // q if q > 0 else -((p + math.isqrt(r)) // -q) - 1
+        )  # the floor: Sqrt[r] is no whole number
         if k < 0:
             return None
         out.append(k)
@@ -99,7 +110,7 @@ def _periodic(ev: Any, a: Fraction, b: Fraction, d: int) -> Any:
 
 
 @builtin("FromContinuedFraction", arity=1)
-def from_continued_fraction(ev: Any, args: tuple) -> Any:
+def from_continued_fraction(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[0]) or not args[0].args:
         return None
     *first, out = args[0].args
@@ -115,7 +126,7 @@ def from_continued_fraction(ev: Any, args: tuple) -> Any:
     return ev.call(S.Together, ev.call(S.RootReduce, out)) if periodic else out
 
 
-def _of_period(ev: Any, period: tuple) -> Any:
+def _of_period(ev: Evaluator, period: tuple) -> Any:
     """The positive x with x = [period; x]: a quadratic equation with the matrix of its quotients."""
     if not period or not ints(period) or min(period) < 1:
         return None
@@ -130,7 +141,7 @@ def _of_period(ev: Any, period: tuple) -> Any:
 
 
 @builtin("Convergents", arity=(1, 2))
-def convergents(ev: Any, args: tuple) -> Any:
+def convergents(ev: Evaluator, args: tuple) -> Any:
     cf = args[0] if is_list(args[0]) else ev.call(S.ContinuedFraction, *args)
     if not is_list(cf) or any(map(is_list, cf.args)):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.result import Status
 from nsrl.engines.wolfram.errors import (
@@ -21,13 +21,16 @@ from nsrl.engines.wolfram.pattern import matches
 from nsrl.engines.wolfram.printer import output, text
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 # -- control -------------------------------------------------------------------------------------------------------
 @builtin("CompoundExpression", "HoldAll ReadProtected", options="*")
-def compound_expression(ev: Any, args: tuple) -> Any:
+def compound_expression(ev: Evaluator, args: tuple) -> Any:
     if not args:
         return NULL
     for a in args[:-1]:
@@ -36,7 +39,7 @@ def compound_expression(ev: Any, args: tuple) -> Any:
 
 
 @builtin("If", "HoldRest", arity=(2, 4), options="*")
-def if_(ev: Any, args: tuple) -> Any:
+def if_(ev: Evaluator, args: tuple) -> Any:
     test = args[0]
     if test is TRUE:
         return args[1]
@@ -46,7 +49,7 @@ def if_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Which", "HoldAll", options="*")
-def which(ev: Any, args: tuple) -> Any:
+def which(ev: Evaluator, args: tuple) -> Any:
     if len(args) % 2:
         ev.message("Which", "argct", f"Which called with {len(args)} argument{'s' if len(args) > 1 else ''}.")
         return None
@@ -55,14 +58,24 @@ def which(ev: Any, args: tuple) -> Any:
         if test is TRUE:
             return args[i + 1]
         if test is not FALSE:
-            return None if i == 0 and same(test, args[0]) else Expr(S.Which, (test, *args[i + 1 :])) if not same(test, args[i]) or i else None
+            return (
+                None
+                if i == 0 and same(test, args[0])
+                else Expr(S.Which, (test, *args[i + 1 :]))
+                if not same(test, args[i]) or i
+                else None
+            )
     return NULL
 
 
 @builtin("Switch", "HoldRest", arity=(3, None), options="*")
-def switch(ev: Any, args: tuple) -> Any:
+def switch(ev: Evaluator, args: tuple) -> Any:
     if len(args) % 2 == 0:
-        ev.message("Switch", "argct", f"Switch called with {len(args)} arguments. Switch must be called with an odd number of arguments.")
+        ev.message(
+            "Switch",
+            "argct",
+            f"Switch called with {len(args)} arguments. Switch must be called with an odd number of arguments.",
+        )
         return None
     for i in range(1, len(args), 2):
         if matches(ev, args[0], ev.eval(args[i])):
@@ -71,7 +84,7 @@ def switch(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Do", "HoldAll", arity=(2, None))
-def do(ev: Any, args: tuple) -> Any:
+def do(ev: Evaluator, args: tuple) -> Any:
     def run(specs: tuple) -> bool:
         it = iterator(ev, "Do", specs[0])
         if it is None:
@@ -99,7 +112,7 @@ def do(ev: Any, args: tuple) -> Any:
 
 
 @builtin("While", "HoldAll", arity=(1, 2))
-def while_(ev: Any, args: tuple) -> Any:
+def while_(ev: Evaluator, args: tuple) -> Any:
     try:
         while ev.holds(args[0]):
             ev.step()
@@ -116,7 +129,7 @@ def while_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("For", "HoldAll", arity=(3, 4))
-def for_(ev: Any, args: tuple) -> Any:
+def for_(ev: Evaluator, args: tuple) -> Any:
     ev.effect(args[0])
     try:
         while ev.holds(args[1]):
@@ -133,32 +146,32 @@ def for_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Return", arity=(0, 2))
-def return_(ev: Any, args: tuple) -> Any:
+def return_(ev: Evaluator, args: tuple) -> Any:
     raise ReturnFlow(args[0] if args else NULL)
 
 
 @builtin("Break", arity=0)
-def break_(ev: Any, args: tuple) -> Any:
+def break_(ev: Evaluator, args: tuple) -> Any:
     raise BreakFlow
 
 
 @builtin("Continue", arity=0)
-def continue_(ev: Any, args: tuple) -> Any:
+def continue_(ev: Evaluator, args: tuple) -> Any:
     raise ContinueFlow
 
 
 @builtin("Abort", arity=0)
-def abort(ev: Any, args: tuple) -> Any:
+def abort(ev: Evaluator, args: tuple) -> Any:
     raise AbortFlow
 
 
 @builtin("Quit Exit", arity=(0, 1))
-def quit_(ev: Any, args: tuple) -> Any:
+def quit_(ev: Evaluator, args: tuple) -> Any:
     raise QuitFlow
 
 
 @builtin("Throw", arity=(1, 2))
-def throw(ev: Any, args: tuple) -> Any:
+def throw(ev: Evaluator, args: tuple) -> Any:
     if not ev.catching:
         ev.message("Throw", "nocatch", f"Uncaught {ev.text(Expr(S.Throw, args))} returned to top level.")
         raise ThrowFlow(mk(S.Hold, Expr(S.Throw, args)), None)
@@ -166,7 +179,7 @@ def throw(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Catch", "HoldFirst", arity=(1, 3))
-def catch(ev: Any, args: tuple) -> Any:
+def catch(ev: Evaluator, args: tuple) -> Any:
     ev.catching += 1
     depth = ev.depth
     try:
@@ -185,7 +198,7 @@ def catch(ev: Any, args: tuple) -> Any:
 
 
 @builtin("CheckAbort", "HoldAll", arity=2)
-def check_abort(ev: Any, args: tuple) -> Any:
+def check_abort(ev: Evaluator, args: tuple) -> Any:
     try:
         return ev.eval(args[0])
     except AbortFlow:
@@ -193,14 +206,14 @@ def check_abort(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Check", "HoldAll", arity=(2, None))
-def check(ev: Any, args: tuple) -> Any:
+def check(ev: Evaluator, args: tuple) -> Any:
     before = len(ev.messages)
     value = ev.eval(args[0])
     return ev.eval(args[1]) if len(ev.messages) > before else value
 
 
 @builtin("Quiet", "HoldAll", arity=(1, 3))
-def quiet(ev: Any, args: tuple) -> Any:
+def quiet(ev: Evaluator, args: tuple) -> Any:
     ev.quiet += 1
     try:
         return ev.eval(args[0])
@@ -209,7 +222,7 @@ def quiet(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Off On", "HoldAll")
-def off(ev: Any, args: tuple) -> Any:
+def off(ev: Evaluator, args: tuple) -> Any:
     for a in args:
         if type(a) is Expr and a.head is S.MessageName and len(a.args) == 2:
             ev.off.add((text(a.args[0]), text(a.args[1])))
@@ -223,7 +236,7 @@ TABLE["On"].handler = lambda ev, args: (
 
 
 @builtin("Message", "HoldFirst", arity=(1, None))
-def message(ev: Any, args: tuple) -> Any:
+def message(ev: Evaluator, args: tuple) -> Any:
     name = args[0]
     if type(name) is not Expr or name.head is not S.MessageName or len(name.args) != 2:
         return None
@@ -239,7 +252,7 @@ def message(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Print Echo", options="*")
-def print_(ev: Any, args: tuple) -> Any:
+def print_(ev: Evaluator, args: tuple) -> Any:
     ev.print("".join(map(output, args)), args[0] if len(args) == 1 else None)
     return NULL
 
@@ -248,7 +261,7 @@ TABLE["Echo"].handler = lambda ev, args: (ev.print(output(args[0])), args[0])[1]
 
 
 @builtin("ReleaseHold", arity=1)
-def release_hold(ev: Any, args: tuple) -> Any:
+def release_hold(ev: Evaluator, args: tuple) -> Any:
     def release(e: Any) -> Any:
         if type(e) is not Expr:
             return e
@@ -260,39 +273,43 @@ def release_hold(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Evaluate", arity=(0, None), options="*")
-def evaluate(ev: Any, args: tuple) -> Any:
+def evaluate(ev: Evaluator, args: tuple) -> Any:
     return args[0] if len(args) == 1 else Expr(S.Sequence, args)
 
 
 @builtin("Identity", arity=1)
-def identity(ev: Any, args: tuple) -> Any:
+def identity(ev: Evaluator, args: tuple) -> Any:
     return args[0]
 
 
 @builtin("ValueQ", "HoldAll", arity=1)
-def value_q(ev: Any, args: tuple) -> Any:
+def value_q(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     return TRUE if not same(ev.eval(e), e) else FALSE
 
 
 @builtin("TimeConstrained MemoryConstrained", "HoldFirst", arity=(2, 3))
-def constrained(ev: Any, args: tuple) -> Any:
+def constrained(ev: Evaluator, args: tuple) -> Any:
     return args[0]
 
 
 @builtin("Timing AbsoluteTiming", "HoldAll", arity=1)
-def timing(ev: Any, args: tuple) -> Any:
+def timing(ev: Evaluator, args: tuple) -> Any:
     return lst((0.0, ev.eval(args[0])))  # deterministic: no clock in a value
 
 
 @builtin("Pause", arity=1)
-def pause(ev: Any, args: tuple) -> Any:
+def pause(ev: Evaluator, args: tuple) -> Any:
     return NULL  # at once: there is no clock here, and whoever waits for the Result gains nothing by waiting
 
 
-@builtin("Get Import Export Run RunProcess StartProcess SystemOpen URLRead URLFetch DeleteFile ReadString ReadList Put PutAppend OpenWrite OpenRead "
-         "OpenAppend CreateFile CreateDirectory CopyFile RenameFile ExternalEvaluate LibraryFunctionLoad Install LinkLaunch "
-         "GetEnvironment SetEnvironment FileNames Directory SetDirectory FileExistsQ FindFile Needs URLExecute SendMail CloudDeploy "
-         "DumpSave Save BinaryWrite BinaryReadList WriteString Read Skip Find FindList FilePrint NotebookOpen")  # fmt: skip
-def refused(ev: Any, args: tuple) -> Any:
+@builtin("Get Import Export Run RunProcess StartProcess SystemOpen URLRead URLFetch DeleteFile ReadString ReadList Put "
+"PutAppend OpenWrite OpenRead "
+         "OpenAppend CreateFile CreateDirectory CopyFile RenameFile ExternalEvaluate LibraryFunctionLoad Install "
+         "LinkLaunch "
+         "GetEnvironment SetEnvironment FileNames Directory SetDirectory FileExistsQ FindFile Needs URLExecute "
+         "SendMail CloudDeploy "
+         "DumpSave Save BinaryWrite BinaryReadList WriteString Read Skip Find FindList FilePrint "
+         "NotebookOpen")  # fmt: skip
+def refused(ev: Evaluator, args: tuple) -> Any:
     raise LimitReached(Status.REFUSED, "files, processes and the network are out of reach")

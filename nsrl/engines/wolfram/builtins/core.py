@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.errors import (
     ReturnFlow,
@@ -11,6 +11,9 @@ from nsrl.engines.wolfram.expr import FAILED, FALSE, LIST, NULL, TRUE, Expr, S, 
 from nsrl.engines.wolfram.printer import text
 from nsrl.engines.wolfram.subst import replace_symbols
 from nsrl.engines.wolfram.table import ATTRIBUTES, PROTECTED, Builtin, flag_names, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -21,9 +24,13 @@ TABLE["Sequence"].attrs = PROTECTED
 symbols(TABLE, "Hold HoldForm HoldPattern Function", "HoldAll Protected")
 symbols(TABLE, "HoldComplete Unevaluated", "HoldAllComplete Protected")
 symbols(TABLE, "True False Null None All Automatic Missing $Failed $Aborted Indeterminate ComplexInfinity Infinite")
-symbols(TABLE, "Blank BlankSequence BlankNullSequence Alternatives Repeated RepeatedNull Except Longest Shortest Verbatim")
+symbols(
+    TABLE, "Blank BlankSequence BlankNullSequence Alternatives Repeated RepeatedNull Except Longest Shortest Verbatim"
+)
 symbols(TABLE, "Pattern", "HoldFirst Protected")
-symbols(TABLE, "Optional PatternSequence OptionsPattern KeyValuePattern Slot SlotSequence Up Down Span String Integer Real")
+symbols(
+    TABLE, "Optional PatternSequence OptionsPattern KeyValuePattern Slot SlotSequence Up Down Span String Integer Real"
+)
 symbols(TABLE, "Condition", "HoldAll Protected")
 symbols(TABLE, "PatternTest", "HoldRest Protected")
 symbols(TABLE, "Heads DirectedInfinity TwoWayRule UndirectedEdge DirectedEdge Overflow")
@@ -48,7 +55,7 @@ def _scoped(rhs: Any) -> Any:
 
 
 @builtin("$ReturnScope", "HoldAll", arity=1)
-def return_scope(ev: Any, args: tuple) -> Any:
+def return_scope(ev: Evaluator, args: tuple) -> Any:
     try:
         return ev.eval(args[0])
     except ReturnFlow as r:
@@ -61,7 +68,7 @@ def _strip(lhs: Any) -> Any:
     return lhs
 
 
-def _evaluate_lhs(ev: Any, lhs: Any) -> Any:
+def _evaluate_lhs(ev: Evaluator, lhs: Any) -> Any:
     """The arguments of a left-hand side are evaluated (f[1 + 1] = ...), the whole is not."""
     if type(lhs) is not Expr or lhs.head in (S.HoldPattern, S.Condition):
         return lhs
@@ -73,7 +80,7 @@ def _evaluate_lhs(ev: Any, lhs: Any) -> Any:
     return Expr(head, ev._arguments(lhs.args, attrs))
 
 
-def _assign(ev: Any, lhs: Any, rhs: Any, delayed: bool) -> bool:
+def _assign(ev: Evaluator, lhs: Any, rhs: Any, delayed: bool) -> bool:
     """Whether the definition was made; otherwise a message says why not."""
     t = type(lhs)
     head_name = "SetDelayed" if delayed else "Set"
@@ -130,7 +137,7 @@ def _assign(ev: Any, lhs: Any, rhs: Any, delayed: bool) -> bool:
     return True
 
 
-def _assign_list(ev: Any, lhs: Expr, rhs: Any, delayed: bool, head_name: str) -> bool:
+def _assign_list(ev: Evaluator, lhs: Expr, rhs: Any, delayed: bool, head_name: str) -> bool:
     if delayed:
         ev.message("SetDelayed", "write", f"Tag List in {text(lhs)} is Protected.")
         return False
@@ -141,7 +148,7 @@ def _assign_list(ev: Any, lhs: Expr, rhs: Any, delayed: bool, head_name: str) ->
     return all(done)
 
 
-def _assign_key(ev: Any, lhs: Expr, rhs: Any) -> bool:
+def _assign_key(ev: Evaluator, lhs: Expr, rhs: Any) -> bool:
     """assoc[key] = value, where the symbol holds an association."""
     value = ev.own.get(lhs.head)
     if type(value) is not Expr or value.head is not S.Association or len(lhs.args) != 1:
@@ -155,7 +162,7 @@ def _assign_key(ev: Any, lhs: Expr, rhs: Any) -> bool:
     return True
 
 
-def _assign_part(ev: Any, lhs: Expr, rhs: Any) -> bool:
+def _assign_part(ev: Evaluator, lhs: Expr, rhs: Any) -> bool:
     from nsrl.engines.wolfram.parts import set_part
 
     name = lhs.args[0] if lhs.args else None
@@ -173,25 +180,25 @@ def _assign_part(ev: Any, lhs: Expr, rhs: Any) -> bool:
     return True
 
 
-def _assign_options(ev: Any, name: Symbol, rhs: Any) -> bool:
+def _assign_options(ev: Evaluator, name: Symbol, rhs: Any) -> bool:
     rules = rhs.args if type(rhs) is Expr and rhs.head is LIST else (rhs,)
     ev.options[name] = {r.args[0]: r.args[1] for r in rules if type(r) is Expr and len(r.args) == 2}
     return True
 
 
 @builtin("Set", "HoldFirst SequenceHold", arity=(2, None))
-def set_(ev: Any, args: tuple) -> Any:
+def set_(ev: Evaluator, args: tuple) -> Any:
     _assign(ev, args[0], args[1], False)
     return args[1]
 
 
 @builtin("SetDelayed", "HoldAll SequenceHold", arity=(2, None))
-def set_delayed(ev: Any, args: tuple) -> Any:
+def set_delayed(ev: Evaluator, args: tuple) -> Any:
     return NULL if _assign(ev, args[0], args[1], True) else FAILED
 
 
 @builtin("UpSet UpSetDelayed", "HoldFirst SequenceHold", arity=2)
-def up_set(ev: Any, args: tuple) -> Any:
+def up_set(ev: Evaluator, args: tuple) -> Any:
     lhs = args[0]
     for a in lhs.args if type(lhs) is Expr else ():
         while type(a) is Expr:
@@ -202,7 +209,7 @@ def up_set(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TagSet TagSetDelayed", "HoldAll SequenceHold", arity=3)
-def tag_set(ev: Any, args: tuple) -> Any:
+def tag_set(ev: Evaluator, args: tuple) -> Any:
     tag, lhs, rhs = args
     if type(tag) is not Symbol or type(lhs) is not Expr:
         return None
@@ -213,14 +220,14 @@ def tag_set(ev: Any, args: tuple) -> Any:
     return NULL
 
 
-def _forget(ev: Any, name: Symbol) -> None:
+def _forget(ev: Evaluator, name: Symbol) -> None:
     for d in (ev.own, ev.down, ev.sub, ev.up):
         d.pop(name, None)
     ev.changed()
 
 
 @builtin("Unset", "HoldFirst", arity=1)
-def unset(ev: Any, args: tuple) -> Any:
+def unset(ev: Evaluator, args: tuple) -> Any:
     lhs = args[0]
     if type(lhs) is Symbol:
         ev.own.pop(lhs, None)
@@ -237,7 +244,7 @@ def unset(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Clear ClearAll Remove", "HoldAll")
-def clear(ev: Any, args: tuple) -> Any:
+def clear(ev: Evaluator, args: tuple) -> Any:
     for a in args:
         if type(a) is Symbol:
             if ev.attributes(a) & PROTECTED:
@@ -260,7 +267,7 @@ def _targets(e: Any) -> tuple:
 
 
 @builtin("SetAttributes ClearAttributes", "HoldFirst", arity=2)
-def set_attributes(ev: Any, args: tuple) -> Any:
+def set_attributes(ev: Evaluator, args: tuple) -> Any:
     for s in _targets(args[0]):
         if type(s) is Symbol:
             ev.attrs[s] = ev.attributes(s) | _bits(_targets(args[1]))
@@ -271,7 +278,7 @@ def set_attributes(ev: Any, args: tuple) -> Any:
 TABLE["ClearAttributes"] = Builtin("ClearAttributes", TABLE["SetAttributes"].attrs, None, 2, 2)
 
 
-def _clear_attributes(ev: Any, args: tuple) -> Any:
+def _clear_attributes(ev: Evaluator, args: tuple) -> Any:
     for s in _targets(args[0]):
         if type(s) is Symbol:
             ev.attrs[s] = ev.attributes(s) & ~_bits(_targets(args[1]))
@@ -283,7 +290,7 @@ TABLE["ClearAttributes"].handler = _clear_attributes
 
 
 @builtin("Attributes", "HoldAll Listable", arity=1)
-def attributes(ev: Any, args: tuple) -> Any:
+def attributes(ev: Evaluator, args: tuple) -> Any:
     s = ev.eval(args[0]) if type(args[0]) is str else args[0]
     if type(s) is str:
         from nsrl.engines.wolfram.expr import sym
@@ -297,14 +304,14 @@ def attributes(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Protect Unprotect", "HoldAll")
-def protect(ev: Any, args: tuple) -> Any:
+def protect(ev: Evaluator, args: tuple) -> Any:
     for s in args:
         if type(s) is Symbol and s not in (TRUE, FALSE, NULL):
             ev.attrs[s] = ev.attributes(s) | PROTECTED
     return lst(s.name for s in args if type(s) is Symbol)
 
 
-def _unprotect(ev: Any, args: tuple) -> Any:
+def _unprotect(ev: Evaluator, args: tuple) -> Any:
     for s in args:
         if type(s) is Symbol and s not in (TRUE, FALSE, NULL):
             ev.attrs[s] = ev.attributes(s) & ~PROTECTED
@@ -316,28 +323,39 @@ TABLE["Unprotect"].handler = _unprotect
 
 def _update(name: str, op: Any, back: bool) -> None:
     @builtin(name, "HoldFirst", arity=1 if back is not None else 2)
-    def step(ev: Any, args: tuple) -> Any:
+    def step(ev: Evaluator, args: tuple) -> Any:
         old = ev.eval(args[0])
         if type(args[0]) is Symbol and args[0] not in ev.own:
-            ev.message(name, "rvalue", f"{args[0].name} is not a variable with a value, so its value cannot be changed.")
+            ev.message(
+                name, "rvalue", f"{args[0].name} is not a variable with a value, so its value cannot be changed."
+            )
             return None
         new = ev.call(S.Plus, old, op)
         return old if back and _assign(ev, args[0], new, False) else (_assign(ev, args[0], new, False), new)[1]
 
 
-for _name, _amount, _back in (("Increment", 1, True), ("Decrement", -1, True), ("PreIncrement", 1, False), ("PreDecrement", -1, False)):
+for _name, _amount, _back in (
+    ("Increment", 1, True),
+    ("Decrement", -1, True),
+    ("PreIncrement", 1, False),
+    ("PreDecrement", -1, False),
+):
     _update(_name, _amount, _back)
 
 
 def _compound_update(name: str, combine: Any) -> None:
     @builtin(name, "HoldFirst", arity=2)
-    def update(ev: Any, args: tuple) -> Any:
+    def update(ev: Evaluator, args: tuple) -> Any:
         if type(args[0]) is Symbol and args[0] not in ev.own:
-            ev.message(name, "rvalue", f"{args[0].name} is not a variable with a value, so its value cannot be changed.")
+            ev.message(
+                name, "rvalue", f"{args[0].name} is not a variable with a value, so its value cannot be changed."
+            )
             return None
         old = ev.eval(args[0])
         if type(args[0]) is Expr and args[0].head is not S.Part and old == args[0]:
-            ev.message(name, "rvalue", f"{ev.text(args[0])} is not a variable with a value, so its value cannot be changed.")
+            ev.message(
+                name, "rvalue", f"{ev.text(args[0])} is not a variable with a value, so its value cannot be changed."
+            )
             return None
         new = ev.eval(combine(old, args[1]))
         _assign(ev, args[0], new, False)
@@ -355,7 +373,7 @@ _compound_update("KeyDropFrom", lambda a, b: mk(S.KeyDrop, a, b))
 
 
 # -- scoping -------------------------------------------------------------------------------------------------------
-def _specs(ev: Any, name: str, args: tuple) -> list[tuple[Symbol, Any, bool]] | None:
+def _specs(ev: Evaluator, name: str, args: tuple) -> list[tuple[Symbol, Any, bool]] | None:
     """(symbol, initial value, delayed) of each local; None after a message."""
     if len(args) < 2:
         n = len(args)
@@ -381,14 +399,15 @@ def _specs(ev: Any, name: str, args: tuple) -> list[tuple[Symbol, Any, bool]] | 
             ev.message(
                 name,
                 "lvsym",
-                f"Local variable specification {ev.text(spec)} contains {ev.text(a)}, which is not a symbol or an assignment to a symbol.",
+                f"Local variable specification {ev.text(spec)} contains {ev.text(a)}, which is not a symbol or an "
+                f"assignment to a symbol.",
             )
             return None
     return out
 
 
 @builtin("Module", "HoldAll", options="*")
-def module(ev: Any, args: tuple) -> Any:
+def module(ev: Evaluator, args: tuple) -> Any:
     specs = _specs(ev, "Module", args)
     if specs is None:
         return None
@@ -410,7 +429,7 @@ def module(ev: Any, args: tuple) -> Any:
 
 
 @builtin("With", "HoldAll", options="*")
-def with_(ev: Any, args: tuple) -> Any:
+def with_(ev: Evaluator, args: tuple) -> Any:
     while len(args) > 2:  # With[{a = 1}, {b = a}, body]
         args = (*args[:-2], mk(S.With, args[-2], args[-1]))
     specs = _specs(ev, "With", args)
@@ -418,14 +437,19 @@ def with_(ev: Any, args: tuple) -> Any:
         return None
     for s, initial, _ in specs:
         if initial is None:
-            ev.message("With", "lvw", f"Local variable specification {ev.text(args[0])} contains {s.name}, which is not an assignment to a symbol.")
+            ev.message(
+                "With",
+                "lvw",
+                f"Local variable specification {ev.text(args[0])} contains {s.name}, which is not an assignment to a "
+                f"symbol.",
+            )
             return None
     values = {s: initial if delayed else ev.eval(initial) for s, initial, delayed in specs}
     return replace_symbols(args[1], values)
 
 
 @builtin("Block", "HoldAll", options="*")
-def block(ev: Any, args: tuple) -> Any:
+def block(ev: Evaluator, args: tuple) -> Any:
     specs = _specs(ev, "Block", args)
     if specs is None:
         return None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import Expr, S, boolean, is_list, lst, mk, sym
 from nsrl.engines.wolfram.table import KINDS, Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -30,46 +33,68 @@ def _day(e: Any) -> Any:
 
 
 @builtin("DayName", arity=1, takes="date")
-def day_name(ev: Any, args: tuple) -> Any:
+def day_name(ev: Evaluator, args: tuple) -> Any:
     return sym(_date(args[0]).strftime("%A"))
 
 
 @builtin("LeapYearQ", arity=1, takes="year")
-def leap_year(ev: Any, args: tuple) -> Any:
+def leap_year(ev: Evaluator, args: tuple) -> Any:
     y = args[0] if type(args[0]) is int else _date(args[0]).year
     return boolean(y % 4 == 0 and (y % 100 != 0 or y % 400 == 0))
 
 
 @builtin("DayCount", arity=2, takes="date date")
-def day_count(ev: Any, args: tuple) -> Any:
+def day_count(ev: Evaluator, args: tuple) -> Any:
     return (_day(args[1]) - _day(args[0])).days
 
 
 @builtin("DateDifference", arity=(2, 3), takes="date date")
-def date_difference(ev: Any, args: tuple) -> Any:
+def date_difference(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 3 and args[2] not in ("Day", "Days"):
         return None
     return mk(S.Quantity, (_day(args[1]) - _day(args[0])).days, "Days")
 
 
 @builtin("DatePlus", arity=2, takes="date integer")
-def date_plus(ev: Any, args: tuple) -> Any:
+def date_plus(ev: Evaluator, args: tuple) -> Any:
     d = _day(args[0]) + datetime.timedelta(days=args[1])
     out = lst((d.year, d.month, d.day))
     return mk(S.DateObject, out) if not is_list(args[0]) else out
 
 
 _ELEMENTS = {
-    "Year": "%Y", "YearShort": "%y", "Month": "%m", "MonthName": "%B", "MonthNameShort": "%b", "Day": "%d", "DayName": "%A",
-    "DayNameShort": "%a", "Hour": "%H", "Hour24": "%H", "Hour12": "%I", "Minute": "%M", "Second": "%S", "AMPM": "%p",
-    "ISODate": "%Y-%m-%d", "ISODateTime": "%Y-%m-%dT%H:%M:%S", "Time": "%H:%M:%S",
+    "Year": "%Y",
+    "YearShort": "%y",
+    "Month": "%m",
+    "MonthName": "%B",
+    "MonthNameShort": "%b",
+    "Day": "%d",
+    "DayName": "%A",
+    "DayNameShort": "%a",
+    "Hour": "%H",
+    "Hour24": "%H",
+    "Hour12": "%I",
+    "Minute": "%M",
+    "Second": "%S",
+    "AMPM": "%p",
+    "ISODate": "%Y-%m-%d",
+    "ISODateTime": "%Y-%m-%dT%H:%M:%S",
+    "Time": "%H:%M:%S",
 }
-_SHORT = {"MonthShort": "%m", "DayShort": "%d", "Hour12Short": "%I", "HourShort": "%H", "MinuteShort": "%M", "SecondShort": "%S"}
+_SHORT = {
+    "MonthShort": "%m",
+    "DayShort": "%d",
+    "Hour12Short": "%I",
+    "HourShort": "%H",
+    "MinuteShort": "%M",
+    "SecondShort": "%S",
+}
 
 
 @builtin("DateString", arity=2)
-def date_string(ev: Any, args: tuple) -> Any:
-    """A stated date by elements; text between them starts with no capital letter, for there are more elements than are known here."""
+def date_string(ev: Evaluator, args: tuple) -> Any:
+    """A stated date by elements; text between them starts with no capital letter, for there are more elements than are
+    known here."""
     if not KINDS["date"](args[0]):
         return None
     each = args[1].args if is_list(args[1]) else (args[1],)

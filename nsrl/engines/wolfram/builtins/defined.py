@@ -11,13 +11,16 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.evaluator import Defs, Evaluator
 from nsrl.engines.wolfram.expr import Expr, Symbol, system
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.pattern import compile_pattern
 from nsrl.engines.wolfram.table import PROTECTED, Builtin, flags
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 RULES = Path(__file__).parent / "rules"
 _STATEMENT = re.compile(r"^(\w+)\[.*\n(?:[ \t].*\n)*", re.MULTILINE)
@@ -67,7 +70,7 @@ def _definitions(name: str) -> Defs:
     return defs
 
 
-def apply_rules(ev: Any, name: str, args: tuple) -> Any:
+def apply_rules(ev: Evaluator, name: str, args: tuple) -> Any:
     """The value the first matching rule of `name` gives for these arguments, or None."""
     defs = _compiled.get(name)
     if defs is None:
@@ -93,7 +96,7 @@ def attach(merged: dict[str, Builtin]) -> None:
 def _handler(name: str, row: Builtin | None) -> Any:
     handler, least, most = (row.handler, row.least, row.most) if row else (None, 0, None)
 
-    def both(ev: Any, args: tuple) -> Any:
+    def both(ev: Evaluator, args: tuple) -> Any:
         r = apply_rules(ev, name, args)
         if r is not None or handler is None:
             return r

@@ -1,9 +1,10 @@
-"""Derivatives by the rules: D, Dt, Derivative, and Grad, Div, Curl, Laplacian in Cartesian and curvilinear coordinates."""
+"""Derivatives by the rules: D, Dt, Derivative, and Grad, Div, Curl, Laplacian in Cartesian and curvilinear
+coordinates."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.pieces import joined
@@ -12,6 +13,9 @@ from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
 from nsrl.engines.wolfram.roots import symbols as symbols_of
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -59,7 +63,7 @@ _RULES = {
 }
 
 
-def derivative(ev: Any, e: Any, x: Any) -> Any:
+def derivative(ev: Evaluator, e: Any, x: Any) -> Any:
     """d e / d x, not yet evaluated."""
     if e == x and type(e) is type(x):
         return 1
@@ -128,7 +132,7 @@ def _in_pieces(e: Expr) -> Expr | None:
     return mk(S.Piecewise, lst(map(lst, zip(a, tests))), a[-1])
 
 
-def _chain(ev: Any, f: Any, orders: list[int], args: tuple, x: Any) -> Any:
+def _chain(ev: Evaluator, f: Any, orders: list[int], args: tuple, x: Any) -> Any:
     terms = []
     for i, t in enumerate(args):
         if contains(t, x):
@@ -138,7 +142,7 @@ def _chain(ev: Any, f: Any, orders: list[int], args: tuple, x: Any) -> Any:
 
 
 @builtin("D", arity=(1, None))
-def d(ev: Any, args: tuple) -> Any:
+def d(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     for spec in args[1:]:
         if has_head(spec, S.Rule):
@@ -169,7 +173,7 @@ def _gradient(e: Any, names: tuple) -> Any:
     return lst(mk(S.D, e, n) for n in names)
 
 
-def _nth(ev: Any, e: Any, x: Any, n: Any) -> Any:
+def _nth(ev: Evaluator, e: Any, x: Any, n: Any) -> Any:
     """The n-th derivative for symbolic n: of powers of E and of sine and cosine."""
     if has_head(e, S.Power) and e.args[0] is S.E and ev.eval(mk(S.D, e.args[1], x)) not in (0,):
         k = ev.eval(mk(S.D, e.args[1], x))
@@ -181,7 +185,7 @@ def _nth(ev: Any, e: Any, x: Any, n: Any) -> Any:
 
 
 @builtin("Dt", arity=(1, None), data=True, options="Constants")
-def dt(ev: Any, args: tuple) -> Any:
+def dt(ev: Evaluator, args: tuple) -> Any:
     """The total differential Dt[e] or derivative Dt[e, x]; Constants -> {a, ...} do not vary."""
     from nsrl.engines.wolfram.solver import symbols_in
 
@@ -198,12 +202,14 @@ def dt(ev: Any, args: tuple) -> Any:
         return ev.eval(Expr(e.head, tuple([Expr(S.Dt, (a, *args[1:])) for a in e.args])))
     if type(e) is Symbol and e not in rest and e not in fixed and e.builtin is None:
         return None
-    out = [times(derivative(ev, e, s), 1 if s in rest else mk(S.Dt, s, *args[1:])) for s in symbols_in(e) if s not in fixed]
+    out = [
+        times(derivative(ev, e, s), 1 if s in rest else mk(S.Dt, s, *args[1:])) for s in symbols_in(e) if s not in fixed
+    ]
     return ev.eval(Expr(S.Plus, tuple(out)))
 
 
 @sub_handler("Derivative")
-def derivative_of(ev: Any, head: Expr, args: tuple) -> Any:
+def derivative_of(ev: Evaluator, head: Expr, args: tuple) -> Any:
     """Derivative[n][f]: of a pure function, a named one, or a builtin; Derivative[n][f][x] likewise."""
     if len(args) != 1:
         return None
@@ -225,7 +231,6 @@ def derivative_of(ev: Any, head: Expr, args: tuple) -> Any:
     return mk(S.Function, ev.eval(mk(S.ReplaceAll, e, back)))
 
 
-
 # name of a chart -> its scale factors at the coordinates
 _CHARTS = {
     "Cartesian": lambda x: [1] * len(x),
@@ -244,7 +249,7 @@ def _chart(args: tuple) -> tuple[tuple, list] | None:
     return None if scales is None else (args[1].args, scales)
 
 
-def _flux(ev: Any, field: list, names: tuple, scales: list) -> Any:
+def _flux(ev: Evaluator, field: list, names: tuple, scales: list) -> Any:
     """1/h sum of d(h f_i/h_i)/dx_i, where h is the product of the scale factors."""
     if all(h == 1 for h in scales):
         return ev.eval(Expr(S.Plus, tuple(mk(S.D, f, x) for f, x in zip(field, names))))
@@ -254,18 +259,22 @@ def _flux(ev: Any, field: list, names: tuple, scales: list) -> Any:
 
 
 @builtin("Grad", arity=(2, 3))
-def grad(ev: Any, args: tuple) -> Any:
+def grad(ev: Evaluator, args: tuple) -> Any:
     chart = _chart(args)
     if chart is None:
         return None
     names, scales = chart
     if all(h == 1 for h in scales):
         return ev.eval(_gradient(args[0], names))
-    return None if is_list(args[0]) else ev.eval(lst(times(mk(S.D, args[0], x), power(h, -1)) for x, h in zip(names, scales)))
+    return (
+        None
+        if is_list(args[0])
+        else ev.eval(lst(times(mk(S.D, args[0], x), power(h, -1)) for x, h in zip(names, scales)))
+    )
 
 
 @builtin("Div", arity=(2, 3))
-def div(ev: Any, args: tuple) -> Any:
+def div(ev: Evaluator, args: tuple) -> Any:
     chart = _chart(args)
     if chart is None or not is_list(args[0]) or len(args[0].args) != len(chart[0]) or any(map(is_list, args[0].args)):
         return None
@@ -273,7 +282,7 @@ def div(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Curl", arity=(2, 3))
-def curl(ev: Any, args: tuple) -> Any:
+def curl(ev: Evaluator, args: tuple) -> Any:
     chart = _chart(args)
     if chart is None or not is_list(args[0]) or len(args[0].args) != len(chart[0]):
         return None
@@ -290,7 +299,7 @@ def curl(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Laplacian", arity=(2, 3))
-def laplacian(ev: Any, args: tuple) -> Any:
+def laplacian(ev: Evaluator, args: tuple) -> Any:
     chart = _chart(args)
     if chart is None or (is_list(args[0]) and len(args) > 2 and args[2] != "Cartesian"):
         return None

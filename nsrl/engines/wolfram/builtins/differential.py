@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import bridge, converging
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
@@ -10,16 +10,19 @@ from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("DSolve DSolveValue", arity=3)
-def dsolve(ev: Any, args: tuple) -> Any:
+def dsolve(ev: Evaluator, args: tuple) -> Any:
     return _dsolve(ev, args, False)
 
 
-def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
+def _dsolve(ev: Evaluator, args: tuple, value: bool) -> Any:
     what, target, x = args
     f = unknown(target, x)
     if f is None:
@@ -41,7 +44,7 @@ def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
                 k, at = h.head.args[0], b.to_sympy(e.args[0])
                 d1 = sp.Derivative(F(X), (X, k))
                 return d1 if at == X else d1.subs(X, at)
-            if h in (S.Plus, S.Times, S.Power) :
+            if h in (S.Plus, S.Times, S.Power):
                 return {S.Plus: sp.Add, S.Times: sp.Mul, S.Power: sp.Pow}[h](*[convert(a) for a in e.args])
             if contains(e, f):
                 inner = [convert(a) for a in e.args]
@@ -71,7 +74,9 @@ def _dsolve(ev: Any, args: tuple, value: bool) -> Any:
             r = _constants_in_order(s.rhs, X)
             for c in sorted((c for c in r.free_symbols if str(c).startswith("C") and c not in b.symbols), key=str):
                 b.symbols[c] = mk(S.C, int(str(c)[1:]))
-            tree = ev.eval(mk(S.Expand, b.from_sympy(r))) if not init else ev.eval(b.from_sympy(guarded(sp.simplify, r)))
+            tree = (
+                ev.eval(mk(S.Expand, b.from_sympy(r))) if not init else ev.eval(b.from_sympy(guarded(sp.simplify, r)))
+            )
             order = max((sum(k for _, k in d.variable_count) for d in main.atoms(sp.Derivative)), default=0)
             if not satisfies(ev, parts, f, x, tree) or (not init and len(_constants(tree)) != order):
                 return None
@@ -87,7 +92,11 @@ def unknown(target: Any, x: Any) -> Symbol | None:
     def applied(e: Any) -> set:
         if type(e) is not Expr:
             return set()
-        h = e.head.args[0] if type(e.head) is Expr and has_head(e.head.head, S.Derivative) and len(e.head.args) == 1 else e.head
+        h = (
+            e.head.args[0]
+            if type(e.head) is Expr and has_head(e.head.head, S.Derivative) and len(e.head.args) == 1
+            else e.head
+        )
         return set().union({h} if type(h) is Symbol and h.builtin is None else (), *map(applied, e.args))
 
     if type(x) is not Symbol:
@@ -96,7 +105,7 @@ def unknown(target: Any, x: Any) -> Symbol | None:
     return found.pop() if len(found) == 1 else None
 
 
-def answered(ev: Any, target: Any, f: Symbol, x: Symbol, trees: list, value: bool) -> Any:
+def answered(ev: Evaluator, target: Any, f: Symbol, x: Symbol, trees: list, value: bool) -> Any:
     """The solutions f[x] = tree in the form asked for: the first one put into the target, or rules for f or f[x]."""
     functions = [mk(S.Function, lst((x,)), t) for t in trees]
     if value:
@@ -117,14 +126,15 @@ def _constants_in_order(r: Any, x: Any) -> Any:
         return r
     f1, f2 = e.coeff(c1), e.coeff(c2)
     swapped = (isinstance(f1, sp.sin) and isinstance(f2, sp.cos)) or (
-        isinstance(f1, sp.exp) and isinstance(f2, sp.exp) and f1.args[0] == -f2.args[0] and f2.args[0].coeff(x).is_positive)  # fmt: skip
+        isinstance(f1, sp.exp) and isinstance(f2,
+        sp.exp) and f1.args[0] == -f2.args[0] and f2.args[0].coeff(x).is_positive)  # fmt: skip
     return r.subs({c1: c2, c2: c1}, simultaneous=True) if swapped else r
 
 
 TABLE["DSolveValue"].handler = lambda ev, args: _dsolve(ev, args, True)
 
 
-def satisfies(ev: Any, parts: list, f: Symbol, x: Symbol, tree: Any, whole: bool = False) -> bool:
+def satisfies(ev: Evaluator, parts: list, f: Symbol, x: Symbol, tree: Any, whole: bool = False) -> bool:
     """Whether f[x] = tree makes the equation and every condition true, at real (or whole) numbers x."""
     put = rule(f, mk(S.Function, lst((x,)), tree))
     sides = [tuple(ev.eval(mk(S.ReplaceAll, side, put)) for side in p.args) for p in parts]

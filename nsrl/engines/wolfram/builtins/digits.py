@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.integers import ints
 from nsrl.engines.wolfram.builtins.primes import divisors_of, euler_phi, factor
@@ -13,13 +13,16 @@ from nsrl.engines.wolfram.judged import no
 from nsrl.engines.wolfram.numeric import approx_mp
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _NUMERIC = "Listable NumericFunction"
 
 
 # -- digits ----------------------------------------------------------------------------------------------------------
-def digits(ev: Any, n: int, base: int = 10) -> list[int]:
+def digits(ev: Evaluator, n: int, base: int = 10) -> list[int]:
     """Digits of |n|, most significant first; [0] for 0."""
     if type(base) is not int or base < 2:
         raise ValueError(f"a base of at least 2 was expected, got {base!r}")
@@ -41,7 +44,7 @@ def digits(ev: Any, n: int, base: int = 10) -> list[int]:
 
 
 @builtin("IntegerDigits", "Listable", arity=(1, 3))
-def integer_digits(ev: Any, args: tuple) -> Any:
+def integer_digits(ev: Evaluator, args: tuple) -> Any:
     if not ints(args[:1]) or (len(args) > 1 and type(args[1]) is not int):
         return None
     base = args[1] if len(args) > 1 else 10
@@ -55,7 +58,7 @@ def integer_digits(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FromDigits", arity=(1, 2))
-def from_digits(ev: Any, args: tuple) -> Any:
+def from_digits(ev: Evaluator, args: tuple) -> Any:
     e, base = args[0], args[1] if len(args) > 1 else 10
     if type(e) is str:
         if type(base) is int:
@@ -84,7 +87,7 @@ def from_digits(ev: Any, args: tuple) -> Any:
     return total
 
 
-def _with_point(ev: Any, e: Any, base: Any) -> Any:
+def _with_point(ev: Evaluator, e: Any, base: Any) -> Any:
     """FromDigits[{{d1, d2, ...}, n}]: n digits stand before the point; a list at the end of them repeats for ever."""
     if len(e.args) != 2 or not is_list(e.args[0]) or type(e.args[1]) is not int:
         return None
@@ -97,13 +100,17 @@ def _with_point(ev: Any, e: Any, base: Any) -> Any:
         ev.need_bits(max(abs(n), len(ds)) * max(base.bit_length(), 1))
     total: Any = from_digits(ev, (lst(ds), base))
     if period:
-        repeated = mk(S.Times, from_digits(ev, (lst(period), base)), mk(S.Power, mk(S.Plus, mk(S.Power, base, len(period)), -1), -1))
+        repeated = mk(
+            S.Times,
+            from_digits(ev, (lst(period), base)),
+            mk(S.Power, mk(S.Plus, mk(S.Power, base, len(period)), -1), -1),
+        )
         total = mk(S.Plus, total, repeated)
     return ev.call(S.Times, total, mk(S.Power, base, n - len(ds)))
 
 
 @builtin("DigitCount", "Listable", arity=(1, 3))
-def digit_count(ev: Any, args: tuple) -> Any:
+def digit_count(ev: Evaluator, args: tuple) -> Any:
     if not ints(args):
         return None
     base = args[1] if len(args) > 1 else 10
@@ -114,22 +121,22 @@ def digit_count(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DigitSum", "Listable", arity=(1, 2))
-def digit_sum(ev: Any, args: tuple) -> Any:
+def digit_sum(ev: Evaluator, args: tuple) -> Any:
     return sum(digits(ev, args[0], *args[1:])) if ints(args) else None
 
 
 @builtin("IntegerLength", "Listable", arity=(1, 2))
-def integer_length(ev: Any, args: tuple) -> Any:
+def integer_length(ev: Evaluator, args: tuple) -> Any:
     return (len(digits(ev, *args)) if args[0] else 0) if ints(args) else None
 
 
 @builtin("IntegerReverse", "Listable", arity=(1, 2))
-def integer_reverse(ev: Any, args: tuple) -> Any:
+def integer_reverse(ev: Evaluator, args: tuple) -> Any:
     return ev.call(S.FromDigits, lst(digits(ev, *args)[::-1]), *args[1:]) if ints(args) else None
 
 
 @builtin("IntegerExponent", "Listable", arity=(1, 2))
-def integer_exponent(ev: Any, args: tuple) -> Any:
+def integer_exponent(ev: Evaluator, args: tuple) -> Any:
     n, b = args[0], args[1] if len(args) > 1 else 10
     if type(n) is not int or type(b) is not int or b < 2:
         return None
@@ -143,7 +150,7 @@ def integer_exponent(ev: Any, args: tuple) -> Any:
 
 
 @builtin("IntegerString", "Listable", arity=(1, 3))
-def integer_string(ev: Any, args: tuple) -> Any:
+def integer_string(ev: Evaluator, args: tuple) -> Any:
     n, b = args[0], args[1] if len(args) > 1 else 10
     if type(n) is not int:
         return None
@@ -158,7 +165,8 @@ def integer_string(ev: Any, args: tuple) -> Any:
     return s
 
 
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+"thirteen",
          "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]  # fmt: skip
 _TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
@@ -176,7 +184,7 @@ def _below_thousand(n: int) -> str:
 
 
 @builtin("IntegerName", "Listable", arity=(1, 2))
-def integer_name(ev: Any, args: tuple) -> Any:
+def integer_name(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or abs(n) >= 10**15 or len(args) > 1:
         return None
@@ -193,12 +201,13 @@ def integer_name(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RomanNumeral", "Listable", arity=1)
-def roman_numeral(ev: Any, args: tuple) -> Any:
+def roman_numeral(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or not 0 < n < 4000:
         return "N" if n == 0 else None
     out = ""
-    for v, s in ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
+    for v, s in ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10,
+    "X"),
                  (9, "IX"), (5, "V"), (4, "IV"), (1, "I")):  # fmt: skip
         out += s * (n // v)
         n %= v
@@ -206,7 +215,7 @@ def roman_numeral(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FromRomanNumeral", "Listable", arity=1)
-def from_roman_numeral(ev: Any, args: tuple) -> Any:
+def from_roman_numeral(ev: Evaluator, args: tuple) -> Any:
     values = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
     s = args[0]
     if type(s) is not str or any(c not in values for c in s.upper()):
@@ -216,13 +225,13 @@ def from_roman_numeral(ev: Any, args: tuple) -> Any:
 
 
 @builtin("BitLength", "Listable", arity=1)
-def bit_length_(ev: Any, args: tuple) -> Any:
+def bit_length_(ev: Evaluator, args: tuple) -> Any:
     return (args[0] if args[0] >= 0 else ~args[0]).bit_length() if ints(args) else None
 
 
 def _bitwise(name: str, op: Any, start: int) -> None:
     @builtin(name, "Flat Listable OneIdentity Orderless")
-    def bitwise(ev: Any, args: tuple) -> Any:
+    def bitwise(ev: Evaluator, args: tuple) -> Any:
         if not ints(args):
             return None
         out = start
@@ -237,29 +246,31 @@ _bitwise("BitXor", lambda a, b: a ^ b, 0)
 
 
 @builtin("BitNot", "Listable", arity=1)
-def bit_not(ev: Any, args: tuple) -> Any:
+def bit_not(ev: Evaluator, args: tuple) -> Any:
     return ~args[0] if ints(args) else None
 
 
 @builtin("BitShiftLeft BitShiftRight", "Listable", arity=(1, 2))
-def bit_shift_left(ev: Any, args: tuple) -> Any:
+def bit_shift_left(ev: Evaluator, args: tuple) -> Any:
     if not ints(args):
         return None
     return _shift(ev, args[0], args[1] if len(args) > 1 else 1)
 
 
-def _shift(ev: Any, n: int, k: int) -> int:
+def _shift(ev: Evaluator, n: int, k: int) -> int:
     if k >= 0:
         ev.need_bits(n.bit_length() + k)
         return n << k
     return n >> min(-k, 10**7)
 
 
-TABLE["BitShiftRight"].handler = lambda ev, args: _shift(ev, args[0], -(args[1] if len(args) > 1 else 1)) if ints(args) else None
+TABLE["BitShiftRight"].handler = lambda ev, args: (
+    _shift(ev, args[0], -(args[1] if len(args) > 1 else 1)) if ints(args) else None
+)
 
 
 @builtin("JacobiSymbol KroneckerSymbol", "Listable", arity=2)
-def jacobi(ev: Any, args: tuple) -> Any:
+def jacobi(ev: Evaluator, args: tuple) -> Any:
     if not ints(args) or args[1] < 1 or args[1] % 2 == 0:
         return None
     a, n, out = args[0] % args[1], args[1], 1
@@ -276,7 +287,7 @@ def jacobi(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MultiplicativeOrder", "Listable", arity=2)
-def multiplicative_order(ev: Any, args: tuple) -> Any:
+def multiplicative_order(ev: Evaluator, args: tuple) -> Any:
     if not ints(args) or args[1] < 1 or math.gcd(*args) != 1:
         return None
     a, n = args[0] % args[1], args[1]
@@ -289,13 +300,13 @@ def multiplicative_order(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PerfectNumberQ", "Listable", arity=1)
-def perfect_number_q(ev: Any, args: tuple) -> Any:
+def perfect_number_q(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     return boolean(n > 1 and sum(divisors_of(ev, n)) == 2 * n) if type(n) is int else no(ev, n)
 
 
 @builtin("ChineseRemainder", arity=(2, 3))
-def chinese_remainder(ev: Any, args: tuple) -> Any:
+def chinese_remainder(ev: Evaluator, args: tuple) -> Any:
     rs, ms = (a.args if is_list(a) else (a,) for a in args[:2])
     if not ints((*rs, *ms)) or len(rs) != len(ms) or any(m == 0 for m in ms):
         return None
@@ -310,7 +321,7 @@ def chinese_remainder(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RealDigits", "Listable", arity=(1, 3))
-def real_digits(ev: Any, args: tuple) -> Any:
+def real_digits(ev: Evaluator, args: tuple) -> Any:
     x, base = args[0], args[1] if len(args) > 1 else 10
     if base != 10:
         return None
@@ -336,7 +347,7 @@ def real_digits(ev: Any, args: tuple) -> Any:
     return lst((lst(map(int, digits)), exponent))
 
 
-def _recurring(ev: Any, x: Fraction) -> Any:
+def _recurring(ev: Evaluator, x: Fraction) -> Any:
     whole, r = divmod(x.numerator, x.denominator)
     out, seen, rest = [], {}, r
     while rest and rest not in seen:
@@ -363,14 +374,14 @@ def _recurring(ev: Any, x: Fraction) -> Any:
 
 
 @builtin("NumberExpand", arity=1, takes="integer")
-def number_expand(ev: Any, args: tuple) -> Any:
+def number_expand(ev: Evaluator, args: tuple) -> Any:
     s = str(abs(args[0]))
     sign = -1 if args[0] < 0 else 1
     return lst(sign * int(c) * 10 ** (len(s) - i - 1) for i, c in enumerate(s))
 
 
 @builtin("NumberDecompose", arity=2, takes="any list")
-def number_decompose(ev: Any, args: tuple) -> Any:
+def number_decompose(ev: Evaluator, args: tuple) -> Any:
     x, out = args[0], []
     units = args[1].args
     for u in units[:-1]:
@@ -382,18 +393,18 @@ def number_decompose(ev: Any, args: tuple) -> Any:
 
 
 @builtin("NumberCompose", arity=2, takes="list list")
-def number_compose(ev: Any, args: tuple) -> Any:
+def number_compose(ev: Evaluator, args: tuple) -> Any:
     return Expr(S.Plus, tuple([times(a, b) for a, b in zip(args[0].args, args[1].args)]))
 
 
 @builtin("FromDMS", arity=1, takes="list")
-def from_dms(ev: Any, args: tuple) -> Any:
+def from_dms(ev: Evaluator, args: tuple) -> Any:
     d, m, s = (*args[0].args, 0, 0)[:3]
     return plus(d, times(m, Fraction(1, 60)), times(s, Fraction(1, 3600)))
 
 
 @builtin("DMSList", arity=1)
-def dms_list(ev: Any, args: tuple) -> Any:
+def dms_list(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     d = ev.call(S.IntegerPart, x)
     m = ev.eval(times(60, plus(x, times(-1, d))))

@@ -5,19 +5,23 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, times
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 HALF = Fraction(1, 2)
 
-symbols(TABLE, "NormalDistribution BinomialDistribution UniformDistribution PoissonDistribution ExponentialDistribution "
+symbols(TABLE, "NormalDistribution BinomialDistribution UniformDistribution PoissonDistribution "
+"ExponentialDistribution "
                "DiscreteUniformDistribution BernoulliDistribution GeometricDistribution HypergeometricDistribution "
                "Distributed Conditioned EmpiricalDistribution")  # fmt: skip
 
@@ -31,12 +35,13 @@ def _uniform(d: Expr) -> tuple[Any, Any]:
 
 
 DISTRIBUTIONS = {S.NormalDistribution, S.BinomialDistribution, S.UniformDistribution, S.PoissonDistribution,
-                  S.ExponentialDistribution, S.DiscreteUniformDistribution, S.BernoulliDistribution, S.GeometricDistribution,
+                  S.ExponentialDistribution, S.DiscreteUniformDistribution, S.BernoulliDistribution,
+                  S.GeometricDistribution,
                   S.HypergeometricDistribution}  # fmt: skip
 _CONTINUOUS = {S.NormalDistribution, S.UniformDistribution, S.ExponentialDistribution}
 
 
-def moment(ev: Any, d: Expr, which: str) -> Any:
+def moment(ev: Evaluator, d: Expr, which: str) -> Any:
     h, a = d.head, d.args
     one_minus = lambda p: plus(1, times(-1, p))
     mean_of = which == "mean"
@@ -63,7 +68,9 @@ def moment(ev: Any, d: Expr, which: str) -> Any:
     else:
         n, k, total = a
         p = times(k, power(total, -1))
-        out = times(n, p) if mean_of else times(n, p, one_minus(p), plus(total, times(-1, n)), power(plus(total, -1), -1))
+        out = (
+            times(n, p) if mean_of else times(n, p, one_minus(p), plus(total, times(-1, n)), power(plus(total, -1), -1))
+        )
     return ev.eval(out)
 
 
@@ -92,10 +99,12 @@ def density(d: Expr, x: Any) -> Any:
     if h is S.GeometricDistribution:
         return times(a[0], power(minus(1, a[0]), x))
     n, k, total = a
-    return times(mk(S.Binomial, k, x), mk(S.Binomial, minus(total, k), minus(n, x)), power(mk(S.Binomial, total, n), -1))
+    return times(
+        mk(S.Binomial, k, x), mk(S.Binomial, minus(total, k), minus(n, x)), power(mk(S.Binomial, total, n), -1)
+    )
 
 
-def _support(ev: Any, d: Expr) -> tuple[Any, Any]:
+def _support(ev: Evaluator, d: Expr) -> tuple[Any, Any]:
     h, a = d.head, d.args
     if h is S.BinomialDistribution:
         return 0, a[0]
@@ -111,11 +120,11 @@ def _support(ev: Any, d: Expr) -> tuple[Any, Any]:
 
 
 @builtin("PDF CDF", arity=(1, 2))
-def pdf(ev: Any, args: tuple) -> Any:
+def pdf(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
-def _pdf(ev: Any, args: tuple) -> Any:
+def _pdf(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[0]) is not Expr or args[0].head not in DISTRIBUTIONS:
         return None
     d, x = args
@@ -129,7 +138,7 @@ def _pdf(ev: Any, args: tuple) -> Any:
     return ev.eval(density(d, x))
 
 
-def _cdf(ev: Any, args: tuple) -> Any:
+def _cdf(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[0]) is not Expr or args[0].head not in DISTRIBUTIONS:
         return None
     d, x = args
@@ -154,8 +163,9 @@ def _cdf(ev: Any, args: tuple) -> Any:
     return ev.eval(plus(*(density(d, i) for i in range(low, k + 1))))
 
 
-def quantile_of(ev: Any, d: Expr, q: Any) -> Any:
-    """The least k at which the CDF of a distribution of whole numbers is at least q, 0 < q < 1; None where that is not certain."""
+def quantile_of(ev: Evaluator, d: Expr, q: Any) -> Any:
+    """The least k at which the CDF of a distribution of whole numbers is at least q, 0 < q < 1; None where that is not
+    certain."""
     low, high = _support(ev, d)
     if d.head in _CONTINUOUS or type(low) is not int or not 0 < q < 1:
         return None
@@ -178,7 +188,7 @@ TABLE["PDF"].handler, TABLE["CDF"].handler = _pdf, _cdf
 
 
 @builtin("Probability NProbability", "HoldFirst", arity=2)
-def probability(ev: Any, args: tuple) -> Any:
+def probability(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
@@ -190,7 +200,7 @@ def _distributed(e: Any) -> list[tuple[Symbol, Any]] | None:
     return [a.args for a in each] if len({a.args[0] for a in each}) == len(each) else None
 
 
-def _outcomes(ev: Any, pairs: list[tuple[Symbol, Any]]) -> list[tuple[dict, Any]] | None:
+def _outcomes(ev: Evaluator, pairs: list[tuple[Symbol, Any]]) -> list[tuple[dict, Any]] | None:
     """Every joint value with its weight, where there are finitely many."""
     each: list[list[tuple[Any, Any]]] = []
     for _, d in pairs:
@@ -207,7 +217,7 @@ def _outcomes(ev: Any, pairs: list[tuple[Symbol, Any]]) -> list[tuple[dict, Any]
     return [(dict(zip(names, (v for v, _ in point))), times(*(w for _, w in point))) for point in product(*each)]
 
 
-def _symbolic(ev: Any, e: Any, pairs: list) -> Any:
+def _symbolic(ev: Evaluator, e: Any, pairs: list) -> Any:
     """e evaluated for variables without values; None where a test said "no" of one for that alone."""
     before, ev.judged = ev.judged, frozenset()
     out = ev.eval(e)
@@ -216,12 +226,12 @@ def _symbolic(ev: Any, e: Any, pairs: list) -> Any:
     return None if new else out
 
 
-def _here(ev: Any, held: Any, point: dict) -> Any:
+def _here(ev: Evaluator, held: Any, point: dict) -> Any:
     """The value at a point of what was not evaluated before: MatchQ or Divisors would see a symbol."""
     return ev.eval(mk(S.Block, lst(mk(S.Set, x, v) for x, v in point.items()), held))
 
 
-def _probability(ev: Any, args: tuple) -> Any:
+def _probability(ev: Evaluator, args: tuple) -> Any:
     pairs = _distributed(ev.eval(args[1]))
     if pairs is None:
         return None
@@ -241,7 +251,7 @@ def _probability(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Expectation NExpectation", "HoldFirst", arity=2)
-def expectation(ev: Any, args: tuple) -> Any:
+def expectation(ev: Evaluator, args: tuple) -> Any:
     pairs = _distributed(ev.eval(args[1]))
     if pairs is None:
         return None
@@ -261,7 +271,7 @@ def expectation(ev: Any, args: tuple) -> Any:
 
 
 def _numeric(handler: Any):
-    def at(ev: Any, args: tuple) -> Any:
+    def at(ev: Evaluator, args: tuple) -> Any:
         out = handler(ev, args)
         return None if out is None else ev.eval(mk(S.N, out))
 
@@ -272,7 +282,7 @@ TABLE["Probability"].handler, TABLE["NProbability"].handler = _probability, _num
 TABLE["NExpectation"].handler = _numeric(expectation)
 
 
-def _expected(ev: Any, f: Any, x: Any, d: Any, event: Any) -> Any:
+def _expected(ev: Evaluator, f: Any, x: Any, d: Any, event: Any) -> Any:
     """The expectation of f(x): a finite sum, a closed sum, or an integral over the event's intervals."""
     if type(d) is not Expr or d.head not in DISTRIBUTIONS:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, mp
@@ -33,6 +33,9 @@ from nsrl.engines.wolfram.pattern import has_pattern
 from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _NUMERIC = "Listable NumericFunction"
@@ -41,30 +44,32 @@ _HALF = Fraction(1, 2)
 
 
 @builtin("I", arity=-1)
-def i_(ev: Any, args: tuple) -> Any:
+def i_(ev: Evaluator, args: tuple) -> Any:
     return complex_(0, 1)
 
 
 @builtin("$MachinePrecision", arity=-1)
-def machine_precision(ev: Any, args: tuple) -> Any:
+def machine_precision(ev: Evaluator, args: tuple) -> Any:
     return MACHINE_DIGITS
 
 
 @builtin("$MaxMachineNumber", arity=-1)
-def max_machine(ev: Any, args: tuple) -> Any:
+def max_machine(ev: Evaluator, args: tuple) -> Any:
     return 1.7976931348623157e308
 
 
 @builtin("$MachineEpsilon", arity=-1)
-def machine_epsilon(ev: Any, args: tuple) -> Any:
+def machine_epsilon(ev: Evaluator, args: tuple) -> Any:
     return 2.220446049250313e-16
 
 
-_NO_NUMBER = Symbol("Complex")  # the head of Complex[x, y]: arithmetic takes Complex[...] for a number of two real parts
+_NO_NUMBER = Symbol(
+    "Complex"
+)  # the head of Complex[x, y]: arithmetic takes Complex[...] for a number of two real parts
 
 
 @builtin("Complex", data=True)
-def complex_number(ev: Any, args: tuple) -> Any:
+def complex_number(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 2 and is_real(args[0]) and is_real(args[1]):
         z = complex_(*args)
         return z if z != Expr(COMPLEX, args) else None
@@ -77,13 +82,13 @@ _NO_NUMBER.builtin = Builtin(
 
 
 @builtin("Rational", arity=2)
-def rational_(ev: Any, args: tuple) -> Any:
+def rational_(ev: Evaluator, args: tuple) -> Any:
     return norm(Fraction(*args)) if type(args[0]) is int and type(args[1]) is int and args[1] else None
 
 
 # -- magnitude -----------------------------------------------------------------------------------------------------
 @builtin("Abs RealAbs", _NUMERIC, arity=1)
-def abs_(ev: Any, args: tuple) -> Any:
+def abs_(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if is_real(x):
         return neg(x) if sign(x) < 0 else x
@@ -114,14 +119,20 @@ def abs_(ev: Any, args: tuple) -> Any:
     return None
 
 
-def _split_complex(ev: Any, x: Expr) -> tuple[Any, Any]:
+def _split_complex(ev: Evaluator, x: Expr) -> tuple[Any, Any]:
     """Real and imaginary part of a sum of real numeric terms and I times such; (None, None) otherwise."""
     re, im = [], []
     for t in x.args:
         if type(t) is Expr and t.head is COMPLEX:
             re.append(t.args[0])
             im.append(t.args[1])
-        elif type(t) is Expr and t.head is S.Times and type(t.args[0]) is Expr and t.args[0].head is COMPLEX and t.args[0].args[0] == 0:
+        elif (
+            type(t) is Expr
+            and t.head is S.Times
+            and type(t.args[0]) is Expr
+            and t.args[0].head is COMPLEX
+            and t.args[0].args[0] == 0
+        ):
             im.append(mk(S.Times, t.args[0].args[1], *t.args[1:]))
         elif real_value(t) is not None:
             re.append(t)
@@ -131,7 +142,7 @@ def _split_complex(ev: Any, x: Expr) -> tuple[Any, Any]:
 
 
 @builtin("Sign", _NUMERIC, arity=1)
-def sign_(ev: Any, args: tuple) -> Any:
+def sign_(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if is_real(x):
         return sign(x)
@@ -149,25 +160,25 @@ def sign_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Ramp", _NUMERIC, arity=1)
-def ramp(ev: Any, args: tuple) -> Any:
+def ramp(ev: Evaluator, args: tuple) -> Any:
     s = compare_values(ev, args[0], 0)
     return None if s is None else args[0] if s >= 0 else 0
 
 
 @builtin("KroneckerDelta", "NumericFunction Orderless")
-def kronecker_delta(ev: Any, args: tuple) -> Any:
+def kronecker_delta(ev: Evaluator, args: tuple) -> Any:
     if not all(map(is_number, args)):
         return None
     return int(all(a == (args[0] if len(args) > 1 else 0) for a in args))
 
 
 @builtin("DiscreteDelta", _NUMERIC)
-def discrete_delta(ev: Any, args: tuple) -> Any:
+def discrete_delta(ev: Evaluator, args: tuple) -> Any:
     return int(all(a == 0 for a in args)) if all(map(is_number, args)) else None
 
 
 @builtin("Clip", _NUMERIC.replace("Listable ", ""), arity=(1, 3))
-def clip(ev: Any, args: tuple) -> Any:
+def clip(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if is_list(x):
         return lst(ev.call(S.Clip, a, *args[1:]) for a in x.args)
@@ -180,7 +191,7 @@ def clip(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Rescale", "NumericFunction", arity=(1, 3))
-def rescale(ev: Any, args: tuple) -> Any:
+def rescale(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if len(args) == 1:
         if not is_list(x):
@@ -200,7 +211,7 @@ def rescale(ev: Any, args: tuple) -> Any:
 
 def _extreme(name: str, want: int, empty: Any) -> None:
     @builtin(name, "Flat NumericFunction OneIdentity Orderless")
-    def extreme(ev: Any, args: tuple) -> Any:
+    def extreme(ev: Evaluator, args: tuple) -> Any:
         flat: list[Any] = []
 
         def collect(items: tuple) -> None:
@@ -218,7 +229,9 @@ def _extreme(name: str, want: int, empty: Any) -> None:
         best: Any = None
         symbolic: dict[Any, None] = {}
         for a in flat:
-            if (is_real(a) or is_numeric(a) or is_infinity(a) or _is_quantity(a)) and (best is None or compare_values(ev, a, best) is not None):
+            if (is_real(a) or is_numeric(a) or is_infinity(a) or _is_quantity(a)) and (
+                best is None or compare_values(ev, a, best) is not None
+            ):
                 if best is None or compare_values(ev, a, best) == want:
                     best = a
             else:
@@ -245,7 +258,7 @@ _extreme("Min", -1, lambda: S.Infinity)
 
 
 @builtin("MinMax", arity=(1, 2))
-def min_max(ev: Any, args: tuple) -> Any:
+def min_max(ev: Evaluator, args: tuple) -> Any:
     low, high = ev.call(S.Min, args[0]), ev.call(S.Max, args[0])
     if len(args) == 2:
         return lst((ev.call(S.Subtract, low, args[1]), ev.call(S.Plus, high, args[1])))
@@ -255,7 +268,7 @@ def min_max(ev: Any, args: tuple) -> Any:
 # -- parts of numbers ----------------------------------------------------------------------------------------------
 def _complex_part(name: str, pick: Any) -> None:
     @builtin(name, _NUMERIC, arity=1)
-    def part(ev: Any, args: tuple) -> Any:
+    def part(ev: Evaluator, args: tuple) -> Any:
         x = args[0]
         if is_number(x):
             return pick(*parts(x))
@@ -280,17 +293,17 @@ _complex_part("Im", lambda re, im: im)
 
 
 @builtin("ReIm", "Listable", arity=1)
-def re_im(ev: Any, args: tuple) -> Any:
+def re_im(ev: Evaluator, args: tuple) -> Any:
     return lst((mk(S.Re, args[0]), mk(S.Im, args[0])))
 
 
 @builtin("AbsArg", "Listable", arity=1)
-def abs_arg(ev: Any, args: tuple) -> Any:
+def abs_arg(ev: Evaluator, args: tuple) -> Any:
     return lst((mk(S.Abs, args[0]), mk(S.Arg, args[0])))
 
 
 @builtin("Conjugate", _NUMERIC, arity=1)
-def conjugate(ev: Any, args: tuple) -> Any:
+def conjugate(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if is_number(x):
         re, im = parts(x)
@@ -306,7 +319,7 @@ def conjugate(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Arg", _NUMERIC, arity=1)
-def arg(ev: Any, args: tuple) -> Any:
+def arg(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if not is_numeric(x) and not is_number(x):
         return None
@@ -315,24 +328,30 @@ def arg(ev: Any, args: tuple) -> Any:
         if type(x) is float and s < 0:
             return math.pi
         return 0 if s >= 0 else S.Pi
-    re, im = parts(x) if is_number(x) else _split_complex(ev, x) if type(x) is Expr and x.head is S.Plus else _split_complex(ev, Expr(S.Plus, (x,)))
+    re, im = (
+        parts(x)
+        if is_number(x)
+        else _split_complex(ev, x)
+        if type(x) is Expr and x.head is S.Plus
+        else _split_complex(ev, Expr(S.Plus, (x,)))
+    )
     if re is None:
         return None
     return mk(S.ArcTan, re, im)
 
 
 @builtin("Numerator", "Listable", arity=1)
-def numerator(ev: Any, args: tuple) -> Any:
+def numerator(ev: Evaluator, args: tuple) -> Any:
     return _fraction_parts(args[0])[0]
 
 
 @builtin("Denominator", "Listable", arity=1)
-def denominator(ev: Any, args: tuple) -> Any:
+def denominator(ev: Evaluator, args: tuple) -> Any:
     return _fraction_parts(args[0])[1]
 
 
 @builtin("NumeratorDenominator", "Listable", arity=1)
-def numerator_denominator(ev: Any, args: tuple) -> Any:
+def numerator_denominator(ev: Evaluator, args: tuple) -> Any:
     return lst(_fraction_parts(args[0]))
 
 
@@ -347,7 +366,9 @@ def _fraction_parts(e: Any) -> tuple[Any, Any]:
             continue
         if type(f) is Expr and f.head is S.Power and len(f.args) == 2:
             x = f.args[1]
-            minus = (is_real(x) and sign(x) < 0) or (type(x) is Expr and x.head is S.Times and is_real(x.args[0]) and sign(x.args[0]) < 0)
+            minus = (is_real(x) and sign(x) < 0) or (
+                type(x) is Expr and x.head is S.Times and is_real(x.args[0]) and sign(x.args[0]) < 0
+            )
             if minus:
                 bottom.append(mk(S.Power, f.args[0], mk(S.Times, -1, x)))
                 continue
@@ -357,7 +378,7 @@ def _fraction_parts(e: Any) -> tuple[Any, Any]:
 
 # -- exponentials ----------------------------------------------------------------------------------------------------
 @builtin("Log", _NUMERIC, arity=(1, 2))
-def log(ev: Any, args: tuple) -> Any:
+def log(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 2:
         return _log_base(ev, *args)
     x = args[0]
@@ -372,7 +393,13 @@ def log(ev: Any, args: tuple) -> Any:
     if type(x) is Fraction:
         if x < 0:
             return mk(S.Plus, mk(S.Times, complex_(0, 1), S.Pi), mk(S.Log, -x))
-        return mk(S.Times, -1, mk(S.Log, x.denominator)) if x.numerator == 1 else mk(S.Times, -1, mk(S.Log, 1 / x)) if x < 1 else None
+        return (
+            mk(S.Times, -1, mk(S.Log, x.denominator))
+            if x.numerator == 1
+            else mk(S.Times, -1, mk(S.Log, 1 / x))
+            if x < 1
+            else None
+        )
     if type(x) is float:
         v = log_value(x)
         return S.Indeterminate if v is None else from_complex(v) if type(v) is complex else v
@@ -396,7 +423,7 @@ def log(ev: Any, args: tuple) -> Any:
     return None
 
 
-def _log_base(ev: Any, b: Any, x: Any) -> Any:
+def _log_base(ev: Evaluator, b: Any, x: Any) -> Any:
     if type(b) in (int, Fraction) and type(x) in (int, Fraction) and b > 0 and b != 1 and x > 0:
         if x == 1:
             return 0
@@ -423,7 +450,9 @@ def _exact_log(b: Fraction, x: Fraction) -> Fraction | None:
         return None if r is None else -r
     quotients = []
     while b != 1 and len(quotients) < 64:
-        k = int((math.log(x.numerator) - math.log(x.denominator)) / (math.log(b.numerator) - math.log(b.denominator)) + 1e-9)
+        k = int(
+            (math.log(x.numerator) - math.log(x.denominator)) / (math.log(b.numerator) - math.log(b.denominator)) + 1e-9
+        )
         if k * (b.numerator.bit_length() - 1) > x.numerator.bit_length():
             return None
         tops, bottoms = divmod(x.numerator, b.numerator**k), divmod(x.denominator, b.denominator**k)
@@ -441,22 +470,22 @@ def _exact_log(b: Fraction, x: Fraction) -> Fraction | None:
 
 
 @builtin("Log2", _NUMERIC, arity=1)
-def log2(ev: Any, args: tuple) -> Any:
+def log2(ev: Evaluator, args: tuple) -> Any:
     return mk(S.Log, 2, args[0])
 
 
 @builtin("Log10", _NUMERIC, arity=1)
-def log10(ev: Any, args: tuple) -> Any:
+def log10(ev: Evaluator, args: tuple) -> Any:
     return mk(S.Log, 10, args[0])
 
 
 @builtin("Log1p Expm1", _NUMERIC, arity=1)
-def log1p(ev: Any, args: tuple) -> Any:
+def log1p(ev: Evaluator, args: tuple) -> Any:
     return math.log1p(args[0]) if type(args[0]) is float and args[0] > -1 else mk(S.Log, mk(S.Plus, 1, args[0]))
 
 
 @builtin("Gamma", _NUMERIC, arity=(1, 2))
-def gamma(ev: Any, args: tuple) -> Any:
+def gamma(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if len(args) == 2:
         if args[1] == 0 and type(args[1]) is int and isinstance(x, (int, Fraction)):
@@ -475,7 +504,7 @@ def gamma(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Beta", _NUMERIC, arity=2)
-def beta(ev: Any, args: tuple) -> Any:
+def beta(ev: Evaluator, args: tuple) -> Any:
     a, b = args
     if all(type(x) in (int, Fraction, float) for x in args):
         return mk(S.Times, mk(S.Gamma, a), mk(S.Gamma, b), mk(S.Power, mk(S.Gamma, mk(S.Plus, a, b)), -1))
@@ -484,7 +513,7 @@ def beta(ev: Any, args: tuple) -> Any:
 
 def _special(name: str, exact: dict[Any, Any]) -> None:
     @builtin(name, _NUMERIC, arity=1)
-    def special(ev: Any, args: tuple) -> Any:
+    def special(ev: Evaluator, args: tuple) -> Any:
         v = inexact_value(ev, getattr(S, name), args[0])
         if v is not None:
             return v
@@ -497,12 +526,14 @@ _special("InverseErf", {0: 0, 1: S.Infinity})
 _special("InverseErfc", {1: 0, 0: S.Infinity})
 _special("LogGamma", {1: 0, 2: 0})
 _special("ProductLog", {0: 0, S.E: 1})
-_special("Zeta", {0: -_HALF, 2: mk(S.Times, Fraction(1, 6), mk(S.Power, S.Pi, 2)), 4: mk(S.Times, Fraction(1, 90), mk(S.Power, S.Pi, 4)),
-                  6: mk(S.Times, Fraction(1, 945), mk(S.Power, S.Pi, 6)), -1: Fraction(-1, 12), 1: S.ComplexInfinity})  # fmt: skip
+_special("Zeta", {0: -_HALF, 2: mk(S.Times, Fraction(1, 6), mk(S.Power, S.Pi, 2)), 4: mk(S.Times, Fraction(1, 90),
+mk(S.Power, S.Pi, 4)),
+                  6: mk(S.Times, Fraction(1, 945), mk(S.Power, S.Pi, 6)), -1: Fraction(-1, 12),
+                  1: S.ComplexInfinity})  # fmt: skip
 
 
 @builtin("ArithmeticGeometricMean", _NUMERIC, arity=2)
-def arithmetic_geometric_mean(ev: Any, args: tuple) -> Any:
+def arithmetic_geometric_mean(ev: Evaluator, args: tuple) -> Any:
     a, b = args
     if type(a) is int and a == b:
         return a
@@ -512,7 +543,7 @@ def arithmetic_geometric_mean(ev: Any, args: tuple) -> Any:
 
 
 @builtin("HarmonicNumber", _NUMERIC, arity=(1, 2))
-def harmonic_number(ev: Any, args: tuple) -> Any:
+def harmonic_number(ev: Evaluator, args: tuple) -> Any:
     n, r = args[0], args[1] if len(args) > 1 else 1
     if type(n) is not int or type(r) is not int or n < 0 or n > 20_000 or abs(r) > 1000:
         return None

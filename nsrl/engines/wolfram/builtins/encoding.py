@@ -10,7 +10,7 @@ import unicodedata
 import zlib
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from nsrl.engines.wolfram.assoc import from_pairs, is_assoc, is_rule
@@ -18,12 +18,15 @@ from nsrl.engines.wolfram.expr import FAILED, FALSE, NULL, TRUE, boolean, is_lis
 from nsrl.engines.wolfram.printer import text
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("Hash", arity=(1, 3))
-def hash_(ev: Any, args: tuple) -> Any:
+def hash_(ev: Evaluator, args: tuple) -> Any:
     """Hash[string, method, form] of the published digests; the kernel's own default hash is not published."""
     if len(args) < 2 or type(args[0]) is not str or type(args[1]) is not str:
         return None
@@ -40,7 +43,7 @@ def hash_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FileNameJoin", arity=1, takes="strings")
-def file_name_join(ev: Any, args: tuple) -> Any:
+def file_name_join(ev: Evaluator, args: tuple) -> Any:
     return "/".join(args[0].args)
 
 
@@ -55,20 +58,22 @@ _path("DirectoryName", lambda s: s.rpartition("/")[0] + "/" if "/" in s else "")
 
 
 @builtin("URLEncode", arity=1)
-def url_encode(ev: Any, args: tuple) -> Any:
+def url_encode(ev: Evaluator, args: tuple) -> Any:
     return quote(args[0], safe="") if type(args[0]) is str else None
 
 
 @builtin("URLDecode", arity=1)
-def url_decode(ev: Any, args: tuple) -> Any:
+def url_decode(ev: Evaluator, args: tuple) -> Any:
     return unquote(args[0]) if type(args[0]) is str else None
 
 
 @builtin("RemoveDiacritics", arity=1)
-def remove_diacritics(ev: Any, args: tuple) -> Any:
+def remove_diacritics(ev: Evaluator, args: tuple) -> Any:
     if type(args[0]) is not str:
         return None
-    return unicodedata.normalize("NFC", "".join(c for c in unicodedata.normalize("NFD", args[0]) if not unicodedata.combining(c)))
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in unicodedata.normalize("NFD", args[0]) if not unicodedata.combining(c))
+    )
 
 
 def _from_json(x: Any, rules: bool) -> Any:
@@ -98,7 +103,7 @@ def _to_json(x: Any) -> Any:
 
 
 @builtin("ExportString", arity=2)
-def export_string(ev: Any, args: tuple) -> Any:
+def export_string(ev: Evaluator, args: tuple) -> Any:
     data, form = args
     if form in ("JSON", "RawJSON"):
         try:
@@ -115,7 +120,7 @@ def export_string(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ImportString", arity=2)
-def import_string(ev: Any, args: tuple) -> Any:
+def import_string(ev: Evaluator, args: tuple) -> Any:
     data, form = args
     if type(data) is not str:
         return None
@@ -126,7 +131,10 @@ def import_string(ev: Any, args: tuple) -> Any:
         except (ValueError, RecursionError):
             return FAILED
     if form in ("CSV", "TSV"):
-        return lst(lst(_cell(c) for c in row) for row in csv.reader(data.splitlines(), delimiter="," if form == "CSV" else "\t"))
+        return lst(
+            lst(_cell(c) for c in row)
+            for row in csv.reader(data.splitlines(), delimiter="," if form == "CSV" else "\t")
+        )
     return None
 
 

@@ -2,15 +2,15 @@
 
 One variable: stationary points, corners, ends and limits decide. Several: what rises with another function is extreme
 where that is; a linear equation is used to remove one; then the points that the conditions of Fritz John allow are
-complete where an extremum exists: on a bounded closed set, for a function that grows in every direction, or for a convex
-problem.
+complete where an extremum exists: on a bounded closed set, for a function that grows in every direction, or for a
+convex problem.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 from itertools import combinations, product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal
 from nsrl.engines.wolfram.bridge import NotBridged
@@ -26,6 +26,9 @@ from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced, transcendental
 from nsrl.engines.wolfram.wholenumbers import bounded
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _INFINITE = (S.Infinity, mk(S.Times, -1, S.Infinity))
@@ -37,20 +40,27 @@ class Best(NamedTuple):
     attained: bool
 
 
-def extremum(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best:
+def extremum(ev: Evaluator, f: Any, what: Any, names: list[Symbol], down: int) -> Best:
     """The least (down = 1) or greatest (-1) value of f where `what` holds. Raises Cannot."""
     if set(symbols_in(f)) | set(symbols_in(what)) > set(names) or what is FALSE:
         raise Cannot
     names, f = [n for n in names if contains(f, n) or contains(what, n)], by_abs(f)
-    best = _several(ev, f, what, names, down) if len(names) > 1 else _single(ev, f, what, names[0], down) if names else None
+    best = (
+        _several(ev, f, what, names, down)
+        if len(names) > 1
+        else _single(ev, f, what, names[0], down)
+        if names
+        else None
+    )
     if best is None:
         raise Cannot
     _unbeaten(ev, f, what, names, down, best)
     return best
 
 
-def whole_extremum(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best:
-    """The same over whole numbers: every point is looked at that is no worse than the best of a lattice. Raises Cannot."""
+def whole_extremum(ev: Evaluator, f: Any, what: Any, names: list[Symbol], down: int) -> Best:
+    """The same over whole numbers: every point is looked at that is no worse than the best of a lattice. Raises
+    Cannot."""
     if set(symbols_in(f)) | set(symbols_in(what)) > set(names) or what is FALSE:
         raise Cannot
     names = [n for n in names if contains(f, n) or contains(what, n)]
@@ -81,15 +91,23 @@ def whole_extremum(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -
     return Best(ev.eval(replaced(f, top)), top, True)
 
 
-def _unbeaten(ev: Any, f: Any, what: Any, names: list[Symbol], down: int, best: Best) -> None:
+def _unbeaten(ev: Evaluator, f: Any, what: Any, names: list[Symbol], down: int, best: Best) -> None:
     """Raises Cannot if a point of a coarse lattice is better: the proof was none."""
-    steps = [Fraction(k) for k in (0, 1, -1, 2, -3, 5, -8, 20, -50, 300)] + [Fraction(1, 3), Fraction(-2, 5), Fraction(7, 4)]
+    steps = [Fraction(k) for k in (0, 1, -1, 2, -3, 5, -8, 20, -50, 300)] + [
+        Fraction(1, 3),
+        Fraction(-2, 5),
+        Fraction(7, 4),
+    ]
     steps += [Fraction(k * k * k, 40) for k in range(-9, 10)] if len(names) == 1 else []
     for values in list(product(steps, repeat=len(names)))[:800]:
         ev.step()
         point = dict(zip(names, values))
         try:
-            if truth(replaced(what, point)) and best.value not in _INFINITE and sign(replaced(f, point), best.value) == -down:
+            if (
+                truth(replaced(what, point))
+                and best.value not in _INFINITE
+                and sign(replaced(f, point), best.value) == -down
+            ):
                 raise Cannot
         except (Unknown, Undefined):
             continue
@@ -98,7 +116,7 @@ def _unbeaten(ev: Any, f: Any, what: Any, names: list[Symbol], down: int, best: 
 # --- one variable
 
 
-def _single(ev: Any, f: Any, what: Any, x: Symbol, down: int) -> Best | None:
+def _single(ev: Evaluator, f: Any, what: Any, x: Symbol, down: int) -> Best | None:
     spots: list[Any] = []
 
     def zeros(e: Any) -> None:
@@ -119,7 +137,11 @@ def _single(ev: Any, f: Any, what: Any, x: Symbol, down: int) -> Best | None:
     pieces = [Piece(None, False, None, False)] if what is TRUE else real_line(ev, what, x)
     best: Best | None = None
     for piece in pieces:
-        inner = [p for p in points if (piece.low is None or sign(p, piece.low) > 0) and (piece.high is None or sign(p, piece.high) < 0)]
+        inner = [
+            p
+            for p in points
+            if (piece.low is None or sign(p, piece.low) > 0) and (piece.high is None or sign(p, piece.high) < 0)
+        ]
         for v, at, attained in _candidates(ev, f, x, piece, inner):
             if v is S.Indeterminate or contains(v, S.Indeterminate) or contains(v, S.Limit):
                 raise Cannot
@@ -128,7 +150,7 @@ def _single(ev: Any, f: Any, what: Any, x: Symbol, down: int) -> Best | None:
     return best
 
 
-def _period(ev: Any, f: Any, x: Symbol) -> Any:
+def _period(ev: Evaluator, f: Any, x: Symbol) -> Any:
     """2 Pi times a whole number that f repeats after, where it is made of sines and cosines alone."""
     kernels = transcendental(f, x)
     if not kernels or any(k.head not in (S.Sin, S.Cos, S.Tan, S.Sec, S.Csc, S.Cot) for k in kernels):
@@ -143,7 +165,7 @@ def _period(ev: Any, f: Any, x: Symbol) -> Any:
     return ev.eval(mk(S.Times, 2 * lcm(*(Fraction(s).denominator for s in slopes)), S.Pi))
 
 
-def _candidates(ev: Any, f: Any, x: Symbol, piece: Piece, inner: list[Any]) -> list[tuple[Any, Any, bool]]:
+def _candidates(ev: Evaluator, f: Any, x: Symbol, piece: Piece, inner: list[Any]) -> list[tuple[Any, Any, bool]]:
     """(value, where, attained) at everything inside that may be extreme, and at the ends."""
     out = []
 
@@ -167,7 +189,10 @@ def _candidates(ev: Any, f: Any, x: Symbol, piece: Piece, inner: list[Any]) -> l
         if not here(p):
             limit(p, "FromAbove")
             limit(p, "FromBelow")
-    for end, closed, side, infinite in ((piece.low, piece.low_in, "FromAbove", _INFINITE[1]), (piece.high, piece.high_in, "FromBelow", _INFINITE[0])):
+    for end, closed, side, infinite in (
+        (piece.low, piece.low_in, "FromAbove", _INFINITE[1]),
+        (piece.high, piece.high_in, "FromBelow", _INFINITE[0]),
+    ):
         if end is None:
             limit(infinite, None)
         elif not (closed and here(end)):
@@ -205,7 +230,7 @@ def _rising(f: Any, names: list[Symbol]) -> tuple[Any, Any, int] | None:
     return f.args[i], lambda v: Expr(f.head, (*f.args[:i], v, *f.args[i + 1 :])), way
 
 
-def _several(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best | None:
+def _several(ev: Evaluator, f: Any, what: Any, names: list[Symbol], down: int) -> Best | None:
     outer = _rising(f, names)
     if outer is None:
         return _polynomial(ev, f, what, names, down)
@@ -218,7 +243,7 @@ def _several(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best
     return Best(ev.eval(h(best.value)), best.point, True)
 
 
-def _polynomial(ev: Any, f: Any, what: Any, names: list[Symbol], down: int) -> Best | None:
+def _polynomial(ev: Evaluator, f: Any, what: Any, names: list[Symbol], down: int) -> Best | None:
     alternatives = conditions(what)
     if len(alternatives) != 1:
         raise Cannot
@@ -257,7 +282,9 @@ def _links(c: Any) -> list[tuple[Any, bool]]:
     return out
 
 
-def _removed(ev: Any, equalities: list[Any], filters: list[Any], f: Any, names: list[Symbol]) -> tuple[Symbol, Any] | None:
+def _removed(
+    ev: Evaluator, equalities: list[Any], filters: list[Any], f: Any, names: list[Symbol]
+) -> tuple[Symbol, Any] | None:
     """(x, its value by the others) from an equation c x + r = 0 whose c cannot vanish."""
     for e in equalities:
         for x in reversed(names):
@@ -270,7 +297,9 @@ def _removed(ev: Any, equalities: list[Any], filters: list[Any], f: Any, names: 
     return None
 
 
-def _stationary(ev: Any, f: Any, equalities: list, bounds: list, what: Any, names: list[Symbol], down: int) -> Best | None:
+def _stationary(
+    ev: Evaluator, f: Any, equalities: list, bounds: list, what: Any, names: list[Symbol], down: int
+) -> Best | None:
     ring = Ring()
     try:
         objective = ring.poly(ev.eval(mk(S.Expand, f)))
@@ -279,9 +308,18 @@ def _stationary(ev: Any, f: Any, equalities: list, bounds: list, what: Any, name
     except (NotPolynomial, ZeroDivisionError) as error:
         raise Cannot from error
     gens = [ring.gen(n) for n in names]
-    if any(not isinstance(c, (int, Fraction)) or g not in gens for p in (objective, *zero, *least) for m, c in p.items() for g, _ in m):
+    if any(
+        not isinstance(c, (int, Fraction)) or g not in gens
+        for p in (objective, *zero, *least)
+        for m, c in p.items()
+        for g, _ in m
+    ):
         raise Cannot
-    box = bounded([*least, *zero, *(ring.scale(p, -1) for p in zero)], dict.fromkeys(gens, (-float("inf"), float("inf"))), whole=False)
+    box = bounded(
+        [*least, *zero, *(ring.scale(p, -1) for p in zero)],
+        dict.fromkeys(gens, (-float("inf"), float("inf"))),
+        whole=False,
+    )
     if any(a > b for a, b in box.values()):
         raise Cannot
     compact = all(abs(v) != float("inf") for pair in box.values() for v in pair)
@@ -309,14 +347,18 @@ def _stationary(ev: Any, f: Any, equalities: list, bounds: list, what: Any, name
                     raise Cannot from error
                 value = ev.eval(replaced(f, point))
                 signs = [s.get(m, 0) for m in multiplier[len(equalities) : len(held)]]
-                sure = compact or not convex or (s["weight"] == 1 and all(not symbols(v) and sign(v, 0) != down for v in signs))
+                sure = (
+                    compact
+                    or not convex
+                    or (s["weight"] == 1 and all(not symbols(v) and sign(v, 0) != down for v in signs))
+                )
                 if sure and (best is None or _better(value, best.value, down)):
                     best = Best(value, point, True)
     # With a strict bound the extremum of the closure may lie on what is excluded.
     return best if best and truth(replaced(what, best.point)) else None
 
 
-def _fritz_john(ev: Any, f: Any, held: list[Any], multiplier: list[Symbol], names: list[Symbol]) -> list[dict]:
+def _fritz_john(ev: Evaluator, f: Any, held: list[Any], multiplier: list[Symbol], names: list[Symbol]) -> list[dict]:
     """Points where the gradients of f and of what is held are dependent; "weight" is the multiplier of f."""
     out: list[dict] = []
     if len(held) >= len(names):
@@ -357,7 +399,7 @@ def _convex(p: dict, gens: list[int]) -> bool:
     return True
 
 
-def _coercive(ev: Any, ring: Ring, p: dict, gens: list[int]) -> bool:
+def _coercive(ev: Evaluator, ring: Ring, p: dict, gens: list[int]) -> bool:
     """Whether the terms of highest degree are positive in every direction."""
     top = _degree(p)
     form = {m: c for m, c in p.items() if sum(e for _, e in m) == top}
@@ -366,7 +408,11 @@ def _coercive(ev: Any, ring: Ring, p: dict, gens: list[int]) -> bool:
     if all(len(m) == 1 and c > 0 for m, c in form.items()):
         return len(form) == len(gens)
     if len(gens) != 2:
-        return top == 2 and _convex(form, gens) and not _convex({**form, ((gens[0], 2),): form.get(((gens[0], 2),), 0) - Fraction(1, 10**9)}, gens)
+        return (
+            top == 2
+            and _convex(form, gens)
+            and not _convex({**form, ((gens[0], 2),): form.get(((gens[0], 2),), 0) - Fraction(1, 10**9)}, gens)
+        )
     if any(form.get(((g, top),), 0) <= 0 for g in gens):
         return False
     t = ring.gens[gens[0]]
@@ -377,7 +423,7 @@ def _coercive(ev: Any, ring: Ring, p: dict, gens: list[int]) -> bool:
 # --- builtins
 
 
-def _objective(ev: Any, args: tuple) -> tuple[Any, Any, list] | None:
+def _objective(ev: Evaluator, args: tuple) -> tuple[Any, Any, list] | None:
     f, names = args[0], list(args[1].args) if is_list(args[1]) else [args[1]]
     what: Any = TRUE
     if is_list(f) and f.args:
@@ -387,7 +433,8 @@ def _objective(ev: Any, args: tuple) -> tuple[Any, Any, list] | None:
 
 
 def _domain(what: Any, names: list[Symbol], domain: tuple) -> tuple[bool, Any]:
-    """(whether every unknown is whole, the conditions without what says so), by the third argument or by memberships."""
+    """(whether every unknown is whole, the conditions without what says so), by the third argument or by
+    memberships."""
     if domain == (S.Integers,) or not contains(what, S.Element):
         return domain == (S.Integers,), what
     (differences, filters), *others = conditions(what)
@@ -400,7 +447,7 @@ def _domain(what: Any, names: list[Symbol], domain: tuple) -> tuple[bool, Any]:
 
 
 def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         parsed = _objective(ev, args)
         if parsed is None:
             return None
@@ -428,7 +475,7 @@ def _extremal(name: str, down: int, form: str, numeric: bool) -> Any:
     return handler
 
 
-def _decimal(ev: Any, v: Any) -> Any:
+def _decimal(ev: Evaluator, v: Any) -> Any:
     try:
         return machine(BigReal(number(v).real, MACHINE_DIGITS))
     except (Undefined, Unknown):

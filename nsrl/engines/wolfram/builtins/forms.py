@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.strings import over_all
 from nsrl.engines.wolfram.errors import WolframSyntaxError
@@ -11,6 +11,9 @@ from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FAILED, NULL, TRUE, Expr, S, Symbol, boolean, is_list, mk
 from nsrl.engines.wolfram.printer import output
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -25,7 +28,7 @@ def _forms(e: Any) -> bool:
 
 
 @builtin("ToString", arity=(1, 3))
-def to_string(ev: Any, args: tuple) -> Any:
+def to_string(ev: Evaluator, args: tuple) -> Any:
     as_form = len(args) > 1 and args[1] in (S.InputForm, S.FullForm)
     s = output(Expr(args[1], args[:1]) if as_form else args[0])
     if not as_form and _NO_LINE.search(s) and _forms(args[0]):
@@ -35,12 +38,12 @@ def to_string(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TextString", arity=(1, 2))
-def text_string(ev: Any, args: tuple) -> Any:
+def text_string(ev: Evaluator, args: tuple) -> Any:
     return output(args[0])
 
 
 @builtin("ToExpression", arity=(1, 3))
-def to_expression(ev: Any, args: tuple) -> Any:
+def to_expression(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.parser import parse
 
     s = args[0]
@@ -63,7 +66,7 @@ def to_expression(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SyntaxQ", arity=1)
-def syntax_q(ev: Any, args: tuple) -> Any:
+def syntax_q(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.parser import parse
 
     if type(args[0]) is not str:
@@ -76,7 +79,7 @@ def syntax_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringTemplate TemplateApply", arity=(1, 2))
-def string_template(ev: Any, args: tuple) -> Any:
+def string_template(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     s, values = args[0], args[1]
@@ -86,7 +89,7 @@ def string_template(ev: Any, args: tuple) -> Any:
     return fill_template(ev, s, values.args if is_list(values) else (values,))
 
 
-def fill_template(ev: Any, s: str, values: tuple) -> str:
+def fill_template(ev: Evaluator, s: str, values: tuple) -> str:
     """`1`, `name` and `` filled in."""
     from nsrl.engines.wolfram.assoc import index, is_assoc
 
@@ -110,7 +113,7 @@ TABLE["StringTemplate"].handler = None
 
 
 @sub_handler("StringTemplate")
-def _template_call(ev: Any, head: Expr, args: tuple) -> Any:
+def _template_call(ev: Evaluator, head: Expr, args: tuple) -> Any:
     return fill_template(ev, head.args[0], args) if head.args and type(head.args[0]) is str else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import from_pairs, from_rules, is_assoc, pairs
 from nsrl.engines.wolfram.builtins.lists import elements
@@ -12,6 +12,9 @@ from nsrl.engines.wolfram.expr import LIST, NONE, NULL, RULE, TRUE, Expr, S, is_
 from nsrl.engines.wolfram.parts import level_range, map_levels, walk
 from nsrl.engines.wolfram.pattern import matches
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -27,7 +30,7 @@ def heads_option(args: tuple) -> tuple[tuple, bool | None]:
 
 # -- mapping -----------------------------------------------------------------------------------------------------------
 @builtin("Map", arity=(1, 4), operator="append", options="Heads")
-def map_(ev: Any, args: tuple) -> Any:
+def map_(ev: Evaluator, args: tuple) -> Any:
     args, heads = heads_option(args)
     if len(args) == 1:
         return None
@@ -48,12 +51,12 @@ def map_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MapAll", arity=2)
-def map_all(ev: Any, args: tuple) -> Any:
+def map_all(ev: Evaluator, args: tuple) -> Any:
     return map_levels(args[1], lambda x: mk(args[0], x), 0, 10**9)
 
 
 @builtin("Apply", arity=(1, 4), operator="append")
-def apply(ev: Any, args: tuple) -> Any:
+def apply(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     f, e = args[0], args[1]
@@ -68,7 +71,7 @@ def apply(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MapApply", arity=(1, 2), operator="append")
-def map_apply(ev: Any, args: tuple) -> Any:
+def map_apply(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[1]) is not Expr:
         return None
     f, e = args
@@ -76,7 +79,7 @@ def map_apply(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MapIndexed", arity=(1, 3), operator="append")
-def map_indexed(ev: Any, args: tuple) -> Any:
+def map_indexed(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[1]) is not Expr:
         return None
     f, e = args[0], args[1]
@@ -98,7 +101,7 @@ def map_indexed(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MapThread", arity=(1, 3), operator="append")
-def map_thread(ev: Any, args: tuple) -> Any:
+def map_thread(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     f, rows = args[0], args[1]
@@ -112,8 +115,12 @@ def map_thread(ev: Any, args: tuple) -> Any:
         return from_pairs([(k, ev.call(f, *[t[key(k)] for t in tables])) for k in keys])
     sizes = {len(r.args) for r in rows.args}
     if len(sizes) > 1:
-        what = f"{ev.text(Expr(S.MapThread, args))}; dimensions are {len(rows.args[0].args)} and {len(rows.args[1].args)}"
-        ev.message("MapThread", "mptc", f"Incompatible dimensions of objects at positions {{2, 1}} and {{2, 2}} of {what}.")
+        what = (
+            f"{ev.text(Expr(S.MapThread, args))}; dimensions are {len(rows.args[0].args)} and {len(rows.args[1].args)}"
+        )
+        ev.message(
+            "MapThread", "mptc", f"Incompatible dimensions of objects at positions {{2, 1}} and {{2, 2}} of {what}."
+        )
         return None
     if len(args) == 3 and type(args[2]) is int and args[2] > 1:
         return lst(ev.call(S.MapThread, f, lst(c), args[2] - 1) for c in zip(*[r.args for r in rows.args]))
@@ -121,7 +128,7 @@ def map_thread(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Thread", arity=(1, 3))
-def thread(ev: Any, args: tuple) -> Any:
+def thread(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     head = args[1] if len(args) > 1 else LIST
     if type(e) is not Expr:
@@ -138,7 +145,7 @@ def thread(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MapAt", arity=(2, 3), operator="none")
-def map_at(ev: Any, args: tuple) -> Any:
+def map_at(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.builtins.lists import ev_set
     from nsrl.engines.wolfram.parts import PartError, get_part, positions_spec
 
@@ -160,7 +167,7 @@ def map_at(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Scan", arity=(1, 3), operator="append")
-def scan(ev: Any, args: tuple) -> Any:
+def scan(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     levels = level_range(args[2]) if len(args) > 2 else (1, 1)
@@ -175,7 +182,7 @@ def scan(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Through", arity=(1, 2))
-def through(ev: Any, args: tuple) -> Any:
+def through(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is Expr and type(e.head) is Expr:
         return Expr(e.head.head, tuple([Expr(f, e.args) for f in e.head.args]))
@@ -183,7 +190,7 @@ def through(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Distribute", arity=(1, 5))
-def distribute(ev: Any, args: tuple) -> Any:
+def distribute(ev: Evaluator, args: tuple) -> Any:
     from itertools import product
 
     e, over = args[0], args[1] if len(args) > 1 else S.Plus
@@ -198,17 +205,20 @@ def distribute(ev: Any, args: tuple) -> Any:
     for p in pools:
         size *= len(p)
         ev.need_length(size)
-    return Expr(args[3] if len(args) > 3 else over, tuple([Expr(args[4] if len(args) > 4 else e.head, c) for c in product(*pools)]))
+    return Expr(
+        args[3] if len(args) > 3 else over,
+        tuple([Expr(args[4] if len(args) > 4 else e.head, c) for c in product(*pools)]),
+    )
 
 
 @builtin("Operate", arity=(2, 3))
-def operate(ev: Any, args: tuple) -> Any:
+def operate(ev: Evaluator, args: tuple) -> Any:
     e = args[1]
     return Expr(mk(args[0], e.head), e.args) if type(e) is Expr else mk(args[0], e)
 
 
 @builtin("Outer", arity=(2, None))
-def outer(ev: Any, args: tuple) -> Any:
+def outer(ev: Evaluator, args: tuple) -> Any:
     f = args[0]
     lists = [a for a in args[1:] if type(a) is Expr]
     levels = [a for a in args[1:] if type(a) is int]
@@ -236,7 +246,7 @@ def outer(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Inner", arity=(3, 5))
-def inner(ev: Any, args: tuple) -> Any:
+def inner(ev: Evaluator, args: tuple) -> Any:
     f, a, b, g = args[0], args[1], args[2], args[3] if len(args) > 3 else S.Plus
     if type(a) is not Expr or type(b) is not Expr:
         return None
@@ -260,7 +270,7 @@ def inner(ev: Any, args: tuple) -> Any:
 
 # -- iteration ---------------------------------------------------------------------------------------------------------
 @builtin("Nest", arity=3)
-def nest(ev: Any, args: tuple) -> Any:
+def nest(ev: Evaluator, args: tuple) -> Any:
     f, x, n = args
     if type(n) is not int or n < 0:
         return None
@@ -271,7 +281,7 @@ def nest(ev: Any, args: tuple) -> Any:
 
 
 @builtin("NestList", arity=3)
-def nest_list(ev: Any, args: tuple) -> Any:
+def nest_list(ev: Evaluator, args: tuple) -> Any:
     f, x, n = args
     if type(n) is not int or n < 0:
         return None
@@ -286,7 +296,7 @@ def nest_list(ev: Any, args: tuple) -> Any:
 
 def _nest_while(name: str, keep: bool) -> None:
     @builtin(name, arity=(3, 6))
-    def nest_while(ev: Any, args: tuple) -> Any:
+    def nest_while(ev: Evaluator, args: tuple) -> Any:
         f, x, test = args[:3]
         m = args[3] if len(args) > 3 else 1
         most = args[4] if len(args) > 4 else S.Infinity
@@ -312,7 +322,7 @@ _nest_while("NestWhileList", True)
 
 def _fixed_point(name: str, keep: bool) -> None:
     @builtin(name, arity=(2, 4), options="SameTest")
-    def fixed_point(ev: Any, args: tuple) -> Any:
+    def fixed_point(ev: Evaluator, args: tuple) -> Any:
         args, test = _same_test(args)
         f, x = args[:2]
         most = args[2] if len(args) > 2 and type(args[2]) is int else 10**9
@@ -344,7 +354,7 @@ _fixed_point("FixedPointList", True)
 
 def _fold(name: str, keep: bool) -> None:
     @builtin(name, arity=(1, 3), operator="append")
-    def fold(ev: Any, args: tuple) -> Any:
+    def fold(ev: Evaluator, args: tuple) -> Any:
         if len(args) == 1:
             return None
         items = elements(args[-1])
@@ -370,7 +380,7 @@ _fold("FoldList", True)
 
 
 @builtin("FoldPairList FoldPair", arity=(3, 4))
-def fold_pair_list(ev: Any, args: tuple) -> Any:
+def fold_pair_list(ev: Evaluator, args: tuple) -> Any:
     f, y, items = args[0], args[1], elements(args[2]) or ()
     out = []
     for a in items:
@@ -382,11 +392,13 @@ def fold_pair_list(ev: Any, args: tuple) -> Any:
     return lst(out)
 
 
-TABLE["FoldPair"].handler = lambda ev, args: r.args[-1] if (r := fold_pair_list(ev, args)) is not None and r.args else None
+TABLE["FoldPair"].handler = lambda ev, args: (
+    r.args[-1] if (r := fold_pair_list(ev, args)) is not None and r.args else None
+)
 
 
 @builtin("SequenceFold", arity=3)
-def sequence_fold(ev: Any, args: tuple) -> Any:
+def sequence_fold(ev: Evaluator, args: tuple) -> Any:
     window = list(elements(args[1]) or ())
     n = len(window)
     for a in elements(args[2]) or ():
@@ -395,12 +407,12 @@ def sequence_fold(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Accumulate", arity=1)
-def accumulate(ev: Any, args: tuple) -> Any:
+def accumulate(ev: Evaluator, args: tuple) -> Any:
     return ev.call(S.FoldList, S.Plus, args[0]) if type(args[0]) is Expr else None
 
 
 @builtin("ComposeList", arity=2)
-def compose_list(ev: Any, args: tuple) -> Any:
+def compose_list(ev: Evaluator, args: tuple) -> Any:
     out = [args[1]]
     for f in elements(args[0]) or ():
         out.append(ev.call(f, out[-1]))
@@ -408,7 +420,7 @@ def compose_list(ev: Any, args: tuple) -> Any:
 
 
 @sub_handler("Composition")
-def _composition(ev: Any, head: Expr, args: tuple) -> Any:
+def _composition(ev: Evaluator, head: Expr, args: tuple) -> Any:
     fs = list(head.args)
     e = Expr(fs[-1], args) if fs else (args[0] if args else None)
     for f in reversed(fs[:-1]):
@@ -417,13 +429,13 @@ def _composition(ev: Any, head: Expr, args: tuple) -> Any:
 
 
 @sub_handler("RightComposition")
-def _right_composition(ev: Any, head: Expr, args: tuple) -> Any:
+def _right_composition(ev: Evaluator, head: Expr, args: tuple) -> Any:
     return _composition(ev, Expr(S.Composition, head.args[::-1]), args)
 
 
 def _compose(name: str) -> None:
     @builtin(name, "Flat OneIdentity", data=True)
-    def composition(ev: Any, args: tuple) -> Any:
+    def composition(ev: Evaluator, args: tuple) -> Any:
         kept = [a for a in args if a is not S.Identity]
         if len(kept) == 1:
             return kept[0]
@@ -435,7 +447,7 @@ _compose("RightComposition")
 
 
 @sub_handler("CurryApplied")
-def _curry(ev: Any, head: Expr, args: tuple) -> Any:
+def _curry(ev: Evaluator, head: Expr, args: tuple) -> Any:
     if len(head.args) == 2 and type(head.args[1]) is int:
         f, n = head.args
         return Expr(f, args) if n == len(args) else None
@@ -443,12 +455,12 @@ def _curry(ev: Any, head: Expr, args: tuple) -> Any:
 
 
 @sub_handler("MapAt")
-def _map_at_operator(ev: Any, head: Expr, args: tuple) -> Any:
+def _map_at_operator(ev: Evaluator, head: Expr, args: tuple) -> Any:
     return mk(S.MapAt, head.args[0], args[0], head.args[1]) if len(head.args) == 2 and len(args) == 1 else None
 
 
 @sub_handler("Association")
-def _association_call(ev: Any, head: Expr, args: tuple) -> Any:
+def _association_call(ev: Evaluator, head: Expr, args: tuple) -> Any:
     from nsrl.engines.wolfram.assoc import lookup, missing
 
     if not is_assoc(head) or not args:
@@ -461,7 +473,7 @@ def _association_call(ev: Any, head: Expr, args: tuple) -> Any:
 
 # -- sowing ------------------------------------------------------------------------------------------------------------
 @builtin("Sow", arity=(1, 2))
-def sow(ev: Any, args: tuple) -> Any:
+def sow(ev: Evaluator, args: tuple) -> Any:
     tags = args[1].args if len(args) > 1 and is_list(args[1]) else (args[1] if len(args) > 1 else NONE,)
     for t in tags:
         if ev.sow:
@@ -470,7 +482,7 @@ def sow(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Reap", "HoldFirst", arity=(1, 3))
-def reap(ev: Any, args: tuple) -> Any:
+def reap(ev: Evaluator, args: tuple) -> Any:
     ev.sow.append([])
     try:
         value = ev.eval(args[0])
@@ -480,7 +492,11 @@ def reap(ev: Any, args: tuple) -> Any:
     left = []
     pattern = args[1] if len(args) > 1 else None
     for t, v in sown:
-        if pattern is None or matches(ev, t, pattern) or (is_list(pattern) and any(matches(ev, t, p) for p in pattern.args)):
+        if (
+            pattern is None
+            or matches(ev, t, pattern)
+            or (is_list(pattern) and any(matches(ev, t, p) for p in pattern.args))
+        ):
             groups.setdefault(key(t), (t, []))[1].append(v)
         else:
             left.append((t, v))

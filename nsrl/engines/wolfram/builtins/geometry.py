@@ -6,11 +6,14 @@ Regions stay symbolic (Disk[{0, 0}, 2]); measures are formulas per kind of regio
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.linalg import rows, vector
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, has_head, is_list, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -36,7 +39,7 @@ def dotted(u: list[Any], v: list[Any]) -> Any:
     return Expr(S.Plus, tuple(times(a, b) for a, b in zip(u, v)))
 
 
-def distance(ev: Any, p: list[Any], q: list[Any]) -> Any:
+def distance(ev: Evaluator, p: list[Any], q: list[Any]) -> Any:
     return ev.eval(mk(S.Sqrt, Expr(S.Plus, tuple(power(mk(S.Abs, minus(a, b)), 2) for a, b in zip(p, q)))))
 
 
@@ -51,7 +54,7 @@ def _pair(args: tuple) -> tuple[list, list] | None:
 
 
 @builtin("EuclideanDistance", arity=2)
-def euclidean_distance(ev: Any, args: tuple) -> Any:
+def euclidean_distance(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[0]) and not is_list(args[1]):
         return ev.eval(mk(S.Abs, minus(args[0], args[1])))
     both = _pair(args)
@@ -59,26 +62,26 @@ def euclidean_distance(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SquaredEuclideanDistance", arity=2)
-def squared_distance(ev: Any, args: tuple) -> Any:
+def squared_distance(ev: Evaluator, args: tuple) -> Any:
     both = _pair(args)
     return None if both is None else ev.eval(
         Expr(S.Plus, tuple(power(mk(S.Abs, minus(a, b)), 2) for a, b in zip(*both))))  # fmt: skip
 
 
 @builtin("ManhattanDistance", arity=2)
-def manhattan_distance(ev: Any, args: tuple) -> Any:
+def manhattan_distance(ev: Evaluator, args: tuple) -> Any:
     both = _pair(args)
     return None if both is None else ev.eval(Expr(S.Plus, tuple(mk(S.Abs, minus(a, b)) for a, b in zip(*both))))
 
 
 @builtin("ChessboardDistance", arity=2)
-def chessboard_distance(ev: Any, args: tuple) -> Any:
+def chessboard_distance(ev: Evaluator, args: tuple) -> Any:
     both = _pair(args)
     return None if both is None else ev.eval(Expr(S.Max, tuple(mk(S.Abs, minus(a, b)) for a, b in zip(*both))))
 
 
 @builtin("HammingDistance", arity=2)
-def hamming_distance(ev: Any, args: tuple) -> Any:
+def hamming_distance(ev: Evaluator, args: tuple) -> Any:
     a, b = args
     x = list(a) if isinstance(a, str) else vector(a)
     y = list(b) if isinstance(b, str) else vector(b)
@@ -89,19 +92,19 @@ def _cosine(u: list[Any], v: list[Any]) -> Any:
     return times(dotted(u, v), power(times(dotted(u, u), dotted(v, v)), -HALF))
 
 
-def vector_angle(ev: Any, u: list[Any], v: list[Any]) -> Any:
+def vector_angle(ev: Evaluator, u: list[Any], v: list[Any]) -> Any:
     c = ev.eval(_cosine(u, v))
     return ev.eval(mk(S.ArcCos, c))
 
 
 @builtin("VectorAngle", arity=2)
-def vector_angle_(ev: Any, args: tuple) -> Any:
+def vector_angle_(ev: Evaluator, args: tuple) -> Any:
     both = _pair(args)
     return None if both is None else vector_angle(ev, *both)
 
 
 @builtin("PlanarAngle", arity=(1, 2))
-def planar_angle(ev: Any, args: tuple) -> Any:
+def planar_angle(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if has_head(e, S.Rule) and is_list(e.args[1]):
         e = lst((e.args[1].args[0], e.args[0], e.args[1].args[1]))
@@ -112,7 +115,7 @@ def planar_angle(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Midpoint", arity=(1, 2))
-def midpoint(ev: Any, args: tuple) -> Any:
+def midpoint(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if has_head(e, S.Line):
         e = e.args[0]
@@ -125,7 +128,7 @@ def midpoint(ev: Any, args: tuple) -> Any:
 
 
 @builtin("CollinearPoints CoplanarPoints", arity=1)
-def collinear(ev: Any, args: tuple) -> Any:
+def collinear(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
@@ -133,7 +136,7 @@ def collinear(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PerpendicularBisector", arity=1)
-def _perpendicular_bisector(ev: Any, args: tuple) -> Any:
+def _perpendicular_bisector(ev: Evaluator, args: tuple) -> Any:
     e = args[0].args[0] if has_head(args[0], S.Line) else args[0]
     p = point_list(e)
     if p is None or len(p) != 2 or len(p[0]) != 2:
@@ -142,7 +145,7 @@ def _perpendicular_bisector(ev: Any, args: tuple) -> Any:
     return ev.eval(mk(S.InfiniteLine, mk(S.Midpoint, e), lst((times(-1, u[1]), u[0]))))
 
 
-def _collinear(ev: Any, args: tuple) -> Any:
+def _collinear(ev: Evaluator, args: tuple) -> Any:
     p = point_list(args[0])
     if p is None:
         return None
@@ -152,7 +155,7 @@ def _collinear(ev: Any, args: tuple) -> Any:
     return (TRUE if rank <= wanted else FALSE) if isinstance(rank, int) else None
 
 
-def _coplanar(ev: Any, args: tuple) -> Any:
+def _coplanar(ev: Evaluator, args: tuple) -> Any:
     p = point_list(args[0])
     if p is None:
         return None

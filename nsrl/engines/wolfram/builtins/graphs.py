@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations, pairwise, product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import Expr, S, boolean, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -42,7 +45,7 @@ class _Graph:
     def directed(self) -> bool:
         return any(d for *_, d in self.edges)
 
-    def reached(self, ev: Any, start: Any, near: dict[Any, list[tuple[Any, Any]]]) -> dict[Any, None]:
+    def reached(self, ev: Evaluator, start: Any, near: dict[Any, list[tuple[Any, Any]]]) -> dict[Any, None]:
         """start and all that can be reached from it, in order of discovery."""
         seen, left = {start: None}, [start]
         while left:
@@ -57,7 +60,7 @@ class _Graph:
         """Neighbours with directions forgotten."""
         return _Graph(self.vertices, [(a, b, w, False) for a, b, w, _ in self.edges]).near
 
-    def components(self, ev: Any) -> list[list[Any]]:
+    def components(self, ev: Evaluator) -> list[list[Any]]:
         """The weakly connected components, the largest first."""
         near, out, seen = self.weak(), [], set()
         for v in self.vertices:
@@ -67,7 +70,7 @@ class _Graph:
                 out.append([u for u in self.vertices if u in part])
         return sorted(out, key=len, reverse=True)
 
-    def connected(self, ev: Any) -> bool:
+    def connected(self, ev: Evaluator) -> bool:
         """Whether everything reaches everything."""
         if not self.vertices:
             return False
@@ -75,7 +78,7 @@ class _Graph:
             return len(self.components(ev)) == 1
         return all(len(self.reached(ev, v, self.near)) == len(self.vertices) for v in self.vertices)
 
-    def distances(self, ev: Any, start: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    def distances(self, ev: Evaluator, start: Any) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """(distance of each reachable vertex, where the shortest path to it comes from). Raises ValueError below 0."""
         best, came, heap, n = {start: 0}, {}, [(0, 0, start)], 0
         while heap:
@@ -95,7 +98,7 @@ class _Graph:
     def degree(self, v: Any) -> int:
         return sum((a == v) + (b == v) for a, b, _, _ in self.edges)
 
-    def paths(self, ev: Any, start: Any, end: Any, longest: float) -> Iterator[list[Any]]:
+    def paths(self, ev: Evaluator, start: Any, end: Any, longest: float) -> Iterator[list[Any]]:
         """Simple paths of at most `longest` edges, shorter ones not necessarily first."""
 
         def go(path: list[Any]) -> Iterator[list[Any]]:
@@ -134,7 +137,7 @@ def _on_graph(names: str, arity: Any = 1) -> Callable[[Callable], Callable]:
     """A builtin whose first argument is a graph: of(ev, graph, *rest) -> value or None."""
 
     def keep(of: Callable) -> Callable:
-        def handler(ev: Any, args: tuple) -> Any:
+        def handler(ev: Evaluator, args: tuple) -> Any:
             graph = _read(args[0])
             return None if graph is None else of(ev, graph, *args[1:])
 
@@ -149,24 +152,43 @@ def _made(vertices: list[Any], pairs: Any) -> Expr:
 
 
 # -- constructors ----------------------------------------------------------------------------------------------------
-def _maker(name: str, takes: str, least: int, pairs: Callable[[int], Any], size: Callable[[int], int] = lambda n: n) -> None:
+def _maker(
+    name: str, takes: str, least: int, pairs: Callable[[int], Any], size: Callable[[int], int] = lambda n: n
+) -> None:
     @builtin(name, arity=1, takes=takes)
-    def make(ev: Any, args: tuple) -> Any:
+    def make(ev: Evaluator, args: tuple) -> Any:
         n = args[0]
         if n < least:
             return None
-        ev.need_length(size(min(n, 10_000)) ** 2 if name == "CompleteGraph" else size(min(n, 60)) if name == "HypercubeGraph" else n)
+        ev.need_length(
+            size(min(n, 10_000)) ** 2
+            if name == "CompleteGraph"
+            else size(min(n, 60))
+            if name == "HypercubeGraph"
+            else n
+        )
         return _made(list(range(1, size(n) + 1)), pairs(n))
 
 
 _maker("CycleGraph", "positive", 3, lambda n: [(i, i % n + 1) for i in range(1, n + 1)])
 _maker("StarGraph", "positive", 1, lambda n: [(1, i) for i in range(2, n + 1)])
-_maker("WheelGraph", "positive", 4, lambda n: [(1, i) for i in range(2, n + 1)] + [(i, i + 1 if i < n else 2) for i in range(2, n + 1)])
-_maker("HypercubeGraph", "positive", 1, lambda n: [(i + 1, (i ^ 1 << k) + 1) for i in range(2**n) for k in range(n) if not i >> k & 1], lambda n: 2**n)
+_maker(
+    "WheelGraph",
+    "positive",
+    4,
+    lambda n: [(1, i) for i in range(2, n + 1)] + [(i, i + 1 if i < n else 2) for i in range(2, n + 1)],
+)
+_maker(
+    "HypercubeGraph",
+    "positive",
+    1,
+    lambda n: [(i + 1, (i ^ 1 << k) + 1) for i in range(2**n) for k in range(n) if not i >> k & 1],
+    lambda n: 2**n,
+)
 
 
 @builtin("CompleteGraph", arity=1, takes="size")
-def complete_graph(ev: Any, args: tuple) -> Any:
+def complete_graph(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is int:
         ev.need_length(n * n)
@@ -175,11 +197,14 @@ def complete_graph(ev: Any, args: tuple) -> Any:
         return None
     ev.need_length(sum(n.args) ** 2)
     part = [i for i, k in enumerate(n.args) for _ in range(k)]
-    return _made(list(range(1, len(part) + 1)), [(a + 1, b + 1) for a, b in combinations(range(len(part)), 2) if part[a] != part[b]])
+    return _made(
+        list(range(1, len(part) + 1)),
+        [(a + 1, b + 1) for a, b in combinations(range(len(part)), 2) if part[a] != part[b]],
+    )
 
 
 @builtin("PathGraph", arity=1, takes="list")
-def path_graph(ev: Any, args: tuple) -> Any:
+def path_graph(ev: Evaluator, args: tuple) -> Any:
     v = args[0].args
     if any(type(x) is Expr and x.head in (*_DIRECTED, *_UNDIRECTED) for x in v):
         return mk(S.Graph, args[0])
@@ -187,7 +212,7 @@ def path_graph(ev: Any, args: tuple) -> Any:
 
 
 @builtin("GridGraph", arity=1, takes="list")
-def grid_graph(ev: Any, args: tuple) -> Any:
+def grid_graph(ev: Evaluator, args: tuple) -> Any:
     sizes = args[0].args
     if not sizes or not all(type(k) is int and k > 0 for k in sizes):
         return None
@@ -196,12 +221,17 @@ def grid_graph(ev: Any, args: tuple) -> Any:
         strides.append(strides[-1] * k)
         ev.need_length(strides[-1] * len(sizes))
     cells = product(*[range(k) for k in reversed(sizes)])
-    pairs = [(1 + i, 1 + i + s) for i, cell in enumerate(cells) for c, k, s in zip(reversed(cell), sizes, strides) if c + 1 < k]
+    pairs = [
+        (1 + i, 1 + i + s)
+        for i, cell in enumerate(cells)
+        for c, k, s in zip(reversed(cell), sizes, strides)
+        if c + 1 < k
+    ]
     return _made(list(range(1, strides[-1] + 1)), pairs)
 
 
 @builtin("AdjacencyGraph", arity=(1, 2), takes="any matrix")
-def adjacency_graph(ev: Any, args: tuple) -> Any:
+def adjacency_graph(ev: Evaluator, args: tuple) -> Any:
     m = [r.args if is_list(r) else () for r in args[-1].args] if is_list(args[-1]) else []
     names = list(args[0].args) if len(args) == 2 and is_list(args[0]) else list(range(1, len(m) + 1))
     if not m or any(len(r) != len(m) or any(x not in (0, 1) for x in r) for r in m) or len(names) != len(m):
@@ -214,28 +244,28 @@ def adjacency_graph(ev: Any, args: tuple) -> Any:
 
 # -- parts -----------------------------------------------------------------------------------------------------------
 @_on_graph("VertexList")
-def vertex_list(ev: Any, g: _Graph) -> Any:
+def vertex_list(ev: Evaluator, g: _Graph) -> Any:
     return lst(g.vertices)
 
 
 @_on_graph("EdgeList")
-def edge_list(ev: Any, g: _Graph) -> Any:
+def edge_list(ev: Evaluator, g: _Graph) -> Any:
     return lst(mk(S.DirectedEdge if d else S.UndirectedEdge, a, b) for a, b, _, d in g.edges)
 
 
 @_on_graph("VertexCount")
-def vertex_count(ev: Any, g: _Graph) -> Any:
+def vertex_count(ev: Evaluator, g: _Graph) -> Any:
     return len(g.vertices)
 
 
 @_on_graph("EdgeCount")
-def edge_count(ev: Any, g: _Graph) -> Any:
+def edge_count(ev: Evaluator, g: _Graph) -> Any:
     return len(g.edges)
 
 
 def _degree(name: str, of: Callable[[_Graph, Any], int]) -> None:
     @_on_graph(name, (1, 2))
-    def degree(ev: Any, g: _Graph, *one: Any) -> Any:
+    def degree(ev: Evaluator, g: _Graph, *one: Any) -> Any:
         ev.step(len(g.edges) * (1 if one else len(g.vertices)))
         if one:
             return of(g, one[0]) if one[0] in g.near else None
@@ -248,28 +278,30 @@ _degree("VertexOutDegree", lambda g, v: sum(a == v or (b == v and not d) for a, 
 
 
 @_on_graph("AdjacencyList", 2)
-def adjacency_list(ev: Any, g: _Graph, v: Any) -> Any:
+def adjacency_list(ev: Evaluator, g: _Graph, v: Any) -> Any:
     near = g.weak()
     return lst(u for u in g.vertices if any(u == b for b, _ in near[v])) if v in near else None
 
 
 @_on_graph("AdjacencyMatrix")
-def adjacency_matrix(ev: Any, g: _Graph) -> Any:
+def adjacency_matrix(ev: Evaluator, g: _Graph) -> Any:
     ev.need_length(len(g.vertices) ** 2)
     return lst(lst(sum(b == u for b, _ in g.near[v]) for u in g.vertices) for v in g.vertices)
 
 
 @_on_graph("KirchhoffMatrix")
-def kirchhoff_matrix(ev: Any, g: _Graph) -> Any:
+def kirchhoff_matrix(ev: Evaluator, g: _Graph) -> Any:
     if g.directed or any(a == b for a, b, _, _ in g.edges):
         return None
     ev.need_length(len(g.vertices) ** 2)
-    return lst(lst(g.degree(v) if u == v else -sum(b == u for b, _ in g.near[v]) for u in g.vertices) for v in g.vertices)
+    return lst(
+        lst(g.degree(v) if u == v else -sum(b == u for b, _ in g.near[v]) for u in g.vertices) for v in g.vertices
+    )
 
 
 # -- paths -----------------------------------------------------------------------------------------------------------
 @_on_graph("FindShortestPath", 3)
-def find_shortest_path(ev: Any, g: _Graph, start: Any, end: Any) -> Any:
+def find_shortest_path(ev: Evaluator, g: _Graph, start: Any, end: Any) -> Any:
     if start not in g.near or end not in g.near:
         return None
     best, came = g.distances(ev, start)
@@ -282,21 +314,21 @@ def find_shortest_path(ev: Any, g: _Graph, start: Any, end: Any) -> Any:
 
 
 @_on_graph("GraphDistance", (2, 3))
-def graph_distance(ev: Any, g: _Graph, start: Any, *end: Any) -> Any:
+def graph_distance(ev: Evaluator, g: _Graph, start: Any, *end: Any) -> Any:
     if start not in g.near or (end and end[0] not in g.near):
         return None
     best, _ = g.distances(ev, start)
     return best.get(end[0], S.Infinity) if end else lst(best.get(v, S.Infinity) for v in g.vertices)
 
 
-def _eccentricities(ev: Any, g: _Graph) -> list[Any]:
+def _eccentricities(ev: Evaluator, g: _Graph) -> list[Any]:
     rows = [g.distances(ev, v)[0] for v in g.vertices]
     return [max(r.values()) if len(r) == len(g.vertices) else S.Infinity for r in rows]
 
 
 def _extent(name: str, choose: Callable) -> None:
     @_on_graph(name)
-    def extent(ev: Any, g: _Graph) -> Any:
+    def extent(ev: Evaluator, g: _Graph) -> Any:
         rows = _eccentricities(ev, g)
         return None if not rows else S.Infinity if S.Infinity in rows else choose(rows)
 
@@ -306,7 +338,7 @@ _extent("GraphRadius", min)
 
 
 @_on_graph("GraphDistanceMatrix")
-def graph_distance_matrix(ev: Any, g: _Graph) -> Any:
+def graph_distance_matrix(ev: Evaluator, g: _Graph) -> Any:
     ev.need_length(len(g.vertices) ** 2)
     return lst(lst(g.distances(ev, v)[0].get(u, S.Infinity) for u in g.vertices) for v in g.vertices)
 
@@ -328,7 +360,7 @@ def _first(found: Iterator[list[Any]], many: Any) -> list[list[Any]] | None:
 
 
 @_on_graph("FindPath", (3, 5))
-def find_path(ev: Any, g: _Graph, start: Any, end: Any, length: Any = S.Infinity, many: Any = 1) -> Any:
+def find_path(ev: Evaluator, g: _Graph, start: Any, end: Any, length: Any = S.Infinity, many: Any = 1) -> Any:
     bounds = _length_bounds(length)
     if bounds is None or start not in g.near or end not in g.near:
         return None
@@ -337,7 +369,7 @@ def find_path(ev: Any, g: _Graph, start: Any, end: Any, length: Any = S.Infinity
     return None if chosen is None else lst(map(lst, chosen))
 
 
-def _cycles(ev: Any, g: _Graph, least: int, most: float) -> list[list[Any]]:
+def _cycles(ev: Evaluator, g: _Graph, least: int, most: float) -> list[list[Any]]:
     """Every simple cycle once, from its first vertex on."""
     at = {v: i for i, v in enumerate(g.vertices)}
     out = []
@@ -353,7 +385,7 @@ def _cycles(ev: Any, g: _Graph, least: int, most: float) -> list[list[Any]]:
 
 
 @_on_graph("FindCycle", (1, 3))
-def find_cycle(ev: Any, g: _Graph, length: Any = S.Infinity, many: Any = 1) -> Any:
+def find_cycle(ev: Evaluator, g: _Graph, length: Any = S.Infinity, many: Any = 1) -> Any:
     bounds = _length_bounds(length)
     if bounds is None or (many is not S.All and many != 1):
         return None
@@ -366,16 +398,16 @@ def find_cycle(ev: Any, g: _Graph, length: Any = S.Infinity, many: Any = 1) -> A
 
 # -- components and properties ---------------------------------------------------------------------------------------
 @_on_graph("WeaklyConnectedComponents")
-def weakly_connected_components(ev: Any, g: _Graph) -> Any:
+def weakly_connected_components(ev: Evaluator, g: _Graph) -> Any:
     return lst(map(lst, g.components(ev)))
 
 
 @_on_graph("ConnectedComponents")
-def connected_components(ev: Any, g: _Graph) -> Any:
+def connected_components(ev: Evaluator, g: _Graph) -> Any:
     return None if g.directed else lst(map(lst, g.components(ev)))
 
 
-def _coloured(ev: Any, g: _Graph) -> bool:
+def _coloured(ev: Evaluator, g: _Graph) -> bool:
     """Whether two colours are enough."""
     near, colour = g.weak(), {}
     for v in g.vertices:
@@ -393,7 +425,7 @@ def _coloured(ev: Any, g: _Graph) -> bool:
     return True
 
 
-def _acyclic(ev: Any, g: _Graph) -> bool:
+def _acyclic(ev: Evaluator, g: _Graph) -> bool:
     if not g.directed:
         return len(g.edges) == len(g.vertices) - len(g.components(ev))
     left, edges = set(g.vertices), [(a, b) for a, b, _, _ in g.edges]
@@ -403,7 +435,7 @@ def _acyclic(ev: Any, g: _Graph) -> bool:
     return not left
 
 
-def _eulerian(ev: Any, g: _Graph) -> bool:
+def _eulerian(ev: Evaluator, g: _Graph) -> bool:
     live = [v for v in g.vertices if g.degree(v)]
     if not live or len(g.reached(ev, live[0], g.weak())) < len(live):
         return False
@@ -417,12 +449,12 @@ def _simple(g: _Graph) -> bool:
     return all(a != b for a, b, _, _ in g.edges) and len(set(pairs)) == len(pairs)
 
 
-def _hamiltonian(ev: Any, g: _Graph) -> bool:
+def _hamiltonian(ev: Evaluator, g: _Graph) -> bool:
     n = len(g.vertices)
     return n > 2 and any(len(p) == n + 1 for p in g.paths(ev, g.vertices[0], g.vertices[0], n))
 
 
-def _tree(ev: Any, g: _Graph) -> bool:
+def _tree(ev: Evaluator, g: _Graph) -> bool:
     return len(g.components(ev)) == 1 and len(g.edges) == len(g.vertices) - 1
 
 
@@ -440,13 +472,15 @@ _PROPERTIES: dict[str, Callable[[Any, _Graph], bool]] = {
     "EmptyGraphQ": lambda ev, g: not g.edges,
     "DirectedGraphQ": lambda ev, g: bool(g.edges) and all(d for *_, d in g.edges),
     "UndirectedGraphQ": lambda ev, g: not g.directed,
-    "CompleteGraphQ": lambda ev, g: _simple(g) and not g.directed and 2 * len(g.edges) == len(g.vertices) * (len(g.vertices) - 1),
+    "CompleteGraphQ": lambda ev, g: (
+        _simple(g) and not g.directed and 2 * len(g.edges) == len(g.vertices) * (len(g.vertices) - 1)
+    ),
 }
 
 
 def _property(name: str, holds: Callable[[Any, _Graph], bool]) -> None:
     @builtin(name, arity=1)
-    def test(ev: Any, args: tuple) -> Any:
+    def test(ev: Evaluator, args: tuple) -> Any:
         g = _read(args[0]) if has_head(args[0], S.Graph) else None
         return boolean(g is not None and holds(ev, g))
 
@@ -456,5 +490,5 @@ for _name, _holds in _PROPERTIES.items():
 
 
 @builtin("GraphQ", arity=1)
-def graph_q(ev: Any, args: tuple) -> Any:
+def graph_q(ev: Evaluator, args: tuple) -> Any:
     return boolean(has_head(args[0], S.Graph) and _read(args[0]) is not None)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import Expr, S, boolean, is_list, lst, mk, norm, plus, times
 from nsrl.engines.wolfram.numbers import is_real, sign, to_float
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -20,7 +23,7 @@ def ints(args: tuple) -> bool:
 
 
 @builtin("GCD", "Flat Listable OneIdentity Orderless")
-def gcd(ev: Any, args: tuple) -> Any:
+def gcd(ev: Evaluator, args: tuple) -> Any:
     if ints(args):
         return math.gcd(*args)
     if all(type(a) in (int, Fraction) for a in args):
@@ -31,7 +34,7 @@ def gcd(ev: Any, args: tuple) -> Any:
 
 
 @builtin("LCM", "Flat Listable OneIdentity Orderless")
-def lcm(ev: Any, args: tuple) -> Any:
+def lcm(ev: Evaluator, args: tuple) -> Any:
     if ints(args) and args:
         ev.need_bits(sum(a.bit_length() for a in args))
         return math.lcm(*args)
@@ -43,7 +46,7 @@ def lcm(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ExtendedGCD", arity=2)
-def extended_gcd(ev: Any, args: tuple) -> Any:
+def extended_gcd(ev: Evaluator, args: tuple) -> Any:
     if not ints(args):
         return None
     a, b = args
@@ -56,7 +59,7 @@ def extended_gcd(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Mod", _NUMERIC, arity=(2, 3))
-def mod(ev: Any, args: tuple) -> Any:
+def mod(ev: Evaluator, args: tuple) -> Any:
     m, n = args[0], args[1]
     d = args[2] if len(args) > 2 else 0
     if ints(args):
@@ -80,7 +83,7 @@ def mod(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Quotient", _NUMERIC, arity=(2, 3))
-def quotient(ev: Any, args: tuple) -> Any:
+def quotient(ev: Evaluator, args: tuple) -> Any:
     m, n = args[0], args[1]
     d = args[2] if len(args) > 2 else 0
     if ints(args):
@@ -94,19 +97,19 @@ def quotient(ev: Any, args: tuple) -> Any:
 
 
 @builtin("QuotientRemainder", arity=2)
-def quotient_remainder(ev: Any, args: tuple) -> Any:
+def quotient_remainder(ev: Evaluator, args: tuple) -> Any:
     return lst((ev.call(S.Quotient, *args), ev.call(S.Mod, *args)))
 
 
 @builtin("Divisible", "Listable", arity=2)
-def divisible(ev: Any, args: tuple) -> Any:
+def divisible(ev: Evaluator, args: tuple) -> Any:
     if all(type(a) in (int, Fraction) for a in args) and args[1] != 0:
         return boolean((Fraction(args[0]) / args[1]).denominator == 1)
     return None
 
 
 @builtin("CoprimeQ")
-def coprime_q(ev: Any, args: tuple) -> Any:
+def coprime_q(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 2 and any(map(is_list, args)):
         return ev.eval(mk(S.Thread, mk(S.Unevaluated, Expr(S.CoprimeQ, args))))
     if not ints(args):
@@ -115,7 +118,7 @@ def coprime_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PowerMod", "Listable", arity=3)
-def power_mod(ev: Any, args: tuple) -> Any:
+def power_mod(ev: Evaluator, args: tuple) -> Any:
     if not ints(args) or args[2] == 0:
         return None
     try:
@@ -126,17 +129,17 @@ def power_mod(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ModularInverse", "Listable", arity=2)
-def modular_inverse(ev: Any, args: tuple) -> Any:
+def modular_inverse(ev: Evaluator, args: tuple) -> Any:
     return ev.call(S.PowerMod, args[0], -1, args[1]) if ints(args) else None
 
 
 # -- combinatorics -------------------------------------------------------------------------------------------------
-def _need_factorial(ev: Any, n: int) -> None:
+def _need_factorial(ev: Evaluator, n: int) -> None:
     ev.need_bits(int(n * math.log2(max(n, 2))) - int(1.4427 * n))
 
 
 @builtin("Factorial", _NUMERIC, arity=1)
-def factorial(ev: Any, args: tuple) -> Any:
+def factorial(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is int:
         if n < 0:
@@ -151,7 +154,7 @@ def factorial(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Factorial2", _NUMERIC, arity=1)
-def factorial2(ev: Any, args: tuple) -> Any:
+def factorial2(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n < -1:
         return None
@@ -160,7 +163,7 @@ def factorial2(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Subfactorial", _NUMERIC, arity=1)
-def subfactorial(ev: Any, args: tuple) -> Any:
+def subfactorial(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n < 0:
         return None
@@ -172,7 +175,7 @@ def subfactorial(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Binomial", _NUMERIC, arity=2)
-def binomial(ev: Any, args: tuple) -> Any:
+def binomial(ev: Evaluator, args: tuple) -> Any:
     n, k = args
     if ints(args):
         if k < 0:
@@ -193,7 +196,7 @@ def binomial(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Multinomial", "Listable NumericFunction Orderless")
-def multinomial(ev: Any, args: tuple) -> Any:
+def multinomial(ev: Evaluator, args: tuple) -> Any:
     if not ints(args) or any(a < 0 for a in args):
         return None
     _need_factorial(ev, sum(args))
@@ -201,7 +204,7 @@ def multinomial(ev: Any, args: tuple) -> Any:
 
 
 @builtin("CatalanNumber", _NUMERIC, arity=1)
-def catalan_number(ev: Any, args: tuple) -> Any:
+def catalan_number(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n < 0:
         return None
@@ -218,7 +221,7 @@ def _fibonacci(n: int) -> tuple[int, int]:
 
 
 @builtin("Fibonacci", _NUMERIC, arity=(1, 2))
-def fibonacci(ev: Any, args: tuple) -> Any:
+def fibonacci(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int:
         return None
@@ -235,7 +238,7 @@ def fibonacci(ev: Any, args: tuple) -> Any:
 
 
 @builtin("LucasL", _NUMERIC, arity=1)
-def lucas(ev: Any, args: tuple) -> Any:
+def lucas(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n < 0:
         return None
@@ -245,11 +248,11 @@ def lucas(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StirlingS2 StirlingS1", "Listable", arity=2)
-def stirling2(ev: Any, args: tuple) -> Any:
+def stirling2(ev: Evaluator, args: tuple) -> Any:
     return _stirling(ev, args, lambda k, n: k)
 
 
-def _stirling(ev: Any, args: tuple, weight: Any) -> Any:
+def _stirling(ev: Evaluator, args: tuple, weight: Any) -> Any:
     if not ints(args) or min(args) < 0:
         return None
     n, k = args
@@ -264,7 +267,7 @@ TABLE["StirlingS1"].handler = lambda ev, args: _stirling(ev, args, lambda k, n: 
 
 
 @builtin("BellB", "Listable", arity=1)
-def bell(ev: Any, args: tuple) -> Any:
+def bell(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or not 0 <= n <= 2000:
         return None
@@ -279,7 +282,7 @@ def bell(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PartitionsP", "Listable", arity=1)
-def partitions_p(ev: Any, args: tuple) -> Any:
+def partitions_p(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n > 20_000:
         return None
@@ -294,7 +297,7 @@ def partitions_p(ev: Any, args: tuple) -> Any:
 
 
 @builtin("IntegerPartitions", arity=(1, 4))
-def integer_partitions(ev: Any, args: tuple) -> Any:
+def integer_partitions(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n < 0:
         return None
@@ -308,7 +311,11 @@ def integer_partitions(ev: Any, args: tuple) -> Any:
             high = n if high is S.Infinity else high
     if type(low) is not int or type(high) is not int:
         return None
-    parts = sorted({a for a in args[2].args if type(a) is int and a > 0}, reverse=True) if len(args) > 2 and is_list(args[2]) else list(range(n, 0, -1))
+    parts = (
+        sorted({a for a in args[2].args if type(a) is int and a > 0}, reverse=True)
+        if len(args) > 2 and is_list(args[2])
+        else list(range(n, 0, -1))
+    )
     out: list[Any] = []
 
     def go(left: int, at: int, chosen: tuple) -> None:
@@ -329,7 +336,7 @@ def integer_partitions(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Pochhammer", _NUMERIC, arity=2)
-def pochhammer(ev: Any, args: tuple) -> Any:
+def pochhammer(ev: Evaluator, args: tuple) -> Any:
     a, n = args
     if type(n) is not int or not 0 <= n <= 2000:
         return None
@@ -337,7 +344,7 @@ def pochhammer(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FactorialPower", _NUMERIC, arity=(2, 3))
-def factorial_power(ev: Any, args: tuple) -> Any:
+def factorial_power(ev: Evaluator, args: tuple) -> Any:
     x, n, h = args[0], args[1], args[2] if len(args) > 2 else 1
     if type(n) is not int or not 0 <= n <= 2000:
         return None
@@ -345,7 +352,7 @@ def factorial_power(ev: Any, args: tuple) -> Any:
 
 
 @builtin("BernoulliB", "Listable", arity=1)
-def bernoulli(ev: Any, args: tuple) -> Any:
+def bernoulli(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or not 0 <= n <= 300:
         return None
@@ -361,7 +368,7 @@ def bernoulli(ev: Any, args: tuple) -> Any:
 
 
 @builtin("EulerE", "Listable", arity=1)
-def euler_e(ev: Any, args: tuple) -> Any:
+def euler_e(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or not 0 <= n <= 200:
         return None
@@ -372,7 +379,7 @@ def euler_e(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PartitionsQ", "Listable", arity=1)
-def partitions_q(ev: Any, args: tuple) -> Any:
+def partitions_q(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n > 5000:
         return None
@@ -385,7 +392,7 @@ def partitions_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FrobeniusNumber", arity=1, takes="positives")
-def frobenius(ev: Any, args: tuple) -> Any:
+def frobenius(ev: Evaluator, args: tuple) -> Any:
     ns = sorted(args[0].args)
     if math.gcd(*ns) != 1:
         return S.Infinity
@@ -409,7 +416,7 @@ def frobenius(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FrobeniusSolve", arity=(2, 3), takes="positives integer")
-def frobenius_solve(ev: Any, args: tuple) -> Any:
+def frobenius_solve(ev: Evaluator, args: tuple) -> Any:
     """All non-negative solutions of a1 x1 + a2 x2 + ... == n, in the order of their first numbers."""
     coins, out, most = args[0].args, [], args[2] if len(args) > 2 else None
     if most is not None and (type(most) is not int or most < 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from math import gcd
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import confirm
 from nsrl.engines.wolfram.branches import between_corners, branching
@@ -20,6 +20,9 @@ from nsrl.engines.wolfram.roots import Cannot
 from nsrl.engines.wolfram.solver import symbols_in
 from nsrl.engines.wolfram.steps import between_jumps
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -43,7 +46,7 @@ def options(args: tuple) -> tuple[list, dict]:
 
 
 @builtin("Integrate", arity=(2, None), options="Assumptions GenerateConditions PrincipalValue")
-def integrate(ev: Any, args: tuple) -> Any:
+def integrate(ev: Evaluator, args: tuple) -> Any:
     if any(has_head(a, S.Rule) and a.args[0] is S.PrincipalValue for a in args):
         return None
     rest, facts = options(args)
@@ -69,25 +72,30 @@ def _folded(e: Any, names: set) -> bool:
     """Whether e holds an inverse of a periodic function, as ArcSin[Sin[x]]: SymPy searches without end."""
     if type(e) is not Expr:
         return False
-    if e.head in _INVERSES and any(type(a) is Expr and a.head in _PERIODIC and names & set(symbols_in(a)) for a in e.args):
+    if e.head in _INVERSES and any(
+        type(a) is Expr and a.head in _PERIODIC and names & set(symbols_in(a)) for a in e.args
+    ):
         return True
     return any(_folded(a, names) for a in e.args)
 
 
-def _ranges(ev: Any, specs: list) -> dict[Symbol, tuple[float, float]]:
+def _ranges(ev: Evaluator, specs: list) -> dict[Symbol, tuple[float, float]]:
     """Where each variable of an iterated integral lies, ends that depend on outer ones taken at the middle of those."""
     out: dict[Symbol, tuple[float, float]] = {}
     for s in specs:
         if not is_list(s) or len(s.args) != 3 or type(s.args[0]) is not Symbol:
             return {}
         middle = lst(rule(n, (a + b) / 2) for n, (a, b) in out.items())
-        low, high = (None if confirm.infinite(t) else real_value(ev.eval(mk(S.N, mk(S.ReplaceAll, t, middle)))) for t in s.args[1:])
+        low, high = (
+            None if confirm.infinite(t) else real_value(ev.eval(mk(S.N, mk(S.ReplaceAll, t, middle))))
+            for t in s.args[1:]
+        )
         if low is not None or high is not None:
             out[s.args[0]] = (high - 3 if low is None else low, low + 3 if high is None else high)
     return out
 
 
-def _opaque(ev: Any, e: Any, found: Any, x: Symbol) -> bool:
+def _opaque(ev: Evaluator, e: Any, found: Any, x: Symbol) -> bool:
     """Whether D gives e back, for integrands with functions that have no numbers."""
     difference = ev.eval(plus(derivative(ev, found, x), negated(e)))
     return difference == 0 or ev.eval(mk(S.Simplify, difference)) == 0
@@ -99,7 +107,7 @@ def _branches(found: Any) -> Iterator[Any]:
     return (v for v in values if not v.has(sympy().Integral))
 
 
-def _indefinite(ev: Any, e: Any, x: Symbol, facts: dict) -> Any:
+def _indefinite(ev: Evaluator, e: Any, x: Symbol, facts: dict) -> Any:
     def right(tree: Any) -> bool:
         return confirm.antiderivative(e, tree, x, facts, ev.step) or (_is_opaque(e, x) and _opaque(ev, e, tree, x))
 
@@ -123,7 +131,12 @@ def _logs_turned(e: Any) -> Any:
     """Log[x - c] of a positive number c as Log[c - x], as the real engine writes the integrals of fractions."""
     if type(e) is not Expr:
         return e
-    if e.head is S.Log and len(e.args) == 1 and has_head(e.args[0], S.Plus) and (real_value(e.args[0].args[0]) or 0) < 0:
+    if (
+        e.head is S.Log
+        and len(e.args) == 1
+        and has_head(e.args[0], S.Plus)
+        and (real_value(e.args[0].args[0]) or 0) < 0
+    ):
         return mk(S.Log, mk(S.Expand, negated(e.args[0])))
     return Expr(e.head, tuple([_logs_turned(a) for a in e.args]))
 
@@ -132,10 +145,12 @@ def _is_opaque(e: Any, x: Symbol) -> bool:
     """Whether e holds a call to a function that has no definition: f[x]."""
     if type(e) is not Expr:
         return False
-    return (contains(e, x) and (type(e.head) is not Symbol or e.head.builtin is None)) or any(_is_opaque(a, x) for a in e.args)
+    return (contains(e, x) and (type(e.head) is not Symbol or e.head.builtin is None)) or any(
+        _is_opaque(a, x) for a in e.args
+    )
 
 
-def _definite(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
+def _definite(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
     if contains(e, S.RealAbs):
         e = ev.eval(mk(S.ReplaceAll, e, rule(S.RealAbs, S.Abs)))
     if any(contains(e, h) for h in _STEPS):
@@ -161,7 +176,7 @@ def _definite(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
     return None
 
 
-def _stepwise(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
+def _stepwise(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
     """The sum of the integrals between the points where Floor and its kin jump."""
     try:
         way = sign(high, low)
@@ -172,7 +187,7 @@ def _stepwise(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, rang
     return None if None in parts else ev.eval(times(way, plus(*parts)))
 
 
-def _in_pieces(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
+def _in_pieces(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, facts: dict, ranges: dict) -> Any:
     """The sum of the integrals between the points where Abs, If and their kin change their formula."""
     ends = [None if confirm.infinite(t) else t for t in (low, high)]
     try:
@@ -201,7 +216,7 @@ def _real_interval(low: Any, high: Any) -> bool:
     return all(confirm.infinite(t) or real_value(t) is not None for t in (low, high))
 
 
-def _definite_candidates(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts: dict) -> Iterator[Any]:
+def _definite_candidates(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, facts: dict) -> Iterator[Any]:
     """What the integral may be: an antiderivative at the ends, then what SymPy finds."""
     native = _elementary(ev, e, x)
     if native is not None and not confirm.infinite(low) and not confirm.infinite(high):
@@ -215,7 +230,11 @@ def _definite_candidates(ev: Any, e: Any, x: Symbol, low: Any, high: Any, facts:
             if value.is_infinite and value.free_symbols:
                 continue
             if value.is_infinite:
-                ev.message("Integrate", "idiv", f"Integral of {ev.text(e)} does not converge on {{{ev.text(low)}, {ev.text(high)}}}.")
+                ev.message(
+                    "Integrate",
+                    "idiv",
+                    f"Integral of {ev.text(e)} does not converge on {{{ev.text(low)}, {ev.text(high)}}}.",
+                )
                 return
             tree = ev.eval(b.from_sympy(value))
             yield ev.eval(mk(S.Simplify, tree)) if _has_root(tree) else tree
@@ -237,7 +256,7 @@ def _polynomial(e: Any, x: Any) -> bool:
     return has_head(e, S.Power) and type(e.args[1]) is int and e.args[1] >= 0 and _polynomial(e.args[0], x)
 
 
-def _elementary(ev: Any, e: Any, x: Any) -> Any:
+def _elementary(ev: Evaluator, e: Any, x: Any) -> Any:
     """Integrals by table, in the real engine's form: sums of constants times powers, E^(kx), Sin, Cos of kx."""
     if not contains(e, x):
         return ev.eval(times(e, x))
@@ -250,12 +269,20 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
         if constant:
             inner = _elementary(ev, rest[0] if len(rest) == 1 else Expr(S.Times, tuple(rest)), x)
             return None if inner is None else ev.eval(times(*constant, inner))
-        if len(rest) == 2 and {a.head for a in rest if type(a) is Expr} == {S.Sin, S.Cos} and rest[0].args == rest[1].args:
+        if (
+            len(rest) == 2
+            and {a.head for a in rest if type(a) is Expr} == {S.Sin, S.Cos}
+            and rest[0].args == rest[1].args
+        ):
             slope = ev.eval(derivative(ev, rest[0].args[0], x))
             if not contains(slope, x):
                 return ev.eval(times(-HALF, power(slope, -1), power(mk(S.Cos, rest[0].args[0]), 2)))
-        if all(type(f) is Expr and f.head in (S.Sin, S.Cos) for f in rest) and any(s.builtin is None and s is not x for f in rest for s in symbols_in(f)):
-            waves = ev.eval(mk(S.Expand, mk(S.TrigReduce, Expr(S.Times, tuple(rest)))))  # parameters: SymPy's search has no end
+        if all(type(f) is Expr and f.head in (S.Sin, S.Cos) for f in rest) and any(
+            s.builtin is None and s is not x for f in rest for s in symbols_in(f)
+        ):
+            waves = ev.eval(
+                mk(S.Expand, mk(S.TrigReduce, Expr(S.Times, tuple(rest))))
+            )  # parameters: SymPy's search has no end
             return _elementary(ev, waves, x) if has_head(waves, S.Plus) else None
         root = _linear_root(ev, rest, x)
         if root is not None:
@@ -305,7 +332,7 @@ def _elementary(ev: Any, e: Any, x: Any) -> Any:
     return None
 
 
-def _linear_root(ev: Any, factors: list, x: Symbol) -> Any:
+def _linear_root(ev: Evaluator, factors: list, x: Symbol) -> Any:
     """The integral of p(x) (a x + b)^(k/m) with a polynomial p: by powers of u = a x + b."""
     roots = [f for f in factors if has_head(f, S.Power) and type(f.args[1]) is Fraction and contains(f.args[0], x)]
     rest = [f for f in factors if f not in roots]
@@ -316,7 +343,9 @@ def _linear_root(ev: Any, factors: list, x: Symbol) -> Any:
     if contains(slope, x) or base == x:
         return None
     inverse = times(plus(u, negated(ev.eval(mk(S.ReplaceAll, base, rule(x, 0))))), power(slope, -1))
-    p = ev.call(S.CoefficientList, ev.eval(mk(S.Expand, mk(S.ReplaceAll, Expr(S.Times, tuple(rest)), rule(x, inverse)))), u)
+    p = ev.call(
+        S.CoefficientList, ev.eval(mk(S.Expand, mk(S.ReplaceAll, Expr(S.Times, tuple(rest)), rule(x, inverse)))), u
+    )
     if not is_list(p):
         return None
     terms = [times(c, power(plus(r, k + 1), -1), power(base, k)) for k, c in enumerate(p.args)]
@@ -334,7 +363,7 @@ _WAVES = {
 }
 
 
-def _pulled(ev: Any, e: Any) -> Any:
+def _pulled(ev: Evaluator, e: Any) -> Any:
     """A sum of which every term has the same exponential: that, and the common denominator, in front."""
     if not has_head(e, S.Plus):
         return e

@@ -7,12 +7,15 @@ Knows nothing of geometry.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins.algebra import one_fraction
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -41,7 +44,7 @@ def plain(m: list[list[Any]]) -> bool:
     return all(isinstance(x, (int, Fraction, float)) for r in m for x in r)
 
 
-def square(ev: Any, e: Any, name: str) -> list[list[Any]] | None:
+def square(ev: Evaluator, e: Any, name: str) -> list[list[Any]] | None:
     m = rows(e)
     if m is None or len(m) != len(m[0]):
         ev.message(name, "matsq", f"Argument {ev.text(e)} at position 1 is not a non-empty square matrix.")
@@ -49,7 +52,7 @@ def square(ev: Any, e: Any, name: str) -> list[list[Any]] | None:
     return m
 
 
-def total(ev: Any, terms: list[Any]) -> Any:
+def total(ev: Evaluator, terms: list[Any]) -> Any:
     return ev.eval(Expr(S.Plus, tuple(terms)))
 
 
@@ -84,12 +87,12 @@ def to_matrix(b: Bridge, m: list[list[Any]]) -> Any:
     return sympy().Matrix([[b.to_sympy(x) for x in r] for r in m])
 
 
-def from_matrix(ev: Any, b: Bridge, m: Any) -> Expr:
+def from_matrix(ev: Evaluator, b: Bridge, m: Any) -> Expr:
     return lst(lst(ev.eval(b.from_sympy(m[i, j])) for j in range(m.cols)) for i in range(m.rows))
 
 
 @builtin("Dot", "Flat OneIdentity")
-def dot(ev: Any, args: tuple) -> Any:
+def dot(ev: Evaluator, args: tuple) -> Any:
     if len(args) < 2:
         return args[0] if args else None
     out = args[0]
@@ -100,7 +103,7 @@ def dot(ev: Any, args: tuple) -> Any:
     return out
 
 
-def _dot(ev: Any, a: Any, b: Any) -> Any:
+def _dot(ev: Evaluator, a: Any, b: Any) -> Any:
     if not is_list(a) or not is_list(b):
         return None
     va, vb = vector(a), vector(b)
@@ -113,7 +116,9 @@ def _dot(ev: Any, a: Any, b: Any) -> Any:
         ev.message("Dot", "dotsh", f"Tensors {ev.text(a)} and {ev.text(b)} have incompatible shapes.")
         return None
     ev.step(len(left) * len(right) * len(right[0]) // 8 + 1)
-    out = [[total(ev, [mk(S.Times, x, right[k][j]) for k, x in enumerate(r)]) for j in range(len(right[0]))] for r in left]
+    out = [
+        [total(ev, [mk(S.Times, x, right[k][j]) for k, x in enumerate(r)]) for j in range(len(right[0]))] for r in left
+    ]
     if va is not None and vb is not None:
         return out[0][0]
     if va is not None:
@@ -122,7 +127,7 @@ def _dot(ev: Any, a: Any, b: Any) -> Any:
 
 
 @builtin("Cross", arity=(1, None))
-def cross(ev: Any, args: tuple) -> Any:
+def cross(ev: Evaluator, args: tuple) -> Any:
     v = [vector(a) for a in args]
     if None in v:
         return None
@@ -130,7 +135,8 @@ def cross(ev: Any, args: tuple) -> Any:
         x, y = v[0]
         return ev.eval(lst((mk(S.Times, -1, y), x)))
     if len(v) != 2 or len(v[0]) != 3 or len(v[1]) != 3:
-        ev.message("Cross", "nonn1", "The arguments are expected to be vectors of equal length, and the number of arguments is "
+        ev.message("Cross", "nonn1", "The arguments are expected to be vectors of equal length, and the number of "
+        "arguments is "
                    "expected to be 1 less than their length.")  # fmt: skip
         return None
     (a, b, c), (x, y, z) = v
@@ -142,7 +148,7 @@ def cross(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Norm", arity=(1, 2))
-def norm(ev: Any, args: tuple) -> Any:
+def norm(ev: Evaluator, args: tuple) -> Any:
     v = vector(args[0])
     p = args[1] if len(args) == 2 else 2
     if v is None:
@@ -151,7 +157,8 @@ def norm(ev: Any, args: tuple) -> Any:
             if p == "Frobenius":
                 return ev.eval(mk(S.Sqrt, Expr(S.Plus, tuple(mk(S.Power, mk(S.Abs, x), 2) for r in m for x in r))))
             return None
-        return ev.eval(mk(S.Abs, args[0])) if (not is_list(args[0]) and isinstance(args[0], (int, float, Fraction))) or has_head(
+        return ev.eval(mk(S.Abs, args[0])) if (not is_list(args[0]) and isinstance(args[0], (int, float,
+        Fraction))) or has_head(
             args[0], COMPLEX) else None  # fmt: skip
     if p is S.Infinity:
         return ev.eval(Expr(S.Max, tuple(mk(S.Abs, x) for x in v)))
@@ -165,18 +172,18 @@ def norm(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Normalize", arity=(1, 2))
-def normalize(ev: Any, args: tuple) -> Any:
+def normalize(ev: Evaluator, args: tuple) -> Any:
     n = ev.call(args[1] if len(args) == 2 else S.Norm, args[0])
     return args[0] if n == 0 else ev.eval(mk(S.Times, args[0], mk(S.Power, n, -1)))
 
 
 @builtin("Det", arity=1, options="Modulus")
-def det(ev: Any, args: tuple) -> Any:
+def det(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "Det")
     return None if m is None else determinant(ev, m)
 
 
-def determinant(ev: Any, m: list[list[Any]]) -> Any:
+def determinant(ev: Evaluator, m: list[list[Any]]) -> Any:
     n = len(m)
     if plain(m):
         if any(isinstance(x, float) for r in m for x in r):
@@ -230,7 +237,7 @@ def _float_det(a: list[list[float]]) -> float:
 
 
 @builtin("Inverse", arity=1, options="Modulus")
-def inverse(ev: Any, args: tuple) -> Any:
+def inverse(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "Inverse")
     if m is None:
         return None
@@ -257,7 +264,7 @@ def inverse(ev: Any, args: tuple) -> Any:
 
 
 @builtin("LinearSolve", arity=2)
-def linear_solve(ev: Any, args: tuple) -> Any:
+def linear_solve(ev: Evaluator, args: tuple) -> Any:
     m, v = rows(args[0]), vector(args[1])
     if m is None:
         return None
@@ -288,7 +295,7 @@ def linear_solve(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RowReduce", arity=1)
-def row_reduce(ev: Any, args: tuple) -> Any:
+def row_reduce(ev: Evaluator, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
         return None
@@ -303,7 +310,7 @@ def row_reduce(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MatrixRank", arity=1)
-def matrix_rank(ev: Any, args: tuple) -> Any:
+def matrix_rank(ev: Evaluator, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
         return None
@@ -317,7 +324,7 @@ def matrix_rank(ev: Any, args: tuple) -> Any:
 
 
 @builtin("NullSpace", arity=1)
-def null_space(ev: Any, args: tuple) -> Any:
+def null_space(ev: Evaluator, args: tuple) -> Any:
     m = rows(args[0])
     if m is None or not plain(m):
         return None
@@ -345,7 +352,7 @@ def _gcd(a: int, b: int) -> int:
 
 
 @builtin("Tr", arity=(1, 2))
-def trace(ev: Any, args: tuple) -> Any:
+def trace(ev: Evaluator, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
         v = vector(args[0])
@@ -355,7 +362,7 @@ def trace(ev: Any, args: tuple) -> Any:
 
 
 @builtin("IdentityMatrix", arity=(1, 2))
-def identity_matrix(ev: Any, args: tuple) -> Any:
+def identity_matrix(ev: Evaluator, args: tuple) -> Any:
     n, m = args[0].args if is_list(args[0]) and len(args[0].args) == 2 else (args[0], args[0])
     if type(n) is not int or type(m) is not int or n < 0 or m < 0:
         return None
@@ -364,7 +371,7 @@ def identity_matrix(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DiagonalMatrix", arity=(1, 2))
-def diagonal_matrix(ev: Any, args: tuple) -> Any:
+def diagonal_matrix(ev: Evaluator, args: tuple) -> Any:
     v = vector(args[0])
     k = args[1] if len(args) > 1 else 0
     if v is None or type(k) is not int:
@@ -375,7 +382,7 @@ def diagonal_matrix(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Diagonal", arity=(1, 2))
-def diagonal(ev: Any, args: tuple) -> Any:
+def diagonal(ev: Evaluator, args: tuple) -> Any:
     m = rows(args[0])
     k = args[1] if len(args) == 2 else 0
     if m is None or type(k) is not int:
@@ -384,7 +391,7 @@ def diagonal(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MatrixPower", arity=(2, 3))
-def matrix_power(ev: Any, args: tuple) -> Any:
+def matrix_power(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "MatrixPower")
     n = args[1]
     if m is None or type(n) is not int or abs(n) > 100_000:
@@ -406,7 +413,7 @@ def matrix_power(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MatrixExp", arity=1)
-def matrix_exp(ev: Any, args: tuple) -> Any:
+def matrix_exp(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "MatrixExp")
     b = Bridge()
     try:
@@ -416,7 +423,7 @@ def matrix_exp(ev: Any, args: tuple) -> Any:
 
 
 @builtin("CharacteristicPolynomial", arity=2)
-def characteristic_polynomial(ev: Any, args: tuple) -> Any:
+def characteristic_polynomial(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "CharacteristicPolynomial")
     if m is None:
         return None
@@ -425,7 +432,7 @@ def characteristic_polynomial(ev: Any, args: tuple) -> Any:
                             for i, r in enumerate(m)])  # fmt: skip
 
 
-def _eigenvalues(ev: Any, m: list[list[Any]]) -> list[Any] | None:
+def _eigenvalues(ev: Evaluator, m: list[list[Any]]) -> list[Any] | None:
     """With multiplicity, largest in size first (as the real engine lists them for numbers)."""
     inexact = any(isinstance(x, float) for r in m for x in r)
     exact = [[Fraction(repr(x)) if isinstance(x, float) else x for x in r] for r in m]
@@ -457,7 +464,7 @@ def _size(n: Any) -> float:
 
 
 @builtin("Eigenvalues", arity=(1, 2))
-def eigenvalues(ev: Any, args: tuple) -> Any:
+def eigenvalues(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "Eigenvalues")
     found = None if m is None else _eigenvalues(ev, m)
     if found is None:
@@ -476,7 +483,7 @@ def _chosen(found: list[Any], args: tuple) -> list[Any] | None:
     return (found[:k] if k > 0 else found[k:]) if type(k) is int and 0 < abs(k) <= len(found) else None
 
 
-def _eigensystem(ev: Any, m: list[list[Any]]) -> tuple[list, list] | None:
+def _eigensystem(ev: Evaluator, m: list[list[Any]]) -> tuple[list, list] | None:
     values = _eigenvalues(ev, m)
     if values is None or any(isinstance(v, float) for v in values):
         return None
@@ -512,7 +519,7 @@ def _eigensystem(ev: Any, m: list[list[Any]]) -> tuple[list, list] | None:
 
 
 @builtin("Eigenvectors", arity=(1, 2))
-def eigenvectors(ev: Any, args: tuple) -> Any:
+def eigenvectors(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "Eigenvectors")
     found = None if m is None else _eigensystem(ev, m)
     kept = None if found is None else _chosen(found[1], args)
@@ -520,7 +527,7 @@ def eigenvectors(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Eigensystem", arity=(1, 2))
-def eigensystem(ev: Any, args: tuple) -> Any:
+def eigensystem(ev: Evaluator, args: tuple) -> Any:
     m = square(ev, args[0], "Eigensystem")
     found = None if m is None else _eigensystem(ev, m)
     kept = [] if found is None else [_chosen(part, args) for part in found]
@@ -528,7 +535,7 @@ def eigensystem(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Orthogonalize", arity=1)
-def orthogonalize(ev: Any, args: tuple) -> Any:
+def orthogonalize(ev: Evaluator, args: tuple) -> Any:
     m = rows(args[0])
     if m is None:
         return None
@@ -543,7 +550,7 @@ def orthogonalize(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Projection", arity=2)
-def projection(ev: Any, args: tuple) -> Any:
+def projection(ev: Evaluator, args: tuple) -> Any:
     u, v = args[:2]
     if vector(u) is None or vector(v) is None:
         return None
@@ -551,14 +558,14 @@ def projection(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MatrixQ SquareMatrixQ VectorQ SymmetricMatrixQ", arity=(1, 2))
-def shape_q(ev: Any, args: tuple) -> Any:
+def shape_q(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
 def _shape(kind: str):
     from nsrl.engines.wolfram.expr import boolean
 
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         m = rows(args[0])
         if kind == "vector":
             ok = vector(args[0]) is not None
@@ -569,18 +576,27 @@ def _shape(kind: str):
         elif kind == "square":
             ok = m is not None and len(m) == len(m[0])
         else:
-            ok = m is not None and len(m) == len(m[0]) and all(m[i][j] == m[j][i] for i in range(len(m)) for j in range(i))
+            ok = (
+                m is not None
+                and len(m) == len(m[0])
+                and all(m[i][j] == m[j][i] for i in range(len(m)) for j in range(i))
+            )
         return boolean(ok)
 
     return handler
 
 
-for _n, _k in (("MatrixQ", "matrix"), ("SquareMatrixQ", "square"), ("VectorQ", "vector"), ("SymmetricMatrixQ", "symmetric")):
+for _n, _k in (
+    ("MatrixQ", "matrix"),
+    ("SquareMatrixQ", "square"),
+    ("VectorQ", "vector"),
+    ("SymmetricMatrixQ", "symmetric"),
+):
     TABLE[_n].handler = _shape(_k)
 
 
 @builtin("KroneckerProduct", arity=2)
-def kronecker_product(ev: Any, args: tuple) -> Any:
+def kronecker_product(ev: Evaluator, args: tuple) -> Any:
     a, b = rows(args[0]), rows(args[1])
     if a is None or b is None:
         return None

@@ -6,10 +6,13 @@ A program without a single best point (none, unbounded, or several) stays as it 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, norm, rule
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -36,7 +39,7 @@ def _pivot(rows: dict[int, Row], goal: Row, enter: int, leave: int) -> Row:
     return _put(goal, enter, solved)
 
 
-def _descend(ev: Any, rows: dict[int, Row], goal: Row) -> Row | None:
+def _descend(ev: Evaluator, rows: dict[int, Row], goal: Row) -> Row | None:
     """The goal at its least, rows pivoted to it; None where it has no least value."""
     while True:
         ev.step(len(rows) * len(goal))
@@ -50,10 +53,13 @@ def _descend(ev: Any, rows: dict[int, Row], goal: Row) -> Row | None:
         goal = _pivot(rows, goal, enter, min(bounds)[1])
 
 
-def minimum(ev: Any, c: list[Any], a: list[list[Any]], b: list[Any]) -> list[Fraction] | None:
+def minimum(ev: Evaluator, c: list[Any], a: list[list[Any]], b: list[Any]) -> list[Fraction] | None:
     """The one x >= 0 with a.x >= b where c.x is least; None where there is none, or more than one."""
     n, extra = len(c), len(c) + len(b) + 1
-    rows = {n + i + 1: {0: -Fraction(y)} | {j + 1: Fraction(v) for j, v in enumerate(r)} for i, (r, y) in enumerate(zip(a, b))}
+    rows = {
+        n + i + 1: {0: -Fraction(y)} | {j + 1: Fraction(v) for j, v in enumerate(r)}
+        for i, (r, y) in enumerate(zip(a, b))
+    }
     goal = {j + 1: Fraction(v) for j, v in enumerate(c)}
     if any(row[0] < 0 for row in rows.values()):
         for row in rows.values():
@@ -74,7 +80,11 @@ def minimum(ev: Any, c: list[Any], a: list[list[Any]], b: list[Any]) -> list[Fra
             if name in rows:
                 goal = _put(goal, name, rows[name])
     goal = _descend(ev, rows, goal)
-    if goal is None or any(v == 0 for k, v in goal.items() if k) or any(k not in goal for row in rows.values() for k in row if k):
+    if (
+        goal is None
+        or any(v == 0 for k, v in goal.items() if k)
+        or any(k not in goal for row in rows.values() for k in row if k)
+    ):
         return None
     return [rows.get(j + 1, {}).get(0, Fraction(0)) for j in range(n)]
 
@@ -84,7 +94,7 @@ def _exact(items: Any) -> bool:
 
 
 @builtin("LinearProgramming", arity=3, takes="list matrix list")
-def linear_programming(ev: Any, args: tuple) -> Any:
+def linear_programming(ev: Evaluator, args: tuple) -> Any:
     c, b, a = args[0].args, args[2].args, [r.args for r in args[1].args]
     if len(a) != len(b) or any(len(r) != len(c) or not _exact(r) for r in a) or not _exact((*b, *c)):
         return None
@@ -93,7 +103,7 @@ def linear_programming(ev: Any, args: tuple) -> Any:
 
 
 @builtin("LinearOptimization", arity=3, takes="any list list")
-def linear_optimization(ev: Any, args: tuple) -> Any:
+def linear_optimization(ev: Evaluator, args: tuple) -> Any:
     """Every variable must have a constant below it: it is counted from there."""
     f, names = args[0], args[2].args
     if not names or not all(type(v) is Symbol for v in names):
@@ -124,10 +134,12 @@ def linear_optimization(ev: Any, args: tuple) -> Any:
     return None if x is None else lst(rule(v, norm(k + low[i])) for i, (v, k) in enumerate(zip(names, x)))
 
 
-def _linear(ev: Any, e: Any, names: tuple) -> list[Any] | None:
+def _linear(ev: Evaluator, e: Any, names: tuple) -> list[Any] | None:
     """[constant, factor of each name] of a linear form with exact numbers."""
     found = ev.call(S.CoefficientArrays, lst((e,)), lst(names))
-    if not (is_list(found) and len(found.args) == 2 and all(map(is_list, found.args)) and is_list(found.args[1].args[0])):
+    if not (
+        is_list(found) and len(found.args) == 2 and all(map(is_list, found.args)) and is_list(found.args[1].args[0])
+    ):
         return None
     row = [found.args[0].args[0], *found.args[1].args[0].args]
     return row if _exact(row) and not has_head(e, S.Equal) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import from_rules, is_assoc, rules_of
 from nsrl.engines.wolfram.errors import BreakFlow, ContinueFlow
@@ -23,6 +23,9 @@ from nsrl.engines.wolfram.iterators import arithmetic, bind_iterator, iterator
 from nsrl.engines.wolfram.parts import depth, part, positions_spec, take_range
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
@@ -36,14 +39,18 @@ def elements(e: Any) -> tuple | None:
     return tuple([r.args[1] for r in e.args]) if is_assoc(e) else e.args
 
 
-def not_list(ev: Any, name: str, args: tuple, position: int = 1) -> None:
+def not_list(ev: Evaluator, name: str, args: tuple, position: int = 1) -> None:
     """The message `normal`: a compound tree was expected."""
-    ev.message(name, "normal", f"Nonatomic expression expected at position {position} in {ev.text(Expr(getattr(S, name), args))}.")
+    ev.message(
+        name,
+        "normal",
+        f"Nonatomic expression expected at position {position} in {ev.text(Expr(getattr(S, name), args))}.",
+    )
 
 
 # -- making --------------------------------------------------------------------------------------------------------
 @builtin("List", "Locked", data=True)
-def list_(ev: Any, args: tuple) -> Any:
+def list_(ev: Evaluator, args: tuple) -> Any:
     for a in args:
         if a is _NOTHING:
             return lst(a for a in args if a is not _NOTHING)
@@ -51,11 +58,11 @@ def list_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Table", "HoldAll", arity=(1, None))
-def table_(ev: Any, args: tuple) -> Any:
+def table_(ev: Evaluator, args: tuple) -> Any:
     return _tabulate(ev, "Table", args[0], args[1:])
 
 
-def _tabulate(ev: Any, name: str, body: Any, specs: tuple) -> Any:
+def _tabulate(ev: Evaluator, name: str, body: Any, specs: tuple) -> Any:
     if not specs:
         return body
     it = iterator(ev, name, specs[0])
@@ -83,18 +90,20 @@ def _tabulate(ev: Any, name: str, body: Any, specs: tuple) -> Any:
 
 
 @builtin("Range", "Listable", arity=(1, 3))
-def range_(ev: Any, args: tuple) -> Any:
+def range_(ev: Evaluator, args: tuple) -> Any:
     low, high, step = (1, args[0], 1) if len(args) == 1 else (args[0], args[1], args[2] if len(args) == 3 else 1)
     made = arithmetic(ev, low, high, step)
     if made is None:
-        ev.message("Range", "range", f"Range specification in {ev.text(Expr(S.Range, args))} does not have appropriate bounds.")
+        ev.message(
+            "Range", "range", f"Range specification in {ev.text(Expr(S.Range, args))} does not have appropriate bounds."
+        )
         return None
     ev.need_length(made[1])
     return lst(made[0])
 
 
 @builtin("ConstantArray", arity=2)
-def constant_array(ev: Any, args: tuple) -> Any:
+def constant_array(ev: Evaluator, args: tuple) -> Any:
     dims = args[1].args if is_list(args[1]) else (args[1],)
     if not all(type(d) is int and d >= 0 for d in dims):
         return None
@@ -109,7 +118,7 @@ def constant_array(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Array", arity=(2, 4))
-def array(ev: Any, args: tuple) -> Any:
+def array(ev: Evaluator, args: tuple) -> Any:
     f, dims = args[0], args[1].args if is_list(args[1]) else (args[1],)
     origins = args[2].args if len(args) > 2 and is_list(args[2]) else (args[2] if len(args) > 2 else 1,) * len(dims)
     if not all(type(d) is int and d >= 0 for d in dims):
@@ -135,7 +144,7 @@ def array(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Tuples", arity=(1, 2))
-def tuples(ev: Any, args: tuple) -> Any:
+def tuples(ev: Evaluator, args: tuple) -> Any:
     from itertools import product
 
     first = elements(args[0])
@@ -155,7 +164,7 @@ def tuples(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Subsets", arity=(1, 3))
-def subsets(ev: Any, args: tuple) -> Any:
+def subsets(ev: Evaluator, args: tuple) -> Any:
     from itertools import combinations, islice
 
     items = elements(args[0])
@@ -198,7 +207,7 @@ def _distinct(ids: list[int], k: int) -> Iterator[tuple[int, ...]]:
 
 
 @builtin("Permutations", arity=(1, 2))
-def permutations_(ev: Any, args: tuple) -> Any:
+def permutations_(ev: Evaluator, args: tuple) -> Any:
     from itertools import permutations
     from math import factorial, perm, prod
 
@@ -235,7 +244,7 @@ def permutations_(ev: Any, args: tuple) -> Any:
 
 # -- parts -----------------------------------------------------------------------------------------------------------
 @builtin("Part", arity=(1, None))
-def part_(ev: Any, args: tuple) -> Any:
+def part_(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return args[0]
     if type(args[0]) is Symbol or (type(args[0]) is Expr and not args[0].args and args[0].head not in (LIST, _ASSOC)):
@@ -246,18 +255,18 @@ def part_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Length", arity=1)
-def length(ev: Any, args: tuple) -> Any:
+def length(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     return len(e.args) if type(e) is Expr and e.head is not S.Complex else 0
 
 
 @builtin("Depth", arity=1)
-def depth_(ev: Any, args: tuple) -> Any:
+def depth_(ev: Evaluator, args: tuple) -> Any:
     return depth(args[0])
 
 
 @builtin("LeafCount", arity=1)
-def leaf_count(ev: Any, args: tuple) -> Any:
+def leaf_count(ev: Evaluator, args: tuple) -> Any:
     from fractions import Fraction
 
     def count(e: Any) -> int:
@@ -271,20 +280,29 @@ def leaf_count(ev: Any, args: tuple) -> Any:
 
 def _end(name: str, index: int, rest: Callable[[tuple], tuple] | None) -> None:
     @builtin(name, "HoldRest Protected" if rest is None else "Protected", arity=(1, 2) if rest is None else 1)
-    def take_end(ev: Any, args: tuple) -> Any:
+    def take_end(ev: Evaluator, args: tuple) -> Any:
         e = args[0]
         items = elements(e)
         if items is None:
-            ev.message(name, "normal", f"Nonatomic expression expected at position 1 in {ev.text(Expr(getattr(S, name), args))}.")
+            ev.message(
+                name,
+                "normal",
+                f"Nonatomic expression expected at position 1 in {ev.text(Expr(getattr(S, name), args))}.",
+            )
             return None
         if not items:
             if rest is None and len(args) == 2:
                 return args[1]
             if rest is None:
-                ev.message(name, "nofirst" if name == "First" else "nolast", f"{ev.text(e)} has zero length and no {name.lower()} element.")
+                ev.message(
+                    name,
+                    "nofirst" if name == "First" else "nolast",
+                    f"{ev.text(e)} has zero length and no {name.lower()} element.",
+                )
             else:
                 what = "without the first element" if name == "Rest" else "without the last element"
-                ev.message(name, "norest" if name == "Rest" else "nomost", f"Cannot take {name} of expression {ev.text(e)} with length zero."
+                ev.message(name, "norest" if name == "Rest" else "nomost",
+                f"Cannot take {name} of expression {ev.text(e)} with length zero."
                            if what else "")  # fmt: skip
             return None
         return items[index] if rest is None else Expr(e.head, rest(e.args))
@@ -296,7 +314,7 @@ _end("Rest", 0, lambda a: a[1:])
 _end("Most", 0, lambda a: a[:-1])
 
 
-def _range_of(ev: Any, name: str, e: Any, spec: Any, args: tuple) -> list[int] | None:
+def _range_of(ev: Evaluator, name: str, e: Any, spec: Any, args: tuple) -> list[int] | None:
     chosen = take_range(spec, len(e.args))
     if chosen is None:
         if type(spec) is int:
@@ -312,12 +330,16 @@ def _range_of(ev: Any, name: str, e: Any, spec: Any, args: tuple) -> list[int] |
             ev.message(name, tag, f"Cannot {tag} {what} in {ev.text(e)}.")
         else:
             forms = "(+n, -n, {+n}, {-n}, {m, n}, or {m, n, s})"
-            ev.message(name, "seqs", f"Sequence specification {forms} expected at position 2 in {ev.text(Expr(getattr(S, name), args))}.")
+            ev.message(
+                name,
+                "seqs",
+                f"Sequence specification {forms} expected at position 2 in {ev.text(Expr(getattr(S, name), args))}.",
+            )
     return chosen
 
 
 @builtin("Take", arity=(1, None))
-def take(ev: Any, args: tuple) -> Any:
+def take(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return not_list(ev, "Take", args) if len(args) > 1 else None
@@ -333,14 +355,16 @@ def take(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Drop", arity=(1, None))
-def drop(ev: Any, args: tuple) -> Any:
+def drop(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return not_list(ev, "Drop", args) if len(args) > 1 else None
     if len(args) == 1:
         return e
     spec = args[1]
-    chosen = [] if spec is NULL or (type(spec) is Symbol and spec.name == "None") else _range_of(ev, "Drop", e, spec, args)
+    chosen = (
+        [] if spec is NULL or (type(spec) is Symbol and spec.name == "None") else _range_of(ev, "Drop", e, spec, args)
+    )
     if chosen is None:
         return None
     gone = set(chosen)
@@ -351,12 +375,12 @@ def drop(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TakeDrop", arity=2)
-def take_drop(ev: Any, args: tuple) -> Any:
+def take_drop(ev: Evaluator, args: tuple) -> Any:
     return lst((ev.call(S.Take, *args), ev.call(S.Drop, *args)))
 
 
 @builtin("Extract", arity=(2, 3))
-def extract(ev: Any, args: tuple) -> Any:
+def extract(ev: Evaluator, args: tuple) -> Any:
     e, spec = args[0], args[1]
     many = is_list(spec) and spec.args and all(is_list(a) for a in spec.args)
     found = [ev.call(S.Part, e, *p) for p in positions_spec(spec)]
@@ -367,7 +391,7 @@ def extract(ev: Any, args: tuple) -> Any:
 
 def _at_end(name: str, front: bool) -> None:
     @builtin(name, arity=(1, 2), operator="prepend")
-    def put(ev: Any, args: tuple) -> Any:
+    def put(ev: Evaluator, args: tuple) -> Any:
         if len(args) == 1:
             return None
         e, x = args
@@ -390,7 +414,7 @@ _at_end("Prepend", True)
 
 
 @builtin("Join", "Flat OneIdentity")
-def join(ev: Any, args: tuple) -> Any:
+def join(ev: Evaluator, args: tuple) -> Any:
     if not args:
         return lst(())
     level = args[-1] if type(args[-1]) is int and len(args) > 1 else 1
@@ -398,14 +422,24 @@ def join(ev: Any, args: tuple) -> Any:
         args = args[:-1]
     if any(type(a) is not Expr for a in args):
         bad = next(i for i, a in enumerate(args) if type(a) is not Expr)
-        ev.message("Join", "normal", f"Nonatomic expression expected at position {bad + 1} in {ev.text(Expr(S.Join, args))}.")
+        ev.message(
+            "Join", "normal", f"Nonatomic expression expected at position {bad + 1} in {ev.text(Expr(S.Join, args))}."
+        )
         return None
     if level > 1:
         rows = max(len(a.args) for a in args)
-        return lst(ev.call(S.Join, *[a.args[i] for a in args if i < len(a.args)], *([level - 1] if level > 2 else [])) for i in range(rows))
+        return lst(
+            ev.call(S.Join, *[a.args[i] for a in args if i < len(a.args)], *([level - 1] if level > 2 else []))
+            for i in range(rows)
+        )
     head = args[0].head
     if any(a.head is not head and a.head != head for a in args):
-        ev.message("Join", "heads", f"Heads {ev.text(args[0].head)} and {ev.text(next(a.head for a in args if a.head != head))} are expected to be the same.")
+        ev.message(
+            "Join",
+            "heads",
+            f"Heads {ev.text(args[0].head)} and {ev.text(next(a.head for a in args if a.head != head))} are expected "
+            f"to be the same.",
+        )
         return None
     ev.need_length(sum(len(a.args) for a in args))
     out = [x for a in args for x in a.args]
@@ -413,7 +447,7 @@ def join(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Catenate", arity=1)
-def catenate(ev: Any, args: tuple) -> Any:
+def catenate(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -421,7 +455,7 @@ def catenate(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Insert", arity=(2, 3))
-def insert(ev: Any, args: tuple) -> Any:
+def insert(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 2 or type(args[0]) is not Expr:
         return None
     e, x, spec = args
@@ -449,7 +483,7 @@ def insert(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Delete", arity=(1, 2), operator="prepend")
-def delete(ev: Any, args: tuple) -> Any:
+def delete(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[0]) is not Expr:
         return None
     e = args[0]
@@ -469,7 +503,7 @@ def delete(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ReplacePart", arity=(1, 2), operator="prepend")
-def replace_part(ev: Any, args: tuple) -> Any:
+def replace_part(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.parts import set_inside
     from nsrl.engines.wolfram.pattern import has_pattern, match
     from nsrl.engines.wolfram.subst import bind
@@ -494,7 +528,7 @@ def replace_part(ev: Any, args: tuple) -> Any:
     return e
 
 
-def ev_set(ev: Any, e: Any, at: list[Any], value: Any) -> Any:
+def ev_set(ev: Evaluator, e: Any, at: list[Any], value: Any) -> Any:
     """The tree with one part replaced, or None where there is no such part."""
     from nsrl.engines.wolfram.parts import PartError, set_inside
 

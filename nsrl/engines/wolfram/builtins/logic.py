@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.bignum import BigReal
@@ -19,12 +19,15 @@ from nsrl.engines.wolfram.points import ORDER, Undefined, Unknown, certain_sign,
 from nsrl.engines.wolfram.roots import symbols
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 # -- equality ------------------------------------------------------------------------------------------------------
-def decide_equal(ev: Any, a: Any, b: Any) -> bool | None:
+def decide_equal(ev: Evaluator, a: Any, b: Any) -> bool | None:
     """Equal[a, b]: True, False, or None where it stays symbolic."""
     if same(a, b):
         return a is not S.Indeterminate
@@ -37,7 +40,11 @@ def decide_equal(ev: Any, a: Any, b: Any) -> bool | None:
         if ta is str and tb is str:
             return False
         other = b if ta is str else a
-        return False if is_number(other) or (type(other) is Expr and other.head is LIST) or other in (TRUE, FALSE) else None
+        return (
+            False
+            if is_number(other) or (type(other) is Expr and other.head is LIST) or other in (TRUE, FALSE)
+            else None
+        )
     if ta is Expr and tb is Expr and a.head is b.head and a.head in (LIST, S.Association, S.Rule):
         if len(a.args) != len(b.args):
             return False
@@ -70,7 +77,7 @@ def decide_equal(ev: Any, a: Any, b: Any) -> bool | None:
 
 
 @builtin("Equal", data=True)
-def equal(ev: Any, args: tuple) -> Any:
+def equal(ev: Evaluator, args: tuple) -> Any:
     if len(args) < 2:
         return TRUE
     known = [decide_equal(ev, a, b) for a, b in pairwise(args)]
@@ -83,7 +90,7 @@ def equal(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Unequal", data=True)
-def unequal(ev: Any, args: tuple) -> Any:
+def unequal(ev: Evaluator, args: tuple) -> Any:
     if len(args) < 2:
         return TRUE
     known = [decide_equal(ev, args[i], args[j]) for i in range(len(args)) for j in range(i + 1, len(args))]
@@ -93,7 +100,7 @@ def unequal(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SameQ", options="*")
-def same_q(ev: Any, args: tuple) -> Any:
+def same_q(ev: Evaluator, args: tuple) -> Any:
     for a, b in pairwise(args):
         if not same(a, b):
             unlike(ev, a, b)
@@ -102,7 +109,7 @@ def same_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("UnsameQ")
-def unsame_q(ev: Any, args: tuple) -> Any:
+def unsame_q(ev: Evaluator, args: tuple) -> Any:
     if any(same(args[i], args[j]) for i in range(len(args)) for j in range(i + 1, len(args))):
         return FALSE
     for a, b in pairwise(args):
@@ -111,18 +118,24 @@ def unsame_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TrueQ", arity=1)
-def true_q(ev: Any, args: tuple) -> Any:
+def true_q(ev: Evaluator, args: tuple) -> Any:
     a = args[0]
-    return TRUE if a is TRUE else no(ev, a) if type(a) is Expr and a.head in (*ORDER, S.Inequality, S.Equal, S.Unequal) else FALSE
+    return (
+        TRUE
+        if a is TRUE
+        else no(ev, a)
+        if type(a) is Expr and a.head in (*ORDER, S.Inequality, S.Equal, S.Unequal)
+        else FALSE
+    )
 
 
 @builtin("BooleanQ", arity=1)
-def boolean_q(ev: Any, args: tuple) -> Any:
+def boolean_q(ev: Evaluator, args: tuple) -> Any:
     return boolean(args[0] in (TRUE, FALSE) if type(args[0]) is Symbol else False)
 
 
 # -- order ---------------------------------------------------------------------------------------------------------
-def compare_values(ev: Any, a: Any, b: Any) -> int | None:
+def compare_values(ev: Evaluator, a: Any, b: Any) -> int | None:
     """-1, 0, 1 of two real quantities; None where the order is not known."""
     if is_real(a) and is_real(b):
         return compare_reals(a, b)
@@ -152,7 +165,7 @@ def _ordering(name: str) -> None:
     accepted = _TESTS[name]
 
     @builtin(name, data=True)
-    def relation(ev: Any, args: tuple) -> Any:
+    def relation(ev: Evaluator, args: tuple) -> Any:
         if len(args) < 2:
             return TRUE
         known = []
@@ -174,7 +187,7 @@ for _name in _TESTS:
 
 
 @builtin("Inequality", data=True)
-def inequality(ev: Any, args: tuple) -> Any:
+def inequality(ev: Evaluator, args: tuple) -> Any:
     if len(args) < 3 or len(args) % 2 == 0:
         return None
     kept: list[Any] = [args[0]]
@@ -208,14 +221,15 @@ def _simple_inequality(items: list[Any]) -> Any:
     return Expr(items[1], (items[0], items[2])) if len(items) == 3 else Expr(S.Inequality, tuple(items))
 
 
-_NEGATED = {"Equal": "Unequal", "Unequal": "Equal", "Less": "GreaterEqual", "GreaterEqual": "Less", "Greater": "LessEqual",
+_NEGATED = {"Equal": "Unequal", "Unequal": "Equal", "Less": "GreaterEqual", "GreaterEqual": "Less",
+"Greater": "LessEqual",
             "LessEqual": "Greater"}  # fmt: skip
 _FLIP = {system(a): system(b) for a, b in _NEGATED.items()}
 
 
 # -- logic ---------------------------------------------------------------------------------------------------------
 @builtin("And", "Flat HoldAll OneIdentity", data=True)
-def and_(ev: Any, args: tuple) -> Any:
+def and_(ev: Evaluator, args: tuple) -> Any:
     kept = []
     for a in args:
         v = ev.eval(a)
@@ -227,7 +241,7 @@ def and_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Or", "Flat HoldAll OneIdentity", data=True)
-def or_(ev: Any, args: tuple) -> Any:
+def or_(ev: Evaluator, args: tuple) -> Any:
     kept = []
     for a in args:
         v = ev.eval(a)
@@ -249,7 +263,7 @@ def _joined(head: Symbol, kept: list[Any], args: tuple, empty: Symbol) -> Any:
 
 
 @builtin("Not", arity=1, data=True)
-def not_(ev: Any, args: tuple) -> Any:
+def not_(ev: Evaluator, args: tuple) -> Any:
     a = args[0]
     if a is TRUE or a is FALSE:
         return boolean(a is FALSE)
@@ -262,13 +276,13 @@ def not_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Nand", "HoldAll", data=True)
-def nand(ev: Any, args: tuple) -> Any:
+def nand(ev: Evaluator, args: tuple) -> Any:
     r = ev.call(S.And, *args)
     return None if r not in (TRUE, FALSE) and all(map(same, getattr(r, "args", ()), args)) else _negate(r)
 
 
 @builtin("Nor", "HoldAll", data=True)
-def nor(ev: Any, args: tuple) -> Any:
+def nor(ev: Evaluator, args: tuple) -> Any:
     r = ev.call(S.Or, *args)
     return None if r not in (TRUE, FALSE) and all(map(same, getattr(r, "args", ()), args)) else _negate(r)
 
@@ -278,7 +292,7 @@ def _negate(r: Any) -> Any:
 
 
 @builtin("Xor", "Flat OneIdentity Orderless", data=True)
-def xor(ev: Any, args: tuple) -> Any:
+def xor(ev: Evaluator, args: tuple) -> Any:
     odd = sum(a is TRUE for a in args) % 2 == 1
     kept: list[Any] = []
     for a in args:
@@ -297,13 +311,13 @@ def xor(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Xnor")
-def xnor(ev: Any, args: tuple) -> Any:
+def xnor(ev: Evaluator, args: tuple) -> Any:
     r = ev.call(S.Xor, *args)
     return _negate(r)
 
 
 @builtin("Implies", arity=2, data=True)
-def implies(ev: Any, args: tuple) -> Any:
+def implies(ev: Evaluator, args: tuple) -> Any:
     a, b = args
     if a is FALSE or b is TRUE or same(a, b):
         return TRUE
@@ -313,7 +327,7 @@ def implies(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Equivalent", "Orderless", data=True)
-def equivalent(ev: Any, args: tuple) -> Any:
+def equivalent(ev: Evaluator, args: tuple) -> Any:
     known = {a for a in args if a in (TRUE, FALSE)}
     if len(known) == 2:
         return FALSE
@@ -327,14 +341,14 @@ def equivalent(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Boole", "Listable", arity=1, data=True)
-def boole(ev: Any, args: tuple) -> Any:
+def boole(ev: Evaluator, args: tuple) -> Any:
     return {TRUE: 1, FALSE: 0}.get(args[0]) if type(args[0]) is Symbol else None
 
 
 # -- predicates ----------------------------------------------------------------------------------------------------
 def _predicate(name: str, test: Any, attributes: str = "Protected") -> None:
     @builtin(name, attributes, arity=1)
-    def predicate(ev: Any, args: tuple) -> Any:
+    def predicate(ev: Evaluator, args: tuple) -> Any:
         return boolean(test(args[0]))
 
 
@@ -357,7 +371,7 @@ _predicate("FailureQ", lambda a: a is S._Failed or (type(a) is Expr and a.head i
 
 def _number_test(name: str, test: Any, attributes: str = "Protected") -> None:
     @builtin(name, attributes, arity=1)
-    def number_test(ev: Any, args: tuple) -> Any:
+    def number_test(ev: Evaluator, args: tuple) -> Any:
         return TRUE if test(args[0]) else no(ev, args[0])
 
 
@@ -369,7 +383,7 @@ _number_test("EvenQ", lambda a: type(a) is int and a % 2 == 0, "Listable")
 
 def _sign_predicate(name: str, accepted: set[int]) -> None:
     @builtin(name, "Listable", arity=1)
-    def predicate(ev: Any, args: tuple) -> Any:
+    def predicate(ev: Evaluator, args: tuple) -> Any:
         a = args[0]
         s = compare_values(ev, a, 0)
         return boolean(s in accepted) if s is not None else FALSE if type(a) is Expr and a.head is S.Complex else None
@@ -380,7 +394,7 @@ for _n, _s in (("Positive", {1}), ("Negative", {-1}), ("NonNegative", {0, 1}), (
 
 
 @builtin("PossibleZeroQ", "Listable", arity=1)
-def possible_zero_q(ev: Any, args: tuple) -> Any:
+def possible_zero_q(ev: Evaluator, args: tuple) -> Any:
     a = args[0]
     if is_numeric(a):
         return boolean(certain_sign(a) == 0)
@@ -388,7 +402,7 @@ def possible_zero_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Element", arity=2, data=True)
-def element(ev: Any, args: tuple) -> Any:
+def element(ev: Evaluator, args: tuple) -> Any:
     x, domain = args
     if type(x) is Expr and x.head in (LIST, S.Alternatives):
         known = [element(ev, (a, domain)) for a in x.args]
@@ -421,13 +435,13 @@ def element(ev: Any, args: tuple) -> Any:
 
 
 @builtin("NotElement", arity=2)
-def not_element(ev: Any, args: tuple) -> Any:
+def not_element(ev: Evaluator, args: tuple) -> Any:
     r = ev.call(S.Element, *args)
     return boolean(r is FALSE) if r in (TRUE, FALSE) else None
 
 
 @builtin("Between", arity=(1, 2), operator="prepend")
-def between(ev: Any, args: tuple) -> Any:
+def between(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     x, (low, high) = args[0], args[1].args if type(args[1]) is Expr and len(args[1].args) == 2 else (None, None)

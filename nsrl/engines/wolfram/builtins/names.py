@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_rule, rules_of
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, boolean, is_list, lst, mk, rule, sym
 from nsrl.engines.wolfram.pattern import matches
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("$RecursionLimit", arity=-1)
-def recursion_limit(ev: Any, args: tuple) -> Any:
+def recursion_limit(ev: Evaluator, args: tuple) -> Any:
     return 1024
 
 
 @builtin("$IterationLimit", arity=-1)
-def iteration_limit(ev: Any, args: tuple) -> Any:
+def iteration_limit(ev: Evaluator, args: tuple) -> Any:
     return 4096
 
 
 @builtin("NameQ", arity=1)
-def name_q(ev: Any, args: tuple) -> Any:
-    return boolean(sym(args[0]).builtin is not None or sym(args[0]) in ev.own or sym(args[0]) in ev.down) if type(args[0]) is str else None
+def name_q(ev: Evaluator, args: tuple) -> Any:
+    return (
+        boolean(sym(args[0]).builtin is not None or sym(args[0]) in ev.own or sym(args[0]) in ev.down)
+        if type(args[0]) is str
+        else None
+    )
 
 
 @builtin("SetOptions", arity=(2, None), options="*")
-def set_options(ev: Any, args: tuple) -> Any:
+def set_options(ev: Evaluator, args: tuple) -> Any:
     if type(args[0]) is Symbol and args[0].builtin is not None and args[0].builtin.answers:
         ev.lost = ev.lost or args[0]  # what it gives from here on is not known
         return None
@@ -42,14 +49,14 @@ def set_options(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FilterRules", arity=2, takes="list")
-def filter_rules(ev: Any, args: tuple) -> Any:
+def filter_rules(ev: Evaluator, args: tuple) -> Any:
     wanted = args[1].args if is_list(args[1]) else (args[1],)
     wanted = tuple(w.args[0] if is_rule(w) else w for w in wanted)
     return lst(r for r in args[0].args if is_rule(r) and any(matches(ev, r.args[0], w) for w in wanted))
 
 
 @builtin("OptionValue", arity=(1, 3))
-def option_value(ev: Any, args: tuple) -> Any:
+def option_value(ev: Evaluator, args: tuple) -> Any:
     if len(args) < 2:
         return None
     name = args[-1]
@@ -66,19 +73,19 @@ def option_value(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Unique", arity=(0, 1))
-def unique(ev: Any, args: tuple) -> Any:
+def unique(ev: Evaluator, args: tuple) -> Any:
     base = args[0] if args else "$"
     return ev.new_symbol(base.name if type(base) is Symbol else str(base))
 
 
 @builtin("Options", "HoldFirst", arity=(1, 2))
-def options(ev: Any, args: tuple) -> Any:
+def options(ev: Evaluator, args: tuple) -> Any:
     known = ev.options.get(args[0], {}) if type(args[0]) is Symbol else {}
     return lst(mk(S.Rule, k, v) for k, v in known.items())
 
 
 @builtin("DownValues OwnValues", "HoldAll", arity=1)
-def down_values(ev: Any, args: tuple) -> Any:
+def down_values(ev: Evaluator, args: tuple) -> Any:
     defs = ev.down.get(args[0])
     if defs is None:
         return lst(())
@@ -92,17 +99,17 @@ TABLE["OwnValues"].handler = lambda ev, args: lst(
 
 
 @builtin("Symbol", arity=1)
-def symbol(ev: Any, args: tuple) -> Any:
+def symbol(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.expr import sym
 
     return sym(args[0]) if type(args[0]) is str else None
 
 
 @builtin("SymbolName", arity=1)
-def symbol_name(ev: Any, args: tuple) -> Any:
+def symbol_name(ev: Evaluator, args: tuple) -> Any:
     return getattr(args[0], "name", None)
 
 
 @builtin("Context", "HoldFirst", arity=(0, 1))
-def context(ev: Any, args: tuple) -> Any:
+def context(ev: Evaluator, args: tuple) -> Any:
     return "System`" if args and getattr(args[0], "builtin", None) else "Global`"

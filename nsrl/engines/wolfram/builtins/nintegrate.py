@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import confirm, features
 from nsrl.engines.wolfram.bignum import mp
@@ -15,6 +15,9 @@ from nsrl.engines.wolfram.numeric import real_value
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 MAX_SAMPLES = 120_000  # of an integral over several variables
@@ -22,7 +25,7 @@ _SAMPLE = 10  # what one costs that only the evaluator can compute
 
 
 @builtin("NIntegrate", "HoldAll", arity=(2, None))
-def nintegrate(ev: Any, args: tuple) -> Any:
+def nintegrate(ev: Evaluator, args: tuple) -> Any:
     specs = [ev.eval(a) if not is_list(a) else a for a in args[1:]]
     specs = [s for s in specs if not has_head(s, S.Rule)]
     if not specs or not all(is_list(s) and len(s.args) >= 3 and type(s.args[0]) is Symbol for s in specs):
@@ -46,7 +49,7 @@ def _pieces(e: Any) -> Any:
     return Expr(e.head, args)
 
 
-def _ends(ev: Any, spec: Any) -> list[Any]:
+def _ends(ev: Evaluator, spec: Any) -> list[Any]:
     m = mp()
     ends = [ev.eval(mk(S.N, t)) for t in spec.args[1:]]
     numbers = [m.inf * confirm.infinite(t) if confirm.infinite(t) else real_value(t) for t in ends]
@@ -55,7 +58,7 @@ def _ends(ev: Any, spec: Any) -> list[Any]:
     return numbers
 
 
-def _single(ev: Any, f: Any, spec: Any) -> Any:
+def _single(ev: Evaluator, f: Any, spec: Any) -> Any:
     """The integral over one variable. Raises NotNumeric where it has no value that settles."""
     m = mp()
     x, numbers = spec.args[0], _ends(ev, spec)
@@ -78,9 +81,10 @@ def _single(ev: Any, f: Any, spec: Any) -> Any:
 
 
 class _Iterated:
-    """An integral over several variables, the first outermost, between cuts of each; s² (3 - 2s) tames roots at the ends."""
+    """An integral over several variables, the first outermost, between cuts of each; s² (3 - 2s) tames roots at the
+    ends."""
 
-    def __init__(self, ev: Any, f: Any, specs: list):
+    def __init__(self, ev: Evaluator, f: Any, specs: list):
         self.ev, self.f, self.left = ev, f, MAX_SAMPLES
         self.names = tuple(s.args[0] for s in specs)
         if any(len(s.args) != 3 for s in specs) or len(set(self.names)) < len(specs):
@@ -113,7 +117,14 @@ class _Iterated:
             return 0.0
         way = 1 if a < b else -1
         a, b = min(a, b), max(a, b)
-        found = confirm.adaptive(lambda t: self.value((*at, t)), a, b, self._cuts(at, a, b), fine=False, floor=1e-14 + 1e-10 * self.largest[i])
+        found = confirm.adaptive(
+            lambda t: self.value((*at, t)),
+            a,
+            b,
+            self._cuts(at, a, b),
+            fine=False,
+            floor=1e-14 + 1e-10 * self.largest[i],
+        )
         if found is None:
             raise NotNumeric
         self.largest[i] = max(self.largest[i], abs(found))
@@ -143,7 +154,7 @@ class _Iterated:
         return sorted(set(found))[: features.MAX_POINTS // 4]
 
 
-def _sampled(ev: Any, f: Any, at: dict) -> Any:
+def _sampled(ev: Evaluator, f: Any, at: dict) -> Any:
     v = ev.eval(mk(S.N, replaced(f, at)))
     if has_head(v, COMPLEX):
         return to_complex(v)

@@ -6,16 +6,20 @@ Knows nothing of region trees (regions.py).
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import S, minus, mk, plus, power, times
 from nsrl.engines.wolfram.numeric import real_value
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 Corners = list[list[Any]]
 
 
-def lens(ev: Any, distance: Any, r: Any, s: Any) -> Any:
-    """The area common to disks of radii r and s whose centres are `distance` apart; None where sizes are not numbers."""
+def lens(ev: Evaluator, distance: Any, r: Any, s: Any) -> Any:
+    """The area common to disks of radii r and s whose centres are `distance` apart; None where sizes are not
+    numbers."""
     d, a, b = (real_value(ev.eval(x)) for x in (distance, r, s))
     if d is None or a is None or b is None or a <= 0 or b <= 0:
         return None
@@ -28,7 +32,12 @@ def lens(ev: Any, distance: Any, r: Any, s: Any) -> Any:
         top = plus(power(distance, 2), power(own, 2), times(-1, power(other, 2)))
         return times(power(own, 2), mk(S.ArcCos, times(top, power(times(2, distance, own), -1))))
 
-    kite = [plus(times(-1, distance), r, s), plus(distance, r, times(-1, s)), minus(plus(distance, s), r), plus(distance, r, s)]
+    kite = [
+        plus(times(-1, distance), r, s),
+        plus(distance, r, times(-1, s)),
+        minus(plus(distance, s), r),
+        plus(distance, r, s),
+    ]
     return ev.eval(mk(S.Simplify, plus(sector(r, s), sector(s, r), times(Fraction(-1, 2), mk(S.Sqrt, times(*kite))))))
 
 
@@ -47,7 +56,9 @@ def convex(p: Corners) -> Corners | None:
     if (any(t > 0 for t in turns) and any(t < 0 for t in turns)) or not any(turns):
         return None
     hull_ = hull(p)
-    if len({tuple(c) for c in p}) != n or any(tuple(c) not in {tuple(h) for h in hull_} for c, t in zip(p[1:] + p[:1], turns) if t):
+    if len({tuple(c) for c in p}) != n or any(
+        tuple(c) not in {tuple(h) for h in hull_} for c, t in zip(p[1:] + p[:1], turns) if t
+    ):
         return None
     at = {tuple(c): i for i, c in enumerate(p)}
     order = [at[tuple(c)] for c in hull_]

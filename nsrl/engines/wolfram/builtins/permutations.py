@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.sets import unique
 from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, mk
 from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -20,7 +23,7 @@ def permutation_sign(p: tuple) -> int:
 
 
 @builtin("Signature", arity=1, takes="list")
-def signature(ev: Any, args: tuple) -> Any:
+def signature(ev: Evaluator, args: tuple) -> Any:
     items = args[0].args
     ranks = {k: i for i, k in enumerate(sorted(range(len(items)), key=lambda i: KEY(items[i])))}
     if len(unique(ev, items)) < len(items):
@@ -29,7 +32,7 @@ def signature(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Permute", arity=2, takes="expr images")
-def permute(ev: Any, args: tuple) -> Any:
+def permute(ev: Evaluator, args: tuple) -> Any:
     e, p = args
     images = _images(p, len(e.args))
     out: list[Any] = list(e.args)
@@ -50,7 +53,7 @@ def _images(p: Any, n: int) -> list[int]:
 
 
 @builtin("PermutationCycles", arity=(1, 2), takes="permutation")
-def permutation_cycles(ev: Any, args: tuple) -> Any:
+def permutation_cycles(ev: Evaluator, args: tuple) -> Any:
     p, seen, cycles = args[0].args, set(), []
     for i in range(1, len(p) + 1):
         cycle, j = [], i
@@ -64,7 +67,7 @@ def permutation_cycles(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PermutationList", arity=(1, 2), takes="cycles")
-def permutation_list(ev: Any, args: tuple) -> Any:
+def permutation_list(ev: Evaluator, args: tuple) -> Any:
     n = max((x for c in args[0].args[0].args for x in c.args), default=0)
     return lst(_images(args[0], args[1] if len(args) > 1 else n))
 

@@ -6,22 +6,27 @@ Knows nothing of the rules of differentiation.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, lst, mk, rule
 from nsrl.engines.wolfram.points import Undefined, Unknown, is_zero
 from nsrl.engines.wolfram.realline import between, critical, holds
 from nsrl.engines.wolfram.roots import Cannot, contains, put, symbols
 
-_STEPS = (S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.FractionalPart, S.Mod, S.Quotient, S.Sign, S.UnitStep, S.HeavisideTheta,
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
+_STEPS = (S.Floor, S.Ceiling, S.Round, S.IntegerPart, S.FractionalPart, S.Mod, S.Quotient, S.Sign, S.UnitStep,
+S.HeavisideTheta,
           S.Piecewise, S.Boole, S.If)  # fmt: skip
 _NOWHERE = (S.Indeterminate, S.ComplexInfinity, S.DirectedInfinity, S.Infinity)
 
 
-def joined(ev: Any, e: Expr, slopes: list[Any], x: Symbol) -> Any:
+def joined(ev: Evaluator, e: Expr, slopes: list[Any], x: Symbol) -> Any:
     """D of Piecewise e whose pieces (the default last) have these slopes; Indeterminate where it has no derivative.
 
-    Piece by piece, as in the real engine, where other symbols stand in it. What could not be decided is noted in `ev.lost`.
+    Piece by piece, as in the real engine, where other symbols stand in it. What could not be decided is noted in
+    `ev.lost`.
     """
     pairs = e.args[0].args
     tests = [p.args[1] for p in pairs]
@@ -39,7 +44,7 @@ def joined(ev: Any, e: Expr, slopes: list[Any], x: Symbol) -> Any:
         ev.quiet -= 1
 
 
-def _joined(ev: Any, tests: list[Any], values: list[Any], slopes: list[Any], x: Symbol) -> Any:
+def _joined(ev: Evaluator, tests: list[Any], values: list[Any], slopes: list[Any], x: Symbol) -> Any:
     """None where the slopes of the pieces are right at their ends too."""
     points = critical(ev, Expr(S.And, tuple(tests)), x)
     edges = [None, *points, None]
@@ -49,7 +54,9 @@ def _joined(ev: Any, tests: list[Any], values: list[Any], slopes: list[Any], x: 
 
     gaps = [piece(between(a, b)) for a, b in pairwise(edges)]
     here = [piece(p) for p in points]
-    slope = [_slope(ev, left, k, right, values, slopes, x, p) for p, left, k, right in zip(points, gaps, here, gaps[1:])]
+    slope = [
+        _slope(ev, left, k, right, values, slopes, x, p) for p, left, k, right in zip(points, gaps, here, gaps[1:])
+    ]
     owner = [left if left == k else right for left, k, right in zip(gaps, here, gaps[1:])]
     # where the pieces meet smoothly, and the formula of one of them says so at the point itself
     smooth = [s is not None and _plain(ev, slopes[i], x, p) is not None for s, i, p in zip(slope, owner, points)]
@@ -79,16 +86,21 @@ def _span(x: Symbol, low: Any, low_in: bool, high: Any, high_in: bool) -> Any:
     return mk(S.Inequality, low, S.LessEqual if low_in else S.Less, x, S.LessEqual if high_in else S.Less, high)
 
 
-def _slope(ev: Any, left: int, here: int, right: int, values: list[Any], slopes: list[Any], x: Symbol, p: Any) -> Any:
-    """The slope at p, None where there is none: the pieces that meet need one value there, those beside it one slope."""
+def _slope(
+    ev: Evaluator, left: int, here: int, right: int, values: list[Any], slopes: list[Any], x: Symbol, p: Any
+) -> Any:
+    """The slope at p, None where there is none: the pieces that meet need one value there, those beside it one
+    slope."""
     at = [_at(ev, values[i], x, p) for i in {left, here, right}]
     steep = [_at(ev, slopes[i], x, p) for i in (left, right)]
     if None in at or None in steep:
         return None
-    return steep[0] if all(is_zero(mk(S.Plus, a, mk(S.Times, -1, b))) for a, b in (*pairwise(at), tuple(steep))) else None
+    return (
+        steep[0] if all(is_zero(mk(S.Plus, a, mk(S.Times, -1, b))) for a, b in (*pairwise(at), tuple(steep))) else None
+    )
 
 
-def _at(ev: Any, e: Any, x: Symbol, p: Any) -> Any:
+def _at(ev: Evaluator, e: Any, x: Symbol, p: Any) -> Any:
     """The limit of e at p; None where there is none. Raises Cannot where that is not known."""
     if any(contains(e, h) for h in _STEPS):
         raise Cannot
@@ -104,6 +116,6 @@ def _at(ev: Any, e: Any, x: Symbol, p: Any) -> Any:
     return v
 
 
-def _plain(ev: Any, e: Any, x: Symbol, p: Any) -> Any:
+def _plain(ev: Evaluator, e: Any, x: Symbol, p: Any) -> Any:
     v = put(ev, e, {x: p})
     return None if any(contains(v, h) for h in _NOWHERE) else v

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins import series
@@ -18,6 +18,9 @@ from nsrl.engines.wolfram.openring import OpenRing
 from nsrl.engines.wolfram.poly import NotPolynomial, content
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _CANNOT = (NotPolynomial, NotBridged, ZeroDivisionError)
@@ -26,7 +29,7 @@ _NUMERIC = "Listable NumericFunction"
 _MAX_CYCLOTOMIC = 5000
 
 
-def _split_by(ev: Any, e: Any, x: Any) -> dict[Any, Any] | None:
+def _split_by(ev: Evaluator, e: Any, x: Any) -> dict[Any, Any] | None:
     """Exponent of x -> coefficient tree (summed), of e expanded."""
     ring = OpenRing()
     try:
@@ -47,7 +50,7 @@ def _split_by(ev: Any, e: Any, x: Any) -> dict[Any, Any] | None:
 
 
 @builtin("Coefficient", "Listable", arity=(2, 3))
-def coefficient(ev: Any, args: tuple) -> Any:
+def coefficient(ev: Evaluator, args: tuple) -> Any:
     e, x = args[0], args[1]
     n = args[2] if len(args) == 3 else 1
     if type(n) not in (int, Fraction):
@@ -74,7 +77,7 @@ def coefficient(ev: Any, args: tuple) -> Any:
 
 
 @builtin("CoefficientList", arity=(2, 3))
-def coefficient_list(ev: Any, args: tuple) -> Any:
+def coefficient_list(ev: Evaluator, args: tuple) -> Any:
     e, x = args[:2]
     if has_head(e, S.Equal):
         return None
@@ -109,7 +112,7 @@ def coefficient_list(ev: Any, args: tuple) -> Any:
     return lst(parts.get(i, 0) for i in range(n + 1))
 
 
-def _degree(ev: Any, e: Any, x: Any) -> int | None:
+def _degree(ev: Evaluator, e: Any, x: Any) -> int | None:
     parts = _split_by(ev, e, x)
     if parts is None or any(type(k) is not int or k < 0 for k in parts):
         return None
@@ -117,7 +120,7 @@ def _degree(ev: Any, e: Any, x: Any) -> int | None:
 
 
 @builtin("CoefficientRules", arity=(1, 2))
-def coefficient_rules(ev: Any, args: tuple) -> Any:
+def coefficient_rules(ev: Evaluator, args: tuple) -> Any:
     names = args[1].args if len(args) == 2 and is_list(args[1]) else (args[1],) if len(args) == 2 else tuple(
         variables_of(args[0]))  # fmt: skip
     rows: list[tuple[tuple, Any]] = [((), args[0])]
@@ -134,7 +137,7 @@ def coefficient_rules(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Exponent", "Listable", arity=(2, 3))
-def exponent(ev: Any, args: tuple) -> Any:
+def exponent(ev: Evaluator, args: tuple) -> Any:
     parts = _split_by(ev, args[0], args[1])
     if parts is None:
         return None
@@ -180,12 +183,12 @@ def _numeric(e: Any) -> bool:
 
 
 @builtin("Variables", arity=1)
-def variables(ev: Any, args: tuple) -> Any:
+def variables(ev: Evaluator, args: tuple) -> Any:
     return None if contains(args[0], S.SeriesData) else lst(variables_of(args[0]))
 
 
 @builtin("PolynomialQ", arity=(1, 2))
-def polynomial_q(ev: Any, args: tuple) -> Any:
+def polynomial_q(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     names = variables_of(e) if len(args) == 1 else list(args[1].args) if is_list(args[1]) else [args[1]]
 
@@ -205,7 +208,7 @@ def polynomial_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Collect", arity=(2, 3))
-def collect(ev: Any, args: tuple) -> Any:
+def collect(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Collect, args)
     if done is not None:
         return done
@@ -231,18 +234,18 @@ def collect(ev: Any, args: tuple) -> Any:
     return level(args[0], 0)
 
 
-def _two_polys(ev: Any, p: Any, q: Any) -> tuple[Bridge, Any, Any]:
+def _two_polys(ev: Evaluator, p: Any, q: Any) -> tuple[Bridge, Any, Any]:
     b = Bridge()
     return b, b.to_sympy(p), b.to_sympy(q)
 
 
 @builtin("PolynomialQuotient PolynomialRemainder PolynomialQuotientRemainder", arity=(3, 4))
-def polynomial_division(ev: Any, args: tuple) -> Any:
+def polynomial_division(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
 def _division(which: int):
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         try:
             b, p, q = _two_polys(ev, *args[:2])
             quotient, remainder = guarded(sympy().div, p, q, b.to_sympy(args[2]))
@@ -259,12 +262,12 @@ for _k, _name in enumerate(("PolynomialQuotient", "PolynomialRemainder", "Polyno
 
 
 @builtin("PolynomialGCD PolynomialLCM", arity=(1, None))
-def polynomial_gcd(ev: Any, args: tuple) -> Any:
+def polynomial_gcd(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
 def _gcd_like(lcm: bool):
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         try:
             ring = OpenRing()
             polys = [ring.poly(a) for a in args]
@@ -283,7 +286,7 @@ TABLE["PolynomialGCD"].handler, TABLE["PolynomialLCM"].handler = _gcd_like(False
 
 
 @builtin("PolynomialMod", arity=2)
-def polynomial_mod(ev: Any, args: tuple) -> Any:
+def polynomial_mod(ev: Evaluator, args: tuple) -> Any:
     if type(args[1]) is not int or args[1] == 0:
         return None
     ring = OpenRing()
@@ -295,7 +298,7 @@ def polynomial_mod(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Discriminant", arity=2)
-def discriminant(ev: Any, args: tuple) -> Any:
+def discriminant(ev: Evaluator, args: tuple) -> Any:
     try:
         b, p, x = _two_polys(ev, *args)
         return ev.eval(mk(S.Expand, b.from_sympy(guarded(sympy().discriminant, p, x))))
@@ -304,7 +307,7 @@ def discriminant(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Resultant", arity=3)
-def resultant(ev: Any, args: tuple) -> Any:
+def resultant(ev: Evaluator, args: tuple) -> Any:
     try:
         b, p, q = _two_polys(ev, *args[:2])
         return ev.eval(mk(S.Expand, b.from_sympy(guarded(sympy().resultant, p, q, b.to_sympy(args[2])))))
@@ -313,7 +316,7 @@ def resultant(ev: Any, args: tuple) -> Any:
 
 
 @builtin("GroebnerBasis", arity=(2, 3))
-def groebner(ev: Any, args: tuple) -> Any:
+def groebner(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.solver import as_difference
 
     if not is_list(args[0]) or not is_list(args[1]):
@@ -337,7 +340,7 @@ def groebner(ev: Any, args: tuple) -> Any:
 
 
 @builtin("HornerForm", arity=(1, 2))
-def horner(ev: Any, args: tuple) -> Any:
+def horner(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         return ev.eval(b.from_sympy(guarded(sympy().horner, b.to_sympy(args[0]))))
@@ -348,12 +351,12 @@ def horner(ev: Any, args: tuple) -> Any:
 # --- rarer
 
 
-def _expanded(ev: Any, b: Bridge, e: Any) -> Any:
+def _expanded(ev: Evaluator, b: Bridge, e: Any) -> Any:
     return ev.eval(mk(S.Expand, b.from_sympy(e.as_expr() if hasattr(e, "as_expr") else e)))
 
 
 @builtin("FactorSquareFreeList", arity=1)
-def factor_square_free_list(ev: Any, args: tuple) -> Any:
+def factor_square_free_list(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         number, parts = guarded(sympy().sqf_list, b.to_sympy(args[0]))
@@ -364,16 +367,19 @@ def factor_square_free_list(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Interpolation", arity=(1, 3), takes="matrix")
-def interpolation(ev: Any, args: tuple) -> Any:
-    """Of at most four points, where the default cubic is one polynomial; longer tables are splines of the kernel's own."""
-    points = sorted(p.args for p in args[0].args if len(p.args) == 2 and all(isinstance(x, (int, float, Fraction)) for x in p.args))
+def interpolation(ev: Evaluator, args: tuple) -> Any:
+    """Of at most four points, where the default cubic is one polynomial; longer tables are splines of the kernel's
+    own."""
+    points = sorted(
+        p.args for p in args[0].args if len(p.args) == 2 and all(isinstance(x, (int, float, Fraction)) for x in p.args)
+    )
     if len(args) > 1 or not 2 <= len(points) == len(args[0].args) <= 4 or len({x for x, _ in points}) < len(points):
         return None
     return mk(S.InterpolatingFunction, lst((lst((points[0][0], points[-1][0])),)), lst(map(lst, points)))
 
 
 @sub_handler("InterpolatingFunction")
-def _interpolated(ev: Any, head: Expr, args: tuple) -> Any:
+def _interpolated(ev: Evaluator, head: Expr, args: tuple) -> Any:
     if len(args) != 1 or not isinstance(args[0], (int, float, Fraction)) or len(head.args) != 2:
         return None
     points, x = [p.args for p in head.args[1].args], args[0]
@@ -382,13 +388,19 @@ def _interpolated(ev: Any, head: Expr, args: tuple) -> Any:
     out = 0
     for i, (a, y) in enumerate(points):
         for j, (b, _) in enumerate(points):
-            y = y if i == j else y * (x - b) / (a - b) if float in (type(x), type(a), type(b), type(y)) else Fraction(y) * (x - b) / (a - b)
+            y = (
+                y
+                if i == j
+                else y * (x - b) / (a - b)
+                if float in (type(x), type(a), type(b), type(y))
+                else Fraction(y) * (x - b) / (a - b)
+            )
         out += y
     return norm(out) if type(out) is Fraction else out
 
 
 @builtin("Decompose", arity=2)
-def decompose(ev: Any, args: tuple) -> Any:
+def decompose(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         parts = guarded(sympy().decompose, b.to_sympy(args[0]), b.to_sympy(args[1]))
@@ -398,7 +410,7 @@ def decompose(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Cyclotomic", "Listable", arity=2)
-def cyclotomic(ev: Any, args: tuple) -> Any:
+def cyclotomic(ev: Evaluator, args: tuple) -> Any:
     if type(args[0]) is not int or not 0 < args[0] <= _MAX_CYCLOTOMIC:
         return 1 if args[0] == 0 else None
     sp = sympy()
@@ -410,7 +422,7 @@ def cyclotomic(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MinimalPolynomial", arity=2)
-def minimal_polynomial(ev: Any, args: tuple) -> Any:
+def minimal_polynomial(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         return _expanded(ev, b, guarded(sympy().minimal_polynomial, b.to_sympy(args[0]), b.to_sympy(args[1])))
@@ -419,7 +431,7 @@ def minimal_polynomial(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PolynomialExtendedGCD", arity=3)
-def extended_gcd(ev: Any, args: tuple) -> Any:
+def extended_gcd(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         s, t, g = guarded(sympy().gcdex, b.to_sympy(args[0]), b.to_sympy(args[1]), b.to_sympy(args[2]))
@@ -429,20 +441,22 @@ def extended_gcd(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PolynomialReduce", arity=3)
-def polynomial_reduce(ev: Any, args: tuple) -> Any:
+def polynomial_reduce(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[1]) or not is_list(args[2]) or not args[1].args:
         return None
     b = Bridge()
     try:
         divisors = [b.to_sympy(p) for p in args[1].args]
-        quotients, rest = guarded(sympy().reduced, b.to_sympy(args[0]), divisors, *(b.to_sympy(v) for v in args[2].args))
+        quotients, rest = guarded(
+            sympy().reduced, b.to_sympy(args[0]), divisors, *(b.to_sympy(v) for v in args[2].args)
+        )
         return lst((lst(_expanded(ev, b, q) for q in quotients), _expanded(ev, b, rest)))
     except NotBridged:
         return None
 
 
 @builtin("SymmetricReduction", arity=(2, 3), takes="any list list")
-def symmetric_reduction(ev: Any, args: tuple) -> Any:
+def symmetric_reduction(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[1]) or not args[1].args:
         return None
     b = Bridge()
@@ -462,7 +476,7 @@ def symmetric_reduction(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Residue", arity=2)
-def residue(ev: Any, args: tuple) -> Any:
+def residue(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[1]) or len(args[1].args) != 2:
         return None
     b = Bridge()
@@ -474,7 +488,7 @@ def residue(ev: Any, args: tuple) -> Any:
 
 
 @builtin("JordanDecomposition", arity=1)
-def jordan_decomposition(ev: Any, args: tuple) -> Any:
+def jordan_decomposition(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.builtins.linalg import from_matrix, rows, to_matrix
 
     m = rows(args[0])
@@ -492,7 +506,7 @@ def _polynomial(name: str, arity: int, first: Any, step: Any) -> None:
     """P_0, P_1 = first(x, a); P_(n+1) = step(n, P_n, P_(n-1), x, a)."""
 
     @builtin(name, _NUMERIC, arity=arity)
-    def orthogonal(ev: Any, args: tuple) -> Any:
+    def orthogonal(ev: Evaluator, args: tuple) -> Any:
         n, x, a = args[0], args[-1], args[1] if arity == 3 else None
         if type(n) is not int or not 0 <= n <= 200:
             return None
@@ -505,7 +519,11 @@ def _polynomial(name: str, arity: int, first: Any, step: Any) -> None:
         if name in ("LegendreP", "LaguerreL"):
             bottom = math.factorial(n) if name == "LaguerreL" else 1 << n
             whole = ev.eval(mk(S.Expand, times(bottom, q)))
-            common = math.gcd(bottom, *[c for c in ev.call(S.Flatten, ev.call(S.CoefficientList, whole, x)).args]) if type(x) is Symbol else 1
+            common = (
+                math.gcd(bottom, *[c for c in ev.call(S.Flatten, ev.call(S.CoefficientList, whole, x)).args])
+                if type(x) is Symbol
+                else 1
+            )
             return times(Fraction(common, bottom), mk(S.Expand, times(Fraction(1, common), whole)))
         return mk(S.Expand, q)
 
@@ -519,7 +537,12 @@ _polynomial("ChebyshevU", 2, lambda x, a: (1, times(2, x)), lambda k, q, p, x, a
 _polynomial("HermiteH", 2, lambda x, a: (1, times(2, x)), lambda k, q, p, x, a: plus(times(2, x, q), times(-2 * k, p)))
 
 
-_polynomial("LegendreP", 2, lambda x, a: (1, x), lambda k, q, p, x, a: plus(times(Fraction(2 * k + 1, k + 1), x, q), times(norm(Fraction(-k, k + 1)), p)))
+_polynomial(
+    "LegendreP",
+    2,
+    lambda x, a: (1, x),
+    lambda k, q, p, x, a: plus(times(Fraction(2 * k + 1, k + 1), x, q), times(norm(Fraction(-k, k + 1)), p)),
+)
 
 
 _polynomial("LaguerreL", 2, lambda x, a: (1, plus(1, times(-1, x))), lambda k, q, p, x, a: times(

@@ -1,10 +1,11 @@
-"""Power, roots and Exp, in canonical form: what is exact stays exact, and a root of a number is as small as it can be."""
+"""Power, roots and Exp, in canonical form: what is exact stays exact, and a root of a number is as small as it can
+be."""
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, joint, mp
 from nsrl.engines.wolfram.builtins import series
@@ -37,6 +38,9 @@ from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _PLUS, _TIMES, _POWER = S.Plus, S.Times, S.Power
@@ -44,7 +48,7 @@ _INFINITE = mk(S.DirectedInfinity, 1)
 _NUMERIC = "Listable NumericFunction"
 
 
-def rational_power(ev: Any, base: Any, x: Fraction) -> Any:
+def rational_power(ev: Evaluator, base: Any, x: Fraction) -> Any:
     """base^x in canonical form for rational base and non-integer x; None if it already is."""
     whole, p, q = x.numerator // x.denominator, x.numerator % x.denominator, x.denominator
     if type(base) is Fraction:
@@ -67,7 +71,9 @@ def rational_power(ev: Any, base: Any, x: Fraction) -> Any:
         inside = Fraction(n2, d2)
         outside *= inside**whole
         left = Fraction(p, q)
-        root = Expr(_POWER, (inside.denominator, -left)) if inside.numerator == 1 else Expr(_POWER, (norm(inside), left))
+        root = (
+            Expr(_POWER, (inside.denominator, -left)) if inside.numerator == 1 else Expr(_POWER, (norm(inside), left))
+        )
         return mk(_TIMES, norm(outside), root)
     if base < 0:
         if base == -1:
@@ -103,7 +109,7 @@ def rational_power(ev: Any, base: Any, x: Fraction) -> Any:
 
 
 @builtin("Power", "Listable NumericFunction OneIdentity")
-def power(ev: Any, args: tuple) -> Any:
+def power(ev: Evaluator, args: tuple) -> Any:
     if len(args) != 2:
         if not args:
             return 1
@@ -195,7 +201,7 @@ def power(ev: Any, args: tuple) -> Any:
     return None
 
 
-def _infinite(ev: Any, base: Any, x: Any) -> None:
+def _infinite(ev: Evaluator, base: Any, x: Any) -> None:
     shown = "1/0" if type(x) is int and x == -1 and type(base) is int else None
     if shown is None:
         shown = ev.text(mk(_POWER, base, x)) if x != -1 else f"1/{ev.text(base)}"
@@ -206,7 +212,7 @@ def _infinite(ev: Any, base: Any, x: Any) -> None:
     ev.message("Power", "infy", f"Infinite expression {shown} encountered.")
 
 
-def _number_power(ev: Any, base: Any, n: int) -> Any:
+def _number_power(ev: Evaluator, base: Any, n: int) -> Any:
     type(base)
     if n < 0 and (is_real(base) and sign(base) == 0):
         _infinite(ev, base, n)
@@ -221,7 +227,7 @@ def _number_power(ev: Any, base: Any, n: int) -> Any:
     return power_int(base, n, ev.max_bits)
 
 
-def _complex_root(ev: Any, z: Any, x: Fraction) -> Any:
+def _complex_root(ev: Evaluator, z: Any, x: Fraction) -> Any:
     """Sqrt of a complex with rational parts where it is one, e.g. Sqrt[3 + 4 I]."""
     re, im = z.args if type(z) is Expr else (z, 0)
     m2 = re * re + im * im
@@ -241,7 +247,7 @@ def _rational_root(f: Fraction) -> Fraction | None:
     return Fraction(n, d) if n * n == f.numerator and d * d == f.denominator else None
 
 
-def _special_power(ev: Any, base: Any, x: Any) -> Any:
+def _special_power(ev: Evaluator, base: Any, x: Any) -> Any:
     if base is S.Indeterminate or x is S.Indeterminate:
         return S.Indeterminate
     if base is S.ComplexInfinity and is_real(x):
@@ -255,7 +261,7 @@ def _special_power(ev: Any, base: Any, x: Any) -> Any:
     return None
 
 
-def _exp(ev: Any, x: Any) -> Any:
+def _exp(ev: Evaluator, x: Any) -> Any:
     if type(x) is float:
         return _float_exp(x)
     if type(x) is BigReal or (type(x) is Expr and x.head is COMPLEX and not is_exact(x)):
@@ -286,7 +292,7 @@ def _float_exp(x: float) -> Any:
     return v or BigReal.of(mp().exp(x), MACHINE_DIGITS)  # neither too large nor too small for a machine number
 
 
-def _euler(ev: Any, x: Expr) -> Any:
+def _euler(ev: Evaluator, x: Expr) -> Any:
     """E^(I Pi r): exact for multiples of Pi/2, with the exponent brought into (-Pi, Pi] otherwise."""
     if is_infinity(x):
         return 0
@@ -304,17 +310,17 @@ def _euler(ev: Any, x: Expr) -> Any:
 
 
 @builtin("Sqrt", _NUMERIC, arity=1)
-def sqrt(ev: Any, args: tuple) -> Any:
+def sqrt(ev: Evaluator, args: tuple) -> Any:
     return mk(_POWER, args[0], Fraction(1, 2))
 
 
 @builtin("CubeRoot", _NUMERIC, arity=1)
-def cube_root(ev: Any, args: tuple) -> Any:
+def cube_root(ev: Evaluator, args: tuple) -> Any:
     return ev.call(S.Surd, args[0], 3)
 
 
 @builtin("Surd", _NUMERIC, arity=2)
-def surd(ev: Any, args: tuple) -> Any:
+def surd(ev: Evaluator, args: tuple) -> Any:
     x, n = args
     if type(n) is not int or n == 0 or not is_real(x):
         return None
@@ -327,5 +333,5 @@ def surd(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Exp", _NUMERIC, arity=1)
-def exp(ev: Any, args: tuple) -> Any:
+def exp(ev: Evaluator, args: tuple) -> Any:
     return mk(_POWER, S.E, args[0])

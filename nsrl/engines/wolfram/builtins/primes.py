@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.result import Status
 from nsrl.engines.wolfram.builtins.integers import ints
@@ -13,6 +13,9 @@ from nsrl.engines.wolfram.expr import TRUE, Expr, S, boolean, is_list, lst, mk
 from nsrl.engines.wolfram.judged import no
 from nsrl.engines.wolfram.numbers import is_real, to_float
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -46,7 +49,7 @@ def is_prime(n: int) -> bool:
     return True
 
 
-def factor(ev: Any, n: int) -> dict[int, int]:
+def factor(ev: Evaluator, n: int) -> dict[int, int]:
     """Prime factorisation of n >= 1, by trial division and Pollard's rho; counts steps."""
     out: dict[int, int] = {}
     for p in (2, 3, 5, 7, 11, 13):
@@ -70,7 +73,7 @@ def factor(ev: Any, n: int) -> dict[int, int]:
     return dict(sorted(out.items()))
 
 
-def _rho(ev: Any, n: int) -> int:
+def _rho(ev: Evaluator, n: int) -> int:
     r = math.isqrt(n)
     if r * r == n:
         return r
@@ -101,7 +104,7 @@ def primes_up_to(n: int) -> list[int]:
 
 
 @builtin("PrimeQ", "Listable", arity=(1, 2), options="GaussianIntegers")
-def prime_q(ev: Any, args: tuple) -> Any:
+def prime_q(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if len(args) == 2:
         return _gaussian_prime(n) if args[1] == mk(S.Rule, S.GaussianIntegers, TRUE) else None
@@ -126,25 +129,25 @@ def _gaussian_prime(z: Any) -> Any:
 
 
 @builtin("CompositeQ", "Listable", arity=1)
-def composite_q(ev: Any, args: tuple) -> Any:
+def composite_q(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     return boolean(n > 3 and not is_prime(n)) if type(n) is int else no(ev, n)
 
 
 @builtin("PrimePowerQ", "Listable", arity=1)
-def prime_power_q(ev: Any, args: tuple) -> Any:
+def prime_power_q(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     return boolean(n > 1 and len(factor(ev, n)) == 1) if type(n) is int else no(ev, n)
 
 
 @builtin("SquareFreeQ", "Listable", arity=1)
-def square_free_q(ev: Any, args: tuple) -> Any:
+def square_free_q(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     return boolean(n != 0 and all(e == 1 for e in factor(ev, abs(n)).values())) if type(n) is int else None
 
 
 @builtin("FactorInteger", "Listable", arity=(1, 2))
-def factor_integer(ev: Any, args: tuple) -> Any:
+def factor_integer(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if len(args) == 2:
         return None
@@ -162,15 +165,17 @@ def factor_integer(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PrimeOmega PrimeNu MoebiusMu LiouvilleLambda", "Listable", arity=1)
-def prime_omega(ev: Any, args: tuple) -> Any:
+def prime_omega(ev: Evaluator, args: tuple) -> Any:
     return sum(factor(ev, abs(args[0])).values()) if type(args[0]) is int and args[0] else None
 
 
 TABLE["PrimeNu"].handler = lambda ev, args: len(factor(ev, abs(args[0]))) if type(args[0]) is int and args[0] else None
-TABLE["LiouvilleLambda"].handler = lambda ev, args: (-1) ** sum(factor(ev, abs(args[0])).values()) if type(args[0]) is int and args[0] else None
+TABLE["LiouvilleLambda"].handler = lambda ev, args: (
+    (-1) ** sum(factor(ev, abs(args[0])).values()) if type(args[0]) is int and args[0] else None
+)
 
 
-def _moebius(ev: Any, args: tuple) -> Any:
+def _moebius(ev: Evaluator, args: tuple) -> Any:
     if type(args[0]) is not int or args[0] == 0:
         return 0 if args[0] == 0 else None
     f = factor(ev, abs(args[0]))
@@ -180,7 +185,7 @@ def _moebius(ev: Any, args: tuple) -> Any:
 TABLE["MoebiusMu"].handler = _moebius
 
 
-def divisors_of(ev: Any, n: int) -> list[int]:
+def divisors_of(ev: Evaluator, n: int) -> list[int]:
     """All divisors of n >= 1, ascending."""
     out = [1]
     for p, k in factor(ev, n).items():
@@ -190,12 +195,12 @@ def divisors_of(ev: Any, n: int) -> list[int]:
 
 
 @builtin("Divisors", "Listable", arity=1)
-def divisors(ev: Any, args: tuple) -> Any:
+def divisors(ev: Evaluator, args: tuple) -> Any:
     return lst(divisors_of(ev, abs(args[0]))) if type(args[0]) is int and args[0] else None
 
 
 @builtin("DivisorSigma", "Listable", arity=2)
-def divisor_sigma(ev: Any, args: tuple) -> Any:
+def divisor_sigma(ev: Evaluator, args: tuple) -> Any:
     k, n = args
     if type(n) is not int or n < 1 or type(k) is not int or k < 0:
         return None
@@ -204,7 +209,7 @@ def divisor_sigma(ev: Any, args: tuple) -> Any:
 
 
 @builtin("EulerPhi", _NUMERIC, arity=1)
-def euler_phi(ev: Any, args: tuple) -> Any:
+def euler_phi(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n < 1:
         return 0 if n == 0 else None
@@ -215,7 +220,7 @@ def euler_phi(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Prime", _NUMERIC, arity=1)
-def prime(ev: Any, args: tuple) -> Any:
+def prime(ev: Evaluator, args: tuple) -> Any:
     k = args[0]
     if type(k) is not int or k < 1:
         if type(k) is int:
@@ -229,7 +234,7 @@ def prime(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PrimePi", _NUMERIC, arity=1)
-def prime_pi(ev: Any, args: tuple) -> Any:
+def prime_pi(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if not is_real(x):
         return None
@@ -241,7 +246,7 @@ def prime_pi(ev: Any, args: tuple) -> Any:
 
 
 @builtin("NextPrime", "Listable", arity=(1, 2))
-def next_prime(ev: Any, args: tuple) -> Any:
+def next_prime(ev: Evaluator, args: tuple) -> Any:
     n, k = args[0], args[1] if len(args) > 1 else 1
     if not is_real(n) or type(k) is not int:
         return None
@@ -258,7 +263,7 @@ def next_prime(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RandomPrime", arity=(1, 2))
-def random_prime(ev: Any, args: tuple) -> Any:
+def random_prime(ev: Evaluator, args: tuple) -> Any:
     bounds = args[0].args if is_list(args[0]) else (2, args[0])
     if not ints(tuple(bounds)) or bounds[1] > 10**6:
         return None
@@ -267,25 +272,25 @@ def random_prime(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DivisorSum", arity=(2, 3), takes="positive")
-def divisor_sum(ev: Any, args: tuple) -> Any:
+def divisor_sum(ev: Evaluator, args: tuple) -> Any:
     n, f = args[0], args[1]
     return Expr(S.Plus, tuple([mk(f, d) for d in divisors_of(ev, n) if len(args) == 2 or ev.call(args[2], d) is TRUE]))
 
 
 @builtin("MangoldtLambda", "Listable", arity=1, takes="positive")
-def mangoldt(ev: Any, args: tuple) -> Any:
+def mangoldt(ev: Evaluator, args: tuple) -> Any:
     f = factor(ev, args[0])
     return mk(S.Log, next(iter(f))) if len(f) == 1 else 0
 
 
 @builtin("MersennePrimeExponent", "Listable", arity=1, takes="positive")
-def mersenne(ev: Any, args: tuple) -> Any:
+def mersenne(ev: Evaluator, args: tuple) -> Any:
     known = (2, 3, 5, 7, 13, 17, 19, 31, 61, 89, 107, 127, 521, 607, 1279, 2203, 2281, 3217, 4253, 4423)
     return known[args[0] - 1] if 1 <= args[0] <= len(known) else None
 
 
 @builtin("PrimitiveRoot", "Listable", arity=1, takes="positive")
-def primitive_root(ev: Any, args: tuple) -> Any:
+def primitive_root(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     phi = ev.call(S.EulerPhi, n)
     ps = factor(ev, phi)

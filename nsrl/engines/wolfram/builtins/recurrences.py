@@ -1,8 +1,9 @@
-"""RSolve: recurrences with their starting values, found by SymPy, decided by substitution. RecurrenceTable: step by step."""
+"""RSolve: recurrences with their starting values, found by SymPy, decided by substitution. RecurrenceTable: step by
+step."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bridge import NotBridged
@@ -12,16 +13,19 @@ from nsrl.engines.wolfram.roots import contains, symbols
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("RSolve RSolveValue", arity=3)
-def rsolve(ev: Any, args: tuple) -> Any:
+def rsolve(ev: Evaluator, args: tuple) -> Any:
     return _recurrence(ev, args, False)
 
 
-def _recurrence(ev: Any, args: tuple, value: bool) -> Any:
+def _recurrence(ev: Evaluator, args: tuple, value: bool) -> Any:
     """Linear recurrences a[n] with their starting values, by SymPy."""
     what, target, n = args
     f = unknown(target, n)
@@ -64,8 +68,9 @@ TABLE["RSolveValue"].handler = lambda ev, args: _recurrence(ev, args, True)
 
 
 @builtin("RecurrenceTable", "HoldAll", arity=3)
-def recurrence_table(ev: Any, args: tuple) -> Any:
-    """The values of a[n] from one index to another: each by the equation for it, the sequences of a system side by side.
+def recurrence_table(ev: Evaluator, args: tuple) -> Any:
+    """The values of a[n] from one index to another: each by the equation for it, the sequences of a system side by
+    side.
 
     Held, for If[EvenQ[a[n]], …] is to be asked of values."""
     what = args[0] if is_list(args[0]) or has_head(args[0], S.And) else ev.eval(args[0])
@@ -73,9 +78,15 @@ def recurrence_table(ev: Any, args: tuple) -> Any:
     ends = [1, *map(ev.eval, ends)][-2:]
     each = args[1].args if is_list(args[1]) else (args[1],)
     names = [t.head if type(t) is Expr and t.args == (n,) else t for t in each]
-    if type(n) is not Symbol or len(args[2].args if is_list(args[2]) else ()) not in (2, 3) or any(type(t) is not int for t in ends):
+    if (
+        type(n) is not Symbol
+        or len(args[2].args if is_list(args[2]) else ()) not in (2, 3)
+        or any(type(t) is not int for t in ends)
+    ):
         return None
-    if len(set(names)) < len(names) or not all(type(f) is Symbol and f.builtin is None and f not in ev.down for f in names):
+    if len(set(names)) < len(names) or not all(
+        type(f) is Symbol and f.builtin is None and f not in ev.down for f in names
+    ):
         return None
     index = Symbol("\x04n")
     what = replaced(what, {n: index})
@@ -110,7 +121,7 @@ def recurrence_table(ev: Any, args: tuple) -> Any:
     return lst(lst(r) if is_list(args[1]) else r[0] for r in rows)
 
 
-def _offsets(ev: Any, e: Any, names: list[Symbol], index: Symbol) -> set | None:
+def _offsets(ev: Evaluator, e: Any, names: list[Symbol], index: Symbol) -> set | None:
     """The whole k of all f[n + k] in e; None where an index has another form."""
     if type(e) is not Expr:
         return None if e in names else set()
@@ -126,7 +137,7 @@ def _offsets(ev: Any, e: Any, names: list[Symbol], index: Symbol) -> set | None:
     return out
 
 
-def _next(ev: Any, rules: list, names: list[Symbol], index: Symbol, known: dict, k: int) -> dict | None:
+def _next(ev: Evaluator, rules: list, names: list[Symbol], index: Symbol, known: dict, k: int) -> dict | None:
     """The values at index k: as an equation says it, or the one solution of the system."""
     fresh = {(f, k): Symbol(f"\x04{f.name}") for f in names}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import NotBridged
 from nsrl.engines.wolfram.builtins.extrema import extremum
@@ -27,16 +27,19 @@ from nsrl.engines.wolfram.steps import line_with_steps
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
-def _conjoined(ev: Any, what: Any) -> Any:
+def _conjoined(ev: Evaluator, what: Any) -> Any:
     return ev.eval(Expr(S.And, what.args)) if has_head(what, S.List) else what
 
 
 @builtin("Reduce", arity=(1, None))
-def reduce(ev: Any, args: tuple) -> Any:
+def reduce(ev: Evaluator, args: tuple) -> Any:
     parsed = arguments(ev, args)
     if parsed is None or parsed[3]:
         return None
@@ -51,7 +54,11 @@ def reduce(ev: Any, args: tuple) -> Any:
             if whole_domain(domain):
                 return _whole(ev, what, x, domain)
             if domain in REALS or made_real([what], names):
-                return _parametric(ev, what, x) if parameters else _either([condition(x, p) for p in _pieces(ev, what, x, domain)])
+                return (
+                    _parametric(ev, what, x)
+                    if parameters
+                    else _either([condition(x, p) for p in _pieces(ev, what, x, domain)])
+                )
             if parameters:
                 return _cases(ev, what, x)
         elif parameters:
@@ -64,9 +71,14 @@ def reduce(ev: Any, args: tuple) -> Any:
         return None
 
 
-def _pieces(ev: Any, what: Any, x: Symbol, domain: Any) -> list[Piece]:
+def _pieces(ev: Evaluator, what: Any, x: Symbol, domain: Any) -> list[Piece]:
     """The real line's pieces; conjuncts that say only where x lives become relations."""
-    signs = {S.PositiveReals: S.Greater, S.NonNegativeReals: S.GreaterEqual, S.NegativeReals: S.Less, S.NonPositiveReals: S.LessEqual}
+    signs = {
+        S.PositiveReals: S.Greater,
+        S.NonNegativeReals: S.GreaterEqual,
+        S.NegativeReals: S.Less,
+        S.NonPositiveReals: S.LessEqual,
+    }
     more = [mk(signs[domain], x, 0)] if domain in signs else []
     more += real_valued(what) if domain in REALS else []
     return line_with_steps(ev, mk(S.And, what, *more), x)
@@ -92,7 +104,7 @@ def _written(s: dict, names: list) -> Any:
     return TRUE if not parts else parts[0] if len(parts) == 1 else Expr(S.And, tuple(parts))
 
 
-def _cases(ev: Any, what: Any, x: Symbol) -> Any:
+def _cases(ev: Evaluator, what: Any, x: Symbol) -> Any:
     """A polynomial equation of degree 1 or 2 in x with parameters: every case of its leading coefficients."""
     if not has_head(what, S.Equal) or len(what.args) != 2:
         raise Cannot
@@ -122,7 +134,7 @@ def _cases(ev: Any, what: Any, x: Symbol) -> Any:
     return _either(below(max(c), []))
 
 
-def _unsigned(ev: Any, a: Any) -> Any:
+def _unsigned(ev: Evaluator, a: Any) -> Any:
     """-b as b: what is compared with 0 has no sign."""
     return ev.eval(mk(S.Times, -1, a)) if has_head(a, S.Times) and a.args[0] == -1 else a
 
@@ -131,9 +143,16 @@ def _and(parts: list[Any]) -> Any:
     return TRUE if not parts else parts[0] if len(parts) == 1 else Expr(S.And, tuple(parts))
 
 
-def _parametric(ev: Any, what: Any, x: Symbol) -> Any:
+def _parametric(ev: Evaluator, what: Any, x: Symbol) -> Any:
     """x + a > b: linear in x with a numeric coefficient."""
-    flip = {S.Less: S.Greater, S.LessEqual: S.GreaterEqual, S.Greater: S.Less, S.GreaterEqual: S.LessEqual, S.Equal: S.Equal, S.Unequal: S.Unequal}
+    flip = {
+        S.Less: S.Greater,
+        S.LessEqual: S.GreaterEqual,
+        S.Greater: S.Less,
+        S.GreaterEqual: S.LessEqual,
+        S.Equal: S.Equal,
+        S.Unequal: S.Unequal,
+    }
     if type(what) is not Expr or what.head not in flip or len(what.args) != 2:
         raise Cannot
     c = coefficients(ev, ev.eval(mk(S.Expand, mk(S.Plus, what.args[0], mk(S.Times, -1, what.args[1])))), x)
@@ -143,7 +162,7 @@ def _parametric(ev: Any, what: Any, x: Symbol) -> Any:
     return Expr(head, (x, ev.eval(mk(S.Expand, mk(S.Times, -1, c.get(0, 0), mk(S.Power, c[1], -1))))))
 
 
-def _whole(ev: Any, what: Any, x: Symbol, domain: Any) -> Any:
+def _whole(ev: Evaluator, what: Any, x: Symbol, domain: Any) -> Any:
     try:
         found: list[int] = []
         for differences, filters in conditions(what):
@@ -167,7 +186,7 @@ def _whole(ev: Any, what: Any, x: Symbol, domain: Any) -> Any:
 
 
 @builtin("FindInstance", arity=(2, None))
-def find_instance(ev: Any, args: tuple) -> Any:
+def find_instance(ev: Evaluator, args: tuple) -> Any:
     rest = [a for a in args if not has_head(a, S.Rule)]
     count = rest.pop() if len(rest) > 2 and type(rest[-1]) is int else 1
     parsed = arguments(ev, tuple(rest))
@@ -193,7 +212,7 @@ def find_instance(ev: Any, args: tuple) -> Any:
     return lst(lst(rule(k, s[k]) for k in names) for s in found[:count])
 
 
-def _instances(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
+def _instances(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
     """Solutions, or a point of each interval. Raises Cannot."""
     if len(names) == 1 and (made_real([what], names) or what is TRUE) and (domain in REALS or domain is S.Complexes):
         pieces = _pieces(ev, what, names[0], domain)
@@ -202,14 +221,17 @@ def _instances(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dic
     out = []
     for s in found:
         if any(has_head(v, S.ConditionalExpression) for v in s.values()):
-            s = {n: ev.eval(replaced(v.args[0], {mk(S.C, 1): 0})) if has_head(v, S.ConditionalExpression) else v for n, v in s.items()}
+            s = {
+                n: ev.eval(replaced(v.args[0], {mk(S.C, 1): 0})) if has_head(v, S.ConditionalExpression) else v
+                for n, v in s.items()
+            }
         if len(s) < len(names) or any(map(symbols, s.values())):
             raise Cannot
         out.append(s)
     return out
 
 
-def _fixed(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
+def _fixed(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
     """The last variable set to small numbers, and an instance of the others."""
     for k in (0, 1, -1, 2, -2, Fraction(1, 2), Fraction(-1, 2), 3, -3) if len(names) == 2 else ():
         try:
@@ -221,9 +243,11 @@ def _fixed(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
     return []
 
 
-def _extreme(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict] | None:
+def _extreme(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> list[dict] | None:
     """Where one of several inequalities holds best while the others hold: [] if it does not even there."""
-    if domain not in (S.Reals, S.Complexes) or (domain is S.Complexes and any(p.head is not S.Abs for p in parts(what, names))):
+    if domain not in (S.Reals, S.Complexes) or (
+        domain is S.Complexes and any(p.head is not S.Abs for p in parts(what, names))
+    ):
         return None
     each = what.args if has_head(what, S.And) else (what,)
     for p in each:
@@ -231,8 +255,12 @@ def _extreme(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]
             continue
         small, big = p.args if p.head in (S.Less, S.LessEqual) else reversed(p.args)
         try:
-            best = extremum(ev, ev.eval(mk(S.Plus, small, mk(S.Times, -1, big))), _and([q for q in each if q is not p]), names, 1)
-            if sign(best.value, 0) > 0 or (sign(best.value, 0) == 0 and (p.head in (S.Less, S.Greater) or not best.attained)):
+            best = extremum(
+                ev, ev.eval(mk(S.Plus, small, mk(S.Times, -1, big))), _and([q for q in each if q is not p]), names, 1
+            )
+            if sign(best.value, 0) > 0 or (
+                sign(best.value, 0) == 0 and (p.head in (S.Less, S.Greater) or not best.attained)
+            ):
                 return []
             if best.attained:
                 return [{n: best.point.get(n, 0) for n in names}]
@@ -241,15 +269,18 @@ def _extreme(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]
     return None
 
 
-def _tried(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
-    """Small whole points, nearest to the origin first: what satisfies the condition is an instance, how it was found."""
+def _tried(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
+    """Small whole points, nearest to the origin first: what satisfies the condition is an instance, how it was
+    found."""
     out: list[dict] = []
     if len(names) > 3:
         return out
     size = {1: 60, 2: 12, 3: 5}[len(names)]
     more = real_valued(what) if domain in REALS or whole_domain(domain) else []
     tests = Expr(S.And, (what, *more, *(mk(S.Element, n, domain) for n in names)))
-    for values in sorted(product(range(-size, size + 1), repeat=len(names)), key=lambda p: (sum(map(abs, p)), [-v for v in p])):
+    for values in sorted(
+        product(range(-size, size + 1), repeat=len(names)), key=lambda p: (sum(map(abs, p)), [-v for v in p])
+    ):
         ev.step()
         point = dict(zip(names, values))
         try:

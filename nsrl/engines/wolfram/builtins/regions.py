@@ -5,7 +5,7 @@ Regions stay symbolic (Disk[{0, 0}, 2]); measures are formulas per kind of regio
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.geometry import HALF, distance, dotted, point_list, vector_angle, vector_difference
 from nsrl.engines.wolfram.builtins.linalg import determinant, vector
@@ -14,6 +14,9 @@ from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, has_head, is_list, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.numeric import real_value
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -26,7 +29,7 @@ def signed_area(p: list[list[Any]]) -> Any:
         minus(times(p[i][0], p[(i + 1) % n][1]), times(p[(i + 1) % n][0], p[i][1])) for i in range(n))))  # fmt: skip
 
 
-def polygon_points(ev: Any, e: Any) -> list[list[Any]] | None:
+def polygon_points(ev: Evaluator, e: Any) -> list[list[Any]] | None:
     """Corners of a plane region made of straight sides."""
     if type(e) is not Expr:
         return None
@@ -53,11 +56,11 @@ def polygon_points(ev: Any, e: Any) -> list[list[Any]] | None:
     return None
 
 
-def _sum(ev: Any, p: list[Any], q: list[Any]) -> list[Any]:
+def _sum(ev: Evaluator, p: list[Any], q: list[Any]) -> list[Any]:
     return [ev.eval(plus(a, b)) for a, b in zip(p, q)]
 
 
-def regular_polygon(ev: Any, a: tuple) -> list[list[Any]] | None:
+def regular_polygon(ev: Evaluator, a: tuple) -> list[list[Any]] | None:
     if not a or type(a[-1]) is not int or not 3 <= a[-1] <= 1000:
         return None
     n = a[-1]
@@ -74,7 +77,12 @@ def regular_polygon(ev: Any, a: tuple) -> list[list[Any]] | None:
     out = []
     for k in range(n):
         t = plus(start, times(Fraction(2 * k, n), S.Pi))
-        out.append([ev.eval(plus(centre[0], times(radius, mk(S.Cos, t)))), ev.eval(plus(centre[1], times(radius, mk(S.Sin, t))))])
+        out.append(
+            [
+                ev.eval(plus(centre[0], times(radius, mk(S.Cos, t)))),
+                ev.eval(plus(centre[1], times(radius, mk(S.Sin, t)))),
+            ]
+        )
     return out
 
 
@@ -84,18 +92,20 @@ def _centre_radius(a: tuple, dimension: int) -> tuple[list[Any], Any] | None:
     return None if centre is None else (centre, radius)
 
 
-def side_lengths(ev: Any, p: list[list[Any]], closed: bool) -> Any:
+def side_lengths(ev: Evaluator, p: list[list[Any]], closed: bool) -> Any:
     pairs = list(zip(p, p[1:])) + ([(p[-1], p[0])] if closed else [])  # noqa: RUF007 (a list is needed)
     return ev.eval(Expr(S.Plus, tuple(distance(ev, a, b) for a, b in pairs)))
 
 
-def area(ev: Any, e: Any) -> Any:
+def area(ev: Evaluator, e: Any) -> Any:
     """The area of a plane region or surface, or None."""
     if type(e) is not Expr:
         return None
     a = e.args
     if e.head in (S.Polygon, S.Triangle, S.Rectangle, S.Parallelogram, S.RegularPolygon):
-        if (e.head is S.RegularPolygon and len(a) == 1) or (e.head is S.RegularPolygon and not is_list(a[0]) and len(a) == 2):
+        if (e.head is S.RegularPolygon and len(a) == 1) or (
+            e.head is S.RegularPolygon and not is_list(a[0]) and len(a) == 2
+        ):
             n, r = a[-1], a[0] if len(a) == 2 else 1
             if type(n) is int and n >= 3:
                 return ev.eval(times(Fraction(n, 2), power(r, 2), mk(S.Sin, times(Fraction(2, n), S.Pi))))
@@ -142,7 +152,7 @@ def area(ev: Any, e: Any) -> Any:
     return None
 
 
-def _combined_area(ev: Any, e: Expr) -> Any:
+def _combined_area(ev: Evaluator, e: Expr) -> Any:
     """Of two disks, or two convex polygons with rational corners."""
     both = _overlap(ev, *e.args)
     if both is None or e.head is S.RegionIntersection:
@@ -153,7 +163,7 @@ def _combined_area(ev: Any, e: Expr) -> Any:
     return ev.eval(plus(one, times(-1, both)) if e.head is S.RegionDifference else plus(one, two, times(-1, both)))
 
 
-def _overlap(ev: Any, a: Any, b: Any) -> Any:
+def _overlap(ev: Evaluator, a: Any, b: Any) -> Any:
     if all(has_head(x, S.Disk) and len(x.args) < 3 for x in (a, b)):
         one, two = _centre_radius(a.args, 2), _centre_radius(b.args, 2)
         if one is None or two is None or is_list(one[1]) or is_list(two[1]):
@@ -170,7 +180,7 @@ def _overlap(ev: Any, a: Any, b: Any) -> Any:
 
 
 @builtin("ConvexHullMesh", arity=1, takes="matrix")
-def convex_hull_mesh(ev: Any, args: tuple) -> Any:
+def convex_hull_mesh(ev: Evaluator, args: tuple) -> Any:
     p = [[real_value(x) for x in r.args] for r in args[0].args]
     if any(None in c or len(c) != 2 for c in p):
         return None
@@ -181,12 +191,12 @@ def convex_hull_mesh(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MeshCoordinates", arity=1)
-def mesh_coordinates(ev: Any, args: tuple) -> Any:
+def mesh_coordinates(ev: Evaluator, args: tuple) -> Any:
     return args[0].args[0] if has_head(args[0], S.BoundaryMeshRegion) else None
 
 
 @builtin("Area", arity=(1, None))
-def area_(ev: Any, args: tuple) -> Any:
+def area_(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is Expr and e.head in (S.Line, S.Circle, S.Point, S.InfiniteLine):
         return S.Undefined
@@ -198,7 +208,7 @@ def area_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Perimeter", arity=(1, None))
-def perimeter(ev: Any, args: tuple) -> Any:
+def perimeter(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return None
@@ -210,7 +220,12 @@ def perimeter(ev: Any, args: tuple) -> Any:
             t1, t2 = e.args[2].args
             return ev.eval(plus(times(2, cr[1]), times(cr[1], mk(S.Abs, minus(t2, t1)))))
         return ev.eval(times(2, S.Pi, cr[1]))
-    if e.head is S.RegularPolygon and len(e.args) <= 2 and not (e.args and is_list(e.args[0])) and type(e.args[-1]) is int:
+    if (
+        e.head is S.RegularPolygon
+        and len(e.args) <= 2
+        and not (e.args and is_list(e.args[0]))
+        and type(e.args[-1]) is int
+    ):
         n, r = e.args[-1], e.args[0] if len(e.args) == 2 else 1
         return ev.eval(times(2 * n, r, mk(S.Sin, times(Fraction(1, n), S.Pi))))
     p = polygon_points(ev, e)
@@ -218,7 +233,7 @@ def perimeter(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ArcLength", arity=(1, None))
-def arc_length(ev: Any, args: tuple) -> Any:
+def arc_length(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if len(args) == 2 and is_list(args[1]) and len(args[1].args) == 3:
         t = args[1].args[0]
@@ -244,7 +259,7 @@ def arc_length(ev: Any, args: tuple) -> Any:
     return None
 
 
-def volume(ev: Any, e: Any) -> Any:
+def volume(ev: Evaluator, e: Any) -> Any:
     """The volume of a solid, or None."""
     if type(e) is not Expr:
         return None
@@ -257,7 +272,9 @@ def volume(ev: Any, e: Any) -> Any:
     if e.head is S.Cuboid:
         low = vector(a[0]) if a else [0, 0, 0]
         high = vector(a[1]) if len(a) > 1 else [ev.eval(plus(x, 1)) for x in low]
-        return ev.eval(mk(S.Abs, Expr(S.Times, tuple(minus(h, x) for x, h in zip(low, high))))) if len(low) == 3 else None
+        return (
+            ev.eval(mk(S.Abs, Expr(S.Times, tuple(minus(h, x) for x, h in zip(low, high))))) if len(low) == 3 else None
+        )
     if e.head is S.Cube:
         side = a[-1] if a and not is_list(a[-1]) else 1
         return ev.eval(power(side, 3))
@@ -281,7 +298,7 @@ def volume(ev: Any, e: Any) -> Any:
 
 
 @builtin("Volume", arity=(1, None))
-def volume_(ev: Any, args: tuple) -> Any:
+def volume_(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is Expr and (_DIMENSION.get(e.head, 3) < 3 or e.head is S.Sphere):
         return S.Undefined
@@ -289,7 +306,7 @@ def volume_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SurfaceArea", arity=(1, None))
-def surface_area(ev: Any, args: tuple) -> Any:
+def surface_area(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return None
@@ -317,7 +334,7 @@ def surface_area(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RegionMeasure", arity=(1, None))
-def region_measure(ev: Any, args: tuple) -> Any:
+def region_measure(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return None
@@ -332,25 +349,28 @@ def region_measure(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RegionDimension RegionEmbeddingDimension", arity=1)
-def region_dimension(ev: Any, args: tuple) -> Any:
+def region_dimension(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
-_DIMENSION = {S.Point: 0, S.Line: 1, S.Circle: 1, S.InfiniteLine: 1, S.HalfLine: 1, S.Polygon: 2, S.Triangle: 2, S.Rectangle: 2,
+_DIMENSION = {S.Point: 0, S.Line: 1, S.Circle: 1, S.InfiniteLine: 1, S.HalfLine: 1, S.Polygon: 2, S.Triangle: 2,
+S.Rectangle: 2,
               S.Disk: 2, S.Sphere: 2, S.RegularPolygon: 2, S.Parallelogram: 2, S.Ball: 3, S.Cuboid: 3, S.Cube: 3,
               S.Cylinder: 3, S.Cone: 3, S.Tetrahedron: 3, S.Ellipsoid: 3, S.InfinitePlane: 2, S.Annulus: 2}  # fmt: skip
 
 
-def _dimension(ev: Any, args: tuple) -> Any:
+def _dimension(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     return _DIMENSION.get(e.head) if type(e) is Expr else None
 
 
-def _embedding(ev: Any, args: tuple) -> Any:
+def _embedding(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     while type(e) is Expr and not (is_list(e) and e.args and not is_list(e.args[0])):
         if not e.args:
-            return 3 if type(args[0]) is Expr and args[0].head in (S.Ball, S.Sphere, S.Cuboid, S.Cone, S.Cylinder) else 2
+            return (
+                3 if type(args[0]) is Expr and args[0].head in (S.Ball, S.Sphere, S.Cuboid, S.Cone, S.Cylinder) else 2
+            )
         e = e.args[0]
     return len(e.args) if type(e) is Expr else None
 
@@ -359,7 +379,7 @@ TABLE["RegionDimension"].handler, TABLE["RegionEmbeddingDimension"].handler = _d
 
 
 @builtin("RegionCentroid", arity=1)
-def region_centroid(ev: Any, args: tuple) -> Any:
+def region_centroid(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return None
@@ -402,11 +422,11 @@ def region_centroid(ev: Any, args: tuple) -> Any:
     return ev.eval(lst(out))
 
 
-def mean_of(ev: Any, p: list[list[Any]]) -> Any:
+def mean_of(ev: Evaluator, p: list[list[Any]]) -> Any:
     return ev.eval(lst(times(Fraction(1, len(p)), Expr(S.Plus, tuple(c))) for c in zip(*p)))
 
 
-def _constraint(ev: Any, e: Any, x: list[Any]) -> Any:
+def _constraint(ev: Evaluator, e: Any, x: list[Any]) -> Any:
     """The condition for a point x to lie in a region, or None."""
     a = e.args
 
@@ -441,7 +461,7 @@ def _constraint(ev: Any, e: Any, x: list[Any]) -> Any:
     return None
 
 
-def _inside_polygon(ev: Any, p: list[list[Any]], x: list[Any]) -> bool | None:
+def _inside_polygon(ev: Evaluator, p: list[list[Any]], x: list[Any]) -> bool | None:
     """Whether the point of exact numbers lies in the polygon, its edge included."""
     number = (int, Fraction, float)
     values = [*x, *(c for q in p for c in q)]
@@ -463,7 +483,7 @@ def _inside_polygon(ev: Any, p: list[list[Any]], x: list[Any]) -> bool | None:
 
 
 @builtin("RegionMember", arity=(1, 2))
-def region_member(ev: Any, args: tuple) -> Any:
+def region_member(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     e, x = args[0], vector(args[1])
@@ -478,12 +498,12 @@ def region_member(ev: Any, args: tuple) -> Any:
 
 
 @sub_handler("RegionMember")
-def region_member_function(ev: Any, head: Expr, args: tuple) -> Any:
+def region_member_function(ev: Evaluator, head: Expr, args: tuple) -> Any:
     return mk(S.RegionMember, head.args[0], args[0]) if len(head.args) == 1 and len(args) == 1 else None
 
 
 @builtin("RegionNearest", arity=(1, 2))
-def region_nearest(ev: Any, args: tuple) -> Any:
+def region_nearest(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     e, x = args[0], vector(args[1])
@@ -526,7 +546,7 @@ def region_nearest(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RegionDistance", arity=(1, 2))
-def region_distance(ev: Any, args: tuple) -> Any:
+def region_distance(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or vector(args[1]) is None:
         return None
     q = ev.eval(mk(S.RegionNearest, *args))
@@ -534,7 +554,7 @@ def region_distance(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RegionIntersection", arity=(1, None), data=True)
-def region_intersection(ev: Any, args: tuple) -> Any:
+def region_intersection(ev: Evaluator, args: tuple) -> Any:
     if len(args) != 2:
         return args[0] if len(args) == 1 else None
     from nsrl.engines.wolfram.expr import sym
@@ -565,7 +585,7 @@ def region_intersection(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PolygonAngle", arity=(1, 2))
-def polygon_angle(ev: Any, args: tuple) -> Any:
+def polygon_angle(ev: Evaluator, args: tuple) -> Any:
     p = polygon_points(ev, args[0])
     if p is None:
         return None

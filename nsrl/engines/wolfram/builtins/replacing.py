@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import from_rules, is_assoc, rules_of
 from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, same
@@ -11,13 +11,16 @@ from nsrl.engines.wolfram.pattern import match, with_rest
 from nsrl.engines.wolfram.subst import bind
 from nsrl.engines.wolfram.table import FLAT, ORDERLESS, Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
 
 
 # -- replacement -------------------------------------------------------------------------------------------------------
-def compiled_rules(ev: Any, spec: Any) -> list[tuple[Any, Any, Any]] | None:
+def compiled_rules(ev: Evaluator, spec: Any) -> list[tuple[Any, Any, Any]] | None:
     """(pattern, matcher, right side) of rules, a list of rules or an association; None for anything else."""
     rules = rules_of(spec)
     if rules is None:
@@ -25,14 +28,20 @@ def compiled_rules(ev: Any, spec: Any) -> list[tuple[Any, Any, Any]] | None:
     return [(r.args[0], ev.matcher(r.args[0]), r.args[1]) for r in rules]
 
 
-def _rewrite(ev: Any, e: Any, rules: list[tuple[Any, Any, Any]]) -> Any:
+def _rewrite(ev: Evaluator, e: Any, rules: list[tuple[Any, Any, Any]]) -> Any:
     """The first rule's result on e itself, or None."""
     for p, m, rhs in rules:
         ev.steps += 1
         r = ev._try_rule(m, e, rhs, {})
         if r is not None:
             return r
-        if type(p) is Expr and type(e) is Expr and e.head is p.head and len(e.args) > len(p.args) and e.head.__class__ is S.Plus.__class__:
+        if (
+            type(p) is Expr
+            and type(e) is Expr
+            and e.head is p.head
+            and len(e.args) > len(p.args)
+            and e.head.__class__ is S.Plus.__class__
+        ):
             attrs = ev.attributes(e.head)
             if attrs & FLAT and attrs & ORDERLESS:
                 wide = with_rest(p)
@@ -43,7 +52,7 @@ def _rewrite(ev: Any, e: Any, rules: list[tuple[Any, Any, Any]]) -> Any:
     return None
 
 
-def replace_all(ev: Any, e: Any, rules: list[tuple[Any, Any, Any]]) -> Any:
+def replace_all(ev: Evaluator, e: Any, rules: list[tuple[Any, Any, Any]]) -> Any:
     """ReplaceAll: each largest matching subtree once; e itself where nothing matched."""
     r = _rewrite(ev, e, rules)
     if r is not None:
@@ -62,27 +71,32 @@ def replace_all(ev: Any, e: Any, rules: list[tuple[Any, Any, Any]]) -> Any:
     return rebuild(e, new_head, new)
 
 
-def _rule_lists(ev: Any, name: str, e: Any, spec: Any, one: Any) -> Any:
+def _rule_lists(ev: Evaluator, name: str, e: Any, spec: Any, one: Any) -> Any:
     if is_list(spec) and spec.args and all(is_list(a) for a in spec.args):
         each = [_rule_lists(ev, name, e, a, one) for a in spec.args]
         return None if None in each else lst(each)
     rules = compiled_rules(ev, spec)
     if rules is None:
         shown = ev.text(spec if is_list(spec) else lst((spec,)))
-        ev.message(name, "reps", f"{shown} is neither a list of replacement rules nor a valid dispatch table, and so cannot be used for replacing.")
+        ev.message(
+            name,
+            "reps",
+            f"{shown} is neither a list of replacement rules nor a valid dispatch table, and so cannot be used for "
+            f"replacing.",
+        )
         return None
     return one(e, rules)
 
 
 @builtin("ReplaceAll", arity=(1, 2), operator="prepend")
-def replace_all_(ev: Any, args: tuple) -> Any:
+def replace_all_(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     return _rule_lists(ev, "ReplaceAll", args[0], args[1], lambda e, rules: ev.eval(replace_all(ev, e, rules)))
 
 
 @builtin("ReplaceRepeated", arity=(1, 3), operator="prepend")
-def replace_repeated(ev: Any, args: tuple) -> Any:
+def replace_repeated(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
 
@@ -99,7 +113,7 @@ def replace_repeated(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Replace", arity=(1, 4), operator="prepend")
-def replace(ev: Any, args: tuple) -> Any:
+def replace(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     levels = level_range(args[2]) if len(args) > 2 else (0, 0)
@@ -117,7 +131,7 @@ def replace(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ReplaceList", arity=(2, 3))
-def replace_list(ev: Any, args: tuple) -> Any:
+def replace_list(ev: Evaluator, args: tuple) -> Any:
     rules = compiled_rules(ev, args[1])
     if rules is None:
         return None

@@ -1,4 +1,5 @@
-"""Builtins that write trigonometric functions and powers in another form: TrigExpand, TrigToExp, PowerExpand, ComplexExpand.
+"""Builtins that write trigonometric functions and powers in another form: TrigExpand, TrigToExp, PowerExpand,
+ComplexExpand.
 
 Knows nothing of equations.
 """
@@ -7,13 +8,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import comb
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy, trig_rules
 from nsrl.engines.wolfram.builtins.algebra import threaded
 from nsrl.engines.wolfram.expr import Expr, S, has_head, mk
 from nsrl.engines.wolfram.poly import NotPolynomial, TooLarge
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -22,7 +26,7 @@ _CANNOT = (NotPolynomial, NotBridged, ZeroDivisionError)
 
 
 def _through(function: str, **options: Any):
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         try:
             b = Bridge()
             x = b.to_sympy(args[0])
@@ -34,14 +38,14 @@ def _through(function: str, **options: Any):
 
 
 @builtin("TrigExpand", arity=1)
-def trig_expand(ev: Any, args: tuple) -> Any:
+def trig_expand(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.TrigExpand, args)
     if done is not None:
         return done
     return ev.eval(mk(S.Expand, _angles_apart(ev, args[0])))
 
 
-def _angles_apart(ev: Any, e: Any) -> Any:
+def _angles_apart(ev: Evaluator, e: Any) -> Any:
     """Sine and cosine of sums and whole multiples written in those of single angles."""
     if type(e) is not Expr:
         return e
@@ -75,7 +79,7 @@ def _multiple(u: Any) -> int:
 
 
 @builtin("TrigReduce", arity=1)
-def trig_reduce(ev: Any, args: tuple) -> Any:
+def trig_reduce(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.TrigReduce, args)
     if done is not None:
         return done
@@ -92,7 +96,7 @@ def trig_reduce(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TrigToExp", arity=1)
-def trig_to_exp(ev: Any, args: tuple) -> Any:
+def trig_to_exp(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         sp = sympy()
@@ -102,7 +106,7 @@ def trig_to_exp(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ExpToTrig", arity=1)
-def exp_to_trig(ev: Any, args: tuple) -> Any:
+def exp_to_trig(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:
         sp = sympy()
@@ -113,12 +117,12 @@ def exp_to_trig(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TrigFactor", arity=1)
-def trig_factor(ev: Any, args: tuple) -> Any:
+def trig_factor(ev: Evaluator, args: tuple) -> Any:
     return ev.eval(mk(S.Factor, args[0]))
 
 
 @builtin("PowerExpand", arity=(1, 2))
-def power_expand(ev: Any, args: tuple) -> Any:
+def power_expand(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.PowerExpand, args)
     if done is not None:
         return done
@@ -135,7 +139,11 @@ def power_expand(ev: Any, args: tuple) -> Any:
                 return mk(S.Power, base.args[0], mk(S.Times, base.args[1], n))
         if e.head is S.Log and len(e.args) == 1:
             x = e.args[0]
-            if has_head(x, S.Times) and all(has_head(f, S.Power) for f in x.args) and len({f.args[1] for f in x.args}) == 1:
+            if (
+                has_head(x, S.Times)
+                and all(has_head(f, S.Power) for f in x.args)
+                and len({f.args[1] for f in x.args}) == 1
+            ):
                 return mk(S.Times, x.args[0].args[1], Expr(S.Plus, tuple(walk(mk(S.Log, f.args[0])) for f in x.args)))
             if has_head(x, S.Times):
                 return Expr(S.Plus, tuple(walk(mk(S.Log, f)) for f in x.args))
@@ -149,7 +157,7 @@ def power_expand(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ComplexExpand", arity=(1, 3))
-def complex_expand(ev: Any, args: tuple) -> Any:
+def complex_expand(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.ComplexExpand, args)
     if done is not None:
         return done

@@ -1,9 +1,10 @@
-"""Numeric search from a start: FindRoot, FindMinimum, FindMaximum, and CountRoots. What did not converge has no value."""
+"""Numeric search from a start: FindRoot, FindMinimum, FindMaximum, and CountRoots. What did not converge has no
+value."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import confirm
 from nsrl.engines.wolfram.bridge import guarded, sympy
@@ -12,12 +13,15 @@ from nsrl.engines.wolfram.roots import polynomial_in
 from nsrl.engines.wolfram.solver import as_difference
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 STEPS = 120
 
 
-def _starts(ev: Any, spec: Any) -> tuple[list[Symbol], list[Any], list[tuple]] | None:
+def _starts(ev: Evaluator, spec: Any) -> tuple[list[Symbol], list[Any], list[tuple]] | None:
     """Names, start values and (low, high) bounds of {x, x0}, {x, x0, low, high}, {x, x0, x1} or a list of these."""
     spec = ev.eval(spec) if not is_list(spec) else spec
     specs = list(spec.args) if is_list(spec) and spec.args and all(map(is_list, spec.args)) else [spec]
@@ -37,7 +41,7 @@ def _starts(ev: Any, spec: Any) -> tuple[list[Symbol], list[Any], list[tuple]] |
 
 
 @builtin("FindRoot", "HoldAll", arity=(2, None))
-def find_root(ev: Any, args: tuple) -> Any:
+def find_root(ev: Evaluator, args: tuple) -> Any:
     parsed = _starts(ev, args[1])
     if parsed is None:
         return None
@@ -57,14 +61,18 @@ def find_root(ev: Any, args: tuple) -> Any:
     return lst(rule(n, _number(v)) for n, v in zip(names, point))
 
 
-def newton(ev: Any, differences: list[Any], names: list[Symbol], starts: list[Any], bounds: list[tuple]) -> list[Any] | None:
+def newton(
+    ev: Evaluator, differences: list[Any], names: list[Symbol], starts: list[Any], bounds: list[tuple]
+) -> list[Any] | None:
     """A zero by Newton's method with steps halved until the residual falls, or None."""
     jacobian = [[ev.eval(mk(S.D, d, n)) for n in names] for d in differences]
 
     def at(e: Any, point: list[Any]) -> Any:
         ev.quiet += 1
         try:
-            return _complex(ev.eval(mk(S.N, mk(S.ReplaceAll, e, lst(rule(n, _number(v)) for n, v in zip(names, point))))))
+            return _complex(
+                ev.eval(mk(S.N, mk(S.ReplaceAll, e, lst(rule(n, _number(v)) for n, v in zip(names, point)))))
+            )
         finally:
             ev.quiet -= 1
 
@@ -146,7 +154,7 @@ def _linear(a: list[list[Any]], b: list[Any]) -> list[Any] | None:
     return [m[i][n] / m[i][i] for i in range(n)]
 
 
-def _descend(ev: Any, args: tuple, down: int) -> Any:
+def _descend(ev: Evaluator, args: tuple, down: int) -> Any:
     parsed = _starts(ev, args[1])
     f = ev.eval(args[0])
     if parsed is None:
@@ -198,18 +206,19 @@ def _descend(ev: Any, args: tuple, down: int) -> Any:
 
 
 @builtin("FindMinimum", "HoldAll", arity=(2, None))
-def find_minimum(ev: Any, args: tuple) -> Any:
+def find_minimum(ev: Evaluator, args: tuple) -> Any:
     return _descend(ev, args, 1)
 
 
 @builtin("FindMaximum", "HoldAll", arity=(2, None))
-def find_maximum(ev: Any, args: tuple) -> Any:
+def find_maximum(ev: Evaluator, args: tuple) -> Any:
     return _descend(ev, args, -1)
 
 
 @builtin("CountRoots", arity=2)
-def count_roots(ev: Any, args: tuple) -> Any:
-    """How many real roots a polynomial with rational coefficients has, ends of a range included; without multiple ones."""
+def count_roots(ev: Evaluator, args: tuple) -> Any:
+    """How many real roots a polynomial with rational coefficients has, ends of a range included; without multiple
+    ones."""
     x, *ends = args[1].args if is_list(args[1]) else (args[1],)
     if type(x) is not Symbol or len(ends) not in (0, 2) or not polynomial_in(args[0], x):
         return None
@@ -217,7 +226,9 @@ def count_roots(ev: Any, args: tuple) -> Any:
     if not is_list(c) or not 1 < len(c.args) <= 200 or not all(type(a) in (int, Fraction) for a in c.args):
         return None
     low, high = (None if confirm.infinite(t) else t for t in ends) if ends else (None, None)
-    if any(t is not None and type(t) not in (int, Fraction) for t in (low, high)) or (None not in (low, high) and low > high):
+    if any(t is not None and type(t) not in (int, Fraction) for t in (low, high)) or (
+        None not in (low, high) and low > high
+    ):
         return None
     if ends and (ends[0] is S.Infinity or (high is None and ends[1] is not S.Infinity)):
         return None
@@ -225,4 +236,6 @@ def count_roots(ev: Any, args: tuple) -> Any:
     p = sp.Poly([sp.Rational(a.numerator, a.denominator) for a in reversed(c.args)], sp.Symbol("x"))
     if not p.is_sqf:
         return None  # whether multiple roots count once is not settled here
-    return int(guarded(p.count_roots, *(None if t is None else sp.Rational(t.numerator, t.denominator) for t in (low, high))))
+    return int(
+        guarded(p.count_roots, *(None if t is None else sp.Rational(t.numerator, t.denominator) for t in (low, high)))
+    )

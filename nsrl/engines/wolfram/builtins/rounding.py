@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bignum import BigReal, mp
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
@@ -14,6 +14,9 @@ from nsrl.engines.wolfram.numeric import CONSTANTS, real_value
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference, rounded
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -28,7 +31,7 @@ def round_half_even(f: Fraction) -> int:
     return round(f)
 
 
-def _exact_int(ev: Any, x: Any, f: Any) -> int | None:
+def _exact_int(ev: Evaluator, x: Any, f: Any) -> int | None:
     """f (a rounding of Fractions) of any real numeric x."""
     t = type(x)
     if t is int:
@@ -77,7 +80,7 @@ def _mpf_fraction(v: Any) -> Fraction:
 
 def _rounding(name: str, f: Any) -> None:
     @builtin(name, _NUMERIC, arity=(1, 2))
-    def rounding(ev: Any, args: tuple) -> Any:
+    def rounding(ev: Evaluator, args: tuple) -> Any:
         x = args[0]
         if len(args) == 2:
             unit = args[1]
@@ -110,7 +113,7 @@ _rounding("IntegerPart", math.trunc)
 
 
 @builtin("FractionalPart", _NUMERIC, arity=1)
-def fractional_part(ev: Any, args: tuple) -> Any:
+def fractional_part(ev: Evaluator, args: tuple) -> Any:
     x = args[0]
     if type(x) is float:
         return math.fmod(x, 1.0)
@@ -119,23 +122,23 @@ def fractional_part(ev: Any, args: tuple) -> Any:
 
 
 @builtin("UnitBox", _NUMERIC, arity=1)
-def unit_box(ev: Any, args: tuple) -> Any:
+def unit_box(ev: Evaluator, args: tuple) -> Any:
     x = real_value(args[0])
     return None if x is None else int(abs(x) <= 0.5)
 
 
 @builtin("UnitTriangle", _NUMERIC, arity=1)
-def unit_triangle(ev: Any, args: tuple) -> Any:
+def unit_triangle(ev: Evaluator, args: tuple) -> Any:
     x = real_value(args[0])
     return None if x is None else 0 if abs(x) >= 1 else plus(1, times(-1, mk(S.Abs, args[0])))
 
 
 @builtin("SquareWave", _NUMERIC, arity=1)
-def square_wave(ev: Any, args: tuple) -> Any:
+def square_wave(ev: Evaluator, args: tuple) -> Any:
     x = real_value(args[0])
     return None if x is None else 1 if x % 1 < 0.5 else -1
 
 
 @builtin("SawtoothWave", _NUMERIC, arity=1)
-def sawtooth(ev: Any, args: tuple) -> Any:
+def sawtooth(ev: Evaluator, args: tuple) -> Any:
     return plus(args[0], times(-1, mk(S.Floor, args[0]))) if is_real(args[0]) else None

@@ -1,9 +1,10 @@
-"""More list functions: sequence patterns, ranks, structured matrices, operator forms, permutations, and Splice-like heads."""
+"""More list functions: sequence patterns, ranks, structured matrices, operator forms, permutations, and Splice-like
+heads."""
 
 from __future__ import annotations
 
 from functools import cmp_to_key
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs, rules_of
 from nsrl.engines.wolfram.builtins.lists import elements
@@ -14,19 +15,23 @@ from nsrl.engines.wolfram.parts import positions_spec, take_range
 from nsrl.engines.wolfram.pattern import matches
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
-symbols(TABLE, "Reals Integers Rationals Complexes Booleans Primes Listable Flat Orderless OneIdentity HoldAll HoldFirst HoldRest NumericFunction "
+symbols(TABLE, "Reals Integers Rationals Complexes Booleans Primes Listable Flat Orderless OneIdentity HoldAll "
+"HoldFirst HoldRest NumericFunction "
                "Interval InverseFunction Inactive SameTest Overlaps")  # fmt: skip
 
 
 @builtin("Splice", arity=(1, 2))
-def splice(ev: Any, args: tuple) -> Any:
+def splice(ev: Evaluator, args: tuple) -> Any:
     return Expr(S.Sequence, args[0].args) if is_list(args[0]) else None
 
 
 # -- sequence patterns ---------------------------------------------------------------------------------------------
-def _windows(ev: Any, e: Expr, p: Any, overlaps: bool = False) -> list[tuple[int, int, Any]]:
+def _windows(ev: Evaluator, e: Expr, p: Any, overlaps: bool = False) -> list[tuple[int, int, Any]]:
     """(start, end, what stood there) of runs that match a list pattern, from the left, longest first."""
     items, out, at = e.args, [], 0
     while at < len(items):
@@ -43,8 +48,8 @@ def _windows(ev: Any, e: Expr, p: Any, overlaps: bool = False) -> list[tuple[int
 
 
 @builtin("SequenceCases", arity=(2, 4), takes="list")
-def sequence_cases(ev: Any, args: tuple) -> Any:
-    p, rhs = (args[1].args if is_rule(args[1]) else (args[1], None))
+def sequence_cases(ev: Evaluator, args: tuple) -> Any:
+    p, rhs = args[1].args if is_rule(args[1]) else (args[1], None)
     out = []
     for _, _, run in _windows(ev, args[0], p):
         out.append(run if rhs is None else ev.eval(ev._try_rule(ev.matcher(p), run, rhs, {})))
@@ -52,17 +57,17 @@ def sequence_cases(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SequenceCount", arity=(2, 3), takes="list")
-def sequence_count(ev: Any, args: tuple) -> Any:
+def sequence_count(ev: Evaluator, args: tuple) -> Any:
     return len(_windows(ev, args[0], args[1]))
 
 
 @builtin("SequencePosition", arity=(2, 4), takes="list")
-def sequence_position(ev: Any, args: tuple) -> Any:
+def sequence_position(ev: Evaluator, args: tuple) -> Any:
     return lst(lst((a + 1, b)) for a, b, _ in _windows(ev, args[0], args[1], overlaps=True))
 
 
 @builtin("SequenceReplace", arity=(2, 3), takes="list")
-def sequence_replace(ev: Any, args: tuple) -> Any:
+def sequence_replace(ev: Evaluator, args: tuple) -> Any:
     rules, e = rules_of(args[1]), args[0]
     if rules is None:
         return None
@@ -76,7 +81,7 @@ def sequence_replace(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SequenceSplit", arity=(2, 3), takes="list")
-def sequence_split(ev: Any, args: tuple) -> Any:
+def sequence_split(ev: Evaluator, args: tuple) -> Any:
     e, out, at = args[0], [], 0
     for a, b, _ in _windows(ev, e, args[1]):
         out.append(lst(e.args[at:a]))
@@ -86,7 +91,7 @@ def sequence_split(ev: Any, args: tuple) -> Any:
 
 
 @builtin("LongestCommonSequence", arity=2, takes="sequence sequence")
-def longest_common_sequence(ev: Any, args: tuple) -> Any:
+def longest_common_sequence(ev: Evaluator, args: tuple) -> Any:
     a, b = args
     x, y = (v if type(v) is str else v.args for v in args)
     ev.step(len(x) * len(y) // 8)
@@ -110,7 +115,7 @@ def longest_common_sequence(ev: Any, args: tuple) -> Any:
 
 # -- picking and placing ---------------------------------------------------------------------------------------------
 @builtin("TakeList", arity=2, takes="expr list")
-def take_list(ev: Any, args: tuple) -> Any:
+def take_list(ev: Evaluator, args: tuple) -> Any:
     items, out = list(args[0].args), []
     for spec in args[1].args:
         chosen = list(range(len(items))) if spec is S.All else take_range(spec, len(items))
@@ -123,7 +128,7 @@ def take_list(ev: Any, args: tuple) -> Any:
 
 
 @builtin("FlattenAt", arity=2, takes="expr")
-def flatten_at(ev: Any, args: tuple) -> Any:
+def flatten_at(ev: Evaluator, args: tuple) -> Any:
     items = list(args[0].args)
     if not all(len(p) == 1 and type(p[0]) is int and 0 < abs(p[0]) <= len(items) for p in positions_spec(args[1])):
         return None
@@ -134,29 +139,29 @@ def flatten_at(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ReplaceAt", arity=3)
-def replace_at(ev: Any, args: tuple) -> Any:
+def replace_at(ev: Evaluator, args: tuple) -> Any:
     f = mk(S.Function, mk(S.Replace, mk(S.Slot, 1), args[1]))
     return mk(S.MapAt, f, args[0], args[2])
 
 
 @builtin("DeleteAdjacentDuplicates", arity=(1, 2), takes="list")
-def delete_adjacent(ev: Any, args: tuple) -> Any:
+def delete_adjacent(ev: Evaluator, args: tuple) -> Any:
     return lst(r.args[0] for r in ev.call(S.Split, *args).args)
 
 
 @builtin("DeleteElements", arity=(1, 2), operator="prepend")
-def delete_elements(ev: Any, args: tuple) -> Any:
+def delete_elements(ev: Evaluator, args: tuple) -> Any:
     if len(args) != 2 or type(args[0]) is not Expr or not is_list(args[1]):
         return None
     return Expr(args[0].head, tuple([a for a in args[0].args if not any(same(a, x) for x in args[1].args)]))
 
 
 @builtin("RankedMax RankedMin", arity=2, takes="group integer")
-def ranked_max(ev: Any, args: tuple) -> Any:
+def ranked_max(ev: Evaluator, args: tuple) -> Any:
     return _ranked(ev, args, True)
 
 
-def _ranked(ev: Any, args: tuple, biggest: bool) -> Any:
+def _ranked(ev: Evaluator, args: tuple, biggest: bool) -> Any:
     items, n = elements(args[0]), args[1]
     k = cmp_to_key(lambda a, b: numeric_compare(ev, a, b))
     return sorted(items, key=k, reverse=biggest)[n - 1 if n > 0 else n]
@@ -166,11 +171,11 @@ TABLE["RankedMin"].handler = lambda ev, args: _ranked(ev, args, False)
 
 
 @builtin("PositionLargest PositionSmallest", arity=1, takes="group")
-def position_largest(ev: Any, args: tuple) -> Any:
+def position_largest(ev: Evaluator, args: tuple) -> Any:
     return _position(ev, args[0], 1)
 
 
-def _position(ev: Any, e: Expr, want: int) -> Any:
+def _position(ev: Evaluator, e: Expr, want: int) -> Any:
     items = elements(e)
     best = items[0]
     for x in items:
@@ -184,7 +189,7 @@ TABLE["PositionSmallest"].handler = lambda ev, args: _position(ev, args[0], -1)
 
 
 @builtin("OrderingBy", arity=(1, 4), operator="prepend", takes="group")
-def ordering_by(ev: Any, args: tuple) -> Any:
+def ordering_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     items = elements(args[0])
@@ -195,7 +200,7 @@ def ordering_by(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SubsetMap", arity=3, takes="any list")
-def subset_map(ev: Any, args: tuple) -> Any:
+def subset_map(ev: Evaluator, args: tuple) -> Any:
     flat = is_list(args[2]) and not is_list(args[2].args[0])
     places = args[2].args if flat else [p[0] for p in positions_spec(args[2])]
     if not all(type(i) is int and 0 < abs(i) <= len(args[1].args) for i in places):
@@ -210,7 +215,7 @@ def subset_map(ev: Any, args: tuple) -> Any:
 
 def _fold_while(name: str, keep: bool) -> None:
     @builtin(name, arity=(3, 5))
-    def fold_while(ev: Any, args: tuple) -> Any:
+    def fold_while(ev: Evaluator, args: tuple) -> Any:
         if len(args) == 3 and not (is_list(args[1]) and args[1].args):
             return None
         f, x, items, test = args[:4] if len(args) > 3 else (args[0], args[1].args[0], lst(args[1].args[1:]), args[2])
@@ -229,7 +234,7 @@ _fold_while("FoldWhileList", True)
 
 
 @builtin("SequenceFoldList", arity=3, takes="any list list")
-def sequence_fold_list(ev: Any, args: tuple) -> Any:
+def sequence_fold_list(ev: Evaluator, args: tuple) -> Any:
     out = list(args[1].args)
     n = len(out)
     for a in args[2].args:
@@ -240,14 +245,16 @@ def sequence_fold_list(ev: Any, args: tuple) -> Any:
 # -- filters and padding ---------------------------------------------------------------------------------------------
 def _filter(name: str, f: str) -> None:
     @builtin(name, arity=2, takes="list integer")
-    def moving(ev: Any, args: tuple) -> Any:
+    def moving(ev: Evaluator, args: tuple) -> Any:
         items, r = args[0].args, args[1]
         if type(r) is not int or not is_list(args[0]):
             return None
         head = getattr(S, f)
         if not any(map(is_list, items)):
             return lst(ev.call(head, lst(items[max(0, i - r) : i + r + 1])) for i in range(len(items)))
-        if not all(is_list(row) and len(row.args) == len(items[0].args) and not any(map(is_list, row.args)) for row in items):
+        if not all(
+            is_list(row) and len(row.args) == len(items[0].args) and not any(map(is_list, row.args)) for row in items
+        ):
             return None
 
         def window(i: int, j: int) -> Any:
@@ -263,13 +270,13 @@ for _n, _f in (("MaxFilter", "Max"), ("MinFilter", "Min"), ("MeanFilter", "Mean"
 
 
 @builtin("MovingMedian", arity=2, takes="list positive")
-def moving_median(ev: Any, args: tuple) -> Any:
+def moving_median(ev: Evaluator, args: tuple) -> Any:
     items, r = args[0].args, args[1]
     return lst(ev.call(S.Median, lst(items[i : i + r])) for i in range(len(items) - r + 1))
 
 
 @builtin("ArrayPad", arity=(2, 3), takes="expr")
-def array_pad(ev: Any, args: tuple) -> Any:
+def array_pad(ev: Evaluator, args: tuple) -> Any:
     e, spec, x = args[0], args[1], args[2] if len(args) > 2 else 0
     before, after = spec.args if is_list(spec) else (spec, spec)
     if type(before) is not int or type(after) is not int:
@@ -279,11 +286,15 @@ def array_pad(ev: Any, args: tuple) -> Any:
         rows = [ev.call(S.ArrayPad, r, spec, x) for r in e.args]
         blank = lst((x,) * len(rows[0].args))
         return lst([blank] * before + rows + [blank] * after)
-    return lst([x] * before + list(e.args) + [x] * after) if before >= 0 and after >= 0 else lst(e.args[-before : len(e.args) + after])
+    return (
+        lst([x] * before + list(e.args) + [x] * after)
+        if before >= 0 and after >= 0
+        else lst(e.args[-before : len(e.args) + after])
+    )
 
 
 @builtin("CenterArray", arity=(2, 3))
-def center_array(ev: Any, args: tuple) -> Any:
+def center_array(ev: Evaluator, args: tuple) -> Any:
     items, n = args[0].args if is_list(args[0]) else (args[0],), args[1]
     pad = args[2] if len(args) > 2 else 0
     if type(n) is not int:
@@ -292,10 +303,8 @@ def center_array(ev: Any, args: tuple) -> Any:
     return lst([pad] * left + list(items) + [pad] * (n - len(items) - left))
 
 
-
-
 @builtin("LinearRecurrence", arity=3, takes="list list")
-def linear_recurrence(ev: Any, args: tuple) -> Any:
+def linear_recurrence(ev: Evaluator, args: tuple) -> Any:
     kernel, out = args[0].args, list(args[1].args)
     n = args[2].args[-1] if is_list(args[2]) and args[2].args else args[2]
     if type(n) is not int or n < 0 or len(kernel) > len(out) or (is_list(args[2]) and type(args[2].args[0]) is not int):
@@ -303,11 +312,17 @@ def linear_recurrence(ev: Any, args: tuple) -> Any:
     ev.need_length(n)
     while len(out) < n:
         out.append(ev.call(S.Plus, *[mk(S.Times, c, x) for c, x in zip(kernel, out[::-1])]))
-    return lst(out[:n]) if not is_list(args[2]) else out[n - 1] if len(args[2].args) == 1 else lst(out[args[2].args[0] - 1 : n])
+    return (
+        lst(out[:n])
+        if not is_list(args[2])
+        else out[n - 1]
+        if len(args[2].args) == 1
+        else lst(out[args[2].args[0] - 1 : n])
+    )
 
 
 @builtin("CellularAutomaton", arity=3)
-def cellular_automaton(ev: Any, args: tuple) -> Any:
+def cellular_automaton(ev: Evaluator, args: tuple) -> Any:
     """Elementary rules (an integer code) on a cyclic list of cells, or on {cells, 0} with room grown for every step."""
     code, start, steps = args
     if type(code) is not int or not 0 <= code < 256 or type(steps) is not int or steps < 0 or not is_list(start):

@@ -5,7 +5,7 @@ Only series in whole powers about a finite point; anything else that meets a ser
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nsrl.engines.wolfram import converging
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
@@ -13,6 +13,9 @@ from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, m
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.roots import contains
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -39,7 +42,7 @@ def read(e: Any) -> Series | None:
     return Series(x, at, list(c.args), low, end) if whole and type(x) is Symbol and at is not S.Infinity else None
 
 
-def written(ev: Any, s: Series) -> Expr:
+def written(ev: Evaluator, s: Series) -> Expr:
     """The tree of a series, without zeros at its ends."""
     c, low = [ev.eval(v) for v in s.c[: max(0, s.end - s.low)]], s.low
     while c and c[-1] == 0:
@@ -50,9 +53,13 @@ def written(ev: Any, s: Series) -> Expr:
 
 
 @builtin("SeriesData", arity=(5, 6), data=True)
-def series_data(ev: Any, args: tuple) -> Any:
+def series_data(ev: Evaluator, args: tuple) -> Any:
     if is_number(args[0]):
-        ev.message("SeriesData", "ssdn", f"Attempt to evaluate a series at the number {ev.text(args[0])}. Returning Indeterminate.")
+        ev.message(
+            "SeriesData",
+            "ssdn",
+            f"Attempt to evaluate a series at the number {ev.text(args[0])}. Returning Indeterminate.",
+        )
         return S.Indeterminate
     ev.series = True
     ev.open.add(S.SeriesData)  # what is made from it by a function that does not know series is no value
@@ -60,11 +67,15 @@ def series_data(ev: Any, args: tuple) -> Any:
 
 
 @builtin("O", arity=(1, 2))
-def big_o(ev: Any, args: tuple) -> Any:
-    return mk(S.SeriesData, args[0], args[1] if len(args) == 2 else 0, lst(()), 1, 1, 1) if type(args[0]) is Symbol else None
+def big_o(ev: Evaluator, args: tuple) -> Any:
+    return (
+        mk(S.SeriesData, args[0], args[1] if len(args) == 2 else 0, lst(()), 1, 1, 1)
+        if type(args[0]) is Symbol
+        else None
+    )
 
 
-def combined(ev: Any, head: Any, args: tuple) -> Any:
+def combined(ev: Evaluator, head: Any, args: tuple) -> Any:
     """Plus, Times or Power of arguments some of which are series; None where there is no rule for them."""
     there = [read(a) for a in args if has_head(a, S.SeriesData)]
     if not there or None in there:
@@ -77,7 +88,9 @@ def combined(ev: Any, head: Any, args: tuple) -> Any:
         return None if out is None else written(ev, out)
     reach = max(s.end for s in there) if head is S.Plus else max(s.end - s.low for s in there) + _SPARE
     operands = [read(a) or _expanded(ev, a, first, reach) for a in args]
-    if None in operands or (head is S.Times and any(s.low > _SPARE and read(a) is None for s, a in zip(operands, args))):
+    if None in operands or (
+        head is S.Times and any(s.low > _SPARE and read(a) is None for s, a in zip(operands, args))
+    ):
         return None
     out = operands[0]
     for s in operands[1:]:
@@ -85,7 +98,7 @@ def combined(ev: Any, head: Any, args: tuple) -> Any:
     return written(ev, out)
 
 
-def _expanded(ev: Any, e: Any, like: Series, reach: int) -> Series | None:
+def _expanded(ev: Evaluator, e: Any, like: Series, reach: int) -> Series | None:
     """A tree that is no series as one about the same point, up to the power `reach`."""
     if contains(e, S.SeriesData) or reach > MAX_TERMS:
         return None
@@ -95,7 +108,7 @@ def _expanded(ev: Any, e: Any, like: Series, reach: int) -> Series | None:
     return None if found is None or found[2] != 1 else Series(like.x, like.at, found[1], found[0], reach + 1)
 
 
-def expansion(ev: Any, e: Any, x: Any, at: Any, n: int) -> tuple[int, list, int] | None:
+def expansion(ev: Evaluator, e: Any, x: Any, at: Any, n: int) -> tuple[int, list, int] | None:
     """(lowest exponent, coefficients, denominator) of the expansion up to (x - at)^n."""
     b = Bridge()
     try:
@@ -130,7 +143,7 @@ def _sum(a: Series, b: Series) -> Series:
     return Series(a.x, a.at, [mk(S.Plus, at(a, k), at(b, k)) for k in range(low, end)], low, end)
 
 
-def _product(ev: Any, a: Series, b: Series) -> Series:
+def _product(ev: Evaluator, a: Series, b: Series) -> Series:
     low, end = a.low + b.low, min(a.low + b.end, b.low + a.end)
     terms: list[list[Any]] = [[] for _ in range(end - low)]
     for i, u in enumerate(a.c):
@@ -141,7 +154,7 @@ def _product(ev: Any, a: Series, b: Series) -> Series:
     return Series(a.x, a.at, [ev.eval(mk(S.Expand, Expr(S.Plus, tuple(t)))) for t in terms], low, end)
 
 
-def _power(ev: Any, s: Series, n: int) -> Series | None:
+def _power(ev: Evaluator, s: Series, n: int) -> Series | None:
     if abs(n) > MAX_TERMS or n == 0 or (n < 0 and not s.c):
         return None
     if n < 0:
@@ -152,7 +165,7 @@ def _power(ev: Any, s: Series, n: int) -> Series | None:
     return out
 
 
-def _inverse(ev: Any, s: Series) -> Series:
+def _inverse(ev: Evaluator, s: Series) -> Series:
     """1/s, whose first coefficient is not 0, to as many terms."""
     first = mk(S.Power, s.c[0], -1)
     out = [ev.eval(first)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import from_pairs, is_assoc
 from nsrl.engines.wolfram.builtins.lists import elements, not_list
@@ -22,6 +22,9 @@ from nsrl.engines.wolfram.expr import (
 from nsrl.engines.wolfram.order import sort
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
@@ -29,7 +32,7 @@ _NOTHING = S.Nothing
 
 
 # -- sets --------------------------------------------------------------------------------------------------------------
-def unique(ev: Any, items: tuple, test: Any = None) -> list[Any]:
+def unique(ev: Evaluator, items: tuple, test: Any = None) -> list[Any]:
     """First occurrences in order; `test` is a SameTest function."""
     if test is None:
         first: dict[Any, Any] = {}
@@ -53,7 +56,7 @@ def same_test(args: tuple) -> tuple[tuple, Any]:
 
 
 @builtin("Union", "Flat OneIdentity", options="SameTest")
-def union(ev: Any, args: tuple) -> Any:
+def union(ev: Evaluator, args: tuple) -> Any:
     args, test = same_test(args)
     if not args:
         return lst(())
@@ -63,7 +66,7 @@ def union(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Intersection", "Flat OneIdentity", options="SameTest")
-def intersection(ev: Any, args: tuple) -> Any:
+def intersection(ev: Evaluator, args: tuple) -> Any:
     args, test = same_test(args)
     if not args or any(type(a) is not Expr for a in args):
         return lst(()) if not args else None
@@ -78,7 +81,7 @@ def intersection(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Complement", arity=(1, None), options="SameTest")
-def complement(ev: Any, args: tuple) -> Any:
+def complement(ev: Evaluator, args: tuple) -> Any:
     args, test = same_test(args)
     if any(type(a) is not Expr for a in args):
         return None
@@ -86,12 +89,16 @@ def complement(ev: Any, args: tuple) -> Any:
         gone = {key(x) for a in args[1:] for x in a.args}
         out = [a for a in unique(ev, args[0].args) if key(a) not in gone]
     else:
-        out = [a for a in unique(ev, args[0].args, test) if not any(ev.call(test, a, x) is TRUE for o in args[1:] for x in o.args)]
+        out = [
+            a
+            for a in unique(ev, args[0].args, test)
+            if not any(ev.call(test, a, x) is TRUE for o in args[1:] for x in o.args)
+        ]
     return Expr(args[0].head, tuple(sort(out)))
 
 
 @builtin("SymmetricDifference", arity=(1, None))
-def symmetric_difference(ev: Any, args: tuple) -> Any:
+def symmetric_difference(ev: Evaluator, args: tuple) -> Any:
     counts: dict[Any, int] = {}
     values: dict[Any, Any] = {}
     for a in args:
@@ -102,7 +109,7 @@ def symmetric_difference(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DeleteDuplicates", arity=(1, 2))
-def delete_duplicates(ev: Any, args: tuple) -> Any:
+def delete_duplicates(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return not_list(ev, "DeleteDuplicates", args)
@@ -115,7 +122,7 @@ def delete_duplicates(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DeleteDuplicatesBy", arity=(1, 2), operator="prepend")
-def delete_duplicates_by(ev: Any, args: tuple) -> Any:
+def delete_duplicates_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or type(args[0]) is not Expr:
         return None
     seen: dict[Any, Any] = {}
@@ -125,14 +132,14 @@ def delete_duplicates_by(ev: Any, args: tuple) -> Any:
 
 
 @builtin("DuplicateFreeQ", arity=(1, 2))
-def duplicate_free_q(ev: Any, args: tuple) -> Any:
+def duplicate_free_q(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     return None if items is None else boolean(len(unique(ev, items, args[1] if len(args) > 1 else None)) == len(items))
 
 
 def _containment(name: str, test: Callable[[set, set], bool]) -> None:
     @builtin(name, arity=(1, 2), operator="prepend")
-    def contains(ev: Any, args: tuple) -> Any:
+    def contains(ev: Evaluator, args: tuple) -> Any:
         both = [elements(a) if type(a) is Expr else None for a in args]
         if len(args) == 1 or None in both:
             return None
@@ -151,7 +158,7 @@ _containment("IntersectingQ", lambda a, b: bool(a & b))
 
 # -- tallies -----------------------------------------------------------------------------------------------------------
 @builtin("Tally", arity=(1, 2))
-def tally(ev: Any, args: tuple) -> Any:
+def tally(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -165,7 +172,7 @@ def tally(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Counts", arity=1)
-def counts(ev: Any, args: tuple) -> Any:
+def counts(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -173,26 +180,26 @@ def counts(ev: Any, args: tuple) -> Any:
 
 
 @builtin("CountsBy", arity=(1, 2), operator="prepend")
-def counts_by(ev: Any, args: tuple) -> Any:
+def counts_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or elements(args[0]) is None:
         return None
     return counts(ev, (lst(ev.call(args[1], a) for a in elements(args[0])),))
 
 
 @builtin("CountDistinct", arity=(1, 2))
-def count_distinct(ev: Any, args: tuple) -> Any:
+def count_distinct(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     return None if items is None else len(unique(ev, items, args[1] if len(args) > 1 else None))
 
 
 @builtin("CountDistinctBy", arity=2)
-def count_distinct_by(ev: Any, args: tuple) -> Any:
+def count_distinct_by(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     return None if items is None else len({key(ev.call(args[1], a)) for a in items})
 
 
 @builtin("Gather", arity=(1, 2))
-def gather(ev: Any, args: tuple) -> Any:
+def gather(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -213,7 +220,7 @@ def gather(ev: Any, args: tuple) -> Any:
 
 
 @builtin("GatherBy", arity=(1, 2), operator="prepend")
-def gather_by(ev: Any, args: tuple) -> Any:
+def gather_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or elements(args[0]) is None:
         return None
     fs = args[1].args if is_list(args[1]) else (args[1],)
@@ -226,7 +233,7 @@ def gather_by(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Split", arity=(1, 2))
-def split(ev: Any, args: tuple) -> Any:
+def split(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -240,7 +247,7 @@ def split(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SplitBy", arity=(1, 2), operator="prepend")
-def split_by(ev: Any, args: tuple) -> Any:
+def split_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or elements(args[0]) is None:
         return None
     fs = args[1].args if is_list(args[1]) else (args[1],)
@@ -259,14 +266,14 @@ def split_by(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TakeWhile LengthWhile", arity=(1, 2), operator="prepend")
-def take_while(ev: Any, args: tuple) -> Any:
+def take_while(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1 or elements(args[0]) is None:
         return None
     n = _while(ev, args)
     return Expr(args[0].head, args[0].args[:n])
 
 
-def _while(ev: Any, args: tuple) -> int:
+def _while(ev: Evaluator, args: tuple) -> int:
     n = 0
     for a in elements(args[0]) or ():
         if ev.call(args[1], a) is not TRUE:

@@ -7,7 +7,7 @@ default complexity. Knows nothing of solving.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins.algebra import contains, expanded, leaf_count, threaded
@@ -16,6 +16,9 @@ from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference
 from nsrl.engines.wolfram.rootobject import root_coefficients
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -36,7 +39,11 @@ def assumptions_of(e: Any) -> dict[Symbol, dict[str, bool]]:
             for a in c.args:
                 walk(a)
         elif c.head is S.Element:
-            names = c.args[0].args if type(c.args[0]) is Expr and c.args[0].head in (S.Alternatives, S.List) else (c.args[0],)
+            names = (
+                c.args[0].args
+                if type(c.args[0]) is Expr and c.args[0].head in (S.Alternatives, S.List)
+                else (c.args[0],)
+            )
             for n in names:
                 if c.args[1] is S.Integers:
                     note(n, integer=True)
@@ -89,7 +96,7 @@ _TRIALS = {S.Together, S.Cancel, S.Factor, S.Apart, S.Collect}  # left standing,
 _POLYNOMIAL_HEADS = {S.Plus, S.Times, S.Power, S.Complex}
 
 
-def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
+def simplified(ev: Evaluator, e: Any, assumptions: dict, full: bool) -> Any:
     """The shortest form of e found."""
     if type(e) is not Expr or is_list(e):
         return e
@@ -140,7 +147,7 @@ def simplified(ev: Any, e: Any, assumptions: dict, full: bool) -> Any:
     return best
 
 
-def _turned_up(ev: Any, e: Any) -> Any:
+def _turned_up(ev: Evaluator, e: Any) -> Any:
     """1/(a + b) with rational squares of a and b as (a - b)/(a^2 - b^2): what then cancels in a sum is gone."""
     if type(e) is not Expr:
         return e
@@ -152,7 +159,7 @@ def _turned_up(ev: Any, e: Any) -> Any:
     return Expr(e.head, tuple(_turned_up(ev, a) for a in e.args))
 
 
-def _refined(ev: Any, e: Any, assumptions: dict) -> Any:
+def _refined(ev: Evaluator, e: Any, assumptions: dict) -> Any:
     """e with what the assumptions decide at once: Abs[x], Sqrt[x^2]."""
     b = Bridge(assumptions)
     try:
@@ -177,7 +184,7 @@ def _has_sum_below(e: Any) -> bool:
     return any(_has_sum_below(a) for a in e.args)
 
 
-def _expanded_below(ev: Any, e: Any) -> Any:
+def _expanded_below(ev: Evaluator, e: Any) -> Any:
     """A fraction with its denominator multiplied out."""
     bottom = ev.eval(mk(S.Denominator, e))
     if not has_head(bottom, S.Times):
@@ -185,12 +192,12 @@ def _expanded_below(ev: Any, e: Any) -> Any:
     return ev.eval(mk(S.Times, mk(S.Numerator, e), mk(S.Power, mk(S.Expand, bottom), -1)))
 
 
-def _partial_factor(ev: Any, e: Any) -> Any:
+def _partial_factor(ev: Evaluator, e: Any) -> Any:
     """A sum with its common numeric factor or variable pulled out of the terms that share it."""
     return ev.eval(mk(S.FactorTerms, e)) if has_head(e, S.Plus) else None
 
 
-def _by_sympy(ev: Any, e: Any, assumptions: dict, full: bool) -> list[Any]:
+def _by_sympy(ev: Evaluator, e: Any, assumptions: dict, full: bool) -> list[Any]:
     sp = sympy()
     out = []
     b = Bridge(assumptions)
@@ -233,7 +240,7 @@ def _split_options(args: tuple) -> tuple[Any, Any]:
 def _simplify(full: bool):
     head = S.FullSimplify if full else S.Simplify
 
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         e = args[0]
         known = _logic(ev, e, args)
         if known is not None:
@@ -257,7 +264,7 @@ def _simplify(full: bool):
     return handler
 
 
-def _logic(ev: Any, e: Any, args: tuple) -> Any:
+def _logic(ev: Evaluator, e: Any, args: tuple) -> Any:
     """Boolean formulas of plain symbols in shortest form; a relation that the assumption settles."""
     if type(e) is not Expr:
         return None
@@ -268,7 +275,15 @@ def _logic(ev: Any, e: Any, args: tuple) -> Any:
         except NotBridged:
             return None
     assume, _ = _split_options(args)
-    if assume is TRUE or e.head not in (S.Less, S.LessEqual, S.Greater, S.GreaterEqual, S.Equal, S.Unequal, S.Inequality):
+    if assume is TRUE or e.head not in (
+        S.Less,
+        S.LessEqual,
+        S.Greater,
+        S.GreaterEqual,
+        S.Equal,
+        S.Unequal,
+        S.Inequality,
+    ):
         return None
     if ev.eval(mk(S.Reduce, mk(S.And, assume, mk(S.Not, e)), S.Reals)) is FALSE:
         return TRUE
@@ -283,7 +298,7 @@ def _boolean(e: Any) -> bool:
     return type(e) is Expr and e.head in (S.And, S.Or, S.Not, S.Implies, S.Xor) and all(_boolean(a) for a in e.args)
 
 
-def _relation(ev: Any, e: Expr) -> Any:
+def _relation(ev: Evaluator, e: Expr) -> Any:
     if len(e.args) != 2:
         return e
     difference = simplified(ev, ev.eval(mk(S.Plus, e.args[0], mk(S.Times, -1, e.args[1]))), {}, False)
@@ -293,17 +308,17 @@ def _relation(ev: Any, e: Expr) -> Any:
 
 
 @builtin("Simplify", arity=(1, None), options="Assumptions")
-def simplify(ev: Any, args: tuple) -> Any:
+def simplify(ev: Evaluator, args: tuple) -> Any:
     return _simplify(False)(ev, args)
 
 
 @builtin("FullSimplify", arity=(1, None), options="Assumptions")
-def full_simplify(ev: Any, args: tuple) -> Any:
+def full_simplify(ev: Evaluator, args: tuple) -> Any:
     return _simplify(True)(ev, args)
 
 
 @builtin("Refine", arity=(1, 2))
-def refine(ev: Any, args: tuple) -> Any:
+def refine(ev: Evaluator, args: tuple) -> Any:
     facts = assumptions_of(args[1]) if len(args) == 2 else {}
     b = Bridge(facts)
     try:
@@ -313,7 +328,7 @@ def refine(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RootReduce", arity=1)
-def root_reduce(ev: Any, args: tuple) -> Any:
+def root_reduce(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.RootReduce, args)
     if done is not None:
         return done
@@ -326,7 +341,7 @@ def root_reduce(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ToRadicals", arity=1)
-def to_radicals(ev: Any, args: tuple) -> Any:
+def to_radicals(ev: Evaluator, args: tuple) -> Any:
     """Root objects as the radicals that Solve gives; those without stay."""
 
     def shown(e: Any) -> Any:
@@ -337,7 +352,7 @@ def to_radicals(ev: Any, args: tuple) -> Any:
     return ev.eval(shown(args[0])) if contains(args[0], S.Root) else args[0]
 
 
-def _radical(ev: Any, e: Expr) -> Any:
+def _radical(ev: Evaluator, e: Expr) -> Any:
     x = Symbol("\x04x")
     c = root_coefficients(e.args[0])
     if c is None:

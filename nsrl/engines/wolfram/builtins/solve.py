@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import factorial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.assoc import is_rule
@@ -30,11 +30,14 @@ from nsrl.engines.wolfram.solver import (
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
-def arguments(ev: Any, args: tuple) -> tuple[Any, list[Symbol], Any, dict] | None:
+def arguments(ev: Evaluator, args: tuple) -> tuple[Any, list[Symbol], Any, dict] | None:
     """(condition, variables, domain, {symbol: the variable it stands for}) of Solve-like calls; None for no variables.
 
     A variable that is no symbol (f[1], x[2]) is replaced by one.
@@ -75,7 +78,7 @@ def _without_binomials(e: Any) -> Any:
     return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
 
 
-def _find(ev: Any, args: tuple, finder: Callable = solutions) -> tuple[list[dict], list] | None:
+def _find(ev: Evaluator, args: tuple, finder: Callable = solutions) -> tuple[list[dict], list] | None:
     """(solutions, variables), both as the program wrote them; None where they are not found."""
     parsed = arguments(ev, args)
     if parsed is None:
@@ -111,24 +114,26 @@ def _values(args: tuple, found: tuple[list[dict], list] | None) -> Any:
 
 
 @builtin("Solve", arity=(1, None), options="Modulus")
-def solve(ev: Any, args: tuple) -> Any:
-    if any(is_rule(a) for a in args[1:]):  # Modulus: one polynomial equation is a rule of equations.wl, nothing else is done
+def solve(ev: Evaluator, args: tuple) -> Any:
+    if any(
+        is_rule(a) for a in args[1:]
+    ):  # Modulus: one polynomial equation is a rule of equations.wl, nothing else is done
         return None
     return _rules(_find(ev, args))
 
 
 @builtin("SolveValues", arity=(1, None))
-def solve_values(ev: Any, args: tuple) -> Any:
+def solve_values(ev: Evaluator, args: tuple) -> Any:
     return _values(args, _find(ev, args))
 
 
 @builtin("NSolve", arity=(1, None))
-def nsolve(ev: Any, args: tuple) -> Any:
+def nsolve(ev: Evaluator, args: tuple) -> Any:
     return _rules(_find(ev, (_as_equation(args[0]), *args[1:]), _numeric))
 
 
 @builtin("NSolveValues", arity=(1, None))
-def nsolve_values(ev: Any, args: tuple) -> Any:
+def nsolve_values(ev: Evaluator, args: tuple) -> Any:
     return _values(args, _find(ev, (_as_equation(args[0]), *args[1:]), _numeric))
 
 
@@ -140,8 +145,9 @@ def _as_equation(e: Any) -> Any:
     return e if e in (TRUE, FALSE) or is_ordered(e) or (type(e) is Expr and e.head in logical) else mk(S.Equal, e, 0)
 
 
-def _numeric(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
-    """Exact solutions as decimals; one equation between bounds that has none is searched by intervals. Raises Cannot."""
+def _numeric(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
+    """Exact solutions as decimals; one equation between bounds that has none is searched by intervals. Raises
+    Cannot."""
     what = rationalized(what)
     try:
         found = [{k: _decimal(ev, v) for k, v in s.items()} for s in solutions(ev, what, names, domain)]
@@ -152,7 +158,7 @@ def _numeric(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]
     return found
 
 
-def _decimal(ev: Any, v: Any) -> Any:
+def _decimal(ev: Evaluator, v: Any) -> Any:
     quick = ev.eval(mk(S.N, v))
     try:
         n = difference(v, 0)
@@ -164,7 +170,7 @@ def _decimal(ev: Any, v: Any) -> Any:
     return complex_(re, im) if n.imag else re
 
 
-def _searched(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
+def _searched(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
     if len(names) != 1:
         raise Cannot
     x = names[0]
@@ -180,7 +186,7 @@ def _searched(ev: Any, what: Any, names: list[Symbol], domain: Any) -> list[dict
 
 
 @builtin("Roots", arity=2)
-def roots(ev: Any, args: tuple) -> Any:
+def roots(ev: Evaluator, args: tuple) -> Any:
     found = _find(ev, args)
     if found is None or any(set(s) != {args[1]} for s in found[0]):
         return None
@@ -189,10 +195,10 @@ def roots(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Eliminate", arity=2)
-def eliminate(ev: Any, args: tuple) -> Any:
+def eliminate(ev: Evaluator, args: tuple) -> Any:
     names = list(args[1].args) if is_list(args[1]) else [args[1]]
     try:
-        (differences, filters), = conditions(args[0])
+        ((differences, filters),) = conditions(args[0])
     except (Cannot, ValueError):
         return None
     if filters:
@@ -215,7 +221,7 @@ def eliminate(ev: Any, args: tuple) -> Any:
     return ev.eval(out[0] if len(out) == 1 else Expr(S.And, tuple(out)))
 
 
-def _isolated(ev: Any, p: Any) -> Any:
+def _isolated(ev: Evaluator, p: Any) -> Any:
     """p == 0 with the last term's side alone, as Eliminate writes it."""
     if p == 1:
         return FALSE
@@ -229,7 +235,8 @@ def _isolated(ev: Any, p: Any) -> Any:
                 return ev.eval(mk(S.Equal, mk(S.Plus, -number, mk(S.Times, -1, rest.args[-1])), rest.args[0]))
             return ev.eval(mk(S.Equal, rest, -number))
         first = Expr(S.Plus, p.args[:-1]) if len(p.args) > 2 else p.args[0]
-        return ev.eval(mk(S.Equal, mk(S.Expand, mk(S.Times, -1, p.args[-1])), first)) if _minus(p.args[-1]) else ev.eval(
+        return ev.eval(mk(S.Equal, mk(S.Expand, mk(S.Times, -1, p.args[-1])),
+        first)) if _minus(p.args[-1]) else ev.eval(
             mk(S.Equal, mk(S.Expand, mk(S.Times, -1, first)), p.args[-1]))  # fmt: skip
     return ev.eval(mk(S.Equal, p, 0))
 
@@ -239,7 +246,7 @@ def _minus(e: Any) -> bool:
 
 
 @builtin("Root", "HoldFirst", arity=(2, 3), data=True)
-def root(ev: Any, args: tuple) -> Any:
+def root(ev: Evaluator, args: tuple) -> Any:
     """Root[f, k] stays as it is when exact; with a decimal k (what N makes of it) it is the number."""
     f, k = args[0], args[1]
     if type(k) is not float or k != int(k):

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from functools import cmp_to_key
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import from_rules, is_assoc
 from nsrl.engines.wolfram.builtins.lists import elements, not_list
@@ -25,6 +25,9 @@ from nsrl.engines.wolfram.expr import (
 from nsrl.engines.wolfram.order import compare, is_sorted, sort
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _ASSOC = S.Association
@@ -32,7 +35,7 @@ _NOTHING = S.Nothing
 
 
 # -- order -----------------------------------------------------------------------------------------------------------
-def order_key(ev: Any, p: Any) -> Any:
+def order_key(ev: Evaluator, p: Any) -> Any:
     """A sort key from an ordering function p[a, b] (True, False, 1, 0, -1)."""
     if p is S.Less or p is S.LessEqual:
         from nsrl.engines.wolfram.builtins.logic import compare_values
@@ -56,42 +59,48 @@ def order_key(ev: Any, p: Any) -> Any:
 
 
 @builtin("Sort", arity=(1, 2))
-def sort_(ev: Any, args: tuple) -> Any:
+def sort_(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
         return not_list(ev, "Sort", args)
     if e.head is _ASSOC and is_assoc(e):
-        k = (lambda r: cmp_to_key(compare)(r.args[1])) if len(args) == 1 else (lambda r, f=order_key(ev, args[1]): f(r.args[1]))
+        k = (
+            (lambda r: cmp_to_key(compare)(r.args[1]))
+            if len(args) == 1
+            else (lambda r, f=order_key(ev, args[1]): f(r.args[1]))
+        )
         return from_rules(sorted(e.args, key=k))
     if len(args) == 1:
         r = sort(e.args)
-        if S.Quantity in ev.up and any(has_head(a, S.Quantity) and compare_values(ev, a, b) not in (-1, 0) for a, b in pairwise(r)):
+        if S.Quantity in ev.up and any(
+            has_head(a, S.Quantity) and compare_values(ev, a, b) not in (-1, 0) for a, b in pairwise(r)
+        ):
             return None  # in canonical order 3 meters come before 20 centimeters
         return Expr(e.head, tuple(r))
     return Expr(e.head, tuple(sorted(e.args, key=order_key(ev, args[1]))))
 
 
 @builtin("ReverseSort", arity=(1, 2))
-def reverse_sort(ev: Any, args: tuple) -> Any:
+def reverse_sort(ev: Evaluator, args: tuple) -> Any:
     r = sort_(ev, args)
     return None if r is None else Expr(r.head, r.args[::-1])
 
 
-def keyed(ev: Any, e: Expr, f: Any) -> list[tuple[Any, Any]]:
+def keyed(ev: Evaluator, e: Expr, f: Any) -> list[tuple[Any, Any]]:
     """(f[value], element) pairs; elements of an association are its rules."""
     if e.head is _ASSOC and is_assoc(e):
         return [(ev.call(f, r.args[1]), r) for r in e.args]
     return [(ev.call(f, a), a) for a in e.args]
 
 
-def sort_by_key(ev: Any, f: Any) -> Callable[[Any], tuple]:
+def sort_by_key(ev: Evaluator, f: Any) -> Callable[[Any], tuple]:
     """A key function for SortBy: f or a list of functions, ties in canonical order."""
     fs = f.args if is_list(f) else (f,)
     return lambda a: tuple([cmp_to_key(compare)(ev.call(g, a)) for g in fs])
 
 
 @builtin("SortBy ReverseSortBy", arity=(1, 3), operator="prepend")
-def sort_by(ev: Any, args: tuple) -> Any:
+def sort_by(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     e, f = args[0], args[1]
@@ -106,11 +115,13 @@ def sort_by(ev: Any, args: tuple) -> Any:
     return Expr(e.head, tuple(sorted(e.args, key=lambda a: (*k(a), cmp_to_key(compare)(a)))))
 
 
-TABLE["ReverseSortBy"].handler = lambda ev, args: None if (r := sort_by(ev, args)) is None else Expr(r.head, r.args[::-1])
+TABLE["ReverseSortBy"].handler = lambda ev, args: (
+    None if (r := sort_by(ev, args)) is None else Expr(r.head, r.args[::-1])
+)
 
 
 @builtin("Ordering", arity=(1, 3))
-def ordering(ev: Any, args: tuple) -> Any:
+def ordering(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -123,7 +134,7 @@ def ordering(ev: Any, args: tuple) -> Any:
 
 
 @builtin("OrderedQ", arity=(1, 2))
-def ordered_q(ev: Any, args: tuple) -> Any:
+def ordered_q(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -133,13 +144,13 @@ def ordered_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Order", arity=2)
-def order(ev: Any, args: tuple) -> Any:
+def order(ev: Evaluator, args: tuple) -> Any:
     return -compare(args[0], args[1])
 
 
 def _extreme_by(name: str, biggest: bool) -> None:
     @builtin(name, arity=(1, 3), operator="prepend")
-    def extreme_by(ev: Any, args: tuple) -> Any:
+    def extreme_by(ev: Evaluator, args: tuple) -> Any:
         if len(args) == 1 or type(args[0]) is not Expr:
             return None
         e = args[0]
@@ -163,7 +174,7 @@ def _extreme_by(name: str, biggest: bool) -> None:
         return from_rules(picked) if is_assoc(e) and e.head is _ASSOC else Expr(e.head, tuple(picked))
 
 
-def numeric_compare(ev: Any, a: Any, b: Any) -> int:
+def numeric_compare(ev: Evaluator, a: Any, b: Any) -> int:
     from nsrl.engines.wolfram.builtins.logic import compare_values
 
     if is_list(a) and is_list(b) and len(a.args) == len(b.args):
@@ -182,7 +193,7 @@ _extreme_by("MinimalBy", False)
 
 def _take_extremes(name: str, biggest: bool) -> None:
     @builtin(name, arity=(1, 2), operator="prepend")
-    def take_extremes(ev: Any, args: tuple) -> Any:
+    def take_extremes(ev: Evaluator, args: tuple) -> Any:
         if len(args) == 1 or type(args[0]) is not Expr:
             return None
         e, n = args
@@ -201,7 +212,7 @@ _take_extremes("TakeSmallest", False)
 
 def _take_by(name: str, by: str) -> None:
     @builtin(name, arity=3)
-    def take_by(ev: Any, args: tuple) -> Any:
+    def take_by(ev: Evaluator, args: tuple) -> Any:
         return mk(getattr(S, by), *args)
 
 

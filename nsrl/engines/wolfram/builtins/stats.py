@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cmp_to_key
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins.distributions import DISTRIBUTIONS, HALF, moment, normal, quantile_of
@@ -17,13 +17,16 @@ from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, rule, times
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 symbols(TABLE, "FittedModel")
 
 
-def _values(ev: Any, e: Any, name: str) -> list[Any] | None:
+def _values(ev: Evaluator, e: Any, name: str) -> list[Any] | None:
     """The data of a list or association; a message where they are none."""
     if is_assoc(e):
         return [r.args[1] for r in e.args]
@@ -34,13 +37,13 @@ def _values(ev: Any, e: Any, name: str) -> list[Any] | None:
     return None
 
 
-def _columns(ev: Any, name: str, e: Any) -> Any:
+def _columns(ev: Evaluator, name: str, e: Any) -> Any:
     """name applied to every column of a matrix, or None where e is no matrix."""
     m = rows(e)
     return None if m is None else ev.eval(lst(mk(getattr(S, name), lst(c)) for c in zip(*m)))
 
 
-def mean(ev: Any, v: list[Any]) -> Any:
+def mean(ev: Evaluator, v: list[Any]) -> Any:
     if len(v) < 2:
         return ev.eval(v[0])
     total = ev.eval(plus(*v))
@@ -48,7 +51,7 @@ def mean(ev: Any, v: list[Any]) -> Any:
 
 
 @builtin("Mean", arity=1)
-def mean_(ev: Any, args: tuple) -> Any:
+def mean_(ev: Evaluator, args: tuple) -> Any:
     if type(args[0]) is Expr and args[0].head in DISTRIBUTIONS:
         return moment(ev, args[0], "mean")
     v = _values(ev, args[0], "Mean")
@@ -56,7 +59,7 @@ def mean_(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Median", arity=1)
-def median(ev: Any, args: tuple) -> Any:
+def median(ev: Evaluator, args: tuple) -> Any:
     if rows(args[0]) is not None:
         return _columns(ev, "Median", args[0])
     if type(args[0]) is Expr and args[0].head is S.NormalDistribution:
@@ -69,7 +72,7 @@ def median(ev: Any, args: tuple) -> Any:
     return s[n // 2] if n % 2 else ev.eval(times(HALF, plus(s[n // 2 - 1], s[n // 2])))
 
 
-def _sorted(ev: Any, v: list[Any] | None) -> list[Any] | None:
+def _sorted(ev: Evaluator, v: list[Any] | None) -> list[Any] | None:
     """Numeric values by size; None where one has no numeric value."""
     if v is None:
         return None
@@ -86,7 +89,7 @@ def _sorted(ev: Any, v: list[Any] | None) -> list[Any] | None:
 
 
 @builtin("Variance", arity=1)
-def variance(ev: Any, args: tuple) -> Any:
+def variance(ev: Evaluator, args: tuple) -> Any:
     if rows(args[0]) is not None:
         return _columns(ev, "Variance", args[0])
     if type(args[0]) is Expr and args[0].head in DISTRIBUTIONS:
@@ -100,7 +103,7 @@ def variance(ev: Any, args: tuple) -> Any:
     return _variance(ev, v, len(v) - 1)
 
 
-def _variance(ev: Any, v: list[Any], n: int) -> Any:
+def _variance(ev: Evaluator, v: list[Any], n: int) -> Any:
     m = mean(ev, v)
     numeric = all(isinstance(x, (int, Fraction, float)) for x in v)
     square = (lambda d: power(d, 2)) if numeric else (lambda d: times(d, mk(S.Conjugate, d)))
@@ -108,7 +111,7 @@ def _variance(ev: Any, v: list[Any], n: int) -> Any:
 
 
 @builtin("StandardDeviation", arity=1)
-def standard_deviation(ev: Any, args: tuple) -> Any:
+def standard_deviation(ev: Evaluator, args: tuple) -> Any:
     if rows(args[0]) is not None:
         return _columns(ev, "StandardDeviation", args[0])
     if type(args[0]) is Expr and args[0].head is S.NormalDistribution:
@@ -118,7 +121,7 @@ def standard_deviation(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Commonest", arity=(1, 2))
-def commonest(ev: Any, args: tuple) -> Any:
+def commonest(ev: Evaluator, args: tuple) -> Any:
     v = _values(ev, args[0], "Commonest")
     if v is None:
         return None
@@ -136,7 +139,7 @@ def commonest(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Quantile", arity=(2, 3))
-def quantile(ev: Any, args: tuple) -> Any:
+def quantile(ev: Evaluator, args: tuple) -> Any:
     if is_list(args[1]):
         return ev.eval(lst(Expr(S.Quantile, (args[0], q, *args[2:])) for q in args[1].args))
     q = args[1]
@@ -151,7 +154,7 @@ def quantile(ev: Any, args: tuple) -> Any:
     return _quantile(ev, s, q, a, b, c, d)
 
 
-def _quantile(ev: Any, s: list[Any], q: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+def _quantile(ev: Evaluator, s: list[Any], q: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """The quantile of sorted data under the parameters {{a, b}, {c, d}} of the documentation."""
     n = len(s)
     r = a + (n + b) * q
@@ -164,7 +167,7 @@ def _quantile(ev: Any, s: list[Any], q: Any, a: Any, b: Any, c: Any, d: Any) -> 
 
 
 @builtin("Quartiles", arity=(1, 2))
-def quartiles(ev: Any, args: tuple) -> Any:
+def quartiles(ev: Evaluator, args: tuple) -> Any:
     s = _sorted(ev, _values(ev, args[0], "Quartiles"))
     if s is None:
         return None
@@ -172,36 +175,36 @@ def quartiles(ev: Any, args: tuple) -> Any:
 
 
 @builtin("InterquartileRange", arity=(1, 2))
-def interquartile_range(ev: Any, args: tuple) -> Any:
+def interquartile_range(ev: Evaluator, args: tuple) -> Any:
     q = quartiles(ev, args)
     return None if q is None else ev.eval(plus(q.args[2], times(-1, q.args[0])))
 
 
 @builtin("GeometricMean", arity=1)
-def geometric_mean(ev: Any, args: tuple) -> Any:
+def geometric_mean(ev: Evaluator, args: tuple) -> Any:
     v = _values(ev, args[0], "GeometricMean")
     return None if v is None else ev.eval(power(Expr(S.Times, tuple(v)), Fraction(1, len(v)) if len(v) > 1 else 1))
 
 
 @builtin("HarmonicMean", arity=1)
-def harmonic_mean(ev: Any, args: tuple) -> Any:
+def harmonic_mean(ev: Evaluator, args: tuple) -> Any:
     v = _values(ev, args[0], "HarmonicMean")
     return None if v is None else ev.eval(times(len(v), power(plus(*(power(x, -1) for x in v)), -1)))
 
 
 @builtin("RootMeanSquare", arity=1)
-def root_mean_square(ev: Any, args: tuple) -> Any:
+def root_mean_square(ev: Evaluator, args: tuple) -> Any:
     v = _values(ev, args[0], "RootMeanSquare")
     return None if v is None else ev.eval(mk(S.Sqrt, times(Fraction(1, len(v)), plus(*(power(x, 2) for x in v)))))
 
 
 @builtin("MeanDeviation MedianDeviation", arity=1)
-def mean_deviation(ev: Any, args: tuple) -> Any:
+def mean_deviation(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
 def _deviation(centre: Any, head: Any):
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         v = _values(ev, args[0], head.name)
         if v is None:
             return None
@@ -216,12 +219,12 @@ TABLE["MedianDeviation"].handler = _deviation(S.Median, S.MedianDeviation)
 
 
 @builtin("CentralMoment Moment", arity=2)
-def centralmoment(ev: Any, args: tuple) -> Any:
+def centralmoment(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
 def _about(central: bool):
-    def handler(ev: Any, args: tuple) -> Any:
+    def handler(ev: Evaluator, args: tuple) -> Any:
         v = _values(ev, args[0], "Moment")
         if v is None or not is_list(args[0]):
             return None
@@ -235,7 +238,7 @@ TABLE["CentralMoment"].handler, TABLE["Moment"].handler = _about(True), _about(F
 
 
 @builtin("Skewness", arity=1)
-def skewness(ev: Any, args: tuple) -> Any:
+def skewness(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[0]):
         return None
     two, three = (ev.eval(mk(S.CentralMoment, args[0], k)) for k in (2, 3))
@@ -243,7 +246,7 @@ def skewness(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Kurtosis", arity=1)
-def kurtosis(ev: Any, args: tuple) -> Any:
+def kurtosis(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[0]):
         return None
     two, four = (ev.eval(mk(S.CentralMoment, args[0], k)) for k in (2, 4))
@@ -251,7 +254,7 @@ def kurtosis(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Covariance", arity=(1, 2))
-def covariance(ev: Any, args: tuple) -> Any:
+def covariance(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         m = rows(args[0])
         if m is None:
@@ -262,13 +265,14 @@ def covariance(ev: Any, args: tuple) -> Any:
     return None if u is None or v is None or len(u) != len(v) or len(u) < 2 else _covariance(ev, u, v)
 
 
-def _covariance(ev: Any, u: list[Any], v: list[Any]) -> Any:
+def _covariance(ev: Evaluator, u: list[Any], v: list[Any]) -> Any:
     a, b = mean(ev, u), mean(ev, v)
-    return ev.eval(times(Fraction(1, len(u) - 1), plus(*(times(plus(x, times(-1, a)), plus(y, times(-1, b))) for x, y in zip(u, v)))))  # fmt: skip
+    return ev.eval(times(Fraction(1, len(u) - 1), plus(*(times(plus(x, times(-1, a)), plus(y, times(-1, b))) for x,
+    y in zip(u, v)))))  # fmt: skip
 
 
 @builtin("Correlation", arity=(1, 2))
-def correlation(ev: Any, args: tuple) -> Any:
+def correlation(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         m = rows(args[0])
         if m is None:
@@ -281,7 +285,7 @@ def correlation(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Standardize", arity=1)
-def standardize(ev: Any, args: tuple) -> Any:
+def standardize(ev: Evaluator, args: tuple) -> Any:
     if not is_list(args[0]):
         return None
     m, s = ev.eval(mk(S.Mean, args[0])), ev.eval(mk(S.StandardDeviation, args[0]))
@@ -289,7 +293,7 @@ def standardize(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TrimmedMean", arity=(1, 2))
-def trimmed_mean(ev: Any, args: tuple) -> Any:
+def trimmed_mean(ev: Evaluator, args: tuple) -> Any:
     s = _sorted(ev, _values(ev, args[0], "TrimmedMean"))
     f = args[1] if len(args) == 2 else Fraction(1, 20)
     if s is None or not isinstance(f, (int, Fraction, float)) or not 0 <= f < HALF:
@@ -299,7 +303,7 @@ def trimmed_mean(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MovingAverage", arity=2)
-def moving_average(ev: Any, args: tuple) -> Any:
+def moving_average(ev: Evaluator, args: tuple) -> Any:
     v, n = vector(args[0]), args[1]
     if v is None or type(n) is not int or not 0 < n <= len(v):
         return None
@@ -310,7 +314,7 @@ def moving_average(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Fit", arity=3)
-def fit(ev: Any, args: tuple) -> Any:
+def fit(ev: Evaluator, args: tuple) -> Any:
     found = _least_squares(ev, args)
     if found is None:
         return None
@@ -318,7 +322,7 @@ def fit(ev: Any, args: tuple) -> Any:
     return ev.eval(plus(*(times(c, b) for c, b in zip(coefficients, basis))))
 
 
-def _least_squares(ev: Any, args: tuple) -> tuple[list[Any], list[Any]] | None:
+def _least_squares(ev: Evaluator, args: tuple) -> tuple[list[Any], list[Any]] | None:
     data, basis, x = args
     if not is_list(data) or not is_list(basis) or type(x) is not Symbol:
         return None
@@ -344,7 +348,7 @@ def _least_squares(ev: Any, args: tuple) -> tuple[list[Any], list[Any]] | None:
 
 
 @builtin("LinearModelFit", arity=3)
-def linear_model_fit(ev: Any, args: tuple) -> Any:
+def linear_model_fit(ev: Evaluator, args: tuple) -> Any:
     data, basis, x = args
     functions = list(basis.args) if is_list(basis) else [basis]
     if 1 not in functions:
@@ -357,7 +361,7 @@ def linear_model_fit(ev: Any, args: tuple) -> Any:
 
 
 @sub_handler("FittedModel")
-def fitted_model(ev: Any, head: Expr, args: tuple) -> Any:
+def fitted_model(ev: Evaluator, head: Expr, args: tuple) -> Any:
     if len(head.args) != 4 or len(args) != 1:
         return None
     best, names, parameters, data = head.args

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import from_pairs, is_rule
 from nsrl.engines.wolfram.expr import FALSE, RULE, TRUE, Expr, S, boolean, is_list, lst, mk
@@ -14,9 +14,13 @@ from nsrl.engines.wolfram.strpattern import NoPattern, StringPattern, compile_st
 from nsrl.engines.wolfram.subst import replace_all_symbols
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
-symbols(TABLE, "DigitCharacter LetterCharacter WhitespaceCharacter WordCharacter Whitespace NumberString StartOfString EndOfString "
+symbols(TABLE, "DigitCharacter LetterCharacter WhitespaceCharacter WordCharacter Whitespace NumberString StartOfString "
+"EndOfString "
                "StartOfLine EndOfLine WordBoundary PunctuationCharacter HexadecimalCharacter IgnoreCase")  # fmt: skip
 symbols(TABLE, "StringExpression", "Flat OneIdentity Protected")
 symbols(TABLE, "RegularExpression")
@@ -24,11 +28,13 @@ symbols(TABLE, "RegularExpression")
 
 def _options(args: tuple) -> tuple[tuple, dict[Any, Any]]:
     """Arguments without trailing Name -> value, and those."""
-    plain = tuple(a for a in args if not (type(a) is Expr and a.head is RULE and a.args[0] in (S.IgnoreCase, S.Overlaps)))
+    plain = tuple(
+        a for a in args if not (type(a) is Expr and a.head is RULE and a.args[0] in (S.IgnoreCase, S.Overlaps))
+    )
     return plain, {a.args[0]: a.args[1] for a in args if a not in plain}
 
 
-def compiled(ev: Any, p: Any, options: dict[Any, Any], wildcards: bool = False) -> StringPattern | None:
+def compiled(ev: Evaluator, p: Any, options: dict[Any, Any], wildcards: bool = False) -> StringPattern | None:
     """The pattern as a regex; None if it is no string pattern."""
     try:
         return compile_string(ev, p, wildcards, options.get(S.IgnoreCase) is TRUE)
@@ -36,13 +42,14 @@ def compiled(ev: Any, p: Any, options: dict[Any, Any], wildcards: bool = False) 
         return None
 
 
-def over_all(name: str, ev: Any, args: tuple) -> Any:
+def over_all(name: str, ev: Evaluator, args: tuple) -> Any:
     """Functions of one string also work on a list of them."""
     return lst(ev.call(getattr(S, name), a, *args[1:]) for a in args[0].args)
 
 
-def _strict(ev: Any, name: str, args: tuple, what: str = "String") -> None:
-    ev.message(name, "strse" if name not in ("StringLength", "Characters", "ToUpperCase", "ToLowerCase", "StringJoin") else "string",
+def _strict(ev: Evaluator, name: str, args: tuple, what: str = "String") -> None:
+    ev.message(name, "strse" if name not in ("StringLength", "Characters", "ToUpperCase", "ToLowerCase",
+    "StringJoin") else "string",
                f"{what} expected at position 1 in {ev.text(Expr(getattr(S, name), args))}.")  # fmt: skip
 
 
@@ -51,11 +58,15 @@ def simple(names: str, arity: Any, of: Callable, operator: str | None = None, li
     for name in names.split():
 
         @builtin(name, arity=arity, operator=operator)
-        def handler(ev: Any, args: tuple, name: str = name) -> Any:
+        def handler(ev: Evaluator, args: tuple, name: str = name) -> Any:
             if operator and len(args) == 1:
                 return None
             if listable and is_list(args[0]):
-                if name in ("StringPadLeft", "StringPadRight") and len(args) == 1 and all(type(a) is str for a in args[0].args):  # to the longest of them
+                if (
+                    name in ("StringPadLeft", "StringPadRight")
+                    and len(args) == 1
+                    and all(type(a) is str for a in args[0].args)
+                ):  # to the longest of them
                     args = (args[0], max((len(a) for a in args[0].args), default=0))
                 return over_all(name, ev, args)
             if type(args[0]) is not str:
@@ -66,7 +77,7 @@ def simple(names: str, arity: Any, of: Callable, operator: str | None = None, li
 
 # -- joining and taking ----------------------------------------------------------------------------------------------
 @builtin("StringJoin", "Flat OneIdentity")
-def string_join(ev: Any, args: tuple) -> Any:
+def string_join(ev: Evaluator, args: tuple) -> Any:
     out: list[str] = []
 
     def collect(items: tuple) -> bool:
@@ -77,7 +88,11 @@ def string_join(ev: Any, args: tuple) -> Any:
                 if not collect(a.args):
                     return False
             else:
-                ev.message("StringJoin", "string", f"String expected at position {items.index(a) + 1} in {'<>'.join(text(x) for x in args)}.")
+                ev.message(
+                    "StringJoin",
+                    "string",
+                    f"String expected at position {items.index(a) + 1} in {'<>'.join(text(x) for x in args)}.",
+                )
                 return False
         return True
 
@@ -92,17 +107,23 @@ simple("Characters", 1, lambda ev, s, rest: (ev.need_length(len(s)), lst(s))[1])
 simple("StringReverse", 1, lambda ev, s, rest: s[::-1])
 simple("ToUpperCase", 1, lambda ev, s, rest: s.upper())
 simple("ToLowerCase", 1, lambda ev, s, rest: s.lower())
-def _capitalize(ev: Any, s: str, rest: tuple) -> Any:
+
+
+def _capitalize(ev: Evaluator, s: str, rest: tuple) -> Any:
     return " ".join(w[:1].upper() + w[1:] for w in (s.split(" ") if rest and rest[0] == "AllWords" else (s,)))
 
 
 simple("Capitalize", (1, 2), _capitalize)
 simple("Decapitalize", 1, lambda ev, s, rest: s[:1].lower() + s[1:])
-simple("ToCharacterCode", (1, 2), lambda ev, s, rest: lst(s.encode("utf-8", "replace") if rest and rest[0] in ("UTF8", "UTF-8") else map(ord, s)))
+simple(
+    "ToCharacterCode",
+    (1, 2),
+    lambda ev, s, rest: lst(s.encode("utf-8", "replace") if rest and rest[0] in ("UTF8", "UTF-8") else map(ord, s)),
+)
 
 
 @builtin("FromCharacterCode", arity=(1, 2))
-def from_character_code(ev: Any, args: tuple) -> Any:
+def from_character_code(ev: Evaluator, args: tuple) -> Any:
     codes = args[0].args if is_list(args[0]) else (args[0],)
     if codes and all(map(is_list, codes)):
         return lst(ev.call(S.FromCharacterCode, c) for c in codes)
@@ -112,7 +133,7 @@ def from_character_code(ev: Any, args: tuple) -> Any:
 
 
 def _string_take(name: str, keep: bool) -> None:
-    def of(ev: Any, s: str, rest: tuple) -> Any:
+    def of(ev: Evaluator, s: str, rest: tuple) -> Any:
         spec = rest[0]
         if is_list(spec) and spec.args and all(map(is_list, spec.args)):
             each = [of(ev, s, (a,)) for a in spec.args]
@@ -139,7 +160,7 @@ _string_take("StringDrop", False)
 
 
 @builtin("StringPart", arity=2)
-def string_part(ev: Any, args: tuple) -> Any:
+def string_part(ev: Evaluator, args: tuple) -> Any:
     s, i = args
     if is_list(i):
         return lst(ev.call(S.StringPart, s, j) for j in i.args)
@@ -147,7 +168,7 @@ def string_part(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringInsert", arity=3)
-def string_insert(ev: Any, args: tuple) -> Any:
+def string_insert(ev: Evaluator, args: tuple) -> Any:
     s, x, at = args
     if is_list(s):
         return over_all("StringInsert", ev, args)
@@ -161,7 +182,7 @@ def string_insert(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringReplacePart", arity=3, takes="string")
-def string_replace_part(ev: Any, args: tuple) -> Any:
+def string_replace_part(ev: Evaluator, args: tuple) -> Any:
     s, x, spec = args
     spans = spec.args if is_list(spec) and spec.args and is_list(spec.args[0]) else (spec,)
     news = x.args if is_list(x) else (x,) * len(spans)
@@ -176,7 +197,7 @@ def string_replace_part(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringRepeat", arity=(2, 3))
-def string_repeat(ev: Any, args: tuple) -> Any:
+def string_repeat(ev: Evaluator, args: tuple) -> Any:
     s, n = args[0], args[1]
     if type(s) is not str or type(n) is not int or n < 0:
         return None
@@ -185,7 +206,7 @@ def string_repeat(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringRiffle", arity=(1, None))
-def string_riffle(ev: Any, args: tuple) -> Any:
+def string_riffle(ev: Evaluator, args: tuple) -> Any:
     items = args[0]
     if not is_list(items):
         return None
@@ -202,7 +223,7 @@ def string_riffle(ev: Any, args: tuple) -> Any:
 
 
 def _string_pad(name: str, left: bool) -> None:
-    def of(ev: Any, s: str, rest: tuple) -> Any:
+    def of(ev: Evaluator, s: str, rest: tuple) -> Any:
         if not rest:
             return s
         n, pad = rest[0], rest[1] if len(rest) > 1 else " "
@@ -221,7 +242,7 @@ _string_pad("StringPadLeft", True)
 _string_pad("StringPadRight", False)
 
 
-def _trim(ev: Any, s: str, rest: tuple) -> Any:
+def _trim(ev: Evaluator, s: str, rest: tuple) -> Any:
     if not rest:
         return s.strip()
     p = compiled(ev, mk(S.StringExpression, S.StartOfString, rest[0]), {})
@@ -235,7 +256,7 @@ def _trim(ev: Any, s: str, rest: tuple) -> Any:
 simple("StringTrim", (1, 2), _trim)
 
 
-def _split(ev: Any, s: str, rest: tuple) -> Any:
+def _split(ev: Evaluator, s: str, rest: tuple) -> Any:
     if not rest:
         return lst(s.split())
     most = rest[1] if len(rest) > 1 and type(rest[1]) is int else 0
@@ -271,7 +292,7 @@ def _split(ev: Any, s: str, rest: tuple) -> Any:
 simple("StringSplit", (1, 3), _split)
 
 
-def _partition(ev: Any, s: str, rest: tuple) -> Any:
+def _partition(ev: Evaluator, s: str, rest: tuple) -> Any:
     n, d = rest[0], rest[1] if len(rest) > 1 else rest[0]
     up_to = type(n) is Expr and n.head is S.UpTo
     n = n.args[0] if up_to else n
@@ -285,7 +306,7 @@ simple("StringPartition", (1, 3), _partition)
 
 
 def _rotate(name: str, sign: int) -> None:
-    def of(ev: Any, s: str, rest: tuple) -> Any:
+    def of(ev: Evaluator, s: str, rest: tuple) -> Any:
         n = rest[0] if rest else 1
         if type(n) is not int:
             return None
@@ -302,20 +323,27 @@ _rotate("StringRotateRight", -1)
 # -- matching --------------------------------------------------------------------------------------------------------
 def _matcher(name: str, decide: Callable[[Any, StringPattern, str], bool], wildcards: bool = False) -> None:
     @builtin(name, arity=(1, 3), operator="prepend", options="IgnoreCase")
-    def match(ev: Any, args: tuple) -> Any:
+    def match(ev: Evaluator, args: tuple) -> Any:
         args, options = _options(args)
         if len(args) == 1:
             return None
         if is_list(args[0]):
-            return lst(ev.call(getattr(S, name), a, args[1], *[mk(RULE, k, v) for k, v in options.items()]) for a in args[0].args)
+            return lst(
+                ev.call(getattr(S, name), a, args[1], *[mk(RULE, k, v) for k, v in options.items()])
+                for a in args[0].args
+            )
         if type(args[0]) is not str:
-            ev.message(name, "strse", f"String or list of strings expected at position 1 in {ev.text(Expr(getattr(S, name), args))}.")
+            ev.message(
+                name,
+                "strse",
+                f"String or list of strings expected at position 1 in {ev.text(Expr(getattr(S, name), args))}.",
+            )
             return None
         p = compiled(ev, args[1], options, wildcards)
         return None if p is None else boolean(decide(ev, p, args[0]))
 
 
-def _full(ev: Any, p: StringPattern, s: str) -> bool:
+def _full(ev: Evaluator, p: StringPattern, s: str) -> bool:
     m = p.regex.fullmatch(s)
     return m is not None and p.holds(ev, p.bindings(m))
 
@@ -327,7 +355,7 @@ _matcher("StringStartsQ", lambda ev, p, s: p.regex.match(s) is not None)
 _matcher("StringEndsQ", lambda ev, p, s: any(m.end() == len(s) for m, _ in p.matches(ev, s, overlaps=True)))
 
 
-def _right_side(ev: Any, rules: tuple, matched: str, b: dict) -> Any:
+def _right_side(ev: Evaluator, rules: tuple, matched: str, b: dict) -> Any:
     """The right-hand side of the rule that matched."""
     for r in rules:
         p = compiled(ev, r.args[0], {})
@@ -335,7 +363,12 @@ def _right_side(ev: Any, rules: tuple, matched: str, b: dict) -> Any:
             m = p.regex.fullmatch(matched)
             if m is not None:
                 rhs = r.args[1]
-                if type(rhs) is str and "$" in rhs and type(r.args[0]) is Expr and r.args[0].head is S.RegularExpression:
+                if (
+                    type(rhs) is str
+                    and "$" in rhs
+                    and type(r.args[0]) is Expr
+                    and r.args[0].head is S.RegularExpression
+                ):
                     for i in range(p.regex.groups, 0, -1):
                         rhs = rhs.replace(f"${i}", m.group(i) or "")
                 return ev.eval(replace_all_symbols(rhs, p.bindings(m)))
@@ -348,7 +381,7 @@ def _string_rules(spec: Any) -> tuple | None:
 
 
 @builtin("StringReplace", arity=(1, 4), operator="prepend", options="IgnoreCase")
-def string_replace(ev: Any, args: tuple) -> Any:
+def string_replace(ev: Evaluator, args: tuple) -> Any:
     args, options = _options(args)
     if len(args) == 1:
         return None
@@ -356,10 +389,16 @@ def string_replace(ev: Any, args: tuple) -> Any:
         return over_all("StringReplace", ev, args)
     s, rules = args[0], _string_rules(args[1])
     if type(s) is not str or rules is None:
-        ev.message("StringReplace", "srep" if type(s) is str else "strse", f"{ev.text(args[1])} is not a valid string replacement rule."
-                   if type(s) is str else f"String or list of strings expected at position 1 in {ev.text(Expr(S.StringReplace, args))}.")  # fmt: skip
+        ev.message("StringReplace", "srep" if type(s) is str else "strse",
+        f"{ev.text(args[1])} is not a valid string replacement rule."
+                   if type(s) is str else f"String or list of strings expected at position 1 in "
+                   f"{ev.text(Expr(S.StringReplace, args))}.")  # fmt: skip
         return None
-    p = compiled(ev, Expr(S.Alternatives, tuple([_unnamed(r.args[0]) for r in rules])) if len(rules) > 1 else rules[0].args[0], options)
+    p = compiled(
+        ev,
+        Expr(S.Alternatives, tuple([_unnamed(r.args[0]) for r in rules])) if len(rules) > 1 else rules[0].args[0],
+        options,
+    )
     if p is None:
         return None
     most = args[2] if len(args) > 2 and type(args[2]) is int else 10**9
@@ -379,7 +418,7 @@ def string_replace(ev: Any, args: tuple) -> Any:
     return Expr(S.StringExpression, tuple(out))
 
 
-def _replacement(ev: Any, rules: tuple, m: Any, b: dict, options: dict) -> Any:
+def _replacement(ev: Evaluator, rules: tuple, m: Any, b: dict, options: dict) -> Any:
     if len(rules) == 1:
         rhs = rules[0].args[1]
         if type(rhs) is str:
@@ -409,7 +448,7 @@ def _unnamed(p: Any) -> Any:
 
 
 @builtin("StringCases", arity=(1, 4), operator="prepend", options="IgnoreCase Overlaps")
-def string_cases(ev: Any, args: tuple) -> Any:
+def string_cases(ev: Evaluator, args: tuple) -> Any:
     args, options = _options(args)
     if len(args) == 1:
         return None
@@ -435,7 +474,7 @@ def string_cases(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringCount", arity=(2, 3), options="IgnoreCase Overlaps")
-def string_count(ev: Any, args: tuple) -> Any:
+def string_count(ev: Evaluator, args: tuple) -> Any:
     args, options = _options(args)
     if is_list(args[0]):
         return over_all("StringCount", ev, args)
@@ -444,7 +483,7 @@ def string_count(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringPosition", arity=(2, 4), options="IgnoreCase Overlaps")
-def string_position(ev: Any, args: tuple) -> Any:
+def string_position(ev: Evaluator, args: tuple) -> Any:
     args, options = _options(args)
     p = compiled(ev, args[1], options) if type(args[0]) is str else None
     if p is None:
@@ -455,14 +494,14 @@ def string_position(ev: Any, args: tuple) -> Any:
 
 
 @builtin("StringDelete", arity=(1, 3), operator="prepend")
-def string_delete(ev: Any, args: tuple) -> Any:
+def string_delete(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
     return ev.call(S.StringReplace, args[0], mk(RULE, args[1], ""))
 
 
 @builtin("StringExtract", arity=2)
-def string_extract(ev: Any, args: tuple) -> Any:
+def string_extract(ev: Evaluator, args: tuple) -> Any:
     words = args[0].split() if type(args[0]) is str else []
     i = args[1]
     return words[i - 1 if i > 0 else i] if type(i) is int and 0 < abs(i) <= len(words) else None
@@ -471,7 +510,7 @@ def string_extract(ev: Any, args: tuple) -> Any:
 # -- predicates and comparison -----------------------------------------------------------------------------------------
 def _string_predicate(name: str, test: Callable[[str], bool]) -> None:
     @builtin(name, "Listable", arity=1)
-    def predicate(ev: Any, args: tuple) -> Any:
+    def predicate(ev: Evaluator, args: tuple) -> Any:
         return boolean(type(args[0]) is str and test(args[0]))
 
 
@@ -482,7 +521,7 @@ _string_predicate("LowerCaseQ", lambda s: all(c.islower() for c in s))
 
 
 @builtin("PalindromeQ", arity=1)
-def palindrome_q(ev: Any, args: tuple) -> Any:
+def palindrome_q(ev: Evaluator, args: tuple) -> Any:
     a = args[0]
     if type(a) is str:
         return boolean(a == a[::-1])
@@ -495,27 +534,27 @@ def palindrome_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("AlphabeticOrder", arity=2, takes="string string")
-def alphabetic_order(ev: Any, args: tuple) -> Any:
+def alphabetic_order(ev: Evaluator, args: tuple) -> Any:
     a, b = (text_key(x) for x in args)
     return 0 if args[0] == args[1] else 1 if a < b else -1
 
 
 @builtin("AlphabeticSort", arity=1, takes="strings")
-def alphabetic_sort(ev: Any, args: tuple) -> Any:
+def alphabetic_sort(ev: Evaluator, args: tuple) -> Any:
     return Expr(args[0].head, tuple(sorted(args[0].args, key=text_key))) if is_list(args[0]) else None
 
 
 @builtin("EditDistance", arity=2)
-def edit_distance(ev: Any, args: tuple) -> Any:
+def edit_distance(ev: Evaluator, args: tuple) -> Any:
     return _edits(ev, args, False)
 
 
 @builtin("DamerauLevenshteinDistance", arity=2)
-def damerau_levenshtein(ev: Any, args: tuple) -> Any:
+def damerau_levenshtein(ev: Evaluator, args: tuple) -> Any:
     return _edits(ev, args, True)
 
 
-def _edits(ev: Any, args: tuple, swaps: bool) -> Any:
+def _edits(ev: Evaluator, args: tuple, swaps: bool) -> Any:
     """The fewest insertions, deletions, substitutions (and swaps of neighbours) that turn one into the other."""
     a, b = (x if type(x) is str else x.args if is_list(x) else None for x in args)
     if a is None or b is None:
@@ -545,7 +584,7 @@ def _common(a: Any, b: Any) -> tuple[int, int]:
 
 
 @builtin("LongestCommonSubsequence", arity=2, takes="sequence sequence")
-def longest_common(ev: Any, args: tuple) -> Any:
+def longest_common(ev: Evaluator, args: tuple) -> Any:
     a, b = args
     if type(a) is not type(b):
         return None
@@ -556,7 +595,7 @@ def longest_common(ev: Any, args: tuple) -> Any:
 
 
 @builtin("LetterCounts CharacterCounts WordCounts", arity=(1, 2))
-def letter_counts(ev: Any, args: tuple) -> Any:
+def letter_counts(ev: Evaluator, args: tuple) -> Any:
     return _tallied([c for c in args[0] if c.isalpha()]) if type(args[0]) is str else None
 
 
@@ -582,7 +621,7 @@ simple("WordCount", 1, lambda ev, s, rest: len(_words(s)))
 
 
 @builtin("CharacterRange", arity=2)
-def character_range(ev: Any, args: tuple) -> Any:
+def character_range(ev: Evaluator, args: tuple) -> Any:
     a, b = (ord(x) if type(x) is str and len(x) == 1 else x for x in args)
     if type(a) is not int or type(b) is not int:
         return None
@@ -590,18 +629,24 @@ def character_range(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Alphabet", arity=(0, 1))
-def alphabet(ev: Any, args: tuple) -> Any:
+def alphabet(ev: Evaluator, args: tuple) -> Any:
     greek = "αβγδεζηθικλμνξοπρστυφχψω"
-    return lst("abcdefghijklmnopqrstuvwxyz") if not args or args[0] == "English" else lst(greek) if args[0] == "Greek" else None
+    return (
+        lst("abcdefghijklmnopqrstuvwxyz")
+        if not args or args[0] == "English"
+        else lst(greek)
+        if args[0] == "Greek"
+        else None
+    )
 
 
 @builtin("LetterNumber", "Listable", arity=(1, 2))
-def letter_number(ev: Any, args: tuple) -> Any:
+def letter_number(ev: Evaluator, args: tuple) -> Any:
     c = args[0].lower() if type(args[0]) is str else ""
     return ord(c) - 96 if len(c) == 1 and "a" <= c <= "z" else 0 if len(c) == 1 else None
 
 
 @builtin("FromLetterNumber", "Listable", arity=(1, 2))
-def from_letter_number(ev: Any, args: tuple) -> Any:
+def from_letter_number(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     return chr(96 + n) if type(n) is int and 1 <= n <= 26 else chr(123 + n) if type(n) is int and -26 <= n < 0 else None

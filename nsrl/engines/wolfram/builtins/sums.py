@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs
 from nsrl.engines.wolfram.builtins.lists import elements
@@ -13,6 +13,9 @@ from nsrl.engines.wolfram.expr import NULL, Expr, S, boolean, is_list, lst, mk
 from nsrl.engines.wolfram.numbers import is_real, to_float
 from nsrl.engines.wolfram.parts import level_range
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -22,7 +25,7 @@ symbols(TABLE, "Nothing UpTo DateObject RGBColor Congruent Row Column Grid Text 
 
 
 @builtin("Total", arity=(1, 3))
-def total(ev: Any, args: tuple) -> Any:
+def total(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         ev.message("Total", "normal", f"Nonatomic expression expected at position 1 in {ev.text(Expr(S.Total, args))}.")
@@ -49,7 +52,7 @@ def total(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Differences", arity=(1, 3))
-def differences(ev: Any, args: tuple) -> Any:
+def differences(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -62,7 +65,7 @@ def differences(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Ratios", arity=(1, 2))
-def ratios(ev: Any, args: tuple) -> Any:
+def ratios(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -72,7 +75,7 @@ def ratios(ev: Any, args: tuple) -> Any:
 
 
 @builtin("MovingMap", arity=(3, 4))
-def moving_map(ev: Any, args: tuple) -> Any:
+def moving_map(ev: Evaluator, args: tuple) -> Any:
     f, e, n = args[:3]
     if not is_list(e) or type(n) is not int:
         return None
@@ -80,27 +83,29 @@ def moving_map(ev: Any, args: tuple) -> Any:
 
 
 @builtin("BlockMap", arity=(3, 4))
-def block_map(ev: Any, args: tuple) -> Any:
+def block_map(ev: Evaluator, args: tuple) -> Any:
     blocks = ev.call(S.Partition, args[1], *args[2:])
     return lst(ev.call(args[0], b) for b in blocks.args) if is_list(blocks) else None
 
 
 @builtin("ListConvolve ListCorrelate", arity=2)
-def list_convolve(ev: Any, args: tuple) -> Any:
+def list_convolve(ev: Evaluator, args: tuple) -> Any:
     return _correlate(ev, args[0].args[::-1], args[1].args) if is_list(args[0]) and is_list(args[1]) else None
 
 
-def _correlate(ev: Any, k: tuple, e: tuple) -> Any:
+def _correlate(ev: Evaluator, k: tuple, e: tuple) -> Any:
     n = len(k)
     ev.step(n * len(e) // 4)
     return lst(ev.call(S.Plus, *[mk(S.Times, a, b) for a, b in zip(k, e[i : i + n])]) for i in range(len(e) - n + 1))
 
 
-TABLE["ListCorrelate"].handler = lambda ev, args: _correlate(ev, args[0].args, args[1].args) if is_list(args[0]) and is_list(args[1]) else None
+TABLE["ListCorrelate"].handler = lambda ev, args: (
+    _correlate(ev, args[0].args, args[1].args) if is_list(args[0]) and is_list(args[1]) else None
+)
 
 
 @builtin("Dimensions", arity=(1, 2))
-def dimensions(ev: Any, args: tuple) -> Any:
+def dimensions(ev: Evaluator, args: tuple) -> Any:
     out: list[int] = []
     e = args[0]
     most = args[1] if len(args) > 1 and type(args[1]) is int else 10**6
@@ -121,12 +126,12 @@ def dimensions(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ArrayDepth", arity=1)
-def array_depth(ev: Any, args: tuple) -> Any:
+def array_depth(ev: Evaluator, args: tuple) -> Any:
     return len(dimensions(ev, args).args)
 
 
 @builtin("ArrayQ", arity=(1, 3))
-def array_q(ev: Any, args: tuple) -> Any:
+def array_q(ev: Evaluator, args: tuple) -> Any:
     def rectangular(e: Any) -> tuple | None:
         if not is_list(e):
             return ()
@@ -140,7 +145,7 @@ def array_q(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ArrayReshape", arity=(2, 3))
-def array_reshape(ev: Any, args: tuple) -> Any:
+def array_reshape(ev: Evaluator, args: tuple) -> Any:
     flat = list(ev.call(S.Flatten, args[0]).args) if is_list(args[0]) else []
     dims = args[1].args if is_list(args[1]) else ()
     size = 1
@@ -157,7 +162,7 @@ def array_reshape(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ArrayFlatten", arity=1, takes="matrix")
-def array_flatten(ev: Any, args: tuple) -> Any:
+def array_flatten(ev: Evaluator, args: tuple) -> Any:
     rows = []
     for r in args[0].args if is_list(args[0]) else ():
         blocks = [b for b in r.args if is_list(b)]
@@ -167,7 +172,7 @@ def array_flatten(ev: Any, args: tuple) -> Any:
 
 
 @builtin("UpperTriangularize LowerTriangularize", arity=(1, 2), takes="matrix")
-def upper(ev: Any, args: tuple) -> Any:
+def upper(ev: Evaluator, args: tuple) -> Any:
     return _triangle(args, lambda i, j, k: j - i >= k)
 
 
@@ -182,12 +187,12 @@ TABLE["LowerTriangularize"].handler = lambda ev, args: _triangle(args, lambda i,
 
 
 @builtin("CoordinateBounds", arity=1, takes="matrix")
-def coordinate_bounds(ev: Any, args: tuple) -> Any:
+def coordinate_bounds(ev: Evaluator, args: tuple) -> Any:
     return lst(ev.call(S.MinMax, lst(c)) for c in zip(*[p.args for p in args[0].args])) if is_list(args[0]) else None
 
 
 @builtin("Subdivide", arity=(1, 3))
-def subdivide(ev: Any, args: tuple) -> Any:
+def subdivide(ev: Evaluator, args: tuple) -> Any:
     low, high, n = (0, 1, args[0]) if len(args) == 1 else (0, *args) if len(args) == 2 else args
     if type(n) is not int or n < 1:
         return None
@@ -197,7 +202,7 @@ def subdivide(ev: Any, args: tuple) -> Any:
 
 
 @builtin("PowerRange", arity=(2, 3))
-def power_range(ev: Any, args: tuple) -> Any:
+def power_range(ev: Evaluator, args: tuple) -> Any:
     low, high, r = (1, args[0], 10) if len(args) == 1 else (args[0], args[1], args[2] if len(args) > 2 else 10)
     if not all(map(is_real, (low, high, r))) or to_float(r) <= 0 or r == 1 or to_float(low) <= 0:
         return None
@@ -210,7 +215,7 @@ def power_range(ev: Any, args: tuple) -> Any:
 
 
 @builtin("Nearest", arity=(2, 3))
-def nearest(ev: Any, args: tuple) -> Any:
+def nearest(ev: Evaluator, args: tuple) -> Any:
     items, x = elements(args[0]), args[1]
     if items is None:
         return None
@@ -229,7 +234,7 @@ def nearest(ev: Any, args: tuple) -> Any:
 
 
 @builtin("BinCounts", arity=(1, 2))
-def bin_counts(ev: Any, args: tuple) -> Any:
+def bin_counts(ev: Evaluator, args: tuple) -> Any:
     spec = args[1].args if len(args) > 1 and is_list(args[1]) else ()
     items = elements(args[0])
     if items is None or len(spec) != 3 or not all(is_real(a) for a in (*spec, *items)):
@@ -246,19 +251,19 @@ def bin_counts(ev: Any, args: tuple) -> Any:
 
 
 # -- chance: one generator per program, seeded, so that results repeat -------------------------------------------------
-def _rng(ev: Any) -> random.Random:
+def _rng(ev: Evaluator) -> random.Random:
     if ev.random is None:
         ev.random = random.Random(1)
     return ev.random
 
 
 @builtin("SeedRandom", arity=(0, 2))
-def seed_random(ev: Any, args: tuple) -> Any:
+def seed_random(ev: Evaluator, args: tuple) -> Any:
     ev.random = random.Random(args[0] if args and type(args[0]) is int else 1)
     return NULL
 
 
-def _repeat(ev: Any, one: Any, shape: Any) -> Any:
+def _repeat(ev: Evaluator, one: Any, shape: Any) -> Any:
     dims = shape.args if is_list(shape) else (shape,)
     size = 1
     for d in dims:
@@ -274,7 +279,7 @@ def _repeat(ev: Any, one: Any, shape: Any) -> Any:
 
 
 @builtin("RandomInteger", arity=(0, 2))
-def random_integer(ev: Any, args: tuple) -> Any:
+def random_integer(ev: Evaluator, args: tuple) -> Any:
     low, high = (0, 1) if not args else args[0].args if is_list(args[0]) else (0, args[0])
     if type(low) is not int or type(high) is not int:
         return None
@@ -283,7 +288,7 @@ def random_integer(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RandomReal", arity=(0, 3))
-def random_real(ev: Any, args: tuple) -> Any:
+def random_real(ev: Evaluator, args: tuple) -> Any:
     low, high = (0.0, 1.0) if not args else args[0].args if is_list(args[0]) else (0.0, args[0])
     if not is_real(low) or not is_real(high):
         return None
@@ -292,7 +297,7 @@ def random_real(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RandomChoice", arity=(1, 2))
-def random_choice(ev: Any, args: tuple) -> Any:
+def random_choice(ev: Evaluator, args: tuple) -> Any:
     weights = None
     e = args[0]
     if type(e) is Expr and e.head is S.Rule:
@@ -305,7 +310,7 @@ def random_choice(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RandomSample", arity=(1, 2))
-def random_sample(ev: Any, args: tuple) -> Any:
+def random_sample(ev: Evaluator, args: tuple) -> Any:
     items = elements(args[0])
     if items is None:
         return None
@@ -316,7 +321,7 @@ def random_sample(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SparseArray", arity=(1, 3))
-def sparse_array(ev: Any, args: tuple) -> Any:
+def sparse_array(ev: Evaluator, args: tuple) -> Any:
     """SparseArray[rules, dims] as the dense array it stands for."""
     if len(args) == 1 and is_list(args[0]) and args[0].args and all(is_rule(r) for r in args[0].args):
         places = [r.args[0].args if is_list(r.args[0]) else (r.args[0],) for r in args[0].args]

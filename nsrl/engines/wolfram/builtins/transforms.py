@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.geometry import dotted
 from nsrl.engines.wolfram.builtins.linalg import rows, vector
@@ -11,12 +11,15 @@ from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("AnglePath", arity=1, takes="list")
-def angle_path(ev: Any, args: tuple) -> Any:
+def angle_path(ev: Evaluator, args: tuple) -> Any:
     at: Any = lst((0, 0))
     out, turn = [at], 0
     for a in args[0].args:
@@ -28,7 +31,7 @@ def angle_path(ev: Any, args: tuple) -> Any:
 
 
 @builtin("RotationMatrix", arity=(1, 2))
-def rotation_matrix(ev: Any, args: tuple) -> Any:
+def rotation_matrix(ev: Evaluator, args: tuple) -> Any:
     t = args[0]
     c, s = mk(S.Cos, t), mk(S.Sin, t)
     if len(args) == 1:
@@ -44,20 +47,22 @@ def rotation_matrix(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ReflectionMatrix", arity=1)
-def reflection_matrix(ev: Any, args: tuple) -> Any:
+def reflection_matrix(ev: Evaluator, args: tuple) -> Any:
     v = vector(args[0])
     if v is None:
         return None
     n = power(dotted(v, v), -1)
-    return ev.eval(lst(lst(plus(1 if i == j else 0, times(-2, v[i], v[j], n)) for j in range(len(v))) for i in range(len(v))))
+    return ev.eval(
+        lst(lst(plus(1 if i == j else 0, times(-2, v[i], v[j], n)) for j in range(len(v))) for i in range(len(v)))
+    )
 
 
 @builtin("ScalingMatrix", arity=1)
-def scaling_matrix(ev: Any, args: tuple) -> Any:
+def scaling_matrix(ev: Evaluator, args: tuple) -> Any:
     return ev.eval(mk(S.DiagonalMatrix, args[0])) if vector(args[0]) is not None else None
 
 
-def _affine(ev: Any, m: Any, shift: list[Any]) -> Any:
+def _affine(ev: Evaluator, m: Any, shift: list[Any]) -> Any:
     """TransformationFunction of x -> m x + shift."""
     r = rows(ev.eval(m))
     if r is None:
@@ -68,13 +73,13 @@ def _affine(ev: Any, m: Any, shift: list[Any]) -> Any:
 
 
 @builtin("TranslationTransform", arity=1)
-def translation_transform(ev: Any, args: tuple) -> Any:
+def translation_transform(ev: Evaluator, args: tuple) -> Any:
     v = vector(args[0])
     return None if v is None else _affine(ev, mk(S.IdentityMatrix, len(v)), v)
 
 
 @builtin("RotationTransform", arity=(1, 3))
-def rotation_transform(ev: Any, args: tuple) -> Any:
+def rotation_transform(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 3:
         return None
     m = rotation_matrix(ev, args[:1])
@@ -89,7 +94,7 @@ def rotation_transform(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ReflectionTransform", arity=(1, 2))
-def reflection_transform(ev: Any, args: tuple) -> Any:
+def reflection_transform(ev: Evaluator, args: tuple) -> Any:
     m = reflection_matrix(ev, args[:1])
     if m is None:
         return None
@@ -101,7 +106,7 @@ def reflection_transform(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ScalingTransform", arity=(1, 2))
-def scaling_transform(ev: Any, args: tuple) -> Any:
+def scaling_transform(ev: Evaluator, args: tuple) -> Any:
     v = vector(args[0])
     if v is None:
         return None
@@ -112,7 +117,7 @@ def scaling_transform(ev: Any, args: tuple) -> Any:
 
 
 @sub_handler("TransformationFunction")
-def transformed(ev: Any, head: Expr, args: tuple) -> Any:
+def transformed(ev: Evaluator, head: Expr, args: tuple) -> Any:
     if len(args) != 1 or rows(head.args[0]) is None or not is_list(args[0]):
         return None
     if rows(args[0]) is not None:
@@ -129,6 +134,6 @@ def transformed(ev: Any, head: Expr, args: tuple) -> Any:
 
 
 @builtin("CirclePoints", arity=(1, 3))
-def circle_points(ev: Any, args: tuple) -> Any:
+def circle_points(ev: Evaluator, args: tuple) -> Any:
     p = regular_polygon(ev, args)
     return None if p is None else lst(lst(q) for q in p)

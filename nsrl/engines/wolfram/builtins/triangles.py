@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.geometry import HALF, distance, point_list
 from nsrl.engines.wolfram.builtins.regions import mean_of, side_lengths, signed_area
 from nsrl.engines.wolfram.expr import Expr, S, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.table import Builtin, table
 
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
+
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 
 
 @builtin("SSSTriangle", arity=3, takes="scalar scalar scalar")
-def sss_triangle(ev: Any, args: tuple) -> Any:
+def sss_triangle(ev: Evaluator, args: tuple) -> Any:
     """The triangle {0,0}, {c,0}, apex, with sides a, b, c opposite to its corners in that order."""
     a, b, c = args
     if any(isinstance(x, (int, Fraction, float)) and x <= 0 for x in args):
@@ -30,7 +33,7 @@ def sss_triangle(ev: Any, args: tuple) -> Any:
 
 
 @builtin("SASTriangle", arity=3, takes="scalar scalar scalar")
-def sas_triangle(ev: Any, args: tuple) -> Any:
+def sas_triangle(ev: Evaluator, args: tuple) -> Any:
     """Sides a and b with the angle gamma between them."""
     a, gamma, b = args
     c = ev.eval(mk(S.Sqrt, plus(power(a, 2), power(b, 2), times(-2, a, b, mk(S.Cos, gamma)))))
@@ -40,7 +43,7 @@ def sas_triangle(ev: Any, args: tuple) -> Any:
 
 
 @builtin("ASATriangle", arity=3, takes="scalar scalar scalar")
-def asa_triangle(ev: Any, args: tuple) -> Any:
+def asa_triangle(ev: Evaluator, args: tuple) -> Any:
     """Angles alpha and beta at the ends of side c."""
     alpha, c, beta = args
     b = times(c, mk(S.Sin, beta), power(mk(S.Sin, plus(alpha, beta)), -1))
@@ -49,19 +52,19 @@ def asa_triangle(ev: Any, args: tuple) -> Any:
 
 
 @builtin("AASTriangle", arity=3, takes="scalar scalar scalar")
-def aas_triangle(ev: Any, args: tuple) -> Any:
+def aas_triangle(ev: Evaluator, args: tuple) -> Any:
     """Angles alpha and beta and the side a opposite alpha."""
     alpha, beta, a = args
     c = ev.eval(mk(S.Simplify, times(a, mk(S.Sin, plus(alpha, beta)), power(mk(S.Sin, alpha), -1))))
     return asa_triangle(ev, (alpha, c, beta))
 
 
-def _triangle(ev: Any, e: Any) -> list[list[Any]] | None:
+def _triangle(ev: Evaluator, e: Any) -> list[list[Any]] | None:
     p = point_list(e.args[0]) if type(e) is Expr and e.head in (S.Triangle, S.Polygon) and e.args else point_list(e)
     return p if p is not None and len(p) == 3 else None
 
 
-def _circumcentre(ev: Any, p: list[list[Any]]) -> list[Any]:
+def _circumcentre(ev: Evaluator, p: list[list[Any]]) -> list[Any]:
     (ax, ay), (bx, by), (cx, cy) = p
     d = times(2, plus(times(ax, minus(by, cy)), times(bx, minus(cy, ay)), times(cx, minus(ay, by))))
     squares = [plus(power(x, 2), power(y, 2)) for x, y in p]
@@ -71,7 +74,7 @@ def _circumcentre(ev: Any, p: list[list[Any]]) -> list[Any]:
 
 
 @builtin("Circumsphere", arity=1)
-def circumsphere(ev: Any, args: tuple) -> Any:
+def circumsphere(ev: Evaluator, args: tuple) -> Any:
     p = _triangle(ev, args[0])
     if p is None or len(p[0]) != 2:
         return None
@@ -79,19 +82,21 @@ def circumsphere(ev: Any, args: tuple) -> Any:
     return mk(S.Sphere, lst(c), distance(ev, c, p[0]))
 
 
-def _sides(ev: Any, p: list[list[Any]]) -> tuple[Any, Any, Any]:
+def _sides(ev: Evaluator, p: list[list[Any]]) -> tuple[Any, Any, Any]:
     return distance(ev, p[1], p[2]), distance(ev, p[2], p[0]), distance(ev, p[0], p[1])
 
 
-def _incentre(ev: Any, p: list[list[Any]]) -> tuple[list[Any], Any]:
+def _incentre(ev: Evaluator, p: list[list[Any]]) -> tuple[list[Any], Any]:
     a, b, c = _sides(ev, p)
     s = power(plus(a, b, c), -1)
-    centre = [ev.eval(mk(S.Simplify, times(s, plus(times(a, p[0][i]), times(b, p[1][i]), times(c, p[2][i]))))) for i in (0, 1)]
+    centre = [
+        ev.eval(mk(S.Simplify, times(s, plus(times(a, p[0][i]), times(b, p[1][i]), times(c, p[2][i]))))) for i in (0, 1)
+    ]
     return centre, ev.eval(mk(S.Simplify, times(2, mk(S.Abs, signed_area(p)), s)))
 
 
 @builtin("Insphere", arity=1)
-def insphere(ev: Any, args: tuple) -> Any:
+def insphere(ev: Evaluator, args: tuple) -> Any:
     p = _triangle(ev, args[0])
     if p is None or len(p[0]) != 2:
         return None
@@ -100,7 +105,7 @@ def insphere(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TriangleMeasurement", arity=2)
-def triangle_measurement(ev: Any, args: tuple) -> Any:
+def triangle_measurement(ev: Evaluator, args: tuple) -> Any:
     p = _triangle(ev, args[0])
     what = args[1]
     if p is None or len(p[0]) != 2:
@@ -119,7 +124,7 @@ def triangle_measurement(ev: Any, args: tuple) -> Any:
 
 
 @builtin("TriangleCenter", arity=(1, 2))
-def triangle_center(ev: Any, args: tuple) -> Any:
+def triangle_center(ev: Evaluator, args: tuple) -> Any:
     p = _triangle(ev, args[0])
     what = args[1] if len(args) == 2 else "Centroid"
     if p is None or len(p[0]) != 2:

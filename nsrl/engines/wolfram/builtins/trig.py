@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.bignum import MACHINE_DIGITS, BigReal, mp
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
@@ -26,6 +26,9 @@ from nsrl.engines.wolfram.numeric import (
 from nsrl.engines.wolfram.order import is_number
 from nsrl.engines.wolfram.points import certain_sign
 from nsrl.engines.wolfram.table import Builtin, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -87,7 +90,13 @@ def pi_multiple(e: Any) -> Fraction | None:
         return Fraction(1)
     if e is S.Degree:
         return Fraction(1, 180)
-    if type(e) is Expr and e.head is S.Times and len(e.args) == 2 and type(e.args[0]) in (int, Fraction) and e.args[1] in (S.Pi, S.Degree):
+    if (
+        type(e) is Expr
+        and e.head is S.Times
+        and len(e.args) == 2
+        and type(e.args[0]) in (int, Fraction)
+        and e.args[1] in (S.Pi, S.Degree)
+    ):
         return Fraction(e.args[0]) / (1 if e.args[1] is S.Pi else 180)
     return None
 
@@ -119,7 +128,7 @@ def _trig(name: str, value: Any) -> None:
     odd = name not in ("Cos", "Sec")
 
     @builtin(name, _NUMERIC, arity=1)
-    def trig(ev: Any, args: tuple) -> Any:
+    def trig(ev: Evaluator, args: tuple) -> Any:
         x = args[0]
         inexact = inexact_value(ev, head, x)
         if inexact is not None:
@@ -176,7 +185,7 @@ _RIGHT = {
 }
 
 
-def inexact_value(ev: Any, head: Symbol, x: Any) -> Any:
+def inexact_value(ev: Evaluator, head: Symbol, x: Any) -> Any:
     """head[x] for an inexact number x, else None."""
     if type(x) is float:
         v = function_value(head, x)
@@ -194,7 +203,7 @@ def inexact_value(ev: Any, head: Symbol, x: Any) -> Any:
     return None
 
 
-def _sin_value(ev: Any, r: Fraction, x: Any) -> Any:
+def _sin_value(ev: Evaluator, r: Fraction, x: Any) -> Any:
     s, q = _sine(r)
     exact = _SINES.get(q)
     if exact is not None:
@@ -209,7 +218,7 @@ def _sin_value(ev: Any, r: Fraction, x: Any) -> Any:
     return inner if s > 0 else mk(S.Times, -1, inner)
 
 
-def _cos_value(ev: Any, r: Fraction, x: Any) -> Any:
+def _cos_value(ev: Evaluator, r: Fraction, x: Any) -> Any:
     s, q = _sine(r + _HALF)
     exact = _SINES.get(q)
     if exact is not None:
@@ -223,7 +232,7 @@ def _cos_value(ev: Any, r: Fraction, x: Any) -> Any:
     return out if s > 0 else mk(S.Times, -1, out)
 
 
-def _tan_value(ev: Any, r: Fraction, x: Any) -> Any:
+def _tan_value(ev: Evaluator, r: Fraction, x: Any) -> Any:
     r %= 1
     if r == _HALF:
         return S.ComplexInfinity
@@ -240,7 +249,7 @@ _trig("Tan", _tan_value)
 
 
 def _reciprocal_trig(name: str, base: str, value: Any) -> None:
-    def of(ev: Any, r: Fraction, x: Any) -> Any:
+    def of(ev: Evaluator, r: Fraction, x: Any) -> Any:
         v = value(ev, r, x)
         if v is None:
             return None
@@ -249,7 +258,11 @@ def _reciprocal_trig(name: str, base: str, value: Any) -> None:
             return 0
         if type(v) is int and v == 0:
             return S.ComplexInfinity
-        if type(v) is Expr and not is_number(v) and any(type(a) is Expr and a.head in (S.Sin, S.Cos) for a in (v, *v.args)):
+        if (
+            type(v) is Expr
+            and not is_number(v)
+            and any(type(a) is Expr and a.head in (S.Sin, S.Cos) for a in (v, *v.args))
+        ):
             return None
         out = ev.call(S.Power, v, -1)
         return ev.call(S.Simplify, out) if type(out) is Expr and _has_sum(out) else out
@@ -273,7 +286,7 @@ def _arc(name: str, exact: Any, odd: bool) -> None:
     head = getattr(S, name)
 
     @builtin(name, _NUMERIC, arity=(1, 2) if name == "ArcTan" else 1)
-    def arc(ev: Any, args: tuple) -> Any:
+    def arc(ev: Evaluator, args: tuple) -> Any:
         x = args[0]
         if len(args) == 2:
             return _arctan2(ev, *args)
@@ -289,7 +302,7 @@ def _arc(name: str, exact: Any, odd: bool) -> None:
         return None
 
 
-def _evaluated(ev: Any, table_: dict[Any, Fraction]) -> dict[Any, Fraction]:
+def _evaluated(ev: Evaluator, table_: dict[Any, Fraction]) -> dict[Any, Fraction]:
     """The inverse table with its keys in canonical form (made once per context)."""
     cache = ev.options.setdefault(S._ArcTables, {})
     got = cache.get(id(table_))
@@ -298,7 +311,7 @@ def _evaluated(ev: Any, table_: dict[Any, Fraction]) -> dict[Any, Fraction]:
     return got
 
 
-def _arcsin(ev: Any, x: Any) -> Fraction | None:
+def _arcsin(ev: Evaluator, x: Any) -> Fraction | None:
     if is_number(x) and x not in (0, 1, -1, _HALF, -_HALF):
         return None
     t = _evaluated(ev, _ARCSINES)
@@ -308,12 +321,12 @@ def _arcsin(ev: Any, x: Any) -> Fraction | None:
     return -t[minus] if minus in t else None
 
 
-def _arccos(ev: Any, x: Any) -> Fraction | None:
+def _arccos(ev: Evaluator, x: Any) -> Fraction | None:
     r = _arcsin(ev, x)
     return None if r is None else _HALF - r
 
 
-def _arctan(ev: Any, x: Any) -> Any:
+def _arctan(ev: Evaluator, x: Any) -> Any:
     if x is S.Infinity:
         return _HALF
     if is_infinity(x):
@@ -327,7 +340,7 @@ def _arctan(ev: Any, x: Any) -> Any:
     return -t[minus] if minus in t else None
 
 
-def _arctan2(ev: Any, x: Any, y: Any) -> Any:
+def _arctan2(ev: Evaluator, x: Any, y: Any) -> Any:
     if type(x) is float or type(y) is float:
         a, b = real_value(x), real_value(y)
         return math.atan2(b, a) if a is not None and b is not None else None
@@ -351,13 +364,17 @@ _arc("ArcTan", _arctan, True)
 
 
 def _arc_reciprocal(name: str, base: str, at_zero: Any, odd: bool) -> None:
-    def exact(ev: Any, x: Any) -> Any:
+    def exact(ev: Evaluator, x: Any) -> Any:
         if type(x) is int and x == 0:
             return at_zero
         if is_number(x) and x not in (1, -1, 2, -2):
             return None
         v = ev.call(getattr(S, base), ev.call(S.Power, x, -1)) if is_numeric(x) else None
-        return None if v is None or (type(v) is Expr and v.head is getattr(S, base)) or _contains(v, getattr(S, base)) else v
+        return (
+            None
+            if v is None or (type(v) is Expr and v.head is getattr(S, base)) or _contains(v, getattr(S, base))
+            else v
+        )
 
     _arc(name, exact, odd)
 
@@ -375,7 +392,7 @@ def _hyperbolic(name: str, at_zero: Any, odd: bool) -> None:
     head = getattr(S, name)
 
     @builtin(name, _NUMERIC, arity=1)
-    def hyperbolic(ev: Any, args: tuple) -> Any:
+    def hyperbolic(ev: Evaluator, args: tuple) -> Any:
         x = args[0]
         v = inexact_value(ev, head, x)
         if v is not None:
@@ -385,8 +402,21 @@ def _hyperbolic(name: str, at_zero: Any, odd: bool) -> None:
         if name in ("ArcCosh", "ArcSech") and type(x) is int and x == 1:
             return 0
         if x is S.Infinity:
-            return {"Sinh": S.Infinity, "Cosh": S.Infinity, "Tanh": 1, "Coth": 1, "Sech": 0, "Csch": 0, "ArcSinh": S.Infinity}.get(name)
-        if type(x) is Expr and len(x.args) == 1 and x.head is getattr(S, f"Arc{name}", None) and not name.startswith("Arc"):
+            return {
+                "Sinh": S.Infinity,
+                "Cosh": S.Infinity,
+                "Tanh": 1,
+                "Coth": 1,
+                "Sech": 0,
+                "Csch": 0,
+                "ArcSinh": S.Infinity,
+            }.get(name)
+        if (
+            type(x) is Expr
+            and len(x.args) == 1
+            and x.head is getattr(S, f"Arc{name}", None)
+            and not name.startswith("Arc")
+        ):
             return x.args[0]
         flipped = _minus_argument(x)
         if flipped is not None and not name.startswith("ArcCosh") and not name.startswith("ArcSech"):
@@ -403,13 +433,13 @@ for _n, _z, _odd in (
 
 
 @builtin("Haversine", _NUMERIC, arity=1)
-def haversine(ev: Any, args: tuple) -> Any:
+def haversine(ev: Evaluator, args: tuple) -> Any:
     return mk(S.Times, _HALF, mk(S.Plus, 1, mk(S.Times, -1, mk(S.Cos, args[0])))) if is_numeric(args[0]) else None
 
 
 def _degrees(name: str, of: str) -> None:
     @builtin(name, _NUMERIC, arity=1)
-    def in_degrees(ev: Any, args: tuple) -> Any:
+    def in_degrees(ev: Evaluator, args: tuple) -> Any:
         if name.startswith("Arc"):
             r = ev.call(getattr(S, of), args[0])
             return ev.eval(mk(S.Times, r, 180, mk(S.Power, S.Pi, -1))) if is_numeric(r) else None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.evaluator import Defs
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, times
 from nsrl.engines.wolfram.roots import symbols as symbols_of
 from nsrl.engines.wolfram.table import Builtin, symbols, table
+
+if TYPE_CHECKING:
+    from nsrl.engines.wolfram.evaluator import Evaluator
 
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
@@ -27,11 +30,13 @@ def _unit(names: str, factor: Any, **base: int) -> None:
         _UNITS[n] = (factor, base)
 
 
-for _prefix, _k in (("", 1), ("Kilo", 1000), ("Centi", Fraction(1, 100)), ("Milli", Fraction(1, 1000)), ("Deci", Fraction(1, 10)),
+for _prefix, _k in (("", 1), ("Kilo", 1000), ("Centi", Fraction(1, 100)), ("Milli", Fraction(1, 1000)), ("Deci",
+Fraction(1, 10)),
                     ("Micro", Fraction(1, 10**6)), ("Nano", Fraction(1, 10**9)), ("Mega", 10**6)):  # fmt: skip
     for _name, _f, _b in (("meters", 1, {"m": 1}), ("grams", Fraction(1, 1000), {"kg": 1}), ("seconds", 1, {"s": 1}),
                           ("liters", Fraction(1, 1000), {"m": 3}), ("watts", 1, {"kg": 1, "m": 2, "s": -3}),
-                          ("joules", 1, {"kg": 1, "m": 2, "s": -2}), ("newtons", 1, {"kg": 1, "m": 1, "s": -2})):  # fmt: skip
+                          ("joules", 1, {"kg": 1, "m": 2, "s": -2}), ("newtons", 1, {"kg": 1, "m": 1,
+                          "s": -2})):  # fmt: skip
         _UNITS[(_prefix + _name) if _prefix else _name.capitalize()] = (_f * _k, _b)
 _unit("Minutes", 60, s=1)
 _unit("Hours", 3600, s=1)
@@ -56,11 +61,16 @@ _unit("Radians", 1)
 _unit("DegreesCelsius DegreesCelsiusDifference", 1, K=1)
 _unit("DegreesFahrenheit DegreesFahrenheitDifference", Fraction(5, 9), K=1)
 _unit("Kelvins KelvinsDifference", 1, K=1)
-_OFFSET = {"DegreesCelsius": Fraction(27_315, 100), "DegreesFahrenheit": Fraction(45_967, 100) * Fraction(5, 9), "Kelvins": 0}
+_OFFSET = {
+    "DegreesCelsius": Fraction(27_315, 100),
+    "DegreesFahrenheit": Fraction(45_967, 100) * Fraction(5, 9),
+    "Kelvins": 0,
+}
 _SHORT = {"m": "Meters", "km": "Kilometers", "cm": "Centimeters", "mm": "Millimeters", "kg": "Kilograms",
           "g": "Grams", "s": "Seconds", "h": "Hours", "min": "Minutes", "L": "Liters", "mL": "Milliliters",
           "ft": "Feet", "in": "Inches", "mi": "Miles", "lb": "Pounds", "oz": "Ounces", "Foot": "Feet", "Inch": "Inches",
-          "Celsius": "DegreesCelsius", "Fahrenheit": "DegreesFahrenheit", "Kelvin": "Kelvins", "Degrees": "AngularDegrees",
+          "Celsius": "DegreesCelsius", "Fahrenheit": "DegreesFahrenheit", "Kelvin": "Kelvins",
+          "Degrees": "AngularDegrees",
           "Dollars": "USDollars", "Cents": "USCents", "%": "Percent"}  # fmt: skip
 for _name in [*_UNITS, *(n for n in _SHORT if len(n) > 2)]:
     _one = _SHORT.get(_name, _name)
@@ -71,7 +81,8 @@ _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+|/\d+)?)\s*([^\d./].*)")
 
 
 def _named(u: str) -> Any:
-    """A unit that is written as a text (m, km/h, KilometersPerHour, square meters) as names multiplied and raised; None for another."""
+    """A unit that is written as a text (m, km/h, KilometersPerHour, square meters) as names multiplied and raised; None
+    for another."""
     u = u.strip()
     for sign in ("/", "Per", " per "):
         top, found, bottom = u.partition(sign)
@@ -106,7 +117,11 @@ def _parsed(u: Any) -> tuple[Any, dict[str, Any], Any] | None:
             p = _parsed(a)
             if p is None:
                 return None
-            factor = factor * p[0] if not isinstance(p[0], Expr) and not isinstance(factor, Expr) else mk(S.Times, factor, p[0])
+            factor = (
+                factor * p[0]
+                if not isinstance(p[0], Expr) and not isinstance(factor, Expr)
+                else mk(S.Times, factor, p[0])
+            )
             for k, n in p[1].items():
                 base[k] = base.get(k, 0) + n
             forms.append(p[2])
@@ -135,11 +150,16 @@ _SIGNS = (S.Sign, S.Positive, S.Negative, S.NonNegative, S.NonPositive)
 _TURNS = (S.Sin, S.Cos, S.Tan, S.Cot, S.Sec, S.Csc)
 
 
-def _combines(ev: Any, e: Any, bound: dict, go_on: Any) -> bool:
+def _combines(ev: Evaluator, e: Any, bound: dict, go_on: Any) -> bool:
     """The matcher of Quantity's up-value: a sum, product or power of quantities becomes one quantity."""
     if e.head in _ROUNDING or e.head in _SIGNS or e.head in _TURNS:
         q = e.args[0] if len(e.args) == 1 else None
-        if not has_head(q, S.Quantity) or len(q.args) != 2 or (unit := _parsed(q.args[1])) is None or q.args[1] in _OFFSET:
+        if (
+            not has_head(q, S.Quantity)
+            or len(q.args) != 2
+            or (unit := _parsed(q.args[1])) is None
+            or q.args[1] in _OFFSET
+        ):
             return False
         if e.head in _TURNS:
             if unit[1]:
@@ -173,17 +193,30 @@ def _tempered(e: Expr) -> bool:
     return any(is_one(a) for a in e.args)
 
 
-def _temperatures(ev: Any, e: Expr) -> Any:
-    """The difference of two temperatures, a temperature and differences; None for any other arithmetic: twice 20 °C is what one takes it for."""
+def _temperatures(ev: Evaluator, e: Expr) -> Any:
+    """The difference of two temperatures, a temperature and differences; None for any other arithmetic: twice 20 °C is
+    what one takes it for."""
     if e.head is not S.Plus:
         return None
-    terms = [(-1, a.args[1]) if has_head(a, S.Times) and len(a.args) == 2 and a.args[0] == -1 else (1, a) for a in e.args]
+    terms = [
+        (-1, a.args[1]) if has_head(a, S.Times) and len(a.args) == 2 and a.args[0] == -1 else (1, a) for a in e.args
+    ]
     if not all(has_head(q, S.Quantity) and len(q.args) == 2 and type(q.args[1]) is str for _, q in terms):
         return None
     scales = [(k, q) for k, q in terms if q.args[1] in _OFFSET]
     turns = sorted(k for k, _ in scales)
-    unit = scales[0][1].args[1] if turns == [1] else next(q.args[1] for k, q in scales if k == 1) + "Difference" if turns == [-1, 1] else None
-    if unit is None or any(q.args[1] == "Kelvins" for _, q in scales) or any(base_value(ev, q)[1] != {"K": 1} for _, q in terms):
+    unit = (
+        scales[0][1].args[1]
+        if turns == [1]
+        else next(q.args[1] for k, q in scales if k == 1) + "Difference"
+        if turns == [-1, 1]
+        else None
+    )
+    if (
+        unit is None
+        or any(q.args[1] == "Kelvins" for _, q in scales)
+        or any(base_value(ev, q)[1] != {"K": 1} for _, q in terms)
+    ):
         return None
     kelvins = [times(k, base_value(ev, q)[0]) for k, q in terms]
     return mk(S.Quantity, ev.eval(times(plus(*kelvins, -_OFFSET.get(unit, 0)), power(_UNITS[unit][0], -1))), unit)
@@ -197,14 +230,18 @@ _COMBINED = Symbol("\x02q")
 
 
 @builtin("Quantity", arity=(1, 2), data=True)
-def quantity(ev: Any, args: tuple) -> Any:
+def quantity(ev: Evaluator, args: tuple) -> Any:
     if S.Quantity not in ev.up:
         # installed by the first quantity, so that plain arithmetic never looks for one
         ev.up[S.Quantity] = rules = Defs()
         rules.rules = [((), _COMBINED, _COMBINED, _combines)]
     if len(args) == 1:
         written = _NUMBER.fullmatch(args[0]) if type(args[0]) is str else None
-        return mk(S.Quantity, norm(Fraction(written[1])) if "." not in written[1] else float(written[1]), written[2]) if written else mk(S.Quantity, 1, args[0])
+        return (
+            mk(S.Quantity, norm(Fraction(written[1])) if "." not in written[1] else float(written[1]), written[2])
+            if written
+            else mk(S.Quantity, 1, args[0])
+        )
     if is_list(args[0]):
         return lst(mk(S.Quantity, a, args[1]) for a in args[0].args)
     if args[1] == 1:
@@ -218,7 +255,7 @@ def quantity(ev: Any, args: tuple) -> Any:
 
 
 @builtin("QuantityMagnitude", arity=(1, 2))
-def quantity_magnitude(ev: Any, args: tuple) -> Any:
+def quantity_magnitude(ev: Evaluator, args: tuple) -> Any:
     if is_list(args[0]):
         return lst(mk(S.QuantityMagnitude, a, *args[1:]) for a in args[0].args)
     q = args[0] if len(args) == 1 else ev.eval(mk(S.UnitConvert, *args))
@@ -228,16 +265,16 @@ def quantity_magnitude(ev: Any, args: tuple) -> Any:
 
 
 @builtin("QuantityUnit", arity=1)
-def quantity_unit(ev: Any, args: tuple) -> Any:
+def quantity_unit(ev: Evaluator, args: tuple) -> Any:
     return args[0].args[1] if has_head(args[0], S.Quantity) else None
 
 
 @builtin("QuantityQ", arity=1)
-def quantity_q(ev: Any, args: tuple) -> Any:
+def quantity_q(ev: Evaluator, args: tuple) -> Any:
     return TRUE if has_head(args[0], S.Quantity) and len(args[0].args) == 2 else FALSE
 
 
-def gathered(ev: Any, e: Any) -> Any:
+def gathered(ev: Evaluator, e: Any) -> Any:
     """A product, power or sum of quantities as one quantity, as a number where all units cancel, or None."""
     if not contains(e, S.Quantity):
         return None
@@ -254,7 +291,9 @@ def gathered(ev: Any, e: Any) -> Any:
                 number.append(a if q is None else q)
         if not unit:
             return None
-        return ev.eval(mk(S.Quantity, Expr(S.Times, tuple(number)), Expr(S.Times, tuple(unit)) if len(unit) > 1 else unit[0]))
+        return ev.eval(
+            mk(S.Quantity, Expr(S.Times, tuple(number)), Expr(S.Times, tuple(unit)) if len(unit) > 1 else unit[0])
+        )
     if has_head(e, S.Power) and len(e.args) == 2 and gathered(ev, e.args[0]) is e.args[0]:
         return ev.eval(mk(S.Quantity, power(e.args[0].args[0], e.args[1]), _raised(e.args[0].args[1], e.args[1])))
     if has_head(e, S.Plus):
@@ -267,7 +306,7 @@ def gathered(ev: Any, e: Any) -> Any:
     return None
 
 
-def base_value(ev: Any, e: Any) -> tuple[Any, dict[str, int]] | None:
+def base_value(ev: Evaluator, e: Any) -> tuple[Any, dict[str, int]] | None:
     """A quantity in base units, a temperature in kelvins, and what these units are; None for what is no quantity."""
     if not (has_head(e, S.Quantity) and len(e.args) == 2) or (unit := _parsed(e.args[1])) is None:
         return None
@@ -275,7 +314,7 @@ def base_value(ev: Any, e: Any) -> tuple[Any, dict[str, int]] | None:
 
 
 @builtin("UnitConvert", arity=(1, 2))
-def unit_convert(ev: Any, args: tuple) -> Any:
+def unit_convert(ev: Evaluator, args: tuple) -> Any:
     q = gathered(ev, args[0])
     if not has_head(q, S.Quantity):
         return None
