@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: nsrl has no command {name!r}{advice}", file=sys.stderr)
         return 2
     sys.argv = [f"nsrl {name}", *rest]
-    return command(lambda arguments: import_module(COMMANDS[name][0]).main(arguments))
+    command(lambda arguments: import_module(COMMANDS[name][0]).main(arguments))
+    return 0  # `command` ends the process itself
 
 
 if __name__ == "__main__":

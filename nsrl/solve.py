@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
         problem = _held_out(config.model, run, config.problem)
     else:
         images = tuple(file_image(Path(path).expanduser()) for path in config.image)
-        problem = Problem("question", config.question, None, images)
+        problem = Problem("question", str(config.question), None, images)
 
     from nsrl.models import loading  # torch and transformers are only imported once the pictures can be read
     from nsrl.rollout.native import NativeSampler

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from nsrl.checks import parity_faults
 from nsrl.checks.parity_faults import blanked
@@ -156,7 +157,7 @@ def policy_score(policy: Policy, params: SamplingParams) -> Score:
 
 
 def _is_flat(prompt: Prompt) -> bool:
-    return all(bool((i.pixels.view(len(i.pixels), 3, -1) == i.pixels[0].view(3, -1)[:, :1]).all()) for i in prompt.images)
+    return all(bool((p.view(len(p), 3, -1) == p[0].view(3, -1)[:, :1]).all()) for p in (image.patches for image in prompt.images))
 
 
 def _agree(policy, sampler, requests, params, tolerance, score, *, nudged) -> tuple[list[list[Sample]], Tensor]:
@@ -206,7 +207,7 @@ def _images_matter(sampler, params, tolerance, score, requests, groups) -> tuple
 def _nudged(model: nn.Module) -> Iterator[None]:
     """Every trainable weight changed a little, without random numbers, and put back exactly."""
     # of a sharded model each process moves its own shard
-    trainable = [p.to_local() if hasattr(p, "to_local") else p for p in model.parameters() if p.requires_grad]
+    trainable = [p.to_local() if isinstance(p, DTensor) else p for p in model.parameters() if p.requires_grad]
     kept = [p.detach().clone() for p in trainable]
     try:
         with torch.no_grad():

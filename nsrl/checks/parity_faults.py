@@ -23,8 +23,8 @@ def blanked(request: Request) -> Request:
     """The request with every picture painted in the colour of its first pixel: the same sizes and tokens, no content."""
     images = []
     for image in request.prompt.images:
-        colour = image.pixels[0].view(3, -1)[:, :1]
-        pixels = colour.expand(3, image.pixels.shape[1] // 3).reshape(1, -1).expand_as(image.pixels)
+        shown = image.patches
+        pixels = shown[0].view(3, -1)[:, :1].expand(3, shown.shape[1] // 3).reshape(1, -1).expand_as(shown)
         images.append(replace(image, pixels=pixels, key=("blanked", image.key)))
     return replace(request, prompt=replace(request.prompt, images=tuple(images)))
 

@@ -150,6 +150,11 @@ class Family(ABC):
         return self.text.embed_tokens.weight.device
 
     @property
+    def tower_dtype(self) -> torch.dtype:
+        """What the towers compute in."""
+        return next(self.towers[0].parameters()).dtype
+
+    @property
     def cache_row_bytes(self) -> int:
         """Bytes of keys and values one token takes in all layers."""
         text = self.config.text_config

@@ -92,7 +92,7 @@ def whole(value: Any, keep: bool = True) -> Any:
     return value
 
 
-def spread(state: dict[str, Any], parameters: Sequence[nn.Parameter]) -> dict[str, Any]:
+def spread(state: dict[str, Any], parameters: Sequence[Tensor]) -> dict[str, Any]:
     """An optimiser's state dict with whole tensors, sharded as its parameters are (in the optimiser's own order)."""
     spread_state = {}
     for index, moments in state["state"].items():

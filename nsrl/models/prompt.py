@@ -32,6 +32,12 @@ class PromptImage:
                 f"got {tuple(self.pixels.shape)}"
             )
 
+    @property
+    def patches(self) -> Tensor:
+        """Its pixels, of one that has them."""
+        assert self.pixels is not None, "a prompt without its pixels came to where they are needed"
+        return self.pixels
+
     def __getstate__(self) -> dict[str, Any]:
         """What another process gets: everything but the pixels, which it can make itself."""
         return {**self.__dict__, "pixels": None}

@@ -115,6 +115,15 @@ class VLM:
             ids += family.expand(next(sizes), self.tokenizer) if token == image_token else [token]
         return Prompt(ids, template_ids, tuple(images), problem.id)
 
+    @property
+    def end_of_turn(self) -> int:
+        """The token that ends a completion in demonstrations."""
+        return int(self.tokenizer.eos_token_id)
+
+    def token_ids(self, text: str) -> list[int]:
+        """Of a text as it stands: no special token is added."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def with_pixels(self, prompt: Prompt, problem: Problem) -> Prompt:
         """The same prompt with its pixels: they do not travel between processes (another rank may have encoded it)."""
         return prompt if prompt.has_pixels else self.encode(problem)

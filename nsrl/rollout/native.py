@@ -275,11 +275,11 @@ class _Features:
         batch: list[PromptImage] = []
         patches = 0
         for image in missing.values():
-            if batch and patches + len(image.pixels) > self.sampler.max_patches:
+            if batch and patches + len(image.patches) > self.sampler.max_patches:
                 self._encode(batch)
                 batch, patches = [], 0
             batch.append(image)
-            patches += len(image.pixels)
+            patches += len(image.patches)
         if batch:
             self._encode(batch)
         found = [self.ready[image.key] for image in wanted]
@@ -292,7 +292,7 @@ class _Features:
 
     def _encode(self, images: list[PromptImage]) -> None:
         family = self.sampler.family
-        pixels = torch.cat([image.pixels for image in images]).to(family.device, family.towers[0].dtype)
+        pixels = torch.cat([image.patches for image in images]).to(family.device, family.tower_dtype)
         grids = torch.tensor([image.grid for image in images], device=family.device)
         visual, added = family.see(pixels, grids)  # the tower as the update calls it
         sizes = (grids.prod(-1) // family.merge**2).tolist()

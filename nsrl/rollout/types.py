@@ -176,8 +176,15 @@ OnGroup = Callable[[int, list[Sample]], None]
 class Sampler(Protocol):
     """Every sampler: the native one and vLLM."""
 
-    stats: SampleStats
-    last_sync: SyncReport | None
+    @property
+    def stats(self) -> SampleStats:
+        """Of the last `sample`."""
+        ...
+
+    @property
+    def last_sync(self) -> SyncReport | None:
+        """The report of the last `sync`."""
+        ...
 
     def sample(
         self, requests: Sequence[Request], params: SamplingParams, on_group: OnGroup | None = None

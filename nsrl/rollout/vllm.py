@@ -106,7 +106,7 @@ class VllmSampler:
         )
         config = args.create_engine_config()
         config.parallel_config.distributed_executor_backend = "uni"  # the CPU build would start a process of its own
-        self.engine = LLMEngine(config, Executor.get_class(config), log_stats=False, multiprocess_mode=False)
+        self.engine: Any = LLMEngine(config, Executor.get_class(config), log_stats=False, multiprocess_mode=False)
         self.last_sync: SyncReport | None = None
         self.sync(policy)
 
@@ -230,7 +230,7 @@ def _register_loader(family: Family, policy: nn.Module) -> str:
         def download_model(self, model_config: Any) -> None:
             """Nothing to fetch."""
 
-        def load_weights(self, model: nn.Module, model_config: Any) -> None:
+        def load_weights(self, model: Any, model_config: Any) -> None:
             model.load_weights(family.engine_weights(merged_weights(policy)))
 
     register_model_loader("nsrl")(FromMemory)
@@ -238,10 +238,9 @@ def _register_loader(family: Family, policy: nn.Module) -> str:
 
 
 def _params(request: Request, params: SamplingParams, vocabulary: int) -> Any:
-    from vllm import SamplingParams as VllmParams
-    from vllm.sampling_params import RequestOutputKind
+    from vllm import sampling_params
 
-    return VllmParams(
+    return sampling_params.SamplingParams(
         n=1 if params.temperature == 0 else request.n,  # vLLM refuses several greedy completions, which are all alike
         seed=request.seed & 0x7FFF_FFFF_FFFF_FFFF,
         temperature=params.temperature,
@@ -253,7 +252,7 @@ def _params(request: Request, params: SamplingParams, vocabulary: int) -> Any:
         logit_bias={i: _BAN for i in params.banned_ids if i < vocabulary} or None,
         logprobs=0,
         detokenize=False,
-        output_kind=RequestOutputKind.FINAL_ONLY,
+        output_kind=sampling_params.RequestOutputKind.FINAL_ONLY,
     )
 
 

@@ -56,7 +56,7 @@ def save(
     return final
 
 
-def write_folder(final: Path, fill: Callable[[Path], None]) -> None:
+def write_folder(final: Path, fill: Callable[[Path], object]) -> None:
     """Write a folder whole or not at all: filled beside its place, fsynced, renamed. One that was there is replaced."""
     working = beside(final)
     working.mkdir()

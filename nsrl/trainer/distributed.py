@@ -117,7 +117,7 @@ class World:
         """What a loss is multiplied by before its backward: FSDP2 averages gradients over ranks, and a sum is wanted."""
         return float(self.size) if self.sharded else 1.0
 
-    def sum_gradients(self, parameters: Sequence[torch.nn.Parameter]) -> None:
+    def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
         """Add up the gradients of all ranks, in at least fp32.
 
         A parameter without a gradient on any rank keeps none (the optimiser leaves it alone, as in one process); one that
@@ -146,8 +146,8 @@ class World:
 ALONE = World()
 
 
-def _buckets(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.nn.Parameter]]:
-    bucket: list[torch.nn.Parameter] = []
+def _buckets(parameters: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    bucket: list[Tensor] = []
     size = 0
     for p in parameters:
         if bucket and (p.dtype != bucket[0].dtype or size + p.numel() > BUCKET):
@@ -169,8 +169,8 @@ def join() -> Iterator[World]:
     if launched()[1] == 1:
         yield ALONE
         return
-    store, rank, size = next(dist.rendezvous("env://", timeout=timedelta(minutes=10)))
-    watch = Watchdog(dist.PrefixStore("nsrl", store.clone()), rank, size)
+    store, rank, size = next(dist.rendezvous("env://", timeout=timedelta(minutes=10)))  # pyright: ignore
+    watch = Watchdog(dist.PrefixStore("nsrl", store.clone()), rank, size)  # pyright: ignore
     try:
         watch.start()
     except UserError as error:

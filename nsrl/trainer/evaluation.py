@@ -90,8 +90,9 @@ def evaluate(
         vlm.read_ahead(world.share(problems[start + batch : start + 2 * batch]))
         errors = world.merge([e if isinstance(e, str) else None for e in encoded])
         unscored |= {p.id: why for p, why in zip(whole, errors) if why is not None}
-        shown = [i for i, e in enumerate(encoded) if not isinstance(e, str)]
-        part, prompts = [mine[i] for i in shown], [encoded[i] for i in shown]
+        fitting = {i: e for i, e in enumerate(encoded) if not isinstance(e, str)}
+        shown, prompts = list(fitting), list(fitting.values())
+        part = [mine[i] for i in shown]
         # seeds go by the problem, not by who samples it
         numbers = [n for i, n in enumerate(world.share(range(start, start + len(whole)))) if i in shown]
         for count, pass_temperature, first in passes:
@@ -157,8 +158,8 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
         if row["correct"] is not None:
             by_problem[row["problem_id"]].append(row["correct"])
     means = [sum(v) / len(v) for v in by_problem.values()]
-    accuracy, *ci95 = mean_interval(means)
-    greedy_accuracy, *greedy_ci95 = mean_interval([float(c) for c in greedy])
+    accuracy, low, high = mean_interval(means)
+    greedy_accuracy, greedy_low, greedy_high = mean_interval([float(c) for c in greedy])
     share = {name: sum(r["language"] == name for r in sampled) / len(sampled) for name in LANGUAGES if sampled}
     tokens = {}
     for name in LANGUAGES:
@@ -168,9 +169,9 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
     return Evaluation(
         records=records,
         accuracy=accuracy,
-        ci95=tuple(ci95),
+        ci95=(low, high),
         greedy_accuracy=greedy_accuracy,
-        greedy_ci95=tuple(greedy_ci95),
+        greedy_ci95=(greedy_low, greedy_high),
         pass_at_n=sum(any(v) for v in by_problem.values()) / len(by_problem) if by_problem else None,
         language_share=share,
         tokens_by_language=tokens,

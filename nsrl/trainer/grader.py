@@ -89,8 +89,9 @@ class Grader:
 def graded(problem: Problem, text: str, cut: Extracted, result: Result | None) -> Graded:
     """Check a program's value, or what the text answers where there is no program, against the gold answer."""
     found = verdict(problem, text, cut, result)
-    failed = found.correct is not None and result is not None and not result.has_value
-    return Graded(text, cut, result, found.correct, result.status.value if failed else found.reason)
+    if found.correct is not None and result is not None and not result.has_value:
+        return Graded(text, cut, result, found.correct, result.status.value)
+    return Graded(text, cut, result, found.correct, found.reason)
 
 
 def open_pool(engine: EngineConfig) -> EnginePool:

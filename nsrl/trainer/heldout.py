@@ -241,11 +241,12 @@ def _shapes(config: EvalConfig, runs: list[Trained]) -> tuple[list[Problem], str
     own = runs[0] if runs else None
     level = config.level if config.level is not None else own.config.data.level if own else 1
     seed = config.seed if config.seed is not None else own.config.seed if own else 0
-    mine = own is not None and own.config.data.source == "shapes"
-    size = config.size or (own.held_out if mine else 600)
+    mine = own if own is not None and own.config.data.source == "shapes" else None
+    size = config.size or (mine.held_out if mine else 600)
     source, name = Shapes(level, seed, 0), f"shapes (level {level}, seed {seed})"
-    same = mine and (len(runs) == 1 or own.chose_unseen) and (own.config.data.level, own.config.seed) == (level, seed)
-    if same and size <= own.held_out:  # what training leaves out
+    chose = mine is not None and (len(runs) == 1 or mine.chose_unseen)
+    if mine and chose and (mine.config.data.level, mine.config.seed) == (level, seed) and size <= mine.held_out:
+        # what training leaves out
         return source.unseen(size, _seen_shapes(runs[1:])), name, []
     seen = _seen_shapes(runs)
     problems = source.unseen(size, seen)

@@ -97,7 +97,7 @@ class ProblemStream:
         """The next `count` problems; pictures of as many behind them begin to be read. All ranks must call it alike."""
         problems = self._draw(count)
         if self._vlm is not None:
-            self._replace_unreadable(problems)
+            self._replace_unreadable(problems, self._vlm)
             self._together = max(self._together, count)
             self._next.extend(next(self._stream) for _ in range(self._together - len(self._next)))
             self._vlm.read_ahead(self._world.share(list(self._next)))
@@ -108,20 +108,20 @@ class ProblemStream:
         self.position += count
         return [self._next.popleft() if self._next else next(self._stream) for _ in range(count)]
 
-    def _replace_unreadable(self, problems: list[Problem]) -> None:
+    def _replace_unreadable(self, problems: list[Problem], vlm: VLM) -> None:
         """Put the next readable problems where one cannot be read; a place stays with the rank that opens its pictures."""
         places, failures = list(range(len(problems))), 0
         while places:
             mine = [i for i in places if i % self._world.size == self._world.rank]
-            self._vlm.read_ahead(problems[i] for i in mine)
-            found = {i: why for i in mine if (why := self._vlm.unreadable(problems[i])) is not None}
+            vlm.read_ahead(problems[i] for i in mine)
+            found = {i: why for i in mine if (why := vlm.unreadable(problems[i])) is not None}
             reasons = dict(sorted((i, why) for part in self._world.gather(found) for i, why in part.items()))
             for i, why in reasons.items():
                 if problems[i].id not in self.unreadable and self._world.is_main:
                     print(f"problem {problems[i].id} passed over ({len(self.unreadable) + 1} so far): {why}", flush=True)
                 self.unreadable[problems[i].id] = why
             failures = failures + len(reasons) if len(reasons) == len(places) else 0
-            if failures > 2 * self._size:  # in a row: more than an epoch
+            if self._size is not None and failures > 2 * self._size:  # in a row: more than an epoch
                 raise UserError(f"data: no picture of the {self._size} training problems can be read any more ({why})")
             places = list(reasons)
             for i, problem in zip(places, self._draw(len(places))):

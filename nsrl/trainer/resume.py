@@ -153,10 +153,10 @@ def settle(folder: Path, found: Path | None, state: State, ended: bool) -> None:
             if at > state.at or (file.stem == "final" and not ended):
                 _put_aside(file)
     for file in folder.glob("eval/checkpoint-*-on-*.parquet"):  # what `nsrl.eval` kept of a checkpoint
-        of = re.match(r"checkpoint-(?:([a-z-]+)-)?(\d+)-on-", file.name)
-        phase = (of[1] or "grpo").replace("-", "_") if of else None
-        if phase in PHASES and (PHASES.index(phase), int(of[2])) > state.at:
-            file.unlink()
+        if of := re.match(r"checkpoint-(?:([a-z-]+)-)?(\d+)-on-", file.name):
+            phase = (of[1] or "grpo").replace("-", "_")
+            if phase in PHASES and (PHASES.index(phase), int(of[2])) > state.at:
+                file.unlink()
     for file in folder.glob("completions/step_*.parquet"):
         if state.phase != "grpo" or int(file.stem.removeprefix("step_")) > state.step:
             file.unlink()

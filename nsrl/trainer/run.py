@@ -170,7 +170,8 @@ class Run:
         name = checkpoint_name(state)
         last = checkpoint.latest(self.folder.path)
         whole = optimizer is not None and not optimizer.uncommitted and state.row is not None
-        if whole and (last is None or last.name != name) and sum(p.numel() for p in optimizer.parameters) <= QUICKLY_SAVED:
+        size = sum(p.numel() for p in optimizer.parameters) if optimizer is not None else 0
+        if whole and (last is None or last.name != name) and size <= QUICKLY_SAVED:
             self.save()
             return f"ended by SIGTERM: {name} was saved; --resume continues from it"
         if last is None:
@@ -182,7 +183,7 @@ class Run:
         metrics["num_tokens"] = tokens = self.state.num_tokens + int(metrics["num_tokens"])
         row = as_row(where["phase"], where["step"], metrics)
         self.state = dataclasses.replace(self.state, row=row, num_tokens=tokens, **where)
-        self._learning.uncommitted = False
+        self._optimizer().uncommitted = False
         self.folder.copied = None
 
     def evaluate(
@@ -205,13 +206,17 @@ class Run:
             self._tensors = None
         return optimizer
 
+    def _optimizer(self) -> Optimizer:
+        assert self._learning is not None, "a step was made by nobody"
+        return self._learning
+
     def save(self) -> None:
         """A checkpoint of the state committed last: the same files whatever the number of processes.
 
         The main rank writes them, the others only take part.
         """
         weights = fsdp.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
-        tensors = {"optimizer": self._learning.state_dict(), "random": torch.get_rng_state()}
+        tensors = {"optimizer": self._optimizer().state_dict(), "random": torch.get_rng_state()}
         state = dataclasses.asdict(self.state)
         facts = {
             "recipe": self.config.recipe,

@@ -38,8 +38,7 @@ def supervised_step(
     groups = []
     for demonstration in world.share(list(islice(demonstrations, size))):
         prompt = vlm.encode(demonstration.problem)
-        completion = vlm.tokenizer(demonstration.text, add_special_tokens=False)["input_ids"]
-        groups.append(Group(prompt, [[*completion, vlm.tokenizer.eos_token_id]]))
+        groups.append(Group(prompt, [[*vlm.token_ids(demonstration.text), vlm.end_of_turn]]))
     batches = policy.pack(groups, budget)
     tokens, seen = map(int, world.total(
         sum(batch.target.numel() for batch in batches),

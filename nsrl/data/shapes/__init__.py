@@ -28,7 +28,7 @@ class Shapes:
     refused: contents that no held-out problem may have, for the model has learned from them before.
     """
 
-    size = None  # without end
+    size: int | None = None  # without end
 
     def __init__(
         self, level: int = 1, seed: int = 0, held_out: int = 600, refused: Set[tuple[str, str]] = frozenset()
@@ -47,10 +47,10 @@ class Shapes:
         """The held-out problems: all different, none of them ever in `train` or `demonstrations`."""
         return list(self._test.values())
 
-    def train(self, start: int = 0) -> Iterator[Problem]:
-        """An endless stream of training problems; `start` counts problems already taken (for resuming)."""
+    def train(self, position: int = 0) -> Iterator[Problem]:
+        """See `Source.train`."""
         for problem, _, _, taken in self._stream("train"):
-            if taken >= start:
+            if taken >= position:
                 yield problem
 
     def demonstrations(self, languages: dict[str, float], wrong: float = 0.0) -> Iterator[Demonstration]:

@@ -7,7 +7,7 @@ demonstration is the right form of *misread* values, the mistake an imperfect te
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -60,7 +60,7 @@ def show(value: Fraction) -> str:
     return str(Fraction(value))
 
 
-def _listed(items: Values) -> str:
+def _listed(items: Iterable[object]) -> str:
     return ", ".join(str(item) for item in items)
 
 
