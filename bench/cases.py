@@ -1,4 +1,5 @@
-"""Heads with chosen logits, and the exact answer in fp64 a few rows at a time. For the tests of the ops and for bench."""
+"""Heads with chosen logits, and the exact answer in fp64 a few rows at a time. For the tests of the ops and for
+bench."""
 
 import math
 
@@ -45,7 +46,8 @@ def extreme_case(n_vocab, device="cpu"):
 
 
 def exact(hidden, weight, target, *, temperature=1.0, with_jacobian=True):
-    """fp64 on the same inputs, where they lie: (logp, entropy, J, max |logit| per row) on the CPU, a few rows at a time."""
+    """fp64 on the same inputs, where they lie: (logp, entropy, J, max |logit| per row) on the CPU, a few rows at a
+    time."""
     w, device = weight.detach().double(), weight.device
     step = max(1, 4_000_000 // w.shape[0])
     temperature = torch.as_tensor(temperature, dtype=torch.float64, device=device).expand(len(hidden))

@@ -1,8 +1,9 @@
 """What the compiler makes of every kernel for Hopper, with no GPU: `python -m bench.compile_report [--json FILE]`.
 
-Triton kernels are compiled for sm_90 as the 2B case launches them, with the ptxas that Triton ships, CUDA kernels of csrc/ for sm_90a
-with nvcc where it is installed. Printed per kernel: registers, spilled bytes, shared memory, an occupancy estimate,
-tensor-core and TMA instructions, and the widths of its global loads and stores. Knows nothing of run time.
+Triton kernels are compiled for sm_90 as the 2B case launches them, with the ptxas that Triton ships, CUDA kernels of
+csrc/ for sm_90a with nvcc where it is installed. Printed per kernel: registers, spilled bytes, shared memory, an
+occupancy estimate, tensor-core and TMA instructions, and the widths of its global loads and stores. Knows nothing of
+run time.
 """
 
 import argparse
@@ -29,7 +30,8 @@ def tool(name: str) -> str:
 
 
 def occupancy(registers: int, shared: int, threads: int) -> float:
-    """Fraction of the multiprocessor's threads that can be resident: registers, shared memory, block and thread slots."""
+    """Fraction of the multiprocessor's threads that can be resident: registers, shared memory, block and thread
+    slots."""
     per_warp = -(-registers * 32 // 256) * 256
     by_registers = REGISTERS // (per_warp * (threads // 32)) if registers else BLOCKS
     by_shared = SHARED // shared if shared else BLOCKS
@@ -96,7 +98,9 @@ def launches(call) -> list[Launch]:
     def record(fn, *positional, grid, warmup, **named):
         given = dict(zip(fn.arg_names, positional)) | named
         values = {name: given.pop(name) for name in fn.arg_names}
-        constant = {p.name for p in fn.params if p.is_constexpr} | {n for n, v in values.items() if type(v) is int and v == 1}
+        constant = {p.name for p in fn.params if p.is_constexpr} | {
+            n for n, v in values.items() if type(v) is int and v == 1
+        }
         even = lambda value: value % 16 == 0 if isinstance(value, int) else isinstance(value, torch.Tensor)
         divisible = tuple(n for n, v in values.items() if n not in constant and even(v))
         types = {name: "constexpr" if name in constant else kind(value) for name, value in values.items()}
@@ -138,7 +142,8 @@ def _run(*command) -> str:
 
 
 def calls() -> dict[str, Any]:
-    """What the 2B case runs, by name: calls of the triton backends on `meta` tensors. The first to launch a kernel names it.
+    """What the 2B case runs, by name: calls of the triton backends on `meta` tensors. The first to launch a kernel
+    names it.
 
     2,045 rows: the end of a batch, where nothing is a multiple of 16.
     """
@@ -161,10 +166,16 @@ def calls() -> dict[str, Any]:
     half = lambda *shape: make(*shape, dtype=torch.bfloat16)
     rows = lambda: make(N)
 
-    def head_call(saving="jacobian", *, dtype=torch.bfloat16, width=H, softcap=0.0, gemm="triton", invariant=False, **tensors):
+    def head_call(
+        saving="jacobian", *, dtype=torch.bfloat16, width=H, softcap=0.0, gemm="triton", invariant=False, **tensors
+    ):
         none = dict.fromkeys(head_spec.Inputs._fields)
         target = make(N, dtype=torch.int64)
-        x = head_spec.Inputs(**none | dict(hidden=make(N, width, dtype=dtype), weight=make(V, width, dtype=dtype), target=target) | tensors)
+        x = head_spec.Inputs(
+            **none
+            | dict(hidden=make(N, width, dtype=dtype), weight=make(V, width, dtype=dtype), target=target)
+            | tensors
+        )
         options = head_spec.Options(1.0, softcap, "metric", saving, invariant, "", 0, backend="triton", gemm=gemm)
         if saving != "recompute":
             return lambda: head.forward(x, options)
@@ -175,18 +186,23 @@ def calls() -> dict[str, Any]:
         vector = lambda: make(T)
         mask = make(T, dtype=torch.bool)
         x = loss_spec.Inputs(
-            vector(), vector(), make(S), mask, make(S + 1, dtype=torch.int64), make(), make(), vector(), vector(), vector(),
+            vector(), vector(), make(S), mask, make(S + 1, dtype=torch.int64), make(), make(), vector(), vector(),
+            vector(),
             vector(), make(1, T),
         )  # fmt: skip
         spec = loss_spec.Spec(
-            "grpo", sequence, "sequence" if sequence else "token", 0.2, 0.2, 1.5, 3.0, 0.1, "k3", 1.0, 1.0, False, (0.1,),
+            "grpo", sequence, "sequence" if sequence else "token", 0.2, 0.2, 1.5, 3.0, 0.1, "k3", 1.0, 1.0, False,
+            (0.1,),
             "truncate", sequence, 2.0, 0.1, 0.1, (1.0, 1.05), (1.0, 1.0),
         )  # fmt: skip
         return lambda: objective.forward(x, spec)
 
     def logits_call(forward):
         x = logits_spec.Inputs(half(N, V), make(N, dtype=torch.int64), None, None, None)
-        options, saved = logits_spec.Options(1.0, 0.0, "metric", False, "triton"), Saved(rows(), rows(), rows(), rows(), None)
+        options, saved = (
+            logits_spec.Options(1.0, 0.0, "metric", False, "triton"),
+            Saved(rows(), rows(), rows(), rows(), None),
+        )
         return lambda: logits.forward(x, options) if forward else logits.backward(x, saved, options, half(N, V))
 
     bans, mask, hint = make(V), make(N, dtype=torch.bool), rows()
@@ -216,7 +232,9 @@ def calls() -> dict[str, Any]:
         "pack_vision": lambda: packing.pack_plan(stream, numbers, plan),
         "pack_embed": lambda: packing.pack_gather(half(V, H), half(1_024, H), ints(T), half(T, H)),
         "deepstack_add": lambda: packing.deepstack_add(half(T, H), half(1_024, H), ints(1_024), ints(1_024)),
-        "gather_kv gradient": lambda: packing.kv_gather_backward(half(3 * T, 1_024), ints(S + 1), ints(S + 1), ints(S), half(T, 1_024)),
+        "gather_kv gradient": lambda: packing.kv_gather_backward(
+            half(3 * T, 1_024), ints(S + 1), ints(S + 1), ints(S), half(T, 1_024)
+        ),
     }
 
 
@@ -274,7 +292,9 @@ def faults(rows: list[dict]) -> list[str]:
     found = []
     for row in rows:
         if row["spilled_bytes"] or row["local_accesses"]:
-            found.append(f"{row['kernel']}: spills {row['spilled_bytes']} bytes, {row['local_accesses']} local accesses")
+            found.append(
+                f"{row['kernel']}: spills {row['spilled_bytes']} bytes, {row['local_accesses']} local accesses"
+            )
         if "wgmma" in row["wants"] and not row["wgmma"]:
             found.append(f"{row['kernel']}: no wgmma")
         if "tma" in row["wants"] and not row["tma_loads"]:
@@ -283,12 +303,15 @@ def faults(rows: list[dict]) -> list[str]:
 
 
 def table(rows: list[dict]) -> str:
-    head = "| kernel | registers | spills | shared KB | threads | occupancy | wgmma | TMA ld/st | load bits | store bits |"
+    head = (
+        "| kernel | registers | spills | shared KB | threads | occupancy | wgmma | TMA ld/st | load bits | store bits |"
+    )
     lines = [head, "|---" * 10 + "|"]
     for r in rows:
         bits = lambda widths: " ".join(map(str, widths)) or "-"
         lines.append(
-            f"| {r['kernel']} | {r['registers']} | {r['spilled_bytes']} | {r['shared_bytes'] / 1024:.0f} | {r['threads']} | "
+            f"| {r['kernel']} | {r['registers']} | {r['spilled_bytes']} | {r['shared_bytes'] / 1024:.0f} | "
+            f"{r['threads']} | "
             f"{r['occupancy']:.0%} | {r['wgmma']} | {r['tma_loads']}/{r['tma_stores']} | {bits(r['load_bits'])} | "
             f"{bits(r['store_bits'])} |"
         )

@@ -137,7 +137,8 @@ def too_slow(contender, shape: HeadShape, device: str) -> str | None:
 def all_rows(
     shape: HeadShape, length: int | None, device: str, dtype: torch.dtype, budget_ms: float = 300.0, rivals: bool = True
 ):
-    """Every contender at one shape, a row at a time (so a caller with a deadline can stop); rivals: those of others too."""
+    """Every contender at one shape, a row at a time (so a caller with a deadline can stop); rivals: those of others
+    too."""
     for op, contenders in (("linear_logp", LOGP), ("linear_grpo", OBJECTIVE if length else ())):
         for contender in contenders:
             if not (rivals or contender.ours or contender.name == "torch"):

@@ -49,8 +49,17 @@ class Run:
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
         self.path = out / f"{slug}-{commit}.json"
         out.mkdir(parents=True, exist_ok=True)
-        versions = {p: _version(p) for p in ("torch", "triton", "liger_kernel", "cut_cross_entropy", "quack", "verl", "trl")}
-        self.record = {"device": name, "commit": commit, "versions": versions, "budget_s": budget_s, "checks": [], "rows": []}
+        versions = {
+            p: _version(p) for p in ("torch", "triton", "liger_kernel", "cut_cross_entropy", "quack", "verl", "trl")
+        }
+        self.record = {
+            "device": name,
+            "commit": commit,
+            "versions": versions,
+            "budget_s": budget_s,
+            "checks": [],
+            "rows": [],
+        }
         self.record |= {"date": time.strftime("%Y-%m-%d"), "python": sys.version.split()[0], "notes": [], "stages": {}}
         if device == "cuda":
             self.record["capability"] = ".".join(map(str, torch.cuda.get_device_capability()))
@@ -113,7 +122,8 @@ def head_gates(run: Run, sizes: list[tuple[int, int, int]]) -> None:
             worst = float(((logp[rows].cpu().double() - want[0]).abs() / gate(want[3])).max())
             overall, row = row_errors(grad[rows], want[2])
             spread = float((entropy[rows].cpu().double() - want[1]).abs().max())
-            detail = f"log-prob {worst:.2f} of its gate, ∂hidden {overall:.1e} overall {row:.1e} in a row, entropy {spread:.0e}"
+            gradient = f"∂hidden {overall:.1e} overall {row:.1e} in a row"
+            detail = f"log-prob {worst:.2f} of its gate, {gradient}, entropy {spread:.0e}"
             passed = worst <= 1 and overall <= 3e-3 and row <= 5e-3 and spread <= 1e-5
             run.check(f"{name}, N={n} H={n_hidden} V={n_vocab}", passed, detail)
         cases, hidden, weight, target = extreme_case(sizes[0][2], run.device)
@@ -140,7 +150,11 @@ def small_ops(run: Run) -> None:
     device, lengths = run.device, torch.tensor([5, 130, 1, 64])
     offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)]).to(device)
     logp = -3 * torch.rand(int(lengths.sum()), device=device)
-    old, ref, adv = logp + 0.3 * torch.randn_like(logp), logp + 0.3 * torch.randn_like(logp), torch.randn(4, device=device)
+    old, ref, adv = (
+        logp + 0.3 * torch.randn_like(logp),
+        logp + 0.3 * torch.randn_like(logp),
+        torch.randn(4, device=device),
+    )
     for loss_type in ("grpo", "dapo", "gspo", "cispo", "gppo", "sapo"):
         found = []
         for dtype, backend in ((torch.float32, "triton"), (torch.float64, "torch")):
@@ -192,7 +206,8 @@ def suite(run: Run) -> None:
 
 
 def _finished(run: Run, what: str, most: float, command: list[str]) -> subprocess.CompletedProcess | None:
-    """What a command of a stage ended with, or None with a note: the stage has `most` seconds, or what is left of the budget."""
+    """What a command of a stage ended with, or None with a note: the stage has `most` seconds, or what is left of the
+    budget."""
     limit = run.share_s(most)
     if limit < 20:
         run.note(f"out of time before {what}")
@@ -212,7 +227,9 @@ def sanitizer(run: Run) -> None:
     """compute-sanitizer's memcheck over every op at small shapes."""
     found = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
     if found is None or run.device != "cuda":
-        run.note("compute-sanitizer is not installed" if run.device == "cuda" else "compute-sanitizer needs a CUDA device")
+        run.note(
+            "compute-sanitizer is not installed" if run.device == "cuda" else "compute-sanitizer needs a CUDA device"
+        )
         return
     command = [found, "--tool", "memcheck", "--error-exitcode", "9", sys.executable, "-m", "bench.gpu", "--only-small"]
     done = _finished(run, "compute-sanitizer", 120.0, command)
@@ -286,7 +303,15 @@ def other_benches(run: Run) -> None:
 
 def native_build(run: Run) -> None:
     """csrc/ beside the package, so that everything below also runs on the cuda backend."""
-    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "--build-temp", str(run.path.with_suffix(".build"))]
+    command = [
+        sys.executable,
+        "setup.py",
+        "-q",
+        "build_ext",
+        "--inplace",
+        "--build-temp",
+        str(run.path.with_suffix(".build")),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     shutil.rmtree(run.path.with_suffix(".build"), ignore_errors=True)
     said = [line for line in done.stderr.splitlines() if "native CUDA ops" in line]
@@ -295,7 +320,8 @@ def native_build(run: Run) -> None:
 
 
 def machine(run: Run) -> None:
-    """What the arithmetic of docs rests on: copy and matrix rates, and what a launch costs, eagerly and in a CUDA graph."""
+    """What the arithmetic of docs rests on: copy and matrix rates, and what a launch costs, eagerly and in a CUDA
+    graph."""
     cuda = run.device == "cuda"
     size, side, launches = (1 << 30, 8192, 2000) if cuda else (1 << 22, 256, 200)
     dtype = torch.bfloat16 if cuda else torch.float32
@@ -328,7 +354,9 @@ def rollout_step(run: Run) -> None:
 
 def rollout_32(run: Run) -> None:
     """The same for 32 prompts: what decoding costs when 320 sequences share a step."""
-    whole_step(run, "rollout_32", ["-m", "bench.rollout_step", "--size", "2b", "--tokens", "96", "--prompts", "32"], 90.0)
+    whole_step(
+        run, "rollout_32", ["-m", "bench.rollout_step", "--size", "2b", "--tokens", "96", "--prompts", "32"], 90.0
+    )
 
 
 def packed_step(run: Run) -> None:
@@ -337,7 +365,8 @@ def packed_step(run: Run) -> None:
 
 
 def whole_step(run: Run, name: str, arguments: list[str], most: float) -> None:
-    """A program that prints its record, one line of JSON, after every round: the last line is kept, however it ended."""
+    """A program that prints its record, one line of JSON, after every round: the last line is kept, however it
+    ended."""
     limit = run.share_s(most)
     if limit < 20 and most > 20:
         run.note(f"out of time before {name}")
@@ -345,7 +374,12 @@ def whole_step(run: Run, name: str, arguments: list[str], most: float) -> None:
     ended = None
     try:
         done = subprocess.run(
-            [sys.executable, *arguments, "--lines"], cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=limit
+            [sys.executable, *arguments, "--lines"],
+            cwd=ROOT,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=limit,
         )
         said = done.stdout
         if done.returncode:
@@ -380,7 +414,8 @@ def summary(record: dict) -> str:
     lines = [
         f"# {record['device']}, commit {record['commit']}, {record['date']}",
         "",
-        f"`python -m bench.gpu --budget-s {record['budget_s']:g}`: {len(record['checks'])} checks, {len(wrong)} failed.",
+        f"`python -m bench.gpu --budget-s {record['budget_s']:g}`: {len(record['checks'])} checks, {len(wrong)} "
+        f"failed.",
         ", ".join(f"{k} {v}" for k, v in record["versions"].items() if v),
         "",
         *[f"- FAILED {c['name']}: {c['detail']}" for c in wrong],
@@ -398,16 +433,19 @@ def summary(record: dict) -> str:
     if step:
         stages = ", ".join(f"{name} {seconds:.3f}" for name, seconds in step["seconds"].items())
         lines.append(
-            f"- packed 2B step ({step['attention']}): {step['step_s']:.2f} s ({stages}), {step['tokens_per_s']:.0f} tokens/s, "
+            f"- packed 2B step ({step['attention']}): {step['step_s']:.2f} s ({stages}), {step['tokens_per_s']:.0f} "
+            f"tokens/s, "
             f"MFU {step['mfu']}, HFU {step['hfu']}, peak {step['peak_memory_gib']} GiB"
         )
     for step in filter(None, (record.get("rollout_step"), record.get("rollout_32"))):
         stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in step["seconds"].items())
         lines.append(
-            f"- whole 2B step, {step['prompts']} × {step['completions']} × {step['tokens_each']} tokens: {step['step_s']:.1f} s "
+            f"- whole 2B step, {step['prompts']} × {step['completions']} × {step['tokens_each']} tokens: "
+            f"{step['step_s']:.1f} s "
             f"({stages}; the seed takes {step['seed_step_s']:.0f} s for 1 × 10 × 1,024); "
             f"{step['rollout_tokens_per_s']:.0f} tokens/s sampled, {step['decode_steps_per_s']:.0f} decode steps/s, "
-            f"sampler against trainer {step['parity_mean'] or float('nan'):.3f} nats on average, peak {step['peak_memory_gib']} GiB"
+            f"sampler against trainer {step['parity_mean'] or float('nan'):.3f} nats on average, peak "
+            f"{step['peak_memory_gib']} GiB"
         )
     return "\n".join(lines) + "\n"
 

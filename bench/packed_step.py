@@ -1,7 +1,8 @@
 """One packed GRPO step of the real Qwen3-VL-2B configuration with random weights, timed by stage.
 
-    python -m bench.packed_step                    # on a GPU: the 2B case; writes bench/results/packed_step-<device>.json
-    python -m bench.packed_step --size small       # the default run's model and batch, on any machine
+    python -m bench.packed_step                    # on a GPU: the 2B case; writes
+    bench/results/packed_step-<device>.json python -m bench.packed_step --size small       # the default run's model and
+    batch, on any machine
 
 Stages: pack (host), vision (tower, kept for the later passes), reference (adapter off, no gradient), forward, backward,
 optim. Beside them: rows through the language model against the padded forward, tokens/s, peak memory, MFU.
@@ -121,8 +122,8 @@ def _record(size: str, policy: Policy, batches: list, best: dict[str, float]) ->
     rows = sum(b.tokens for b in batches)
     total = sum(best.values())
     # 2 FLOP per parameter and row: forward and ∂x are the model's (MFU); the reference and the forward again when
-    # checkpointed are the hardware's too (HFU). The head's GEMMs: forward and Jacobian, and the reference's. Attention and
-    # the vision tower are not counted.
+    # checkpointed are the hardware's too (HFU). The head's GEMMs: forward and Jacobian, and the reference's. Attention
+    # and the vision tower are not counted.
     backbone = sum(p.numel() for p in policy.text.layers.parameters())
     useful = 2 * backbone * rows * 2 + 4 * policy.head.numel() * tokens
     flops = 2 * backbone * rows * (3 + bool(policy.checkpointing)) + 6 * policy.head.numel() * tokens
@@ -170,7 +171,8 @@ class _Clock:
 
 
 def command(name: str, doc: str, rounds, **options) -> None:
-    """The command line of a whole step: prints and writes the record of its last round; options: argparse's, by name."""
+    """The command line of a whole step: prints and writes the record of its last round; options: argparse's, by
+    name."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
     for option, about in options.items():

@@ -1,9 +1,9 @@
 """`python -m bench.precision RUN`: does a 16-bit model learn what an fp32 one learns? Supervised steps, LoRA and full.
 
 RUN: a run folder or checkpoint to start from (the warm start of the default run: `python -m nsrl.train max_steps=0`).
-The same demonstrations (of nsl alone), seeds and learning rate in fp32 and in bfloat16; prints the loss over the first 10
-and the last 20 steps, and the share of what learns that is bit for bit where it began. Exit code 1 when the last losses are
-more than 2% apart (all weights: 5%), or an element of lora_A never moved.
+The same demonstrations (of nsl alone), seeds and learning rate in fp32 and in bfloat16; prints the loss over the first
+10 and the last 20 steps, and the share of what learns that is bit for bit where it began. Exit code 1 when the last
+losses are more than 2% apart (all weights: 5%), or an element of lora_A never moved.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ from nsrl.trainer.supervised import supervised_step
 MODES = {"LoRA": (LoraConfig(enabled=True, dropout=0.0), 2e-5, 0.02), "full": (None, 5e-6, 0.05)}
 
 
-def learn(name: str, mode: str, dtype: str, steps: int, size: int, rate: float | None = None) -> tuple[list[float], float]:
-    """(loss of every step, share of the trained elements that never moved); of LoRA only lora_A, as lora_B begins at 0."""
+def learn(
+    name: str, mode: str, dtype: str, steps: int, size: int, rate: float | None = None
+) -> tuple[list[float], float]:
+    """(loss of every step, share of the trained elements that never moved); of LoRA only lora_A, as lora_B begins
+    at 0."""
     lora, default, _ = MODES[mode]
     vlm = loading.load(ModelConfig(name=name, dtype=dtype), lora, seed=0)
     policy = Policy(vlm.model)

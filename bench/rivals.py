@@ -54,7 +54,13 @@ def _trl():
     """What TRL's GRPO runs since 1.16: a head chunked over tokens and vocabulary, no logits (`add_fused_lm_head`)."""
     from trl.kernels import ChunkedLogProbFunction
 
-    options = (1.0, 32768, None, 1.0, ("log_probs",))  # temperature, TRL's own vocabulary chunk, softcap, scale, outputs
+    options = (
+        1.0,
+        32768,
+        None,
+        1.0,
+        ("log_probs",),
+    )  # temperature, TRL's own vocabulary chunk, softcap, scale, outputs
     return lambda hidden, weight, target: ChunkedLogProbFunction.apply(hidden, weight, None, target, *options)[0]
 
 
@@ -82,13 +88,25 @@ LOGP = (
     Contender("torch.compile", lambda: torch.compile(naive), needs_cuda=True, tolerance=3e-2),
     Contender("TRL fused head", _trl, ("trl.kernels",), tolerance=3e-2),
     Contender(
-        "Liger fused CE", _cross_entropy("liger_kernel.transformers.functional", "liger_fused_linear_cross_entropy"),
-        ("liger_kernel",), True, tolerance=3e-2,
+        "Liger fused CE",
+        _cross_entropy("liger_kernel.transformers.functional", "liger_fused_linear_cross_entropy"),
+        ("liger_kernel",),
+        True,
+        tolerance=3e-2,
     ),
-    Contender("Apple CCE", _cross_entropy("cut_cross_entropy", "linear_cross_entropy"), ("cut_cross_entropy",), True, tolerance=3e-2),
+    Contender(
+        "Apple CCE",
+        _cross_entropy("cut_cross_entropy", "linear_cross_entropy"),
+        ("cut_cross_entropy",),
+        True,
+        tolerance=3e-2,
+    ),
     Contender("verl linear CE", _verl, ("verl",), True, tolerance=3e-2),
     Contender(
-        "quack linear CE", _cross_entropy("quack.linear_cross_entropy", "chunked_linear_cross_entropy"), ("quack",), True,
+        "quack linear CE",
+        _cross_entropy("quack.linear_cross_entropy", "chunked_linear_cross_entropy"),
+        ("quack",),
+        True,
         tolerance=3e-2,
     ),
 )
@@ -120,7 +138,12 @@ def _liger_chunked_grpo():
         square = lambda x: x.view(rows, length, *x.shape[1:])
         mask = torch.ones(rows, length, dtype=torch.long, device=hidden.device)
         return loss(
-            square(hidden), weight, square(target), mask, advantages.to(hidden.dtype), old_per_token_logps=square(old_logp)
+            square(hidden),
+            weight,
+            square(target),
+            mask,
+            advantages.to(hidden.dtype),
+            old_per_token_logps=square(old_logp),
         )[0]
 
     return run
@@ -145,7 +168,9 @@ def _liger_triton_grpo():
 OBJECTIVE = (
     Contender("nsrl torch", _linear_grpo(backend="torch"), ours=True),
     Contender("nsrl triton", _linear_grpo(backend="triton"), ("triton",), True, ours=True),
-    Contender("nsrl triton, cuBLAS GEMM 1", _linear_grpo(backend="triton", gemm="cublas"), ("triton",), True, ours=True),
+    Contender(
+        "nsrl triton, cuBLAS GEMM 1", _linear_grpo(backend="triton", gemm="cublas"), ("triton",), True, ours=True
+    ),
     Contender("torch", lambda: _torch_grpo, tolerance=3e-2),
     Contender("Liger chunked GRPO", _liger_chunked_grpo, ("liger_kernel",), tolerance=3e-2),
     Contender("Liger Triton grpo_loss", _liger_triton_grpo, ("liger_kernel",), True, tolerance=3e-2),

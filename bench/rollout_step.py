@@ -1,4 +1,5 @@
-"""One whole GRPO step of prompts × 10 completions, by stage: rollout, engine, update, beside the seed's 72 s for one prompt.
+"""One whole GRPO step of prompts × 10 completions, by stage: rollout, engine, update, beside the seed's 72 s for one
+prompt.
 
     python -m bench.rollout_step                   # on a GPU: the 2B configuration, 1,024 tokens each, random weights
     python -m bench.rollout_step --size small      # the default run's model, on any machine

@@ -1,5 +1,5 @@
-"""Speed of the engine pool on 2 workers. `pytest bench/test_engines.py -s` prints the table of docs/engines.md line by line, behind the times of
-pytest-benchmark; each floor is asserted.
+"""Speed of the engine pool on 2 workers. `pytest bench/test_engines.py -s` prints the table of docs/engines.md line by
+line, behind the times of pytest-benchmark; each floor is asserted.
 
 Knows nothing of models: the programs are simple on purpose, so that the numbers are the pool's own cost.
 """
@@ -110,7 +110,10 @@ def test_hostile_members_cost_their_timeouts(pool, language, record_property):
     assert sum(result.status is Status.TIMEOUT for result in results) == 10
     record_property("alone_s", alone)
     record_property("together_s", together)
-    say(f"{count} {language} programs with 10 that never end (0.5 s each, 2 workers: 2.5 s)", f"+{together - alone:.2f} s")
+    say(
+        f"{count} {language} programs with 10 that never end (0.5 s each, 2 workers: 2.5 s)",
+        f"+{together - alone:.2f} s",
+    )
     assert together - alone <= 10 * limits.wall_s / 2 * 1.1 + 0.1
 
 

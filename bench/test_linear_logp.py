@@ -1,6 +1,6 @@
 """The head's ops against every rival that is importable: the 2B case on a GPU, a small shape on a CPU.
 
-    python -m pytest bench/test_linear_logp.py --benchmark-only --benchmark-group-by=group
+python -m pytest bench/test_linear_logp.py --benchmark-only --benchmark-group-by=group
 """
 
 import pytest

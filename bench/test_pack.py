@@ -40,7 +40,8 @@ def case(request):
     g = torch.Generator().manual_seed(0)
     draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
     groups = [
-        Group(Prompt(draw(38) + [image_id] * tokens + draw(38), images=(PromptImage(p, grid, torch.zeros(4 * tokens, 1)),)),
+        Group(Prompt(draw(38) + [image_id] * tokens + draw(38), images=(PromptImage(p, grid, torch.zeros(4 * tokens,
+        1)),)),
               [draw(length) for _ in range(G)])
         for p in range(prompts)
     ]  # fmt: skip
@@ -180,7 +181,8 @@ def median_seconds(f) -> float:
 
 
 def padded_embed(case):
-    """transformers: embedding, placeholder mask over [B, L, H], a gather to count, masked_scatter; G times the image."""
+    """transformers: embedding, placeholder mask over [B, L, H], a gather to count, masked_scatter; G times the
+    image."""
     rows = torch.tensor([[*g.prompt.ids, *c] for g in case.groups for c in g.completions], device=DEVICE)
     per_image = case.visual.view(len(case.groups), -1, case.visual.shape[1])
     features = per_image.repeat_interleave(case.G, 0).flatten(0, 1)

@@ -1,4 +1,5 @@
-"""Samplers on the default run's prompts: the native one, transformers' generate with every prompt repeated G times, vLLM.
+"""Samplers on the default run's prompts: the native one, transformers' generate with every prompt repeated G times,
+vLLM.
 
     pytest bench/test_rollout.py --benchmark-only      each sampler's seconds and tokens/s
     pytest bench/test_rollout.py -k ratio -s           native against generate, interleaved in one run

@@ -1,4 +1,5 @@
-"""The ops around the head: policy_loss, group_advantage, logp_from_logits, each against the torch a trainer would write.
+"""The ops around the head: policy_loss, group_advantage, logp_from_logits, each against the torch a trainer would
+write.
 
     python -m pytest bench/test_small_ops.py --benchmark-only --benchmark-group-by=group
 
@@ -29,7 +30,9 @@ def _run(benchmark, group, call, n_bytes, agrees):
 
     benchmark.pedantic(timed, rounds=5, iterations=3, warmup_rounds=1)
     rate = n_bytes / benchmark.stats.stats.median
-    benchmark.extra_info.update(bytes=n_bytes, gb_per_s=rate / 1e9, share_of_copy_rate=rate / COPY_BYTES if GPU else None)
+    benchmark.extra_info.update(
+        bytes=n_bytes, gb_per_s=rate / 1e9, share_of_copy_rate=rate / COPY_BYTES if GPU else None
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

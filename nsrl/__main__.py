@@ -28,12 +28,14 @@ def overview() -> str:
     lines = [f"  {name:9}{what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join([
         "usage: nsrl COMMAND [argument ...]", "", *lines, "",
-        "nsrl COMMAND --help says what it takes; python -m nsrl.COMMAND is the same. nsrl --version prints the version.",
+        "nsrl COMMAND --help says what it takes; python -m nsrl.COMMAND is the same. nsrl --version prints the "
+        "version.",
     ])  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command. Returns 0 after the list or the version, 2 for a wrong name; a command ends with its own exit code."""
+    """Run a command. Returns 0 after the list or the version, 2 for a wrong name; a command ends with its own exit
+    code."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] in ([], ["help"], ["-h"], ["--help"]):
         words = [*words[1:2], "--help"] if words[:1] == ["help"] and words[1:] else []

@@ -1,4 +1,5 @@
-"""The errors a user can cause, the end a user can ask for, and the name a user started us by. Stdlib only; knows nothing of the rest of nsrl.
+"""The errors a user can cause, the end a user can ask for, and the name a user started us by. Stdlib only; knows
+nothing of the rest of nsrl.
 
 A `UserError` is bad input: commands print its one sentence and exit with code 2. Anything else that is raised is a bug
 of ours and stops the run with its traceback.
@@ -12,7 +13,8 @@ from importlib.util import find_spec
 
 # What `pip install nsrl` alone does not bring, by the name it is imported under: the extra `train` of pyproject.toml.
 TRAIN_EXTRA = {
-    "PIL", "datasets", "jinja2", "math_verify", "matplotlib", "mpmath", "numpy", "peft", "pyarrow", "rich", "safetensors",
+    "PIL", "datasets", "jinja2", "math_verify", "matplotlib", "mpmath", "numpy", "peft", "pyarrow", "rich",
+    "safetensors",
     "sympy", "tokenizers", "transformers", "yaml",
 }  # fmt: skip
 
@@ -40,7 +42,8 @@ def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
 def extras_named() -> Iterator[None]:
     """An absent package of the extra `train` becomes a `UserError` that says how to install it.
 
-    Any other missing module goes on up: one of ours, and one that a package of the extra lacks although it is installed.
+    Any other missing module goes on up: one of ours, and one that a package of the extra lacks although it is
+    installed.
     """
     try:
         yield

@@ -35,7 +35,9 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.metrics import Progress
 
     runs = heldout.lineage(config.model)
-    seed = config.seed if config.seed is not None else runs[0].config.seed + 1 if runs else 0  # the run's own evaluations'
+    seed = (
+        config.seed if config.seed is not None else runs[0].config.seed + 1 if runs else 0
+    )  # the run's own evaluations'
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)
     vlm = loading.load(chosen, seed=seed)
     problems, name, notes = heldout.choose(config, vlm)
@@ -81,18 +83,28 @@ def _require_data(data: str | None) -> None:
         return
     folder = Path(data.partition(":")[2] or data).expanduser()
     if (folder / CONFIG).is_file() and ((folder / "latest").exists() or (folder / "metrics.jsonl").is_file()):
-        raise UserError(f"data must be a data set; {str(folder)!r} is a run folder (model={folder} evaluates it on its own held-out problems)")
+        raise UserError(
+            f"data must be a data set; {str(folder)!r} is a run folder (model={folder} evaluates it on its own "
+            f"held-out problems)"
+        )
 
 
 def _require_ours(output: Path) -> None:
     """Raise `UserError` where a table of problems or another file of the user's stands in the place of a result."""
+
     def begins(file: Path) -> bool:
         with file.open("rb") as opened:
             return opened.read(len(BEGINS)) == BEGINS
 
-    for file, is_ours in ((output, begins), (output.with_suffix(".parquet"), lambda table: settings_of(table) is not None)):
+    for file, is_ours in (
+        (output, begins),
+        (output.with_suffix(".parquet"), lambda table: settings_of(table) is not None),
+    ):
         if file.is_file() and file.stat().st_size and not is_ours(file):
-            raise UserError(f"output would replace {str(file)!r}, which is no result of an evaluation; name another file, or move that one")
+            raise UserError(
+                f"output would replace {str(file)!r}, which is no result of an evaluation; name another file, or move "
+                f"that one"
+            )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def main(argv: list[str]) -> int:
     loading.require_positions(vlm, longest, len(prompt.ids))
     with open_pool(config.engine) as pool:
         params, timer = sampling_params(vlm, longest, config.temperature), Timer()
-        done = complete(vlm, NativeSampler(vlm.model), Grader(pool), [problem], [prompt], params, 1, [config.seed], timer)
+        done = complete(
+            vlm, NativeSampler(vlm.model), Grader(pool), [problem], [prompt], params, 1, [config.seed], timer
+        )
     sample, answer = done.samples[0][0], done.graded[0][0]
     text, cut, result = answer.text, answer.extracted, answer.result
 
@@ -68,7 +70,8 @@ def main(argv: list[str]) -> int:
         print(f"answer   (none)   (no program)\ntext     {text}\nnote     no answer: {why}")
     schooled = run is None or run.data.source == "shapes"
     if vlm.is_small and schooled and config.problem is None and not is_familiar(problem):
-        print("note     this is the built-in small model, which has only ever seen `shapes`: this picture or question is not of "
+        print("note     this is the built-in small model, which has only ever seen `shapes`: this picture or question "
+              "is not of "
               "that kind, so take nothing above for an answer (--problem 0 asks one that is)")  # fmt: skip
     if problem.answer is not None:
         verdict = "not scored" if answer.correct is None else "right" if answer.correct else "wrong"
@@ -98,7 +101,9 @@ def _held_out(model: str, run: TrainConfig | None, wanted: str) -> Any:
     for number, problem in enumerate(problems):
         if wanted in (str(number), problem.id):
             return problem
-    raise UserError(f"problem must be 0 to {len(problems) - 1} or the id of a held-out problem of the run; got {wanted!r}")
+    raise UserError(
+        f"problem must be 0 to {len(problems) - 1} or the id of a held-out problem of the run; got {wanted!r}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What every room's tests share.
 
-Without a GPU, Triton kernels run under its interpreter: the flag must stand before Triton is first imported, by whichever
-test file does it, so it stands here. A process that sees a GPU keeps native kernels and runs the same tests on it.
+Without a GPU, Triton kernels run under its interpreter: the flag must stand before Triton is first imported, by
+whichever test file does it, so it stands here. A process that sees a GPU keeps native kernels and runs the same tests
+on it.
 """
 
 import os

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 # The commands, and what a run imports late: a second for pandas (pyarrow asks whether a list is one of its series), a
 # second for the plots.
-PRELOADED = ["nsrl.trainer.run", "nsrl.eval", "nsrl.solve", "nsrl.report", "pandas", "pyarrow.parquet", "matplotlib.projections",
+PRELOADED = ["nsrl.trainer.run", "nsrl.eval", "nsrl.solve", "nsrl.report", "pandas", "pyarrow.parquet",
+"matplotlib.projections",
              "matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"]  # fmt: skip
 
 
@@ -24,7 +25,8 @@ class Done(NamedTuple):
 
 
 def run(module, *argv, kill=None, timeout=300):
-    """`python -m module argv`. kill: (module or class, function, calls, signal): the process sends itself the signal inside
+    """`python -m module argv`. kill: (module or class, function, calls, signal): the process sends itself the signal
+    inside
     the first call of that function beyond so many."""
     return _together(timeout, [(_command, (module, argv, kill), {})])[0]
 
@@ -59,7 +61,9 @@ def _together(timeout, calls):
             processes[i].kill()
         if late:
             raise TimeoutError(f"{calls[0]} took more than {timeout} s: {files[late[0]][1].read_text()[-3000:]}")
-        return [Done(process.exitcode, out.read_text(), err.read_text()) for process, (out, err) in zip(processes, files)]
+        return [
+            Done(process.exitcode, out.read_text(), err.read_text()) for process, (out, err) in zip(processes, files)
+        ]
 
 
 def _child(function, arguments, environment, out, err):

@@ -15,7 +15,21 @@ KERNELS = ROOT / "kernels" / "nsrl_kernels"
 NSRL = ROOT / "nsrl"
 
 # Rooms from the bottom up; a room may import itself and what stands before it.
-ORDER = ("types", "errors", "engines", "answers", "data", "rewards", "config", "report", "models", "rollout", "checks", "trainer", "commands")
+ORDER = (
+    "types",
+    "errors",
+    "engines",
+    "answers",
+    "data",
+    "rewards",
+    "config",
+    "report",
+    "models",
+    "rollout",
+    "checks",
+    "trainer",
+    "commands",
+)
 COMMANDS = {"train", "eval", "solve", "check"}
 
 
@@ -80,7 +94,9 @@ def test_every_public_function_and_class_of_the_kernels_has_a_docstring():
                     yield f"{where}:{node.lineno}: {node.name}"
                 yield from missing(node.body if isinstance(node, ast.ClassDef) else (), where)
 
-    wrong = [line for path in sources(KERNELS) for line in missing(ast.parse(path.read_text()).body, path.relative_to(ROOT))]
+    wrong = [
+        line for path in sources(KERNELS) for line in missing(ast.parse(path.read_text()).body, path.relative_to(ROOT))
+    ]
     for name in nsrl_kernels.__all__:
         op = getattr(nsrl_kernels, name)
         if inspect.isfunction(op):
@@ -117,7 +133,8 @@ def test_only_models_and_the_trainer_use_the_kernels():
     wrong = [
         str(path.relative_to(ROOT))
         for path in sources(NSRL)
-        if not {"models", "trainer"} & set(path.parts) and any(name.split(".")[0] == "nsrl_kernels" for name, _ in imports(path))
+        if not {"models", "trainer"} & set(path.parts)
+        and any(name.split(".")[0] == "nsrl_kernels" for name, _ in imports(path))
     ]
     assert not wrong
 
@@ -129,7 +146,8 @@ ARCHITECTURE = re.compile(
 
 
 def test_no_architecture_outside_models():
-    """What a model is made of stands in `nsrl/models`; defaults of a configuration may name layers, which users do too."""
+    """What a model is made of stands in `nsrl/models`; defaults of a configuration may name layers, which users do
+    too."""
     allowed = {("config", "keys.py"), ("config", "acts.py")}
     wrong = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
@@ -187,7 +205,9 @@ def test_no_private_names_across_modules():
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("nsrl", "nsrl_kernels")
         for alias in node.names
-        if alias.name.startswith("_") and not alias.name.startswith("__") and not (KERNELS / f"{alias.name}.py").is_file()
+        if alias.name.startswith("_")
+        and not alias.name.startswith("__")
+        and not (KERNELS / f"{alias.name}.py").is_file()
     ]
     assert not wrong, "\n".join(wrong)
 

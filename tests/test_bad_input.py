@@ -1,6 +1,7 @@
 """Every bad input gets one clear sentence and exit code 2, or a counted skip; nothing already computed is lost.
 
-`ROWS` is the catalogue: what people type, what the sentence must hold. All rows run in one process that must end without
+`ROWS` is the catalogue: what people type, what the sentence must hold. All rows run in one process that must end
+without
 torch: a wrong word costs milliseconds and leaves nothing behind.
 """
 
@@ -219,7 +220,11 @@ IDLE = [
     ("train", "data.max_prompt_length=100", ("data.max_prompt_length cannot act",)),
     ("train", "data.picture_threads=2", ("data.picture_threads cannot act", "shapes makes its problems itself")),
     ("train", "data.columns.question=Frage", ("data.columns", "shapes has no columns")),
-    ("train", "data.path={at}/rows.jsonl data.columns.frage=x", ("data.columns must be by role (question, answer", "got 'frage'")),
+    (
+        "train",
+        "data.path={at}/rows.jsonl data.columns.frage=x",
+        ("data.columns must be by role (question, answer", "got 'frage'"),
+    ),
     ("train", "data.path={at}/rows.jsonl data.subset=main", ("data.subset cannot act", "local")),
     ("train", "lora.r=8", ("lora.r cannot act", "lora.enabled=true")),
     ("train", "lora.enabled=false lora.dropout=0.1", ("lora.dropout cannot act", "lora.enabled is false")),
@@ -232,7 +237,11 @@ IDLE = [
     ("train", "vllm.cache_gib=2", ("vllm.cache_gib cannot act",)),
     ("train", "vllm.max_sequences=2", ("vllm.max_sequences cannot act",)),
     ("train", "vllm.max_images=2", ("vllm.max_images cannot act",)),
-    ("train", "warm_start.steps=0 warm_start.reading_steps=5", ("warm_start.reading_steps cannot act", "no warm start")),
+    (
+        "train",
+        "warm_start.steps=0 warm_start.reading_steps=5",
+        ("warm_start.reading_steps cannot act", "no warm start"),
+    ),
     ("train", "warm_start.steps=0 warm_start.batch_size=5", ("warm_start.batch_size cannot act",)),
     ("train", "warm_start.steps=0 warm_start.learning_rate=.1", ("warm_start.learning_rate cannot act",)),
     ("train", "warm_start.steps=0 warm_start.wrong=.1", ("warm_start.wrong cannot act",)),
@@ -245,8 +254,16 @@ IDLE = [
     ("train", "loss_type=reinforce importance_sampling_level=sequence", ("importance_sampling_level cannot act",)),
     ("train", "loss_type=sapo num_iterations=2 epsilon_high=0.3", ("epsilon_high cannot act", "sapo")),
     ("train", "use_bias_correction_kl=true", ("use_bias_correction_kl cannot act", "beta is 0")),
-    ("train", "loss_type=cispo num_iterations=2 epsilon=0.3 epsilon_high=5.0", ("epsilon cannot act", "upper clip only")),
-    ("train", "loss_type=gspo num_iterations=2 importance_sampling_level=token", ("importance_sampling_level", "sequence's")),
+    (
+        "train",
+        "loss_type=cispo num_iterations=2 epsilon=0.3 epsilon_high=5.0",
+        ("epsilon cannot act", "upper clip only"),
+    ),
+    (
+        "train",
+        "loss_type=gspo num_iterations=2 importance_sampling_level=token",
+        ("importance_sampling_level", "sequence's"),
+    ),
     ("train", "--config {at}/idle.yaml", ("lora.r cannot act",)),
     ("train", "rollout=vllm", ("rollout=vllm", "nsrl[vllm]")),
     ("train", "report_to=[tensorboard]", ("report_to tensorboard needs the package",)),
@@ -322,10 +339,12 @@ FILES = {
     "raises.py": "\n\n1 / 0\n",
     "imports.py": "import no_such_module_here\n",
     "exits.py": "import sys\nsys.exit(3)\n",
-    "half.py": "class Half:\n    def __call__(self, completions, **columns): ...\n    def state_dict(self): ...\nf = Half()\n",
+    "half.py": "class Half:\n    def __call__(self, completions, **columns): ...\n    def state_dict(self): ...\nf = "
+    "Half()\n",
     "good.py": (
         "NUMBER = 3\ndef length(completions, **columns): ...\ndef nothing(): ...\ndef positional(x, /): ...\n"
-        "def stranger(completions, magic): ...\ndef two(batch, other): ...\nclass Class:\n    def __init__(self, batch): ...\n"
+        "def stranger(completions, magic): ...\ndef two(batch, other): ...\nclass Class:\n    def __init__(self, "
+        "batch): ...\n"
     ),
 }
 RUN_ROWS = """
@@ -361,7 +380,8 @@ def told(tmp_path_factory):
     (at / "cut.png").write_bytes((at / "picture.png").read_bytes()[:60])
     rows = [(name, [word.replace("{at}", str(at)) for word in line.split()]) for name, line, _ in ROWS]
     done = subprocess.run(
-        [sys.executable, "-c", RUN_ROWS], input=json.dumps(rows), capture_output=True, text=True, cwd=empty, timeout=300,
+        [sys.executable, "-c", RUN_ROWS], input=json.dumps(rows), capture_output=True, text=True, cwd=empty,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -403,7 +423,8 @@ def test_the_catalogue_needs_no_torch_and_leaves_nothing_behind(told):
         ("learning_rate=3E-4", "learning_rate", 3e-4),
         ("reward_funcs=correct reward_weights=2", "reward_weights", [2.0]),
         ("reward_weights=[-1,0.5,0]", "reward_weights", [-1.0, 0.5, 0.0]),
-        ("warm_start.languages.nsl=2", "warm_start.languages", {"direct": 1.0, "prose": 1.0, "sympy": 1.0, "wolfram": 1.0, "nsl": 2.0}),
+        ("warm_start.languages.nsl=2", "warm_start.languages", {"direct": 1.0, "prose": 1.0, "sympy": 1.0,
+        "wolfram": 1.0, "nsl": 2.0}),
         ("warm_start.languages={nsl:1}", "warm_start.languages", {"nsl": 1.0}),
         ("lora={enabled:true,r:4}", "lora.r", 4),
         ("--shuffle_rewards", "shuffle_rewards", True),
@@ -427,9 +448,12 @@ def test_what_was_refused_and_is_right(line, key, value):
 
 
 def test_configurations_made_in_python_are_checked_too():
-    for kind, options in ((TrainConfig, {"max_grad_norm": -1.0}), (TrainConfig, {"max_steps": "3"}), (TrainConfig, {"seed": True}),
-                          (TrainConfig, {"loss_type": "x"}), (TrainConfig, {"threads": 1.5}), (EvalConfig, {"batch": 0}),
-                          (TrainConfig, {"beta": None}), (SolveConfig, {"model": "small", "question": " "})):  # fmt: skip
+    for kind, options in ((TrainConfig, {"max_grad_norm": -1.0}), (TrainConfig, {"max_steps": "3"}), (TrainConfig,
+    {"seed": True}),
+                          (TrainConfig, {"loss_type": "x"}), (TrainConfig, {"threads": 1.5}), (EvalConfig,
+                          {"batch": 0}),
+                          (TrainConfig, {"beta": None}), (SolveConfig, {"model": "small",
+                          "question": " "})):  # fmt: skip
         with pytest.raises(UserError, match=next(reversed(options))):
             kind(**options)
 
@@ -458,14 +482,20 @@ def refused(tmp_path, *argv):
 
 
 def test_commands_exit_with_2_and_one_line():
-    for argv in (["nsrl.train", "data.sorce=x"], ["nsrl.eval", "--model", "/nowhere/at/all"], ["nsrl.solve", "--model", "x"]):
+    for argv in (
+        ["nsrl.train", "data.sorce=x"],
+        ["nsrl.eval", "--model", "/nowhere/at/all"],
+        ["nsrl.solve", "--model", "x"],
+    ):
         done = subprocess.run([sys.executable, "-m", *argv], capture_output=True, text=True)
         assert done.returncode == 2, done.stderr
         assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_a_completion_longer_than_the_models_positions(tmp_path, capsys):
-    assert "at most 4095, because the model has 4096 positions; got 100000" in refused(tmp_path, "max_completion_length=100000")
+    assert "at most 4095, because the model has 4096 positions; got 100000" in refused(
+        tmp_path, "max_completion_length=100000"
+    )
     assert "behind a prompt of" in refused(tmp_path, "max_completion_length=4090")
     from nsrl import eval as evaluate
     from nsrl import solve
@@ -484,7 +514,9 @@ def test_picture_sizes_follow_what_was_said():
 
     with pytest.raises(UserError, match="model.min_pixels must be below 4,194,304"):
         loading.load(ModelConfig(min_pixels=100_000_000), LoraConfig())
-    size = loading.load(ModelConfig(min_pixels=300_000), LoraConfig()).image_processor.size  # above the small model's largest
+    size = loading.load(
+        ModelConfig(min_pixels=300_000), LoraConfig()
+    ).image_processor.size  # above the small model's largest
     assert (size["shortest_edge"], size["longest_edge"]) == (300_000, 300_000)
     size = loading.load(ModelConfig(max_pixels=2048), LoraConfig()).image_processor.size
     assert (size["shortest_edge"], size["longest_edge"]) == (1024, 2048)
@@ -507,7 +539,8 @@ def test_empty_data_and_no_gold(tmp_path):
 
 
 def test_bad_images_are_counted_skips_and_the_source_is_recognised(tmp_path, caplog):
-    path = rows(tmp_path, [good(0), good(1), good(2), good(3), *({**good(0), "question": "?", "image": f"images/{x}"} for x in ("text.png", "cut.png", "gone.png"))])  # fmt: skip
+    path = rows(tmp_path, [good(0), good(1), good(2), good(3), *({**good(0), "question": "?",
+    "image": f"images/{x}"} for x in ("text.png", "cut.png", "gone.png"))])  # fmt: skip
     (tmp_path / "images" / "text.png").write_text("this is no picture")
     whole = (tmp_path / "images" / "1.png").read_bytes()
     (tmp_path / "images" / "cut.png").write_bytes(whole[: len(whole) // 2])

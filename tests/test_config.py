@@ -89,14 +89,25 @@ def test_recipes_by_path_in_files_and_on_recipes(tmp_path):
     assert config.recipe == str(own) and str(run_path(config)) == "runs/own-0"
     file = tmp_path / "file.yaml"
     file.write_text("recipe: paper\nlearning_rate: 1e-5\ndata.level: 2\n")
-    for argv in (["--config", str(file), "seed=3"], ["seed=3", f"--config={file}"]):  # the order is not that of the words
+    for argv in (
+        ["--config", str(file), "seed=3"],
+        ["seed=3", f"--config={file}"],
+    ):  # the order is not that of the words
         config = train(*argv)
-        assert (config.recipe, config.beta, config.learning_rate, config.data.level, config.seed) == ("paper", 0.05, 1e-5, 2, 3)
+        assert (config.recipe, config.beta, config.learning_rate, config.data.level, config.seed) == (
+            "paper",
+            0.05,
+            1e-5,
+            2,
+            3,
+        )
     config = train("--config", str(file), "recipe=default", "learning_rate=2e-5")
     assert (config.recipe, config.beta, config.learning_rate) == ("default", 0.0, 2e-5)
     second = tmp_path / "second.yaml"
     second.write_text("")
-    assert train("--config", str(file), "--config", str(second)) == train("--config", str(file))  # an empty file says nothing
+    assert train("--config", str(file), "--config", str(second)) == train(
+        "--config", str(file)
+    )  # an empty file says nothing
 
 
 def test_where_each_key_came_from(tmp_path):

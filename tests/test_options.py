@@ -1,8 +1,8 @@
 """No key lies: every key of every command has a line here, which names where it is shown to act or to be refused.
 
-A key without a line fails. `SHOWN` names tests: those of this file run the key and watch what changes; others are named by
-their path, must exist and must speak of the key. What is refused or told in a combination stands in `test_bad_input.py` and
-below.
+A key without a line fails. `SHOWN` names tests: those of this file run the key and watch what changes; others are named
+by their path, must exist and must speak of the key. What is refused or told in a combination stands in
+`test_bad_input.py` and below.
 """
 
 import ast
@@ -48,7 +48,8 @@ SHOWN = {
         "resume": RESUME + "test_killed_and_resumed_is_the_same_run",
         "resume_from_checkpoint": RANKS + "test_two_sharded_ranks_go_on_from_one_process",
         "seed": STEP,
-        **{f"model.{name}": MODEL for name in ("name", "dtype", "device", "attention", "freeze_vision_tower", "min_pixels",
+        **{f"model.{name}": MODEL for name in ("name", "dtype", "device", "attention", "freeze_vision_tower",
+        "min_pixels",
                                                "max_pixels", "gradient_checkpointing")},
         "model.liger": "tests/models/test_policy.py::test_liger_kernels_change_nothing_but_rounding",
         **{f"lora.{name}": MODEL for name in ("enabled", "r", "alpha", "target_modules")},
@@ -59,7 +60,8 @@ SHOWN = {
            "test_rows_that_cannot_be_shown_cost_themselves_and_a_resumed_run_is_the_same"
            for name in ("picture_memory_mb", "picture_threads")},
         **{f"data.{name}": RUN for name in ("level", "eval_size")},
-        **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "learning_rate", "languages", "wrong")},
+        **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "learning_rate",
+        "languages", "wrong")},
         **ENGINE,
         "max_steps": RUN,
         "extra_supervised_steps": DATA,
@@ -108,7 +110,8 @@ SHOWN = {
         "threads": "test_keys_of_a_run_left_out",
     },
     EvalConfig: {
-        **{name: EVALUATED for name in ("size", "seed", "level", "samples", "temperature", "max_completion_length", "output",
+        **{name: EVALUATED for name in ("size", "seed", "level", "samples", "temperature", "max_completion_length",
+        "output",
                                         "batch", "dtype", "data")},
         "model": "tests/test_user_commands.py::test_eval_prints_and_saves_the_table",
         "max_pixels": "tests/test_user_commands.py::test_eval_on_real_problems",
@@ -116,7 +119,8 @@ SHOWN = {
         **ENGINE,
     },
     SolveConfig: {
-        **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model", "question", "image")},
+        **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model",
+        "question", "image")},
         "problem": "tests/test_user_commands.py::test_solve_asks_a_held_out_problem_of_the_run",
         **{name: SOLVED for name in ("max_completion_length", "temperature", "seed")},
         "device": MODEL,
@@ -190,15 +194,18 @@ def notes(capsys, *argv, kind=TrainConfig):
         (["epsilon_high=null"], "epsilon_high=null cannot act"),
         (["delta=2"], "delta=2.0 cannot act"),
         (["importance_sampling_level=sequence"], "importance_sampling_level=sequence cannot act"),
-        (["loss_type=gspo"], "loss_type=gspo cannot act in this run: with num_iterations=1 the ratio is 1 whenever it is taken, which makes it grpo"),
+        (["loss_type=gspo"], "loss_type=gspo cannot act in this run: with num_iterations=1 the ratio is 1 whenever it "
+                             "is taken, which makes it grpo"),
         (["loss_type=gppo"], "which makes it dapo"),
         (["loss_type=sapo"], "which makes it grpo"),
         (["loss_type=gspo", "num_iterations=2"], None),
         (["loss_type=grpo"], None),
         (["loss_type=reinforce"], None),
-        (["extra_supervised_steps=5", "beta=0.1", "learning_rate=1e-4"], "beta=0.1, learning_rate=0.0001 cannot act in this run: extra_sup"),
+        (["extra_supervised_steps=5", "beta=0.1", "learning_rate=1e-4"], "beta=0.1, learning_rate=0.0001 cannot act "
+                                                                         "in this run: extra_sup"),
         (["max_steps=0", "num_iterations=2"], "num_iterations=2 cannot act in this run: max_steps is 0"),
-        (["max_steps=0", "prompts_per_step=7", "num_generations=4", "logging_steps=2"], "prompts_per_step=7, num_generations=4"),
+        (["max_steps=0", "prompts_per_step=7", "num_generations=4", "logging_steps=2"],
+        "prompts_per_step=7, num_generations=4"),
         (["sampler_correction=truncate"], "its log-probs differ by rounding alone"),
         (["eval_steps=500"], "the run ends before the first such step"),
         (["warmup_steps=500"], "never reaches its peak"),
@@ -291,7 +298,8 @@ def step(pool, tmp_path_factory):
     from nsrl.rewards.controls import Shuffled
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer.grader import Grader
-    from nsrl.trainer.loop import Learner, grpo_step
+    from nsrl.trainer.learner import Learner
+    from nsrl.trainer.loop import grpo_step
     from nsrl.trainer.optim import Optimizer
     from nsrl.trainer.problems import ProblemStream
 
@@ -305,7 +313,8 @@ def step(pool, tmp_path_factory):
         if key in known:
             return known[key]
         options = {"prompts_per_step": 2, "num_generations": 4, "max_completion_length": 5, "loss_type": "grpo",
-                   "reward_funcs": ["odd", "third"], "reward_weights": [1.0, 0.5], "num_iterations": 2, "parity_check": False,
+                   "reward_funcs": ["odd", "third"], "reward_weights": [1.0, 0.5], "num_iterations": 2,
+                   "parity_check": False,
                    "epsilon": 0.01, "epsilon_high": 0.01} | options  # fmt: skip
         options["reward_funcs"] = [f"{file}:{n}" if n in ("odd", "third") else n for n in options["reward_funcs"]]
         boasts = options.pop("boasts", False)
@@ -381,7 +390,8 @@ TINY = [
     "data.eval_size=5", "data.level=2", "warm_start.steps=3", "warm_start.reading_steps=2", "warm_start.batch_size=3",
     "warm_start.learning_rate=1e-3", "warm_start.languages={nsl: 1}", "warm_start.wrong=0", "max_steps=4",
     "prompts_per_step=2", "num_generations=2", "max_completion_length=6", "learning_rate=2e-3", "warmup_steps=2",
-    "lr_scheduler_type=linear", "weight_decay=0.03", "eval_samples=3", "eval_steps=2", "eval_size_midway=2", "save_steps=1",
+    "lr_scheduler_type=linear", "weight_decay=0.03", "eval_samples=3", "eval_steps=2", "eval_size_midway=2",
+    "save_steps=1",
     "save_total_limit=2", "logging_steps=2", "completions_steps=3", "token_budget=300", "threads=1", "engine.workers=1",
 ]  # fmt: skip
 
@@ -422,16 +432,22 @@ def test_keys_of_a_run(finished):
     of = lambda phase: [row for row in rows if row["phase"] == phase]
     assert folder.name == "here"  # output_dir
     assert len(of("reading")) == 2 and len(of("warm_start")) == 3  # warm_start: reading_steps, steps
-    assert max(row["learning_rate"] for row in of("warm_start")) <= 1e-3 * 5 / 30 + 1e-12  # five of 30 steps up to learning_rate
+    assert (
+        max(row["learning_rate"] for row in of("warm_start")) <= 1e-3 * 5 / 30 + 1e-12
+    )  # five of 30 steps up to learning_rate
     assert of("reading")[0]["learning_rate"] == pytest.approx(1e-3 / 30)
     shapes, small = Shapes(2, 0, 5), loading.load(ModelConfig(), LoraConfig())
     demonstrations = list(islice(shapes.demonstrations({"nsl": 1.0}, 0.0), 3))  # languages, wrong, batch_size, level
-    tokens = sum(len(small.encode(d.problem).ids) + len(small.tokenizer(d.text)["input_ids"]) + 1 for d in demonstrations)
+    tokens = sum(
+        len(small.encode(d.problem).ids) + len(small.tokenizer(d.text)["input_ids"]) + 1 for d in demonstrations
+    )
     assert of("warm_start")[0]["num_tokens"] - of("reading")[-1]["num_tokens"] == tokens
     asked = parquet.read_table(folder / "completions" / "step_000001.parquet")["question"].to_pylist()
     assert set(asked) == {problem.question for problem in islice(shapes.train(), 2)}  # level, prompts_per_step
     rates = [row["learning_rate"] for row in of("grpo")]
-    assert [rates[0], *rates[2:]] == pytest.approx([1e-3, 2e-3, 1e-3])  # warmup_steps up to learning_rate, lr_scheduler_type down
+    assert [rates[0], *rates[2:]] == pytest.approx(
+        [1e-3, 2e-3, 1e-3]
+    )  # warmup_steps up to learning_rate, lr_scheduler_type down
     assert len(of("grpo")) == 4  # max_steps
     names = {p.name for p in folder.glob("checkpoint-*")}
     assert names == {"checkpoint-3", "checkpoint-4"}  # save_steps, save_total_limit
@@ -441,7 +457,10 @@ def test_keys_of_a_run(finished):
     assert middle["problems"] == 2 and final["problems"] == 5  # eval_steps, eval_size_midway, eval_size
     assert sizes == {3, 1}  # eval_samples, and the greedy one
     assert "grpo 2/4" in out and "grpo 1/4" not in out  # logging_steps
-    assert {p.name for p in (folder / "completions").glob("*.parquet")} == {"step_000001.parquet", "step_000003.parquet"}  # completions_steps
+    assert {p.name for p in (folder / "completions").glob("*.parquet")} == {
+        "step_000001.parquet",
+        "step_000003.parquet",
+    }  # completions_steps
     assert json.loads((folder / "preflight.json").read_text())["token_budget"] == 300
     assert "parity:" in out  # parity_check
 
@@ -449,8 +468,10 @@ def test_keys_of_a_run(finished):
 def test_keys_of_a_run_left_out(tmp_path, capsys):
     from nsrl.train import main
 
-    few = ["warm_start.steps=0", "max_steps=1", "prompts_per_step=2", "num_generations=2", "max_completion_length=4", "eval_samples=1",
-           "data.eval_size=1", "completions_steps=0", "preflight=false", "parity_check=false", "engine.workers=1"]  # fmt: skip
+    few = ["warm_start.steps=0", "max_steps=1", "prompts_per_step=2", "num_generations=2", "max_completion_length=4",
+    "eval_samples=1",
+           "data.eval_size=1", "completions_steps=0", "preflight=false", "parity_check=false",
+           "engine.workers=1"]  # fmt: skip
     before = torch.get_num_threads()
     try:
         assert main([*few, f"threads={before + 1}", f"output_dir={tmp_path / 'run'}"]) == 0
@@ -474,17 +495,23 @@ def numbers(value):
 
 
 def test_keys_of_data(tmp_path):
-    """data.source, data.path, data.split, data.columns, data.max_prompt_length; a run of it with extra_supervised_steps and max_grad_norm."""
+    """data.source, data.path, data.split, data.columns, data.max_prompt_length; a run of it with
+    extra_supervised_steps and max_grad_norm."""
     from nsrl.train import main
 
     folder = tmp_path / "rows"
     folder.mkdir()
     for split, count in (("train", 4), ("extra", 6), ("test", 3)):
-        rows = [{"id": f"{split}-{i}", "frage": f"{split} {i} + 1?" + " long" * 200 * (i == 0), "answer": str(i + 1)} for i in range(count)]
+        rows = [
+            {"id": f"{split}-{i}", "frage": f"{split} {i} + 1?" + " long" * 200 * (i == 0), "answer": str(i + 1)}
+            for i in range(count)
+        ]
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    few = ["warm_start.steps=0", "max_steps=2", "prompts_per_step=3", "num_generations=2", "max_completion_length=4", "eval_samples=1",
+    few = ["warm_start.steps=0", "max_steps=2", "prompts_per_step=3", "num_generations=2", "max_completion_length=4",
+    "eval_samples=1",
            "data.eval_size=2", "completions_steps=1", "engine.workers=1", "preflight=false", "parity_check=false",
-           f"data.path={folder}", "data.source=hf", "data.columns.question=frage", "data.max_prompt_length=300", "reward_noise=0.5"]  # fmt: skip
+           f"data.path={folder}", "data.source=hf", "data.columns.question=frage", "data.max_prompt_length=300",
+           "reward_noise=0.5"]  # fmt: skip
     assert main([*few, "data.split=extra", "max_grad_norm=1e-12", f"output_dir={tmp_path / 'run'}"]) == 0
     from pyarrow import parquet
 
@@ -499,35 +526,56 @@ def test_keys_of_data(tmp_path):
     norms = [json.loads(line)["grad_norm"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert max(norms) > 1e-3  # there was a gradient, and a norm of 1e-12 is below Adam's epsilon
     assert all(torch.allclose(value, begun[name], atol=1e-6) for name, value in after.items())
-    assert main([*few[:1], *few[2:8], "engine.workers=1", "data.eval_size=2", "extra_supervised_steps=2", f"output_dir={tmp_path / 'other'}"]) == 0
+    assert (
+        main(
+            [
+                *few[:1],
+                *few[2:8],
+                "engine.workers=1",
+                "data.eval_size=2",
+                "extra_supervised_steps=2",
+                f"output_dir={tmp_path / 'other'}",
+            ]
+        )
+        == 0
+    )
     rows = [json.loads(line) for line in (tmp_path / "other" / "metrics.jsonl").read_text().splitlines()]
     assert [row["phase"] for row in rows] == ["extra", "extra"]
 
 
 def test_keys_of_the_model(tmp_path):
-    """name, dtype, device, attention, freeze_vision_tower, min_pixels, max_pixels, gradient_checkpointing; lora.*: enabled, r,
+    """name, dtype, device, attention, freeze_vision_tower, min_pixels, max_pixels, gradient_checkpointing; lora.*:
+    enabled, r,
     alpha, dropout, target_modules."""
     from nsrl.models import loading
     from nsrl.models.policy import Policy
 
-    plain = loading.load(ModelConfig(device="cpu", dtype="bfloat16", freeze_vision_tower=True, min_pixels=4096, max_pixels=8192), LoraConfig())
+    plain = loading.load(
+        ModelConfig(device="cpu", dtype="bfloat16", freeze_vision_tower=True, min_pixels=4096, max_pixels=8192),
+        LoraConfig(),
+    )
     assert plain.device.type == "cpu" and next(plain.model.parameters()).dtype == torch.bfloat16
     assert not any(p.requires_grad for p in plain.base.model.visual.parameters())
     assert dict(plain.image_processor.size) == {"shortest_edge": 4096, "longest_edge": 8192}
     with pytest.raises(UserError, match="model.device"):
         loading.load(ModelConfig(device="cuda:99"), LoraConfig())
     assert Policy(plain.model, attention="flex").attention.name == "flex"
-    assert Policy(plain.model, checkpointing=ModelConfig(gradient_checkpointing=True).gradient_checkpointing).checkpointing
+    assert Policy(
+        plain.model, checkpointing=ModelConfig(gradient_checkpointing=True).gradient_checkpointing
+    ).checkpointing
     plain.save(tmp_path)
     assert loading.load(ModelConfig(name=str(tmp_path)), LoraConfig(enabled=False)).is_small
-    adapted = loading.load(ModelConfig(), LoraConfig(enabled=True, r=3, alpha=7, dropout=0.25, target_modules=["v_proj"]))
+    adapted = loading.load(
+        ModelConfig(), LoraConfig(enabled=True, r=3, alpha=7, dropout=0.25, target_modules=["v_proj"])
+    )
     config = adapted.model.peft_config["default"]
     assert (config.r, config.lora_alpha, config.lora_dropout) == (3, 7, 0.25)
     assert all(name.endswith("v_proj") for name in config.target_modules)
 
 
 def test_keys_of_the_pool():
-    """workers, cpu_s, wall_s and memory_mb are the pool's limits, and programs meet them; allow_unsandboxed reaches it."""
+    """workers, cpu_s, wall_s and memory_mb are the pool's limits, and programs meet them; allow_unsandboxed
+    reaches it."""
     from nsrl.trainer.grader import open_pool
 
     with open_pool(EngineConfig(workers=3, cpu_s=0.3, wall_s=0.9, memory_mb=48, allow_unsandboxed=True)) as pool:
@@ -551,7 +599,12 @@ def evaluated(tmp_path_factory):
         if argv not in known:
             file, out = tmp_path_factory.mktemp("eval") / "out.json", io.StringIO()
             with contextlib.redirect_stdout(out):
-                assert command.main(["size=3", "samples=2", "max_completion_length=5", "engine.workers=1", f"output={file}", *argv]) == 0
+                assert (
+                    command.main(
+                        ["size=3", "samples=2", "max_completion_length=5", "engine.workers=1", f"output={file}", *argv]
+                    )
+                    == 0
+                )
             known[argv] = json.loads(file.read_text()), out.getvalue()
         return known[argv]
 
@@ -563,7 +616,9 @@ def test_keys_of_eval(evaluated):
     base, out = evaluated()
     assert base["table"][-1]["count"] == 3 and "mean@2" in out  # size, samples, output
     assert base["mean_tokens"] <= 5 < evaluated("max_completion_length=9")[0]["mean_tokens"] <= 9
-    others = [evaluated(*argv)[0] for argv in (("seed=1",), ("level=3",), ("temperature=0.05", "max_completion_length=9"))]
+    others = [
+        evaluated(*argv)[0] for argv in (("seed=1",), ("level=3",), ("temperature=0.05", "max_completion_length=9"))
+    ]
     texts = [json.dumps(found, sort_keys=True) for found in (base, *others, evaluated("max_completion_length=9")[0])]
     assert len(set(texts)) == 5
     assert evaluated("batch=1")[1].count("evaluate ") == 3 and out.count("evaluate ") == 1  # batch

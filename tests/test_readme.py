@@ -41,7 +41,9 @@ def test_links_lead_somewhere():
 
 def test_every_page_is_in_the_index_and_the_index_in_the_readme():
     index = (ROOT / "docs" / "README.md").read_text()
-    assert {p.name for p in PAGES} - {"README.md"} == set(re.findall(r"^\| \[[^\]]+\]\((\w[^/)]*\.md)\)", index, re.MULTILINE))
+    assert {p.name for p in PAGES} - {"README.md"} == set(
+        re.findall(r"^\| \[[^\]]+\]\((\w[^/)]*\.md)\)", index, re.MULTILINE)
+    )
     assert "(docs/README.md)" in README
 
 
@@ -61,7 +63,11 @@ def test_commands_exist():
 
 def test_tests_named_beside_claims_exist():
     texts = {"README.md": README, **{p.name: p.read_text() for p in PAGES}}
-    found = [(page, *m) for page, text in texts.items() for m in re.findall(r"pytest\s+(?:-s\s+)?((?:tests|bench)/[\w/.]+)(?:::(\w+)|\s+(?:-s\s+)?-k\s+(\w+))?", text)]
+    found = [
+        (page, *m)
+        for page, text in texts.items()
+        for m in re.findall(r"pytest\s+(?:-s\s+)?((?:tests|bench)/[\w/.]+)(?:::(\w+)|\s+(?:-s\s+)?-k\s+(\w+))?", text)
+    ]
     assert len(found) > 10
     for page, path, test, word in found:
         file = ROOT / path.rstrip(".")

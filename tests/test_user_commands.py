@@ -64,12 +64,23 @@ def test_run_folder(folder):
     assert "<img" in page or "<svg" in page
     assert "held-out" in page and "after the warm start" in page
     page = re.sub(r"base64,[A-Za-z0-9+/=]*", "", page)
-    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "").replace("https://matplotlib.org", "")
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    ).replace("https://matplotlib.org", "")
 
 
 def test_kept_completions_have_what_the_report_shows(folder):
     rows = [r for f in (folder / "completions").glob("step_*.parquet") for r in parquet.read_table(f).to_pylist()]
-    assert {"options", "completion", "program", "status", "reward", "rewards/correct", "rewards/executes", "rewards/short"} <= set(rows[0])
+    assert {
+        "options",
+        "completion",
+        "program",
+        "status",
+        "reward",
+        "rewards/correct",
+        "rewards/executes",
+        "rewards/short",
+    } <= set(rows[0])
     for r in rows:  # the weights of the default recipe; a component that does not apply is NaN and counts nothing
         parts = [w * r[f"rewards/{n}"] for n, w in (("correct", 1.0), ("executes", 0.1), ("short", 0.3))]
         assert r["reward"] == pytest.approx(sum(p for p in parts if p == p), abs=1e-5)
@@ -98,7 +109,9 @@ def test_a_second_run_does_not_overwrite_and_a_finished_one_resumes_to_nothing(f
     assert (folder / "metrics.jsonl").read_bytes() == before
 
 
-def test_the_report_is_written_at_checkpoints_and_knows_no_warm_start_where_there_was_none(tmp_path, monkeypatch, capsys):
+def test_the_report_is_written_at_checkpoints_and_knows_no_warm_start_where_there_was_none(
+    tmp_path, monkeypatch, capsys
+):
     seen = []
 
     def spy(path):
@@ -182,7 +195,8 @@ def test_eval_on_real_problems(folder, shared_data):
 
 
 def test_training_on_real_problems(shared_data, tmp_path):
-    done = run("nsrl.train", "data.source=mathvision", f"data.path={shared_data / 'mathvision_testmini'}", "max_steps=1",
+    done = run("nsrl.train", "data.source=mathvision", f"data.path={shared_data / 'mathvision_testmini'}",
+    "max_steps=1",
                "warm_start.steps=0", "model.max_pixels=16384", "prompts_per_step=4", "num_generations=3",
                "data.eval_size=4", "eval_samples=1", "threads=1", f"output_dir={tmp_path / 'run'}")  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -1,4 +1,5 @@
-"""Fused ops for policy-gradient training of language models. Needs torch (and Triton for speed); knows nothing of nsrl."""
+"""Fused ops for policy-gradient training of language models. Needs torch (and Triton for speed); knows nothing of
+nsrl."""
 
 from .group_advantage.op import GroupAdvantage, group_advantage
 from .linear_grpo.op import linear_grpo

@@ -34,7 +34,11 @@ def resolve(op: str, device_type: str, requested: str | None, *, triton: bool = 
     Raises:
         ValueError: an unknown name, or a backend that can not run here.
     """
-    here = {"cuda": cuda and _native.available(device_type), "triton": triton and _runs_triton(device_type), "torch": True}
+    here = {
+        "cuda": cuda and _native.available(device_type),
+        "triton": triton and _runs_triton(device_type),
+        "torch": True,
+    }
     offered = tuple(name for name, runs in here.items() if runs)  # best first
     for source, name in (("backend", requested), (ENV, os.environ.get(ENV))):
         if not name:

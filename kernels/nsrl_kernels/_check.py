@@ -4,11 +4,12 @@ Looks at shapes, dtypes and devices only, never at values: a check must not sync
 """
 
 from collections.abc import Collection
+from typing import NoReturn
 
 import torch
 
 
-def fail(op: str, argument: str, expected: str, got: object) -> None:
+def fail(op: str, argument: str, expected: str, got: object) -> NoReturn:
     """Raises the ValueError of every check: what the argument must be, and what came."""
     raise ValueError(f"{op}: {argument} must be {expected}; got {got}")
 

@@ -37,8 +37,8 @@ def split_columns() -> int:
 def scan(dtype: torch.dtype, *, from_logits: bool = False, small: bool = False) -> Tiles:
     """GEMM 1 with the exp epilogue, or the same epilogue over logits in memory.
 
-    small: the epilogue holds more per element (softcap, masks of a second scan, addresses instead of TMA): the wide tile
-    would spill.
+    small: the epilogue holds more per element (softcap, masks of a second scan, addresses instead of TMA): the wide
+    tile would spill.
     """
     if INTERPRETED:
         return Tiles(16, 2048, 64, 4, 1)

@@ -33,7 +33,9 @@ def open_policy(config: TrainConfig, vlm: VLM) -> Policy:
     )
 
 
-def run_preflight(config: TrainConfig, vlm: VLM, policy: Policy, problems: Sequence[Problem], reference: int) -> Preflight:
+def run_preflight(
+    config: TrainConfig, vlm: VLM, policy: Policy, problems: Sequence[Problem], reference: int
+) -> Preflight:
     """The worst step of `problems` (those whose prompts are no longer than data.max_prompt_length).
 
     reference: bytes that the reference model of the run will take.

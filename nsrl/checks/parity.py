@@ -27,7 +27,7 @@ from nsrl.models.prompt import Prompt
 from nsrl.rollout.types import Request, Sample, Sampler, SamplingParams
 
 Score = Callable[[Sequence[Request], Sequence[Sequence[Sample]]], list[Tensor]]
-"""Trainer log-probs of given completions: for each request (sum of its completions' tokens,) fp32, sample after sample."""
+"""Trainer log-probs of given completions: per request (sum of its completions' tokens,) fp32, sample after sample."""
 
 
 class ParityError(UserError):
@@ -36,7 +36,8 @@ class ParityError(UserError):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Most |Δ log-prob| allowed: on any token, and on average. Below `effect`, blanking the images counts as nothing."""
+    """Most |Δ log-prob| allowed: on any token, and on average. Below `effect`, blanking the images counts as
+    nothing."""
 
     most: float
     mean: float
@@ -53,7 +54,8 @@ class Tolerance:
 @dataclass(frozen=True)
 class ParityReport:
     """Numbers of a passed check, in nats. most/mean: sampler against trainer; nudged_*: after a nudge and a sync;
-    trainer_effect/sampler_effect: what blanking the images changes, most on any token (inf: other tokens were drawn)."""
+    trainer_effect/sampler_effect: what blanking the images changes, most on any token (inf: other tokens were drawn).
+    """
 
     tokens: int
     most: float
@@ -89,7 +91,8 @@ def self_check(
 
     params: the run's own temperature, bans and stops (top_p 1, top_k 0; few tokens are enough). tokenizer: checked
     against the model's configuration when given. nudge: also after changing every trainable weight a little and syncing
-    (put back bit for bit, and synced again). score: another way to score than `policy_score` (tests inject faults here).
+    (put back bit for bit, and synced again). score: another way to score than `policy_score` (tests inject faults
+    here).
     """
     start = time.perf_counter()
     params.for_training()
@@ -144,7 +147,9 @@ def policy_score(policy: Policy, params: SamplingParams) -> Score:
     banned = torch.tensor([i for i in params.banned_ids if i < policy.family.vocabulary], device=policy.device)
 
     def score(requests: Sequence[Request], groups: Sequence[Sequence[Sample]]) -> list[Tensor]:
-        packed = [Group(r.prompt, [s.token_ids for s in group], [s.mask for s in group]) for r, group in zip(requests, groups)]
+        packed = [
+            Group(r.prompt, [s.token_ids for s in group], [s.mask for s in group]) for r, group in zip(requests, groups)
+        ]
         budget = max(group.tokens for group in packed)
         total = [sum(len(s.logps) for s in group) for group in groups]
         flat = torch.empty(sum(total), device=policy.device)
@@ -157,7 +162,10 @@ def policy_score(policy: Policy, params: SamplingParams) -> Score:
 
 
 def _is_flat(prompt: Prompt) -> bool:
-    return all(bool((p.view(len(p), 3, -1) == p[0].view(3, -1)[:, :1]).all()) for p in (image.patches for image in prompt.images))
+    return all(
+        bool((p.view(len(p), 3, -1) == p[0].view(3, -1)[:, :1]).all())
+        for p in (image.patches for image in prompt.images)
+    )
 
 
 def _agree(policy, sampler, requests, params, tolerance, score, *, nudged) -> tuple[list[list[Sample]], Tensor]:

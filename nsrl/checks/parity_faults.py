@@ -20,7 +20,8 @@ from nsrl.rollout.types import Request, Sample, Sampler, SamplingParams
 
 
 def blanked(request: Request) -> Request:
-    """The request with every picture painted in the colour of its first pixel: the same sizes and tokens, no content."""
+    """The request with every picture painted in the colour of its first pixel: the same sizes and tokens, no
+    content."""
     images = []
     for image in request.prompt.images:
         shown = image.patches
@@ -46,7 +47,8 @@ def require_tokenizer(tokenizer: Any, family: Family, params: SamplingParams, re
             )
     if tokenizer.eos_token_id not in params.stop_ids:
         raise UserError(
-            f"wrong tokenizer: its end of turn, id {tokenizer.eos_token_id}, is not among the ids that end a completion "
+            f"wrong tokenizer: its end of turn, id {tokenizer.eos_token_id}, is not among the ids that end a "
+            f"completion "
             f"({list(params.stop_ids)}); every completion would run to the limit"
         )
     for i, request in enumerate(requests):

@@ -1,4 +1,5 @@
-"""Preflight: the worst step of the real data set before the first one, so that what does not fit shows in the first minute.
+"""Preflight: the worst step of the real data set before the first one, so that what does not fit shows in the first
+minute.
 
 The longest prompt with G completions of the full length goes through forward and backward; what that took, with what
 the sampler's cache and the optimiser will take, makes a memory table and the token budget of a micro-batch. Leaves no
@@ -65,8 +66,8 @@ def preflight(
     """Run the worst step and choose the token budget (token_budget: given by the user, then only checked).
 
     prompt: the longest of the data set. reserved: bytes the device must keep for
-    others (vLLM's share); reference: bytes of the reference model that will be there too. free: bytes free on the device (None: asked). Raises UserError, naming what to lower, when a
-    single completion of it does not fit.
+    others (vLLM's share); reference: bytes of the reference model that will be there too. free: bytes free on the
+    device (None: asked). Raises UserError, naming what to lower, when a single completion of it does not fit.
     """
     start = time.perf_counter()
     parameters = list(policy.model.parameters())
@@ -101,7 +102,8 @@ def preflight(
     left = room + held["gradients"]  # while it samples
     if least_cache > left:
         raise UserError(
-            f"preflight: the sampler's cache of one group needs {_size(least_cache)} and {_size(max(left, 0))} are left for it; "
+            f"preflight: the sampler's cache of one group needs {_size(least_cache)} and {_size(max(left, 0))} are "
+            f"left for it; "
             f"lower num_generations, or {advice}"
         )
     try:

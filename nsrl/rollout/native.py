@@ -93,7 +93,8 @@ class NativeSampler:
             if len(request.prompt.ids) + params.max_tokens > positions:
                 raise UserError(
                     f"prompt and completion must fit the model's {positions} positions; got a prompt of "
-                    f"{len(request.prompt.ids)} tokens (request {request.problem}) and completions of {params.max_tokens}"
+                    f"{len(request.prompt.ids)} tokens (request {request.problem}) and completions of "
+                    f"{params.max_tokens}"
                 )
         training = self.model.training
         self.model.eval()  # LoRA's dropout must not sample
@@ -164,9 +165,7 @@ class NativeSampler:
         )
         return logits, cache, behind
 
-    def _run(
-        self, decoder: Decoder, wave: _Wave, params: SamplingParams, features: _Features, emit: OnGroup
-    ) -> None:
+    def _run(self, decoder: Decoder, wave: _Wave, params: SamplingParams, features: _Features, emit: OnGroup) -> None:
         start = time.perf_counter()
         logits, cache, behind = self._prefill(decoder, wave, features)
         device, total, most = decoder.device, len(wave.prompt_of), params.max_tokens
@@ -205,7 +204,10 @@ class NativeSampler:
             live = live & ~stops[ids]
             last = step + 1 == most
             if last or (step + 1) % look_every == 0:
-                before, running = len(running), [] if last else [s for s, on in zip(grid.slot_sample, live.tolist()) if on]
+                before, running = (
+                    len(running),
+                    [] if last else [s for s, on in zip(grid.slot_sample, live.tolist()) if on],
+                )
                 left: list[list[int]] = [[] for _ in groups]
                 for sample in running:
                     left[wave.prompt_of[sample]].append(sample)
@@ -238,7 +240,8 @@ class NativeSampler:
 
 
 def cuda_free(device: torch.device) -> int:
-    """Bytes a CUDA device can still give: what the driver has, and what torch keeps of blocks that are no longer used."""
+    """Bytes a CUDA device can still give: what the driver has, and what torch keeps of blocks that are no longer
+    used."""
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + kept
 

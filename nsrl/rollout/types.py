@@ -27,8 +27,8 @@ class Finish(Enum):
 class Request:
     """A prompt and how many completions of it are wanted.
 
-    n: completions (G); seed: sample g draws from the stream (seed, g), whatever else is in the batch; problem: the caller's
-    index, handed back untouched.
+    n: completions (G); seed: sample g draws from the stream (seed, g), whatever else is in the batch; problem: the
+    caller's index, handed back untouched.
     """
 
     prompt: Prompt
@@ -96,7 +96,8 @@ class SamplingParams:
 class Turn:
     """A stretch of a completion that one side wrote.
 
-    logps: of the tokens, under the distribution they were drawn from; None: the policy was shown them (an engine's output).
+    logps: of the tokens, under the distribution they were drawn from; None: the policy was shown them (an engine's
+    output).
     """
 
     token_ids: list[int]
@@ -123,12 +124,18 @@ class Sample:
     @property
     def written_ids(self) -> list[int]:
         """The tokens that the policy wrote."""
-        return self.token_ids if self.mask is None else [i for turn in self.turns if turn.logps is not None for i in turn.token_ids]
+        return (
+            self.token_ids
+            if self.mask is None
+            else [i for turn in self.turns if turn.logps is not None for i in turn.token_ids]
+        )
 
     @property
     def logps(self) -> list[float]:
         """Of `written_ids`."""
-        return self.turns[0].logps or [] if len(self.turns) == 1 else [p for turn in self.turns for p in turn.logps or ()]
+        return (
+            self.turns[0].logps or [] if len(self.turns) == 1 else [p for turn in self.turns for p in turn.logps or ()]
+        )
 
     @property
     def mask(self) -> list[bool] | None:
@@ -142,7 +149,8 @@ class Sample:
 class SyncReport:
     """What handing over the weights did: tensors and bytes copied (none where sampler and trainer share them).
 
-    checksum: `nsrl.rollout.fingerprint.policy_checksum` of the policy at that moment, so that later ones tell it is stale.
+    checksum: `nsrl.rollout.fingerprint.policy_checksum` of the policy at that moment, so that later ones tell it is
+    stale.
     """
 
     version: int

@@ -122,7 +122,9 @@ class VllmSampler:
         handed = {"tensors": 0, "bytes": 0, "all": 0}
 
         def hand_over() -> Any:
-            for name, tensor in self.family.engine_weights(merged_weights(policy)):  # one at a time: merging never holds a second model
+            for name, tensor in self.family.engine_weights(
+                merged_weights(policy)
+            ):  # one at a time: merging never holds a second model
                 handed["tensors"] += 1
                 handed["bytes"] += tensor.numel() * tensor.element_size()
                 yield name, tensor
@@ -238,7 +240,7 @@ def _register_loader(family: Family, policy: nn.Module) -> str:
 
 
 def _params(request: Request, params: SamplingParams, vocabulary: int) -> Any:
-    from vllm import sampling_params
+    from vllm import sampling_params  # pyright: ignore
 
     return sampling_params.SamplingParams(
         n=1 if params.temperature == 0 else request.n,  # vLLM refuses several greedy completions, which are all alike
@@ -278,8 +280,9 @@ def _same_prompt(request: Request, theirs: Sequence[int], index: int) -> None:
 def _reload(worker: Any, weights: Any) -> None:
     runner = worker.model_runner
     runner.reload_weights(weights_iterator=weights, is_checkpoint_format=True)
-    # A head tied to the embedding is skipped by the reload ("ParallelLMHead: Failed to load weights"). On a GPU it reads
-    # the embedding itself; on a CPU it keeps a packed copy of the old weight, and log-probs are off by whole units.
+    # A head tied to the embedding is skipped by the reload ("ParallelLMHead: Failed to load weights"). On a GPU it
+    # reads the embedding itself; on a CPU it keeps a packed copy of the old weight, and log-probs are off by whole
+    # units.
     head = runner.get_model().language_model.lm_head
     if hasattr(head, "quant_method"):
         head.quant_method.process_weights_after_loading(head)

@@ -20,12 +20,15 @@ def advantages(
     components: (R, K) rewards, NaN where one does not apply; sizes: completions per group, in order; weights: (K,).
     """
     offsets = torch.nn.functional.pad(torch.as_tensor(sizes).cumsum(0), (1, 0))
-    return group_advantage(components, offsets, weights=torch.tensor(weights, dtype=components.dtype), mode=MODES[scale_rewards])
+    return group_advantage(
+        components, offsets, weights=torch.tensor(weights, dtype=components.dtype), mode=MODES[scale_rewards]
+    )
 
 
 @dataclass
 class StepAdvantages:
-    """What a step learns from. drawn: statistics of every group that was sampled; chosen: (P,) whether the update has the
+    """What a step learns from. drawn: statistics of every group that was sampled; chosen: (P,) whether the update has
+    the
     group; advantages: (R,) of every completion, 0 outside the update; missing: groups without spread in the update."""
 
     drawn: GroupAdvantage

@@ -29,8 +29,23 @@ FIXED = {
     "data.max_prompt_length": "the evaluation before GRPO was on its held-out problems",
     "warm_start": "its steps are taken, or half taken",
 }
-FREE = ("model.device", "model.dtype", "model.attention", "model.gradient_checkpointing", "model.liger")  # how, not what
-BUDGET = ("beta", "num_generations", "max_completion_length", "prompts_per_step", "temperature", "rollout", "vllm", *FREE)
+FREE = (
+    "model.device",
+    "model.dtype",
+    "model.attention",
+    "model.gradient_checkpointing",
+    "model.liger",
+)  # how, not what
+BUDGET = (
+    "beta",
+    "num_generations",
+    "max_completion_length",
+    "prompts_per_step",
+    "temperature",
+    "rollout",
+    "vllm",
+    *FREE,
+)
 
 
 def continued(config: TrainConfig, argv: list[str], program: str) -> TrainConfig:
@@ -45,7 +60,8 @@ def continued(config: TrainConfig, argv: list[str], program: str) -> TrainConfig
         if given is None:
             raise UserError(f"resume: output_dir {str(home)!r} holds no run to continue (it has no {CONFIG})")
         raise UserError(
-            f"resume_from_checkpoint must be a checkpoint in its run folder ({CONFIG}, eval/ and reference/ beside it); "
+            f"resume_from_checkpoint must be a checkpoint in its run folder ({CONFIG}, eval/ and reference/ beside "
+            f"it); "
             f"got {given!r} (model.name={given} starts a new run from its weights)"
         )
     merged = parse(TrainConfig, argv, program, begun=file)
@@ -78,12 +94,18 @@ def refuse(changed: dict[str, tuple[Any, Any]]) -> None:
     for key, (old, new) in changed.items():
         rule = next((name for name in FIXED if f"{key}.".startswith(f"{name}.")), None)
         if rule is not None and key not in FREE:
-            raise UserError(f"{key} cannot change when a run is continued: {FIXED[rule]}; the run has {old!r}, got {new!r}")
+            raise UserError(
+                f"{key} cannot change when a run is continued: {FIXED[rule]}; the run has {old!r}, got {new!r}"
+            )
         if key == "data.eval_size" and new > old:
-            raise UserError(f"data.eval_size cannot grow when a run is continued (further problems may have been trained on); "
+            raise UserError(f"data.eval_size cannot grow when a run is continued (further problems may have been "
+                            f"trained on); "
                             f"the run has {old}, got {new}; fewer are possible")  # fmt: skip
         if key == "extra_supervised_steps" and not (old and new):
-            raise UserError(f"extra_supervised_steps cannot be turned on or off when a run is continued; the run has {old}, got {new}")
+            raise UserError(
+                f"extra_supervised_steps cannot be turned on or off when a run is continued; the run has {old}, got "
+                f"{new}"
+            )
 
 
 def needs_new_budget(changed: dict[str, tuple[Any, Any]]) -> bool:
@@ -104,5 +126,8 @@ def record(folder: Path, config: TrainConfig, changed: dict[str, tuple[Any, Any]
             return
         number = 1 + sum(1 for _ in folder.glob("config-*.yaml"))
         shutil.copyfile(file, folder / f"config-{number}.yaml")
-    lines = [f"# continued from {where}\n", *(f"#   {key}: {old!r} -> {new!r}\n" for key, (old, new) in changed.items())]
+    lines = [
+        f"# continued from {where}\n",
+        *(f"#   {key}: {old!r} -> {new!r}\n" for key, (old, new) in changed.items()),
+    ]
     write(file, "".join(lines) + to_yaml(plain(config)))

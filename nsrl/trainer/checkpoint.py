@@ -1,7 +1,7 @@
 """Checkpoints: written whole or not at all, and loadable by transformers, peft and vLLM with no merge step.
 
-A checkpoint is written beside its place, every file fsynced, then renamed; `latest` is a link that is replaced in one step.
-So a run killed at any moment leaves the previous checkpoint in force. Knows nothing of what a step does.
+A checkpoint is written beside its place, every file fsynced, then renamed; `latest` is a link that is replaced in one
+step. So a run killed at any moment leaves the previous checkpoint in force. Knows nothing of what a step does.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def save(
     tensors: what torch.save takes (optimizer, scheduler, random state); keep: older checkpoints beyond so many are
     deleted, after the new one is in force. A disk that is full raises its own `OSError`, and leaves what was there.
     """
+
     def fill(folder: Path) -> None:
         write_model(folder)
         with (folder / TENSORS).open("wb") as file:  # not a path: torch would lose what the disk said
@@ -88,10 +89,13 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def require_whole(folder: Path) -> dict[str, Any]:
-    """The state of a checkpoint. Raises `UserError` where a file is missing or has another size than it was written with."""
+    """The state of a checkpoint. Raises `UserError` where a file is missing or has another size than it was written
+    with."""
     path = folder / STATE
     if not folder.is_dir() or not path.is_file():
-        raise UserError(f"checkpoint must be a folder with {STATE}; {str(folder)!r} has none (half-written, or not ours)")
+        raise UserError(
+            f"checkpoint must be a folder with {STATE}; {str(folder)!r} has none (half-written, or not ours)"
+        )
     try:
         state = json.loads(path.read_text())
         sizes = state["files"]
@@ -107,7 +111,8 @@ def require_whole(folder: Path) -> dict[str, Any]:
 
 
 def kept(run_dir: Path) -> dict[Path, dict[str, Any]]:
-    """The checkpoints of a run folder with their states: by name and by what is in them, so that no other folder is one."""
+    """The checkpoints of a run folder with their states: by name and by what is in them, so that no other folder is
+    one."""
     found = {}
     for path in run_dir.glob("checkpoint-*"):
         if NAME.fullmatch(path.name) and not path.is_symlink() and (path / STATE).is_file():
@@ -121,7 +126,8 @@ def kept(run_dir: Path) -> dict[Path, dict[str, Any]]:
 def latest(run_dir: Path) -> Path | None:
     """The checkpoint `latest` points at; None before the first.
 
-    A copy that followed links has a folder there: that is the checkpoint with the same state. Raises `UserError` without one.
+    A copy that followed links has a folder there: that is the checkpoint with the same state. Raises `UserError`
+    without one.
     """
     link = run_dir / "latest"
     if link.is_symlink() or not link.exists():
@@ -130,12 +136,15 @@ def latest(run_dir: Path) -> Path | None:
     for path in kept(run_dir):
         if (path / STATE).read_bytes() == state:
             return path
-    raise UserError(f"{str(link)!r} must be a link to a checkpoint; it is a file or folder of its own, and no checkpoint beside it "
-                    "has the same state; move it away (a checkpoint: to checkpoint-STEP), and --resume finds the newest")  # fmt: skip
+    raise UserError(f"{str(link)!r} must be a link to a checkpoint; it is a file or folder of its own, and no "
+                    f"checkpoint beside it "
+                    "has the same state; move it away (a checkpoint: to checkpoint-STEP), and --resume finds the "
+                    "newest")  # fmt: skip
 
 
 def point(link: Path, target: str) -> None:
-    """Make `link` a link to its neighbour `target`, in one step. A copy of a checkpoint in its place (`latest`) goes away."""
+    """Make `link` a link to its neighbour `target`, in one step. A copy of a checkpoint in its place (`latest`) goes
+    away."""
     former = beside(link)
     if link.is_dir() and not link.is_symlink():
         os.replace(link, former)

@@ -26,7 +26,9 @@ class Completions:
     overlapped: list[bool]
 
 
-def sampling_params(vlm: VLM, max_tokens: int, temperature: float, top_p: float = 1.0, top_k: int = 0) -> SamplingParams:
+def sampling_params(
+    vlm: VLM, max_tokens: int, temperature: float, top_p: float = 1.0, top_k: int = 0
+) -> SamplingParams:
     """How to sample from this model: its own stops and bans."""
     return SamplingParams(
         max_tokens=max_tokens,
@@ -51,8 +53,8 @@ def complete(
 ) -> Completions:
     """`n` completions of each prompt, sampled and graded; programs run while other groups are still being sampled.
 
-    prompts: of the problems, in their order (`VLM.encode`); seeds: of each. timer: gets the seconds of `rollout`, and of
-    `engine`, which are those waited for when sampling has ended.
+    prompts: of the problems, in their order (`VLM.encode`); seeds: of each. timer: gets the seconds of `rollout`, and
+    of `engine`, which are those waited for when sampling has ended.
     """
     requests = [Request(prompt, n, seed, i) for i, (prompt, seed) in enumerate(zip(prompts, seeds))]
     pending: dict[int, list[Pending]] = {}

@@ -5,7 +5,8 @@ rewards, advantages and metrics are those of the whole batch on every rank, as t
 are then dealt out again by length and gradients added up. Losses are divided by the counts of the whole step, so a sum
 is all it takes, and a rank without a live group takes part with nothing.
 
-With one process (`ALONE`) everything here is a no-op. Knows nothing of models, losses or rewards; `sharded.py` is FSDP2.
+With one process (`ALONE`) everything here is a no-op. Knows nothing of models, losses or rewards; `sharded.py` is
+FSDP2.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from nsrl.config import launched
 from nsrl.errors import UserError
 from nsrl.trainer.watchdog import Watchdog
 
-TIMEOUT = timedelta(minutes=60)  # of a collective: the longest that ranks may be apart; a dead rank is found by the watch
+TIMEOUT = timedelta(
+    minutes=60
+)  # of a collective: the longest that ranks may be apart; a dead rank is found by the watch
 BUCKET = 1 << 26  # gradient elements reduced at once
 
 T = TypeVar("T")
@@ -54,7 +57,8 @@ class World:
         return list(items[self.rank :: self.size])
 
     def merge(self, part: list[R]) -> list[R]:
-        """The results of all ranks for all items, from each rank's results for its share. Own objects stay the same ones."""
+        """The results of all ranks for all items, from each rank's results for its share. Own objects stay the same
+        ones."""
         if self.size == 1:
             return part
         parts = self.gather(part)
@@ -96,7 +100,8 @@ class World:
         return torch.cat([part.to(rows.device) for part in self.gather(rows.detach().cpu())])
 
     def deal(self, sizes: Sequence[int]) -> list[int]:
-        """Indices of the items this rank takes, so that all ranks carry about the same size. Every rank gets the same answer."""
+        """Indices of the items this rank takes, so that all ranks carry about the same size. Every rank gets the same
+        answer."""
         hands: list[list[int]] = [[] for _ in range(self.size)]
         loads = [0] * self.size
         for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
@@ -114,14 +119,15 @@ class World:
 
     @property
     def loss_scale(self) -> float:
-        """What a loss is multiplied by before its backward: FSDP2 averages gradients over ranks, and a sum is wanted."""
+        """What a loss is multiplied by before its backward: FSDP2 averages gradients over ranks, and a sum is
+        wanted."""
         return float(self.size) if self.sharded else 1.0
 
     def sum_gradients(self, parameters: Sequence[torch.Tensor]) -> None:
         """Add up the gradients of all ranks, in at least fp32.
 
-        A parameter without a gradient on any rank keeps none (the optimiser leaves it alone, as in one process); one that
-        has a gradient somewhere has it everywhere.
+        A parameter without a gradient on any rank keeps none (the optimiser leaves it alone, as in one process); one
+        that has a gradient somewhere has it everywhere.
         """
         if self.size == 1 or self.sharded or not parameters:
             return
@@ -136,7 +142,8 @@ class World:
                 p.grad = part.view_as(p).to(p.dtype)
 
     def require_same(self, what: str, value: Any) -> None:
-        """Raise `UserError` when the ranks do not hold the same value: they have drifted apart and no number is right."""
+        """Raise `UserError` when the ranks do not hold the same value: they have drifted apart and no number is
+        right."""
         values = self.gather(value)
         if any(other != values[0] for other in values):
             odd = next(rank for rank, other in enumerate(values) if other != values[0])

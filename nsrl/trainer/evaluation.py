@@ -27,7 +27,8 @@ LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
 
 @dataclass
 class Evaluation:
-    """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high); None is of nothing.
+    """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high); None is of
+    nothing.
 
     unscored: ids of problems that could not be shown to the model, and why; they are in no number.
     """
@@ -73,10 +74,10 @@ def evaluate(
 ) -> Evaluation:
     """`samples` completions per problem at `temperature` (mean@n, the headline) and one greedy one.
 
-    At temperature 0 every sample is the greedy answer: it is computed and kept once, and its numbers are those of samples too.
-    progress is called with the number of problems done; world: problems are shared out, every rank gets all records.
-    Records have sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile; a problem whose
-    picture cannot be read is not scored, and named.
+    At temperature 0 every sample is the greedy answer: it is computed and kept once, and its numbers are those of
+    samples too. progress is called with the number of problems done; world: problems are shared out, every rank gets
+    all records. Records have sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile;
+    a problem whose picture cannot be read is not scored, and named.
     """
     records: list[dict[str, Any]] = []
     passes = [(samples, temperature, 0), (1, 0.0, -1)] if temperature else [(1, 0.0, -1)]
@@ -105,12 +106,17 @@ def evaluate(
                     record(part[index], one, len(prompts[index].ids), sample, number)
                     for number, (sample, one) in enumerate(zip(drawn, graded), first)
                 ]
-            records += [row for of_problem in world.merge([rows.get(i, []) for i in range(len(mine))]) for row in of_problem]
+            records += [
+                row for of_problem in world.merge([rows.get(i, []) for i in range(len(mine))]) for row in of_problem
+            ]
         if progress is not None:
             progress(len(whole))
     if unscored and world.is_main:
         first, why = next(iter(unscored.items()))
-        print(f"{len(unscored)} of {len(problems)} problems not scored, since they cannot be shown to the model (first: {first}: {why})")
+        print(
+            f"{len(unscored)} of {len(problems)} problems not scored, since they cannot be shown to the model (first: "
+            f"{first}: {why})"
+        )
     return replace(summarise(records), unscored=unscored)
 
 

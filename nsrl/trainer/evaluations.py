@@ -46,7 +46,8 @@ class Evaluations:
     def measure(
         self, name: str, at: tuple[str, int], sampler: Sampler, grader: Grader, size: int | None = None
     ) -> Numbers:
-        """The evaluation of the present weights, at (phase, step), on the first `size` problems; done if it is not known."""
+        """The evaluation of the present weights, at (phase, step), on the first `size` problems; done if it is not
+        known."""
         problems = self.problems[:size]
         weights = sampler.sync(self.vlm.model).checksum  # supervised steps before this did not hand them over
         of = {"phase": at[0], "step": at[1], "weights": weights, **self._settings(problems)}
@@ -94,23 +95,34 @@ class Evaluations:
     def _recall(self, name: str, home: RunFolder) -> Numbers:
         known = home.read_json(f"eval/{name}.json")
         if known is None:
-            raise UserError(f"eval/{name}.json is missing in {str(home.path)!r}: the weights it was of are gone, so it cannot "
-                            "be done again; put it back, or start a new run from the checkpoint (model.name)")  # fmt: skip
+            raise UserError(f"eval/{name}.json is missing in {str(home.path)!r}: the weights it was of are gone, so "
+                            f"it cannot "
+                            "be done again; put it back, or start a new run from the checkpoint "
+                            "(model.name)")  # fmt: skip
         of, now = known.get("of"), self._settings(self.problems)
         if of is None:  # of version 0.1.0
             return known
         if not of["problems"].startswith(now["problems"]):
-            raise UserError(f"data.path: the held-out problems are not those of eval/{name}.json, so the run cannot go on with this data set")
+            raise UserError(
+                f"data.path: the held-out problems are not those of eval/{name}.json, so the run cannot go on with "
+                f"this data set"
+            )
         for key in ("samples", "temperature", "max_tokens"):
             if of[key] != now[key]:
-                print(f"note: the {name.replace('_', ' ')} was evaluated with {key}={of[key]}; from here on it is {now[key]}", flush=True)
+                print(
+                    f"note: the {name.replace('_', ' ')} was evaluated with {key}={of[key]}; from here on it is "
+                    f"{now[key]}",
+                    flush=True,
+                )
         if of["problems"] == now["problems"]:
             return known
         from pyarrow import parquet
 
         ids = {problem.id for problem in self.problems}
         rows = parquet.read_table(home.path / "eval" / f"{name}.parquet").to_pylist()
-        return _numbers(evaluation.summarise([row for row in rows if row["problem_id"] in ids]), {**of, "problems": now["problems"]})
+        return _numbers(
+            evaluation.summarise([row for row in rows if row["problem_id"] in ids]), {**of, "problems": now["problems"]}
+        )
 
     def _known(self, name: str, of: dict[str, Any]) -> Numbers | None:
         home = self.folder.path / "eval"

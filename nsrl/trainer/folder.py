@@ -1,4 +1,5 @@
-"""The run folder: what is in it, who may write to it, and what is said when its disk is full. Knows nothing of models."""
+"""The run folder: what is in it, who may write to it, and what is said when its disk is full. Knows nothing of
+models."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ SETTINGS = b"nsrl.settings"  # the key in a parquet file's metadata
 WORKING = f".{'[0-9a-f]' * 16}.tmp"  # pattern of `beside`
 # What a run makes in its folder; whatever else lies there is the user's and is never touched.
 OURS = (CONFIG, "config-*.yaml", "metrics.jsonl", "metrics.tmp", "completions", "eval", "preflight.json", "reference",
-        "checkpoint-*", "latest", "summary.json", "report.html", "report.html.tmp", "plots", "tensorboard", "wandb", LOCK, WORKING)  # fmt: skip
+        "checkpoint-*", "latest", "summary.json", "report.html", "report.html.tmp", "plots", "tensorboard", "wandb",
+        LOCK, WORKING)  # fmt: skip
 HOLDS = "process "  # what a lock file of ours begins with
 
 
@@ -65,8 +67,8 @@ class RunFolder:
         """Make the folder, lock it until `release`, and write a new run's config.yaml.
 
         The lock ends with its process, however that ends. Raises `UserError` for a folder that cannot be written, that
-        another process writes to, that holds a run which is not to be continued, or something of the user's under a name
-        that a run writes.
+        another process writes to, that holds a run which is not to be continued, or something of the user's under a
+        name that a run writes.
         """
         if not self.writes:
             return
@@ -90,7 +92,9 @@ class RunFolder:
             yield
         except OSError as error:
             self.abandon()
-            raise UserError(f"output_dir must be a folder that can be written; {str(self.path)!r}: {error.strerror}") from None
+            raise UserError(
+                f"output_dir must be a folder that can be written; {str(self.path)!r}: {error.strerror}"
+            ) from None
         except UserError:
             self.abandon()
             raise
@@ -101,17 +105,22 @@ class RunFolder:
         A lock file tells a folder in which a run was started before; an empty folder is in nobody's way.
         """
         given = config.resume_from_checkpoint
-        if (config.resume and given is None) or (given is not None and Path(given).expanduser().resolve().parent == self.path.resolve()):
+        if (config.resume and given is None) or (
+            given is not None and Path(given).expanduser().resolve().parent == self.path.resolve()
+        ):
             return  # the run that is here goes on
         lock = self.path / LOCK
         if not (lock.is_file() and lock.read_text(errors="replace").startswith(HOLDS)):
             taken = sorted({p.name for pattern in OURS for p in self.path.glob(pattern) if not _is_empty_folder(p)})
             if taken and not (self.has_begun() and (given is None or (self.path / CONFIG).is_file())):
                 more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-                raise UserError(f"output_dir {str(self.path)!r} holds {', '.join(taken[:3])}{more}, which a run would write over, "
+                raise UserError(f"output_dir {str(self.path)!r} holds {', '.join(taken[:3])}{more}, which a run would "
+                                f"write over, "
                                 "and is not the folder of a run; name another folder")  # fmt: skip
         if given is None and self.has_begun():
-            raise UserError(f"output_dir {str(self.path)!r} already holds a run; continue it with --resume or name another folder")
+            raise UserError(
+                f"output_dir {str(self.path)!r} already holds a run; continue it with --resume or name another folder"
+            )
 
     def has_begun(self) -> bool:
         """Whether something of a run is here that a new run would overwrite: a step, a checkpoint or a summary."""
@@ -131,7 +140,8 @@ class RunFolder:
             self._lock = None
 
     def abandon(self) -> None:
-        """After a start that failed: remove what it made or copied (nothing else), unless there is a result among it."""
+        """After a start that failed: remove what it made or copied (nothing else), unless there is a result among
+        it."""
         measured = self.evaluations() - (self.copied or set())
         if self.writes and self.path.is_dir() and (self.copied is not None or not self.has_begun()) and not measured:
             mine = {p for pattern in OURS for p in self.path.glob(pattern) if p.name not in self._found}
@@ -159,7 +169,9 @@ class RunFolder:
             file.seek(0)
             owner = file.read().strip() or "another process"
             file.close()
-            raise UserError(f"output_dir {str(self.path)!r} is being written by {owner}; wait for it or name another folder") from None
+            raise UserError(
+                f"output_dir {str(self.path)!r} is being written by {owner}; wait for it or name another folder"
+            ) from None
 
     def write_json(self, name: str, value: Any) -> None:
         if self.writes:
@@ -192,7 +204,9 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], settings: dict[str, An
     rows = [{k: writable(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
     table = pyarrow.Table.from_pylist(rows)
     with _replacing(path) as working:
-        parquet.write_table(table if settings is None else table.replace_schema_metadata({SETTINGS: json.dumps(settings)}), working)
+        parquet.write_table(
+            table if settings is None else table.replace_schema_metadata({SETTINGS: json.dumps(settings)}), working
+        )
 
 
 def settings_of(path: Path) -> dict[str, Any] | None:

@@ -1,5 +1,4 @@
-"""Rooms 4 and 5 for a batch of completions: cut the program out, run it while others are sampled, check the value.
-"""
+"""Rooms 4 and 5 for a batch of completions: cut the program out, run it while others are sampled, check the value."""
 
 from __future__ import annotations
 
@@ -46,7 +45,8 @@ class Pending:
 
 
 class Grader:
-    """Submits programs as completions arrive, and checks values in a thread of its own as programs end; `collect` waits.
+    """Submits programs as completions arrive, and checks values in a thread of its own as programs end; `collect`
+    waits.
 
     The loop's thread checks nothing: a check that asks math-verify waits for another process, whatever the text is.
     """

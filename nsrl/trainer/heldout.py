@@ -43,7 +43,8 @@ class Trained:
 
     @property
     def chose_unseen(self) -> bool:
-        """Whether it held out nothing that the runs before it had learned from (up to version 0.1 it was not looked at)."""
+        """Whether it held out nothing that the runs before it had learned from (up to version 0.1 it was not looked
+        at)."""
         return self.state.began is not None
 
     @property
@@ -99,20 +100,24 @@ def restored(state: State) -> list[Trained]:
 
 
 def lost(runs: list[Trained]) -> list[str]:
-    """A sentence where a run of the lineage began with a folder that is gone, so that nobody knows what it learned from."""
+    """A sentence where a run of the lineage began with a folder that is gone, so that nobody knows what it learned
+    from."""
     name = runs[-1].config.model.name if runs and not runs[-1].chose_unseen else "small"
     local = name.startswith((".", "/", "~")) or name.count("/") != 1 or Path(name).name.startswith("checkpoint-")
     if name == "small" or not local or Path(name).expanduser().is_dir():
         return []
-    return [f"{name!r}, which {runs[-1].checkpoint} began with, is not there any more: what that was trained on cannot be left out"]
+    return [
+        f"{name!r}, which {runs[-1].checkpoint} began with, is not there any more: what that was trained on cannot be "
+        f"left out"
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
 class OwnData:
     """What a run learns from and is measured on.
 
-    source: of its problems; teacher: of the demonstrations before GRPO; held_out: its test problems; longest: training rows
-    from the longest prompt down (none where the source makes them on the spot).
+    source: of its problems; teacher: of the demonstrations before GRPO; held_out: its test problems; longest: training
+    rows from the longest prompt down (none where the source makes them on the spot).
     """
 
     source: Source
@@ -134,7 +139,10 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
     splits, taken = _splits(runs)
     for before, found in splits:
         if isinstance(found, UserError) and world.is_main:
-            print(f"what {before.checkpoint} was trained on cannot be left out of the held-out problems: {found}", flush=True)
+            print(
+                f"what {before.checkpoint} was trained on cannot be left out of the held-out problems: {found}",
+                flush=True,
+            )
     data = dataclasses.replace(config.data, eval_size=size)
     train, test, longest, state.split = read_data(data, vlm, world, taken)
     return OwnData(Rows(train, test, config.seed), _source(config, 0, frozenset()), list(test), longest)
@@ -165,7 +173,8 @@ def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], s
 
 
 def settings(config: EvalConfig, name: str, problems: list[Problem], **resolved: Any) -> dict[str, Any]:
-    """What the completions of an evaluation on `name` depend on, in JSON; resolved: what stands in place of null and auto."""
+    """What the completions of an evaluation on `name` depend on, in JSON; resolved: what stands in place of null and
+    auto."""
     runs = lineage(config.model)
     kept = {"model": str(runs[0].checkpoint.name if runs else config.model), "data": name, "size": len(problems)}
     digest = hashlib.sha256("".join(map(content_key, problems)).encode()).hexdigest()[:16]
@@ -213,7 +222,8 @@ def _seen_shapes(runs: list[Trained]) -> set[tuple[str, str]]:
 
 
 def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Problems] | UserError]], set[str]]:
-    """(of each run on rows, the latest first, (train, test) or why they cannot be read; picture keys of what they learned)."""
+    """(of each run on rows, the latest first, (train, test) or why they cannot be read; picture keys of what they
+    learned)."""
     found: list[tuple[Trained, tuple[Problems, Problems] | UserError]] = []
     taken: set[str] = set()
     for run in reversed(runs):
@@ -226,7 +236,8 @@ def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Pr
             found_now = split_digests(train, test)
             changed = [name for name, digest in (run.state.split or {}).items() if digest != found_now[name]]
             if changed:
-                raise UserError(f"data.path {data.path!r}: the {' and '.join(changed)} problems are not those of {str(run.checkpoint)!r}: "
+                raise UserError(f"data.path {data.path!r}: the {' and '.join(changed)} problems are not those of "
+                                f"{str(run.checkpoint)!r}: "
                                 "the data set was another when that was trained; put that one back")  # fmt: skip
         except UserError as error:
             found.append((run, error))
@@ -254,7 +265,9 @@ def _shapes(config: EvalConfig, runs: list[Trained]) -> tuple[list[Problem], str
     left_out = len({p.id for p in drawn} - {p.id for p in problems})
     notes = [f"{left_out} of {size} problems left out and replaced: the model was trained on them"] if left_out else []
     if len(problems) < size:
-        notes.append(f"only {len(problems)} of {size} problems: hardly any others are left that the model was not trained on")
+        notes.append(
+            f"only {len(problems)} of {size} problems: hardly any others are left that the model was not trained on"
+        )
     return problems, name, notes
 
 

@@ -17,7 +17,8 @@ PICTURES = 400  # held-out problems whose pictures are kept
 
 
 def small_png(images: Sequence[ImageRef]) -> bytes | None:
-    """A problem's pictures as one PNG, side by side, at most `PIXELS` on the longest side; None where there is none to show."""
+    """A problem's pictures as one PNG, side by side, at most `PIXELS` on the longest side; None where there is none to
+    show."""
     if not images:
         return None
     from PIL import Image
@@ -51,7 +52,9 @@ def keep_pictures(folder: Path, problems: Sequence[Problem]) -> None:
     wanted = [p for p in problems[:PICTURES] if p.images]
     if not wanted:
         return
-    if final.exists() and parquet.read_table(final, columns=["problem_id"])[0].to_pylist() == [writable(p.id) for p in wanted]:
+    if final.exists() and parquet.read_table(final, columns=["problem_id"])[0].to_pylist() == [
+        writable(p.id) for p in wanted
+    ]:
         return
     rows = [{"problem_id": writable(p.id), "image_png": small_png(p.images)} for p in wanted]
     working = final.with_suffix(".tmp")

@@ -4,14 +4,14 @@ How it departs from the GRPO paper:
 1. The prompt and its image are computed once per group, in sampling and in the update.
 2. Log-probs come from `linear_logp`: there are no logits; banned tokens are outside the softmax on both sides.
 3. Groups with zero spread are skipped before any forward (exact, as long as nothing but the advantage drives the loss).
-4. The first pass over a batch is on-policy, so its own log-probs are the old ones and no extra pass is needed (a reference
-   pass only if beta > 0); the sampler's are for the importance correction and to see that both models still agree.
+4. The first pass over a batch is on-policy, so its own log-probs are the old ones and no extra pass is needed (a
+   reference pass only if beta > 0); the sampler's are for the importance correction and to see that both models still
+   agree.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,72 +19,19 @@ import torch
 from nsrl.checks.parity import require_agreement
 from nsrl.config import TrainConfig
 from nsrl.models.pack import Group, pack_metrics
-from nsrl.models.policy import Policy
-from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
-from nsrl.rewards import RewardBatch, Rewards
+from nsrl.rewards import RewardBatch
 from nsrl.rewards.controls import flipped
-from nsrl.rollout.types import Finish, Sample, Sampler, SamplingParams
+from nsrl.rollout.types import Finish, SamplingParams
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.completions import complete, sampling_params
-from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluation import record
-from nsrl.trainer.grader import Graded, Grader
-from nsrl.trainer.metrics import Timer
-from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.problems import ProblemStream
-from nsrl.trainer.step_metrics import step_metrics, update_metrics, waiting
+from nsrl.trainer.learner import Learner, Rollout
+from nsrl.trainer.step_metrics import step_metrics, update_metrics
 from nsrl.types import Problem
 
 GAP = "sampling/sampling_logp_difference"
-
-
-@dataclass
-class Rollout:
-    """One problem with its G completions, as it goes through the rooms."""
-
-    problem: Problem
-    prompt: Prompt
-    samples: list[Sample]
-    graded: list[Graded]
-    learns: list[int] = field(default_factory=list)  # the samples that the update learns from
-
-    @property
-    def size(self) -> int:
-        """Rows of the update's stream: the prompt once and every completion that is learned from."""
-        return len(self.prompt.ids) + sum(len(self.samples[i].token_ids) for i in self.learns)
-
-
-@dataclass
-class Learner:
-    """What a step needs; made once by `run.py`.
-
-    reference: scores, under its context, as the start of GRPO did (beta > 0); None: the policy with its adapter off does.
-    world: problems are sampled and groups learned from in shares; everything in between is the whole batch on every rank.
-    """
-
-    config: TrainConfig
-    vlm: VLM
-    policy: Policy
-    sampler: Sampler
-    grader: Grader
-    rewards: Rewards
-    optimizer: Optimizer
-    problems: ProblemStream
-    token_budget: int
-    reference: Policy | None = None
-    reference_context: str = "policy"
-    world: World = ALONE
-    timer: Timer = field(init=False)
-    overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
-
-    def __post_init__(self) -> None:
-        self.timer = Timer(waiting(self.policy.device))
-
-    @property
-    def banned(self) -> torch.Tensor:
-        return torch.tensor(self.vlm.banned_ids(), device=self.policy.device)
 
 
 def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
@@ -93,7 +40,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     start = time.perf_counter()
 
     # rooms 1 to 5: problems, completions, programs, values (programs run while other groups are still being sampled)
-    # rooms 6 and 7: reward components, then advantages against the group; again while groups without spread are replaced
+    # rooms 6 and 7: reward components, then advantages against the group; again while groups without spread are
+    # replaced
     learner.problems.recent = {}
     groups, components = draw(learner, config.prompts_per_step, step, 0)
     rounds = [len(groups)]
@@ -110,7 +58,11 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     learning, counted, sequences, first = [], 0, 0, 0
     for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
         if chosen:
-            group.learns = [i for i, s in enumerate(group.samples) if s.finish is Finish.STOP or not config.mask_truncated_completions]
+            group.learns = [
+                i
+                for i, s in enumerate(group.samples)
+                if s.finish is Finish.STOP or not config.mask_truncated_completions
+            ]
             counted += sum(len(group.samples[i].written_ids) for i in group.learns)
             sequences += len(group.samples)
         if group.learns and (live or not whole_loss):
@@ -123,7 +75,11 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         with timer("pack"):
             vlm.read_ahead(g.problem for g, _ in mine if not g.prompt.has_pixels)  # other ranks sampled these
             packed = [
-                Group(vlm.with_pixels(g.prompt, g.problem), [g.samples[i].token_ids for i in g.learns], [g.samples[i].mask for i in g.learns])
+                Group(
+                    vlm.with_pixels(g.prompt, g.problem),
+                    [g.samples[i].token_ids for i in g.learns],
+                    [g.samples[i].mask for i in g.learns],
+                )
                 for g, _ in mine
             ]
             batches = learner.policy.pack(packed, learner.token_budget)
@@ -134,7 +90,9 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
         # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
         reference_N = _reference(learner, batches, len(sampled_N))
-        clean_N = objective.without_dropout(learner.policy, batches, len(sampled_N), config, learner.banned, timer, world)
+        clean_N = objective.without_dropout(
+            learner.policy, batches, len(sampled_N), config, learner.banned, timer, world
+        )
         divisor = objective.normalizer(config, counted, sequences)
         old_N = None
         first_N = torch.zeros_like(sampled_N) if config.num_iterations > 1 else None
@@ -151,7 +109,11 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
             with timer("optim"):
                 norm = learner.optimizer.step()
         dropped = learner.optimizer.take_dropped()
-        metrics |= update_metrics(vector, config) | {"grad_norm": float(norm), "learning_rate": rate, "dropped_updates": dropped}
+        metrics |= update_metrics(vector, config) | {
+            "grad_norm": float(norm),
+            "learning_rate": rate,
+            "dropped_updates": dropped,
+        }
     else:
         metrics |= {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learner.optimizer.learning_rate}
         learner.optimizer.skip(config.num_iterations)
@@ -174,8 +136,14 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
             for g in groups
             for number, (s, j) in enumerate(zip(g.samples, g.graded))
         ]
-        for row, value, advantage, parts in zip(records, gain.drawn.reward.tolist(), gain.advantages.tolist(), components.tolist()):
-            row.update({f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)}, reward=value, advantage=advantage)
+        for row, value, advantage, parts in zip(
+            records, gain.drawn.reward.tolist(), gain.advantages.tolist(), components.tolist()
+        ):
+            row.update(
+                {f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)},
+                reward=value,
+                advantage=advantage,
+            )
     metrics["perf/tokens_per_s"] = sampled / (time.perf_counter() - start)
     return metrics | timer.take(), records
 
@@ -192,7 +160,15 @@ def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -
     base = ((config.seed * 8 + round_) * 1_000_003 + step) << 16  # no two requests of a run share a seed
     seeds = [base + i for i in world.share(range(len(problems)))]
     done = complete(
-        vlm, learner.sampler, learner.grader, share, prompts, sampling(config, vlm), config.num_generations, seeds, timer
+        vlm,
+        learner.sampler,
+        learner.grader,
+        share,
+        prompts,
+        sampling(config, vlm),
+        config.num_generations,
+        seeds,
+        timer,
     )
     learner.overlap += done.overlapped
     with timer("exchange"):
@@ -202,11 +178,14 @@ def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -
 
 def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
     """How a training step samples. Raises `UserError` where the update could not follow (top-p, top-k)."""
-    return sampling_params(vlm, config.max_completion_length, config.temperature, config.top_p, config.top_k).for_training()
+    return sampling_params(
+        vlm, config.max_completion_length, config.temperature, config.top_p, config.top_k
+    ).for_training()
 
 
 def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], torch.Tensor]:
-    """Rooms 1 to 6 for the next `count` problems: groups and their (R, K) reward components, NaN where one does not apply."""
+    """Rooms 1 to 6 for the next `count` problems: groups and their (R, K) reward components, NaN where one does not
+    apply."""
     config = learner.config
     groups = rollout(learner, learner.problems.take(count), step, round_)
     batch = RewardBatch(
@@ -231,6 +210,8 @@ def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | No
     """Log-probs of the policy at the start of GRPO; none when beta is 0."""
     if learner.config.beta == 0:
         return None
-    policy, context = (learner.reference, learner.reference_context) if learner.reference else (learner.policy, "adapter_off")
+    policy, context = (
+        (learner.reference, learner.reference_context) if learner.reference else (learner.policy, "adapter_off")
+    )
     with learner.timer("reference"):
         return objective.score_all(policy, batches, count, learner.config, learner.banned, context, learner.world)

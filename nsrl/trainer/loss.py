@@ -19,7 +19,9 @@ from nsrl_kernels import LOSSES, METRICS, policy_loss
 
 IMPORTANCE_CAP = 2.0  # of the sampler correction
 _WEIGHT = "sampling/importance_sampling_ratio"  # what the correction multiplied by: TRL's key
-_HOW = METRICS | {f"{_WEIGHT}/{how}": how for how in ("min", "mean", "max")}  # how micro-batches' values become the step's
+_HOW = METRICS | {
+    f"{_WEIGHT}/{how}": how for how in ("min", "mean", "max")
+}  # how micro-batches' values become the step's
 NAMES = tuple(_HOW)
 _TOKENS = NAMES.index("tokens")
 
@@ -44,13 +46,14 @@ def backward(
 
     In a run of several processes `batches` are this rank's (maybe none), the metrics those of all.
 
-    advantage_R: (R,) per completion, in the order given to `pack`, on the policy's device as all log-probs are; old_N, sampler_N, reference_N: log-probs of all
-    completion tokens one after the other, or None (old: this pass is on-policy); normalizer: tokens, sequences or
-    R * max length of the whole step; keep_N: is filled with this pass's own log-probs, the old ones of later passes.
-    The entropy bonus is a mean over all tokens of `batches`, whatever the loss type, as TRL's.
+    advantage_R: (R,) per completion, in the order given to `pack`, on the policy's device as all log-probs are; old_N,
+    sampler_N, reference_N: log-probs of all completion tokens one after the other, or None (old: this pass is
+    on-policy); normalizer: tokens, sequences or R * max length of the whole step; keep_N: is filled with this pass's
+    own log-probs, the old ones of later passes. The entropy bonus is a mean over all tokens of `batches`, whatever the
+    loss type, as TRL's.
     dropout: names the step; the adapters' dropout draws the same masks in every pass of it, so that a ratio tells what
-    learning changed. clean_N: log-probs without dropout at the sampler's weights: the sampler has none, so it is compared
-    with these.
+    learning changed. clean_N: log-probs without dropout at the sampler's weights: the sampler has none, so it is
+    compared with these.
     """
     vectors = []
     moved = [batch.to(policy.device) for batch in batches]
@@ -130,7 +133,8 @@ def score_all(
 
 
 def _sampler_weight(logp: torch.Tensor, sampler: torch.Tensor | None, correction: str) -> torch.Tensor:
-    """(N,): what each token's loss is multiplied by for having been drawn by the sampler's distribution; else its ratio."""
+    """(N,): what each token's loss is multiplied by for having been drawn by the sampler's distribution; else its
+    ratio."""
     if sampler is None:
         return torch.ones_like(logp)
     ratio = (logp - sampler).exp()
@@ -140,7 +144,8 @@ def _sampler_weight(logp: torch.Tensor, sampler: torch.Tensor | None, correction
 
 
 def epsilon_high(config: TrainConfig) -> float | None:
-    """What `policy_loss` calls epsilon_high: with CISPO the key is TRL's, the bound on the ratio itself and not on 1 + it."""
+    """What `policy_loss` calls epsilon_high: with CISPO the key is TRL's, the bound on the ratio itself and not on 1 +
+    it."""
     if config.loss_type == "cispo" and config.epsilon_high is not None:
         return config.epsilon_high - 1
     return config.epsilon_high

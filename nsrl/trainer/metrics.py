@@ -1,7 +1,7 @@
 """Room 12: what a step measured. `metrics.jsonl`, a progress bar with an estimate, and optional further sinks.
 
-One line of JSON per optimiser step, appended and flushed, so a killed run keeps what it had; a resumed run cuts the file
-back to the step it resumes from. Keys are TRL's where TRL has one (docs/metrics.md). Knows nothing of models.
+One line of JSON per optimiser step, appended and flushed, so a killed run keeps what it had; a resumed run cuts the
+file back to the step it resumes from. Keys are TRL's where TRL has one (docs/metrics.md). Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -18,7 +18,18 @@ from typing import Any
 from nsrl.errors import UserError
 
 # Keys whose values depend on the clock or the machine: everything else is the same in two runs of one seed.
-CLOCK_KEYS = ("timing_s/", "perf/", "engine/latency", "engine/queue", "engine/cache", "engine/restarts", "engine/stalls", "engine/overlap", "check/", "gpu/")
+CLOCK_KEYS = (
+    "timing_s/",
+    "perf/",
+    "engine/latency",
+    "engine/queue",
+    "engine/cache",
+    "engine/restarts",
+    "engine/stalls",
+    "engine/overlap",
+    "check/",
+    "gpu/",
+)
 
 
 class Timer:
@@ -49,7 +60,8 @@ class Timer:
 class MetricsLog:
     """`metrics.jsonl` and its sinks.
 
-    run_dir: the run folder; writes: False on all ranks but the main one; report_to: `tensorboard` and `wandb`, each a clear error when its package is absent.
+    run_dir: the run folder; writes: False on all ranks but the main one; report_to: `tensorboard` and `wandb`, each a
+    clear error when its package is absent.
     """
 
     def __init__(
@@ -80,7 +92,8 @@ def as_row(phase: str, step: int, values: dict[str, float]) -> dict[str, Any]:
 
 
 def cut_back(path: Path, phase: str, step: int, phases: tuple[str, ...]) -> None:
-    """Drop the lines of a metrics.jsonl that are of later phases, or of this one after `step`: they are computed again."""
+    """Drop the lines of a metrics.jsonl that are of later phases, or of this one after `step`: they are computed
+    again."""
     if not path.exists():
         return
     order = {name: index for index, name in enumerate(phases)}
@@ -153,7 +166,9 @@ def _sink(name: str, run_dir: Path, config: dict[str, Any]) -> Any:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UserError("report_to tensorboard needs the package tensorboard: pip install 'nsrl[logging]'") from None
+            raise UserError(
+                "report_to tensorboard needs the package tensorboard: pip install 'nsrl[logging]'"
+            ) from None
         writer = SummaryWriter(str(run_dir / "tensorboard"))
 
         def to_tensorboard(phase: str, step: int, values: dict[str, float]) -> None:

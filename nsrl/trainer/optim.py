@@ -1,7 +1,7 @@
 """Room 11: AdamW in fp32, its schedule and the clipped step. Knows nothing of where gradients come from.
 
-A weight in 16 bits cannot take a small step: near 0.1 the next bfloat16 is 5e-4 away, so a step of 2e-5 rounds to nothing.
-Such a weight has an fp32 master here, which learns; the model gets the master rounded. Gradients (summed over
+A weight in 16 bits cannot take a small step: near 0.1 the next bfloat16 is 5e-4 away, so a step of 2e-5 rounds to
+nothing. Such a weight has an fp32 master here, which learns; the model gets the master rounded. Gradients (summed over
 micro-batches and ranks) and both moments are fp32 too. A weight that is fp32 already is its own master.
 """
 
@@ -66,8 +66,8 @@ class Optimizer:
     def step(self) -> torch.Tensor:
         """Clip, step, advance the schedule, clear gradients. Returns the gradient norm before clipping (0-dim).
 
-        A step whose gradient is not finite changes nothing but the schedule: it is counted, and the main rank says so of
-        the first and every tenth of such steps in a row.
+        A step whose gradient is not finite changes nothing but the schedule: it is counted, and the main rank says so
+        of the first and every tenth of such steps in a row.
         """
         self.uncommitted = True
         for p, weight in zip(self.parameters, self.weights):
@@ -107,7 +107,8 @@ class Optimizer:
             self.schedule.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Whole tensors whatever the number of processes (a collective when sharded; only the main rank's is complete)."""
+        """Whole tensors whatever the number of processes (a collective when sharded; only the main rank's is
+        complete)."""
         return {
             "inner": whole(self.inner.state_dict(), self.world.is_main),
             "masters": whole({i: self.parameters[i].detach() for i in self.finer}, self.world.is_main),
@@ -117,14 +118,17 @@ class Optimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state` was taken, whatever the number of processes and the weights' dtype then and now.
 
-        Moments and the step come from `state`; learning rate, schedule and weight decay are those of this optimiser, which
-        may have been changed since.
+        Moments and the step come from `state`; learning rate, schedule and weight decay are those of this optimiser,
+        which may have been changed since.
         """
         with torch.no_grad():
             for index, master in state.get("masters", {}).items():
                 self.parameters[index].copy_(place(master, self.parameters[index]))
         self._round()
-        own, base = [{k: v for k, v in g.items() if k != "params"} for g in self.inner.param_groups], self.schedule.base_lrs
+        own, base = (
+            [{k: v for k, v in g.items() if k != "params"} for g in self.inner.param_groups],
+            self.schedule.base_lrs,
+        )
         self.inner.load_state_dict(spread(state["inner"], self.parameters))
         self.schedule.load_state_dict(state["schedule"])
         self.schedule.base_lrs = base

@@ -29,11 +29,12 @@ TOGETHER = 1024  # prompts counted at once
 def read_data(
     config: DataConfig, vlm: VLM, world: World = ALONE, refused: Set[str] = frozenset()
 ) -> tuple[Problems, Problems, list[Problem], dict[str, str]]:
-    """(train, test, training problems from the longest prompt down, `split_digests`) of a data set that is not `shapes`.
+    """(train, test, training problems from the longest prompt down, `split_digests`) of a data set that is not
+    `shapes`.
 
-    No picture of test occurs in train; prompts longer than max_prompt_length, and those that cannot be shown to the model
-    at all, are dropped from both with a printed count. refused: picture keys that no test problem may have. Raises
-    `UserError` where nothing is left.
+    No picture of test occurs in train; prompts longer than max_prompt_length, and those that cannot be shown to the
+    model at all, are dropped from both with a printed count. refused: picture keys that no test problem may have.
+    Raises `UserError` where nothing is left.
     """
     with _Rows("read rows", world) as rows:
         train, test = load_problems(config, progress=rows, refused=refused)
@@ -52,7 +53,10 @@ def read_data(
     test = _fitting(test, test_lengths, "test", config.max_prompt_length, world)
     if not train.items:
         last = train.skipped[-1]
-        raise UserError(f"data: no training problem fits data.max_prompt_length {config.max_prompt_length} (last: {last.id}: {last.detail})")
+        raise UserError(
+            f"data: no training problem fits data.max_prompt_length {config.max_prompt_length} (last: {last.id}: "
+            f"{last.detail})"
+        )
     if not test.items and test.skipped:  # all of few; others are held out, for without any no accuracy says anything
         train, test = split_off(train, config.eval_size, 0.1, refused)
     return train, test, sorted(train, key=lambda p: -int(by_id[p.id])), digests
@@ -60,7 +64,9 @@ def read_data(
 
 def split_digests(train: Sequence[Problem], test: Sequence[Problem]) -> dict[str, str]:
     """A digest of the questions, options, pictures and answers of each part of a split as it was read, in any order."""
-    digest = lambda part: hashlib.sha256("".join(sorted(f"{content_key(p)} {p.answer}\n" for p in part)).encode("utf-8", "surrogatepass")).hexdigest()
+    digest = lambda part: hashlib.sha256(
+        "".join(sorted(f"{content_key(p)} {p.answer}\n" for p in part)).encode("utf-8", "surrogatepass")
+    ).hexdigest()
     return {"training": digest(train), "held-out": digest(test)}
 
 
@@ -78,8 +84,8 @@ def _fitting(problems: Problems, lengths: Sequence[int | str], name: str, longes
 class ProblemStream:
     """The training problems of a source as a run takes them.
 
-    position: problems drawn so far; recent: the problems taken since it was last emptied, by id; vlm: reads pictures ahead
-    and says which cannot be read: such a problem is named, and the next one takes its place.
+    position: problems drawn so far; recent: the problems taken since it was last emptied, by id; vlm: reads pictures
+    ahead and says which cannot be read: such a problem is named, and the next one takes its place.
     """
 
     def __init__(self, source: Source, position: int = 0, vlm: VLM | None = None, world: World = ALONE) -> None:
@@ -109,7 +115,8 @@ class ProblemStream:
         return [self._next.popleft() if self._next else next(self._stream) for _ in range(count)]
 
     def _replace_unreadable(self, problems: list[Problem], vlm: VLM) -> None:
-        """Put the next readable problems where one cannot be read; a place stays with the rank that opens its pictures."""
+        """Put the next readable problems where one cannot be read; a place stays with the rank that opens its
+        pictures."""
         places, failures = list(range(len(problems))), 0
         while places:
             mine = [i for i in places if i % self._world.size == self._world.rank]
@@ -118,7 +125,9 @@ class ProblemStream:
             reasons = dict(sorted((i, why) for part in self._world.gather(found) for i, why in part.items()))
             for i, why in reasons.items():
                 if problems[i].id not in self.unreadable and self._world.is_main:
-                    print(f"problem {problems[i].id} passed over ({len(self.unreadable) + 1} so far): {why}", flush=True)
+                    print(
+                        f"problem {problems[i].id} passed over ({len(self.unreadable) + 1} so far): {why}", flush=True
+                    )
                 self.unreadable[problems[i].id] = why
             failures = failures + len(reasons) if len(reasons) == len(places) else 0
             if self._size is not None and failures > 2 * self._size:  # in a row: more than an epoch

@@ -59,13 +59,16 @@ def bytes_held(config: TrainConfig, vlm: VLM) -> int:
 
 def _is_blank(weights: dict[str, torch.Tensor]) -> bool:
     """Whether they are an adapter alone, and one that does nothing yet."""
-    return all("lora_" in name for name in weights) and not any(t.any() for name, t in weights.items() if "lora_B" in name)
+    return all("lora_" in name for name in weights) and not any(
+        t.any() for name, t in weights.items() if "lora_B" in name
+    )
 
 
 def require_kept(config: TrainConfig, folder: Path) -> None:
     """For a run that is past the start of GRPO: raise `UserError` when it needs a reference that was not kept."""
     if config.beta and not (folder / "reference").is_dir():
-        raise UserError(f"beta cannot be {config.beta} from here on: the reference model, the policy at the start of GRPO, is not in "
+        raise UserError(f"beta cannot be {config.beta} from here on: the reference model, the policy at the start of "
+                        f"GRPO, is not in "
                         f"{str(folder)!r} (a run that began with beta=0 keeps none)")  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 A run goes on in its own folder, or in a new one that then holds all it needs: the checkpoint, the metrics up to it, the
 evaluations made on the way and the reference model. What lies behind the point (of another
-ending of the same run, its checkpoints too) goes away: it is not of this run any more. Knows nothing of what a step does.
+ending of the same run, its checkpoints too) goes away: it is not of this run any more. Knows nothing of what a step
+does.
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ class State:
     position: int = 0  # training problems taken by GRPO
     num_tokens: int = 0  # of all prompts and completions so far, a prompt once per completion
     held_out: int | None = None  # data.eval_size of the split that training excludes
-    split: dict[str, str] | None = None  # digests of the rows it was trained on and of those held out; None: shapes, or not kept
-    began: list[dict[str, Any]] | None = None  # the runs its first weights come from (`heldout.began`); None: not kept, up to 0.1
+    split: dict[str, str] | None = (
+        None  # digests of the rows it was trained on and of those held out; None: shapes, or not kept
+    )
+    began: list[dict[str, Any]] | None = (
+        None  # the runs its first weights come from (`heldout.began`); None: not kept, up to 0.1
+    )
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     row: dict[str, Any] | None = None  # the step's line of metrics.jsonl, written behind the checkpoint
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -74,12 +79,14 @@ def find(config: TrainConfig, folder: Path) -> Path | None:
     path = Path(config.resume_from_checkpoint).expanduser().resolve()
     if path.parent != folder.resolve() and (folder / "config.yaml").is_file():
         raise UserError(f"resume_from_checkpoint={config.resume_from_checkpoint} is of another run than the one in "
-                        f"output_dir {str(folder)!r}; name a new folder, or go on with that one by --resume alone")  # fmt: skip
+                        f"output_dir {str(folder)!r}; name a new folder, or go on with that one by --resume "
+                        f"alone")  # fmt: skip
     return path
 
 
 def _newest(folder: Path) -> Path | None:
-    """Where the link `latest` is gone: the newest whole checkpoint that metrics.jsonl agrees with; None before the first."""
+    """Where the link `latest` is gone: the newest whole checkpoint that metrics.jsonl agrees with; None before the
+    first."""
     file, rows = folder / "metrics.jsonl", []
     for line in file.read_text().splitlines() if file.is_file() else []:
         with contextlib.suppress(ValueError):  # the line a kill cut off
@@ -93,8 +100,10 @@ def _newest(folder: Path) -> Path | None:
     config = own(folder / CONFIG)
     first = min([config.save_steps, *[steps for steps in planned_steps(config).values() if steps][:1]])
     if found or len(rows) > first:  # the step behind the first checkpoint comes after it
-        raise UserError(f"resume: {str(folder / 'latest')!r} is missing, and no whole checkpoint beside it is of the run that "
-                        "metrics.jsonl tells of; name one by resume_from_checkpoint, or another output_dir")  # fmt: skip
+        raise UserError(f"resume: {str(folder / 'latest')!r} is missing, and no whole checkpoint beside it is of the "
+                        f"run that "
+                        "metrics.jsonl tells of; name one by resume_from_checkpoint, or another "
+                        "output_dir")  # fmt: skip
     return None
 
 
@@ -121,7 +130,8 @@ def has_ended(state: State, steps: dict[str, int]) -> bool:
 def check_steps(config: TrainConfig, state: State) -> None:
     """Raise `UserError` when fewer steps are asked for than are done."""
     key, wanted = {"grpo": ("max_steps", config.max_steps),
-                   "extra": ("extra_supervised_steps", config.extra_supervised_steps)}.get(state.phase, ("", state.step))  # fmt: skip
+                   "extra": ("extra_supervised_steps", config.extra_supervised_steps)}.get(state.phase, ("",
+                   state.step))  # fmt: skip
     if wanted < state.step:
         raise UserError(f"{key} must be at least {state.step}, the steps already done; got {wanted} "
                         "(resume_from_checkpoint goes back to an earlier one)")  # fmt: skip

@@ -165,7 +165,8 @@ class Run:
         self.world.barrier()
 
     def _parting(self) -> str:
-        """After SIGTERM (one process; `watchdog.py` answers for several): save if that is safe and quick, say what remains."""
+        """After SIGTERM (one process; `watchdog.py` answers for several): save if that is safe and quick, say what
+        remains."""
         optimizer, state = self._learning, self.state
         name = checkpoint_name(state)
         last = checkpoint.latest(self.folder.path)
@@ -179,7 +180,8 @@ class Run:
         return f"ended by SIGTERM; --resume continues from {last.name}"
 
     def commit(self, metrics: dict[str, float], **where: Any) -> None:
-        """The step is whole: from here on a checkpoint is of it. Its tokens become those of the run, as TRL's `num_tokens`."""
+        """The step is whole: from here on a checkpoint is of it. Its tokens become those of the run, as TRL's
+        `num_tokens`."""
         metrics["num_tokens"] = tokens = self.state.num_tokens + int(metrics["num_tokens"])
         row = as_row(where["phase"], where["step"], metrics)
         self.state = dataclasses.replace(self.state, row=row, num_tokens=tokens, **where)
@@ -231,7 +233,9 @@ class Run:
             (folder / CONFIG).write_text(to_yaml(self.asked), encoding="utf-8")
 
         if self.world.is_main:
-            checkpoint.save(self.folder.path, checkpoint_name(self.state), write, state, tensors, self.config.save_total_limit)
+            checkpoint.save(
+                self.folder.path, checkpoint_name(self.state), write, state, tensors, self.config.save_total_limit
+            )
 
     def _restore(self, path: Path) -> None:
         """Weights, optimiser, random state and where the run stood."""
@@ -248,13 +252,18 @@ class Run:
 
 def checkpoint_name(state: State) -> str:
     """`checkpoint-120` of GRPO, `checkpoint-warm-start-600` of a supervised stage."""
-    return f"checkpoint-{state.step}" if state.phase == "grpo" else f"checkpoint-{state.phase.replace('_', '-')}-{state.step}"
+    return (
+        f"checkpoint-{state.step}"
+        if state.phase == "grpo"
+        else f"checkpoint-{state.phase.replace('_', '-')}-{state.step}"
+    )
 
 
 def token_budget(
     config: TrainConfig, vlm: VLM, policy: Policy, data: heldout.OwnData, world: World, kept: dict[str, Any] | None
 ) -> tuple[int, dict[str, Any] | None]:
-    """(token rows of a micro-batch, what preflight found). kept: what it found before: a resumed run keeps it, or its sums
+    """(token rows of a micro-batch, what preflight found). kept: what it found before: a resumed run keeps it, or its
+    sums
     would differ."""
     if not config.preflight or world.sharded:  # its memory table is of a model that is whole
         return config.token_budget or DEFAULT_BUDGET, None
@@ -271,7 +280,9 @@ def shard_where_asked(config: TrainConfig, vlm: VLM, world: World) -> None:
     """FSDP2 where it was asked for, or where all weights of a checkpoint learn in several processes."""
     wanted, whole = config.parallel, vlm.has_adapter
     if wanted == "fsdp" and whole:
-        raise UserError("parallel=fsdp is for full fine-tuning; got a model with an adapter (lora.enabled=false, or ddp)")
+        raise UserError(
+            "parallel=fsdp is for full fine-tuning; got a model with an adapter (lora.enabled=false, or ddp)"
+        )
     auto = wanted == "auto" and not whole and not vlm.is_small
     if world.size > 1 and (wanted == "fsdp" or auto):
         fsdp.shard(vlm.model, world.size)

@@ -1,7 +1,7 @@
 """The stages of a run: what is learned, from which data, for how many steps, and how one is carried out.
 
-A run is a list of stages (`planned`). Everything a step draws depends on (seed, stage, step) alone, so N steps and N resumed
-ones are 2N steps, bit for bit on a CPU.
+A run is a list of stages (`planned`). Everything a step draws depends on (seed, stage, step) alone, so N steps and N
+resumed ones are 2N steps, bit for bit on a CPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from nsrl.report import write_report
 from nsrl.rollout.types import Sampler
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.keep import with_pictures
-from nsrl.trainer.loop import Learner, grpo_step
+from nsrl.trainer.learner import Learner
+from nsrl.trainer.loop import grpo_step
 from nsrl.trainer.metrics import Progress
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
 class Stage:
     """A stretch of a run under one name, which stands in checkpoints and metrics.
 
-    data: pictures read out, solved problems (supervised), or problems (GRPO). skip: demonstrations of its stream that an
-    earlier stage took. joins: the stage whose optimiser and schedule this one goes on with. optimizer: options of its own
-    `Optimizer`. With data="held_out" nothing is learned: the weights that stand there are evaluated, under that name.
+    data: pictures read out, solved problems (supervised), or problems (GRPO). skip: demonstrations of its stream that
+    an earlier stage took. joins: the stage whose optimiser and schedule this one goes on with. optimizer: options of
+    its own `Optimizer`. With data="held_out" nothing is learned: the weights that stand there are evaluated, under that
+    name.
     """
 
     name: str
@@ -141,7 +143,9 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
                     _keep_completions(run, learner, step, records)
             if config.eval_steps and step % config.eval_steps == 0 and step < stage.steps:
                 with learner.timer("evaluation"):
-                    midway = run.evaluate(f"step_{step:06d}", sampler, grader, (stage.name, step), config.eval_size_midway)
+                    midway = run.evaluate(
+                        f"step_{step:06d}", sampler, grader, (stage.name, step), config.eval_size_midway
+                    )
                 metrics |= {f"eval/{k}": midway[k] for k in ("accuracy", "greedy_accuracy") if midway[k] is not None}
             taken, remembered = learner.problems.position, run.rewards.state_dict()
             run.commit(metrics, phase=stage.name, step=step, position=taken, rewards=remembered)

@@ -1,4 +1,5 @@
-"""What one GRPO step is worth a line for: TRL's keys and ours (docs/metrics.md). Knows nothing of how a step is done."""
+"""What one GRPO step is worth a line for: TRL's keys and ours (docs/metrics.md). Knows nothing of how a step is
+done."""
 
 from __future__ import annotations
 
@@ -50,7 +51,11 @@ def step_metrics(
     correct = iter(graded)
     solved = [any([j.correct for j in islice(correct, size)]) for size in sizes]
     printed = [j.result.text if j.result is not None and j.result.has_value else None for j in graded]
-    programs = [(j.extracted.language, j.extracted.program, text) for j, text in zip(graded, printed) if j.extracted.language is not None]
+    programs = [
+        (j.extracted.language, j.extracted.program, text)
+        for j, text in zip(graded, printed)
+        if j.extracted.language is not None
+    ]
     metrics = {
         "reward": float(advantage.reward.nanmean()),
         "reward_std": float(advantage.std.mean()),
@@ -80,7 +85,9 @@ def step_metrics(
         metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
     parts = {
         "program": [j.extracted.program for j in graded],
-        "prose": [j.extracted.prose if j.extracted.language is not None or j.language == "prose" else "" for j in graded],
+        "prose": [
+            j.extracted.prose if j.extracted.language is not None or j.language == "prose" else "" for j in graded
+        ],
         "answer": [j.text if j.language == "direct" else "" for j in graded],
     }
     for part, texts in parts.items():

@@ -33,7 +33,8 @@ _STORE_ERRORS = (RuntimeError, OSError)  # torch.distributed raises subclasses o
 
 
 class Watchdog:
-    """Start with `start()`, after which `trouble` may end the process at any time; `stop()` ends the watch, not the process.
+    """Start with `start()`, after which `trouble` may end the process at any time; `stop()` ends the watch, not the
+    process.
 
     store: a connection of its own (a connection that another thread waits on would block the beats).
     """
@@ -52,7 +53,8 @@ class Watchdog:
         self._thread = threading.Thread(target=self._loop, name="nsrl-watch", daemon=True)
 
     def start(self) -> None:
-        """Wait until every rank is there, then watch. Call from the main thread. Raises `UserError` if one never comes."""
+        """Wait until every rank is there, then watch. Call from the main thread. Raises `UserError` if one never
+        comes."""
         me = {"pid": os.getpid(), "host": socket.gethostname(), "machine": _machine()}
         self.store.set_timeout(timedelta(seconds=START_S))
         self.store.set(f"who/{self.rank}", json.dumps(me))
@@ -99,7 +101,8 @@ class Watchdog:
         self._end(sentence, code, trace)
 
     def explain(self, wait_s: float) -> str | None:
-        """Why a collective broke: the sentence on the rank that ended; None when all are well after `wait_s` seconds."""
+        """Why a collective broke: the sentence on the rank that ended; None when all are well after `wait_s`
+        seconds."""
         until = time.monotonic() + wait_s
         while True:
             sentence = self.trouble()

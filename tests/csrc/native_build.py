@@ -26,7 +26,9 @@ def emulated(folder: Path) -> Path:
         if source.suffix not in (".cu", ".cpp"):
             continue
         text, launches = LAUNCH.subn(r"emulator::launch(\1, \2, \3, ", source.read_text())
-        assert "<<<" not in text and (source.suffix == ".cpp" or launches), f"{source.name}: a launch was not understood"
+        assert "<<<" not in text and (source.suffix == ".cpp" or launches), (
+            f"{source.name}: a launch was not understood"
+        )
         copy = folder / (source.name + ".cpp")
         copy.write_text(text)
         objects.append(str(copy.with_suffix(".o")))
@@ -37,6 +39,16 @@ def emulated(folder: Path) -> Path:
         _, errors = job.communicate()
         assert job.returncode == 0, errors
     library = folder / "nsrl_emulated.so"
-    link = ["g++", "-shared", *objects, "-o", str(library), f"-L{headers.parent / 'lib'}", "-ltorch_cpu", "-lc10", "-ldl"]
+    link = [
+        "g++",
+        "-shared",
+        *objects,
+        "-o",
+        str(library),
+        f"-L{headers.parent / 'lib'}",
+        "-ltorch_cpu",
+        "-lc10",
+        "-ldl",
+    ]
     subprocess.run(link, check=True)
     return library

@@ -57,7 +57,9 @@ def test_sm_90a_code_without_spills_and_with_16_byte_accesses(library, tmp_path)
         assert spills and not any(spills), done.stderr
     disassembler = _disassembler()
     for name in ("pack_gather", "deepstack_add", "kv_gather_backward"):
-        sass = subprocess.run([disassembler, tmp_path / f"{name}.cubin"], capture_output=True, text=True, check=True).stdout
+        sass = subprocess.run(
+            [disassembler, tmp_path / f"{name}.cubin"], capture_output=True, text=True, check=True
+        ).stdout
         assert re.search(r"LDG\.E\.128", sass) and re.search(r"STG\.E\.128", sass), name
 
 
@@ -71,7 +73,8 @@ def _disassembler() -> Path:
 
 
 BAD_CALLS = {
-    "table must be a CUDA tensor": lambda op: op.pack_gather_cuda(torch.zeros(4, 8), torch.zeros(2, 8), ints(3), torch.zeros(3, 8)),
+    "table must be a CUDA tensor": lambda op: op.pack_gather_cuda(torch.zeros(4, 8), torch.zeros(2, 8), ints(3),
+    torch.zeros(3, 8)),
     "visual must be of shape (any, 8); got (2, 7)": lambda op: op.pack_gather_cuda(
         torch.zeros(4, 8), torch.zeros(2, 7), ints(3), torch.zeros(3, 8)
     ),
@@ -87,7 +90,8 @@ BAD_CALLS = {
     "out must be of shape (3, 8); got (4, 8)": lambda op: op.pack_gather_cuda(
         torch.zeros(4, 8), torch.zeros(2, 8), ints(3), torch.zeros(4, 8)
     ),
-    "hidden must be contiguous": lambda op: op.deepstack_add_cuda(torch.zeros(8, 4).T, torch.zeros(2, 8), ints(3), ints(3)),
+    "hidden must be contiguous": lambda op: op.deepstack_add_cuda(torch.zeros(8, 4).T, torch.zeros(2, 8), ints(3),
+    ints(3)),
     "cu_k must be of shape (3,); got (2,)": lambda op: op.kv_gather_backward_cuda(
         torch.zeros(4, 8), ints(3), ints(2), ints(2), torch.zeros(3, 8)
     ),
@@ -138,7 +142,8 @@ def test_without_nvcc_the_build_goes_on_and_says_why(tmp_path):
     """A machine with a compiler path of nothing but Python."""
     code = (
         "import shutil, runpy, sys; shutil.which = lambda *a, **k: None; sys.argv = ['setup.py', '-q', 'build_ext', "
-        f"'--build-lib', {str(tmp_path / 'lib')!r}, '--build-temp', {str(tmp_path)!r}]; runpy.run_path('setup.py', run_name='__main__')"
+        f"'--build-lib', {str(tmp_path / 'lib')!r}, '--build-temp', {str(tmp_path)!r}]; runpy.run_path('setup.py', "
+        f"run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -96,7 +96,8 @@ def test_group_advantage_equals_the_definition(native, mode, sizes):
     advantages, reward, mean, std, count = f(R), f(R), f(P), f(P), i(P)
     live, live_groups, n_live, scratch = torch.zeros(P, dtype=torch.bool), i(P), i(1), f(1)
     native.group_advantage_cuda(
-        rewards, weights, cu, MODES.index(mode), 1e-4, advantages, reward, mean, std, count, live, live_groups, n_live, scratch
+        rewards, weights, cu, MODES.index(mode), 1e-4, advantages, reward, mean, std, count, live, live_groups,
+        n_live, scratch
     )  # fmt: skip
     want_reward = advantage_reference.combine(rewards, weights)
     group = torch.repeat_interleave(torch.arange(P), cu.diff().long())
@@ -115,7 +116,11 @@ def test_the_same_call_gives_the_same_bits(native):
     results = []
     for _ in range(2):
         out = [torch.zeros(320), torch.zeros(320), torch.zeros(32), torch.zeros(32), torch.zeros(32, dtype=torch.int32)]
-        rest = [torch.zeros(32, dtype=torch.bool), torch.zeros(32, dtype=torch.int32), torch.zeros(1, dtype=torch.int32)]
+        rest = [
+            torch.zeros(32, dtype=torch.bool),
+            torch.zeros(32, dtype=torch.int32),
+            torch.zeros(1, dtype=torch.int32),
+        ]
         native.group_advantage_cuda(rewards, torch.ones(2), cu, 2, 1e-4, *out, *rest, torch.zeros(1))
         results.append(out[0])
     assert torch.equal(*results)

@@ -72,19 +72,40 @@ def test_a_step_that_does_not_finish_leaves_the_rounds_it_did(tmp_path):
     gpu.whole_step(run, "broken", ["-c", f"{said}; raise SystemExit('why')"], 20.0)
     gpu.whole_step(run, "whole", ["-c", "print('{\"round\": 2}')"], 20.0)
     assert run.record["hung"] == run.record["broken"] == {"round": 1} and run.record["whole"] == {"round": 2}
-    assert run.record["notes"] == ["hung did not finish in 4 s; 2 rounds are kept", "broken failed: why\n; 2 rounds are kept"]
+    assert run.record["notes"] == [
+        "hung did not finish in 4 s; 2 rounds are kept",
+        "broken failed: why\n; 2 rounds are kept",
+    ]
 
 
 def test_make_gpu_walks_on_a_cpu(tmp_path):
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "kernels"), str(ROOT)]), "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "kernels"), str(ROOT)]), "TRITON_INTERPRET": "1",
+        "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    command = [sys.executable, "-W", "ignore", "-m", "bench.gpu", "--out", str(tmp_path), "--device", "cpu", "--budget-s", "60"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "bench.gpu",
+        "--out",
+        str(tmp_path),
+        "--device",
+        "cpu",
+        "--budget-s",
+        "60",
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
     assert len(record["checks"]) >= 19 and all(check["passed"] for check in record["checks"])
-    assert record["machine"]["copy_gb_per_s"] > 0 and list(record["stages"]) == ["machine", "head", "gates", "sanitizer"]
+    assert record["machine"]["copy_gb_per_s"] > 0 and list(record["stages"]) == [
+        "machine",
+        "head",
+        "gates",
+        "sanitizer",
+    ]
     assert record["rows"] and any(row.get("absent") for row in record["rows"])
     (report,) = tmp_path.glob("*.md")
     assert "0 failed" in report.read_text()

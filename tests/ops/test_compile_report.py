@@ -48,7 +48,14 @@ def test_every_kernel_compiles_without_spills_and_uses_the_instructions_meant(re
 def test_a_spill_or_a_missing_instruction_is_a_fault():
     from bench.compile_report import faults, occupancy, sass_counts
 
-    good = {"kernel": "k", "spilled_bytes": 0, "local_accesses": 0, "wgmma": 4, "tma_loads": 1, "wants": ["wgmma", "tma"]}
+    good = {
+        "kernel": "k",
+        "spilled_bytes": 0,
+        "local_accesses": 0,
+        "wgmma": 4,
+        "tma_loads": 1,
+        "wants": ["wgmma", "tma"],
+    }
     assert faults([good]) == []
     for change in ({"spilled_bytes": 8}, {"local_accesses": 2}, {"wgmma": 0}, {"tma_loads": 0}):
         assert len(faults([good | change])) == 1

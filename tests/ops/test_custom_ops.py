@@ -45,7 +45,9 @@ def test_opcheck(monkeypatch, backend, device):
     hidden, weight, target = random_case(5, 8, 13, dtype=torch.float32, device=device)
     hidden.requires_grad_()
     mask = torch.arange(5, device=device) != 2
-    logp, _ = linear_logp(hidden, weight, target, backend=backend, row_mask=mask, banned=torch.tensor([1], device=device))
+    logp, _ = linear_logp(
+        hidden, weight, target, backend=backend, row_mask=mask, banned=torch.tensor([1], device=device)
+    )
     logp.sum().backward()
     trained = weight.clone().requires_grad_()
     logp, ent = linear_logp(hidden, trained, target, backend=backend, entropy="grad", softcap=5.0)
@@ -96,7 +98,9 @@ def test_compiles_without_graph_breaks(backend, device):
 
 def test_logits_compile_without_graph_breaks():
     logits, target = torch.randn(5, 11), torch.randint(0, 11, (5,))
-    run = torch.compile(lambda z: logp_from_logits(z * 2, target, entropy="grad")[0].sum(), fullgraph=True, backend="aot_eager")
+    run = torch.compile(
+        lambda z: logp_from_logits(z * 2, target, entropy="grad")[0].sum(), fullgraph=True, backend="aot_eager"
+    )
     leaf = logits.clone().requires_grad_()
     run(leaf).backward()
     want = 2 * (torch.nn.functional.one_hot(target, 11) - (logits * 2).softmax(-1))

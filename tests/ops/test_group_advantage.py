@@ -62,7 +62,9 @@ def test_backends_agree_with_fp64(backend, mode, device):
     weights = torch.tensor([1.0, 0.5, 0.25])
     for name, (groups, n) in layouts.items():
         there = groups.to(device) if isinstance(groups, torch.Tensor) else groups
-        got = group_advantage(rewards.to(device), there, num_groups=n, mode=mode, weights=weights.to(device), backend=backend)
+        got = group_advantage(
+            rewards.to(device), there, num_groups=n, mode=mode, weights=weights.to(device), backend=backend
+        )
         want = group_advantage(rewards.double(), groups, num_groups=n, mode=mode, weights=weights, backend="torch")
         for field, ours, exact in zip(got._fields, got, want):
             torch.testing.assert_close(
@@ -74,7 +76,9 @@ def test_backends_agree_with_fp64(backend, mode, device):
 def test_offsets_and_ids_agree():
     rewards, layouts = _cases()
     ids = torch.repeat_interleave(torch.arange(5), layouts["offsets"][0].diff())
-    for ours, theirs in zip(group_advantage(rewards, layouts["offsets"][0]), group_advantage(rewards, ids, num_groups=5)):
+    for ours, theirs in zip(
+        group_advantage(rewards, layouts["offsets"][0]), group_advantage(rewards, ids, num_groups=5)
+    ):
         torch.testing.assert_close(ours, theirs, equal_nan=True)
 
 

@@ -41,7 +41,17 @@ def test_equals_plain_autograd(way, beta, entropy_coef, device):
     ref = old - 0.3 if beta else None
     a, b = hidden.clone().requires_grad_(), hidden.clone().requires_grad_()
     loss, metrics = linear_grpo(
-        a, weight, target, rewards, 4, offsets, old_logp=old, ref_logp=ref, beta=beta, entropy_coef=entropy_coef, **WAYS[way]
+        a,
+        weight,
+        target,
+        rewards,
+        4,
+        offsets,
+        old_logp=old,
+        ref_logp=ref,
+        beta=beta,
+        entropy_coef=entropy_coef,
+        **WAYS[way],
     )
     want = _plain(b, weight, target, rewards, offsets, old, ref, beta, entropy_coef)
     loss.backward(), want.backward()
@@ -76,5 +86,7 @@ def test_the_documented_step_runs_as_it_stands(capsys):
 
 def test_bad_arguments_are_named():
     hidden, weight, target, rewards, offsets = _case("cpu")
-    with pytest.raises(ValueError, match=r"linear_grpo: rewards must be one row per sequence of cu_seqlens \(8\); got 7"):
+    with pytest.raises(
+        ValueError, match=r"linear_grpo: rewards must be one row per sequence of cu_seqlens \(8\); got 7"
+    ):
         linear_grpo(hidden, weight, target, rewards[:7], 4, offsets)

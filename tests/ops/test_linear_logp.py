@@ -108,7 +108,9 @@ def test_empty_and_single(way, device):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", (torch.float32, torch.bfloat16, torch.float16))
-@pytest.mark.parametrize("softcap,entropy,weight_trains", [(None, "grad", False), (6.0, "metric", False), (6.0, "grad", True)])
+@pytest.mark.parametrize(
+    "softcap,entropy,weight_trains", [(None, "grad", False), (6.0, "metric", False), (6.0, "grad", True)]
+)
 def test_options_against_the_definition(way, dtype, softcap, entropy, weight_trains, device):
     """Bias, ban, softcap, temperature per token, entropy gradient, a head that trains, rows left out."""
     n, n_vocab = 37, 203
@@ -122,7 +124,10 @@ def test_options_against_the_definition(way, dtype, softcap, entropy, weight_tra
 
     def go(cast, function, masks, **options):
         h = hidden.to(cast).clone().requires_grad_()
-        w, b = weight.to(cast).clone().requires_grad_(weight_trains), bias.to(cast if cast == torch.float64 else torch.float32).clone()
+        w, b = (
+            weight.to(cast).clone().requires_grad_(weight_trains),
+            bias.to(cast if cast == torch.float64 else torch.float32).clone(),
+        )
         b.requires_grad_(weight_trains)
         logp, ent = function(
             h, w, target if masks else target.clamp(min=0), bias=b, softcap=softcap, banned=banned,
@@ -184,7 +189,8 @@ def test_same_call_same_bits(way, device):
 
 
 def test_a_row_has_the_same_bits_in_any_batch(device):
-    """Inputs whose products and sums are exact in fp32: the interpreter's dot is BLAS, whose order depends on the row."""
+    """Inputs whose products and sums are exact in fp32: the interpreter's dot is BLAS, whose order depends on the
+    row."""
     hidden, weight, target = random_case(70, 40, 3001, device=device)
     hidden, weight = (hidden * 2).round() / 2, (weight * 16).round() / 16
     run = lambda rows, **k: _run(hidden[rows], weight, target[rows], backend="triton", batch_invariant=True, **k)

@@ -18,7 +18,9 @@ def _case(n=7, n_hidden=5, n_vocab=11, dtype=torch.float64):
     return hidden, weight, bias, target, options
 
 
-@pytest.mark.parametrize("softcap,mode,entropy", itertools.product((None, 2.0), ("jacobian", "recompute"), ("metric", "grad")))
+@pytest.mark.parametrize(
+    "softcap,mode,entropy", itertools.product((None, 2.0), ("jacobian", "recompute"), ("metric", "grad"))
+)
 def test_definition_and_gradcheck(softcap, mode, entropy):
     hidden, weight, bias, target, options = _case()
     options["softcap"] = softcap
@@ -28,7 +30,9 @@ def test_definition_and_gradcheck(softcap, mode, entropy):
     outputs = 2 if entropy == "grad" else 1
     if mode == "jacobian":
         frozen = weight.detach(), bias.detach()
-        run = lambda h: linear_logp(h, frozen[0], target, bias=frozen[1], entropy=entropy, mode=mode, **options)[:outputs]
+        run = lambda h: linear_logp(h, frozen[0], target, bias=frozen[1], entropy=entropy, mode=mode, **options)[
+            :outputs
+        ]
         assert torch.autograd.gradcheck(run, (hidden,))
     else:
         run = lambda h, w, b: linear_logp(h, w, target, bias=b, entropy=entropy, mode=mode, **options)[:outputs]

@@ -96,9 +96,13 @@ def test_device_memory_measured(gemm, limit):
     target = torch.randint(0, n_vocab, (n,), device="cuda")
     forward_limit = 8e6 if gemm == "triton" else 0.35e9
     with torch.no_grad():
-        linear_logp(hidden, weight, target, backend="triton", gemm=gemm)  # compiles, and lets the GEMM library take its workspace
+        linear_logp(
+            hidden, weight, target, backend="triton", gemm=gemm
+        )  # compiles, and lets the GEMM library take its workspace
         assert _extra(lambda: linear_logp(hidden, weight, target, backend="triton", gemm=gemm)) <= forward_limit
-    step = lambda: torch.autograd.grad(linear_logp(hidden, weight, target, backend="triton", gemm=gemm)[0].sum(), hidden)
+    step = lambda: torch.autograd.grad(
+        linear_logp(hidden, weight, target, backend="triton", gemm=gemm)[0].sum(), hidden
+    )
     step()
     assert _extra(step) - hidden.numel() * 2 <= limit
 

@@ -58,7 +58,9 @@ def test_positions_are_those_of_get_rope_index(name):
         images = grid[cu_images[p] : cu_images[p + 1]]
         if _touching(kinds, images):
             continue
-        want, _ = qwen3.Qwen3VLModel.get_rope_index(fake, row[None], kinds[None], image_grid_thw=images if len(images) else None)
+        want, _ = qwen3.Qwen3VLModel.get_rope_index(
+            fake, row[None], kinds[None], image_grid_thw=images if len(images) else None
+        )
         got = positions[:, cu[s] : cu[s + 1]]
         assert torch.equal(got.long(), want[:, 0, -len(own) :] if len(own) else want[:, 0, :0]), s
 
@@ -111,7 +113,10 @@ def test_gradients_go_only_where_they_are_wanted(backend, device, trains):
     if trains == "none":
         return
     (out * weight).sum().backward()
-    for source, mine, index in ((table, plan.row_map >= 0, plan.row_map), (visual, plan.row_map < 0, -1 - plan.row_map)):
+    for source, mine, index in (
+        (table, plan.row_map >= 0, plan.row_map),
+        (visual, plan.row_map < 0, -1 - plan.row_map),
+    ):
         if not source.requires_grad:
             assert source.grad is None
             continue
@@ -260,7 +265,9 @@ def test_nothing_waits_for_a_real_device(backend):
         expected = pack_embed(table.cpu(), visual.cpu(), want, backend="torch")
         assert torch.equal(pack_embed(table, visual, plan, backend=backend).cpu(), expected)
         copies = torch.bincount(want.kv_index.long(), minlength=len(keys)).float()
-        assert torch.equal(grad.cpu(), copies[:, None, None].expand_as(grad)) and torch.equal(gathered, keys[plan.kv_index])
+        assert torch.equal(grad.cpu(), copies[:, None, None].expand_as(grad)) and torch.equal(
+            gathered, keys[plan.kv_index]
+        )
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,11 @@ OPTIONS = {
     ),
     "entropy bonus": dict(entropy=X["entropy"], entropy_coef=0.1),
     "entropy bonus of a part": dict(
-        entropy=X["entropy"], entropy_coef=0.1, entropy_normalizer=torch.tensor(51.0), mask=X["mask"], weights=X["weights"]
+        entropy=X["entropy"],
+        entropy_coef=0.1,
+        entropy_normalizer=torch.tensor(51.0),
+        mask=X["mask"],
+        weights=X["weights"],
     ),
     "nll and weights": dict(nll_coef=0.2, weights=X["weights"]),
     "mask, token advantages": dict(mask=X["mask"], advantages=X["adv_T"]),
@@ -71,7 +75,9 @@ def _go(loss_type, options, dtype, backend, device="cpu"):
     logp = cast(X["logp"]).clone().requires_grad_()
     if "entropy" in options:
         options["entropy"] = options["entropy"].clone().requires_grad_()
-    loss, metrics = policy_loss(logp, adv, cu_seqlens=OFFSETS.to(device), loss_type=loss_type, backend=backend, **options)
+    loss, metrics = policy_loss(
+        logp, adv, cu_seqlens=OFFSETS.to(device), loss_type=loss_type, backend=backend, **options
+    )
     loss.backward()
     entropy_grad = options["entropy"].grad if options.get("entropy_coef") else torch.zeros(())
     return [x.detach().cpu().double() for x in (loss, metrics, logp.grad, entropy_grad)]
@@ -146,7 +152,8 @@ def test_entropy_bonus_is_a_token_mean_whatever_the_loss(loss_type, backend, dev
         part = slice(OFFSETS[first], OFFSETS[last])
         entropy = given["entropy"][part].clone().requires_grad_()
         loss, _ = policy_loss(
-            given["logp"][part], given["adv_R"][first:last], cu_seqlens=(OFFSETS[first : last + 1] - OFFSETS[first]).to(device),
+            given["logp"][part], given["adv_R"][first:last],
+            cu_seqlens=(OFFSETS[first : last + 1] - OFFSETS[first]).to(device),
             mask=given["mask"][part], entropy=entropy, entropy_coef=coefficient, loss_type=loss_type, max_length=16,
             backend=backend, **counts,
         )  # fmt: skip
@@ -206,7 +213,13 @@ def test_metrics_are_what_they_say():
     old[0] -= 1.0  # ratio e
     adv = torch.ones(R)
     _, metrics = policy_loss(
-        X["logp"], adv, cu_seqlens=OFFSETS, old_logp=old, ref_logp=X["logp"] - 0.5, entropy=X["entropy"], sampler_logp=old - 0.25
+        X["logp"],
+        adv,
+        cu_seqlens=OFFSETS,
+        old_logp=old,
+        ref_logp=X["logp"] - 0.5,
+        entropy=X["entropy"],
+        sampler_logp=old - 0.25,
     )
     m = dict(zip(METRIC_NAMES, metrics.tolist()))
     assert m["tokens"] == T and m["sequences"] == R - 1

@@ -36,12 +36,20 @@ def test_the_block_of_the_page_is_trls_loss(block, loss, pictures):
     for kl in KLS:
         for masked in (False, True) if kl == "KL" else (False,):
             groups, rewards = make(pictures, f"page/{loss}/{kl}")
-            shared = {"use_bias_correction_kl": False, **options, **KLS[kl], **spelled, "mask_truncated_completions": masked}
+            shared = {
+                "use_bias_correction_kl": False,
+                **options,
+                **KLS[kl],
+                **spelled,
+                "mask_truncated_completions": masked,
+            }
             outcomes = []
             for kind in (Ours, Oracle):
                 side = kind(
-                    small_model(), small_model(7) if "beta" in shared else None, image_token=IMAGE, rows=G * len(groups),
-                    stop_ids=range(250, 490), num_generations=G, num_iterations=2, max_completion_length=LIMIT, **shared,
+                    small_model(), small_model(7) if "beta" in shared else None, image_token=IMAGE,
+                    rows=G * len(groups),
+                    stop_ids=range(250, 490), num_generations=G, num_iterations=2, max_completion_length=LIMIT,
+                    **shared,
                 )  # fmt: skip
                 inputs, seen = side.inputs(groups, rewards), []
                 sgd = torch.optim.SGD(side.model.parameters(), lr=STEP)

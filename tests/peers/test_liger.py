@@ -5,7 +5,9 @@ import torch
 
 from nsrl_kernels import linear_logp, policy_loss
 
-pytest.importorskip("liger_kernel", reason="Liger is not installed here; `make test-peers` makes an environment that has it")
+pytest.importorskip(
+    "liger_kernel", reason="Liger is not installed here; `make test-peers` makes an environment that has it"
+)
 from liger_kernel.chunked_loss.grpo_loss import LigerFusedLinearGRPOLoss
 
 R, L, H, V = 5, 9, 24, 211
@@ -56,7 +58,8 @@ def test_loss_and_both_gradients(loss_type):
         )  # fmt: skip
         hidden, weight = x["hidden"].clone().requires_grad_(), x["weight"].clone().requires_grad_()
         want, _ = theirs(
-            hidden, weight, x["ids"], x["mask"].float(), x["advantages"], ref_per_token_logps=x["ref"] if beta else None,
+            hidden, weight, x["ids"], x["mask"].float(), x["advantages"],
+            ref_per_token_logps=x["ref"] if beta else None,
             old_per_token_logps=x["old"], vllm_is_ratio=ratio,
         )  # fmt: skip
         want.backward()
@@ -64,7 +67,8 @@ def test_loss_and_both_gradients(loss_type):
         keep, flat = x["mask"], lambda name, x=x: x[name][x["mask"]]
         logp, _ = linear_logp(own[keep], head, flat("ids"), temperature=temperature)
         got, _ = policy_loss(
-            logp, x["advantages"], cu_seqlens=torch.nn.functional.pad(keep.sum(1).cumsum(0), (1, 0)), old_logp=flat("old"),
+            logp, x["advantages"], cu_seqlens=torch.nn.functional.pad(keep.sum(1).cumsum(0), (1, 0)),
+            old_logp=flat("old"),
             ref_logp=flat("ref"), sampler_logp=flat("sampler"), loss_type=loss_type, epsilon=0.1, epsilon_high=0.15,
             delta=options.get("delta"), beta=beta, kl_times_ratio=options.get("use_bias_correction_kl", False),
             importance=importance or "none", importance_level=level, importance_cap=CAP, max_length=L,

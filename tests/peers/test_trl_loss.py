@@ -1,7 +1,7 @@
 """TRL's own `_compute_loss` on left-padded batches against `pack` + `objective.backward`: losses, gradients, metrics.
 
-Tolerances, fp32: loss 1e-6, gradient 1e-5 of its norm. The second update is behind a step of SGD: Adam's first step is a
-sign, which blows rounding of a gradient near zero up to a whole step. bf16: see `test_bf16`.
+Tolerances, fp32: loss 1e-6, gradient 1e-5 of its norm. The second update is behind a step of SGD: Adam's first step is
+a sign, which blows rounding of a gradient near zero up to a whole step. bf16: see `test_bf16`.
 """
 
 import copy
@@ -31,7 +31,8 @@ LOSSES = {
     "bnpo": ({"loss_type": "bnpo", **BAND}, {}),
     "dr_grpo": ({"loss_type": "dr_grpo", **BAND}, {}),
     "dapo": ({"loss_type": "dapo", **BAND}, {}),
-    "gspo": ({"loss_type": "gspo", "epsilon": 0.01, "epsilon_high": 0.015}, {"loss_type": "grpo", "importance_sampling_level": "sequence"}),
+    "gspo": ({"loss_type": "gspo", "epsilon": 0.01, "epsilon_high": 0.015}, {"loss_type": "grpo",
+    "importance_sampling_level": "sequence"}),
     "cispo": ({"loss_type": "cispo", "epsilon_high": 1.03}, {}),
     "sapo": ({"loss_type": "sapo"}, {}),
 }  # fmt: skip
@@ -49,7 +50,12 @@ def make(pictures: str, seed: str) -> tuple[list[Group], torch.Tensor]:
     rng = torch.Generator().manual_seed(zlib.crc32(seed.encode()))
     draw = lambda low, high: int(torch.randint(low, high + 1, (1,), generator=rng))
     groups = [
-        group(rng, draw(2, 12), [image(rng, *size) for size in sizes], lengths=[1, LIMIT, *(draw(1, LIMIT) for _ in range(G - 2))])
+        group(
+            rng,
+            draw(2, 12),
+            [image(rng, *size) for size in sizes],
+            lengths=[1, LIMIT, *(draw(1, LIMIT) for _ in range(G - 2))],
+        )
         for sizes in PICTURES[pictures]
     ]
     return groups, torch.randn(G * len(groups), generator=rng)
@@ -62,7 +68,9 @@ def model(kind: str = "whole", seed: int = 0):
 
         torch.manual_seed(seed + 1)
         names = ["q_proj", "k_proj", "v_proj", "o_proj"]
-        base = get_peft_model(base, LoraConfig(r=4, target_modules=names, init_lora_weights=False), autocast_adapter_dtype=False)
+        base = get_peft_model(
+            base, LoraConfig(r=4, target_modules=names, init_lora_weights=False), autocast_adapter_dtype=False
+        )
     return base
 
 
@@ -71,7 +79,9 @@ def ours(learner, frozen, groups, rewards, config, updates, sampler=None, budget
     policy, learner = Policy(learner), learner
     batches = pack(groups, budget, image_token_id=IMAGE)
     lengths = [len(c) for g in groups for c in g.completions]
-    advantage_R = advantages(rewards[:, None].double(), [G] * len(groups), config.reward_weights, config.scale_rewards).advantages.float()
+    advantage_R = advantages(
+        rewards[:, None].double(), [G] * len(groups), config.reward_weights, config.scale_rewards
+    ).advantages.float()
     sampler_N = None if sampler is None else torch.tensor([p for part in sampler for p in part])
     reference_N, old_N, keep_N = None, None, torch.zeros(sum(lengths))
     if config.beta:
@@ -82,10 +92,22 @@ def ours(learner, frozen, groups, rewards, config, updates, sampler=None, budget
     out = []
     for _ in range(updates):
         vector = objective.backward(
-            policy, batches, advantage_R, old_N, sampler_N, reference_N, divisor, config, None, Timer(), None if out else keep_N
+            policy,
+            batches,
+            advantage_R,
+            old_N,
+            sampler_N,
+            reference_N,
+            divisor,
+            config,
+            None,
+            Timer(),
+            None if out else keep_N,
         )
         metrics = dict(zip(objective.NAMES, vector.tolist()))
-        out.append((metrics["loss"], {n: p.grad.clone() for n, p in learner.named_parameters() if p.grad is not None}, metrics))
+        out.append(
+            (metrics["loss"], {n: p.grad.clone() for n, p in learner.named_parameters() if p.grad is not None}, metrics)
+        )
         old_N = keep_N
         sgd.step(), sgd.zero_grad()
     return out
@@ -102,7 +124,9 @@ def theirs(learner, frozen, groups, rewards, options, updates, sampler=None):
     sgd = torch.optim.SGD([p for p in oracle.model.parameters() if p.requires_grad], lr=STEP)
     out = []
     for _ in range(updates):
-        out.append((oracle.backward(inputs), oracle.gradients(), {k: v[-1] for k, v in oracle._metrics["train"].items()}))
+        out.append(
+            (oracle.backward(inputs), oracle.gradients(), {k: v[-1] for k, v in oracle._metrics["train"].items()})
+        )
         sgd.step(), sgd.zero_grad()
     return out
 
@@ -127,7 +151,14 @@ def run(loss, kl, pictures, *, kind="whole", updates=2, budget=4096, sampler=Non
     spoken = {"use_bias_correction_kl": False} | shared | more | spelled | extra
     if sampler is not None:
         rng = torch.Generator().manual_seed(5)
-        own = objective.score_all(Policy(learner), pack(groups, 4096, image_token_id=IMAGE), sum(len(c) for g in groups for c in g.completions), config, None, "policy")
+        own = objective.score_all(
+            Policy(learner),
+            pack(groups, 4096, image_token_id=IMAGE),
+            sum(len(c) for g in groups for c in g.completions),
+            config,
+            None,
+            "policy",
+        )
         near = iter((own + sampler * torch.randn(own.shape, generator=rng)).tolist())
         sampler = [[next(near) for _ in c] for g in groups for c in g.completions]
     want = theirs(learner, frozen, groups, rewards, spoken, updates, sampler)
@@ -137,7 +168,9 @@ def run(loss, kl, pictures, *, kind="whole", updates=2, budget=4096, sampler=Non
 def require_equal(got, want, what):
     for number, ((loss, gradient, metrics), (their_loss, their_gradient, logged)) in enumerate(zip(got, want), 1):
         assert loss == pytest.approx(their_loss, abs=1e-6), f"{what}, update {number}: loss"
-        assert distance(gradient, their_gradient) < 1e-5, f"{what}, update {number}: gradient {distance(gradient, their_gradient)}"
+        assert distance(gradient, their_gradient) < 1e-5, (
+            f"{what}, update {number}: gradient {distance(gradient, their_gradient)}"
+        )
         assert metrics["entropy"] == pytest.approx(logged["entropy"], rel=1e-5)
 
 
@@ -180,7 +213,9 @@ OPTIONS = {
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_options_of_the_same_name(loss, option):
-    if (option == "delta" and loss in ("cispo", "sapo")) or (option == "no upper epsilon" and loss in ("cispo", "gspo")):
+    if (option == "delta" and loss in ("cispo", "sapo")) or (
+        option == "no upper epsilon" and loss in ("cispo", "gspo")
+    ):
         pytest.skip("not an option of this loss")
     options = dict(OPTIONS[option])
     kl = "KL" if options.pop("beta", 0) else "no KL"
@@ -207,10 +242,15 @@ def test_cispo_caps_at_the_bound_that_trl_recommends():
     """epsilon_high=5.0 is the ratio's bound, not 6: behind a large step the ratios lie between and beyond."""
     groups, rewards = make("one image", "far")
     learner = model()
-    sampled = [[-9.0 for _ in c] for g in groups for c in g.completions]  # old log-probs far below: ratios of e and more
-    config = TrainConfig(loss_type="cispo", epsilon_high=5.0, max_completion_length=LIMIT, scale_rewards="group", **ONE_REWARD)
+    sampled = [
+        [-9.0 for _ in c] for g in groups for c in g.completions
+    ]  # old log-probs far below: ratios of e and more
+    config = TrainConfig(
+        loss_type="cispo", epsilon_high=5.0, max_completion_length=LIMIT, scale_rewards="group", **ONE_REWARD
+    )
     oracle = Oracle(
-        learner, image_token=IMAGE, rows=G * len(groups), num_generations=G, max_completion_length=LIMIT, loss_type="cispo",
+        learner, image_token=IMAGE, rows=G * len(groups), num_generations=G, max_completion_length=LIMIT,
+        loss_type="cispo",
         epsilon_high=5.0,
     )  # fmt: skip
     inputs = oracle.inputs(groups, rewards)
@@ -218,7 +258,8 @@ def test_cispo_caps_at_the_bound_that_trl_recommends():
     want = oracle.backward(inputs)
     policy, old_N = Policy(learner), torch.tensor([p for part in sampled for p in part])
     vector = objective.backward(
-        policy, pack(groups, 4096, image_token_id=IMAGE), inputs["advantages"], old_N, None, None, float(len(old_N)), config,
+        policy, pack(groups, 4096, image_token_id=IMAGE), inputs["advantages"], old_N, None, None, float(len(old_N)),
+        config,
         None, Timer(),
     )  # fmt: skip
     metrics = dict(zip(objective.NAMES, vector.tolist()))
@@ -243,7 +284,16 @@ def test_bf16(loss, kind):
     exact = theirs(copy.deepcopy(learner).float(), None, groups, rewards, spoken, 1)[0]
     want = theirs(learner, None, groups, rewards, spoken, 1)[0]
     got = ours(learner, None, groups, rewards, config, 1)[0]
-    print(loss, kind, "gradient: ours", distance(got[1], exact[1]), "TRL's", distance(want[1], exact[1]), "loss", got[0] - exact[0])
+    print(
+        loss,
+        kind,
+        "gradient: ours",
+        distance(got[1], exact[1]),
+        "TRL's",
+        distance(want[1], exact[1]),
+        "loss",
+        got[0] - exact[0],
+    )
     assert distance(got[1], exact[1]) < 1.25 * distance(want[1], exact[1]) < 0.2
     assert abs(got[0] - exact[0]) < 2e-2
 

@@ -1,7 +1,8 @@
-"""A whole `grpo_step`, sampling and all, against TRL's `_generate_and_score_completions` + `_compute_loss` on what it sampled.
+"""A whole `grpo_step`, sampling and all, against TRL's `_generate_and_score_completions` + `_compute_loss` on what it
+sampled.
 
-What a step masks, counts and divides by is decided in the loop, so it is the loop that is compared: truncated completions
-in or out of the update, the spread of rewards, the entropy bonus and two updates of one rollout.
+What a step masks, counts and divides by is decided in the loop, so it is the loop that is compared: truncated
+completions in or out of the update, the spread of rewards, the entropy bonus and two updates of one rollout.
 """
 
 import copy
@@ -19,7 +20,8 @@ from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
 from nsrl.trainer.grader import Grader
-from nsrl.trainer.loop import Learner, grpo_step
+from nsrl.trainer.learner import Learner
+from nsrl.trainer.loop import grpo_step
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.problems import ProblemStream
 from nsrl.types import ImageRef, Problem
@@ -60,8 +62,10 @@ def problems() -> list[Problem]:
 def compare(pool, vlm, updates=1, **options):
     """One step on both sides, and the share of completions that were cut off."""
     config = TrainConfig(
-        prompts_per_step=PROMPTS, num_generations=G, max_completion_length=LIMIT, num_iterations=updates, seed=len(str(options)),
-        reward_funcs=["odd"], reward_weights=[1.0], **{"scale_rewards": "group", "epsilon": 0.02, "epsilon_high": 0.03} | options,
+        prompts_per_step=PROMPTS, num_generations=G, max_completion_length=LIMIT, num_iterations=updates,
+        seed=len(str(options)),
+        reward_funcs=["odd"], reward_weights=[1.0], **{"scale_rewards": "group", "epsilon": 0.02,
+        "epsilon_high": 0.03} | options,
     )  # fmt: skip
     mine = copy.copy(vlm)
     mine.model = copy.deepcopy(vlm.model)
@@ -69,7 +73,9 @@ def compare(pool, vlm, updates=1, **options):
     if frozen is not None:
         with torch.no_grad():
             for parameter in frozen.parameters():
-                parameter += 0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
+                parameter += 0.01 * torch.randn(
+                    parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())
+                )
     seen = []
 
     def odd(batch):
@@ -80,8 +86,15 @@ def compare(pool, vlm, updates=1, **options):
     optimizer = Optimizer(mine.model, learning_rate=0.02, schedule="constant", warmup=0, total=9, max_grad_norm=1e9)
     optimizer.inner = torch.optim.SGD(optimizer.parameters, lr=0.02)
     optimizer.schedule = torch.optim.lr_scheduler.LambdaLR(optimizer.inner, lambda _: 1.0)
-    gradients, losses, step, names = [], [], optimizer.step, [n for n, p in mine.model.named_parameters() if p.requires_grad]
-    optimizer.step = lambda: gradients.append({n: p.grad.clone() for n, p in zip(names, optimizer.parameters)}) or step()
+    gradients, losses, step, names = (
+        [],
+        [],
+        optimizer.step,
+        [n for n, p in mine.model.named_parameters() if p.requires_grad],
+    )
+    optimizer.step = lambda: (
+        gradients.append({n: p.grad.clone() for n, p in zip(names, optimizer.parameters)}) or step()
+    )
     learner = Learner(
         config, mine, Policy(mine.model), NativeSampler(mine.model), Grader(pool), Rewards([odd]), optimizer,
         ProblemStream(Rows(problems())), 160, reference=None if frozen is None else Policy(frozen),
@@ -121,7 +134,8 @@ def compare(pool, vlm, updates=1, **options):
 
 @pytest.mark.parametrize("loss_type", ("grpo", "bnpo", "dr_grpo", "dapo", "gspo", "cispo", "sapo"))
 def test_truncated_completions(pool, vlm, loss_type):
-    """Out of objective, divisor, KL, entropy and means; in the group's mean and spread; masked or not, one update and two."""
+    """Out of objective, divisor, KL, entropy and means; in the group's mean and spread; masked or not, one update
+    and two."""
     bound = {"epsilon_high": 1.03} if loss_type == "cispo" else {}
     tokens = {}
     for masked in (False, True):

@@ -22,7 +22,8 @@ from nsrl.models.pack import Group
 COPIED = (
     "beta", "loss_type", "importance_sampling_level", "scale_rewards", "mask_truncated_completions", "temperature",
     "multi_objective_aggregation", "max_completion_length", "num_iterations", "num_generations", "top_entropy_quantile",
-    "entropy_coef", "use_adaptive_entropy", "off_policy_mask_threshold", "pad_to_multiple_of", "use_vllm", "chat_template_kwargs",
+    "entropy_coef", "use_adaptive_entropy", "off_policy_mask_threshold", "pad_to_multiple_of", "use_vllm",
+    "chat_template_kwargs",
     "vllm_importance_sampling_correction", "vllm_importance_sampling_mode", "vllm_importance_sampling_clip_max",
     "vllm_importance_sampling_clip_min", "log_multimodal",
 )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Called by test_distributed.py in each rank: gradients of two ranks against those of one process, as JSON on stdout."""
+"""Called by test_distributed.py in each rank: gradients of two ranks against those of one process, as JSON on
+stdout."""
 
 import json
 
@@ -38,7 +39,8 @@ def backward(policy, groups, budget, everything, world):
     advantage_R = torch.cat([torch.zeros(0), *(advantage[id(g)] for g in groups)])
     batches = pack(groups, budget, image_token_id=IMAGE)
     return objective.backward(
-        policy, batches, advantage_R, None, None, None, objective.normalizer(CONFIG, sum(lengths), len(lengths)), CONFIG,
+        policy, batches, advantage_R, None, None, None, objective.normalizer(CONFIG, sum(lengths), len(lengths)),
+        CONFIG,
         torch.tensor([IMAGE]), Timer(), world=world,
     )  # fmt: skip
 
@@ -91,7 +93,8 @@ def main():
 
 
 def half(report, world):
-    """A 16-bit model: shards are fp32 masters, gradients are summed in fp32, what leaves is what one process would hold."""
+    """A 16-bit model: shards are fp32 masters, gradients are summed in fp32, what leaves is what one process would
+    hold."""
     shares, budget = SHARES["uneven micro-batches"]
     everything = [g for share in shares for g in share]
     build = lambda: small_model().to(torch.bfloat16)
@@ -116,7 +119,9 @@ def half(report, world):
             fits = fits and torch.equal(weight, single.weights[i])
         again = Optimizer(mine, world=world, **HALF)  # and several from one
         again.load_state_dict(single.state_dict())
-        fits = fits and all(torch.equal(a, b) for a, b in zip(map(local, again.parameters), map(local, optimizer.parameters)))
+        fits = fits and all(
+            torch.equal(a, b) for a, b in zip(map(local, again.parameters), map(local, optimizer.parameters))
+        )
         report[f"{mode} bf16 is fp32 where it learns"] = all(world.gather(fits))
 
 
@@ -152,7 +157,8 @@ def same_samples(model, reference, world):
 
 
 def optimizer_round_trip(model, world):
-    """A sharded optimiser's state leaves whole and comes back into shards; weights leave under a plain model's names."""
+    """A sharded optimiser's state leaves whole and comes back into shards; weights leave under a plain model's
+    names."""
     options = dict(learning_rate=1e-3, schedule="constant", warmup=0, total=9, max_grad_norm=1.0, world=world)
     optimizer = Optimizer(model, **options)
     policy = Policy(model)

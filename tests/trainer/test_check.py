@@ -44,7 +44,9 @@ def test_the_worst_step_is_the_runs_own(tmp_path, capsys):
         assert check.main([*argv, f"seed={seed}"]) == 0
         checked = capsys.readouterr().out.split("worst group ")[1].split(" rows")[0]
         assert int(checked) > 200
-    config = parse(TrainConfig, [*argv, f"output_dir={tmp_path / 'run'}", "max_steps=0", "warm_start.steps=0", "seed=1"], "test")
+    config = parse(
+        TrainConfig, [*argv, f"output_dir={tmp_path / 'run'}", "max_steps=0", "warm_start.steps=0", "seed=1"], "test"
+    )
     assert Run(config).budget > 0
     assert f"worst group {checked} rows" in capsys.readouterr().out
 
@@ -52,9 +54,12 @@ def test_the_worst_step_is_the_runs_own(tmp_path, capsys):
 def test_a_run_that_goes_on_is_checked_as_it_stands(tmp_path, capsys, monkeypatch):
     """Its own configuration and the weights of the checkpoint it would go on from, in its folder or in a new one."""
     run = tmp_path / "run"
-    train([f"output_dir={run}", "lora.enabled=true", "lora.r=3", "data.level=2", "data.eval_size=2", "warm_start.steps=2",
-           "warm_start.reading_steps=0", "warm_start.batch_size=2", "max_steps=2", "save_steps=1", "save_total_limit=null",
-           "prompts_per_step=2", "num_generations=2", "eval_samples=1", "engine.workers=1", "preflight=false", "learning_rate=0.1",
+    train([f"output_dir={run}", "lora.enabled=true", "lora.r=3", "data.level=2", "data.eval_size=2",
+    "warm_start.steps=2",
+           "warm_start.reading_steps=0", "warm_start.batch_size=2", "max_steps=2", "save_steps=1",
+           "save_total_limit=null",
+           "prompts_per_step=2", "num_generations=2", "eval_samples=1", "engine.workers=1", "preflight=false",
+           "learning_rate=0.1",
            "max_completion_length=8", "parity_check=false", "beta=0.1"])  # fmt: skip
     files = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     checked = []
@@ -67,7 +72,8 @@ def test_a_run_that_goes_on_is_checked_as_it_stands(tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr(configured, "check_parity", seen)
     cases = [(2, ["--resume", f"output_dir={run}"]), (1, [f"resume_from_checkpoint={run / 'checkpoint-1'}"]),
-             (1, [f"resume_from_checkpoint={run / 'checkpoint-1'}", f"output_dir={tmp_path / 'new'}", "temperature=0.7"])]  # fmt: skip
+             (1, [f"resume_from_checkpoint={run / 'checkpoint-1'}", f"output_dir={tmp_path / 'new'}",
+             "temperature=0.7"])]  # fmt: skip
     for step, argv in cases:
         assert check.main(argv) == 0
         said = capsys.readouterr().out

@@ -1,4 +1,5 @@
-"""A run that goes on, in its folder or in another one: every number is of the state it names, and nothing is done twice."""
+"""A run that goes on, in its folder or in another one: every number is of the state it names, and nothing is done
+twice."""
 
 import json
 import os
@@ -70,7 +71,15 @@ def reward(tmp_path_factory):
 def straight(tmp_path_factory, reward):
     """Four steps in one go, with an adapter that learned before GRPO, a reference and a reward that remembers."""
     folder = tmp_path_factory.mktemp("straight") / "run"
-    return train(folder, *TINY, "lora.enabled=true", "lora.dropout=0", "beta=0.05", f"reward_funcs=[{reward}:odd]", "reward_weights=[1.0]")
+    return train(
+        folder,
+        *TINY,
+        "lora.enabled=true",
+        "lora.dropout=0",
+        "beta=0.05",
+        f"reward_funcs=[{reward}:odd]",
+        "reward_weights=[1.0]",
+    )
 
 
 def numbers(folder, name="final"):
@@ -106,7 +115,9 @@ def test_going_on_evaluates_anew_and_writes_the_configuration(straight, tmp_path
     assert len(rows) == 5 * 3 and evaluation.summarise(rows).accuracy == numbers(run)["accuracy"]
 
     capsys.readouterr()
-    files = {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file() and p.parent.name in ("eval", "completions")}
+    files = {
+        p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file() and p.parent.name in ("eval", "completions")
+    }
     train(run, "--resume")  # ended: nothing is done again
     assert "held-out problems" not in capsys.readouterr().out
     assert {p: p.stat().st_mtime_ns for p in files} == files
@@ -115,7 +126,9 @@ def test_going_on_evaluates_anew_and_writes_the_configuration(straight, tmp_path
 def test_going_back_leaves_nothing_of_the_other_ending(straight, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(straight, run, symlinks=True)
-    train(run, f"resume_from_checkpoint={run / 'checkpoint-2'}")  # the same again: weights that are known are not evaluated
+    train(
+        run, f"resume_from_checkpoint={run / 'checkpoint-2'}"
+    )  # the same again: weights that are known are not evaluated
     assert "held-out problems" not in capsys.readouterr().out
     same_run(run, straight)
     train(run, f"resume_from_checkpoint={run / 'checkpoint-2'}", "max_steps=3")
@@ -165,7 +178,8 @@ def test_evaluation_options_are_honoured_and_what_cannot_change_is_refused(strai
     shutil.copytree(straight, run, symlinks=True)
     files = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != ".lock"}
     refused = {
-        "seed=1": "seed cannot change", "lora.r=4": "lora.r cannot change", "model.name=other": "model.name cannot change",
+        "seed=1": "seed cannot change", "lora.r=4": "lora.r cannot change",
+        "model.name=other": "model.name cannot change",
         "data.source=hf": "data.source cannot change", "data.level=2": "data.level cannot change",
         "data.eval_size=9": "data.eval_size cannot grow", "warm_start.steps=9": "warm_start.steps cannot change",
         "warm_start.languages.nsl=2": "warm_start.languages cannot change", "recipe=paper": "recipe cannot change",
@@ -193,7 +207,9 @@ def test_evaluation_options_are_honoured_and_what_cannot_change_is_refused(strai
         main([f"output_dir={run}", "--resume", "data.eval_size=4"])
 
 
-@pytest.mark.parametrize("options", [[], ["shuffle_rewards=true", "dynamic_sampling=2", "model.freeze_vision_tower=true"]])
+@pytest.mark.parametrize(
+    "options", [[], ["shuffle_rewards=true", "dynamic_sampling=2", "model.freeze_vision_tower=true"]]
+)
 def test_every_reward_that_remembers_goes_on_where_it_stood(tmp_path, reward, options):
     """All built-in rewards at once, so a new one with a memory is in here too; noise makes some answers right."""
     names = [*builtin_names(), f"{reward}:odd", f"{reward}:average"]
@@ -201,7 +217,9 @@ def test_every_reward_that_remembers_goes_on_where_it_stood(tmp_path, reward, op
     whole = train(tmp_path / "whole", *TINY, *funcs, *options)
     again = train(tmp_path / "again", f"resume_from_checkpoint={whole / 'checkpoint-2'}")
     assert same(outcome(again), outcome(whole))
-    first, last = (json.loads((whole / f"checkpoint-{n}" / "trainer_state.json").read_text())["rewards"] for n in (2, 4))
+    first, last = (
+        json.loads((whole / f"checkpoint-{n}" / "trainer_state.json").read_text())["rewards"] for n in (2, 4)
+    )
     assert {"laser_d", "odd", "average"} <= first.keys()
     assert all(first[name] != last[name] for name in first)
 

@@ -15,7 +15,8 @@ from nsrl.trainer import checkpoint
 from nsrl.trainer.metrics import CLOCK_KEYS
 
 SHORT = ["warm_start.steps=0", "prompts_per_step=3", "num_generations=2", "max_completion_length=8", "eval_samples=1",
-         "engine.workers=1", "logging_steps=1", "threads=1", "save_steps=1", "reward_funcs=[format]", "reward_weights=[1.0]",
+         "engine.workers=1", "logging_steps=1", "threads=1", "save_steps=1", "reward_funcs=[format]",
+         "reward_weights=[1.0]",
          "data.source=hf"]  # fmt: skip
 
 
@@ -28,7 +29,9 @@ def truncated_png(width=64, height=64) -> bytes:
     raw = b"".join(b"\0" + bytes((x * y + 7 * x) % 256 for x in range(3 * width)) for y in range(height))
     packed = zlib.compress(raw)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed[: len(packed) // 2]) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed[: len(packed) // 2]) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,9 @@ def test_rows_that_cannot_be_shown_cost_themselves_and_a_resumed_run_is_the_same
         assert f"1 {what} problems dropped: prompt longer than 400 tokens (first: {name}-long: " in out
         assert f"1 {what} problems dropped: impossible prompt (first: {name}-thin: " in out
     assert "2000x4 pixels" in out and "3x900 pixels" in out
-    assert out.count("problem train-broken passed over (1 so far): image 'train-broken.png' is damaged or truncated") == 1
+    assert (
+        out.count("problem train-broken passed over (1 so far): image 'train-broken.png' is damaged or truncated") == 1
+    )
     assert out.count("1 of 3 problems not scored") == 2 and "first: test-broken" in out
     rows, state, final = outcome(tmp_path / "a")
     assert [row["step"] for row in rows] == list(range(1, 7))
@@ -109,18 +114,28 @@ def test_where_every_test_problem_is_dropped_others_are_held_out(folder, tmp_pat
     rows = [row | {"image": str(folder / row["image"])} for row in rows]
     (data / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (data / "test.jsonl").write_text(json.dumps({"question": "word " * 700, "answer": "1"}) + "\n")
-    assert main([*SHORT, f"data.path={data}", "data.max_prompt_length=400", f"output_dir={tmp_path / 'run'}", "max_steps=1"]) == 0
+    assert (
+        main(
+            [*SHORT, f"data.path={data}", "data.max_prompt_length=400", f"output_dir={tmp_path / 'run'}", "max_steps=1"]
+        )
+        == 0
+    )
     assert "1 test problems dropped" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "eval" / "final.json").read_text())["problems"] == 1
     with pytest.raises(UserError, match="no training problem fits data.max_prompt_length 5"):
-        main([*SHORT, f"data.path={data}", "data.max_prompt_length=5", f"output_dir={tmp_path / 'none'}", "max_steps=1"])
+        main(
+            [*SHORT, f"data.path={data}", "data.max_prompt_length=5", f"output_dir={tmp_path / 'none'}", "max_steps=1"]
+        )
 
 
 def test_an_accuracy_of_nothing_is_no_number(tmp_path, capsys):
     """The only test picture breaks when it is read; and a set of one row has none to hold out."""
     for name in ("train", "test"):
         Image.new("RGB", (64, 64), (len(name), 9, 99)).save(tmp_path / f"{name}.png")
-        rows = [{"question": f"How many? {i}", "image": f"{name}.png", "answer": "3"} for i in range(1 if name == "test" else 3)]
+        rows = [
+            {"question": f"How many? {i}", "image": f"{name}.png", "answer": "3"}
+            for i in range(1 if name == "test" else 3)
+        ]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "test.png").write_bytes(truncated_png())
     run = tmp_path / "run"
@@ -133,7 +148,9 @@ def test_an_accuracy_of_nothing_is_no_number(tmp_path, capsys):
         eval.main([f"model={run}"])
     assert "accuracy of samples – -> – (nothing could be scored)" in said and "0.0%" not in said
     summary = json.loads((run / "summary.json").read_text())
-    assert [summary[k] for k in ("accuracy_warm_start", "accuracy_final", "accuracy_final_greedy", "gain_points")] == [None] * 4
+    assert [summary[k] for k in ("accuracy_warm_start", "accuracy_final", "accuracy_final_greedy", "gain_points")] == [
+        None
+    ] * 4
     assert summary["accuracy_final_ci95"] == [None, None] and (run / "report.html").stat().st_size > 10_000
     numbers = json.loads((run / "eval" / "final.json").read_text())
     assert (numbers["accuracy"], numbers["pass_at_n"], numbers["mean_tokens"]) == (None, None, None)

@@ -54,7 +54,8 @@ def settings(folder):
     reward = folder / "reward.py"
     reward.write_text(REWARD)
     return [
-        "data.eval_size=2", "warm_start.steps=3", "warm_start.reading_steps=0", "warm_start.batch_size=5", "max_steps=5",
+        "data.eval_size=2", "warm_start.steps=3", "warm_start.reading_steps=0", "warm_start.batch_size=5",
+        "max_steps=5",
         "prompts_per_step=3", "num_generations=4", "save_steps=3", "save_total_limit=9", "completions_steps=0",
         "max_completion_length=24", "eval_samples=1", "threads=1", "logging_steps=1", f"reward_funcs=[{reward}:even]",
         "reward_weights=[1.0]", "engine.workers=1", "preflight=false", "parity_check=false", "token_budget=150",
@@ -79,11 +80,15 @@ def assert_same_rows(got, want):
     for one, other in zip(got, want):
         assert one.keys() == other.keys()
         for key, value in other.items():
-            assert one[key] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-4, abs=1e-5)), (key, other)
+            assert one[key] == (value if isinstance(value, str) else pytest.approx(value, rel=1e-4, abs=1e-5)), (
+                key,
+                other,
+            )
 
 
 def assert_same_weights(got, want):
-    """AdamW turns a rounding error in a tiny gradient into a share of the step (3e-4): a hundredth of one is allowed."""
+    """AdamW turns a rounding error in a tiny gradient into a share of the step (3e-4): a hundredth of one is
+    allowed."""
     a, b = load_file(got / "model.safetensors"), load_file(want / "model.safetensors")
     assert a.keys() == b.keys()
     assert max(float((a[k] - b[k]).abs().max()) for k in b) < 3e-5
@@ -127,7 +132,9 @@ def test_two_sharded_ranks_go_on_from_one_process(one, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(one, run, symlinks=True)
     (run / "eval" / "final.json").unlink()
-    again = forked.ranks(2, "nsrl.train", f"output_dir={run}", f"resume_from_checkpoint={run}/checkpoint-3", "parallel=fsdp")
+    again = forked.ranks(
+        2, "nsrl.train", f"output_dir={run}", f"resume_from_checkpoint={run}/checkpoint-3", "parallel=fsdp"
+    )
     assert [rank.returncode for rank in again] == [0, 0], [rank.stderr[-3000:] for rank in again]
     assert [rank.stdout.count("resumed from checkpoint-3") for rank in again] == [1, 0]  # one rank prints
     assert_same_rows(rows(run), rows(one))

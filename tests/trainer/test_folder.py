@@ -57,7 +57,13 @@ def test_a_failed_start_leaves_the_folder_as_it_was(tmp_path):
     """Each is refused, removes what it made, and the corrected command runs in the same folder."""
     rewards = tmp_path / "mine.py"
     rewards.write_text("def broken(batch):\n    raise RuntimeError('mine')\n")
-    wrong = ["data.source=hf", f"model.name={tmp_path / 'absent'}", "reward_funcs=[corect]", "top_p=0.9", "model.attention=none"]
+    wrong = [
+        "data.source=hf",
+        f"model.name={tmp_path / 'absent'}",
+        "reward_funcs=[corect]",
+        "top_p=0.9",
+        "model.attention=none",
+    ]
     for option in wrong:
         weights = ["reward_weights=[1]"] if "reward" in option else []
         with pytest.raises(UserError):
@@ -90,12 +96,15 @@ for folder in sys.argv[1:]:
         print(error)
 assert "torch" not in sys.modules
 """
-THEIRS = ["plots/fig1.png", "report.html", "config.yaml", "config-a.yaml", "eval/final.json", "completions/a.parquet", "reference/a",
-          "checkpoint-best/a", "checkpoint-500.tmp/a", "latest.txt", "preflight.json", "tensorboard/a", "wandb/a", ".lock"]  # fmt: skip
+THEIRS = ["plots/fig1.png", "report.html", "config.yaml", "config-a.yaml", "eval/final.json", "completions/a.parquet",
+"reference/a",
+          "checkpoint-best/a", "checkpoint-500.tmp/a", "latest.txt", "preflight.json", "tensorboard/a", "wandb/a",
+          ".lock"]  # fmt: skip
 
 
 def test_a_folder_with_files_of_the_users_is_no_run_folder(tmp_path):
-    """What a run would write over or delete is refused before torch is imported; so are runs, locks and closed folders."""
+    """What a run would write over or delete is refused before torch is imported; so are runs, locks and closed
+    folders."""
     said = {}
     for name in THEIRS:
         file = tmp_path / name.replace("/", "-") / name
@@ -124,7 +133,9 @@ def test_a_folder_with_files_of_the_users_is_no_run_folder(tmp_path):
             RunFolder(folder).claim(TrainConfig(output_dir=str(folder)))
         if folder not in (held, begun):
             with pytest.raises(UserError, match=re.escape(words)):  # nor is a run continued into it
-                RunFolder(folder).claim(TrainConfig(output_dir=str(folder), resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-1")))
+                RunFolder(folder).claim(
+                    TrainConfig(output_dir=str(folder), resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-1"))
+                )
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
     holder.release()  # as a process that was killed leaves it: the same command may start again
     holder = RunFolder(held)
@@ -142,14 +153,22 @@ def test_only_checkpoints_of_the_run_are_pruned(tmp_path):
     save = lambda step: checkpoint.save(tmp_path, f"checkpoint-{step}", fill, {"step": step}, {}, keep=2)
     save(1)
     shutil.copytree(tmp_path / "checkpoint-1", tmp_path / "checkpoint-best")
-    theirs = ["checkpoint-best/trainer_state.json", "checkpoint-500.tmp/a", "checkpoint-7/trainer_state.json", "checkpoint-8/a", ".a.tmp/a"]
+    theirs = [
+        "checkpoint-best/trainer_state.json",
+        "checkpoint-500.tmp/a",
+        "checkpoint-7/trainer_state.json",
+        "checkpoint-8/a",
+        ".a.tmp/a",
+    ]
     for name in theirs[1:]:
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text('{"global_step": 7}')
     (tmp_path / ".0123456789abcdef.tmp").mkdir()  # of a process that was killed
     for step in (2, 3, 4):
         save(step)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted({"checkpoint-3", "checkpoint-4", "latest", *(n.partition("/")[0] for n in theirs)})
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
+        {"checkpoint-3", "checkpoint-4", "latest", *(n.partition("/")[0] for n in theirs)}
+    )
 
 
 @contextmanager
@@ -173,7 +192,8 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(tmp_path):
         "torch": lambda: save(2, small, big),
         "safetensors": lambda: save(2, lambda folder: save_file(big, folder / "model.safetensors"), {}),
         "text": lambda: save(2, lambda folder: (folder / "a.txt").write_text("x" * 10**6), {}),
-        "parquet": lambda: write_parquet(tmp_path / "eval" / "a.parquet", [{"x": os.urandom(9).hex()} for _ in range(30_000)]),
+        "parquet": lambda: write_parquet(tmp_path / "eval" / "a.parquet",
+        [{"x": os.urandom(9).hex()} for _ in range(30_000)]),
         "json": lambda: write(tmp_path / "a.json", "x" * 10**6),
         "metrics": lambda: [log.write("grpo", n, {f"key {i}": 0.1 for i in range(200)}) for n in range(200)],
     }  # fmt: skip
@@ -181,7 +201,10 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(tmp_path):
         with file_limit(200_000), pytest.raises(UserError) as error, disk_watched(tmp_path):
             case()
         said = str(error.value)
-        assert "\n" not in said and str(tmp_path) in said and "mounted at '/" in said and "File too large" in said, (name, said)
+        assert "\n" not in said and str(tmp_path) in said and "mounted at '/" in said and "File too large" in said, (
+            name,
+            said,
+        )
         assert checkpoint.latest(tmp_path).name == "checkpoint-1"
         assert not list(tmp_path.glob("*.tmp"))
         assert checkpoint.load(tmp_path / "latest")[0]["step"] == 1
@@ -209,7 +232,8 @@ def test_where_a_result_is_to_go_is_checked(tmp_path):
 
 
 def test_a_result_replaces_nothing_but_a_file(tmp_path):
-    """Pipes, sockets and links to them stay, as does a file of the user's that has the name of one of ours; links are followed."""
+    """Pipes, sockets and links to them stay, as does a file of the user's that has the name of one of ours; links
+    are followed."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "to-pipe").symlink_to("pipe")
     (tmp_path / "round").symlink_to("round")

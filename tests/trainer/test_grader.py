@@ -1,4 +1,5 @@
-"""The checks in the Grader's thread: hostile texts hold up neither the loop that samples nor, for long, the end of the step."""
+"""The checks in the Grader's thread: hostile texts hold up neither the loop that samples nor, for long, the end of
+the step."""
 
 import statistics
 import time
@@ -61,10 +62,30 @@ def test_hangs_at_the_end_of_sampling_delay_the_step_by_their_credit(grader, poo
 
 
 def test_no_text_costs_the_loops_thread_more_than_its_share(grader):
-    units = ["(", "\\frac{", "x^", "{", " ", "\ud800", "<nsl>", "\\boxed{", "9!", "≈", "1:30 ", "<wolfram>", "```python\n", "a, "]
+    units = [
+        "(",
+        "\\frac{",
+        "x^",
+        "{",
+        " ",
+        "\ud800",
+        "<nsl>",
+        "\\boxed{",
+        "9!",
+        "≈",
+        "1:30 ",
+        "<wolfram>",
+        "```python\n",
+        "a, ",
+    ]
     for unit in units:
         text = (unit * 6000)[:6000]
         spent = [timed(lambda text=text: grader.submit(PROBLEM, [text]), time.thread_time) for _ in range(3)]
         assert min(cost for cost, _ in spent) < MOST, unit
         assert grader.collect([p for _, group in spent for p in group])
-    assert statistics.median([timed(lambda: grader.submit(PROBLEM, ["\\boxed{7}"]), time.thread_time)[0] for _ in range(20)]) < 0.005
+    assert (
+        statistics.median(
+            [timed(lambda: grader.submit(PROBLEM, ["\\boxed{7}"]), time.thread_time)[0] for _ in range(20)]
+        )
+        < 0.005
+    )

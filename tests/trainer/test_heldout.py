@@ -68,15 +68,25 @@ def test_shapes_of_any_seed_and_size_are_unseen(learned, seed, size):
 
 
 def test_what_a_run_began_with_counts_too(learned, tmp_path):
-    """A run that started from another run's checkpoint; one on pictures that had a warm start on shapes; no run at all."""
+    """A run that started from another run's checkpoint; one on pictures that had a warm start on shapes; no run at
+    all."""
     model, trained = learned
-    second = a_run(tmp_path / "second", f"model: {{name: {model}}}\nwarm_start: {{steps: 0}}\nseed: 5\n", phase="grpo", step=1, position=9)
+    second = a_run(
+        tmp_path / "second",
+        f"model: {{name: {model}}}\nwarm_start: {{steps: 0}}\nseed: 5\n",
+        phase="grpo",
+        step=1,
+        position=9,
+    )
     for seed in (None, 0):
         assert not keys(heldout.choose(EvalConfig(model=second, seed=seed, size=200))[0]) & trained
     pictures = a_run(tmp_path / "pictures", YAML.replace("data:", "data: {source: mathvision, path: x}\nx:"), **RUN)
     problems, name, _ = heldout.choose(EvalConfig(model=pictures, data="shapes", size=200))
     source = Shapes(1, 1, 0)
-    assert not keys(problems) & source.seen(readings=40 * 32, demonstrations=60 * 32) and name == "shapes (level 1, seed 1)"
+    assert (
+        not keys(problems) & source.seen(readings=40 * 32, demonstrations=60 * 32)
+        and name == "shapes (level 1, seed 1)"
+    )
     assert keys(heldout.choose(EvalConfig(size=50))[0]) == keys(Shapes(1, 0, 50).test())
 
 
@@ -98,14 +108,21 @@ def test_held_out_shapes_are_unseen_by_what_the_run_began_with_which_may_go(lear
     assert len(keys(own)) == 100 and not keys(own) & trained and keys(Shapes(1, 5, 100).test()) & trained
     learned_next = source.seen(readings=40 * 32, demonstrations=60 * 32, train=1500)
     assert data.teacher is source and not learned_next & keys(own)
-    third = a_run(tmp_path / "third", YAML.replace("seed: 1", "seed: 9") + f"model: {{name: {second}}}\n", **began_with(second))
-    wanted = {second: trained | learned_next, third: trained | learned_next | heldout.lineage(third)[0].seen_shapes(trained | learned_next)}
+    third = a_run(
+        tmp_path / "third", YAML.replace("seed: 1", "seed: 9") + f"model: {{name: {second}}}\n", **began_with(second)
+    )
+    wanted = {
+        second: trained | learned_next,
+        third: trained | learned_next | heldout.lineage(third)[0].seen_shapes(trained | learned_next),
+    }
 
     def problems(run, **options):
         return keys(heldout.choose(EvalConfig(model=run, **options))[0])
 
     before = [problems(run, seed=seed, size=size) for run in wanted for seed, size in ((None, None), (0, 150))]
-    assert before[0] == keys(own) and not any(chosen & wanted[run] for run, chosen in zip((second, second, third, third), before))
+    assert before[0] == keys(own) and not any(
+        chosen & wanted[run] for run, chosen in zip((second, second, third, third), before)
+    )
     old = a_run(tmp_path / "old", yaml, **RUN)  # of a version that did not keep it
     assert not problems(old, seed=0) & trained and len(heldout.lineage(old)) == 2
     home.rename(tmp_path / "gone")
@@ -113,8 +130,12 @@ def test_held_out_shapes_are_unseen_by_what_the_run_began_with_which_may_go(lear
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert before == [problems(run, seed=seed, size=size) for run in wanted for seed, size in ((None, None), (0, 150))]
     assert heldout.choose(EvalConfig(model=second))[2] == []
-    assert "'first/checkpoint-9'" in (note := heldout.choose(EvalConfig(model=old))[2][0]) and "cannot be left out" in note
-    with pytest.raises(UserError, match=r"data.eval_size must be at most \d+, .* that the model was not trained on; got 3"):
+    assert (
+        "'first/checkpoint-9'" in (note := heldout.choose(EvalConfig(model=old))[2][0]) and "cannot be left out" in note
+    )
+    with pytest.raises(
+        UserError, match=r"data.eval_size must be at most \d+, .* that the model was not trained on; got 3"
+    ):
         every = heldout.Shapes(1, 5, 0).unseen(3, set())
         monkeypatch.setattr(Shapes, "_draw", lambda self, split, index: (every[index % 3], None, None))
         Shapes(1, 5, 3, keys(every[:2]))
@@ -144,13 +165,15 @@ def test_held_out_rows_are_unseen_by_what_the_run_began_with(tmp_path):
 
 
 def test_a_run_from_anothers_checkpoint_is_never_scored_on_what_that_learned(tmp_path):
-    """The whole way: two runs, the first one's folder then gone, the second one resumed and evaluated by the command."""
+    """The whole way: two runs, the first one's folder then gone, the second one resumed and evaluated by the
+    command."""
     common = ["data.eval_size=20", "eval_samples=1", "engine.workers=1", "preflight=false", "threads=1",
               "max_completion_length=4"]  # fmt: skip
     first, second, out = tmp_path / "first", tmp_path / "second", tmp_path / "table.json"
     train([f"output_dir={first}", *common, "data.eval_size=2", "warm_start.steps=8", "warm_start.batch_size=32",
            "warm_start.reading_steps=0", "max_steps=0"])  # fmt: skip
-    train([f"output_dir={second}", *common, f"model.name={first}", "warm_start.steps=0", "max_steps=1", "seed=37", "prompts_per_step=2",
+    train([f"output_dir={second}", *common, f"model.name={first}", "warm_start.steps=0", "max_steps=1", "seed=37",
+    "prompts_per_step=2",
            "num_generations=2", "parity_check=false"])  # fmt: skip
     seen = Shapes(1, 0, 2).seen(demonstrations=8 * 32)
     drawn = {p.id: p for p in Shapes(1, 37, 0).unseen(100, set())}
@@ -160,7 +183,9 @@ def test_a_run_from_anothers_checkpoint_is_never_scored_on_what_that_learned(tmp
     first.rename(tmp_path / "gone")
     assert command.main(["--model", str(second), "samples=1", f"output={out}"]) == 0
     assert ids(out.with_suffix(".parquet")) == own
-    assert json.loads(out.read_text())["accuracy"] == json.loads((second / "eval" / "final.json").read_text())["accuracy"]
+    assert (
+        json.loads(out.read_text())["accuracy"] == json.loads((second / "eval" / "final.json").read_text())["accuracy"]
+    )
     (tmp_path / "gone").rename(first)
     train([f"output_dir={second}", "--resume", "max_steps=2"])
     assert ids(second / "eval" / "final.parquet") == own
@@ -176,17 +201,28 @@ def rows(folder, name, numbers):
 
 
 def test_rows_are_the_runs_test_share_or_unseen(tmp_path):
-    mine, other = rows(tmp_path / "data", "mine.jsonl", range(40)), rows(tmp_path / "data", "other.jsonl", range(30, 60))
+    mine, other = (
+        rows(tmp_path / "data", "mine.jsonl", range(40)),
+        rows(tmp_path / "data", "other.jsonl", range(30, 60)),
+    )
     yaml = f"data: {{source: hf, path: {mine}, eval_size: 4}}\nwarm_start: {{steps: 0}}\n"
     model = a_run(tmp_path / "run", yaml, phase="grpo", step=1, position=3, held_out=4)
     train_set, test_set = load_problems(from_yaml(TrainConfig, yaml).data)
     trained, own = ({content_key(p) for p in part} for part in (train_set, test_set))
     assert len(own) == 4
-    for config in (EvalConfig(model=model), EvalConfig(model=model, data=f"hf:{mine}"), EvalConfig(model=model, data=f"hf:{mine}", size=30)):
+    for config in (
+        EvalConfig(model=model),
+        EvalConfig(model=model, data=f"hf:{mine}"),
+        EvalConfig(model=model, data=f"hf:{mine}", size=30),
+    ):
         assert {content_key(p) for p in heldout.choose(config)[0]} == own
     problems, _, notes = heldout.choose(EvalConfig(model=model, data=f"hf:{other}"))
     chosen = {content_key(p) for p in problems}
-    assert not chosen & trained and len(chosen) >= 20 and notes == [f"{30 - len(chosen)} problems left out: the model was trained on them"]
+    assert (
+        not chosen & trained
+        and len(chosen) >= 20
+        and notes == [f"{30 - len(chosen)} problems left out: the model was trained on them"]
+    )
     mine.rename(tmp_path / "gone")
     assert "cannot be left out" in heldout.choose(EvalConfig(model=model, data=f"hf:{other}"))[2][0]
     with pytest.raises(UserError):
@@ -210,7 +246,9 @@ def test_a_data_set_that_was_edited_is_not_taken_for_the_runs_own(tmp_path):
     for part, edited in edits.items():
         file.write_text("\n".join(edited) + "\n")
         for config in (EvalConfig(model=model), EvalConfig(model=model, data=f"hf:{file}")):
-            with pytest.raises(UserError, match=f"{part}.* problems are not those of .*checkpoint-9.*put that one back"):
+            with pytest.raises(
+                UserError, match=f"{part}.* problems are not those of .*checkpoint-9.*put that one back"
+            ):
                 heldout.choose(config)
         assert "cannot be left out" in heldout.choose(EvalConfig(model=model, data=f"hf:{other}"))[2][0]
     file.write_text("\n".join(lines) + "\n")
@@ -240,15 +278,21 @@ def test_a_result_replaces_no_file_of_the_users(tmp_path, monkeypatch):
 
 def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output(tmp_path, capsys):
     run = tmp_path / "run"
-    train([f"output_dir={run}", "data.eval_size=6", "warm_start.steps=40", "warm_start.reading_steps=0", "warm_start.batch_size=16",
-           "warm_start.languages={direct: 1.0}", "max_steps=0", "eval_samples=3", "engine.workers=1", "seed=3", "preflight=false",
+    train([f"output_dir={run}", "data.eval_size=6", "warm_start.steps=40", "warm_start.reading_steps=0",
+    "warm_start.batch_size=16",
+           "warm_start.languages={direct: "
+           "1.0}", "max_steps=0", "eval_samples=3", "engine.workers=1", "seed=3", "preflight=false",
            "max_completion_length=8", "parity_check=false"])  # fmt: skip
     final = json.loads((run / "eval" / "warm_start.json").read_text())
     out = tmp_path / "table.json"
     for _ in range(2):  # the second time in place of the first
         assert command.main(["--model", str(run), "samples=3", f"output={out}"]) == 0
     again = json.loads(out.read_text())
-    assert again["accuracy"] == final["accuracy"] and again["table"] == final["table"] and again["mean_tokens"] == final["mean_tokens"]
+    assert (
+        again["accuracy"] == final["accuracy"]
+        and again["table"] == final["table"]
+        and again["mean_tokens"] == final["mean_tokens"]
+    )
     kept = parquet.read_table(out.with_suffix(".parquet")).to_pylist()
     assert kept == parquet.read_table(run / "eval" / "warm_start.parquet").to_pylist() and len(kept) == 6 * 4
 
@@ -274,8 +318,13 @@ def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output
         files[new] = new.read_bytes()
         key, _, value = option.partition("=")
         made = settings_of(new)
-        assert str(made["engine"]["cpu_s"] if "engine" in key else made[key]) in (value, f"{value}.0") and made["seed"] == 7
-    assert settings_of(file)["temperature"] == 0 and json.loads(out.read_text())["settings"] == settings_of(out.with_suffix(".parquet"))
+        assert (
+            str(made["engine"]["cpu_s"] if "engine" in key else made[key]) in (value, f"{value}.0")
+            and made["seed"] == 7
+        )
+    assert settings_of(file)["temperature"] == 0 and json.loads(out.read_text())["settings"] == settings_of(
+        out.with_suffix(".parquet")
+    )
 
     for path in (tmp_path / "absent" / "x.json", tmp_path, "/proc/x.json"):
         with pytest.raises(UserError, match="output must be a file that can be written"):

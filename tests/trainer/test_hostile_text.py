@@ -16,7 +16,25 @@ from nsrl.trainer.folder import RunFolder, write
 from nsrl.trainer.grader import Grader
 from nsrl.types import Problem
 
-PIECES = ["\ud83d", "\udc00", "\udfff\ud800", "\x00", "\x1b[31m", "\ufffe", "\u202e", "</script>", "\U0010ffff", "e\u0301", "\r\n", "5", " ", "\\boxed{", "}", '"', "'"]
+PIECES = [
+    "\ud83d",
+    "\udc00",
+    "\udfff\ud800",
+    "\x00",
+    "\x1b[31m",
+    "\ufffe",
+    "\u202e",
+    "</script>",
+    "\U0010ffff",
+    "e\u0301",
+    "\r\n",
+    "5",
+    " ",
+    "\\boxed{",
+    "}",
+    '"',
+    "'",
+]
 
 
 class Sampled:
@@ -36,7 +54,13 @@ def hostile(rng):
 
 def completions(rng):
     """Direct answers, and programs of each language that hold or print such text."""
-    yield from ('<wolfram>"\\:d83d"</wolfram>', '<sympy>print("\\ud83d")</sympy>', "<sympy>print(chr(0xdc80) * 3); 1/0</sympy>", "\ud83d", "\\boxed{\udc00}")
+    yield from (
+        '<wolfram>"\\:d83d"</wolfram>',
+        '<sympy>print("\\ud83d")</sympy>',
+        "<sympy>print(chr(0xdc80) * 3); 1/0</sympy>",
+        "\ud83d",
+        "\\boxed{\udc00}",
+    )
     for _ in range(12):
         text = hostile(rng)
         yield text
@@ -52,7 +76,9 @@ def test_hostile_text_reaches_every_file(pool, tmp_path):
     graded = Grader(pool).collect(Grader(pool).submit(problem, texts))
     assert [j.result.text for j in graded[:2]] == ["\ufffd", "\ufffd"] and graded[0].result.status is Status.OK
     for j in graded:
-        assert j.correct in (True, False) and (j.result is None or all(map(clean, (j.result.text, j.result.stdout, *map(str, j.result.messages)))))
+        assert j.correct in (True, False) and (
+            j.result is None or all(map(clean, (j.result.text, j.result.stdout, *map(str, j.result.messages))))
+        )
     rows = [record(problem, j, 3, Sampled(), n) | {"reward": 0.0} for n, j in enumerate(graded)]
     folder = RunFolder(tmp_path)
     (tmp_path / "completions").mkdir()

@@ -13,11 +13,12 @@ from nsrl.models import loading
 from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
-from nsrl.trainer import loop
+from nsrl.trainer import learner
 from nsrl.trainer import loss as objective
 from nsrl.trainer.distributed import ALONE
 from nsrl.trainer.grader import Grader
-from nsrl.trainer.loop import Learner, grpo_step, sampling
+from nsrl.trainer.learner import Learner
+from nsrl.trainer.loop import grpo_step, sampling
 from nsrl.trainer.optim import Optimizer, factor
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
@@ -58,7 +59,8 @@ def test_step_metrics_and_records(pool):
     metrics, records = grpo_step(runner, 1)
     assert len(records) == 12 and {r["problem_id"] for r in records} == set(runner.problems.recent)
     for key in ("loss", "grad_norm", "reward", "reward_std", "frac_reward_zero_std", "kl", "entropy", "pass@1",
-                "completions/mean_length", "rewards/format/mean", "tokens/program", "tokens/prose", "pack/token_ratio", "pack/vision_ratio",
+                "completions/mean_length", "rewards/format/mean", "tokens/program", "tokens/prose",
+                "pack/token_ratio", "pack/vision_ratio",
                 "sampling/sampling_logp_difference/max", "timing_s/rollout", "timing_s/forward"):  # fmt: skip
         assert key in metrics, key
         assert math.isfinite(metrics[key]), key
@@ -87,9 +89,9 @@ def test_skipping_dead_groups_is_exact(pool):
     for entropy_coef in (0.0, 1e-30):  # any entropy gradient keeps every group in
         runner = learner(pool, entropy_coef=entropy_coef)
         runner.rewards = Rewards([first_group_only])
-        runner.optimizer.step = lambda runner=runner: gradients.append(
-            [p.grad.clone() for p in runner.optimizer.parameters]
-        ) or torch.zeros(())
+        runner.optimizer.step = lambda runner=runner: (
+            gradients.append([p.grad.clone() for p in runner.optimizer.parameters]) or torch.zeros(())
+        )
         grpo_step(runner, 1)
     for a, b in zip(*gradients):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
@@ -109,7 +111,9 @@ def test_micro_batches_add_up(pool):
 
 def test_the_reference_is_the_model_before_the_adapter_learned(pool, tmp_path):
     runner = learner(pool, lora=True, beta=0.05)
-    runner.reference, runner.reference_context = reference(runner.config, runner.vlm, runner.policy, tmp_path, ALONE, starting=True)
+    runner.reference, runner.reference_context = reference(
+        runner.config, runner.vlm, runner.policy, tmp_path, ALONE, starting=True
+    )
     runner.rewards = Rewards([odd_first_token])
     first, _ = grpo_step(runner, 1)
     second, _ = grpo_step(runner, 2)
@@ -136,7 +140,7 @@ class Late:
 
 def test_clocks_stop_when_the_device_has_done_its_work(pool, monkeypatch):
     device = Late()
-    monkeypatch.setattr(loop, "waiting", lambda name: device.wait)
+    monkeypatch.setattr(learner, "waiting", lambda name: device.wait)
     runner = learner(pool)
     runner.rewards = Rewards([odd_first_token])
     monkeypatch.setattr(runner.policy, "score", device.give(runner.policy.score, 0.4))
@@ -155,7 +159,8 @@ def test_clocks_stop_when_the_device_has_done_its_work(pool, monkeypatch):
 
 
 def test_dropout_acts_in_the_update_and_the_sampler_is_compared_without(pool):
-    """Also with several updates per rollout: the ratio is of one subnetwork, so that nothing learned is a ratio of 1."""
+    """Also with several updates per rollout: the ratio is of one subnetwork, so that nothing learned is a ratio of
+    1."""
     results = {}
     for dropout in (0.0, 0.5):
         runner = learner(pool, lora=True, dropout=dropout, num_iterations=2, sampler_correction="truncate")
@@ -185,7 +190,9 @@ def test_dropout_of_a_supervised_step_acts_too(pool):
             if "lora_B" in name:
                 torch.nn.init.normal_(p, std=0.3, generator=torch.Generator().manual_seed(len(name)))
         stream = Shapes(1, 0, 10).demonstrations({"direct": 1.0})
-        losses.append([supervised_step(runner.vlm, runner.policy, runner.optimizer, stream, 4, 4096)["loss"] for _ in "12"])
+        losses.append(
+            [supervised_step(runner.vlm, runner.policy, runner.optimizer, stream, 4, 4096)["loss"] for _ in "12"]
+        )
     assert losses[1] == losses[2]
     assert all(abs(a - b) > 1e-3 for a, b in zip(losses[0], losses[1]))
 
@@ -206,9 +213,7 @@ def test_normalizers_are_the_whole_steps():
 def test_supervised_steps_learn(pool):
     runner = learner(pool)
     stream = Shapes(1, 0, 10).demonstrations({"direct": 1.0})
-    losses = [
-        supervised_step(runner.vlm, runner.policy, runner.optimizer, stream, 8, 4096)["loss"] for _ in range(12)
-    ]
+    losses = [supervised_step(runner.vlm, runner.policy, runner.optimizer, stream, 8, 4096)["loss"] for _ in range(12)]
     assert losses[-1] < losses[0] - 1
 
 

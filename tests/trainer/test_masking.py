@@ -1,4 +1,5 @@
-"""Which completions a step learns from, and that what it reports is of all it sampled: truncation, dynamic sampling, entropy.
+"""Which completions a step learns from, and that what it reports is of all it sampled: truncation, dynamic sampling,
+entropy.
 
 The reference here is transformers' own padded forward and the formulas written out; TRL's own code is in tests/peers.
 """
@@ -24,7 +25,8 @@ from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
 from nsrl.trainer import loss as objective
 from nsrl.trainer.grader import Grader
-from nsrl.trainer.loop import Learner, grpo_step
+from nsrl.trainer.learner import Learner
+from nsrl.trainer.loop import grpo_step
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.problems import ProblemStream
 
@@ -68,7 +70,12 @@ def spread(batch):
 
 
 def learner(pool, start, value=spread, *, budget=4096, lr=1e-3, frozen=None, **options):
-    options = {"prompts_per_step": 3, "num_generations": G, "max_completion_length": LIMIT, "scale_rewards": "group"} | options
+    options = {
+        "prompts_per_step": 3,
+        "num_generations": G,
+        "max_completion_length": LIMIT,
+        "scale_rewards": "group",
+    } | options
     config = TrainConfig(reward_funcs=["spy"], reward_weights=[1.0], **options)
     vlm = copy.copy(start)
     vlm.model = copy.deepcopy(start.model)
@@ -118,14 +125,16 @@ def by_hand(start, frozen, batch, config):
     loss = loss - config.entropy_coef * entropy[keep].mean()
     loss.backward()
     norm = torch.stack([p.grad.norm() for p in vlm.parameters() if p.grad is not None]).norm()
-    return {"loss": loss.item(), "grad_norm": norm.item(), "kl": kl[keep].mean().item(), "entropy": entropy[keep].mean().item(),
+    return {"loss": loss.item(), "grad_norm": norm.item(), "kl": kl[keep].mean().item(),
+    "entropy": entropy[keep].mean().item(),
             "tokens": int(keep.sum())}  # fmt: skip
 
 
 @pytest.mark.parametrize("masked", (False, True))
 @pytest.mark.parametrize("loss_type", ("grpo", "bnpo", "dr_grpo", "dapo"))
 def test_truncated_completions_are_in_nothing_of_the_update(pool, start, loss_type, masked):
-    """Not in objective, divisor, KL, entropy or means; they are in their group's mean. In one micro-batch or in several."""
+    """Not in objective, divisor, KL, entropy or means; they are in their group's mean. In one micro-batch or in
+    several."""
     torch.manual_seed(3)
     frozen = copy.deepcopy(start.model)
     with torch.no_grad():
@@ -145,7 +154,9 @@ def test_truncated_completions_are_in_nothing_of_the_update(pool, start, loss_ty
 
 def test_a_step_of_truncated_completions_alone_learns_nothing(pool, start):
     """Not even what Adam's momentum would do; no number is missing, and the schedule goes on."""
-    runner, _ = learner(pool, start, mask_truncated_completions=True, beta=0.05, frozen=Policy(copy.deepcopy(start.model)))
+    runner, _ = learner(
+        pool, start, mask_truncated_completions=True, beta=0.05, frozen=Policy(copy.deepcopy(start.model))
+    )
     grpo_step(runner, 1)
     before = copy.deepcopy(runner.vlm.model.state_dict())
     runner.vlm.base.generation_config.eos_token_id = runner.vlm.tokenizer.eos_token_id  # hardly drawn
@@ -162,10 +173,14 @@ def test_a_step_of_truncated_completions_alone_learns_nothing(pool, start):
 
 
 def fickle(batch):
-    """Spread in some groups only, and another answer whenever it is asked: a grader with a temperature, or one with memory."""
+    """Spread in some groups only, and another answer whenever it is asked: a grader with a temperature, or one
+    with memory."""
     state = batch.state.setdefault("asked", [])
     state.append(len(batch))
-    return [float(i % 2) * (sum(map(len, batch.completion_ids[4 * (i // 4) : 4 * (i // 4) + 4])) % 3 == 0) + len(state) for i in range(len(batch))]
+    return [
+        float(i % 2) * (sum(map(len, batch.completion_ids[4 * (i // 4) : 4 * (i // 4) + 4])) % 3 == 0) + len(state)
+        for i in range(len(batch))
+    ]
 
 
 @pytest.mark.parametrize("scale", ("none", "batch"))
@@ -177,7 +192,9 @@ def test_dynamic_sampling_counts_all_it_sampled_and_asks_once(pool, start, scale
     assert metrics["dynamic_sampling/groups"] == sum(rounds[1:])
     live = [[len(set(values[i : i + G])) > 1 for i in range(0, len(values), G)] for values in spy.given]
     for drawn, following in zip(range(1, len(rounds)), rounds[1:]):
-        assert following == 4 - sum(map(sum, live[:drawn]))  # as many as were missing, and nothing is drawn or asked twice
+        assert following == 4 - sum(
+            map(sum, live[:drawn])
+        )  # as many as were missing, and nothing is drawn or asked twice
 
     rows, count = spy.rows, len(spy.rows)
     assert len(records) == count == G * sum(rounds) == G * len({r["problem_id"] for r in records})
@@ -211,7 +228,8 @@ def test_dynamic_sampling_counts_all_it_sampled_and_asks_once(pool, start, scale
 
 
 class Scorer(Grader):
-    """The grader, with verdicts that differ between groups (an untrained model is never right); remembers all of them."""
+    """The grader, with verdicts that differ between groups (an untrained model is never right); remembers all of
+    them."""
 
     def __init__(self, pool):
         super().__init__(pool)
@@ -255,7 +273,9 @@ def test_cispo_has_trls_bound():
     assert objective.epsilon_high(TrainConfig(loss_type="cispo", epsilon_high=5.0)) == 4.0  # the op caps at 1 + this
     assert objective.epsilon_high(TrainConfig(epsilon_high=0.28)) == 0.28
     for bound in (0.28, 1.0, None):
-        with pytest.raises(UserError, match="epsilon_high must be above 1 with loss_type=cispo, where it bounds the ratio itself"):
+        with pytest.raises(
+            UserError, match="epsilon_high must be above 1 with loss_type=cispo, where it bounds the ratio itself"
+        ):
             TrainConfig(loss_type="cispo", epsilon_high=bound)
     with pytest.raises(UserError, match="use_bias_correction_kl cannot act here, because beta is 0"):
         require_acting(parse(TrainConfig, ["use_bias_correction_kl=true"], "train"))
@@ -281,4 +301,6 @@ def test_losses_that_do_not_clip_report_no_clip_share(pool, start):
         bound = {"epsilon_high": 5.0} if loss_type == "cispo" else {}
         metrics, _ = grpo_step(learner(pool, start, loss_type=loss_type, **bound)[0], 1)
         found = {name for name in metrics if "clip_ratio" in name and not name.startswith("completions/")}
-        assert found == (extra if extra is not None else {f"clip_ratio/{side}_mean" for side in ("low", "high", "region")})
+        assert found == (
+            extra if extra is not None else {f"clip_ratio/{side}_mean" for side in ("low", "high", "region")}
+        )

@@ -1,4 +1,5 @@
-"""docs/metrics.md and metrics.jsonl name the same keys: nothing is written that is not explained, nothing explained that is
+"""docs/metrics.md and metrics.jsonl name the same keys: nothing is written that is not explained, nothing explained
+that is
 not written."""
 
 import json
@@ -15,13 +16,16 @@ from nsrl.trainer.run import Run
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 TINY = [
     "data.eval_size=4", "warm_start.steps=2", "warm_start.reading_steps=1", "warm_start.batch_size=2", "max_steps=2",
-    "prompts_per_step=2", "num_generations=4", "max_completion_length=12", "eval_samples=1", "threads=1", "engine.workers=1",
+    "prompts_per_step=2", "num_generations=4", "max_completion_length=12", "eval_samples=1", "threads=1",
+    "engine.workers=1",
 ]  # fmt: skip
 RUNS = {  # every option that adds or takes away a key
     "default": ["eval_steps=1", "eval_size_midway=2", "dynamic_sampling=1", "save_steps=1", "beta=0.05"],
     "cispo": ["loss_type=cispo", "epsilon_high=5.0", "entropy_coef=0.01"],
 }
-REWARD = "def first_token(completion_ids, **_):\n    return [float(ids[0] % 7) for ids in completion_ids]\n"  # it has spread
+REWARD = (
+    "def first_token(completion_ids, **_):\n    return [float(ids[0] % 7) for ids in completion_ids]\n"  # it has spread
+)
 SOMETIMES = {"gpu/<reading>", "perf/peak_memory_gib"} if not torch.cuda.is_available() else set()
 
 
@@ -57,4 +61,8 @@ def test_every_key_is_explained_and_every_explained_key_is_written(written):
 def test_num_tokens_grows_over_all_phases(written):
     for rows in written[1]:
         counts = [row["num_tokens"] for row in rows]
-        assert all(a < b for a, b in pairwise(counts)) and {row["phase"] for row in rows} == {"reading", "warm_start", "grpo"}
+        assert all(a < b for a, b in pairwise(counts)) and {row["phase"] for row in rows} == {
+            "reading",
+            "warm_start",
+            "grpo",
+        }

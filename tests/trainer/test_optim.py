@@ -120,7 +120,8 @@ def test_two_steps_and_two_resumed_are_four(lora, tower, tmp_path):
 
 
 def test_what_is_changed_between_two_steps_holds_from_the_next_one():
-    """Rate, schedule and weight decay are the new optimiser's, moments and the step the old one's; nothing is a step late."""
+    """Rate, schedule and weight decay are the new optimiser's, moments and the step the old one's; nothing is a
+    step late."""
     layer = torch.nn.Linear(3, 2)
 
     def made(**changed):
@@ -183,7 +184,8 @@ def test_dropped_updates_are_told_the_first_and_every_tenth_in_a_row(capsys):
         optimizer.step()
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[2].partition(":")[0].strip() for line in said] == [
-        "update 1 was dropped (1 in a row)", "update 10 was dropped (10 in a row)", "update 20 was dropped (20 in a row)",
+        "update 1 was dropped (1 in a row)", "update 10 was dropped (10 in a row)", "update 20 was dropped (20 in a "
+                                                                                    "row)",
         "update 23 was dropped (1 in a row)",
     ]  # fmt: skip
     assert optimizer.take_dropped() == 22

@@ -85,7 +85,9 @@ def test_beta_needs_a_start_that_was_kept(warm, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("lora,tower,steps", [(LoraConfig(), None, 0), (ADAPTER, True, 0), (ADAPTER, True, 2), (ADAPTER, False, 0)])
+@pytest.mark.parametrize(
+    "lora,tower,steps", [(LoraConfig(), None, 0), (ADAPTER, True, 0), (ADAPTER, True, 2), (ADAPTER, False, 0)]
+)
 def test_preflight_knows_what_it_will_hold(lora, tower, steps, dtype, tmp_path):
     vlm = loading.load(ModelConfig(dtype=dtype, freeze_vision_tower=tower), lora, seed=1)
     config = TrainConfig(beta=0.05, warm_start=WarmStartConfig(steps=steps))

@@ -43,7 +43,12 @@ def outcome(folder, weights="model"):
     rows = [{k: v for k, v in row.items() if not k.startswith(CLOCK_KEYS)} for row in rows]
     summary = json.loads((folder / "summary.json").read_text())
     del summary["seconds"]
-    return {"weights": (last / f"{weights}.safetensors").read_bytes(), "rows": rows, "summary": summary, "tensors": tensors}
+    return {
+        "weights": (last / f"{weights}.safetensors").read_bytes(),
+        "rows": rows,
+        "summary": summary,
+        "tensors": tensors,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,9 @@ def same(one, other):
 
 def test_sigterm_saves_what_is_done_and_exits_with_143(whole, tmp_path):
     folder = tmp_path / "run"
-    died = train(folder, *TINY, kill=("nsrl.trainer.grader.Grader", "submit", 28), by=signal.SIGTERM)  # of step 4's 28 to 32
+    died = train(
+        folder, *TINY, kill=("nsrl.trainer.grader.Grader", "submit", 28), by=signal.SIGTERM
+    )  # of step 4's 28 to 32
     assert died.returncode == 143, died.stderr[-3000:]
     assert died.stderr.splitlines()[-1] == "ended by SIGTERM: checkpoint-3 was saved; --resume continues from it"
     assert "Traceback" not in died.stderr

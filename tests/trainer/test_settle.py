@@ -26,7 +26,9 @@ def run(tmp_path):
     for phase, step in [("warm_start", 1), ("warm_start", 2), *(("grpo", n) for n in range(1, 6))]:
         state = state_at(phase, step)
         name = f"checkpoint-{step}" if phase == "grpo" else f"checkpoint-warm-start-{step}"
-        checkpoint.save(folder, name, lambda path: (path / "model").write_text("weights"), dataclasses.asdict(state), {})
+        checkpoint.save(
+            folder, name, lambda path: (path / "model").write_text("weights"), dataclasses.asdict(state), {}
+        )
         rows.append({**state.row, "timing_s/save": 0.1})
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
@@ -66,7 +68,10 @@ def test_without_link_and_checkpoint_a_run_begins_again_only_if_it_never_saved(r
     (run / "latest").unlink()
     for path in run.glob("checkpoint-*"):
         path.rename(path.with_name(f"of-mine-{path.name}"))
-    with pytest.raises(UserError, match="latest' is missing, and no whole checkpoint beside it is of the run that metrics.jsonl tells of"):
+    with pytest.raises(
+        UserError,
+        match="latest' is missing, and no whole checkpoint beside it is of the run that metrics.jsonl tells of",
+    ):
         resumed(run)
     cut(run, 1)  # killed between the first line and the first checkpoint
     assert resumed(run) is None
@@ -98,11 +103,24 @@ def test_a_folder_in_place_of_the_link_is_a_copy_of_a_checkpoint_or_refused(run,
 def test_going_back_drops_the_checkpoints_behind_and_nothing_of_the_users(run):
     shutil.copytree(run / "checkpoint-5", run / "checkpoint-best")
     (run / "checkpoint-9").mkdir()
-    for name in ("plots/fig1.png", "plots/accuracy.png", "completions/step_000002.parquet", "completions/step_000003.parquet", "report.html"):
+    for name in (
+        "plots/fig1.png",
+        "plots/accuracy.png",
+        "completions/step_000002.parquet",
+        "completions/step_000003.parquet",
+        "report.html",
+    ):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("x")
     settle(run, run / "checkpoint-2", state_at("grpo", 2), ended=False)
-    assert names(run) == ["checkpoint-1", "checkpoint-2", "checkpoint-9", "checkpoint-best", "checkpoint-warm-start-1", "checkpoint-warm-start-2"]
+    assert names(run) == [
+        "checkpoint-1",
+        "checkpoint-2",
+        "checkpoint-9",
+        "checkpoint-best",
+        "checkpoint-warm-start-1",
+        "checkpoint-warm-start-2",
+    ]
     assert checkpoint.latest(run) == run / "checkpoint-2"
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 4
     assert [p.name for p in (run / "completions").iterdir()] == ["step_000002.parquet"]

@@ -1,4 +1,5 @@
-"""Whole runs of a 16-bit model, with adapters and without: they continue bit for bit, and their folders load anywhere."""
+"""Whole runs of a 16-bit model, with adapters and without: they continue bit for bit, and their folders load
+anywhere."""
 
 import json
 import shutil
@@ -13,9 +14,12 @@ from nsrl.trainer import checkpoint
 from nsrl.trainer.metrics import CLOCK_KEYS
 
 TINY = [
-    "data.eval_size=2", "warm_start.steps=2", "warm_start.reading_steps=0", "warm_start.batch_size=4", "prompts_per_step=2",
-    "num_generations=4", "save_steps=2", "completions_steps=0", "max_completion_length=16", "eval_samples=1", "threads=1",
-    "reward_funcs=[format,short]", "reward_weights=[1.0,0.5]", "engine.workers=1", "model.dtype=bfloat16", "token_budget=400",
+    "data.eval_size=2", "warm_start.steps=2", "warm_start.reading_steps=0", "warm_start.batch_size=4",
+    "prompts_per_step=2",
+    "num_generations=4", "save_steps=2", "completions_steps=0", "max_completion_length=16", "eval_samples=1",
+    "threads=1",
+    "reward_funcs=[format,short]", "reward_weights=[1.0,0.5]", "engine.workers=1", "model.dtype=bfloat16",
+    "token_budget=400",
     "num_iterations=2", "beta=0.05", "preflight=false",
 ]  # fmt: skip
 KINDS = {

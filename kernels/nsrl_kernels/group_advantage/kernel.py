@@ -39,7 +39,8 @@ def _moments(rewards, weights, start, end, n_components, BLOCK: tl.constexpr):
 
 @triton.jit
 def group_kernel(
-    rewards, weights, offsets, advantages, reward, mean_out, std_out, count_out, live_out, n_rows, n_components, epsilon,
+    rewards, weights, offsets, advantages, reward, mean_out, std_out, count_out, live_out, n_rows, n_components,
+    epsilon,
     MODE: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The statistics and advantages of one group; MODE as in op.py. Every sum runs in a fixed order."""

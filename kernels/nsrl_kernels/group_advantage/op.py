@@ -46,7 +46,8 @@ def group_advantage(
     Args:
         rewards: [S] or [S, K] components; NaN = does not apply. A sequence whose components are all NaN is unscorable:
             left out of every statistic, advantage 0.
-        groups: an int G (every G sequences are a group), offsets [B + 1] of consecutive groups, or, when `num_groups` is
+        groups: an int G (every G sequences are a group), offsets [B + 1] of consecutive groups, or, when `num_groups`
+        is
             given, a group id in [0, num_groups) per sequence, in any order.
         num_groups: number B of groups when `groups` holds ids.
         weights: [K] of the components; ones if None.
@@ -82,7 +83,7 @@ def group_advantage(
     if name == "torch" or not n_rows or not n_groups:
         reward = reference.combine(components, weights)
         advantages, *statistics, live = reference.group_advantage(reward, group, n_groups, mode, epsilon)
-        return GroupAdvantage(advantages, reward, *statistics, live, *listed(live), live[group])
+        return GroupAdvantage(advantages, reward, *statistics, live, *listed(live), live[group])  # pyright: ignore
     order = None
     if offsets is None:  # ids in any order: bring each group's sequences together, and the results back
         order = torch.argsort(group, stable=True)

@@ -65,7 +65,9 @@ def linear_grpo(
     if hidden.dim() != 2:
         _check.fail(_NAME, "hidden", "[T, H]", tuple(hidden.shape))
     if rewards.shape[0] != cu_seqlens.shape[0] - 1:
-        _check.fail(_NAME, "rewards", f"one row per sequence of cu_seqlens ({cu_seqlens.shape[0] - 1})", rewards.shape[0])
+        _check.fail(
+            _NAME, "rewards", f"one row per sequence of cu_seqlens ({cu_seqlens.shape[0] - 1})", rewards.shape[0]
+        )
     group = group_advantage(
         rewards, groups, num_groups=num_groups, weights=reward_weights, mode=scale_rewards, backend=backend
     )

@@ -1,9 +1,9 @@
 """Triton kernels of `linear_logp`. They know tiles and rows; chunking and masks are triton_backend.py's.
 
-One scan serves every pass over the vocabulary: its tile of logits comes from a GEMM or from memory (cuBLAS's, or those of
-logp_from_logits), and its epilogue (MODE) is one of "sums" of exp (stored in 16 bits when a Jacobian is wanted), "maximum"
-(of rows whose scale was wrong) and gradient "coefficients" (recompute mode). Sums are made in a fixed order: within a tile
-by Triton's reduction, across tiles and splits in sequence. No atomics.
+One scan serves every pass over the vocabulary: its tile of logits comes from a GEMM or from memory (cuBLAS's, or those
+of logp_from_logits), and its epilogue (MODE) is one of "sums" of exp (stored in 16 bits when a Jacobian is wanted),
+"maximum" (of rows whose scale was wrong) and gradient "coefficients" (recompute mode). Sums are made in a fixed order:
+within a tile by Triton's reduction, across tiles and splits in sequence. No atomics.
 """
 
 import triton
@@ -130,7 +130,8 @@ def _in_parts(
     MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_SOFTCAP: tl.constexpr,
 ):  # fmt: skip
-    """The epilogue on PARTS (1, 2 or 4) pieces of the tile's columns in turn: fewer temporaries beside the accumulator."""
+    """The epilogue on PARTS (1, 2 or 4) pieces of the tile's columns in turn: fewer temporaries beside the
+    accumulator."""
     if PARTS == 1:
         first, second = _epilogue(
             z, m0, n0, first, second, row, bias, out_e, n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE, ENTROPY,
@@ -140,7 +141,8 @@ def _in_parts(
         halves = tl.split(tl.permute(tl.reshape(z, [z.shape[0], 2, WIDTH // 2]), [0, 2, 1]))
         for half in tl.static_range(2):
             first, second = _in_parts(
-                halves[half], m0, n0 + half * (WIDTH // 2), first, second, row, bias, out_e, n_vocab, softcap, WIDTH // 2,
+                halves[half], m0, n0 + half * (WIDTH // 2), first, second, row, bias, out_e, n_vocab, softcap,
+                WIDTH // 2,
                 PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
             )  # fmt: skip
     return first, second
@@ -152,13 +154,15 @@ def scan_kernel(
     g_logp, g_entropy, entropy, at_target,
     row0, n_rows, n_vocab, n_hidden, stride_h, stride_w, stride_l, stride_e, softcap, n_splits,
     MODE: tl.constexpr, FROM_LOGITS: tl.constexpr, TMA: tl.constexpr, STORE_E: tl.constexpr,
-    TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr, FLAGGED: tl.constexpr,
+    TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr,
+    FLAGGED: tl.constexpr,
     HAS_COUNTS: tl.constexpr, PRECISION: tl.constexpr, PARTS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
     """Walks (row tile, vocabulary split) items, row tiles fastest so that neighbours share the head's tiles in L2.
 
-    counts = (rows that want a gradient, rows that are scored), of rows sorted in that order; a tile past them is skipped.
+    counts = (rows that want a gradient, rows that are scored), of rows sorted in that order; a tile past them is
+    skipped.
     """
     n_m = tl.cdiv(n_rows, BLOCK_M)
     for item in tl.range(tl.program_id(0), n_m * n_splits, tl.num_programs(0)):
@@ -229,8 +233,10 @@ def scan_kernel(
                             y = y.to(tl.float32)
                         z = tl.dot(x, tl.trans(y), z, input_precision=PRECISION)
                 first, second = _in_parts(
-                    z, m0, n0, first, second, (at, scale, skip, gl, ge, ent, y_value, rows64 * stride_e, keep_e, stored),
-                    bias, out_e, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
+                    z, m0, n0, first, second, (at, scale, skip, gl, ge, ent, y_value, rows64 * stride_e, keep_e,
+                    stored),
+                    bias, out_e, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
+                    HAS_SOFTCAP,
                 )  # fmt: skip
             if MODE != "coefficients":
                 keep = live
@@ -247,7 +253,8 @@ def settle_kernel(
     n_rows, n_splits, raise_above, lost_below,
     PHASE: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
-    """Between scans. PHASE "sums": R and Q, and which rows need another scale; "levels": their maxima as levels; "rescued":
+    """Between scans. PHASE "sums": R and Q, and which rows need another scale; "levels": their maxima as levels;
+    "rescued":
     R and Q at those."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     live = rows < n_rows
@@ -388,9 +395,7 @@ def gemm_kernel(
 
 
 @triton.jit
-def scale_rows_kernel(
-    jac, g_logp, out, n_rows, n_hidden, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr
-):
+def scale_rows_kernel(jac, g_logp, out, n_rows, n_hidden, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr):
     """∂hidden = g·J, the product in fp32, rounded once."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     k = tl.program_id(1) * BLOCK_H + tl.arange(0, BLOCK_H)

@@ -13,9 +13,9 @@ def resolve_group(name: str):
     """The process group of this name, or None for a head that is whole. (Custom ops carry the name, not the object.)"""
     if not name:
         return None
-    from torch.distributed.distributed_c10d import _resolve_process_group
+    from torch.distributed import distributed_c10d
 
-    return _resolve_process_group(name)
+    return distributed_c10d._resolve_process_group(name)  # pyright: ignore
 
 
 def merge(stats: RowStats, d_rows, group):

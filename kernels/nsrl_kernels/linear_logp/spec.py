@@ -1,4 +1,5 @@
-"""What a call of `linear_logp` is: its tensors and its options, each one value. Both custom ops take their fields, flat."""
+"""What a call of `linear_logp` is: its tensors and its options, each one value. Both custom ops take their fields,
+flat."""
 
 from typing import NamedTuple
 

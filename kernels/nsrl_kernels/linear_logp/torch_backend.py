@@ -9,6 +9,7 @@ computed and the masks are applied at the end.
 """
 
 import math
+from typing import Any
 
 import torch
 
@@ -64,10 +65,10 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     inv_t = inverse_temperature(hidden, x.temperature_rows, options.temperature)
     live = chosen(x.target, x.row_mask, x.grad_rows)
     column, own = _local(x.target, head, options.vocab_start)
-    zeroed = lambda g: None if g is None else torch.where(live, g, 0)
+    zeroed: Any = lambda g: None if g is None else torch.where(live, g, 0)
     saved = saved._replace(g_logp=zeroed(saved.g_logp), g_entropy=zeroed(saved.g_entropy))
     for rows in _blocks(hidden, head, live, group):
-        part = Saved(*(None if v is None else v[rows] for v in saved))
+        part = Saved(*(None if v is None else v[rows] for v in saved))  # pyright: ignore
         dh = _block_gradients(hidden[rows], head, column[rows], own[rows], inv_t[rows], part, needs, d_weight, d_bias)
         if needs.need_hidden:
             dh = sharded.sum_rows(dh, group)
@@ -151,7 +152,7 @@ def _scan(hidden, head: Head, column, own, inv_t, *, grad: bool, entropy: bool):
     anchor, slope_y, banned_y = _target_logit(hidden, head, column, inv_t)
     level = anchor.to(work).double()  # the tile subtracts it in `work`: keep it exact there
     total, first = torch.zeros_like(level), torch.zeros_like(level)
-    d_rows = torch.zeros(hidden.shape, dtype=out, device=hidden.device) if grad else None
+    d_rows: Any = torch.zeros(hidden.shape, dtype=out, device=hidden.device) if grad else None
     hidden_w, n_vocab = hidden.to(work), head.weight.shape[0]
     _, step = _tile_shape(hidden.shape[0], n_vocab, hidden.shape[1], hidden.dtype)
     for start in range(0, n_vocab, step):
@@ -178,7 +179,8 @@ def _scan(hidden, head: Head, column, own, inv_t, *, grad: bool, entropy: bool):
 
 
 def _block_gradients(hidden, head: Head, column, own, inv_t, saved: Saved, needs: Needs, d_weight, d_bias):
-    """One block's gradients once the coefficients are known: logits once more, then ∂h (returned), ∂W and ∂b (added to)."""
+    """One block's gradients once the coefficients are known: logits once more, then ∂h (returned), ∂W and ∂b (added
+    to)."""
     work, out = _work(hidden.dtype), wide(hidden.dtype)
     logp, entropy, lse, g_logp, g_entropy = saved
     lse = torch.where(torch.isneginf(logp), math.inf, lse)[:, None].to(work)  # a banned target: no gradient
@@ -189,7 +191,7 @@ def _block_gradients(hidden, head: Head, column, own, inv_t, saved: Saved, needs
         at_target = at_target - ge[:, 0] * (logp.exp() * (logp.clamp(min=-1e4) + entropy)).to(out)
     at_target = at_target.masked_fill(torch.isneginf(logp), 0)
     hidden_w, hidden_o = hidden.to(work), hidden.to(out)
-    d_hidden = torch.zeros_like(hidden_o) if needs.need_hidden else None
+    d_hidden: Any = torch.zeros_like(hidden_o) if needs.need_hidden else None
     n_vocab = head.weight.shape[0]
     _, step = _tile_shape(hidden.shape[0], n_vocab, hidden.shape[1], hidden.dtype)
     for start in range(0, n_vocab, step):
@@ -199,7 +201,7 @@ def _block_gradients(hidden, head: Head, column, own, inv_t, saved: Saved, needs
             c = below.exp_().mul_(-gl)
         else:
             c = below.exp()
-            c.mul_(below.clamp_(min=-1e4).add_(ent).mul_(-ge).sub_(gl))
+            c.mul_(below.clamp_(min=-1e4).add_(ent).mul_(-ge).sub_(gl))  # pyright: ignore
         inside = own & (column >= start) & (column < start + piece.shape[0])
         here = torch.where(inside, column - start, 0)[:, None]
         c.scatter_(1, here, torch.where(inside, at_target, c.gather(1, here)[:, 0])[:, None])

@@ -89,7 +89,8 @@ def anchor(ws, rows, c0, c1, head, logits=None, elsewhere=math.nan) -> None:
     kernel.anchor_kernel[(-(-m // 16),)](
         hidden, weight, given(logits), given(head.bias), rows.column[c0:c1], rows.own[c0:c1],
         dummy if rows.hint is None else rows.hint[c0:c1], rows.inv_t[c0:c1], ws["z_target"], ws["slope"], ws["level"],
-        m, 0 if logits is not None else hidden.shape[1], stride(hidden), stride(weight), stride(logits), head.softcap, elsewhere,
+        m, 0 if logits is not None else hidden.shape[1], stride(hidden), stride(weight), stride(logits), head.softcap,
+        elsewhere,
         HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, HAS_HINT=rows.hint is not None,
         FROM_LOGITS=logits is not None, BLOCK_R=16, BLOCK_H=128,
     )  # fmt: skip
@@ -144,7 +145,8 @@ class Scan:
     def _settle(self, phase):
         ws, at = self.ws, slice(self.at, self.at + self.m)
         kernel.settle_kernel[(-(-self.m // _ROWS),)](
-            ws["parts"], ws["z_target"][at], self.rows.inv_t[self.c0 : self.c0 + self.m], ws["level"][at], ws["flag"][at],
+            ws["parts"], ws["z_target"][at], self.rows.inv_t[self.c0 : self.c0 + self.m], ws["level"][at],
+            ws["flag"][at],
             ws["total"][at], ws["first"][at], self.m, self.splits, _tune.RAISE_ABOVE, _tune.LOST_BELOW,
             PHASE=phase, BLOCK_R=_ROWS,
         )  # fmt: skip

@@ -1,4 +1,5 @@
-"""What a call of `logp_from_logits` is: its tensors and its options, each one value. The custom ops take their fields, flat."""
+"""What a call of `logp_from_logits` is: its tensors and its options, each one value. The custom ops take their fields,
+flat."""
 
 from typing import NamedTuple
 

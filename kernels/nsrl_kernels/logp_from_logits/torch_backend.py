@@ -50,7 +50,9 @@ def backward(x: Inputs, saved: Saved, options: Options, out) -> None:
     for r0, r1 in _blocks(x.logits):
         z, slope = _scaled(x.logits[r0:r1], options.softcap, inv_t[r0:r1], x.banned)
         keep = (scored & torch.isfinite(logp))[r0:r1]
-        column = lambda v, keep=keep, r0=r0, dtype=z.dtype: torch.where(keep, v[r0 : r0 + len(keep)].to(dtype), 0)[:, None]
+        column = lambda v, keep=keep, r0=r0, dtype=z.dtype: torch.where(keep, v[r0 : r0 + len(keep)].to(dtype), 0)[
+            :, None
+        ]
         at = x.target[r0:r1].clamp(min=0)[:, None]
         gl = column(g_logp) * inv_t[r0:r1, None].to(z.dtype)
         here = gl * -torch.expm1(column(logp))

@@ -37,7 +37,8 @@ def forward(x: Inputs, options: Options):
     head_backend.anchor(ws, rows, 0, n, head, logits)
     head_backend.Scan(ws, rows, 0, n, head, n_vocab, logits).sums(True)
     finish_kernel[(-(-n // 64),)](
-        ws["z_target"], inv_t, ws["level"], ws["total"], ws["first"], ws["slope"], ws["level"], rows.role, logp, entropy,
+        ws["z_target"], inv_t, ws["level"], ws["total"], ws["first"], ws["slope"], ws["level"], rows.role, logp,
+        entropy,
         lse, ws["row_stats"], n, ENTROPY=True, HAS_ORDER=False, BLOCK_R=64,
     )  # fmt: skip
     return logp, entropy, lse

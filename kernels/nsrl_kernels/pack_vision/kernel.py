@@ -141,7 +141,9 @@ def gather_kernel(table, visual, row_map, out, T, H: tl.constexpr, ROWS: tl.cons
     text = source >= 0
     mask = inside[:, None] & (column < H)[None, :]
     a = tl.load(table + tl.where(text, source, 0)[:, None] * H + column[None, :], mask & text[:, None], other=0.0)
-    b = tl.load(visual + tl.where(text, 0, -1 - source)[:, None] * H + column[None, :], mask & ~text[:, None], other=0.0)
+    b = tl.load(
+        visual + tl.where(text, 0, -1 - source)[:, None] * H + column[None, :], mask & ~text[:, None], other=0.0
+    )
     tl.store(out + row[:, None] * H + column[None, :], tl.where(text[:, None], a, b), mask)
 
 
@@ -153,7 +155,9 @@ def deepstack_add_kernel(hidden, feature, rows, src, n, H: tl.constexpr, ROWS: t
     inside = i < n
     mask = inside[:, None] & (column < H)[None, :]
     to = hidden + tl.load(rows + i, inside, other=0).to(tl.int64)[:, None] * H + column[None, :]
-    add = tl.load(feature + tl.load(src + i, inside, other=0).to(tl.int64)[:, None] * H + column[None, :], mask, other=0.0)
+    add = tl.load(
+        feature + tl.load(src + i, inside, other=0).to(tl.int64)[:, None] * H + column[None, :], mask, other=0.0
+    )
     x = tl.load(to, mask, other=0.0)
     tl.store(to, (x.to(tl.float32) + add.to(tl.float32)).to(x.dtype), mask)
 

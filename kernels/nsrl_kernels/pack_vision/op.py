@@ -40,11 +40,12 @@ def pack_vision(
         ValueError: an argument's shape, dtype or device is wrong.
 
     Numerics: integers, the same on every backend.
-    Source: positions as in transformers' `get_rope_index`: text after an image resumes at its start + max(height, width).
+    Source: positions as in transformers' `get_rope_index`: text after an image resumes at its start + max(height,
+    width).
     """
     stream = Stream(token_ids, cu_seqlens, parent, cu_images, image_grid, image_key)
     I, S = image_key.numel(), parent.numel()
-    shapes = Stream((token_ids.numel(),), (S + 1,), (S,), (S + 1,), (I, 3), (I,))
+    shapes = ((token_ids.numel(),), (S + 1,), (S,), (S + 1,), (I, 3), (I,))
     for name, x, shape in zip(Stream._fields, stream, shapes):
         if x.dtype != torch.int32 or tuple(x.shape) != shape:
             raise ValueError(f"pack_vision: {name} must be int32 of shape {shape}; got {x.dtype} {tuple(x.shape)}")
@@ -123,7 +124,8 @@ def gather_kv(x: Tensor, plan: PackPlan, *, backend: str | None = None) -> Tenso
     Raises:
         ValueError: x has other rows than the stream.
 
-    Numerics: the value is a copy. The gradient of a prompt's row is the sum over the prompt and its completions, in fp32
+    Numerics: the value is a copy. The gradient of a prompt's row is the sum over the prompt and its completions, in
+    fp32
         and in a fixed order (an index_select's would be added in x's dtype, on a GPU in any order).
     """
     if x.shape[0] != plan.row_map.shape[0]:

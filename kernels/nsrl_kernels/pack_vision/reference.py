@@ -37,8 +37,12 @@ def plan(stream: Stream, numbers: Numbers) -> tuple[Tensor, ...]:
         advance = torch.where(visual, step, 1)
         row_map = torch.where(visual, -1 - (start[img] + offset), ids)
     before = torch.cat([advance.new_zeros(1), advance.cumsum(0)])
-    base = before[:-1] - before[cu[:-1]][seq] + torch.where(is_suffix, before[cu[parent + 1]] - before[cu[parent]], 0)[seq]
-    thw = torch.stack([offset // (h * w).clamp(min=1), offset // w.clamp(min=1) % h.clamp(min=1), offset % w.clamp(min=1)])
+    base = (
+        before[:-1] - before[cu[:-1]][seq] + torch.where(is_suffix, before[cu[parent + 1]] - before[cu[parent]], 0)[seq]
+    )
+    thw = torch.stack(
+        [offset // (h * w).clamp(min=1), offset // w.clamp(min=1) % h.clamp(min=1), offset % w.clamp(min=1)]
+    )
     positions = base + torch.where(visual, thw, 0)
     prefix = torch.where(is_suffix, length[parent], 0)
     cu_k = torch.cat([cu.new_zeros(1), (length + prefix).cumsum(0)])

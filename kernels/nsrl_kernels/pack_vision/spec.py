@@ -1,4 +1,5 @@
-"""What a packed stream is given as, and the plan made from it. Letters: T tokens, S sequences, I images, H hidden size."""
+"""What a packed stream is given as, and the plan made from it. Letters: T tokens, S sequences, I images, H hidden
+size."""
 
 from typing import NamedTuple
 
@@ -33,7 +34,9 @@ class PackPlan(NamedTuple):
     positions: Tensor  # [3, T] mRoPE's temporal, height and width positions
     cu_seqlens_q: Tensor  # [S + 1] query bounds of each sequence, for varlen attention
     cu_seqlens_k: Tensor  # [S + 1] key bounds
-    kv_index: Tensor  # [total_kv] the stream row of every key: a prompt's own; for a completion the prompt's, then its own
+    kv_index: (
+        Tensor  # [total_kv] the stream row of every key: a prompt's own; for a completion the prompt's, then its own
+    )
     visual_rows: Tensor  # [total_visual] DeepStack's map: stream row ←
     visual_src: Tensor  # [total_visual] row of the vision tower's output
     image_slot: Tensor  # [I] which distinct image each image is, counted in order of first use

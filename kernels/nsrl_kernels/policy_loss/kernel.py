@@ -40,7 +40,9 @@ def _divergence(logp, other, log_clamp, clamp, KIND: tl.constexpr):
 
 
 @triton.jit
-def _surrogate(logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS: tl.constexpr):
+def _surrogate(
+    logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS: tl.constexpr
+):
     """(loss, derivative by the log-ratio, derivative by logp itself). LOSS: a name of spec.LOSSES."""
     none = tl.zeros_like(logp)
     if LOSS == "reinforce":
@@ -77,7 +79,8 @@ def _surrogate(logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, 
 
 @triton.jit
 def objective_kernel(
-    logp, adv, mask, offsets, normalizer, entropy_normalizer, old, ref, sampler, entropy, weights, extra, g_logp, g_entropy, parts,
+    logp, adv, mask, offsets, normalizer, entropy_normalizer, old, ref, sampler, entropy, weights, extra, g_logp,
+    g_entropy, parts,
     n_tokens, n_seq, low, high, delta, dual_clip, beta, kl_log_clamp, kl_clamp, cap, entropy_coef, nll_coef,
     tau_pos, tau_neg, side_low, side_high, extra_0, extra_1, extra_2, extra_3,
     LOSS: tl.constexpr, KL: tl.constexpr, CORRECTION: tl.constexpr, SEQUENCE_RATIO: tl.constexpr,
@@ -221,9 +224,11 @@ def total_kernel(
     parts, loss, metrics, n_seq, METRICS: tl.constexpr, SLOTS: tl.constexpr, MEAN: tl.constexpr, MIN: tl.constexpr,
     MAX: tl.constexpr, TOKENS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Every metric over the sequences in a fixed order, in one program: parts [METRICS, S] to metrics, the first to loss.
+    """Every metric over the sequences in a fixed order, in one program: parts [METRICS, S] to metrics, the first to
+    loss.
 
-    MEAN, MIN, MAX: bit i is set for a metric i reduced so; other metrics are sums. TOKENS: the metric that counts tokens.
+    MEAN, MIN, MAX: bit i is set for a metric i reduced so; other metrics are sums. TOKENS: the metric that counts
+    tokens.
     SLOTS: the power of two that holds METRICS.
     """
     which = tl.arange(0, SLOTS)

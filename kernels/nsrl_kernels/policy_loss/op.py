@@ -1,4 +1,7 @@
-"""`policy_loss`: the function, its checks and layouts, the custom op with its fake, autograd. Knows nothing of models."""
+"""`policy_loss`: the function, its checks and layouts, the custom op with its fake, autograd. Knows nothing of
+models."""
+
+from typing import Any
 
 import torch
 
@@ -68,7 +71,8 @@ def policy_loss(
         epsilon, epsilon_high: the band is [1 - epsilon, 1 + epsilon_high]; epsilon_high None repeats epsilon. CISPO's
             weight is bounded by 1 + epsilon_high too (TRL's epsilon_high is that bound itself).
         delta: upper bound on the unclipped ratio. dual_clip: bound c > 1 of the loss where the advantage is negative.
-        beta, kl: weight and estimator (k1, k2, k3) of the KL against ref_logp. kl_log_clamp bounds |log-ratio|, kl_clamp
+        beta, kl: weight and estimator (k1, k2, k3) of the KL against ref_logp. kl_log_clamp bounds |log-ratio|,
+        kl_clamp
             the estimate; no gradient where clamped. kl_times_ratio multiplies it by the ratio (of the level chosen).
         extra_kl: pairs (log-probs of another scored pass, coefficient of either sign), each a k3 term.
         importance, importance_level, importance_cap: correction by exp(old - sampler): "none", "truncate" at the cap or
@@ -95,7 +99,8 @@ def policy_loss(
     """
     _check.floating(_NAME, "logp", logp)
     for argument, value, allowed in (
-        ("loss_type", loss_type, LOSSES), ("importance_sampling_level", importance_sampling_level, LEVELS), ("kl", kl, KLS),
+        ("loss_type", loss_type, LOSSES), ("importance_sampling_level", importance_sampling_level, LEVELS), ("kl", kl,
+        KLS),
         ("importance", importance, CORRECTIONS), ("importance_level", importance_level, LEVELS),
         ("aggregation", aggregation, (None, *AGGREGATIONS)),
     ):  # fmt: skip
@@ -144,12 +149,14 @@ def policy_loss(
     dtype = wide(logp.dtype)
     flat = lambda argument, x: None if x is None else _per_token(argument, x, logp).to(dtype)
     constant = lambda argument, x: None if x is None else flat(argument, x.detach())
-    extra = [constant("extra_kl", x) for x, _ in extra_kl]
+    extra: Any = [constant("extra_kl", x) for x, _ in extra_kl]
     inputs = Inputs(
         logp=logp.reshape(-1).to(dtype), entropy=flat("entropy", entropy),
         advantages=advantages.detach().reshape(-1).to(dtype), offsets=offsets,
-        mask=None if mask is None else _per_token("mask", mask != 0, logp), normalizer=normalizer,
-        entropy_normalizer=entropy_normalizer, old=constant("old_logp", old_logp), ref=constant("ref_logp", ref_logp),
+        mask=None if mask is None else _per_token("mask", mask != 0, logp),
+        normalizer=normalizer,  # pyright: ignore
+        entropy_normalizer=entropy_normalizer,  # pyright: ignore
+        old=constant("old_logp", old_logp), ref=constant("ref_logp", ref_logp),
         sampler=constant("sampler_logp", sampler_logp), weights=constant("weights", weights),
         extra=torch.stack(extra) if extra else None,
     )  # fmt: skip

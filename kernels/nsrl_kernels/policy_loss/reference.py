@@ -1,6 +1,7 @@
 """The definition of `policy_loss` in plain differentiable torch, any dtype; it is also what the torch backend runs.
 
-Each line of `surrogate` is a row of the loss table in docs/kernels.md; autograd of this file is what kernels must match.
+Each line of `surrogate` is a row of the loss table in docs/kernels.md; autograd of this file is what kernels must
+match.
 """
 
 import torch

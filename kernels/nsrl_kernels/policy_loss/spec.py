@@ -1,7 +1,7 @@
 """What an objective is: its losses, options, tensors and metrics, each listed once. Knows nothing of tensors' values.
 
-A further loss is a row of LOSSES, a formula in reference.py and one in kernel.py; a further metric a row of METRICS and a
-line in each of the two. The custom op takes the fields of `Inputs` and `Spec`, flat.
+A further loss is a row of LOSSES, a formula in reference.py and one in kernel.py; a further metric a row of METRICS and
+a line in each of the two. The custom op takes the fields of `Inputs` and `Spec`, flat.
 """
 
 from typing import NamedTuple
@@ -34,7 +34,8 @@ CORRECTIONS = ("none", "truncate", "mask")
 LEVELS = ("token", "sequence")
 MOST_EXTRA = 4  # extra k3 terms the kernel takes; more run in torch
 
-# How the values of calls that are parts of one batch make the batch's: "sum", or over its tokens "mean", "min" or "max".
+# How the values of calls that are parts of one batch make the batch's: "sum", or over its tokens "mean", "min" or
+# "max".
 METRICS = {
     "loss": "sum",
     "policy_loss": "sum",

@@ -1,4 +1,5 @@
-"""On the path of `make test-vllm` alone: torchvision's CUDA wheel cannot load its library on a machine without CUDA, and
+"""On the path of `make test-vllm` alone: torchvision's CUDA wheel cannot load its library on a machine without CUDA,
+and
 then its Python half fails to import because two operators were never defined. vLLM needs neither of them."""
 
 import torch

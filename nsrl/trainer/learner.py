@@ -1,0 +1,70 @@
+"""What a GRPO step works with, and what it makes of a problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from nsrl.config import TrainConfig
+from nsrl.models.policy import Policy
+from nsrl.models.prompt import Prompt
+from nsrl.models.vlm import VLM
+from nsrl.rewards import Rewards
+from nsrl.rollout.types import Sample, Sampler
+from nsrl.trainer.distributed import ALONE, World
+from nsrl.trainer.grader import Graded, Grader
+from nsrl.trainer.metrics import Timer
+from nsrl.trainer.optim import Optimizer
+from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.step_metrics import waiting
+from nsrl.types import Problem
+
+
+@dataclass
+class Rollout:
+    """One problem with its G completions, as it goes through the rooms."""
+
+    problem: Problem
+    prompt: Prompt
+    samples: list[Sample]
+    graded: list[Graded]
+    learns: list[int] = field(default_factory=list)  # the samples that the update learns from
+
+    @property
+    def size(self) -> int:
+        """Rows of the update's stream: the prompt once and every completion that is learned from."""
+        return len(self.prompt.ids) + sum(len(self.samples[i].token_ids) for i in self.learns)
+
+
+@dataclass
+class Learner:
+    """What a step needs; made once by `stages.py`.
+
+    reference: scores, under its context, as the start of GRPO did (beta > 0); None: the policy with its adapter off
+    does.
+    world: problems are sampled and groups learned from in shares; everything in between is the whole batch on every
+    rank.
+    """
+
+    config: TrainConfig
+    vlm: VLM
+    policy: Policy
+    sampler: Sampler
+    grader: Grader
+    rewards: Rewards
+    optimizer: Optimizer
+    problems: ProblemStream
+    token_budget: int
+    reference: Policy | None = None
+    reference_context: str = "policy"
+    world: World = ALONE
+    timer: Timer = field(init=False)
+    overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
+
+    def __post_init__(self) -> None:
+        self.timer = Timer(waiting(self.policy.device))
+
+    @property
+    def banned(self) -> torch.Tensor:
+        return torch.tensor(self.vlm.banned_ids(), device=self.policy.device)
