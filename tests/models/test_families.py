@@ -125,6 +125,8 @@ def test_bounds_in_pixels_are_kept(saved):
 
 def test_a_run_from_end_to_end(kind, saved, tmp_path, capsys):
     """Supervised and GRPO steps, a resumed run, its check, and the saved folder evaluated and asked."""
+    if kind == SMALL:
+        pytest.skip("tests/trainer/test_short_run.py does it")
     threads, run = torch.get_num_threads(), tmp_path / "run"
     start = [f"output_dir={run}", f"model.name={saved}", *WARM, *TINY]
     assert train.main([*start, "max_steps=1"]) == 0
