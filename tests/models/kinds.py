@@ -17,8 +17,19 @@ ROLES = {  # of a family's control tokens, in one order
 }
 
 
-def build(kind: str, seed: int, vocabulary: int, *, pad: int, eos: int, spread: float, dtype=torch.float32, ids: dict[str, int], **text) -> Any:
-    """A model with nothing in it that is one or zero by default: norms, biases and embeddings of positions are random too."""
+def build(
+    kind: str,
+    seed: int,
+    vocabulary: int,
+    *,
+    pad: int,
+    eos: int,
+    spread: float,
+    dtype=torch.float32,
+    ids: dict[str, int],
+    **text,
+) -> Any:
+    """A model with nothing in it that is one or zero by default: norms, biases and positions are random too."""
     names = {token: ids[role] for role, tokens in ROLES.items() for token in tokens}
     family = family_class(kind)
     config = family.small_config(

@@ -7,15 +7,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import InternVLProcessor
+from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLProcessor
 
+from nsrl.checks.parity import self_check
 from nsrl.config import LoraConfig, ModelConfig
+from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.models import loading, small
 from nsrl.models.internvl.pictures import TiledPictures
+from nsrl.models.policy import Policy
 from nsrl.models.prompt import PromptImage
 from nsrl.models.registry import family_class, family_of
+from nsrl.models.small import VOCABULARY
 from nsrl.models.vlm import VLM
+from nsrl.rollout.native import NativeSampler
+from nsrl.rollout.types import Request, SamplingParams
 from tests.models import kinds
 
 
@@ -28,8 +34,17 @@ def vlm():
 
 def pictures_of(seed: int, count: int) -> list[Image.Image]:
     rng = random.Random(seed)
-    sizes = [(rng.randint(1, 200), rng.randint(1, 200)) for _ in range(count)] + [(32, 32), (31, 400), (1, 1), (300, 7), (64, 96)]
-    return [Image.fromarray(np.random.default_rng(seed + i).integers(0, 256, (h, w, 3), dtype=np.uint8)) for i, (w, h) in enumerate(sizes)]
+    sizes = [(rng.randint(1, 200), rng.randint(1, 200)) for _ in range(count)] + [
+        (32, 32),
+        (31, 400),
+        (1, 1),
+        (300, 7),
+        (64, 96),
+    ]
+    return [
+        Image.fromarray(np.random.default_rng(seed + i).integers(0, 256, (h, w, 3), dtype=np.uint8))
+        for i, (w, h) in enumerate(sizes)
+    ]
 
 
 @pytest.mark.parametrize("bounds", [(1, 12), (1, 1), (4, 6), (1, 2)])
@@ -74,7 +89,9 @@ def test_pictures_of_one_tile_go_to_another_engine_and_others_do_not(vlm):
         setattr(again.processor, name, value)
     assert torch.equal(torch.from_numpy(again.patched(again.resized(back))), one.pixels)
     wide = Image.new("RGB", (64, 32))
-    several = PromptImage("several", pictures.grid(wide.size), torch.from_numpy(pictures.patched(pictures.resized(wide))))
+    several = PromptImage(
+        "several", pictures.grid(wide.size), torch.from_numpy(pictures.patched(pictures.resized(wide)))
+    )
     with pytest.raises(UserError, match="InternVL needs model.max_pixels=1024 there, or rollout=native"):
         family.to_pictures([one, several], processor)
 
@@ -85,7 +102,11 @@ def test_what_is_not_computed_is_refused(vlm, tmp_path):
     config = (tmp_path / "config.json").read_text()
     for old, new, message in (
         ('"qwen2"', '"gemma2"', "language model must be one of qwen2, qwen3, llama; got 'gemma2'"),
-        ('"full_attention"', '"sliding_attention"', "this InternVL has layers of sliding_attention, which nsrl does not compute"),
+        (
+            '"full_attention"',
+            '"sliding_attention"',
+            "this InternVL has layers of sliding_attention, which nsrl does not compute",
+        ),
     ):
         (tmp_path / "config.json").write_text(config.replace(old, new))
         with pytest.raises(UserError, match=message):
@@ -103,19 +124,12 @@ def test_what_is_not_computed_is_refused(vlm, tmp_path):
 
 @pytest.mark.parametrize("name", ["qwen3", "llama"])
 def test_other_language_models_of_internvl(name, vlm):
-    """Norms on queries and keys (InternVL3.5), or no biases (InternVL2.5): packed and decoded as transformers computes them."""
-    from transformers import InternVLConfig, InternVLForConditionalGeneration
-
-    from nsrl.checks.parity import self_check
-    from nsrl.data.shapes import Shapes
-    from nsrl.models.policy import Policy
-    from nsrl.models.small import VOCABULARY
-    from nsrl.rollout.native import NativeSampler
-    from nsrl.rollout.types import Request, SamplingParams
-
+    """Norms on queries and keys (InternVL3.5) or no biases (InternVL2.5), packed and decoded as the padded forward."""
     config = family_class("internvl").small_config(vlm.tokenizer, VOCABULARY).to_dict()
-    text = {k: config["text_config"][k] for k in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "max_position_embeddings", "initializer_range")}  # fmt: skip
-    config["text_config"] = {"model_type": name, "head_dim": 32, "tie_word_embeddings": True, **text}
+    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    kept += ("num_key_value_heads", "max_position_embeddings", "initializer_range", "tie_word_embeddings")
+    text = {key: config["text_config"][key] for key in kept}
+    config["text_config"] = {"model_type": name, "head_dim": 32, **text}
     torch.manual_seed(0)
     model = InternVLForConditionalGeneration(InternVLConfig(**config)).eval()
     requests = [Request(vlm.encode(p), n=2, seed=i) for i, p in enumerate(Shapes(1, seed=0).test()[:3])]

@@ -23,7 +23,9 @@ def test_sliding_windows_are_refused_before_the_weights_are_read(tmp_path):
     config = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(config.replace('"full_attention"', '"sliding_attention"', 1))
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"this Qwen2\.5-VL has layers of sliding_attention, which nsrl does not compute$"):
+    with pytest.raises(
+        UserError, match=r"this Qwen2\.5-VL has layers of sliding_attention, which nsrl does not compute$"
+    ):
         loading.load(ModelConfig(name=str(tmp_path)), LoraConfig(enabled=False))
     model.config.text_config.layer_types[-1] = "sliding_attention"
     with pytest.raises(UserError, match="sliding_attention"):
@@ -51,7 +53,9 @@ def routed(model):
     """Experts chosen from now on, per layer: a list of (rows, k) for each call."""
     chosen = [[] for _ in model.model.language_model.layers]
     for layer, calls in zip(model.model.language_model.layers, chosen):
-        layer.mlp.gate.register_forward_hook(lambda module, args, output, calls=calls: calls.append(output[2].sort(-1).values))
+        layer.mlp.gate.register_forward_hook(
+            lambda module, args, output, calls=calls: calls.append(output[2].sort(-1).values)
+        )
     return chosen
 
 
@@ -59,7 +63,10 @@ def test_packed_padded_and_decoded_tokens_are_routed_alike(moe):
     model, request = moe.build(seed=3), moe.request(2, (2, 3), n=1)
     params = SamplingParams(max_tokens=10, stop_ids=(moe.EOS,), banned_ids=moe.BANNED)
     ((sample,),) = NativeSampler(model).sample([request], params)
-    length, chosen = len(request.prompt.ids) + len(sample.token_ids) - 1, routed(model)  # nothing follows the last token
+    length, chosen = (
+        len(request.prompt.ids) + len(sample.token_ids) - 1,
+        routed(model),
+    )  # nothing follows the last token
     moe.score(model, request, sample.token_ids)
     padded = [calls[0][:length] for calls in chosen]
     assert len({tuple(row) for row in padded[0].tolist()}) > 2, "the test wants different experts for different tokens"
@@ -84,7 +91,10 @@ def test_another_engine_gets_experts_as_published_checkpoints_have_them(moe):
     weights = dict(family_of(model).engine_weights(merged_weights(model)))
     assert weights.keys() == dict(model.named_parameters()).keys()
     text = model.config.text_config
-    shapes = {"gate_up_proj": (text.hidden_size, 2 * text.moe_intermediate_size), "down_proj": (text.moe_intermediate_size, text.hidden_size)}
+    shapes = {
+        "gate_up_proj": (text.hidden_size, 2 * text.moe_intermediate_size),
+        "down_proj": (text.moe_intermediate_size, text.hidden_size),
+    }
     for name, p in model.named_parameters():
         if ".experts." in name:
             assert weights[name].shape == (text.num_experts, *shapes[name.rsplit(".", 1)[1]])

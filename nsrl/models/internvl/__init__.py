@@ -1,4 +1,4 @@
-"""InternVL: a tower that sees square tiles, a projector behind it, and a language model whose positions count tokens."""
+"""InternVL: a tower that sees tiles of one size, a projector, and a language model whose positions count tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LANGUAGE_MODELS = ("qwen2", "qwen3", "llama")  # whose layers `decoder.walk` kno
 
 
 class InternVL(Family):
-    """transformers' `InternVLForConditionalGeneration`. A picture's grid is (tiles, rows, columns), its patches tile after tile."""
+    """transformers' `InternVLForConditionalGeneration`. A grid is (tiles, rows, columns), tile after tile."""
 
     model_type = "internvl"
     title = "InternVL"
@@ -42,7 +42,9 @@ class InternVL(Family):
     def require_supported(cls, config: Any) -> None:
         kind = config.text_config.model_type
         if kind not in LANGUAGE_MODELS:
-            raise UserError(f"model: an InternVL's language model must be one of {', '.join(LANGUAGE_MODELS)}; got {kind!r}")
+            raise UserError(
+                f"model: an InternVL's language model must be one of {', '.join(LANGUAGE_MODELS)}; got {kind!r}"
+            )
         super().require_supported(config)
 
     @classmethod
@@ -94,25 +96,32 @@ class InternVL(Family):
         )
 
     def pictures(self, processor: Any) -> TiledPictures:
-        sides = processor.size["height"], processor.size["width"]
-        if sides != tuple(self.config.vision_config.image_size):
-            raise UserError(f"the image processor must make tiles of the tower's size {self.config.vision_config.image_size}; got {sides}")
+        sides, own = (processor.size["height"], processor.size["width"]), tuple(self.config.vision_config.image_size)
+        if sides != own:
+            raise UserError(f"the image processor must make tiles of the tower's size {own}; got {sides}")
         return TiledPictures(processor, self._patch, self.merge)
 
     def bound_pictures(self, processor: Any, least: int | None, most: int | None) -> None:
         """In whole tiles, the overview not counted."""
         tile = processor.size["height"] * processor.size["width"]
         if most is not None and most < tile:
-            raise UserError(f"model.max_pixels must be at least {tile:,}, one tile of an InternVL's pictures; got {most:,}")
+            raise UserError(
+                f"model.max_pixels must be at least {tile:,}, one tile of an InternVL's pictures; got {most:,}"
+            )
         few, many = -(-least // tile) if least else None, most // tile if most else None
         own = processor.min_patches, processor.max_patches
         processor.min_patches = few or min(own[0], many or own[0])
         processor.max_patches = many or max(own[1], few or own[1])
         if processor.min_patches > processor.max_patches:
-            raise UserError(f"model.min_pixels and model.max_pixels must have a whole number of tiles of {tile:,} pixels between them")
+            raise UserError(
+                f"model.min_pixels and model.max_pixels must have a whole number of tiles of {tile:,} pixels between "
+                f"them; got {least:,} and {most:,}"
+            )
         room = self.positions // (tile // (self._patch * self.merge) ** 2)
         if processor.min_patches >= room:
-            raise UserError(f"model.min_pixels must be below {room * tile:,}, or no picture fits the model's positions; got {least}")
+            raise UserError(
+                f"model.min_pixels must be below {room * tile:,}, or no picture fits the model's positions; got {least}"
+            )
 
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
         tokenizer.save_pretrained(folder)
@@ -149,12 +158,14 @@ class InternVL(Family):
 
     def prompt_positions(self, prompt: Prompt) -> tuple[np.ndarray, int]:
         """Positions count tokens, on all three axes alike."""
-        wanted = sum(tiles * rows * columns for tiles, rows, columns in (i.grid for i in prompt.images)) // self.merge**2
+        wanted = (
+            sum(tiles * rows * columns for tiles, rows, columns in (i.grid for i in prompt.images)) // self.merge**2
+        )
         found, length = list(prompt.ids).count(self.image_token_id), len(prompt.ids)
         if found != wanted:
             raise UserError(
-                f"prompt_ids must hold {wanted} image placeholders (id {self.image_token_id}) for {len(prompt.images)} images; "
-                f"got {found}"
+                f"prompt_ids must hold {wanted} image placeholders (id {self.image_token_id}) for "
+                f"{len(prompt.images)} images; got {found}"
             )
         return np.tile(np.arange(length, dtype=np.int64), (3, 1)), length
 
@@ -188,16 +199,23 @@ class InternVL(Family):
     def smallest_picture(self) -> tuple[Tensor, Tensor]:
         (height, width), side = self.config.vision_config.image_size, self._patch
         rows, columns = height // side, width // side
-        black = torch.zeros(rows * columns, 3 * side * side, dtype=self.towers[0].dtype, device=self.device)
+        tower: Any = self.towers[0]
+        black = torch.zeros(rows * columns, 3 * side * side, dtype=tower.dtype, device=self.device)
         return black, torch.tensor([[1, rows, columns]], device=self.device)
 
-    def padded_inputs(self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int) -> dict[str, Tensor]:
+    def padded_inputs(
+        self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int
+    ) -> dict[str, Tensor]:
         images = [image for p in prompts for image in p.images]
         shown = {"pixel_values": self._tiles(torch.cat([image.pixels for image in images]))} if images else {}
         return right_padded(rows, pad_token_id) | shown
 
     def faults(self) -> list[Fault]:
-        return [Fault("wrong pixel shuffle: the {} leaves the tokens of a tile transposed (ps_version v1)", within=_transposed)]
+        return [
+            Fault(
+                "wrong pixel shuffle: the {} leaves the tokens of a tile transposed (ps_version v1)", within=_transposed
+            )
+        ]
 
     def to_pictures(self, images: Sequence[PromptImage], processor: Any) -> list[Any]:
         if any(image.grid[0] != 1 for image in images):

@@ -12,16 +12,17 @@ from nsrl.models.pictures import Pictures
 
 
 class TiledPictures(Pictures):
-    """processor: a `GotOcr2ImageProcessorPil`, whose own rule and resize make the tiles; patch: the side of the tower's patches."""
+    """processor: a `GotOcr2ImageProcessorPil`, its own rule and resize; patch: the side of the tower's patches."""
 
     def __init__(self, processor: Any, patch: int, merge: int, **options: Any) -> None:
         super().__init__(processor, **options)
         self.patch, self.merge = patch, merge
-        self.tile = SizeDict(height=processor.size["height"], width=processor.size["width"])
+        self.height, self.width = processor.size["height"], processor.size["width"]
+        self.tile = SizeDict(height=self.height, width=self.width)
 
     def grid(self, size: tuple[int, int], name: str = "image") -> tuple[int, int, int]:
         """(tiles, rows, columns): see `Pictures.grid`. Every picture can be shown."""
-        return self._tiles(size), self.tile.height // self.patch, self.tile.width // self.patch
+        return self._tiles(size), self.height // self.patch, self.width // self.patch
 
     def resized(self, picture: Any) -> np.ndarray:
         """(tiles, 3, height, width): see `Pictures.resized`."""
@@ -46,7 +47,7 @@ class TiledPictures(Pictures):
 
     def sizes(self, size: tuple[int, int]) -> tuple[int, int]:
         """See `Pictures.sizes`."""
-        pixels = 3 * self._tiles(size) * self.tile.height * self.tile.width
+        pixels = 3 * self._tiles(size) * self.height * self.width
         return pixels, 4 * pixels
 
     def _tiles(self, size: tuple[int, int]) -> int:
@@ -55,6 +56,6 @@ class TiledPictures(Pictures):
         if processor.max_patches <= 1:
             return 1
         columns, rows = get_optimal_tiled_canvas(
-            (height, width), (self.tile.height, self.tile.width), processor.min_patches, processor.max_patches
+            (height, width), (self.height, self.width), processor.min_patches, processor.max_patches
         )
         return 1 if columns * rows == 1 else columns * rows + 1

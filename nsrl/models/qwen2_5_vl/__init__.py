@@ -29,7 +29,11 @@ class Qwen25VL(QwenVL):
     def small_parts(cls) -> tuple[dict[str, Any], dict[str, Any]]:
         rotary = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [6, 5, 5]}
         # windows of two visual tokens, so that a picture of three has two of them
-        text = {"rope_parameters": rotary, "bos_token_id": None, "eos_token_id": None}  # transformers' defaults are the large ones
+        text = {
+            "rope_parameters": rotary,
+            "bos_token_id": None,
+            "eos_token_id": None,
+        }  # transformers' defaults are the large ones
         return text, {"window_size": 4 * cls.patch, "fullatt_block_indexes": [1]}
 
     def faults(self) -> list[Fault]:

@@ -32,8 +32,13 @@ class Qwen3VLMoe(Qwen3VL):
             for module in self.text.layers
         ]
 
+    def engine_config(self, config: dict[str, Any]) -> dict[str, Any]:
+        """transformers' router normalises the chosen experts' weights whatever this says; vLLM asks."""
+        config["text_config"]["norm_topk_prob"] = True
+        return super().engine_config(config)
+
     def engine_weights(self, weights: Iterable[tuple[str, Tensor]]) -> Iterable[tuple[str, Tensor]]:
-        """Experts as published checkpoints have them, (experts, in, out); transformers' modules have (experts, out, in)."""
+        """Experts as published checkpoints have them, (experts, in, out); the modules have (experts, out, in)."""
         for name, tensor in weights:
             yield name, tensor.mT.contiguous() if ".mlp.experts." in name else tensor
 
