@@ -13,7 +13,6 @@ from nsrl.models import loading
 from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
-from nsrl.trainer import learner
 from nsrl.trainer import loss as objective
 from nsrl.trainer.distributed import ALONE
 from nsrl.trainer.grader import Grader
@@ -140,7 +139,7 @@ class Late:
 
 def test_clocks_stop_when_the_device_has_done_its_work(pool, monkeypatch):
     device = Late()
-    monkeypatch.setattr(learner, "waiting", lambda name: device.wait)
+    monkeypatch.setattr("nsrl.trainer.learner.waiting", lambda name: device.wait)
     runner = learner(pool)
     runner.rewards = Rewards([odd_first_token])
     monkeypatch.setattr(runner.policy, "score", device.give(runner.policy.score, 0.4))
