@@ -376,7 +376,11 @@ def _late_letter(text: str, gold: Gold) -> Verdict | None:
     """The last resort for a letter gold: the last letter mentioned as an option in the last lines."""
     if gold.kind != "letter" or final.refuses(text):
         return None
-    late = final.late_letter(clean.markdown(text[-400:]))
+    last = clean.markdown(text[-400:])
+    last = last[final.taken_back(last) :]
+    if (found := final.sentences(last)) and final.supposes(found[-1]):
+        return None
+    late = final.late_letter(last)
     return None if late is None else Verdict(late == gold.letter, "letter")
 
 
@@ -736,8 +740,6 @@ _ASKED = frozenset(  # commands that math-verify reads, none of them a relation,
         "max",
         "min",
         "gcd",
-        "text",
-        "mathrm",
         "alpha",
         "beta",
         "gamma",

@@ -47,7 +47,24 @@ _GOES_ON = re.compile(  # behind a "cannot" or "do not have": the verb of the se
 _POLITE = re.compile(
     r"(?:i hope|let me know|do you (?:have|want)|please|feel free|if you have|would you like|note)\b", re.IGNORECASE
 )
-_SUPPOSING = re.compile(r"\bif\b[^.\n]*$", re.IGNORECASE)
+_SUPPOSING = re.compile(
+    r"\bif\b[^.\n]*$|\b(?:suppos(?:e|ing)|assum(?:e|ing)|imagine|pretend|(?:let's|let us|we) say)(?:\s(?:that|now|"
+    r"instead|for (?:now|a moment)))?[,:\s]+(?:(?:the|my|our|that)\s+)*$",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(  # the words of someone who finds a mistake, at the beginning of a sentence
+    r"(?:(?<=[.?!…;,])\s|\n)(?:(?:but|oh|oops|hmm+|ah|no|sorry|and|so)[,.!…]{0,3}\s)*(?:wait(?=[,.!:;…-]|"
+    r"\s(?:no|that|this|it|i|the|let)\b)|oops|scratch that|correction\b|i (?:made|see) (?:an?|my|the) (?:\w+\s)?"
+    r"(?:error|mistake)|i was wrong|(?:that|this|it)(?:'s| is| was) (?:wrong|incorrect|not (?:right|correct)|"
+    r"(?:a|my) mistake|an error))\b",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(  # a short answer in the place of the one before it
+    r"(?:(?<=[.?!…;,])\s|\n)(?:but\s)?(?:no|nope|actually|sorry|rather|i mean)[,.:!]?\s(?:(?:actually|sorry|no|i mean),?\s)?"
+    r"(?=(?:(?:it(?:'s| is)|it (?:should|must) be|that(?:'s| is)|the answer is|i mean|make that)\s)?"
+    r"(?P<other>[$(*]{0,2}(?:-?\d[\d.,/]{0,12}|[A-J](?!\w))[)$*]{0,3}(?:\s[\w%°]{1,12})?)[.!]?(?:\s|$))",
+    re.IGNORECASE,
+)
 _DENIED = re.compile(
     r"(?:n't|\bnot|\bnever)\s+(?:think|believe|say|saying|know|see|sure|certain|convinced|"
     r"(?:true|correct|right|the case|clear|certain)\s+that)\b[^.\n]*$",
@@ -71,7 +88,7 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 _HEDGE = re.compile(
-    r"^if\b|^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|"
+    r"^if\b|^(?:(?:now|but|so|let us|let's|we|i)\s)*(?:suppose|assume|imagine|pretend|let's say|let us say)\b[^,]*$|^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|"
     r"\bwithout (?:any|the|specific|more)\b",
     re.IGNORECASE,
 )
@@ -80,8 +97,8 @@ _SO = re.compile(r"[,;.]?\s+(?:so|therefore|thus|hence|giving|which gives|which 
 _SAYS = re.compile(
     r"(?:\b(?:final|correct|right|best|my)\s+)?\b(?:answers?|(?:correct|right|best)\s+(?:option|choice|statement|"
     r"one))\b"
-    r"(?:\s+(?!(?:is|are|be)\b)\w{1,20}){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?:\n\s*)*(?P<said>[^\n]+)"
-    r"|(?:答案|答え(?=\s?は)|정답|답(?=은)|故选|应选|选择|(?<!不)选)\s*(?:是|为|は|은)?\s*[:：]?\s*(?P<chosen>[^\n]+)",
+    r"(?:\s+(?!(?:is|are|be)\b)\w{1,20}){0,9}?\s*(?:\bis\b|\bare\b|\bbe\b|:|=)\s*:?\s*(?=\S)"
+    r"|(?:答案|答え(?=\s?は)|정답|답(?=은)|故选|应选|选择|(?<!不)选)\s*(?:是|为|は|은)?\s*[:：]?\s*(?=\S)",
     re.IGNORECASE,
 )
 _END = re.compile(r"(?<![\s(.][A-J])(?<!^[A-J])(?<!\bapprox)(?<!\bno)[.!?](?=\s+[A-Z\"(*]|\s*$)|\n")
@@ -122,12 +139,15 @@ def candidates(text: str) -> Iterator[Candidate]:
     text = clean.collapsed(clean.markdown(text))
     said = None
     for match in _SAYS.finditer(text):
-        said_at = match.start("said") if match["said"] else match.start("chosen")
         before = text[max(0, match.start() - 160) : match.start()]
-        if _NEGATED.search(text[match.start() : said_at]) or _WRONGLY.search(before):
+        if _NEGATED.search(match[0]) or _WRONGLY.search(before):
             continue
         if not (_SUPPOSING.search(before) or _DENIED.search(before)):
-            said = first_sentence(match["said"] or match["chosen"])
+            said = match.end()
+    if (corrected := taken_back(text)) > (said or 0):
+        text, said = text[corrected:].strip(), None
+    if said is not None:
+        said = _said(text, said)
     if said is not None:
         yield Candidate(said, True)
     if boxes or (said is not None and (_NOTHING.match(said) or _refuses(said))):
@@ -146,6 +166,20 @@ def candidates(text: str) -> Iterator[Candidate]:
         if len(clauses) > 1:
             yield Candidate(clauses[-1].strip(" ,:"), False)
         yield Candidate(sentence, False)
+
+
+def taken_back(text: str) -> int:
+    """Where the text goes on after the last place at which it takes back what it said; 0 where it does not."""
+    ends = [m.end() for pattern in (_TAKEN_BACK, _INSTEAD) for m in pattern.finditer(text)]
+    return max(ends, default=0)
+
+
+def _said(text: str, start: int) -> str | None:
+    """The sentence of an answer that begins here; None for one that is asked ("12?") and gone on from."""
+    line = text[start:].partition("\n")[0]
+    found = _END.search(line)
+    asked = found is not None and found[0] == "?" and found.start() < 60 and text[start + found.end() :].strip()
+    return None if asked else (line[: found.start()] if found else line).strip()
 
 
 _STOPS = str.maketrans({"。": ". ", "，": ", ", "：": ": ", "；": "; ", "！": "! ", "（": " (", "）": ") "})
@@ -175,9 +209,9 @@ def _refuses(sentence: str) -> bool:
     return bool(found) and _GOES_ON.search(sentence, found[-1].end()) is None
 
 
-def first_sentence(text: str) -> str:
-    match = _END.search(text)
-    return (text[: match.start()] if match else text).strip()
+def supposes(sentence: str) -> bool:
+    """Whether a sentence only says what would be if something were so."""
+    return _HEDGE.search(sentence) is not None
 
 
 def sentences(text: str) -> list[str]:
@@ -256,29 +290,34 @@ _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the
     r"\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
     r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|"
     r"\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
-    r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\bhalf(?: of)?|\btwice|"
-    r"\bdouble|\btriple|\btimes|\bor maybe|\bor perhaps|"
+    r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\b(?:half|quarter) (?:past|to|after)|\b\d+ past|"
+    r"\bhalf(?: of)?|\btwice|\bdouble(?: of)?|\btriple(?: of)?|\btimes|\bchoose|\bbase|"
+    r"\b(?:close|next|proportional) to|\bnear|\d(?:\s?/\s?\d+)? of|[≡≅∝⊥⇔↔⊂⊃⊆⊇⊄∈∉∋∣∤∥≪≫≺≻⟂]|\\in|[^\sA-Za-z]\s?(?::=|↦)|"
+    r"\bor maybe|\bor perhaps|"
     r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|"
     r"\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|"
     r"\bnão(?: é)?|\?[^?\n]{1,40}:|[至最][少多]|超过|[大小多少]于|或|到|"
-    r"\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|third|quarter|percent|multiple|factor|divisor|"
+    r"\b(?:root|square|cube|factorial|log|logarithm|sine|cosine|tangent|percent|multiple|factor|divisor|"
+    r"(?:third|quarter|fourth|(?:fif|six|seven|eigh|nin|ten|hundred|thousand)th)s?|halves|"
     r"reciprocal|opposite|inverse|power) of|% of|\bto the(?: power(?: of)?)?|[<>≤≥]=?|"
-    r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))[\s$(]*$",
+    r"\\(?:ge|le|geq|leq|gt|lt|geqslant|leqslant))(?:\s(?:the|an?|of|number|value|quantity)\b){0,3}[\s$(]*$",
     re.IGNORECASE,
 )
 _BEHIND_NUMBER = re.compile(
     r"\d(?:\s?(?:-|–|bis|a|à|y|e|et|und|и|和|と))?[\s$]{1,3}$|\d\s?[-–]$", re.IGNORECASE
 )  # 12 bis 13
 _TURNED = re.compile(  # what stands after it
-    r"\s*(?:squared|cubed|factorial|times|hundred|thousand|million|billion|trillion|dozen|plus|minus|"
+    r"\s*(?:squared|cubed|factorial|times|choose|mod(?:ulo)?|hundred|thousand|million|billion|trillion|dozen|plus|minus|"
     r"(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|"
     r"above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
     r"(?:minimum|maximum|min|max|twice|and counting|per mille|değil|ou|oder|или)|"
-    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|"
+    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|'s\b|\s*(?:less|fewer|more) than\b|\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|"
     r"\s*\+(?!\s*[\d(\\])|\.\.+\d|"
     r"\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,
 )
+_THAN = re.compile(r"\s*(?:\w+\s){0,2}(?:more|less|fewer)(?: \w+)? than\b", re.IGNORECASE)
+_ABOUT_ABOUT = re.compile(r"[^A-Za-z]*≈[^A-Za-z]*≈[\s$(]*")  # an approximation of approximations, of no name
 _BUT = re.compile(
     r"\bbut \$?-?\d|\b(?:but|however|although|though|yet)\b(?! not)[^\n]{0,60}?\b(?:correct|right|actual|real|true|"
     r"should|must|answer|is|are)\b[^\n]{0,30}?\d",
@@ -311,6 +350,8 @@ def qualified(text: str, piece: str) -> bool:
         return True
     if _BOUND_OR_PART.search(before[-60:]) or _TURNED.match(after[:60]) or _BUT.search(after):
         return True
+    if _ABOUT_ABOUT.fullmatch(before.replace("\\approx", "≈")) or (not _LEAD.sub("", before) and _THAN.match(after)):
+        return True  # "5 apples more than Bob"; she has 5 apples more than Bob, who asks how many more
     return bool(
         _NEGATED.search(_WHICH_NOT.sub("", _CLAUSE.split(before)[-1])) or _NEGATED.search(_CLAUSE.split(after)[0])
     )
@@ -330,10 +371,13 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
         if not piece or piece in seen or piece.count("{") != piece.count("}"):
             return False
         seen.add(piece)
-        return not (qualified(whole, piece) or qualified(digits, piece))
+        return not (
+            qualified(whole, piece) or qualified(digits, piece) or (worded and qualified(worded, _worded(piece)))
+        )
 
     whole = text = clean.scaled(clean.signed(_ends(text)))
     digits = clean.digits_for_words(text)
+    worded = clean.digits_for_words(_worded(text)) if _WRAPPED.search(text) else ""
     text = _NOT_BUT.sub("", _BESIDE.sub("", text.strip()))
     label = _LABEL.sub("", text) if labels else text
     bare = _LEAD.sub("", label)
@@ -412,6 +456,11 @@ _ANOTHER = re.compile(
     rf"\bor\s\(?([A-J])[)\s.]*$"
 )
 _BEHIND = re.compile(r"(.{1,60}?)(?:\s?[,;]|\s?\(|\sor)?\s?\(?(?<![A-Za-z])([A-J])[)\s.]*$")
+
+
+def _worded(text: str) -> str:
+    """A formula with what `\\text{}` holds as the words it is."""
+    return clean.collapsed(_WRAPPED.sub(r" \1 ", text)).strip()
 
 
 def unwrapped(text: str) -> str:

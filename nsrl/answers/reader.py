@@ -71,6 +71,10 @@ _NO_NOUNS = frozenset(
         "dozen",
         "times",
         "plus",
+        "minus",
+        "mod",
+        "choose",
+        "past",
         "minimum",
         "maximum",
         "min",
@@ -143,6 +147,8 @@ class Reader(Expressions):
         ops: list[str] = []
         while self.here.kind == "op":
             if self.is_op("∈"):
+                if isinstance(chain[-1], Scalar) and not symbols(chain[-1].tree):
+                    raise Unreadable("a number in something")
                 self.take()
                 chain = [self.union()]  # x ∈ S says S
                 ops = []
