@@ -9,6 +9,7 @@ at each evaluation so that a program's limits hold. Knows nothing of evaluation 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -295,7 +296,20 @@ def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Pr
     other = w if v is None or w is not None else estimate(0.45)
     if v is None:
         return w
-    return None if other is None or not close(v, other, 1e-7) else v if w is None else w
+    return None if other is None or not close(v, other, 1e-7) else agreed(v, other) if w is None else w
+
+
+def agreed(a: Any, b: Any) -> Any:
+    """What two machine estimates of an integral have in common: a, rounded to the digits that hold. None if few do."""
+    if hasattr(a, "imag") and a.imag:
+        parts = agreed(a.real, getattr(b, "real", b)), agreed(a.imag, getattr(b, "imag", 0.0))
+        return None if None in parts else complex(*parts)
+    a, b = float(a.real), float(b.real)
+    if a == b == 0:
+        return 0.0
+    error = max(10 * abs(a - b), 1e-10 * abs(a))
+    digits = int(math.log10(abs(a) / error) + 1e-9) if error < abs(a) else 0
+    return float(f"{a:.{digits}g}") if digits >= 6 else None
 
 
 def _careful(

@@ -459,6 +459,26 @@ def _find_root(rng: random.Random) -> Case:
     return Case("wolfram", f"FindRoot[{text},{{x,{start}}}]", judge)
 
 
+def _no_root(rng: random.Random) -> Case:
+    """What comes as near to zero as one likes, or a little less, and is never zero: whatever FindRoot gives is wrong."""
+    a, b, n, tiny = rng.randint(1, 5), rng.randint(-4, 4), rng.choice((2, 4, 6)), rng.randint(8, 60)
+    u = f"({rng.choice((1, -1, 2, 3))}*x+({b}))"
+    decay = rng.choice((
+        f"E^{u}", f"1/{u}", f"1/({u}^{n}+{a})", f"ArcTan[{u}]-Pi/2", f"Tanh[{u}]-1", f"Erf[{u}]+1", f"{a + 1}^{u}",
+        f"E^(-{u}^{n})", f"1/(1+E^{u})", f"Sech[{u}]", f"{u}/Sqrt[{a}+{u}^2]-1", f"{u}^{n}+10^-{tiny}",
+        f"({u}^2-{a})^{n}+10^-{tiny}", f"Cosh[{u}]-1+10^-{tiny}", f"Erfc[{u}]", f"Csch[{u}]", f"Sin[{u}]^2+10^-{tiny}",
+        f"Sqrt[{u}^2+{a}]-Abs[{u}]", f"Log[1+E^{u}]", f"E^{u}-Sinh[{u}]",
+    ))  # fmt: skip
+    f = rng.choice(
+        (decay, f"10^-{rng.randint(1, 40)}*({decay})", f"({u}^2+{a})*({decay})", f"({decay})^{rng.randint(2, 3)}")
+    )
+    start = rng.choice((str(rng.randint(-5, 5)), f"{rng.uniform(-9, 9):.3f}", f"{rng.uniform(-90, 90):.1f}"))
+    program = rng.choice((
+        f"FindRoot[{f},{{x,{start}}}]", f"FindRoot[{f}==0,{{x,{start}}}]", f"FindRoot[{{{f}==0,y=={a}}},{{{{x,{start}}},{{y,1}}}}]",
+    ))  # fmt: skip
+    return Case("wolfram", program, lambda result: WRONG)
+
+
 def _inequality(rng: random.Random) -> Case:
     """Reduce against a thousand points, those of the condition's own corners among them."""
     a, b, c = random_polynomial(rng, 3), random_polynomial(rng, 2), rng.randint(-6, 6)
@@ -575,6 +595,7 @@ KIND = {
     "nsolve.polynomial": Kind(_numeric_polynomial, least=0.9),
     "nsolve.mixed": Kind(_mixed, least=0.5),
     "findroot": Kind(_find_root, least=0.5),
+    "findroot.none": Kind(_no_root, least=0.0),
     "reduce.inequality": Kind(_inequality, least=0.6),
     "findinstance": Kind(_instance, least=0.6),
 }

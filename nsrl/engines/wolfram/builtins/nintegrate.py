@@ -130,7 +130,8 @@ class _Iterated:
         self.largest[i] = max(self.largest[i], abs(found))
         if i == 0:
             again = confirm.adaptive(lambda t: self.value((t,)), a, b, self._cuts(at, a, b), fine=False, cut=0.45)
-            if again is None or not confirm.close(found, again, 1e-7):
+            found = None if again is None else confirm.agreed(found, again)
+            if found is None:
                 raise NotNumeric
         return way * found
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram import confirm
 from nsrl.engines.wolfram.bridge import guarded, sympy
-from nsrl.engines.wolfram.expr import COMPLEX, S, Symbol, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.compiled import NotNumeric, compiled
+from nsrl.engines.wolfram.expr import COMPLEX, S, Symbol, has_head, is_list, lst, mk, norm, rule
+from nsrl.engines.wolfram.polish import polished
 from nsrl.engines.wolfram.roots import polynomial_in
-from nsrl.engines.wolfram.solver import as_difference
+from nsrl.engines.wolfram.solver import as_difference, rationalized
 from nsrl.engines.wolfram.table import Builtin, table
 
 if TYPE_CHECKING:
@@ -21,10 +23,16 @@ builtin = table(TABLE)
 STEPS = 120
 
 
-def _starts(ev: Evaluator, spec: Any) -> tuple[list[Symbol], list[Any], list[tuple]] | None:
-    """Names, start values and (low, high) bounds of {x, x0}, {x, x0, low, high}, {x, x0, x1} or a list of these."""
+def _is_name(e: Any) -> bool:
+    return type(e) is Symbol and e.builtin is None
+
+
+def _starts(ev: Evaluator, spec: Any, free: bool = False) -> tuple[list[Symbol], list[Any], list[tuple]] | None:
+    """Names, start values and (low, high) bounds of {x, x0}, {x, x0, low, high}, {x, x0, x1} or a list of these; free:
+    or of a list of names, which start at 1."""
     spec = ev.eval(spec) if not is_list(spec) else spec
-    specs = list(spec.args) if is_list(spec) and spec.args and all(map(is_list, spec.args)) else [spec]
+    listed = is_list(spec) and spec.args and all(map(is_list, spec.args))
+    specs = list(spec.args) if listed or (free and is_list(spec) and all(map(_is_name, spec.args))) else [spec]
     names, at, bounds = [], [], []
     for s in specs:
         if type(s) is Symbol:
@@ -40,10 +48,11 @@ def _starts(ev: Evaluator, spec: Any) -> tuple[list[Symbol], list[Any], list[tup
     return names, at, bounds
 
 
-@builtin("FindRoot", "HoldAll", arity=(2, None))
+@builtin("FindRoot", "HoldAll", arity=(2, 3), options="MaxIterations")
 def find_root(ev: Evaluator, args: tuple) -> Any:
     parsed = _starts(ev, args[1])
-    if parsed is None:
+    most = STEPS if len(args) < 3 else ev.eval(args[2].args[1]) if has_head(args[2], S.Rule) else None
+    if parsed is None or type(most) is not int or most < 1:
         return None
     names, starts, bounds = parsed
     equations = ev.eval(args[0])
@@ -54,7 +63,7 @@ def find_root(ev: Evaluator, args: tuple) -> Any:
         differences = list(differences[0].args)
     if len(differences) != len(names):
         return None
-    point = newton(ev, differences, names, starts, bounds)
+    point = newton(ev, differences, names, starts, bounds, min(most, STEPS))
     if point is None:
         ev.message("FindRoot", "cvmit", "Failed to converge to the requested accuracy or precision.")
         return None
@@ -62,26 +71,25 @@ def find_root(ev: Evaluator, args: tuple) -> Any:
 
 
 def newton(
-    ev: Evaluator, differences: list[Any], names: list[Symbol], starts: list[Any], bounds: list[tuple]
+    ev: Evaluator,
+    differences: list[Any],
+    names: list[Symbol],
+    starts: list[Any],
+    bounds: list[tuple],
+    most: int = STEPS,
 ) -> list[Any] | None:
-    """A zero by Newton's method with steps halved until the residual falls, or None."""
+    """A zero by Newton's method with at most so many steps, halved until the residual falls, or None."""
     jacobian = [[ev.eval(mk(S.D, d, n)) for n in names] for d in differences]
 
     def at(e: Any, point: list[Any]) -> Any:
-        ev.quiet += 1
-        try:
-            return _complex(
-                ev.eval(mk(S.N, mk(S.ReplaceAll, e, lst(rule(n, _number(v)) for n, v in zip(names, point)))))
-            )
-        finally:
-            ev.quiet -= 1
+        return _at(ev, e, names, point)
 
     def size(values: list[Any]) -> float:
         return float("inf") if None in values else max(map(abs, values))
 
     point = list(starts)
     values = [at(d, point) for d in differences]
-    for _ in range(STEPS):
+    for _ in range(most):
         ev.step(10)
         here = size(values)
         if here == float("inf"):
@@ -95,7 +103,7 @@ def newton(
             values = [at(d, point) for d in differences]
             continue
         if all(abs(s) <= 1e-15 * (1 + abs(p)) for s, p in zip(step, point)):
-            return point if _converged(differences, values, slopes, point) else None
+            break
         scale = 1.0
         for _ in range(40):
             new = [p - scale * s for p, s in zip(point, step)]
@@ -104,19 +112,58 @@ def newton(
                 break
             scale /= 2
         else:
-            return point if _converged(differences, values, slopes, point) else None
+            break
         point, values = new, found
-    return point if _converged(differences, values, [[at(j, point) for j in row] for row in jacobian], point) else None
+    else:
+        if most < STEPS:
+            return None
+    root = _proved(ev, differences, jacobian, names, point)
+    return root if root is not None and _inside(root, bounds) else None
 
 
-def _converged(differences: list[Any], values: list[Any], slopes: list[list[Any]], point: list[Any]) -> bool:
-    """Whether the residual is what rounding the point leaves: a minimum that touches no zero is no root."""
-    if any(v is None for v in values) or any(v is None for row in slopes for v in row):
-        return False
-    return all(
-        abs(v) <= 1e-10 * sum(abs(s) * (1 + abs(p)) for s, p in zip(row, point)) or abs(v) <= 1e-14
-        for v, row in zip(values, slopes)
-    )
+def _at(ev: Evaluator, e: Any, names: list[Symbol], point: list[Any]) -> Any:
+    ev.quiet += 1
+    try:
+        return _complex(ev.eval(mk(S.N, mk(S.ReplaceAll, e, lst(rule(n, _number(v)) for n, v in zip(names, point))))))
+    finally:
+        ev.quiet -= 1
+
+
+def _proved(
+    ev: Evaluator, differences: list[Any], jacobian: list[list[Any]], names: list[Symbol], point: list[Any]
+) -> list[Any] | None:
+    """The root beside the point where a search stopped; None where there is none, only small values."""
+    exact = [rationalized(d) for d in differences]
+    if not any(isinstance(p, complex) for p in point):  # a simple number that solves exactly
+        simple = [Fraction(p).limit_denominator(100) for p in point]
+        if all(abs(s - p) <= 1e-4 * (1 + abs(p)) for s, p in zip(simple, point)):
+            rules = lst(rule(n, norm(s)) for n, s in zip(names, simple))
+            ev.quiet += 1
+            try:
+                if all(ev.eval(mk(S.ReplaceAll, d, rules)) == 0 for d in exact):
+                    return [float(s) for s in simple]
+            finally:
+                ev.quiet -= 1
+    try:
+        functions = [compiled(d, tuple(names)) for d in exact]
+        slopes = [[compiled(rationalized(j), tuple(names)) for j in row] for row in jacobian]
+    except NotNumeric:
+        return point if len(point) == 1 and _crosses(ev, differences[0], names, point[0]) else None
+    root = polished(functions, slopes, point)
+    return None if root is None else [complex(v) if v.imag else float(v.real) for v in root]
+
+
+def _crosses(ev: Evaluator, f: Any, names: list[Symbol], x: Any) -> bool:
+    """Whether a real function only the evaluator computes changes its sign at x, and is the smaller the nearer."""
+    before = None
+    for h in (1e-6, 1e-9, 1e-12):
+        low, high = (_at(ev, f, names, [x + side * h * abs(x)]) for side in (-1, 1))
+        if not (isinstance(low, float) and isinstance(high, float) and low * high < 0):
+            return False
+        if before is not None and max(abs(low), abs(high)) > 0.1 * before:
+            return False
+        before = max(abs(low), abs(high))
+    return True
 
 
 def _inside(point: list[Any], bounds: list[tuple]) -> bool:
@@ -155,7 +202,7 @@ def _linear(a: list[list[Any]], b: list[Any]) -> list[Any] | None:
 
 
 def _descend(ev: Evaluator, args: tuple, down: int) -> Any:
-    parsed = _starts(ev, args[1])
+    parsed = _starts(ev, args[1], free=True)
     f = ev.eval(args[0])
     if parsed is None:
         return None
@@ -205,12 +252,12 @@ def _descend(ev: Evaluator, args: tuple, down: int) -> Any:
     return lst((down * low + 0.0, lst(rule(n, x) for n, x in zip(names, root))))
 
 
-@builtin("FindMinimum", "HoldAll", arity=(2, None))
+@builtin("FindMinimum", "HoldAll", arity=2)
 def find_minimum(ev: Evaluator, args: tuple) -> Any:
     return _descend(ev, args, 1)
 
 
-@builtin("FindMaximum", "HoldAll", arity=(2, None))
+@builtin("FindMaximum", "HoldAll", arity=2)
 def find_maximum(ev: Evaluator, args: tuple) -> Any:
     return _descend(ev, args, -1)
 
