@@ -482,7 +482,7 @@ def main(argv: Sequence[str]) -> int:
 
     from nsrl.answers.generated import golds
 
-    parser = argparse.ArgumentParser(prog=f"{program('rewards')} attack", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog=f"{program('rewards')} attack", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("golds", nargs="?", type=Path, help="JSON lines: gold or answer, options (may be absent)")
     parser.add_argument(
         "--generate", type=int, metavar="N", help="attack N made-up golds of all types instead of a file's"

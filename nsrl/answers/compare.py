@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
+from typing import Any
 
 from nsrl.answers import labels, regions, work
 from nsrl.answers import tree as tr
@@ -50,7 +51,7 @@ def _tidy_relation(r: Relation) -> Value:
         if inner.tree[:2] == ("fn", "abs") and not tr.symbols(bound.tree) and regions.rising(Scalar(num(0)), bound):
             inner = Scalar(inner.tree[2])  # |x| < 3 lies between, 3 < |x| on both sides
             sides = [(inner, bound), (Scalar(neg(bound.tree)), inner)]
-            both = [_tidy_relation(Relation(r.op, *(side[::-1] if beyond else side))) for side in sides]
+            both = [_tidy_relation(Relation(r.op, *(side[::-1] if beyond else side))) for side in sides]  # pyright: ignore[reportArgumentType]
             if all(isinstance(side, Interval) for side in both):
                 return regions.union(both[::-1]) if beyond else regions.joined("and", both) or r
     gap = ("add", r.left.tree, neg(r.right.tree))
@@ -159,9 +160,9 @@ def _same_about(g: Value, p: Value) -> Outcome:
         return _same(g, Relation("=", p.left, p.right))
     if not _rounds(p.left, p.right):
         return False, "relation"
-    return _same(
-        g, p.right if p.left.places is not None else p.left
-    )  # a decimal rounded further is what it was rounded to
+    # a decimal rounded further is what it was rounded to
+    rounded = isinstance(p.left, Scalar) and p.left.places is not None
+    return _same(g, p.right if rounded else p.left)
 
 
 def _rounds(exact: Value, shown: Value) -> bool:
@@ -236,11 +237,12 @@ def _holds(left: Value, right: Value) -> bool:
 
 def _same_equation(g: Relation, p: Relation) -> Outcome:
     """Equations (or inequalities) are the same if left - right are proportional (by a positive factor)."""
-    if not all(isinstance(s, Scalar) for s in (g.left, g.right, p.left, p.right)):
+    sides = [s.tree for s in (g.left, g.right, p.left, p.right) if isinstance(s, Scalar)]
+    if len(sides) < 4:
         left, _ = _same(g.left, p.left)
         return (left and _same(g.right, p.right)[0]), "relation"
-    g_tree = ("add", g.left.tree, neg(g.right.tree))
-    p_tree = ("add", p.left.tree, neg(p.right.tree))
+    g_tree = ("add", sides[0], neg(sides[1]))
+    p_tree = ("add", sides[2], neg(sides[3]))
     names = tuple(sorted(tr.symbols(g_tree) | tr.symbols(p_tree)))
     if tr.symbols(g_tree) != tr.symbols(p_tree):
         return False, "relation"
@@ -404,7 +406,9 @@ def _ordered(g: Items, p: Items) -> bool:
     if g.kind in ("paren", "bracket", "vector", "minus"):
         return True
     if g.kind == "bare":
-        values = [i.tree[1] if isinstance(i, Scalar) and i.tree[0] in ("num", "sym") else None for i in g.items]
+        values: list[Any] = [
+            i.tree[1] if isinstance(i, Scalar) and i.tree[0] in ("num", "sym") else None for i in g.items
+        ]
         row = p.kind in ("paren", "vector")
         if row or (len(values) > 2 and None not in values and len({type(v) for v in values}) == 1):
             return row or values not in (sorted(values), sorted(values, reverse=True))

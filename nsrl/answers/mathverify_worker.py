@@ -54,7 +54,7 @@ def _loaded() -> Callable[[str, str], bool]:
     config = [LatexExtractionConfig(), ExprExtractionConfig()]
 
     def ask(gold: str, text: str) -> bool:
-        g, p = (parse(f"${t}$", extraction_config=config, parsing_timeout=None) for t in (gold, text))
+        g, p = (parse(f"${t}$", extraction_config=config, parsing_timeout=None) for t in (gold, text))  # pyright: ignore[reportArgumentType]
         return bool(g and p and verify(g, p, timeout_seconds=None))
 
     namespace.preload(warm=False)

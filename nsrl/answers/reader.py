@@ -129,7 +129,8 @@ class Reader(Expressions):
             return Items("bare", tuple(g[0] if len(g) == 1 else Items("bare", tuple(g)) for g in groups))
         kind = "and" if all(k == "and" for k in kinds) else "or" if "or" in kinds else "bare"
         if set(marks) <= {"and", ","} and len(items) == 2 and all(isinstance(i, Interval) and i.of for i in items):
-            if items[0].of == items[1].of and _infinite(items[0].low) != _infinite(items[1].low):
+            first, second = (i for i in items if isinstance(i, Interval))
+            if first.of == second.of and _infinite(first.low) != _infinite(second.low):
                 kind = "bounds"
         if set(marks) <= {"and", ","} and any(isinstance(i, Relation) and i.op == "!=" for i in items):
             kind = "and"  # x > 0, x != 1
@@ -242,10 +243,10 @@ class Reader(Expressions):
             while self.here.kind == "num":
                 more_start = self.at
                 more = self.unit(self.sum(), None)
-                if more.unit is None or more.unit.dims != total.unit.dims:
+                if more.unit is None or more.unit.dims != total.unit.dims:  # pyright: ignore[reportOptionalMemberAccess]
                     self.at = more_start
                     break
-                scaled = ("mul", more.tree, div(more.unit.factor, total.unit.factor))
+                scaled = ("mul", more.tree, div(more.unit.factor, total.unit.factor))  # pyright: ignore[reportOptionalMemberAccess]
                 total = Scalar(("add", total.tree, scaled), None, total.unit)
         return total
 
@@ -671,10 +672,9 @@ def read(text: str) -> Value:
     if not text:
         raise Unreadable("empty")
     if marked:
-        number = Scalar(
-            Reader(marked[1]).answer().tree, None, units.FOOT_MARK if marked[2] in _FOOT else units.INCH_MARK
-        )
-        return number
+        number = Reader(marked[1]).answer()
+        assert isinstance(number, Scalar)
+        return Scalar(number.tree, None, units.FOOT_MARK if marked[2] in _FOOT else units.INCH_MARK)
     if match := _CLOCK.match(text):
         hours, minutes, seconds = int(match[1]), int(match[2]), int(match[3] or 0)
         if minutes < 60 and seconds < 60:

@@ -50,7 +50,7 @@ def joined(kind: str, items: list[Value]) -> Value | None:
         return None
     if not met and kind == "bounds":
         return union(items)
-    return union(met) if met else Items("brace", ())
+    return union([*met]) if met else Items("brace", ())
 
 
 def without(value: Value) -> Union | None:
@@ -73,7 +73,7 @@ def union(parts: list[Value]) -> Value:
     for p in parts:
         flat.extend(p.parts if isinstance(p, Union) else (p,))
     if all(isinstance(p, Items) and p.kind == "brace" for p in flat):
-        return Items("brace", tuple(i for p in flat for i in p.items))
+        return Items("brace", tuple(i for p in flat if isinstance(p, Items) for i in p.items))
     listed = [_parts(p, True) for p in flat]
     if len(flat) <= MAX_PARTS and None not in listed and any(isinstance(p, Interval) for p in flat):
         with suppress(_Undecided):
@@ -92,7 +92,7 @@ def rising(low: Scalar, high: Scalar) -> bool:
 def _parts(value: Value, points: bool) -> list[Part] | None:
     """The parts of a condition; points: a number, a set of them or x = 1 are parts as well."""
     if isinstance(value, Relation) and value.op == "!=":
-        value = without(value)
+        value = without(value) or value
     if isinstance(value, Interval):
         return [value]
     if isinstance(value, Union):

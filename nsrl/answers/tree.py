@@ -362,7 +362,7 @@ def as_fraction(value: Any) -> Fraction | None:
         return None
     if value != 0 and abs(ctx.mag(value)) > 4000:
         return None
-    sign, mantissa, exponent, _ = value._mpf_
+    sign, mantissa, exponent, _ = value._mpf_  # pyright: ignore[reportAttributeAccessIssue]
     whole = -int(mantissa) if sign else int(mantissa)
     return Fraction(whole) * Fraction(2) ** int(exponent)
 

@@ -6,6 +6,7 @@ Plain data. Knows nothing of how answers are written or compared.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from nsrl.answers.tree import Tree
 from nsrl.answers.units import Unit
@@ -28,7 +29,7 @@ class Items:
     one symbol), or "minus" (a set without another)."""
 
     kind: str
-    items: tuple
+    items: tuple[Any, ...]  # of Values
     listed: bool = False  # a "brace" written {1, 2}: a set, and a list in the Wolfram Language; \{1, 2\} is a set
 
 
@@ -43,7 +44,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Union:
-    parts: tuple
+    parts: tuple[Any, ...]  # of Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,15 @@ class Relation:
     value at a point or a derivative (`f(3)`, `dy/dx`), which only names what the right side gives."""
 
     op: str
-    left: object
-    right: object
+    left: Value
+    right: Value
     unsolved: bool = False
     label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    parts: tuple
+    parts: tuple[Any, ...]  # of Values
 
 
 @dataclass(frozen=True, slots=True)

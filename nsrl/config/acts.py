@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
 from nsrl.config.line import launched
@@ -18,6 +19,7 @@ from nsrl.config.schema import flat, keys
 from nsrl.errors import UserError
 
 Config = TrainConfig | EvalConfig | SolveConfig
+Why = Callable[[Any], str | None]  # of the configuration in whose RULES it stands
 
 LORA = ("lora.r", "lora.alpha", "lora.dropout", "lora.target_modules")
 DEMONSTRATIONS = ("warm_start.batch_size", "warm_start.learning_rate", "warm_start.languages", "warm_start.wrong")
@@ -58,7 +60,7 @@ class Idle:
     """Keys that cannot act when `why` has something to say (the clause behind "because"); told: not refused."""
 
     keys: tuple[str, ...]
-    why: Callable[[Config], str | None]
+    why: Why
     told: bool = False
 
 
@@ -127,7 +129,7 @@ def _one_update_family(c: TrainConfig) -> str | None:
     return f"with num_iterations=1 the ratio is 1 whenever it is taken, which makes it {ONE_UPDATE[c.loss_type]}"
 
 
-def _unclipped(*losses: str) -> Callable[[Config], str | None]:
+def _unclipped(*losses: str) -> Why:
     def why(c: TrainConfig) -> str | None:
         later = c.num_iterations > 1 or c.loss_type == "reinforce"
         return f"loss_type={c.loss_type} does not use it" if later and c.loss_type in losses else None
@@ -160,11 +162,11 @@ def _sharded(c: TrainConfig) -> str | None:
     )
 
 
-def _in_grpo(why: Callable[[Config], str | None]) -> Callable[[Config], str | None]:
+def _in_grpo(why: Why) -> Why:
     return lambda config: None if _no_grpo(config) else why(config)
 
 
-def _when(test: Callable[[Config], bool], reason: str) -> Callable[[Config], str | None]:
+def _when(test: Callable[[Any], bool], reason: str) -> Why:
     return lambda config: reason if test(config) else None
 
 

@@ -24,12 +24,11 @@ class ModelConfig:
     Args:
         name: `small` (built in, no download), a Hub id, a checkpoint folder, or a run folder (its latest checkpoint).
         dtype: what it computes in; auto is float32 on a CPU and for the small model, bfloat16 on a GPU. What learns is
-        float32.
+            float32.
         device: auto takes a GPU when there is one; cpu, cuda or cuda:N.
         attention: auto takes the fastest backend present; a name that is absent is an error.
         freeze_vision_tower: keep the vision tower as it is; its output is then computed once per image and reused
-        (null:
-            only the small model without adapters trains it; false trains it beside adapters too).
+            (null: only the small model without adapters trains it; false trains it beside adapters too).
         min_pixels: smaller images are enlarged to this many pixels (null: the checkpoint's own).
         max_pixels: larger images are shrunk to this many pixels (null: the checkpoint's own).
         gradient_checkpointing: recompute activations in the backward pass, for less memory.
@@ -82,8 +81,7 @@ class DataConfig:
         eval_size: held-out problems, at most.
         max_prompt_length: longer prompts are dropped with a count (tokens, image tokens included); not for shapes.
         picture_memory_mb: host memory, per process, for pictures that are read ahead or kept for their next use (MiB;
-        the
-            batch in work comes on top).
+            the batch in work comes on top).
         picture_threads: threads that read pictures one step ahead (0: each is read when it is needed).
     """
 
@@ -130,7 +128,7 @@ class EngineConfig:
         workers: processes.
         cpu_s: CPU seconds a program may take, and at most 0.8 of wall_s.
         wall_s: seconds after which a program that waits is killed; one that a busy machine holds up gets ten times as
-        long.
+            long.
         memory_mb: address space of a worker.
         allow_unsandboxed: run even where neither seccomp nor namespaces are available.
     """
@@ -193,7 +191,7 @@ class TrainConfig:
         importance_sampling_level: ratio per token or per sequence.
         epsilon: lower clip; it and what follows down to delta act from the second update of a rollout (num_iterations).
         epsilon_high: upper clip (null: as epsilon); with loss_type=cispo, as in TRL, the bound on the ratio itself,
-        above 1.
+            above 1.
         delta: upper bound on the ratio of a token with a negative advantage, above 1 + epsilon_high (null: none).
         beta: weight of the KL to the reference model.
         use_bias_correction_kl: multiply that KL by the importance ratio (TRL's key; TRL's default is true).
@@ -201,13 +199,11 @@ class TrainConfig:
         sampler_correction: importance correction between sampler and trainer.
         num_iterations: optimiser steps per rollout batch.
         mask_truncated_completions: leave completions without an end out of the update; they still count in their
-        group's
-            mean reward.
+            group's mean reward.
         dynamic_sampling: draw further problems while groups have zero spread, up to this many times (0: off).
         rollout: which sampler.
         parallel: under torchrun: ddp (every rank has the whole model), fsdp (FSDP2, full fine-tuning only), or auto:
-        fsdp
-            where all of a checkpoint's weights learn, ddp for adapters and the small model.
+            fsdp where all of a checkpoint's weights learn, ddp for adapters and the small model.
         vllm: of rollout=vllm.
         token_budget: tokens per micro-batch (null: chosen from memory).
         learning_rate: peak of GRPO.
@@ -297,8 +293,8 @@ class EvalConfig:
     Args:
         model: a run folder, a checkpoint folder, a Hub id, or `small` (untrained).
         data: a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null:
-        the
-            held-out problems of the run that the model is of, else shapes). What the run was trained on is left out.
+            the held-out problems of the run that the model is of, else shapes). What the run was trained on is left
+            out.
         size: at most so many problems (null: all; shapes: the run's held-out problems, else 600).
         seed: of the samples and of shapes (null: the run's own, else 0).
         level: difficulty of shapes (null: the run's own, else 1).
@@ -306,8 +302,7 @@ class EvalConfig:
         temperature: of the samples (0: greedy alone).
         max_completion_length: tokens (null: as the run was trained, else 1024).
         output: write the table as JSON here, and every completion as parquet beside it (null: the completions go into
-        the
-            run's eval/).
+            the run's eval/).
         engine: the pool that runs programs.
         batch: problems sampled at once.
         device: auto takes a GPU when there is one.

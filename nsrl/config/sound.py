@@ -37,7 +37,9 @@ def _data(config: TrainConfig) -> None:
             else "a Hub id, a file (json, jsonl, csv, parquet) or a folder"
         )
         raise UserError(f"data.path must be {what} for data.source={source}; got none")
-    local = path is not None and (path.startswith((".", "/", "~")) or path.count("/") > 1)
+    if path is None:
+        return
+    local = path.startswith((".", "/", "~")) or path.count("/") > 1
     if local and not Path(path).expanduser().exists():
         raise UserError(f"data.path must exist; got {path!r}")
 

@@ -239,8 +239,8 @@ def _python(text: str) -> str:
     """Python's spelling of a list as pandas writes cells: without `array(…, dtype=…)`, `nan`, and with all its
     commas."""
 
-    def plain(match: re.Match) -> str:
-        piece = match[0]
+    def plain(match: re.Match[str]) -> str:
+        piece: str = match[0]
         return ")" if piece.startswith(",") else "(" if piece.startswith("array") else _WORDS.get(piece, piece)
 
     text = _PIECE.sub(plain, text)

@@ -154,7 +154,8 @@ def _complete(image: Image.Image, data: bytes) -> bool:
         return data.rstrip(b"\0").endswith(b";")
     if image.format == "WEBP":
         return len(data) >= 8 + int.from_bytes(data[4:8], "little")
-    return bool(image.tile) and any(tile[0] != "raw" for tile in image.tile)  # decoding raw pixels is copying them
+    tiles = getattr(image, "tile", ())  # of a file's image alone
+    return any(tile[0] != "raw" for tile in tiles)  # decoding raw pixels is copying them
 
 
 def decode(data: bytes, name: str) -> Image.Image:
@@ -175,7 +176,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         image = _grey(image.convert("I"), 256, 65535)
     elif image.mode == "F":
-        image = _grey(image, 1 / 255 if image.getextrema()[1] <= 1 else 1, 255)
+        image = _grey(image, 1 / 255 if _range(image)[1] <= 1 else 1, 255)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         canvas = Image.new("RGBA", rgba.size, "white")
@@ -184,10 +185,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def _range(image: Image.Image) -> tuple[float, float]:
+    """The least and the greatest value of an image of one band."""
+    low, high = image.getextrema()
+    assert not isinstance(low, tuple) and not isinstance(high, tuple)
+    return low, high
+
+
 def _grey(image: Image.Image, level: float, most: float) -> Image.Image:
     """8 bits, `level` being one step of grey; values outside 0 to `most` make the darkest black and the brightest
     white."""
-    low, high = image.getextrema()
+    low, high = _range(image)
     if not math.isfinite(low) or not math.isfinite(high):
         raise ValueError(f"values from {low} to {high}")
     below = 0.0

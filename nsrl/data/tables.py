@@ -197,7 +197,7 @@ def _csv(file: Path) -> Iterator[Row | BadLine]:
         yield BadLine(record) if isinstance(record, str) else Row(record)
 
 
-def _parquet(file: Path) -> Iterator[Row]:
+def _parquet(file: Path) -> Iterator[Row | BadLine]:
     import pyarrow
     from pyarrow import parquet
 
@@ -424,14 +424,14 @@ def _dataset_rows(data: Any, split: str, name: str) -> Table:
 
     if isinstance(data, datasets.DatasetDict):
         if split not in data:
-            raise UserError(f"data.split must be one of {', '.join(data)} for {name!r}; got {split!r}")
+            raise UserError(f"data.split must be one of {', '.join(map(str, data))} for {name!r}; got {split!r}")
         data = data[split]
     elif not same_split(split, "train") and split != str(data.split):
         raise UserError(f"data.split must be train for {name!r}, which has no splits; got {split!r}")
     data = _undecoded(data)
     narrow = _narrow(data.features.arrow_schema)
 
-    def each() -> Iterator[Row]:
+    def each() -> Iterator[Row | BadLine]:
         number = 0
         while number < len(data):
             try:

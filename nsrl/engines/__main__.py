@@ -97,7 +97,7 @@ def _limits(chosen: argparse.Namespace) -> Limits:
     return check_limits(Limits(**{item.name: getattr(chosen, item.name) for item in fields(Limits)}))
 
 
-def _write(data: Any, out: IO[str], indent: int | None = None) -> None:
+def _write(data: Any, out: Any, indent: int | None = None) -> None:
     text = json.dumps(data, ensure_ascii=False, indent=indent)
     # A lone surrogate has no UTF-8; its escape is the same JSON.
     out.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")

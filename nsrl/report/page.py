@@ -54,7 +54,7 @@ def write_report(run: Path | str) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = environment.loader.get_source(environment, "script.jinja")[0]
+    script = environment.loader.get_source(environment, "script.jinja")[0]  # pyright: ignore[reportOptionalMemberAccess]
     page = environment.get_template("report.html.jinja").render(
         title=run.resolve().name,
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

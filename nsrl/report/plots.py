@@ -45,7 +45,7 @@ def plots(rows: Rows, evaluations: Mapping[str, Mapping[str, Any]] | None = None
     """Every plot the metrics have something for."""
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE):  # pyright: ignore[reportArgumentType]
         grpo = [r for r in rows if r.get("phase", "grpo") == "grpo"]
         supervised = [r for r in rows if r.get("phase", "grpo") != "grpo"]
         made = [
@@ -205,9 +205,8 @@ def _learning(rows: Rows, evaluations: Mapping[str, Mapping[str, Any]]) -> Plot 
     points = [(0.0, evaluations.get("warm_start")), (max(x), evaluations.get("final"))]
     points += [(float(n[5:]), e) for n, e in evaluations.items() if n.startswith("step_") and n[5:].isdigit()]
     first = True
-    for at, e in sorted(
-        (p for p in points if p[1] and p[1].get("ci95") and p[1]["accuracy"] is not None), key=lambda p: p[0]
-    ):
+    told = [(at, e) for at, e in points if e and e.get("ci95") and e["accuracy"] is not None]
+    for at, e in sorted(told, key=lambda p: p[0]):
         low, high = e["ci95"]
         canvas.axes.errorbar(
             [at], [e["accuracy"]], yerr=[[max(0, e["accuracy"] - low)], [max(0, high - e["accuracy"])]], fmt="D",

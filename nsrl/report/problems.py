@@ -33,14 +33,14 @@ def problem_set(
     columns: (title, records) for each point of the run; the last one decides what is shown: problems with wrong answers
     first, categories in turn. pictures: PNG by problem id, where the records have none.
     """
-    columns = [(title, _by_problem(records)) for title, records in columns if records]
-    if not columns:
+    points = [(title, _by_problem(records)) for title, records in columns if records]
+    if not points:
         return []
-    last = columns[-1][1]
+    last = points[-1][1]
     cards = []
     for problem in _chosen(last):
         first = last[problem][0]
-        groups = [(title, found[problem]) for title, found in columns if problem in found]
+        groups = [(title, found[problem]) for title, found in points if problem in found]
         picture = next(
             (r["image_png"] for _, group in groups for r in group if r.get("image_png")), pictures.get(problem)
         )

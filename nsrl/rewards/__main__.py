@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
             return 2
     said = program("rewards")
     print(
-        __doc__.replace("python -m nsrl.rewards", said) if asked else _USAGE.format(said),
+        (__doc__ or "").replace("python -m nsrl.rewards", said) if asked else _USAGE.format(said),
         file=sys.stdout if asked else sys.stderr,
     )
     return 0 if asked else 2

@@ -95,7 +95,7 @@ def require_callable(name: str, function: RewardFunction, columns: Collection[st
         raise UserError(f"reward_funcs: {name!r} must be a function; got a class")
     has = {method: hasattr(function, method) for method in ("state_dict", "load_state_dict")}
     if len(set(has.values())) > 1:
-        there, absent = sorted(has, key=has.get, reverse=True)
+        there, absent = sorted(has, key=has.__getitem__, reverse=True)
         raise UserError(
             f"reward_funcs: {name!r} has {there} and no {absent}, so what it remembers could not be saved with the run "
             f"and taken up again"

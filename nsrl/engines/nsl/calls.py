@@ -40,6 +40,14 @@ class Calls:
         self.tested = False  # whether a builtin's yes or no was read
         self.late = False  # whether a call was read that may have to wait for the values of its names
 
+    # --- what the readers of operators (Expressions, _Parser) bring
+
+    arguments: Callable[..., tuple]
+    braces: Callable[[str], Any]
+    power: Callable[[], Any]
+    joins: Callable[[Token], bool]
+    list_of: Callable[[Callable[[], Any]], list]
+
     # --- helpers
 
     @property

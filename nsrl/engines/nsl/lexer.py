@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from nsrl.engines.nsl.words import KEYWORDS, WORDS
 
@@ -29,7 +30,7 @@ class Token:
     """
 
     kind: str
-    value: object
+    value: Any
     start: int
     end: int
     gap: bool
@@ -139,7 +140,7 @@ def tokens(text: str) -> list[Token]:
         elif kind == "str":
             put("str", s[1:-1], start, at)
         elif out and out[-1].kind == "num" and out[-1].end == start and text[out[-1].start : start].isdecimal():  # 1½
-            out[-1].value, out[-1].end = out[-1].value + Fraction(*_VULGAR[s]), at
+            out[-1].value, out[-1].end = out[-1].value + Fraction(*_VULGAR[s]), at  # pyright: ignore[reportOperatorIssue]
         else:
             put("num", Fraction(*_VULGAR[s]), start, at)
     out.append(Token("end", None, size, size, gap))

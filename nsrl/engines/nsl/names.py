@@ -228,7 +228,7 @@ class Names:
                     continue
                 first = before is None or before.value in ("{", "[", "(", ",", ";", "?")
                 listed = first and (behind.kind == "end" or behind.value in (",", "}", "]", ")", ";", "?", "->"))
-                wrapped = k == start or before.value == "("
+                wrapped = k == start or (before is not None and before.value == "(")
                 alone = wrapped and behind.value != ","  # (e), or a statement of its own
                 if counted or (listed and not alone) or behind.value == "in":
                     return True

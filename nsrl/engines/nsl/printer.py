@@ -73,7 +73,8 @@ class _Writer:
             out = []
             for a in t.args[:-1]:
                 out.append(self.action(a))
-                self.set.update(assigned(a))
+                if self.set is not None:
+                    self.set.update(assigned(a))
             return ";".join([*out, self.final(t.args[-1])])
         return self.final(t)
 
@@ -117,7 +118,8 @@ class _Writer:
                 if has_head(test, S.Not):
                     return f"{self.body(body)} until {self.at(test.args[0], _RELATION)}"
                 return f"{self.body(body)} while {self.at(test, _RELATION)}"
-            return f"while {self.at(t.args[0], _RELATION)}:{self.body([t.args[1]])}"
+            test, *body = t.args
+            return f"while {self.at(test, _RELATION)}:{self.body(body)}"
         if has_head(t, S.Do) and is_list(t.args[1]):
             return (
                 f"for {self.at(t.args[1].args[0], _ATOM)} in {self.where(t.args[1].args[1:])}:{self.body([t.args[0]])}"

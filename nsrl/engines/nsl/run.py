@@ -596,7 +596,8 @@ class _Run:
         if v in (TRUE, FALSE):
             return (word_of(o) or "").lower() in (("yes", "true") if v is TRUE else ("no", "false"))
         if is_list(v) and is_list(o):
-            return len(v.args) == len(o.args) and all(self.equal(a, b, loosely) for a, b in zip(v.args, o.args))
+            ours, theirs = v.args, o.args  # pyright: ignore[reportAttributeAccessIssue]
+            return len(ours) == len(theirs) and all(self.equal(a, b, loosely) for a, b in zip(ours, theirs))
         if isinstance(v, str) or isinstance(o, str):
             return word_of(v) is not None and word_of(v) == word_of(o)
         for a in (v, o):
@@ -616,7 +617,7 @@ class _Run:
         if size is None:
             return False
         if type(o) is float and loosely:
-            digits = max(0, -Decimal(repr(o)).as_tuple().exponent - repr(o).endswith(".0"))
+            digits = max(0, -int(Decimal(repr(o)).as_tuple().exponent) - repr(o).endswith(".0"))
             return abs(size) <= 0.5 * 10.0**-digits * (1 + 1e-9)
         if loosely and has_symbol(o, S.Degree) and not has_symbol(v, S.Degree):
             return self.equal(v, replaced(o, {S.Degree: 1}), False)

@@ -78,12 +78,11 @@ class Algebra:
 
     def solve(self, relations: list[Any], wanted: list[Any]) -> Found:
         """Real solutions of the relations. Raises Unsolved."""
-        tests = [r for r in relations if self.late(r)] if self.late is not None else ()
+        late = self.late or (lambda e: False)
+        tests = [r for r in relations if late(r)]
         if tests:
             parts = [a for t in tests for a in (t.args if has_head(t, S.And) else (t,))]
-            return self.tested(
-                [r for r in (*relations, *parts) if not self.late(r)], [p for p in parts if self.late(p)]
-            )
+            return self.tested([r for r in (*relations, *parts) if not late(r)], [p for p in parts if late(p)])
         try:
             return self.solved(relations)
         except Unsolved:

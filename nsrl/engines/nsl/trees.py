@@ -54,7 +54,7 @@ def by_size(values: list[Any]) -> list[Any]:
     """Numbers ascending, where all values are real numbers."""
     ring = Ring()
     try:
-        sizes = [ring.real(ring.quotient(*ring.ratio(v))) for v in values]
+        sizes: list[Any] = [ring.real(ring.quotient(*ring.ratio(v))) for v in values]
     except (NotPolynomial, ZeroDivisionError):
         return values
     return values if None in sizes else [values[i] for i in sorted(range(len(values)), key=sizes.__getitem__)]

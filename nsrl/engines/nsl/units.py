@@ -80,7 +80,7 @@ def in_base(e: Any, taken: set) -> Any:
     if name is None or e in taken:
         return e
     factor, powers, _ = UNITS[name]
-    return mk(S.Times, factor, *(_base(b) if n == 1 else mk(S.Power, _base(b), n) for b, n in powers.items()))
+    return mk(S.Times, factor, *(_base(b) if n == 1 else mk(S.Power, _base(b), n) for b, n in powers.items()))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def in_wolfram(e: Any, taken: set) -> Any:

@@ -302,7 +302,7 @@ class Manager:
             # While a worker is told to drop the others nothing is added: the oldest still is the one that runs.
             head, activity = next(iter(worker.pipe.values()), None), worker.activity()
             held_up = head is not None and not head.stalled and activity != "waits"
-            if held_up:
+            if head is not None and held_up:
                 self.desk.counts["stalls"] += 1
                 head.stall()
                 if activity == "busy":  # it works, slowly: its time is only longer now

@@ -144,11 +144,12 @@ def decode_result(payload: bytes, engine: str, version: str, limits: Limits) -> 
     """Read a worker's Result, which is within `limits` and can be written anywhere. Raises `BadFrame` on anything
     else."""
     try:
-        fields = json.loads(payload)
+        fields: Any = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise BadFrame("no JSON") from error
     _need(type(fields) is list and len(fields) == 8, "not the fields of a Result")
-    status, text, value, told, stdout, steps, cpu_ms, repairs = fields
+    parts: tuple[Any, ...] = tuple(fields)
+    status, text, value, told, stdout, steps, cpu_ms, repairs = parts
     _need(type(status) is str and status in _STATUS, "no status")
     _need(type(steps) is int and 0 <= steps < 1 << 63, "no number of steps")
     _need(type(cpu_ms) in (int, float) and 0 <= cpu_ms < _LONG_MS, "no time")  # nor is NaN one

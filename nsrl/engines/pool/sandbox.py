@@ -169,7 +169,7 @@ def landlock() -> bool:
 
 
 # System calls by (x86_64, aarch64) number; None where the architecture has no such call.
-_CALLS: dict[str, tuple[int | None, int]] = {
+_CALLS: dict[str, tuple[int | None, int | None]] = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "lseek": (8, 62), "brk": (12, 214),
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216), "madvise": (28, 233),
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
@@ -181,7 +181,7 @@ _CALLS: dict[str, tuple[int | None, int]] = {
     "set_robust_list": (273, 99), "rseq": (334, 293), "clock_nanosleep": (230, 115), "nanosleep": (35, 101),
 }  # fmt: skip
 # What the Python arm's server may do besides: fork a child, watch it, kill it, wall it in further.
-_SERVER: dict[str, tuple[int | None, int]] = {
+_SERVER: dict[str, tuple[int | None, int | None]] = {
     "clone": (56, 220), "fork": (57, None), "wait4": (61, 260), "kill": (62, 129), "pipe2": (293, 59),
     "setsid": (112, 157), "prctl": (157, 167), "seccomp": (317, 277), "prlimit64": (302, 261),
     "setrlimit": (160, 164), "getrlimit": (97, 163), "dup3": (292, 24), "dup2": (33, None), "fcntl": (72, 25),

@@ -41,13 +41,14 @@ class _Reader:
         from sympy import Float, Function, I, Integer, Symbol
 
         if isinstance(node, ast.Constant):
-            kind = type(node.value)
+            value: Any = node.value
+            kind = type(value)
             if kind is int:
                 return Integer(node.value)
             if kind is float:
                 return Float(ast.get_source_segment(self.text, node))
             if kind is complex:
-                return Float(str(node.value.imag)) * I
+                return Float(str(value.imag)) * I
             if kind is bool or node.value is None:
                 return node.value
         elif isinstance(node, ast.Name):

@@ -52,7 +52,7 @@ def infinite_sum(f: Function, start: int, tick: Tick) -> Any:
     return None
 
 
-def _geometric(term: Function, start: int) -> Any:
+def _geometric(term: Callable[[Any], Any], start: int) -> Any:
     m = mp()
     total, small = m.mpf(0), 0
     for n in range(_MOST_TERMS):
@@ -64,7 +64,7 @@ def _geometric(term: Function, start: int) -> Any:
     return None
 
 
-def _positive(f: Function, term: Function, start: int) -> Any:
+def _positive(f: Function, term: Callable[[Any], Any], start: int) -> Any:
     """Terms of one sign: Euler and Maclaurin, if they fall faster than 1/n."""
     m = mp()
     fall = m.log(abs(term(start + 10**4) / term(start + 10**8))) / m.log(10**4)
@@ -259,7 +259,7 @@ def _approach(f: Function, at: Any, side: int, far: bool, tick: Tick) -> list[li
                     except NotNumeric:
                         values = []
                         break
-            if values and close(*values, 1e-30):
+            if values and close(values[0], values[1], 1e-30):
                 row.append(values[1])
         out.append(row)
     return out

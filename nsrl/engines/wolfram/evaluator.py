@@ -575,7 +575,8 @@ class Evaluator(Losses):
                 f"Too many parameters in {self.text(spec)} to be filled from {self.text(Expr(f, args))}.",
             )
             return None
-        return replace_symbols(body, dict(zip(names, args)))
+        values: dict[Any, Any] = dict(zip(names, args))
+        return replace_symbols(body, values)
 
 
 # head -> handler(ev, head expression, args) for f[...][...]; filled by the tables that need it

@@ -46,7 +46,7 @@ class Expr:
         self._hash = None
         self.stamp = 0
         self.nodes = 1
-        self.index = None
+        self.index: Any = None
 
     def __hash__(self) -> int:
         h = self._hash

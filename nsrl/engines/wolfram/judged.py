@@ -47,6 +47,7 @@ def guard(rows: dict[str, Builtin]) -> None:
     """Put the look at `ev.judged` before every row that binds symbols."""
     for name in BINDERS.split():
         row = rows[name]
+        assert row.handler is not None
         row.handler = _held(row.handler) if row.attrs & HOLD_ALL else _free(row.handler)
 
 

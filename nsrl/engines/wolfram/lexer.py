@@ -86,13 +86,13 @@ JOINT = "ˍ"  # a letter that repair.py writes for the underscore inside a name,
 def unescape(body: str) -> str:
     """The characters a string literal stands for (body: without its quotes)."""
 
-    def one(m: re.Match) -> str:
-        s = m.group(1)
+    def one(m: re.Match[str]) -> str:
+        s = m[1]
         if s[0] == "[":
-            return _NAMED.get(s[1:-1], m.group(0))
+            return _NAMED.get(s[1:-1], m[0])
         if s[0] in ":." and len(s) > 1:
             return chr(int(s[1:], 16))
-        return _ESCAPES.get(s, m.group(0))
+        return _ESCAPES.get(s, m[0])
 
     return _ESCAPE.sub(one, body) if "\\" in body else body
 

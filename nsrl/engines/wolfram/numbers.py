@@ -54,11 +54,9 @@ def complex_(re: Any, im: Any) -> Any:
 def to_float(x: Any) -> float:
     """The nearest machine number; infinities for what does not fit."""
     try:
-        return (
-            float(x.value) if type(x) is BigReal else x.numerator / x.denominator if type(x) is Fraction else float(x)
-        )
+        return x.numerator / x.denominator if type(x) is Fraction else float(x.value if type(x) is BigReal else x)
     except OverflowError:
-        return math.inf if x > 0 else -math.inf
+        return math.inf if x > 0 else -math.inf  # pyright: ignore[reportOperatorIssue]
 
 
 def machine(x: Any) -> Any:

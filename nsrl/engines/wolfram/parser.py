@@ -16,7 +16,7 @@ from nsrl.engines.wolfram.lexer import END, NUM, OPERAND, OPERATOR, STR, SYM, To
 MAX_DEPTH = 300  # nested brackets or prefix operators; each level is about three interpreter frames
 
 # left binding power, head, associativity: "flat" (one n-ary node), "left", "right"
-_BINARY: dict[str, tuple[int, str, str]] = {
+_BINARY: dict[str, int] = {
     "@*": 650, "/*": 648, "@": 640, "/@": 620, "//@": 620, "@@": 620, "@@@": 620, "<>": 600, "^": 590, ".": 490,
     "**": 510,
     "∩": 305, "∪": 302, "===": 290, "=!=": 290, "∈": 250, "∉": 250, "∣": 250,

@@ -27,7 +27,7 @@ class PartError(Exception):
 
 def span_range(span: Expr, size: int) -> list[int]:
     """Positions (0-based) of a Span over `size` elements. Raises PartError where it leaves them."""
-    a = span.args
+    a: Any = span.args
     step = a[2] if len(a) > 2 else 1
     if type(step) is not int or step == 0:
         raise PartError("span", "")

@@ -58,9 +58,9 @@ class Item(NamedTuple):
 
     least: int
     most: int | None
-    m: Callable  # for single elements
-    s: Callable | None
-    whole: Callable | None  # whole(ev, elements, b, k), where least != 1 or most != 1
+    m: Any  # for single elements; None where only `whole` matches
+    s: Any  # its plain form, or None
+    whole: Any  # whole(ev, elements, b, k), where least != 1 or most != 1
     shortest: bool = True
     default: Any = None  # Optional: the matcher of the default binding
 
@@ -105,7 +105,7 @@ def compile_pattern(p: Any, ev: Evaluator) -> tuple[Callable, Callable | None]:
 
 
 # -- single patterns ---------------------------------------------------------------------------------------------
-def _blank(p: Expr, ev: Evaluator) -> tuple | None:
+def _blank(p: Expr, ev: Evaluator) -> Any:
     if not p.args:
         return None, lambda ev, e, b: True
     want = p.args[0]
@@ -174,7 +174,7 @@ def _alternatives(p: Expr, ev: Evaluator) -> tuple:
     made = [compile_pattern(a, ev) for a in p.args]
     ms = [m for m, _ in made]
     if all(s is not None for _, s in made) and not variables(p):
-        ss = [s for _, s in made]
+        ss = [s for _, s in made if s is not None]
         return None, lambda ev, e, b: any(s(ev, e, b) for s in ss)
     return (lambda ev, e, b, k: any(m(ev, e, b, k) for m in ms)), None
 
@@ -269,11 +269,11 @@ def _item(p: Any, ev: Evaluator, head: Any) -> Item:
             m=compile_pattern(p, ev)[0], s=None, whole=_named(p.args[0], inner.whole, inner.default is not None)
         )
     if h is S.Optional and p.args:
-        default = p.args[1] if len(p.args) > 1 else _DEFAULTS.get(head)
-        m, _ = compile_pattern(p.args[0], ev)
-        if default is None and len(p.args) == 1:
+        bare, *rest = p.args
+        default = rest[0] if rest else _DEFAULTS.get(head)
+        m, _ = compile_pattern(bare, ev)
+        if default is None and not rest:
             return Item(1, 1, m, None, None)
-        bare = p.args[0]
         bind_default = _lift(_default_binder(bare, default))
 
         def whole(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
@@ -299,7 +299,7 @@ def _item(p: Any, ev: Evaluator, head: Any) -> Item:
         items = [_item(a, ev, head) for a in p.args]
         if any(i.whole is not None for i in items):
             least = min(i.least for i in items)
-            most = None if any(i.most is None for i in items) else max(i.most for i in items)
+            most = None if any(i.most is None for i in items) else max(i.most or 0 for i in items)
             wholes = [i.whole or _single_whole(i.m) for i in items]
             return Item(least, most, items[0].m, None, lambda ev, es, b, k: any(w(ev, es, b, k) for w in wholes))
     return Item(1, 1, *compile_pattern(p, ev), None)

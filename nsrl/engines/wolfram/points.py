@@ -288,7 +288,7 @@ def _sign_by_form(e: Any) -> int | None:
         return 1 if e in _CONSTANTS or e is S.Degree else None
     if type(e) is not Expr or e.head not in (S.Plus, S.Times, S.Power):
         return None
-    signs = [_sign_by_form(a) for a in e.args]
+    signs: list[Any] = [_sign_by_form(a) for a in e.args]
     if None in signs:
         return None
     if e.head is S.Times:

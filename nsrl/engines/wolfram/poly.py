@@ -222,10 +222,10 @@ class Ring:
             exponent = int(exponent)
         if type(exponent) is Expr:
             n, d = self.ratio(exponent)
-            k = self.number(n), self.number(d)
-            if None in k:
+            top, bottom = self.number(n), self.number(d)
+            if top is None or bottom is None:
                 raise NotPolynomial
-            exponent = norm(Fraction(k[0]) / Fraction(k[1]))
+            exponent = norm(Fraction(top) / Fraction(bottom))
         if type(exponent) is Fraction and exponent.denominator == 2:
             n, d = self.ratio(base)
             root = self.sqrt(self.quotient(n, d))

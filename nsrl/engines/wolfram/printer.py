@@ -167,6 +167,12 @@ class _Printer:
             out[0] = f"({out[0]})"
         return "".join(out), _PLUS
 
+    def product(self, args: tuple) -> str:
+        """Two factors or more."""
+        form = self.times(args)
+        assert form is not None
+        return form[0]
+
     def times(self, args: tuple) -> tuple[str, int] | None:
         if len(args) < 2:
             return None
@@ -178,9 +184,9 @@ class _Printer:
                     return f"-({inner})", _TIMES + 1
                 return f"-{inner}", _TIMES + 1
             if len(rest) > 1:
-                return f"-({self.times(rest)[0]})", _TIMES + 1
+                return f"-({self.product(rest)})", _TIMES + 1
         if type(first) is Fraction and first.numerator == -1:
-            tail = self.times(rest)[0] if len(rest) > 1 else self._reciprocal_or_factor(rest[0])
+            tail = self.product(rest) if len(rest) > 1 else self._reciprocal_or_factor(rest[0])
             if len(rest) > 1 and not any(_is_reciprocal(f) for f in rest):
                 tail = f"({tail})"
             return f"-1/{int_text(first.denominator)}*{tail}", _TIMES
@@ -411,7 +417,8 @@ def _input_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
 def _row(p: _Printer, args: tuple) -> tuple[str, int] | None:
     if not p.rounded or not args or type(args[0]) is not Expr or args[0].head is not LIST:
         return None
-    return (p.top(args[1]) if len(args) > 1 else "").join([p.top(a) for a in args[0].args]), ATOM
+    row, *between = args
+    return (p.top(between[0]) if between else "").join([p.top(a) for a in row.args]), ATOM
 
 
 def _column(p: _Printer, args: tuple) -> tuple[str, int] | None:
@@ -471,7 +478,7 @@ def _number_form(name: str) -> Callable:
             if "*^" in s:
                 if name not in ("DecimalForm", "AccountingForm"):
                     return None
-                s = format(Decimal(f"{x:.{digits}g}"), "f") + ("." if abs(x) > 1 else "")
+                s = format(Decimal(f"{x:.{digits}g}"), "f") + ("." if abs(x) > 1 else "")  # pyright: ignore[reportArgumentType]
         s = _blocks(s, block) if block else s
         if name == "AccountingForm" and s[0] == "-":
             return f"({s[1:]})", ATOM

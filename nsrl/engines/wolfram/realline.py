@@ -50,19 +50,17 @@ def pieces_between(points: list[Any], what: Any, x: Symbol) -> list[Piece]:
     gaps = [holds(what, x, between(edges[i], edges[i + 1])) for i in range(len(points) + 1)]
     here = [holds(what, x, p) for p in points]
     pieces: list[Piece] = []
-    low: Any = (None, False) if gaps[0] else "out"
+    start: tuple[Any, bool] | None = (None, False) if gaps[0] else None  # of the piece that is open
     for i, p in enumerate(points):
-        if low != "out" and not (here[i] and gaps[i + 1]):
-            pieces.append(Piece(*low, p, here[i]))
-            low = "out"
-            if gaps[i + 1]:
-                low = (p, False)
-        elif low == "out" and gaps[i + 1]:
-            low = (p, here[i])
-        elif low == "out" and here[i]:
+        if start is not None and not (here[i] and gaps[i + 1]):
+            pieces.append(Piece(*start, p, here[i]))
+            start = (p, False) if gaps[i + 1] else None
+        elif start is None and gaps[i + 1]:
+            start = (p, here[i])
+        elif start is None and here[i]:
             pieces.append(Piece(p, True, p, True))
-    if low != "out":
-        pieces.append(Piece(*low, None, False))
+    if start is not None:
+        pieces.append(Piece(*start, None, False))
     return pieces
 
 

@@ -39,7 +39,9 @@ def polynomial_in(e: Any, x: Any) -> bool:
 
 def coefficients(ev: Evaluator, e: Any, x: Any) -> dict[int, Any] | None:
     """Exponent -> coefficient tree of a polynomial in x, zeros left out; None where it is none."""
-    c = ev.eval(mk(S.CoefficientList, e, x)) if polynomial_in(e, x) else None
+    if not polynomial_in(e, x):
+        return None
+    c = ev.eval(mk(S.CoefficientList, e, x))
     return {i: v for i, v in enumerate(c.args) if v != 0} if is_list(c) else None
 
 
@@ -172,7 +174,7 @@ def _by_factors(ev: Evaluator, e: Any, x: Any, real: bool) -> list[Any] | None:
     out: list[Any] = []
     for f in factors.args[1:]:
         p, times = f.args
-        d = coefficients(ev, p, x)
+        d = coefficients(ev, p, x) or {}
         n = max(d, default=0)
         if n < 1:
             continue
@@ -185,6 +187,7 @@ def _by_factors(ev: Evaluator, e: Any, x: Any, real: bool) -> list[Any] | None:
             found = [ev.eval(mk(S.Times, s, mk(S.Sqrt, q))) for q in squares for s in (-1, 1)]
         else:
             found = _root_objects(p, d, x, real)
+        assert found is not None
         out += [r for r in found for _ in range(times)]
     return out
 

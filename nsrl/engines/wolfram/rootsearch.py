@@ -97,12 +97,12 @@ def interval(e: Any, x: Symbol, a: float, b: float) -> Any:
 
     def walk(t: Any) -> Any:
         if t is x:
-            return iv.mpf([a, b])
+            return iv.mpf([a, b])  # pyright: ignore[reportArgumentType]
         if not contains(t, x):
             v = number(t, 25)
             if mp().im(v):
                 raise Cannot
-            return iv.mpf([str(v - abs(v) * 1e-22), str(v + abs(v) * 1e-22)])
+            return iv.mpf([str(v - abs(v) * 1e-22), str(v + abs(v) * 1e-22)])  # pyright: ignore[reportArgumentType]
         vs = [walk(c) for c in t.args]
         h = t.head
         if h is S.Plus:
@@ -117,18 +117,18 @@ def interval(e: Any, x: Symbol, a: float, b: float) -> Any:
                 return vs[0] ** n
             if not (vs[0].a > 0):
                 raise ZeroDivisionError
-            return iv.exp(vs[1] * iv.log(vs[0]))
+            return iv.exp(vs[1] * iv.log(vs[0]))  # pyright: ignore[reportAttributeAccessIssue]
         if h is S.Log and len(vs) == 1:
             if not (vs[0].a > 0):
                 raise ZeroDivisionError
-            return iv.log(vs[0])
+            return iv.log(vs[0])  # pyright: ignore[reportAttributeAccessIssue]
         if h in (S.Sin, S.Cos):
             return (iv.sin if h is S.Sin else iv.cos)(vs[0])
         if h in (S.Tan, S.Sec, S.Cot, S.Csc):
             under = iv.cos(vs[0]) if h in (S.Tan, S.Sec) else iv.sin(vs[0])
             if 0 in under:
                 raise ZeroDivisionError
-            return {S.Tan: iv.sin(vs[0]), S.Cot: iv.cos(vs[0])}.get(h, iv.mpf(1)) / under
+            return {S.Tan: iv.sin(vs[0]), S.Cot: iv.cos(vs[0])}.get(h, iv.mpf(1)) / under  # pyright: ignore[reportOperatorIssue]
         raise Cannot
 
     try:

@@ -220,7 +220,8 @@ def _no_slope(f: Any, args: tuple) -> bool:
 
 def _defines(statement: Any, name: Symbol) -> bool:
     if type(statement) is Expr and statement.head is S.CompoundExpression and statement.args:
-        statement = statement.args[-2] if statement.args[-1] is NULL and len(statement.args) > 1 else statement.args[-1]
+        *before, last = statement.args
+        statement = before[-1] if last is NULL and before else last
     return type(statement) is Expr and statement.head in (S.Set, S.SetDelayed) and statement.args[0] is name
 
 

@@ -150,7 +150,7 @@ def split(filters: list, names: list[Symbol], domain: Any) -> tuple[dict[Symbol,
     domains, rest = dict.fromkeys(names, domain), []
     for f in filters:
         of = f.args[0] if has_head(f, S.Element) and len(f.args) == 2 and f.args[1] in DOMAINS else None
-        each = of.args if has_head(of, S.Alternatives) or is_list(of) else (of,)
+        each: tuple[Any, ...] = of.args if type(of) is Expr and of.head in (S.Alternatives, S.List) else (of,)
         if of is not None and all(n in domains for n in each):
             for n in each:
                 if domains[n] not in (S.Complexes, S.Reals, f.args[1]):

@@ -10,7 +10,7 @@ Knows nothing of trees, printing or inequalities.
 from __future__ import annotations
 
 from fractions import Fraction
-from math import gcd, isqrt
+from math import gcd, isqrt, lcm
 
 from nsrl.engines.wolfram.poly import NotPolynomial, Poly, Ring, content
 
@@ -161,7 +161,7 @@ class _Solver:
         while rows:
             top = max((m for r in rows for m in r), key=order)
             with_top = [r for r in rows if top in r]
-            pivot = min(with_top, key=len)
+            pivot: Poly = min(with_top, key=len)
             rows = [r for r in rows if top not in r] + [
                 ring.add(r, pivot, -Fraction(r[top]) / pivot[top]) for r in with_top if r is not pivot
             ]
@@ -259,12 +259,11 @@ class _Solver:
                 return [minus]
             return [minus, ring.mul(ring.add(ring.scale(b, -1), root), over)]
         numbers = {e: ring.number(c) for e, c in by.items()}
-        if None in numbers.values():
+        known = {e: Fraction(c) for e, c in numbers.items() if c is not None}
+        if len(known) < len(numbers):
             raise Undecided
-        k = 1
-        for c in numbers.values():
-            k = k * Fraction(c).denominator // gcd(k, Fraction(c).denominator)
-        coefficients = [int(Fraction(numbers.get(e, 0)) * k) for e in range(n + 1)]
+        k = lcm(*(c.denominator for c in known.values()))
+        coefficients = [int(known.get(e, 0) * k) for e in range(n + 1)]
         found: list[Fraction] = []
         while len(coefficients) > 3:
             r = _rational_root(coefficients)

@@ -162,7 +162,7 @@ def _repeats(ev: Evaluator, e: Any, x: Symbol, period: Any) -> int | None:
     if turn is not None and not contains(slope := ev.eval(mk(S.D, inner, x)), x):
         times = _ratio(ev, mk(S.Times, slope, period), turn)
         return times.denominator if times is not None and times.denominator <= MAX_TURNS else None
-    each = [_repeats(ev, a, x, period) for a in e.args]
+    each: list[Any] = [_repeats(ev, a, x, period) for a in e.args]
     if None in each or type(e.head) is not Symbol:
         return None
     q = lcm(*each)
@@ -568,7 +568,7 @@ def _powers(ev: Evaluator, f: Any, kernels: list[Any], x: Symbol, real: bool, de
         parts.append((base, ev.eval(mk(S.Plus, n, mk(S.Times, -1, fixed))), ev.eval(mk(S.Power, base, fixed))))
     base, unit, _ = min(parts, key=lambda p: p[0] if type(p[0]) is int and p[0] > 1 else 10**9)
     log = mk(S.Log, base)
-    ratios = [_ratio(ev, mk(S.Times, n, mk(S.Log, b)), mk(S.Times, unit, log)) for b, n, _ in parts]
+    ratios: list[Any] = [_ratio(ev, mk(S.Times, n, mk(S.Log, b)), mk(S.Times, unit, log)) for b, n, _ in parts]
     if None in ratios:
         return _two_terms(ev, f, x, real, depth)
     k = lcm(*(r.denominator for r in ratios))
@@ -625,7 +625,7 @@ def _logarithms(ev: Evaluator, f: Any, kernels: list[Any], x: Symbol, real: bool
     slopes = [ev.eval(mk(S.D, outer, m)) for m in marks.values()]
     if any(contains(s, m) for s in slopes for m in marks.values()):
         raise Cannot
-    ratios = [_ratio(ev, s, slopes[0]) for s in slopes]
+    ratios: list[Any] = [_ratio(ev, s, slopes[0]) for s in slopes]
     if None in ratios:
         raise Cannot
     k = lcm(*(r.denominator for r in ratios))

@@ -59,7 +59,8 @@ def whole_points(
                 whole = all(Fraction(c).denominator == 1 for c in n.values())
                 at_least.append(ring.add(n, {(): 1}, -1) if strict and whole else n)
     gens = {ring.gen(n): n for n in names}
-    box = {g: _LOW.get(domains.get(n), (-_INFINITY, _INFINITY)) for g, n in gens.items()}
+    lowest: dict[Any, tuple] = _LOW
+    box = {g: lowest.get(domains.get(n), (-_INFINITY, _INFINITY)) for g, n in gens.items()}
     both = [*at_least, *zero, *(ring.scale(p, -1) for p in zero)]
     for p in zero:
         _divided(p, box)
@@ -199,7 +200,7 @@ def _power(a: float, b: float, e: int) -> tuple[float, float]:
     return ends
 
 
-def _times(a: tuple, b: tuple) -> tuple[float, float]:
+def _times(a: Any, b: Any) -> tuple[float, float]:
     ends = [0 if 0 in (x, y) else x * y for x in a for y in b]
     return min(ends), max(ends)
 
@@ -207,7 +208,8 @@ def _times(a: tuple, b: tuple) -> tuple[float, float]:
 def _range(m: tuple, c: Any, box: dict) -> tuple[Any, Any]:
     out: tuple = (c, c)
     for g, e in m:
-        out = _times(out, _power(*box[g], e))
+        low, high = box[g]
+        out = _times(out, _power(low, high, e))
     return out
 
 
