@@ -17,7 +17,7 @@ LAID_OUT := nsrl/engines nsrl/answers nsrl/rewards nsrl/data/*.py nsrl/config ns
   tests/engines tests/answers tests/rewards tests/data tests/report tests/install
 ARGS   ?=
 
-.PHONY: help train test test-fast test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree clean
+.PHONY: help train test test-fast test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree house clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -86,6 +86,10 @@ endif
 
 tree: ## every source file and what it is
 	@$(PYTHON) .ci/tree.py
+
+house: $(STAMP) ## what docs/ has from the source: the picture of the house, the tables of keys
+	@$(RUN) .ci/house.py
+	@$(RUN) .ci/configuration.py
 
 clean: ## remove the environments and what was built
 	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .ruff_cache

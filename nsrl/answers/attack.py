@@ -53,10 +53,12 @@ class Found:
 
     @property
     def holds(self) -> bool:
+        """Whether the best constant text is paid little more than the most frequent gold."""
         return self.best_share <= _limit(self.frequent_share)
 
     @property
     def gate(self) -> str:
+        """The verdict as a word: holds, BROKEN, or TOO SHORT where the fixed round was not finished."""
         return "BROKEN" if not self.holds else "holds" if self.finished else "TOO SHORT"
 
 

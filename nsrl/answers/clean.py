@@ -1,6 +1,6 @@
 """Text of an answer made uniform before it is read: Unicode, dollars, LaTeX spacing, wrappers, number words.
 
-Pure string work with bounded regular expressions; nothing is evaluated. Knows nothing of trees.
+Pure string work with bounded regular expressions; nothing is evaluated.
 """
 
 from __future__ import annotations

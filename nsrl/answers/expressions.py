@@ -1,6 +1,6 @@
 """Expressions of an answer: tokens to trees by descent, with implicit products, mixed numbers and functions.
 
-Nothing is evaluated. Knows nothing of sets, intervals or relations; units only so far as to leave them alone.
+Nothing is evaluated.
 """
 
 from __future__ import annotations
@@ -52,12 +52,15 @@ class Expressions:
 
     @property
     def here(self) -> Token:
+        """The token that is read next."""
         return self.tokens[self.at]
 
     def peek(self, n: int = 1) -> Token:
+        """The token `n` places further on; the last one is the end."""
         return self.tokens[min(self.at + n, len(self.tokens) - 1)]
 
     def take(self) -> Token:
+        """The next token, and one step on. Raises Spent where a text is read over and over."""
         token = self.tokens[self.at]
         self.at += token.kind != "end"
         self.taken += 1
@@ -66,23 +69,28 @@ class Expressions:
         return token
 
     def is_op(self, *texts: str) -> bool:
+        """Whether the next token is one of these signs."""
         return self.here.kind == "op" and self.here.text in texts
 
     def accept(self, *texts: str) -> Token | None:
+        """The next token, taken, if it is one of these signs; else None and nothing taken."""
         return self.take() if self.is_op(*texts) else None
 
     def expect(self, *texts: str) -> Token:
+        """The next token, taken; it must be one of these signs. Raises Unreadable."""
         token = self.accept(*texts)
         if token is None:
             raise Unreadable(f"expected {' or '.join(texts)}, got {self.here.text!r}")
         return token
 
     def word(self, *texts: str) -> bool:
+        """Whether the next token is one of these words, in lower case."""
         return self.here.kind == "name" and self.here.text.lower() in texts
 
     # -- expressions
 
     def sum(self) -> Tree:
+        r"""Terms with + - ± ∓ between them; \over and \choose split the whole group."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unreadable("nested too deeply")
@@ -96,6 +104,7 @@ class Expressions:
         return tree
 
     def signed_product(self) -> Tree:
+        """A product with its signs."""
         op = self.accept("+", "-", "±", "∓")
         if op is None:
             return self.product()
@@ -107,6 +116,7 @@ class Expressions:
         return inner
 
     def product(self) -> Tree:
+        """Factors with signs between them or side by side."""
         tree = self.mixed()
         named = bool(symbols(tree))  # kept up to date: asking the whole product after each factor is quadratic
         while True:
@@ -149,6 +159,7 @@ class Expressions:
         return tree[0] == "num" and self.peek().text == "10" and self.peek(2).text in ("^", "**")
 
     def signed_factor(self) -> Tree:
+        """A factor that may bring its own sign."""
         if self.accept("-"):
             return neg(self.signed_factor())
         self.accept("+")
@@ -230,6 +241,7 @@ class Expressions:
         return len(token.text) <= 2 or (len(token.text) == 3 and not token.spaced)
 
     def power(self) -> Tree:
+        """An operand with what stands behind it, raised to an exponent."""
         base = self.postfix(self.atom())
         if self.is_op("^", "**"):
             self.take()
@@ -245,6 +257,7 @@ class Expressions:
         return base
 
     def exponent(self) -> Tree:
+        """What stands behind ^: a group, a signed operand or a power."""
         if self.accept("{"):
             tree = self.sum()
             self.expect("}")
@@ -257,6 +270,7 @@ class Expressions:
         return self.power()
 
     def postfix(self, tree: Tree) -> Tree:
+        """A tree with the !, ° and % behind it."""
         while True:
             if self.is_op("!") and self.peek().text != "=":
                 self.take()
@@ -269,6 +283,7 @@ class Expressions:
                 return tree
 
     def atom(self) -> Tree:
+        """One operand. Raises Unreadable past MAX_DEPTH."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unreadable("nested too deeply")
@@ -278,6 +293,7 @@ class Expressions:
             self.depth -= 1
 
     def bare_atom(self) -> Tree:
+        """One operand: a number, a name, a command, or what stands in brackets or bars."""
         token = self.take()
         if token.kind == "num":
             return ("num", token.value)
@@ -324,6 +340,7 @@ class Expressions:
         self.tokens[self.at : self.at + 1] = parts
 
     def command(self, token: Token) -> Tree:
+        """What a LaTeX command makes of its arguments; the command is taken."""
         name = token.text
         if name == "frac":
             top = self.argument()
@@ -379,6 +396,7 @@ class Expressions:
         return ""
 
     def named(self, token: Token) -> Tree:
+        """A name as a symbol, a constant or a call; the name is taken."""
         word, lower = token.text, token.text.lower()
         if (
             len(word) == 1
@@ -435,6 +453,7 @@ class Expressions:
         return ("fn", "binomial", num(n), num(k))
 
     def subscripted(self, name: str) -> Tree:
+        """A name with its subscript."""
         if self.accept("_"):
             if self.accept("{"):
                 text = ""
@@ -453,6 +472,7 @@ class Expressions:
         return _letter(name) if len(name) == 1 else ("sym", name)
 
     def function(self, name: str) -> Tree:
+        """A call of a named function with its arguments."""
         power: Tree | None = None
         base: Tree | None = None
         if name == "log" and self.accept("_"):

@@ -1,6 +1,6 @@
 """The final answer inside what a model wrote: boxes, tags, "the answer is", the last sentence; letters of options.
 
-Regular expressions over bounded text. Knows nothing of gold answers or of mathematics.
+Regular expressions over bounded text.
 """
 
 from __future__ import annotations
@@ -215,6 +215,7 @@ def supposes(sentence: str) -> bool:
 
 
 def sentences(text: str) -> list[str]:
+    """The sentences of a text, line by line, without white space around them."""
     out = []
     for line in text.split("\n"):
         start = 0

@@ -1,8 +1,5 @@
 """A gold answer with its type: a letter of options, several letters, a date, a value or a text; and which option a text
-is.
-
-Knows nothing of predictions.
-"""
+is."""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """One sign, number or name of an answer."""
+
     kind: str  # num, name, op, cmd, end
     text: str
     spaced: bool = False  # white space before it
@@ -56,6 +58,7 @@ _OPERATOR_COMMANDS = {
 
 
 def tokenise(text: str, roman: bool = False) -> list[Token]:
+    r"""The tokens of a text, the end last. roman: letters are words, as in \text{…}. Raises Unreadable."""
     out: list[Token] = []
     i, depth = 0, 0
     spaced = False

@@ -1,5 +1,4 @@
-"""What an engine prints, read: a value, or one value after a label of words on its last line. Knows nothing of
-golds."""
+"""What an engine prints, read: a value, or one value after a label of words on its last line."""
 
 from __future__ import annotations
 

@@ -92,12 +92,14 @@ class Reader(Expressions):
     # -- values
 
     def answer(self) -> Value:
+        """The whole text as one value. Raises Unreadable where something is left over."""
         value = self.listing(top=True)
         if self.here.kind != "end":
             raise Unreadable(f"left over: {self.here.text!r}")
         return value
 
     def listing(self, top: bool = False) -> Value:
+        """Values with commas, semicolons, `and` or `or` between them; one value alone is itself."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unreadable("nested too deeply")
@@ -139,6 +141,7 @@ class Reader(Expressions):
         return Items(kind, tuple(items))
 
     def relation(self) -> Value:
+        """A value, or two with an equals or an order sign between them."""
         start = self.at
         left = self.union()
         if isinstance(left, Ratio) and len(left.parts) == 2 and self.named_ratio(start, left):
@@ -201,6 +204,7 @@ class Reader(Expressions):
         )
 
     def union(self) -> Value:
+        """Sets with ∪ between them, or one set without another."""
         parts = [self.ratio()]
         while self.is_op("∪") or (self.word("u", "union") and isinstance(parts[0], Interval | Items | Union)):
             self.take()
@@ -216,6 +220,7 @@ class Reader(Expressions):
         return whole
 
     def ratio(self) -> Value:
+        """Scalars with colons or `to` between them."""
         parts = [self.scalar()]
         while (self.is_op(":") or self.word("to")) and isinstance(parts[-1], Scalar):
             self.take()
@@ -273,6 +278,7 @@ class Reader(Expressions):
         return None
 
     def quantity(self) -> Scalar:
+        """Quantity[number, unit], as an engine prints it."""
         self.at += 2
         tree = self.sum()
         self.expect(",")
@@ -283,6 +289,7 @@ class Reader(Expressions):
     # -- units
 
     def unit(self, tree: Tree, places: int | None) -> Scalar:
+        """The scalar of a tree with the unit that follows; without one where none follows."""
         if self.here.text == "Omega" and self.here.kind == "cmd" and not symbols(tree):
             self.take()
             return Scalar(tree, places, units.lookup("ohm"))
@@ -322,6 +329,7 @@ class Reader(Expressions):
         return Scalar(tree, places, unit)
 
     def one_unit(self, first: bool = False) -> units.Unit | None:
+        """The unit that the next name is, taken; None and nothing taken where it is none."""
         token = self.here
         if token.kind != "name":
             return None
@@ -511,6 +519,7 @@ class Reader(Expressions):
         return self.is_op("+", "-", "*", "/", "^", "**", "!", "°", "%") or self.here.kind in ("num", "name", "cmd")
 
     def matrix(self) -> Value:
+        r"""The rows of a LaTeX matrix, up to its \end."""
         self.take()
         self.expect("{")
         self.take()

@@ -1,6 +1,6 @@
 """Regions of the real line: what conditions on one symbol leave together, either of them, or one without the other.
 
-A part of a region is an interval or a single point (a Scalar). Knows nothing of text or of what is asked.
+A part of a region is an interval or a single point (a Scalar).
 """
 
 from __future__ import annotations

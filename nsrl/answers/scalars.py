@@ -1,7 +1,6 @@
 """Whether two expressions are the same: exact, then 50 digits at random rational points, then the gold's decimals.
 
-The gold decides what is asked: its decimals give the tolerance, its unit is the unit of a bare number. Knows nothing
-of collections, text or models.
+The gold decides what is asked: its decimals give the tolerance, its unit is the unit of a bare number.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Expression trees of answers: exact normal form and 50-digit values, both bounded.
 
 Trees are plain tuples: ("num", Fraction), ("sym", name), ("const", "pi"|"e"|"i"|"inf"|"deg"|"pct"), ("add", *terms),
-("mul", *factors), ("pow", base, exponent), ("pm", sign, tree), ("fn", name, *arguments). Knows nothing of text, units
-or what an answer is.
+("mul", *factors), ("pow", base, exponent), ("pm", sign, tree), ("fn", name, *arguments).
 """
 
 from __future__ import annotations
@@ -32,16 +31,19 @@ INFINITY: Tree = ("const", "inf")
 
 
 def num(value: int | Fraction) -> Tree:
+    """An exact number as a leaf."""
     return ("num", Fraction(value))
 
 
 def neg(tree: Tree) -> Tree:
+    """The tree with the other sign."""
     if tree[0] == "num":
         return ("num", -tree[1])
     return ("mul", MINUS_ONE, tree)
 
 
 def div(top: Tree, bottom: Tree) -> Tree:
+    """A fraction; of two numbers it is their quotient."""
     if top[0] == "num" and bottom[0] == "num" and bottom[1] != 0:
         return ("num", top[1] / bottom[1])
     return ("mul", top, ("pow", bottom, MINUS_ONE))
@@ -55,6 +57,7 @@ def symbols(tree: Tree) -> frozenset[str]:
 
 
 def mentions(tree: Tree, leaf: Tree) -> bool:
+    """Whether `leaf` stands anywhere in the tree."""
     return tree == leaf or any(mentions(t, leaf) for t in tree[1:] if isinstance(t, tuple))
 
 
@@ -70,6 +73,7 @@ def deeper_than(tree: Tree, most: int) -> bool:
 
 
 def has_kind(tree: Tree, kind: str) -> bool:
+    """Whether a node of this kind stands anywhere in the tree."""
     return tree[0] == kind or any(has_kind(t, kind) for t in tree[1:] if isinstance(t, tuple))
 
 

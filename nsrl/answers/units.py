@@ -1,4 +1,4 @@
-"""Units an answer may declare, as a factor to a base unit and the dimension. Knows nothing of problems or models.
+"""Units an answer may declare, as a factor to a base unit and the dimension.
 
 Percent and degree are declared by their sign and live in `nsrl.answers.values`; here are the written-out words.
 """
@@ -25,12 +25,14 @@ class Unit:
 
     @property
     def known(self) -> bool:
+        """Whether the dimension is known; a counted thing (apples) has none."""
         return bool(self.dims)
 
     def __pow__(self, n: int) -> Unit:
         return Unit(("pow", self.factor, num(n)), tuple((d, e * n) for d, e in self.dims))
 
     def times(self, other: Unit, sign: int = 1) -> Unit:
+        """The product of two units, or their quotient with sign -1."""
         dims = dict(self.dims)
         for d, e in other.dims:
             dims[d] = dims.get(d, 0) + sign * e

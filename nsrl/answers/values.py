@@ -1,6 +1,6 @@
 """What an answer can be, once read: a scalar with its unit, a collection, an interval, a relation, a ratio, a time.
 
-Plain data. Knows nothing of how answers are written or compared.
+Plain data.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
+    """The numbers between two ends, each in or out."""
+
     low: Scalar
     high: Scalar
     low_closed: bool
@@ -44,6 +46,8 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Union:
+    """Sets of numbers together."""
+
     parts: tuple[Any, ...]  # of Values
 
 
@@ -62,6 +66,8 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
+    """Scalars with colons between them."""
+
     parts: tuple[Any, ...]  # of Values
 
 

@@ -1,6 +1,6 @@
 """How much work one comparison of two answers may take, counted in steps, so that no text of a model takes longer.
 
-Counted per thread. Knows nothing of trees.
+Counted per thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Configuration: keys, their ranges, the command line, and which keys act together. Knows nothing of models."""
+"""Configuration: keys, their ranges, the command line, and which keys act together."""
 
 from nsrl.config.keys import (
     DataConfig,

@@ -2,7 +2,7 @@
 
 Refused: what only a mistake explains. Told in one line, and the run goes on: what belongs to a comparison (a clip with
 one update per rollout, a control run with the settings of the other), and what a recipe says while the user's own words
-make it idle. Defaults are nobody's words: they are never in the way. Knows nothing of what the keys do.
+make it idle. Defaults are nobody's words: they are never in the way.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Model:
 
     @classmethod
     def at(cls, name: str) -> Model:
+        """The model that `model.name` names, by the small files of its folder."""
         if name == "small":
             return cls(True, False)
         folder = Path(name).expanduser()

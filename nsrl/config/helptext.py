@@ -1,4 +1,4 @@
-"""--help: every key with its default, its choices and what its docstring says. Knows nothing of single keys."""
+"""--help: every key with its default, its choices and what its docstring says."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every key there is: dataclasses are the one source of truth, their docstrings the text of --help.
 
 Names follow TRL where TRL has one. A new key also needs its line in `ranges.py` (numbers), in `acts.py` where it cannot
-always act, and in tests/test_options.py, which shows that it acts. Knows nothing of models or command lines.
+always act, and in tests/test_options.py, which shows that it acts.
 """
 
 from __future__ import annotations

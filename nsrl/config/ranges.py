@@ -36,6 +36,7 @@ class Bound:
     or_zero: bool = False
 
     def holds(self, value: float) -> bool:
+        """Whether a value is within the bound."""
         return (self.or_zero and value == 0) or (self.least <= value <= self.most and self.above < value < self.below)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""From a text to a typed value, and from a dataclass to its keys. Knows nothing of single keys.
+"""From a text to a typed value, and from a dataclass to its keys.
 
 Texts from the command line and from YAML files are read alike: YAML gives structure and nothing else, the key's type
 decides what a text means (so `name: no` is a name, `1e3` is an integer where one is wanted, and a date is a text).
@@ -35,14 +35,17 @@ class Key:
 
     @property
     def is_list(self) -> bool:
+        """Whether the key takes several values."""
         return typing.get_origin(self.type) is list
 
     @property
     def is_mapping(self) -> bool:
+        """Whether the key takes values by name."""
         return typing.get_origin(self.type) is dict
 
     @property
     def choices(self) -> tuple[str, ...]:
+        """The words that the key takes; empty where it takes more than words."""
         return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
 
 

@@ -1,6 +1,6 @@
 """All that can be known to be wrong before a model is loaded: keys that cannot act, rewards, packages, processes.
 
-Imports neither torch nor transformers. Knows nothing of how a run goes.
+Imports neither torch nor transformers.
 """
 
 from __future__ import annotations

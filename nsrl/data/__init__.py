@@ -1,4 +1,4 @@
-"""Room 1: where problems come from. A row of a data set becomes a `Problem`; bad rows are counted and named, never
+"""Sources of problems. A row of a data set becomes a `Problem`; bad rows are counted and named, never
 fatal.
 
 No torch here; pixels stay behind references until someone opens them.

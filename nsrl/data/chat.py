@@ -1,4 +1,4 @@
-"""Room 2, the words: a problem as chat messages, images as placeholders where its markers stand. No tokens, no pixels.
+"""Writes a problem as chat messages, images as placeholders where its markers stand. No tokens, no pixels.
 
 The system text says how an answer is to be written in each language, in the spirit of the seed's: read the image, write
 the program, let the engine compute.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from nsrl.data.rows import MARK
-from nsrl.errors import UserError
 from nsrl.types import Problem
 
 _READ = "You solve problems about images. Read the numbers and relations you need from the image, then"
@@ -25,31 +24,23 @@ _PROGRAMS = {
     "sympy": "<sympy>…</sympy>: Python with SymPy, print the result or end with it. "
     "Example: <sympy>from sympy import *\nx=symbols('x')\nprint(solve(Eq(2*x,6),x)[0])</sympy>",
 }
-_DIRECT = "give the final answer in \\boxed{}."
-MODES = ("any", *_PROGRAMS, "direct")
 
 
-def system_text(mode: str = "any") -> str:
-    """The system prompt of a mode: `any` offers every language, a language's name that one, `direct` none."""
-    if mode == "direct":
-        return f"{_READ} {_DIRECT}"
-    if mode == "any":
-        listed = "\n".join(f"- {text}" for text in _PROGRAMS.values())
-        return f"{_READ} write one short program in one of these languages:\n{listed}\n{_LAST}"
-    if mode not in _PROGRAMS:
-        raise UserError(f"mode must be one of {', '.join(MODES)}; got {mode!r}")
-    return f"{_READ} write one short program in {_PROGRAMS[mode]}\n{_LAST}"
+def system_text() -> str:
+    """The system prompt: it offers every language."""
+    listed = "\n".join(f"- {text}" for text in _PROGRAMS.values())
+    return f"{_READ} write one short program in one of these languages:\n{listed}\n{_LAST}"
 
 
-def messages(problem: Problem, system: bool | str = True, mode: str = "any") -> list[dict[str, Any]]:
+def messages(problem: Problem, system: bool | str = True) -> list[dict[str, Any]]:
     """Chat messages with typed content: text pieces and one image placeholder per image.
 
     Images stand where the question's markers are; images without a marker follow the text. system: False for none, True
-    for the problem's own system text or else the mode's, a string for itself.
+    for the problem's own system text or else `system_text`, a string for itself.
     """
     out: list[dict[str, Any]] = []
     if system:
-        text = system if isinstance(system, str) else problem.columns.get("system") or system_text(mode)
+        text = system if isinstance(system, str) else problem.columns.get("system") or system_text()
         out.append({"role": "system", "content": [{"type": "text", "text": text}]})
     content: list[dict[str, Any]] = []
     pieces = problem.question.split(MARK)

@@ -353,6 +353,7 @@ class Meaning:
 
     @classmethod
     def of(cls, numbers: Iterable[Counted]) -> Meaning:
+        """What the numbers of a column can be, taken together."""
         texts = counts = beyond = zero = False
         for n in numbers:
             texts |= n.text is not None and n.count is None

@@ -1,7 +1,5 @@
 """CSV as people's programs write it: comma, semicolon, tab or bar; UTF-8 or UTF-16, with or without a byte order mark.
-
-Knows nothing of problems. A file that is in no Unicode encoding is refused: guessing one would change its letters.
-"""
+A file that is in no Unicode encoding is refused: guessing one would change its letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two problems are the same, or show the same picture: by content, not by id. Knows nothing of sources."""
+"""Whether two problems are the same, or show the same picture: by content, not by id."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Images by reference: `ImageRef`s over files, bytes, zip members and PIL images, checked once when made.
 
 A reference's key is a hash of the encoded bytes (of the pixels, for an image that never was a file), so equal keys mean
-equal pixels. Opening gives RGB: turned upright by its EXIF tag, transparent parts on white. Knows nothing of rows.
+equal pixels. Opening gives RGB: turned upright by its EXIF tag, transparent parts on white.
 """
 
 from __future__ import annotations
@@ -214,10 +214,12 @@ class ZipImages:
         self._lock = threading.Lock()
 
     def names(self) -> set[str]:
+        """The names of the members."""
         with self._lock:
             return set(self._open().namelist())
 
     def read(self, name: str) -> bytes:
+        """The bytes of a member. Raises `UserError` for one that is absent or damaged."""
         with self._lock:
             try:
                 return self._open().read(name)
@@ -227,6 +229,7 @@ class ZipImages:
                 raise UserError(f"image {name!r} cannot be read out of {self.path.name} ({error})") from None
 
     def image(self, name: str) -> ImageRef:
+        """A member as a picture that is opened when it is needed."""
         return lazy_image(lambda: self.read(name), name)
 
     def _open(self) -> zipfile.ZipFile:

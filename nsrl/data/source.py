@@ -25,7 +25,8 @@ class Source(Protocol):
     """A source of problems. What it gives depends on its own settings and on positions alone, so a run can go on."""
 
     size: int | None
-    """Training problems whose pictures are read from somewhere, and may not open; None: without end, made on the spot."""
+    """Training problems whose pictures are read from somewhere, and may not open; None: without end, made on the
+    spot."""
 
     def train(self, position: int = 0) -> Iterator[Problem]:
         """An endless stream of training problems behind the first `position`; none of them is a test problem."""
@@ -71,7 +72,9 @@ class Rows:
 
     def readings(self) -> Iterator[Demonstration]:
         """There are none."""
-        raise UserError("warm_start.reading_steps needs pictures that can be read out; rows of a data set have no such text")
+        raise UserError(
+            "warm_start.reading_steps needs pictures that can be read out; rows of a data set have no such text"
+        )
 
     def demonstrations(self, languages: dict[str, float], wrong: float = 0.0) -> Iterator[Demonstration]:
         """There are none."""

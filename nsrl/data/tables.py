@@ -1,6 +1,6 @@
 """Rows of data files: JSON, JSON lines, CSV, parquet, saved HF data sets and the Hub. One broken line costs one row.
 
-Knows nothing of problems; a row is a mapping of columns.
+A row is a mapping of columns; what makes it a problem is `rows`.
 """
 
 from __future__ import annotations

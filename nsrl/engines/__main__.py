@@ -1,4 +1,4 @@
-"""Commands: run one program, run a file of them, count tokens, say what is here. Knows nothing of models."""
+"""Commands: run one program, run a file of them, count tokens, say what is here."""
 
 from __future__ import annotations
 
@@ -217,13 +217,13 @@ def _tokenizer(name: str) -> Any:
 
 
 def _tokens(chosen: argparse.Namespace) -> None:
-    from nsrl.engines import tokens
+    from nsrl.engines import token_counts
 
-    rows = tokens.count(_tokenizer(chosen.tokenizer), tokens.read_problems(chosen.file))
+    rows = token_counts.count(_tokenizer(chosen.tokenizer), token_counts.read_problems(chosen.file))
     if chosen.json:
         _write(rows, sys.stdout, indent=2)
     else:
-        print(tokens.table(rows))
+        print(token_counts.table(rows))
 
 
 def _list(chosen: argparse.Namespace) -> None:

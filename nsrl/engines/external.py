@@ -3,7 +3,6 @@
 Each runs as a subprocess per program, in a directory of its own, under the same wall clock, CPU, memory and output
 bounds as ours; its exit is enforced by killing its process group. There is no kernel sandbox around them: they need
 their own files and licences, so give them programs you would give to a colleague, not a model in training.
-Knows nothing of the pool.
 """
 
 from __future__ import annotations

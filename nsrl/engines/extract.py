@@ -1,4 +1,4 @@
-"""Room 4: cut the program, or the direct answer, out of a completion. Stdlib only; knows nothing of engines or tokens.
+"""Cuts the program, or the direct answer, out of a completion. Stdlib only; no engine is asked and no token counted.
 
 A program stands between the delimiters of its language, each of which is a single added token in the tokenizer:
 `<nsl>2+3</nsl>`, `<wolfram>…</wolfram>`, `<sympy>…</sympy>`. A fence (```nsl, ```wolfram, ```mathematica, ```python,

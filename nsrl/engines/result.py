@@ -118,6 +118,7 @@ class Result:
 
     @property
     def has_value(self) -> bool:
+        """Whether there is a value, with a message or without."""
         return self.status in (Status.OK, Status.MESSAGE)
 
     @property
@@ -126,6 +127,7 @@ class Result:
         return self.status is Status.OK
 
     def to_json(self, timing: bool = False) -> dict[str, Any]:
+        """A dictionary that json can write; timing: with the CPU time, which differs from run to run."""
         out = dict(vars(self))  # the value is not copied: it may nest deep
         out["status"] = self.status.value
         out["messages"] = [[m.symbol, m.tag, m.text] for m in self.messages]

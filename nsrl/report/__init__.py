@@ -1,4 +1,4 @@
-"""What a run came to: the table by category, and `report.html`. Reads files and records; knows nothing of models.
+"""What a run came to: the table by category, and `report.html`. Reads files and records.
 
 python -m nsrl.report RUN_FOLDER
 """

@@ -10,6 +10,7 @@ from nsrl.report.page import write_report
 
 
 def main(argv: list[str]) -> int:
+    """The command. Exit code 2 for bad input."""
     if len(argv) != 1 or argv[0].startswith("-"):
         asked = argv in (["-h"], ["--help"])
         print(f"usage: {program('report')} RUN_FOLDER", file=sys.stdout if asked else sys.stderr)

@@ -1,7 +1,7 @@
 """LaTeX of a question as drawn formulas, everything else as escaped text. Formulas that cannot be drawn are marked as
 source.
 
-For the words of data sets, which are short; what a model wrote is shown as it is. Knows nothing of pages.
+For the words of data sets, which are short; what a model wrote is shown as it is.
 """
 
 from __future__ import annotations

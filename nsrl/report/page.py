@@ -1,5 +1,4 @@
-"""`report.html` of a run folder: one self-contained page. Reads what the run wrote; knows nothing of models or
-steps."""
+"""`report.html` of a run folder: one self-contained page. Reads what the run wrote."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Plots of a run's metrics as SVG and PNG, with the numbers under the pointer. Rows of metrics.jsonl in, pictures out.
-
-Knows nothing of HTML.
-"""
+"""Plots of a run's metrics as SVG and PNG, with the numbers under the pointer. Rows of metrics.jsonl in, pictures
+out."""
 
 from __future__ import annotations
 

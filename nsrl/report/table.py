@@ -1,7 +1,7 @@
 """The seed paper's table: per category Count, Has Code %, No Error %, Accuracy %, prompt and output tokens.
 
 A record is one completion (a dictionary): category, problem_id, correct, has_code, no_error, value_text, tokens,
-prompt_tokens, and sample (-1 for greedy). Knows nothing of how completions came about.
+prompt_tokens, and sample (-1 for greedy).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Room 6: what a completion is worth. Components by name, kept apart; `nsrl.answers.checker` decides what is right."""
+"""Rewards say what a completion is worth. Components by name, kept apart; `nsrl.answers.checker` decides what is
+right."""
 
 from nsrl.answers.checker import Verdict, check
 from nsrl.rewards.batch import RewardBatch

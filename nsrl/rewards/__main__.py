@@ -59,6 +59,7 @@ def agreement(path: Path) -> dict[str, object]:
 
 
 def main(argv: list[str]) -> int:
+    """The command. Exit code 2 for bad input."""
     asked = argv[-1:] in (["-h"], ["--help"]) and (len(argv) == 1 or argv[:-1] in (["check"], ["agreement"]))
     if len(argv) >= 3 and argv[0] == "check":
         verdict = check(argv[1], argv[2], argv[3:] or None)

@@ -1,4 +1,4 @@
-"""`RewardBatch`: everything a reward may look at, for the completions of whole groups. Knows nothing of tensors."""
+"""`RewardBatch`: everything a reward may look at, for the completions of whole groups."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class RewardBatch:
     """R completions, group after group. Every list has R entries but `group_sizes`, which sums to R.
 
-    completion_ids: token ids; masks: for each completion which of them the policy wrote (None: all), the only measure of
-    length; extracted: what stands in the completion (program, prose,
-    answer, span); results: what the engine said, None without a program; correct: None where the gold cannot be scored
-    (filled in by the answer check when left empty); truncated: cut at the token limit; prompts: the prompt texts, where
-    the caller has them; state: kept across steps by the rewards that need memory, and saved in checkpoints.
+    completion_ids: token ids; masks: for each completion which of them the policy wrote (None: all), the only measure
+    of length; extracted: what stands in the completion (program, prose, answer, span); results: what the engine said,
+    None without a program; correct: None where the gold cannot be scored (filled in by the answer check when left
+    empty); truncated: cut at the token limit; prompts: the prompt texts, where the caller has them; state: kept across
+    steps by the rewards that need memory, and saved in checkpoints.
     """
 
     problems: Sequence[Problem]

@@ -1,7 +1,7 @@
 """Length rewards: among right answers the shorter ones are worth more. Lengths are tokens of the whole completion.
 
 Sources: LASER (arXiv 2505.15612) and its official code, the cosine reward of arXiv 2502.03373 as in open-rs, Kimi k1.5
-(arXiv 2501.12599, section 2.3.3). Knows nothing of advantages.
+(arXiv 2501.12599, section 2.3.3).
 """
 
 from __future__ import annotations

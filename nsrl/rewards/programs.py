@@ -36,6 +36,8 @@ class Call(NamedTuple):
 
 
 class Name(NamedTuple):
+    """A leaf that is a name."""
+
     name: str
 
 

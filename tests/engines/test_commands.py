@@ -10,7 +10,7 @@ import time
 import pytest
 
 from nsrl.engines import LANGUAGES, Limits, Status, external, languages
-from nsrl.engines import tokens as token_count
+from nsrl.engines import token_counts as token_count
 from nsrl.engines.__main__ import main
 from nsrl.errors import MissingBackend, UserError
 

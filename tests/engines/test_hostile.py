@@ -133,7 +133,7 @@ worker.main()"""
 
 @pytest.fixture
 def raw_pool(monkeypatch):
-    """A pool whose Python arm checks nothing: whatever stops a program there is the kernel's doing."""
+    """A pool whose Python engine checks nothing: whatever stops a program there is the kernel's doing."""
     monkeypatch.setattr(processes, "_BOOT", RAW_BOOT)
     with EnginePool(workers=2, limits=LIMITS, languages=["sympy"], cache=0) as pool:
         if "seccomp" not in pool.sandbox["python"]["layers"]:

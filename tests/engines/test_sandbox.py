@@ -107,7 +107,7 @@ def test_the_others_hold_when_one_is_off(raw, layer, language):
         assert pool.run(language, "out = 6 * 7").text == "42"  # and no signal of theirs reached anybody
 
 
-# The SymPy arm's own walls on a system without any of the kernel's: the reader of programs, then what Python itself
+# The SymPy engine's own walls on a system without any of the kernel's: the reader of programs, then what Python itself
 # raises when a program got past the reader.
 BARE = BOOT.replace("arm.run = run\nnamespace.prepare = lambda refuse: None\n", "")
 DOORS = BOOT.replace(

@@ -197,7 +197,7 @@ def test_a_cpu_limit_beyond_the_wall_clock_is_lowered_below_it():
 
 
 def test_a_program_that_waits_without_working_has_its_wall_clock_and_no_more(monkeypatch):
-    monkeypatch.setattr(processes, "_BOOT", RAW_BOOT)  # no program gets this far: the Python arm knows no sleep
+    monkeypatch.setattr(processes, "_BOOT", RAW_BOOT)  # no program gets this far: the Python engine knows no sleep
     limits = Limits(cpu_s=0.2, wall_s=0.5)
     with EnginePool(workers=2, limits=limits, languages=["sympy"]) as pool:
         pool.run("sympy", "out = 0")

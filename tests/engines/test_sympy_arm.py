@@ -1,4 +1,4 @@
-"""The SymPy arm: programs as models write them, what their value is, and strings read without evaluation."""
+"""The SymPy engine: programs as models write them, what their value is, and strings read without evaluation."""
 
 import pytest
 

@@ -1,6 +1,7 @@
 """The engines' wing in order: no circles of imports, lines that fit, rules of the language as files of their own."""
 
 import ast
+import re
 from pathlib import Path
 
 from nsrl.engines.wolfram import builtins
@@ -17,9 +18,14 @@ MODULES = {
 
 
 def imported(path: Path) -> set[str]:
-    """The engines' modules that a file imports, inside functions too."""
+    """The engines' modules that a file imports, inside functions too; not what type checkers alone see."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    checked = [n for n in nodes if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test)]
+    unseen = {inner for n in checked for inner in ast.walk(n)}
+    for node in nodes:
+        if node in unseen:
+            continue
         if isinstance(node, ast.Import):
             found |= {a.name for a in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -54,7 +60,7 @@ def test_lines_fit():
         f"{path.relative_to(ROOT)}:{number}"
         for path in (*MODULES.values(), *defined.RULES.glob("*.wl"))
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if len(line) > (120 if path.suffix == ".wl" else 160)
+        if len(re.sub(r"  # (?:fmt|noqa|pyright):.*", "", line)) > 120
     ]
     assert not long
 

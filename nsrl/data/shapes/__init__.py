@@ -40,7 +40,8 @@ class Shapes:
         self._test = {_content(problem): problem for problem in self.unseen(held_out, refused)}
         if len(self._test) < held_out:
             left_out = " that the model was not trained on" if refused else ""
-            raise UserError(f"data.eval_size must be at most {len(self._test)}, for hardly any other problems of shapes (level {level}) "
+            raise UserError(f"data.eval_size must be at most {len(self._test)}, for hardly any other problems of "
+            f"shapes (level {level}) "
                             f"are left{left_out}; got {held_out}")  # fmt: skip
 
     def test(self) -> list[Problem]:

@@ -197,7 +197,8 @@ def _fraction_forms(v: Values, answer: str) -> Forms:
     return {
         "prose": f"I see {_listed(seen)}. There are {len(seen)} shapes and {seen.count(asked)} of them match. "
         f"The fraction is {answer}.",
-        "sympy": _sympy(f"colors = [{quoted}]", f'fraction = Rational(colors.count("{asked}"), len(colors))', "print(fraction)"),
+        "sympy": _sympy(f"colors = [{quoted}]", f'fraction = Rational(colors.count("{asked}"), len(colors))',
+        "print(fraction)"),
         "wolfram": _module("colors", "colors = {" + quoted + "}", f'Count[colors, "{asked}"]/Length[colors]'),
         "nsl": "count{" + ",".join(word[0] for word in seen) + "}" + f"{asked[0]}/{len(seen)}",
     }

@@ -1,7 +1,7 @@
 """What is asked beyond one value: all solutions as a set, the greatest value of a function, a letter in terms of the
 rest.
 
-Trees in, trees out, over the core's evaluator. Knows nothing of programs and statements.
+Trees in, trees out, over the core's evaluator.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Names, words and calls of nsl: where an argument begins and ends, and what it is refused for.
-
-Knows nothing of operators and levels of binding, which stand above it.
-"""
+"""Names, words and calls of nsl: where an argument begins and ends, and what it is refused for."""
 
 from __future__ import annotations
 
@@ -52,9 +49,11 @@ class Calls:
 
     @property
     def tok(self) -> Token:
+        """The token that is read next."""
         return self.toks[self.i]
 
     def take(self, value: str) -> bool:
+        """Whether the next token is this sign, which is taken then."""
         t = self.toks[self.i]
         if t.value == value and t.kind in ("op", "key"):
             self.i += 1
@@ -62,6 +61,7 @@ class Calls:
         return False
 
     def need(self, value: str) -> None:
+        """Takes this sign. Raises NslSyntaxError where another stands."""
         if not self.take(value):
             self.fail(f"expected {value!r}")
 
@@ -75,6 +75,7 @@ class Calls:
         return out
 
     def fail(self, reason: str, tok: Token | None = None) -> None:
+        """Raises NslSyntaxError with the reason and the place of a token, by default the next."""
         t = tok or self.tok
         got = "the program ends" if t.kind == "end" else f"got {self.text[t.start : t.end]!r}"
         raise NslSyntaxError(f"{reason}, {got}", t.start, max(t.end, t.start))
@@ -89,6 +90,7 @@ class Calls:
         raise NslSyntaxError(f"this is neither true nor false; {hint}", t.start, self.toks[self.i - 1].end)
 
     def truthful(self, e: Any, names: bool = False) -> bool:
+        """Whether a tree is a condition; names: a bare name may be one."""
         if has_head(e, S.And) or has_head(e, S.Or) or has_head(e, S.Not):
             return all(self.truthful(a, names) for a in e.args)
         return (
@@ -109,6 +111,7 @@ class Calls:
                 self.numbers(a, start)
 
     def name(self) -> Any:
+        """A name as a symbol, taken."""
         if self.tok.kind not in ("name", "word"):
             self.fail("expected a name")
         self.i += 1
@@ -117,6 +120,7 @@ class Calls:
     # --- names and words
 
     def named(self) -> Any:
+        """A name, or the call that it begins."""
         t = self.tok
         self.i += 1
         nxt = self.tok
@@ -165,6 +169,7 @@ class Calls:
         return None
 
     def word(self) -> Any:
+        """A word of the language with its arguments."""
         t = self.tok
         name = str(t.value)
         self.i += 1
@@ -206,6 +211,7 @@ class Calls:
         return mk(S.Log, base.value if base.kind == "num" else symbol(str(base.value)), x[0])
 
     def applied(self, name: str, t: Token, nxt: Token) -> Any:
+        """The call of a word whose argument may stand without brackets."""
         if name in ("C", "P"):  # words only as C(n, k); else names
             if nxt.value == "(" and not nxt.gap:
                 at = self.i
@@ -266,6 +272,7 @@ class Calls:
         return operand
 
     def build(self, name: str, args: tuple, t: Token) -> Any:
+        """The tree of a word with its arguments, which are checked. Raises NslSyntaxError."""
         word = WORDS[name]
         if (
             len(args) == 1
@@ -319,6 +326,7 @@ class Calls:
         return out
 
     def index(self, index: Any, t: Token) -> None:
+        """Refuses element 0: the first is 1."""
         if any(type(k) is int and k == 0 for k in index):
             raise NslSyntaxError("the first element is L[1]", t.start, self.toks[self.i - 1].end)
 

@@ -1,7 +1,4 @@
-"""The expressions of nsl: tokens to Wolfram trees, one method per level of binding.
-
-Knows nothing of statements, nor of what a program's value is.
-"""
+"""The expressions of nsl: tokens to Wolfram trees, one method per level of binding."""
 
 from __future__ import annotations
 
@@ -35,10 +32,12 @@ class Expressions(Calls):
     """Reads the expressions of `text`, loosest first."""
 
     def relation(self) -> Any:
+        """Conditions with `or` between them: the loosest level."""
         t, first = self.toks[self.i], self.conjunction()
         return self.joined(first, t, self.conjunction, "or", S.Or) if self.toks[self.i].value == "or" else first
 
     def conjunction(self) -> Any:
+        """Conditions with `and` between them."""
         t, first = self.toks[self.i], self.negation()
         return self.joined(first, t, self.negation, "and", S.And) if self.toks[self.i].value == "and" else first
 
@@ -50,6 +49,7 @@ class Expressions(Calls):
         return first if len(parts) == 1 else mk(head, self.condition(first, t, True), *parts[1:])
 
     def negation(self) -> Any:
+        """A comparison, or one with `not` before it."""
         t = self.toks[self.i]
         if t.value in ("not", "!") and t.kind in ("op", "key"):
             self.i += 1
@@ -58,6 +58,7 @@ class Expressions(Calls):
         return self.comparison()
 
     def comparison(self) -> Any:
+        """Ranges with =, !=, <, `in` and their kin between them."""
         first = self.range()
         items, signs = [first], []
         while (t := self.toks[self.i]).kind in ("op", "key"):
@@ -91,6 +92,7 @@ class Expressions(Calls):
         return mk(S.MemberQ, where, first)
 
     def range(self) -> Any:
+        """A sum, or two with .. between them."""
         a = self.sum()
         if self.toks[self.i].value == ".." and self.take(".."):
             b = self.sum()
@@ -101,6 +103,7 @@ class Expressions(Calls):
         return a
 
     def sum(self) -> Any:
+        """Products with + and - between them; percentages of nothing are refused."""
         term = self.product()
         t = self.toks[self.i]
         if t.kind != "op" or t.value not in ("+", "-"):
@@ -122,6 +125,7 @@ class Expressions(Calls):
         return type(term) in (int, Fraction) or (has_head(term, S.Times) and term.args[-1] == HUNDREDTH)
 
     def product(self) -> Any:
+        """Factors with signs between them or side by side."""
         out = [self.signed()]
         while True:
             t = self.toks[self.i]
@@ -172,6 +176,7 @@ class Expressions(Calls):
         return t.kind != "str" or self.fail("a text cannot be multiplied") is not None
 
     def signed(self) -> Any:
+        """An operand with its sign."""
         t = self.toks[self.i]
         if t.kind == "num":
             behind = self.toks[self.i + 1]
@@ -193,6 +198,7 @@ class Expressions(Calls):
         return a
 
     def power(self) -> Any:
+        """An operand with its exponent."""
         t = self.toks[self.i]
         letters = self.names.letters(t) if t.kind == "name" and self.names.bound and self._stands_alone() else None
         if letters is None:
@@ -269,6 +275,7 @@ class Expressions(Calls):
         self.fail(f"more than {MAX_DEPTH} signs behind one operand")
 
     def exponent(self) -> Any:
+        """What stands behind ^, with its sign."""
         if self.tok.kind == "op" and self.tok.value in ("-", "+"):
             minus = self.tok.value == "-"
             self.i += 1
@@ -277,6 +284,7 @@ class Expressions(Calls):
         return self.power()
 
     def primary(self) -> Any:
+        """One operand: a number, a text, a name, a word, or what stands in brackets."""
         t = self.toks[self.i]
         if t.kind in ("num", "str"):
             self.i += 1
@@ -315,6 +323,7 @@ class Expressions(Calls):
         return None
 
     def absolute(self) -> Any:
+        """What stands between two bars."""
         self.i += 1
         saved, self.bars = self.bars, 1
         inside = self.sum()
@@ -344,6 +353,7 @@ class Expressions(Calls):
         return items[0] if len(items) == 1 else lst(items)
 
     def braces(self, closing: str) -> Any:
+        """A list, as elements or as a comprehension, up to the closing bracket."""
         self.i += 1
         saved, self.bars = self.bars, 0
         if self.take(closing):

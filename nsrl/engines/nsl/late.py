@@ -2,7 +2,7 @@
 
 The evaluator would take the call `Divisors[n]` of a letter for a list of one name, and say of a letter that it is no
 prime. So a relation, a definition or a target with such a call is kept as it is written until its names are known.
-Trees in, yes or no out. Knows nothing of text, statements or solving.
+Trees in, yes or no out.
 """
 
 from __future__ import annotations

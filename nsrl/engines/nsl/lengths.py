@@ -1,6 +1,6 @@
 """Lengths and counts where a name stands for a text or a number: `s="banana";len(s)` is 6, `n=12;len(n)` is refused.
 
-Trees in, trees out. Knows nothing of programs and statements.
+Trees in, trees out.
 """
 
 from __future__ import annotations

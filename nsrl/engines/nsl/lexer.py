@@ -1,7 +1,4 @@
-"""The words and signs of nsl: text to tokens with their places.
-
-Knows nothing of grammar beyond what must be decided here: where a word ends and which signs are the same sign.
-"""
+"""The words and signs of nsl: text to tokens with their places."""
 
 from __future__ import annotations
 

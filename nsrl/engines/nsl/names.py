@@ -1,6 +1,6 @@
 """What the whole text tells of its names beforehand: functions, products of letters, constants that stay constants.
 
-One look at the tokens, before any of them is read. Knows nothing of grammar beyond neighbours and statements.
+One look at the tokens, before any of them is read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The grammar of nsl: text to a `Program`, whose statements hold Wolfram expression trees.
 
-Recursive descent with one function per level of binding. Knows nothing of what a program's value is.
+Recursive descent with one function per level of binding.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Between nsl and Wolfram Language: a program as one tree, and trees as nsl text.
 
-`to_wolfram(from_wolfram(t)) == t` for every t that to_wolfram gives. Knows nothing of evaluation.
+`to_wolfram(from_wolfram(t)) == t` for every t that to_wolfram gives.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Running an nsl program: statements in order, then the system, then what is asked for: a `Result`.
 
 Plain arithmetic and polynomial systems run natively on exact fractions; every builtin is the Wolfram evaluator's.
-Knows nothing of processes and wall clocks (the pool's).
 """
 
 from __future__ import annotations
@@ -77,6 +76,7 @@ class Core:
         self.ev: Any = None
 
     def evaluate(self, e: Any) -> Any:
+        """The value of a tree; the evaluator is made at the first that needs one."""
         if type(e) in (int, float, str):
             return e
         if self.ev is None:
@@ -92,10 +92,12 @@ class Core:
 
     @property
     def steps(self) -> int:
+        """Steps that the evaluator took."""
         return self.ev.steps if self.ev is not None else 0
 
     @property
     def messages(self) -> tuple[Message, ...]:
+        """What the evaluator said."""
         return tuple(self.ev.messages) if self.ev is not None else ()
 
 

@@ -1,7 +1,6 @@
 """Systems of equations and inequalities over real unknowns, for nsl: trees in, exact solutions out.
 
 Solving is the solver's of the other language (Solve over the reals): sound and complete, or Unsolved.
-Knows nothing of programs, statements or what is asked for.
 """
 
 from __future__ import annotations

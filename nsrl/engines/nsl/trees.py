@@ -1,6 +1,6 @@
 """Questions about the trees of a program and of its values: what stands in them, and in which form it is solved.
 
-Trees in, trees or yes and no out. Knows nothing of statements, plans and results.
+Trees in, trees or yes and no out.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def repeats_value(t: Any) -> bool:
 
 
 def holds_float(e: Any) -> bool:
+    """Whether a decimal stands anywhere in the tree."""
     return type(e) is float or (type(e) is Expr and any(holds_float(a) for a in e.args))
 
 
@@ -119,6 +120,7 @@ def one_name(e: Any) -> Any:
 
 
 def calls(e: Any, heads: set) -> bool:
+    """Whether one of these heads stands anywhere in the tree."""
     return type(e) is Expr and (e.head in heads or any(calls(a, heads) for a in e.args))
 
 
@@ -142,14 +144,17 @@ def is_text(e: Any, number: bool = False) -> bool:
 
 
 def word_of(e: Any) -> str | None:
+    """The text of a string or a bare name; None for anything else."""
     return e if isinstance(e, str) else e.name if type(e) is Symbol else None
 
 
 def has_symbol(e: Any, s: Any) -> bool:
+    """Whether the symbol stands anywhere in the tree."""
     return e is s or (type(e) is Expr and any(has_symbol(a, s) for a in e.args))
 
 
 def reciprocal_degree(e: Any) -> bool:
+    """Whether the tree is a multiple of 1/°."""
     if type(e) is not Expr:
         return False
     if has_head(e, S.Power) and e.args[0] is S.Degree and e.args[1] == -1:
@@ -158,6 +163,7 @@ def reciprocal_degree(e: Any) -> bool:
 
 
 def names_of(names: Any) -> str:
+    """Names of a program as it wrote them, sorted, for a message."""
     return ", ".join(sorted(n.name.removesuffix("$") for n in names if n.name[0] > "\x01"))
 
 
@@ -190,5 +196,6 @@ def is_nameless(v: Any) -> bool:
 
 
 def is_number_function(v: Expr) -> bool:
+    """Whether the call stays a number when it cannot be written more simply, as Sin[1]."""
     row = getattr(v.head, "builtin", None)
     return row is not None and bool(row.attrs & 128)  # NumericFunction: Sin[1], Log[2], ArcTan[3]

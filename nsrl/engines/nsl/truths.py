@@ -1,7 +1,4 @@
-"""What can be true or false: relations, and the tests among the builtins (`isprime(x)`, `EvenQ(x)`).
-
-Knows nothing of text, statements or solving.
-"""
+"""What can be true or false: relations, and the tests among the builtins (`isprime(x)`, `EvenQ(x)`)."""
 
 from __future__ import annotations
 

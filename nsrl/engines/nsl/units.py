@@ -1,7 +1,7 @@
 """Units of measure for `expression → unit`: factors to base units, and their Wolfram names.
 
-A unit is a factor times powers of base symbols; conversion is then ordinary algebra, and what does not cancel is
-a mismatch of dimensions. Knows nothing of programs.
+A unit is a factor times powers of base symbols; conversion is then ordinary algebra, and what does not cancel is a
+mismatch of dimensions.
 """
 
 from __future__ import annotations

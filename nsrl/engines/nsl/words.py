@@ -1,6 +1,6 @@
 """The words of nsl: what each function word stands for in Wolfram Language, and the keywords.
 
-A word builds a tree from its argument trees. Knows nothing of text or evaluation.
+A word builds a tree from its argument trees.
 """
 
 from __future__ import annotations
@@ -202,6 +202,7 @@ HEADS["FactorialPower"] = "P"
 
 @_special("count", 1, 2, tail=True)
 def count(a: tuple) -> Any:
+    """How many elements a list has, or how often a condition holds."""
     return _count(a)
 
 

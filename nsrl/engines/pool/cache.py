@@ -21,6 +21,7 @@ class ResultCache:
         self._items: OrderedDict[Hashable, tuple[Result, int]] = OrderedDict()
 
     def get(self, key: Hashable) -> Result | None:
+        """The Result of an identical program, or None."""
         found = self._items.get(key)
         if found is None:
             return None
@@ -28,6 +29,7 @@ class ResultCache:
         return found[0]
 
     def put(self, key: Hashable, result: Result) -> None:
+        """Remember a Result that every run of the program gives; the oldest are forgotten past the size."""
         if self._size <= 0 or result.status in _UNSURE or key in self._items:
             return
         cost = 500 + 2 * (len(result.text) + len(result.stdout))

@@ -1,7 +1,7 @@
 """The manager of a pool's processes: one loop in one thread. It feeds workers, watches the clock, replaces the dead.
 
 Programs in a worker's pipe run in order, so the oldest one is the one that runs: its clock starts when it became the
-oldest. What a worker did not get to goes back to the desk and to another worker. Knows nothing of callers.
+oldest. What a worker did not get to goes back to the queue and to another worker.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from nsrl.engines import languages
 from nsrl.engines.pool import protocol, sandbox
 from nsrl.engines.pool.processes import Worker, Zygote
-from nsrl.engines.pool.queue import KINDS, Desk, Task
+from nsrl.engines.pool.queue import KINDS, ProgramQueue, Task
 from nsrl.engines.pool.worker import ended_by
 from nsrl.engines.result import Result, Status
 
@@ -33,8 +33,8 @@ _FAILURES = 5  # starts in a row that may fail before the pool gives up
 class Manager:
     """The loop that owns zygotes and workers."""
 
-    def __init__(self, desk: Desk, workers: int, allow_unsandboxed: bool, recycle: int) -> None:
-        self.desk, self.count, self.allow, self.recycle = desk, workers, allow_unsandboxed, recycle
+    def __init__(self, queue: ProgramQueue, workers: int, allow_unsandboxed: bool, recycle: int) -> None:
+        self.queue, self.count, self.allow, self.recycle = queue, workers, allow_unsandboxed, recycle
         self.sandbox: dict[str, Any] = {}  # by kind: the layers in force, and what the self-test could still do
         self.started = threading.Event()  # the first worker can run programs, or none ever will
         self.wake_out, self.wake_in = os.pipe()
@@ -47,7 +47,7 @@ class Manager:
         self.numbers = 0
         self.failures = 0
         self.awake = time.monotonic()
-        kinds = {languages.KIND[language] for language in desk.versions}
+        kinds = {languages.KIND[language] for language in queue.versions}
         self.kinds = [kind for kind in KINDS if kind in kinds]
 
     def wake(self) -> None:
@@ -58,17 +58,17 @@ class Manager:
                     os.write(self.wake_in, b"x")
 
     def run(self) -> None:
-        """The thread's whole life: until the desk is closed, or no worker will start."""
+        """The thread's whole life: until the queue is closed, or no worker will start."""
         try:
             if self.kinds:
                 self.start(self.kinds[0])
             else:
                 self.started.set()
             self.selector.register(self.wake_out, selectors.EVENT_READ, None)
-            while not self.desk.closing and self.desk.failure is None:
+            while not self.queue.closing and self.queue.failure is None:
                 self.turn()
         finally:
-            self.desk.give_up()
+            self.queue.give_up()
             self.started.set()
             for worker in self.workers.values():
                 worker.dispose()
@@ -77,7 +77,8 @@ class Manager:
             self.selector.close()
 
     def turn(self) -> None:
-        self.desk.rest()
+        """One turn of the loop: wait for what comes first, hear it, then watch times and feed workers."""
+        self.queue.rest()
         allowed = self.timeout()
         events = self.selector.select(allowed)
         awake = time.monotonic()
@@ -102,6 +103,7 @@ class Manager:
             self.dispatch(kind)
 
     def timeout(self) -> float:
+        """Seconds until the next deadline, at most half a second."""
         now = time.monotonic()
         waits = [0.5]
         for worker in self.workers.values():
@@ -111,6 +113,7 @@ class Manager:
         return max(0.0, min(waits))
 
     def deadline(self, worker: Worker) -> float:
+        """When a worker is over its time, on the monotonic clock."""
         if not worker.hello:
             return worker.since + _START_S
         if worker.closed or (worker.cancelling and not worker.pipe):
@@ -131,15 +134,18 @@ class Manager:
     # Starting and ending.
 
     def start(self, kind: str) -> None:
-        zygote = Zygote(kind, list(self.desk.versions))
+        """Start the zygote of a kind of worker."""
+        zygote = Zygote(kind, list(self.queue.versions))
         self.zygotes[kind] = zygote
         self.selector.register(zygote.control, selectors.EVENT_READ, zygote)
 
     def fail(self, sentence: str) -> None:
-        self.desk.failure = sentence
+        """End the pool with a sentence that every caller gets."""
+        self.queue.failure = sentence
         self.started.set()
 
     def spawn(self, kind: str) -> None:
+        """Order a further worker from the zygote of its kind."""
         zygote = self.zygotes.get(kind)
         if zygote is None or not zygote.ready:
             return  # its workers are ordered when it is ready
@@ -154,6 +160,7 @@ class Manager:
         self.selector.register(sock, selectors.EVENT_READ, worker)
 
     def hear(self, zygote: Zygote) -> None:
+        """Read what a zygote says: that it is ready, that a worker was born or has died."""
         messages = zygote.read()
         if messages is None:
             self.lost(zygote)
@@ -185,12 +192,13 @@ class Manager:
         for worker in [worker for worker in self.workers.values() if worker.kind == zygote.kind]:
             self.died(worker, 0)
         self.setback()
-        if self.desk.failure is None:
+        if self.queue.failure is None:
             self.start(zygote.kind)
 
     def setback(self) -> None:
+        """Count a worker that did not start; too many in a row end the pool."""
         self.failures += 1
-        self.desk.counts["restarts"] += 1
+        self.queue.counts["restarts"] += 1
         if self.failures > _FAILURES:
             self.fail("the engine's workers do not start here; see the messages on standard error")
 
@@ -204,8 +212,8 @@ class Manager:
 
     def retire(self, worker: Worker) -> None:
         """Replace a worker that has done nothing wrong lately; another one gets what it had not begun."""
-        self.desk.counts["recycled"] += 1
-        self.desk.put_back(worker.kind, self.remove(worker))
+        self.queue.counts["recycled"] += 1
+        self.queue.put_back(worker.kind, self.remove(worker))
         self.spawn(worker.kind)
 
     def died(self, worker: Worker, status: int) -> None:
@@ -214,7 +222,7 @@ class Manager:
         if not worker.hello:
             self.setback()
         else:
-            self.desk.counts["restarts"] += 1
+            self.queue.counts["restarts"] += 1
         if tasks:
             head = tasks[0]
             head.attempts += 1
@@ -223,14 +231,14 @@ class Manager:
             if timed_out and self.excused(worker, head, Status.TIMEOUT):
                 head.attempts -= 1
             elif timed_out:
-                self.desk.finish(head, self.desk.outcome(head.language, Status.TIMEOUT))
+                self.queue.finish(head, self.queue.outcome(head.language, Status.TIMEOUT))
                 tasks = tasks[1:]
             elif head.attempts > 1:
-                self.desk.finish(head, self.desk.outcome(head.language, Status.CRASH))
+                self.queue.finish(head, self.queue.outcome(head.language, Status.CRASH))
                 tasks = tasks[1:]
             else:
                 head.solo = True
-        self.desk.put_back(worker.kind, tasks)
+        self.queue.put_back(worker.kind, tasks)
         self.spawn(worker.kind)
 
     # Programs.
@@ -240,11 +248,12 @@ class Manager:
         suspended, worker.suspended = worker.suspended, False
         if not suspended or status is not Status.TIMEOUT or task.stalled:
             return False
-        self.desk.counts["stalls"] += 1
+        self.queue.counts["stalls"] += 1
         task.stall()
         return True
 
     def receive(self, worker: Worker) -> None:
+        """Read the Results of a worker and finish their programs; a frame that is not as agreed ends the worker."""
         try:
             received = worker.read()
             for number, payload in received:
@@ -257,15 +266,15 @@ class Manager:
                     if number != next(iter(worker.pipe)):
                         raise protocol.BadFrame("a Result of a program that another one precedes")
                     result = protocol.decode_result(
-                        payload, task.language, self.desk.versions[task.language], task.limits
+                        payload, task.language, self.queue.versions[task.language], task.limits
                     )
                     del worker.pipe[number]
                     worker.served += 1
                     worker.since = time.monotonic()
                     if self.excused(worker, task, result.status):
-                        self.desk.put_back(worker.kind, [task])
+                        self.queue.put_back(worker.kind, [task])
                     else:
-                        self.desk.finish(task, result)
+                        self.queue.finish(task, result)
                     if worker.kind == "native" and _spent(result):
                         self.retire(worker)
                         return
@@ -279,6 +288,7 @@ class Manager:
                 self.died(worker, 0)
 
     def greet(self, worker: Worker, hello: dict[str, Any]) -> None:
+        """Take note of the walls that a new worker reports. Without any the pool ends."""
         worker.hello = True
         worker.since = time.monotonic()
         self.failures = 0
@@ -303,17 +313,17 @@ class Manager:
             head, activity = next(iter(worker.pipe.values()), None), worker.activity()
             held_up = head is not None and not head.stalled and activity != "waits"
             if head is not None and held_up:
-                self.desk.counts["stalls"] += 1
+                self.queue.counts["stalls"] += 1
                 head.stall()
                 if activity == "busy":  # it works, slowly: its time is only longer now
                     continue
                 head.solo = True  # it is stopped: another worker does it again
             tasks = self.remove(worker)
             if head is not None and not held_up:
-                self.desk.counts["killed"] += 1
-                self.desk.finish(head, self.desk.outcome(head.language, Status.TIMEOUT))
+                self.queue.counts["killed"] += 1
+                self.queue.finish(head, self.queue.outcome(head.language, Status.TIMEOUT))
                 tasks = tasks[1:]
-            self.desk.put_back(worker.kind, tasks)
+            self.queue.put_back(worker.kind, tasks)
             self.spawn(worker.kind)
         for kind in self.kinds:
             zygote = self.zygotes.get(kind)
@@ -321,7 +331,8 @@ class Manager:
                 self.lost(zygote)
 
     def dispatch(self, kind: str) -> None:
-        if kind not in self.zygotes and self.desk.waiting(kind):
+        """Give what waits to the workers of a kind, the emptiest first."""
+        if kind not in self.zygotes and self.queue.waiting(kind):
             self.start(kind)  # SymPy takes most of a second to import: only who has a program for it waits
         able = [
             worker for worker in self.workers.values() if worker.kind == kind and worker.hello and not worker.closed
@@ -331,20 +342,21 @@ class Manager:
             if worker.served >= self.recycle and not worker.pipe:
                 self.retire(worker)
         free = [worker for worker in free if worker.served < self.recycle]
-        if self.desk.waiting(kind):
+        if self.queue.waiting(kind):
             for worker in sorted(free, key=lambda w: len(w.pipe)):
                 self.feed(worker)
         elif any(not worker.pipe for worker in free):
             self.steal(kind)
 
     def feed(self, worker: Worker) -> None:
+        """Fill a worker's pipe up to its share of what waits."""
         if any(task.solo for task in worker.pipe.values()):
             return
         # An even share of what waits, so that no worker ends long after the others.
-        share = min(_DEPTH[worker.kind], self.desk.waiting(worker.kind) // (2 * self.count) + 1)
+        share = min(_DEPTH[worker.kind], self.queue.waiting(worker.kind) // (2 * self.count) + 1)
         if len(worker.pipe) > share // 2:
             return  # it has enough to do; several programs at once cost one write and one read
-        chosen = self.desk.take(worker.kind, share - len(worker.pipe), not worker.pipe)
+        chosen = self.queue.take(worker.kind, share - len(worker.pipe), not worker.pipe)
         if not chosen:
             return
         if not worker.pipe:
@@ -356,6 +368,7 @@ class Manager:
         self.push(worker, bytes(data))
 
     def push(self, worker: Worker, data: bytes = b"") -> None:
+        """Write to a worker, and listen for room while something is left to write."""
         more = worker.write(data)
         if not worker.closed:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if more else 0)
@@ -372,7 +385,7 @@ class Manager:
                 worker.pipe[head.number] = head
                 worker.cancelling = True
                 self.push(worker, protocol.pack(protocol.CANCEL, head.number.to_bytes(8, "little")))
-                self.desk.put_back(kind, rest)
+                self.queue.put_back(kind, rest)
                 return
 
 

@@ -1,4 +1,4 @@
-"""Room 5: run programs in killable, sandboxed workers, while other completions are still being sampled.
+"""Runs programs in killable, sandboxed workers, while other completions are still being sampled.
 
 `submit` never waits: it answers from the cache, joins an identical program that is already running, or queues. One
 manager thread owns the processes: it feeds workers, watches the wall clock of each program, kills what overruns, and
@@ -18,7 +18,7 @@ from typing import Any
 from nsrl.engines.languages import LANGUAGES, check_language, present, require, version
 from nsrl.engines.pool import sandbox
 from nsrl.engines.pool.manager import Manager
-from nsrl.engines.pool.queue import Desk
+from nsrl.engines.pool.queue import ProgramQueue
 from nsrl.engines.result import Limits, Result
 from nsrl.errors import UserError
 
@@ -45,14 +45,14 @@ class EnginePool:
         self.languages = tuple(language for language in chosen if present(language))
         self.workers = workers
         self._owner = os.getpid()
-        self._desk = Desk({language: version(language) for language in self.languages}, cache)
-        self._manager = Manager(self._desk, workers, allow_unsandboxed, recycle)
+        self._queue = ProgramQueue({language: version(language) for language in self.languages}, cache)
+        self._manager = Manager(self._queue, workers, allow_unsandboxed, recycle)
         # The zygotes die with the thread that starts them: this one lives as long as the pool.
         self._thread = threading.Thread(target=self._manager.run, name="nsrl-engines", daemon=True)
         self._thread.start()
         self._manager.started.wait()
-        if self._desk.failure is not None:
-            failure = self._desk.failure
+        if self._queue.failure is not None:
+            failure = self._queue.failure
             self.close()
             raise UserError(failure)
         if not sandbox.LINUX:
@@ -77,7 +77,7 @@ class EnginePool:
             raise UserError("the engine pool belongs to the process that made it; make one in the forked process")
         if not isinstance(program, str):
             raise UserError(f"program must be a text; got {type(program).__name__}")
-        future, wake = self._desk.add(language, program, self.limits if limits is None else check_limits(limits))
+        future, wake = self._queue.add(language, program, self.limits if limits is None else check_limits(limits))
         if wake:
             self._manager.wake()
         return future
@@ -95,11 +95,11 @@ class EnginePool:
 
     def stats(self) -> dict[str, Any]:
         """Telemetry: counts, fractions by status, latency percentiles in ms, queue depth, restarts, sandbox."""
-        return {**self._desk.telemetry(), "sandbox": self.sandbox}
+        return {**self._queue.telemetry(), "sandbox": self.sandbox}
 
     def close(self) -> None:
         """End every process. Programs not yet done are given up: their futures raise UserError. Twice is once."""
-        self._desk.close()
+        self._queue.close()
         if self._thread.is_alive():
             self._manager.wake()
             self._thread.join()

@@ -1,7 +1,4 @@
-"""The parent's side of zygotes and workers: starting them, writing to them, killing them. Stdlib only.
-
-Knows nothing of programs' futures, of retries or of the cache: those are the pool's.
-"""
+"""The parent's side of zygotes and workers: starting them, writing to them, killing them. Stdlib only."""
 
 from __future__ import annotations
 
@@ -77,6 +74,7 @@ class Zygote:
         return [json.loads(payload) for _number, payload in protocol.unpack(self.buffer)]
 
     def stop(self) -> None:
+        """End the process and wait for it."""
         self.control.close()
         self.process.kill()
         self.process.wait()
@@ -100,6 +98,7 @@ class Worker:
         self._out = bytearray()
 
     def born(self, pid: int) -> None:
+        """Take note of the process, by a handle that no later process can inherit."""
         self.pid = pid
         if hasattr(os, "pidfd_open"):
             try:
@@ -134,6 +133,7 @@ class Worker:
             return
 
     def dispose(self) -> None:
+        """Kill the process and give back its descriptors."""
         self.kill()
         self.sock.close()
         if self._handle >= 0:

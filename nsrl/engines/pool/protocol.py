@@ -29,6 +29,7 @@ class BadFrame(Exception):
 
 
 def pack(number: int, payload: bytes) -> bytes:
+    """A frame: length, number, payload."""
     return HEADER.pack(len(payload), number) + payload
 
 
@@ -59,10 +60,12 @@ def _decoded(values: tuple) -> Limits:
 
 
 def encode_task(language: str, program: str, limits: Limits) -> bytes:
+    """A program on its way to a worker."""
     return f"[{_JSON(language)},{_JSON(program)},{_encoded(limits)}]".encode()
 
 
 def decode_task(payload: bytes) -> tuple[str, str, Limits]:
+    """A program as it comes out in the worker: language, text, limits."""
     language, program, values = json.loads(payload)
     return language, program, _decoded(tuple(values))
 

@@ -39,7 +39,7 @@ class Task:
         self.stalled, self.spent, self.limits = True, 0.0, self.limits.patient()
 
 
-class Desk:
+class ProgramQueue:
     """Where callers and the manager meet. `versions`: engine version by language; `cache`: Results kept."""
 
     def __init__(self, versions: dict[str, str], cache: int) -> None:
@@ -99,6 +99,7 @@ class Desk:
             self._idle = {kind for kind, queue in self._queues.items() if not queue}
 
     def waiting(self, kind: str) -> int:
+        """How many programs of a kind wait for a worker."""
         return len(self._queues[kind])
 
     def take(self, kind: str, room: int, alone: bool) -> list[Task]:
@@ -120,6 +121,7 @@ class Desk:
             self._queues[kind].extendleft(reversed(tasks))
 
     def finish(self, task: Task, result: Result) -> None:
+        """Give a program's Result to all who wait for it, and remember it."""
         now = time.monotonic()
         with self._lock:
             if self._flying.pop(task.key, None) is None:
@@ -132,6 +134,7 @@ class Desk:
             future.set_result(result)
 
     def close(self) -> None:
+        """Take no further programs."""
         with self._lock:
             self.closing = True
 

@@ -88,10 +88,12 @@ def empty_root() -> bool:
 
 
 def no_new_privileges() -> bool:
+    """No exec can gain privileges from here on. Returns whether the kernel agreed."""
     return _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def hide_from_debuggers() -> bool:
+    """No other process of the same user may read this one's memory. Returns whether the kernel agreed."""
     return _prctl(_PR_SET_DUMPABLE, 0)
 
 
@@ -180,7 +182,7 @@ _CALLS: dict[str, tuple[int | None, int | None]] = {
     "poll": (7, None), "ppoll": (271, 73), "membarrier": (324, 283), "restart_syscall": (219, 128),
     "set_robust_list": (273, 99), "rseq": (334, 293), "clock_nanosleep": (230, 115), "nanosleep": (35, 101),
 }  # fmt: skip
-# What the Python arm's server may do besides: fork a child, watch it, kill it, wall it in further.
+# What the Python engine's server may do besides: fork a child, watch it, kill it, wall it in further.
 _SERVER: dict[str, tuple[int | None, int | None]] = {
     "clone": (56, 220), "fork": (57, None), "wait4": (61, 260), "kill": (62, 129), "pipe2": (293, 59),
     "setsid": (112, 157), "prctl": (157, 167), "seccomp": (317, 277), "prlimit64": (302, 261),

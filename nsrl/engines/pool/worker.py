@@ -8,7 +8,6 @@ time the parent asks, and tells the parent when one dies. Two kinds of worker:
 
 The wall clock is the parent's: it sees what these processes cannot, whether one waits or the machine stands still.
 Every frame is handled as soon as its program is done: results are never held back behind a program that hangs.
-Knows nothing of futures, caches or retries.
 """
 
 from __future__ import annotations
@@ -179,10 +178,10 @@ class _Zygote:
             layers["rlimits"] = sandbox.rlimits(files=16, processes=None)
             layers["landlock"] = sandbox.landlock()
             layers["seccomp"] = sandbox.seccomp(server)
-            arm = _Server(base, leaf, layers["namespaces"])
-            broken = arm.self_test() if sandbox.LINUX else []
+            server = _Server(base, leaf, layers["namespaces"])
+            broken = server.self_test() if sandbox.LINUX else []
             _hello(layers, broken)
-            arm.serve()
+            server.serve()
 
 
 def _stand_first() -> None:
@@ -327,12 +326,12 @@ class _Bugs:
 
 
 class _Server:
-    """The Python arm: one forked child per program, watched by this process."""
+    """The Python engine: one forked child per program, watched by this process."""
 
     def __init__(self, base: int, leaf: Any, alone: bool) -> None:
-        from nsrl.engines.sympy import run as arm
+        from nsrl.engines.sympy import run as engine
 
-        self.base, self.filter, self.alone, self.arm = base, leaf, alone, arm
+        self.base, self.filter, self.alone, self.engine = base, leaf, alone, engine
 
     def self_test(self) -> list[str]:
         out, into = os.pipe()
@@ -412,7 +411,7 @@ class _Server:
             gc.disable()
             self.wall_in(into, limits)
             _seed()
-            _send_all(_LEAF, protocol.encode_result(protocol.bounded(self.arm.run(program, limits), limits)))
+            _send_all(_LEAF, protocol.encode_result(protocol.bounded(self.engine.run(program, limits), limits)))
         except MemoryError:
             _send_all(_LEAF, protocol.encode_result(Result(Status.MEMORY)))
         finally:

@@ -1,1 +1,1 @@
-"""The SymPy arm: short Python programs over SymPy, read against a list of names and run in a forked child."""
+"""The SymPy engine: short Python programs over SymPy, read against a list of names and run in a forked child."""

@@ -2,7 +2,7 @@
 
 A class with a `__match_args__` of the program's choice makes `case` read any attribute by name; so do helpers of
 SymPy's that call `getattr` with a text. What could do either is replaced here or has no stand-in. Installed once by
-`namespace.prepare`, before the walls; knows nothing of syntax.
+`namespace.prepare`, before the walls.
 """
 
 from __future__ import annotations

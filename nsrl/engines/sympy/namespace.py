@@ -1,8 +1,8 @@
-"""What a program of the SymPy arm may name: builtins, the stand-ins for modules, and how its value leaves.
+"""What a program of the SymPy engine may name: builtins, the stand-ins for modules, and how its value leaves.
 
 A stand-in carries allowed names only and no module of Python's: `from sympy import os` finds nothing, whatever SymPy
 imported for itself. `prepare` loads and warms SymPy once, before the worker is walled in: afterwards no file can be
-read. Knows nothing of processes.
+read.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def preload(warm: bool) -> None:
 
 
 def prepare(refuse: Callable[[str], None]) -> None:
-    """Make this process one that can run programs of the SymPy arm. Once, before the walls."""
+    """Make this process one that can run programs of the SymPy engine. Once, before the walls."""
     import sympy
 
     from nsrl.engines.sympy import strings

@@ -1,8 +1,8 @@
 """Strings that SymPy would hand to `eval`, read without evaluating anything: `S("1/3")`, `x.subs("y", "2*z")`.
 
-`install` replaces SymPy's own reader by this one, and puts a guard before `lambdify`, in the process of the SymPy arm
-alone. The grammar is Python expressions of numbers, names, operators, comparisons, tuples, lists, sets and calls of
-SymPy's public functions by name. Everything else is refused.
+`install` replaces SymPy's own reader by this one, and puts a guard before `lambdify`, in the process of the SymPy
+engine alone. The grammar is Python expressions of numbers, names, operators, comparisons, tuples, lists, sets and calls
+of SymPy's public functions by name. Everything else is refused.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Wolfram Language, embedded: text in, `Result` out. Never raises for what a model wrote.
 
-    evaluate("f := Module[{}, Total[{1, 2, 3}]];").text == "6"
-
-Knows nothing of processes: CPU time is watched, wall time and memory are the pool's business.
+evaluate("f := Module[{}, Total[{1, 2, 3}]];").text == "6"
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Associations as trees: Association[key -> value, ...] with unique keys and a cached index. Knows nothing of
-builtins."""
+"""Associations as trees: Association[key -> value, ...] with unique keys and a cached index."""
 
 from __future__ import annotations
 
@@ -9,7 +8,6 @@ from typing import Any
 from nsrl.engines.wolfram.expr import LIST, RULE, Expr, S, key
 
 _ASSOCIATION = S.Association
-_MISSING = object()
 
 
 def is_assoc(e: Any) -> bool:

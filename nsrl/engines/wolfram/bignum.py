@@ -1,7 +1,6 @@
 """Reals of stated precision, over mpmath (imported on first use: most programs never need it).
 
 A BigReal carries its value and its precision in decimal digits; operations keep the smaller precision of the two.
-Knows nothing of trees.
 """
 
 from __future__ import annotations

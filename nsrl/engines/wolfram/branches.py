@@ -1,8 +1,5 @@
 """A real function given in pieces (Abs, Sign, Max, Min, If, Piecewise, …): where it passes from one to the next, and
-what stands between.
-
-Knows nothing of integrals and limits.
-"""
+what stands between."""
 
 from __future__ import annotations
 

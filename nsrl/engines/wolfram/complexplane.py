@@ -22,6 +22,7 @@ PARTS = (S.Abs, S.Re, S.Im, S.Sign, S.Arg, S.Conjugate, S.ReIm, S.AbsArg)
 
 
 def holds_any(e: Any, names: list[Symbol]) -> bool:
+    """Whether one of the names stands in the tree."""
     return any(contains(e, n) for n in names)
 
 

@@ -2,9 +2,9 @@
 our own.
 
 A closed form that SymPy or a rule gave is answered only when it is confirmed here: its parameters are given several
-values, and at each the integral, sum or limit is worked out numerically in an independent way. `False` means the
-closed form is wrong or nothing could be said: either way the call stays unevaluated. Work is bounded; `tick` is called
-at each evaluation so that a program's limits hold. Knows nothing of evaluation or of SymPy.
+values, and at each the integral, sum or limit is worked out numerically in an independent way. `False` means the closed
+form is wrong or nothing could be said: either way the call stays unevaluated. Work is bounded; `tick` is called at each
+evaluation so that a program's limits hold.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What interrupts an evaluation: reached limits and the control flow of Wolfram Language.
 
-None of these leaves `evaluate`. Knows nothing of trees' meaning.
+None of these leaves `evaluate`.
 """
 
 from __future__ import annotations

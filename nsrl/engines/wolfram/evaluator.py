@@ -62,6 +62,7 @@ class Defs:
         self.rules: list[tuple[tuple, Expr, Any, Any]] = []  # specificity, lhs, rhs, matcher
 
     def copy(self) -> Defs:
+        """The same definitions in containers of their own."""
         out = Defs()
         out.literal, out.rules = dict(self.literal), list(self.rules)
         return out

@@ -4,8 +4,6 @@ Atoms are plain Python values, so that arithmetic stays native:
 `int` (Integer), `fractions.Fraction` with denominator > 1 (Rational), `float` (machine Real), `bignum.BigReal`
 (Real of stated precision), `str` (String) and `Symbol`. A complex number is `Expr(Complex, (re, im))`.
 Everything else is an `Expr`. True and False are symbols, never Python bools.
-
-Knows nothing of parsing, evaluation or printing.
 """
 
 from __future__ import annotations
@@ -193,16 +191,20 @@ def norm(x: int | Fraction) -> int | Fraction:
 
 
 def plus(*a: Any) -> Expr:
+    """A sum as a tree, not evaluated."""
     return Expr(S.Plus, a)
 
 
 def times(*a: Any) -> Expr:
+    """A product as a tree, not evaluated."""
     return Expr(S.Times, a)
 
 
 def power(a: Any, n: Any) -> Expr:
+    """A power as a tree, not evaluated."""
     return mk(S.Power, a, n)
 
 
 def minus(a: Any, b: Any) -> Expr:
+    """A difference as a tree, not evaluated."""
     return mk(S.Plus, a, mk(S.Times, -1, b))

@@ -1,7 +1,7 @@
 """Where an integrand may be narrow or have a corner, by its form: what a grid of samples would pass over.
 
 A peak stands where an exponent, a denominator or a function's argument is 0 or turns, or near such a point of the
-complex plane. Knows nothing of evaluation.
+complex plane.
 """
 
 from __future__ import annotations

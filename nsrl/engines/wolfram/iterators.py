@@ -1,7 +1,4 @@
-"""Iterator specifications ({i, 1, 10, 2}, {i, list}, n) shared by Table, Do, Sum, Product and Array-like functions.
-
-Knows nothing of what is done with the values.
-"""
+"""Iterator specifications ({i, 1, 10, 2}, {i, list}, n) shared by Table, Do, Sum, Product and Array-like functions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
-"""Text to tokens. Comments nest; newlines are remembered because they end a statement outside brackets.
-
-Knows nothing of grammar beyond what a token is. Source: Wolfram Language syntax reference (numbers, `x_h`, `#n`,
-`\\[Name]`).
-"""
+"""Text to tokens. Comments nest; newlines are remembered because they end a statement outside brackets. Source: Wolfram
+Language syntax reference (numbers, `x_h`, `#n`, `\\[Name]`)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Arithmetic of number literals: exact integers and rationals, machine reals, BigReals, and complex pairs of these.
 
 Mixed arithmetic contaminates as the kernel's does: exact with machine gives machine, BigReal with machine gives
-machine. Sizes are checked before anything large is computed. Knows nothing of symbols or evaluation.
+machine. Sizes are checked before anything large is computed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Polynomials over anything: the ring behind Expand, Factor, Together and their kin.
 
 Whatever is no sum, product or whole power becomes a generator. Factoring and greatest common divisors are SymPy's,
-crossed as exponent tables. Knows nothing of builtins.
+crossed as exponent tables.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class OpenRing(Ring):
     """A Ring in which every tree is something: non-polynomial parts are generators."""
 
     def ratio(self, e: Any) -> tuple[Poly, Poly]:
+        """A tree as (numerator, denominator); what is no sum, product or power is a generator."""
         t = type(e)
         if t is float:
             return ({_ONE: e} if e else {}), {_ONE: 1}
@@ -101,6 +102,7 @@ class OpenRing(Ring):
         return {((self.gen(e), 1),): 1}
 
     def is_constant(self, i: int) -> bool:
+        """Whether a generator is a square root of a number."""
         return i in self.square
 
     # --- SymPy's algorithms on exponent tables

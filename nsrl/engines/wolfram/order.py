@@ -1,8 +1,8 @@
 """Canonical order: what Sort, Order and the Orderless functions use.
 
 Numbers come before strings, strings before symbols, symbols before compound trees; products and powers compare as
-polynomials do, factor by factor from the last, so that `1 + x + x^2` and `AB - BC + CD` come out as the kernel
-prints them. Knows nothing of evaluation. Source: documentation of Sort and Order.
+polynomials do, factor by factor from the last, so that `1 + x + x^2` and `AB - BC + CD` come out as the kernel prints
+them. Source: documentation of Sort and Order.
 """
 
 from __future__ import annotations

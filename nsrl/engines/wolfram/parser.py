@@ -1,7 +1,7 @@
 """Tokens to trees: a Pratt parser for Wolfram Language, binding powers as the kernel documents them.
 
 `parse(source)` is faithful. Repairs of what models write by mistake live in repair.py; the few that need grammar
-(`|x|` for Abs) are switched on by `lenient`. Knows nothing of evaluation.
+(`|x|` for Abs) are switched on by `lenient`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,6 @@ _FLAT = {
     "@*", "/*", "<>", ".", "**", "∩", "∪", "===", "=!=", "&&", "⊼", "⊻", "||", "⊽", "⧦", "≡", "|", "~~",
 }  # fmt: skip
 _COMPARE = {"==": "Equal", "!=": "Unequal", "<": "Less", "<=": "LessEqual", ">": "Greater", ">=": "GreaterEqual"}
-_COMPARE_NAMES = {system(v) for v in _COMPARE.values()}
 CALL, PART_OPEN, TIMES, PLUS, DIVIDE, UNARY, SPAN = 690, 690, 400, 310, 470, 480, 305
 _POSTFIX = {"&": 90, "!": 610, "!!": 610, "'": 670, "++": 660, "--": 660, "..": 170, "...": 170, "=.": 40}
 _POSTFIX_HEADS = {"!": "Factorial", "!!": "Factorial2", "++": "Increment", "--": "Decrement", "..": "Repeated",
@@ -80,20 +79,24 @@ class Parser:
 
     # -- helpers -------------------------------------------------------------------------------------------------
     def fail(self, why: str, tok: Token | None = None) -> WolframSyntaxError:
+        """The error to raise, with its place: that of a token, by default the next."""
         t = tok or self.toks[self.at]
         return WolframSyntaxError(why, t.start, t.end)
 
     def take(self, op: str) -> None:
+        """Takes this operator. Raises WolframSyntaxError where another stands."""
         t = self.toks[self.at]
         if t.kind is not OPERATOR or t.text != op:
             raise self.fail(f"{op!r} was expected" if t.kind is not END else f"{op!r} is missing at the end", t)
         self.at += 1
 
     def is_op(self, op: str) -> bool:
+        """Whether the next token is this operator."""
         t = self.toks[self.at]
         return t.kind is OPERATOR and t.text == op
 
     def enter(self) -> None:
+        """Count one level of nesting. Raises WolframSyntaxError past MAX_DEPTH."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.fail(f"nesting is deeper than {MAX_DEPTH} levels")
@@ -154,6 +157,7 @@ class Parser:
         return out
 
     def operand(self) -> Any:
+        """One operand, with the prefix operators before it."""
         t = self.toks[self.at]
         kind = t.kind
         if kind is SYM or kind is NUM or kind is STR or kind is OPERAND:

@@ -141,6 +141,7 @@ def set_part(ev: Evaluator, e: Any, specs: list[Any], value: Any) -> Any:
 
 
 def set_inside(ev: Evaluator, e: Any, specs: list[Any], value: Any) -> Any:
+    """The tree with `value` in the place that the specifications name. Raises PartError."""
     if not specs:
         return value
     if type(e) is not Expr:

@@ -2,7 +2,7 @@
 
 A value is computed to 40 digits, and to 160 where 40 do not tell it from zero; equal there is equal. Digits count below
 the size of what cancels, so 10^-100 is not 0 and 10^200 + 1 is not 10^200. A condition that is not defined at a point
-(a pole, an order of complex numbers) does not hold. Knows nothing of evaluation.
+(a pole, an order of complex numbers) does not hold.
 """
 
 from __future__ import annotations

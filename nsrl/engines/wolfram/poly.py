@@ -2,10 +2,8 @@
 
 A `Ring` numbers its generators (symbols, radicals of primes, opaque constants such as Pi). A polynomial is a dict
 {monomial: coefficient} with monomial = sorted tuple of (generator, exponent != 0) and int or Fraction coefficients;
-exponents may be negative only for generators that are constants. Radicals are kept as square roots of primes
-(and of -1), so that equal numbers have equal polynomials. Decimals are read as the exact fraction they are written as.
-
-Knows nothing of evaluation, printing or equations.
+exponents may be negative only for generators that are constants. Radicals are kept as square roots of primes (and of
+-1), so that equal numbers have equal polynomials. Decimals are read as the exact fraction they are written as.
 """
 
 from __future__ import annotations
@@ -50,6 +48,7 @@ class Ring:
     # --- generators
 
     def gen(self, e: Any) -> int:
+        """The number of a generator; a new one is added."""
         i = self.index.get(e)
         if i is None:
             i = self.index[e] = len(self.gens)
@@ -63,6 +62,7 @@ class Ring:
         return i
 
     def is_constant(self, i: int) -> bool:
+        """Whether a generator is a number (a root, Pi) and no unknown."""
         g = self.gens[i]
         return i in self.square or g is S.Pi or g in self.constants
 
@@ -80,6 +80,7 @@ class Ring:
         return out
 
     def scale(self, p: Poly, k: int | Fraction) -> Poly:
+        """k p."""
         if type(k) is int and k == 1:
             return p
         out = {m: c * k for m, c in p.items()} if k else {}
@@ -89,6 +90,7 @@ class Ring:
         return out
 
     def mul(self, p: Poly, q: Poly) -> Poly:
+        """p q. Raises TooLarge."""
         if len(p) * len(q) > MAX_PRODUCTS:
             raise TooLarge
         if len(q) == 1 and _ONE in q:
@@ -126,6 +128,7 @@ class Ring:
         return tuple(sorted((g, e) for g, e in powers.items() if e)), k
 
     def power(self, p: Poly, n: int) -> Poly:
+        """p^n. Raises TooLarge, ZeroDivisionError."""
         if n < 0:
             return self.power(self.inverse(p), -n)
         if n > MAX_POWER and len(p) > 1:
@@ -338,6 +341,7 @@ class Ring:
         return {g for m in p for g, _ in m if not self.is_constant(g)}
 
     def degree(self, p: Poly, g: int) -> int:
+        """The highest exponent of generator g."""
         return max((e for m in p for h, e in m if h == g), default=0)
 
     def coefficients(self, p: Poly, g: int) -> dict[int, Poly]:

@@ -1,7 +1,7 @@
 """Trees to text, as the real engine prints results: InputForm on one line, string quotes dropped.
 
-`text(tree)` is the result line; `text(tree, quotes=True)` is true InputForm, which `parse` reads back.
-Knows nothing of evaluation. Source: recorded output of the real engine, documentation of InputForm.
+`text(tree)` is the result line; `text(tree, quotes=True)` is true InputForm, which `parse` reads back. Source: recorded
+output of the real engine, documentation of InputForm.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class Piece(NamedTuple):
 
     @property
     def point(self) -> bool:
+        """Whether the piece is one number."""
         return self.low is not None and self.low == self.high
 
 

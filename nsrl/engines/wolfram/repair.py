@@ -1,7 +1,7 @@
 """Reading what models write by mistake: each repair is recorded, none happens unasked (see run.evaluate).
 
 Text repairs: operators of other languages (² ³ • “ ”), underscored names, `//` and `%` comments. Tree repairs: a body
-written inside Module's variable list, prose after the program. Knows nothing of evaluation.
+written inside Module's variable list, prose after the program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Root[polynomial &, k, 0] as a number. Knows nothing of how such an object comes about."""
+"""Root[polynomial &, k, 0] as a number."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The roots of one polynomial in one unknown, exact and in the form the real engine prints; every one of them.
 
 Rational roots, square roots and the quadratic formula natively; roots of numbers as powers of -1; Root objects for
-irreducible factors beyond these. Knows nothing of equations that are no polynomials.
+irreducible factors beyond these.
 """
 
 from __future__ import annotations

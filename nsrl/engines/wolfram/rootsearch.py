@@ -1,7 +1,4 @@
-"""Roots of one function in a range, as decimals: every one of them, separated by interval arithmetic, or Cannot.
-
-Knows nothing of exact methods.
-"""
+"""Roots of one function in a range, as decimals: every one of them, separated by interval arithmetic, or Cannot."""
 
 from __future__ import annotations
 

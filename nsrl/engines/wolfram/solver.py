@@ -2,7 +2,7 @@
 
 The contract is sound and complete over the stated domain: candidates come from methods that lose no solution, each is
 checked by substitution, and what is not decided raises Cannot. Parameters (symbols that are not solved for) are
-generic, as in the real engine. Knows nothing of how solutions are written down.
+generic, as in the real engine.
 """
 
 from __future__ import annotations
@@ -163,10 +163,12 @@ def split(filters: list, names: list[Symbol], domain: Any) -> tuple[dict[Symbol,
 
 
 def whole_domain(d: Any) -> bool:
+    """Whether the domain is one of whole numbers."""
     return d in INTEGERS
 
 
 def real_domain(d: Any) -> bool:
+    """Whether the domain holds no complex numbers beyond the real ones."""
     return d is not S.Complexes
 
 

@@ -1,10 +1,8 @@
 """Systems of polynomial equations, solved exactly and natively where school methods suffice.
 
 Linear systems by elimination; unknowns that an equation gives directly are substituted; one-unknown equations by
-rational roots, square roots and the quadratic formula; products of unknowns by elimination and back-substitution.
-What these do not decide is left to the algebra bridge: `solve` then returns None, never a guess.
-
-Knows nothing of trees, printing or inequalities.
+rational roots, square roots and the quadratic formula; products of unknowns by elimination and back-substitution. What
+these do not decide is left to the algebra bridge: `solve` then returns None, never a guess.
 """
 
 from __future__ import annotations

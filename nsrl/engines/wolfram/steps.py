@@ -1,8 +1,5 @@
 """Floor and its kin of a polynomial over an interval: where they jump, what stands there without them in between, and
-where on the real line a condition with them holds.
-
-Knows nothing of integrals and sums.
-"""
+where on the real line a condition with them holds."""
 
 from __future__ import annotations
 

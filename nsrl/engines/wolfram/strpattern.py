@@ -1,7 +1,7 @@
 """String patterns as regular expressions: literals, blanks, StringExpression, character classes, RegularExpression.
 
-A pattern becomes one compiled regex plus the names its groups bind and the tests to run afterwards.
-Knows nothing of the functions that use it. Source: documentation of StringExpression.
+A pattern becomes one compiled regex plus the names its groups bind and the tests to run afterwards. Source:
+documentation of StringExpression.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Substitution into trees: pattern variables, slots, With and Module locals.
 
 Everything returns the very same object where nothing changed, so that evaluation stamps survive.
-Knows nothing of evaluation.
 """
 
 from __future__ import annotations
@@ -136,6 +135,7 @@ def slots(e: Any) -> int:
 
 
 def flatten(head: Symbol, args: tuple) -> tuple:
+    """The arguments with those of nested calls of `head` in their place, at every depth."""
     out: list[Any] = []
     for a in args:
         if type(a) is Expr and a.head is head:

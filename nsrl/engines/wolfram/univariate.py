@@ -4,8 +4,6 @@ What is algebraic becomes a polynomial: roots and absolute values are helper unk
 lose no solution and may add some. Trigonometric functions of commensurate angles become rational in tan(θ/2),
 exponentials powers of one, sums of logarithms one product; one function of the unknown is inverted. So the candidates
 are complete, and each is kept only if it satisfies the equation as it was given, numerically to many digits.
-
-Knows nothing of systems, inequalities or domains other than real and complex.
 """
 
 from __future__ import annotations

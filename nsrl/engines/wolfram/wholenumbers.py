@@ -1,7 +1,7 @@
 """Conditions on whole numbers, by search in the box that the conditions themselves imply.
 
 Bounds are propagated through polynomial equations and inequalities until they stay; where a variable stays unbounded
-the search is not begun. Knows nothing of printing.
+the search is not begun.
 """
 
 from __future__ import annotations

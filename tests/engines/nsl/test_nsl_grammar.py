@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nsrl.engines.nsl import DELIMITERS, NslSyntaxError, evaluate, parse, to_wolfram
+from nsrl.engines.nsl import NslSyntaxError, evaluate, parse, to_wolfram
 from nsrl.engines.result import Status
 from nsrl.engines.wolfram import printer
 
@@ -165,11 +165,6 @@ def test_reading_is_linear():
                 parse(text)
             best = min(best, time.process_time() - began)
         assert best < 0.1, (seed, text[:40], best)
-
-
-def test_delimiters_are_short_and_distinct():
-    signs = [s for pair in DELIMITERS.values() for s in pair]
-    assert set(DELIMITERS) == {"nsl", "wolfram", "sympy"} and len(set(signs)) == 6
 
 
 def test_what_stops_or_jumps_is_a_result_too():

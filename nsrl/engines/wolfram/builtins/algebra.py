@@ -1,7 +1,7 @@
 """Builtins on the form of expressions: Expand, Factor, Together, Apart.
 
 Polynomials are handled natively (`openring`); factoring, partial fractions and simplification are SymPy's, over the
-bridge. Knows nothing of equations (solve.py).
+bridge.
 """
 
 from __future__ import annotations

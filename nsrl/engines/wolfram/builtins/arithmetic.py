@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 _PLUS, _TIMES, _POWER = S.Plus, S.Times, S.Power
-_INFINITE = mk(S.DirectedInfinity, 1)
 _NUMERIC = "Listable NumericFunction"
 
 

@@ -1,4 +1,4 @@
-"""Assignment, scoping, control flow, holding, messages. Knows nothing of numbers or lists beyond {a, b} = {1, 2}."""
+"""Assignment, scoping, control flow, holding, messages."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ HALF = Fraction(1, 2)
 
 
 def negated(a: Any) -> Expr:
+    """-a as a tree."""
     return mk(S.Times, -1, a)
 
 

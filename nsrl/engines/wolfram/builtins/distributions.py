@@ -27,6 +27,7 @@ symbols(TABLE, "NormalDistribution BinomialDistribution UniformDistribution Pois
 
 
 def normal(d: Expr) -> tuple[Any, Any]:
+    """Mean and standard deviation of a NormalDistribution."""
     return d.args if d.args else (0, 1)
 
 
@@ -42,6 +43,7 @@ _CONTINUOUS = {S.NormalDistribution, S.UniformDistribution, S.ExponentialDistrib
 
 
 def moment(ev: Evaluator, d: Expr, which: str) -> Any:
+    """The mean or the variance (`which`) of a distribution; None where it has none here."""
     h, a = d.head, d.args
     one_minus = lambda p: plus(1, times(-1, p))
     mean_of = which == "mean"

@@ -35,6 +35,8 @@ _INFINITE = (S.Infinity, mk(S.Times, -1, S.Infinity))
 
 
 class Best(NamedTuple):
+    """An extremal value, where it is taken, and whether it is taken at all."""
+
     value: Any
     point: dict
     attained: bool

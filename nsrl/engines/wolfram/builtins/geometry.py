@@ -1,6 +1,6 @@
 """Geometry: distances, angles, regions and their measures, triangles, transformations. Exact throughout.
 
-Regions stay symbolic (Disk[{0, 0}, 2]); measures are formulas per kind of region. Knows nothing of matrices (linalg).
+Regions stay symbolic (Disk[{0, 0}, 2]); measures are formulas per kind of region.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ def point_list(e: Any) -> list[list[Any]] | None:
 
 
 def vector_difference(p: list[Any], q: list[Any]) -> list[Any]:
+    """p - q by coordinates."""
     return [minus(a, b) for a, b in zip(p, q)]
 
 
 def dotted(u: list[Any], v: list[Any]) -> Any:
+    """The dot product as a tree."""
     return Expr(S.Plus, tuple(times(a, b) for a, b in zip(u, v)))
 
 
 def distance(ev: Evaluator, p: list[Any], q: list[Any]) -> Any:
+    """The distance of two points."""
     return ev.eval(mk(S.Sqrt, Expr(S.Plus, tuple(power(mk(S.Abs, minus(a, b)), 2) for a, b in zip(p, q)))))
 
 
@@ -93,6 +96,7 @@ def _cosine(u: list[Any], v: list[Any]) -> Any:
 
 
 def vector_angle(ev: Evaluator, u: list[Any], v: list[Any]) -> Any:
+    """The angle between two vectors."""
     c = ev.eval(_cosine(u, v))
     return ev.eval(mk(S.ArcCos, c))
 

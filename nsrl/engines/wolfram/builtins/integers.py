@@ -19,6 +19,7 @@ _NUMERIC = "Listable NumericFunction"
 
 
 def ints(args: tuple) -> bool:
+    """Whether all arguments are integers."""
     return all(type(a) is int for a in args)
 
 

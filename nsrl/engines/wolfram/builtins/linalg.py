@@ -1,7 +1,6 @@
 """Linear algebra on lists: products, norms, determinants, systems, eigenvalues.
 
 Rows reduce natively on exact numbers and over fractions of polynomials; eigenvectors and the like go over the bridge.
-Knows nothing of geometry.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ def vector(e: Any) -> list[Any] | None:
 
 
 def matrix(m: list[list[Any]]) -> Expr:
+    """Rows as a list of lists."""
     return lst(lst(r) for r in m)
 
 
@@ -45,6 +45,7 @@ def plain(m: list[list[Any]]) -> bool:
 
 
 def square(ev: Evaluator, e: Any, name: str) -> list[list[Any]] | None:
+    """The rows of a square matrix; None, with a message in the name of `name`, for anything else."""
     m = rows(e)
     if m is None or len(m) != len(m[0]):
         ev.message(name, "matsq", f"Argument {ev.text(e)} at position 1 is not a non-empty square matrix.")
@@ -53,6 +54,7 @@ def square(ev: Evaluator, e: Any, name: str) -> list[list[Any]] | None:
 
 
 def total(ev: Evaluator, terms: list[Any]) -> Any:
+    """The sum of the terms, evaluated."""
     return ev.eval(Expr(S.Plus, tuple(terms)))
 
 
@@ -80,14 +82,17 @@ def reduced(m: list[list[Any]]) -> tuple[list[list[Any]], list[int]]:
 
 
 def tidy(x: Any) -> Any:
+    """A fraction with denominator 1 as an integer."""
     return x.numerator if isinstance(x, Fraction) and x.denominator == 1 else x
 
 
 def to_matrix(b: Bridge, m: list[list[Any]]) -> Any:
+    """Rows as a matrix of SymPy's."""
     return sympy().Matrix([[b.to_sympy(x) for x in r] for r in m])
 
 
 def from_matrix(ev: Evaluator, b: Bridge, m: Any) -> Expr:
+    """A matrix of SymPy's as a list of lists."""
     return lst(lst(ev.eval(b.from_sympy(m[i, j])) for j in range(m.cols)) for i in range(m.rows))
 
 
@@ -184,6 +189,7 @@ def det(ev: Evaluator, args: tuple) -> Any:
 
 
 def determinant(ev: Evaluator, m: list[list[Any]]) -> Any:
+    """The determinant: of numbers directly, of trees by expansion or SymPy."""
     n = len(m)
     if plain(m):
         if any(isinstance(x, float) for r in m for x in r):

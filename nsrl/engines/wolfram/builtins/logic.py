@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc
-from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.builtins.arithmetic import is_infinity, is_numeric
 from nsrl.engines.wolfram.builtins.units import base_value
 from nsrl.engines.wolfram.expr import FALSE, LIST, TRUE, Expr, S, Symbol, boolean, mk, same, system
@@ -448,8 +447,3 @@ def between(ev: Evaluator, args: tuple) -> Any:
     if low is None:
         return None
     return ev.call(S.LessEqual, low, x, high)
-
-
-def is_inexact(x: Any) -> bool:
-    """Whether x is a real of limited precision."""
-    return type(x) in (float, BigReal)

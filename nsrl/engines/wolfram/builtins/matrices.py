@@ -1,4 +1,4 @@
-"""Matrices of a given structure, minors and tensor products. Knows nothing of solving (linalg)."""
+"""Matrices of a given structure, minors and tensor products."""
 
 from __future__ import annotations
 

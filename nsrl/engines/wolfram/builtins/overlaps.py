@@ -1,7 +1,4 @@
-"""What plane figures have in common: disks by formula, convex polygons with rational corners by clipping. Exact.
-
-Knows nothing of region trees (regions.py).
-"""
+"""What plane figures have in common: disks by formula, convex polygons with rational corners by clipping. Exact."""
 
 from __future__ import annotations
 
@@ -46,6 +43,7 @@ def _turn(p: list[Any], q: list[Any], r: list[Any]) -> Any:
 
 
 def rational(p: Corners) -> bool:
+    """Whether the corners are points of the plane with rational coordinates."""
     return all(len(c) == 2 and all(isinstance(x, (int, Fraction)) for x in c) for c in p)
 
 

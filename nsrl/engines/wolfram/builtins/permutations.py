@@ -17,6 +17,7 @@ builtin = table(TABLE)
 
 
 def permutation_sign(p: tuple) -> int:
+    """1 for an even permutation, -1 for an odd one, 0 where an element repeats."""
     if len(set(p)) < len(p):
         return 0
     return (-1) ** sum(p[i] > p[j] for i in range(len(p)) for j in range(i + 1, len(p)))

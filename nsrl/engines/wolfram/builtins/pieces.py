@@ -1,7 +1,4 @@
-"""The derivative of a function given in pieces: what it is at the points where the pieces meet.
-
-Knows nothing of the rules of differentiation.
-"""
+"""The derivative of a function given in pieces: what it is at the points where the pieces meet."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""Parts of polynomials, division and elimination, and what is rarer: decomposition, extended gcd, minimal polynomials.
-
-Knows nothing of equations.
-"""
+"""Parts of polynomials, division and elimination, and what is rarer: decomposition, extended gcd, minimal
+polynomials."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ symbols(TABLE, "RegionUnion RegionDifference BoundaryMeshRegion")
 
 
 def signed_area(p: list[list[Any]]) -> Any:
+    """The area of a polygon, positive where its corners go round counterclockwise."""
     n = len(p)
     return times(HALF, Expr(S.Plus, tuple(
         minus(times(p[i][0], p[(i + 1) % n][1]), times(p[(i + 1) % n][0], p[i][1])) for i in range(n))))  # fmt: skip
@@ -61,6 +62,7 @@ def _sum(ev: Evaluator, p: list[Any], q: list[Any]) -> list[Any]:
 
 
 def regular_polygon(ev: Evaluator, a: tuple) -> list[list[Any]] | None:
+    """The corners of RegularPolygon[…]; None for arguments it does not take."""
     if not a or type(a[-1]) is not int or not 3 <= a[-1] <= 1000:
         return None
     n = a[-1]
@@ -93,6 +95,7 @@ def _centre_radius(a: tuple, dimension: int) -> tuple[list[Any], Any] | None:
 
 
 def side_lengths(ev: Evaluator, p: list[list[Any]], closed: bool) -> Any:
+    """The sum of the sides; closed: with the one from the last corner to the first."""
     pairs = list(zip(p, p[1:])) + ([(p[-1], p[0])] if closed else [])  # noqa: RUF007 (a list is needed)
     return ev.eval(Expr(S.Plus, tuple(distance(ev, a, b) for a, b in pairs)))
 
@@ -423,6 +426,7 @@ def region_centroid(ev: Evaluator, args: tuple) -> Any:
 
 
 def mean_of(ev: Evaluator, p: list[list[Any]]) -> Any:
+    """The mean of points."""
     return ev.eval(lst(times(Fraction(1, len(p)), Expr(S.Plus, tuple(c))) for c in zip(*p)))
 
 

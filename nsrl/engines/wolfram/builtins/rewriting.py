@@ -1,8 +1,5 @@
 """Builtins that write trigonometric functions and powers in another form: TrigExpand, TrigToExp, PowerExpand,
-ComplexExpand.
-
-Knows nothing of equations.
-"""
+ComplexExpand."""
 
 from __future__ import annotations
 

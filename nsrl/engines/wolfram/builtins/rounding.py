@@ -69,6 +69,7 @@ def _monomial(x: Any) -> bool:
 
 
 def fraction_of(x: BigReal) -> Fraction:
+    """The exact value of a BigReal."""
     return _mpf_fraction(x.value)
 
 

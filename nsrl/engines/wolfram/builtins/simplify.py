@@ -1,7 +1,7 @@
 """Simplify, FullSimplify, Refine, and what assumptions mean.
 
 Native candidates (expanded, factored, over one denominator) compete with SymPy's; the shortest wins, as by Wolfram's
-default complexity. Knows nothing of solving.
+default complexity.
 """
 
 from __future__ import annotations

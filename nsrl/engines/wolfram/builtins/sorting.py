@@ -175,6 +175,7 @@ def _extreme_by(name: str, biggest: bool) -> None:
 
 
 def numeric_compare(ev: Evaluator, a: Any, b: Any) -> int:
+    """-1, 0 or 1 by size where both are real numbers, else by canonical order; lists element by element."""
     from nsrl.engines.wolfram.builtins.logic import compare_values
 
     if is_list(a) and is_list(b) and len(a.args) == len(b.args):

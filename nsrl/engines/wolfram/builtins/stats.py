@@ -1,6 +1,6 @@
 """Statistics of lists, and fits.
 
-Lists are exact where the data are. Knows nothing of algebra beyond what the evaluator gives.
+Lists are exact where the data are.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def _columns(ev: Evaluator, name: str, e: Any) -> Any:
 
 
 def mean(ev: Evaluator, v: list[Any]) -> Any:
+    """The mean of at least one value."""
     if len(v) < 2:
         return ev.eval(v[0])
     total = ev.eval(plus(*v))

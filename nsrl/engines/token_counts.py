@@ -1,7 +1,7 @@
-"""How many tokens the same answers cost in each surface form ("arm"). Knows nothing of engines.
+"""How many tokens the same answers cost in each surface form ("arm").
 
-Reads a JSON file of problems (a list, or an object with `problems`), each with the programs of its arms as text
-fields, and a tokenizer; counts the program alone, and with its delimiters as single added tokens.
+Reads a JSON file of problems (a list, or an object with `problems`), each with the programs of its arms as text fields,
+and a tokenizer; counts the program alone, and with its delimiters as single added tokens.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def language_of(arm: str) -> str:
 
 
 def count(tokenizer: Any, problems: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row per arm: programs, mean tokens alone and with delimiters, and the ratio to each SymPy arm.
+    """One row per arm: programs, mean tokens alone and with delimiters, and the ratio to each SymPy engine.
 
     A ratio is taken over the problems that both arms solve: mean of tokens(arm)/tokens(baseline), and of the totals.
     """

@@ -155,7 +155,7 @@ def test_a_worker_that_forges_loses_its_own_program_only(forger):
         futures += [(forger.submit("nsl", json.dumps({"text": f"{number}.{k}"})), f"{number}.{k}") for k in range(2)]
     for future, text in futures:
         result = future.result(timeout=120)
-        assert (result.engine, result.version) == ("nsl", forger._desk.versions["nsl"])
+        assert (result.engine, result.version) == ("nsl", forger._queue.versions["nsl"])
         assert json.dumps(result.to_json(timing=True))
         assert result.text == text if text else result.status is Status.CRASH, (seed, result)
 

@@ -1,0 +1,61 @@
+"""The tables of docs/configuration.md, written from the documented fields: `make house` does it beside the picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig  # noqa: E402
+from nsrl.config.schema import Key, groups, keys  # noqa: E402
+
+PAGE = ROOT / "docs" / "configuration.md"
+MARK = "<!-- from here on written by .ci/configuration.py -->\n"
+
+
+def _default(key: Key) -> str:
+    if key.default is dataclasses.MISSING:
+        return "must be given"
+    if key.is_mapping:
+        return ", ".join(f"{name} {value:g}" for name, value in key.default.items()) or "none"
+    if key.is_list:
+        return ", ".join(map(str, key.default)) or "none"
+    return "null" if key.default is None else str(key.default).lower() if key.type is bool else str(key.default)
+
+
+def _row(key: Key) -> str:
+    words = f" ({', '.join(key.choices)})" if key.choices else ""
+    text = (key.text.removesuffix(".") + words).replace("|", "\\|")
+    return f"| `{key.name}` | {_default(key)} | {text} |"
+
+
+def _table(chosen: list[Key]) -> list[str]:
+    return ["| key | default | |", "|---|---|---|", *map(_row, chosen), ""]
+
+
+def tables() -> str:
+    """Every key of the three commands, by group; the pool's are the same in all of them and stand once."""
+    out: list[str] = []
+    for kind, command in ((TrainConfig, "train"), (EvalConfig, "eval"), (SolveConfig, "solve")):
+        found = keys(kind)
+        out += [f"## `nsrl {command}`", "", *_table([key for name, key in found.items() if "." not in name])]
+        for group in groups(kind):
+            if kind is not TrainConfig:
+                continue
+            out += [f"### `{group}.*`", "", *_table([k for n, k in found.items() if n.startswith(f"{group}.")])]
+        if kind is not TrainConfig:
+            out += ["`engine.*` as above.", ""]
+    return "\n".join(out)
+
+
+def main() -> int:
+    head = PAGE.read_text(encoding="utf-8").split(MARK)[0]
+    PAGE.write_text(head + MARK + "\n" + tables(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
