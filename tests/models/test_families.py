@@ -1,4 +1,4 @@
-"""What holds of every family: its files open anywhere; a run trains, resumes, is checked, evaluated and asked."""
+"""What holds of every family: its files open anywhere; a run trains, saves, is checked, evaluated and asked."""
 
 import json
 
@@ -25,7 +25,7 @@ TINY = [
 SPREAD = (
     "def spread(batch):  # whatever was learned\n    return [float(sum(ids) % 3) for ids in batch.completion_ids]\n"
 )
-WARM = ["warm_start.steps=3", "warm_start.reading_steps=0", "warm_start.batch_size=4", "save_steps=1"]
+WARM = ["warm_start.steps=3", "warm_start.reading_steps=0", "warm_start.batch_size=4"]
 
 
 def small_vlm(kind: str, seed: int = 0) -> VLM:
@@ -131,15 +131,14 @@ def test_bounds_in_pixels_are_kept(saved):
 
 
 def test_a_run_from_end_to_end(kind, saved, tmp_path, capsys):
-    """Supervised and GRPO steps, a resumed run, its check, and the saved folder evaluated and asked."""
+    """Supervised and GRPO steps, the check of what was saved, and the saved folder evaluated and asked."""
     if kind == SMALL:
         pytest.skip("tests/trainer/test_short_run.py does it")
     threads, run = torch.get_num_threads(), tmp_path / "run"
     (tmp_path / "reward.py").write_text(SPREAD)
     tiny = [*TINY, f"reward_funcs=[{tmp_path}/reward.py:spread]"]
     start = [f"output_dir={run}", f"model.name={saved}", *WARM, *tiny]
-    assert train.main([*start, "max_steps=1"]) == 0
-    assert train.main([f"output_dir={run}", "max_steps=2", "--resume"]) == 0
+    assert train.main([*start, "max_steps=2"]) == 0
     torch.set_num_threads(threads)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["phase"] for row in rows] == ["warm_start"] * 3 + ["grpo"] * 2
