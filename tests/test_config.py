@@ -1,8 +1,10 @@
 """The command line: overrides, recipes, suggestions, one sentence per mistake."""
 
 import dataclasses
+import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -144,3 +146,15 @@ def test_lists_of_words():
     assert config.image == ["a.png", "b.png"]
     assert train("reward_funcs=[correct,format]", "reward_weights=[1,1]").reward_funcs == ["correct", "format"]
     assert train("report_to=tensorboard").report_to == ["tensorboard"]
+
+
+def test_the_page_of_keys_is_the_one_the_source_gives():
+    root = Path(__file__).resolve().parents[1]
+    spec = importlib.util.spec_from_file_location("configuration_page", root / ".ci" / "configuration.py")
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    _, mark, tables = page.PAGE.read_text().partition(page.MARK)
+    assert mark and tables.strip() == page.tables().strip(), "make house writes it anew"
+    for kind in (TrainConfig, EvalConfig, SolveConfig):
+        for name, key in keys(kind).items():
+            assert key.text and f"| `{name}` | " in tables, name
