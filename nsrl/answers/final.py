@@ -60,7 +60,8 @@ _TAKEN_BACK = re.compile(  # the words of someone who finds a mistake, at the be
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(  # a short answer in the place of the one before it
-    r"(?:(?<=[.?!…;,])\s|\n)(?:but\s)?(?:no|nope|actually|sorry|rather|i mean)[,.:!]?\s(?:(?:actually|sorry|no|i mean),?\s)?"
+    r"(?:(?<=[.?!…;,])\s|\n)(?:but\s)?(?:no|nope|actually|sorry|rather|"
+    r"i mean)[,.:!]?\s(?:(?:actually|sorry|no|i mean),?\s)?"
     r"(?=(?:(?:it(?:'s| is)|it (?:should|must) be|that(?:'s| is)|the answer is|i mean|make that)\s)?"
     r"(?P<other>[$(*]{0,2}(?:-?\d[\d.,/]{0,12}|[A-J](?!\w))[)$*]{0,3}(?:\s[\w%°]{1,12})?)[.!]?(?:\s|$))",
     re.IGNORECASE,
@@ -88,7 +89,8 @@ _NOTHING = re.compile(
     re.IGNORECASE,
 )
 _HEDGE = re.compile(
-    r"^if\b|^(?:(?:now|but|so|let us|let's|we|i)\s)*(?:suppose|assume|imagine|pretend|let's say|let us say)\b[^,]*$|^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|"
+    r"^if\b|^(?:(?:now|but|so|let us|let's|we|i)\s)*(?:suppose|assume|imagine|pretend|let's say|let us say)\b[^,]*$|"
+    r"^(?:to|in order to)\b.*\b(?:need|can|must|have to|should)\b|\bcan be found by\b|\bdepends? on\b|"
     r"\bwithout (?:any|the|specific|more)\b",
     re.IGNORECASE,
 )
@@ -291,9 +293,11 @@ _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the
     r"\bbetween\b[^,;.]{1,30}\band|\d[^,;.]{0,12}\s(?:by|to|through)|"
     r"\b(?:divisible|divided|multiplied|increased|decreased|reduced|raised|differs?) by|\bplus|\bminus|\bmod(?:ulo)?|"
     r"\bexcept(?: for)?|\bexcluding|\bbesides|\bwithout|"
-    r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|\b(?:half|quarter) (?:past|to|after)|\b\d+ past|"
+    r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|"
+    r"\b(?:half|quarter) (?:past|to|after)|\b\d+ past|"
     r"\bhalf(?: of)?|\btwice|\bdouble(?: of)?|\btriple(?: of)?|\btimes|\bchoose|\bbase|"
-    r"\b(?:close|next|proportional) to|\bnear|\d(?:\s?/\s?\d+)? of|[≡≅∝⊥⇔↔⊂⊃⊆⊇⊄∈∉∋∣∤∥≪≫≺≻⟂]|\\in|[^\sA-Za-z]\s?(?::=|↦)|"
+    r"\b(?:close|next|proportional) to|\bnear|\d(?:\s?/\s?\d+)? of|[≡≅∝⊥⇔↔⊂⊃⊆⊇⊄∈∉∋∣∤∥≪≫≺≻⟂]|\\in|"
+    r"[^\sA-Za-z]\s?(?::=|↦)|"
     r"\bor maybe|\bor perhaps|"
     r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|"
     r"\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|"
@@ -308,11 +312,13 @@ _BEHIND_NUMBER = re.compile(
     r"\d(?:\s?(?:-|–|bis|a|à|y|e|et|und|и|和|と))?[\s$]{1,3}$|\d\s?[-–]$", re.IGNORECASE
 )  # 12 bis 13
 _TURNED = re.compile(  # what stands after it
-    r"\s*(?:squared|cubed|factorial|times|choose|mod(?:ulo)?|hundred|thousand|million|billion|trillion|dozen|plus|minus|"
+    r"\s*(?:squared|cubed|factorial|times|choose|mod(?:ulo)?|hundred|thousand|million|billion|trillion|dozen|plus|"
+    r"minus|"
     r"(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|"
     r"above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
     r"(?:minimum|maximum|min|max|twice|and counting|per mille|değil|ou|oder|или)|"
-    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|'s\b|\s*(?:less|fewer|more) than\b|\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|"
+    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|'s\b|\s*(?:less|fewer|more) than\b|"
+    r"\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|"
     r"\s*\+(?!\s*[\d(\\])|\.\.+\d|"
     r"\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",
     re.IGNORECASE,

@@ -204,16 +204,20 @@ def test_it_does_not_answer(text, gold, options):
 CORRECTED = [  # sentences that say one thing and then another: the last counts, on lines of its own and behind a blank
     *[(text, "5", "6", None) for text in (
         "The answer is 5. Actually, the answer is 6.", "Therefore, the answer is $5$. But wait, the answer is $6$.",
-        "Answer: 5. Answer: 6.", "My answer is 5. I made an error. My answer is 6.", "The answer is 5. Actually, it is 6.",
+        "Answer: 5. Answer: 6.", "My answer is 5. I made an error. My answer is 6.",
+        "The answer is 5. Actually, it is 6.",
         "The answer is 5? No. The answer is 6.", "The answer is 5. Wait, it's 6.", "The answer is 5. No, 6.",
         "The answer is 5. Wait, that's the rectangle. The answer is 6.", "The answer is 5. Sorry, it should be 6.",
     )],
     *[(text, "A", "B", COUNTS) for text in ("The answer is (A). I made an error; the answer is (B).", "A. No, B.",
     "The answer is A. No, it is B.")],
     ("The answer is 5. Let me check: 2 + 3 = 5. Correct.", "6", "5", None),
-    ("The answer is 5. Wait, that's wrong.", "5", None, None), ("The answer is (A). I made a mistake.", "A", None, COUNTS),
-    ("Suppose the answer is 5. Then we get a contradiction.", "5", None, None), ("Suppose the answer is 5.", "5", None, None),
-    ("The answer is 5? Let me check. 2*5=10. Hmm.", "5", None, None), ("Suppose x = 3, so the answer is 6.", "5", "6", None),
+    ("The answer is 5. Wait, that's wrong.", "5", None, None), ("The answer is (A). I made a mistake.", "A", None,
+    COUNTS),
+    ("Suppose the answer is 5. Then we get a contradiction.", "5", None, None), ("Suppose the answer is 5.", "5", None,
+    None),
+    ("The answer is 5? Let me check. 2*5=10. Hmm.", "5", None, None), ("Suppose x = 3, so the answer is 6.", "5", "6",
+    None),
 ]  # fmt: skip
 
 

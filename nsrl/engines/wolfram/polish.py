@@ -39,7 +39,9 @@ def polished(functions: list[Numeric], slopes: list[list[Numeric]], point: list[
 def _single(f: Numeric, slope: Numeric, x: Any) -> Any:
     m = mp()
     first = _settled(f, slope, x, DIGITS, 1)
-    found = None if first is None else _settled(f, slope, first[0], 4 * DIGITS, first[1])
+    if first is None:
+        return None
+    found = _settled(f, slope, first[0], 4 * DIGITS, first[1])
     if found is None or found[1] != first[1]:  # more digits tell x^2 + 10^-50 from x^2
         return None
     x, many = found

@@ -460,7 +460,8 @@ def _find_root(rng: random.Random) -> Case:
 
 
 def _no_root(rng: random.Random) -> Case:
-    """What comes as near to zero as one likes, or a little less, and is never zero: whatever FindRoot gives is wrong."""
+    """What comes as near to zero as one likes, or a little less, and is never zero: whatever FindRoot gives is
+    wrong."""
     a, b, n, tiny = rng.randint(1, 5), rng.randint(-4, 4), rng.choice((2, 4, 6)), rng.randint(8, 60)
     u = f"({rng.choice((1, -1, 2, 3))}*x+({b}))"
     decay = rng.choice((
@@ -474,7 +475,8 @@ def _no_root(rng: random.Random) -> Case:
     )
     start = rng.choice((str(rng.randint(-5, 5)), f"{rng.uniform(-9, 9):.3f}", f"{rng.uniform(-90, 90):.1f}"))
     program = rng.choice((
-        f"FindRoot[{f},{{x,{start}}}]", f"FindRoot[{f}==0,{{x,{start}}}]", f"FindRoot[{{{f}==0,y=={a}}},{{{{x,{start}}},{{y,1}}}}]",
+        f"FindRoot[{f},{{x,{start}}}]", f"FindRoot[{f}==0,{{x,{start}}}]",
+        f"FindRoot[{{{f}==0,y=={a}}},{{{{x,{start}}},{{y,1}}}}]",
     ))  # fmt: skip
     return Case("wolfram", program, lambda result: WRONG)
 
