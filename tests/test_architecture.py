@@ -298,13 +298,18 @@ def test_nothing_runs_at_import():
 
 
 def public(node: ast.AST, path: Path, before: str = "") -> list[tuple[str, ast.AST]]:
-    """Functions, classes and their methods without an underscore. Not those that a decorator of `builtins/` registers under
+    """Functions, classes and their methods without an underscore. Not those that a decorator of `builtins/` registers
+    under
     the name of a builtin: docs/coverage-wolfram.md has each of these with a tested example."""
     found: list[tuple[str, ast.AST]] = []
     for inner in ast.iter_child_nodes(node):
         if not isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or inner.name.startswith("_"):
             continue
-        named = [d for d in inner.decorator_list if isinstance(d, ast.Call) and d.args and isinstance(d.args[0], ast.Constant)]
+        named = [
+            d
+            for d in inner.decorator_list
+            if isinstance(d, ast.Call) and d.args and isinstance(d.args[0], ast.Constant)
+        ]
         overloads = [d for d in inner.decorator_list if ast.unparse(d).endswith(("overload", ".setter"))]
         if overloads or (named and "builtins" in path.parts):
             continue

@@ -4,7 +4,7 @@ A prompt's rows attend causally to the prompt; a completion's rows attend to its
 
 | backend | how | where |
 |---|---|---|
-| flash-attn | varlen kernel, K/V gathered as [prompt ; completion] per sequence, bottom-right causal | CUDA, when installed |
+| flash-attn | varlen kernel, K/V gathered as [prompt ; completion] per sequence, bottom-right causal | CUDA |
 | varlen | the same through `torch.nn.attention.varlen` | CUDA, torch ≥ 2.10 |
 | flex | FlexAttention on the stream itself with a block mask, nothing gathered | CUDA; CPU without gradients |
 | sdpa | `scaled_dot_product_attention` on groups padded for this call only | anywhere; the CPU's choice |
@@ -19,7 +19,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -50,10 +50,12 @@ class Attention(Protocol):
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, state: object, scale: float) -> Tensor:
         """q (T, Hq, D), k and v (T, Hkv, D), Hkv divides Hq → (T, Hq, D)."""
+        ...
 
 
 class _PadRows(torch.autograd.Function):
-    """Rows of a stream → cells of padded blocks. Each row stands in exactly one cell, so the gradient is a gather too."""
+    """Rows of a stream → cells of padded blocks. Each row stands in exactly one cell, so the gradient is a gather
+    too."""
 
     @staticmethod
     def forward(ctx, x: Tensor, row_of_cell: Tensor, cell_of_row: Tensor) -> Tensor:
@@ -125,7 +127,9 @@ class SdpaAttention:
             jp, js = torch.arange(lp), torch.arange(ls)
             rows.append(torch.where(jp < p_len[:, None], p_start[:, None] + jp, -1).reshape(-1))
             rows.append(torch.where(js < s_len[..., None], s_start[..., None] + js, -1).reshape(-1))
-            seen = torch.cat([(jp < p_len[:, None])[:, None].expand(P, ls, lp), (js <= js[:, None]).expand(P, ls, ls)], -1)
+            seen = torch.cat(
+                [(jp < p_len[:, None])[:, None].expand(P, ls, lp), (js <= js[:, None]).expand(P, ls, ls)], -1
+            )
             mask = torch.zeros(seen.shape, dtype=dtype).masked_fill_(~seen, float("-inf"))
             blocks.append(_Block(P, G, lp, ls, mask[:, None].to(device)))
         row_of_cell = torch.cat(rows)
@@ -159,7 +163,12 @@ class SdpaAttention:
                 for pre, own in ((kp, ks), (vp, vs))
             )
             r = Hq // Hk
-            Q = qs[2 * i + 1].view(b.P, b.G, b.ls, Hk, r, D).permute(0, 1, 3, 4, 2, 5).reshape(b.P, b.G * Hk, r * b.ls, D)
+            Q = (
+                qs[2 * i + 1]
+                .view(b.P, b.G, b.ls, Hk, r, D)
+                .permute(0, 1, 3, 4, 2, 5)
+                .reshape(b.P, b.G * Hk, r * b.ls, D)
+            )
             mask = b.mask if r == 1 else b.mask.repeat(1, 1, r, 1)
             o = F.scaled_dot_product_attention(Q, K, V, attn_mask=mask, scale=scale)
             out.append(o.view(b.P, b.G, Hk, r, b.ls, D).permute(0, 1, 4, 2, 3, 5).reshape(-1, Hq, D))
@@ -274,7 +283,7 @@ def _torch_varlen_kernel() -> Callable[..., Tensor]:
     causal = {"window_size": (-1, 0)} if "window_size" in has else {"is_causal": True}
 
     def kernel(q, k, v, cu_q, cu_k, max_q, max_k, scale):
-        extra = dict(causal)
+        extra: dict[str, Any] = dict(causal)
         if k.shape[1] != q.shape[1]:
             if "enable_gqa" in has:
                 extra["enable_gqa"] = True
@@ -284,9 +293,9 @@ def _torch_varlen_kernel() -> Callable[..., Tensor]:
             extra["scale"] = scale
         else:
             q = q * (scale * q.shape[-1] ** 0.5)
-        return varlen_attn(q, k, v, cu_q, cu_k, max_q, max_k, **extra)
+        return varlen_attn(q, k, v, cu_q, cu_k, max_q, max_k, **extra)  # pyright: ignore
 
-    return kernel
+    return kernel  # pyright: ignore
 
 
 BACKENDS = ("flash-attn", "varlen", "flex", "sdpa")

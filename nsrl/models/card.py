@@ -27,8 +27,9 @@ tokenizer = AutoTokenizer.from_pretrained(".")"""
 def model_card(family: Family, name: str, base: str, adapter: bool, facts: dict[str, Any]) -> str:
     """README.md of a checkpoint folder.
 
-    family: of the model; name: the model it was started from, as the user named it; base: where an adapter's base weights are, from the
-    checkpoint folder or as a Hub id; adapter: whether the folder holds an adapter; facts: what is known of the training.
+    family: of the model; name: the model it was started from, as the user named it; base: where an adapter's base
+    weights are, from the checkpoint folder or as a Hub id; adapter: whether the folder holds an adapter; facts: what is
+    known of the training.
     """
     head: dict[str, Any] = {
         "library_name": "peft" if adapter else "transformers",
@@ -43,11 +44,13 @@ def model_card(family: Family, name: str, base: str, adapter: bool, facts: dict[
     training = f"## Training\n\n| | |\n|---|---|\n{rows}\n\n" if rows else ""
     load = (_LOAD_ADAPTER if adapter else _LOAD_FULL).format(base=base, family=family.class_name)
     return (
-        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n# {what[0].upper() + what[1:]} {origin}, trained with nsrl\n\n"
-        f"A {family.title} that answers a question about a picture by writing a short program, whose value is the answer.\n\n"
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n# {what[0].upper() + what[1:]} {origin}, trained with "
+        f"nsrl\n\n"
+        f"A {family.title} that answers a question about a picture by writing a short program, whose value is the "
+        f"answer.\n\n"
         f"{training}## Use\n\nWith the picture and the question, the program and its value:\n\n"
         "```bash\npython -m nsrl.solve --model . --image picture.png --question 'What is the area?'\n```\n\n"
         f"From this folder, with transformers:\n\n```python\n{load}\n```\n\n"
-        "`AutoProcessor.from_pretrained(\".\")` works where torchvision is installed, which transformers' processor "
+        '`AutoProcessor.from_pretrained(".")` works where torchvision is installed, which transformers\' processor '
         "needs; nsrl does not.\n"
     )

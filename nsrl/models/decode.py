@@ -1,7 +1,8 @@
 """A forward for sampling: prefill prompts once, then decode G samples of each.
 
-It walks the model's own weights, so there is nothing to synchronise. What it saves against the modules' forward is overhead
-and copies: fused products, no mask tensors, and attention that reads a prompt's keys and values once for all of its samples.
+It walks the model's own weights, so there is nothing to synchronise. What it saves against the modules' forward is
+overhead and copies: fused products, no mask tensors, and attention that reads a prompt's keys and values once for all
+of its samples.
 
 Prefill pads on the right: under a causal mask no real token sees the padding. Decode lays the live samples out as a
 grid of N rows × W slots; all slots of a row share the row's prompt cache, each slot has a cache of its own behind it.
@@ -24,7 +25,8 @@ from nsrl.models.registry import family_of
 
 @dataclass
 class Cache:
-    """Keys and values of a decode grid. prompt_k/v: per layer (N, Hkv, Lp, d); own_k/v: per layer (N*W, Hkv, cap, d)."""
+    """Keys and values of a decode grid. prompt_k/v: per layer (N, Hkv, Lp, d); own_k/v: per layer (N*W, Hkv, cap,
+    d)."""
 
     prompt_k: list[Tensor]
     prompt_v: list[Tensor]
@@ -45,7 +47,8 @@ class Cache:
             self.pad = self.pad[rows]
 
     def open_slots(self, slots: int, capacity: int) -> None:
-        """Make room for `capacity` tokens behind each of `slots` slots, keeping what is held; one tensor after the other."""
+        """Make room for `capacity` tokens behind each of `slots` slots, keeping what is held; one tensor after the
+        other."""
         for tensors in (self.own_k, self.own_v):
             for i, old in enumerate(tensors):
                 room = old.new_empty(slots, old.shape[1], capacity, old.shape[3])
@@ -115,7 +118,9 @@ class Decoder:
             def attend(layer: DecoderLayer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
                 own_k[:, :, t] = k
                 own_v[:, :, t] = v
-                return _grid_attention(q, cache.prompt_k[index], cache.prompt_v[index], own_k, own_v, t + 1, cache.pad, layer)
+                return _grid_attention(
+                    q, cache.prompt_k[index], cache.prompt_v[index], own_k, own_v, t + 1, cache.pad, layer
+                )
 
             return attend
 

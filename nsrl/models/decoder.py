@@ -1,13 +1,14 @@
 """One walk through a decoder, for the update and for sampling: layers as views of transformers' own weights.
 
-A walk leaves attention to its caller (`attend`), so the update attends over a packed stream and decoding over its caches.
-How the products around it are computed is `Ops`: transformers' own modules, Liger's kernels, or few fused products.
-Knows nothing of streams, caches, pictures or losses.
+A walk leaves attention to its caller (`attend`), so the update attends over a packed stream and decoding over its
+caches. How the products around it are computed is `Ops`: transformers' own modules, Liger's kernels, or few fused
+products. Knows nothing of streams, caches, pictures or losses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,15 +26,15 @@ Step = Callable[[Tensor, Tensor, Tensor, Attend, Tensor | None], Tensor]
 class Ops:
     """The model's own modules, one call each: what adapters wrap and autograd follows."""
 
-    def norm(self, module: nn.Module, x: Tensor) -> Tensor:
+    def norm(self, module: Any, x: Tensor) -> Tensor:
         """RMSNorm of x (…, D)."""
         return module(x)
 
-    def products(self, modules: Sequence[nn.Module]) -> Callable[[Tensor], Sequence[Tensor]]:
+    def products(self, modules: Sequence[Any]) -> Callable[[Tensor], Sequence[Tensor]]:
         """A function of x that returns every module's product with it."""
         return lambda x: [module(x) for module in modules]
 
-    def mlp(self, module: nn.Module) -> Callable[[Tensor], Tensor]:
+    def mlp(self, module: Any) -> Callable[[Tensor], Tensor]:
         """The feed-forward part of a layer as a function of its normed input."""
         return module
 
@@ -55,10 +56,10 @@ class LigerOps(Ops):
             raise MissingBackend("liger=True was asked for; the package liger-kernel is not installed") from e
         self._rms_norm, self._rope, self._swiglu = liger_rms_norm, liger_rope, liger_swiglu
 
-    def norm(self, module: nn.Module, x: Tensor) -> Tensor:
+    def norm(self, module: Any, x: Tensor) -> Tensor:
         return self._rms_norm(x, module.weight, module.variance_epsilon, in_place=False)
 
-    def mlp(self, module: nn.Module) -> Callable[[Tensor], Tensor]:
+    def mlp(self, module: Any) -> Callable[[Tensor], Tensor]:
         if not hasattr(module, "gate_proj"):
             return module
         return lambda x: module.down_proj(self._swiglu(module.gate_proj(x), module.up_proj(x)))
@@ -72,12 +73,12 @@ class FusedOps(Ops):
     """For decoding: few launches. Plain linears that read the same input are one product where they are small, and fp32
     norms one op; anything else, such as peft's LoRA layers, is called. Holds copies of the weights it fused."""
 
-    def norm(self, module: nn.Module, x: Tensor) -> Tensor:
+    def norm(self, module: Any, x: Tensor) -> Tensor:
         if x.dtype is torch.float32:
             return F.rms_norm(x, module.weight.shape, module.weight, module.variance_epsilon)
         return module(x)  # which rounds between its steps
 
-    def products(self, modules: Sequence[nn.Module]) -> Callable[[Tensor], Sequence[Tensor]]:
+    def products(self, modules: Sequence[Any]) -> Callable[[Tensor], Sequence[Tensor]]:
         plain = all(type(m) is nn.Linear for m in modules)
         if not plain or sum(m.weight.numel() for m in modules) > _FUSE_LIMIT:
             return super().products(modules)
@@ -86,7 +87,7 @@ class FusedOps(Ops):
         sizes = [m.out_features for m in modules]
         return lambda x: F.linear(x, weight, bias).split(sizes, -1)
 
-    def mlp(self, module: nn.Module) -> Callable[[Tensor], Tensor]:
+    def mlp(self, module: Any) -> Callable[[Tensor], Tensor]:
         if not hasattr(module, "gate_proj"):
             return module
         both = self.products([module.gate_proj, module.up_proj])
@@ -105,10 +106,11 @@ class FusedOps(Ops):
 class DecoderLayer:
     """One pre-norm decoder layer: its weights, gathered for calls with an attention of the caller's.
 
-    module: the layer of transformers it reads; mlp: its feed-forward part where that is not `module.mlp` called on (…, D).
+    module: the layer of transformers it reads; mlp: its feed-forward part where that is not `module.mlp` called on (…,
+    D).
     """
 
-    def __init__(self, module: nn.Module, ops: Ops, mlp: Callable[[Tensor], Tensor] | None = None) -> None:
+    def __init__(self, module: Any, ops: Ops, mlp: Callable[[Tensor], Tensor] | None = None) -> None:
         attention = module.self_attn
         self.module, self.ops = module, ops
         self.qkv = ops.products([attention.q_proj, attention.k_proj, attention.v_proj])
@@ -144,9 +146,9 @@ def walk(
 ) -> Tensor:
     """Hidden states (…, D) behind the last layer, before the final norm.
 
-    layers: `DecoderLayer`s, or what wraps them (recomputation, shards). attend: each layer's attention. add: what the first
-    `added` layers' outputs become (DeepStack adds picture features there). rows: only these rows are returned; behind the
-    last attention nothing else is computed, unless something is added there.
+    layers: `DecoderLayer`s, or what wraps them (recomputation, shards). attend: each layer's attention. add: what the
+    first `added` layers' outputs become (DeepStack adds picture features there). rows: only these rows are returned;
+    behind the last attention nothing else is computed, unless something is added there.
     """
     last = len(layers) - 1
     for index, layer in enumerate(layers):

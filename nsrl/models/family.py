@@ -1,7 +1,8 @@
 """What nsrl asks of an architecture: the interface between a family of models and every other room.
 
-Nothing outside `nsrl/models` names an architecture, a module of one or a field of its configuration. A family is bound to a
-model (`Family(base)`); what does not need one is a class method. The defaults are those of most decoders in transformers.
+Nothing outside `nsrl/models` names an architecture, a module of one or a field of its configuration. A family is bound
+to a model (`Family(base)`); what does not need one is a class method. The defaults are those of most decoders in
+transformers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from nsrl_kernels import PackPlan
 class Fault:
     """A known fault, done on purpose to transformers' own forward.
 
-    cause: a sentence with {} where "trainer" or "sampler" goes. inputs: (family, keyword arguments) → those of the fault.
+    cause: a sentence with {} where "trainer" or "sampler" goes. inputs: (family, keyword arguments) → those of the
+    fault.
     within: (family) → a context in which the forward has it.
     """
 
@@ -103,7 +105,8 @@ class Family(ABC):
 
     @abstractmethod
     def bound_pictures(self, processor: Any, least: int | None, most: int | None) -> None:
-        """Have the processor make pictures of at least and at most so many pixels (None: as it does). Raises `UserError`."""
+        """Have the processor make pictures of at least and at most so many pixels (None: as it does). Raises
+        `UserError`."""
 
     @abstractmethod
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
@@ -141,7 +144,7 @@ class Family(ABC):
         return []
 
     @property
-    def head(self) -> nn.Module:
+    def head(self) -> Any:
         """The language-model head."""
         return self.base.get_output_embeddings()
 
@@ -186,7 +189,8 @@ class Family(ABC):
     def see(self, pixels: Tensor, grids: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Visual tokens (n, D) of pictures, and what is added behind each of the first decoder layers (n, D).
 
-        pixels: (patches, C), the pictures behind each other, in the towers' dtype and on their device; grids: (pictures, 3).
+        pixels: (patches, C), the pictures behind each other, in the towers' dtype and on their device; grids:
+        (pictures, 3).
         """
 
     @abstractmethod
@@ -203,14 +207,18 @@ class Family(ABC):
         half = sin.shape[-1] // 2
         return cos.unsqueeze(-2), torch.cat([-sin[..., :half], sin[..., half:]], -1).unsqueeze(-2)
 
-    # -- oracles and other engines --------------------------------------------------------------------------------------
+    # -- oracles and other engines
+    # --------------------------------------------------------------------------------------
 
     @abstractmethod
-    def padded_inputs(self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int) -> dict[str, Tensor]:
+    def padded_inputs(
+        self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int
+    ) -> dict[str, Tensor]:
         """Keyword arguments of transformers' forward: right-padded rows, row i beginning with prompts[i]."""
 
     def faults(self) -> list[Fault]:
-        """Known ways to compute this family's forward wrongly, which the self-check tries (`checks/parity_faults.py`)."""
+        """Known ways to compute this family's forward wrongly, which the self-check tries
+        (`checks/parity_faults.py`)."""
         return []
 
     @abstractmethod
@@ -219,7 +227,8 @@ class Family(ABC):
 
     @abstractmethod
     def engine_processor(self, processor: Any) -> dict[str, Any]:
-        """What the image processor of another engine (vLLM) is told, so that it leaves `to_pictures`'s pictures as they are."""
+        """What the image processor of another engine (vLLM) is told, so that it leaves `to_pictures`'s pictures as
+        they are."""
 
     def engine_weights(self, weights: Iterable[tuple[str, Tensor]]) -> Iterable[tuple[str, Tensor]]:
         """`merged_weights` as another engine's loader wants them."""

@@ -7,7 +7,8 @@ sampler reads weights straight from the modules, so everything is gathered for t
 A 16-bit model that learns is kept as fp32 shards, the masters: they are gathered rounded to 16 bits, and gradients are
 summed over ranks in fp32.
 
-What leaves here (weights, optimiser state) is whole tensors, the same as one process would hold. Knows nothing of losses.
+What leaves here (weights, optimiser state) is whole tensors, the same as one process would hold. Knows nothing of
+losses.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from nsrl.models.registry import family_of
 
 
-def shard(model: nn.Module, size: int) -> None:
+def shard(model: Any, size: int) -> None:
     """Shard a whole model over `size` ranks, in place. Before the policy and the optimiser are made."""
     first = next(model.parameters())
     mesh = init_device_mesh(first.device.type, (size,))

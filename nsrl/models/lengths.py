@@ -1,4 +1,5 @@
-"""How long prompts are, for a whole data set: counted in batches, each repeated text once. Knows nothing of pictures."""
+"""How long prompts are, for a whole data set: counted in batches, each repeated text once. Knows nothing of
+pictures."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ BATCH = 1024  # texts tokenised together
 def token_counts(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[int]:
     """Tokens of each text, as the tokenizer counts them without adding any.
 
-    Special tokens are cut out before anything else, so a count is the sum over what stands between them; the system text
-    and the roles' names, which all prompts share, are then tokenised once.
+    Special tokens are cut out before anything else, so a count is the sum over what stands between them; the system
+    text and the roles' names, which all prompts share, are then tokenised once.
     """
     special = [
         str(token)

@@ -23,8 +23,8 @@ from nsrl.models.vlm import BASE, VLM
 def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0) -> VLM:
     """Build or load a model as configured: device, dtype, adapter, what is frozen. Raises `UserError` in one sentence.
 
-    lora: None takes the model as it is, with its adapter if it has one. An adapter is in fp32 whatever `config.dtype` says:
-    that is the dtype of the weights it belongs to.
+    lora: None takes the model as it is, with its adapter if it has one. An adapter is in fp32 whatever `config.dtype`
+    says: that is the dtype of the weights it belongs to.
     """
     transformers.utils.logging.disable_progress_bar()  # a bar per checkpoint shard would bury ours
     device = pick_device(config.device)
@@ -54,8 +54,8 @@ def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0) -> 
 def add_lora(vlm: VLM, lora: LoraConfig, seed: int = 0, tower: bool = False) -> None:
     """Wrap the language model's target modules in fp32 adapters (peft); everything else is frozen.
 
-    tower: the vision tower learns beside them, all of its weights. peft keeps a copy that learns, saves it with the adapter,
-    and goes back to the original where the adapter is switched off.
+    tower: the vision tower learns beside them, all of its weights. peft keeps a copy that learns, saves it with the
+    adapter, and goes back to the original where the adapter is switched off.
     """
     from peft import LoraConfig as PeftLora
     from peft import get_peft_model
@@ -86,7 +86,11 @@ def _targets(base: torch.nn.Module, wanted: Sequence[str]) -> list[str]:
     if lost or not wanted:
         there = ", ".join(sorted({name.rsplit(".", 1)[-1] for name in text}))
         tower = [target for target in lost if any(f".{name}".endswith(f".{target}") for name in linear)]
-        where = f" ({', '.join(tower)}: in the vision tower only, which model.freeze_vision_tower=false trains)" if tower else ""
+        where = (
+            f" ({', '.join(tower)}: in the vision tower only, which model.freeze_vision_tower=false trains)"
+            if tower
+            else ""
+        )
         raise UserError(
             "lora.target_modules must each name linear layers of the language model; "
             f"got {', '.join(lost) or 'none'}, of which it has none{where}; there are {there}"
@@ -111,13 +115,15 @@ def require_positions(vlm: VLM, max_completion_length: int, prompt_tokens: int =
     positions = vlm.family.positions
     if prompt_tokens >= positions:
         raise UserError(
-            f"the question with its pictures must leave room for an answer in the model's {positions} positions; it takes "
+            f"the question with its pictures must leave room for an answer in the model's {positions} positions; it "
+            f"takes "
             f"{prompt_tokens} of them"
         )
     if prompt_tokens + max_completion_length > positions:
         behind = f" behind a prompt of {prompt_tokens}" if prompt_tokens > 1 else ""
         raise UserError(
-            f"max_completion_length must be at most {positions - prompt_tokens}{behind}, because the model has {positions} "
+            f"max_completion_length must be at most {positions - prompt_tokens}{behind}, because the model has "
+            f"{positions} "
             f"positions; got {max_completion_length}"
         )
 
@@ -188,7 +194,9 @@ def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
         model = family.model_class().from_pretrained(weights, dtype=getattr(torch, dtype), attn_implementation="sdpa")
     except OSError as error:
         first = str(error).strip().splitlines()[0]
-        way = "" if folder.is_dir() else "; where the Hub cannot be reached, give a checkpoint folder (model.name=FOLDER)"
+        way = (
+            "" if folder.is_dir() else "; where the Hub cannot be reached, give a checkpoint folder (model.name=FOLDER)"
+        )
         raise UserError(f"model {config.name!r} could not be loaded: {first.rstrip('.')}{way}") from None
     model.to(device)
     if adapter.is_file():
@@ -202,7 +210,9 @@ def _base_of(adapter: Path) -> str:
     if (adapter.parent / BASE).is_dir():
         return str(adapter.parent / BASE)
     if not base or base == BASE:
-        raise UserError(f"model {str(adapter.parent)!r} is an adapter whose base weights are not recorded: train it again")
+        raise UserError(
+            f"model {str(adapter.parent)!r} is an adapter whose base weights are not recorded: train it again"
+        )
     if Path(base).is_absolute() and not Path(base).is_dir():
         raise UserError(f"model {str(adapter.parent)!r} is an adapter for {base!r}, which is no longer there")
     return base
@@ -213,10 +223,13 @@ def _load_adapter(family: type[Family], model: Any, source: str, tower: bool) ->
     from peft import PeftConfig, PeftModel, get_peft_model, set_peft_model_state_dict
     from peft.utils import load_peft_weights
 
-    kept = PeftConfig.from_pretrained(source)
+    kept: Any = PeftConfig.from_pretrained(source)
     if not tower or kept.modules_to_save:
         return PeftModel.from_pretrained(model, source, is_trainable=True, autocast_adapter_dtype=True)
-    kept.modules_to_save, kept.inference_mode = list(family.tower_names), False  # it was frozen: it begins as the base has it
+    kept.modules_to_save, kept.inference_mode = (
+        list(family.tower_names),
+        False,
+    )  # it was frozen: it begins as the base has it
     state = load_peft_weights(source, device="cpu")
     for tower_name in family.tower_names:
         weights = getattr(model.model, tower_name).state_dict()
@@ -237,5 +250,7 @@ def _checked(folder: Path) -> Path:
         raise UserError(f"model {str(folder)!r}: config.json is not valid JSON") from None
     if kind not in FAMILIES:
         known = ", ".join(map(repr, FAMILIES))
-        raise UserError(f"model must be a checkpoint of a family that nsrl knows (model_type {known}); {str(folder)!r} is {kind!r}")
+        raise UserError(
+            f"model must be a checkpoint of a family that nsrl knows (model_type {known}); {str(folder)!r} is {kind!r}"
+        )
     return folder

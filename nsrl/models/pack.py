@@ -25,10 +25,11 @@ from nsrl.models.prompt import Prompt, PromptImage
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """A prompt with the completions that are learned from, each a list of token ids: the unit that packing keeps together.
+    """A prompt with the completions that are learned from, each a list of token ids: the unit that packing keeps
+    together.
 
-    masks: for each completion which of its tokens the policy wrote (None: all of them); the others are context. Empty: all of
-    all completions.
+    masks: for each completion which of its tokens the policy wrote (None: all of them); the others are context. Empty:
+    all of all completions.
     """
 
     prompt: Prompt
@@ -79,11 +80,11 @@ class PackedBatch:
     token_ids (T,), cu_seqlens (S+1,), parent (S,) (a completion's prompt sequence; a prompt's own index), cu_images
     (S+1,), image_grid (I, 3), image_key (I,) (equal for equal images): what `nsrl_kernels.pack_vision` plans from.
     pixel_values (patches, C) and distinct_grid (U, 3): every distinct image once, in order of first use; image_names
-    their keys. target (N,): the completion tokens that the policy wrote; predict_row (N,): the stream row that predicts each of
-    them.
-    cu_completions (R+1,): where each completion starts in the N tokens. token_rows (N,): where each token stands when
-    all completions given to `pack` are written one after the other (values[token_rows] is this batch's part). rows (R,): the completion's number when the
-    groups' completions are counted through in the order they were given; groups (R,): the group's number.
+    their keys. target (N,): the completion tokens that the policy wrote; predict_row (N,): the stream row that predicts
+    each of them. cu_completions (R+1,): where each completion starts in the N tokens. token_rows (N,): where each token
+    stands when all completions given to `pack` are written one after the other (values[token_rows] is this batch's
+    part). rows (R,): the completion's number when the groups' completions are counted through in the order they were
+    given; groups (R,): the group's number.
     """
 
     token_ids: Tensor
@@ -172,10 +173,13 @@ def _check(g: int, group: Group, budget: int, image_token_id: int, merge: int) -
         raise UserError(f"{name}: every completion must have at least one token; got an empty one or none at all")
     for number, mask in enumerate(group.masks):
         if mask is not None and (len(mask) != len(group.completions[number]) or not any(mask)):
-            raise UserError(f"{name}: the mask of a completion must have an entry per token and one of them True; got {sum(mask)} "
+            raise UserError(f"{name}: the mask of a completion must have an entry per token and one of them True; got "
+                            f"{sum(mask)} "
                             f"of {len(mask)} for {len(group.completions[number])} tokens")  # fmt: skip
     if len(group.masks) not in (0, len(group.completions)):
-        raise UserError(f"{name}: masks must be none or one per completion ({len(group.completions)}); got {len(group.masks)}")
+        raise UserError(
+            f"{name}: masks must be none or one per completion ({len(group.completions)}); got {len(group.masks)}"
+        )
     longest = max(len(c) for c in group.completions)
     if len(group.prompt.ids) + longest - 1 > budget:
         raise UserError(
@@ -185,7 +189,9 @@ def _check(g: int, group: Group, budget: int, image_token_id: int, merge: int) -
     want = sum(t * h * w for t, h, w in (i.grid for i in group.prompt.images)) // merge**2
     have = sum(map(image_token_id.__eq__, group.prompt.ids))
     if want != have:
-        raise UserError(f"{name}: the prompt has {have} image placeholders; its {len(group.prompt.images)} images need {want}")
+        raise UserError(
+            f"{name}: the prompt has {have} image placeholders; its {len(group.prompt.images)} images need {want}"
+        )
 
 
 def _split(group: Group, budget: int) -> list[tuple[int, ...]]:
@@ -276,8 +282,8 @@ def _batch(
     work = Work(
         tokens=cu[-1],
         padded_tokens=len(completions) * max(full),
-        patches=sum(i.pixels.shape[0] for i in distinct),
-        padded_patches=sum(len(part) * sum(i.pixels.shape[0] for i in groups[g].prompt.images) for g, part in pieces),
+        patches=sum(i.patches.shape[0] for i in distinct),
+        padded_patches=sum(len(part) * sum(i.patches.shape[0] for i in groups[g].prompt.images) for g, part in pieces),
     )
     return PackedBatch(
         token_ids=_int(chain.from_iterable(sequences)),
@@ -286,7 +292,7 @@ def _batch(
         cu_images=_int(accumulate((len(i) for i in images), initial=0)),
         image_grid=_int(chain.from_iterable(i.grid for i in flat)).view(-1, 3),
         image_key=_int(number[i.key] for i in flat),
-        pixel_values=torch.cat([i.pixels for i in distinct]) if distinct else None,
+        pixel_values=torch.cat([i.patches for i in distinct]) if distinct else None,
         distinct_grid=torch.tensor([i.grid for i in distinct], dtype=torch.long).view(-1, 3),
         target=target,
         predict_row=predict,

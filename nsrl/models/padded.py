@@ -23,7 +23,8 @@ def padded_inputs(model: nn.Module, groups: Sequence[Group], pad_token_id: int =
 
 
 def padded_hidden(model: nn.Module, groups: Sequence[Group], pad_token_id: int = 0) -> Tensor:
-    """(N, H): the hidden states that predict the tokens that the policy wrote, rows one after the other in the order given.
+    """(N, H): the hidden states that predict the tokens that the policy wrote, rows one after the other in the order
+    given.
 
     model: a model of a known family or a PeftModel of it; its `model` part runs, no logits are made.
     """

@@ -1,7 +1,7 @@
 """Pictures as the model takes them: patches, made by threads ahead of need and held within a bound of memory.
 
-What is held is the resized 8-bit picture, an eighth of its fp32 patches; patches made ahead are handed out once. Results
-do not depend on threads, bound or order. How a picture is resized and cut is the family's.
+What is held is the resized 8-bit picture, an eighth of its fp32 patches; patches made ahead are handed out once.
+Results do not depend on threads, bound or order. How a picture is resized and cut is the family's.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Pictures(ABC):
 
     @abstractmethod
     def grid(self, size: tuple[int, int], name: str = "image") -> tuple[int, int, int]:
-        """Patches in time, height and width of a picture of (width, height). Raises `UserError` where it cannot be shown."""
+        """Patches in time, height and width of a picture of (width, height). Raises `UserError` where it cannot be
+        shown."""
 
     @abstractmethod
     def resized(self, picture: Any) -> np.ndarray:
@@ -101,7 +102,8 @@ class Pictures(ABC):
         return torch.from_numpy(patches), held.grid
 
     def problem_with(self, image: ImageRef) -> str | None:
-        """Why a picture cannot be had, in a sentence; None when it can. What was read waits for its use, if there is room."""
+        """Why a picture cannot be had, in a sentence; None when it can. What was read waits for its use, if there
+        is room."""
         try:
             self._get(image)
         except UserError as error:
@@ -109,7 +111,8 @@ class Pictures(ABC):
         return None
 
     def ahead(self, images: Iterable[ImageRef]) -> None:
-        """Begin to read these pictures, as many as there is room for; who asks for one waits only for what is left to do.
+        """Begin to read these pictures, as many as there is room for; who asks for one waits only for what is left to
+        do.
 
         An error comes out where the picture is asked for.
         """

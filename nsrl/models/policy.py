@@ -1,8 +1,8 @@
 """The policy's forward over packed micro-batches: log-probs of the completion tokens, nothing else kept.
 
 Runs transformers' own modules of a model (peft-wrapped or not) over one stream without padding: every distinct image
-through the vision tower once, every prompt through the language model once, attention with a shared prefix, and only the
-rows that predict completion tokens on to `nsrl_kernels.linear_logp`.
+through the vision tower once, every prompt through the language model once, attention with a shared prefix, and only
+the rows that predict completion tokens on to `nsrl_kernels.linear_logp`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Policy:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         *,
         attention: str | None = None,
         checkpointing: bool | None = None,
@@ -130,13 +130,13 @@ class Policy:
         """Log-prob and entropy of every completion token of the batch, at `temperature`, without the `banned` tokens.
 
         grad=False stores nothing for a backward. context: a `Context`, or "policy", "adapter_off", "frozen",
-        "blank_images". dropout: names this pass (its step, its micro-batch): the adapters' dropout acts, its masks drawn from
-        the name and the policy's seed alone, one mask for a prompt that several completions share; None: no dropout.
-        options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
+        "blank_images". dropout: names this pass (its step, its micro-batch): the adapters' dropout acts, its masks
+        drawn from the name and the policy's seed alone, one mask for a prompt that several completions share; None: no
+        dropout. options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
         """
         batch = batch.to(self.device)
         drops = dropout is not None and self.has_dropout
-        drawn = self._drawn(dropout) if drops else contextlib.nullcontext()
+        drawn = self._drawn(dropout or ()) if drops else contextlib.nullcontext()
         with contextlib.nullcontext() if grad else torch.no_grad(), drawn:
             run = self.base.packed_score if self.sharded else self._score
             logp, entropy = run(batch, context, drops, {"temperature": temperature, "banned": banned, **options})
@@ -186,7 +186,8 @@ class Policy:
 
             x = walk(
                 [self._step(layer, drops) for layer in self.layers], x, cos, sin, lambda index: attend,
-                added=len(deepstack), add=lambda index, x: deepstack_add(x, deepstack[index], plan), rows=batch.predict_row,
+                added=len(deepstack), add=lambda index, x: deepstack_add(x, deepstack[index], plan),
+                rows=batch.predict_row,
             )  # fmt: skip
             return self.ops.norm(self.text.norm, x)
 
@@ -201,7 +202,9 @@ class Policy:
 
     def pack(self, groups: Sequence[Group], token_budget: int, parts: int = 1) -> list[PackedBatch]:
         """`nsrl.models.pack.pack` with this model's placeholder and merge."""
-        return pack(groups, token_budget, image_token_id=self.family.image_token_id, merge=self.family.merge, parts=parts)
+        return pack(
+            groups, token_budget, image_token_id=self.family.image_token_id, merge=self.family.merge, parts=parts
+        )
 
     def _checkpoints(self) -> bool:
         wanted = self.checkpointing
@@ -277,16 +280,24 @@ class Policy:
         trains = self.family.tower_trains
         names = [name for tower in self.towers for name, _ in tower.named_parameters()]
         adapted = any("lora_" in name or "modules_to_save." in name for name in names)
-        key = ("vision", self, context.images, context.share, context.seed, (context.adapter, context.frozen) if adapted else ())
+        key = (
+            "vision",
+            self,
+            context.images,
+            context.share,
+            context.seed,
+            (context.adapter, context.frozen) if adapted else (),
+        )
         if not trains and key in batch.kept:
             return batch.kept[key]
         pixels = batch.pixel_values
         if context.images == "black":
             chosen = torch.rand(pixels.shape[0], generator=torch.Generator().manual_seed(context.seed)) < context.share
-            black = pixels.new_tensor(self.black).repeat_interleave(pixels.shape[1] // len(self.black))  # channel by channel
+            each = pixels.shape[1] // len(self.black)  # a patch is laid out channel by channel
+            black = pixels.new_tensor(self.black).repeat_interleave(each)
             pixels = torch.where(chosen[:, None].to(pixels.device), black, pixels)
         with contextlib.nullcontext() if trains else torch.no_grad():
-            encoded = self.family.see(pixels.to(self.towers[0].dtype), batch.distinct_grid)
+            encoded = self.family.see(pixels.to(self.family.tower_dtype), batch.distinct_grid)
         if not trains:
             batch.kept[key] = encoded
         return encoded

@@ -1,4 +1,5 @@
-"""A prompt, in the one shape it has from encoding through sampling to packing: token ids, and its pictures by reference."""
+"""A prompt, in the one shape it has from encoding through sampling to packing: token ids, and its pictures by
+reference."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from nsrl.errors import UserError
 class PromptImage:
     """One picture of a prompt, as the image processor made it.
 
-    key: identity of the content: pictures with one key are encoded once, however often they occur. grid: patches in time,
-    height and width. pixels: (patches, C) float32, referred to and never copied; None where they did not travel
+    key: identity of the content: pictures with one key are encoded once, however often they occur. grid: patches in
+    time, height and width. pixels: (patches, C) float32, referred to and never copied; None where they did not travel
     (`VLM.with_pixels` makes them again).
     """
 
@@ -48,8 +49,8 @@ class Prompt:
     """What the model is shown.
 
     ids: token ids with one placeholder per visual token. template_ids: the same with one placeholder per picture, as an
-    engine with an image processor of its own wants them. images: in the order of their placeholders. name: what an error
-    calls this row of the data.
+    engine with an image processor of its own wants them. images: in the order of their placeholders. name: what an
+    error calls this row of the data.
     """
 
     ids: Sequence[int]

@@ -28,12 +28,14 @@ def family_class(model_type: str) -> type[Family]:
     """The family of a configuration's `model_type`. Raises `UserError` naming those there are."""
     row = FAMILIES.get(model_type)
     if row is None:
-        raise UserError(f"model must be of a family that nsrl knows (model_type {', '.join(FAMILIES)}); got {model_type!r}")
+        raise UserError(
+            f"model must be of a family that nsrl knows (model_type {', '.join(FAMILIES)}); got {model_type!r}"
+        )
     module, name = row.split(":")
     return getattr(import_module(module), name)
 
 
-def base_of(model: nn.Module) -> Any:
+def base_of(model: Any) -> Any:
     """The transformers model under a peft wrapper, or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
@@ -43,5 +45,8 @@ def family_of(model: nn.Module) -> Family:
     base = base_of(model)
     kind = getattr(getattr(base, "config", None), "model_type", None)
     if kind not in FAMILIES:
-        raise UserError(f"model must be a vision-language model of a family that nsrl knows ({', '.join(FAMILIES)}); got {type(base).__name__}")
+        raise UserError(
+            f"model must be a vision-language model of a family that nsrl knows ({', '.join(FAMILIES)}); got "
+            f"{type(base).__name__}"
+        )
     return family_class(kind)(base)

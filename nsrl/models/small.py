@@ -54,7 +54,7 @@ def build_tokenizer(model_type: str = SMALL) -> PreTrainedTokenizerFast:
     special = [*CONTROL_TOKENS, *family.small_tokens]
     delimiters = [token for pair in zip(OPEN.values(), CLOSE.values()) for token in pair]
     corpus = []
-    shares = dict.fromkeys(LANGUAGES, 1.0)
+    shares: dict[str, float] = dict.fromkeys(LANGUAGES, 1.0)
     for demonstration in islice(Shapes(seed=0, held_out=0).demonstrations(shares), 2000):
         text = demonstration.text
         for token in delimiters:

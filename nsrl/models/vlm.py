@@ -1,4 +1,5 @@
-"""A vision-language model with everything needed to speak to it: how a `Problem` becomes a `Prompt`, and ids become text.
+"""A vision-language model with everything needed to speak to it: how a `Problem` becomes a `Prompt`, and ids become
+text.
 
 Uses the tokenizer, the chat template and the image processor directly, so torchvision is not needed. Knows nothing of
 rollouts, rewards or losses.
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast
 
 from nsrl.data.chat import messages
 from nsrl.engines.result import writable
@@ -39,7 +39,7 @@ class VLM:
     """
 
     model: Any
-    tokenizer: PreTrainedTokenizerFast
+    tokenizer: Any  # transformers' PreTrainedTokenizerFast
     image_processor: Any
     name: str
     system: bool = True  # whether prompts carry the system text that names the languages
@@ -158,7 +158,8 @@ class VLM:
         )
 
     def decode(self, token_ids: list[int]) -> str:
-        """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept. No lone surrogates."""
+        """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept. No lone
+        surrogates."""
         stop = set(self.stop_ids())
         while token_ids and token_ids[-1] in stop:
             token_ids = token_ids[:-1]
@@ -167,10 +168,12 @@ class VLM:
     def save(
         self, folder: Path, weights: dict[str, torch.Tensor] | None = None, facts: dict[str, Any] | None = None
     ) -> None:
-        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor, card.
+        """Write what transformers, peft and vLLM load directly: weights (or adapter), config, tokenizer, processor,
+        card.
 
-        weights: what to write instead of the model's own parameters (a sharded model's, gathered); facts: of the training,
-        for the model card. An adapter is written in fp32, as it learns; whole weights in the dtype the model computes in.
+        weights: what to write instead of the model's own parameters (a sharded model's, gathered); facts: of the
+        training, for the model card. An adapter is written in fp32, as it learns; whole weights in the dtype the model
+        computes in.
         """
         base = self.name
         if self.has_adapter:
@@ -193,5 +196,6 @@ class VLM:
 def _require_marks(problem: Problem, count: int) -> None:
     if count != len(problem.images):
         raise UserError(
-            f"problem {problem.id}: the question must hold one image marker per image ({len(problem.images)}); got {count}"
+            f"problem {problem.id}: the question must hold one image marker per image ({len(problem.images)}); got "
+            f"{count}"
         )

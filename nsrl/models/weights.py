@@ -6,6 +6,7 @@ Tensors are made one at a time, so merging never holds a second model. Knows not
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,8 @@ _COPIES = ".modules_to_save."  # peft's trained copies of a whole module, one pe
 def merged_weights(policy: nn.Module, adapter: bool = True) -> Iterator[tuple[str, Tensor]]:
     """(name, tensor) of every parameter of a model under its checkpoint name, an active LoRA added to its base.
 
-    The merge is computed in fp32 and rounded once to the parameter's dtype. A module that peft trains as a whole comes as
-    the active adapter has it. Tied weights come once. adapter=False: the base as it was, without what was trained.
+    The merge is computed in fp32 and rounded once to the parameter's dtype. A module that peft trains as a whole comes
+    as the active adapter has it. Tied weights come once. adapter=False: the base as it was, without what was trained.
     """
     base = base_of(policy)
     adapted = {
@@ -50,7 +51,7 @@ def _active_place(base: nn.Module, name: str, adapter: bool) -> str | None:
     """The plain name of a weight under peft's wrapper of a whole module; None for the copies that are not in use."""
     original = ".original_module." in name
     owner, _, rest = name.partition(".original_module." if original else _COPIES)
-    wrapper = base.get_submodule(owner)
+    wrapper: Any = base.get_submodule(owner)
     used = adapter and not wrapper.disable_adapters and bool(wrapper.active_adapters)
     if original:
         return None if used else f"{owner}.{rest}"
@@ -59,7 +60,7 @@ def _active_place(base: nn.Module, name: str, adapter: bool) -> str | None:
 
 
 @torch.no_grad()
-def _merge(module: nn.Module, weight: Tensor) -> Tensor:
+def _merge(module: Any, weight: Tensor) -> Tensor:
     if module.disable_adapters or module.merged:  # switched off, or already in the base weight
         return weight.detach()
     merged = weight.detach().float()

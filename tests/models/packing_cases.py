@@ -11,20 +11,34 @@ IMAGE, START, END, VOCAB = 500, 501, 502, 512
 
 
 def small_model(seed: int = 0, kind: str = "qwen3_vl", **text):
-    """The default run's shape: hidden 96, 3 layers, DeepStack after layer 0, tied head, fp32, random weights; or another family's."""
+    """The default run's shape: hidden 96, 3 layers, DeepStack after layer 0, tied head, fp32, random weights; or
+    another family's."""
     if kind != "qwen3_vl":
         ids = {"image": IMAGE, "start": START, "end": END, "video": 503}
         return kinds.build(kind, seed, VOCAB, pad=504, eos=505, spread=0.08, ids=ids, **text)  # ids that no prompt has
-    sizes = dict(hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1)
-    vision = dict(hidden_size=64, depth=2, intermediate_size=128, num_heads=2, out_hidden_size=96, deepstack_visual_indexes=[0])
+    sizes = dict(
+        hidden_size=96, intermediate_size=256, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1
+    )
+    vision = dict(
+        hidden_size=64, depth=2, intermediate_size=128, num_heads=2, out_hidden_size=96, deepstack_visual_indexes=[0]
+    )
     return _model(seed, {**sizes, "head_dim": 32, **text}, vision, [6, 5, 5])
 
 
 def middle_model(seed: int = 0) -> Qwen3VLForConditionalGeneration:
     """Qwen3-VL-2B's structure with fewer layers: GQA 16/8, head_dim 128, mRoPE [24, 20, 20], DeepStack of 3 layers
     at tower depths 5, 11, 17."""
-    text = dict(hidden_size=256, intermediate_size=512, num_hidden_layers=5, num_attention_heads=16, num_key_value_heads=8)
-    vision = dict(hidden_size=64, depth=18, intermediate_size=128, num_heads=2, out_hidden_size=256, deepstack_visual_indexes=[5, 11, 17])
+    text = dict(
+        hidden_size=256, intermediate_size=512, num_hidden_layers=5, num_attention_heads=16, num_key_value_heads=8
+    )
+    vision = dict(
+        hidden_size=64,
+        depth=18,
+        intermediate_size=128,
+        num_heads=2,
+        out_hidden_size=256,
+        deepstack_visual_indexes=[5, 11, 17],
+    )
     return _model(seed, {**text, "head_dim": 128}, vision, [24, 20, 20])
 
 
@@ -33,7 +47,8 @@ def _model(seed, text, vision, sections):
     config = Qwen3VLConfig(
         text_config={
             "vocab_size": VOCAB, **text, "max_position_embeddings": 4096, "initializer_range": 0.08,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_section": sections, "mrope_interleaved": True},
+            "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_section": sections,
+            "mrope_interleaved": True},
         },
         vision_config={"patch_size": 16, "num_position_embeddings": 64, "initializer_range": 0.08, **vision},
         image_token_id=IMAGE, vision_start_token_id=START, vision_end_token_id=END, tie_word_embeddings=True,
@@ -58,7 +73,9 @@ def group(rng, before: int, images=(), after: int = 3, lengths=(4, 7, 1), name=N
     for i in images:
         t, h, w = i.grid
         prompt += [START, *[IMAGE] * (t * h * w // 4), END, *tokens(rng, 2)]
-    return Group(Prompt(prompt + tokens(rng, after), images=tuple(images), name=name), [tokens(rng, n) for n in lengths])
+    return Group(
+        Prompt(prompt + tokens(rng, after), images=tuple(images), name=name), [tokens(rng, n) for n in lengths]
+    )
 
 
 def cases(kind: str = "qwen3_vl") -> dict[str, list[Group]]:
@@ -67,8 +84,15 @@ def cases(kind: str = "qwen3_vl") -> dict[str, list[Group]]:
     one, other = image(rng, 2, 3, kind=kind), image(rng, 3, 3, kind=kind)
     text = [group(rng, 9, lengths=(3, 5)), group(rng, 4, lengths=(6, 2, 2))]
     single = [group(rng, 5, [one]), group(rng, 8, [other], lengths=(9, 2, 5))]
-    several = [group(rng, 3, [one, other, image(rng, 1, 4, kind=kind)]), group(rng, 6, [image(rng, 4, 1, kind=kind), one])]
-    limits = [group(rng, 4, [one], lengths=(1, 1, 24)), group(rng, 2, [other], lengths=(24, 24)), group(rng, 7, lengths=(1,))]
+    several = [
+        group(rng, 3, [one, other, image(rng, 1, 4, kind=kind)]),
+        group(rng, 6, [image(rng, 4, 1, kind=kind), one]),
+    ]
+    limits = [
+        group(rng, 4, [one], lengths=(1, 1, 24)),
+        group(rng, 2, [other], lengths=(24, 24)),
+        group(rng, 7, lengths=(1,)),
+    ]
     ones = [group(rng, 4, [other], lengths=(1, 1))]
     unequal = [group(rng, 3, [other], lengths=(5,) * n) for n in (1, 4, 10)]
     mixed = [*text, *single, *several, *limits, *ones, *unequal]

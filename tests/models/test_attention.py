@@ -45,7 +45,9 @@ def sequences(batch):
 def test_backends_agree_in_value_and_gradient(case, heads):
     (batch,) = pack(CASES[case], 100_000, image_token_id=IMAGE)
     seqs, g = sequences(batch), torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(batch.tokens, n, 32, generator=g, requires_grad=True) for n in (heads[0], heads[1], heads[1]))
+    q, k, v = (
+        torch.randn(batch.tokens, n, 32, generator=g, requires_grad=True) for n in (heads[0], heads[1], heads[1])
+    )
     weight = torch.randn(batch.tokens, heads[0], 32, generator=g)
     results = []
     for backend in (VarlenAttention("by hand", varlen_by_hand), SdpaAttention()):
@@ -154,7 +156,9 @@ def test_torch_varlen_under_both_of_its_signatures(monkeypatch, signature):
 
 
 def test_the_best_backend_prefers_flash_then_varlen_then_flex(monkeypatch):
-    assert attention._best(torch.device("cpu"), True) == "sdpa" and attention._best(torch.device("cuda"), False) == "sdpa"
+    assert (
+        attention._best(torch.device("cpu"), True) == "sdpa" and attention._best(torch.device("cuda"), False) == "sdpa"
+    )
     for present, best in (({"flash_attn", "varlen"}, "flash-attn"), ({"varlen"}, "varlen"), (set(), "flex")):
         monkeypatch.setattr(
             attention.importlib.util, "find_spec", lambda n, p=present: object() if n.split(".")[-1] in p else None

@@ -37,7 +37,8 @@ def qwen3_vl_2b() -> Qwen3VLConfig:
     text = {
         "vocab_size": 151_936, "hidden_size": 2048, "intermediate_size": 6144, "num_hidden_layers": 28,
         "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": True,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20], "mrope_interleaved": True},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 5e6, "mrope_section": [24, 20, 20],
+        "mrope_interleaved": True},
     }  # fmt: skip
     vision = {
         "depth": 24, "hidden_size": 1024, "intermediate_size": 4096, "num_heads": 16, "out_hidden_size": 2048,
@@ -141,11 +142,15 @@ def test_every_target_module_must_match_the_language_model():
     there = "there are down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj$"
     with pytest.raises(UserError, match=f"got q_porj, of which it has none; {there}"):
         load("q_proj", "q_porj")
-    with pytest.raises(UserError, match=rf"got qkv, linear_fc1, of which it has none \(qkv, linear_fc1: in the vision.*{there}"):
+    with pytest.raises(
+        UserError, match=rf"got qkv, linear_fc1, of which it has none \(qkv, linear_fc1: in the vision.*{there}"
+    ):
         load("v_proj", "qkv", "linear_fc1")
     with pytest.raises(UserError, match=f"got none.*{there}"):
         load()
-    adapted = {n.split(".lora_A")[0] for n, _ in load("mlp.up_proj", "q_proj").model.named_parameters() if ".lora_A" in n}
+    adapted = {
+        n.split(".lora_A")[0] for n, _ in load("mlp.up_proj", "q_proj").model.named_parameters() if ".lora_A" in n
+    }
     assert len(adapted) == 6 and all(n.endswith(("mlp.up_proj", "self_attn.q_proj")) for n in adapted)
     assert all("language_model" in n for n in adapted)
 
@@ -173,7 +178,9 @@ def test_an_adapter_whose_base_is_gone_says_so(vlm, tmp_path):
     config = json.loads((tmp_path / "base" / "nsrl.json").read_text()) | {"small": False}
     (tmp_path / "base" / "nsrl.json").write_text(json.dumps(config))
     loading.load(ModelConfig(name=str(tmp_path / "base")), LoraConfig(r=4)).save(tmp_path / "adapter")
-    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"].startswith("/")
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"].startswith(
+        "/"
+    )
     (tmp_path / "base").rename(tmp_path / "other")
     with pytest.raises(UserError, match="is an adapter for '.*base', which is no longer there"):
         loading.load(ModelConfig(name=str(tmp_path / "adapter")))
@@ -228,7 +235,9 @@ def test_the_tower_may_learn_beside_an_adapter_that_was_trained_without_it(tmp_p
 def test_a_device_that_is_not_there_is_one_sentence(monkeypatch):
     for name in ("gpu", "mps", "cuda", "cuda:0", "cuda:zero", "meta"):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-        with pytest.raises(UserError, match=rf"one of auto, cpu on this machine \(torch sees no CUDA GPU\); got '{name}'$"):
+        with pytest.raises(
+            UserError, match=rf"one of auto, cpu on this machine \(torch sees no CUDA GPU\); got '{name}'$"
+        ):
             loading.load(ModelConfig(device=name), NO_LORA)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -260,7 +269,9 @@ def test_a_checkpoint_is_whole_for_transformers_processor(vlm, tmp_path):
     encoded = vlm.encode(problem)
     theirs = processor(text=[vlm.prompt_text(problem)], images=[problem.images[0].open()], return_tensors="pt")
     assert theirs["input_ids"][0].tolist() == encoded.ids
-    torch.testing.assert_close(theirs["pixel_values"], torch.cat([image.pixels for image in encoded.images]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        theirs["pixel_values"], torch.cat([image.pixels for image in encoded.images]), rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("adapter", [False, True])

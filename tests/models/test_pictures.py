@@ -86,7 +86,9 @@ def test_patches_and_counts_are_those_of_the_processor_called_whole(vlm):
     rng, refs = random.Random(3), []
     for number in range(24):
         size = (rng.randint(1, 500), rng.randint(3, 400))
-        refs.append(images.bytes_image(encoded(size, number, ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"][number % 6])))
+        refs.append(
+            images.bytes_image(encoded(size, number, ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"][number % 6]))
+        )
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -128,7 +130,12 @@ def test_prompt_lengths_are_those_of_encode_and_nothing_is_decoded(vlm, monkeypa
     decoded = []
     for kind in (Image.Image, ImageFile.ImageFile):
         monkeypatch.setattr(kind, "load", lambda self, inner=kind.load: decoded.append(1) or inner(self))
-    fresh = [problem(p.id, *(images.bytes_image(encoded((rng.randint(9, 99), 50), 1)) for _ in p.images), question=p.question) for p in problems]
+    fresh = [
+        problem(
+            p.id, *(images.bytes_image(encoded((rng.randint(9, 99), 50), 1)) for _ in p.images), question=p.question
+        )
+        for p in problems
+    ]
     decoded.clear()  # making the pictures themselves
     refs = [images.bytes_image(data) for data in (encoded(kind="JPEG"), encoded(kind="WEBP"), encoded(kind="GIF"))]
     decoded.clear()
@@ -137,13 +144,17 @@ def test_prompt_lengths_are_those_of_encode_and_nothing_is_decoded(vlm, monkeypa
     monkeypatch.undo()
     assert lengths[:60] == [len(vlm.encode(p).ids) for p in problems]
     texts = [vlm.prompt_text(p) for p in problems]
-    assert token_counts(vlm.tokenizer, texts) == [len(ids) for ids in vlm.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    assert token_counts(vlm.tokenizer, texts) == [
+        len(ids) for ids in vlm.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    ]
 
 
 def test_an_impossible_picture_is_the_rows_own_error(vlm):
     thin = images.bytes_image(encoded((2000, 4)))
     low = images.bytes_image(encoded((3, 900)))
-    (a, b, c) = vlm.prompt_lengths([problem("a", thin), problem("b", low), problem("c", images.bytes_image(encoded((400, 2))))])
+    (a, b, c) = vlm.prompt_lengths(
+        [problem("a", thin), problem("b", low), problem("c", images.bytes_image(encoded((400, 2))))]
+    )
     assert "2000x4" in a and "3x900" in b and isinstance(c, int)  # 200 is the last ratio that is taken
     vlm.read_ahead([problem("a", thin)])
     assert "2000x4" in vlm.unreadable(problem("a", thin))
@@ -164,7 +175,9 @@ class Opener:
             time.sleep(self.seconds)
             if number in self.fails:
                 raise UserError(f"image 'n{number}.png' is damaged or truncated")
-            return Image.fromarray(np.random.default_rng(number).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+            return Image.fromarray(
+                np.random.default_rng(number).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+            )
 
         return ImageRef(f"{self.name}-{number}", opened, size)
 

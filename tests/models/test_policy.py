@@ -218,7 +218,8 @@ def test_black_images_are_the_same_tokens_with_black_pixels(batch, small, mixed)
     policy = Policy(model)
     black = policy.score(batch, grad=False, context="blank_images")
     repainted = [
-        Group(replace(g.prompt, images=tuple(PromptImage((id(i), "black"), i.grid, torch.full_like(i.pixels, -1.0)) for i in g.prompt.images)), g.completions)
+        Group(replace(g.prompt, images=tuple(PromptImage((id(i), "black"), i.grid, torch.full_like(i.pixels,
+        -1.0)) for i in g.prompt.images)), g.completions)
         for g in mixed
     ]  # fmt: skip
     (painted,) = pack(repainted, 10_000, image_token_id=IMAGE)
@@ -297,7 +298,8 @@ if device == "cpu":
     liger_kernel.ops.rms_norm.rsqrt = lambda x: tl.rsqrt(x)  # libdevice's is device code, nothing under the interpreter
     # the interpreter hands floats over as Python's, and Liger calls .to on them as on the scalars of a compiled kernel
     convert = interpreter._implicit_cvt
-    scalar = lambda x: tl.tensor(interpreter.TensorHandle(numpy.array([x], dtype=numpy.float32), tl.float32), tl.float32)
+    handle = lambda x: interpreter.TensorHandle(numpy.array([x], dtype=numpy.float32), tl.float32)
+    scalar = lambda x: tl.tensor(handle(x), tl.float32)
     interpreter._implicit_cvt = lambda x: scalar(x) if isinstance(x, float) else convert(x)
 model = small_model(num_hidden_layers=1).to(device)
 (batch,) = pack(cases()["one image"][:1], 999, image_token_id=IMAGE)

@@ -30,7 +30,9 @@ def model():
 def case(length: int, image_token_id: int):
     picture = PromptImage("picture", (1, 64, 64), torch.zeros(4096, 1536, device="meta"))
     prompt = [1] * 38 + [image_token_id] * 1024 + [2] * 38
-    (batch,) = pack([Group(Prompt(prompt, images=(picture,)), [[3] * length] * 10)], 16_384, image_token_id=image_token_id)
+    (batch,) = pack(
+        [Group(Prompt(prompt, images=(picture,)), [[3] * length] * 10)], 16_384, image_token_id=image_token_id
+    )
     return batch
 
 

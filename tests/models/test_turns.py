@@ -35,7 +35,13 @@ def test_written_tokens_are_scored_as_in_the_padded_forward(budget):
     policy = Policy(model)
     batches = pack(groups, budget, image_token_id=IMAGE)
     everything = [c for g in groups for c in g.completions]
-    written = [t for g in groups for i, c in enumerate(g.completions) for j, t in enumerate(c) if not g.masks[i] or g.masks[i][j]]
+    written = [
+        t
+        for g in groups
+        for i, c in enumerate(g.completions)
+        for j, t in enumerate(c)
+        if not g.masks[i] or g.masks[i][j]
+    ]
     weight = torch.randn(len(written), generator=torch.Generator().manual_seed(seed))
     got = torch.zeros(len(written))
     for batch in batches:
@@ -69,7 +75,11 @@ def test_a_single_turn_is_the_batch_it_always_was():
 
 def test_masks_that_do_not_fit_are_named():
     prompt = cases()["text only"][0].prompt
-    for masks, words in (([[True]], "an entry per token"), ([[False, False]], "one of them True"), ([None, None], "one per completion")):
+    for masks, words in (
+        ([[True]], "an entry per token"),
+        ([[False, False]], "one of them True"),
+        ([None, None], "one per completion"),
+    ):
         with pytest.raises(UserError, match=words):
             pack([Group(prompt, [[1, 2]], masks)], 999, image_token_id=IMAGE)
 
@@ -81,5 +91,13 @@ def test_a_sample_of_turns_counts_what_was_written():
     single = Sample.single([5, 6], [-1.0, -2.0], Finish.LENGTH)
     assert single.mask is None and single.written_ids is single.token_ids is single.turns[0].token_ids
     problem = Problem("p", "?", "4")
-    batch = RewardBatch([problem] * 2, ["4", "4"], [sample.token_ids, [1, 2]], [extract("4")] * 2, [None] * 2, [2], masks=[sample.mask, None])
+    batch = RewardBatch(
+        [problem] * 2,
+        ["4", "4"],
+        [sample.token_ids, [1, 2]],
+        [extract("4")] * 2,
+        [None] * 2,
+        [2],
+        masks=[sample.mask, None],
+    )
     assert batch.lengths == [4, 2]

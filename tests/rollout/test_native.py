@@ -215,7 +215,9 @@ def test_bfloat16_agrees_to_its_own_precision(tiny):
 def test_wrong_input_is_named(model, tiny):
     sampler = NativeSampler(model)
     good = tiny.request(0, (2, 2))
-    missing = dataclasses.replace(good, prompt=dataclasses.replace(good.prompt, ids=[t for t in good.prompt.ids if t != tiny.IMAGE]))
+    missing = dataclasses.replace(
+        good, prompt=dataclasses.replace(good.prompt, ids=[t for t in good.prompt.ids if t != tiny.IMAGE])
+    )
     with pytest.raises(UserError, match="must hold 4 image placeholders"):
         sampler.sample([missing], params())
     with pytest.raises(UserError, match="max_tokens must be at least 1"):

@@ -59,7 +59,9 @@ class Wrapped:
 
 def test_the_real_thing_passes_and_is_left_as_it_was(plain, requests, tiny):
     before = {k: v.clone() for k, v in plain.state_dict().items()}
-    report = self_check(Policy(plain), NativeSampler(plain), requests, PARAMS, tokenizer=tiny_tokenizer.build(kind=tiny.kind))
+    report = self_check(
+        Policy(plain), NativeSampler(plain), requests, PARAMS, tokenizer=tiny_tokenizer.build(kind=tiny.kind)
+    )
     assert report.most < 2e-5 and report.nudged_most < 2e-5
     assert report.trainer_effect > 0.05 and report.sampler_effect > 0.05
     assert report.seconds < 3, "the bound for the default run"
@@ -136,7 +138,10 @@ def test_stale_weights_between_steps(plain, requests, tiny):
     for step in range(3):
         require_agreement(*gap(), policy, sampler)
         loss = (
-            plain(**tiny.inputs(list(requests[0].prompt.ids), requests[0].prompt.images)).logits.float().logsumexp(-1).mean()
+            plain(**tiny.inputs(list(requests[0].prompt.ids), requests[0].prompt.images))
+            .logits.float()
+            .logsumexp(-1)
+            .mean()
         )
         loss.backward()
         optimizer.step()
@@ -152,7 +157,9 @@ def smaller(request):
     images = []
     for image in request.prompt.images:
         if image.pixels.shape[1] != 3 * 2 * 16 * 16:  # of another family: every row of a patch blurred into the next
-            images.append(replace(image, key=f"{image.key} resized", pixels=(image.pixels + image.pixels.roll(1, -1)) / 2))
+            images.append(
+                replace(image, key=f"{image.key} resized", pixels=(image.pixels + image.pixels.roll(1, -1)) / 2)
+            )
             continue
         (p,) = to_pictures(image.pixels, [image.grid], patch=16, temporal=2, merge=2, mean=[0.5] * 3, std=[0.5] * 3)
         again = p.resize((p.width * 3 // 4, p.height * 3 // 4)).resize(p.size)

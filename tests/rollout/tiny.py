@@ -1,4 +1,5 @@
-"""The model of the default run with random weights, and those of other families; prompts with random images for them."""
+"""The model of the default run with random weights, and those of other families; prompts with random images for
+them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -81,8 +82,11 @@ def images(*sides: tuple[int, int], seed: int = 0, kind: str = "qwen3_vl") -> tu
     return tuple(PromptImage(f"{seed}/{i}", tuple(one), rows) for i, (one, rows) in enumerate(parts))
 
 
-def request(seed: int, *sides: tuple[int, int], text: int = 20, n: int = 1, problem: int = 0, kind: str = "qwen3_vl") -> Request:
-    """`text` random tokens (printable characters of tiny_tokenizer), then each image between its marks, then three more tokens."""
+def request(
+    seed: int, *sides: tuple[int, int], text: int = 20, n: int = 1, problem: int = 0, kind: str = "qwen3_vl"
+) -> Request:
+    """`text` random tokens (printable characters of tiny_tokenizer), then each image between its marks, then three
+    more tokens."""
     gen = torch.Generator().manual_seed(1000 + seed)
     head = torch.randint(10, 95, (text,), generator=gen).tolist()
     tail = torch.randint(10, 95, (3,), generator=gen).tolist()
@@ -108,7 +112,9 @@ def inputs(ids: list[int], images: Sequence[PromptImage], kind: str = "qwen3_vl"
         return dict(input_ids=ids, attention_mask=torch.ones_like(ids)) | shown
     batch = dict(input_ids=ids, attention_mask=torch.ones_like(ids), mm_token_type_ids=(ids == IMAGE).int())
     if images:
-        batch |= dict(pixel_values=torch.cat([i.pixels for i in images]), image_grid_thw=torch.tensor([i.grid for i in images]))
+        batch |= dict(
+            pixel_values=torch.cat([i.pixels for i in images]), image_grid_thw=torch.tensor([i.grid for i in images])
+        )
     return batch
 
 
@@ -128,4 +134,6 @@ def score(model, request: Request, token_ids: list[int], temperature: float = 1.
 def of(kind: str) -> SimpleNamespace:
     """This module for one family: its constants, and what it makes for that family."""
     bound = {f.__name__: partial(f, kind=kind) for f in (build, images, request, requests, inputs)}
-    return SimpleNamespace(kind=kind, **{"score": score, "VOCAB": VOCAB, "EOS": EOS, "IMAGE": IMAGE, "BANNED": BANNED} | bound)
+    return SimpleNamespace(
+        kind=kind, **{"score": score, "VOCAB": VOCAB, "EOS": EOS, "IMAGE": IMAGE, "BANNED": BANNED} | bound
+    )

@@ -67,8 +67,14 @@ def _draw(canvas: Any, x: int, y: int, cell: Cell) -> None:
     fill = COLOURS.get(cell.colour, INK)
     if cell.kind == "number":
         text = str(cell.value)
-        canvas.text((x + CELL / 2 + dx, y + CELL / 2 + dy), text, fill, _font(26 if len(text) == 1 else 19), "mm",
-        stroke_width=1)
+        canvas.text(
+            (x + CELL / 2 + dx, y + CELL / 2 + dy),
+            text,
+            fill,
+            _font(26 if len(text) == 1 else 19),
+            "mm",
+            stroke_width=1,
+        )
     elif cell.kind == "bar":
         height = round(CELL * cell.value / BAR_STEPS)
         canvas.rectangle((x + 7, y + CELL - height, x + CELL - 8, y + CELL - 1), fill)

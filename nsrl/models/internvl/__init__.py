@@ -207,7 +207,7 @@ class InternVL(Family):
         self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int
     ) -> dict[str, Tensor]:
         images = [image for p in prompts for image in p.images]
-        shown = {"pixel_values": self._tiles(torch.cat([image.pixels for image in images]))} if images else {}
+        shown = {"pixel_values": self._tiles(torch.cat([image.patches for image in images]))} if images else {}
         return right_padded(rows, pad_token_id) | shown
 
     def faults(self) -> list[Fault]:
@@ -224,7 +224,7 @@ class InternVL(Family):
                 "rollout=vllm cuts pictures itself and would make another overview of one of several tiles: "
                 f"InternVL needs model.max_pixels={tile} there, or rollout=native"
             )
-        tiles = self._tiles(torch.cat([image.pixels for image in images])).permute(0, 2, 3, 1).double().cpu().numpy()
+        tiles = self._tiles(torch.cat([image.patches for image in images])).permute(0, 2, 3, 1).double().cpu().numpy()
         return [picture_of(tile, processor.image_mean, processor.image_std) for tile in tiles]
 
     def engine_processor(self, processor: Any) -> dict[str, Any]:

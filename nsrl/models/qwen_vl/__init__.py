@@ -1,1 +1,2 @@
-"""What the Qwen-VL families share: patches and their pictures, rotary positions on three axes, processor files, faults."""
+"""What the Qwen-VL families share: patches and their pictures, rotary positions on three axes, processor files,
+faults."""

@@ -105,7 +105,9 @@ class QwenVL(Family):
         processor.size = size
         room = self.positions * (processor.patch_size * processor.merge_size) ** 2
         if size["shortest_edge"] >= room:
-            raise UserError(f"model.min_pixels must be below {room:,}, or no picture fits the model's positions; got {least}")
+            raise UserError(
+                f"model.min_pixels must be below {room:,}, or no picture fits the model's positions; got {least}"
+            )
 
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
         processor.save_processor(folder, tokenizer, image_processor, self.processor_class, self.video_processor_class)
@@ -134,18 +136,19 @@ class QwenVL(Family):
     def smallest_picture(self) -> tuple[Tensor, Tensor]:
         vision, side = self.config.vision_config, self.merge
         width = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
-        tower = self.towers[0]
-        black = torch.zeros(side * side, width, dtype=tower.dtype, device=self.device)
+        black = torch.zeros(side * side, width, dtype=self.tower_dtype, device=self.device)
         return black, torch.tensor([[1, side, side]], device=self.device)
 
-    def padded_inputs(self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int) -> dict[str, Tensor]:
+    def padded_inputs(
+        self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int
+    ) -> dict[str, Tensor]:
         out = right_padded(rows, pad_token_id)
         ids, prompt = out["input_ids"], torch.tensor([len(p.ids) for p in prompts])
         images = [image for p in prompts for image in p.images]
         kinds = (ids == self.image_token_id) & (torch.arange(ids.shape[1]) < prompt[:, None])
         out["mm_token_type_ids"] = kinds.int()
         if images:
-            out["pixel_values"] = torch.cat([image.pixels for image in images])
+            out["pixel_values"] = torch.cat([image.patches for image in images])
             out["image_grid_thw"] = torch.tensor([image.grid for image in images])
         return out
 
@@ -155,7 +158,7 @@ class QwenVL(Family):
     def to_pictures(self, images: Sequence[PromptImage], processor: Any) -> list[Any]:
         vision = self.config.vision_config
         return to_pictures(
-            torch.cat([image.pixels for image in images]),
+            torch.cat([image.patches for image in images]),
             [image.grid for image in images],
             patch=vision.patch_size,
             temporal=vision.temporal_patch_size,
@@ -165,5 +168,6 @@ class QwenVL(Family):
         )
 
     def engine_processor(self, processor: Any) -> dict[str, Any]:
-        """Pictures arrive resized, and none of those is touched again: below nothing, above what the run's own allows."""
+        """Pictures arrive resized, and none of those is touched again: below nothing, above what the run's own
+        allows."""
         return {"size": {"shortest_edge": 1, "longest_edge": processor.size["longest_edge"]}}

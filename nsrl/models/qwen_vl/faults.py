@@ -1,4 +1,5 @@
-"""How people compute mRoPE wrongly: each fault, done on purpose to transformers' own forward, so that it can be recognised."""
+"""How people compute mRoPE wrongly: each fault, done on purpose to transformers' own forward, so that it can be
+recognised."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ def _positions(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Any, dic
 
     def changed(family: Any, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         kinds = inputs["mm_token_type_ids"]
-        right, _ = family.base.model.get_rope_index(inputs["input_ids"], kinds, image_grid_thw=inputs.get("image_grid_thw"))
+        right, _ = family.base.model.get_rope_index(
+            inputs["input_ids"], kinds, image_grid_thw=inputs.get("image_grid_thw")
+        )
         return {**inputs, "position_ids": change(right, kinds[0].bool())}
 
     return changed
@@ -64,7 +67,9 @@ def _laid_out(family: Any, lay: Callable[[Tensor, list[int]], Tensor]) -> Iterat
 
 def blocks(family: Any) -> AbstractContextManager[None]:
     """The axes in blocks of mrope_section, as Qwen2-VL lays them out."""
-    return _laid_out(family, lambda angles, sections: torch.cat([part[i] for i, part in enumerate(angles.split(sections, -1))], -1))
+    return _laid_out(
+        family, lambda angles, sections: torch.cat([part[i] for i, part in enumerate(angles.split(sections, -1))], -1)
+    )
 
 
 def interleaved(family: Any) -> AbstractContextManager[None]:
@@ -81,12 +86,18 @@ def interleaved(family: Any) -> AbstractContextManager[None]:
 
 POSITIONS = [
     Fault("wrong mRoPE: the {} counts image tokens as if they were text (positions on one axis)", _positions(as_text)),
-    Fault("wrong mRoPE: the {} resumes text behind an image at + rows × columns, not + max(rows, columns)", _positions(by_product)),
+    Fault(
+        "wrong mRoPE: the {} resumes text behind an image at + rows × columns, not + max(rows, columns)",
+        _positions(by_product),
+    ),
     Fault("wrong mRoPE: the {} gives image tokens the time axis alone (mrope_section lost?)", _positions(time_only)),
 ]
 INTERLEAVED = [
     *POSITIONS,
-    Fault("wrong mRoPE: the {} lays the three axes out in blocks, not interleaved (mrope_interleaved lost?)", within=blocks),
+    Fault(
+        "wrong mRoPE: the {} lays the three axes out in blocks, not interleaved (mrope_interleaved lost?)",
+        within=blocks,
+    ),
 ]
 BLOCKS = [
     *POSITIONS,

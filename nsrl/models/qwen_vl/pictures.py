@@ -47,7 +47,11 @@ class QwenPictures(Pictures):
     def patched(self, pixels: np.ndarray) -> np.ndarray:
         """See `Pictures.patched`."""
         out = self.processor(
-            images=[pixels], do_resize=False, do_convert_rgb=False, input_data_format="channels_first", return_tensors="np"
+            images=[pixels],
+            do_resize=False,
+            do_convert_rgb=False,
+            input_data_format="channels_first",
+            return_tensors="np",
         )
         return out["pixel_values"]
 
