@@ -1,6 +1,7 @@
 """The engines' wing in order: no circles of imports, lines that fit, rules of the language as files of their own."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -77,3 +78,12 @@ def test_every_rule_is_read():
         for line in lines:
             (tree,) = parse(line)
             assert (tree.head.name, tree.args[0].head.name) == ("SetDelayed", name), line
+
+
+def test_a_table_names_only_builtins_of_its_own():
+    """The first sentences of a file of builtins; `Real` or `Text` may be words there."""
+    words, known = {"Integer", "Real", "Text", "Nothing", "Values", "Permutations", "Primes"}, builtins.load()
+    for path in sorted((ENGINES / "wolfram" / "builtins").glob("*.py")):
+        module = importlib.import_module(f"nsrl.engines.wolfram.builtins.{path.stem}".removesuffix(".__init__"))
+        named = set(re.findall(r"\b[A-Z][A-Za-z]+", (module.__doc__ or "").split("\n\n")[0])) - words
+        assert not {n for n in named & known.keys() if n not in getattr(module, "TABLE", known)}, path.name

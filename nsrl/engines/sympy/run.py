@@ -1,9 +1,9 @@
 """The SymPy engine: Python with SymPy, restricted. Runs one program in this process and returns its Result.
 
-Only ever called inside a child that was forked for one program and walled in (`worker.leaf`): the restrictions below
-are the inner wall, not the only one. A program may import SymPy and a few arithmetic modules through stand-ins that
-carry allowed names alone; it may not touch attributes that start with an underscore, nor the names that reach frames,
-files or code. Strings that SymPy would evaluate go through `strings`.
+Only ever called inside a child that was forked for one program and walled in (by `pool/worker.py`): the restrictions
+below are the inner wall, not the only one. A program may import SymPy and a few arithmetic modules through stand-ins
+that carry allowed names alone; it may not touch attributes that start with an underscore, nor the names that reach
+frames, files or code. Strings that SymPy would evaluate go through `strings`.
 
 The value is what the program prints (`text` is the last line of it that is not blank, `stdout` is all of it), or else
 its last expression.

@@ -1,6 +1,6 @@
 """Builtins on the form of expressions: Expand, Factor, Together, Apart.
 
-Polynomials are handled natively (`openring`); factoring, partial fractions and simplification are SymPy's, over the
+Polynomials are handled natively (`openring`); factoring and partial fractions are SymPy's, over the
 bridge.
 """
 

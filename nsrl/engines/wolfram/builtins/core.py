@@ -1,4 +1,4 @@
-"""Assignment, scoping, control flow, holding, messages."""
+"""Assignment, scoping, holding, and the symbols of patterns."""
 
 from __future__ import annotations
 

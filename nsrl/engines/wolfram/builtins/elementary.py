@@ -1,4 +1,4 @@
-"""Real and complex functions: Abs, Sign, rounding, Min and Max, N, trigonometry with exact values, Log."""
+"""Functions of real and complex numbers: Abs, Sign, Min and Max, Log, Gamma and Erf, and the mathematical constants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions of functions and of patterns: Map, Apply, Select, Cases, Fold, Nest, ReplaceAll..."""
+"""Functions that apply functions: Map, Apply, Fold, Nest, FixedPoint, Sow and Reap."""
 
 from __future__ import annotations
 

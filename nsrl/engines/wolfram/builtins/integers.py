@@ -1,4 +1,4 @@
-"""Integer functions: division, divisors, primes, digits, combinatorics."""
+"""Functions of whole numbers: division, modular arithmetic, combinatorics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making lists and taking them apart: Table, Range, Part, Take, Join, Flatten, Sort, Union..."""
+"""Making lists and taking them apart: Table, Range, Part, Take, Insert, Join, Tuples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strings: joining, taking, splitting, matching, replacing, case, and the forms ToString and ToExpression."""
+"""Strings: joining, taking, splitting, matching, replacing, case."""
 
 from __future__ import annotations
 
