@@ -41,12 +41,17 @@ _FORMS = re.compile(
     re.DOTALL,
 )
 
+_MOMENT = re.compile(r"(Date|Time)Object\[\{(\d{1,4}, \d{1,2}(?:, \d{1,2})?)\}(?:, [^\[\]]{1,60})?\]")
+
 
 def _shown(text: str) -> str:
     """A printed value without a wrapper that only says how to show it."""
     while match := _FORMS.fullmatch(text):
         text = match.group(1).strip()
-    return text
+    if match := _MOMENT.fullmatch(text):
+        date, (first, *rest) = match[1] == "Date", re.findall(r"\d+", match[2])
+        return "-".join((first, *rest)) if date else ":".join((first, *(f"{int(n):02}" for n in rest)))
+    return "undefined" if text == "Indeterminate" else text
 
 
 def check(prediction: str | Result | None, gold: str | None, options: object = None) -> Verdict:
@@ -80,7 +85,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
 def _judged(text: str, typed: Gold) -> Verdict:
     """The first decisive verdict among the candidates of a completion."""
     verdict, boxes, another = Verdict(False, "no_answer"), False, False
-    rest = final.candidates(text)
+    rest = iter(final.candidates(text))
     for candidate in rest:
         if candidate.several and not (typed.kind == "letters" or isinstance(typed.value, Items)):
             continue
@@ -89,6 +94,8 @@ def _judged(text: str, typed: Gold) -> Verdict:
         found = _judge(candidate, typed)
         if found is None and typed.kind == "text":
             break  # any sentence may state a text: the last one does
+        if found is not None and found.correct and not candidate.strong and _enumerated(text, typed):
+            return Verdict(False, "letters")
         if found is not None and found.correct:
             guess = found.reason == "option" and (
                 another or _takes_back(rest, typed) or _late_elsewhere(text, candidate, typed)
@@ -336,6 +343,22 @@ def _letters(text: str) -> set[str]:
         for x in (final.letter(text), final.late_letter(text), *map(final.letter, final.pieces(text)))
         if x is not None
     }
+
+
+def _enumerated(text: str, gold: Gold) -> bool:
+    """Whether the last lines only go through the options."""
+
+    def option(line: str) -> str | None:
+        line = clean.markdown(line).lstrip("-*• ")
+        if not gold.options or len(line) > 200:
+            return None
+        label, beside = final.labelled(line)
+        if label is not None and unique_option(beside, gold.options) == ord(label) - 65:
+            return label
+        given, index = final.lone_letter(line), unique_option(line, gold.options)
+        return given or (None if index is None else chr(65 + index))
+
+    return final.enumerated(text, option)
 
 
 def _states_value(candidate: final.Candidate) -> bool:

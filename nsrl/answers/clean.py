@@ -75,6 +75,7 @@ _COINS = {"€": "euros", "£": "gbp", "¥": "yen", "₹": "rupees"}
 _COIN_RE = re.compile(r"([€£¥₹])\s*(\d[\d.,]*(?:\*\^\d+)?)")
 _SPACING = re.compile(r"(?<!\\)\\(?:[,;:!>]|q?quad|thinspace(?![a-zA-Z])|enspace(?![a-zA-Z])| )|~|&nbsp;")
 _SIZING = re.compile(
+    r"\\(?:text)?color\s*\{\w{1,20}\}|\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z])|"
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|"
     r"nolimits)(?![a-zA-Z])\s*\.?(?![\d])"
 )
@@ -271,8 +272,10 @@ def boxed(text: str) -> list[str]:
             continue
         close = closing.get(match.end())
         if close is not None:
-            out.append(text[match.end() + 1 : close])
-            end = close
+            start, end = match.end() + 1, close
+            while (inner := _BOXED.match(text, start)) and inner[1] is None and closing.get(inner.end()) == close - 1:
+                start, close = inner.end() + 1, close - 1  # a box in a box
+            out.append(text[start:close])
     return out
 
 

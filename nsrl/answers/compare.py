@@ -282,10 +282,9 @@ def _same_clock(g: Value, p: Value) -> Outcome:
         return equal_trees(seconds, ("mul", other.tree, other.unit.factor), None)[0], "time"
     if clock.half or clock.seconds or not isinstance(other, Ratio | Scalar):
         return False, "type"
-    ratio = Ratio((Scalar(num(clock.hours)), Scalar(num(clock.minutes))))
-    if isinstance(other, Scalar):  # 1:30 is a time: no fraction is
+    if not isinstance(g, Ratio):  # 1:30 is a time: no fraction and no ratio is
         return False, "type"
-    return _same_ratio(ratio, other) if clock is g else _same_ratio(other, ratio)
+    return _same_ratio(g, Ratio((Scalar(num(clock.hours)), Scalar(num(clock.minutes)))))
 
 
 def _hours_24(clock: Clock) -> int:
@@ -304,11 +303,8 @@ def _same_ratio(g: Value, p: Value) -> Outcome:
         return all(equal_trees(("mul", a0, b), ("mul", b0, a), None)[0] for a, b in pairs), "ratio"
     ratio, other = (g, p) if isinstance(g, Ratio) else (p, g)
     assert isinstance(ratio, Ratio)
-    if len(ratio.parts) == 2 and isinstance(other, Scalar) and other.unit is None:
-        value = tr.div(ratio.parts[0].tree, ratio.parts[1].tree)
-        if ratio is g:
-            return equal_trees(value, other.tree, None)[0], "ratio"
-        return equal_trees(other.tree, value, other.places)[0], "ratio"
+    if ratio is g and len(ratio.parts) == 2 and isinstance(other, Scalar) and other.unit is None:
+        return equal_trees(tr.div(ratio.parts[0].tree, ratio.parts[1].tree), other.tree, None)[0], "ratio"
     return False, "type"
 
 

@@ -6,8 +6,9 @@ Regular expressions over bounded text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nsrl.answers import clean
 
@@ -111,10 +112,16 @@ _BOXES_OR = re.compile(
     r"or possibly)[\s$,(\\]{0,9}$",
     re.IGNORECASE,
 )
+_BOXES_BESIDE = re.compile(r"\}[\s$,;]{0,9}$")  # two boxes with nothing between them are one statement
 
 
-def candidates(text: str) -> Iterator[Candidate]:
+@lru_cache(maxsize=64)
+def candidates(text: str) -> tuple[Candidate, ...]:
     """What the model may mean as its answer, the most explicit first."""
+    return tuple(_candidates(text))
+
+
+def _candidates(text: str) -> Iterator[Candidate]:
     text = _beside_letters(clean.collapsed(_SPECIAL.sub(" ", text)))
     text = text[-TAIL:] if len(text) > TAIL else text
     parts = _THINK.split(text)
@@ -123,10 +130,13 @@ def candidates(text: str) -> Iterator[Candidate]:
         text = text[: more.start()]  # it goes on with a problem of its own
     boxes = clean.boxed(text)
     if boxes:
-        if len(set(boxes)) == 1 or not _BOXES_OR.search(text[: text.rfind("\\boxed")][-40:]):
+        before = _worded(text[: text.rfind("\\boxed")][-60:])
+        either = _BOXES_OR.search(before)
+        if len(set(boxes)) == 1 or not (either or _BOXES_BESIDE.search(before)):
             yield Candidate(boxes[-1], True)
         if len(set(boxes)) > 1:
-            yield Candidate(", ".join(dict.fromkeys(boxes)), True, several=True)
+            joint = ", " if either is None or "and" in either[0].lower() else " or "
+            yield Candidate(joint.join(dict.fromkeys(boxes)), True, several=True)
     if tags := list(_TAG.finditer(text)):
         inner = tags[-1][2].strip()
         if len(inner) <= 200 and "\n" not in inner:
@@ -140,12 +150,13 @@ def candidates(text: str) -> Iterator[Candidate]:
         text = text[text.rfind("\\boxed") :] if "\\boxed" in text else ""
     text = clean.collapsed(clean.markdown(text))
     said = None
-    for match in _SAYS.finditer(text):
+    for match in reversed(list(_SAYS.finditer(text))):
         before = text[max(0, match.start() - 160) : match.start()]
         if _NEGATED.search(match[0]) or _WRONGLY.search(before):
             continue
         if not (_SUPPOSING.search(before) or _DENIED.search(before)):
             said = match.end()
+            break
     if (corrected := taken_back(text)) > (said or 0):
         text, said = text[corrected:].strip(), None
     if said is not None:
@@ -201,7 +212,7 @@ def _beside_letters(text: str) -> str:
 
 def refuses(text: str) -> bool:
     """Whether the last sentence says that there is no answer."""
-    found = sentences(clean.markdown(text[-TAIL:]))
+    found = sentences(clean.markdown(text[-TAIL // 3 :]))
     return bool(found) and _refuses(found[-1])
 
 
@@ -230,6 +241,7 @@ def sentences(text: str) -> list[str]:
 
 # -- pieces of a sentence ------------------------------------------------------------------------------------------
 
+_ARROW = re.compile(r"^\s*(?:[=-]{1,3}>|⇒|→|⟹|\\(?:Rightarrow|implies|to)(?![a-z]))\s*")
 _LABEL = re.compile(r"^\s*(?:\(\s*[A-J]\s*\)|\[[A-J]\]|[A-J]\s*[.):])\s*(?=\S)")
 _LEAD = re.compile(
     r"^(?:(?:therefore|thus|hence|so|then|finally|and|okay|ok|well|now|alright|we (?:get|have|find|obtain)|"
@@ -296,8 +308,8 @@ _BOUND_OR_PART = re.compile(  # what stands before a number that is then not the
     r",,|\.\.,?|…,?|[\d)\]]\s?[|\\]|[(\[{][^()\[\]{}]{0,40},|\bbelow|\babove|\bunder|\bover|"
     r"\b(?:half|quarter) (?:past|to|after)|\b\d+ past|"
     r"\bhalf(?: of)?|\btwice|\bdouble(?: of)?|\btriple(?: of)?|\btimes|\bchoose|\bbase|"
-    r"\b(?:close|next|proportional) to|\bnear|\d(?:\s?/\s?\d+)? of|[≡≅∝⊥⇔↔⊂⊃⊆⊇⊄∈∉∋∣∤∥≪≫≺≻⟂]|\\in|"
-    r"[^\sA-Za-z]\s?(?::=|↦)|"
+    r"\b(?:close|next|proportional) to|\bnear|\d(?:\s?/\s?\d+)? (?:out )?of|\d in(?: every)?|"
+    r"[≡≅∝⊥⇔↔⊂⊃⊆⊇⊄∈∉∋∣∤∥≪≫≺≻⟂]|\\in|[^\sA-Za-z]\s?(?::=|↦)|"
     r"\bor maybe|\bor perhaps|"
     r"\bat (?:minimum|maximum)|\bupwards? of|=/=|(?<!\w)!|\b(?:más|menos) de|\b(?:mehr|weniger) als|"
     r"\b(?:plus|moins) de|\b(?:mindestens|höchstens|больше|меньше|ou|oder|или)|\b(?:au|al) (?:moins|plus|menos|más)|"
@@ -324,7 +336,7 @@ _TURNED = re.compile(  # what stands after it
     re.IGNORECASE,
 )
 _THAN = re.compile(r"\s*(?:\w+\s){0,2}(?:more|less|fewer)(?: \w+)? than\b", re.IGNORECASE)
-_ABOUT_ABOUT = re.compile(r"[^A-Za-z]*≈[^A-Za-z]*≈[\s$(]*")  # an approximation of approximations, of no name
+_ANSWER = re.compile(r"\b(?:final\s|my\s)?(?:answer|result)\b", re.IGNORECASE)
 _BUT = re.compile(
     r"\bbut \$?-?\d|\b(?:but|however|although|though|yet)\b(?! not)[^\n]{0,60}?\b(?:correct|right|actual|real|true|"
     r"should|must|answer|is|are)\b[^\n]{0,30}?\d",
@@ -357,16 +369,36 @@ def qualified(text: str, piece: str) -> bool:
         return True
     if _BOUND_OR_PART.search(before[-60:]) or _TURNED.match(after[:60]) or _BUT.search(after):
         return True
-    if _ABOUT_ABOUT.fullmatch(before.replace("\\approx", "≈")) or (not _LEAD.sub("", before) and _THAN.match(after)):
-        return True  # "5 apples more than Bob"; she has 5 apples more than Bob, who asks how many more
+    if _THAN.match(after) and not _LEAD.sub("", _ANSWER.sub("the", before)):
+        return True  # "5 apples more than Bob"; that she has 5 apples more than Bob says how many more she has
+    if _of_approximations(before):
+        return True
     return bool(
         _NEGATED.search(_WHICH_NOT.sub("", _CLAUSE.split(before)[-1])) or _NEGATED.search(_CLAUSE.split(after)[0])
     )
 
 
+def _of_approximations(before: str) -> bool:
+    """Whether these words end in a chain of numbers that are each about the next: 0 ≈ 1 ≈, of which no name is said."""
+    before = before.replace("\\approx", "≈")
+    if before.count("≈") < 2:
+        return False
+    chain = _IS.split(before)[-1].rstrip(" $(")
+    return chain.endswith("≈") and chain.count("≈") > 1 and not re.search("[A-Za-z]", chain)
+
+
 def _ends(text: str) -> str:
     """The beginning and the end of a text too long to be read as a whole: where an answer in it can stand."""
     return text if len(text) <= 2 * MAX_PIECE else f"{text[:MAX_PIECE]} … {text[-MAX_PIECE:]}"
+
+
+@lru_cache(maxsize=64)
+def _forms(text: str) -> tuple[str, str, str]:
+    """A sentence as its pieces are cut from it; with its number words in digits; and, if it has any, with the words of
+    `\\text{}` as words."""
+    text = clean.scaled(clean.signed(_ARROW.sub("", _ends(text))))
+    worded = clean.digits_for_words(_worded(text)) if _WRAPPED.search(text) else ""
+    return text, clean.digits_for_words(text), worded
 
 
 def pieces(text: str, labels: bool = True) -> Iterator[str]:
@@ -379,13 +411,13 @@ def pieces(text: str, labels: bool = True) -> Iterator[str]:
             return False
         seen.add(piece)
         return not (
-            qualified(whole, piece) or qualified(digits, piece) or (worded and qualified(worded, _worded(piece)))
+            qualified(whole, piece)
+            or (digits != whole and qualified(digits, piece))
+            or (worded and qualified(worded, _worded(piece)))
         )
 
-    whole = text = clean.scaled(clean.signed(_ends(text)))
-    digits = clean.digits_for_words(text)
-    worded = clean.digits_for_words(_worded(text)) if _WRAPPED.search(text) else ""
-    text = _NOT_BUT.sub("", _BESIDE.sub("", text.strip()))
+    whole, digits, worded = _forms(text)
+    text = _NOT_BUT.sub("", _BESIDE.sub("", whole.strip()))
     label = _LABEL.sub("", text) if labels else text
     bare = _LEAD.sub("", label)
     cut = _PAREN.sub("", _REASON.sub("", _CONTRAST.sub("", bare)))
@@ -467,12 +499,12 @@ _BEHIND = re.compile(r"(.{1,60}?)(?:\s?[,;]|\s?\(|\sor)?\s?\(?(?<![A-Za-z])([A-J
 
 def _worded(text: str) -> str:
     """A formula with what `\\text{}` holds as the words it is."""
-    return clean.collapsed(_WRAPPED.sub(r" \1 ", text)).strip()
+    return clean.collapsed(_WRAPPED.sub(r" \1 ", text).replace("$", " ")).strip()
 
 
 def unwrapped(text: str) -> str:
     """A candidate without LaTeX text wrappers, dollars and emphasis."""
-    for _ in range(3):
+    for _ in range(3 if "\\" in text else 0):
         text = _WRAPPED.sub(r" \1 ", text)
     return clean.collapsed(re.sub(r"\\[ ,;:!]|\\(?:quad|qquad|left|right)(?![a-z])|[$*`\"“”]", " ", text))
 
@@ -490,7 +522,8 @@ def letter(text: str) -> str | None:
         return match[1].upper()
     if several_letters(text):
         return None
-    if (because := _REASON.sub("", _CONTRAST.sub("", text))) != text and (match := _ALONE.match(because)):
+    start = _CONTRAST.sub("", text) if len(text) < 200 else text[:200]  # a letter and what follows it
+    if (because := _REASON.sub("", start)) != text and (match := _ALONE.match(because)):
         return match[1].upper()
     for pattern in (_LABELLED, _OPTION, _VERB):
         if match := pattern.match(text):
@@ -540,6 +573,22 @@ _TOLD = re.compile(
     r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|"
     r"\s*[=+*/\d<>≤≥-])" + _OTHERS + r"|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$"
 )
+
+
+def enumerated(text: str, option: Callable[[str], str | None]) -> bool:
+    """Whether the last lines only go through options, three of them or all, each once: no choice was made.
+
+    option: the letter of the option that a line is, None for any other line.
+    """
+    seen: set[str] = set()
+    for line in reversed(text.split("\n")[-12:]):
+        found = option(line)
+        if found is None:
+            break
+        if found in seen:
+            return False
+        seen.add(found)
+    return len(seen) > 2
 
 
 def told_letter(text: str) -> str | None:

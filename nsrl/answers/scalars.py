@@ -74,14 +74,13 @@ def _equal_fractions(g: Fraction, p: Fraction, half: Fraction | None, p_places: 
 
 def _machine(gap: Fraction, size: Fraction, p_places: int | None) -> Outcome | None:
     """A machine real (13 significant digits or more) stands for the exact value it rounds; fewer were chosen by
-    someone."""
-    if p_places is None or p_places < 1:
+    someone. The arithmetic of doubles may have touched the 16th digit."""
+    if p_places is None or p_places < 1 or not size:
         return None
-    digits = p_places + len(str(int(size))) - (size < 1)
-    printed = max(
-        Fraction(1, 10**p_places), Fraction(1, 10**6)
-    )  # a large number's last digit tells it from its neighbours
-    if digits >= MACHINE and gap <= min(max(size, Fraction(1, 1000)) * Fraction(1, 10**9), printed):
+    unit = Fraction(1, 10**p_places)
+    digits = len(str(int(size / unit)))
+    noise = unit * 10 ** (digits - 15) if digits > 15 else 0
+    if digits >= MACHINE and gap <= max(unit / 2, noise):
         return True, "machine"
     return None
 
