@@ -186,6 +186,7 @@ def latex(text: str) -> str:
     text = _EMPTY_ROOT.sub(r"\\sqrt{\1}", text)
     text = _BRACED_WORD.sub(r" \1 ", text)
     text = re.sub(r"\b(sq|cu)\.\s*", r"\1 ", text)
+    text = re.sub(r"(?<=[A-Za-z]{2})\.\s?\}", "}", text)  # \text{ft.}
     text = _THIN_THOUSANDS.sub("", text)
     text = _BARE_MONEY.sub(r"\1\2 dollars", text)
     text = _MONEY.sub(r" \1 dollars ", text)

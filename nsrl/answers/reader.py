@@ -630,8 +630,13 @@ _CLOCK = re.compile(
     r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:(?P<half>[ap])\.?\s*m\.?|o'?clock|in the (?P<part>morning|afternoon|evening))?$",
     re.IGNORECASE,
 )
-_PAST = re.compile(r"(half(?= past)|quarter|\d{1,2} minutes|\d{1,2}(?= past)) (past|to) (\d{1,2})(?: o'?clock)?$", re.IGNORECASE)
-_ON_CLOCK = re.compile(r"\\(?:text|textrm|textbf|mathrm|mbox)\s?\{((?:\d{1,2}:\d{2})?\s?(?:[ap]\.?\s?m\.?)?)\s?\}", re.IGNORECASE)
+_PAST = re.compile(
+    r"(half(?= past)|quarter|\d{1,2} minutes|\d{1,2}(?= past)) (past|to) (\d{1,2}|[a-z]{3,6})(?: o'?clock)?$",
+    re.IGNORECASE,
+)
+_ON_CLOCK = re.compile(
+    r"\\(?:text|textrm|textbf|mathrm|mbox)\s?\{((?:\d{1,2}:\d{2})?\s?(?:[ap]\.?\s?m\.?)?)\s?\}", re.IGNORECASE
+)
 _HOUR = re.compile(r"(\d{1,2})\s*(?:([ap])\.?m\.?|o'?clock)$", re.IGNORECASE)
 _SPACED_THOUSANDS = re.compile(r"-?\d{1,3}(?: \d{3})+(?:\.\d+)?$")
 _CONDITIONAL = re.compile(r"ConditionalExpression\[(.*),((?:[^,\[\]]|\[[^\[\]]{0,60}\])*)\]$")
@@ -728,10 +733,12 @@ def read(text: str) -> Value:
         if minutes < 60 and seconds < 60:
             part = {"morning": "a"}.get(match["part"].lower(), "p") if match["part"] else ""
             return Clock(hours, minutes, seconds, (match["half"] or part).lower())
-    if match := _PAST.match(clean.digits_for_words(text) if text[-1:].isalpha() else text):
+    if match := _PAST.match(text):
         said = match[1].split()[0].lower()
-        minutes, hours = {"half": 30, "quarter": 15}.get(said) or int(said), int(match[3])
-        if minutes < 60 and 0 < hours <= 12:
+        minutes = {"half": 30, "quarter": 15}.get(said) or int(said)
+        hours = clean.word_number(match[3]) if match[3].isalpha() else int(match[3])
+        if minutes < 60 and hours in range(1, 13):
+            hours = int(hours)
             back = match[2].lower() == "to"
             return Clock((hours - 2) % 12 + 1 if back else hours, 60 - minutes if back else minutes)
     if match := _HOUR.match(text):

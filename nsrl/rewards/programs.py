@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ _PLAIN = frozenset(  # they hold, name or print what they are given
     "TraditionalForm", "FullForm", "TeXForm", "HoldForm", "Hold", "Defer", "Text", "Style", "Row", "Column", "Module",
     "Block", "With", "Return", "Quantity", "Pattern", "Blank", "Element", "Symbol", "Unevaluated", "Evaluate",
     "ReleaseHold", "Inactive", "Function", "Slot", "Sequence", "ReplaceAll", "Composition", "Apply", "Map",
-    "QuantityMagnitude", "Part", "First", "Last", "If", "Which", "Boole", "Characters"]
+    "QuantityMagnitude", "Rationalize", "Part", "First", "Last", "If", "Which", "Boole", "Characters"]
 )  # fmt: skip
 _RELATIONS = frozenset(
     [
@@ -247,6 +248,13 @@ def _value_of(tree: Any) -> Any:
     return tree
 
 
+_COMPARED: dict[str, Callable[[Any, Any], bool]] = {
+    "Equal": operator.eq, "SameQ": operator.eq, "Unequal": operator.ne, "Greater": operator.gt, "Less": operator.lt,
+    "GreaterEqual": operator.ge, "LessEqual": operator.le, "Eq": operator.eq, "Ne": operator.ne, "Gt": operator.gt,
+    "Lt": operator.lt, "Ge": operator.ge, "Le": operator.le,
+}  # fmt: skip
+
+
 def _nodes(tree: Any) -> Iterator[Any]:
     waiting = [tree]
     while waiting:
@@ -262,12 +270,13 @@ def _reduced(tree: Any) -> Any:
         return tree
     head, args = tree.head, [_reduced(a) for a in tree.args]
     if head in _RELATIONS and all(isinstance(a, Fraction) for a in args):
-        return Name("Relation")
+        decided = _COMPARED.get(head)
+        return Name(str(decided(*args)) if decided is not None and len(args) == 2 else "Relation")
     if head == "Slot":
         return Name("#")
     if head in ("If", "Which", "Part"):  # what is chosen from, not by what
         args = (
-            args[1 : 2 if args[:1] == [Name("True")] else None]
+            args[2 if args[:1] == [Name("False")] else 1 : 2 if args[:1] == [Name("True")] else None]
             if head == "If"
             else args[1::2]
             if head == "Which"
@@ -284,6 +293,8 @@ def _reduced(tree: Any) -> Any:
             args = [-other if isinstance(other, Fraction) else other]
         if len(args) == 2 and all(isinstance(a, Fraction) for a in args) and _lowest_terms(*args):
             return args[0] * args[1]
+        if [a.head for a in args if isinstance(a, Call)] == ["Sign", "Floor"] == [getattr(a, "head", "") for a in args]:
+            return Call("Round", args[0].args)  # as nsl writes round(x)
     elif head in ("Divide", "Power") and len(args) == 2:
         if (
             head == "Power"
@@ -389,11 +400,24 @@ def _python(node: Any) -> Any:
                 return Call(
                     "Plus", (left, -right if isinstance(right, Fraction) else Call("Times", (Fraction(-1), right)))
                 )
+            if isinstance(node.op, ast.Div) and isinstance(left, Fraction) and isinstance(right, Fraction) and right:
+                if left.denominator == right.denominator == 1 < (left / right).denominator:
+                    return left / right  # 1/2 is how a program writes it
             return Call(_OPERATORS.get(type(node.op), type(node.op).__name__), (left, right))
         case ast.Compare():
             return Call("Compare", read(node.left, *node.comparators))
         case ast.BoolOp():
-            return Call("And", read(*node.values))
+            decisive = isinstance(node.op, ast.Or)
+            last = next((i for i, v in enumerate(node.values) if _truth(v) is decisive), len(node.values))
+            rest = [v for v in node.values[: last + 1] if _truth(v) is not (not decisive)]
+            return Call("And", read(*rest)) if len(rest) > 1 else Call("", read(*rest))
+        case ast.Try():  # what runs when nothing is raised
+            return Call("", read(*node.body, *node.orelse, *node.finalbody))
+        case ast.While() if _truth(node.test) is False:
+            return Call("", read(*node.orelse))
+        case ast.IfExp() | ast.If() if (known := _truth(node.test)) is not None:
+            branch = node.body if known else node.orelse
+            return Call("", read(*(branch if isinstance(branch, list) else [branch])))
         case ast.IfExp() | ast.If():
             bodies = (Call("", read(*b)) if isinstance(b, list) else _python(b) for b in (node.body, node.orelse))
             return Call("If", (_python(node.test), *bodies))
@@ -414,6 +438,33 @@ def _python(node: Any) -> Any:
                 args = (_python(node.func.value), *args)  # "ab".count("a")
             return Call(name, args if name else (*args, *read(node.func)))
     return Call("", tuple(_python(child) for child in _children(node)))
+
+
+_TESTS: dict[type, Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}  # fmt: skip
+
+
+def _truth(node: ast.expr) -> bool | None:
+    """What a condition of constants says; None where it depends on anything else."""
+    match node:
+        case ast.Constant():
+            return bool(node.value)
+        case ast.List(elts=[]) | ast.Tuple(elts=[]) | ast.Dict(keys=[]):
+            return False
+        case ast.UnaryOp(op=ast.Not()):
+            inner = _truth(node.operand)
+            return None if inner is None else not inner
+        case ast.Compare(left=ast.Constant(), ops=[op], comparators=[ast.Constant()]) if type(op) in _TESTS:
+            sides = [_leaf(node.left.value), _leaf(node.comparators[0].value)]  # type: ignore[attr-defined]
+            return _TESTS[type(op)](*sides) if all(isinstance(s, Fraction) for s in sides) else None
+        case ast.BoolOp():
+            said = [_truth(v) for v in node.values]
+            if isinstance(node.op, ast.Or):
+                return True if True in said else None if None in said else False
+            return False if False in said else None if None in said else True
+    return None
 
 
 def _children(node: ast.AST) -> Iterator[Any]:

@@ -190,6 +190,58 @@ WRONG += [
     )],
 ]  # fmt: skip
 
+WRONG += [
+    *[(text, "12", None) for text in (
+        "The answer is 12 minus something.", "The answer is close to 12", "The answer is 12's square root", "12's square root",
+    )],
+    *[(f"{lead}{text}", gold, None) for lead in ("", "The answer is ") for text, gold in (
+        ("double of 6", "6"), ("minus the number 6", "6"), ("two thirds of 6", "6"), ("one fifth of 5", "5"),
+        ("two fifths of 5", "5"), ("three quarters of 8", "8"), ("half past 3", "3"), ("5 more than x", "5"),
+        ("5 less than n", "5"), ("5 more than Bob", "5"), ("5 apples more than Bob", "5"), ("2 out of 6", "6"),
+    )],
+    *[(form % f"\\{command}{{{words} }}5", "5", None) for form in ("\\boxed{%s}", "$%s$")
+      for command in ("text", "mathrm") for words in (
+        "at least", "more than", "less than", "twice", "double", "the square of", "the reciprocal of", "a multiple of",
+        "divisible by", "wrong:", "base",
+    )],
+    *[(f"\\boxed{{5\\text{{ {words} }}6}}", gold, None) for gold in ("5", "6") for words in (
+        "plus", "times", "divided by", "mod", "choose", "less than")],
+    *[(text, gold, None) for text, gold in (
+        ("\\boxed{5\\text{ or more}}", "5"), ("\\boxed{5\\text{ squared}}", "5"), ("\\boxed{\\text{half of }10}", "10"),
+        ("\\boxed{\\text{between }5\\text{ and }6}", "6"), ("((0≈1)≈2)≈3", "3"), ("0≈1≈2≈3", "3"), ("(0≈1)≈3", "3"),
+        ("\\boxed{(0\\approx 1)\\approx 3}", "3"), ("The answer is ((0≈1)≈2)≈3", "3"), ("5:=6", "6"),
+    )],
+    *[(form % sign, "6", None) for form in ("5%s6", "5 %s 6", "\\boxed{5%s6}") for sign in "≡≅∝⊥⇔↦⊂∈∣"],
+    *[(text, "4", None) for text in ("\\boxed{3}\\text{ or }\\boxed{4}", "\\boxed{3}\\boxed{4}", "\\boxed{3} \\boxed{4}")],
+    ("\\boxed{3}\\text{ or }\\boxed{4}", "(3,4)", None), ("\\boxed{3}\\text{ or }\\boxed{4}", "[3,4]", None),
+    *[(text, "B", COUNTS) for text in ("\\boxed{A}\\text{ or }\\boxed{B}", "\\boxed{A} \\boxed{B}", "\\boxed{A}\\boxed{B}")],
+    *[("1:2", gold, None) for gold in ("1/2", "0.5", "1:02")],
+    *[(text, "D", COUNTS) for text in ("A. 3\nB. 4\nC. 5\nD. 6", "A\n\nB\n\nC\n\nD", "3\n4\n5\n6", "- A. 3\n- B. 4\n- C. 5\n- D. 6")],
+    ("0.3333333333340", "1/3", None), ("45.00000000045", "45", None), ("1.4142135623732", "\\sqrt{2}", None),
+    ("\\boxed{2:30 \\text{ PM}}", "2:30 am", None), ("5 to 3", "2:55", None),
+]  # fmt: skip
+RIGHT += [
+    ("two thirds of 6", "4", None), ("\\boxed{\\text{half of }10}", "5", None), ("half past 3", "3:30", None),
+    ("quarter to one", "12:45", None), ("She has 5 apples more than Bob.", "5", None), ("5 to 3", "5:3", None),
+    ("\\boxed{5\\text{ cm}}", "5", None), ("\\boxed{5 \\text{ ft.}}", "5", None), ("\\boxed{\\text{Area} = 5}", "5", None),
+    ("x := 6", "6", None), ("x ↦ 6", "6", None), ("The area ≈ 3.14 × 4 ≈ 12.56", "12.56", None),
+    *[(text, "\\{3,4\\}", None) for text in ("\\boxed{3}\\text{ or }\\boxed{4}", "\\boxed{3}\\boxed{4}")],
+    ("1:2", "1:2", None), ("1/2", "1:2", None),
+    *[(f"A. 3\nB. 4\nC. 5\nD. 6\n\n{last}", "B", COUNTS) for last in ("B", "The answer is B.")],
+    ("0.3333333333333", "1/3", None), ("0.30000000000000004", "3/10", None), ("44.99999999999999", "45", None),
+    ("1.4142135623731", "\\sqrt{2}", None),
+    *[(text, "2:30 pm", None) for text in (
+        "\\boxed{2:30 \\text{ PM}}", "\\boxed{\\text{2:30 PM}}", "$2:30 \\text{ PM}$", "\\boxed{2{:}30\\text{ PM}}",
+        "It's 2:30 in the afternoon",
+    )],
+    *[(text, "9:15 AM", None) for text in (
+        "\\boxed{9:15~\\text{AM}}", "9:15 a.m.", "\\boxed{9:15\\text{ a.m.}}", "\\boxed{9:15\\ \\mathrm{AM}}")],
+    ("\\boxed{9{:}15}", "9:15", None),
+    *[(text, "12", None) for text in (
+        "\\boxed{\\boxed{12}}", "\\boxed{\\color{red}{12}}", "\\boxed{\\textcolor{red}{12}}", "\\boxed{\\large 12}", "=> 12")],
+    *[(text, "1/6", None) for text in ("1 out of 6", "1 over 6", "The probability is 1 out of 6.", "The answer is 1 over 6.")],
+]  # fmt: skip
+
 
 @pytest.mark.parametrize(("text", "gold", "options"), RIGHT)
 def test_it_answers(text, gold, options):
@@ -273,6 +325,31 @@ def test_a_conditional_expression_is_its_value_where_the_condition_is_about_it()
     assert value("ConditionalExpression[1/(1 + n), Re[n] > -1]", "\\frac{1}{n+1}") and not value(
         "ConditionalExpression[12, x > 0]", "12"
     )
+
+
+@pytest.mark.parametrize(
+    ("printed", "gold"),
+    [
+        ("Indeterminate", "undefined"),
+        ("ComplexInfinity", "\\infty"),
+        ("DirectedInfinity[1]", "\\infty"),
+        ("DirectedInfinity[-1]", "-\\infty"),
+        ("Root[#^2 - 2 & , 2]", "\\sqrt{2}"),
+        ("Root[#1^2 - 3*#1 + 1 & , 1, 0]", "\\frac{3-\\sqrt{5}}{2}"),
+        ("Root[2 + #1^3 & , 1]", "-\\sqrt[3]{2}"),
+        ("TimeObject[{2, 30}]", "2:30"),
+        ("DateObject[{2024, 7, 4}]", "July 4, 2024"),
+    ],
+)
+def test_values_as_the_wolfram_language_prints_them(printed, gold):
+    assert check(Result(Status.OK, printed), gold).correct is True
+
+
+@pytest.mark.parametrize(
+    "printed", ["Root[#^2 - 2 & , 1]", "Root[#^5 - # - 1 & , 1]", "Root[#^2 & , 3]", "Root[# - 2, 2]"]
+)
+def test_another_root_or_one_without_a_formula(printed):
+    assert check(Result(Status.OK, printed), "\\sqrt{2}").correct is False
 
 
 def test_a_letter_that_no_option_has_is_not_replaced_by_another():
