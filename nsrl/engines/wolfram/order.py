@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
+from unicodedata import combining, normalize
 
 from nsrl.engines.wolfram.bignum import BigReal
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol
@@ -31,8 +32,9 @@ def is_number(e: Any) -> bool:
 
 
 def text_key(text: str) -> tuple:
-    """Dictionary order; of two spellings that differ in case only, the lower-case one first."""
-    return text.lower(), text.swapcase()
+    """Dictionary order: é beside e; of two spellings that differ in case only, the lower-case one first."""
+    plain = text if text.isascii() else "".join(c for c in normalize("NFKD", text) if not combining(c))
+    return plain.lower(), text.lower(), text.swapcase()
 
 
 def _text_order(a: str, b: str) -> int:

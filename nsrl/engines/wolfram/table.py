@@ -117,6 +117,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "expr": lambda e: type(e) is Expr and not _is("Complex")(e),
     "scalar": lambda e: not (_list(e) or _assoc(e) or _string(e) or _is("Rule")(e)),
     "list": _list,
+    "parted": lambda e: not _is("BoundaryMeshRegion")(e),  # a mesh has no parts
     "group": lambda e: (_list(e) or _assoc(e)) and bool(e.args),
     "assocs": _lists(_assoc),
     "matrix": _lists(_list),

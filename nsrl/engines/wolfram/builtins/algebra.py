@@ -107,7 +107,7 @@ def expanded(ev: Evaluator, e: Any) -> Any:
     return ev.eval(terms_tree(ring, p))
 
 
-@builtin("ExpandAll", arity=(1, 2))
+@builtin("ExpandAll", arity=1)
 def expand_all(ev: Evaluator, args: tuple) -> Any:
     def multiplied(e: Any) -> Any:
         out = expanded(ev, e)
@@ -153,7 +153,7 @@ def lowest_terms(ev: Evaluator, e: Any) -> tuple[OpenRing, Poly, Poly]:
     return (ring, *ring.lowest(num, den))
 
 
-@builtin("Together", arity=(1, 2))
+@builtin("Together", arity=1)
 def together(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Together, args)
     if done is not None or type(args[0]) is not Expr:
@@ -192,7 +192,7 @@ def _fraction(ev: Evaluator, ring: OpenRing, num: Poly, den: Poly) -> Any:
     return ev.eval(Expr(S.Times, (norm(k), *front, top, *below)))
 
 
-@builtin("Cancel", arity=(1, 2))
+@builtin("Cancel", arity=1)
 def cancel(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.Cancel, args)
     e = args[0]
@@ -265,7 +265,7 @@ def factor_list(ev: Evaluator, args: tuple) -> Any:
     return lst([lst((number, 1)), *(lst((ev.eval(terms_tree(ring, f)), k)) for f, k in parts)])
 
 
-@builtin("FactorTerms", arity=(1, 2))
+@builtin("FactorTerms", arity=1)
 def factor_terms(ev: Evaluator, args: tuple) -> Any:
     try:
         ring = OpenRing()

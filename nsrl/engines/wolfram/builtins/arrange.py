@@ -25,7 +25,7 @@ _NOTHING = S.Nothing
 
 
 # -- rearranging -----------------------------------------------------------------------------------------------------
-@builtin("Reverse", arity=(1, 2))
+@builtin("Reverse", arity=(1, 2), takes="parted")
 def reverse(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
@@ -68,11 +68,14 @@ def flatten(ev: Evaluator, args: tuple) -> Any:
     if type(e) is not Expr:
         return not_list(ev, "Flatten", args)
     if len(args) > 1 and is_list(args[1]):
-        if args[1] == lst((lst((2,)), lst((1,)))):
+        if len(args) > 2:
+            return None
+        if args[1] in (lst((lst((2,)), lst((1,)))), lst((2,))):
             width = max((len(r.args) for r in e.args if type(r) is Expr), default=0)
             return lst(lst(r.args[j] for r in e.args if j < len(r.args)) for j in range(width))
-        levels = sorted(x for x in args[1].args if type(x) is int)
-        return ev.call(S.Flatten, e, len(levels) - 1) if levels else None
+        levels = args[1].args
+        joined = bool(levels) and levels == tuple(range(1, len(levels) + 1))
+        return ev.call(S.Flatten, e, len(levels) - 1) if joined else None
     level = args[1] if len(args) > 1 else S.Infinity
     head = args[2] if len(args) > 2 else e.head
     most = 10**9 if level is S.Infinity else level
@@ -144,7 +147,7 @@ def _padded_partition(items: tuple, h: Any, n: int, d: int, align: Any, pad: Any
     return lst(rows)
 
 
-@builtin("Transpose", arity=(1, 2))
+@builtin("Transpose", arity=1)
 def transpose(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if not is_list(e) or not e.args or not all(is_list(r) for r in e.args):

@@ -33,6 +33,9 @@ builtin = table(TABLE)
 rows_of(TABLE, "InterpolatingFunction Exists ForAll ConditionalExpression Direction Assumptions")
 
 
+_DIRECTIONS = {"+": (-1, "FromAbove"), "-": (1, "FromBelow"), "+-": (S.Reals, "TwoSided", S.Automatic)}
+
+
 @builtin("Limit", arity=(2, None), options="Assumptions Direction")
 def limit(ev: Evaluator, args: tuple) -> Any:
     rest, facts = [args[0], args[1]], {}
@@ -40,9 +43,13 @@ def limit(ev: Evaluator, args: tuple) -> Any:
     for a in args[2:]:
         if has_head(a, S.Rule) and a.args[0] is S.Direction:
             v = a.args[1]
-            direction = "+" if v in (-1, "FromAbove") else "-" if v in (1, "FromBelow") else "+-"
+            direction = next((way for way, names in _DIRECTIONS.items() if v in names), "")
+            if not direction:
+                return None
         elif has_head(a, S.Rule) and a.args[0] is S.Assumptions:
             facts = assumptions_of(a.args[1])
+        else:
+            return None
     e, at = rest
     if is_list(e):
         return ev.eval(lst(Expr(S.Limit, (a, *args[1:])) for a in e.args))
@@ -340,7 +347,7 @@ def series(ev: Evaluator, args: tuple) -> Any:
     return mk(S.SeriesData, x, at, lst(coefficients), low, (n + 1) * den if den == 1 else n * den + 1, den)
 
 
-@builtin("Normal", arity=(1, 2))
+@builtin("Normal", arity=1)
 def normal(ev: Evaluator, args: tuple) -> Any:
     """A power series as a plain sum, an association as a list of rules; anything else as it is."""
     e = args[0]
@@ -359,7 +366,7 @@ def normal(ev: Evaluator, args: tuple) -> Any:
     return e
 
 
-@builtin("SeriesCoefficient", arity=(2, None))
+@builtin("SeriesCoefficient", arity=2)
 def series_coefficient(ev: Evaluator, args: tuple) -> Any:
     e, spec = args[:2]
     if (s := power_series.read(e)) is not None and len(args) == 2:

@@ -148,7 +148,7 @@ def delete_cases(ev: Evaluator, args: tuple) -> Any:
     return go(e, 1)
 
 
-@builtin("DeleteMissing", arity=(1, 3))
+@builtin("DeleteMissing", arity=1)
 def delete_missing(ev: Evaluator, args: tuple) -> Any:
     return ev.call(S.DeleteCases, args[0], mk(S.Missing, mk(S.BlankNullSequence)))
 
@@ -217,7 +217,7 @@ def member_q(ev: Evaluator, args: tuple) -> Any:
     return FALSE
 
 
-@builtin("FreeQ", arity=(1, 3), operator="prepend")
+@builtin("FreeQ", arity=(1, 2), operator="prepend")
 def free_q(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
@@ -226,7 +226,7 @@ def free_q(ev: Evaluator, args: tuple) -> Any:
 
 
 def _quantifier(name: str, decide: Any) -> None:
-    @builtin(name, arity=(1, 3), operator="prepend")
+    @builtin(name, arity=(1, 2), operator="prepend")
     def quantifier(ev: Evaluator, args: tuple) -> Any:
         if len(args) == 1:
             if name in ("AllTrue", "AnyTrue", "NoneTrue"):
@@ -261,6 +261,6 @@ def level(ev: Evaluator, args: tuple) -> Any:
     return Expr(args[2] if len(args) > 2 else LIST, tuple(found))
 
 
-@builtin("Head", arity=(1, 2))
+@builtin("Head", arity=1)
 def head(ev: Evaluator, args: tuple) -> Any:
     return head_of(args[0])

@@ -37,7 +37,7 @@ def to_string(ev: Evaluator, args: tuple) -> Any:
     return s
 
 
-@builtin("TextString", arity=(1, 2))
+@builtin("TextString", arity=1)
 def text_string(ev: Evaluator, args: tuple) -> Any:
     return output(args[0])
 

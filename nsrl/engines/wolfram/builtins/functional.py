@@ -55,7 +55,7 @@ def map_all(ev: Evaluator, args: tuple) -> Any:
     return map_levels(args[1], lambda x: mk(args[0], x), 0, 10**9)
 
 
-@builtin("Apply", arity=(1, 4), operator="append")
+@builtin("Apply", arity=(1, 3), operator="append")
 def apply(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
@@ -181,7 +181,7 @@ def scan(ev: Evaluator, args: tuple) -> Any:
     return NULL
 
 
-@builtin("Through", arity=(1, 2))
+@builtin("Through", arity=1)
 def through(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is Expr and type(e.head) is Expr:
@@ -245,7 +245,7 @@ def outer(ev: Evaluator, args: tuple) -> Any:
     return go(lists, ())
 
 
-@builtin("Inner", arity=(3, 5))
+@builtin("Inner", arity=(3, 4))
 def inner(ev: Evaluator, args: tuple) -> Any:
     f, a, b, g = args[0], args[1], args[2], args[3] if len(args) > 3 else S.Plus
     if type(a) is not Expr or type(b) is not Expr:

@@ -107,7 +107,7 @@ def vector_angle_(ev: Evaluator, args: tuple) -> Any:
     return None if both is None else vector_angle(ev, *both)
 
 
-@builtin("PlanarAngle", arity=(1, 2))
+@builtin("PlanarAngle", arity=1)
 def planar_angle(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if has_head(e, S.Rule) and is_list(e.args[1]):

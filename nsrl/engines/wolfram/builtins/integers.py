@@ -302,21 +302,23 @@ def integer_partitions(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     if type(n) is not int or n < 0:
         return None
+    lengths, allowed, most = (*args[1:], *(S.All,) * (4 - len(args)))
     low, high = 0, n
-    if len(args) > 1:
-        spec = args[1]
-        if type(spec) is int:
-            high = spec
-        elif is_list(spec):
-            low, high = (spec.args[0], spec.args[0]) if len(spec.args) == 1 else spec.args[:2]
-            high = n if high is S.Infinity else high
-    if type(low) is not int or type(high) is not int:
+    if type(lengths) is int:
+        high = lengths
+    elif is_list(lengths) and len(lengths.args) in (1, 2):
+        low, high = lengths.args[0], lengths.args[-1]
+        high = n if high is S.Infinity else high
+    elif lengths is not S.All:
         return None
-    parts = (
-        sorted({a for a in args[2].args if type(a) is int and a > 0}, reverse=True)
-        if len(args) > 2 and is_list(args[2])
-        else list(range(n, 0, -1))
-    )
+    if type(low) is not int or type(high) is not int or not (most is S.All or (type(most) is int and most >= 0)):
+        return None
+    if is_list(allowed) and all(type(a) is int and a > 0 for a in allowed.args):
+        parts = sorted(set(allowed.args), reverse=True)
+    elif allowed is S.All:
+        parts = list(range(n, 0, -1))
+    else:
+        return None
     out: list[Any] = []
 
     def go(left: int, at: int, chosen: tuple) -> None:
@@ -333,7 +335,7 @@ def integer_partitions(ev: Evaluator, args: tuple) -> Any:
                 go(left - parts[i], i, (*chosen, parts[i]))
 
     go(n, 0, ())
-    return lst(out)
+    return lst(out if most is S.All else out[:most])
 
 
 @builtin("Pochhammer", _NUMERIC, arity=2)

@@ -367,7 +367,7 @@ def trace(ev: Evaluator, args: tuple) -> Any:
     return None if v is None else ev.eval(Expr(args[1] if len(args) == 2 else S.Plus, tuple(v)))
 
 
-@builtin("IdentityMatrix", arity=(1, 2))
+@builtin("IdentityMatrix", arity=1)
 def identity_matrix(ev: Evaluator, args: tuple) -> Any:
     n, m = args[0].args if is_list(args[0]) and len(args[0].args) == 2 else (args[0], args[0])
     if type(n) is not int or type(m) is not int or n < 0 or m < 0:

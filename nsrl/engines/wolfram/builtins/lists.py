@@ -243,7 +243,7 @@ def permutations_(ev: Evaluator, args: tuple) -> Any:
 
 
 # -- parts -----------------------------------------------------------------------------------------------------------
-@builtin("Part", arity=(1, None))
+@builtin("Part", arity=(1, None), takes="parted")
 def part_(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return args[0]
@@ -254,7 +254,7 @@ def part_(ev: Evaluator, args: tuple) -> Any:
     return part(ev, args[0], args[1:])
 
 
-@builtin("Length", arity=1)
+@builtin("Length", arity=1, takes="parted")
 def length(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     return len(e.args) if type(e) is Expr and e.head is not S.Complex else 0
@@ -279,7 +279,9 @@ def leaf_count(ev: Evaluator, args: tuple) -> Any:
 
 
 def _end(name: str, index: int, rest: Callable[[tuple], tuple] | None) -> None:
-    @builtin(name, "HoldRest Protected" if rest is None else "Protected", arity=(1, 2) if rest is None else 1)
+    @builtin(
+        name, "HoldRest Protected" if rest is None else "Protected", arity=(1, 2) if rest is None else 1, takes="parted"
+    )
     def take_end(ev: Evaluator, args: tuple) -> Any:
         e = args[0]
         items = elements(e)
@@ -338,7 +340,7 @@ def _range_of(ev: Evaluator, name: str, e: Any, spec: Any, args: tuple) -> list[
     return chosen
 
 
-@builtin("Take", arity=(1, None))
+@builtin("Take", arity=(1, None), takes="parted")
 def take(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
@@ -354,7 +356,7 @@ def take(ev: Evaluator, args: tuple) -> Any:
     return Expr(e.head, tuple(out))
 
 
-@builtin("Drop", arity=(1, None))
+@builtin("Drop", arity=(1, None), takes="parted")
 def drop(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:

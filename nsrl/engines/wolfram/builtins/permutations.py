@@ -67,7 +67,7 @@ def permutation_cycles(ev: Evaluator, args: tuple) -> Any:
     return mk(S.Cycles, lst(cycles))
 
 
-@builtin("PermutationList", arity=(1, 2), takes="cycles")
+@builtin("PermutationList", arity=(1, 2), takes="cycles positive")
 def permutation_list(ev: Evaluator, args: tuple) -> Any:
     n = max((x for c in args[0].args[0].args for x in c.args), default=0)
     return lst(_images(args[0], args[1] if len(args) > 1 else n))

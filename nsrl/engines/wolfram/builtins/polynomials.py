@@ -74,7 +74,7 @@ def coefficient(ev: Evaluator, args: tuple) -> Any:
     return None if parts is None else parts.get(n, 0)
 
 
-@builtin("CoefficientList", arity=(2, 3))
+@builtin("CoefficientList", arity=2)
 def coefficient_list(ev: Evaluator, args: tuple) -> Any:
     e, x = args[:2]
     if has_head(e, S.Equal):
@@ -237,7 +237,7 @@ def _two_polys(ev: Evaluator, p: Any, q: Any) -> tuple[Bridge, Any, Any]:
     return b, b.to_sympy(p), b.to_sympy(q)
 
 
-@builtin("PolynomialQuotient PolynomialRemainder PolynomialQuotientRemainder", arity=(3, 4))
+@builtin("PolynomialQuotient PolynomialRemainder PolynomialQuotientRemainder", arity=3)
 def polynomial_division(ev: Evaluator, args: tuple) -> Any:
     return None
 
@@ -313,7 +313,7 @@ def resultant(ev: Evaluator, args: tuple) -> Any:
         return None
 
 
-@builtin("GroebnerBasis", arity=(2, 3))
+@builtin("GroebnerBasis", arity=2)
 def groebner(ev: Evaluator, args: tuple) -> Any:
     from nsrl.engines.wolfram.solver import as_difference
 
@@ -337,7 +337,7 @@ def groebner(ev: Evaluator, args: tuple) -> Any:
         return None
 
 
-@builtin("HornerForm", arity=(1, 2))
+@builtin("HornerForm", arity=1)
 def horner(ev: Evaluator, args: tuple) -> Any:
     b = Bridge()
     try:

@@ -185,10 +185,15 @@ def _whole(ev: Evaluator, what: Any, x: Symbol, domain: Any) -> Any:
     return mk(S.And, mk(S.Element, x, S.Integers), bound)
 
 
+MOST_INSTANCES = 100
+
+
 @builtin("FindInstance", arity=(2, None))
 def find_instance(ev: Evaluator, args: tuple) -> Any:
     rest = [a for a in args if not has_head(a, S.Rule)]
     count = rest.pop() if len(rest) > 2 and type(rest[-1]) is int else 1
+    if not 0 < count <= MOST_INSTANCES:
+        return None
     parsed = arguments(ev, tuple(rest))
     if parsed is None or parsed[3]:
         return None
@@ -199,7 +204,7 @@ def find_instance(ev: Evaluator, args: tuple) -> Any:
     if set(symbols_in(what)) - set(names):
         return None
     try:
-        found = _instances(ev, what, names, domain)
+        found = _instances(ev, what, names, domain, count)
     except (Cannot, NotBridged):
         found = _tried(ev, what, names, domain)
         if len(found) < count and not whole_domain(domain):
@@ -212,15 +217,17 @@ def find_instance(ev: Evaluator, args: tuple) -> Any:
     return lst(lst(rule(k, s[k]) for k in names) for s in found[:count])
 
 
-def _instances(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> list[dict]:
-    """Solutions, or a point of each interval. Raises Cannot."""
+def _instances(ev: Evaluator, what: Any, names: list[Symbol], domain: Any, count: int = 1) -> list[dict]:
+    """Solutions, or so many points of each interval: all there are, or at least so many. Raises Cannot."""
     if len(names) == 1 and (made_real([what], names) or what is TRUE) and (domain in REALS or domain is S.Complexes):
         pieces = _pieces(ev, what, names[0], domain)
-        return [{names[0]: p.low if p.point else norm(between(p.low, p.high))} for p in pieces]
+        return [{names[0]: v} for p in pieces for v in ([p.low] if p.point else _inside(p.low, p.high, count))]
     found = solutions(ev, what, names, domain, finite=False)
     out = []
     for s in found:
         if any(has_head(v, S.ConditionalExpression) for v in s.values()):
+            if count > 1:
+                raise Cannot
             s = {
                 n: ev.eval(replaced(v.args[0], {mk(S.C, 1): 0})) if has_head(v, S.ConditionalExpression) else v
                 for n, v in s.items()
@@ -228,6 +235,15 @@ def _instances(ev: Evaluator, what: Any, names: list[Symbol], domain: Any) -> li
         if len(s) < len(names) or any(map(symbols, s.values())):
             raise Cannot
         out.append(s)
+    return out
+
+
+def _inside(low: Any, high: Any, count: int) -> list[Any]:
+    """So many numbers strictly between two, each below the one before."""
+    out = []
+    for _ in range(min(count, MOST_INSTANCES)):
+        high = norm(between(low, high))
+        out.append(high)
     return out
 
 

@@ -198,7 +198,7 @@ def mesh_coordinates(ev: Evaluator, args: tuple) -> Any:
     return args[0].args[0] if has_head(args[0], S.BoundaryMeshRegion) else None
 
 
-@builtin("Area", arity=(1, None))
+@builtin("Area", arity=1)
 def area_(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is Expr and e.head in (S.Line, S.Circle, S.Point, S.InfiniteLine):
@@ -210,7 +210,7 @@ def area_(ev: Evaluator, args: tuple) -> Any:
     return area(ev, e)
 
 
-@builtin("Perimeter", arity=(1, None))
+@builtin("Perimeter", arity=1)
 def perimeter(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
@@ -300,7 +300,7 @@ def volume(ev: Evaluator, e: Any) -> Any:
     return None
 
 
-@builtin("Volume", arity=(1, None))
+@builtin("Volume", arity=1)
 def volume_(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is Expr and (_DIMENSION.get(e.head, 3) < 3 or e.head is S.Sphere):
@@ -308,7 +308,7 @@ def volume_(ev: Evaluator, args: tuple) -> Any:
     return volume(ev, e)
 
 
-@builtin("SurfaceArea", arity=(1, None))
+@builtin("SurfaceArea", arity=1)
 def surface_area(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:
@@ -336,7 +336,7 @@ def surface_area(ev: Evaluator, args: tuple) -> Any:
     return None
 
 
-@builtin("RegionMeasure", arity=(1, None))
+@builtin("RegionMeasure", arity=1)
 def region_measure(ev: Evaluator, args: tuple) -> Any:
     e = args[0]
     if type(e) is not Expr:

@@ -112,7 +112,7 @@ def replace_repeated(ev: Evaluator, args: tuple) -> Any:
     return _rule_lists(ev, "ReplaceRepeated", args[0], args[1], run)
 
 
-@builtin("Replace", arity=(1, 4), operator="prepend")
+@builtin("Replace", arity=(1, 3), operator="prepend")
 def replace(ev: Evaluator, args: tuple) -> Any:
     if len(args) == 1:
         return None
@@ -130,7 +130,7 @@ def replace(ev: Evaluator, args: tuple) -> Any:
     return _rule_lists(ev, "Replace", args[0], args[1], one)
 
 
-@builtin("ReplaceList", arity=(2, 3))
+@builtin("ReplaceList", arity=2)
 def replace_list(ev: Evaluator, args: tuple) -> Any:
     rules = compiled_rules(ev, args[1])
     if rules is None:

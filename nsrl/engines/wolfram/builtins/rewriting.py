@@ -118,7 +118,7 @@ def trig_factor(ev: Evaluator, args: tuple) -> Any:
     return ev.eval(mk(S.Factor, args[0]))
 
 
-@builtin("PowerExpand", arity=(1, 2))
+@builtin("PowerExpand", arity=1)
 def power_expand(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.PowerExpand, args)
     if done is not None:
@@ -153,7 +153,7 @@ def power_expand(ev: Evaluator, args: tuple) -> Any:
     return ev.eval(walk(args[0]))
 
 
-@builtin("ComplexExpand", arity=(1, 3))
+@builtin("ComplexExpand", arity=1)
 def complex_expand(ev: Evaluator, args: tuple) -> Any:
     done = threaded(ev, S.ComplexExpand, args)
     if done is not None:

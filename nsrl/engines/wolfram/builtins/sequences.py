@@ -25,7 +25,7 @@ symbols(TABLE, "Reals Integers Rationals Complexes Booleans Primes Listable Flat
                "Interval InverseFunction Inactive SameTest Overlaps")  # fmt: skip
 
 
-@builtin("Splice", arity=(1, 2))
+@builtin("Splice", arity=1)
 def splice(ev: Evaluator, args: tuple) -> Any:
     return Expr(S.Sequence, args[0].args) if is_list(args[0]) else None
 

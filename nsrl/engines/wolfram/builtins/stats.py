@@ -167,7 +167,7 @@ def _quantile(ev: Evaluator, s: list[Any], q: Any, a: Any, b: Any, c: Any, d: An
     return ev.eval(plus(x, times(norm(weight) if isinstance(weight, Fraction) else weight, plus(y, times(-1, x)))))
 
 
-@builtin("Quartiles", arity=(1, 2))
+@builtin("Quartiles", arity=1)
 def quartiles(ev: Evaluator, args: tuple) -> Any:
     s = _sorted(ev, _values(ev, args[0], "Quartiles"))
     if s is None:
@@ -175,7 +175,7 @@ def quartiles(ev: Evaluator, args: tuple) -> Any:
     return lst(_quantile(ev, s, Fraction(k, 4), HALF, 0, 0, 1) for k in (1, 2, 3))
 
 
-@builtin("InterquartileRange", arity=(1, 2))
+@builtin("InterquartileRange", arity=1)
 def interquartile_range(ev: Evaluator, args: tuple) -> Any:
     q = quartiles(ev, args)
     return None if q is None else ev.eval(plus(q.args[2], times(-1, q.args[0])))

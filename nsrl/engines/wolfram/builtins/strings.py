@@ -122,7 +122,7 @@ simple(
 )
 
 
-@builtin("FromCharacterCode", arity=(1, 2))
+@builtin("FromCharacterCode", arity=1)
 def from_character_code(ev: Evaluator, args: tuple) -> Any:
     codes = args[0].args if is_list(args[0]) else (args[0],)
     if codes and all(map(is_list, codes)):
@@ -594,7 +594,7 @@ def longest_common(ev: Evaluator, args: tuple) -> Any:
     return a[end - n : end] if type(a) is str else Expr(a.head, a.args[end - n : end])
 
 
-@builtin("LetterCounts CharacterCounts WordCounts", arity=(1, 2))
+@builtin("LetterCounts CharacterCounts WordCounts", arity=1)
 def letter_counts(ev: Evaluator, args: tuple) -> Any:
     return _tallied([c for c in args[0] if c.isalpha()]) if type(args[0]) is str else None
 
@@ -646,7 +646,7 @@ def letter_number(ev: Evaluator, args: tuple) -> Any:
     return ord(c) - 96 if len(c) == 1 and "a" <= c <= "z" else 0 if len(c) == 1 else None
 
 
-@builtin("FromLetterNumber", "Listable", arity=(1, 2))
+@builtin("FromLetterNumber", "Listable", arity=1)
 def from_letter_number(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
     return chr(96 + n) if type(n) is int and 1 <= n <= 26 else chr(123 + n) if type(n) is int and -26 <= n < 0 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from fractions import Fraction
 from itertools import pairwise
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.assoc import is_assoc, is_rule, pairs
 from nsrl.engines.wolfram.builtins.lists import elements
-from nsrl.engines.wolfram.expr import NULL, Expr, S, boolean, is_list, lst, mk
+from nsrl.engines.wolfram.expr import NULL, Expr, S, boolean, has_head, is_list, lst, mk, rule
 from nsrl.engines.wolfram.numbers import is_real, to_float
 from nsrl.engines.wolfram.parts import level_range
 from nsrl.engines.wolfram.table import Builtin, symbols, table
@@ -74,7 +75,7 @@ def ratios(ev: Evaluator, args: tuple) -> Any:
     return lst(items)
 
 
-@builtin("MovingMap", arity=(3, 4))
+@builtin("MovingMap", arity=3)
 def moving_map(ev: Evaluator, args: tuple) -> Any:
     f, e, n = args[:3]
     if not is_list(e) or type(n) is not int:
@@ -216,21 +217,41 @@ def power_range(ev: Evaluator, args: tuple) -> Any:
 
 @builtin("Nearest", arity=(2, 3))
 def nearest(ev: Evaluator, args: tuple) -> Any:
-    items, x = elements(args[0]), args[1]
+    data, x, labels = args[0], args[1], None
+    if is_list(data) and data.args and all(has_head(r, S.Rule) and len(r.args) == 2 for r in data.args):
+        data = rule(lst(r.args[0] for r in data.args), lst(r.args[1] for r in data.args))
+    if has_head(data, S.Rule) and len(data.args) == 2:
+        data, labels = data.args
+    items = elements(data)
     if items is None:
         return None
+    if labels in ("Index", S.Automatic):
+        shown: Any = range(1, len(items) + 1)
+    else:
+        shown = items if labels in (None, "Element") else labels.args if is_list(labels) else ()
+    if len(shown) != len(items):
+        return None
 
-    def distance(a: Any) -> float:
+    def distance(a: Any) -> Any:
         d = ev.call(S.Norm, ev.call(S.Subtract, a, x)) if is_list(a) else ev.call(S.Abs, ev.call(S.Subtract, a, x))
         d = ev.call(S.N, d)
-        return to_float(d) if is_real(d) else float("inf")
+        return to_float(d) if is_real(d) else None
 
     ds = [distance(a) for a in items]
+    if None in ds:
+        return None
     if len(args) == 2:
         best = min(ds, default=0)
-        return lst(a for a, d in zip(items, ds) if d == best)
-    n = args[2] if type(args[2]) is int else len(items)
-    return lst(items[i] for i in sorted(range(len(items)), key=lambda i: ds[i])[:n])
+        return lst(a for a, d in zip(shown, ds) if d == best)
+    n, radius = args[2].args if is_list(args[2]) and len(args[2].args) == 2 else (args[2], math.inf)
+    if n is S.All:
+        n = len(items)
+    if radius != math.inf:
+        radius = to_float(radius) if is_real(radius) else None
+    if type(n) is not int or n < 0 or radius is None:
+        return None
+    near = sorted((i for i in range(len(items)) if ds[i] <= radius), key=lambda i: ds[i])
+    return lst(shown[i] for i in near[:n])
 
 
 @builtin("BinCounts", arity=(1, 2))
