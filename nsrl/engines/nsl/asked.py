@@ -79,8 +79,10 @@ def extrema(e: Any, relations: list[Any], evaluate: Callable[[Any], Any]) -> Any
 def _with_extrema(e: Any, relations: list[Any], evaluate: Callable[[Any], Any]) -> Any:
     if type(e) is not Expr or has_head(e, S.Table):
         return e
-    if e.head in _EXTREMA and len(e.args) == 1 and _is_scalar(e.args[0]) and free_names(e.args[0]):
-        return _extremum(_EXTREMA[e.head], e.args[0], relations, evaluate)
+    of = e.args[0] if len(e.args) == 1 else None
+    of = of.args[0] if is_list(of) and len(of.args) == 1 else of  # min{x}
+    if e.head in _EXTREMA and _is_scalar(of) and free_names(of):
+        return _extremum(_EXTREMA[e.head], of, relations, evaluate)
     args = tuple(_with_extrema(a, relations, evaluate) for a in e.args)
     return e if all(a is b for a, b in zip(args, e.args)) else Expr(e.head, args)
 

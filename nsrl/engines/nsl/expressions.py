@@ -21,6 +21,8 @@ HUNDREDTH = Fraction(1, 100)
 _BEHIND_OPERANDS = frozenset(
     ["^", "!", "°", "%", "[", ".", "choose", "perm"]
 )  # signs and words that belong to what stands before
+_WHOLE = frozenset([S.Ceiling, S.Floor, S.Round, S.Length, S.StringLength, S.Count, S.Factorial, S.Binomial, S.GCD,
+                    S.LCM, S.Quotient, S.Prime])  # fmt: skip
 _EXPECTED = "expected a number, a name or '('"
 _HINTS = {
     "..": "a list from 1 to 10 is 1..10", "?": "to ask for x write it alone: ;x", "mod": "the remainder is a mod b",
@@ -99,8 +101,23 @@ class Expressions(Calls):
             if self.tok.value == "..":
                 self.fail("which is the step? write {n for n in 1..9 if n%2=1} or Range(1,9,2)")
             self.late = self.late or not type(a) is type(b) is int
-            return mk(S.Range, a, b)
+            return mk(S.Range, self.whole_from(a), b)
         return a
+
+    def whole_from(self, a: Any) -> Any:
+        """The first whole number of `a..b`: a itself where it is one by its form."""
+        return a if self.is_whole(a) else mk(S.Ceiling, a)
+
+    def is_whole(self, a: Any) -> bool:
+        if type(a) is Symbol:
+            return plain(a.name) in self.names.counters
+        if type(a) is not Expr:
+            return type(a) is int
+        if a.head in (S.Plus, S.Times):
+            return all(map(self.is_whole, a.args))
+        if a.head is S.Power:
+            return self.is_whole(a.args[0]) and type(a.args[1]) is int and a.args[1] > 0
+        return a.head in _WHOLE
 
     def sum(self) -> Any:
         """Products with + and - between them; percentages of nothing are refused."""
@@ -291,6 +308,12 @@ class Expressions(Calls):
             return t.value
         if t.kind == "word":
             return self.word()
+        if t.kind == "key" and t.value in ("choose", "perm") and self.toks[self.i + 1].value == "(":
+            self.i += 1
+            args = self.arguments("(", ")")
+            if len(args) != 2:
+                self.fail("write choose(n,k), or n choose k", t)
+            return mk(S.Binomial if t.value == "choose" else S.FactorialPower, *args)
         if t.kind == "key" and t.value == "if" and self.toks[self.i + 1].value == "(":
             self.i += 1
             return self.build("if", self.arguments("(", ")"), t)

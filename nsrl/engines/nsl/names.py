@@ -15,6 +15,27 @@ from nsrl.engines.wolfram.expr import FALSE, TRUE, S
 _RELATIONS = frozenset(["=", "!=", "<", "<=", ">", ">="])
 _SETTERS = frozenset(["=", ":=", "+=", "-=", "*=", "/="])
 _BEFORE, _BEHIND = frozenset([";", ",", "(", "{", "[", ":"]), frozenset([";", ",", ")", "}", "]", "?", "->", *_SETTERS])
+# Words about letters: beside them, too, xy is x·y.
+_FORMAL = frozenset(
+    [
+        "diff",
+        "int",
+        "lim",
+        "coef",
+        "expand",
+        "factor",
+        "simp",
+        "collect",
+        "D",
+        "Integrate",
+        "Limit",
+        "Coefficient",
+        "Expand",
+        "Factor",
+        "Simplify",
+        "Collect",
+    ]
+)
 # Names that mean something unless the program sets them.
 CONSTANT_NAMES: dict[str, Any] = {
     "pi": S.Pi, "Pi": S.Pi, "inf": S.Infinity, "infinity": S.Infinity, "Infinity": S.Infinity, "oo": S.Infinity,
@@ -39,10 +60,12 @@ class Names:
         signs = {t.value for t in toks if t.kind in ("op", "key")}
         self.units = not signs.isdisjoint(("->", "to")) and self._converts()
         self.related = not signs.isdisjoint(_RELATIONS)
-        self.bound = self.related or "in" in signs or ":=" in signs  # some name stands for numbers
+        self.formal = any(t.kind in ("name", "word") and t.value in _FORMAL for t in toks)
+        self.bound = self.related or self.formal or "in" in signs or ":=" in signs  # some name stands for numbers
         self.functions: set[Any] = set()
         self.alone: set[Any] = set()
         self.defined: set[Any] = set()
+        self.counters: set[Any] = set()  # those of `for k in`
         self.points: set[Any] = set()
         self.bare: set[Any] = set()
         self.taken: set[str] = set()
@@ -69,8 +92,12 @@ class Names:
         if not (self.bound and 2 <= len(name) <= 4 and name.isalpha()) or (self.units and name in UNITS):
             return None
         if not self.alone.issuperset(name):
-            one = len(name) == 2 and name.islower() and name not in self.bare and name not in UNITS
-            return name if one and (name[0] in self.alone) != (name[1] in self.alone) else None
+            one = len(name) == 2 and name.islower() and (self.formal or not (name in self.bare or name in UNITS))
+            if one and (name[0] in self.alone) != (name[1] in self.alone):
+                return name
+            if self.formal and name.islower() and name not in self.defined and not self.alone.isdisjoint(name):
+                raise NslSyntaxError(f"{name} is one name or {'*'.join(name)}; write the product", t.start, t.end)
+            return None
         if len(name) > 2 and len(set(name)) < len(name):
             return None
         if not name.isupper():
@@ -167,6 +194,8 @@ class Names:
                 before is not None and before.value == "for"
             ):
                 self.defined.add(tok.value)
+                if before is not None and before.value == "for":
+                    self.counters.add(tok.value)
                 if behind.value in ("=", ":=") and t[i + 2].value == "(" and self._tuple(i + 2):
                     self.points.add(tok.value)
             if starts and (behind.kind == "end" or (behind.kind == "op" and behind.value in _BEHIND)):

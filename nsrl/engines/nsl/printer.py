@@ -138,7 +138,8 @@ class _Writer:
         if len(spec) == 1:
             return self.at(spec[0], _SUM)
         if len(spec) == 2:
-            return f"{self.at(spec[0], _SUM)}..{self.at(spec[1], _SUM)}"
+            low = spec[0].args[0] if has_head(spec[0], S.Ceiling) else spec[0]  # a..b begins at a whole number
+            return f"{self.at(low, _SUM)}..{self.at(spec[1], _SUM)}"
         return f"Range({self.args(spec)})"
 
     # --- expressions
@@ -223,7 +224,7 @@ class _Writer:
             of = self.at(a[0], _ATOM) if type(a[0]) is Symbol else f"({self.at(a[0], _ANY)})"
             return f"{of}[{self.args(a[1:])}]", _POWER
         if h is S.Range and n == 2:
-            return f"{self.at(a[0], _SUM)}..{self.at(a[1], _SUM)}", _RELATION
+            return self.where(a), _RELATION
         if h is S.Rule and n == 2:
             return f"{self.at(a[0], _SUM)}→{self.at(a[1], _SUM)}", _RELATION
         if h is S.Quantity and n == 2 and a[1] in WOLFRAM_NAMES:

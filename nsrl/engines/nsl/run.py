@@ -47,6 +47,7 @@ from nsrl.engines.wolfram import printer
 from nsrl.engines.wolfram.builtins import load
 from nsrl.engines.wolfram.errors import Flow, LimitReached
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule, sym
+from nsrl.engines.wolfram.points import Undefined, Unknown, number
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 
 VERSION = "2"
@@ -254,7 +255,8 @@ class _Run:
             value = extrema(asked, relations, self.core.evaluate)
             if value != asked:
                 return self.finish([self.simplified(value)], None)
-        if name is not None and all(name not in s or free_names(s[name]) for s in found.solutions):
+        lettered = found.solutions or any(n is not name for r in relations for n in free_names(r))
+        if name is not None and lettered and all(name not in s or free_names(s[name]) for s in found.solutions):
             values = self.in_terms(name, relations)
             if values is not None:
                 return self.finish(self.set_of(asked, values), None)
@@ -388,7 +390,11 @@ class _Run:
             return v
         if is_list(v) or v.head in RELATION_HEADS or free_names(v):
             return Expr(v.head, tuple(self.decimals(a) for a in v.args))
-        return self.core.evaluate(mk(S.N, v))
+        try:
+            exact = number(v)
+            return self.core.evaluate(mk(S.N, v)) if exact.imag else float(exact)
+        except (Undefined, Unknown):
+            return self.core.evaluate(mk(S.N, v))
 
     def tidied(self, v: Any, native_symbols: bool) -> Any:
         """What the core left, in lowest terms where that is polynomial (30° over °, sums of roots)."""
@@ -528,6 +534,8 @@ class _Run:
             for v in values:
                 if has_base(v):
                     return self.done(Status.UNEVALUATED, "", None, ("unit", "the units do not match"))
+        if any(S.EmptyRegion in heads(v) for v in values):
+            return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "the lines have no point in common"))
         if any(is_text(v) for v in values):
             return self.done(
                 Status.UNEVALUATED,

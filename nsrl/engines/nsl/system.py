@@ -11,9 +11,10 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
+from nsrl.engines.nsl.trees import has_symbol
 from nsrl.engines.nsl.words import BINDERS, bound_names, free_names
 from nsrl.engines.wolfram.expr import TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm
-from nsrl.engines.wolfram.points import DOMAINS, Unknown, truth
+from nsrl.engines.wolfram.points import DOMAINS, Undefined, Unknown, number, truth
 from nsrl.engines.wolfram.poly import Poly, Ring
 from nsrl.engines.wolfram.solver import rationalized
 
@@ -117,7 +118,8 @@ class Algebra:
                     found.leftover += [v.args[1]] if v.args[1] not in found.leftover else []
             if (key := tuple(values.items())) not in seen:  # a double root is one solution
                 seen.add(key)
-                found.solutions.append(values)
+                if not any(_undefined(r, values) for r in relations):  # √x√x is no x where x is negative
+                    found.solutions.append(values)
             found.free |= {n for n in names if n not in values or n in free_names(values[n])}
         return found
 
@@ -173,6 +175,35 @@ class Algebra:
         return None
 
 
+def _undefined(e: Any, values: dict) -> bool:
+    """Whether some part of e, as it is written, is no real number at these values: √x, ln x of -2, x/x at 0."""
+    if type(e) is not Expr or e.head in BINDERS:
+        return False
+    if any(_undefined(a, values) for a in e.args):
+        return True
+    if e.head not in _PARTIAL or has_symbol(e, S.I):
+        return False
+    at = replaced(e, values)
+    if free_names(at):
+        return False
+    try:
+        v = number(_rooted(fractions(at)))
+    except Undefined:
+        return True
+    except Unknown:
+        return False
+    return abs(v.imag) > 1e-25 * abs(v)
+
+
+def _rooted(e: Any) -> Any:
+    """e with roots as powers, which is what numbers are computed of."""
+    if type(e) is not Expr:
+        return e
+    args = tuple(map(_rooted, e.args))
+    return mk(S.Power, args[0], Fraction(1, 2)) if e.head is S.Sqrt else Expr(e.head, args)
+
+
+_PARTIAL = frozenset([S.Power, S.Sqrt, S.Log, S.ArcSin, S.ArcCos, S.Tan, S.Cot, S.Sec, S.Csc])
 _ALGEBRA = frozenset([S.Plus, S.Times, S.Power, S.List, S.Equal, S.Unequal, S.Less, S.LessEqual, S.Greater,
 S.GreaterEqual, S.Inequality,
                       S.Element, S.Or])  # fmt: skip

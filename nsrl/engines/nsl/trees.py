@@ -75,8 +75,9 @@ def memberships(t: Any, evaluate: Callable[[Any], Any]) -> Any:
             if len(where.args) > 1
             else Expr(S.Equal, (x, where.args[0]))
         )
-    if has_head(where, S.Range) and len(where.args) == 2 and all(type(a) is int for a in where.args):
+    if has_head(where, S.Range) and len(where.args) == 2:
         low, high = where.args
+        low = low.args[0] if has_head(low, S.Ceiling) else low  # 1.5..4: whole numbers between
         return Expr(
             S.And, (Expr(S.Element, (x, S.Integers)), Expr(S.GreaterEqual, (x, low)), Expr(S.LessEqual, (x, high)))
         )
