@@ -627,7 +627,8 @@ def _closes_last(text: str) -> bool:
 
 
 _CLOCK = re.compile(
-    r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:(?P<half>[ap])\.?\s*m\.?|o'?clock|in the (?P<part>morning|afternoon|evening))?$",
+    r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:(?P<half>[ap])\.?\s*m\.?|o'?clock|"
+    r"in the (?P<part>morning|afternoon|evening))?$",
     re.IGNORECASE,
 )
 _PAST = re.compile(
@@ -703,10 +704,10 @@ def _nth_root(polynomial: str, k: int) -> Scalar:
         return Scalar(("add", num(-b / (2 * a)), root if k == 2 else neg(root)))
     power = -c / a
     if degree % 2 and k == 1:
-        root = ("pow", num(abs(power)), num(1 / degree))
+        root = ("pow", num(abs(power)), num(Fraction(1, int(degree))))
         return Scalar(root if power > 0 else neg(root))
     if power > 0 and k <= 2:
-        root = ("pow", num(power), num(1 / degree))
+        root = ("pow", num(power), num(Fraction(1, int(degree))))
         return Scalar(root if k == 2 else neg(root))
     raise Unreadable("Root")
 
@@ -738,7 +739,7 @@ def read(text: str) -> Value:
         minutes = {"half": 30, "quarter": 15}.get(said) or int(said)
         hours = clean.word_number(match[3]) if match[3].isalpha() else int(match[3])
         if minutes < 60 and hours in range(1, 13):
-            hours = int(hours)
+            hours = int(hours or 0)
             back = match[2].lower() == "to"
             return Clock((hours - 2) % 12 + 1 if back else hours, 60 - minutes if back else minutes)
     if match := _HOUR.match(text):

@@ -79,7 +79,7 @@ def extrema(e: Any, relations: list[Any], evaluate: Callable[[Any], Any]) -> Any
 def _with_extrema(e: Any, relations: list[Any], evaluate: Callable[[Any], Any]) -> Any:
     if type(e) is not Expr or has_head(e, S.Table):
         return e
-    of = e.args[0] if len(e.args) == 1 else None
+    of: Any = e.args[0] if len(e.args) == 1 else None
     of = of.args[0] if is_list(of) and len(of.args) == 1 else of  # min{x}
     if e.head in _EXTREMA and _is_scalar(of) and free_names(of):
         return _extremum(_EXTREMA[e.head], of, relations, evaluate)

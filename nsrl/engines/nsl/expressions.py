@@ -109,6 +109,7 @@ class Expressions(Calls):
         return a if self.is_whole(a) else mk(S.Ceiling, a)
 
     def is_whole(self, a: Any) -> bool:
+        """Whether a tree is a whole number, or a name that counts."""
         if type(a) is Symbol:
             return plain(a.name) in self.names.counters
         if type(a) is not Expr:

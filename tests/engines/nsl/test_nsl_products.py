@@ -1,4 +1,5 @@
-"""Products of letters beside words of algebra, ranges between numbers that are not whole, and parts that must be real."""
+"""Products of letters beside words of algebra, ranges between numbers that are not whole, and parts that must be
+real."""
 
 import random
 from fractions import Fraction
