@@ -216,6 +216,7 @@ def refuses(text: str) -> bool:
     return bool(found) and _refuses(found[-1])
 
 
+@lru_cache(maxsize=64)
 def _refuses(sentence: str) -> bool:
     """Whether a sentence says that there is no answer, and not, behind that, what the answer is."""
     found = list(_REFUSAL.finditer(sentence))
@@ -401,8 +402,13 @@ def _forms(text: str) -> tuple[str, str, str]:
     return text, clean.digits_for_words(text), worded
 
 
-def pieces(text: str, labels: bool = True) -> Iterator[str]:
+@lru_cache(maxsize=64)
+def pieces(text: str, labels: bool = True) -> tuple[str, ...]:
     """Ever smaller parts of a sentence that may be the value it states; the whole first. labels: `B. 5` may say 5."""
+    return tuple(_pieces(text, labels))
+
+
+def _pieces(text: str, labels: bool) -> Iterator[str]:
     seen = set()
 
     def fresh(piece: str) -> bool:

@@ -695,7 +695,7 @@ def _nth_root(polynomial: str, k: int) -> Scalar:
     except ArithmeticError:
         raise Unreadable("Root") from None
     by_degree = {sum(e for _, e in mono): c for mono, c in poly.items() if all(atom == "x" for atom, _ in mono)}
-    degree = max(by_degree, default=0)
+    degree = int(max(by_degree, default=0))
     if len(by_degree) != len(poly) or degree < 2 or not set(by_degree) <= ({0, 1, 2} if degree == 2 else {0, degree}):
         raise Unreadable("Root")
     a, b, c = by_degree[degree], by_degree.get(1, Fraction(0)), by_degree.get(0, Fraction(0))
@@ -704,10 +704,10 @@ def _nth_root(polynomial: str, k: int) -> Scalar:
         return Scalar(("add", num(-b / (2 * a)), root if k == 2 else neg(root)))
     power = -c / a
     if degree % 2 and k == 1:
-        root = ("pow", num(abs(power)), num(Fraction(1, int(degree))))
+        root = ("pow", num(abs(power)), num(Fraction(1, degree)))
         return Scalar(root if power > 0 else neg(root))
-    if power > 0 and k <= 2:
-        root = ("pow", num(power), num(Fraction(1, int(degree))))
+    if degree % 2 == 0 and power > 0 and k <= 2:
+        root = ("pow", num(power), num(Fraction(1, degree)))
         return Scalar(root if k == 2 else neg(root))
     raise Unreadable("Root")
 
@@ -737,9 +737,8 @@ def read(text: str) -> Value:
     if match := _PAST.match(text):
         said = match[1].split()[0].lower()
         minutes = {"half": 30, "quarter": 15}.get(said) or int(said)
-        hours = clean.word_number(match[3]) if match[3].isalpha() else int(match[3])
-        if minutes < 60 and hours in range(1, 13):
-            hours = int(hours or 0)
+        hours = int(clean.word_number(match[3]) or 0) if match[3].isalpha() else int(match[3])
+        if minutes < 60 and 0 < hours <= 12:
             back = match[2].lower() == "to"
             return Clock((hours - 2) % 12 + 1 if back else hours, 60 - minutes if back else minutes)
     if match := _HOUR.match(text):
