@@ -346,7 +346,8 @@ def test_values_as_the_wolfram_language_prints_them(printed, gold):
 
 
 @pytest.mark.parametrize(
-    "printed", ["Root[#^2 - 2 & , 1]", "Root[#^5 - # - 1 & , 1]", "Root[#^2 & , 3]", "Root[#^3 - 2 & , 2]", "Root[# - 2, 2]"]
+    "printed",
+    ["Root[#^2 - 2 & , 1]", "Root[#^5 - # - 1 & , 1]", "Root[#^2 & , 3]", "Root[#^3 - 2 & , 2]", "Root[# - 2, 2]"],
 )
 def test_another_root_or_one_without_a_formula(printed):
     assert check(Result(Status.OK, printed), "\\sqrt{2}").correct is False
