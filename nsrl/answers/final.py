@@ -330,7 +330,7 @@ _TURNED = re.compile(  # what stands after it
     r"(?:divided|multiplied|raised) (?:by|to)|(?:or|and) (?:more|less|fewer|greater|higher|lower|larger|smaller|longer|"
     r"above|below|over|under|so|up)|at (?:most|least|minimum|maximum)|with (?:a )?remainder|"
     r"(?:minimum|maximum|min|max|twice|and counting|per mille|değil|ou|oder|или)|"
-    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|'s\b|\s*(?:less|fewer|more) than\b|"
+    r"(?:,\s*)?(?:or|but) (?:maybe|perhaps|possibly))\b|'s\b|"
     r"\s*(?:或|到|以[上下]|では|이?\s?아니|‰)|"
     r"\s*\+(?!\s*[\d(\\])|\.\.+\d|"
     r"\s*,\s*(?:,|\.\.|…)|\s*\.\.+,",

@@ -222,7 +222,7 @@ WRONG += [
 ]  # fmt: skip
 RIGHT += [
     ("two thirds of 6", "4", None), ("\\boxed{\\text{half of }10}", "5", None), ("half past 3", "3:30", None),
-    ("quarter to one", "12:45", None), ("She has 5 apples more than Bob.", "5", None), ("5 to 3", "5:3", None),
+    ("quarter to one", "12:45", None), ("She has 5 apples more than Bob.", "5", None), ("She has 5 more than Bob.", "5", None), ("5 to 3", "5:3", None),
     ("\\boxed{5\\text{ cm}}", "5", None), ("\\boxed{5 \\text{ ft.}}", "5", None), ("\\boxed{\\text{Area} = 5}", "5", None),
     ("x := 6", "6", None), ("x ↦ 6", "6", None), ("The area ≈ 3.14 × 4 ≈ 12.56", "12.56", None),
     *[(text, "\\{3,4\\}", None) for text in ("\\boxed{3}\\text{ or }\\boxed{4}", "\\boxed{3}\\boxed{4}")],
