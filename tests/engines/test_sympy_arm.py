@@ -213,6 +213,11 @@ def test_recorded_programs_give_what_sympy_gave(pool, shared_data):
             Status.UNEVALUATED,
             None,
         ),
+        ("class A(Exception):\n  def __str__(self): return 5\nraise A()", Status.UNEVALUATED, "A"),
+        ("class A(Exception):\n  def __str__(self): return str(self)\nraise A()", Status.UNEVALUATED, "A"),
+        ("class A(Exception):\n  def __str__(self): raise self\nraise A()", Status.UNEVALUATED, "A"),
+        ("class A:\n  def __str__(self): return 5\nraise ValueError(A())", Status.UNEVALUATED, "ValueError"),
+        ("class A(str):\n  def __len__(self): raise self\nA('')", Status.OK, None),
         ("import os", Status.REFUSED, "refused"),
         ("import _strptime", Status.REFUSED, "refused"),
         ("try:\n  import os\nexcept:\n  print(5)", Status.REFUSED, "refused"),  # swallowing does not help

@@ -264,8 +264,17 @@ def _ms(started: int) -> float:
 
 
 def _failure(error: BaseException, status: Status) -> tuple[Status, str, Any, tuple[Message, ...]]:
-    text = f"{error}" if not isinstance(error, RecursionError) else "maximum recursion depth exceeded"
-    return status, "", None, (Message("Python", type(error).__name__, text[:500]),)
+    text = "maximum recursion depth exceeded"
+    if not isinstance(error, RecursionError):
+        with _Failures() as failures:  # an exception's text is the program's own code
+            text = str(error)
+        text = "an exception without a text" if failures.error is not None else text
+    return status, "", None, (Message("Python", type(error).__name__, _exact(text)[:500]),)
+
+
+def _exact(text: str) -> str:
+    """The text as a plain str: a subclass of it may say anything of its length and parts."""
+    return str.__getitem__(text, slice(None))
 
 
 def _run(program: str, limits: Limits, out: _Output) -> tuple[Status, str, Any, tuple[Message, ...]]:
@@ -293,7 +302,7 @@ def _run(program: str, limits: Limits, out: _Output) -> tuple[Status, str, Any, 
         exec(code, space)
         if wanted is not None:
             value = eval(wanted, space)
-        text = value if isinstance(value, str) else "" if value is None else str(value)
+        text = _exact(value if isinstance(value, str) else "" if value is None else str(value))
         status = Status.UNEVALUATED if namespace.unevaluated(value) else Status.OK
         answer = namespace.plain(value)
     sys.stdout = stdout

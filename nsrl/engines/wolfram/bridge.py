@@ -166,7 +166,7 @@ class Bridge:
                 return self._opaque(e)
             try:
                 return getattr(sp, FUNCTIONS[name])(*[self._to(a) for a in e.args])
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError) as error:  # SymPy's for an argument or a number of them that it does not take
                 raise NotBridged(str(error)) from error
         if name in ("UnitStep",) and n == 1:
             x = self._to(e.args[0])
@@ -306,5 +306,6 @@ def guarded(f: Any, *args: Any, **options: Any) -> Any:
         raise
     except (NotImplementedError, ValueError, TypeError, ArithmeticError, AttributeError, KeyError, IndexError,
             AssertionError, RecursionError, sympy().polys.polyerrors.BasePolynomialError) as error:  # fmt: skip
-        # SymPy has no error class of its own for "cannot": these are what its algorithms raise.
+        # SymPy has no error class of its own for "cannot": these are what its algorithms raise, TypeError among them
+        # (the truth of a relation that it does not know).
         raise NotBridged(f"{type(error).__name__}: {error}") from error

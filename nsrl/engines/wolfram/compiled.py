@@ -104,7 +104,8 @@ def compiled(e: Any, names: tuple) -> Numeric:
         try:
             z = inner(c, at)
         except (ZeroDivisionError, OverflowError, ValueError, TypeError, NotImplementedError, c.NoConvergence) as error:
-            raise NotNumeric(str(error)) from error  # mpmath: poles, overflow, orders it cannot do
+            # mpmath: poles, overflow, orders it cannot do; TypeError where its real functions meet a complex number.
+            raise NotNumeric(str(error)) from error
         if z != z or abs(z) == c.inf:
             raise NotNumeric
         return z

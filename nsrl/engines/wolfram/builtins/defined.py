@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RULES = Path(__file__).parent / "rules"
 _STATEMENT = re.compile(r"^(\w+)\[.*\n(?:[ \t].*\n)*", re.MULTILINE)
 _NAMES = re.compile(r"\w+")
+_OPTION = re.compile(r"\b([A-Z]\w+) ->")  # on the left of a rule: an option that it reads
 
 
 @cache
@@ -87,7 +88,9 @@ def attach(merged: dict[str, Builtin]) -> None:
     for name in rules:
         row = merged.get(name)
         if row is None:
-            merged[name] = Builtin(name, attributes.get(name, 0) | PROTECTED, _handler(name, None))
+            read = frozenset(o for r in rules[name] for o in _OPTION.findall(r.partition(":=")[0]))
+            row = Builtin(name, attributes.get(name, 0) | PROTECTED, _handler(name, None), options=read)
+            merged[name] = row
         else:
             row.handler = _handler(name, row)
             row.least, row.most = 0, None

@@ -187,6 +187,19 @@ _maker(
 )
 
 
+@builtin("PetersenGraph", arity=(0, 2), takes="positive positive")
+def petersen_graph(ev: Evaluator, args: tuple) -> Any:
+    """The inner star 1..n with steps of k, the outer ring n+1..2n."""
+    if len(args) == 1:
+        return None
+    n, k = args or (5, 2)
+    if n < 3 or 2 * k >= n:
+        return None
+    ev.need_length(3 * n)
+    pairs = [e for i in range(n) for e in ((i, (i + k) % n), (i, i + n), (i + n, (i + 1) % n + n))]
+    return _made(list(range(1, 2 * n + 1)), sorted((min(e) + 1, max(e) + 1) for e in pairs))
+
+
 @builtin("CompleteGraph", arity=1, takes="size")
 def complete_graph(ev: Evaluator, args: tuple) -> Any:
     n = args[0]
@@ -405,6 +418,22 @@ def weakly_connected_components(ev: Evaluator, g: _Graph) -> Any:
 @_on_graph("ConnectedComponents")
 def connected_components(ev: Evaluator, g: _Graph) -> Any:
     return None if g.directed else lst(map(lst, g.components(ev)))
+
+
+@_on_graph("TopologicalSort")
+def topological_sort(ev: Evaluator, g: _Graph) -> Any:
+    """The order in which every edge leads onwards, where there is only one: each vertex has an edge to the next."""
+    if not all(directed for *_, directed in g.edges):
+        return None
+    before = {v: {a for a, b, *_ in g.edges if b == v} for v in g.vertices}
+    out: list[Any] = []
+    while len(out) < len(g.vertices):
+        ev.step(len(g.vertices))
+        free = [v for v in g.vertices if v not in out and before[v] <= set(out)]
+        if len(free) != 1:
+            return None
+        out += free
+    return lst(out)
 
 
 def _coloured(ev: Evaluator, g: _Graph) -> bool:

@@ -95,7 +95,12 @@ def _exact(items: Any) -> bool:
 
 @builtin("LinearProgramming", arity=3, takes="list matrix list")
 def linear_programming(ev: Evaluator, args: tuple) -> Any:
-    c, b, a = args[0].args, args[2].args, [r.args for r in args[1].args]
+    c, b, a = args[0].args, list(args[2].args), [r.args for r in args[1].args]
+    if b and len(a) == len(b) and all(is_list(v) and len(v.args) == 2 and v.args[1] in (-1, 0, 1) for v in b):
+        if not all(_exact((*r, v.args[0])) for r, v in zip(a, b)):
+            return None
+        pairs = [(r, v.args[0], s) for r, v in zip(a, b) for s in ({v.args[1]} if v.args[1] else {1, -1})]
+        a, b = [tuple(s * x for x in r) for r, _, s in pairs], [s * y for _, y, s in pairs]  # {b, -1}: at most b
     if len(a) != len(b) or any(len(r) != len(c) or not _exact(r) for r in a) or not _exact((*b, *c)):
         return None
     x = minimum(ev, list(c), [list(r) for r in a], list(b))

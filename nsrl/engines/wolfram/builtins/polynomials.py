@@ -364,13 +364,13 @@ def factor_square_free_list(ev: Evaluator, args: tuple) -> Any:
         return None
 
 
-@builtin("Interpolation", arity=(1, 3), takes="matrix")
+@builtin("Interpolation", arity=(1, 3), takes="list")
 def interpolation(ev: Evaluator, args: tuple) -> Any:
     """Of at most four points, where the default cubic is one polynomial; longer tables are splines of the kernel's
     own."""
-    points = sorted(
-        p.args for p in args[0].args if len(p.args) == 2 and all(isinstance(x, (int, float, Fraction)) for x in p.args)
-    )
+    values = not any(map(is_list, args[0].args))  # at 1, 2, 3…
+    given = [(i, p) if values else p.args if is_list(p) else () for i, p in enumerate(args[0].args, 1)]
+    points = sorted(p for p in given if len(p) == 2 and all(isinstance(x, (int, float, Fraction)) for x in p))
     if len(args) > 1 or not 2 <= len(points) == len(args[0].args) <= 4 or len({x for x, _ in points}) < len(points):
         return None
     return mk(S.InterpolatingFunction, lst((lst((points[0][0], points[-1][0])),)), lst(map(lst, points)))

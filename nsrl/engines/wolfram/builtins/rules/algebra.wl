@@ -24,6 +24,7 @@ PiecewiseExpand[p_Piecewise] := p
 PiecewiseExpand[Max[x_, y_]] := Piecewise[{{x, x - y >= 0}}, y]
 PiecewiseExpand[Min[x_, y_]] := Piecewise[{{x, x - y <= 0}}, y]
 PiecewiseExpand[RealAbs[x_]] := Piecewise[{{-x, x < 0}}, x]
+PiecewiseExpand[Abs[x_], Element[x_, Reals]] := Piecewise[{{-x, x < 0}}, x]
 PiecewiseExpand[Abs[x_], Assumptions -> Element[x_, Reals]] := Piecewise[{{-x, x < 0}}, x]
 PiecewiseExpand[UnitStep[x_]] := Piecewise[{{1, x >= 0}}, 0]
 PiecewiseExpand[Ramp[x_]] := Piecewise[{{x, x >= 0}}, 0]
