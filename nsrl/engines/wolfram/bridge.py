@@ -166,7 +166,10 @@ class Bridge:
                 return self._opaque(e)
             try:
                 return getattr(sp, FUNCTIONS[name])(*[self._to(a) for a in e.args])
-            except (TypeError, ValueError) as error:  # SymPy's for an argument or a number of them that it does not take
+            except (
+                TypeError,
+                ValueError,
+            ) as error:  # SymPy's for an argument or a number of them that it does not take
                 raise NotBridged(str(error)) from error
         if name in ("UnitStep",) and n == 1:
             x = self._to(e.args[0])
