@@ -64,6 +64,15 @@ def _is_point(e: Any) -> bool:
     return is_list(e) and len(e.args) > 1
 
 
+def counted_none(e: Any, names: set[Symbol]) -> Any:
+    """e where nothing satisfies the statements: `count{x}` of a name they speak of is 0, also of one that has a value."""
+    if type(e) is not Expr:
+        return e
+    if has_head(e, S.Length) and len(e.args) == 1 and is_list(e.args[0]) and names & set(free_names(e.args[0])):
+        return 0
+    return Expr(e.head, tuple(counted_none(a, names) for a in e.args))
+
+
 def has_set(e: Any) -> bool:
     """Whether e asks for something over all solutions, should its names be unknowns."""
     seen: list[Any] = []

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.asked import derived, extrema, has_set, in_terms, over_solutions, sign
+from nsrl.engines.nsl.asked import counted_none, derived, extrema, has_set, in_terms, over_solutions, sign
 from nsrl.engines.nsl.late import waits
 from nsrl.engines.nsl.lengths import of_texts, sized
 from nsrl.engines.nsl.lexer import NslSyntaxError
@@ -440,6 +440,8 @@ class _Run:
             self.clear(n for r in relations for n in free_names(r))
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
         names = list(dict.fromkeys(n for r in self.plan.constraints for n in free_names(r)))
+        if target is not None and not found.solutions:
+            target = counted_none(target, set(names))
         if target is None:
             below = [
                 m

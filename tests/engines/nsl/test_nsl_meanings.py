@@ -85,6 +85,9 @@ VALUES = {
     "f(0)=1;f(n)=n*f(n-1);f(5)": "120", "f(0):=1;f(n):=n*f(n-1);f(5)": "120",
     "f(n):=f(n-1)+f(n-2);f(1):=1;f(2):=1;f(10)": "55", "a(1)=2;a(n)=a(n-1)+3;a(20)": "59",
     "f(n):=if(n=0,1,n*f(n-1));f(5)": "120", "f(0)=1;f(2)=5;f(x)=ax+b;a": "2",
+    # what is said of a name that has a value is checked, also where it is counted
+    "n=2;n in 30..77;count{n}": "0", "x=2;x>5;count{x}": "0", "x=2;x>1;count{x}": "1", "x=2;y=x+1;y>5;count{y}": "0",
+    "x in 1..9;x>20;count{x}+1": "1", "x²=-1;count{1,2,3}": "3",
     # steps and choices
     "max(x,3-x)=5;{x}": "{-2, 5}", "floor(n/5)+floor(n/25)=12;n∈N;{n}": "{50, 51, 52, 53, 54}",
     "|x|+|x-2|=4;{x}": "{-1, 3}",
