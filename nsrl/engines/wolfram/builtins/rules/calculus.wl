@@ -41,6 +41,8 @@ DiscreteRatio[f_, x_Symbol] := Simplify[(f /. x -> x + 1)/f]
 SeriesCoefficient[c_./(1 + b_. x_), {x_Symbol, 0, n_Symbol}] := Piecewise[{{c (-b)^n, n >= 0}}, 0] /; FreeQ[{b, c}, x]
 SeriesCoefficient[c_./(1 + b_. x_)^2, {x_Symbol, 0, n_Symbol}] :=
     Piecewise[{{c (-b)^n (1 + n), n >= 0}}, 0] /; FreeQ[{b, c}, x]
-SeriesCoefficient[Sin[a_. x_], {x_Symbol, 0, n_Symbol}] := Piecewise[{{((I/2)*a^n*I^n*(-1 + (-1)^n))/n!, n >= 0}}, 0] /; FreeQ[a, x]
-SeriesCoefficient[Cos[a_. x_], {x_Symbol, 0, n_Symbol}] := Piecewise[{{(a^n*I^n*(1 + (-1)^n))/(2*n!), n >= 0}}, 0] /; FreeQ[a, x]
+SeriesCoefficient[Sin[a_. x_], {x_Symbol, 0, n_Symbol}] :=
+    Piecewise[{{((I/2)*a^n*I^n*(-1 + (-1)^n))/n!, n >= 0}}, 0] /; FreeQ[a, x]
+SeriesCoefficient[Cos[a_. x_], {x_Symbol, 0, n_Symbol}] :=
+    Piecewise[{{(a^n*I^n*(1 + (-1)^n))/(2*n!), n >= 0}}, 0] /; FreeQ[a, x]
 SeriesCoefficient[E^(a_. x_), {x_Symbol, 0, n_Symbol}] := Piecewise[{{a^n/n!, n >= 0}}, 0] /; FreeQ[a, x]
