@@ -65,7 +65,7 @@ def _is_point(e: Any) -> bool:
 
 
 def counted_none(e: Any, names: set[Symbol]) -> Any:
-    """e where nothing satisfies the statements: `count{x}` of a name they speak of is 0, also of one that has a value."""
+    """e where nothing satisfies the statements: `count{x}` of a name that they speak of is 0, whatever its value."""
     if type(e) is not Expr:
         return e
     if has_head(e, S.Length) and len(e.args) == 1 and is_list(e.args[0]) and names & set(free_names(e.args[0])):
