@@ -51,11 +51,11 @@ check-pins: $(STAMP) ## do the pins of constraints.txt accept each other on ever
 lint: $(VENV)/.dev layout types ## ruff, its layout, pyright
 	$(VENV)/bin/ruff check .
 
-layout: $(VENV)/.dev
+layout: $(VENV)/.dev ## of lint: lines of 120 columns, as ruff format lays them out
 	$(VENV)/bin/ruff check -q --select E501 $(LAID_OUT)
 	$(VENV)/bin/ruff format -q --check $(LAID_OUT)
 
-types: $(VENV)/.dev
+types: $(VENV)/.dev ## of lint: pyright
 	$(VENV)/bin/basedpyright --pythonpath $(VENV)/bin/python
 
 $(VENV)/.dev: $(STAMP)

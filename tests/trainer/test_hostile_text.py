@@ -10,7 +10,7 @@ from nsrl.engines import EnginePool, Limits, Result, Status, extract
 from nsrl.engines.pool import protocol
 from nsrl.engines.result import writable
 from nsrl.report import write_report
-from nsrl.rollout.types import Finish
+from nsrl.rollout.types import Finish, Sample
 from nsrl.trainer.evaluation import record, summarise
 from nsrl.trainer.folder import RunFolder, write
 from nsrl.trainer.grader import Grader
@@ -37,9 +37,7 @@ PIECES = [
 ]
 
 
-class Sampled:
-    token_ids = (1, 2, 3)
-    finish = Finish.STOP
+SAMPLED = Sample.single([1, 2, 3], [-1.0, -1.0, -1.0], Finish.STOP)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +77,7 @@ def test_hostile_text_reaches_every_file(pool, tmp_path):
         assert j.correct in (True, False) and (
             j.result is None or all(map(clean, (j.result.text, j.result.stdout, *map(str, j.result.messages))))
         )
-    rows = [record(problem, j, 3, Sampled(), n) | {"reward": 0.0} for n, j in enumerate(graded)]
+    rows = [record(problem, j, 3, SAMPLED, n) | {"reward": 0.0} for n, j in enumerate(graded)]
     folder = RunFolder(tmp_path)
     (tmp_path / "completions").mkdir()
     (tmp_path / "eval").mkdir()
