@@ -29,6 +29,10 @@ def joined(kind: str, items: list[Value]) -> Value | None:
     empty = [i for i in items if isinstance(i, Items) and i.kind == "brace" and not i.items]
     if empty and (kind == "and" or (kind == "or" and len(empty) == len(items))):
         return empty[0]
+    if empty and kind == "or":  # what nothing satisfies adds nothing
+        items = [i for i in items if i not in empty]
+        if len(items) == 1:
+            return items[0]
     unequal = [i for i in items if isinstance(i, Relation) and i.op == "!="]
     if (unequal and kind != "and") or not (
         any(isinstance(i, Interval | Union) for i in items) or len(unequal) == len(items) > 1

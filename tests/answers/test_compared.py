@@ -59,6 +59,12 @@ def test_a_printed_label_before_an_option(printed):
     assert [check(Result(Status.OK, printed), g, ("7", "12", "30")).correct for g in "ABC"] == [False, True, False]
 
 
+def test_conditions_that_nothing_satisfies_add_nothing():
+    text = "((x >= 3) & (x <= 1)) | ((x >= -1) & (x <= -1)) | ((x >= 0) & (x <= -2))"
+    assert check(Result(Status.OK, text), "\\left\\{-1\\right\\}").correct is True
+    assert check(Result(Status.OK, text), "\\left\\{0\\right\\}").correct is False
+
+
 def test_conditions_are_the_set_that_sympy_makes_of_them():
     sympy = pytest.importorskip("sympy", reason="SymPy's sets are the oracle here")
     seed = random.randrange(10**6)
