@@ -64,5 +64,5 @@ def test_the_block_of_the_page_is_trls_loss(block, loss, pictures):
 
 def test_trls_head_is_timed_among_the_rivals():
     (rival,) = (c for c in LOGP if c.name.startswith("TRL"))
-    row = contest.logp_row(rival, SMALL, "cpu", torch.float32, 2)
+    row = contest.timed(contest.logp_trial(rival, SMALL, "cpu", torch.float32), 2)
     assert "forward_ms" in row and "disagrees" not in row
