@@ -14,6 +14,7 @@ from nsrl.checks.parity import ParityError, policy_score, require_agreement, sel
 from nsrl.errors import UserError
 from nsrl.models.pack import Group, pack
 from nsrl.models.policy import Policy
+from nsrl.models.qwen_vl import family as qwen
 from nsrl.rollout import vllm as backend
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.types import Finish, SamplingParams
@@ -171,14 +172,14 @@ def test_a_stale_head_or_a_stale_picture_cache_would_be_seen(engine):
 def test_a_resized_picture_is_caught(engine, monkeypatch):
     model = fresh(engine, 27)
     requests = tiny.requests(4, n=2)
-    right = backend.to_pictures
+    right = qwen.to_pictures
     monkeypatch.setattr(
-        backend, "to_pictures", lambda *a, **k: [p.resize((p.width + 32, p.height)) for p in right(*a, **k)]
+        qwen, "to_pictures", lambda *a, **k: [p.resize((p.width + 32, p.height)) for p in right(*a, **k)]
     )
     with pytest.raises(UserError, match="the engine resized a picture"):
         engine.sample(requests, PARAMS)
     monkeypatch.setattr(
-        backend, "to_pictures", lambda *a, **k: [p.resize((24, 24)).resize(p.size) for p in right(*a, **k)]
+        qwen, "to_pictures", lambda *a, **k: [p.resize((24, 24)).resize(p.size) for p in right(*a, **k)]
     )
     with pytest.raises(ParityError, match="resized image: the sampler"):
         self_check(Policy(model), engine, requests, PARAMS)
