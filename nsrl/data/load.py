@@ -105,8 +105,6 @@ def load(
     *,
     answered: bool = True,
     limit: int | None = None,
-    count_tokens: Callable[[Problem], int] | None = None,
-    max_prompt_length: int | None = None,
     subset: str | None = None,
     names: Mapping[str, str] | None = None,
     progress: OnRows | None = None,
@@ -114,9 +112,8 @@ def load(
     """All problems of a data set.
 
     source: mathvision, virl39k or hf; path: folder, file or Hub id; split, subset: of a Hub data set or a saved
-    DatasetDict; answered: rows without a usable gold answer are skipped; limit: at most so many rows are read; with
-    `count_tokens`, prompts longer than `max_prompt_length` are skipped; names: columns that are called otherwise, role
-    to column; progress: called as progress(rows so far, rows in all or None). Raises `UserError`.
+    DatasetDict; answered: rows without a usable gold answer are skipped; limit: at most so many rows are read;
+    names: columns that are called otherwise, role to column; progress: called as progress(rows so far, rows in all or None). Raises `UserError`.
     """
     path = path or None  # an empty one would be the current folder
     if source == "mathvision":
@@ -130,8 +127,6 @@ def load(
     if names:
         table = tables.renamed(table, names)
     problems = _collect(table, open_image, source, name, answered, limit, source == "mathvision", progress)
-    if count_tokens is not None and max_prompt_length is not None:
-        problems = problems.fitting([count_tokens(p) for p in problems], max_prompt_length)
     if problems.skipped:
         if problems.items:
             log.warning("%s", problems.report())

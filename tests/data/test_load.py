@@ -102,9 +102,8 @@ def test_bad_rows_are_skipped_counted_and_named_and_nothing_else_is_lost(folder,
 
 def test_over_long_prompts_by_tokens(folder):
     rows = [good(0), good(1, question="<image> " + "word " * 500)]
-    problems = load(
-        "hf", jsonl(folder / "r.jsonl", rows), count_tokens=lambda p: len(p.question.split()), max_prompt_length=100
-    )
+    whole = load("hf", jsonl(folder / "r.jsonl", rows))
+    problems = whole.fitting([len(p.question.split()) for p in whole], 100)
     assert [p.id for p in problems] == ["p0"] and problems.skipped[0].reason == "over-long prompt"
 
 
