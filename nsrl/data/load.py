@@ -113,7 +113,8 @@ def load(
 
     source: mathvision, virl39k or hf; path: folder, file or Hub id; split, subset: of a Hub data set or a saved
     DatasetDict; answered: rows without a usable gold answer are skipped; limit: at most so many rows are read;
-    names: columns that are called otherwise, role to column; progress: called as progress(rows so far, rows in all or None). Raises `UserError`.
+    names: columns that are called otherwise, role to column; progress: called as progress(rows so far, rows in all or
+    None). Raises `UserError`.
     """
     path = path or None  # an empty one would be the current folder
     if source == "mathvision":
