@@ -65,7 +65,14 @@ def over(f: F, g: F) -> F:
 
 
 def call(name: str, f: F) -> F:
-    return F(f"{name}[{f.text}]", lambda x: _ONE_ARGUMENT[name](f.at(x)))
+    return F(f"{name}[{f.text}]", lambda x: _ONE_ARGUMENT[name](_moderate(f.at(x))))
+
+
+def _moderate(value: Any) -> Any:
+    """Reducing e^(e^20) modulo log 2 takes 10^8 digits: no point for a comparison."""
+    if abs(value) > mpf(10) ** 1000:
+        raise OverflowError(value)
+    return value
 
 
 def absolute(f: F) -> F:
