@@ -38,7 +38,7 @@ class Kind:
 
     make: Callable[[random.Random], Case]
     least: float = 0.5
-    few: int = 24
+    few: int = 12
     limits: Limits = PATIENT
 
 
