@@ -25,6 +25,7 @@ COMMANDS = {
 
 
 def overview() -> str:
+    """What `nsrl` prints without a command: how it is called, and a line for each command."""
     lines = [f"  {name:9}{what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join([
         "usage: nsrl COMMAND [argument ...]", "", *lines, "",

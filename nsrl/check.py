@@ -14,6 +14,10 @@ PROGRAM = "python -m nsrl.check"
 
 
 def main(argv: list[str]) -> int:
+    """Check the run that the arguments describe and print what was found.
+
+    Returns 0. Raises `UserError`, which `command` turns into exit code 2, where the run is not sound.
+    """
     config = parse(TrainConfig, argv, PROGRAM)
     if config.resume or config.resume_from_checkpoint:
         config = continued(config, argv, PROGRAM)

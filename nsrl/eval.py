@@ -13,6 +13,8 @@ BEGINS = b'{\n "accuracy": '  # every result of this command
 
 
 def main(argv: list[str]) -> int:
+    """Evaluate a model, print the table and write what was asked for. Returns 0; raises `UserError`, before torch is
+    imported where the arguments or the output's place are at fault."""
     config = parse(EvalConfig, argv, "python -m nsrl.eval")
     require_sound(config)
 

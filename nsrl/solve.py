@@ -15,6 +15,8 @@ PROGRAM = "python -m nsrl.solve"
 
 
 def main(argv: list[str]) -> int:
+    """Ask one question and print program, value and answer, or why there is none. Returns 0, an answer or not; raises
+    `UserError` where the question cannot be asked."""
     config = parse(SolveConfig, argv, PROGRAM)
     require_sound(config)
     if config.problem is None and config.question is None:

@@ -39,6 +39,8 @@ def terminable() -> Iterator[None]:
 
 
 def main(argv: list[str]) -> int:
+    """Train, or go on with a run, and print the accuracies before and after. Returns 0; raises `UserError` for a
+    configuration that cannot be run and `Terminated` after SIGTERM."""
     try:
         config = parse(TrainConfig, argv, PROGRAM)
         if config.resume or config.resume_from_checkpoint:

@@ -102,6 +102,8 @@ class SdpaAttention:
     name = "sdpa"
 
     def prepare(self, seqs: Sequences, dtype: torch.dtype):
+        """See `Attention.prepare`: the padded blocks; the stream row of each of their cells (0 in a padding cell), the
+        cell of each of the T rows, and the padding cells, all int64 on the plan's device."""
         device, layout = seqs.plan.parent.device, seqs.layout
         sequence = [0]  # each group's prompt sequence
         for s in layout.suffixes:
@@ -212,6 +214,7 @@ class VarlenAttention:
         self.name, self.kernel = name, kernel
 
     def prepare(self, seqs: Sequences, dtype: torch.dtype):
+        """See `Attention.prepare`: the plan, and the rows of the longest sequence of queries and of keys."""
         both = list(zip(seqs.layout.prompts, seqs.layout.suffixes))
         max_q = max(max(p, *s) for p, s in both)
         return seqs.plan, max_q, max(p + max(s) for p, s in both)
@@ -228,6 +231,7 @@ class FlexAttention:
     name = "flex"
 
     def prepare(self, seqs: Sequences, dtype: torch.dtype):
+        """See `Attention.prepare`: the block mask (T, T) of which row sees which."""
         from torch.nn.attention.flex_attention import create_block_mask
 
         T = sum(seqs.layout.prompts) + sum(map(sum, seqs.layout.suffixes))

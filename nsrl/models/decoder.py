@@ -57,14 +57,17 @@ class LigerOps(Ops):
         self._rms_norm, self._rope, self._swiglu = liger_rms_norm, liger_rope, liger_swiglu
 
     def norm(self, module: Any, x: Tensor) -> Tensor:
+        """See `Ops.norm`: one kernel, which sums squares in fp32."""
         return self._rms_norm(x, module.weight, module.variance_epsilon, in_place=False)
 
     def mlp(self, module: Any) -> Callable[[Tensor], Tensor]:
+        """See `Ops.mlp`: SiLU and product in one kernel. A part that is no gated MLP (experts) is called as it is."""
         if not hasattr(module, "gate_proj"):
             return module
         return lambda x: module.down_proj(self._swiglu(module.gate_proj(x), module.up_proj(x)))
 
     def rotate(self, q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Ops.rotate`: one kernel for both, which takes the sine unsigned."""
         q, k = self._rope(q[None].transpose(1, 2), k[None].transpose(1, 2), cos[None, :, 0], _unsigned(sin)[None, :, 0])
         return q[0].transpose(0, 1), k[0].transpose(0, 1)
 
@@ -74,11 +77,14 @@ class FusedOps(Ops):
     norms one op; anything else, such as peft's LoRA layers, is called. Holds copies of the weights it fused."""
 
     def norm(self, module: Any, x: Tensor) -> Tensor:
+        """See `Ops.norm`: one op in fp32; in 16 bits the model's own module, which rounds between its steps."""
         if x.dtype is torch.float32:
             return F.rms_norm(x, module.weight.shape, module.weight, module.variance_epsilon)
-        return module(x)  # which rounds between its steps
+        return module(x)
 
     def products(self, modules: Sequence[Any]) -> Callable[[Tensor], Sequence[Tensor]]:
+        """See `Ops.products`: one product with the weights behind one another where all are plain linears, and small.
+        Weights that change later are not seen."""
         plain = all(type(m) is nn.Linear for m in modules)
         if not plain or sum(m.weight.numel() for m in modules) > _FUSE_LIMIT:
             return super().products(modules)
@@ -88,6 +94,7 @@ class FusedOps(Ops):
         return lambda x: F.linear(x, weight, bias).split(sizes, -1)
 
     def mlp(self, module: Any) -> Callable[[Tensor], Tensor]:
+        """See `Ops.mlp`: gate and up as one product. What is no gated MLP (experts) is called as it is."""
         if not hasattr(module, "gate_proj"):
             return module
         both = self.products([module.gate_proj, module.up_proj])

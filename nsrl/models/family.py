@@ -150,6 +150,7 @@ class Family(ABC):
 
     @property
     def device(self) -> torch.device:
+        """Where the embedding lies, and with it the streams of `Policy` and the caches of `Decoder`."""
         return self.text.embed_tokens.weight.device
 
     @property

@@ -100,6 +100,7 @@ class Policy:
 
     @property
     def device(self) -> torch.device:
+        """Where the model lies, and where batches are moved to."""
         return self.family.device
 
     @property
@@ -109,6 +110,7 @@ class Policy:
 
     @property
     def has_dropout(self) -> bool:
+        """Whether any adapter drops anything: passes with and without dropout then differ."""
         return any(self.dropouts.values())
 
     @property

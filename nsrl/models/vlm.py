@@ -60,18 +60,22 @@ class VLM:
 
     @property
     def config(self) -> Any:
+        """transformers' configuration of the model inside any adapter."""
         return self.base.config
 
     @property
     def device(self) -> torch.device:
+        """Where the weights lie."""
         return next(self.model.parameters()).device
 
     @property
     def is_small(self) -> bool:
+        """Whether this is a built-in small model, whose prompts carry no system text."""
         return not self.system
 
     @property
     def has_adapter(self) -> bool:
+        """Whether the model is wrapped by peft: LoRA learns, and the base is the reference."""
         return hasattr(self.model, "disable_adapter")
 
     @property

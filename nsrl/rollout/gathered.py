@@ -21,10 +21,12 @@ class GatheredSampler:
 
     @property
     def stats(self) -> SampleStats:
+        """See `nsrl.rollout.types.Sampler`."""
         return self.inner.stats
 
     @property
     def last_sync(self) -> SyncReport | None:
+        """See `nsrl.rollout.types.Sampler`."""
         return self.inner.last_sync
 
     def sample(
@@ -40,4 +42,5 @@ class GatheredSampler:
             return self.inner.sync(policy)
 
     def close(self) -> None:
+        """See `nsrl.rollout.types.Sampler.close`."""
         self.inner.close()

@@ -25,6 +25,7 @@ class Grid:
 
     @property
     def slots(self) -> int:
+        """Slots in all rows, holes included: what a decode step computes."""
         return len(self.slot_sample)
 
 

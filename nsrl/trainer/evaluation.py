@@ -45,6 +45,7 @@ class Evaluation:
     unscored: dict[str, str] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, Any]:
+        """Everything but the records, under the names of eval/*.json; intervals are lists, as JSON has them."""
         return {
             "accuracy": self.accuracy,
             "ci95": list(self.ci95),

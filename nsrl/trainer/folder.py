@@ -174,11 +174,13 @@ class RunFolder:
             ) from None
 
     def write_json(self, name: str, value: Any) -> None:
+        """A JSON file of this name, whole or not at all; nothing on ranks that do not write."""
         if self.writes:
             (self.path / name).parent.mkdir(exist_ok=True)
             write(self.path / name, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
     def read_json(self, name: str) -> Any | None:
+        """What `write_json` wrote under this name; None where there is no such file."""
         path = self.path / name
         return json.loads(path.read_text()) if path.exists() else None
 

@@ -67,4 +67,5 @@ class Learner:
 
     @property
     def banned(self) -> torch.Tensor:
+        """(banned,) int64 ids on the policy's device: outside the softmax, in sampling and in the update."""
         return torch.tensor(self.vlm.banned_ids(), device=self.policy.device)

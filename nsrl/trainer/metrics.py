@@ -53,6 +53,7 @@ class Timer:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
     def take(self) -> dict[str, float]:
+        """Seconds by stage since this was last called, under `timing_s/STAGE`."""
         seconds, self.seconds = self.seconds, {}
         return {f"timing_s/{stage}": value for stage, value in seconds.items()}
 
@@ -72,6 +73,7 @@ class MetricsLog:
         self._sinks = [_sink(name, run_dir, config or {}) for name in report_to] if writes else []
 
     def write(self, phase: str, step: int, values: dict[str, float]) -> None:
+        """Append a step's line and hand its values to every sink; nothing on ranks that do not write."""
         if not self.writes:
             return
         row = as_row(phase, step, values)
@@ -81,6 +83,7 @@ class MetricsLog:
             sink(phase, step, values)
 
     def rows(self) -> list[dict[str, Any]]:
+        """All lines of the file, in order; [] before the first."""
         if not self.path.exists():
             return []
         return [json.loads(line) for line in self.path.read_text().splitlines()]
@@ -140,6 +143,7 @@ class Progress:
             self._bar.stop()
 
     def step(self, note: str = "", count: int = 1) -> None:
+        """`count` further ones are done; note: what the line or the bar shows behind the time."""
         before, self.done = self.done, self.done + count
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, note=note)

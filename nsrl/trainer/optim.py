@@ -56,6 +56,7 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> float:
+        """That of the next step."""
         return self.inner.param_groups[0]["lr"]
 
     @property

@@ -38,6 +38,7 @@ class Grid:
 
     @property
     def key(self) -> str:
+        """Equal for grids that look the same, in every process: `ImageRef.key`."""
         return "shapes:" + hashlib.sha256(repr(self.rows).encode()).hexdigest()[:24]
 
     @property

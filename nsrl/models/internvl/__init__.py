@@ -40,6 +40,7 @@ class InternVL(Family):
 
     @classmethod
     def require_supported(cls, config: Any) -> None:
+        """See `Family.require_supported`: also where the language model is none of LANGUAGE_MODELS."""
         kind = config.text_config.model_type
         if kind not in LANGUAGE_MODELS:
             raise UserError(
@@ -49,6 +50,7 @@ class InternVL(Family):
 
     @classmethod
     def load_processor(cls, source: str) -> Any:
+        """See `Family.load_processor`. Raises `OSError` where the checkpoint has no preprocessor_config.json."""
         return GotOcr2ImageProcessorPil.from_pretrained(source)
 
     @classmethod
@@ -60,6 +62,7 @@ class InternVL(Family):
 
     @classmethod
     def small_config(cls, tokenizer: Any, vocabulary: int) -> Any:
+        """See `Family.small_config`: Qwen2's language model, biases and all, below a tower with layer scales."""
         text = {
             "model_type": "qwen2",
             "vocab_size": vocabulary,
@@ -96,6 +99,7 @@ class InternVL(Family):
         )
 
     def pictures(self, processor: Any) -> TiledPictures:
+        """See `Family.pictures`. Raises `UserError` where the processor's tiles are not of the tower's size."""
         sides, own = (processor.size["height"], processor.size["width"]), tuple(self.config.vision_config.image_size)
         if sides != own:
             raise UserError(f"the image processor must make tiles of the tower's size {own}; got {sides}")
@@ -124,6 +128,7 @@ class InternVL(Family):
             )
 
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
+        """See `Family.save_processor`: with a video processor's file, without which `AutoProcessor` does not load."""
         tokenizer.save_pretrained(folder)
         image_processor.save_pretrained(folder)
         path = folder / "preprocessor_config.json"
@@ -137,6 +142,7 @@ class InternVL(Family):
 
     @property
     def merge(self) -> int:
+        """See `Family.merge`: how far the pixel shuffle folds a tile's rows and columns."""
         return round(1 / self.config.downsample_ratio)
 
     @property
@@ -145,9 +151,11 @@ class InternVL(Family):
 
     @property
     def control_tokens(self) -> dict[str, int]:
+        """See `Family.control_tokens`: the placeholder alone. The marks around it are the tokenizer's (`marks`)."""
         return {CONTEXT: self.config.image_token_id}
 
     def marks(self, tokenizer: Any) -> list[int]:
+        """See `Family.marks`: start and end of a picture, and the placeholder of a video."""
         known = tokenizer.get_vocab()
         return [known[token] for token in (START, END, VIDEO) if token in known]
 
@@ -179,9 +187,11 @@ class InternVL(Family):
         return (row - cu[sequence] + before).expand(3, -1)
 
     def rotary(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """See `Family.rotary`: of the first axis, for the language model has one."""
         return super().rotary(positions[0], dtype)
 
     def see(self, pixels: Tensor, grids: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """See `Family.see`: a tile's tokens row by row, tile after tile; nothing is added behind decoder layers."""
         out = self.base.model.get_image_features(
             pixel_values=self._tiles(pixels),
             vision_feature_layer=self.config.vision_feature_layer,
@@ -197,6 +207,7 @@ class InternVL(Family):
         return rows.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, height, width)
 
     def smallest_picture(self) -> tuple[Tensor, Tensor]:
+        """See `Family.smallest_picture`: one tile."""
         (height, width), side = self.config.vision_config.image_size, self._patch
         rows, columns = height // side, width // side
         tower: Any = self.towers[0]
@@ -206,11 +217,13 @@ class InternVL(Family):
     def padded_inputs(
         self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int
     ) -> dict[str, Tensor]:
+        """See `Family.padded_inputs`: pixel_values is (tiles, 3, height, width), absent where no row has a picture."""
         images = [image for p in prompts for image in p.images]
         shown = {"pixel_values": self._tiles(torch.cat([image.patches for image in images]))} if images else {}
         return right_padded(rows, pad_token_id) | shown
 
     def faults(self) -> list[Fault]:
+        """See `Family.faults`: the pixel shuffle of InternVL's first version."""
         return [
             Fault(
                 "wrong pixel shuffle: the {} leaves the tokens of a tile transposed (ps_version v1)", within=_transposed
@@ -218,6 +231,7 @@ class InternVL(Family):
         ]
 
     def to_pictures(self, images: Sequence[PromptImage], processor: Any) -> list[Any]:
+        """See `Family.to_pictures`. Raises `UserError` for a picture of several tiles."""
         if any(image.grid[0] != 1 for image in images):
             tile = processor.size["height"] * processor.size["width"]
             raise UserError(
@@ -228,6 +242,7 @@ class InternVL(Family):
         return [picture_of(tile, processor.image_mean, processor.image_std) for tile in tiles]
 
     def engine_processor(self, processor: Any) -> dict[str, Any]:
+        """See `Family.engine_processor`: one tile, so that nothing is cut again."""
         return {"min_patches": 1, "max_patches": 1}
 
 

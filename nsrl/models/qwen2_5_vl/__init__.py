@@ -27,8 +27,8 @@ class Qwen25VL(QwenVL):
 
     @classmethod
     def small_parts(cls) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `QwenVL.small_parts`: windows of two visual tokens, so that a picture of three has two of them."""
         rotary = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [6, 5, 5]}
-        # windows of two visual tokens, so that a picture of three has two of them
         text = {
             "rope_parameters": rotary,
             "bos_token_id": None,
@@ -37,4 +37,5 @@ class Qwen25VL(QwenVL):
         return text, {"window_size": 4 * cls.patch, "fullatt_block_indexes": [1]}
 
     def faults(self) -> list[Fault]:
+        """See `Family.faults`: positions, and the axes interleaved."""
         return faults.BLOCKS

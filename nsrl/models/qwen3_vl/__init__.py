@@ -23,6 +23,7 @@ class Qwen3VL(QwenVL):
 
     @classmethod
     def small_parts(cls) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `QwenVL.small_parts`: positions learned for 8 × 8 patches, DeepStack from the first tower layer."""
         text = {
             "head_dim": 32,
             "rope_parameters": {
@@ -35,6 +36,7 @@ class Qwen3VL(QwenVL):
         return text, {"num_position_embeddings": 64, "deepstack_visual_indexes": [0]}
 
     def faults(self) -> list[Fault]:
+        """See `Family.faults`: positions, and the axes in blocks."""
         return faults.INTERLEAVED
 
     def engine_config(self, config: dict[str, Any]) -> dict[str, Any]:

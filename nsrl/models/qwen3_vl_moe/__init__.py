@@ -22,6 +22,7 @@ class Qwen3VLMoe(Qwen3VL):
 
     @classmethod
     def small_parts(cls) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `QwenVL.small_parts`: as Qwen3-VL's, with two of four experts for each token."""
         text, vision = super().small_parts()
         return text | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64}, vision
 

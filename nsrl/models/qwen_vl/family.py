@@ -34,6 +34,7 @@ class QwenVL(Family):
 
     @classmethod
     def load_processor(cls, source: str) -> Any:
+        """See `Family.load_processor`. Raises `OSError` where the checkpoint has no preprocessor_config.json."""
         return Qwen2VLImageProcessorPil.from_pretrained(source)
 
     @classmethod
@@ -57,6 +58,7 @@ class QwenVL(Family):
 
     @classmethod
     def small_config(cls, tokenizer: Any, vocabulary: int) -> Any:
+        """See `Family.small_config`: `small_parts` on top of what the three families share."""
         own_text, own_vision = cls.small_parts()
         ids = tokenizer.convert_tokens_to_ids
         text = {
@@ -95,11 +97,13 @@ class QwenVL(Family):
         return config
 
     def pictures(self, processor: Any) -> QwenPictures:
+        """See `Family.pictures`."""
         return QwenPictures(processor)
 
     def bound_pictures(self, processor: Any, least: int | None, most: int | None) -> None:
+        """See `Family.bound_pictures`. The bound that was not given makes way for the one that was."""
         size = dict(processor.size)
-        own = size["shortest_edge"], size["longest_edge"]  # the bound that was not given makes way for the one that was
+        own = size["shortest_edge"], size["longest_edge"]
         size["shortest_edge"] = least or min(own[0], most or own[0])
         size["longest_edge"] = most or max(own[1], least or own[1])
         processor.size = size
@@ -110,14 +114,17 @@ class QwenVL(Family):
             )
 
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
+        """See `Family.save_processor`: with a video processor's file, without which `AutoProcessor` does not load."""
         processor.save_processor(folder, tokenizer, image_processor, self.processor_class, self.video_processor_class)
 
     @property
     def merge(self) -> int:
+        """See `Family.merge`."""
         return self.config.vision_config.spatial_merge_size
 
     @property
     def control_tokens(self) -> dict[str, int]:
+        """See `Family.control_tokens`: placeholders of pictures and videos, and the marks around them."""
         return {
             "<|image_pad|>": self.config.image_token_id,
             "<|video_pad|>": self.config.video_token_id,
@@ -126,14 +133,18 @@ class QwenVL(Family):
         }
 
     def prompt_positions(self, prompt: Prompt) -> tuple[np.ndarray, int]:
+        """See `Family.prompt_positions` and `positions.py`. Raises `UserError` where placeholders and pictures do not
+        match."""
         return prompt_positions(prompt.ids, [image.grid for image in prompt.images], self.image_token_id, self.merge)
 
     def see(self, pixels: Tensor, grids: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """See `Family.see`: what is added (n, D) are DeepStack's features, where the family has them."""
         # the tower itself: what transformers' get_image_features splits by image differs by version
         out = self.base.model.visual(pixels, grid_thw=grids)
         return out.pooler_output, list(getattr(out, "deepstack_features", None) or [])
 
     def smallest_picture(self) -> tuple[Tensor, Tensor]:
+        """See `Family.smallest_picture`: the patches of one visual token."""
         vision, side = self.config.vision_config, self.merge
         width = vision.in_channels * vision.temporal_patch_size * vision.patch_size**2
         black = torch.zeros(side * side, width, dtype=self.tower_dtype, device=self.device)
@@ -142,6 +153,7 @@ class QwenVL(Family):
     def padded_inputs(
         self, rows: Sequence[Sequence[int]], prompts: Sequence[Prompt], pad_token_id: int
     ) -> dict[str, Tensor]:
+        """See `Family.padded_inputs`: mm_token_type_ids marks the placeholders of prompts alone."""
         out = right_padded(rows, pad_token_id)
         ids, prompt = out["input_ids"], torch.tensor([len(p.ids) for p in prompts])
         images = [image for p in prompts for image in p.images]
@@ -153,9 +165,11 @@ class QwenVL(Family):
         return out
 
     def faults(self) -> list[Fault]:
+        """See `Family.faults`: those that are faults whatever the layout of the axes."""
         return faults.POSITIONS
 
     def to_pictures(self, images: Sequence[PromptImage], processor: Any) -> list[Any]:
+        """See `Family.to_pictures`. Raises `UserError` where the patches are no 8-bit pictures."""
         vision = self.config.vision_config
         return to_pictures(
             torch.cat([image.patches for image in images]),

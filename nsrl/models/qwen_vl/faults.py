@@ -28,6 +28,7 @@ def _positions(change: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Any, dic
 
 
 def as_text(positions: Tensor, image: Tensor) -> Tensor:
+    """0, 1, 2, … on all three axes of positions (3, 1, T), images (T,) or not."""
     return torch.arange(positions.shape[-1], device=positions.device).expand_as(positions)
 
 
@@ -43,6 +44,7 @@ def by_product(positions: Tensor, image: Tensor) -> Tensor:
 
 
 def time_only(positions: Tensor, image: Tensor) -> Tensor:
+    """The first of three axes (3, 1, T) on all of them."""
     return positions[:1].expand_as(positions)
 
 
