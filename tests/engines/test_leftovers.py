@@ -52,7 +52,7 @@ NEXT = [
 
 def resident(pool):
     """Bytes of the pool's native workers, which are this process's grandchildren."""
-    zygotes = {zygote.process.pid for zygote in pool._manager.zygotes.values()}
+    zygotes = {zygote.process.pid for zygote in pool._manager.supervisor.zygotes.values()}
     return max(p.memory_info().rss for z in zygotes for p in psutil.Process(z).children(recursive=True))
 
 

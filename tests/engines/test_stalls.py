@@ -37,7 +37,7 @@ def pools():
 
 def family(pool):
     """The pool's own processes: its zygotes (this process's children whose sockets it holds) and what they forked."""
-    zygotes = [psutil.Process(zygote.process.pid) for zygote in pool._manager.zygotes.values()]
+    zygotes = [psutil.Process(zygote.process.pid) for zygote in pool._manager.supervisor.zygotes.values()]
     return [p for z in zygotes for p in (z, *z.children(recursive=True))]
 
 
@@ -139,7 +139,7 @@ def test_programs_taken_from_a_worker_that_stands_still_leave_it_its_own():
     with EnginePool(workers=2, languages=["wolfram"], cache=0) as pool:
         for program in ("1", "2"):
             pool.run("wolfram", program)
-        native = [w for w in pool._manager.workers.values() if w.hello]
+        native = [w for w in pool._manager.supervisor.workers.values() if w.hello]
         stopped = [psutil.Process(w.pid).children(recursive=True) or [psutil.Process(w.pid)] for w in native]
         for processes_ in stopped:
             for process in processes_:

@@ -1,5 +1,5 @@
-"""Programs in killable, sandboxed processes. `pool` is what callers see; the others, from the top down: manager, queue,
-processes, worker, protocol, cache, sandbox."""
+"""Programs in killable, sandboxed processes. `pool` is what callers see; the others, from the top down: manager,
+scheduler, supervisor, queue, processes, worker, protocol, cache, sandbox."""
 
 from nsrl.engines.pool.pool import EnginePool
 

@@ -63,7 +63,7 @@ class EnginePool:
     @property
     def sandbox(self) -> dict[str, Any]:
         """By kind of worker: `layers` in force, and `allowed`, what the start-up self-test could still do."""
-        return dict(self._manager.sandbox)
+        return dict(self._manager.supervisor.sandbox)
 
     def submit(self, language: str, program: str, limits: Limits | None = None) -> Future[Result]:
         """Queue a program and return at once; the future always holds a Result, unless the pool is closed first.

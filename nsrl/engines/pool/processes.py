@@ -1,4 +1,4 @@
-"""The parent's side of zygotes and workers: starting them, writing to them, killing them. Stdlib only."""
+"""The parent's side of one zygote and one worker: starting it, writing to it, killing it. Stdlib only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Zygote:
         theirs.close()
         self.control.setblocking(False)
 
-    def ask(self, number: int) -> socket.socket:
+    def fork(self, number: int) -> socket.socket:
         """Order a worker; it will answer on the socket returned. Raises OSError when the zygote has died."""
         ours, theirs = socket.socketpair()
         try:
@@ -97,7 +97,7 @@ class Worker:
         self._in = bytearray()
         self._out = bytearray()
 
-    def born(self, pid: int) -> None:
+    def attach(self, pid: int) -> None:
         """Take note of the process, by a handle that no later process can inherit."""
         self.pid = pid
         if hasattr(os, "pidfd_open"):
@@ -132,7 +132,7 @@ class Worker:
         except ProcessLookupError:
             return
 
-    def dispose(self) -> None:
+    def terminate(self) -> None:
         """Kill the process and give back its descriptors."""
         self.kill()
         self.sock.close()

@@ -1,6 +1,7 @@
 """The programs of a pool: what is queued, what runs, what is known already, and how it all went. Thread-safe.
 
-Callers add programs, the manager thread takes and finishes them. Knows nothing of processes.
+Callers add programs; the manager's thread takes them and finishes them. Nothing here calls that thread: `add` says
+whether it must be woken.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class ProgramQueue:
         """A Result that the pool itself gives."""
         return Result(status, messages=messages, engine=language, version=self.versions[language])
 
-    def rest(self) -> None:
+    def mark_idle(self) -> None:
         """The manager is about to wait: from now on a program of an idle kind must wake it."""
         with self._lock:
             self._idle = {kind for kind, queue in self._queues.items() if not queue}
@@ -138,10 +139,10 @@ class ProgramQueue:
         with self._lock:
             self.closing = True
 
-    def give_up(self) -> None:
-        """No more programs: who still waits gets a UserError."""
+    def abort(self, failure: str | None) -> None:
+        """No more programs: who still waits gets a UserError. failure: why, where nobody has closed the queue."""
         with self._lock:
-            self.failure = self.failure or ("it is closed" if self.closing else "its manager has ended")
+            self.failure = failure or ("it is closed" if self.closing else "its manager has ended")
             left = list(self._flying.values())
             self._flying.clear()
             for queue in self._queues.values():
