@@ -16,8 +16,9 @@ from pathlib import Path
 
 import torch
 
+from nsrl.models.contexts import ADAPTER_OFF, POLICY
 from nsrl.models.pack import Group, pack, pack_metrics
-from nsrl.models.policy import POLICY, Policy
+from nsrl.models.policy import Policy
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl_kernels import policy_loss
 
@@ -100,7 +101,7 @@ def rounds(size: str, attention: str | None = None, repeats: int = 3) -> Iterato
             with torch.no_grad():
                 policy.encode(batch.to(device), POLICY)
         clock.lap("vision")
-        reference = [policy.score(b, grad=False, context="adapter_off").logp for b in batches]
+        reference = [policy.score(b, grad=False, context=ADAPTER_OFF).logp for b in batches]
         clock.lap("reference")
         for batch, ref in zip(batches, reference):
             scored = policy.score(batch)

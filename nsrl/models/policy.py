@@ -8,48 +8,26 @@ the rows that predict completion tokens on to `nsrl_kernels.linear_logp`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 import nsrl_kernels
 from nsrl.errors import UserError
-from nsrl.models import fsdp
+from nsrl.models import fsdp, vision
 from nsrl.models.attention import Attention, Sequences, choose_attention
+from nsrl.models.contexts import POLICY, Context, adapter_off, weights_replaced
 from nsrl.models.decoder import DecoderLayer, LigerOps, Ops, Step, walk
+from nsrl.models.dropout import AdapterDropout
 from nsrl.models.pack import Group, PackedBatch, pack
 from nsrl.models.prompt import Prompt
 from nsrl.models.registry import family_of
 from nsrl_kernels import PackPlan, deepstack_add, pack_embed, pack_vision
-
-
-@dataclass(frozen=True)
-class Context:
-    """Under what the same tokens are scored.
-
-    adapter: False scores with the LoRA adapter off. frozen: with the weights of `Policy.frozen` in place of those that
-    learn (the reference model of an adapter that had learned before). images: "black" paints image patches black,
-    the number of visual tokens unchanged. share: the fraction of patches painted, chosen by seed.
-    """
-
-    adapter: bool = True
-    frozen: bool = False
-    images: Literal["real", "black"] = "real"
-    share: float = 1.0
-    seed: int = 0
-
-
-POLICY = Context()
-ADAPTER_OFF = Context(adapter=False)
-FROZEN = Context(frozen=True)
-BLANK_IMAGES = Context(images="black")
-CONTEXTS = {"policy": POLICY, "adapter_off": ADAPTER_OFF, "frozen": FROZEN, "blank_images": BLANK_IMAGES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +58,7 @@ class Policy:
         liger: bool = False,
         seed: int = 0,
     ):
-        self.model, self.seed = model, seed
+        self.model = model
         self.family = family_of(model)
         self.base, self.text, self.towers = self.family.base, self.family.text, self.family.towers
         self.checkpointing, self.black = checkpointing, black
@@ -89,7 +67,7 @@ class Policy:
         self.frozen: dict[str, Tensor] | None = None  # by parameter name; see `Context`
         self.ops = LigerOps() if liger else Ops()
         self.layers = self.family.layers(self.ops)
-        self.dropouts = {part: _dropouts(part) for part in (*self.towers, *self.text.layers)}
+        self.dropout = AdapterDropout((*self.towers, *self.text.layers), seed)
         self.sharded = fsdp.is_sharded(model)
         self.even_graph = self.sharded  # gradients of the same parameters on every rank, images or not
         if self.sharded:  # FSDP2 gathers weights around a module's forward: these are ours
@@ -111,7 +89,7 @@ class Policy:
     @property
     def has_dropout(self) -> bool:
         """Whether any adapter drops anything: passes with and without dropout then differ."""
-        return any(self.dropouts.values())
+        return bool(self.dropout)
 
     @property
     def head(self) -> Tensor:
@@ -125,20 +103,19 @@ class Policy:
         temperature: float = 1.0,
         banned: Tensor | None = None,
         grad: bool = True,
-        context: Context | str = POLICY,
+        context: Context = POLICY,
         dropout: Sequence[int | str] | None = None,
         **options: Any,
     ) -> Scored:
         """Log-prob and entropy of every completion token of the batch, at `temperature`, without the `banned` tokens.
 
-        grad=False stores nothing for a backward. context: a `Context`, or "policy", "adapter_off", "frozen",
-        "blank_images". dropout: names this pass (its step, its micro-batch): the adapters' dropout acts, its masks
-        drawn from the name and the policy's seed alone, one mask for a prompt that several completions share; None: no
-        dropout. options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
+        grad=False stores nothing for a backward. dropout: names this pass (its step, its micro-batch): the adapters'
+        dropout acts, its masks drawn from the name and the policy's seed alone, one mask for a prompt that several
+        completions share; None: no dropout. options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
         """
         batch = batch.to(self.device)
         drops = dropout is not None and self.has_dropout
-        drawn = self._drawn(dropout or ()) if drops else contextlib.nullcontext()
+        drawn = self.dropout.drawn(dropout or (), self.device) if drops else contextlib.nullcontext()
         with contextlib.nullcontext() if grad else torch.no_grad(), drawn:
             run = self.base.packed_score if self.sharded else self._score
             logp, entropy = run(batch, context, drops, {"temperature": temperature, "banned": banned, **options})
@@ -147,7 +124,7 @@ class Policy:
         return Scored(logp, entropy)
 
     def _score(
-        self, batch: PackedBatch, context: Context | str, drops: bool, options: dict[str, Any]
+        self, batch: PackedBatch, context: Context, drops: bool, options: dict[str, Any]
     ) -> tuple[Tensor, Tensor | None]:
         hidden = self.hidden(batch, context=context, drops=drops)
         # a head without an adapter of its own is the same with the adapter off
@@ -166,20 +143,23 @@ class Policy:
             if grad:
                 nothing.backward()
 
-    def hidden(self, batch: PackedBatch, *, context: Context | str = POLICY, drops: bool = False) -> Tensor:
+    def hidden(self, batch: PackedBatch, *, context: Context = POLICY, drops: bool = False) -> Tensor:
         """(N, H): the final hidden states that predict the batch's completion tokens, in their order.
 
         drops: with the adapters' dropout, drawn from torch's global random state.
         """
-        context = CONTEXTS[context] if isinstance(context, str) else context
         batch = batch.to(self.device)
         plan, state = self._plan(batch)
-        with self._adapter(context.adapter), self._weights(context.frozen):
-            with _acting([m for tower in self.towers for m in self.dropouts[tower]] if drops else []):
+        with contextlib.ExitStack() as stack:
+            if not context.adapter:
+                stack.enter_context(adapter_off(self.model))
+            if context.frozen:
+                stack.enter_context(weights_replaced(self.model, self.frozen))
+            with self.dropout.acting(*self.towers if drops else ()):
                 visual, deepstack = self.encode(batch, context)
             x = pack_embed(self.text.embed_tokens.weight, visual, plan)
             if visual is None and self.even_graph and torch.is_grad_enabled() and self.family.tower_trains:
-                x = x + self._touch_tower()
+                x = x + vision.zero_through_tower(self.family)
             positions = self.family.stream_positions(plan)
             cos, sin = (t[0] for t in self.family.rotary(positions[:, None], x.dtype))
 
@@ -199,7 +179,7 @@ class Policy:
         return partial(checkpoint, run, use_reentrant=False) if self._checkpoints() else run
 
     def _dropping(self, layer: DecoderLayer, *args: Any) -> Tensor:
-        with _acting(self.dropouts[layer.module]):  # here, not around the pass: a recomputation must drop the same
+        with self.dropout.acting(layer.module):  # here, not around the pass: a recomputation must drop the same
             return layer(*args)
 
     def pack(self, groups: Sequence[Group], token_budget: int, parts: int = 1) -> list[PackedBatch]:
@@ -213,48 +193,6 @@ class Policy:
         if wanted is None:
             wanted = any(getattr(layer, "gradient_checkpointing", False) for layer in self.text.layers[:1])
         return bool(wanted) and torch.is_grad_enabled()
-
-    @contextlib.contextmanager
-    def _drawn(self, name: Sequence[int | str]) -> Iterator[None]:
-        """The device's random state seeded from the name and the policy's seed, and put back after."""
-        digest = hashlib.blake2b(repr((self.seed, *name)).encode(), digest_size=7).digest()
-        seed, cuda = int.from_bytes(digest), self.device.type == "cuda"
-        with torch.random.fork_rng(devices=[self.device] if cuda else []):
-            (torch.cuda.manual_seed if cuda else torch.default_generator.manual_seed)(seed)
-            yield
-
-    @contextlib.contextmanager
-    def _adapter(self, on: bool):
-        if on:
-            yield
-            return
-        if not hasattr(self.model, "disable_adapter"):
-            raise UserError("scoring with the adapter off needs a LoRA model; this policy has no adapter")
-        frozen = [p for p in self.model.parameters() if not p.requires_grad]
-        try:
-            with self.model.disable_adapter():
-                yield
-        finally:  # peft has everything of the adapter learn when it comes back, also what was frozen
-            for p in frozen:
-                p.requires_grad_(False)
-
-    @contextlib.contextmanager
-    def _weights(self, frozen: bool):
-        """The frozen weights in the parameters' places, by exchanging what they point at: nothing is copied."""
-        if not frozen:
-            yield
-            return
-        if self.frozen is None or torch.is_grad_enabled():
-            raise ValueError("the frozen weights are for scoring without a gradient, once Policy.frozen is set")
-        parameters = dict(self.model.named_parameters())
-        learned = {name: parameters[name].data for name in self.frozen}
-        try:
-            for name, tensor in self.frozen.items():
-                parameters[name].data = tensor
-            yield
-        finally:
-            for name, tensor in learned.items():
-                parameters[name].data = tensor
 
     def _plan(self, batch: PackedBatch) -> tuple[PackPlan, object]:
         key = ("plan", self.attention.name)
@@ -276,52 +214,5 @@ class Policy:
         return batch.kept[key]
 
     def encode(self, batch: PackedBatch, context: Context) -> tuple[Tensor | None, list[Tensor]]:
-        """The vision tower's rows and DeepStack features for the distinct images; kept on the batch when frozen."""
-        if batch.pixel_values is None:
-            return None, []
-        trains = self.family.tower_trains
-        names = [name for tower in self.towers for name, _ in tower.named_parameters()]
-        adapted = any("lora_" in name or "modules_to_save." in name for name in names)
-        key = (
-            "vision",
-            self,
-            context.images,
-            context.share,
-            context.seed,
-            (context.adapter, context.frozen) if adapted else (),
-        )
-        if not trains and key in batch.kept:
-            return batch.kept[key]
-        pixels = batch.pixel_values
-        if context.images == "black":
-            chosen = torch.rand(pixels.shape[0], generator=torch.Generator().manual_seed(context.seed)) < context.share
-            each = pixels.shape[1] // len(self.black)  # a patch is laid out channel by channel
-            black = pixels.new_tensor(self.black).repeat_interleave(each)
-            pixels = torch.where(chosen[:, None].to(pixels.device), black, pixels)
-        with contextlib.nullcontext() if trains else torch.no_grad():
-            encoded = self.family.see(pixels.to(self.family.tower_dtype), batch.distinct_grid)
-        if not trains:
-            batch.kept[key] = encoded
-        return encoded
-
-    def _touch_tower(self) -> Tensor:
-        """Zero, through every parameter of the tower: a batch without images then has the shards of the other ranks."""
-        rows, added = self.family.see(*self.family.smallest_picture())
-        return 0.0 * (rows.sum() + sum(f.sum() for f in added))
-
-
-def _dropouts(part: nn.Module) -> list[nn.Module]:
-    """The dropout modules of a part's adapters (the model itself has none)."""
-    return [m for name, m in part.named_modules() if "lora_dropout" in name and isinstance(m, nn.Dropout) and m.p > 0]
-
-
-@contextlib.contextmanager
-def _acting(dropouts: Sequence[nn.Module]) -> Iterator[None]:
-    """Dropout that acts inside the block; everywhere else the policy is one function."""
-    for module in dropouts:
-        module.train()
-    try:
-        yield
-    finally:
-        for module in dropouts:
-            module.eval()
+        """See `nsrl.models.vision.encode`."""
+        return vision.encode(self.family, batch, context, self.black)

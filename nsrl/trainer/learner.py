@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.models.contexts import POLICY, Context
 from nsrl.models.policy import Policy
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
@@ -57,7 +58,7 @@ class Learner:
     problems: ProblemStream
     token_budget: int
     reference: Policy | None = None
-    reference_context: str = "policy"
+    reference_context: Context = POLICY
     world: World = ALONE
     timer: Timer = field(init=False)
     overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was

@@ -18,6 +18,7 @@ import torch
 
 from nsrl.checks.parity import require_agreement
 from nsrl.config import TrainConfig
+from nsrl.models.contexts import ADAPTER_OFF
 from nsrl.models.pack import Group, pack_metrics
 from nsrl.models.vlm import VLM
 from nsrl.rewards import RewardBatch
@@ -211,7 +212,7 @@ def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | No
     if learner.config.beta == 0:
         return None
     policy, context = (
-        (learner.reference, learner.reference_context) if learner.reference else (learner.policy, "adapter_off")
+        (learner.reference, learner.reference_context) if learner.reference else (learner.policy, ADAPTER_OFF)
     )
     with learner.timer("reference"):
         return objective.score_all(policy, batches, count, learner.config, learner.banned, context, learner.world)

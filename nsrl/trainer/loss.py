@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.models.contexts import POLICY, Context
 from nsrl.models.pack import PackedBatch
 from nsrl.models.policy import Policy
 from nsrl.trainer.distributed import ALONE, World
@@ -117,7 +118,7 @@ def score_all(
     count: int,
     config: TrainConfig,
     banned: torch.Tensor,
-    context: str,
+    context: Context,
     world: World = ALONE,
 ) -> torch.Tensor:
     """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order."""
@@ -164,7 +165,7 @@ def without_dropout(
     if not policy.has_dropout:
         return None
     with timer("forward"):
-        return score_all(policy, batches, count, config, banned, "policy", world)
+        return score_all(policy, batches, count, config, banned, POLICY, world)
 
 
 def combine(vectors: torch.Tensor) -> torch.Tensor:

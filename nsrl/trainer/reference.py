@@ -16,6 +16,7 @@ import torch
 from nsrl.config import TrainConfig
 from nsrl.errors import UserError
 from nsrl.models import fsdp, loading
+from nsrl.models.contexts import ADAPTER_OFF, FROZEN, POLICY, Context
 from nsrl.models.policy import Policy
 from nsrl.models.vlm import VLM
 from nsrl.trainer import checkpoint
@@ -25,23 +26,23 @@ from nsrl.trainer.resume import planned_steps
 
 def reference(
     config: TrainConfig, vlm: VLM, policy: Policy, folder: Path, world: World, starting: bool
-) -> tuple[Policy | None, str]:
+) -> tuple[Policy | None, Context]:
     """(policy, context) that score as the start of GRPO did; no policy where beta is 0.
 
     starting: GRPO begins now, so the present weights are the reference, and are written. Otherwise they are read.
     """
     if config.beta == 0:
-        return None, "policy"
+        return None, POLICY
     path = folder / "reference"
     if starting:
         _keep(vlm, path, world)
     if not vlm.has_adapter:
-        return _second_model(config, vlm, policy, path, world), "policy"
+        return _second_model(config, vlm, policy, path, world), POLICY
     frozen = _learning(vlm, path)
     if _is_blank(frozen):
-        return policy, "adapter_off"
+        return policy, ADAPTER_OFF
     policy.frozen = frozen
-    return policy, "frozen"
+    return policy, FROZEN
 
 
 def bytes_held(config: TrainConfig, vlm: VLM) -> int:

@@ -15,6 +15,7 @@ from nsrl.data.shapes import LANGUAGES, Shapes
 from nsrl.engines import TOKENS
 from nsrl.errors import UserError
 from nsrl.models import loading, small
+from nsrl.models.contexts import ADAPTER_OFF
 from nsrl.models.pack import Group, pack
 from nsrl.models.policy import Policy
 from nsrl.models.vlm import VLM
@@ -205,7 +206,7 @@ def test_the_tower_learns_beside_adapters_when_it_is_not_frozen(vlm, tmp_path):
     encoded = one.encode(Shapes(1, seed=0).test()[0])
     groups = [Group(encoded, [[40, 41, 42]])]
     (batch,) = pack(groups, 999, image_token_id=one.config.image_token_id)
-    reference = policy.score(batch, grad=False, context="adapter_off").logp
+    reference = policy.score(batch, grad=False, context=ADAPTER_OFF).logp
     torch.testing.assert_close(reference, Policy(vlm.model).score(batch, grad=False).logp)
     assert (policy.score(batch, grad=False).logp - reference).abs().max() > 1e-3
     scored = policy.score(batch)

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from nsrl.errors import MissingBackend, UserError
+from nsrl.models.contexts import ADAPTER_OFF, BLANK_IMAGES, POLICY, Context
 from nsrl.models.pack import Group, pack
 from nsrl.models.padded import padded_hidden
-from nsrl.models.policy import Context, Policy
+from nsrl.models.policy import Policy
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl.models.registry import family_class
 from tests.models.kinds import KINDS
@@ -98,12 +99,12 @@ def test_frozen_tower_runs_once_for_old_reference_and_policy_passes(batch, small
     policy = Policy(model)
     calls = count_tower(policy)
     policy.score(batch, grad=False)
-    policy.score(batch, grad=False, context="adapter_off")
+    policy.score(batch, grad=False, context=ADAPTER_OFF)
     scored = policy.score(batch)
     scored.logp.sum().backward()
     distinct = {id(i): i.pixels.shape[0] for g in mixed for i in g.prompt.images}
     assert calls == [sum(distinct.values())] == [batch.work.patches]
-    policy.score(batch, grad=False, context="blank_images")
+    policy.score(batch, grad=False, context=BLANK_IMAGES)
     assert len(calls) == 2
 
 
@@ -129,7 +130,7 @@ def test_lora_equals_the_padded_forward_and_adapter_off_equals_the_base(batch, s
         untouched = Policy(base).score(batch, grad=False)
     model = lora(small())
     policy = Policy(model)
-    off = policy.score(batch, grad=False, context="adapter_off")
+    off = policy.score(batch, grad=False, context=ADAPTER_OFF)
     assert torch.equal(off.logp, untouched.logp)
     on = policy.score(batch, grad=False)
     assert (on.logp - off.logp).abs().max() > 1e-2
@@ -137,7 +138,7 @@ def test_lora_equals_the_padded_forward_and_adapter_off_equals_the_base(batch, s
     assert (hidden - padded_hidden(model, mixed)[batch.token_rows]).abs().max() <= 1e-5
     with torch.no_grad(), model.disable_adapter():
         want = padded_hidden(model, mixed)[batch.token_rows]
-    assert (policy.hidden(batch, context="adapter_off") - want).abs().max() <= 1e-5
+    assert (policy.hidden(batch, context=ADAPTER_OFF) - want).abs().max() <= 1e-5
 
 
 def test_dropout_acts_where_a_pass_is_named_and_nowhere_else(batch, small):
@@ -153,8 +154,8 @@ def test_dropout_acts_where_a_pass_is_named_and_nowhere_else(batch, small):
         assert (one - two).abs().max() > 1e-3
     assert (Policy(model, seed=4).score(batch, grad=False, dropout=names[0]).logp - again).abs().max() > 1e-3
     assert torch.equal(policy.score(batch, grad=False).logp, clean)
-    off = policy.score(batch, grad=False, context="adapter_off", dropout=names[0]).logp
-    assert torch.equal(off, policy.score(batch, grad=False, context="adapter_off").logp), "the reference has no dropout"
+    off = policy.score(batch, grad=False, context=ADAPTER_OFF, dropout=names[0]).logp
+    assert torch.equal(off, policy.score(batch, grad=False, context=ADAPTER_OFF).logp), "the reference has no dropout"
     assert not Policy(lora(small())).has_dropout
 
 
@@ -170,11 +171,11 @@ def test_dropout_is_that_of_peft_in_training(small):
             torch.nn.init.normal_(p, std=0.1)
     policy = Policy(model.eval())
     (batch,) = pack([Group(Prompt([5, 6, 7, 8]), [[9, 10, 11, 12, 13]])], 99, image_token_id=IMAGE)
-    with policy._drawn(("a pass",)):
+    with policy.dropout.drawn(("a pass",), policy.device):
         ids = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12]])  # the last token predicts nothing and is not in the stream
         want = model.train().get_base_model().model(input_ids=ids).last_hidden_state[0, 3:]
     model.eval()
-    with policy._drawn(("a pass",)):
+    with policy.dropout.drawn(("a pass",), policy.device):
         got = policy.hidden(batch, drops=True)
     assert (got - want).abs().max() <= 1e-5
     assert (policy.hidden(batch) - want).abs().max() > 1e-2
@@ -198,13 +199,13 @@ def test_a_frozen_copy_of_the_tower_stays_frozen_behind_the_reference(batch, sma
     policy = Policy(model.eval())
     for tower in policy.towers:
         tower.requires_grad_(False)
-    policy.score(batch, grad=False, context="adapter_off")
+    policy.score(batch, grad=False, context=ADAPTER_OFF)
     assert not any(p.requires_grad for p in policy.towers[0].parameters())
     assert all(p.requires_grad for n, p in model.named_parameters() if "lora_" in n)
 
 
 def test_no_grad_passes_store_nothing(batch, small):
-    for model, contexts in ((small(), ("policy", "blank_images")), (lora(small()), ("policy", "adapter_off"))):
+    for model, contexts in ((small(), (POLICY, BLANK_IMAGES)), (lora(small()), (POLICY, ADAPTER_OFF))):
         policy = Policy(model)
         for context in contexts:
             stored = []
@@ -216,7 +217,7 @@ def test_no_grad_passes_store_nothing(batch, small):
 def test_black_images_are_the_same_tokens_with_black_pixels(batch, small, mixed):
     model = small()
     policy = Policy(model)
-    black = policy.score(batch, grad=False, context="blank_images")
+    black = policy.score(batch, grad=False, context=BLANK_IMAGES)
     repainted = [
         Group(replace(g.prompt, images=tuple(PromptImage((id(i), "black"), i.grid, torch.full_like(i.pixels,
         -1.0)) for i in g.prompt.images)), g.completions)
@@ -276,7 +277,7 @@ def test_sharded_ranks_have_one_graph_when_one_has_no_images(small, kind):
 
 def test_errors_name_the_cause(batch, small):
     with pytest.raises(UserError, match="no adapter"):
-        Policy(small()).score(batch, context="adapter_off")
+        Policy(small()).score(batch, context=ADAPTER_OFF)
     with pytest.raises(UserError, match="of a family that nsrl knows .*; got Linear"):
         Policy(torch.nn.Linear(2, 2))
     with pytest.raises(UserError, match="attention_dropout"):

@@ -6,9 +6,10 @@ from functools import partial
 import pytest
 import torch
 
+from nsrl.models.contexts import BLANK_IMAGES, POLICY
 from nsrl.models.pack import pack
 from nsrl.models.padded import padded_hidden
-from nsrl.models.policy import POLICY, Policy
+from nsrl.models.policy import Policy
 from nsrl.models.registry import SMALL
 from tests.models.kinds import KINDS, has_deepstack
 from tests.models.packing_cases import IMAGE, cases, default_run_groups, middle_model, small_model
@@ -97,7 +98,7 @@ def test_images_and_deepstack_matter(model, batches):
     policy = Policy(model)
     with torch.no_grad():
         real = policy.hidden(batch)
-        assert (policy.hidden(batch, context="blank_images") - real).abs().max() > 1e-2
+        assert (policy.hidden(batch, context=BLANK_IMAGES) - real).abs().max() > 1e-2
         if not has_deepstack(model):
             return
         visual, _ = policy.encode(batch, POLICY)

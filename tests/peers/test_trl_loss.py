@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.models.contexts import ADAPTER_OFF, POLICY
 from nsrl.models.pack import Group, pack
 from nsrl.models.policy import Policy
 from nsrl.trainer import loss as objective
@@ -85,7 +86,7 @@ def ours(learner, frozen, groups, rewards, config, updates, sampler=None, budget
     sampler_N = None if sampler is None else torch.tensor([p for part in sampler for p in part])
     reference_N, old_N, keep_N = None, None, torch.zeros(sum(lengths))
     if config.beta:
-        scorer, context = (policy, "adapter_off") if frozen is None else (Policy(frozen), "policy")
+        scorer, context = (policy, ADAPTER_OFF) if frozen is None else (Policy(frozen), POLICY)
         reference_N = objective.score_all(scorer, batches, sum(lengths), config, None, context)
     divisor = objective.normalizer(config, sum(lengths), len(lengths))
     sgd = torch.optim.SGD([p for p in learner.parameters() if p.requires_grad], lr=STEP)

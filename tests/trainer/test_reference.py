@@ -9,6 +9,7 @@ from nsrl.config import LoraConfig, ModelConfig, TrainConfig, WarmStartConfig
 from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.models import loading
+from nsrl.models.contexts import ADAPTER_OFF, FROZEN, POLICY
 from nsrl.models.pack import Group, pack
 from nsrl.models.policy import Policy
 from nsrl.trainer.distributed import ALONE
@@ -27,7 +28,7 @@ def learn(vlm, policy, steps, seed):
         supervised_step(vlm, policy, optimizer, stream, 4, 4096)
 
 
-def scores(vlm, policy, context="policy"):
+def scores(vlm, policy, context=POLICY):
     problems = Shapes(1, 5, 0).unseen(3, set())
     groups = [Group(vlm.encode(p), [[40, 41, 42], [43]]) for p in problems]
     batches = pack(groups, 200, image_token_id=vlm.config.image_token_id)
@@ -46,7 +47,7 @@ def test_it_scores_as_a_copy_of_the_model_and_stays_so(warm, tmp_path):
     vlm, policy = warm
     start = Policy(copy.deepcopy(vlm.model))
     frozen, context = reference(CONFIG, vlm, policy, tmp_path, ALONE, starting=True)
-    assert context == "frozen"
+    assert context == FROZEN
     assert torch.equal(scores(vlm, frozen, context), scores(vlm, policy))  # KL 0 at the first step
     learn(vlm, policy, 2, 1)
     vlm.save(tmp_path / "checkpoint")
@@ -54,7 +55,7 @@ def test_it_scores_as_a_copy_of_the_model_and_stays_so(warm, tmp_path):
     assert torch.equal(scores(vlm, frozen, context), want)
     now = scores(vlm, policy)
     assert (now - want).abs().max() > 1e-2  # the policy is its own again
-    assert (scores(vlm, policy, "adapter_off") - want).abs().max() > 1e-2
+    assert (scores(vlm, policy, ADAPTER_OFF) - want).abs().max() > 1e-2
 
     other = loading.load(ModelConfig(), ADAPTER, seed=1)  # resumed: another process
     loading.load_weights(other, tmp_path / "checkpoint")
@@ -70,7 +71,7 @@ def test_an_adapter_that_has_learned_nothing_is_switched_off(tmp_path):
     start = scores(vlm, policy)
     for starting in (True, False):
         frozen, context = reference(CONFIG, vlm, policy, tmp_path, ALONE, starting)
-        assert context == "adapter_off"
+        assert context == ADAPTER_OFF
         learn(vlm, policy, 1, 0)
         assert torch.equal(scores(vlm, frozen, context), start)
 
@@ -97,6 +98,6 @@ def test_preflight_knows_what_it_will_hold(lora, tower, steps, dtype, tmp_path):
         learn(vlm, policy, steps, 0)
     scorer, context = reference(config, vlm, policy, tmp_path, ALONE, starting=True)
     held = list((scorer.frozen or {}).values()) if scorer is policy else list(scorer.model.parameters())
-    assert (context == "adapter_off") == (not held)
+    assert (context == ADAPTER_OFF) == (not held)
     assert expected == sum(t.nbytes for t in {t.data_ptr(): t for t in held}.values())
     assert bytes_held(TrainConfig(beta=0.0), vlm) == 0
