@@ -1,4 +1,4 @@
-"""A run from configuration to report: its folder, its state, and its stages one after the other.
+"""A run goes from its configuration to its report: a folder, and stages one after the other.
 
 A checkpoint's state says which stage and step it is behind; the run goes on there.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from nsrl.checks.configured import open_policy, run_preflight
-from nsrl.config import TrainConfig, run_path, to_yaml
+from nsrl.config import TrainConfig, run_path
 from nsrl.errors import Terminated, UserError
 from nsrl.models import fsdp, loading
 from nsrl.models.policy import Policy
@@ -24,21 +23,20 @@ from nsrl.rewards.controls import Shuffled
 from nsrl.rollout.gathered import GatheredSampler
 from nsrl.rollout.open import open_sampler
 from nsrl.rollout.types import Sampler
-from nsrl.trainer import changes, checkpoint, heldout
+from nsrl.trainer import changes, heldout
+from nsrl.trainer.checkpointer import Checkpointer
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.evaluations import Evaluations, Numbers, summary
-from nsrl.trainer.folder import CONFIG, RunFolder, disk_watched, versions
+from nsrl.trainer.folder import CONFIG, RunFolder, disk_watched
 from nsrl.trainer.grader import Grader, open_pool
 from nsrl.trainer.loop import sampling
-from nsrl.trainer.metrics import MetricsLog, as_row
-from nsrl.trainer.optim import Optimizer
+from nsrl.trainer.metrics import MetricsLog
 from nsrl.trainer.problems import worst_problems
 from nsrl.trainer.reference import bytes_held, require_kept
-from nsrl.trainer.resume import PHASES, State, check_steps, find, has_ended, planned_steps, settle
+from nsrl.trainer.resume import PHASES, check_steps, find, has_ended, planned_steps, settle
 from nsrl.trainer.stages import Stage, planned, reinforce, supervise
 
 DEFAULT_BUDGET = 16_384  # stream rows per micro-batch when memory does not say otherwise
-QUICKLY_SAVED = 300_000_000  # parameters that learn: saved within the seconds a SIGTERM leaves
 
 
 class Run:
@@ -75,31 +73,30 @@ class Run:
         self.vlm.pictures.memory = config.data.picture_memory_mb << 20
         self.vlm.pictures.threads = config.data.picture_threads
         sampling(config, self.vlm)
-        self.state = State()
-        self._tensors: dict[str, Any] | None = None  # of the checkpoint, until its optimiser is built
-        self._learning: Optimizer | None = None  # the phase's, or the one carried over from reading to the warm start
+        self.progress = Checkpointer(self.asked, self.vlm, self.folder, self.world)
         self.found = self.world.from_main(lambda: find(config, self.folder.path))
         if self.found is not None:
-            self._restore(self.found)
-        else:
-            self.state.began = heldout.began(config.model.name)
-            for note in heldout.lost(heldout.restored(self.state)) if self.world.is_main else []:
+            self.progress.restore(self.found)
+        state = self.progress.state
+        if self.found is None:
+            state.began = heldout.began(config.model.name)
+            for note in heldout.lost(heldout.restored(state)) if self.world.is_main else []:
                 print(note, flush=True)
-        check_steps(config, self.state)
-        if self.state.phase == "grpo":
+        check_steps(config, state)
+        if state.phase == "grpo":
             require_kept(config, self.home)
         # fewer problems may be evaluated from now on; what training leaves out stays as it was
-        self.state.held_out = self.state.held_out or self.changed.get("data.eval_size", (config.data.eval_size,))[0]
-        self.config = dataclasses.replace(config, data=dataclasses.replace(config.data, eval_size=self.state.held_out))
+        state.held_out = state.held_out or self.changed.get("data.eval_size", (config.data.eval_size,))[0]
+        self.config = dataclasses.replace(config, data=dataclasses.replace(config.data, eval_size=state.held_out))
         shard_where_asked(config, self.vlm, self.world)
         self.policy = open_policy(config, self.vlm)
-        self.data = heldout.own_data(self.config, self.state, self.vlm, self.world)
+        self.data = heldout.own_data(self.config, state, self.vlm, self.world)
         anew = not self.config.preflight or self.world.sharded or changes.needs_new_budget(self.changed)
         kept = None if anew else self.world.from_main(lambda: RunFolder(self.home).read_json("preflight.json"))
         self.budget, self.preflight = token_budget(self.config, self.vlm, self.policy, self.data, self.world, kept)
         held_out = self.data.held_out[: config.data.eval_size]
         self.evaluations = Evaluations(config, self.folder, self.vlm, held_out, self.world)
-        past = self.state.phase in ("extra", "grpo")
+        past = state.phase in ("extra", "grpo")
         self.before = self.evaluations.recall("warm_start", self.home) if past else None
         self.log = MetricsLog(self.folder.path, config.report_to, dataclasses.asdict(self.asked), self.world.is_main)
 
@@ -111,7 +108,7 @@ class Run:
                     return self._execute()
                 except Terminated:
                     self.folder.copied = None  # --resume goes on from the copies
-                    raise Terminated(self._parting()) from None
+                    raise Terminated(self.progress.save_at_sigterm()) from None
         except Exception:
             self.folder.abandon()
             raise
@@ -138,7 +135,9 @@ class Run:
             sampler.close()
         self.evaluations.tidy()
         before = measured["warm_start"]
-        result = summary(before, measured.get("final", before), self.config.seed, self.steps, self.state.seconds)
+        result = summary(
+            before, measured.get("final", before), self.config.seed, self.steps, self.progress.state.seconds
+        )
         self.folder.write_json("summary.json", result)
         if self.world.is_main:
             write_report(self.folder.path)
@@ -146,117 +145,33 @@ class Run:
 
     def _begun(self, stage: Stage) -> int:
         """Steps of a stage that are done."""
-        at, of = PHASES.index(self.state.phase), PHASES.index(stage.name)
-        return self.state.step if at == of else stage.steps if at > of else 0
+        state = self.progress.state
+        at, of = PHASES.index(state.phase), PHASES.index(stage.name)
+        return state.step if at == of else stage.steps if at > of else 0
 
     def _begin(self) -> None:
         """The folder becomes that of the run as it goes on from here."""
-        where = "its beginning"
+        where, state = "its beginning", self.progress.state
         if self.found is not None:
-            where = f"{self.found} ({self.state.phase} step {self.state.step})"
-            print(f"resumed from {self.found.name}: {self.state.phase} step {self.state.step}", flush=True)
+            where = f"{self.found} ({state.phase} step {state.step})"
+            print(f"resumed from {self.found.name}: {state.phase} step {state.step}", flush=True)
         if self.world.is_main:
             if self.home.resolve() != self.folder.path.resolve():
                 self.folder.copied = RunFolder(self.home).evaluations()
-            settle(self.folder.path, self.found, self.state, has_ended(self.state, self.steps))
+            settle(self.folder.path, self.found, state, has_ended(state, self.steps))
             if self.preflight is not None:
                 self.folder.write_json("preflight.json", self.preflight)
             changes.record(self.folder.path, self.asked, self.changed, where)
         self.world.barrier()
 
-    def _parting(self) -> str:
-        """After SIGTERM (one process; `watchdog.py` answers for several): save if that is safe and quick, say what
-        remains."""
-        optimizer, state = self._learning, self.state
-        name = checkpoint_name(state)
-        last = checkpoint.latest(self.folder.path)
-        whole = optimizer is not None and not optimizer.uncommitted and state.row is not None
-        size = sum(p.numel() for p in optimizer.parameters) if optimizer is not None else 0
-        if whole and (last is None or last.name != name) and size <= QUICKLY_SAVED:
-            self.save()
-            return f"ended by SIGTERM: {name} was saved; --resume continues from it"
-        if last is None:
-            return "ended by SIGTERM before the first checkpoint; --resume starts the run again"
-        return f"ended by SIGTERM; --resume continues from {last.name}"
-
-    def commit(self, metrics: dict[str, float], **where: Any) -> None:
-        """The step is whole: from here on a checkpoint is of it. Its tokens become those of the run, as TRL's
-        `num_tokens`."""
-        metrics["num_tokens"] = tokens = self.state.num_tokens + int(metrics["num_tokens"])
-        row = as_row(where["phase"], where["step"], metrics)
-        self.state = dataclasses.replace(self.state, row=row, num_tokens=tokens, **where)
-        self._optimizer().uncommitted = False
-        self.folder.copied = None
-
     def evaluate(
         self, name: str, sampler: Sampler, grader: Grader, at: tuple[str, int] | None = None, size: int | None = None
     ) -> Numbers:
         """Evaluate the present weights, `at` (stage, step), if that has not been done."""
-        start = time.perf_counter()
-        numbers = self.evaluations.measure(name, at or (self.state.phase, self.state.step), sampler, grader, size)
-        self.count("evaluation", start)
+        start, state = time.perf_counter(), self.progress.state
+        numbers = self.evaluations.measure(name, at or (state.phase, state.step), sampler, grader, size)
+        self.progress.count("evaluation", start)
         return numbers
-
-    def optimizer(self, stage: Stage) -> Optimizer:
-        """A new optimiser, the one carried over from the stage that this one joins, or the checkpoint's."""
-        if stage.joins is not None and self._learning is not None:
-            return self._learning
-        options = {"max_grad_norm": self.config.max_grad_norm, "world": self.world, **stage.optimizer}
-        optimizer = self._learning = Optimizer(self.vlm.model, **options)
-        if self._tensors is not None and self.state.phase in (stage.name, stage.joins):
-            optimizer.load_state_dict(self._tensors["optimizer"])
-            self._tensors = None
-        return optimizer
-
-    def _optimizer(self) -> Optimizer:
-        assert self._learning is not None, "a step was made by nobody"
-        return self._learning
-
-    def save(self) -> None:
-        """A checkpoint of the state committed last: the same files whatever the number of processes.
-
-        The main rank writes them, the others only take part.
-        """
-        weights = fsdp.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
-        tensors = {"optimizer": self._optimizer().state_dict(), "random": torch.get_rng_state()}
-        state = dataclasses.asdict(self.state)
-        facts = {
-            "recipe": self.config.recipe,
-            "data": self.config.data.path or self.config.data.source,
-            "phase": f"{self.state.phase}, step {self.state.step}",
-            "seed": self.config.seed,
-            "trained with": ", ".join(f"{name} {version}" for name, version in versions().items()),
-        }
-
-        def write(folder: Path) -> None:
-            self.vlm.save(folder, weights, facts)
-            (folder / CONFIG).write_text(to_yaml(self.asked), encoding="utf-8")
-
-        if self.world.is_main:
-            checkpoint.save(
-                self.folder.path, checkpoint_name(self.state), write, state, tensors, self.config.save_total_limit
-            )
-
-    def _restore(self, path: Path) -> None:
-        """Weights, optimiser, random state and where the run stood."""
-        state, self._tensors = checkpoint.load(path)
-        state.pop("files")
-        self.state = State(**state)
-        loading.load_weights(self.vlm, path)
-        torch.set_rng_state(self._tensors["random"])
-
-    def count(self, what: str, start: float) -> None:
-        """Add the seconds since `start` to what the run has spent on a stage, on evaluations or on the self-check."""
-        self.state.seconds[what] = self.state.seconds.get(what, 0.0) + time.perf_counter() - start
-
-
-def checkpoint_name(state: State) -> str:
-    """`checkpoint-120` of GRPO, `checkpoint-warm-start-600` of a supervised stage."""
-    return (
-        f"checkpoint-{state.step}"
-        if state.phase == "grpo"
-        else f"checkpoint-{state.phase.replace('_', '-')}-{state.step}"
-    )
 
 
 def token_budget(

@@ -87,7 +87,7 @@ def demonstrations(run: Run, stage: Stage, taken: int) -> Iterator[Demonstration
 
 def supervise(run: Run, stage: Stage, begun: int) -> None:
     """Supervised steps `begun` + 1 to the stage's last."""
-    config, optimizer = run.config, run.optimizer(stage)
+    config, optimizer = run.config, run.progress.optimizer(stage)
     stream = demonstrations(run, stage, begun * config.warm_start.batch_size)
     with Progress(stage.name.replace("_", " "), stage.steps, begun, every=50) as progress:
         for step in range(begun + 1, stage.steps + 1):
@@ -95,22 +95,22 @@ def supervise(run: Run, stage: Stage, begun: int) -> None:
             metrics = supervised_step(
                 run.vlm, run.policy, optimizer, stream, config.warm_start.batch_size, run.budget, run.world
             )
-            run.count(stage.name, start)
+            run.progress.count(stage.name, start)
             metrics["timing_s/step"] = time.perf_counter() - start
-            run.commit(metrics, phase=stage.name, step=step)
+            run.progress.commit(metrics, phase=stage.name, step=step)
             run.log.write(stage.name, step, metrics)
             progress.step(f"loss {metrics['loss']:.3f}")
             if step % config.save_steps == 0 or step == stage.steps:
-                run.save()
+                run.progress.save()
 
 
 def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grader, pool: EnginePool) -> None:
     """GRPO steps `begun` + 1 to the stage's last."""
     config, device = run.config, run.vlm.device
-    starting = run.state.phase != stage.name
+    starting = run.progress.state.phase != stage.name
     if starting:
-        run.state.position = 0
-    optimizer = run.optimizer(stage)
+        run.progress.state.position = 0
+    optimizer = run.progress.optimizer(stage)
     frozen, context = reference(config, run.vlm, run.policy, run.folder.path, run.world, starting)
     learner = Learner(
         config,
@@ -120,13 +120,13 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
         grader,
         run.rewards,
         optimizer,
-        ProblemStream(run.data.source, run.state.position, run.vlm, run.world),
+        ProblemStream(run.data.source, run.progress.state.position, run.vlm, run.world),
         run.budget,
         reference=frozen,
         reference_context=context,
         world=run.world,
     )
-    learner.rewards.load_state_dict(run.state.rewards)
+    learner.rewards.load_state_dict(run.progress.state.rewards)
     sampler.sync(run.vlm.model)
     if config.parity_check:  # after a resume too: what was loaded may lack its adapter
         _require_parity(run, sampler)
@@ -136,7 +136,7 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
             metrics, records = grpo_step(learner, step)
-            run.count(stage.name, start)
+            run.progress.count(stage.name, start)
             metrics |= engine_metrics(pool.stats()) | telemetry.read() | peak_memory(device)
             if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
                 with learner.timer("save"):
@@ -148,10 +148,10 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
                     )
                 metrics |= {f"eval/{k}": midway[k] for k in ("accuracy", "greedy_accuracy") if midway[k] is not None}
             taken, remembered = learner.problems.position, run.rewards.state_dict()
-            run.commit(metrics, phase=stage.name, step=step, position=taken, rewards=remembered)
+            run.progress.commit(metrics, phase=stage.name, step=step, position=taken, rewards=remembered)
             if step % config.save_steps == 0 or step == stage.steps:
                 with learner.timer("save"):
-                    run.save()
+                    run.progress.save()
             metrics |= learner.timer.take()
             run.log.write(stage.name, step, metrics | {"timing_s/step": time.perf_counter() - start})
             progress.step(_line(metrics))
@@ -164,7 +164,7 @@ def _require_parity(run: Run, sampler: Sampler) -> None:
     start = time.perf_counter()
     problems = ProblemStream(run.data.source, 0, run.vlm, run.world).take(8)
     print(check_parity(run.config, run.vlm, run.policy, sampler, problems), flush=True)
-    run.count("parity", start)
+    run.progress.count("parity", start)
 
 
 def _keep_completions(run: Run, learner: Learner, step: int, records: list[dict[str, Any]]) -> None:
