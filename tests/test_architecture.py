@@ -32,6 +32,23 @@ ORDER = (
     "commands",
 )
 COMMANDS = {"train", "eval", "solve", "check"}
+LONGEST_CLASS = 200  # lines
+# The classes that are longer, with their lines: a number may only become smaller.
+LONG_CLASSES = {
+    "answers.expressions.Expressions": 467,
+    "answers.reader.Reader": 466,
+    "engines.nsl.calls.Calls": 306,
+    "engines.nsl.expressions.Expressions": 409,
+    "engines.nsl.names.Names": 280,
+    "engines.nsl.parser._Parser": 290,
+    "engines.nsl.printer._Writer": 296,
+    "engines.nsl.run._Run": 473,
+    "engines.wolfram.bridge.Bridge": 218,
+    "engines.wolfram.evaluator.Evaluator": 510,
+    "engines.wolfram.poly.Ring": 376,
+    "engines.wolfram.printer._Printer": 234,
+    "engines.wolfram.solving._Solver": 233,
+}
 
 
 def sources(folder: Path) -> list[Path]:
@@ -324,6 +341,18 @@ def test_public_things_have_docstrings():
         if ast.get_docstring(node) is None
     ]
     assert not missing, "\n".join(missing)
+
+
+def test_a_class_can_be_read_in_one_sitting():
+    lengths = {
+        f"{module_of(path).removeprefix('nsrl.')}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in sources(NSRL)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    long = {name: lines for name, lines in lengths.items() if lines > LONGEST_CLASS}
+    assert not {name: lines for name, lines in long.items() if lines > LONG_CLASSES.get(name, 0)}
+    assert long.keys() == LONG_CLASSES.keys(), "a class that has become short is no exception any more"
 
 
 def test_the_picture_of_the_house_has_the_rooms_of_the_tree():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import InternVLConfig
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from nsrl.errors import UserError
 from nsrl.models.family import Family, Fault, right_padded
 from nsrl.models.internvl.pictures import TiledPictures
+from nsrl.models.internvl.processor import bound_tiles, save_processor
+from nsrl.models.internvl.small import small_config
 from nsrl.models.pictures import picture_of
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl_kernels import PackPlan
@@ -63,40 +63,7 @@ class InternVL(Family):
     @classmethod
     def small_config(cls, tokenizer: Any, vocabulary: int) -> Any:
         """See `Family.small_config`: Qwen2's language model, biases and all, below a tower with layer scales."""
-        text = {
-            "model_type": "qwen2",
-            "vocab_size": vocabulary,
-            "hidden_size": 96,
-            "intermediate_size": 256,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 3,
-            "num_key_value_heads": 1,
-            "max_position_embeddings": 4096,
-            "initializer_range": 0.06,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0},
-            "tie_word_embeddings": True,
-            "pad_token_id": tokenizer.pad_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-        }
-        vision = {
-            "hidden_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 128,
-            "attention_bias": True,
-            "image_size": 32,
-            "patch_size": 8,
-            "layer_scale_init_value": 1.0,
-            "initializer_range": 0.06,
-        }
-        return InternVLConfig(
-            text_config=text,
-            vision_config=vision,
-            image_token_id=tokenizer.convert_tokens_to_ids(CONTEXT),
-            image_seq_length=4,
-            downsample_ratio=0.5,
-            tie_word_embeddings=True,
-        )
+        return small_config(tokenizer, vocabulary)
 
     def pictures(self, processor: Any) -> TiledPictures:
         """See `Family.pictures`. Raises `UserError` where the processor's tiles are not of the tower's size."""
@@ -107,20 +74,8 @@ class InternVL(Family):
 
     def bound_pictures(self, processor: Any, least: int | None, most: int | None) -> None:
         """In whole tiles, the overview not counted."""
+        bound_tiles(processor, least, most)
         tile = processor.size["height"] * processor.size["width"]
-        if most is not None and most < tile:
-            raise UserError(
-                f"model.max_pixels must be at least {tile:,}, one tile of an InternVL's pictures; got {most:,}"
-            )
-        few, many = -(-least // tile) if least else None, most // tile if most else None
-        own = processor.min_patches, processor.max_patches
-        processor.min_patches = few or min(own[0], many or own[0])
-        processor.max_patches = many or max(own[1], few or own[1])
-        if processor.min_patches > processor.max_patches:
-            raise UserError(
-                f"model.min_pixels and model.max_pixels must have a whole number of tiles of {tile:,} pixels between "
-                f"them; got {least:,} and {most:,}"
-            )
         room = self.positions // (tile // (self._patch * self.merge) ** 2)
         if processor.min_patches >= room:
             raise UserError(
@@ -129,16 +84,7 @@ class InternVL(Family):
 
     def save_processor(self, folder: Path, tokenizer: Any, image_processor: Any) -> None:
         """See `Family.save_processor`: with a video processor's file, without which `AutoProcessor` does not load."""
-        tokenizer.save_pretrained(folder)
-        image_processor.save_pretrained(folder)
-        path = folder / "preprocessor_config.json"
-        own = {"processor_class": "InternVLProcessor"}
-        image = json.loads(path.read_text()) | {"image_processor_type": "GotOcr2ImageProcessor"} | own
-        video = {key: image[key] for key in ("size", "image_mean", "image_std")}
-        video |= {"video_processor_type": "InternVLVideoProcessor"} | own
-        processor = own | {"image_seq_length": self.config.image_seq_length}
-        for name, values in (("preprocessor", image), ("video_preprocessor", video), ("processor", processor)):
-            (folder / f"{name}_config.json").write_text(json.dumps(values, indent=1) + "\n")
+        save_processor(folder, tokenizer, image_processor, self.config.image_seq_length)
 
     @property
     def merge(self) -> int:
