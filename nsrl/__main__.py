@@ -1,4 +1,4 @@
-"""The command `nsrl` (`python -m nsrl` without installing): NAME and its arguments to the module nsrl.NAME.
+"""The command `nsrl` (`python -m nsrl` without installing) hands its arguments to the module nsrl.NAME.
 
 Stdlib only, until a command is chosen: the list, the version and a wrong name need nothing but nsrl itself.
 """

@@ -1,4 +1,5 @@
-"""`python -m nsrl.check`: is this run sound before it starts? Takes what `nsrl.train` takes, and trains nothing.
+"""`python -m nsrl.check` says whether a run is sound before it starts. It takes what `nsrl.train` takes, and trains
+nothing.
 
 Runs the preflight (does the worst step fit?) and the parity self-check (are sampler and trainer the same model, do both
 see the images, does a sync arrive?) on the run's own model and data; with --resume or `resume_from_checkpoint` on the

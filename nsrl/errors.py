@@ -1,5 +1,5 @@
-"""The errors a user can cause, the end a user can ask for, and the name a user started us by. Stdlib only; knows
-nothing of the rest of nsrl.
+"""This says what a user did wrong: errors that are one sentence, the end a user may ask for, the nearest name. Stdlib
+only; nothing of nsrl is imported.
 
 A `UserError` is bad input: commands print its one sentence and exit with code 2. Anything else that is raised is a bug
 of ours and stops the run with its traceback.

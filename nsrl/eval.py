@@ -1,4 +1,4 @@
-"""`python -m nsrl.eval --model RUN_OR_CHECKPOINT --data SOURCE:PATH`: the table by category, and pass@k."""
+"""`python -m nsrl.eval --model RUN_OR_CHECKPOINT --data SOURCE:PATH` prints the table by category, and pass@k."""
 
 from __future__ import annotations
 

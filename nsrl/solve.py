@@ -1,4 +1,4 @@
-"""`python -m nsrl.solve --model RUN --image FILE --question TEXT`: the program, the engine's value and the time.
+"""`python -m nsrl.solve --model RUN --image FILE --question TEXT` prints the program, the engine's value and the time.
 
 `--problem N` in place of both asks a held-out problem of the run, by its number or by the id that the report shows.
 """

@@ -1,4 +1,4 @@
-"""`python -m nsrl.train`: train a vision-language model with GRPO to think in short programs. See --help.
+"""`python -m nsrl.train` trains a vision-language model with GRPO to think in short programs. See --help.
 
 On several GPUs: `torchrun --nproc-per-node N -m nsrl.train`, with the same arguments.
 """
@@ -22,7 +22,7 @@ PROGRAM = "python -m nsrl.train"
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM ends the run as an exception does. The processes of a launcher have their own answer (`watch.py`)."""
+    """SIGTERM ends the run as an exception does. The processes of a launcher have their own answer (`watchdog.py`)."""
 
     def end(*_: object) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the end is being written

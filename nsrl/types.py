@@ -1,4 +1,4 @@
-"""The values that travel between rooms. Stdlib only; knows nothing of models, tensors or engines."""
+"""The values here travel between rooms. Stdlib only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy, preflight and parity for a configured run: picks the prompts, sets the limits, calls the two checks.
+"""The two checks of a configured run start here: prompts are picked, limits set, the policy opened.
 
 Shared by `nsrl.train` and `nsrl.check`.
 """

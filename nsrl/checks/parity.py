@@ -1,4 +1,5 @@
-"""The parity self-check: the model that samples and the model that learns are the same function of the same inputs.
+"""The parity self-check holds that the model that samples and the one that learns are the same function of the same
+inputs.
 
 Run before step 1 and by `python -m nsrl.check`. It samples a few completions, scores the same tokens with the trainer,
 and compares; blanks the images and wants both to notice; nudges what is trainable, syncs, and compares again, so that

@@ -1,4 +1,4 @@
-"""Why sampler and trainer disagree: a third witness, and the faults people report, tried one by one.
+"""When sampler and trainer disagree, a third witness finds out why: the faults people report are tried one by one.
 
 The witness is transformers' own forward, one sequence at a time, slow and independent of both. Whoever differs from it
 is wrong; then the witness repeats each known fault on purpose, and the one that reproduces the wrong numbers is named.

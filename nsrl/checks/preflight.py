@@ -1,5 +1,5 @@
-"""Preflight: the worst step of the real data set before the first one, so that what does not fit shows in the first
-minute.
+"""Preflight takes the worst step of the real data set before the first one, so that what does not fit shows in the
+first minute.
 
 The longest prompt with G completions of the full length goes through forward and backward; what that took, with what
 the sampler's cache and the optimiser will take, makes a memory table and the token budget of a micro-batch. Leaves no

@@ -1,4 +1,4 @@
-"""Shared-prefix causal attention over a packed stream: one function, four backends, the same numbers.
+"""Attention over a packed stream is causal and shares prefixes: one function, four backends, the same numbers.
 
 A prompt's rows attend causally to the prompt; a completion's rows attend to its whole prompt and causally to itself.
 
@@ -9,7 +9,7 @@ A prompt's rows attend causally to the prompt; a completion's rows attend to its
 | flex | FlexAttention on the stream itself with a block mask, nothing gathered | CUDA; CPU without gradients |
 | sdpa | `scaled_dot_product_attention` on groups padded for this call only | anywhere; the CPU's choice |
 
-Knows nothing of projections, rotary positions, layers or models: (T, heads, head_dim) in, the same out.
+Projections and rotary positions are the decoder's: (T, heads, head_dim) comes in, the same goes out.
 """
 
 from __future__ import annotations

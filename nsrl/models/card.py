@@ -1,6 +1,5 @@
-"""The model card of a checkpoint (README.md): what it is, what it comes from, how it was trained and how to load it.
-
-Knows nothing of weights.
+"""The model card of a checkpoint (README.md) says what it is, what it comes from, how it was trained and how to load
+it.
 """
 
 from __future__ import annotations

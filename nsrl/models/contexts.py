@@ -1,4 +1,5 @@
-"""Contexts of scoring: the same tokens under the policy, without its adapter, under older weights, or without sight."""
+"""A context says how the same tokens are scored: under the policy, without its adapter, under older weights, or without
+sight."""
 
 from __future__ import annotations
 

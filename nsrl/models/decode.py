@@ -1,4 +1,4 @@
-"""A forward for sampling: prefill prompts once, then decode G samples of each.
+"""The sampler's forward prefills prompts once, then decodes G samples of each.
 
 It walks the model's own weights, so there is nothing to synchronise. What it saves against the modules' forward is
 overhead and copies: fused products, no mask tensors, and attention that reads a prompt's keys and values once for all
@@ -8,7 +8,7 @@ Prefill pads on the right: under a causal mask no real token sees the padding. D
 grid of N rows × W slots; all slots of a row share the row's prompt cache, each slot has a cache of its own behind it.
 Never materialised: G copies of the prompt's keys and values; logits of prompt tokens.
 
-Knows nothing of sampling, seeds, stop tokens or images (it is handed embeddings).
+Drawing tokens and stopping are the sampler's; pictures come as embeddings.
 """
 
 from __future__ import annotations

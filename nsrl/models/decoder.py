@@ -1,4 +1,4 @@
-"""One walk through a decoder, for the update and for sampling: layers as views of transformers' own weights.
+"""One walk through a decoder serves the update and sampling: its layers are views of transformers' own weights.
 
 A walk leaves attention to its caller (`attend`), so the update attends over a packed stream and decoding over its
 caches. How the products around it are computed is `Ops`: transformers' own modules, Liger's kernels, or few fused

@@ -1,4 +1,4 @@
-"""The adapters' dropout: off, but for passes that ask for it, with masks drawn from the pass's name alone."""
+"""The adapters' dropout is off, but for passes that ask for it: its masks are drawn from the pass's name alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nsrl asks of an architecture: the interface between a family of models and every other room.
+"""`Family` is what nsrl asks of an architecture: the interface between a family of models and every other room.
 
 Nothing outside `nsrl/models` names an architecture, a module of one or a field of its configuration. A family is bound
 to a model (`Family(base)`); what does not need one is a class method. The defaults are those of most decoders in

@@ -1,4 +1,4 @@
-"""FSDP2 for full fine-tuning: parameters, gradients and optimiser state in shards, one per rank.
+"""FSDP2 shards parameters, gradients and optimiser state for full fine-tuning, one shard per rank.
 
 Each decoder layer is a unit, gathered when the forward reaches it and freed behind it. Embedding, head, final norm and
 vision tower form the root unit, gathered once per forward: a rank without images gathers what the others gather. The
@@ -7,8 +7,7 @@ sampler reads weights straight from the modules, so everything is gathered for t
 A 16-bit model that learns is kept as fp32 shards, the masters: they are gathered rounded to 16 bits, and gradients are
 summed over ranks in fp32.
 
-What leaves here (weights, optimiser state) is whole tensors, the same as one process would hold. Knows nothing of
-losses.
+What leaves here (weights, optimiser state) is whole tensors, the same as one process would hold.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""How long prompts are, for a whole data set: counted in batches, each repeated text once. Knows nothing of
-pictures."""
+"""This counts the tokens of a whole data set's prompts: in batches, each repeated text once."""
 
 from __future__ import annotations
 

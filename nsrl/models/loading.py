@@ -1,4 +1,5 @@
-"""Opening a model: the small one, a checkpoint or a Hub id, with its adapter, its dtype and what of it learns."""
+"""A model is opened here: the small one, a checkpoint or a Hub id, with its adapter, its dtype and what of it
+learns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of rollouts → packed micro-batches: each prompt once, its completions behind it, no padding.
+"""Packing makes micro-batches of groups of rollouts: each prompt once, its completions behind it, no padding.
 
 A micro-batch is one stream of token rows. Every group occupies a contiguous stretch: the prompt's rows, then, for each
 completion, all of its tokens but the last (nothing is predicted from the last one). The first token of a completion is
@@ -7,7 +7,7 @@ predicted from the prompt's last row, so that row is read once per completion.
     stream   | prompt 0 | c00 | c01 | ... | prompt 1 | c10 | ...
     cu_seqlens 0         .     .           .
 
-Everything here is CPU tensors and host integers; knows nothing of models, devices, rewards or losses.
+Everything here is CPU tensors and host integers.
 """
 
 from __future__ import annotations

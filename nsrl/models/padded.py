@@ -1,4 +1,4 @@
-"""The same numbers the usual way: transformers' own forward on a padded batch, one row per completion.
+"""This gives the same numbers the usual way: transformers' own forward on a padded batch, one row per completion.
 
 The oracle of the packed policy's tests and the rival of its speed ratio. Prompt and image are computed once per
 completion here, as everyone else does.

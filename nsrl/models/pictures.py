@@ -1,4 +1,4 @@
-"""Pictures as the model takes them: patches, made by threads ahead of need and held within a bound of memory.
+"""Pictures become patches here, made by threads ahead of need and held within a bound of memory.
 
 What is held is the resized 8-bit picture, an eighth of its fp32 patches; patches made ahead are handed out once.
 Results do not depend on threads, bound or order. How a picture is resized and cut is the family's.

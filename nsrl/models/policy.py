@@ -1,4 +1,4 @@
-"""The policy's forward over packed micro-batches: log-probs of the completion tokens, nothing else kept.
+"""The policy's forward runs over packed micro-batches and keeps the log-probs of the completion tokens, nothing else.
 
 Runs transformers' own modules of a model (peft-wrapped or not) over one stream without padding: every distinct image
 through the vision tower once, every prompt through the language model once, attention with a shared prefix, and only
@@ -69,7 +69,7 @@ class Policy:
         self.layers = self.family.layers(self.ops)
         self.dropout = AdapterDropout((*self.towers, *self.text.layers), seed)
         self.sharded = fsdp.is_sharded(model)
-        self.even_graph = self.sharded  # gradients of the same parameters on every rank, images or not
+        self.same_graph = self.sharded  # gradients of the same parameters on every rank, images or not
         if self.sharded:  # FSDP2 gathers weights around a module's forward: these are ours
             fsdp.entry(self.base, "packed_score", self._score)
             for layer in self.layers:
@@ -111,7 +111,8 @@ class Policy:
 
         grad=False stores nothing for a backward. dropout: names this pass (its step, its micro-batch): the adapters'
         dropout acts, its masks drawn from the name and the policy's seed alone, one mask for a prompt that several
-        completions share; None: no dropout. options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode, backend, …).
+        completions share; None: no dropout. options go to `nsrl_kernels.linear_logp` (entropy, grad_rows, mode,
+        backend, …).
         """
         batch = batch.to(self.device)
         drops = dropout is not None and self.has_dropout
@@ -133,7 +134,7 @@ class Policy:
             return logp, entropy
         return logp.clone(), entropy if entropy is None else entropy.clone()  # FSDP2 hooks what is returned: no views
 
-    def take_part(self, rounds: int, *, grad: bool = True) -> None:
+    def join_collectives(self, rounds: int, *, grad: bool = True) -> None:
         """Forwards (and backwards) that add nothing, for a rank of a sharded model that has fewer micro-batches."""
         family = self.family
         token = next(i for i in range(family.vocabulary) if i != family.image_token_id)
@@ -158,7 +159,7 @@ class Policy:
             with self.dropout.acting(*self.towers if drops else ()):
                 visual, deepstack = self.encode(batch, context)
             x = pack_embed(self.text.embed_tokens.weight, visual, plan)
-            if visual is None and self.even_graph and torch.is_grad_enabled() and self.family.tower_trains:
+            if visual is None and self.same_graph and torch.is_grad_enabled() and self.family.tower_trains:
                 x = x + vision.zero_through_tower(self.family)
             positions = self.family.stream_positions(plan)
             cos, sin = (t[0] for t in self.family.rotary(positions[:, None], x.dtype))

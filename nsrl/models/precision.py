@@ -1,4 +1,4 @@
-"""What learning in 16 bits needs beside the weights: fp32 masters and gradients."""
+"""Learning in 16 bits needs fp32 masters and gradients beside the weights; this says which."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A prompt, in the one shape it has from encoding through sampling to packing: token ids, and its pictures by
-reference."""
+"""A prompt has one shape from encoding through sampling to packing: token ids, and its pictures by reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which architectures there are: a row for each, by the `model_type` of transformers' configuration.
+"""The registry has a row for each architecture, by the `model_type` of transformers' configuration.
 
 A new family is a folder beside this file with a subclass of `Family`, and its row here.
 """

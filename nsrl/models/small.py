@@ -1,4 +1,4 @@
-"""The built-in model: transformers' own classes at 0.7M parameters, with a tokenizer made on the spot. No download.
+"""The built-in model is made on the spot: transformers' own classes at 0.7M parameters, and a tokenizer. No download.
 
 Size and initialisation of a family are its `small_config`, and measured facts (CONTRIBUTING.md): with the usual
 `initializer_range` of 0.02 a model this small does not learn to read a picture.

@@ -1,4 +1,4 @@
-"""What a packed batch's pictures become before the decoder: visual tokens, once for every distinct picture."""
+"""A packed batch's pictures become visual tokens before the decoder, once for every distinct picture."""
 
 from __future__ import annotations
 

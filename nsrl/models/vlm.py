@@ -1,8 +1,6 @@
-"""A vision-language model with everything needed to speak to it: how a `Problem` becomes a `Prompt`, and ids become
-text.
+"""`VLM` is a model with everything needed to speak to it: a `Problem` becomes a `Prompt`, and ids become text.
 
-Uses the tokenizer, the chat template and the image processor directly, so torchvision is not needed. Knows nothing of
-rollouts, rewards or losses.
+Uses the tokenizer, the chat template and the image processor directly, so torchvision is not needed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A policy's weights as a plain checkpoint would hold them: names without wrappers, adapters merged in or left out.
+"""This reads a policy's weights as a plain checkpoint would hold them: names without wrappers, adapters merged in or
+left out.
 
-Tensors are made one at a time, so merging never holds a second model. Knows nothing of who reads them.
+Tensors are made one at a time, so merging never holds a second model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run came to: the table by category, and `report.html`. Reads files and records.
+"""The report says what a run came to: the table by category, and `report.html`. It reads files and records.
 
 python -m nsrl.report RUN_FOLDER
 """

@@ -1,4 +1,4 @@
-"""`python -m nsrl.report RUN_FOLDER`: write report.html again from the files of a run."""
+"""`python -m nsrl.report RUN_FOLDER` writes report.html again from the files of a run."""
 
 from __future__ import annotations
 

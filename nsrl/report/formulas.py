@@ -1,4 +1,4 @@
-"""LaTeX of a question as drawn formulas, everything else as escaped text. Formulas that cannot be drawn are marked as
+"""LaTeX of a question becomes drawn formulas, everything else escaped text. Formulas that cannot be drawn are marked as
 source.
 
 For the words of data sets, which are short; what a model wrote is shown as it is.

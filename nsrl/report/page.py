@@ -1,4 +1,4 @@
-"""`report.html` of a run folder: one self-contained page. Reads what the run wrote."""
+"""`report.html` of a run folder is one self-contained page, made of what the run wrote."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Plots of a run's metrics as SVG and PNG, with the numbers under the pointer. Rows of metrics.jsonl in, pictures
-out."""
+"""Plots of a run's metrics are SVG and PNG, with the numbers under the pointer: rows of metrics.jsonl come in, pictures
+go out."""
 
 from __future__ import annotations
 

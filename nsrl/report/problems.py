@@ -1,4 +1,4 @@
-"""Problems as report.html shows them: picture, question, gold answer, and every attempt with its verdict.
+"""report.html shows problems with picture, question, gold answer, and every attempt with its verdict.
 
 Attempts stand side by side where one problem was tried at several points of the run. What models and data sets wrote is
 hostile input: the page escapes it, here it is only made visible (control characters) and kept to a length.

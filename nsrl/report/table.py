@@ -1,4 +1,4 @@
-"""The seed paper's table: per category Count, Has Code %, No Error %, Accuracy %, prompt and output tokens.
+"""The seed paper's table has, per category, Count, Has Code %, No Error %, Accuracy %, prompt and output tokens.
 
 A record is one completion (a dictionary): category, problem_id, correct, has_code, no_error, value_text, tokens,
 prompt_tokens, and sample (-1 for greedy).

@@ -1,7 +1,7 @@
-"""One token per row from logits: temperature, bans, top-k, top-p, and the exact log-prob of what was drawn.
+"""`draw` takes one token per row of logits: temperature, bans, top-k, top-p, and the exact log-prob of what was drawn.
 
 A draw inverts the cumulative distribution at a given uniform number, summed in float64: with 150,000 entries a float32
-sum loses the tail, each of whose entries is below the sum's last place. Knows nothing of models or of batches.
+sum loses the tail, each of whose entries is below the sum's last place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fingerprints of weights: what was handed over is what arrived, bit for bit. Knows nothing of where tensors live."""
+"""A fingerprint of weights shows that what was handed over is what arrived, bit for bit."""
 
 from __future__ import annotations
 

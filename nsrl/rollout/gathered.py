@@ -1,4 +1,4 @@
-"""A sampler over a sharded model."""
+"""`GatheredSampler` samples from a sharded model."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""How live samples are laid out for decoding: N rows × W slots, every row a prompt, its slots samples of that prompt.
+"""Live samples are laid out for decoding as a grid: N rows × W slots, every row a prompt, its slots samples of that
+prompt.
 
 A wide grid reads a prompt's cache once for many samples but leaves holes when groups have shrunk unequally; a narrow
-one has no holes but repeats prompts. `lay_out` weighs the two. Plain Python: knows nothing of tensors.
+one has no holes but repeats prompts. `lay_out` weighs the two. Plain Python, without tensors.
 """
 
 from __future__ import annotations

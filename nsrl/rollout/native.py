@@ -1,4 +1,4 @@
-"""The sampler of our own: each prompt and image computed once, its cache shared out to G samples.
+"""The sampler of our own computes each prompt and image once and shares the cache out to G samples.
 
 Finished samples leave the batch, groups are handed on as they finish, and a sample's draws depend on its seed alone:
 what else is in the batch can move logits in their last bits (matrix products sum in another order), nothing else.

@@ -1,4 +1,4 @@
-"""The sampler of a configured run."""
+"""This opens the sampler that a configuration asks for."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Uniform numbers by counter: the draw of (seed, sample, position) is a pure function of those three.
+"""Uniform numbers come by counter: the draw of (seed, sample, position) is a pure function of those three.
 
 So a completion does not depend on the order of the batch, on what else is in it, or on when its neighbours finish, as
-it would with a generator that is advanced. Knows nothing of models or tokens.
+it would with a generator that is advanced.
 """
 
 from __future__ import annotations

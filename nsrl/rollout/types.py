@@ -1,4 +1,4 @@
-"""What goes into a sampler and what comes out, and the interface every sampler has.
+"""Every sampler has this interface: what goes in, and what comes out.
 
 Token ids are the only truth here: nothing is decoded, nothing is re-tokenised.
 """

@@ -1,10 +1,10 @@
-"""vLLM as a sampler: in this process, on the trainer's device, weights handed over in memory after each step.
+"""vLLM samples in this process, on the trainer's device; weights are handed over in memory after each step.
 
 Token ids in and out; each picture passed once per prompt behind one placeholder; n = G, so the prompt is computed once.
 The log-probs asked for are the processed ones: after the bans and the temperature. The engine's own view of every
 prompt is compared with ours token by token, which catches a picture it resized.
 
-Tested with vLLM 0.32.0. Knows nothing of data sets, engines of the other kind, rewards or the loss.
+Tested with vLLM 0.32.0.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Room 7: reward components to group advantages, through `nsrl_kernels.group_advantage`."""
+"""Reward components become group advantages here, through `nsrl_kernels.group_advantage`."""
 
 from __future__ import annotations
 

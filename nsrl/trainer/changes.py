@@ -1,4 +1,5 @@
-"""What may change when a run is continued: each key is honoured, or refused with its reason. Knows nothing of torch.
+"""This says what may change when a run is continued: each key is honoured, or refused with its reason. No torch: a
+command line is refused before it is imported.
 
 The configuration that a run has now stands in config.yaml; those it had before in config-1.yaml, config-2.yaml, …
 """

@@ -1,7 +1,7 @@
-"""Checkpoints: written whole or not at all, and loadable by transformers, peft and vLLM with no merge step.
+"""A checkpoint is written whole or not at all, and transformers, peft and vLLM load it with no merge step.
 
 A checkpoint is written beside its place, every file fsynced, then renamed; `latest` is a link that is replaced in one
-step. So a run killed at any moment leaves the previous checkpoint in force. Knows nothing of what a step does.
+step. So a run killed at any moment leaves the previous checkpoint in force.
 """
 
 from __future__ import annotations

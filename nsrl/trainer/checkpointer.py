@@ -1,4 +1,4 @@
-"""Where a run stands, the optimiser that brought it there, and the checkpoints of both."""
+"""The checkpointer knows where a run stands, holds the optimiser that brought it there, and saves both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From problems to graded completions: encode, sample, run the programs as they come, check their values.
+"""Problems become graded completions: encoded, sampled, their programs run as they come, their values checked.
 
 The step's rollout, the evaluation and `nsrl.solve` all go this way.
 """

@@ -1,12 +1,12 @@
-"""Several processes, one run (`torchrun --nproc-per-node N -m nsrl.train`): who does what, and what is added up.
+"""`World` is several processes in one run (`torchrun --nproc-per-node N -m nsrl.train`): who does what, and what is
+added up.
 
 Every rank takes the same problems from the same stream and computes its share; what it sampled is exchanged, so that
 rewards, advantages and metrics are those of the whole batch on every rank, as they would be in one process. Completions
 are then dealt out again by length and gradients added up. Losses are divided by the counts of the whole step, so a sum
 is all it takes, and a rank without a live group takes part with nothing.
 
-With one process (`ALONE`) everything here is a no-op. Knows nothing of models, losses or rewards; `sharded.py` is
-FSDP2.
+With one process (`ALONE`) everything here is a no-op. FSDP2 is `nsrl/models/fsdp.py`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from nsrl.config import launched
 from nsrl.errors import UserError
 from nsrl.trainer.watchdog import Watchdog
 
-TIMEOUT = timedelta(
-    minutes=60
-)  # of a collective: the longest that ranks may be apart; a dead rank is found by the watch
+# Of a collective: the longest that ranks may be apart. A dead rank is found by the watchdog.
+TIMEOUT = timedelta(minutes=60)
 BUCKET = 1 << 26  # gradient elements reduced at once
 
 T = TypeVar("T")
@@ -45,7 +44,7 @@ class World:
     rank: int = 0
     size: int = 1
     sharded: bool = False  # FSDP2 reduces gradients itself, and every forward is a collective
-    _talk: Any = None  # gloo: Python objects, on a CPU whatever the model's device
+    _gloo: Any = None  # gloo: Python objects, on a CPU whatever the model's device
 
     @property
     def is_main(self) -> bool:
@@ -53,10 +52,10 @@ class World:
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> list[T]:
-        """This rank's part, dealt out one by one; `merge` puts results back into the order of the items."""
+        """This rank's part, dealt out one by one; `gather_in_order` puts results back into the order of the items."""
         return list(items[self.rank :: self.size])
 
-    def merge(self, part: list[R]) -> list[R]:
+    def gather_in_order(self, part: list[R]) -> list[R]:
         """The results of all ranks for all items, from each rank's results for its share. Own objects stay the same
         ones."""
         if self.size == 1:
@@ -73,7 +72,7 @@ class World:
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value, group=self._talk)
+        dist.all_gather_object(values, value, group=self._gloo)
         return values
 
     def from_main(self, function: Callable[[], T]) -> T:
@@ -81,34 +80,34 @@ class World:
         if self.size == 1:
             return function()
         box = [function() if self.is_main else None]
-        dist.broadcast_object_list(box, src=0, group=self._talk)
+        dist.broadcast_object_list(box, src=0, group=self._gloo)
         return box[0]  # type: ignore[return-value]
 
     def barrier(self) -> None:
         """Wait for all ranks."""
         if self.size > 1:
-            dist.barrier(group=self._talk)
+            dist.barrier(group=self._gloo)
 
-    def total(self, *values: float) -> tuple[float, ...]:
+    def all_reduce_sum(self, *values: float) -> tuple[float, ...]:
         """Sums over the ranks (exact for counts below 2^53)."""
         return tuple(map(sum, zip(*self.gather(values))))
 
-    def rows(self, rows: Tensor) -> Tensor:
+    def all_gather_rows(self, rows: Tensor) -> Tensor:
         """The rows (n, …) of all ranks one after the other; n may differ, and be 0."""
         if self.size == 1:
             return rows
         return torch.cat([part.to(rows.device) for part in self.gather(rows.detach().cpu())])
 
-    def deal(self, sizes: Sequence[int]) -> list[int]:
+    def partition_by_size(self, sizes: Sequence[int]) -> list[int]:
         """Indices of the items this rank takes, so that all ranks carry about the same size. Every rank gets the same
         answer."""
-        hands: list[list[int]] = [[] for _ in range(self.size)]
+        bins: list[list[int]] = [[] for _ in range(self.size)]
         loads = [0] * self.size
         for index in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
             rank = loads.index(min(loads))
-            hands[rank].append(index)
+            bins[rank].append(index)
             loads[rank] += sizes[index]
-        return sorted(hands[self.rank])
+        return sorted(bins[self.rank])
 
     def idle_rounds(self, batches: int) -> int:
         """Micro-batches this rank must run without work: where a forward is a collective, all ranks run equally many.
@@ -190,7 +189,7 @@ def join() -> Iterator[World]:
     out = sys.stdout
     try:
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT, device_id=device)
-        world = World(rank, size, _talk=dist.new_group(backend="gloo", timeout=TIMEOUT))
+        world = World(rank, size, _gloo=dist.new_group(backend="gloo", timeout=TIMEOUT))
         if rank:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (for as long as the run lasts)
             logging.disable(logging.WARNING)  # they would be said once per rank

@@ -1,4 +1,4 @@
-"""Evaluation: samples and greedy answers on held-out problems, as records that the report room turns into the table.
+"""An evaluation samples, and answers greedily, on held-out problems; the report makes its table of the records.
 
 Used by the run (before, midway, after) and by `python -m nsrl.eval`.
 """
@@ -90,7 +90,7 @@ def evaluate(
         vlm.read_ahead(mine)
         encoded = [_encoded(vlm, problem) for problem in mine]
         vlm.read_ahead(world.share(problems[start + batch : start + 2 * batch]))
-        errors = world.merge([e if isinstance(e, str) else None for e in encoded])
+        errors = world.gather_in_order([e if isinstance(e, str) else None for e in encoded])
         unscored |= {p.id: why for p, why in zip(whole, errors) if why is not None}
         fitting = {i: e for i, e in enumerate(encoded) if not isinstance(e, str)}
         shown, prompts = list(fitting), list(fitting.values())
@@ -108,7 +108,9 @@ def evaluate(
                     for number, (sample, one) in enumerate(zip(drawn, graded), first)
                 ]
             records += [
-                row for of_problem in world.merge([rows.get(i, []) for i in range(len(mine))]) for row in of_problem
+                row
+                for of_problem in world.gather_in_order([rows.get(i, []) for i in range(len(mine))])
+                for row in of_problem
             ]
         if progress is not None:
             progress(len(whole))

@@ -1,4 +1,4 @@
-"""The evaluations of a run: each is done once for one state of it, and kept with every record.
+"""The evaluations of a run are each done once for one state of it, and kept with every record.
 
 `eval/NAME.json` has the numbers and what they are of (phase, step, checksum of the weights, problems, settings);
 `eval/NAME.parquet` has one row per completion. A result is taken from there only if it is of the very same.

@@ -1,5 +1,4 @@
-"""The run folder: what is in it, who may write to it, and what is said when its disk is full. Knows nothing of
-models."""
+"""The run folder says what is in it, who may write to it, and what is said when its disk is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms 4 and 5 for a batch of completions: cut the program out, run it while others are sampled, check the value."""
+"""A grader cuts the program out of each completion, runs it while others are sampled, and checks its value."""
 
 from __future__ import annotations
 

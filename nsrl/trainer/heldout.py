@@ -1,4 +1,4 @@
-"""What a model may be evaluated on: nothing that the run it comes from was trained on, nor the run that one came from.
+"""A model may be evaluated on nothing that the run it comes from was trained on, nor the run that one came from.
 
 A run's folder says what that was: its config.yaml and its checkpoint's state, which also keeps what the runs before it
 were, so that they may go. Rows with a picture in common count as the same, as in the run's own split.

@@ -1,4 +1,4 @@
-"""What a run keeps for its report beside numbers: the pictures of problems. Knows nothing of models or steps."""
+"""A run keeps the pictures of problems for its report, beside numbers."""
 
 from __future__ import annotations
 

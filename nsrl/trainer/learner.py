@@ -1,4 +1,4 @@
-"""What a GRPO step works with, and what it makes of a problem."""
+"""`Learner` is what a GRPO step works with, `Rollout` what it makes of a problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GRPO step: rooms 3 to 12 of the path of one prompt, in the order they happen.
+"""A GRPO step goes from problems to an optimiser step, in the order in which it happens.
 
 How it departs from the GRPO paper:
 1. The prompt and its image are computed once per group, in sampling and in the update.
@@ -40,9 +40,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
     start = time.perf_counter()
 
-    # rooms 1 to 5: problems, completions, programs, values (programs run while other groups are still being sampled)
-    # rooms 6 and 7: reward components, then advantages against the group; again while groups without spread are
-    # replaced
+    # Problems are sampled, and programs run meanwhile; values become reward components, and these advantages against
+    # the group. Again while groups without spread are replaced.
     learner.problems.recent = {}
     groups, components = draw(learner, config.prompts_per_step, step, 0)
     rounds = [len(groups)]
@@ -54,7 +53,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         others, values = draw(learner, missing, step, len(rounds))
         groups, components, rounds = groups + others, torch.cat([components, values]), [*rounds, len(others)]
 
-    # room 8: live groups only, each prompt once, no padding; each rank takes some of them
+    # What has a gradient is packed: live groups only, each prompt once, no padding; each rank takes some of them.
     whole_loss = config.beta == 0 and config.entropy_coef == 0  # then a group without spread has no gradient at all
     learning, counted, sequences, first = [], 0, 0, 0
     for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
@@ -69,7 +68,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         if group.learns and (live or not whole_loss):
             learning.append((group, [first + i for i in group.learns]))
         first += len(group.samples)
-    mine = [learning[i] for i in world.deal([g.size for g, _ in learning])]
+    mine = [learning[i] for i in world.partition_by_size([g.size for g, _ in learning])]
     samples = [g.samples[i] for g, _ in mine for i in g.learns]
     metrics: dict[str, float] = {}
     if learning:
@@ -89,7 +88,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float().to(device)
         sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32, device=device)
 
-        # rooms 9 to 11: hidden states of completion tokens, log-probs without logits, objective, optimiser
+        # Log-probs of completion tokens without logits, then the objective, then the optimiser.
         reference_N = _reference(learner, batches, len(sampled_N))
         clean_N = objective.without_dropout(
             learner.policy, batches, len(sampled_N), config, learner.banned, timer, world
@@ -122,7 +121,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         synced = learner.sampler.sync(learner.vlm.model)
         world.require_same("weights (checksums)", synced.checksum)
 
-    # room 12: everything that was sampled counts, whether or not it was learned from
+    # Everything that was sampled counts in the metrics, whether or not it was learned from.
     with timer("metrics"):
         samples, graded = [s for g in groups for s in g.samples], [j for g in groups for j in g.graded]
         metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
@@ -150,7 +149,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
 
 def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -> list[Rollout]:
-    """Rooms 2 to 5: encode, sample G completions each, run their programs and check their values as they come.
+    """Problems with G completions each, graded: their programs run and their values are checked as they come.
 
     Each rank does its share of the problems and gets all groups. Seeds go by the problem, not by who samples it.
     """
@@ -173,7 +172,7 @@ def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -
     )
     learner.overlap += done.overlapped
     with timer("exchange"):
-        merged = world.merge(list(zip(prompts, done.samples, done.graded)))
+        merged = world.gather_in_order(list(zip(prompts, done.samples, done.graded)))
     return [Rollout(problem, *parts) for problem, parts in zip(problems, merged)]
 
 
@@ -185,7 +184,7 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
 
 
 def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], torch.Tensor]:
-    """Rooms 1 to 6 for the next `count` problems: groups and their (R, K) reward components, NaN where one does not
+    """The next `count` problems: graded groups and their (R, K) reward components, float64, NaN where one does not
     apply."""
     config = learner.config
     groups = rollout(learner, learner.problems.take(count), step, round_)

@@ -1,7 +1,7 @@
-"""Room 10: log-probs of completion tokens, then the objective, over the micro-batches of one optimiser step.
+"""The log-probs of completion tokens, and with them the objective, are computed over the micro-batches of one optimiser
+step.
 
-Everything stays on the device: the metrics of all micro-batches come to the host once, at the end of the step. Knows
-nothing of rewards or optimisers.
+Everything stays on the device: the metrics of all micro-batches come to the host once, at the end of the step.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def backward(
     vectors = []
     moved = [batch.to(policy.device) for batch in batches]
     idle = world.idle_rounds(len(batches))
-    tokens = max(1.0, *world.total(sum(batch.target.numel() for batch in batches))) if config.entropy_coef else None
+    tokens = (
+        max(1.0, *world.all_reduce_sum(sum(batch.target.numel() for batch in batches))) if config.entropy_coef else None
+    )
     for index, batch in enumerate(moved):
         with timer("forward"):
             scored = policy.score(
@@ -104,12 +106,12 @@ def backward(
         if keep_N is not None:
             keep_N[batch.token_rows] = scored.logp.detach()
     if world.sharded:
-        policy.take_part(idle)
+        policy.join_collectives(idle)
         if not any(world.gather(any(batch.pixel_values is not None for batch in batches))):
             for tower in policy.towers:
                 tower.zero_grad(set_to_none=True)  # no rank saw an image: as if the tower had not been run
     own = torch.stack(vectors) if vectors else torch.zeros(0, len(NAMES), device=policy.device)
-    return combine(world.rows(own))
+    return combine(world.all_gather_rows(own))
 
 
 def score_all(
@@ -129,7 +131,7 @@ def score_all(
             batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy="none"
         )
         out[batch.token_rows] = scored.logp
-    policy.take_part(idle, grad=False)
+    policy.join_collectives(idle, grad=False)
     return out
 
 

@@ -1,7 +1,7 @@
-"""Room 12: what a step measured. `metrics.jsonl`, a progress bar with an estimate, and optional further sinks.
+"""What a step measured goes into `metrics.jsonl`, a progress bar with an estimate, and optional further sinks.
 
 One line of JSON per optimiser step, appended and flushed, so a killed run keeps what it had; a resumed run cuts the
-file back to the step it resumes from. Keys are TRL's where TRL has one (docs/metrics.md). Knows nothing of models.
+file back to the step it resumes from. Keys are TRL's where TRL has one (docs/metrics.md).
 """
 
 from __future__ import annotations

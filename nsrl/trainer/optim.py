@@ -1,4 +1,4 @@
-"""Room 11: AdamW in fp32, its schedule and the clipped step. Knows nothing of where gradients come from.
+"""The optimiser is AdamW in fp32, with its schedule and the clipped step.
 
 A weight in 16 bits cannot take a small step: near 0.1 the next bfloat16 is 5e-4 away, so a step of 2e-5 rounds to
 nothing. Such a weight has an fp32 master here, which learns; the model gets the master rounded. Gradients (summed over

@@ -1,4 +1,4 @@
-"""Where problems come from: the data set of a run, and the stream that training takes from it.
+"""Problems come from the data set of a run; training takes them from a stream of it.
 
 One position counts what was drawn, so a resumed run draws the same ones. Every rank reads and draws alike; counting
 tokens and opening pictures is shared out.
@@ -46,7 +46,7 @@ def read_data(
         for start in range(0, len(mine), TOGETHER):
             counted += vlm.prompt_lengths(mine[start : start + TOGETHER])
             rows(min(len(counted) * world.size, len(whole)), len(whole))
-        lengths = world.merge(counted)
+        lengths = world.gather_in_order(counted)
     train_lengths, test_lengths = lengths[: len(train)], lengths[len(train) :]
     by_id = {p.id: length for p, length in zip(train, train_lengths)}
     train = _fitting(train, train_lengths, "training", config.max_prompt_length, world)

@@ -1,8 +1,8 @@
-"""The reference model of the KL term: the policy as it was when GRPO began, whatever it had learned before.
+"""The reference model of the KL term is the policy as it was when GRPO began, whatever it had learned before.
 
 It is kept once in the run folder (`reference/`), so that a resumed run has the same one. Where an adapter learns, only
 what learns is held twice; an adapter that had learned nothing yet (B = 0) is simply switched off, which is the same
-function and cheaper. All weights of a model are a second model. Knows nothing of losses.
+function and cheaper. All weights of a model are a second model.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Where a run stands, and how its folder is brought to that point before it goes on.
+"""A resumed run stands where its checkpoint says; its folder is brought to that point before it goes on.
 
 A run goes on in its own folder, or in a new one that then holds all it needs: the checkpoint, the metrics up to it, the
 evaluations made on the way and the reference model. What lies behind the point (of another
-ending of the same run, its checkpoints too) goes away: it is not of this run any more. Knows nothing of what a step
-does.
+ending of the same run, its checkpoints too) goes away: it is not of this run any more.
 """
 
 from __future__ import annotations

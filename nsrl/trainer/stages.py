@@ -1,4 +1,4 @@
-"""The stages of a run: what is learned, from which data, for how many steps, and how one is carried out.
+"""A stage says what is learned, from which data and for how many steps; a run is a list of them (`planned`).
 
 A run is a list of stages (`planned`). Everything a step draws depends on (seed, stage, step) alone, so N steps and N
 resumed ones are 2N steps, bit for bit on a CPU.

@@ -1,5 +1,4 @@
-"""What one GRPO step is worth a line for: TRL's keys and ours (docs/metrics.md). Knows nothing of how a step is
-done."""
+"""A GRPO step gets a line of metrics: TRL's keys and ours (docs/metrics.md)."""
 
 from __future__ import annotations
 

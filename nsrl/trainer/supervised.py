@@ -1,7 +1,6 @@
-"""Supervised steps on demonstrations: the warm start of the small model, and a control run.
+"""Supervised steps learn demonstrations: the warm start of the small model, and a control run.
 
-The same packed forward and the same log-prob op as GRPO: the loss is the mean of −log p over completion tokens. Knows
-nothing of rewards, engines or sampling.
+The same packed forward and the same log-prob op as GRPO: the loss is the mean of −log p over completion tokens.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def supervised_step(
         prompt = vlm.encode(demonstration.problem)
         groups.append(Group(prompt, [[*vlm.token_ids(demonstration.text), vlm.end_of_turn]]))
     batches = policy.pack(groups, budget)
-    tokens, seen = map(int, world.total(
+    tokens, seen = map(int, world.all_reduce_sum(
         sum(batch.target.numel() for batch in batches),
         sum(group.tokens for group in groups),
     ))  # fmt: skip
@@ -51,10 +50,10 @@ def supervised_step(
         loss = -policy.score(batch, entropy="none", dropout=dropout).logp.sum() / tokens
         (loss * world.loss_scale).backward()
         total += loss.detach()
-    policy.take_part(idle)
+    policy.join_collectives(idle)
     rate = optimizer.learning_rate
     norm = optimizer.step()
     return {
-        "loss": float(*world.total(float(total))), "grad_norm": float(norm), "learning_rate": rate,
+        "loss": float(*world.all_reduce_sum(float(total))), "grad_norm": float(norm), "learning_rate": rate,
         "dropped_updates": optimizer.take_dropped(), "num_tokens": seen,
     }  # fmt: skip

@@ -1,7 +1,6 @@
-"""GPU telemetry through NVIDIA's management library: power, memory, utilisation, clocks, temperature.
+"""Telemetry reads a GPU through NVIDIA's management library: power, memory, utilisation, clocks, temperature.
 
 Without a GPU, without the package nvidia-ml-py, or where the driver denies a reading, that reading is simply not there.
-Knows nothing of torch or of the run; it watches one device from outside.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
-"""The watch of a run of several processes: when one of them ends, the others end too, with one sentence.
+"""The watchdog ends a run of several processes together: when one of them ends, the others end too, with one sentence.
 
 Every rank beats into the rendezvous store and looks at the others about once a second, in a thread that goes on while
 the main thread waits inside a collective. A rank on this machine is dead as soon as its process is; one elsewhere (or
 one that is stopped) when it has not beaten for `STALE_S`. torchrun ends the survivors with SIGTERM within a fraction of
 a second of a death, so that signal is caught and answered by the same thread.
-
-Knows nothing of collectives, models or runs.
 """
 
 from __future__ import annotations
@@ -84,7 +82,7 @@ class Watchdog:
         return [rank for rank in sorted(self.people) if self.people[rank]["host"] == host]
 
     def stop(self) -> None:
-        """This rank is done and the others are not to mourn it."""
+        """End the watch: this rank is done, and its end is no failure to the others."""
         self._stopping = True
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

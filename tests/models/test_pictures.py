@@ -283,7 +283,7 @@ class Threads(World):
     """Ranks that are threads of this process."""
 
     def gather(self, value):
-        box, barrier = self._talk
+        box, barrier = self._gloo
         box[self.rank] = value
         barrier.wait(30)
         values = list(box)
@@ -302,7 +302,7 @@ def test_every_rank_passes_over_the_same_problems_and_opens_its_own_share(vlm):
             read_ahead=lambda problems: own.ahead(i for p in problems for i in p.images),
             unreadable=lambda p: next((why for i in p.images if (why := own.problem_with(i))), None),
         )
-        stream = ProblemStream(Rows(data_of(openers[number]), seed=1), 0, reads, Threads(number, 3, _talk=talk))
+        stream = ProblemStream(Rows(data_of(openers[number]), seed=1), 0, reads, Threads(number, 3, _gloo=talk))
         taken[number] = [[p.id for p in stream.take(count)] for count in (5, 5, 2, 5)], stream.position
 
     ranks = [threading.Thread(target=rank, args=(n,)) for n in range(3)]

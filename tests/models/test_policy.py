@@ -264,7 +264,7 @@ def test_sharded_ranks_have_one_graph_when_one_has_no_images(small, kind):
     alone = policy.hidden(batch)
     alone.sum().backward()
     assert all(p.grad is None for p in policy.towers[0].parameters())
-    policy.even_graph = True
+    policy.same_graph = True
     together = policy.hidden(batch)
     together.sum().backward()
     assert torch.equal(together, alone)

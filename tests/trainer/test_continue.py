@@ -17,6 +17,7 @@ from nsrl.rewards.registry import builtin_names
 from nsrl.train import main
 from nsrl.trainer import evaluation, stages
 from nsrl.trainer import run as runner
+from nsrl.trainer.checkpointer import Checkpointer
 from nsrl.trainer.optim import Optimizer
 
 TINY = [
@@ -245,8 +246,8 @@ def test_a_first_step_that_fails_leaves_no_copies_in_a_new_folder(straight, tmp_
     assert not (tmp_path / "runs").exists() and [p.name for p in (tmp_path / "used").iterdir()] == ["notes.txt"]
     monkeypatch.undo()
 
-    saving = runner.Run.save
-    monkeypatch.setattr(runner.Run, "save", lambda self: (saving(self), fails()))
+    saving = Checkpointer.save
+    monkeypatch.setattr(Checkpointer, "save", lambda self: (saving(self), fails()))
     with pytest.raises(RuntimeError, match="mine"):
         main([f"output_dir={tmp_path / 'used'}", *again])
     assert (tmp_path / "used" / "checkpoint-3").is_dir()  # the step was whole

@@ -1,4 +1,4 @@
-"""Several processes are one run: the same steps as one process, checkpoints that change hands, and no silent hang.
+"""Several processes are one run: the same steps as one process, checkpoints that change bins, and no silent hang.
 
 Two gloo ranks on a CPU. `ranks.py` compares gradients rank by rank; here whole runs are compared.
 """
@@ -168,16 +168,16 @@ def test_error_of_one_rank_is_said_once(one):
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_shares_and_hands_cover_everything_once(size):
+def test_shares_and_bins_cover_everything_once(size):
     worlds = [World(rank, size) for rank in range(size)]
     items = list("abcdefg")
     assert sorted(x for w in worlds for x in w.share(items)) == items
     sizes = [5, 9, 1, 1, 7, 3, 8]
-    hands = [w.deal(sizes) for w in worlds]
-    assert sorted(i for hand in hands for i in hand) == list(range(7))
-    loads = [sum(sizes[i] for i in hand) for hand in hands]
+    bins = [w.partition_by_size(sizes) for w in worlds]
+    assert sorted(i for hand in bins for i in hand) == list(range(7))
+    loads = [sum(sizes[i] for i in hand) for hand in bins]
     assert max(loads) - min(loads) <= max(sizes)
-    assert World(size, size + 1).deal([]) == []
+    assert World(size, size + 1).partition_by_size([]) == []
 
 
 def test_alone_is_a_no_op():
@@ -185,8 +185,8 @@ def test_alone_is_a_no_op():
     ALONE.sum_gradients([p])
     assert p.grad is None
     part = [object()]
-    assert ALONE.merge(part) is part and ALONE.gather(3) == [3] and ALONE.total(1.5, 2) == (1.5, 2)
-    assert ALONE.from_main(lambda: 7) == 7 and ALONE.deal([3, 1]) == [0, 1] and ALONE.idle_rounds(4) == 0
+    assert ALONE.gather_in_order(part) is part and ALONE.gather(3) == [3] and ALONE.all_reduce_sum(1.5, 2) == (1.5, 2)
+    assert ALONE.from_main(lambda: 7) == 7 and ALONE.partition_by_size([3, 1]) == [0, 1] and ALONE.idle_rounds(4) == 0
     ALONE.require_same("x", 1)
     ALONE.barrier()
 

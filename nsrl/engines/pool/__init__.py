@@ -1,5 +1,5 @@
-"""Programs in killable, sandboxed processes. `pool` is what callers see; the others, from the top down: manager,
-scheduler, supervisor, queue, processes, worker, protocol, cache, sandbox."""
+"""The pool runs programs in killable, sandboxed processes. `pool` is what callers see; the others, from the top down,
+are manager, scheduler, supervisor, queue, processes, worker, protocol, cache, sandbox."""
 
 from nsrl.engines.pool.pool import EnginePool
 

@@ -1,4 +1,4 @@
-"""Results of programs that ran before, newest use last. Not thread-safe: the pool holds its lock. Stdlib only.
+"""The cache holds Results of programs that ran before. Not thread-safe: the queue holds its lock. Stdlib only.
 
 Results that depend on the machine's state (timeouts, crashes) are never kept.
 """

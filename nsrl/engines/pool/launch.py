@@ -1,5 +1,5 @@
-"""Become the command in the arguments, with the memory layout of every other run. Linux only; imports nothing of the
-project.
+"""This process becomes the command in its arguments, with the memory layout of every other run. Linux only; nothing of
+the project is imported.
 
 Run by its path in an interpreter without site packages: what is asked for takes effect at an exec, so that whatever is
 loaded before it is loaded twice.

@@ -1,4 +1,4 @@
-"""The thread of a pool: messages of the processes in, what is to be done to them out.
+"""The thread of a pool runs here: messages of the processes come in, what is to be done to them goes out.
 
     queue <-> scheduler <- manager -> supervisor <-> zygotes and workers
 

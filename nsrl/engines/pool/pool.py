@@ -1,9 +1,8 @@
-"""Runs programs in killable, sandboxed workers, while other completions are still being sampled.
+"""`EnginePool` runs programs in killable, sandboxed workers, while other completions are still being sampled.
 
 `submit` never waits: it answers from the cache, joins an identical program that is already running, or queues. One
 manager thread owns the processes: it feeds workers, watches the wall clock of each program, kills what overruns, and
 puts the programs queued behind a dead worker into another one. No program can raise here; each has a `Result`.
-Knows nothing of models, rewards or what a program means.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The parent's side of one zygote and one worker: starting it, writing to it, killing it. Stdlib only."""
+"""`Zygote` and `Worker` are the parent's side of one process each: start it, write to it, kill it. Stdlib only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How programs and Results cross the border of a worker: length-prefixed frames of JSON. Stdlib only.
+"""Programs and Results cross the border of a worker as length-prefixed frames of JSON. Stdlib only.
 
 A worker is not trusted: the parent takes nothing from it but JSON of bounded size, and checks every field.
 """

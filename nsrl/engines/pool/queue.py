@@ -1,4 +1,5 @@
-"""The programs of a pool: what is queued, what runs, what is known already, and how it all went. Thread-safe.
+"""The queue knows the programs of a pool: which wait, which run, what is known already, and how it all went.
+Thread-safe.
 
 Callers add programs; the manager's thread takes them and finishes them. Nothing here calls that thread: `add` says
 whether it must be woken.

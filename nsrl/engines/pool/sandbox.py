@@ -1,8 +1,8 @@
-"""The walls around a worker: what a program that runs in one can no longer do. ctypes and stdlib only.
+"""The sandbox is the walls around a worker: what a program that runs in one can no longer do. ctypes and stdlib only.
 
 Each layer is one function that returns True when it is in force, so that a worker can say which ones it has; none of
 them raises on a system that lacks it. The order matters: namespaces first (they need system calls the filter denies),
-the system-call filter last. Knows nothing of languages, pools or results.
+the system-call filter last.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Which worker runs which program, for how long, and what becomes of the programs of a worker that ended.
+"""The scheduler decides which worker runs which program, for how long, and what becomes of the programs of one that
+ended.
 
 Programs in a worker's pipe run in order, so the oldest one is the one that runs: its clock starts when it became the
 oldest. What a worker did not get to goes back to the queue and to another worker. Nothing here touches a process: what

@@ -1,4 +1,5 @@
-"""The processes of a pool, from the start of each to its end: zygotes, and the workers that they fork.
+"""The supervisor owns the processes of a pool, from the start of each to its end: zygotes, and the workers that they
+fork.
 
 `poll` reports what the processes did, and changes nothing that a program depends on; whoever asked answers with
 `replace`, `restart` and `send`. Nothing here looks into a program.

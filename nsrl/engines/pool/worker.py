@@ -1,4 +1,4 @@
-"""The processes that run programs: the zygote, and the workers it forks. Runs without torch, in an empty environment.
+"""A zygote and the workers it forks run the programs. They run without torch, in an empty environment.
 
 The parent starts one zygote per kind by fork and exec. A zygote imports and warms everything, then forks a worker each
 time the parent asks, and tells the parent when one dies. Two kinds of worker:

@@ -1,4 +1,4 @@
-"""InternVL: a tower that sees tiles of one size, a projector, and a language model whose positions count tokens."""
+"""InternVL has a tower that sees tiles of one size, a projector, and a language model whose positions count tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures for InternVL: cut into tiles of one size, with an overview behind them where there are several."""
+"""InternVL's pictures are cut into tiles of one size, with an overview behind them where there are several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image processor of an InternVL: how many tiles it cuts, and the files that `AutoProcessor` and vLLM read."""
+"""InternVL's image processor is told here how many tiles it cuts, and written as `AutoProcessor` and vLLM read it."""
 
 from __future__ import annotations
 

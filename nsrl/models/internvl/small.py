@@ -1,4 +1,4 @@
-"""The configuration of a small InternVL."""
+"""A small InternVL is configured here."""
 
 from __future__ import annotations
 

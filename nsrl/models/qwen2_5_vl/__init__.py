@@ -1,4 +1,4 @@
-"""Qwen2.5-VL: mRoPE with its axes in blocks, biases on queries, keys and values, no norms on them, no DeepStack.
+"""Qwen2.5-VL has mRoPE with its axes in blocks, biases on queries, keys and values, no norms on them, no DeepStack.
 
 The tower attends within windows in most of its layers, by itself.
 """

@@ -1,4 +1,4 @@
-"""Qwen3-VL: interleaved mRoPE, norms on queries and keys, DeepStack features behind the first decoder layers."""
+"""Qwen3-VL has interleaved mRoPE, norms on queries and keys, and DeepStack features behind the first decoder layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Qwen3-VL-MoE: Qwen3-VL with a feed-forward part of many experts, of which a router picks a few for each token."""
+"""Qwen3-VL-MoE is Qwen3-VL with a feed-forward part of many experts, of which a router picks a few for each token."""
 
 from __future__ import annotations
 

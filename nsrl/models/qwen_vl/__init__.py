@@ -1,2 +1,2 @@
-"""What the Qwen-VL families share: patches and their pictures, rotary positions on three axes, processor files,
+"""The Qwen-VL families share what is here: patches and their pictures, rotary positions on three axes, processor files,
 faults."""

@@ -1,4 +1,4 @@
-"""The Qwen-VL families as `Family` wants them: what Qwen2.5-VL, Qwen3-VL and Qwen3-VL-MoE have in common."""
+"""`QwenVL` is what Qwen2.5-VL, Qwen3-VL and Qwen3-VL-MoE have in common of a `Family`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""How people compute mRoPE wrongly: each fault, done on purpose to transformers' own forward, so that it can be
-recognised."""
+"""People compute mRoPE wrongly in known ways: each is done here on purpose to transformers' own forward, so that it can
+be recognised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From patches back to pictures, for an engine that has an image processor of its own."""
+"""Patches become pictures again here, for an engine that has an image processor of its own."""
 
 from __future__ import annotations
 

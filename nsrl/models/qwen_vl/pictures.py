@@ -1,4 +1,4 @@
-"""Pictures for Qwen's image processor: resized to whole visual tokens within its bounds, cut into rows of patches."""
+"""Qwen's pictures are resized to whole visual tokens within the processor's bounds and cut into rows of patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Positions of a prompt in the three-axis rotary embedding of the Qwen-VL families (mRoPE).
+"""This computes a prompt's positions in the three-axis rotary embedding of the Qwen-VL families (mRoPE).
 
 Text counts one position per token on all three axes; an image starting at position s covers (s, s + row, s + column),
 and the text behind it resumes at s + max(rows, columns), not at s + rows * columns. Written apart from transformers'

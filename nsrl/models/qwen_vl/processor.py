@@ -1,4 +1,5 @@
-"""The files from which transformers' `AutoProcessor` and vLLM build a Qwen-VL processor: text, images and video.
+"""This writes the files from which transformers' `AutoProcessor` and vLLM build a Qwen-VL processor: text, images and
+video.
 
 transformers needs torchvision for that processor; nsrl itself reads the tokenizer and the image processor alone, which
 does not.
