@@ -25,7 +25,9 @@ def extreme_case(n_vocab, device="cpu"):
     names, rows, target = [], [], []
 
     def add(name, logits, y):
-        names.append(name), rows.append(logits.bfloat16().float()), target.append(y % n_vocab)
+        names.append(name)
+        rows.append(logits.bfloat16().float())
+        target.append(y % n_vocab)
 
     near = quiet.clone()
     near[3 % n_vocab] = -2.0 + 16.1 + math.log(n_vocab)

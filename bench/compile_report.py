@@ -128,7 +128,7 @@ def compile_launch(launch: Launch, name: str) -> dict:
         file.flush()
         usage = _run(tool("cuobjdump"), "-res-usage", file.name)
         sass = _run(tool("cuobjdump"), "-sass", file.name)
-    registers, stack = map(int, re.search(r"REG:(\d+) STACK:(\d+)", usage).groups())
+    registers, stack = map(int, re.findall(r"REG:(\d+) STACK:(\d+)", usage)[0])
     shared, threads = kernel.metadata.shared, kernel.metadata.num_warps * 32
     row = {"kernel": name, "language": "triton", "registers": registers, "spilled_bytes": stack, "shared_bytes": shared}
     row |= {"threads": threads, "occupancy": round(occupancy(registers, shared, threads), 3)}
@@ -169,7 +169,7 @@ def calls() -> dict[str, Any]:
     def head_call(
         saving="jacobian", *, dtype=torch.bfloat16, width=H, softcap=0.0, gemm="triton", invariant=False, **tensors
     ):
-        none = dict.fromkeys(head_spec.Inputs._fields)
+        none: dict[str, Any] = dict.fromkeys(head_spec.Inputs._fields)
         target = make(N, dtype=torch.int64)
         x = head_spec.Inputs(
             **none
@@ -319,7 +319,7 @@ def table(rows: list[dict]) -> str:
 
 
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(prog="bench.compile_report", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="bench.compile_report", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", metavar="FILE", help="write the rows there as well")
     options = parser.parse_args(argv)
     if os.environ.get("TRITON_INTERPRET") == "1":

@@ -148,7 +148,7 @@ def all_rows(
                 yield _entered(op, contender, shape, device, reason).row
             elif op == "linear_logp":
                 yield timed(logp_trial(contender, shape, device, dtype), budget_ms)
-            else:
+            elif length is not None:
                 yield timed(objective_trial(contender, shape, length, device, dtype), budget_ms)
             measure.reclaim()
 

@@ -106,6 +106,7 @@ def _head(hidden, weight, target, **options):
     hidden = hidden.clone().requires_grad_()
     logp, entropy = linear_logp(hidden, weight, target, **options)
     logp.sum().backward()
+    assert entropy is not None and hidden.grad is not None
     return logp.detach(), entropy.detach(), hidden.grad
 
 
@@ -163,8 +164,8 @@ def small_ops(run: Run) -> None:
                 x, adv.to(dtype), cu_seqlens=offsets, old_logp=old.to(dtype), ref_logp=ref.to(dtype), beta=0.1,
                 loss_type=loss_type, backend=backend,
             )  # fmt: skip
-            loss.backward()
-            found.append((loss.double(), metrics.double(), x.grad.double()))
+            (gradient,) = torch.autograd.grad(loss, x)
+            found.append((loss.double(), metrics.double(), gradient.double()))
         worst = max(float((a - b).detach().abs().max()) for a, b in zip(*found))
         run.check(f"policy_loss {loss_type}", worst <= 5e-6, f"{worst:.1e}")
     rewards = torch.rand(60, 2, device=device)
@@ -451,7 +452,7 @@ def summary(record: dict) -> str:
 
 
 def main(argv=None) -> int:
-    parser = argparse.ArgumentParser(prog="bench.gpu", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="bench.gpu", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "bench" / "results")
     parser.add_argument("--budget-s", type=float, default=540.0)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")

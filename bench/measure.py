@@ -10,7 +10,7 @@ def milliseconds(call, *, device: str, budget_ms: float = 300.0) -> float:
     if device == "cuda":
         from triton.testing import do_bench
 
-        return do_bench(call, warmup=budget_ms / 4, rep=budget_ms, return_mode="median")
+        return float(do_bench(call, warmup=round(budget_ms / 4), rep=round(budget_ms), return_mode="median"))  # pyright: ignore
     call()
     times, end = [], time.perf_counter() + budget_ms / 1000
     while len(times) < 3 or time.perf_counter() < end:

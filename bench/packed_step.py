@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -84,7 +85,8 @@ def rounds(size: str, attention: str | None = None, repeats: int = 3) -> Iterato
     config = make()
     torch.manual_seed(0)
     with device:
-        base = Qwen3VLForConditionalGeneration(config).to(dtype)
+        base: Any = Qwen3VLForConditionalGeneration(config)
+        base.to(dtype)
     model = get_peft_model(base, LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS))
     policy = Policy(model, attention=attention, checkpointing=size == "2b")
     weights = [p for p in model.parameters() if p.requires_grad]
@@ -113,7 +115,7 @@ def rounds(size: str, attention: str | None = None, repeats: int = 3) -> Iterato
         optimizer.step()
         optimizer.zero_grad()
         clock.lap("optim")
-        best = {k: min(v, best.get(k, v)) for k, v in clock.seconds.items()}
+        best = {k: min(v, best[k]) if k in best else v for k, v in clock.seconds.items()}
         yield _record(size, policy, batches, best)
 
 
@@ -157,7 +159,8 @@ class _Clock:
     """Wall seconds since the last lap, summed by name, the device waited for."""
 
     def __init__(self, device: torch.device):
-        self.device, self.seconds = device, {}
+        self.device = device
+        self.seconds: dict[str, float] = {}
         self._now()
 
     def _now(self) -> None:
@@ -171,10 +174,10 @@ class _Clock:
         self.seconds[name] = self.seconds.get(name, 0.0) + self.last - before
 
 
-def command(name: str, doc: str, rounds, **options) -> None:
+def command(name: str, doc: str | None, rounds, **options) -> None:
     """The command line of a whole step: prints and writes the record of its last round; options: argparse's, by
     name."""
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
     parser.add_argument("--size", choices=SIZES, default="2b" if torch.cuda.is_available() else "small")
     for option, about in options.items():
         parser.add_argument(f"--{option}", **about)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from typing import Literal
 
 import torch
 
@@ -26,15 +27,15 @@ MODES = {"LoRA": (LoraConfig(enabled=True, dropout=0.0), 2e-5, 0.02), "full": (N
 
 
 def learn(
-    name: str, mode: str, dtype: str, steps: int, size: int, rate: float | None = None
+    name: str, mode: str, dtype: Literal["float32", "bfloat16"], steps: int, size: int, rate: float | None = None
 ) -> tuple[list[float], float]:
     """(loss of every step, share of the trained elements that never moved); of LoRA only lora_A, as lora_B begins
     at 0."""
     lora, default, _ = MODES[mode]
     vlm = loading.load(ModelConfig(name=name, dtype=dtype), lora, seed=0)
     policy = Policy(vlm.model)
-    options = dict(schedule="constant", warmup=0, total=steps, max_grad_norm=1.0)
-    optimizer = Optimizer(vlm.model, learning_rate=rate or default, **options)
+    rate = rate or default
+    optimizer = Optimizer(vlm.model, learning_rate=rate, schedule="constant", warmup=0, total=steps, max_grad_norm=1.0)
     learned = [n for n, p in vlm.model.named_parameters() if p.requires_grad]
     watched = [p for n, p in zip(learned, optimizer.parameters) if lora is None or "lora_A" in n]
     before = [p.detach().clone() for p in watched]

@@ -9,6 +9,7 @@ Also: the sampler's log-probs against the trainer's on the tokens just drawn, de
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -38,7 +39,8 @@ def rounds(size: str, tokens: int | None = None, prompts: int = 1) -> Iterator[d
     config = make()
     torch.manual_seed(0)
     with device:
-        base = Qwen3VLForConditionalGeneration(config).to(dtype).eval()
+        base: Any = Qwen3VLForConditionalGeneration(config)
+        base.to(dtype).eval()
     model = get_peft_model(base, LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS), autocast_adapter_dtype=False)
     policy, sampler = Policy(model, checkpointing=size == "2b"), NativeSampler(model)
     weights = [p for p in model.parameters() if p.requires_grad]
@@ -88,7 +90,7 @@ def _request(config, grid: tuple[int, int, int], text: int, number: int) -> Requ
     draw = lambda n: torch.randint(0, 490, (n,), generator=g).tolist()
     patches = grid[0] * grid[1] * grid[2]
     ids = draw(text // 2) + [config.image_token_id] * (patches // 4) + draw(text - text // 2)
-    image = PromptImage(f"image {number}", tuple(grid), torch.randn(patches, 1536, generator=g))
+    image = PromptImage(f"image {number}", grid, torch.randn(patches, 1536, generator=g))
     return Request(Prompt(ids, images=(image,)), n=G, seed=1 + number)
 
 

@@ -9,6 +9,7 @@ rate, how many kernels were launched (operator calls on a CPU) and how often the
 import warnings
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -67,7 +68,7 @@ def count(f) -> dict[str, int]:
             warnings.simplefilter("always")
             f()
         torch.cuda.set_sync_debug_mode("default")
-        kernels = sum(e.count for e in prof.key_averages() if e.device_type == torch.autograd.DeviceType.CUDA)
+        kernels = sum(e.count for e in prof.key_averages() if e.device_type.name == "CUDA")
         return {"launches": kernels, "host_syncs": sum("synchroniz" in str(w.message) for w in waits)}
 
     class Counter(TorchDispatchMode):
@@ -105,8 +106,8 @@ def run(benchmark, f, moved: int, inside=None) -> None:
 
 
 def need(backend: str) -> None:
-    if backend == "cuda" and _native.why_not() is not None:
-        pytest.skip(_native.why_not())
+    if backend == "cuda" and (why := _native.why_not()) is not None:
+        pytest.skip(why)
 
 
 def rope_index(case):
@@ -114,14 +115,15 @@ def rope_index(case):
     from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel
 
     config = SimpleNamespace(vision_config=SimpleNamespace(spatial_merge_size=2))
-    owner = SimpleNamespace(config=config)
+    owner: Any = SimpleNamespace(config=config)
     owner.get_vision_position_ids = Qwen3VLModel.get_vision_position_ids.__get__(owner)
     rows = [[*g.prompt.ids, *c] for g in case.groups for c in g.completions]
     ids = torch.tensor(rows, device=DEVICE)  # all of one length here
     kinds = (ids == case.kwargs["image_token_id"]).int()
     grids = torch.tensor([g.prompt.images[0].grid for g in case.groups for _ in g.completions], device=DEVICE)
     mask = torch.ones_like(ids)
-    return lambda: Qwen3VLModel.get_rope_index(owner, ids, kinds, image_grid_thw=grids, attention_mask=mask)[0]
+    get: Any = Qwen3VLModel.get_rope_index
+    return lambda: get(owner, ids, kinds, image_grid_thw=grids, attention_mask=mask)[0]
 
 
 @pytest.mark.benchmark(group="plan")
@@ -177,7 +179,7 @@ def copy_rate() -> float:
 def median_seconds(f) -> float:
     import triton
 
-    return triton.testing.do_bench(f, return_mode="median") * 1e-3
+    return float(triton.testing.do_bench(f, return_mode="median")) * 1e-3  # pyright: ignore
 
 
 def padded_embed(case):

@@ -79,9 +79,9 @@ class PackedBatch:
 
     token_ids (T,), cu_seqlens (S+1,), parent (S,) (a completion's prompt sequence; a prompt's own index), cu_images
     (S+1,), image_grid (I, 3), image_key (I,) (equal for equal images): what `nsrl_kernels.pack_vision` plans from.
-    pixel_values (patches, C) and distinct_grid (U, 3): every distinct image once, in order of first use; image_names
-    their keys. target (N,): the completion tokens that the policy wrote; predict_row (N,): the stream row that predicts
-    each of them. cu_completions (R+1,): where each completion starts in the N tokens. token_rows (N,): where each token
+    pixel_values (patches, C) and distinct_grid (U, 3): every distinct image once, in order of first use. target (N,):
+    the completion tokens that the policy wrote; predict_row (N,): the stream row that predicts each of them.
+    cu_completions (R+1,): where each completion starts in the N tokens. token_rows (N,): where each token
     stands when all completions given to `pack` are written one after the other (values[token_rows] is this batch's
     part). rows (R,): the completion's number when the groups' completions are counted through in the order they were
     given; groups (R,): the group's number.
@@ -102,7 +102,6 @@ class PackedBatch:
     rows: Tensor
     groups: Tensor
     layout: Layout
-    image_names: tuple[Hashable, ...]
     total_visual: int
     total_kv: int
     merge: int
@@ -301,7 +300,6 @@ def _batch(
         rows=torch.tensor(rows),
         groups=torch.tensor([g for g, part in pieces for _ in part]),
         layout=Layout(prompts, suffixes),
-        image_names=tuple(number),
         total_visual=sum(t * h * w for t, h, w in (i.grid for i in flat)) // merge**2,
         total_kv=sum(prompts) + sum(p * len(s) + sum(s) for p, s in zip(prompts, suffixes)),
         merge=merge,

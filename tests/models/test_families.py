@@ -14,8 +14,10 @@ from nsrl.errors import UserError
 from nsrl.models import loading, small
 from nsrl.models.registry import FAMILIES, SMALL, family_class
 from nsrl.models.vlm import VLM
-from nsrl.trainer import checkpoint
+from nsrl.trainer import checkpoint, loop
 from tests.models.kinds import KINDS
+from tests.trainer.test_resume import outcome
+from tests.trainer.test_resume import same as same_run
 
 TINY = [
     "data.eval_size=2", "prompts_per_step=2", "num_generations=4", "completions_steps=0", "max_completion_length=12",
@@ -130,15 +132,15 @@ def test_bounds_in_pixels_are_kept(saved):
         loading.load(ModelConfig(name=str(saved), min_pixels=10**9), LoraConfig(enabled=False))
 
 
-def test_a_run_from_end_to_end(kind, saved, tmp_path, capsys):
-    """Supervised and GRPO steps, the check of what was saved, and the saved folder evaluated and asked."""
+def test_a_run_from_end_to_end(kind, saved, tmp_path, capsys, monkeypatch):
+    """Supervised and GRPO steps, a resumed run, the check of what was saved, which is evaluated and asked."""
     if kind == SMALL:
         pytest.skip("tests/trainer/test_short_run.py does it")
     threads, run = torch.get_num_threads(), tmp_path / "run"
     (tmp_path / "reward.py").write_text(SPREAD)
     tiny = [*TINY, f"reward_funcs=[{tmp_path}/reward.py:spread]"]
-    start = [f"output_dir={run}", f"model.name={saved}", *WARM, *tiny]
-    assert train.main([*start, "max_steps=2"]) == 0
+    start = [f"model.name={saved}", *WARM, *tiny, "max_steps=2", "save_steps=1"]
+    assert train.main([f"output_dir={run}", *start]) == 0
     torch.set_num_threads(threads)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [row["phase"] for row in rows] == ["warm_start"] * 3 + ["grpo"] * 2
@@ -147,6 +149,15 @@ def test_a_run_from_end_to_end(kind, saved, tmp_path, capsys):
     assert max(gaps) < 2e-5, "sampler and trainer are one function"
     found = checkpoint.latest(run)
     assert found.name == "checkpoint-2"
+    if kind == "internvl":  # the family that shares least with the built-in model
+        again, backward = tmp_path / "again", loop.objective.backward
+        steps = iter([backward])  # the second ends the process
+        with monkeypatch.context() as patched, pytest.raises(StopIteration):
+            patched.setattr(loop.objective, "backward", lambda *args: next(steps)(*args))
+            train.main([f"output_dir={again}", *start])
+        assert checkpoint.latest(again).name == "checkpoint-1"
+        assert train.main([f"output_dir={again}", "--resume"]) == 0
+        assert same_run(outcome(again), outcome(run))
     before, after = (
         loading.load(ModelConfig(name=str(path)), LoraConfig(enabled=False)).model for path in (saved, found)
     )
