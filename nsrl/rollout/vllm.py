@@ -283,9 +283,15 @@ def _reload(worker: Any, weights: Any) -> None:
     # A head tied to the embedding is skipped by the reload ("ParallelLMHead: Failed to load weights"). On a GPU it
     # reads the embedding itself; on a CPU it keeps a packed copy of the old weight, and log-probs are off by whole
     # units.
-    head = runner.get_model().language_model.lm_head
+    model = runner.get_model()
+    head = model.language_model.lm_head
     if hasattr(head, "quant_method"):
         head.quant_method.process_weights_after_loading(head)
+    # Experts on a CPU are packed when they are loaded first; a reload leaves them as they come, to be read as packed.
+    for layer in model.modules():
+        kernel = getattr(getattr(layer, "quant_method", None), "moe_kernel", None)
+        if kernel is not None and next(layer.parameters()).device.type == "cpu":
+            kernel.fused_experts.process_weights_after_loading(layer)
 
 
 def _checksum(worker: Any) -> str | None:
