@@ -12,8 +12,8 @@ class ImageRef:
     """An image by reference: rollout records and checkpoints hold this, never pixels.
 
     key: identity of the content (equal keys mean equal pixels); open: returns a PIL image in RGB, or raises
-    `UserError`;
-    size: (width, height) in pixels of what `open` returns, known from the file's header (None: only opening tells).
+    `UserError`; size: (width, height) in pixels of what `open` returns, known from the file's header (None: only
+    opening tells).
     """
 
     key: str

@@ -113,8 +113,7 @@ class FusedOps(Ops):
 class DecoderLayer:
     """One pre-norm decoder layer: its weights, gathered for calls with an attention of the caller's.
 
-    module: the layer of transformers it reads; mlp: its feed-forward part where that is not `module.mlp` called on (…,
-    D).
+    module: the layer of transformers it reads; mlp: its feed-forward part, where it is not `module.mlp` of (…, D).
     """
 
     def __init__(self, module: Any, ops: Ops, mlp: Callable[[Tensor], Tensor] | None = None) -> None:

@@ -30,8 +30,7 @@ class Fault:
     """A known fault, done on purpose to transformers' own forward.
 
     cause: a sentence with {} where "trainer" or "sampler" goes. inputs: (family, keyword arguments) → those of the
-    fault.
-    within: (family) → a context in which the forward has it.
+    fault. within: (family) → a context in which the forward has it.
     """
 
     cause: str
@@ -208,8 +207,7 @@ class Family(ABC):
         half = sin.shape[-1] // 2
         return cos.unsqueeze(-2), torch.cat([-sin[..., :half], sin[..., half:]], -1).unsqueeze(-2)
 
-    # -- oracles and other engines
-    # --------------------------------------------------------------------------------------
+    # -- oracles and other engines ------------------------------------------------------------------------------------
 
     @abstractmethod
     def padded_inputs(

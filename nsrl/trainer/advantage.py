@@ -27,9 +27,11 @@ def advantages(
 
 @dataclass
 class StepAdvantages:
-    """What a step learns from. drawn: statistics of every group that was sampled; chosen: (P,) whether the update has
-    the
-    group; advantages: (R,) of every completion, 0 outside the update; missing: groups without spread in the update."""
+    """What a step learns from.
+
+    drawn: statistics of every group that was sampled; chosen: (P,) whether the update has the group; advantages: (R,)
+    of every completion, 0 outside the update; missing: groups without spread in the update.
+    """
 
     drawn: GroupAdvantage
     chosen: torch.Tensor

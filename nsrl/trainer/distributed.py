@@ -176,16 +176,16 @@ def join() -> Iterator[World]:
         yield ALONE
         return
     store, rank, size = next(dist.rendezvous("env://", timeout=timedelta(minutes=10)))  # pyright: ignore
-    watch = Watchdog(dist.PrefixStore("nsrl", store.clone()), rank, size)  # pyright: ignore
+    watchdog = Watchdog(dist.PrefixStore("nsrl", store.clone()), rank, size)  # pyright: ignore
     try:
-        watch.start()
+        watchdog.start()
     except UserError as error:
-        watch.fail(str(error), 2)
+        watchdog.fail(str(error), 2)
     backend, device = "gloo", None
     if torch.cuda.is_available():
-        torch.cuda.set_device(watch.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(watchdog.local_rank % torch.cuda.device_count())
         backend, device = "cpu:gloo,cuda:nccl", torch.device("cuda", torch.cuda.current_device())
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // watch.local_size))
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // watchdog.local_size))
     out = sys.stdout
     try:
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT, device_id=device)
@@ -194,22 +194,22 @@ def join() -> Iterator[World]:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (for as long as the run lasts)
             logging.disable(logging.WARNING)  # they would be said once per rank
         yield world
-        watch.done()
+        watchdog.done()
         if dist.is_initialized():  # vLLM ends all groups of a process when its engine is closed
             world.barrier()  # nobody leaves while another still works: rank 0 may be writing the report
     except UserError as error:
-        watch.fail(str(error), 2)
+        watchdog.fail(str(error), 2)
     except KeyboardInterrupt:
-        watch.fail("interrupted; --resume continues from the latest checkpoint", 130)
+        watchdog.fail("interrupted; --resume continues from the latest checkpoint", 130)
     except BaseException as error:
-        sentence = watch.explain(5.0) if isinstance(error, RuntimeError) else None  # a collective broke: who ended?
+        sentence = watchdog.explain(5.0) if isinstance(error, RuntimeError) else None  # a collective broke: who ended?
         if sentence is not None:
-            watch.fail(sentence, 1)
-        watch.fail(f"rank {rank} ended with {type(error).__name__}; the others stop", 1, traceback.format_exc())
+            watchdog.fail(sentence, 1)
+        watchdog.fail(f"rank {rank} ended with {type(error).__name__}; the others stop", 1, traceback.format_exc())
         raise
     finally:
         sys.stdout = out
         logging.disable(logging.NOTSET)
-    watch.stop()
+    watchdog.stop()
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -1,8 +1,8 @@
 """A resumed run stands where its checkpoint says; its folder is brought to that point before it goes on.
 
 A run goes on in its own folder, or in a new one that then holds all it needs: the checkpoint, the metrics up to it, the
-evaluations made on the way and the reference model. What lies behind the point (of another
-ending of the same run, its checkpoints too) goes away: it is not of this run any more.
+evaluations made on the way and the reference model. What lies behind the point (of another ending of the same run, its
+checkpoints too) goes away: it is not of this run any more.
 """
 
 from __future__ import annotations
@@ -37,12 +37,10 @@ class State:
     position: int = 0  # training problems taken by GRPO
     num_tokens: int = 0  # of all prompts and completions so far, a prompt once per completion
     held_out: int | None = None  # data.eval_size of the split that training excludes
-    split: dict[str, str] | None = (
-        None  # digests of the rows it was trained on and of those held out; None: shapes, or not kept
-    )
-    began: list[dict[str, Any]] | None = (
-        None  # the runs its first weights come from (`heldout.began`); None: not kept, up to 0.1
-    )
+    # digests of the rows it was trained on and of those held out; None: shapes, or not kept
+    split: dict[str, str] | None = None
+    # the runs its first weights come from (`heldout.began`); None: not kept, up to 0.1
+    began: list[dict[str, Any]] | None = None
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     row: dict[str, Any] | None = None  # the step's line of metrics.jsonl, written behind the checkpoint
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -136,7 +134,7 @@ def check_steps(config: TrainConfig, state: State) -> None:
                         "(resume_from_checkpoint goes back to an earlier one)")  # fmt: skip
 
 
-def settle(folder: Path, found: Path | None, state: State, ended: bool) -> None:
+def rewind(folder: Path, found: Path | None, state: State, ended: bool) -> None:
     """Bring the folder to where the run stands: main rank only, and only when nothing can be refused any more.
 
     found: the checkpoint it goes on from; ended: no step is left to do, so what the end wrote is still true.

@@ -33,7 +33,7 @@ from nsrl.trainer.loop import sampling
 from nsrl.trainer.metrics import MetricsLog
 from nsrl.trainer.problems import worst_problems
 from nsrl.trainer.reference import bytes_held, require_kept
-from nsrl.trainer.resume import PHASES, check_steps, find, has_ended, planned_steps, settle
+from nsrl.trainer.resume import PHASES, check_steps, find, has_ended, planned_steps, rewind
 from nsrl.trainer.stages import Stage, planned, reinforce, supervise
 
 DEFAULT_BUDGET = 16_384  # stream rows per micro-batch when memory does not say otherwise
@@ -158,7 +158,7 @@ class Run:
         if self.world.is_main:
             if self.home.resolve() != self.folder.path.resolve():
                 self.folder.copied = RunFolder(self.home).evaluations()
-            settle(self.folder.path, self.found, state, has_ended(state, self.steps))
+            rewind(self.folder.path, self.found, state, has_ended(state, self.steps))
             if self.preflight is not None:
                 self.folder.write_json("preflight.json", self.preflight)
             changes.record(self.folder.path, self.asked, self.changed, where)
@@ -177,9 +177,10 @@ class Run:
 def token_budget(
     config: TrainConfig, vlm: VLM, policy: Policy, data: heldout.OwnData, world: World, kept: dict[str, Any] | None
 ) -> tuple[int, dict[str, Any] | None]:
-    """(token rows of a micro-batch, what preflight found). kept: what it found before: a resumed run keeps it, or its
-    sums
-    would differ."""
+    """(token rows of a micro-batch, what preflight found).
+
+    kept: what it found before: a resumed run keeps it, or its sums would differ.
+    """
     if not config.preflight or world.sharded:  # its memory table is of a model that is whole
         return config.token_budget or DEFAULT_BUDGET, None
     if kept is None:
