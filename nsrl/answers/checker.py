@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from nsrl.answers import clean, final
@@ -260,6 +261,13 @@ def _fits(kind: str | None, gold: Gold) -> bool:
 
 
 def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
+    chosen = _choice(text, gold, strong)
+    return None if chosen is None else Verdict(chosen[0] is not None and chosen[0] == gold.letter, chosen[1])
+
+
+def _choice(text: str, gold: Gold, strong: bool) -> tuple[str | None, str] | None:
+    """The letter that a candidate chooses, and the reason; no letter: it chooses none; None: it says nothing of them.
+    gold's letter plays no part."""
     label, beside = final.labelled(text)
     if (
         label
@@ -268,19 +276,19 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
         and ord(label) - 65 < len(gold.options)
         and (index := unique_option(beside, gold.options)) not in (None, ord(label) - 65)
     ):
-        return Verdict(False, "letters")  # one letter beside the value of another
+        return None, "letters"  # one letter beside the value of another
     given = final.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
         return _chosen_by(given, text, gold)
     if given not in (None, "I") and unique_option(text, gold.options) is None:
-        return Verdict(False, "letter")  # one that no option has: it is not looked for another
+        return None, "letter"  # one that no option has: it is not looked for another
     if final.several_letters(text) and (not gold.options or unique_option(text, gold.options) is None):
-        return Verdict(False, "letters")
+        return None, "letters"
     if not gold.options:
         late = final.late_letter(text)
         if late is not None and strong:
-            return Verdict(late == gold.letter, "letter")
-        return Verdict(False, "letter") if strong else None
+            return late, "letter"
+        return (None, "letter") if strong else None
     for piece in final.pieces(text):
         if len(piece) > MAX_PIECE:
             continue
@@ -289,7 +297,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
             return _chosen_by(given, piece, gold)
         index = unique_option(piece, gold.options)
         if index is None and given not in (None, "I"):
-            return Verdict(False, "letter")
+            return None, "letter"
         if index is None and not re.search(r"=|\b[A-J]\b", piece) and _kind_read(piece) in ("value", "values"):
             break  # `3 or 4`, `3, 4, 5`, `3-4`: no choice was made
         if (
@@ -300,34 +308,38 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
             index = unique_option(piece.partition(",")[0], gold.options)
         if index is not None:
             if _letters(text) - _own(index, gold):
-                return Verdict(False, "letters")  # a value for those who have it, a letter for the others
-            return Verdict(chr(65 + index) == gold.letter, "option")
+                return None, "letters"  # a value for those who have it, a letter for the others
+            return chr(65 + index), "option"
     if (
         late := final.late_letter(text) or final.letter(text)
     ) is not None:  # one that no option has is no choice either
-        return Verdict(late == gold.letter, "letter")
-    return Verdict(False, "no_option") if strong else None
+        return late, "letter"
+    return (None, "no_option") if strong else None
 
 
-def _chosen_by(given: str, text: str, gold: Gold) -> Verdict:
-    """The verdict on a letter; one that stands alone and is the text of another letter's option means that option."""
+def _chosen_by(given: str, text: str, gold: Gold) -> tuple[str, str]:
+    """A letter that is given; one that stands alone and is the text of another letter's option means that option."""
     if (
         given == text.rstrip(".").rpartition("answer is ")[2]
         and gold.options.count(given) == 1
         and (index := gold.options.index(given)) != ord(given) - 65
     ):
-        return Verdict(gold.letter == chr(65 + index), "option")
-    return Verdict(given == gold.letter, "letter")
+        return chr(65 + index), "option"
+    return given, "letter"
 
 
 _WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compare|check)\b", re.IGNORECASE)
 
 
 def _takes_back(others: Iterable[final.Candidate], gold: Gold) -> bool:
-    """Whether another sentence chooses a letter that is not the gold's: the value is a second guess."""
+    """Whether another sentence chooses a letter that is not the gold's, or would if the value were no option: the value
+    is a second guess."""
     assert gold.letter is not None
     own = _own(ord(gold.letter) - 65, gold)
-    return any(_letters(c.text) - own for c in others if not c.several and not _WEIGHED.search(c.text))
+    others = [c for c in others if not c.several]
+    bare = replace(gold, options=tuple(f"\uffff{i}" for i in range(len(gold.options))))
+    would = {chosen[0] for c in others if not c.refuses and (chosen := _choice(c.text.strip(), bare, c.strong))}
+    return bool(would - own - {None}) or any(_letters(c.text) - own for c in others if not _WEIGHED.search(c.text))
 
 
 def _own(index: int, gold: Gold) -> set[str]:

@@ -157,7 +157,8 @@ ALGEBRA = [
     ("from sympy.calculus.util import minimum\nminimum(x**2, x, S.Reals)", "0"),
     ("from sympy.abc import a, b\nexpand((a + b)**2)", "a**2 + 2*a*b + b**2"),
     ("from sympy.utilities.iterables import multiset_permutations\nlen(list(multiset_permutations([1, 1, 2])))", "3"),
-    ("var('q')\nq + 1", "q + 1"), ("init_printing()\nx", "x"), ("solve", "<function solve>"),
+    ("var('q')\nq + 1", "q + 1"), ("init_printing()\nx", "x"),
+    ("pretty(x**2/3)", "x**2/3"), ("solve", "<function solve>"),
 ]  # fmt: skip
 
 
@@ -172,6 +173,8 @@ NAMES = [
     ("import sympy.stats as st\nprint(st.E(st.Die('X', 6)))", "7/2"),
     ("from sympy.physics.units import degree\nprint(degree)", "degree"),  # not that of a polynomial
     ("from sympy import *\nvar('x y')\nprint(solve([x + y - 3, x - y - 1]))", "{x: 2, y: 1}"),
+    ("from sympy import *\npprint(Symbol('x')**2/3, use_unicode=False)", "x**2/3"),  # not the 3 below a bar
+    ("from sympy.printing.pretty import pprint\nfrom sympy.abc import x\npprint(x/3)", "x/3"),
     ("from sympy.core.symbol import var\nvar('a:3')\nprint(a0 + a2)", "a0 + a2"),
     ("import sympy\nq = sympy.var('q', positive=True)\nprint(sympy.sqrt(q**2))", "q"),
 ]

@@ -185,6 +185,8 @@ def prepare(refuse: Callable[[str], None]) -> None:
     _public["var"] = guards.variables(refuse, sympy.symbols, space)
     _public["parse_expr"] = sympy.parsing.sympy_parser.parse_expr
     _public["init_printing"] = _nothing
+    _public["pretty"] = _line
+    _public["pprint"] = _public["pretty_print"] = _print_line
     _modules["sympy"] = StandIn(_public, lambda name: _member("sympy", name, refuse))
     made = {
         "functools": {"wraps": guards.wraps(refuse)}, "enum": guards.enums(refuse),
@@ -229,6 +231,16 @@ _INSTEAD = {
 
 def _nothing(*_values: Any, **_options: Any) -> None:
     """`init_printing` and friends: there is no display to set up."""
+
+
+def _line(value: Any, **_options: Any) -> str:
+    """`pretty`: on one line, since the last line of a drawing (the 3 below a fraction's bar) is no value."""
+    return str(value)
+
+
+def _print_line(value: Any, **_options: Any) -> None:
+    """`pprint`: the program's own `print`."""
+    space["__builtins__"]["print"](value)
 
 
 def _missing(module: str, refuse: Callable[[str], None]) -> Callable[[str], Any]:

@@ -296,7 +296,7 @@ def _run(program: str, limits: Limits, out: _Output) -> tuple[Status, str, Any, 
     space = namespace.space
     space.update({"__builtins__": _builtins(out, shown), "__name__": "__main__"})
     stdout = sys.stdout
-    sys.stdout = out  # pprint and friends write there
+    sys.stdout = out  # print_latex and friends write there
     value = None
     with _Failures() as failures:
         exec(code, space)
