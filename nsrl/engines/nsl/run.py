@@ -466,7 +466,8 @@ class _Run:
             holds_empty(plain) or not {n for r in relations for n in free_names(r)}.isdisjoint(free_names(plain))
         ):
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
-        for s in found.solutions or [{}]:
+        one = not free_names(plain)  # mean{x}: its values are put in, so that it is the same at every solution
+        for s in found.solutions[: 1 if one else None] or [{}]:
             if judged:
                 v = self.truth(replaced(plain, s))
                 if v not in (TRUE, FALSE):
