@@ -332,12 +332,12 @@ _WEIGHED = re.compile(r"\b(?:if|would|wrong|incorrect|instead|rather|than|compar
 
 
 def _takes_back(others: Iterable[final.Candidate], gold: Gold) -> bool:
-    """Whether another sentence chooses a letter that is not the gold's, or would if the value were no option: the value
-    is a second guess."""
+    """Whether another sentence chooses a letter that is not the gold's, or would if the value were no option and there
+    were five: the value is a second guess."""
     assert gold.letter is not None
     own = _own(ord(gold.letter) - 65, gold)
     others = [c for c in others if not c.several]
-    bare = replace(gold, options=tuple(f"\uffff{i}" for i in range(len(gold.options))))
+    bare = replace(gold, options=tuple(f"\uffff{i}" for i in range(max(5, len(gold.options)))))
     would = {chosen[0] for c in others if not c.refuses and (chosen := _choice(c.text.strip(), bare, c.strong))}
     return bool(would - own - {None}) or any(_letters(c.text) - own for c in others if not _WEIGHED.search(c.text))
 

@@ -54,7 +54,7 @@ _SUPPOSING = re.compile(
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(  # the words of someone who finds a mistake, at the beginning of a sentence
-    r"(?:(?<=[.?!…;,])\s|\n)(?:(?:but|oh|oops|hmm+|ah|no|sorry|and|so)[,.!…]{0,3}\s)*(?:wait(?=[,.!:;…-]|"
+    r"(?:(?<=[.?!…;,])\s|\n)(?:(?:but|oh|oops|hmm+|ah|no|sorry|and|so)[,.!…]{0,3}\s){0,4}(?:wait(?=[,.!:;…-]|"
     r"\s(?:no|that|this|it|i|the|let)\b)|oops|scratch that|correction\b|i (?:made|see) (?:an?|my|the) (?:\w+\s)?"
     r"(?:error|mistake)|i was wrong|(?:that|this|it)(?:'s| is| was) (?:wrong|incorrect|not (?:right|correct)|"
     r"(?:a|my) mistake|an error))\b",

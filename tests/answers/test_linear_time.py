@@ -67,7 +67,7 @@ def test_six_thousand_characters_of_anything():
 @pytest.mark.parametrize("before,unit", [
     ("--", "two and A B "), ("\nQuestion:", ":𝟓"), ("", "a∪C(5,2)"), ("²", "!C(5,2)"), ("\\}", "∪a"), ("", "0.666... "),
     ("There are no ", "from 3 to "),
-    ("(1,", "|5\\"), ("5, ", "but yet "),
+    ("(1,", "|5\\"), ("5, ", "but yet "), ("", "no, "), ("", "\nbut "),
 ])  # fmt: skip
 def test_the_worst_texts_found_so_far(before, unit):
     text = (before + unit * (6000 // len(unit)))[:6000]

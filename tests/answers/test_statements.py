@@ -422,6 +422,8 @@ LINES = [
     "It is {w}.",
     "If {A}/D: {n}",
     "\\boxed{{{n}}}",
+    "The answer is: if ≈{A}",
+    "The answer would be {A}",
 ]
 
 
