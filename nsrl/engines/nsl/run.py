@@ -89,6 +89,9 @@ class Core:
         if self.ev.lost is not None:
             lost, self.ev.lost = self.ev.lost, None
             raise Unsolved(f"a call to {lost.name} that has no value was taken for a value")
+        if self.ev.judged:  # isprime(n) is no of a name without a value
+            self.ev.judged = frozenset()
+            raise Unsolved("a test such as isprime(x) was asked of a name that has no value")
         return value
 
     @property
@@ -224,7 +227,7 @@ class _Run:
             relations = [in_base(r, taken) for r in relations]
         if (
             target is None
-            and not any(has_head(r, S.Element) or (self.program.late and self.late(r)) for r in relations)
+            and not any(calls(r, {S.Element}) or (self.program.late and self.late(r)) for r in relations)
             and not split(relations)[0]
         ):
             names = list(dict.fromkeys(n for r in relations for n in free_names(r)))
@@ -431,7 +434,9 @@ class _Run:
         """Inequalities alone: what they say of the unknowns."""
         what = relations[0] if len(relations) == 1 else Expr(S.And, tuple(relations))
         out = self.core.evaluate(mk(S.Reduce, what, names[0] if len(names) == 1 else lst(names), S.Reals))
-        return what if has_head(out, S.Reduce) else out
+        if has_head(out, S.Reduce):
+            raise Unsolved("no method here says where this is true")
+        return out
 
     # --- answers
 
