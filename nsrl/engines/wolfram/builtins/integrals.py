@@ -220,14 +220,14 @@ def _definite_candidates(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, 
     """What the integral may be: an antiderivative at the ends, then what SymPy finds."""
     native = _elementary(ev, e, x)
     if native is not None and not confirm.infinite(low) and not confirm.infinite(high):
-        at = [ev.eval(mk(S.ReplaceAll, native, rule(x, t))) for t in (high, low)]
-        value = plus(at[0], negated(at[1]))
-        yield ev.eval(mk(S.Expand, value) if _polynomial(e, x) else value)
+        at = [_vanished(ev.eval(mk(S.ReplaceAll, native, rule(x, t)))) for t in (high, low)]
+        value = ev.eval(plus(at[0], negated(at[1])))
+        yield ev.eval(mk(S.Expand, value)) if _polynomial(e, x) else value
     b = Bridge(facts)
     try:
         found = guarded(sympy().integrate, b.to_sympy(e), tuple(b.to_sympy(t) for t in (x, low, high)))
         for value in _branches(found):
-            if value.is_infinite and value.free_symbols:
+            if value.is_infinite and (value.free_symbols or value is not found):  # or for some parameters alone
                 continue
             if value.is_infinite:
                 ev.message(
@@ -240,6 +240,13 @@ def _definite_candidates(ev: Evaluator, e: Any, x: Symbol, low: Any, high: Any, 
             yield ev.eval(mk(S.Simplify, tree)) if _has_root(tree) else tree
     except NotBridged:
         return
+
+
+def _vanished(e: Any) -> Any:
+    """e with 0^n as 0, which it is for each n that the integral is confirmed for."""
+    if type(e) is not Expr:
+        return e
+    return 0 if has_head(e, S.Power) and e.args[0] == 0 else Expr(e.head, tuple(map(_vanished, e.args)))
 
 
 def _has_root(e: Any) -> bool:

@@ -11,7 +11,7 @@ from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.compiled import NotNumeric, compiled
 from nsrl.engines.wolfram.expr import COMPLEX, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.numbers import to_complex
-from nsrl.engines.wolfram.numeric import real_value
+from nsrl.engines.wolfram.numeric import approx_mp
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TABLE: dict[str, Builtin] = {}
 builtin = table(TABLE)
 MAX_SAMPLES = 120_000  # of an integral over several variables
+_DIGITS = 32  # that confirm.quadrature works with
 _SAMPLE = 10  # what one costs that only the evaluator can compute
 
 
@@ -50,12 +51,27 @@ def _pieces(e: Any) -> Any:
 
 
 def _ends(ev: Evaluator, spec: Any) -> list[Any]:
+    """The ends with all their digits: over {x, 0, Pi} the cosine's integral is 0 and not what Pi lost."""
     m = mp()
-    ends = [ev.eval(mk(S.N, t)) for t in spec.args[1:]]
-    numbers = [m.inf * confirm.infinite(t) if confirm.infinite(t) else real_value(t) for t in ends]
-    if None in numbers:
+    ends = [ev.eval(t) for t in spec.args[1:]]
+    numbers = [m.inf * confirm.infinite(t) if confirm.infinite(t) else approx_mp(t, _DIGITS) for t in ends]
+    if not all(isinstance(n, m.mpf) for n in numbers):
         raise NotNumeric
     return numbers
+
+
+def _noise(g: Any, a: Any, b: Any) -> Any:
+    """Below what the integral of g from a to b is rounding alone, by its values at some points; 0 without ends."""
+    m = mp()
+    if m.isinf(a) or m.isinf(b):
+        return 0
+    largest = m.zero
+    for k in range(1, 16):
+        try:
+            largest = max(largest, abs(g(m, a + (b - a) * k / 16)))
+        except (NotNumeric, ZeroDivisionError, OverflowError, ValueError):
+            continue
+    return largest * abs(b - a) / m.mpf(10) ** (_DIGITS - 8)
 
 
 def _single(ev: Evaluator, f: Any, spec: Any) -> Any:
@@ -70,14 +86,16 @@ def _single(ev: Evaluator, f: Any, spec: Any) -> Any:
         g = lambda c, t: c.convert(_sampled(ev, f, {x: float(t)}))
         parts = []
     total: Any = 0
+    noise: Any = 0
     for a, b in pairwise(numbers):
-        with m.workdps(32):
+        with m.workdps(_DIGITS):
+            noise += _noise(g, a, b) if a != b else 0
             cuts = features.points(parts, x, (), m, *sorted((m.mpf(a), m.mpf(b))))(()) if a != b else []
         part = confirm.quadrature(f, g, x, a, b, None, (), ev.step, cuts)
         if part is None:
             raise NotNumeric
         total += part
-    return total
+    return total if abs(total) > noise else 0.0
 
 
 class _Iterated:
