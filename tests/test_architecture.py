@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import typing
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,16 @@ def sources(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path: Path) -> list[tuple[str, int]]:
     """Every imported module of a file, also those inside functions."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -112,9 +119,7 @@ def test_every_public_function_and_class_of_the_kernels_has_a_docstring():
                     yield f"{where}:{node.lineno}: {node.name}"
                 yield from missing(node.body if isinstance(node, ast.ClassDef) else (), where)
 
-    wrong = [
-        line for path in sources(KERNELS) for line in missing(ast.parse(path.read_text()).body, path.relative_to(ROOT))
-    ]
+    wrong = [line for path in sources(KERNELS) for line in missing(parsed(path).body, path.relative_to(ROOT))]
     for name in nsrl_kernels.__all__:
         op = getattr(nsrl_kernels, name)
         if inspect.isfunction(op):
@@ -187,7 +192,7 @@ def test_no_import_circles():
     paths = {module_of(path): path for path in sources(NSRL)}
     arrows: dict[str, set[str]] = {}
     for module, path in paths.items():
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         unseen = {
             inner for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
             for inner in ast.walk(node)
@@ -220,7 +225,7 @@ def test_no_private_names_across_modules():
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {alias.name}"
         for path in sources(NSRL) + sources(KERNELS)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("nsrl", "nsrl_kernels")
         for alias in node.names
         if alias.name.startswith("_")
@@ -281,7 +286,7 @@ def test_no_host_synchronisation_in_the_ops_or_the_loss():
 def test_no_blanket_except():
     wrong = []
     for path in sources(NSRL) + sources(KERNELS):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ExceptHandler):
                 blanket = node.type is None or (
                     isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
@@ -302,7 +307,7 @@ def test_nothing_runs_at_import():
     """Module level holds definitions, constants, docstrings and the registration of ops: no other calls, no loops."""
     wrong = []
     for path in sources(NSRL) + sources(KERNELS):
-        for node in ast.parse(path.read_text()).body:
+        for node in parsed(path).body:
             bare_call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
             table = path.parent.name in ("builtins", "nsl")  # tables of functions fill themselves
             if bare_call and ("register_" in ast.unparse(node.value.func) or table):
@@ -337,7 +342,7 @@ def test_public_things_have_docstrings():
     missing = [
         f"{path.relative_to(ROOT)}:{node.lineno}: {name}"
         for path in sources(NSRL) + sources(KERNELS)
-        for name, node in public(ast.parse(path.read_text()), path)
+        for name, node in public(parsed(path), path)
         if ast.get_docstring(node) is None
     ]
     assert not missing, "\n".join(missing)
@@ -347,7 +352,7 @@ def test_a_class_can_be_read_in_one_sitting():
     lengths = {
         f"{module_of(path).removeprefix('nsrl.')}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for path in sources(NSRL)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ClassDef)
     }
     long = {name: lines for name, lines in lengths.items() if lines > LONGEST_CLASS}

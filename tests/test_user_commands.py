@@ -120,6 +120,7 @@ def test_the_report_is_written_at_checkpoints_and_knows_no_warm_start_where_ther
 
     for module in ("run", "stages"):
         monkeypatch.setattr(f"nsrl.trainer.{module}.write_report", spy)
+    monkeypatch.setattr("nsrl.trainer.stages.REPORT_EVERY_S", 0.0)
     config = parse(TrainConfig, [*TINY, "warm_start.steps=0", "save_steps=1", "preflight=false", "parity_check=false",
                                  f"output_dir={tmp_path / 'run'}"], "test")  # fmt: skip
     summary = Run(config).execute()

@@ -32,6 +32,8 @@ from nsrl.trainer.telemetry import Telemetry
 if TYPE_CHECKING:
     from nsrl.trainer.run import Run
 
+REPORT_EVERY_S = 60.0  # at checkpoints, at most: a page takes a second, and some checkpoints come every few
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -132,6 +134,7 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
         _require_parity(run, sampler)
     telemetry = Telemetry(gpu_uuid(device))
     peak_memory(device)
+    reported = time.perf_counter()
     with Progress(stage.name, stage.steps, begun, every=config.logging_steps) as progress:
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
@@ -155,8 +158,10 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
             metrics |= learner.timer.take()
             run.log.write(stage.name, step, metrics | {"timing_s/step": time.perf_counter() - start})
             progress.step(_line(metrics))
-            if step % config.save_steps == 0 and step < stage.steps and run.world.is_main:
+            stale = time.perf_counter() - reported > REPORT_EVERY_S
+            if stale and step % config.save_steps == 0 and step < stage.steps and run.world.is_main:
                 write_report(run.folder.path)  # at its end the run writes it anyway
+                reported = time.perf_counter()
 
 
 def _require_parity(run: Run, sampler: Sampler) -> None:
