@@ -43,7 +43,7 @@ LONG_CLASSES = {
     "engines.nsl.names.Names": 280,
     "engines.nsl.parser._Parser": 290,
     "engines.nsl.printer._Writer": 296,
-    "engines.nsl.run._Run": 473,
+    "engines.nsl.run._Run": 476,
     "engines.wolfram.bridge.Bridge": 218,
     "engines.wolfram.evaluator.Evaluator": 510,
     "engines.wolfram.poly.Ring": 376,
