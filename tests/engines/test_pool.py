@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,9 @@ import pytest
 
 from nsrl.engines import EnginePool, Limits, Message, Result, Status
 from nsrl.engines.pool import protocol
+from nsrl.engines.pool.processes import Worker
+from nsrl.engines.pool.queue import ProgramQueue
+from nsrl.engines.pool.scheduler import Scheduler
 from nsrl.errors import UserError
 from tests.engines.machine import slowdown
 
@@ -181,3 +185,21 @@ def test_results_survive_the_wire():
     for _ in range(500):
         deep = ["List", deep]
     assert protocol.bounded(Result(Status.OK, "t", deep), Limits()).value is None
+
+
+def test_what_is_taken_from_behind_a_slow_program_is_handed_out_at_once():
+    queue = ProgramQueue({"nsl": "1"}, cache=0)
+    slow, idle = (Worker("native", number, socket.socket()) for number in (1, 2))
+    scheduler = Scheduler(queue, count=2, recycle=100)
+    for n in range(8):
+        queue.add("nsl", f"{n}+1", Limits())
+    ((_, first),) = scheduler.assign("native", [slow])
+    while queue.waiting("native"):
+        slow.pipe.update((task.number, task) for task in queue.take("native", 8, alone=False))
+    slow.since -= 1.0
+    (told, cancel), (fed, data) = scheduler.assign("native", [slow, idle])
+    assert (told, fed) == (slow, idle) and slow.cancelling and list(slow.pipe) == [1]
+    assert protocol.unpack(bytearray(cancel)) == [(protocol.CANCEL, (1).to_bytes(8, "little"))]
+    assert [number for number, _ in protocol.unpack(bytearray(data))] == list(idle.pipe) and 2 in idle.pipe and first
+    for worker in (slow, idle):
+        worker.sock.close()
