@@ -111,6 +111,8 @@ def test_limits_end_programs_before_the_work_is_done(source, status):
     [
         ("1 + 1", Status.OK),
         ("foo[1]", Status.UNEVALUATED),
+        ("ToString[x^2/3, TeXForm]", Status.UNEVALUATED),
+        ("ToString[CForm[x^2]]", Status.UNEVALUATED),
         ("1/0", Status.MESSAGE),
         ("Apart[(x^2 - 5) (x + 1)/((x - 4) + (4 - x))]", Status.MESSAGE),
         ("1 +", Status.SYNTAX),

@@ -20,7 +20,10 @@ builtin = table(TABLE)
 
 
 # What the kernel writes over several lines, or with signs this printer has no rule for, has no string here.
-_NO_LINE = re.compile(r"(Scientific|Engineering|Matrix|Table|Tree|Base|Number|Padded|Accounting|Decimal)Form\[")
+_NO_LINE = re.compile(
+    r"\b(Scientific|Engineering|Matrix|Table|Tree|Base|Number|Padded|Accounting|Decimal|TeX|MathML|C|Fortran|"
+    r"Traditional)Form\["
+)
 
 
 def _forms(e: Any) -> bool:
@@ -30,6 +33,8 @@ def _forms(e: Any) -> bool:
 @builtin("ToString", arity=(1, 3))
 def to_string(ev: Evaluator, args: tuple) -> Any:
     as_form = len(args) > 1 and args[1] in (S.InputForm, S.FullForm)
+    if len(args) > 1 and type(args[1]) is Symbol and not as_form and args[1] is not S.OutputForm:
+        return None
     s = output(Expr(args[1], args[:1]) if as_form else args[0])
     if not as_form and _NO_LINE.search(s) and _forms(args[0]):
         return None
