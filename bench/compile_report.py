@@ -150,15 +150,16 @@ def calls() -> dict[str, Any]:
     import torch
 
     from nsrl_kernels._rows import Saved
-    from nsrl_kernels.group_advantage import triton_backend as group
-    from nsrl_kernels.linear_logp import spec as head_spec
-    from nsrl_kernels.linear_logp import triton_backend as head
-    from nsrl_kernels.logp_from_logits import spec as logits_spec
-    from nsrl_kernels.logp_from_logits import triton_backend as logits
-    from nsrl_kernels.pack_vision import spec as pack_spec
-    from nsrl_kernels.pack_vision import triton_backend as packing
-    from nsrl_kernels.policy_loss import spec as loss_spec
-    from nsrl_kernels.policy_loss import triton_backend as objective
+    from nsrl_kernels.ops.group_advantage import triton_backend as group
+    from nsrl_kernels.ops.linear_logp import spec as head_spec
+    from nsrl_kernels.ops.linear_logp import triton_backend as head
+    from nsrl_kernels.ops.logp_from_logits import spec as logits_spec
+    from nsrl_kernels.ops.logp_from_logits import triton_backend as logits
+    from nsrl_kernels.ops.pack_vision import spec as pack_spec
+    from nsrl_kernels.ops.pack_vision import triton_backend as packing
+    from nsrl_kernels.ops.policy_loss import triton_backend as objective
+    from nsrl_kernels.ops.policy_loss.reference import Inputs
+    from nsrl_kernels.ops.policy_loss.spec import Objective
 
     N, H, V, T, S, I = 2_045, 2_048, 151_936, 2_045, 10, 3
     make = lambda *shape, dtype=torch.float32: torch.empty(shape, dtype=dtype, device="meta")
@@ -185,17 +186,17 @@ def calls() -> dict[str, Any]:
     def loss_call(sequence):
         vector = lambda: make(T)
         mask = make(T, dtype=torch.bool)
-        x = loss_spec.Inputs(
+        x = Inputs(
             vector(), vector(), make(S), mask, make(S + 1, dtype=torch.int64), make(), make(), vector(), vector(),
-            vector(),
-            vector(), make(1, T),
+            vector(), vector(), make(1, T), (0.1,),
         )  # fmt: skip
-        spec = loss_spec.Spec(
-            "grpo", sequence, "sequence" if sequence else "token", 0.2, 0.2, 1.5, 3.0, 0.1, "k3", 1.0, 1.0, False,
-            (0.1,),
-            "truncate", sequence, 2.0, 0.1, 0.1, (1.0, 1.05), (1.0, 1.0),
+        options = Objective(
+            loss_type="grpo", importance_sampling_level="sequence" if sequence else "token",
+            aggregation="sequence" if sequence else "token", delta=1.5, dual_clip=3.0, beta=0.1, kl_log_clamp=1.0,
+            kl_clamp=1.0, importance="truncate", importance_level="sequence" if sequence else "token",
+            entropy_coef=0.1, nll_coef=0.1,
         )  # fmt: skip
-        return lambda: objective.forward(x, spec)
+        return lambda: objective.forward(x, options)
 
     def logits_call(forward):
         x = logits_spec.Inputs(half(N, V), make(N, dtype=torch.int64), None, None, None)

@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nsrl.models.pack import Group, pack
 from nsrl.models.prompt import Prompt, PromptImage
 from nsrl_kernels import _native, deepstack_add, pack_embed, pack_vision
-from nsrl_kernels.pack_vision import reference
-from nsrl_kernels.pack_vision.spec import Numbers, Stream
+from nsrl_kernels.ops.pack_vision import reference
+from nsrl_kernels.ops.pack_vision.spec import Numbers, Stream
 
 IMAGE = 151_655
 GPU = torch.cuda.is_available()

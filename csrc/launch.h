@@ -9,7 +9,7 @@ namespace nsrl {
 // Element types the arithmetic kernels are compiled for.
 enum class Dtype { f32, f16, bf16 };
 
-// The plan of a packed stream; see PackPlan in kernels/nsrl_kernels/pack_vision/spec.py for the meaning of each output.
+// The plan of a packed stream; see PackPlan in kernels/nsrl_kernels/ops/pack_vision/spec.py for the meaning of each output.
 struct PackPlanArgs {
   const int32_t* token_ids;   // (T)
   const int32_t* cu_seqlens;  // (S + 1)
@@ -44,7 +44,7 @@ int launch_kv_gather_backward(const void* grad, const int32_t* cu_q, const int32
                               void* out, int64_t rows, int32_t sequences, int64_t width, Dtype dtype, int device,
                               void* stream);
 
-// In the order of MODES in kernels/nsrl_kernels/group_advantage/reference.py.
+// In the order of MODES in kernels/nsrl_kernels/ops/group_advantage/reference.py.
 enum class AdvantageMode { grpo = 0, no_std = 1, batch_std = 2, rloo = 3, none = 4 };
 
 struct GroupAdvantageArgs {

@@ -1,6 +1,6 @@
 // Every native op of nsrl_kernels: the schemas on this page, then what each checks before it launches.
 // Written against torch's stable ABI: one build serves the torch versions from 2.10 on, and loads on CPU builds.
-// An op is called name_cuda and writes into tensors that its caller made (kernels/nsrl_kernels/*/op.py); the fakes are in
+// An op is called name_cuda and writes into tensors that its caller made (kernels/nsrl_kernels/ops/*/op.py); the fakes are in
 // kernels/nsrl_kernels/_native.py.
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>

@@ -8,7 +8,7 @@ from native_build import emulated
 from pack_streams import STREAMS, stream
 
 from nsrl_kernels import _native, deepstack_add, gather_kv, pack_embed, pack_vision
-from nsrl_kernels.group_advantage import reference as advantage_reference
+from nsrl_kernels.ops.group_advantage import reference as advantage_reference
 
 pytestmark = pytest.mark.compiles
 

@@ -28,10 +28,10 @@ def _detached(x):
 @pytest.mark.parametrize("backend", ("torch", "triton"))
 def test_opcheck(monkeypatch, backend, device):
     """The arguments are those the public functions pass, recorded on the way."""
-    import nsrl_kernels.group_advantage.op
-    import nsrl_kernels.linear_logp.op
-    import nsrl_kernels.logp_from_logits.op
-    import nsrl_kernels.policy_loss.op  # noqa: F401
+    import nsrl_kernels.ops.group_advantage.op
+    import nsrl_kernels.ops.linear_logp.op
+    import nsrl_kernels.ops.logp_from_logits.op
+    import nsrl_kernels.ops.policy_loss.op  # noqa: F401
 
     calls = []
     for folder, names in {
@@ -41,7 +41,7 @@ def test_opcheck(monkeypatch, backend, device):
         "group_advantage": ("_group_advantage",),
     }.items():
         for name in names:
-            _record(monkeypatch, sys.modules[f"nsrl_kernels.{folder}.op"], name, calls)
+            _record(monkeypatch, sys.modules[f"nsrl_kernels.ops.{folder}.op"], name, calls)
     hidden, weight, target = random_case(5, 8, 13, dtype=torch.float32, device=device)
     hidden.requires_grad_()
     mask = torch.arange(5, device=device) != 2

@@ -10,7 +10,7 @@ import torch
 
 from bench.cases import WAYS, exact, extreme_case, gate, random_case, row_errors
 from nsrl_kernels import linear_logp
-from nsrl_kernels.linear_logp.reference import linear_logp as definition
+from nsrl_kernels.ops.linear_logp.reference import linear_logp as definition
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:triton", "ignore::RuntimeWarning:numpy")
 OVERALL, ANY_ROW = 3e-3, 5e-3

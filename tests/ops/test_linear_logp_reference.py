@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nsrl_kernels import linear_logp, logp_from_logits
-from nsrl_kernels.linear_logp.reference import linear_logp as definition
+from nsrl_kernels.ops.linear_logp.reference import linear_logp as definition
 
 
 def _case(n=7, n_hidden=5, n_vocab=11, dtype=torch.float64):

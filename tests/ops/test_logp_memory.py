@@ -6,8 +6,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from nsrl_kernels import linear_logp
-from nsrl_kernels.linear_logp import torch_backend
-from nsrl_kernels.linear_logp.spec import Inputs, Options
+from nsrl_kernels.ops.linear_logp import torch_backend
+from nsrl_kernels.ops.linear_logp.spec import Inputs, Options
 
 TWO_B = dict(n=10_240, n_hidden=2_048, n_vocab=151_936)  # Qwen3-VL-2B, 10 x 1,024 completion tokens
 
@@ -58,7 +58,7 @@ def test_cpu_peak_is_below_an_eighth_of_the_logits(dtype):
 def test_device_memory_of_the_2b_case(gemm, jacobian, limit):
     """The forward allocates its buffers from `plan` and from nothing else of size; here they are made on `meta`."""
     pytest.importorskip("triton")
-    from nsrl_kernels.linear_logp import triton_backend
+    from nsrl_kernels.ops.linear_logp import triton_backend
 
     total = _bytes(triton_backend.plan(*TWO_B.values(), torch.bfloat16, jacobian=jacobian, gemm=gemm))
     assert total <= limit, f"{total / 1e6:.1f} MB"
@@ -72,7 +72,7 @@ def test_the_triton_backend_allocates_its_plan_and_little_else():
     """The plan is the truth: what the interpreted run allocates with it, beyond per-row vectors, is nothing."""
     pytest.importorskip("triton")
     from nsrl_kernels._tl import INTERPRETED
-    from nsrl_kernels.linear_logp import triton_backend
+    from nsrl_kernels.ops.linear_logp import triton_backend
 
     if not INTERPRETED:
         pytest.skip("counts CPU allocations: needs the interpreter")

@@ -13,8 +13,8 @@ from pack_streams import IMAGE, STREAMS
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nsrl_kernels import deepstack_add, gather_kv, pack_embed, pack_vision
-from nsrl_kernels.pack_vision import reference
-from nsrl_kernels.pack_vision.spec import Numbers, Stream
+from nsrl_kernels.ops.pack_vision import reference
+from nsrl_kernels.ops.pack_vision.spec import Numbers, Stream
 
 BACKENDS = ["torch", "triton"]
 
@@ -305,7 +305,7 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from nsrl_kernels.pack_vision import kernel
+from nsrl_kernels.ops.pack_vision import kernel
 
 def compile(fn, signature, constants, pointers):
     names = fn.arg_names

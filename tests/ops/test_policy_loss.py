@@ -1,14 +1,20 @@
 """policy_loss: every loss and option, value, gradient and metrics, kernel against fp64 autograd of the definition."""
 
+import inspect
 import itertools
 import math
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from nsrl_kernels import METRIC_NAMES, policy_loss
-from nsrl_kernels.policy_loss.spec import LOSSES
+from nsrl_kernels import LOSSES, METRIC_NAMES, Objective, policy_loss
+from nsrl_kernels.ops.policy_loss.spec import OPTIONS as FIELDS
 
+ROOT = Path(__file__).resolve().parents[2]
 LENGTHS = [3, 0, 7, 1, 12]
 OFFSETS = torch.tensor([0, *itertools.accumulate(LENGTHS)])
 T, R = int(OFFSETS[-1]), len(LENGTHS)
@@ -71,6 +77,8 @@ def _go(loss_type, options, dtype, backend, device="cpu"):
         options.setdefault("max_length", 16)
     if loss_type == "gppo":
         options.setdefault("gppo_beta", (0.3, 0.7))
+    if loss_type == "sapo":
+        options.setdefault("tau", (0.8, 1.3))
     options = {k: tuple((cast(x), c) for x, c in v) if k == "extra_kl" else cast(v) for k, v in options.items()}
     logp = cast(X["logp"]).clone().requires_grad_()
     if "entropy" in options:
@@ -129,6 +137,8 @@ def test_the_loss_table_by_hand():
     assert _one("gppo", down, -1.0, gppo_beta=(0.5, 0.25)) == pytest.approx((0.8, 0.5 * 0.8))
     gate = 1 / (1 + math.exp(-0.5))
     assert _one("sapo", up, 1.0) == pytest.approx((-4 * gate, -4 * gate * (1 - gate) * 1.5))
+    gate = 1 / (1 + math.exp(0.5 * 3))  # at a negative advantage tau's second
+    assert _one("sapo", down, -1.0, tau=(2.0, 3.0)) == pytest.approx((4 / 3 * gate, 4 * gate * (1 - gate) * 0.5))
     assert _one("reinforce", up, 2.0) == pytest.approx((2.0, -2.0))
 
 
@@ -232,17 +242,40 @@ def test_metrics_are_what_they_say():
     assert m["sampling/importance_ratio/mean"] == pytest.approx(math.exp(0.25), rel=1e-5)
 
 
+def test_an_objective_is_taken_whole_or_by_its_options():
+    """Every option is a field, in the signature too, and some call of `OPTIONS` or `test_the_loss_table` sets it."""
+    said = dict(loss_type="gppo", epsilon=0.1, beta=0.2, nll_coef=0.3)
+    given = dict(cu_seqlens=OFFSETS, old_logp=X["old"], ref_logp=X["ref"])
+    whole = policy_loss(X["logp"], X["adv_R"], objective=Objective(**said), **given)
+    assert all(torch.equal(a, b) for a, b in zip(whole, policy_loss(X["logp"], X["adv_R"], **said, **given)))
+    changed = policy_loss(X["logp"], X["adv_R"], objective=Objective(**said | {"beta": 0.9}), beta=0.2, **given)
+    assert torch.equal(changed[0], whole[0])
+    parameters = inspect.signature(policy_loss).parameters
+    assert all(parameters[name].default == getattr(Objective(), name) for name in FIELDS)
+    words = set(re.findall(r"\w+(?==)", Path(__file__).read_text()))
+    assert FIELDS.keys() <= words
+
+
+def test_the_objective_is_read_without_torch():
+    code = "import sys, nsrl_kernels; assert nsrl_kernels.LOSSES and nsrl_kernels.Objective(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "kernels"}, cwd=ROOT).returncode == 0
+
+
 def test_bad_arguments_are_named():
     logp, adv = X["logp"], X["adv_R"]
     for options, message in (
         (dict(loss_type="ppo"), "loss_type must be one of 'grpo'"),
         (dict(beta=0.1), "ref_logp must be given when beta is 0.1; got None"),
         (dict(importance="mask"), "sampler_logp must be given when importance is 'mask'"),
+        (dict(epsilon=-0.1), "epsilon must be at least 0; got -0.1"),
+        (dict(dual_clip=1.0), "dual_clip must be above 1; got 1.0"),
         (dict(loss_type="sapo", delta=2.0), "delta must be None for a loss without a clipped ratio"),
         (dict(loss_type="dr_grpo"), "max_length must be given for the fixed normaliser"),
         (dict(old_logp=logp[:3]), r"old_logp must be \(23,\) like logp; got \(3,\)"),
     ):
         with pytest.raises(ValueError, match="policy_loss: " + message):
             policy_loss(logp, adv, cu_seqlens=OFFSETS, **options)
+    with pytest.raises(TypeError, match=r"policy_loss\(\) got an unexpected keyword argument 'epsylon'"):
+        policy_loss(logp, adv, cu_seqlens=OFFSETS, epsylon=0.1)
     with pytest.raises(ValueError, match=r"advantages must be \(5,\) or \(23,\); got \(4,\)"):
         policy_loss(logp, adv[:4], cu_seqlens=OFFSETS)

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import torch
 
-from .. import _backend, _check, _native, _op
-from .._rows import wide
+from ... import _backend, _check, _native, _op
+from ..._rows import wide
 from . import reference
 from .reference import MODES
 

@@ -9,7 +9,7 @@ within a tile by Triton's reduction, across tiles and splits in sequence. No ato
 import triton
 import triton.language as tl
 
-from .._tl import INTERPRETED, fast_tanh, log1p64, narrow
+from ..._tl import INTERPRETED, fast_tanh, log1p64, narrow
 
 
 @triton.jit

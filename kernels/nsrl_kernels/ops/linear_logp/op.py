@@ -8,8 +8,8 @@ import importlib
 
 import torch
 
-from .. import _backend, _check, _op
-from .._rows import Saved, checked_rows, wide
+from ... import _backend, _check, _op
+from ..._rows import Saved, checked_rows, wide
 from .spec import Inputs, Needs, Options
 
 _NAME = "linear_logp"

@@ -6,7 +6,7 @@ Knows nothing of how a shard computed its sums. With a group of one it does noth
 import torch
 import torch.distributed as dist
 
-from .._rows import RowStats
+from ..._rows import RowStats
 
 
 def resolve_group(name: str):

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from .._rows import RowStats, Saved, chosen, finish, inverse_temperature, jacobian, wide
+from ..._rows import RowStats, Saved, chosen, finish, inverse_temperature, jacobian, wide
 from . import sharded
 from .spec import Head, Inputs, Needs, Options
 

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from .._tl import fast_tanh, narrow
+from ..._tl import fast_tanh, narrow
 
 
 @triton.jit

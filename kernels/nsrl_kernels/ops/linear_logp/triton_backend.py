@@ -11,9 +11,9 @@ import math
 
 import torch
 
-from .. import _tune
-from .._rows import RowStats, Saved, chosen, finish, inverse_temperature, jacobian
-from .._tl import INTERPRETED, descriptor, multiprocessors
+from ... import _tune
+from ..._rows import RowStats, Saved, chosen, finish, inverse_temperature, jacobian
+from ..._tl import INTERPRETED, descriptor, multiprocessors
 from . import kernel, sharded
 from .spec import Head, Inputs, Needs, Options
 

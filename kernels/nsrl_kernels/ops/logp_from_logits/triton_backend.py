@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import torch
 
-from .. import _tune
-from .._rows import Saved, chosen, inverse_temperature
+from ... import _tune
+from ..._rows import Saved, chosen, inverse_temperature
 from ..linear_logp import triton_backend as head_backend
 from ..linear_logp.kernel import finish_kernel
 from ..linear_logp.spec import Head

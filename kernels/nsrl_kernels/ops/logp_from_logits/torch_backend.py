@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from .._rows import Saved, chosen, inverse_temperature, wide
+from ..._rows import Saved, chosen, inverse_temperature, wide
 from .spec import Inputs, Options
 
 TILE_BYTES = 4 << 20

@@ -1,12 +1,14 @@
 """`linear_grpo`: group_advantage, linear_logp and policy_loss in one call. Knows nothing of models or optimisers."""
 
+from typing import Any
+
 import torch
 
-from .. import _check
+from ... import _check
 from ..group_advantage.op import group_advantage
 from ..linear_logp.op import linear_logp
-from ..policy_loss.op import policy_loss
-from ..policy_loss.spec import METRIC_NAMES
+from ..policy_loss.op import chosen, policy_loss
+from ..policy_loss.spec import METRIC_NAMES, OPTIONS, Objective
 
 _NAME = "linear_grpo"
 GROUP_METRIC_NAMES = ("reward", "reward_std", "frac_reward_zero_std")
@@ -35,7 +37,8 @@ def linear_grpo(
     gemm: str | None = None,
     batch_invariant: bool = False,
     backend: str | None = None,
-    **objective,
+    objective: Objective | None = None,
+    **options: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The GRPO loss of packed completions from their hidden states, the head and the rewards; ∂hidden by autograd.
 
@@ -51,7 +54,7 @@ def linear_grpo(
         reward_weights, scale_rewards: `weights` and `mode` of `group_advantage`.
         bias, temperature, softcap, banned, mode, gemm, batch_invariant: as in `linear_logp`.
         backend: "torch", "triton" or None for the best there is, op by op.
-        objective: every other keyword of `policy_loss` (loss_type, epsilon, beta, entropy_coef, ...).
+        objective, options: every other keyword of `policy_loss` (objective, or loss_type, epsilon, beta, ...).
 
     Returns:
         (loss, metrics): a scalar and a vector named by METRIC_NAMES + ("reward", "reward_std", "frac_reward_zero_std").
@@ -73,16 +76,18 @@ def linear_grpo(
     )
     positions = torch.arange(hidden.shape[0], device=hidden.device, dtype=cu_seqlens.dtype)
     sequence = torch.searchsorted(cu_seqlens[1:].contiguous(), positions, right=True)
-    other_terms = any(objective.get(name) for name in ("beta", "entropy_coef", "nll_coef", "extra_kl"))
+    by_name = {name: options.pop(name) for name in OPTIONS if name in options}
+    objective = chosen(_NAME, objective, by_name)
+    other_terms = options.get("extra_kl") or not objective.advantages_alone
     logp, entropy = linear_logp(
         hidden, weight, target, bias=bias, temperature=temperature, softcap=softcap, banned=banned, hint_logp=old_logp,
-        entropy="grad" if objective.get("entropy_coef") else "metric", row_mask=mask,
+        entropy="grad" if objective.entropy_coef else "metric", row_mask=mask,
         grad_rows=None if other_terms else (group.advantages != 0)[sequence], mode=mode, backend=backend, gemm=gemm,
         batch_invariant=batch_invariant,
     )  # fmt: skip
     loss, metrics = policy_loss(
         logp, group.advantages, cu_seqlens=cu_seqlens, mask=mask, old_logp=old_logp, ref_logp=ref_logp,
-        sampler_logp=sampler_logp, entropy=entropy, backend=backend, **objective,
+        sampler_logp=sampler_logp, entropy=entropy, backend=backend, objective=objective, **options,
     )  # fmt: skip
     scorable = ~torch.isnan(group.reward)
     mean = torch.where(scorable, group.reward, 0).sum() / scorable.sum().clamp(min=1)

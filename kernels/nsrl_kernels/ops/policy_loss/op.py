@@ -1,14 +1,16 @@
 """`policy_loss`: the function, its checks and layouts, the custom op with its fake, autograd. Knows nothing of
 models."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
-from .. import _backend, _check, _op
-from .._rows import wide
+from ... import _backend, _check, _op
+from ..._rows import wide
 from . import reference
-from .spec import AGGREGATIONS, CORRECTIONS, KLS, LEVELS, LOSSES, METRIC_NAMES, MOST_EXTRA, Inputs, Spec
+from .reference import Inputs
+from .spec import METRIC_NAMES, MOST_EXTRA, OPTIONS, Objective
 
 _NAME = "policy_loss"
 
@@ -24,30 +26,13 @@ def policy_loss(
     sampler_logp: torch.Tensor | None = None,
     entropy: torch.Tensor | None = None,
     weights: torch.Tensor | None = None,
-    loss_type: str = "dapo",
-    importance_sampling_level: str = "token",
-    aggregation: str | None = None,
-    epsilon: float = 0.2,
-    epsilon_high: float | None = None,
-    delta: float | None = None,
-    dual_clip: float | None = None,
-    beta: float = 0.0,
-    kl: str = "k3",
-    kl_log_clamp: float | None = None,
-    kl_clamp: float | None = None,
-    kl_times_ratio: bool = False,
     extra_kl: tuple = (),
-    importance: str = "none",
-    importance_level: str = "token",
-    importance_cap: float = 2.0,
-    entropy_coef: float = 0.0,
-    nll_coef: float = 0.0,
-    tau: tuple[float, float] = (1.0, 1.05),
-    gppo_beta: tuple[float, float] = (1.0, 1.0),
     max_length: int | None = None,
     normalizer: float | torch.Tensor | None = None,
     entropy_normalizer: float | torch.Tensor | None = None,
     backend: str | None = None,
+    objective: Objective | None = None,
+    **options: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The GRPO-family objective of a batch of sampled tokens, with every metric of it in one device vector.
 
@@ -64,28 +49,16 @@ def policy_loss(
         sampler_logp: the sampler's own log-probs, for the importance correction and its metrics.
         entropy: per token; a metric, and with entropy_coef a bonus (with gradient if it carries one).
         weights: per token in logp's shape; multiply the loss, not the normaliser.
-        loss_type: a name of `spec.LOSSES`: grpo, bnpo, dr_grpo, dapo, gspo, cispo, gppo, sapo or reinforce.
-        importance_sampling_level: "token", or "sequence" for exp of the masked mean log-ratio (gspo always).
-        aggregation: "sequence" (mean over sequences of token means), "token" (token mean) or "fixed" (sum /
-            (S·max_length)); None for the loss type's own.
-        epsilon, epsilon_high: the band is [1 - epsilon, 1 + epsilon_high]; epsilon_high None repeats epsilon. CISPO's
-            weight is bounded by 1 + epsilon_high too (TRL's epsilon_high is that bound itself).
-        delta: upper bound on the unclipped ratio. dual_clip: bound c > 1 of the loss where the advantage is negative.
-        beta, kl: weight and estimator (k1, k2, k3) of the KL against ref_logp. kl_log_clamp bounds |log-ratio|,
-        kl_clamp
-            the estimate; no gradient where clamped. kl_times_ratio multiplies it by the ratio (of the level chosen).
         extra_kl: pairs (log-probs of another scored pass, coefficient of either sign), each a k3 term.
-        importance, importance_level, importance_cap: correction by exp(old - sampler): "none", "truncate" at the cap or
-            "mask" above it; "token", or "sequence" for the sum over the sequence.
-        entropy_coef: weight of the entropy bonus, whatever the loss type a mean over tokens. nll_coef: weight of -logp.
-        tau: SAPO's temperatures for positive and negative advantages.
-        gppo_beta: GPPO's gradient scale below and above the band.
         max_length: L of dr_grpo's normaliser; None takes L of a padded layout and is an error for a packed one.
         normalizer: replaces the denominator (number of sequences, of tokens, or S·max_length): a float or a 0-d
             tensor, for counts over the global batch.
         entropy_normalizer: the same for the entropy bonus: tokens of the global batch. None takes the tokens of this
             call, or a `normalizer` that counts tokens (aggregation "token").
         backend: "torch", "triton" or None for the best there is.
+        objective: everything that is no tensor, in one; options: the same by name, above what `objective` says. Both
+            are the fields of `nsrl_kernels.Objective` (`spec.py`), each described where it stands: loss_type, epsilon,
+            beta, kl, importance, entropy_coef, ...
 
     Returns:
         (loss, metrics): a scalar and a [len(METRIC_NAMES)] vector without gradient, on logp's device.
@@ -98,48 +71,26 @@ def policy_loss(
     Source: the loss table of docs/kernels.md.
     """
     _check.floating(_NAME, "logp", logp)
-    for argument, value, allowed in (
-        ("loss_type", loss_type, LOSSES), ("importance_sampling_level", importance_sampling_level, LEVELS), ("kl", kl,
-        KLS),
-        ("importance", importance, CORRECTIONS), ("importance_level", importance_level, LEVELS),
-        ("aggregation", aggregation, (None, *AGGREGATIONS)),
-    ):  # fmt: skip
-        _check.one_of(_NAME, argument, value, allowed)
+    objective = chosen(_NAME, objective, options)
+    beta, importance, entropy_coef = objective.beta, objective.importance, objective.entropy_coef
     if beta and ref_logp is None:
         _check.fail(_NAME, "ref_logp", f"given when beta is {beta}", None)
     if importance != "none" and sampler_logp is None:
         _check.fail(_NAME, "sampler_logp", f"given when importance is {importance!r}", None)
     if entropy_coef and entropy is None:
         _check.fail(_NAME, "entropy", f"given when entropy_coef is {entropy_coef}", None)
-    if dual_clip is not None and not dual_clip > 1:
-        _check.fail(_NAME, "dual_clip", "above 1", dual_clip)
-    if delta is not None and not delta > 0:
-        _check.fail(_NAME, "delta", "positive", delta)
-    own = LOSSES[loss_type]
-    for argument, value in (("dual_clip", dual_clip), ("delta", delta)):
-        if value is not None and not own.clipped:
-            _check.fail(_NAME, argument, "None for a loss without a clipped ratio", f"{value} with {loss_type}")
 
     offsets, max_length = _layout(logp, cu_seqlens, max_length)
     n_seq = offsets.shape[0] - 1
     if advantages.shape != logp.shape and advantages.shape != (n_seq,):
         _check.fail(_NAME, "advantages", f"({n_seq},) or {tuple(logp.shape)}", tuple(advantages.shape))
-    spec = Spec(
-        loss_type=loss_type, sequence_ratio=own.sequence_ratio or importance_sampling_level == "sequence",
-        aggregation=aggregation or own.aggregation, eps_low=float(epsilon),
-        eps_high=float(epsilon if epsilon_high is None else epsilon_high), delta=delta, dual_clip=dual_clip,
-        beta=float(beta), kl=kl, kl_log_clamp=kl_log_clamp, kl_clamp=kl_clamp, kl_times_ratio=bool(kl_times_ratio),
-        extra_coefs=tuple(float(c) for _, c in extra_kl), correction=importance,
-        sequence_correction=importance_level == "sequence", cap=float(importance_cap), entropy_coef=float(entropy_coef),
-        nll_coef=float(nll_coef), tau=tuple(map(float, tau)), gppo_beta=tuple(map(float, gppo_beta)),
-    )  # fmt: skip
     tokens = max(logp.numel(), 1) if mask is None else (mask != 0).sum().clamp(min=1)
     if entropy_normalizer is None:
-        entropy_normalizer = tokens if normalizer is None or spec.aggregation != "token" else normalizer
+        entropy_normalizer = tokens if normalizer is None or objective.averages != "token" else normalizer
     if normalizer is None:
-        if spec.aggregation == "sequence":
+        if objective.averages == "sequence":
             normalizer = max(n_seq, 1)
-        elif spec.aggregation == "token":
+        elif objective.averages == "token":
             normalizer = tokens
         else:
             if max_length is None:
@@ -158,14 +109,41 @@ def policy_loss(
         entropy_normalizer=entropy_normalizer,  # pyright: ignore
         old=constant("old_logp", old_logp), ref=constant("ref_logp", ref_logp),
         sampler=constant("sampler_logp", sampler_logp), weights=constant("weights", weights),
-        extra=torch.stack(extra) if extra else None,
+        extra=torch.stack(extra) if extra else None, extra_coefs=tuple(float(c) for _, c in extra_kl),
     )  # fmt: skip
     triton = dtype == torch.float32 and logp.numel() > 0 and n_seq > 0 and len(extra) <= MOST_EXTRA
     if _backend.resolve(_NAME, logp.device.type, backend, triton=triton) == "torch":
-        return reference.policy_loss(spec, inputs)
+        return reference.policy_loss(objective, inputs)
     on_device = {name: _on_device(getattr(inputs, name), logp) for name in ("normalizer", "entropy_normalizer")}
-    loss, metrics, _, _ = _policy_loss(*inputs._replace(**on_device), *spec)
+    loss, metrics, _, _ = _policy_loss(*inputs._replace(**on_device), *(getattr(objective, name) for name in OPTIONS))
     return loss, metrics
+
+
+policy_loss.__signature__ = _op.signature(policy_loss, Objective)
+
+
+def chosen(op: str, objective: Objective | None, options: dict[str, Any]) -> Objective:
+    """The objective that the arguments of `op` ask for.
+
+    Raises:
+        TypeError: an option that is none.
+        ValueError: a value outside its bound or choices, or a bound on a ratio that the loss does not clip.
+    """
+    for name in options:
+        if name not in OPTIONS:
+            raise TypeError(f"{op}() got an unexpected keyword argument {name!r}")
+    objective = Objective(**options) if objective is None else replace(objective, **options)
+    for name, option in OPTIONS.items():
+        value = getattr(objective, name)
+        if option.choices:
+            _check.one_of(op, name, value, option.allowed())
+        elif option.bound is not None and value is not None and not option.bound.holds(value):
+            _check.fail(op, name, str(option.bound), value)
+    for name in ("dual_clip", "delta"):
+        value = getattr(objective, name)
+        if value is not None and not objective.loss.clipped:
+            _check.fail(op, name, "None for a loss without a clipped ratio", f"{value} with {objective.loss_type}")
+    return objective
 
 
 def _layout(logp, cu_seqlens, max_length):
@@ -198,12 +176,12 @@ def _on_device(number, like):
     return torch.full((), float(number), dtype=torch.float32, device=like.device)
 
 
-@torch.library.custom_op("nsrl::policy_loss", mutates_args=(), schema=_op.schema(Inputs, Spec, returns=4))
+@torch.library.custom_op("nsrl::policy_loss", mutates_args=(), schema=_op.schema(Inputs, Objective, returns=4))
 def _policy_loss(*flat):
     """(loss, metrics, ∂loss/∂logp, ∂loss/∂entropy), by Triton."""
     from . import triton_backend
 
-    return triton_backend.forward(*_op.group(flat, Inputs, Spec))
+    return triton_backend.forward(*_op.group(flat, Inputs, Objective))
 
 
 @_policy_loss.register_fake
@@ -213,14 +191,14 @@ def _(logp, entropy, *_):
 
 
 def _setup_context(ctx, inputs, output):
-    ctx.with_entropy = _op.group(inputs, Inputs, Spec)[0].entropy is not None
+    ctx.with_entropy = _op.group(inputs, Inputs, Objective)[0].entropy is not None
     ctx.save_for_backward(output[2], output[3])
 
 
 def _backward(ctx, g_loss, *_):
     g_logp, g_entropy = ctx.saved_tensors
     g_entropy = g_entropy * g_loss if ctx.with_entropy else None
-    return _op.gradients(Inputs, Spec, logp=g_logp * g_loss, entropy=g_entropy)
+    return _op.gradients(Inputs, Objective, logp=g_logp * g_loss, entropy=g_entropy)
 
 
 _policy_loss.register_autograd(_backward, setup_context=_setup_context)

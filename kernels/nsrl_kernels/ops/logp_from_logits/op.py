@@ -4,8 +4,8 @@ import importlib
 
 import torch
 
-from .. import _backend, _check, _op
-from .._rows import Saved, checked_rows, wide
+from ... import _backend, _check, _op
+from ..._rows import Saved, checked_rows, wide
 from .spec import Inputs, Options
 
 _NAME = "logp_from_logits"

@@ -8,7 +8,7 @@ definition, `kernel.py` the Triton kernels, csrc/ the CUDA ones.
 import torch
 from torch import Tensor
 
-from .. import _backend, _check, _native, _op
+from ... import _backend, _check, _native, _op
 from . import reference
 from .spec import Numbers, PackPlan, Stream
 

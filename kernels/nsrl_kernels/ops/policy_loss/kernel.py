@@ -41,16 +41,16 @@ def _divergence(logp, other, log_clamp, clamp, KIND: tl.constexpr):
 
 @triton.jit
 def _surrogate(
-    logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS: tl.constexpr
+    logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS_TYPE: tl.constexpr
 ):
-    """(loss, derivative by the log-ratio, derivative by logp itself). LOSS: a name of spec.LOSSES."""
+    """(loss, derivative by the log-ratio, derivative by logp itself). LOSS_TYPE: a name of spec.LOSSES."""
     none = tl.zeros_like(logp)
-    if LOSS == "reinforce":
+    if LOSS_TYPE == "reinforce":
         return -adv * logp, none, -adv
-    elif LOSS == "cispo":
+    elif LOSS_TYPE == "cispo":
         weight = tl.minimum(ratio, high)
         return -weight * adv * logp, none, -weight * adv
-    elif LOSS == "sapo":
+    elif LOSS_TYPE == "sapo":
         tau = tl.where(adv > 0, tau_pos, tau_neg)
         gate = 1.0 / (1.0 + tl.exp(-tau * (ratio - 1.0)))
         return -gate * 4.0 / tau * adv, -4.0 * gate * (1.0 - gate) * ratio * adv, none
@@ -66,7 +66,7 @@ def _surrogate(
         value = tl.where(clipped, band, bounded) * adv
         by_ratio = tl.where(clipped, tl.where(outside, 0.0, ratio), bounded_slope) * adv
         by_logp = none
-        if LOSS == "gppo":
+        if LOSS_TYPE == "gppo":
             side = tl.where(adv > 0, side_high, side_low)
             by_logp = tl.where(clipped & outside, band * adv * side, 0.0)
         if dual_clip >= 0:
@@ -81,9 +81,9 @@ def _surrogate(
 def objective_kernel(
     logp, adv, mask, offsets, normalizer, entropy_normalizer, old, ref, sampler, entropy, weights, extra, g_logp,
     g_entropy, parts,
-    n_tokens, n_seq, low, high, delta, dual_clip, beta, kl_log_clamp, kl_clamp, cap, entropy_coef, nll_coef,
+    n_tokens, n_seq, low, high, delta, dual_clip, beta, kl_log_clamp, kl_clamp, importance_cap, entropy_coef, nll_coef,
     tau_pos, tau_neg, side_low, side_high, extra_0, extra_1, extra_2, extra_3,
-    LOSS: tl.constexpr, KL: tl.constexpr, CORRECTION: tl.constexpr, SEQUENCE_RATIO: tl.constexpr,
+    LOSS_TYPE: tl.constexpr, KL: tl.constexpr, IMPORTANCE: tl.constexpr, SEQUENCE_RATIO: tl.constexpr,
     SEQUENCE_CORRECTION: tl.constexpr, KL_TIMES_RATIO: tl.constexpr, PER_SEQUENCE_MEAN: tl.constexpr,
     PER_TOKEN_ADV: tl.constexpr, HAS_MASK: tl.constexpr, HAS_OLD: tl.constexpr, HAS_REF: tl.constexpr,
     HAS_SAMPLER: tl.constexpr, HAS_ENTROPY: tl.constexpr, HAS_WEIGHTS: tl.constexpr, N_EXTRA: tl.constexpr,
@@ -135,7 +135,7 @@ def objective_kernel(
         if SEQUENCE_RATIO:
             ratio = sequence_ratio + tl.zeros([BLOCK], dtype=tl.float32)
         value, by_ratio, by_logp = _surrogate(
-            now, ratio, a, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS
+            now, ratio, a, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS_TYPE
         )
         gap = tl.zeros([BLOCK], dtype=tl.float32)
         correction = tl.full([BLOCK], 1.0, dtype=tl.float32)
@@ -143,10 +143,10 @@ def objective_kernel(
             gap = was - tl.load(sampler + i, mask=keep, other=0.0)
             gap = tl.where(keep, gap, 0.0)
             correction = tl.exp(gap_sum + tl.zeros_like(gap)) if SEQUENCE_CORRECTION else tl.exp(gap)
-            if CORRECTION != "none":
-                factor = tl.minimum(correction, cap)
-                if CORRECTION == "mask":
-                    factor = tl.where(correction <= cap, factor, 0.0)
+            if IMPORTANCE != "none":
+                factor = tl.minimum(correction, importance_cap)
+                if IMPORTANCE == "mask":
+                    factor = tl.where(correction <= importance_cap, factor, 0.0)
                 value *= factor
                 by_ratio *= factor
                 by_logp *= factor
