@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig  # noqa: E402
-from nsrl.config.schema import Key, groups, keys  # noqa: E402
+from nsrl.config.keys import Key, groups, keys  # noqa: E402
+from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig  # noqa: E402
 
 PAGE = ROOT / "docs" / "configuration.md"
 MARK = "<!-- from here on written by .ci/configuration.py -->\n"
@@ -27,7 +27,8 @@ def _default(key: Key) -> str:
 
 
 def _row(key: Key) -> str:
-    words = f" ({', '.join(key.choices)})" if key.choices else ""
+    names = f"[{key.page}]({key.page})" if key.page else ", ".join(key.choices)  # a table's names stand on its page
+    words = f" ({names})" if names else ""
     text = (key.text.removesuffix(".") + words).replace("|", "\\|")
     return f"| `{key.name}` | {_default(key)} | {text} |"
 

@@ -10,7 +10,7 @@ import pytest
 
 from nsrl.config import EvalConfig, SolveConfig, TrainConfig, from_yaml, parse, run_path, to_yaml
 from nsrl.config.helptext import shown
-from nsrl.config.schema import groups, keys, summary
+from nsrl.config.keys import groups, keys, summary
 from nsrl.errors import UserError
 
 

@@ -1,18 +1,19 @@
 """Configuration: keys, their ranges, the command line, and which keys act together."""
 
-from nsrl.config.keys import (
+from nsrl.config.cli import command, from_yaml, launched, parse, recipe_file, run_path, to_yaml
+from nsrl.config.keys import known_keys, plain
+from nsrl.config.schema import (
     DataConfig,
     EngineConfig,
     EvalConfig,
     LoraConfig,
     ModelConfig,
+    ObjectiveConfig,
     SolveConfig,
     TrainConfig,
     VllmConfig,
     WarmStartConfig,
 )
-from nsrl.config.line import command, from_yaml, launched, parse, recipe_file, run_path, to_yaml
-from nsrl.config.schema import known_keys
 from nsrl.config.sound import require_sound
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "EvalConfig",
     "LoraConfig",
     "ModelConfig",
+    "ObjectiveConfig",
     "SolveConfig",
     "TrainConfig",
     "VllmConfig",
@@ -30,6 +32,7 @@ __all__ = [
     "known_keys",
     "launched",
     "parse",
+    "plain",
     "recipe_file",
     "require_sound",
     "run_path",

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
-from nsrl.config.line import launched
-from nsrl.config.schema import flat, keys
+from nsrl.config.cli import launched
+from nsrl.config.keys import flat, keys
+from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig
+from nsrl.data.sources import format_of
 from nsrl.errors import UserError
 
 Config = TrainConfig | EvalConfig | SolveConfig
@@ -96,21 +97,21 @@ def _reading(c: TrainConfig) -> str | None:
 
 
 def _split(c: TrainConfig) -> str | None:
-    if c.data.source != "hf":
+    if not _splits(c):
         return f"data.source={c.data.source} has no splits"
     single = c.data.path is not None and Path(c.data.path).expanduser().is_file()
     return "data.path is a single file" if single else None
 
 
 def _subset(c: TrainConfig) -> str | None:
-    local = c.data.source == "hf" and c.data.path is not None and Path(c.data.path).expanduser().exists()
-    return (
-        f"data.source={c.data.source} has no subsets"
-        if c.data.source != "hf"
-        else "data.path is local"
-        if local
-        else None
-    )
+    if not _splits(c):
+        return f"data.source={c.data.source} has no subsets"
+    local = c.data.path is not None and Path(c.data.path).expanduser().exists()
+    return "data.path is local" if local else None
+
+
+def _splits(c: TrainConfig) -> bool:
+    return c.data.source != "shapes" and format_of(c.data.source).splits
 
 
 def _level(c: TrainConfig) -> str | None:
@@ -119,27 +120,31 @@ def _level(c: TrainConfig) -> str | None:
 
 
 def _one_update(c: TrainConfig) -> str | None:
-    if c.num_iterations > 1 or c.loss_type == "reinforce":
+    if c.num_iterations > 1 or c.objective.loss_type == "reinforce":
         return None
     return "with num_iterations=1 the ratio is 1 whenever it is taken, so nothing is ever clipped"
 
 
 def _one_update_family(c: TrainConfig) -> str | None:
-    if c.num_iterations > 1 or c.loss_type not in ONE_UPDATE:
+    if c.num_iterations > 1 or c.objective.loss_type not in ONE_UPDATE:
         return None
-    return f"with num_iterations=1 the ratio is 1 whenever it is taken, which makes it {ONE_UPDATE[c.loss_type]}"
+    return (
+        f"with num_iterations=1 the ratio is 1 whenever it is taken, which makes it {ONE_UPDATE[c.objective.loss_type]}"
+    )
 
 
 def _unclipped(*losses: str) -> Why:
     def why(c: TrainConfig) -> str | None:
-        later = c.num_iterations > 1 or c.loss_type == "reinforce"
-        return f"loss_type={c.loss_type} does not use it" if later and c.loss_type in losses else None
+        later = c.num_iterations > 1 or c.objective.loss_type == "reinforce"
+        return (
+            f"loss_type={c.objective.loss_type} does not use it" if later and c.objective.loss_type in losses else None
+        )
 
     return why
 
 
 def _lower_of_cispo(c: TrainConfig) -> str | None:
-    upper_only = c.num_iterations > 1 and c.loss_type == "cispo" and c.epsilon_high is not None
+    upper_only = c.num_iterations > 1 and c.objective.loss_type == "cispo" and c.objective.epsilon_high is not None
     return "loss_type=cispo has an upper clip only, which epsilon_high sets" if upper_only else None
 
 
@@ -201,7 +206,8 @@ TRAIN = (
     Idle(
         ("importance_sampling_level",),
         _when(
-            lambda c: c.loss_type == "gspo" and c.importance_sampling_level == "token", "gspo's ratio is the sequence's"
+            lambda c: c.objective.loss_type == "gspo" and c.objective.importance_sampling_level == "token",
+            "gspo's ratio is the sequence's",
         ),
     ),
     Idle(("importance_sampling_level",), _unclipped("reinforce")),
@@ -209,7 +215,7 @@ TRAIN = (
     Idle(("epsilon",), _lower_of_cispo),
     Idle(
         ("use_bias_correction_kl",),
-        _when(lambda c: not c.beta and c.use_bias_correction_kl, "beta is 0, so there is no KL"),
+        _when(lambda c: not c.objective.beta and c.objective.kl_times_ratio, "beta is 0, so there is no KL"),
     ),
     Idle(GRPO, _no_grpo, told=True),
     Idle(CLIP, _in_grpo(_one_update), told=True),
@@ -218,7 +224,7 @@ TRAIN = (
         ("sampler_correction",),
         _in_grpo(
             _when(
-                lambda c: c.rollout == "native" and c.sampler_correction != "none",
+                lambda c: c.rollout == "native" and c.objective.importance != "none",
                 "the native sampler runs the very weights that learn, so its log-probs differ by rounding alone",
             )
         ),

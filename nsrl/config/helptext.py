@@ -8,7 +8,8 @@ import shutil
 import textwrap
 from typing import Any
 
-from nsrl.config.schema import Key, groups, keys, kind_name, summary
+from nsrl.config.keys import Key, groups, keys, summary
+from nsrl.config.values import kind_name
 
 WRITTEN = (
     "Keys are written key=value, --key value or --key=value; a flag alone is true. A later word wins over an earlier "

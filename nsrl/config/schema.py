@@ -1,245 +1,484 @@
-"""From a text to a typed value, and from a dataclass to its keys.
+"""Every key there is, with its default, its bound and its text where it stands (`keys.py` reads them).
 
-Texts from the command line and from YAML files are read alike: YAML gives structure and nothing else, the key's type
-decides what a text means (so `name: no` is a name, `1e3` is an integer where one is wanted, and a date is a text).
+Names follow TRL where TRL has one. What keys must be to each other stands in `ranges.py`, when a key cannot act in
+`acts.py`; tests/test_options.py shows that each one acts.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import math
-import re
-import types
-import typing
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar, Literal
 
-from nsrl.errors import UserError, did_you_mean
+from nsrl.config.keys import INLINED, Called, takes_keys
+from nsrl.config.ranges import check
+from nsrl.data.sources import SOURCES
+from nsrl_kernels import Objective
+from nsrl_kernels.ops.policy_loss.spec import CORRECTIONS
+from nsrl_kernels.options import Bound, OneOf
 
-NULL = ("null", "none", "~", "")
-TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+Given = Mapping[str, str]
+"""Where each key that was said came from: "recipe", "run" (the run that is continued), "file" or "line". `parse` sets
+it on a config; it is no part of the configuration. A file that repeats a default has not said it."""
+
+
+ONE_OR_MORE, NONE_OR_MORE, POSITIVE, SHARE = Bound(least=1), Bound(least=0), Bound(above=0), Bound(least=0, most=1)
+SEED = Bound(least=0, most=2**32 - 1)
+LEVEL = Bound(least=1, most=3)
+PIXELS = Bound(least=1024, why="a visual token is 32 x 32 pixels")
+COOLEST = 0.01  # rounding errors of logits are divided by the temperature: below it they decide
+TEMPERATURE = Bound(least=COOLEST, most=10, why="near 0 completions are all alike, far above 1 they are noise")
+TEMPERATURE_OR_GREEDY = Bound(least=COOLEST, most=10, why="0 is greedy", or_zero=True)
+SHARE_OF_OTHERS = Bound(least=0, most=1e6, why="shares are relative to each other")
+WEIGHT = Bound(least=-1e6, most=1e6, why="weights are relative to each other")
+GROUP = Bound(
+    least=2, most=4096, why="a group of one has no spread, so nothing is learned; a group is sampled and held as one"
+)
+SAMPLES = Bound(least=1, most=4096, why="the completions of a problem are sampled and held together")
+SECONDS = Bound(above=0, most=86_400, why="a day")
+RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
+# How a group's rewards become advantages: TRL's names, and the modes of `group_advantage` that they are.
+SCALES = {"group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo"}
+
+
+@dataclass
+class ModelConfig:
+    """Which model learns."""
+
+    name: str = "small"
+    """`small` (built in, no download), a Hub id, a checkpoint folder, or a run folder (its latest checkpoint)."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """what it computes in; auto is float32 on a CPU and for the small model, bfloat16 on a GPU. What learns is
+    float32."""
+
+    device: str = "auto"
+    """auto takes a GPU when there is one; cpu, cuda or cuda:N."""
+
+    attention: Literal["auto", "flash-attn", "varlen", "flex", "sdpa"] = "auto"
+    """auto takes the fastest backend present; a name that is absent is an error."""
+
+    freeze_vision_tower: bool | None = None
+    """keep the vision tower as it is; its output is then computed once per image and reused (null: only the small model
+    without adapters trains it; false trains it beside adapters too)."""
+
+    min_pixels: Annotated[int | None, ONE_OR_MORE] = None
+    """smaller images are enlarged to this many pixels (null: the checkpoint's own)."""
+
+    max_pixels: Annotated[int | None, PIXELS] = None
+    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
+
+    gradient_checkpointing: bool = False
+    """recompute activations in the backward pass, for less memory."""
+
+    liger: bool = False
+    """use Liger's RMSNorm, SwiGLU and RoPE (a GPU and liger-kernel)."""
+
+
+@dataclass
+class LoraConfig:
+    """Adapters (peft). On by default for real checkpoints, off for the small model."""
+
+    enabled: bool | None = None
+    """null decides by the model."""
+
+    r: Annotated[int, Bound(least=1, most=1024)] = 16
+    """rank."""
+
+    alpha: Annotated[int, Bound(least=1, most=65_536, why="the adapter is scaled by alpha / r")] = 32
+    """scale, applied as alpha / r."""
+
+    dropout: Annotated[float, Bound(least=0, below=1)] = 0.05
+    """on the adapter's input, in updates alone."""
+
+    target_modules: list[str] = field(default_factory=lambda: ["q_proj", "k_proj", "v_proj", "o_proj"])
+    """names of linear layers of the language model; each must match."""
+
+
+@dataclass
+class DataConfig:
+    """Where problems come from."""
+
+    source: Annotated[str, OneOf(tuple(SOURCES), "data.md")] = "shapes"
+    """the format of a data set, or `shapes` (procedural, no download); where only data.path is given it is
+    recognised."""
+
+    path: str | None = None
+    """folder, file or Hub id; not for shapes."""
+
+    split: str = "train"
+    """split of a Hub data set or a folder (data.source=hf)."""
+
+    subset: str | None = None
+    """configuration of a Hub data set that has several."""
+
+    columns: dict[str, str] = field(default_factory=dict)
+    """columns that are called otherwise, by role (question, answer, image, options, category, id):
+    data.columns.question=Frage."""
+
+    level: Annotated[int, LEVEL] = 1
+    """difficulty of shapes, 1 to 3; of the warm start's demonstrations too."""
+
+    eval_size: Annotated[int, Bound(least=1, why="a run is graded on held-out problems before and after")] = 600
+    """held-out problems, at most."""
+
+    max_prompt_length: Annotated[int, ONE_OR_MORE] = 4096
+    """longer prompts are dropped with a count (tokens, image tokens included); not for shapes."""
+
+    picture_memory_mb: Annotated[int, NONE_OR_MORE] = 2048
+    """host memory, per process, for pictures that are read ahead or kept for their next use (MiB; the batch in work
+    comes on top)."""
+
+    picture_threads: Annotated[int, Bound(least=0, most=256)] = 4
+    """threads that read pictures one step ahead (0: each is read when it is needed)."""
+
+
+@dataclass
+class WarmStartConfig:
+    """Supervised steps on mixed demonstrations of shapes, before GRPO. The small model has no other schooling."""
+
+    steps: Annotated[int | None, NONE_OR_MORE] = None
+    """on demonstrations; null is 600 for the small model and 0 for a real checkpoint."""
+
+    reading_steps: Annotated[int, NONE_OR_MORE] = 400
+    """before them, on pictures merely read out (only where there is a warm start at all)."""
+
+    batch_size: Annotated[int, ONE_OR_MORE] = 32
+    """demonstrations per step."""
+
+    learning_rate: Annotated[float, RATE] = 3e-3
+    """peak; 30 steps up, then linearly down to 5%."""
+
+    languages: Annotated[dict[str, float], SHARE_OF_OTHERS] = field(
+        default_factory=lambda: {"direct": 1.0, "prose": 1.0, "sympy": 1.0, "wolfram": 1.0, "nsl": 1.0}
+    )
+    """relative share of each language."""
+
+    wrong: Annotated[float, SHARE] = 0.2
+    """share of demonstrations of a misread picture, as from an imperfect teacher."""
+
+
+@dataclass
+class EngineConfig:
+    """The pool that runs programs."""
+
+    workers: Annotated[int, Bound(least=1, most=1024)] = 2
+    """processes."""
+
+    cpu_s: Annotated[float, SECONDS] = 1.0
+    """CPU seconds a program may take, and at most 0.8 of wall_s."""
+
+    wall_s: Annotated[float, SECONDS] = 3.0
+    """seconds after which a program that waits is killed; one that a busy machine holds up gets ten times as long."""
+
+    memory_mb: Annotated[int, Bound(least=16, why="with less, ordinary programs are out of memory")] = 512
+    """address space of a worker."""
+
+    allow_unsandboxed: bool = False
+    """run even where neither seccomp nor namespaces are available."""
+
+
+@dataclass
+class VllmConfig:
+    """The vLLM sampler, in the trainer's process and on its device."""
+
+    memory_share: Annotated[float, Bound(above=0, below=1)] = 0.35
+    """of the device's memory, for its weights and cache together."""
+
+    cache_gib: Annotated[float | None, POSITIVE] = None
+    """its key/value cache in GiB, given outright (null: what memory_share leaves; needed on a CPU)."""
+
+    max_sequences: Annotated[int, ONE_OR_MORE] = 256
+    """completions computed together."""
+
+    max_images: Annotated[int, ONE_OR_MORE] = 4
+    """per prompt, at most."""
+
+    eager: bool = False
+    """no CUDA graphs (slower, starts sooner)."""
 
 
 @dataclass(frozen=True)
-class Key:
-    """One key: its dotted name, type (without None), whether null is allowed, default (`MISSING`: required), and
-    text."""
+class ObjectiveConfig(Objective):
+    """The objective of a run: every option of `policy_loss` (`nsrl_kernels/ops/policy_loss/spec.py`) is a key.
 
-    name: str
-    type: Any
-    optional: bool
-    default: Any
-    text: str
+    Here stands what a run says otherwise than the op: names, defaults, texts, and which options are no keys.
+    """
 
-    @property
-    def is_list(self) -> bool:
-        """Whether the key takes several values."""
-        return typing.get_origin(self.type) is list
+    epsilon: Annotated[float, NONE_OR_MORE] = 0.2
+    """lower clip; it and what follows down to delta act from the second update of a rollout (num_iterations)."""
 
-    @property
-    def is_mapping(self) -> bool:
-        """Whether the key takes values by name."""
-        return typing.get_origin(self.type) is dict
+    epsilon_high: Annotated[float | None, NONE_OR_MORE] = 0.28
+    """upper clip (null: as epsilon); with loss_type=cispo, as in TRL, the bound on the ratio itself, above 1."""
 
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The words that the key takes; empty where it takes more than words."""
-        return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
+    delta: Annotated[float | None, Bound(above=1)] = None
+    """upper bound on the ratio of a token with a negative advantage, above 1 + epsilon_high (null: none)."""
 
+    kl_times_ratio: Annotated[bool, Called("use_bias_correction_kl")] = False
+    """multiply that KL by the importance ratio (TRL's key; TRL's default is true)."""
 
-@lru_cache
-def keys(kind: type[Any], before: str = "") -> dict[str, Key]:
-    """The keys of a configuration by dotted name, in order; those of nested dataclasses instead of the dataclass."""
-    hints, texts = typing.get_type_hints(kind), descriptions(kind)
-    found: dict[str, Key] = {}
-    for field in dataclasses.fields(kind):
-        hint, name = hints[field.name], before + field.name
-        if dataclasses.is_dataclass(hint):
-            found |= keys(hint, name + ".")
-            continue
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-        inner = next(option for option in options if option is not types.NoneType)
-        found[name] = Key(name, inner, types.NoneType in options, default, texts.get(field.name, ""))
-    return found
+    importance: Annotated[str, OneOf(CORRECTIONS), Called("sampler_correction")] = "none"
+    """importance correction between sampler and trainer."""
+
+    no_keys: ClassVar[Mapping[str, str]] = {
+        "aggregation": "a loss type is chosen with its own",
+        "dual_clip": "delta is TRL's bound for the same tokens",
+        "kl": "the metric `kl` is k3 in every run, as TRL's, so that runs can be compared",
+        "kl_log_clamp": "k3 of a policy that stays near its reference needs no clamp",
+        "kl_clamp": "k3 of a policy that stays near its reference needs no clamp",
+        "importance_level": "the metrics of the correction are TRL's, which are per token",
+        "importance_cap": "2 is TRL's default",
+        "nll_coef": "a run of GRPO has no completions that are right by themselves",
+        "tau": "the paper's constants",
+        "gppo_beta": "the paper's constants",
+    }
+
+    def handed_on(self) -> Objective:
+        """What `policy_loss` takes: its epsilon_high is counted from 1, also with CISPO."""
+        if self.loss_type == "cispo" and self.epsilon_high is not None:
+            return replace(self, epsilon_high=self.epsilon_high - 1)
+        return self
 
 
-@lru_cache
-def groups(kind: type[Any]) -> dict[str, type[Any]]:
-    """The nested dataclasses of a configuration by name."""
-    hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind) if dataclasses.is_dataclass(hints[f.name])}
+@takes_keys
+@dataclass
+class TrainConfig:
+    """Train a vision-language model with GRPO to think in short programs."""
+
+    recipe: str = "default"
+    """default, paper (files of nsrl/recipes), or a YAML file of your own; read before everything else."""
+
+    output_dir: str | None = None
+    """the run folder (null: runs/<recipe>-<seed>)."""
+
+    resume: bool = False
+    """continue the run in output_dir from its latest checkpoint."""
+
+    resume_from_checkpoint: str | None = None
+    """continue from this checkpoint instead of the latest."""
+
+    seed: Annotated[int, SEED] = 0
+    """of everything random."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """which model learns."""
+
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    """adapters."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """where problems come from."""
+
+    warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
+    """supervised steps before GRPO."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """the pool that runs programs."""
+
+    max_steps: Annotated[int, NONE_OR_MORE] = 120
+    """optimiser steps of GRPO."""
+
+    extra_supervised_steps: Annotated[int, NONE_OR_MORE] = 0
+    """control run: after the warm start, this many more supervised steps in place of GRPO."""
+
+    shuffle_rewards: bool = False
+    """control run: rewards are permuted within each group before advantages."""
+
+    reward_noise: Annotated[float, SHARE] = 0.0
+    """robustness check: this share of right/wrong verdicts is turned round, 0 to 1."""
+
+    prompts_per_step: Annotated[int, Bound(least=1, most=65_536, why="a step has that many seeds for its prompts")] = 32
+    """problems per optimiser step."""
+
+    num_generations: Annotated[int, GROUP] = 10
+    """G, completions per problem."""
+
+    max_completion_length: Annotated[int, ONE_OR_MORE] = 64
+    """tokens."""
+
+    temperature: Annotated[float, TEMPERATURE] = 1.0
+    """of sampling, and of the log-probs."""
+
+    top_p: Annotated[float, Bound(above=0, most=1)] = 1.0
+    """nucleus sampling; 1 (off) is all that training can take."""
+
+    top_k: Annotated[int, NONE_OR_MORE] = 0
+    """top-k sampling; 0 (off) is all that training can take."""
+
+    reward_funcs: list[str] = field(default_factory=lambda: ["correct", "executes", "short"])
+    """names of nsrl.rewards or file.py:function."""
+
+    reward_weights: Annotated[list[float], WEIGHT] = field(default_factory=lambda: [1.0, 0.1, 0.3])
+    """one per reward function."""
+
+    scale_rewards: Annotated[str, OneOf(tuple(SCALES))] = "none"
+    """how a group's rewards become advantages."""
+
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig, metadata=INLINED)
+    """what is minimised; its keys have no prefix."""
+
+    num_iterations: Annotated[int, ONE_OR_MORE] = 1
+    """optimiser steps per rollout batch."""
+
+    mask_truncated_completions: bool = False
+    """leave completions without an end out of the update; they still count in their group's mean reward."""
+
+    dynamic_sampling: Annotated[int, NONE_OR_MORE] = 0
+    """draw further problems while groups have zero spread, up to this many times (0: off)."""
+
+    rollout: Literal["native", "vllm"] = "native"
+    """which sampler."""
+
+    parallel: Literal["auto", "ddp", "fsdp"] = "auto"
+    """under torchrun: ddp (every rank has the whole model), fsdp (FSDP2, full fine-tuning only), or auto: fsdp where
+    all of a checkpoint's weights learn, ddp for adapters and the small model."""
+
+    vllm: VllmConfig = field(default_factory=VllmConfig)
+    """of rollout=vllm."""
+
+    token_budget: Annotated[int | None, ONE_OR_MORE] = None
+    """tokens per micro-batch (null: chosen from memory)."""
+
+    learning_rate: Annotated[float, RATE] = 3e-4
+    """peak of GRPO."""
+
+    lr_scheduler_type: Literal["constant", "linear", "cosine"] = "constant"
+    """after the warm-up."""
+
+    warmup_steps: Annotated[int, NONE_OR_MORE] = 5
+    """linear, from 0."""
+
+    weight_decay: Annotated[float, NONE_OR_MORE] = 0.0
+    """AdamW."""
+
+    max_grad_norm: Annotated[float, Bound(above=0, why="1e9 never clips")] = 1.0
+    """gradients are scaled down to this norm; 1e9 never clips."""
+
+    eval_samples: Annotated[int, SAMPLES] = 4
+    """samples per held-out problem (mean@n, pass@n)."""
+
+    eval_steps: Annotated[int, NONE_OR_MORE] = 0
+    """evaluate every so many steps besides start and end (0: off)."""
+
+    eval_size_midway: Annotated[int, ONE_OR_MORE] = 100
+    """problems of such an evaluation, at most."""
+
+    save_steps: Annotated[int, ONE_OR_MORE] = 100
+    """checkpoint every so many steps, supervised ones too."""
+
+    save_total_limit: Annotated[int | None, Bound(least=1, why="the newest is always kept; null keeps all")] = 3
+    """checkpoints kept (null: all)."""
+
+    logging_steps: Annotated[int, ONE_OR_MORE] = 10
+    """print a line every so many steps (metrics.jsonl has every step)."""
+
+    completions_steps: Annotated[int, NONE_OR_MORE] = 10
+    """keep all completions of every so many steps, for the report (0: never)."""
+
+    report_to: list[str] = field(default_factory=list)
+    """further sinks: tensorboard, wandb (none: only metrics.jsonl)."""
+
+    parity_check: bool = True
+    """compare sampler and trainer before the first step, and in every step before its update."""
+
+    preflight: bool = True
+    """try the worst step of the data set first, and choose token_budget by what it takes."""
+
+    threads: Annotated[int | None, Bound(least=1, most=1024)] = None
+    """CPU threads of torch (null: torch's own)."""
+
+    given: ClassVar[Given] = {}
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
-def known_keys(kind: type[Any]) -> list[str]:
-    """Every dotted key, the names of nested groups too."""
-    return [*groups(kind), *keys(kind)]
+@dataclass
+class EvalConfig:
+    """Evaluate a model: the table by category, accuracy of samples and greedy, pass@k."""
+
+    model: str = "small"
+    """a run folder, a checkpoint folder, a Hub id, or `small` (untrained)."""
+
+    data: str | None = None
+    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: the
+    held-out problems of the run that the model is of, else shapes). What the run was trained on is left out."""
+
+    size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
+    """at most so many problems (null: all; shapes: the run's held-out problems, else 600)."""
+
+    seed: Annotated[int | None, SEED] = None
+    """of the samples and of shapes (null: the run's own, else 0)."""
+
+    level: Annotated[int | None, LEVEL] = None
+    """difficulty of shapes (null: the run's own, else 1)."""
+
+    samples: Annotated[int, SAMPLES] = 4
+    """samples per problem at the temperature."""
+
+    temperature: Annotated[float, TEMPERATURE_OR_GREEDY] = 1.0
+    """of the samples (0: greedy alone)."""
+
+    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
+    """tokens (null: as the run was trained, else 1024)."""
+
+    output: str | None = None
+    """write the table as JSON here, and every completion as parquet beside it (null: the completions go into the run's
+    eval/)."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """the pool that runs programs."""
+
+    batch: Annotated[int, ONE_OR_MORE] = 64
+    """problems sampled at once."""
+
+    device: str = "auto"
+    """auto takes a GPU when there is one."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the weights."""
+
+    max_pixels: Annotated[int | None, PIXELS] = None
+    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
+
+    given: ClassVar[Given] = {}
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
-def descriptions(kind: type[Any]) -> dict[str, str]:
-    """What a docstring's `Args:` say of each name."""
-    _, _, part = inspect.cleandoc(kind.__doc__ or "").partition(
-        "Args:\n"
-    )  # Python 3.13 takes the indentation off itself
-    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", part, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in found}
+@dataclass
+class SolveConfig:
+    """Ask a model one question: prints its program, the engine's value, and the time."""
 
+    model: str
+    """a run folder, a checkpoint folder or a Hub id."""
 
-def summary(kind: type[Any]) -> str:
-    """The docstring without its `Args:`, on one line."""
-    return " ".join((kind.__doc__ or "").partition("Args:\n")[0].split())
+    question: str | None = None
+    """the question."""
 
+    image: list[str] = field(default_factory=list)
+    """image files, none to several."""
 
-def flat(config: Any) -> dict[str, Any]:
-    """The values of a configuration by dotted key."""
-    values: dict[str, Any] = {}
-    for name in keys(type(config)):
-        place = config
-        for part in name.split("."):
-            place = getattr(place, part)
-        values[name] = place
-    return values
+    problem: str | None = None
+    """in place of both, a held-out problem of the run: its number, or its id as in the report."""
 
+    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
+    """tokens."""
 
-def build(kind: type[Any], plain: dict[str, Any]) -> Any:
-    """Nested dictionaries of typed values to nested dataclasses; keys that `kind` does not have are left out."""
-    nested, values = groups(kind), {}
-    for field in dataclasses.fields(kind):
-        if field.name in plain:
-            value = plain[field.name]
-            values[field.name] = build(nested[field.name], value) if field.name in nested else value
-    return kind(**values)
+    temperature: Annotated[float, TEMPERATURE_OR_GREEDY] = 0.0
+    """0 is greedy."""
 
+    seed: Annotated[int, SEED] = 0
+    """of sampling (at temperature 0 nothing is drawn)."""
 
-def nest(values: dict[str, Any]) -> dict[str, Any]:
-    """Dotted keys to nested dictionaries."""
-    plain: dict[str, Any] = {}
-    for name, value in values.items():
-        *path, last = name.split(".")
-        place = plain
-        for part in path:
-            place = place.setdefault(part, {})
-        place[last] = value
-    return plain
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """the pool that runs programs."""
 
+    device: str = "auto"
+    """auto takes a GPU when there is one."""
 
-# -- text to value ---------------------------------------------------------------------------------------------------
+    given: ClassVar[Given] = {}
 
-
-@lru_cache(1)
-def _loader() -> type:
-    """A loader of YAML whose every scalar is a text, and which refuses a key that is there twice."""
-    import yaml  # not above: without the extra that brings it, a command can still say so
-
-    class Texts(yaml.BaseLoader):
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            twice = next((name for name in names if names.count(name) > 1), None)
-            if twice is not None:
-                raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} is there twice", node.start_mark)
-            return super().construct_mapping(node, deep)
-
-    return Texts
-
-
-def read_yaml(text: str, where: str) -> Any:
-    """Mappings, lists and texts. Raises `UserError` that begins with `where`."""
-    import yaml
-
-    try:
-        return yaml.load(text, _loader())
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" (line {mark.line + 1})" if mark is not None else ""
-        what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UserError(f"{where} must be YAML; {what}{place}") from None
-
-
-def read_mapping(text: str, where: str) -> Any:
-    """`read_yaml` of what was typed: `{nsl:1,prose:2}` without the spaces that YAML wants is a mapping too."""
-    content = read_yaml(text, where)
-    if isinstance(content, dict) and all(":" in str(name) and value == "" for name, value in content.items()):
-        content = {name.partition(":")[0]: name.partition(":")[2] for name in content}
-    return content
-
-
-def value_of(key: Key, given: Any) -> Any:
-    """`given` (a text, or a list or mapping of texts) as the key's type. Raises `UserError`."""
-    if isinstance(given, str) and key.optional and given.strip().lower() in NULL:
-        return None
-    if key.is_list:
-        if isinstance(given, str) and given.strip()[:1] == "[":
-            given = read_yaml(given, key.name)
-        if isinstance(given, str):
-            given = [] if given.strip().lower() in NULL else [given]
-        if not isinstance(given, list):
-            raise _wrong(key, "a list", given)
-        (inner,) = typing.get_args(key.type)
-        return [_scalar(key, inner, item) for item in given]
-    if key.is_mapping:
-        if isinstance(given, str):
-            given = read_mapping(given, key.name)
-        if not isinstance(given, dict):
-            example = "{question: Frage, answer: Antwort}" if key.name == "data.columns" else "{nsl: 1, prose: 2}"
-            raise _wrong(key, f"a mapping such as {example}", given)
-        _, inner = typing.get_args(key.type)
-        return {str(name): _scalar(key, inner, item, f"{key.name}.{name}") for name, item in given.items()}
-    return _scalar(key, key.type, given)
-
-
-def _scalar(key: Key, kind: Any, given: Any, name: str = "") -> Any:
-    if not isinstance(given, str):
-        raise _wrong(key, kind_name(kind, key), given, name)
-    text = given.strip()
-    if kind is str:
-        return given
-    if kind is bool:
-        if text.lower() in TRUE + FALSE:
-            return text.lower() in TRUE
-    elif kind is int:
-        number = _integer(text)
-        if number is not None:
-            return number
-    elif kind is float:
-        try:
-            return float(text)
-        except ValueError:
-            pass
-    elif text in key.choices:
-        return text
-    near = did_you_mean(text, key.choices)
-    raise _wrong(key, kind_name(kind, key), given, name, near)
-
-
-def _integer(text: str) -> int | None:
-    """Also `1e3` and `32.0`; None where the text is no whole number."""
-    if re.fullmatch(r"[+-]?\d{1,40}", text):
-        return int(text)
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return int(number) if math.isfinite(number) and number == int(number) else None
-
-
-def kind_name(kind: Any, key: Key) -> str:
-    """What a value should be, in words."""
-    if key.choices:
-        return "one of " + ", ".join(map(str, key.choices))
-    words = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}[kind]
-    return words + (" or null" if key.optional else "")
-
-
-def _wrong(key: Key, expected: str, given: Any, name: str = "", near: str = "") -> UserError:
-    if isinstance(given, dict | list):
-        given = "a mapping" if isinstance(given, dict) else "a list"
-    return UserError(f"{name or key.name} must be {expected}; got {_short(given)}{near}")
-
-
-def _short(given: Any) -> str:
-    shown = repr(given)
-    return shown if len(shown) <= 80 else shown[:77] + "..."
+    def __post_init__(self) -> None:
+        check(self)

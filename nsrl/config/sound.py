@@ -9,8 +9,9 @@ import importlib.util
 from pathlib import Path
 
 from nsrl.config.acts import Config, require_acting
-from nsrl.config.keys import TrainConfig
-from nsrl.config.line import launched
+from nsrl.config.cli import launched
+from nsrl.config.schema import TrainConfig
+from nsrl.data.sources import require_path
 from nsrl.errors import MissingBackend, UserError
 
 _OF_SHAPES = {"level"}  # the columns its problems have
@@ -30,13 +31,7 @@ def require_sound(config: Config) -> None:
 
 def _data(config: TrainConfig) -> None:
     source, path = config.data.source, config.data.path
-    if source in ("mathvision", "hf") and path is None:
-        what = (
-            "a MathVision folder"
-            if source == "mathvision"
-            else "a Hub id, a file (json, jsonl, csv, parquet) or a folder"
-        )
-        raise UserError(f"data.path must be {what} for data.source={source}; got none")
+    require_path(source, path)
     if path is None:
         return
     local = path.startswith((".", "/", "~")) or path.count("/") > 1

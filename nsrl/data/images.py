@@ -26,7 +26,6 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from nsrl.errors import UserError
 from nsrl.types import ImageRef
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # how the names of pictures end
 MAX_PIXELS = 100_000_000  # more is taken for a decompression bomb
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # or Pillow warns of pictures that are taken
 _READING = (

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 TEST_NAMES = ("test", "validation", "testmini", "eval")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")  # how the names of pictures end
 FILE_NAME = re.compile(r"(?:.+_)?file_names?")  # columns of HF's imagefolder
 _WORDS = {  # HF's words for splits, MathVision's testmini, and what people make of them
     "train": "train(?:ing)?",

@@ -15,7 +15,7 @@ from nsrl.answers.checker import check
 from nsrl.data import choices, images
 from nsrl.data.choices import BadRow, Counted, Meaning, text_of
 from nsrl.data.jsons import Refused
-from nsrl.data.names import FILE_NAME
+from nsrl.data.names import FILE_NAME, PICTURES
 from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
@@ -271,7 +271,7 @@ def _pictures(row: Mapping[str, Any], named: Mapping[str, str]) -> tuple[tuple[s
     if not _listed(row, columns):
         whole = getattr(row, "metadata", False)
         files = [c for n, c in named.items() if FILE_NAME.fullmatch(n)]
-        kept = [c for c in files if whole or all(str(e).lower().endswith(images.PICTURES) for e in _entries(row[c]))]
+        kept = [c for c in files if whole or all(str(e).lower().endswith(PICTURES) for e in _entries(row[c]))]
         columns = tuple(kept) or columns
     return columns, _listed(row, columns)
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from nsrl.data import tables
 from nsrl.data.dedup import content_key, picture_keys, without
-from nsrl.data.load import OnRows, Problems, load, source_and_path
 from nsrl.data.names import TEST_NAMES, same_split
+from nsrl.data.problems import OnRows, Problems, load
+from nsrl.data.sources import format_of, source_and_path
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
 log = logging.getLogger("nsrl.data")
-SHARE = {"virl39k": 0.01}  # of a data set without a test split; the seed's split of ViRL39K is 99/1
-OTHERS = 0.1
+OTHERS = 0.1  # held out, of a data set without a test split of which no share is known
 SPLIT_SEED = 42  # splits do not depend on a run's seed
 
 
@@ -27,20 +27,20 @@ def load_problems(
 ) -> tuple[Problems, Problems]:
     """(train, test) of a data configuration (source, path, split, eval_size); no picture of test occurs in train.
 
-    virl39k: 1% test, as in the seed; a data set with its own test split uses that; others hold out a tenth. At most
-    eval_size test problems. The split depends on the data alone; `seed` is taken for symmetry with `shapes`.
+    A data set with its own test split uses that; of others a share is held out (`Format.held_out`). At most eval_size test problems. The split depends on the data alone; `seed` is taken for symmetry with `shapes`.
     refused: picture keys that no test problem may have, for the model has learned from them before.
     """
     source, path, size = config.source, config.path, config.eval_size
+    format = format_of(source)
     subset, names = getattr(config, "subset", None), getattr(config, "columns", None)
 
     def read(split: str) -> Problems:
         return load(source, path, split, subset=subset, names=names, progress=progress)
 
-    own = tables.test_split(str(path), subset) if source == "hf" and path is not None else None
+    own = tables.test_split(str(path), subset) if format.splits and path is not None else None
     train = read(config.split)
     if (own is None or same_split(own, config.split)) and not (held := _other_test(train)):
-        return split_off(train, size, SHARE.get(source, OTHERS), refused)
+        return split_off(train, size, format.held_out or OTHERS, refused)
     test = held if own is None or same_split(own, config.split) else read(own)
     test.items = [p for p in test if refused.isdisjoint(picture_keys(p))]
     if not test.items and refused:
@@ -181,9 +181,10 @@ def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = Non
         from nsrl.data.shapes import Shapes
 
         return Shapes(level, seed, size or 600).test()
-    if source == "virl39k":
-        return split_off(load("virl39k", path), size or 10**9, SHARE[source])[1]
-    split = (tables.test_split(path) or "train") if source == "hf" else "train"
+    format = format_of(source)
+    if format.held_out is not None:
+        return split_off(load(source, path), size or 10**9, format.held_out)[1]
+    split = (tables.test_split(path) or "train") if format.splits else "train"
     problems = load(source, path, split)
     problems = _other_test(problems) or problems
     seen: set[str] = set()

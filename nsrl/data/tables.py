@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.data import csvs, jsons
-from nsrl.data.images import PICTURES
-from nsrl.data.names import FILE_NAME, TEST_NAMES, same_split, split_of, split_of_path
+from nsrl.data.names import FILE_NAME, PICTURES, TEST_NAMES, same_split, split_of, split_of_path
 from nsrl.errors import UserError
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from nsrl.config.schema import SCALES
 from nsrl_kernels import GroupAdvantage, group_advantage
-
-MODES = {"group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo"}
 
 
 def advantages(
@@ -21,7 +20,7 @@ def advantages(
     """
     offsets = torch.nn.functional.pad(torch.as_tensor(sizes).cumsum(0), (1, 0))
     return group_advantage(
-        components, offsets, weights=torch.tensor(weights, dtype=components.dtype), mode=MODES[scale_rewards]
+        components, offsets, weights=torch.tensor(weights, dtype=components.dtype), mode=SCALES[scale_rewards]
     )
 
 

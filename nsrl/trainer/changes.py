@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.config import TrainConfig, parse, run_path, to_yaml
-from nsrl.config.schema import flat
+from nsrl.config.keys import flat
 from nsrl.errors import UserError
 from nsrl.trainer.folder import CONFIG, write
 

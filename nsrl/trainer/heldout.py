@@ -15,12 +15,12 @@ from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsrl.config import EvalConfig, TrainConfig, from_yaml
+from nsrl.config import EvalConfig, TrainConfig, from_yaml, plain
 from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
-from nsrl.data.load import source_and_path
 from nsrl.data.shapes import Shapes
 from nsrl.data.source import Rows, Source
+from nsrl.data.sources import source_and_path
 from nsrl.errors import UserError
 from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
@@ -85,7 +85,7 @@ def began(model: str) -> list[dict[str, Any]]:
     """The lineage of a model as a run that begins with it keeps it, in JSON: it holds when those folders are gone."""
     kept = []
     for run in lineage(model):
-        config, path = dataclasses.asdict(run.config), run.config.data.path
+        config, path = plain(run.config), run.config.data.path
         if path is not None and Path(path).expanduser().exists():
             config["data"]["path"] = str(Path(path).expanduser().resolve())
         state = dataclasses.replace(run.state, rewards={}, row=None, seconds={}, began=[] if run.chose_unseen else None)

@@ -54,7 +54,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         groups, components, rounds = groups + others, torch.cat([components, values]), [*rounds, len(others)]
 
     # What has a gradient is packed: live groups only, each prompt once, no padding; each rank takes some of them.
-    whole_loss = config.beta == 0 and config.entropy_coef == 0  # then a group without spread has no gradient at all
+    whole_loss = config.objective.advantages_alone  # then a group without spread has no gradient at all
     learning, counted, sequences, first = [], 0, 0, 0
     for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
         if chosen:
@@ -208,7 +208,7 @@ def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rol
 
 def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | None:
     """Log-probs of the policy at the start of GRPO; none when beta is 0."""
-    if learner.config.beta == 0:
+    if learner.config.objective.beta == 0:
         return None
     policy, context = (
         (learner.reference, learner.reference_context) if learner.reference else (learner.policy, ADAPTER_OFF)

@@ -16,9 +16,8 @@ from nsrl.models.pack import PackedBatch
 from nsrl.models.policy import Policy
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.metrics import Timer
-from nsrl_kernels import LOSSES, METRICS, policy_loss
+from nsrl_kernels import METRICS, Objective, policy_loss
 
-IMPORTANCE_CAP = 2.0  # of the sampler correction
 _WEIGHT = "sampling/importance_sampling_ratio"  # what the correction multiplied by: TRL's key
 _HOW = METRICS | {
     f"{_WEIGHT}/{how}": how for how in ("min", "mean", "max")
@@ -57,11 +56,11 @@ def backward(
     compared with these.
     """
     vectors = []
+    objective = config.objective.handed_on()
     moved = [batch.to(policy.device) for batch in batches]
     idle = world.idle_rounds(len(batches))
-    tokens = (
-        max(1.0, *world.all_reduce_sum(sum(batch.target.numel() for batch in batches))) if config.entropy_coef else None
-    )
+    bonus = objective.entropy_coef
+    tokens = max(1.0, *world.all_reduce_sum(sum(batch.target.numel() for batch in batches))) if bonus else None
     for index, batch in enumerate(moved):
         with timer("forward"):
             scored = policy.score(
@@ -69,7 +68,7 @@ def backward(
                 temperature=config.temperature,
                 banned=banned,
                 dropout=(*dropout, world.rank, index),
-                entropy="grad" if config.entropy_coef else "metric",
+                entropy="grad" if objective.entropy_coef else "metric",
             )
             old, sampler, reference, clean = (
                 None if values is None else values[batch.token_rows]
@@ -85,23 +84,14 @@ def backward(
                 ref_logp=reference,
                 sampler_logp=sampler,
                 entropy=scored.entropy,
-                loss_type=config.loss_type,
-                importance_sampling_level=config.importance_sampling_level,
-                epsilon=config.epsilon,
-                epsilon_high=epsilon_high(config),
-                delta=config.delta,
-                beta=config.beta,
-                kl_times_ratio=config.use_bias_correction_kl,
-                importance=config.sampler_correction,
-                importance_cap=IMPORTANCE_CAP,
-                entropy_coef=config.entropy_coef,
+                objective=objective,
                 max_length=config.max_completion_length,
                 normalizer=normalizer,
                 entropy_normalizer=tokens,
             )
         with timer("backward"):
             (loss * world.loss_scale).backward()
-        weight = _sampler_weight(scored.logp.detach() if old is None else old, sampler, config.sampler_correction)
+        weight = _sampler_weight(scored.logp.detach() if old is None else old, sampler, objective)
         vectors.append(torch.cat([vector.detach(), weight.amin()[None], weight.mean()[None], weight.amax()[None]]))
         if keep_N is not None:
             keep_N[batch.token_rows] = scored.logp.detach()
@@ -135,23 +125,15 @@ def score_all(
     return out
 
 
-def _sampler_weight(logp: torch.Tensor, sampler: torch.Tensor | None, correction: str) -> torch.Tensor:
+def _sampler_weight(logp: torch.Tensor, sampler: torch.Tensor | None, objective: Objective) -> torch.Tensor:
     """(N,): what each token's loss is multiplied by for having been drawn by the sampler's distribution; else its
     ratio."""
     if sampler is None:
         return torch.ones_like(logp)
     ratio = (logp - sampler).exp()
-    if correction == "truncate":
-        return ratio.clamp(max=IMPORTANCE_CAP)
-    return torch.where(ratio <= IMPORTANCE_CAP, ratio, 0) if correction == "mask" else ratio
-
-
-def epsilon_high(config: TrainConfig) -> float | None:
-    """What `policy_loss` calls epsilon_high: with CISPO the key is TRL's, the bound on the ratio itself and not on 1 +
-    it."""
-    if config.loss_type == "cispo" and config.epsilon_high is not None:
-        return config.epsilon_high - 1
-    return config.epsilon_high
+    if objective.importance == "truncate":
+        return ratio.clamp(max=objective.importance_cap)
+    return torch.where(ratio <= objective.importance_cap, ratio, 0) if objective.importance == "mask" else ratio
 
 
 def without_dropout(
@@ -180,7 +162,7 @@ def combine(vectors: torch.Tensor) -> torch.Tensor:
 
 def normalizer(config: TrainConfig, tokens: int, sequences: int) -> float:
     """What the loss is divided by: the counts of the whole step, so micro-batches add up to one batch."""
-    how = LOSSES[config.loss_type].aggregation
+    how = config.objective.averages
     if how == "fixed":
         return float(sequences * config.max_completion_length)
     return float(sequences) if how == "sequence" else float(max(1, tokens))

@@ -31,7 +31,7 @@ def reference(
 
     starting: GRPO begins now, so the present weights are the reference, and are written. Otherwise they are read.
     """
-    if config.beta == 0:
+    if config.objective.beta == 0:
         return None, POLICY
     path = folder / "reference"
     if starting:
@@ -47,7 +47,7 @@ def reference(
 
 def bytes_held(config: TrainConfig, vlm: VLM) -> int:
     """What the reference of a run that is about to begin will hold beside the model."""
-    if config.beta == 0:
+    if config.objective.beta == 0:
         return 0
     size = lambda parameters: sum(p.numel() * p.element_size() for p in parameters)
     if not vlm.has_adapter:
@@ -67,8 +67,8 @@ def _is_blank(weights: dict[str, torch.Tensor]) -> bool:
 
 def require_kept(config: TrainConfig, folder: Path) -> None:
     """For a run that is past the start of GRPO: raise `UserError` when it needs a reference that was not kept."""
-    if config.beta and not (folder / "reference").is_dir():
-        raise UserError(f"beta cannot be {config.beta} from here on: the reference model, the policy at the start of "
+    if config.objective.beta and not (folder / "reference").is_dir():
+        raise UserError(f"beta cannot be {config.objective.beta} from here on: the reference model, the policy at the start of "
                         f"GRPO, is not in "
                         f"{str(folder)!r} (a run that began with beta=0 keeps none)")  # fmt: skip
 

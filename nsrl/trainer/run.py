@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from nsrl.checks.configured import open_policy, run_preflight
-from nsrl.config import TrainConfig, run_path
+from nsrl.config import TrainConfig, plain, run_path
 from nsrl.errors import Terminated, UserError
 from nsrl.models import fsdp, loading
 from nsrl.models.policy import Policy
@@ -98,7 +98,7 @@ class Run:
         self.evaluations = Evaluations(config, self.folder, self.vlm, held_out, self.world)
         past = state.phase in ("extra", "grpo")
         self.before = self.evaluations.recall("warm_start", self.home) if past else None
-        self.log = MetricsLog(self.folder.path, config.report_to, dataclasses.asdict(self.asked), self.world.is_main)
+        self.log = MetricsLog(self.folder.path, config.report_to, plain(self.asked), self.world.is_main)
 
     def execute(self) -> dict[str, Any]:
         """Everything from where the run stands to the report. The folder is free for others afterwards."""

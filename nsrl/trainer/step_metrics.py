@@ -16,15 +16,15 @@ from nsrl.rollout.types import Finish, Sample
 from nsrl.trainer import loss as objective
 from nsrl.trainer.evaluation import LANGUAGES
 from nsrl.trainer.grader import Graded
-from nsrl_kernels import LOSSES, GroupAdvantage
+from nsrl_kernels import GroupAdvantage
 
 
 def update_metrics(vector: torch.Tensor, config: TrainConfig) -> dict[str, float]:
     """The vector of `objective.backward` by name, without the clip shares of a loss that does not clip."""
     metrics = dict(zip(objective.NAMES, vector.tolist()))
-    if not LOSSES[config.loss_type].clipped:
+    if not config.objective.loss.clipped:
         shares = {name: metrics.pop(name) for name in list(metrics) if name.startswith("clip_ratio/")}
-        if config.loss_type == "cispo":
+        if config.objective.loss_type == "cispo":
             metrics["cispo_clip_ratio"] = shares["clip_ratio/high_mean"]
     return metrics
 

@@ -116,7 +116,10 @@ def ours(learner, frozen, groups, rewards, config, updates, sampler=None, budget
 
 def theirs(learner, frozen, groups, rewards, options, updates, sampler=None):
     if sampler is not None:
-        options = options | {"use_vllm": True, "vllm_importance_sampling_clip_max": objective.IMPORTANCE_CAP}
+        options = options | {
+            "use_vllm": True,
+            "vllm_importance_sampling_clip_max": TrainConfig().objective.importance_cap,
+        }
     oracle = Oracle(
         learner, frozen, image_token=IMAGE, rows=G * len(groups), num_generations=G, num_iterations=updates,
         max_completion_length=LIMIT, **options,

@@ -23,7 +23,6 @@ from nsrl.models.padded import padded_hidden
 from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
 from nsrl.rollout.native import NativeSampler
-from nsrl.trainer import loss as objective
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.learner import Learner
 from nsrl.trainer.loop import grpo_step
@@ -270,8 +269,9 @@ def test_the_entropy_bonus_is_a_token_mean(pool, start, loss_type):
 
 
 def test_cispo_has_trls_bound():
-    assert objective.epsilon_high(TrainConfig(loss_type="cispo", epsilon_high=5.0)) == 4.0  # the op caps at 1 + this
-    assert objective.epsilon_high(TrainConfig(epsilon_high=0.28)) == 0.28
+    high = lambda **keys: TrainConfig(**keys).objective.handed_on().epsilon_high
+    assert high(loss_type="cispo", epsilon_high=5.0) == 4.0  # the op caps at 1 + this
+    assert high(epsilon_high=0.28) == 0.28
     for bound in (0.28, 1.0, None):
         with pytest.raises(
             UserError, match="epsilon_high must be above 1 with loss_type=cispo, where it bounds the ratio itself"

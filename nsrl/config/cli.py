@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nsrl.config.helptext import help_text
-from nsrl.config.keys import EvalConfig, SolveConfig, TrainConfig
+from nsrl.config.keys import Key, build, flat, groups, keys, known_keys, nest, plain
 from nsrl.config.names import unknown_key
-from nsrl.config.schema import Key, build, flat, groups, keys, known_keys, nest, read_mapping, read_yaml, value_of
+from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig
+from nsrl.config.values import read_mapping, read_yaml, value_of
+from nsrl.data.sources import guess_source
 from nsrl.errors import Terminated, UserError, did_you_mean, extras_named, require_extra
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -92,8 +94,6 @@ def _typed(kind: type[Config], said: Said, program: str) -> Config:
 def _recognise(values: dict[str, Any], given: dict[str, str]) -> None:
     """The source of a data set of which only the path was said."""
     if values.get("data.path") is not None and "data.source" not in given:
-        from nsrl.data.load import guess_source
-
         values["data.source"] = guess_source(values["data.path"])
 
 
@@ -249,7 +249,7 @@ def to_yaml(config: Any) -> str:
     """The resolved configuration, as it is written into a run folder."""
     import yaml
 
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
 
 
 def from_yaml(kind: type[Config], text: str) -> Config:

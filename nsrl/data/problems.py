@@ -1,7 +1,7 @@
-"""Sources of problems: `mathvision`, `virl39k`, and any HF, JSON(L), CSV or parquet data set.
+"""The problems of a data set: its rows read, each a `Problem` or skipped with the reason.
 
 A bad row is skipped, counted and named in the log. A data set that is empty, or has no row with a usable gold answer,
-is the user's error. Knows nothing of models or tokens; `shapes` is the one source that makes its problems itself.
+is the user's error. Knows nothing of models, tokens or formats.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from nsrl.data.choices import BadRow, Counted, Meaning
 from nsrl.data.images import ZipImages, file_image
 from nsrl.data.names import column_splits, same_split
 from nsrl.data.rows import OpenImage, entry_image, identity, to_problem
+from nsrl.data.sources import format_of, opened
 from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
 log = logging.getLogger("nsrl.data")
-SOURCES = ("shapes", "mathvision", "virl39k", "hf")
-VIRL39K = "TIGER-Lab/ViRL39K"
 READERS = 8  # threads that read and check images
 ROWS_TOGETHER = 16  # rows handed to a thread at once
 OnRows = Callable[[int, int | None], None]
@@ -111,23 +110,16 @@ def load(
 ) -> Problems:
     """All problems of a data set.
 
-    source: mathvision, virl39k or hf; path: folder, file or Hub id; split, subset: of a Hub data set or a saved
+    source: a name of `SOURCES` that has rows; path: folder, file or Hub id; split, subset: of a Hub data set or a saved
     DatasetDict; answered: rows without a usable gold answer are skipped; limit: at most so many rows are read;
     names: columns that are called otherwise, role to column; progress: called as progress(rows so far, rows in all or
     None). Raises `UserError`.
     """
-    path = path or None  # an empty one would be the current folder
-    if source == "mathvision":
-        table, open_image, name = _mathvision(path)
-    elif source == "virl39k":
-        table, open_image, name = _virl39k(path)
-    elif source == "hf":
-        table, open_image, name = _any(path, split, subset)
-    else:
-        raise UserError(f"data.source must be one of {', '.join(SOURCES)}; got {source!r}")
+    table, folders, name = opened(source, path, split, subset)
     if names:
         table = tables.renamed(table, names)
-    problems = _collect(table, open_image, source, name, answered, limit, source == "mathvision", progress)
+    one_picture = format_of(source).one_picture
+    problems = _collect(table, _finder(folders), source, name, answered, limit, one_picture, progress)
     if problems.skipped:
         if problems.items:
             log.warning("%s", problems.report())
@@ -165,74 +157,6 @@ def _choose_split(problems: Problems, split: str) -> None:
         raise UserError(f"data.split must be one of {there}, by the column 'split' of {problems.name!r}; got {split!r}")
     problems.items, problems.others = parts.pop(chosen), parts
     problems.origin = f"{problems.origin or problems.name} (rows whose split is {chosen})"
-
-
-def source_and_path(spec: str) -> tuple[str, str]:
-    """`source:path`, a source alone (shapes), or a bare path whose format is recognised."""
-    source, colon, path = spec.partition(":")
-    if source not in SOURCES or (not colon and source != "shapes"):
-        return guess_source(spec), spec
-    if source == "shapes" and colon:
-        raise UserError(f"data must be shapes, which has no path, SOURCE:PATH or a path; got {spec!r}")
-    if source != "shapes" and not path:
-        raise UserError(f"data must name a path behind {source}:; got none")
-    return source, path
-
-
-def guess_source(path: str) -> str:
-    """mathvision for a folder with testmini.jsonl (or test.jsonl) alone and images, virl39k for its parquet, else
-    hf."""
-    folder = Path(path)
-    files = [f.name for f in tables.visible(folder, "*.jsonl")] if (folder / "images").is_dir() else []
-    if files and all(name.startswith("test") for name in files):
-        return "mathvision"
-    if "virl39k" in path.lower():
-        return "virl39k"
-    return "hf"
-
-
-# -- the sources ---------------------------------------------------------------------------------------------------
-
-
-def _mathvision(path: str | Path | None) -> tuple[tables.Table, OpenImage, str]:
-    """A folder with a .jsonl file and images/: the format of the recorded MathVision testmini."""
-    if path is None:
-        raise UserError(
-            "data.path must be a MathVision folder (testmini.jsonl and images/) for data.source=mathvision; got none"
-        )
-    folder = Path(path).expanduser()
-    file = (
-        folder
-        if folder.is_file()
-        else next(iter(tables.visible(folder, "*.jsonl") + tables.visible(folder, "*.parquet")), None)
-    )
-    if file is None:
-        what = "no such folder" if not folder.is_dir() else "no .jsonl or .parquet file in it"
-        raise UserError(f"data.path must be a MathVision folder (testmini.jsonl and images/); {str(path)!r}: {what}")
-    return tables.table([file]), _finder([file.parent]), str(path)
-
-
-def _virl39k(path: str | Path | None) -> tuple[tables.Table, OpenImage, str]:
-    """Parquet with question, answer in \\boxed{}, image paths, category, source; images beside it or in images.zip."""
-    name = str(path or VIRL39K)
-    folder = Path(name).expanduser()
-    if not folder.exists():
-        if name.count("/") != 1 or name.startswith((".", "/", "~")):
-            raise UserError(f"data.path must be a ViRL39K folder, parquet file or Hub id; {name!r} does not exist")
-        folder = tables.download(name)
-    files = [folder] if folder.is_file() else tables.visible(folder, "**/*.parquet")
-    if not files:
-        raise UserError(f"data.path must hold a parquet file for data.source=virl39k; {name!r} has none")
-    return tables.table(files), _finder([f.parent for f in files]), name
-
-
-def _any(path: str | Path | None, split: str, subset: str | None) -> tuple[tables.Table, OpenImage, str]:
-    if path is None:
-        raise UserError(
-            "data.path must be a Hub id, a file (json, jsonl, csv, parquet) or a folder for data.source=hf; got none"
-        )
-    table, folder = tables.open_any(str(path), split, subset)
-    return table, _finder([folder] if folder else []), str(path)
 
 
 def _finder(folders: Sequence[Path]) -> OpenImage:

@@ -1,0 +1,130 @@
+"""Sources of problems by name, a row each: how the rows of a data set are opened, and how its folder is recognised.
+
+Imports nothing that opens a picture: the command line reads this table before anything is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from nsrl.data import tables
+from nsrl.errors import UserError
+
+VIRL39K = "TIGER-Lab/ViRL39K"
+
+
+class Opened(NamedTuple):
+    """A data set: its rows, the folders in which the paths of pictures are looked up, and its name."""
+
+    table: tables.Table
+    folders: list[Path]
+    name: str
+
+
+class Format(NamedTuple):
+    """A kind of data set.
+
+    opened: of (path, split, subset); needs: what its path must be, in words, empty where it may be none; recognised:
+    whether a path that was given alone is one; splits: whether `split` and `subset` name parts of it; held_out: the
+    share of it that is for tests, None where no such share is known; one_picture: a row has one, however many markers.
+    """
+
+    opened: Callable[[str | None, str, str | None], Opened]
+    needs: str = ""
+    recognised: Callable[[str], bool] = lambda path: False
+    splits: bool = False
+    held_out: float | None = None
+    one_picture: bool = False
+
+
+def _mathvision(path: str | None, split: str, subset: str | None) -> Opened:
+    """A folder with a .jsonl file and images/: the format of the recorded MathVision testmini."""
+    folder = Path(path or "").expanduser()
+    file = (
+        folder
+        if folder.is_file()
+        else next(iter(tables.visible(folder, "*.jsonl") + tables.visible(folder, "*.parquet")), None)
+    )
+    if file is None:
+        what = "no such folder" if not folder.is_dir() else "no .jsonl or .parquet file in it"
+        raise UserError(f"data.path must be a MathVision folder (testmini.jsonl and images/); {str(path)!r}: {what}")
+    return Opened(tables.table([file]), [file.parent], str(path))
+
+
+def _is_mathvision(path: str) -> bool:
+    """A folder with testmini.jsonl (or test.jsonl) alone, and images."""
+    folder = Path(path)
+    files = [f.name for f in tables.visible(folder, "*.jsonl")] if (folder / "images").is_dir() else []
+    return bool(files) and all(name.startswith("test") for name in files)
+
+
+def _virl39k(path: str | None, split: str, subset: str | None) -> Opened:
+    """Parquet with question, answer in \\boxed{}, image paths, category, source; images beside it or in images.zip."""
+    name = path or VIRL39K
+    folder = Path(name).expanduser()
+    if not folder.exists():
+        if name.count("/") != 1 or name.startswith((".", "/", "~")):
+            raise UserError(f"data.path must be a ViRL39K folder, parquet file or Hub id; {name!r} does not exist")
+        folder = tables.download(name)
+    files = [folder] if folder.is_file() else tables.visible(folder, "**/*.parquet")
+    if not files:
+        raise UserError(f"data.path must hold a parquet file for data.source=virl39k; {name!r} has none")
+    return Opened(tables.table(files), [f.parent for f in files], name)
+
+
+def _any(path: str | None, split: str, subset: str | None) -> Opened:
+    """A file, a folder or a data set of the Hub, whose columns are recognised."""
+    table, folder = tables.open_any(str(path), split, subset)
+    return Opened(table, [folder] if folder else [], str(path))
+
+
+SOURCES: dict[str, Format | None] = {
+    "shapes": None,  # makes its problems itself
+    "mathvision": Format(
+        _mathvision, "a MathVision folder (testmini.jsonl and images/)", _is_mathvision, one_picture=True
+    ),
+    # the seed's split of ViRL39K is 99/1
+    "virl39k": Format(_virl39k, recognised=lambda path: "virl39k" in path.lower(), held_out=0.01),
+    "hf": Format(_any, "a Hub id, a file (json, jsonl, csv, parquet) or a folder", lambda path: True, splits=True),
+}
+
+
+def format_of(source: str) -> Format:
+    """Its row of `SOURCES`. Raises `UserError` for a source without rows."""
+    format = SOURCES.get(source)
+    if format is None:
+        raise UserError(f"data.source must be one of {', '.join(SOURCES)}; got {source!r}")
+    return format
+
+
+def opened(source: str, path: str | Path | None, split: str, subset: str | None) -> Opened:
+    """The rows of a data set. Raises `UserError`."""
+    format = format_of(source)
+    require_path(source, path)
+    return format.opened(str(path) if path else None, split, subset)  # an empty one would be the current folder
+
+
+def require_path(source: str, path: str | Path | None) -> None:
+    """Raises `UserError` where a source needs a path and has none."""
+    format = SOURCES[source]
+    if format is not None and format.needs and not path:
+        raise UserError(f"data.path must be {format.needs} for data.source={source}; got none")
+
+
+def source_and_path(spec: str) -> tuple[str, str]:
+    """`source:path`, a source alone (shapes), or a bare path whose format is recognised."""
+    source, colon, path = spec.partition(":")
+    if source not in SOURCES or (not colon and source != "shapes"):
+        return guess_source(spec), spec
+    if source == "shapes" and colon:
+        raise UserError(f"data must be shapes, which has no path, SOURCE:PATH or a path; got {spec!r}")
+    if source != "shapes" and not path:
+        raise UserError(f"data must name a path behind {source}:; got none")
+    return source, path
+
+
+def guess_source(path: str) -> str:
+    """The first source that recognises a path: hf takes any."""
+    return next(name for name, format in SOURCES.items() if format is not None and format.recognised(path))
