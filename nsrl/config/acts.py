@@ -18,6 +18,7 @@ from nsrl.config.keys import flat, keys
 from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig
 from nsrl.data.sources import format_of
 from nsrl.errors import UserError
+from nsrl_kernels import Objective
 
 Config = TrainConfig | EvalConfig | SolveConfig
 Why = Callable[[Any], str | None]  # of the configuration in whose RULES it stands
@@ -133,12 +134,12 @@ def _one_update_family(c: TrainConfig) -> str | None:
     )
 
 
-def _unclipped(*losses: str) -> Why:
+def _unused(used: Callable[[Objective], bool]) -> Why:
+    """What the loss type has no use for; with one update per rollout no loss type has, which is told elsewhere."""
+
     def why(c: TrainConfig) -> str | None:
         later = c.num_iterations > 1 or c.objective.loss_type == "reinforce"
-        return (
-            f"loss_type={c.objective.loss_type} does not use it" if later and c.objective.loss_type in losses else None
-        )
+        return f"loss_type={c.objective.loss_type} does not use it" if later and not used(c.objective) else None
 
     return why
 
@@ -210,8 +211,8 @@ TRAIN = (
             "gspo's ratio is the sequence's",
         ),
     ),
-    Idle(("importance_sampling_level",), _unclipped("reinforce")),
-    Idle(("epsilon", "epsilon_high"), _unclipped("sapo", "reinforce")),
+    Idle(("importance_sampling_level",), _unused(lambda o: o.loss_type != "reinforce")),
+    Idle(("epsilon", "epsilon_high"), _unused(lambda o: o.loss.clipped or o.loss_type == "cispo")),
     Idle(("epsilon",), _lower_of_cispo),
     Idle(
         ("use_bias_correction_kl",),
