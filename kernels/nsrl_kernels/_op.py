@@ -1,7 +1,7 @@
 """Custom ops whose arguments are structures: written once there, flattened here for torch.library's flat schemas.
 
-A structure is a NamedTuple or a frozen dataclass. An op is called `op(*flat(inputs), *flat(options))`; its body, fake
-and autograd get the structures back with `group`.
+A structure is a NamedTuple or a frozen dataclass. An op is called with the fields of one after those of the other; its
+body, fake and autograd get the structures back with `group`.
 """
 
 import dataclasses

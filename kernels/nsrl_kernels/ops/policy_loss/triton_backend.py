@@ -1,12 +1,10 @@
 """The Triton backend of `policy_loss`: two launches. Knows nothing of layouts or autograd."""
 
-from dataclasses import fields
-
 import torch
 
 from . import kernel
 from .reference import Inputs
-from .spec import METRICS, MOST_EXTRA, Objective
+from .spec import METRICS, MOST_EXTRA, OPTIONS, Objective
 
 _BITS = {how.upper(): sum(1 << i for i, h in enumerate(METRICS.values()) if h == how) for how in ("mean", "min", "max")}
 
@@ -44,6 +42,6 @@ def forward(x: Inputs, objective: Objective):
 def _by_name(objective: Objective) -> dict:
     """The options that the kernel takes as they are: numbers by their names (-1 for none), words as constants."""
     taken = kernel.objective_kernel.arg_names
-    options = {field.name: getattr(objective, field.name) for field in fields(objective)}
+    options = {name: getattr(objective, name) for name in OPTIONS}
     numbers = {name: -1.0 if value is None else value for name, value in options.items() if name in taken}
     return numbers | {name.upper(): value for name, value in options.items() if name.upper() in taken}
