@@ -23,7 +23,7 @@ from nsrl.answers.mathverify import math_verify
 from nsrl.answers.printed import read_printed, unlabelled
 from nsrl.answers.reader import read
 from nsrl.answers.tree import INFINITY, neg
-from nsrl.answers.values import Items, Relation, Scalar, Value
+from nsrl.answers.values import Clock, Items, Relation, Scalar, Value
 from nsrl.engines.result import Result
 
 MAX_PIECE = final.MAX_PIECE
@@ -225,7 +225,7 @@ def _kind_read(piece: str) -> str | None:
         return "values"
     if isinstance(value, Relation) and _of_letters(piece):
         return "relation"
-    return "value" if re.search(r"\d", piece) or _endless(value) else None
+    return "value" if re.search(r"\d|\\pi(?![a-z])|π", piece) or isinstance(value, Clock) or _endless(value) else None
 
 
 def _of_letters(text: str) -> bool:
@@ -794,7 +794,8 @@ def _worth_asking(piece: str, gold: str) -> bool:
     """math-verify is asked only about short LaTeX or symbols, never about approximations, percent or degrees."""
     both = piece + gold
     plain = re.sub(r"\\[A-Za-z]+", "", piece)
-    if re.search(r"[A-Za-z]{4,}|[\w)}\]] +[A-Z\d]", plain) or not _nested_well(plain):
+    words = re.findall(r"[A-Za-z]{2,}", plain)
+    if len(words) > 1 or re.search(r"[A-Za-z]{4,}|\n|[\w)}\]] +[A-Z\d]", plain) or not _nested_well(plain):
         return False  # prose, or two things side by side, of which it takes one
     if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or "..." in both:
         return False  # it drops what it does not know, and then finds the rest equal

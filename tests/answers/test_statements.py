@@ -405,6 +405,19 @@ def test_a_number_and_a_relation_of_letters_are_two_answers():
         assert check(relation, relation).correct is check(number, number).correct is True
 
 
+@pytest.mark.parametrize("text,one,other", [
+    ("\\pi == B", "\\pi", "B"), ("x=2 cm\nWe get half past three.", "3:30", "x=2"), ("f(-5) = -5.\nhalf past three", "3:30", "-5"),
+])  # fmt: skip
+def test_a_value_without_a_digit_is_a_value(text, one, other):
+    assert check(text, one).correct is True and check(text, other).correct is False
+
+
+def test_math_verify_is_not_asked_about_lines_and_words(monkeypatch):
+    monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: True)
+    for text in ("the \\frac{3}{4} is red\nred", "an \\frac{3}{4} is at 5", "\\frac{3}{4}\nB\\frac{"):
+        assert check(Result(Status.OK, text), "\\frac{3}{4}").correct is False
+
+
 LINES = [
     "({A})",
     "{A}",
