@@ -85,7 +85,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
 
 def _judged(text: str, typed: Gold) -> Verdict:
     """The first decisive verdict among the candidates of a completion."""
-    verdict, boxes, another = Verdict(False, "no_answer"), False, False
+    verdict, boxes, another, formula = Verdict(False, "no_answer"), False, False, False
     rest = iter(final.candidates(text))
     for candidate in rest:
         if candidate.several and not (typed.kind == "letters" or isinstance(typed.value, Items)):
@@ -97,11 +97,18 @@ def _judged(text: str, typed: Gold) -> Verdict:
             break  # any sentence may state a text: the last one does
         if found is not None and found.correct and not candidate.strong and _enumerated(text, typed):
             return Verdict(False, "letters")
+        if found is not None and found.correct and formula:
+            return Verdict(False, "several")
         if found is not None and found.correct:
             guess = found.reason == "option" and (
                 another or _takes_back(rest, typed) or _late_elsewhere(text, candidate, typed)
             )
             return Verdict(False, "letters" if guess else "several") if guess or _hedges(candidate.text) else found
+        formula = formula or (
+            found is not None
+            and (candidate.strong and found.reason == "unreadable")
+            and any(_worth_asking(piece, typed.text) for piece in final.pieces(candidate.text))
+        )  # what math-verify takes for one gold is not passed over for another
         if typed.options and (found is None or found.reason in TENTATIVE):
             another = another or _states_value(candidate)
         if found is None:
@@ -797,7 +804,7 @@ def _worth_asking(piece: str, gold: str) -> bool:
     words = re.findall(r"[A-Za-z]{2,}", plain)
     if len(words) > 1 or re.search(r"[A-Za-z]{4,}|\n|[\w)}\]] +[A-Z\d]", plain) or not _nested_well(plain):
         return False  # prose, or two things side by side, of which it takes one
-    if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or "..." in both:
+    if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or ".." in both:
         return False  # it drops what it does not know, and then finds the rest equal
     return (
         len(both) <= 400

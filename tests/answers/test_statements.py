@@ -416,6 +416,10 @@ def test_math_verify_is_not_asked_about_lines_and_words(monkeypatch):
     monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: True)
     for text in ("the \\frac{3}{4} is red\nred", "an \\frac{3}{4} is at 5", "\\frac{3}{4}\nB\\frac{"):
         assert check(Result(Status.OK, text), "\\frac{3}{4}").correct is False
+    monkeypatch.setattr("nsrl.answers.checker.math_verify", lambda gold, text: gold == "3")
+    assert check("25. The answer is 3.. x \\emptyset", "3").correct is False
+    for text in ("25. The answer is 3 x \\emptyset", "25. The answer is 3 \\times"):  # one gold's at most
+        assert check(text, "25").correct is False and check(text, "3").correct is True
 
 
 LINES = [
