@@ -2,15 +2,12 @@
 extra."""
 
 import contextlib
-import dataclasses
-import inspect
 import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
-import typing
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from packaging.requirements import Requirement
 from nsrl import __main__ as script
 from nsrl import __version__
 from nsrl.config import EvalConfig, SolveConfig, TrainConfig
+from nsrl.config.keys import groups, keys
 from nsrl.errors import TRAIN_EXTRA, UserError, extras_named
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,17 +79,9 @@ def test_exit_codes_and_help_pass_through():
 
 
 def described(kind):
-    """(dotted key, description) of every key: `Args:` of the dataclasses' docstrings, and of a group its own first
-    lines."""
-    hints = typing.get_type_hints(kind)
-    block = inspect.cleandoc(kind.__doc__ or "").split("Args:", 1)[1]
-    found = dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", block, re.MULTILINE))
-    for item in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(hints[item.name]):
-            yield item.name, hints[item.name].__doc__.split("\n\n")[0]
-            yield from ((f"{item.name}.{key}", text) for key, text in described(hints[item.name]))
-        else:
-            yield item.name, found[item.name]
+    """(dotted key, description) of every key, and of a group what its class says of itself."""
+    yield from ((name, inner.__doc__) for name, inner in groups(kind).items())
+    yield from ((name, key.text) for name, key in keys(kind).items())
 
 
 @pytest.mark.parametrize(("command", "kind"), [("train", TrainConfig), ("eval", EvalConfig), ("solve", SolveConfig)])
@@ -101,7 +91,7 @@ def test_help_describes_every_key(command, kind):
     assert "<class" not in done.stdout
     text = "".join(done.stdout.split())  # lines may break at any blank or hyphen
     wanted = list(described(kind))
-    assert len(wanted) >= 8
+    assert len(wanted) >= 8 and all(sentence for _, sentence in wanted)
     for key, sentence in wanted:
         assert re.search(rf"^ *--{re.escape(key)} |^{re.escape(key)}: ", done.stdout, re.MULTILINE), key
         assert "".join(sentence.split()).rstrip(".") in text, f"{key}: no {sentence!r}"
