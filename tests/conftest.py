@@ -15,7 +15,10 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # Files of whole runs, each longer than what is left at the end for the other processes: they begin first.
-LONG = ("trainer/test_resume.py", "test_user_commands.py", "trainer/test_continue.py")
+LONG = (
+    "trainer/test_resume.py", "test_user_commands.py", "trainer/test_continue.py", "trainer/test_distributed.py",
+    "trainer/test_heldout.py", "trainer/test_short_run.py", "trainer/test_data_run.py", "models/test_families.py",
+)  # fmt: skip
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
