@@ -161,7 +161,7 @@ def run(loss, kl, pictures, *, kind="whole", updates=2, budget=4096, sampler=Non
             sum(len(c) for g in groups for c in g.completions),
             config,
             None,
-            "policy",
+            POLICY,
         )
         near = iter((own + sampler * torch.randn(own.shape, generator=rng)).tolist())
         sampler = [[next(near) for _ in c] for g in groups for c in g.completions]
