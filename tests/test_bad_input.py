@@ -250,6 +250,8 @@ IDLE = [
     ("train", "eval_size_midway=5", ("eval_size_midway cannot act", "eval_steps is 0")),
     ("train", "extra_supervised_steps=5 max_steps=7", ("max_steps cannot act", "takes the place of GRPO")),
     ("train", "parallel=fsdp", ("parallel cannot act", "one process")),
+    ("train", "aggregation=token", ("unknown configuration key 'aggregation'", "a loss type is chosen with its own")),
+    ("train", "importance=mask", ("unknown configuration key 'importance'; here it is sampler_correction",)),
     ("train", "loss_type=reinforce epsilon=0.3", ("epsilon cannot act", "reinforce does not use it")),
     ("train", "loss_type=reinforce importance_sampling_level=sequence", ("importance_sampling_level cannot act",)),
     ("train", "loss_type=sapo num_iterations=2 epsilon_high=0.3", ("epsilon_high cannot act", "sapo")),

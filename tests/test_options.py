@@ -28,7 +28,7 @@ from nsrl.config import (
     require_sound,
 )
 from nsrl.config.acts import EVAL, SOLVE, TRAIN
-from nsrl.config.keys import keys
+from nsrl.config.keys import flat, keys
 from nsrl.config.names import OTHERS
 from nsrl.config.ranges import LANGUAGES, REPORTERS
 from nsrl.config.schema import SCALES
@@ -170,6 +170,11 @@ def test_tables_name_keys_and_choices_that_exist():
     assert ours["model.attention"].choices == ("auto", *BACKENDS) and set(SCALES.values()) <= set(MODES)
     names = {field.name for field in dataclasses.fields(ObjectiveConfig)}
     assert ObjectiveConfig.no_keys.keys() <= names and all(len(why) > 10 for why in ObjectiveConfig.no_keys.values())
+    with pytest.raises(UserError, match=r"dual_clip must be None in a run, because .*; got 3.0"):
+        TrainConfig(objective=ObjectiveConfig(dual_clip=3.0))
+    config = TrainConfig()
+    config.beta = 0.5  # of the group too, which is what acts
+    assert config.objective.beta == flat(config)["beta"] == 0.5
     assert set(LANGUAGES) == set(OF_SHAPES) and REPORTERS == ("tensorboard", "wandb")
 
 

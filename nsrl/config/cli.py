@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nsrl.config.helptext import help_text
-from nsrl.config.keys import Key, build, flat, groups, keys, known_keys, nest, plain
+from nsrl.config.keys import Key, build, flat, groups, keys, known_keys, nest, other_names, plain
 from nsrl.config.names import unknown_key
 from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig
 from nsrl.config.values import read_mapping, read_yaml, value_of
@@ -123,7 +123,7 @@ def _words(kind: type[Any], argv: list[str]) -> tuple[dict[str, Any], list[Path]
         if name != "config" and key is None and name not in groups(kind):
             if not equals and not dashed:
                 raise UserError(f"arguments are written key=value or --key value; got {word!r}")
-            raise UserError(unknown_key(name, names))
+            raise UserError(unknown_key(name, names, others=other_names(kind)))
         if not equals:
             if key is not None and key.type is bool and not (rest and rest[0].lower() in ("true", "false")):
                 value = "true"
@@ -199,7 +199,7 @@ def _flattened(kind: type[Any], content: dict[str, Any], where: str, strange: bo
         elif name in known or _mapping_of(known, name) is not None:
             inside = {name: value}
         elif not strange:
-            raise UserError(unknown_key(name, known_keys(kind), where))
+            raise UserError(unknown_key(name, known_keys(kind), where, other_names(kind)))
         else:
             continue
         twice = [key for key in inside if any(_overlap(key, other) for other in texts)]

@@ -99,6 +99,18 @@ def _inner(kind: type[Any]) -> dict[str, tuple[str, str]]:
     }
 
 
+def other_names(kind: type[Any]) -> dict[str, str]:
+    """What to say to a name of the inlined groups that is no key: why there is none, or what the key is called."""
+    said: dict[str, str] = {}
+    for group in (inner for inner, in_line in _nested(kind).values() if in_line):
+        said |= {
+            name: f": a run leaves this option of policy_loss alone, because {why}"
+            for name, why in group.no_keys.items()
+        }
+        said |= {key.path[-1]: f"; here it is {name}" for name, key in keys(group).items() if key.path[-1] != name}
+    return said
+
+
 def known_keys(kind: type[Any]) -> list[str]:
     """Every dotted key, the names of nested groups too."""
     return [*groups(kind), *keys(kind)]
@@ -138,7 +150,7 @@ def summary(kind: type[Any]) -> str:
 
 def takes_keys(kind: type[T]) -> type[T]:
     """A configuration whose inlined groups' keys are arguments and attributes of its own: `TrainConfig(beta=0.1)`."""
-    make = kind.__init__
+    make, put = kind.__init__, kind.__setattr__
 
     @functools.wraps(make)
     def init(self: Any, **values: Any) -> None:
@@ -157,7 +169,13 @@ def takes_keys(kind: type[T]) -> type[T]:
         group, field = _inner(kind)[name]
         return getattr(getattr(self, group), field)
 
-    kind.__init__, kind.__getattr__ = init, get  # pyright: ignore
+    def assign(self: Any, name: str, value: Any) -> None:
+        if name in _inner(kind):  # in the group, or the key would say one thing and the group another
+            group, field = _inner(kind)[name]
+            name, value = group, dataclasses.replace(getattr(self, group), **{field: value})
+        put(self, name, value)
+
+    kind.__init__, kind.__getattr__, kind.__setattr__ = init, get, assign  # pyright: ignore
     return kind
 
 

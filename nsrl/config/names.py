@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _PROMPTS = "prompts_per_step (problems; each gets num_generations completions)"
 _LENGTHS = "max_completion_length"
@@ -120,11 +120,16 @@ OF_OURSELVES = {
 }
 
 
-def unknown_key(key: str, keys: Iterable[str], where: str = "") -> str:
-    """The sentence for a name that is no key: what it is called here, or the nearest key."""
+def unknown_key(key: str, keys: Iterable[str], where: str = "", others: Mapping[str, str] | None = None) -> str:
+    """The sentence for a name that is no key: what it is called here, why there is none, or the nearest key.
+
+    others: names that the configuration itself has an answer to, which is what follows the name.
+    """
     keys = list(keys)
     start = f"{where}unknown configuration key {key!r}"
     last = key.rsplit(".", 1)[-1]
+    if others and key in others:
+        return start + others[key]
     if key in OF_OURSELVES:
         return f"{start}: {OF_OURSELVES[key]}"
     ours = OTHERS.get(key, OTHERS.get(last))

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from nsrl.config.keys import INLINED, Called, takes_keys
 from nsrl.config.ranges import check
 from nsrl.data.sources import SOURCES
+from nsrl.errors import UserError
 from nsrl_kernels import Objective
 from nsrl_kernels.ops.policy_loss.spec import CORRECTIONS
 from nsrl_kernels.options import Bound, OneOf
@@ -229,9 +230,17 @@ class ObjectiveConfig(Objective):
         "importance_level": "the metrics of the correction are TRL's, which are per token",
         "importance_cap": "2 is TRL's default",
         "nll_coef": "a run of GRPO has no completions that are right by themselves",
-        "tau": "the paper's constants",
-        "gppo_beta": "the paper's constants",
+        "tau": "they are the paper's constants",
+        "gppo_beta": "they are the paper's constants",
     }
+
+    def require_keys(self) -> None:
+        """Raise `UserError` for an option that is no key: config.yaml has no line for it, so a resumed run lost it."""
+        for name, why in self.no_keys.items():
+            if getattr(self, name) != getattr(Objective, name):
+                raise UserError(
+                    f"{name} must be {getattr(Objective, name)} in a run, because {why}; got {getattr(self, name)}"
+                )
 
     def handed_on(self) -> Objective:
         """What `policy_loss` takes: its epsilon_high is counted from 1, also with CISPO."""
@@ -391,6 +400,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        self.objective.require_keys()
 
 
 @dataclass
