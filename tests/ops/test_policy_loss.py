@@ -268,6 +268,8 @@ def test_bad_arguments_are_named():
         (dict(beta=0.1), "ref_logp must be given when beta is 0.1; got None"),
         (dict(importance="mask"), "sampler_logp must be given when importance is 'mask'"),
         (dict(epsilon=-0.1), "epsilon must be at least 0; got -0.1"),
+        (dict(epsilon=None), "epsilon must be given; got None"),
+        (dict(loss_type="sapo", tau=1.0), "tau must be a pair of numbers; got 1.0"),
         (dict(dual_clip=1.0), "dual_clip must be above 1; got 1.0"),
         (dict(loss_type="sapo", delta=2.0), "delta must be None for a loss without a clipped ratio"),
         (dict(loss_type="dr_grpo"), "max_length must be given for the fixed normaliser"),
@@ -277,5 +279,7 @@ def test_bad_arguments_are_named():
             policy_loss(logp, adv, cu_seqlens=OFFSETS, **options)
     with pytest.raises(TypeError, match=r"policy_loss\(\) got an unexpected keyword argument 'epsylon'"):
         policy_loss(logp, adv, cu_seqlens=OFFSETS, epsylon=0.1)
+    with pytest.raises(TypeError, match="policy_loss: epsilon must be a number; got '0.2'"):
+        policy_loss(logp, adv, cu_seqlens=OFFSETS, epsilon="0.2")
     with pytest.raises(ValueError, match=r"advantages must be \(5,\) or \(23,\); got \(4,\)"):
         policy_loss(logp, adv[:4], cu_seqlens=OFFSETS)

@@ -13,6 +13,7 @@ from .reference import Inputs
 from .spec import METRIC_NAMES, MOST_EXTRA, OPTIONS, Objective
 
 _NAME = "policy_loss"
+_PAIRS = {name for name, option in OPTIONS.items() if option.type == tuple[float, float]}
 
 
 def policy_loss(
@@ -126,19 +127,28 @@ def chosen(op: str, objective: Objective | None, options: dict[str, Any]) -> Obj
     """The objective that the arguments of `op` ask for.
 
     Raises:
-        TypeError: an option that is none.
+        TypeError: an option that is none, or is no number where one is wanted.
         ValueError: a value outside its bound or choices, or a bound on a ratio that the loss does not clip.
     """
     for name in options:
         if name not in OPTIONS:
             raise TypeError(f"{op}() got an unexpected keyword argument {name!r}")
+    if not isinstance(objective, Objective | None):
+        raise TypeError(f"{op}: objective must be an Objective; got {objective!r}")
     objective = Objective(**options) if objective is None else replace(objective, **options)
     for name, option in OPTIONS.items():
         value = getattr(objective, name)
         if option.choices:
             _check.one_of(op, name, value, option.allowed())
-        elif option.bound is not None and value is not None and not option.bound.holds(value):
-            _check.fail(op, name, str(option.bound), value)
+        elif value is None and not option.optional:
+            _check.fail(op, name, "given", None)
+        elif option.bound is not None and value is not None:
+            if isinstance(value, str):
+                raise TypeError(f"{op}: {name} must be a number; got {value!r}")
+            if not option.bound.holds(value):
+                _check.fail(op, name, str(option.bound), value)
+        elif name in _PAIRS and not (isinstance(value, (tuple, list)) and len(value) == 2):
+            _check.fail(op, name, "a pair of numbers", value)
     for name in ("dual_clip", "delta"):
         value = getattr(objective, name)
         if value is not None and not objective.loss.clipped:
