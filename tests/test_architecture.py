@@ -312,9 +312,10 @@ def test_no_blanket_except():
     for path in sources(NSRL) + sources(KERNELS):
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ExceptHandler):
-                blanket = node.type is None or (
-                    isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")
+                caught = (
+                    [] if node.type is None else node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
                 )
+                blanket = not caught or {ast.unparse(name) for name in caught} & {"Exception", "BaseException"}
                 reraises = any(isinstance(inner, ast.Raise) for inner in ast.walk(node))
                 if blanket and not reraises:
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")

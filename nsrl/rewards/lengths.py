@@ -1,4 +1,5 @@
-"""Length rewards: among right answers the shorter ones are worth more. Lengths are tokens of the whole completion.
+"""Length rewards: among right answers the shorter ones are worth more. Lengths are the tokens that the policy
+wrote: program, prose and answer, without what it was shown.
 
 Sources: LASER (arXiv 2505.15612) and its official code, the cosine reward of arXiv 2502.03373 as in open-rs, Kimi k1.5
 (arXiv 2501.12599, section 2.3.3).
