@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
         print(f"gold     {problem.answer}   ({verdict})")
     sampling, engine = timer.seconds["rollout"], timer.seconds["engine"]
     print(
-        f"time     {sampling + engine:.2f} s: {sampling:.2f} s for {len(sample.token_ids)} tokens, "
+        f"time     {sampling + engine:.2f} s: {sampling:.2f} s for {len(sample.written_ids)} tokens, "
         f"{1000 * engine:.0f} ms in the engine"
     )
     return 0

@@ -127,8 +127,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
         if config.dynamic_sampling:
             metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
-        sampled = sum(len(s.token_ids) for s in samples)
-        metrics["num_tokens"] = sampled + sum(len(g.prompt.ids) * len(g.samples) for g in groups)
+        sampled = sum(len(s.written_ids) for s in samples)
+        metrics["num_tokens"] = sum(len(g.prompt.ids) + len(s.token_ids) for g in groups for s in g.samples)
         metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
         learner.overlap = []
         records = [
