@@ -203,8 +203,19 @@ class Bridge:
 
     def from_sympy(self, x: Any) -> Any:
         """A SymPy expression as a tree (not yet evaluated). Raises NotBridged."""
+        return _Back(self.symbols).tree(x)
+
+
+class _Back:
+    """The way back over a crossing, whose symbols and functions it knows."""
+
+    def __init__(self, symbols: dict[Any, Any]):
+        self.symbols = symbols
+
+    def tree(self, x: Any) -> Any:
+        """A SymPy expression as a tree."""
         sp = sympy()
-        back = self.from_sympy
+        back = self.tree
         if x in self.symbols if isinstance(x, sp.Symbol) else False:
             return self.symbols[x]
         if isinstance(x, sp.Integer):
@@ -273,9 +284,9 @@ class Bridge:
         pairs, default = [], 0
         for value, condition in x.args:
             if condition == True:  # noqa: E712 (SymPy's true)
-                default = self.from_sympy(value)
+                default = self.tree(value)
                 break
-            pairs.append(lst((self.from_sympy(value), self.from_sympy(condition))))
+            pairs.append(lst((self.tree(value), self.tree(condition))))
         return mk(S.Piecewise, lst(pairs), default)
 
     def _root(self, x: Any) -> Expr:
@@ -284,7 +295,7 @@ class Bridge:
         terms = []
         for (e,), c in sorted(poly.terms()):
             power = 1 if e == 0 else mk(S.Slot, 1) if e == 1 else mk(S.Power, mk(S.Slot, 1), e)
-            c = self.from_sympy(c)
+            c = self.tree(c)
             terms.append(c if e == 0 else power if c == 1 else mk(S.Times, c, power))
         return mk(S.Root, mk(S.Function, Expr(S.Plus, tuple(terms))), int(x.index) + 1, 0)
 
