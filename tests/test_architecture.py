@@ -47,7 +47,6 @@ LONG_CLASSES = {
     "engines.wolfram.evaluator.Evaluator": 510,
     "engines.wolfram.poly.Ring": 376,
     "engines.wolfram.printer._Printer": 234,
-    "engines.wolfram.solving._Solver": 233,
 }
 
 
