@@ -46,7 +46,6 @@ LONG_CLASSES = {
     "engines.nsl.run._Run": 476,
     "engines.wolfram.evaluator.Evaluator": 510,
     "engines.wolfram.poly.Ring": 376,
-    "engines.wolfram.printer._Printer": 234,
 }
 
 

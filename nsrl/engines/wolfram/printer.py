@@ -262,67 +262,6 @@ class _Printer:
             return f"({int_text(im.numerator)}*I)/{int_text(im.denominator)}"
         return f"{self.top(im)}*I"
 
-    # -- other forms ---------------------------------------------------------------------------------------------
-    def compound(self, args: tuple) -> tuple[str, int] | None:
-        if not args:
-            return None
-        parts = [self.at(a, 10) for a in args[:-1]]
-        if args[-1] is NULL:
-            return "; ".join(parts) + (";" if len(parts) else "; Null"), 10
-        return "; ".join([*parts, self.at(args[-1], 10)]), 10
-
-    def function(self, args: tuple) -> tuple[str, int] | None:
-        if len(args) != 1:
-            return None
-        return f"{self.at(args[0], 90)} & ", 90
-
-    def slot(self, args: tuple) -> tuple[str, int] | None:
-        if len(args) == 1 and type(args[0]) in (int, str):
-            return f"#{args[0]}", ATOM
-        return None
-
-    def slots(self, args: tuple) -> tuple[str, int] | None:
-        return (f"##{args[0]}", ATOM) if len(args) == 1 and type(args[0]) is int else None
-
-    def pattern(self, args: tuple) -> tuple[str, int] | None:
-        if len(args) != 2 or type(args[0]) is not Symbol:
-            return None
-        inner = args[1]
-        if type(inner) is Expr and inner.head in _BLANKS and len(inner.args) <= 1:
-            return f"{args[0].name}{self.top(inner)}", ATOM
-        return f"{args[0].name}:{self.at(inner, 150)}", 150
-
-    def blank(self, head: Symbol, args: tuple) -> tuple[str, int] | None:
-        if len(args) > 1:
-            return None
-        return _BLANKS[head] + (self.top(args[0]) if args else ""), ATOM
-
-    def optional(self, args: tuple) -> tuple[str, int] | None:
-        if len(args) == 1:
-            return f"{self.at(args[0], 150)}.", ATOM
-        if len(args) == 2:
-            return f"{self.at(args[0], 140)}:{self.at(args[1], 140)}", 140
-        return None
-
-    def part(self, args: tuple) -> tuple[str, int] | None:
-        return (f"{self.at(args[0], 680)}[[{self.comma(args[1:])}]]", ATOM) if len(args) > 1 else None
-
-    def span(self, args: tuple) -> tuple[str, int] | None:
-        return (" ;; ".join([self.at(a, 305) for a in args]), 305) if len(args) in (2, 3) else None
-
-    def association(self, args: tuple) -> tuple[str, int] | None:
-        if all(type(a) is Expr and a.head in (RULE, S.RuleDelayed) for a in args):
-            return f"<|{self.comma(args)}|>", ATOM
-        return None
-
-    def inequality(self, args: tuple) -> tuple[str, int] | None:
-        if len(args) < 3 or len(args) % 2 == 0 or any(type(o) is not Symbol or o not in _RELATIONS for o in args[1::2]):
-            return None
-        out = [self.at(args[0], 290)]
-        for o, a in zip(args[1::2], args[2::2]):
-            out.append(f" {_RELATIONS[o]} {self.at(a, 290)}")
-        return "".join(out), 290
-
 
 def _outer(s: str) -> str:
     """s without what stands inside brackets."""
@@ -392,6 +331,77 @@ def _list(p: _Printer, args: tuple) -> tuple[str, int]:
 
 def _hold_form(p: _Printer, args: tuple) -> tuple[str, int] | None:
     return p.form(args[0]) if len(args) == 1 and p.rounded else None
+
+
+def _compound(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if not args:
+        return None
+    parts = [p.at(a, 10) for a in args[:-1]]
+    if args[-1] is NULL:
+        return "; ".join(parts) + (";" if len(parts) else "; Null"), 10
+    return "; ".join([*parts, p.at(args[-1], 10)]), 10
+
+
+def _function(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if len(args) != 1:
+        return None
+    return f"{p.at(args[0], 90)} & ", 90
+
+
+def _slot(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if len(args) == 1 and type(args[0]) in (int, str):
+        return f"#{args[0]}", ATOM
+    return None
+
+
+def _slots(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    return (f"##{args[0]}", ATOM) if len(args) == 1 and type(args[0]) is int else None
+
+
+def _pattern(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if len(args) != 2 or type(args[0]) is not Symbol:
+        return None
+    inner = args[1]
+    if type(inner) is Expr and inner.head in _BLANKS and len(inner.args) <= 1:
+        return f"{args[0].name}{p.top(inner)}", ATOM
+    return f"{args[0].name}:{p.at(inner, 150)}", 150
+
+
+def _blank(p: _Printer, head: Symbol, args: tuple) -> tuple[str, int] | None:
+    if len(args) > 1:
+        return None
+    return _BLANKS[head] + (p.top(args[0]) if args else ""), ATOM
+
+
+def _optional(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if len(args) == 1:
+        return f"{p.at(args[0], 150)}.", ATOM
+    if len(args) == 2:
+        return f"{p.at(args[0], 140)}:{p.at(args[1], 140)}", 140
+    return None
+
+
+def _part(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    return (f"{p.at(args[0], 680)}[[{p.comma(args[1:])}]]", ATOM) if len(args) > 1 else None
+
+
+def _span(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    return (" ;; ".join([p.at(a, 305) for a in args]), 305) if len(args) in (2, 3) else None
+
+
+def _association(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if all(type(a) is Expr and a.head in (RULE, S.RuleDelayed) for a in args):
+        return f"<|{p.comma(args)}|>", ATOM
+    return None
+
+
+def _inequality(p: _Printer, args: tuple) -> tuple[str, int] | None:
+    if len(args) < 3 or len(args) % 2 == 0 or any(type(o) is not Symbol or o not in _RELATIONS for o in args[1::2]):
+        return None
+    out = [p.at(args[0], 290)]
+    for o, a in zip(args[1::2], args[2::2]):
+        out.append(f" {_RELATIONS[o]} {p.at(a, 290)}")
+    return "".join(out), 290
 
 
 def full(e: Any) -> str:
@@ -521,19 +531,19 @@ _SPECIAL: dict[Symbol, Callable] = {
     S.Times: _Printer.times,
     S.Power: _Printer.power,
     COMPLEX: _Printer.complex_,
-    S.CompoundExpression: _Printer.compound,
-    S.Function: _Printer.function,
-    S.Slot: _Printer.slot,
-    S.SlotSequence: _Printer.slots,
-    S.Pattern: _Printer.pattern,
-    S.Blank: lambda p, a: p.blank(S.Blank, a),
-    S.BlankSequence: lambda p, a: p.blank(S.BlankSequence, a),
-    S.BlankNullSequence: lambda p, a: p.blank(S.BlankNullSequence, a),
-    S.Optional: _Printer.optional,
-    S.Part: _Printer.part,
-    S.Span: _Printer.span,
-    S.Association: _Printer.association,
-    S.Inequality: _Printer.inequality,
+    S.CompoundExpression: _compound,
+    S.Function: _function,
+    S.Slot: _slot,
+    S.SlotSequence: _slots,
+    S.Pattern: _pattern,
+    S.Blank: lambda p, a: _blank(p, S.Blank, a),
+    S.BlankSequence: lambda p, a: _blank(p, S.BlankSequence, a),
+    S.BlankNullSequence: lambda p, a: _blank(p, S.BlankNullSequence, a),
+    S.Optional: _optional,
+    S.Part: _part,
+    S.Span: _span,
+    S.Association: _association,
+    S.Inequality: _inequality,
     S.Not: _not,
     S.Factorial: _postfix("!", 610),
     S.Factorial2: _postfix("!!", 610),
