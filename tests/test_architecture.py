@@ -45,7 +45,6 @@ LONG_CLASSES = {
     "engines.nsl.printer._Writer": 296,
     "engines.nsl.run._Run": 476,
     "engines.wolfram.evaluator.Evaluator": 510,
-    "engines.wolfram.poly.Ring": 376,
 }
 
 

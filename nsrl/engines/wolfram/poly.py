@@ -32,8 +32,8 @@ class TooLarge(NotPolynomial):
     """A polynomial, but one with more terms or digits than this module builds."""
 
 
-class Ring:
-    """Generators and the arithmetic of polynomials over them.
+class Generators:
+    """The numbered generators of a ring, and what a polynomial over them shows.
 
     constants: which symbols count as constants (Pi is one always). exact: no decimal was read so far.
     """
@@ -44,8 +44,6 @@ class Ring:
         self.square: dict[int, int] = {}  # generator of a radical -> what its square is
         self.constants = constants
         self.exact = True
-
-    # --- generators
 
     def gen(self, e: Any) -> int:
         """The number of a generator; a new one is added."""
@@ -66,7 +64,55 @@ class Ring:
         g = self.gens[i]
         return i in self.square or g is S.Pi or g in self.constants
 
-    # --- arithmetic
+    def number(self, p: Poly) -> int | Fraction | None:
+        """The rational number p is, or None."""
+        if not p:
+            return 0
+        return norm(p[_ONE]) if len(p) == 1 and _ONE in p else None
+
+    def real(self, p: Poly) -> float | None:
+        """The value of a p of constants as a float; None where it is not real or has other generators."""
+        from math import pi
+
+        total = 0.0
+        for m, c in p.items():
+            v = float(c)
+            for g, e in m:
+                if g in self.square:
+                    if self.square[g] < 0:
+                        return None
+                    v *= self.square[g] ** (e / 2)
+                elif self.gens[g] is S.Pi:
+                    v *= pi**e
+                else:
+                    return None
+            total += v
+        return total
+
+    def free(self, p: Poly) -> set[int]:
+        """The generators of p that are no constants."""
+        return {g for m in p for g, _ in m if not self.is_constant(g)}
+
+    def degree(self, p: Poly, g: int) -> int:
+        """The highest exponent of generator g."""
+        return max((e for m in p for h, e in m if h == g), default=0)
+
+    def coefficients(self, p: Poly, g: int) -> dict[int, Poly]:
+        """p as a polynomial in generator g: exponent -> coefficient."""
+        out: dict[int, Poly] = {}
+        for m, c in p.items():
+            e = 0
+            rest = m
+            for k, (h, x) in enumerate(m):
+                if h == g:
+                    e, rest = x, m[:k] + m[k + 1 :]
+                    break
+            out.setdefault(e, {})[rest] = c
+        return out
+
+
+class Arithmetic(Generators):
+    """Sums, products, powers, quotients and square roots of polynomials."""
 
     def add(self, p: Poly, q: Poly, k: int | Fraction = 1) -> Poly:
         """p + k q"""
@@ -170,7 +216,84 @@ class Ring:
         conjugate = {m: (-c if any(g == radical for g, _ in m) else c) for m, c in p.items()}
         return self.mul(conjugate, self.inverse(self.mul(p, conjugate)))
 
-    # --- from trees
+    def quotient(self, num: Poly, den: Poly) -> Poly:
+        """num/den as one polynomial where the denominator is a constant, else NotPolynomial."""
+        if len(den) == 1 and _ONE in den:
+            return num if den[_ONE] == 1 else self.scale(num, Fraction(1) / den[_ONE])
+        if num == den:
+            return {_ONE: 1}
+        try:
+            return self.mul(num, self.inverse(den))
+        except NotPolynomial:
+            return self.divide(num, den)
+
+    def divide(self, num: Poly, den: Poly) -> Poly:
+        """The exact quotient of two polynomials; NotPolynomial if it leaves a remainder."""
+        if not den:
+            raise ZeroDivisionError
+        if any(e < 0 for p in (num, den) for m in p for _, e in m):
+            raise NotPolynomial
+        width = len(self.gens)
+
+        def order(m: Mono) -> tuple:
+            row = [0] * width
+            for g, e in m:
+                row[g] = e
+            return tuple(row)
+
+        lead = max(den, key=order)
+        out: Poly = {}
+        rest = num
+        for _ in range(MAX_TERMS):
+            if not rest:
+                return out
+            top = max(rest, key=order)
+            powers = dict(top)
+            for g, e in lead:
+                powers[g] = powers.get(g, 0) - e
+            if any(e < 0 for e in powers.values()):
+                raise NotPolynomial
+            mono = tuple(sorted((g, e) for g, e in powers.items() if e))
+            c = Fraction(rest[top]) / den[lead]
+            out[mono] = c
+            rest = self.add(rest, self.mul({mono: c}, den), -1)
+        raise NotPolynomial
+
+    def sqrt(self, p: Poly) -> Poly:
+        """The square root of a rational times even powers of constants. Raises NotPolynomial."""
+        if not p:
+            return {}
+        if len(p) != 1:
+            raise NotPolynomial
+        ((m, c),) = p.items()
+        if any(e % 2 or not self.is_constant(g) or g in self.square for g, e in m):
+            raise NotPolynomial
+        c = Fraction(c)
+        whole, primes = _split(c.numerator * c.denominator)
+        out: Poly = {tuple((g, e // 2) for g, e in m): Fraction(whole, c.denominator)}
+        for q in primes:
+            out = self.mul(out, {((self.radical(q), 1),): 1})
+        return out
+
+    def substitute(self, p: Poly, values: dict[int, Poly]) -> Poly:
+        """p with generators replaced by polynomials."""
+        if not any(g in values for m in p for g, _ in m):
+            return p
+        out: Poly = {}
+        for m, c in p.items():
+            term: Poly = {_ONE: c}
+            for g, e in m:
+                if g in values:
+                    v = values[g]
+                    term = self.mul(term, self.power(v, e) if v or e > 0 else self.inverse(v))
+                else:
+                    term = self.mul(term, {((g, e),): 1})
+            out = self.add(out, term)
+        return out
+
+
+class Ring(Arithmetic):
+    """Polynomials of trees, and trees of polynomials."""
 
     def ratio(self, e: Any) -> tuple[Poly, Poly]:
         """(numerator, denominator) of a tree. Raises NotPolynomial, ZeroDivisionError."""
@@ -246,134 +369,9 @@ class Ring:
             n, d, exponent = d, n, -exponent
         return self.power(n, exponent), self.power(d, exponent)
 
-    def quotient(self, num: Poly, den: Poly) -> Poly:
-        """num/den as one polynomial where the denominator is a constant, else NotPolynomial."""
-        if len(den) == 1 and _ONE in den:
-            return num if den[_ONE] == 1 else self.scale(num, Fraction(1) / den[_ONE])
-        if num == den:
-            return {_ONE: 1}
-        try:
-            return self.mul(num, self.inverse(den))
-        except NotPolynomial:
-            return self.divide(num, den)
-
     def poly(self, e: Any) -> Poly:
         """A tree as one polynomial. Raises NotPolynomial, ZeroDivisionError."""
         return self.quotient(*self.ratio(e))
-
-    def divide(self, num: Poly, den: Poly) -> Poly:
-        """The exact quotient of two polynomials; NotPolynomial if it leaves a remainder."""
-        if not den:
-            raise ZeroDivisionError
-        if any(e < 0 for p in (num, den) for m in p for _, e in m):
-            raise NotPolynomial
-        width = len(self.gens)
-
-        def order(m: Mono) -> tuple:
-            row = [0] * width
-            for g, e in m:
-                row[g] = e
-            return tuple(row)
-
-        lead = max(den, key=order)
-        out: Poly = {}
-        rest = num
-        for _ in range(MAX_TERMS):
-            if not rest:
-                return out
-            top = max(rest, key=order)
-            powers = dict(top)
-            for g, e in lead:
-                powers[g] = powers.get(g, 0) - e
-            if any(e < 0 for e in powers.values()):
-                raise NotPolynomial
-            mono = tuple(sorted((g, e) for g, e in powers.items() if e))
-            c = Fraction(rest[top]) / den[lead]
-            out[mono] = c
-            rest = self.add(rest, self.mul({mono: c}, den), -1)
-        raise NotPolynomial
-
-    # --- numbers
-
-    def number(self, p: Poly) -> int | Fraction | None:
-        """The rational number p is, or None."""
-        if not p:
-            return 0
-        return norm(p[_ONE]) if len(p) == 1 and _ONE in p else None
-
-    def sqrt(self, p: Poly) -> Poly:
-        """The square root of a rational times even powers of constants. Raises NotPolynomial."""
-        if not p:
-            return {}
-        if len(p) != 1:
-            raise NotPolynomial
-        ((m, c),) = p.items()
-        if any(e % 2 or not self.is_constant(g) or g in self.square for g, e in m):
-            raise NotPolynomial
-        c = Fraction(c)
-        whole, primes = _split(c.numerator * c.denominator)
-        out: Poly = {tuple((g, e // 2) for g, e in m): Fraction(whole, c.denominator)}
-        for q in primes:
-            out = self.mul(out, {((self.radical(q), 1),): 1})
-        return out
-
-    def real(self, p: Poly) -> float | None:
-        """The value of a p of constants as a float; None where it is not real or has other generators."""
-        from math import pi
-
-        total = 0.0
-        for m, c in p.items():
-            v = float(c)
-            for g, e in m:
-                if g in self.square:
-                    if self.square[g] < 0:
-                        return None
-                    v *= self.square[g] ** (e / 2)
-                elif self.gens[g] is S.Pi:
-                    v *= pi**e
-                else:
-                    return None
-            total += v
-        return total
-
-    def free(self, p: Poly) -> set[int]:
-        """The generators of p that are no constants."""
-        return {g for m in p for g, _ in m if not self.is_constant(g)}
-
-    def degree(self, p: Poly, g: int) -> int:
-        """The highest exponent of generator g."""
-        return max((e for m in p for h, e in m if h == g), default=0)
-
-    def coefficients(self, p: Poly, g: int) -> dict[int, Poly]:
-        """p as a polynomial in generator g: exponent -> coefficient."""
-        out: dict[int, Poly] = {}
-        for m, c in p.items():
-            e = 0
-            rest = m
-            for k, (h, x) in enumerate(m):
-                if h == g:
-                    e, rest = x, m[:k] + m[k + 1 :]
-                    break
-            out.setdefault(e, {})[rest] = c
-        return out
-
-    def substitute(self, p: Poly, values: dict[int, Poly]) -> Poly:
-        """p with generators replaced by polynomials."""
-        if not any(g in values for m in p for g, _ in m):
-            return p
-        out: Poly = {}
-        for m, c in p.items():
-            term: Poly = {_ONE: c}
-            for g, e in m:
-                if g in values:
-                    v = values[g]
-                    term = self.mul(term, self.power(v, e) if v or e > 0 else self.inverse(v))
-                else:
-                    term = self.mul(term, {((g, e),): 1})
-            out = self.add(out, term)
-        return out
-
-    # --- to trees
 
     def tree(self, p: Poly) -> Any:
         """p as a tree (terms in order of degree; the evaluator puts them in canonical order)."""
