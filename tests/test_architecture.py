@@ -44,7 +44,6 @@ LONG_CLASSES = {
     "engines.nsl.parser._Parser": 290,
     "engines.nsl.printer._Writer": 296,
     "engines.nsl.run._Run": 476,
-    "engines.wolfram.evaluator.Evaluator": 510,
 }
 
 

@@ -18,7 +18,7 @@ from nsrl.engines.wolfram.subst import replace_all_symbols
 from nsrl.engines.wolfram.table import FLAT, ONE_IDENTITY, ORDERLESS
 
 if TYPE_CHECKING:
-    from nsrl.engines.wolfram.evaluator import Evaluator
+    from nsrl.engines.wolfram.definitions import Definitions
 
 Bindings = dict[Symbol, Any]
 _SEQUENCE = S.Sequence
@@ -72,7 +72,7 @@ def undo(b: Bindings, mark: int) -> None:
 
 
 def _lift(s: Callable) -> Callable:
-    def m(ev: Evaluator, e: Any, b: Bindings, k: Callable) -> bool:
+    def m(ev: Definitions, e: Any, b: Bindings, k: Callable) -> bool:
         mark = len(b)
         if s(ev, e, b) and k(b):
             return True
@@ -86,7 +86,7 @@ def _yes(b: Bindings) -> bool:
     return True
 
 
-def compile_pattern(p: Any, ev: Evaluator) -> tuple[Callable, Callable | None]:
+def compile_pattern(p: Any, ev: Definitions) -> tuple[Callable, Callable | None]:
     """(m, s) of one pattern."""
     if type(p) is not Expr or not has_pattern(p):
         if type(p) in (Symbol, Expr):
@@ -105,7 +105,7 @@ def compile_pattern(p: Any, ev: Evaluator) -> tuple[Callable, Callable | None]:
 
 
 # -- single patterns ---------------------------------------------------------------------------------------------
-def _blank(p: Expr, ev: Evaluator) -> Any:
+def _blank(p: Expr, ev: Definitions) -> Any:
     if not p.args:
         return None, lambda ev, e, b: True
     want = p.args[0]
@@ -118,13 +118,13 @@ def _blank(p: Expr, ev: Evaluator) -> Any:
     return None, lambda ev, e, b: same(head_of(e), want)
 
 
-def _pattern(p: Expr, ev: Evaluator) -> tuple | None:
+def _pattern(p: Expr, ev: Definitions) -> tuple | None:
     if len(p.args) != 2 or type(p.args[0]) is not Symbol:
         return None
     name, (m, s) = p.args[0], compile_pattern(p.args[1], ev)
     if s is not None:
 
-        def bind_simple(ev: Evaluator, e: Any, b: Bindings) -> bool:
+        def bind_simple(ev: Definitions, e: Any, b: Bindings) -> bool:
             old = b.get(name)
             if old is not None:
                 return same(old, e)
@@ -135,7 +135,7 @@ def _pattern(p: Expr, ev: Evaluator) -> tuple | None:
 
         return None, bind_simple
 
-    def bind_any(ev: Evaluator, e: Any, b: Bindings, k: Callable) -> bool:
+    def bind_any(ev: Definitions, e: Any, b: Bindings, k: Callable) -> bool:
         def then(b: Bindings) -> bool:
             old = b.get(name)
             if old is not None:
@@ -152,7 +152,7 @@ def _pattern(p: Expr, ev: Evaluator) -> tuple | None:
     return bind_any, None
 
 
-def _condition(p: Expr, ev: Evaluator) -> tuple | None:
+def _condition(p: Expr, ev: Definitions) -> tuple | None:
     if len(p.args) != 2:
         return None
     (m, s), test = compile_pattern(p.args[0], ev), p.args[1]
@@ -161,7 +161,7 @@ def _condition(p: Expr, ev: Evaluator) -> tuple | None:
     return (lambda ev, e, b, k: m(ev, e, b, lambda b: ev.holds(replace_all_symbols(test, b)) and k(b))), None
 
 
-def _pattern_test(p: Expr, ev: Evaluator) -> tuple | None:
+def _pattern_test(p: Expr, ev: Definitions) -> tuple | None:
     if len(p.args) != 2:
         return None
     (m, s), f = compile_pattern(p.args[0], ev), p.args[1]
@@ -170,7 +170,7 @@ def _pattern_test(p: Expr, ev: Evaluator) -> tuple | None:
     return (lambda ev, e, b, k: m(ev, e, b, lambda b: ev.holds(Expr(f, (e,))) and k(b))), None
 
 
-def _alternatives(p: Expr, ev: Evaluator) -> tuple:
+def _alternatives(p: Expr, ev: Definitions) -> tuple:
     made = [compile_pattern(a, ev) for a in p.args]
     ms = [m for m, _ in made]
     if all(s is not None for _, s in made) and not variables(p):
@@ -179,7 +179,7 @@ def _alternatives(p: Expr, ev: Evaluator) -> tuple:
     return (lambda ev, e, b, k: any(m(ev, e, b, k) for m in ms)), None
 
 
-def _except(p: Expr, ev: Evaluator) -> tuple | None:
+def _except(p: Expr, ev: Definitions) -> tuple | None:
     if len(p.args) not in (1, 2):
         return None
     m, _ = compile_pattern(p.args[0], ev)
@@ -189,25 +189,25 @@ def _except(p: Expr, ev: Evaluator) -> tuple | None:
     return (lambda ev, e, b, k: not m(ev, e, dict(b), _yes) and m2(ev, e, b, k)), None
 
 
-def _through(p: Expr, ev: Evaluator) -> tuple | None:
+def _through(p: Expr, ev: Definitions) -> tuple | None:
     return compile_pattern(p.args[0], ev) if p.args else None
 
 
-def _verbatim(p: Expr, ev: Evaluator) -> tuple | None:
+def _verbatim(p: Expr, ev: Definitions) -> tuple | None:
     if len(p.args) != 1:
         return None
     want = p.args[0]
     return None, lambda ev, e, b: same(e, want)
 
 
-def _key_values(p: Expr, ev: Evaluator) -> tuple | None:
+def _key_values(p: Expr, ev: Definitions) -> tuple | None:
     if len(p.args) != 1:
         return None
     spec = p.args[0]
     wanted = spec.args if type(spec) is Expr and spec.head is LIST else (spec,)
     ms = [compile_pattern(w, ev)[0] for w in wanted]
 
-    def match(ev: Evaluator, e: Any, b: Bindings, k: Callable) -> bool:
+    def match(ev: Definitions, e: Any, b: Bindings, k: Callable) -> bool:
         if type(e) is not Expr or e.head not in (LIST, S.Association):
             return False
 
@@ -230,7 +230,7 @@ _MAKERS: dict[Symbol, Callable] = {
 
 
 # -- argument sequences ------------------------------------------------------------------------------------------
-def _item(p: Any, ev: Evaluator, head: Any) -> Item:
+def _item(p: Any, ev: Definitions, head: Any) -> Item:
     """The position an argument pattern makes."""
     if type(p) is not Expr:
         return Item(1, 1, *compile_pattern(p, ev), None)
@@ -250,7 +250,7 @@ def _item(p: Any, ev: Evaluator, head: Any) -> Item:
     if h is S.OptionsPattern:
         known = p.args[0] if p.args else None
 
-        def options(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
+        def options(ev: Definitions, es: tuple, b: Bindings, k: Callable) -> bool:
             if not all(_is_option(ev, e, b) for e in es):
                 return False
             mark = len(b)
@@ -276,7 +276,7 @@ def _item(p: Any, ev: Evaluator, head: Any) -> Item:
             return Item(1, 1, m, None, None)
         bind_default = _lift(_default_binder(bare, default))
 
-        def whole(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
+        def whole(ev: Definitions, es: tuple, b: Bindings, k: Callable) -> bool:
             return m(ev, es[0], b, k) if es else bind_default(ev, default, b, k)
 
         return Item(0, 1, m, None, whole, shortest=False, default=default)
@@ -312,7 +312,7 @@ def _single_whole(m: Callable) -> Callable:
 def _default_binder(p: Any, default: Any) -> Callable:
     names = [p.args[0]] if type(p) is Expr and p.head is S.Pattern else []
 
-    def s(ev: Evaluator, e: Any, b: Bindings) -> bool:
+    def s(ev: Definitions, e: Any, b: Bindings) -> bool:
         for n in names:
             old = b.get(n)
             if old is not None and not same(old, default):
@@ -323,13 +323,13 @@ def _default_binder(p: Any, default: Any) -> Callable:
     return s
 
 
-def _is_option(ev: Evaluator, e: Any, b: Bindings) -> bool:
+def _is_option(ev: Definitions, e: Any, b: Bindings) -> bool:
     return type(e) is Expr and (
         e.head in (RULE, S.RuleDelayed) or (e.head is LIST and all(_is_option(ev, a, b) for a in e.args))
     )
 
 
-def _repeated(p: Expr, ev: Evaluator) -> Item:
+def _repeated(p: Expr, ev: Definitions) -> Item:
     m, _ = compile_pattern(p.args[0], ev)
     least, most = (1 if p.head is S.Repeated else 0), None
     if len(p.args) == 2:
@@ -341,7 +341,7 @@ def _repeated(p: Expr, ev: Evaluator) -> Item:
             least, most = bounds
         least, most = (least if type(least) is int else 0), (most if type(most) is int else None)
 
-    def whole(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
+    def whole(ev: Definitions, es: tuple, b: Bindings, k: Callable) -> bool:
         mark = len(b)
         # each element is matched once, without going back into an earlier one: linear, and deep sequences stay flat
         if all(m(ev, e, b, _yes) for e in es) and k(b):
@@ -353,7 +353,7 @@ def _repeated(p: Expr, ev: Evaluator) -> Item:
 
 
 def _named(name: Symbol, inner: Callable, optional: bool) -> Callable:
-    def whole(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
+    def whole(ev: Definitions, es: tuple, b: Bindings, k: Callable) -> bool:
         value = es[0] if optional and len(es) == 1 else Expr(_SEQUENCE, es)
 
         def then(b: Bindings) -> bool:
@@ -372,7 +372,7 @@ def _named(name: Symbol, inner: Callable, optional: bool) -> Callable:
     return whole
 
 
-def sequence(patterns: tuple, ev: Evaluator, head: Any) -> Item:
+def sequence(patterns: tuple, ev: Definitions, head: Any) -> Item:
     """Matches a tuple of elements in order."""
     items = [_item(p, ev, head) for p in patterns]
     n = len(items)
@@ -381,7 +381,7 @@ def sequence(patterns: tuple, ev: Evaluator, head: Any) -> Item:
     if all(i.s is not None for i in items):
         simple = [i.s for i in items]
 
-        def all_simple(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
+        def all_simple(ev: Definitions, es: tuple, b: Bindings, k: Callable) -> bool:
             if len(es) != n:
                 return False
             mark = len(b)
@@ -402,7 +402,7 @@ def sequence(patterns: tuple, ev: Evaluator, head: Any) -> Item:
         a, c = after_most[j + 1], items[j].most
         after_most[j] = None if a is None or c is None else a + c
 
-    def whole(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
+    def whole(ev: Definitions, es: tuple, b: Bindings, k: Callable) -> bool:
         size = len(es)
 
         def step(j: int, at: int, b: Bindings) -> bool:
@@ -433,7 +433,7 @@ def sequence(patterns: tuple, ev: Evaluator, head: Any) -> Item:
     return Item(least, most, None, None, whole)
 
 
-def unordered(patterns: tuple, ev: Evaluator, head: Any, flat: bool) -> Callable:
+def unordered(patterns: tuple, ev: Definitions, head: Any, flat: bool) -> Callable:
     """Matches a tuple of elements in any order (Orderless); with `flat`, a blank may take several."""
     literal = [p for p in patterns if not has_pattern(p)]
     rest = [(_item(p, ev, head), p) for p in patterns if has_pattern(p)]
@@ -441,7 +441,7 @@ def unordered(patterns: tuple, ev: Evaluator, head: Any, flat: bool) -> Callable
     items = [i for i, _ in rest]
     n = len(items)
 
-    def whole(ev: Evaluator, es: tuple, b: Bindings, k: Callable) -> bool:
+    def whole(ev: Definitions, es: tuple, b: Bindings, k: Callable) -> bool:
         pool = list(es)
         for p in literal:
             for i, e in enumerate(pool):
@@ -486,7 +486,7 @@ def _looseness(p: Any) -> int:
     return 1 if type(p) is Expr and p.head is S.Optional else 0
 
 
-def _compound(p: Expr, ev: Evaluator) -> tuple[Callable, Callable | None]:
+def _compound(p: Expr, ev: Definitions) -> tuple[Callable, Callable | None]:
     head, patterns = p.head, p.args
     attrs = ev.attributes(head) if type(head) is Symbol else 0
     head_m = None if type(head) is Symbol else compile_pattern(head, ev)[0]
@@ -501,7 +501,7 @@ def _compound(p: Expr, ev: Evaluator) -> tuple[Callable, Callable | None]:
         type(q) is Expr and q.head is S.Optional for q in patterns
     )
 
-    def match(ev: Evaluator, e: Any, b: Bindings, k: Callable) -> bool:
+    def match(ev: Definitions, e: Any, b: Bindings, k: Callable) -> bool:
         if type(e) is Expr:
             n = len(e.args)
             if head_m is not None:
@@ -518,7 +518,7 @@ def _compound(p: Expr, ev: Evaluator) -> tuple[Callable, Callable | None]:
         if all(i.s is not None for i in items):
             simple, count = [i.s for i in items], len(items)
 
-            def plain(ev: Evaluator, e: Any, b: Bindings) -> bool:
+            def plain(ev: Definitions, e: Any, b: Bindings) -> bool:
                 if type(e) is not Expr or (e.head is not head and e.head != head) or len(e.args) != count:
                     return False
                 return all(s(ev, a, b) for s, a in zip(simple, e.args))
@@ -527,12 +527,12 @@ def _compound(p: Expr, ev: Evaluator) -> tuple[Callable, Callable | None]:
     return match, None
 
 
-def matches(ev: Evaluator, e: Any, p: Any) -> bool:
+def matches(ev: Definitions, e: Any, p: Any) -> bool:
     """MatchQ[e, p]"""
     return ev.matcher(p)(ev, e, {}, _yes)
 
 
-def match(ev: Evaluator, e: Any, p: Any) -> Bindings | None:
+def match(ev: Definitions, e: Any, p: Any) -> Bindings | None:
     """The bindings of the first way in which e matches p, or None."""
     b: Bindings = {}
     return b if ev.matcher(p)(ev, e, b, _yes) else None

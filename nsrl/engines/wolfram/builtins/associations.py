@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.assoc import (
     from_pairs,
     from_rules,
@@ -17,7 +18,6 @@ from nsrl.engines.wolfram.assoc import (
     with_values,
 )
 from nsrl.engines.wolfram.builtins.lists import elements
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import LIST, RULE, TRUE, Expr, S, Symbol, boolean, is_list, key, lst
 from nsrl.engines.wolfram.order import KEY
 from nsrl.engines.wolfram.pattern import has_pattern, matches

@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsrl.engines.wolfram.evaluator import Defs, Evaluator
+from nsrl.engines.wolfram.definitions import Defs
+from nsrl.engines.wolfram.evaluator import Evaluator
 from nsrl.engines.wolfram.expr import Expr, Symbol, system
 from nsrl.engines.wolfram.parser import parse
 from nsrl.engines.wolfram.pattern import compile_pattern

@@ -6,10 +6,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.builtins.algebra import contains
 from nsrl.engines.wolfram.builtins.pieces import joined
 from nsrl.engines.wolfram.builtins.series import differentiated, read
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, plus, power, rule, times
 from nsrl.engines.wolfram.roots import symbols as symbols_of
 from nsrl.engines.wolfram.table import Builtin, symbols, table

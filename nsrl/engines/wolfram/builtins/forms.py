@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.builtins.strings import over_all
 from nsrl.engines.wolfram.errors import WolframSyntaxError
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FAILED, NULL, TRUE, Expr, S, Symbol, boolean, is_list, mk
 from nsrl.engines.wolfram.printer import output
 from nsrl.engines.wolfram.table import Builtin, symbols, table

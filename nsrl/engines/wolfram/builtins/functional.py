@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.assoc import from_pairs, from_rules, is_assoc, pairs
 from nsrl.engines.wolfram.builtins.lists import elements
 from nsrl.engines.wolfram.errors import ReturnFlow
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import LIST, NONE, NULL, RULE, TRUE, Expr, S, is_list, key, lst, mk, same
 from nsrl.engines.wolfram.parts import level_range, map_levels, walk
 from nsrl.engines.wolfram.pattern import matches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nsrl.engines.wolfram.evaluator import sub_handler
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.expr import RULE, Expr, S, Symbol, mk
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 

@@ -7,10 +7,10 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.bridge import Bridge, NotBridged, guarded, sympy
 from nsrl.engines.wolfram.builtins import series
 from nsrl.engines.wolfram.builtins.algebra import contains, factored, terms_tree, threaded
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, boolean, has_head, is_list, lst, mk, norm, plus, times
 from nsrl.engines.wolfram.openring import OpenRing
 from nsrl.engines.wolfram.poly import NotPolynomial, content

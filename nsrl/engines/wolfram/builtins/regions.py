@@ -7,10 +7,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.builtins.geometry import HALF, distance, dotted, point_list, vector_angle, vector_difference
 from nsrl.engines.wolfram.builtins.linalg import determinant, vector
 from nsrl.engines.wolfram.builtins.overlaps import common, convex, crosses_itself, hull, lens, rational
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, has_head, is_list, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.numeric import real_value
 from nsrl.engines.wolfram.table import Builtin, symbols, table

@@ -9,11 +9,11 @@ from fractions import Fraction
 from functools import cmp_to_key
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.assoc import is_assoc
 from nsrl.engines.wolfram.builtins.distributions import DISTRIBUTIONS, HALF, moment, normal, quantile_of
 from nsrl.engines.wolfram.builtins.linalg import matrix, reduced, rows, vector
 from nsrl.engines.wolfram.builtins.logic import compare_values
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, rule, times
 from nsrl.engines.wolfram.table import Builtin, symbols, table
 

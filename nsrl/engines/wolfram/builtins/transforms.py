@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nsrl.engines.wolfram.application import sub_handler
 from nsrl.engines.wolfram.builtins.geometry import dotted
 from nsrl.engines.wolfram.builtins.linalg import rows, vector
 from nsrl.engines.wolfram.builtins.regions import regular_polygon
-from nsrl.engines.wolfram.evaluator import sub_handler
 from nsrl.engines.wolfram.expr import Expr, S, is_list, lst, minus, mk, plus, power, times
 from nsrl.engines.wolfram.table import Builtin, table
 

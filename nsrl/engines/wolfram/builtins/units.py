@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from nsrl.engines.wolfram.builtins.algebra import contains
-from nsrl.engines.wolfram.evaluator import Defs
+from nsrl.engines.wolfram.definitions import Defs
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, norm, plus, power, times
 from nsrl.engines.wolfram.roots import symbols as symbols_of
 from nsrl.engines.wolfram.table import Builtin, symbols, table
