@@ -1,6 +1,6 @@
 """One equation in one unknown: every solution, or Cannot.
 
-What is algebraic becomes a polynomial: roots and absolute values are helper unknowns, eliminated by resultants, which
+What is algebraic becomes a polynomial (elimination.py): roots and absolute values are helper unknowns, eliminated, which
 lose no solution and may add some. Trigonometric functions of commensurate angles become rational in tan(θ/2),
 exponentials powers of one, sums of logarithms one product; one function of the unknown is inverted. So the candidates
 are complete, and each is kept only if it satisfies the equation as it was given, numerically to many digits.
@@ -13,9 +13,9 @@ from fractions import Fraction
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nsrl.engines.wolfram import bridge
 from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.bridge import NotBridged
+from nsrl.engines.wolfram.elimination import eliminated
 from nsrl.engines.wolfram.expr import COMPLEX, Expr, S, Symbol, has_head, mk, norm
 from nsrl.engines.wolfram.points import Undefined, Unknown, difference, is_real, is_zero, number
 from nsrl.engines.wolfram.roots import Cannot, contains, factored, polynomial_in, put, roots, symbols
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from nsrl.engines.wolfram.evaluator import Evaluator
 
 MAX_DEPTH = 5
-MAX_HELPERS = 5
-MAX_DEGREE = 40
 MAX_TURNS = 48
 _TRIG = (S.Sin, S.Cos, S.Tan, S.Sec, S.Csc, S.Cot)
 _INVERSE = {S.ArcSin: S.Sin, S.ArcCos: S.Cos, S.ArcTan: S.Tan, S.ArcSinh: S.Sinh, S.ArcCosh: S.Cosh, S.ArcTanh: S.Tanh}
@@ -275,7 +273,7 @@ def _algebraic(ev: Evaluator, e: Any, x: Symbol, real: bool, depth: int) -> list
     if real and symbols(e) - {x} and _one_sided(e, x):
         raise Cannot  # Abs[x] == a has real solutions for some values of the parameter only
     out = []
-    for p in _eliminated(e, x):
+    for p in eliminated(e, x):
         out += [Root(v) for v in roots(ev, p, x, real)]
     return out
 
@@ -289,68 +287,6 @@ def _one_sided(e: Any, x: Symbol) -> bool:
         or (e.head is S.Power and type(e.args[1]) is Fraction)
         or any(_one_sided(a, x) for a in e.args)
     )
-
-
-def _eliminated(e: Any, x: Symbol) -> list[Any]:
-    """Irreducible polynomials in x among whose roots are all solutions of e = 0."""
-    sp = bridge.sympy()
-    b = bridge.Bridge()
-    helpers: list[tuple[Any, Any]] = []
-    known: dict[Any, Any] = {}
-
-    def helper(inside: Any, n: int, key: Any) -> Any:
-        if key not in known:
-            if len(helpers) >= MAX_HELPERS:
-                raise Cannot
-            t = known[key] = sp.Symbol(f"\x00{len(helpers)}")
-            num, den = sp.fraction(sp.together(inside))
-            helpers.append((t, sp.expand(t**n * den - num)))
-        return known[key]
-
-    def walk(t: Any) -> Any:
-        if type(t) in (int, Fraction, Symbol):
-            if type(t) is Symbol and t.builtin is not None:
-                raise Cannot
-            return b.to_sympy(t)
-        if type(t) is not Expr:
-            raise Cannot
-        if t.head in (S.Plus, S.Times):
-            return (sp.Add if t.head is S.Plus else sp.Mul)(*map(walk, t.args))
-        if t.head is COMPLEX:
-            return walk(t.args[0]) + walk(t.args[1]) * helper(sp.Integer(-1), 2, "i")
-        if t.head is S.Power:
-            base, n = t.args
-            if type(n) is int:
-                return walk(base) ** n
-            if type(n) is Fraction:
-                return helper(walk(base), n.denominator, (base, n.denominator)) ** n.numerator
-        if t.head in (S.Abs, S.RealAbs):
-            return helper(walk(t.args[0]) ** 2, 2, t)
-        if t.head in (S.CubeRoot, S.Surd):
-            return helper(walk(t.args[0]), 3 if t.head is S.CubeRoot else t.args[1], t)
-        raise Cannot
-
-    X = b.symbol(x)
-    p = sp.expand(sp.fraction(sp.together(walk(e)))[0])
-    for t, relation in reversed(helpers):
-        if p.has(t):
-            p = bridge.guarded(sp.resultant, p, relation, t)
-            p = sp.expand(p)
-            if p == 0:
-                raise Cannot  # it holds on a whole interval
-            if p.has(X):
-                p = bridge.guarded(sp.sqf_part, p) if sp.degree(p, X) > 4 else p
-                if sp.degree(p, X) > 3 * MAX_DEGREE:
-                    raise Cannot
-    if p == 0:
-        raise Cannot
-    out = []
-    for f, _ in bridge.guarded(sp.factor_list, p)[1]:
-        if f.has(X):
-            if sp.degree(f, X) > MAX_DEGREE:
-                raise Cannot
-            out.append(b.from_sympy(f))
-    return out
 
 
 # --- one function inverted

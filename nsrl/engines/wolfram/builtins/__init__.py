@@ -10,11 +10,11 @@ from nsrl.engines.wolfram.table import Builtin, checked, known_names
 
 SUBJECTS = (
     "algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing",
-    "continued", "control", "core", "dates", "derivatives", "differential", "digits", "distributions", "elementary",
+    "continued", "control", "core", "dates", "derivatives", "differential", "digits", "distributions", "eigen", "elementary",
     "encoding", "extrema",
-    "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "linalg", "linearprogram",
+    "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "letters", "linalg", "linearprogram",
     "lists", "logic",
-    "matrices", "names", "nintegrate", "operators", "permutations", "polynomials", "powers", "primes", "recurrences",
+    "matrices", "membership", "names", "nintegrate", "operators", "permutations", "polynomials", "powers", "primes", "recurrences",
     "reduce", "regions",
     "replacing", "rewriting", "rootfinding", "rounding", "sequences", "series", "sets", "simplify", "solve", "sorting",
     "stats",
