@@ -12,7 +12,7 @@ from typing import Any
 from nsrl.engines.nsl.plan import TRIG
 from nsrl.engines.nsl.truths import ARITHMETIC, RELATION_HEADS
 from nsrl.engines.nsl.words import free_names
-from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk
+from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, mk, sym
 from nsrl.engines.wolfram.poly import NotPolynomial, Ring
 
 _LOGIC = frozenset([S.And, S.Or, S.Not])
@@ -200,3 +200,13 @@ def is_number_function(v: Expr) -> bool:
     """Whether the call stays a number when it cannot be written more simply, as Sin[1]."""
     row = getattr(v.head, "builtin", None)
     return row is not None and bool(row.attrs & 128)  # NumericFunction: Sin[1], Log[2], ArcTan[3]
+
+
+def unowned(e: Any) -> Any:
+    """A tree with the `$` taken off the program's own names, for showing."""
+    if type(e) is Symbol:
+        return sym(e.name[:-1]) if e.name.endswith("$") and len(e.name) > 1 else e
+    if type(e) is Expr:
+        args = tuple([unowned(a) if type(a) is Expr or type(a) is Symbol else a for a in e.args])
+        return Expr(unowned(e.head), args)
+    return e
