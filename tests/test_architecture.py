@@ -40,7 +40,6 @@ LONG_CLASSES = {
     "answers.reader.Reader": 466,
     "engines.nsl.calls.Calls": 306,
     "engines.nsl.expressions.Expressions": 409,
-    "engines.nsl.names.Names": 280,
     "engines.nsl.parser._Parser": 290,
     "engines.nsl.printer._Writer": 296,
     "engines.nsl.run._Run": 476,

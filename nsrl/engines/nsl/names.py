@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nsrl.engines.nsl.functions import definitions
 from nsrl.engines.nsl.lexer import NslSyntaxError, Token
 from nsrl.engines.nsl.units import UNITS
 from nsrl.engines.nsl.words import WORDS
@@ -55,10 +56,10 @@ class Names:
     bracket follows; defined: names that a statement, a loop or a function's head sets. Raises NslSyntaxError."""
 
     def __init__(self, text: str, toks: list[Token]):
-        self.text, self.toks = text, toks
+        self.toks = toks
         names = {t.value for t in toks if t.kind in ("name", "word")}
         signs = {t.value for t in toks if t.kind in ("op", "key")}
-        self.units = not signs.isdisjoint(("->", "to")) and self._converts()
+        self.units = not signs.isdisjoint(("->", "to")) and _converts(toks)
         self.related = not signs.isdisjoint(_RELATIONS)
         self.formal = any(t.kind in ("name", "word") and t.value in _FORMAL for t in toks)
         self.bound = self.related or self.formal or "in" in signs or ":=" in signs  # some name stands for numbers
@@ -72,7 +73,7 @@ class Names:
         self.unclear: set[str] = set()  # those of `taken` that only an equation makes a name
         if names:
             if "(" in signs and not signs.isdisjoint(("=", ":=")):
-                self.functions = self._definitions()
+                self.functions = definitions(toks)
             self._places()
             letters = "".join(names)
             self.taken = {
@@ -80,7 +81,7 @@ class Names:
                 for c in ("e", "i")
                 if c in letters and self._is_name(c, {n for n in names if n == c or self._splits(n, c)})
             }
-            self._refuse_lookalikes()
+            _refuse_lookalikes(text, toks, self.related)
 
     def constant(self, name: str) -> Any:
         """What a constant's name stands for, or None where it is a plain name."""
@@ -114,75 +115,6 @@ class Names:
 
     # --- one look at the tokens each
 
-    def _converts(self) -> bool:
-        depth = 0
-        for t in self.toks:
-            if t.kind == "op" and t.value in ("(", "{", "["):
-                depth += 1
-            elif t.kind == "op" and t.value in (")", "}", "]"):
-                depth -= 1
-            elif t.value in ("->", "to") and t.kind in ("op", "key") and depth <= 0:
-                return True
-        return False
-
-    def _definitions(self) -> set[Any]:
-        """Names f of `f(x)=…` (plain names in the brackets) that are called again, or defined by `:=`. `sin(x)=1/2` and
-        its like are equations."""
-        found, calls, given = set(), {}, {}
-        t = self.toks
-        for i, tok in enumerate(t[:-1]):
-            if tok.kind in ("name", "word") and t[i + 1].value == "(" and not t[i + 1].gap:
-                calls[tok.value] = calls.get(tok.value, 0) + 1
-                if i and t[i - 1].value != ";":
-                    continue
-                j = i + 2
-                if (
-                    len(tok.value) < 3
-                    and t[j].kind in ("num", "name")
-                    and t[j + 1].value == ")"
-                    and t[j + 2].value == "="
-                ):
-                    given.setdefault(tok.value, []).append(j)
-                while t[j].kind in ("name", "word") and t[j + 1].value == ",":
-                    j += 2
-                if t[j].kind in ("name", "word") and t[j + 1].value == ")" and t[j + 2].value in ("=", ":="):
-                    if tok.value not in WORDS or t[j + 2].value == ":=" or self._is_rule(i, j):
-                        found.add((tok.value, t[j + 2].value))
-        for places in given.values():
-            self._refuse_given(places)
-        return {
-            f
-            for f, eq in found
-            if eq == ":=" or (calls[f] > 1 and not (f in WORDS and (WORDS[f].most == 1 or f == "log")))
-        }
-
-    def _is_rule(self, head: int, last: int) -> bool:
-        """Whether `word(names)=…` gives the word a rule of its own, rather than being an equation about the word that
-        the language has: every name is in what follows, the word itself is not. head, last: the places of word and last
-        name."""
-        t, k = self.toks, last + 3
-        while t[k].kind != "end" and t[k].value != ";":
-            k += 1
-        body = [str(x.value) for x in t[last + 3 : k] if x.kind in ("name", "word")]
-        return t[head].value not in body and all(any(x.value in b for b in body) for x in t[head + 2 : last + 1 : 2])
-
-    def _refuse_given(self, places: list[int]) -> None:
-        """Refuses f(1)=2;f(2)=3, P(A)=½;P(B)=⅓: values of a function, of which no statement gives the rule."""
-        t = self.toks
-        if len({t[at].value for at in places}) < 2:
-            return
-        for at in places:
-            k = at + 1
-            while t[k].kind != "end" and t[k].value != ";":
-                k += 1
-                if t[k].kind == "name" and t[at].kind == "name" and t[at].value in t[k].value:
-                    return  # f(x)=ax+b
-        raise NslSyntaxError(
-            "a function has a rule: f(x)=2x+1; name single values, such as p1=0.3",
-            t[places[0] - 2].start,
-            t[places[0] + 1].end,
-        )
-
     def _places(self) -> None:
         t = self.toks
         for i, tok in enumerate(t):
@@ -196,7 +128,7 @@ class Names:
                 self.defined.add(tok.value)
                 if before is not None and before.value == "for":
                     self.counters.add(tok.value)
-                if behind.value in ("=", ":=") and t[i + 2].value == "(" and self._tuple(i + 2):
+                if behind.value in ("=", ":=") and t[i + 2].value == "(" and _tuple(t, i + 2):
                     self.points.add(tok.value)
             if starts and (behind.kind == "end" or (behind.kind == "op" and behind.value in _BEHIND)):
                 self.bare.add(tok.value)
@@ -204,7 +136,7 @@ class Names:
                 continue
             if behind.kind == "op" and behind.value in ("(", "{", "["):
                 if (behind.value == "(" and before is None) or (before is not None and before.value == ";"):
-                    if self._tuple(i + 1):
+                    if _tuple(t, i + 1):
                         self.points.add(tok.value)  # A(1,2)
                 if str(tok.value).lower() in WORDS or (behind.value == "(" and not behind.gap):
                     continue
@@ -212,20 +144,6 @@ class Names:
         if self.functions:  # the names in the brackets of f(x)=…
             heads = (i for i, tok in enumerate(t) if tok.kind in ("name", "word") and tok.value in self.functions)
             self.defined |= {t[i + 2].value for i in heads if t[i + 1].value == "("}
-
-    def _tuple(self, at: int) -> bool:
-        """Whether the bracket that opens at `at` holds a comma of its own within the next tokens."""
-        depth = 0
-        for t in self.toks[at : at + 40]:
-            if t.kind == "op" and t.value in ("(", "{", "["):
-                depth += 1
-            elif t.kind == "op" and t.value in (")", "}", "]"):
-                depth -= 1
-                if not depth:
-                    return False
-            elif t.value == "," and depth == 1:
-                return True
-        return False
 
     def _splits(self, name: str, c: str) -> bool:
         """Whether `name` could be a product with the letter c in it: bi, ert."""
@@ -241,7 +159,7 @@ class Names:
         if c in self.defined or c in self.functions:
             return True
         t, start, by_equation = self.toks, 0, False
-        bounds = self._bounds() if c == "e" else ()
+        bounds = _bounds(t) if c == "e" else ()
         for stop, end in enumerate(t):
             if end.value not in (";", "?") and end.kind != "end":
                 continue
@@ -273,23 +191,6 @@ class Names:
             return True
         return False
 
-    def _bounds(self) -> set[int]:
-        """The places in the bounds of int(f,x,a,b), and in the number that num and round take."""
-        found: set[int] = set()
-        inside: list[list] = []  # the open brackets: [the word before, commas so far]
-        for k, t in enumerate(self.toks):
-            if t.kind != "op":
-                word, commas = inside[-1] if inside else (None, 0)
-                if (word == "int" and commas > 1) or (word in ("num", "round") and not commas):
-                    found.add(k)
-            elif t.value in ("(", "{", "["):
-                inside.append([self.toks[k - 1].value if k and t.value == "(" else None, 0])
-            elif t.value in (")", "}", "]"):
-                del inside[-1:]
-            elif t.value == "," and inside:
-                inside[-1][1] += 1
-        return found
-
     def _only_defines(self) -> bool:
         """Whether every relation sign stands in a definition `name = …` or `f(x) = …`, each of a name of its own."""
         t, names, start = self.toks, [], 0
@@ -307,26 +208,68 @@ class Names:
                 names.append(head)
         return len(names) == len(set(names))
 
-    def _refuse_lookalikes(self) -> None:
-        """Refuse what could be read in two ways: 5C2 beside a name C2, 1e1 beside a name e1, 2x3."""
-        t = self.toks
-        written = {
-            x.value for k, x in enumerate(t) if x.kind == "name" and not (k and t[k - 1].kind == "num" and not x.gap)
-        }
-        for k, x in enumerate(t):
-            if x.kind == "key" and x.value in ("choose", "perm") and x.end - x.start == 1:
-                name = f"{'C' if x.value == 'choose' else 'P'}{t[k + 1].value}"
-                if name in written:
-                    raise NslSyntaxError(f"{name} is a name here; write *{name} or choose", x.start, x.end)
-            if (
-                x.kind == "num"
-                and self.text[x.start : x.end].lower().partition("e")[1]
-                and "e" + self.text[x.end - 1] in written
-            ):
-                raise NslSyntaxError("a name e1 and a number 1e1; name it otherwise", x.start, x.end)
-            if x.kind != "name" or not k or t[k - 1].kind != "num":
-                continue
-            lone = x.value in ("x", "X") and t[k + 1].kind == "num"
-            glued = str(x.value)[0] in "xX" and str(x.value)[1:].isdigit() and not x.gap and x.value not in written
-            if lone or (glued and not self.related):
-                raise NslSyntaxError("between numbers x is no sign; write * for times", x.start, x.end)
+
+def _converts(toks: list[Token]) -> bool:
+    depth = 0
+    for t in toks:
+        if t.kind == "op" and t.value in ("(", "{", "["):
+            depth += 1
+        elif t.kind == "op" and t.value in (")", "}", "]"):
+            depth -= 1
+        elif t.value in ("->", "to") and t.kind in ("op", "key") and depth <= 0:
+            return True
+    return False
+
+
+def _tuple(toks: list[Token], at: int) -> bool:
+    """Whether the bracket that opens at `at` holds a comma of its own within the next tokens."""
+    depth = 0
+    for t in toks[at : at + 40]:
+        if t.kind == "op" and t.value in ("(", "{", "["):
+            depth += 1
+        elif t.kind == "op" and t.value in (")", "}", "]"):
+            depth -= 1
+            if not depth:
+                return False
+        elif t.value == "," and depth == 1:
+            return True
+    return False
+
+
+def _bounds(toks: list[Token]) -> set[int]:
+    """The places in the bounds of int(f,x,a,b), and in the number that num and round take."""
+    found: set[int] = set()
+    inside: list[list] = []  # the open brackets: [the word before, commas so far]
+    for k, t in enumerate(toks):
+        if t.kind != "op":
+            word, commas = inside[-1] if inside else (None, 0)
+            if (word == "int" and commas > 1) or (word in ("num", "round") and not commas):
+                found.add(k)
+        elif t.value in ("(", "{", "["):
+            inside.append([toks[k - 1].value if k and t.value == "(" else None, 0])
+        elif t.value in (")", "}", "]"):
+            del inside[-1:]
+        elif t.value == "," and inside:
+            inside[-1][1] += 1
+    return found
+
+
+def _refuse_lookalikes(text: str, toks: list[Token], related: bool) -> None:
+    """Refuse what could be read in two ways: 5C2 beside a name C2, 1e1 beside a name e1, 2x3."""
+    t = toks
+    written = {
+        x.value for k, x in enumerate(t) if x.kind == "name" and not (k and t[k - 1].kind == "num" and not x.gap)
+    }
+    for k, x in enumerate(t):
+        if x.kind == "key" and x.value in ("choose", "perm") and x.end - x.start == 1:
+            name = f"{'C' if x.value == 'choose' else 'P'}{t[k + 1].value}"
+            if name in written:
+                raise NslSyntaxError(f"{name} is a name here; write *{name} or choose", x.start, x.end)
+        if x.kind == "num" and text[x.start : x.end].lower().partition("e")[1] and "e" + text[x.end - 1] in written:
+            raise NslSyntaxError("a name e1 and a number 1e1; name it otherwise", x.start, x.end)
+        if x.kind != "name" or not k or t[k - 1].kind != "num":
+            continue
+        lone = x.value in ("x", "X") and t[k + 1].kind == "num"
+        glued = str(x.value)[0] in "xX" and str(x.value)[1:].isdigit() and not x.gap and x.value not in written
+        if lone or (glued and not related):
+            raise NslSyntaxError("between numbers x is no sign; write * for times", x.start, x.end)
