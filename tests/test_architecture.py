@@ -38,9 +38,6 @@ LONGEST_CLASS = 200  # lines
 LONG_CLASSES = {
     "answers.expressions.Expressions": 467,
     "answers.reader.Reader": 466,
-    "engines.nsl.calls.Calls": 306,
-    "engines.nsl.expressions.Expressions": 409,
-    "engines.nsl.parser._Parser": 290,
     "engines.nsl.printer._Writer": 296,
     "engines.nsl.run._Run": 476,
 }

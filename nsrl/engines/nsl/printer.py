@@ -9,9 +9,10 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from nsrl.engines.nsl.calls import RELATIONS
-from nsrl.engines.nsl.parser import UPDATES, Program, parse
+from nsrl.engines.nsl.expressions import RELATIONS
+from nsrl.engines.nsl.parser import Program, parse
 from nsrl.engines.nsl.plan import assigned, plan
+from nsrl.engines.nsl.statements import UPDATES
 from nsrl.engines.nsl.units import WOLFRAM_NAMES, in_wolfram
 from nsrl.engines.nsl.words import AGGREGATES, HEADS, INDEX, THE_ONE, WORDS, free_names, plain
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk, rule
