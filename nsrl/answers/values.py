@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nsrl.answers.tree import Tree
+from nsrl.answers.tree import INFINITY, Tree, neg, symbols
 from nsrl.answers.units import Unit
 
 
@@ -82,3 +82,25 @@ class Clock:
 
 
 Value = Scalar | Items | Interval | Union | Relation | Ratio | Clock
+
+
+REALS = Interval(Scalar(neg(INFINITY)), Scalar(INFINITY), False, False)
+EMPTY = Items("brace", ())
+
+
+def is_infinite(value: Value) -> bool:
+    """Whether a value is infinity, with either sign."""
+    return isinstance(value, Scalar) and value.tree in (INFINITY, neg(INFINITY))
+
+
+def related(op: str, left: Value, right: Value, unsolved: bool = False, label: bool = False) -> Value:
+    """The relation of two values, or the interval that it says where one side is a name and the other a number."""
+    if op in (">", ">="):
+        op, left, right = "<" + op[1:], right, left
+    if op in ("<", "<=") and isinstance(left, Scalar) and isinstance(right, Scalar):
+        closed = op == "<="
+        if left.tree[0] == "sym" and not symbols(right.tree):
+            return Interval(Scalar(neg(INFINITY)), right, False, closed, left.tree[1])
+        if right.tree[0] == "sym" and not symbols(left.tree):
+            return Interval(left, Scalar(INFINITY), closed, False, right.tree[1])
+    return Relation(op, left, right, unsolved, label and not unsolved)
