@@ -37,9 +37,6 @@ LONGEST_CLASS = 200  # lines
 # The classes that are longer, with their lines: a number may only become smaller.
 LONG_CLASSES = {
     "answers.expressions.Expressions": 467,
-    "answers.reader.Reader": 466,
-    "engines.nsl.printer._Writer": 296,
-    "engines.nsl.run._Run": 476,
 }
 
 
