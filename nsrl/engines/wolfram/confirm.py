@@ -10,25 +10,19 @@ evaluation so that a program's limits hold.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
 from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.compiled import NotNumeric, Numeric, compiled
 from nsrl.engines.wolfram.expr import Expr, S, Symbol
+from nsrl.engines.wolfram.quadrules import adaptive, alternating, bisected_panels, fp_context, panel, tanh_sinh
 
 Function = Callable[[Any, Any], Any]  # (mpmath context, x) -> number
 _REALS = (0.7312, -1.3177, 1.9183, -0.4129, 0.2371, -2.2373, 3.1931, -0.9171)  # every third one has the other sign
 _INTEGERS = (2, 3, 1, 5, 4, 7, 6, 8)
 _TOLERANCE = 1e-8
-
-
-def _fp() -> Any:
-    from mpmath import fp
-
-    return fp
 
 
 # --- parameters
@@ -138,122 +132,6 @@ def antiderivative(e: Any, found: Any, x: Symbol, facts: dict, tick: Callable[[]
     return real >= 3 or (real == 0 and imaginary >= 6)
 
 
-_KRONROD = (
-    (0.991455371120812639206854697526329, 0.022935322010529224963732008058970),
-    (0.949107912342758524526189684047851, 0.063092092629978553290700663189204),
-    (0.864864423359769072789712788640926, 0.104790010322250183839876322541518),
-    (0.741531185599394439863864773280788, 0.140653259715525918745189590510238),
-    (0.586087235467691130294144691693013, 0.169004726639267902826583426598550),
-    (0.405845151377397166906606412076961, 0.190350578064785409913256402421014),
-    (0.207784955007898467600689403773245, 0.204432940075298892414161999234649),
-    (0.0, 0.209482141084727828012999174891714),
-)
-_GAUSS = (0.0, 0.129484966168869693270611432679082, 0.0, 0.279705391489276667901467771423780, 0.0,
-          0.381830050505118944950369775488975, 0.0, 0.417959183673469387755102040816327)  # fmt: skip
-
-
-def _panel(g: Callable[[float], Any], a: float, b: float) -> tuple[Any, float]:
-    """Gauss-Kronrod (7, 15) on one panel: value and error."""
-    mid, half = (a + b) / 2, (b - a) / 2
-    kronrod = gauss = 0.0
-    for (node, w), v in zip(_KRONROD, _GAUSS):
-        y = g(mid) if node == 0 else g(mid - half * node) + g(mid + half * node)
-        kronrod += w * y
-        gauss += v * y
-    return kronrod * half, abs((kronrod - gauss) * half)
-
-
-def _adaptive(
-    g: Callable[[float], Any],
-    a: float,
-    b: float,
-    panels: int = 250,
-    cuts: Iterable[float] | None = None,
-    goal: float = 1e-10,
-    floor: float = 1e-14,
-) -> Any:
-    """The integral of g over [a, b] by bisection of the worst panel, first cut at `cuts`; None where it does not
-    settle."""
-    if cuts is None:
-        cuts = [a + (b - a) * 0.38196601125]  # so that what is odd about the middle does not cancel
-    todo = [(_panel(g, u, v), u, v) for u, v in pairwise(sorted({a, b, *(t for t in cuts if a < t < b)}))]
-    for _ in range(panels):
-        total, error = sum(p[0][0] for p in todo), sum(p[0][1] for p in todo)
-        if error <= goal * sum(abs(p[0][0]) for p in todo) + floor:
-            return total
-        worst = max(range(len(todo)), key=lambda i: todo[i][0][1])
-        _, u, v = todo.pop(worst)
-        mid = (u + v) / 2
-        if not u < mid < v:
-            return None
-        todo += [(_panel(g, u, mid), u, mid), (_panel(g, mid, v), mid, v)]
-    return None
-
-
-def adaptive(
-    machine: Callable[[float], Any],
-    a: float,
-    b: float,
-    cuts: Iterable[float] = (),
-    fine: bool = True,
-    cut: float | None = None,
-    floor: float = 1e-14,
-) -> Any:
-    """The integral over [a, b], either end of which may be infinite, with panels crowded around `cuts`.
-
-    fine: ten decades of panels on both sides of a cut; else each piece between cuts on a scale that crowds its ends.
-    cut: where the first pieces are cut too, so that two calls are two estimates. floor: an error that does not matter.
-    None where it does not settle.
-    """
-    inf = _fp().inf
-    if a == -inf and b == inf:
-        g = lambda t: machine((2 * t - 1) / (4 * t * (1 - t))) * (2 + 2 * (2 * t - 1) ** 2) / (4 * t * (1 - t)) ** 2
-        inverse = lambda x: 0.5 if x == 0 else (1 + 2 * x / (1 + _fp().sqrt(1 + 4 * x * x))) / 2
-    elif b == inf:
-        g, inverse = (lambda t: machine(a + t / (1 - t)) / (1 - t) ** 2), (lambda x: (x - a) / (1 + x - a))
-    elif a == -inf:
-        g, inverse = (lambda t: machine(b - t / (1 - t)) / (1 - t) ** 2), (lambda x: (b - x) / (1 + b - x))
-    else:
-        g, inverse = machine, float
-    low, high = (0.0, 1.0) if inf in (b, -a) else (a, b)
-    at = [inverse(float(x)) for x in cuts]
-    extra = (
-        []
-        if cut is None
-        else [low + (high - low) * (k + cut) / 16 for k in range(16)]
-        if fine
-        else [low + (high - low) * cut]
-    )
-    if fine:
-        near = [(high - low) / 10**k for k in range(1, 11)] if at else []
-        return _adaptive(
-            g,
-            low,
-            high,
-            cuts=[
-                low + (high - low) * 0.38196601125,
-                *extra,
-                *at,
-                *(x + s * h for x in at for h in near for s in (1, -1)),
-            ],
-        )
-    total = 0.0
-    for u, v in pairwise(sorted({low, high, *extra, *(t for t in at if low < t < high)})):
-        part = _adaptive(
-            lambda s, u=u, v=v: 6 * s * (1 - s) * (v - u) * g(u + (v - u) * s * s * (3 - 2 * s)),
-            0.0,
-            1.0,
-            40,
-            (),
-            1e-9,
-            floor,
-        )
-        if part is None:
-            return None
-        total += part
-    return total
-
-
 def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Problem | None, sample: tuple,
                tick: Callable[[], None], cuts: list[Any] | None = None) -> Any:  # fmt: skip
     """The integral of f (tree at this sample) over [low, high], ends mpf's or infinite; None where none is found.
@@ -271,7 +149,7 @@ def quadrature(tree: Any, f: Function, x: Symbol, low: Any, high: Any, inner: Pr
 
     def machine(t: float) -> Any:
         tick()
-        return f(_fp(), t)
+        return f(fp_context(), t)
 
     def estimate(cut: float | None = None) -> Any:
         try:
@@ -375,49 +253,16 @@ def _between(g: Callable[[Any], Any], points: list[Any]) -> Any:
     """The integral of g from the first point to the last, through the others; None where it does not settle."""
     total: Any = 0
     for a, b in pairwise(points):
-        value, error = _tanh_sinh(g, a, b)
+        value, error = tanh_sinh(g, a, b)
         if error > 1e-12 * max(1, abs(value)):
             return None
         total += value
     return total
 
 
-@cache
-def _nodes() -> list[tuple[Any, Any, Any]]:
-    """Tanh-sinh at steps of 1/64 for 34 digits: (1 + u, 1 - u, weight), each small one known to full precision."""
-    m = mp()
-    out = []
-    with m.workdps(40):
-        for k in range(-282, 283):
-            t = m.mpf(k) / 64
-            near = 2 / (1 + m.exp(m.pi * m.sinh(abs(t))))  # 1 - |u|
-            u = (near, 2 - near) if k < 0 else (2 - near, near)
-            out.append((*u, m.pi / 2 * m.cosh(t) * near * (2 - near) / 64))
-    return out
-
-
-def _tanh_sinh(g: Callable[[Any], Any], a: Any, b: Any) -> tuple[Any, Any]:
-    """The integral of g over [a, b], either end of which may be infinite, and how much halving the step changes it."""
-    m = mp()
-    sums = [m.mpf(0), m.mpf(0)]
-    for k, (p, q, w) in enumerate(_nodes()):
-        if b == m.inf:
-            t, slope = a + p / q, 2 / q**2
-        elif a == -m.inf:
-            t, slope = b - q / p, 2 / p**2
-        else:
-            half = (b - a) / 2
-            t, slope = a + half * p if p < q else b - half * q, half
-        if t in (a, b):
-            continue
-        sums[k % 2] += w * slope * g(t)
-    fine, coarse = sums[0] + sums[1], 2 * sums[0]
-    return fine, abs(fine - coarse) ** 2 / max(1, abs(fine)) + abs(fine) * m.mpf(10) ** -28
-
-
 def _oscillating(f: Function, start: Any, omega: Any, tick: Callable[[], None]) -> Any:
     """The integral of f from `start` to infinity, by the half-periods of what swings in it and their acceleration."""
-    fp = _fp()
+    fp = fp_context()
     if not _damped(f):
         return None
     width, low = float(fp.pi / omega), float(start)
@@ -427,9 +272,9 @@ def _oscillating(f: Function, start: Any, omega: Any, tick: Callable[[], None]) 
         return f(fp, t)
 
     def piece(k: int) -> Any:
-        return sum(_panel(machine, low + (k + i / 2) * width, low + (k + i / 2 + 0.5) * width)[0] for i in (0, 1))
+        return sum(panel(machine, low + (k + i / 2) * width, low + (k + i / 2 + 0.5) * width)[0] for i in (0, 1))
 
-    head = _adaptive(machine, low, low + 4 * width)
+    head = bisected_panels(machine, low, low + 4 * width)
     first = [piece(k) for k in range(4, 12)]
     if head is None or any(abs(getattr(v, "imag", 0)) > 1e-12 for v in first):
         return None
@@ -446,19 +291,6 @@ def _oscillating(f: Function, start: Any, omega: Any, tick: Callable[[], None]) 
         if len(rows) == 2:
             return rows[1] if close(rows[0], rows[1]) else None
     return None
-
-
-def alternating(term: Callable[[int], Any], n: int) -> Any:
-    """The sum of term(0) + term(1) + ... whose signs alternate: Cohen, Rodriguez Villegas and Zagier's acceleration."""
-    m = mp()
-    d = (3 + m.sqrt(8)) ** n
-    d = (d + 1 / d) / 2
-    b, c, total = m.mpf(-1), -d, m.mpf(0)
-    for k in range(n):
-        c = b - c
-        total += c * term(k) * (-1) ** k
-        b = b * (k + n) * (k - n) / ((k + m.mpf(1) / 2) * (k + 1))
-    return total / d
 
 
 def _integrable(f: Function, p: Any, side: int) -> bool:
@@ -503,7 +335,7 @@ def _parts(tree: Any) -> Iterator[Expr]:
 
 def _singular(tree: Any, x: Symbol, names: tuple, sample: tuple, low: Any, high: Any) -> list[Any]:
     """Points strictly between where a denominator, a root's or a logarithm's argument, or what stands in Abs is 0."""
-    m, fp = mp(), _fp()
+    m, fp = mp(), fp_context()
     inside: set[Any] = set()
     for e in _parts(tree):
         power = e.head is S.Power and len(e.args) == 2 and not (type(e.args[1]) is int and e.args[1] > 0)

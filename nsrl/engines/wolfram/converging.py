@@ -11,8 +11,9 @@ from typing import Any
 
 from nsrl.engines.wolfram.bignum import mp
 from nsrl.engines.wolfram.compiled import NotNumeric
-from nsrl.engines.wolfram.confirm import Function, Problem, alternating, close, infinite
+from nsrl.engines.wolfram.confirm import Function, Problem, close, infinite
 from nsrl.engines.wolfram.expr import S, Symbol
+from nsrl.engines.wolfram.quadrules import alternating
 
 Tick = Callable[[], None]
 _MOST_TERMS = 1500

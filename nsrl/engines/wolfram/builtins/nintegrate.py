@@ -12,6 +12,7 @@ from nsrl.engines.wolfram.compiled import NotNumeric, compiled
 from nsrl.engines.wolfram.expr import COMPLEX, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk
 from nsrl.engines.wolfram.numbers import to_complex
 from nsrl.engines.wolfram.numeric import approx_mp
+from nsrl.engines.wolfram.quadrules import adaptive
 from nsrl.engines.wolfram.table import Builtin, table
 from nsrl.engines.wolfram.univariate import replaced
 
@@ -135,7 +136,7 @@ class _Iterated:
             return 0.0
         way = 1 if a < b else -1
         a, b = min(a, b), max(a, b)
-        found = confirm.adaptive(
+        found = adaptive(
             lambda t: self.value((*at, t)),
             a,
             b,
@@ -147,7 +148,7 @@ class _Iterated:
             raise NotNumeric
         self.largest[i] = max(self.largest[i], abs(found))
         if i == 0:
-            again = confirm.adaptive(lambda t: self.value((t,)), a, b, self._cuts(at, a, b), fine=False, cut=0.45)
+            again = adaptive(lambda t: self.value((t,)), a, b, self._cuts(at, a, b), fine=False, cut=0.45)
             found = None if again is None else confirm.agreed(found, again)
             if found is None:
                 raise NotNumeric
