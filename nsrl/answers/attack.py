@@ -23,7 +23,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from nsrl.answers import clean, final
+from nsrl.answers import clean
 from nsrl.answers.checker import check
 from nsrl.answers.gold import chosen
 from nsrl.answers.rows import Row, read
@@ -291,7 +291,7 @@ def _meant(row: Row) -> str:
         if letters and len(letters) == 1 and letters in LETTERS[: len(row.options)]
         else clean.unescaped(row.gold)
     )
-    return final.unwrapped((clean.boxed(text) or [text])[-1]).strip().rstrip(".")
+    return clean.unwrapped((clean.boxed(text) or [text])[-1]).strip().rstrip(".")
 
 
 def _key(row: Row) -> str:

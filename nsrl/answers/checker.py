@@ -15,18 +15,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from nsrl.answers import clean, final
-from nsrl.answers.compare import same, several
+from nsrl.answers import clean, final, lettered
+from nsrl.answers.compare import same
+from nsrl.answers.final import MAX_PIECE
 from nsrl.answers.gold import Gold, option_texts, squeeze, typed_gold, unique_option
+from nsrl.answers.kinds import fits, kind_read, kind_stated
 from nsrl.answers.lexer import Unreadable
-from nsrl.answers.mathverify import math_verify
+from nsrl.answers.mathverify import math_verify, worth_asking
+from nsrl.answers.phrases import BOTH, FRAME, NEGATION, SIGNED, YES_NO, ends_with, same_words, signs
 from nsrl.answers.printed import read_printed, unlabelled
 from nsrl.answers.reader import read
-from nsrl.answers.tree import INFINITY, neg
-from nsrl.answers.values import Clock, Items, Relation, Scalar, Value
+from nsrl.answers.values import Items
 from nsrl.engines.result import Result
 
-MAX_PIECE = final.MAX_PIECE
 TENTATIVE = ("no_option", "unreadable")  # a candidate that was not understood does not end the search
 
 
@@ -78,7 +79,7 @@ def check(prediction: str | Result | None, gold: str | None, options: object = N
     if len(text) <= MAX_PIECE and text.strip() == typed.text and typed.kind != "letter":
         return Verdict(True, "same_text")
     verdict = _judged(text, typed)
-    if verdict.correct and not typed.options and not _fits(_kind_stated(text), typed):
+    if verdict.correct and not typed.options and not fits(kind_stated(text), typed):
         return Verdict(False, "several")
     return verdict
 
@@ -107,7 +108,7 @@ def _judged(text: str, typed: Gold) -> Verdict:
         formula = formula or (
             found is not None
             and (candidate.strong and found.reason == "unreadable")
-            and any(_worth_asking(piece, typed.text) for piece in final.pieces(candidate.text))
+            and any(worth_asking(piece, typed.text) for piece in final.pieces(candidate.text))
         )  # what math-verify takes for one gold is not passed over for another
         if typed.options and (found is None or found.reason in TENTATIVE):
             another = another or _states_value(candidate)
@@ -136,17 +137,17 @@ def _judge(candidate: final.Candidate, gold: Gold) -> Verdict | None:
     if gold.kind == "letter":
         return _judge_letter(text, gold, candidate.strong)
     if gold.kind == "letters":
-        given = final.letters(text)
+        given = lettered.letters(text)
         if given is None:
             return Verdict(False, "letters") if candidate.strong else None
-        wanted, said = final.letters_in_order(gold.text) or (), final.letters_in_order(text) or ()
+        wanted, said = lettered.letters_in_order(gold.text) or (), lettered.letters_in_order(text) or ()
         if not gold.options and list(wanted) != sorted(wanted):  # a ranking; letters of options are a set
             return Verdict(said == wanted, "order")
         return Verdict(given == set(wanted), "letters")
     if gold.kind == "date":
         for piece in final.pieces(text):
-            if (given_date := clean.date(final.unwrapped(piece))) is not None:
-                wanted = clean.date(final.unwrapped(gold.text))
+            if (given_date := clean.date(clean.unwrapped(piece))) is not None:
+                wanted = clean.date(clean.unwrapped(gold.text))
                 assert wanted is not None
                 years = wanted[0] is None or given_date[0] == wanted[0]  # a gold with a year wants it
                 return Verdict(years and given_date[1:] == wanted[1:], "date")
@@ -160,17 +161,15 @@ def _judge_refusal(text: str, gold: Gold) -> Verdict | None:
     """A sentence that says that there is no answer, where that is the gold or an option ("D. Cannot be determined")."""
     unknown = _OPEN.fullmatch(clean.words(text)) is not None
     if gold.kind == "letter":
-        given = final.letter(text)
+        given = lettered.letter(text)
         if given is None and gold.options:
-            found = [i for i, option in enumerate(gold.options) if _ends_with(text, option)]
+            found = [i for i, option in enumerate(gold.options) if ends_with(text, option)]
             found = found or [
                 i for i, option in enumerate(gold.options) if unknown and _OPEN.fullmatch(clean.words(option))
             ]
             given = chr(65 + found[0]) if len(found) == 1 else None
         return None if given is None else Verdict(given == gold.letter, "letter")
-    said = gold.kind == "text" and (
-        _ends_with(text, gold.text) or (unknown and _OPEN.fullmatch(clean.words(gold.text)))
-    )
+    said = gold.kind == "text" and (ends_with(text, gold.text) or (unknown and _OPEN.fullmatch(clean.words(gold.text))))
     return Verdict(True, "text_within") if said else None
 
 
@@ -185,88 +184,6 @@ _OPEN = re.compile(
 )
 
 
-def _ends_with(sentence: str, predicate: str) -> bool:
-    """Whether a sentence says a predicate ("cannot be determined", "does not exist") of something named in a few
-    words."""
-    before, found, after = clean.words(sentence).rpartition(clean.words(predicate))
-    return bool(found) and not after and not _NEGATION.search(before) and len(before.split()) <= 6
-
-
-def _kind_stated(text: str) -> str | None:
-    """The kind of answer a completion states, found without the gold: yes/no, letter, letters, date, value, several
-    values, text, or none found.
-
-    A text has one answer. Were each gold to find its own in `4`, `red` and `B` on three lines, that text would be a
-    constant that pays for three.
-    """
-    for candidate in final.candidates(text):
-        if candidate.several:
-            continue
-        said = candidate.text.strip(" \n()[]*$")
-        if _YES_NO.match(said):
-            return "yes/no"
-        if final.letters(candidate.text) is not None:
-            return "letters"
-        if final.letter(candidate.text) is not None or final.told_letter(candidate.text) is not None:
-            return "letter"
-        kinds = [kind for piece in final.pieces(candidate.text, labels=False) if (kind := _kind_read(piece))]
-        if kinds:
-            return "date" if "date" in kinds else kinds[0]
-        if candidate.strong and re.fullmatch(r"[^\d\\=<>]*[A-Za-z]{2}[^\d\\=<>]*", said):
-            return "value" if _reads(said) else "text"
-    return None
-
-
-def _kind_read(piece: str) -> str | None:
-    """date, value, values or relation for a piece that says so; None where it is words, or letters that need be no
-    value."""
-    if len(piece) > MAX_PIECE:
-        return None
-    if clean.date(final.unwrapped(piece)) is not None:
-        return "date"
-    try:
-        value = read(piece)
-    except Unreadable:
-        return None
-    if several(value):
-        return "values"
-    if isinstance(value, Relation) and _of_letters(piece):
-        return "relation"
-    return "value" if re.search(r"\d|\\pi(?![a-z])|π", piece) or isinstance(value, Clock) or _endless(value) else None
-
-
-def _of_letters(text: str) -> bool:
-    """Whether an inequality is of letters alone: `A > B` states no number, and what states a number does not state
-    it."""
-    return re.search(r"\d", text) is None and re.search(r"[<>≤≥]|\\[lg]eq?\b", text) is not None
-
-
-def _endless(value: Value) -> bool:
-    return isinstance(value, Scalar) and value.tree in (INFINITY, neg(INFINITY))
-
-
-def _reads(text: str) -> bool:
-    try:
-        read(text)
-    except Unreadable:
-        return False
-    return True
-
-
-def _fits(kind: str | None, gold: Gold) -> bool:
-    """Whether a completion that states an answer of this kind may answer the gold."""
-    if gold.kind == "value":
-        assert gold.value is not None
-        either = ("values",) if several(gold.value) or isinstance(gold.value, Relation) else ()
-        relation = ("relation",) if isinstance(gold.value, Relation) else ()
-        return kind in (None, *(() if relation and _of_letters(gold.text) else ("value",)), *either, *relation)
-    if gold.kind != "text":
-        return kind in (None, gold.kind)
-    if _YES_NO.match(gold.text):
-        return kind in (None, "text", "yes/no")
-    return kind in (None, "text") or (kind in ("value", "values") and re.search(r"\d", gold.text) is not None)
-
-
 def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
     chosen = _choice(text, gold, strong)
     return None if chosen is None else Verdict(chosen[0] is not None and chosen[0] == gold.letter, chosen[1])
@@ -275,7 +192,7 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
 def _choice(text: str, gold: Gold, strong: bool) -> tuple[str | None, str] | None:
     """The letter that a candidate chooses, and the reason; no letter: it chooses none; None: it says nothing of them.
     gold's letter plays no part."""
-    label, beside = final.labelled(text)
+    label, beside = lettered.labelled(text)
     if (
         label
         and gold.options
@@ -284,28 +201,28 @@ def _choice(text: str, gold: Gold, strong: bool) -> tuple[str | None, str] | Non
         and (index := unique_option(beside, gold.options)) not in (None, ord(label) - 65)
     ):
         return None, "letters"  # one letter beside the value of another
-    given = final.letter(text)
+    given = lettered.letter(text)
     if given is not None and not (gold.options and ord(given) - 65 >= len(gold.options)):
         return _chosen_by(given, text, gold)
     if given not in (None, "I") and unique_option(text, gold.options) is None:
         return None, "letter"  # one that no option has: it is not looked for another
-    if final.several_letters(text) and (not gold.options or unique_option(text, gold.options) is None):
+    if lettered.several_letters(text) and (not gold.options or unique_option(text, gold.options) is None):
         return None, "letters"
     if not gold.options:
-        late = final.late_letter(text)
+        late = lettered.late_letter(text)
         if late is not None and strong:
             return late, "letter"
         return (None, "letter") if strong else None
     for piece in final.pieces(text):
         if len(piece) > MAX_PIECE:
             continue
-        given = final.letter(piece)
+        given = lettered.letter(piece)
         if given is not None and ord(given) - 65 < len(gold.options):
             return _chosen_by(given, piece, gold)
         index = unique_option(piece, gold.options)
         if index is None and given not in (None, "I"):
             return None, "letter"
-        if index is None and not re.search(r"=|\b[A-J]\b", piece) and _kind_read(piece) in ("value", "values"):
+        if index is None and not re.search(r"=|\b[A-J]\b", piece) and kind_read(piece) in ("value", "values"):
             break  # `3 or 4`, `3, 4, 5`, `3-4`: no choice was made
         if (
             index is None
@@ -318,7 +235,7 @@ def _choice(text: str, gold: Gold, strong: bool) -> tuple[str | None, str] | Non
                 return None, "letters"  # a value for those who have it, a letter for the others
             return chr(65 + index), "option"
     if (
-        late := final.late_letter(text) or final.letter(text)
+        late := lettered.late_letter(text) or lettered.letter(text)
     ) is not None:  # one that no option has is no choice either
         return late, "letter"
     return (None, "no_option") if strong else None
@@ -359,7 +276,7 @@ def _letters(text: str) -> set[str]:
     """The letters that a candidate or its pieces state."""
     return {
         x
-        for x in (final.letter(text), final.late_letter(text), *map(final.letter, final.pieces(text)))
+        for x in (lettered.letter(text), lettered.late_letter(text), *map(lettered.letter, final.pieces(text)))
         if x is not None
     }
 
@@ -371,19 +288,19 @@ def _enumerated(text: str, gold: Gold) -> bool:
         line = clean.markdown(line).lstrip("-*• ")
         if not gold.options or len(line) > 200:
             return None
-        label, beside = final.labelled(line)
+        label, beside = lettered.labelled(line)
         if label is not None and unique_option(beside, gold.options) == ord(label) - 65:
             return label
-        given, index = final.lone_letter(line), unique_option(line, gold.options)
+        given, index = lettered.lone_letter(line), unique_option(line, gold.options)
         return given or (None if index is None else chr(65 + index))
 
-    return final.enumerated(text, option)
+    return lettered.enumerated(text, option)
 
 
 def _states_value(candidate: final.Candidate) -> bool:
     """Whether a candidate that is none of the options states a value: it is the answer then, and not what stands before
     it."""
-    return any(_kind_read(piece) for piece in final.pieces(candidate.text, labels=False))
+    return any(kind_read(piece) for piece in final.pieces(candidate.text, labels=False))
 
 
 _NOT_YET = re.compile(
@@ -409,7 +326,7 @@ def _late_elsewhere(text: str, candidate: final.Candidate, gold: Gold) -> bool:
     option's."""
     if _states_value(candidate) or final.refuses(text):
         return False
-    late = final.late_letter(clean.markdown(text[-400:]))
+    late = lettered.late_letter(clean.markdown(text[-400:]))
     assert gold.letter is not None
     return late not in (None, gold.letter, gold.options[ord(gold.letter) - 65])
 
@@ -422,7 +339,7 @@ def _late_letter(text: str, gold: Gold) -> Verdict | None:
     last = last[final.taken_back(last) :]
     if (found := final.sentences(last)) and final.supposes(found[-1]):
         return None
-    late = final.late_letter(last)
+    late = lettered.late_letter(last)
     return None if late is None else Verdict(late == gold.letter, "letter")
 
 
@@ -432,13 +349,17 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
         return Verdict(False, "size")
     if gold.kind == "letter":
         bare = unlabelled(text.splitlines()[-1])
-        if bare and final.letter(text) in (None, final.letter(bare)) and unique_option(text, gold.options) is None:
+        if (
+            bare
+            and lettered.letter(text) in (None, lettered.letter(bare))
+            and unique_option(text, gold.options) is None
+        ):
             text = bare
-        given = final.letter(text) if len(text) <= 4 else None
+        given = lettered.letter(text) if len(text) <= 4 else None
         if given is not None and (not gold.options or text.strip("()") not in gold.options):
             return Verdict(given == gold.letter, "letter")
         if gold.options:
-            index, given = unique_option(text, gold.options), final.letter(text)
+            index, given = unique_option(text, gold.options), lettered.letter(text)
             if index is not None:
                 if given not in (None, chr(65 + index)) and squeeze(text) != squeeze(gold.options[index]):
                     return Verdict(False, "letters")  # one option's letter before the text of another
@@ -446,12 +367,12 @@ def _judge_value(text: str, gold: Gold) -> Verdict:
             if given is not None and ord(given) - 65 < len(gold.options):
                 return Verdict(given == gold.letter, "letter")
             return Verdict(False, "no_option")
-        return Verdict(final.lone_letter(text) == gold.letter, "letter")
+        return Verdict(lettered.lone_letter(text) == gold.letter, "letter")
     if gold.kind == "value":
         return _judge_printed(text, gold)
     if gold.kind == "text":
         return _judge_printed_text(text, gold)
-    if gold.kind == "date" and clean.date(final.unwrapped(text)) is None:
+    if gold.kind == "date" and clean.date(clean.unwrapped(text)) is None:
         return Verdict(False, "type")
     return _judge(final.Candidate(text, True), gold) or Verdict(False, "type")
 
@@ -470,7 +391,7 @@ def _judge_printed(text: str, gold: Gold) -> Verdict:
         except Unreadable:
             continue
         return Verdict(*same(gold.value, value))
-    if _worth_asking(text, gold.text) and math_verify(gold.text, text):
+    if worth_asking(text, gold.text) and math_verify(gold.text, text):
         return Verdict(True, "math_verify")
     return Verdict(False, "unreadable")
 
@@ -485,7 +406,7 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
         if squeeze(piece) == squeezed and not piece.rstrip(" $").endswith(".."):  # 0.666... is more than its digits
             return Verdict(True, "same_text")
         if gold.options:
-            given = final.letter(piece)
+            given = lettered.letter(piece)
             if given is not None and ord(given) - 65 < len(gold.options):
                 return check(gold.options[ord(given) - 65], gold.text)
         try:
@@ -494,157 +415,14 @@ def _judge_maths(text: str, gold: Gold, strong: bool) -> Verdict | None:
             unread = unread or piece
             continue
         correct, reason = same(gold.value, value)
-        if not correct and reason == "type" and _kind_read(piece) is None:
+        if not correct and reason == "type" and kind_read(piece) is None:
             continue
         return Verdict(correct, reason)
     if not strong:
         return None
-    if unread and _worth_asking(unread, gold.text) and math_verify(gold.text, unread):
+    if unread and worth_asking(unread, gold.text) and math_verify(gold.text, unread):
         return Verdict(True, "math_verify")
     return Verdict(False, "unreadable" if unread else "type")
-
-
-_NEGATION = re.compile(r"\b(?:not|no|never|neither|nor|cannot|can't|isn't|aren't|n't|false|incorrect)\b", re.IGNORECASE)
-_FRAME = frozenset(  # words that may stand around a text answer: they name no other one
-    [
-        "the",
-        "a",
-        "an",
-        "it",
-        "its",
-        "it's",
-        "this",
-        "that",
-        "these",
-        "those",
-        "there",
-        "here",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "am",
-        "will",
-        "would",
-        "should",
-        "must",
-        "can",
-        "could",
-        "may",
-        "might",
-        "has",
-        "have",
-        "had",
-        "i",
-        "we",
-        "you",
-        "they",
-        "he",
-        "she",
-        "my",
-        "our",
-        "your",
-        "their",
-        "his",
-        "her",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "from",
-        "by",
-        "for",
-        "with",
-        "as",
-        "so",
-        "then",
-        "thus",
-        "hence",
-        "therefore",
-        "because",
-        "since",
-        "and",
-        "also",
-        "only",
-        "just",
-        "exactly",
-        "simply",
-        "clearly",
-        "definitely",
-        "probably",
-        "likely",
-        "most",
-        "final",
-        "correct",
-        "right",
-        "best",
-        "answer",
-        "answers",
-        "option",
-        "choice",
-        "response",
-        "solution",
-        "solutions",
-        "result",
-        "conclusion",
-        "question",
-        "called",
-        "named",
-        "known",
-        "shown",
-        "given",
-        "see",
-        "seen",
-        "sees",
-        "get",
-        "gets",
-        "find",
-        "found",
-        "think",
-        "believe",
-        "say",
-        "says",
-        "said",
-        "choose",
-        "pick",
-        "select",
-        "chosen",
-        "picked",
-        "one",
-        "which",
-        "what",
-        "who",
-        "where",
-        "when",
-        "color",
-        "colour",
-        "shape",
-        "name",
-        "word",
-        "triangle",
-        "quadrilateral",
-        "polygon",
-        "number",
-        "function",
-    ]
-)
-
-
-_YES_NO = re.compile(  # said for itself: "no solution" and "no side" do not say no
-    r"\b(yes|no|true|false)\b(?=[*\"'`\s)}\]$]*(?:$|[,.;:!?—–(\n-]|"
-    r"\s(?:because|since|as|for|it|its|it's|this|that|these|those|they|there|he|she|we|you|i|the|and|or|but|is|are|"
-    r"they're|indeed)\b))",
-    re.IGNORECASE,
-)
-_BOTH = re.compile(
-    r"(?:yes|true)\b(?:[\s,.;/&|]|\b(?:or|and|but|also|maybe|perhaps)\b){1,20}(?:no|false)\b\s*(?:$|[,.;!?])|"
-    r"(?:no|false)\b(?:[\s,.;/&|]|\b(?:or|and|but|also|maybe|perhaps)\b){1,20}(?:yes|true)\b\s*(?:$|[,.;!?])",
-    re.IGNORECASE,
-)
 
 
 def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
@@ -659,165 +437,36 @@ def _judge_text(text: str, gold: Gold, strong: bool) -> Verdict | None:
     for piece in final.stated(text):
         if len(piece) > MAX_PIECE:
             continue
-        if _same_words(piece, gold.text):
+        if same_words(piece, gold.text):
             return Verdict(True, "text")
         given = clean.words(piece)
-        if first and wanted in ("yes", "no") and (match := _YES_NO.match(piece.strip())):
-            return Verdict(clean.words(match[1]) == wanted and not _BOTH.match(piece.strip()), "text")
+        if first and wanted in ("yes", "no") and (match := YES_NO.match(piece.strip())):
+            return Verdict(clean.words(match[1]) == wanted and not BOTH.match(piece.strip()), "text")
         first = False
     given = clean.words(text)
-    if wanted in ("yes", "no") and not _YES_NO.search(text):
+    if wanted in ("yes", "no") and not YES_NO.search(text):
         return Verdict(False, "text") if strong else None
     if len(text) <= MAX_PIECE and (match := re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", given)):
         around = given[: match.start()] + " " + given[match.end() :]
-        negated = bool(_NEGATION.search(text)) != bool(_NEGATION.search(gold.text))
-        signed = not _SIGNED.search(gold.text) or _signs(text) == _signs(gold.text)
-        framed = _FRAME.issuperset(around.split()) or (
-            " " in wanted and _NEGATION.search(wanted) and _ends_with(text, gold.text)
+        negated = bool(NEGATION.search(text)) != bool(NEGATION.search(gold.text))
+        signed = not SIGNED.search(gold.text) or signs(text) == signs(gold.text)
+        framed = FRAME.issuperset(around.split()) or (
+            " " in wanted and NEGATION.search(wanted) and ends_with(text, gold.text)
         )
         if signed and not negated and (strong or len(wanted) > 2) and framed:
             return Verdict(True, "text_within")
     if not strong:
         return None
-    if gold.odd and _worth_asking(text, gold.text) and math_verify(gold.text, text):
+    if gold.odd and worth_asking(text, gold.text) and math_verify(gold.text, text):
         return Verdict(True, "math_verify")
     return Verdict(False, "text")
-
-
-def _same_words(text: str, gold: str) -> bool:
-    """Whether two phrases have the same words, or two enumerations the same members."""
-    given, wanted = clean.words(text), clean.words(gold)
-    if given == wanted:
-        return not _SIGNED.search(gold) or _signs(text) == _signs(gold)
-    if given.replace(" ", "") == wanted.replace(" ", ""):
-        return not _SIGNED.search(gold) or squeeze(text) == squeeze(gold)
-    ranked = _ranking(gold)
-    return (ranked is not None and ranked == _ranking(text)) or _same_phrases(text, gold)
-
-
-_RANKING = re.compile(r"[A-Z]\w{0,9}(?:\s?([<>])\s?[A-Z]\w{0,9})(?:\s?\1\s?[A-Z]\w{0,9}){1,20}")
-
-
-def _ranking(text: str) -> list[str] | None:
-    """The names of `B > D > A` from the greatest on; None for anything else."""
-    text = text.strip(" .$")
-    if len(text) > 200 or (match := _RANKING.fullmatch(text)) is None:
-        return None
-    names = [name.strip() for name in re.split("[<>]", text)]
-    return names if match[1] == ">" else names[::-1]
-
-
-_SIGNED = re.compile(r"\d\s*[_!^]|[_^]\s*\{?\d|(?<![A-Za-z])[A-Za-z]!")
-
-
-def _signs(text: str) -> str:
-    """The signs that words() drops and that mean something beside digits and symbols: 1011_2, n!."""
-    return "".join(re.findall(r"[_!^]", clean.latex(clean.markdown(text))))
 
 
 def _judge_printed_text(text: str, gold: Gold) -> Verdict:
     """A printed value against a text: the whole of it (or of its last line), nothing around it."""
     for printed in dict.fromkeys((text, text.splitlines()[-1])):
-        if squeeze(printed) == squeeze(gold.text) or (clean.words(gold.text) and _same_words(printed, gold.text)):
+        if squeeze(printed) == squeeze(gold.text) or (clean.words(gold.text) and same_words(printed, gold.text)):
             return Verdict(True, "text")
-    if gold.odd and _worth_asking(text, gold.text) and math_verify(gold.text, text):
+    if gold.odd and worth_asking(text, gold.text) and math_verify(gold.text, text):
         return Verdict(True, "math_verify")
     return Verdict(False, "text")
-
-
-def _same_phrases(text: str, gold: str) -> bool:
-    """Whether two enumerations ("red and blue", "blue, red") have the same members."""
-    split = [sorted(clean.words(p) for p in re.split(r",|;|&|\band\b", t) if p.strip()) for t in (text, gold)]
-    return len(split[1]) > 1 and split[0] == split[1]
-
-
-_ASKED = frozenset(  # commands that math-verify reads, none of them a relation, a connective or a mark above digits
-    [
-        "frac",
-        "dfrac",
-        "tfrac",
-        "cfrac",
-        "sqrt",
-        "cdot",
-        "times",
-        "div",
-        "pm",
-        "mp",
-        "pi",
-        "sum",
-        "prod",
-        "binom",
-        "dbinom",
-        "tbinom",
-        "left",
-        "right",
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "ln",
-        "log",
-        "exp",
-        "infty",
-        "cup",
-        "cap",
-        "setminus",
-        "mathbb",
-        "emptyset",
-        "varnothing",
-        "begin",
-        "end",
-        "lfloor",
-        "rfloor",
-        "lceil",
-        "rceil",
-        "max",
-        "min",
-        "gcd",
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "theta",
-        "lambda",
-        "mu",
-        "phi",
-        "omega",
-        "sigma",
-        "rho",
-    ]
-)
-
-
-def _worth_asking(piece: str, gold: str) -> bool:
-    """math-verify is asked only about short LaTeX or symbols, never about approximations, percent or degrees."""
-    both = piece + gold
-    plain = re.sub(r"\\[A-Za-z]+", "", piece)
-    words = re.findall(r"[A-Za-z]{2,}", plain)
-    if len(words) > 1 or re.search(r"[A-Za-z]{4,}|\n|[\w)}\]] +[A-Z\d]", plain) or not _nested_well(plain):
-        return False  # prose, or two things side by side, of which it takes one
-    if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or ".." in both:
-        return False  # it drops what it does not know, and then finds the rest equal
-    return (
-        len(both) <= 400
-        and not re.search(r"%|°|circ|percent|degree|≈|approx|\\sim", both)
-        and bool(re.search(r"\\[A-Za-z]{2}", piece))
-    )
-
-
-def _nested_well(text: str) -> bool:
-    """Whether every bracket has its other; (1,2] and ]1,2[ stand for themselves."""
-    depth = 0
-    for c in re.sub(r"\][^\[\]]*\[", "", text):
-        depth += (c in "([{") - (c in ")]}")
-        if depth < 0:
-            return False
-    return depth == 0

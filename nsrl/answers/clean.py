@@ -424,3 +424,20 @@ def date(text: str) -> tuple[int | None, int, int] | None:
             month = int(got["m"]) if "m" in got else [m[:3] for m in _MONTHS].index(got["month"][:3].lower()) + 1
             return (int(got["year"]) if got.get("year") else None, month, int(got["day"]))
     return None
+
+
+WRAPPED = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|boldsymbol|bf|rm)\s*\{([^{}]*)\}"
+)
+
+
+def worded(text: str) -> str:
+    """A formula with what `\\text{}` holds as the words it is."""
+    return collapsed(WRAPPED.sub(r" \1 ", text).replace("$", " ")).strip()
+
+
+def unwrapped(text: str) -> str:
+    """A candidate without LaTeX text wrappers, dollars and emphasis."""
+    for _ in range(3 if "\\" in text else 0):
+        text = WRAPPED.sub(r" \1 ", text)
+    return collapsed(re.sub(r"\\[ ,;:!]|\\(?:quad|qquad|left|right)(?![a-z])|[$*`\"“”]", " ", text))

@@ -7,16 +7,7 @@ from collections.abc import Callable
 
 from nsrl.answers.lexer import Unreadable
 from nsrl.answers.measured import Measured
-from nsrl.answers.values import (
-    REALS,
-    Interval,
-    Items,
-    Scalar,
-    Union,
-    Value,
-    is_infinite,
-    related,
-)
+from nsrl.answers.values import REALS, Interval, Items, Scalar, Union, Value, is_infinite, related
 
 _COLLECTIONS = (
     "Interval",

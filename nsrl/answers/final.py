@@ -6,7 +6,7 @@ Regular expressions over bounded text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -130,7 +130,7 @@ def _candidates(text: str) -> Iterator[Candidate]:
         text = text[: more.start()]  # it goes on with a problem of its own
     boxes = clean.boxed(text)
     if boxes:
-        before = _worded(text[: text.rfind("\\boxed")][-60:])
+        before = clean.worded(text[: text.rfind("\\boxed")][-60:])
         either = _BOXES_OR.search(before)
         if len(set(boxes)) == 1 or not (either or _BOXES_BESIDE.search(before)):
             yield Candidate(boxes[-1], True)
@@ -253,7 +253,7 @@ _LEAD = re.compile(
     r"of)\b[\s,:]*|[\s,:=~≈]+|\\approx\s*)+",
     re.IGNORECASE,
 )
-_REASON = re.compile(
+REASON = re.compile(
     r"[,;]?\s+(?:because|since|which|where|when|so that|as|if|for|after|given|using|based|rounded|while|but|with|"
     r"attained|achieved|reached|occurring)\b.*$|\s*[,;]\s+(?:so|"
     r"and(?:(?<![\d$}], and)|(?! [$\\(]{0,2}-?\d[\d./]{0,12}[$\\)]{0,2}\.?$))|because)\b.*$",
@@ -345,7 +345,7 @@ _BUT = re.compile(
 )  # what comes after it is said instead
 _FORMULA = re.compile(r"[|\\{}\[\]=^_<>]|,,|\d[\s,]{0,3}\.\.")
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}|[^\W\da-zA-Z_]")
-_CONTRAST = re.compile(
+CONTRAST = re.compile(
     r"(?:,\s+not|,?\s(?:and|but) not|\s\(not|,?\s(?:rather than|instead of|as opposed to))\b[^,;]{1,60}$", re.IGNORECASE
 )
 _NOT_BUT = re.compile(
@@ -361,7 +361,7 @@ def qualified(text: str, piece: str) -> bool:
     start = text.rfind(piece)
     if start < 0 or piece == text:
         return False
-    before, after = text[:start], _CONTRAST.sub("", text[start + len(piece) :])
+    before, after = text[:start], CONTRAST.sub("", text[start + len(piece) :])
     if (named := _NAMED.search(before)) and clean.changes(named[1]):
         return True
     if not named and _NOT_BUT.fullmatch(before):
@@ -398,7 +398,7 @@ def _forms(text: str) -> tuple[str, str, str]:
     """A sentence as its pieces are cut from it; with its number words in digits; and, if it has any, with the words of
     `\\text{}` as words."""
     text = clean.scaled(clean.signed(_ARROW.sub("", _ends(text))))
-    worded = clean.digits_for_words(_worded(text)) if _WRAPPED.search(text) else ""
+    worded = clean.digits_for_words(clean.worded(text)) if clean.WRAPPED.search(text) else ""
     return text, clean.digits_for_words(text), worded
 
 
@@ -419,14 +419,14 @@ def _pieces(text: str, labels: bool) -> Iterator[str]:
         return not (
             qualified(whole, piece)
             or (digits != whole and qualified(digits, piece))
-            or (worded and qualified(worded, _worded(piece)))
+            or (worded and qualified(worded, clean.worded(piece)))
         )
 
     whole, digits, worded = _forms(text)
     text = _NOT_BUT.sub("", _BESIDE.sub("", whole.strip()))
     label = _LABEL.sub("", text) if labels else text
     bare = _LEAD.sub("", label)
-    cut = _PAREN.sub("", _REASON.sub("", _CONTRAST.sub("", bare)))
+    cut = _PAREN.sub("", REASON.sub("", CONTRAST.sub("", bare)))
     for piece in (text, label, bare, cut, _PAREN.sub("", bare)):
         if fresh(piece):
             yield piece
@@ -457,167 +457,8 @@ def stated(text: str) -> Iterator[str]:
     text = _BESIDE.sub("", _ends(text).strip())
     label = _LABEL.sub("", text)
     bare = _LEAD.sub("", label)
-    cut = _PAREN.sub("", _REASON.sub("", bare))
+    cut = _PAREN.sub("", REASON.sub("", bare))
     last = _LEAD.sub("", _IS.split(cut)[-1])
     maths = [next(g for g in m.groups() if g) for m in _MATH.finditer(last)]
     seen = (text, label, bare, cut, last, *maths[-1:])
     yield from dict.fromkeys(piece for s in seen if (piece := s.strip().rstrip(".,;:! ")))
-
-
-# -- letters -------------------------------------------------------------------------------------------------------
-
-_WRAPPED = re.compile(
-    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname|boldsymbol|bf|rm)\s*\{([^{}]*)\}"
-)
-_ALONE = re.compile(r"[(\[{]?\s*([A-Ja-j])\s*[)\]}]?\s*[.:!]?$")
-_LABELLED = re.compile(r"(?:[(\[]\s*([A-J])\s*[)\]]|([A-J])\s*[.):](?!\d)|([A-J])\s+(?:-\s|\())")
-_SEVERAL = re.compile(
-    r"[(\s]*[A-J][)\s]*(?:(?:,|;|/|\bor\b|\band\b|\bto\b|\bthrough\b|&|->|\\rightarrow|\\to|[-=])\s*(?:and\s+|"
-    r"or\s+)?[(]?[A-J][)]?[\s.]*)+"
-)
-_OTHERS = r"(?!\s*(?:/|,|&|\bor\b|\band\b)\s*(?:(?:and|or)\s+)?\(?[A-J]\b)"  # "A/D/E", "A or B": no choice was made
-_OPTION = re.compile(
-    r"(?:option|choice|answer|letter|alternative|figure|picture|image|diagram|"
-    r"statement)s?\s*(?:is\s*)?:?\s*[(\[]?\s*(?!(?:(?<=statement )|(?<=statements ))I\b)([A-J])\b(?!')" + _OTHERS,
-    re.IGNORECASE,
-)
-_VERB = re.compile(r"([A-J])\s+(?:is (?:the|my|our|correct|right)|because|since|which|as|matches|shows|represents)\b")
-_LATE = re.compile(
-    r"\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!')"
-    + _OTHERS
-    + r"|(?<!\d )(?<!\d=)(?<!\d = )(?<!\d -> )(?<!\d → )\b([B-HJ])\s*[.)]?\s*$"
-)
-
-_STANDING = re.compile(r"(?<![\w'])(?:[B-HJ]|A(?!\s+(?!(?:or|and)\b)[a-z]))(?![\w'])")
-_REMOVED = re.compile(
-    r"\b(?:eliminat\w{1,3}|excluding|exclude[sd]?|rul(?:e|ed|ing) out|(?:any|every)thing but)\s+(?:options?\s+|"
-    r"choices?\s+)?\(?$",
-    re.IGNORECASE,
-)
-_MARK = r"(?:[(\[]([A-J])[)\]]|(?i:options?\s|choices?\s)?([A-J])(?=\s?[.:)]\s?\S|\s\()|(?i:option|choice)\s([A-J])\b)"
-_FIRST = re.compile(rf"(?:[\d./$°%]{{1,10}}\s)?{_MARK}")
-_ANOTHER = re.compile(
-    rf"(?:[\d,;|/)\]]|\bor|\band|\bthen)\s?(?:maybe\s|perhaps\s|else\s|[\d./$]{{1,8}}\s)?{_MARK}|"
-    rf"\bor\s\(?([A-J])[)\s.]*$"
-)
-_BEHIND = re.compile(r"(.{1,60}?)(?:\s?[,;]|\s?\(|\sor)?\s?\(?(?<![A-Za-z])([A-J])[)\s.]*$")
-
-
-def _worded(text: str) -> str:
-    """A formula with what `\\text{}` holds as the words it is."""
-    return clean.collapsed(_WRAPPED.sub(r" \1 ", text).replace("$", " ")).strip()
-
-
-def unwrapped(text: str) -> str:
-    """A candidate without LaTeX text wrappers, dollars and emphasis."""
-    for _ in range(3 if "\\" in text else 0):
-        text = _WRAPPED.sub(r" \1 ", text)
-    return clean.collapsed(re.sub(r"\\[ ,;:!]|\\(?:quad|qquad|left|right)(?![a-z])|[$*`\"“”]", " ", text))
-
-
-def lone_letter(text: str) -> str | None:
-    """The letter that is all of a text ("B", "(B)", "**b**"), else None."""
-    match = _ALONE.match(unwrapped(text))
-    return match[1].upper() if match else None
-
-
-def letter(text: str) -> str | None:
-    """The option letter a candidate states at its beginning ("B", "(B) 5", "B. 5", "option B"), else None."""
-    text = unwrapped(text)
-    if match := _ALONE.match(text):
-        return match[1].upper()
-    if several_letters(text):
-        return None
-    start = _CONTRAST.sub("", text) if len(text) < 200 else text[:200]  # a letter and what follows it
-    if (because := _REASON.sub("", start)) != text and (match := _ALONE.match(because)):
-        return match[1].upper()
-    for pattern in (_LABELLED, _OPTION, _VERB):
-        if match := pattern.match(text):
-            found = next(g for g in match.groups() if g)
-            return found.upper() if found.isupper() else None
-    return None
-
-
-def labelled(text: str) -> tuple[str | None, str]:
-    """The letter of `(B) 5`, `B. 5`, `5 (B)` or `5, B`, and the rest."""
-    text = unwrapped(text)
-    if match := _LABELLED.match(text):
-        return match[1] or match[2], text[match.end() :].strip(" .")
-    match = _BEHIND.fullmatch(text) if len(text) <= 80 else None
-    return (match[2], match[1].strip(" .")) if match else (None, text)
-
-
-def several_letters(text: str) -> bool:
-    """Whether the candidate names more than one letter and nothing else, or each with its value: no choice was made."""
-    text = unwrapped(text)
-    if (first := _FIRST.match(text)) and any(
-        one != next(filter(None, first.groups()))
-        for found in _ANOTHER.findall(text, first.end())
-        for one in found
-        if one
-    ):
-        return True  # B. 4 or C. 5
-    return len(text) <= 80 and _SEVERAL.fullmatch(text) is not None and len(set(re.findall(r"[A-J]", text))) > 1
-
-
-def late_letter(text: str) -> str | None:
-    """The last option letter mentioned as such in a sentence, else None."""
-    if re.search(r"\b(?:except|all but|not|neither|nor)\b|[不非]", text, re.IGNORECASE):
-        return None
-    found = bare = None
-    text = unwrapped(text)
-    for match in _LATE.finditer(text):
-        if _REMOVED.search(text[max(0, match.start() - 40) : match.end() - 1].rstrip("ABCDEFGHIJ)")):
-            continue
-        found, bare = next(g for g in match.groups() if g), match[3]
-    if bare and set(_STANDING.findall(text)) - {bare}:
-        return None  # the last of several letters that nothing singles out
-    return found if found and found.isupper() else None
-
-
-_TOLD = re.compile(
-    r"(?<![A-Za-z])\(([A-J])\)|\b(?:option|choice|answer is|select|choose|is|pick)\s+([A-J])\b(?!['^_]|"
-    r"\s*[=+*/\d<>≤≥-])" + _OTHERS + r"|(?:^|(?<!degrees)(?<=[a-z]{2})[:,]?\s)([B-HJ])\s*[.)]?\s*$"
-)
-
-
-def enumerated(text: str, option: Callable[[str], str | None]) -> bool:
-    """Whether the last lines only go through options, three of them or all, each once: no choice was made.
-
-    option: the letter of the option that a line is, None for any other line.
-    """
-    seen: set[str] = set()
-    for line in reversed(text.split("\n")[-12:]):
-        found = option(line)
-        if found is None:
-            break
-        if found in seen:
-            return False
-        seen.add(found)
-    return len(seen) > 2
-
-
-def told_letter(text: str) -> str | None:
-    """A letter that a sentence chooses ("the figure is B", "(B)", "… B."), not one that names a quantity or a unit."""
-    return next((m[0] for m in _TOLD.finditer(unwrapped(text).replace(" ,", ",").replace(" :", ":"))), None)
-
-
-_CHOSEN = re.compile(
-    r"\b(?:options?|choices?|statements?|answers?|both)\b| (?:is|are) (?:both )?(?:correct|right|true)\.?$",
-    re.IGNORECASE,
-)
-
-
-def letters(text: str) -> frozenset[str] | None:
-    """Several letters: "A, C", "A and C", "AC" (capitals only); None if the text is anything else."""
-    found = letters_in_order(text)
-    return None if found is None else frozenset(found)
-
-
-def letters_in_order(text: str) -> tuple[str, ...] | None:
-    """Several letters as they are written; None if the text is anything else."""
-    text = re.sub(r"[('‘]([A-J])[)'’]", r"\1", _CHOSEN.sub("", unwrapped(text))).strip(" .()[]{}")
-    if re.fullmatch(r"[A-J](?:\s*(?:,|;|and|&|\s)\s*(?:and\s+)?[A-J]){1,9}|[A-J]{2,6}", text):
-        found = re.findall(r"[A-J]", text)
-        return tuple(found) if len(set(found)) == len(found) else None
-    return None

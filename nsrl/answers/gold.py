@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from nsrl.answers import clean, final, work
+from nsrl.answers import clean, lettered, work
 from nsrl.answers.compare import same, tidy
 from nsrl.answers.lexer import Unreadable
 from nsrl.answers.reader import read
@@ -33,7 +33,7 @@ def chosen(gold: str, options: object) -> str | None:
     several."""
     typed = typed_gold(gold, option_texts(options))
     return typed.letter or (
-        "".join(sorted(final.letters(typed.text) or ())) or None if typed.kind == "letters" else None
+        "".join(sorted(lettered.letters(typed.text) or ())) or None if typed.kind == "letters" else None
     )
 
 
@@ -79,7 +79,7 @@ def typed_gold(gold: str | None, options: tuple[str, ...]) -> Gold:
             return Gold("none", "gold_absent")
     if len(text) > MAX_GOLD or _unbalanced(text):
         return Gold("none", "gold_unreadable")
-    mark = final.unwrapped(text)
+    mark = clean.unwrapped(text)
     match = re.fullmatch(r"(?:option\s+|choice\s+)?[(\[]?\s*([A-Ja-d])\s*[)\]]?[.:]?", mark)
     if match and options and text in options and _permuted_letters(options):
         options = ()  # the options are letters themselves, in another order: the gold means their text
@@ -88,14 +88,14 @@ def typed_gold(gold: str | None, options: tuple[str, ...]) -> Gold:
     labelled = re.match(r"[(\[]?([A-J])\s*[.)\]:]\s*(?=\S)", mark)
     if labelled and options and ord(labelled[1]) - 65 < len(options):
         return Gold("letter", text, letter=labelled[1], options=options)
-    letters = final.letters(text)
+    letters = lettered.letters(text)
     if letters and ("," in text or (options and max(map(ord, letters)) - 65 < len(options))):
         return Gold("letters", text, options=options)
     if options:
         index = unique_option(text, options)
         if index is not None:
             return Gold("letter", text, letter=chr(65 + index), options=options)
-    if clean.date(final.unwrapped(text)) is not None:
+    if clean.date(clean.unwrapped(text)) is not None:
         return Gold("date", text, options=options)
     try:
         return Gold("value", text, value=_possible(text, read(text)), options=options)

@@ -13,6 +13,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -139,3 +140,95 @@ def _asked(gold: str, text: str) -> bool:
 
 
 math_verify.cache_clear = _asked.cache_clear
+
+
+_ASKED = frozenset(  # commands that math-verify reads, none of them a relation, a connective or a mark above digits
+    [
+        "frac",
+        "dfrac",
+        "tfrac",
+        "cfrac",
+        "sqrt",
+        "cdot",
+        "times",
+        "div",
+        "pm",
+        "mp",
+        "pi",
+        "sum",
+        "prod",
+        "binom",
+        "dbinom",
+        "tbinom",
+        "left",
+        "right",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "ln",
+        "log",
+        "exp",
+        "infty",
+        "cup",
+        "cap",
+        "setminus",
+        "mathbb",
+        "emptyset",
+        "varnothing",
+        "begin",
+        "end",
+        "lfloor",
+        "rfloor",
+        "lceil",
+        "rceil",
+        "max",
+        "min",
+        "gcd",
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "theta",
+        "lambda",
+        "mu",
+        "phi",
+        "omega",
+        "sigma",
+        "rho",
+    ]
+)
+
+
+def worth_asking(piece: str, gold: str) -> bool:
+    """math-verify is asked only about short LaTeX or symbols, never about approximations, percent or degrees."""
+    both = piece + gold
+    plain = re.sub(r"\\[A-Za-z]+", "", piece)
+    words = re.findall(r"[A-Za-z]{2,}", plain)
+    if len(words) > 1 or re.search(r"[A-Za-z]{4,}|\n|[\w)}\]] +[A-Z\d]", plain) or not _nested_well(plain):
+        return False  # prose, or two things side by side, of which it takes one
+    if not _ASKED.issuperset(re.findall(r"\\([A-Za-z]+)", both)) or ".." in both:
+        return False  # it drops what it does not know, and then finds the rest equal
+    return (
+        len(both) <= 400
+        and not re.search(r"%|°|circ|percent|degree|≈|approx|\\sim", both)
+        and bool(re.search(r"\\[A-Za-z]{2}", piece))
+    )
+
+
+def _nested_well(text: str) -> bool:
+    """Whether every bracket has its other; (1,2] and ]1,2[ stand for themselves."""
+    depth = 0
+    for c in re.sub(r"\][^\[\]]*\[", "", text):
+        depth += (c in "([{") - (c in ")]}")
+        if depth < 0:
+            return False
+    return depth == 0
