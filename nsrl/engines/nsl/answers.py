@@ -8,14 +8,7 @@ from nsrl.engines.nsl.asked import counted_none, has_set, over_solutions
 from nsrl.engines.nsl.plan import in_arithmetic
 from nsrl.engines.nsl.results import Results
 from nsrl.engines.nsl.system import Found, Unsolved, replaced
-from nsrl.engines.nsl.trees import (
-    by_size,
-    calls,
-    holds_empty,
-    names_of,
-    one_name,
-    unowned,
-)  # fmt: skip
+from nsrl.engines.nsl.trees import by_size, calls, holds_empty, names_of, one_name, unowned
 from nsrl.engines.nsl.truths import RELATION_HEADS
 from nsrl.engines.nsl.words import free_names
 from nsrl.engines.result import Result, Status

@@ -7,16 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from nsrl.engines.nsl.system import Unsolved, replaced
-from nsrl.engines.nsl.trees import (
-    has_symbol,
-    in_radians,
-    is_call,
-    is_nameless,
-    is_text,
-    names_of,
-    unowned,
-    word_of,
-)  # fmt: skip
+from nsrl.engines.nsl.trees import has_symbol, in_radians, is_call, is_nameless, is_text, names_of, unowned, word_of
 from nsrl.engines.nsl.truths import RELATION_HEADS
 from nsrl.engines.nsl.units import has_base
 from nsrl.engines.nsl.values import Values

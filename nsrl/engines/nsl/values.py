@@ -12,12 +12,7 @@ from nsrl.engines.nsl.lengths import of_texts, sized
 from nsrl.engines.nsl.parser import Program
 from nsrl.engines.nsl.plan import Plan, assigned, plan
 from nsrl.engines.nsl.system import Algebra, Unsolved, fractions, number_tree, replaced, split
-from nsrl.engines.nsl.trees import (
-    has_symbol,
-    holds_float,
-    norms,
-    reciprocal_degree,
-)  # fmt: skip
+from nsrl.engines.nsl.trees import has_symbol, holds_float, norms, reciprocal_degree
 from nsrl.engines.nsl.truths import RELATION_HEADS, is_test
 from nsrl.engines.nsl.words import BINDERS, free_names, heads, is_user
 from nsrl.engines.wolfram.expr import FALSE, TRUE, Expr, S, Symbol, has_head, is_list, lst, mk
