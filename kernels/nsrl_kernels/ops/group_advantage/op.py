@@ -13,15 +13,15 @@ _NAME = "group_advantage"
 
 
 class GroupAdvantage(NamedTuple):
-    """Per sequence S and per group B; everything stays on the device of the rewards."""
+    """Per sequence S and per group P; everything stays on the device of the rewards."""
 
     advantages: torch.Tensor  # [S] fp32 (fp64 for fp64 rewards); 0 for an unscorable sequence
     reward: torch.Tensor  # [S] the same dtype: weighted sum of the components; NaN where none applied
-    mean: torch.Tensor  # [B] of the scorable rewards; 0 for a group without any
-    std: torch.Tensor  # [B] unbiased; 0 for groups of one
-    count: torch.Tensor  # [B] int64 scorable sequences
-    live: torch.Tensor  # [B] bool: some advantage of the group is not 0
-    live_groups: torch.Tensor  # [B] int64: ids of the live groups in order, then -1
+    mean: torch.Tensor  # [P] of the scorable rewards; 0 for a group without any
+    std: torch.Tensor  # [P] unbiased; 0 for groups of one
+    count: torch.Tensor  # [P] int64 scorable sequences
+    live: torch.Tensor  # [P] bool: some advantage of the group is not 0
+    live_groups: torch.Tensor  # [P] int64: ids of the live groups in order, then -1
     n_live: torch.Tensor  # [] int64
     live_rows: torch.Tensor  # [S] bool: sequences of live groups
 
@@ -46,10 +46,10 @@ def group_advantage(
     Args:
         rewards: [S] or [S, K] components; NaN = does not apply. A sequence whose components are all NaN is unscorable:
             left out of every statistic, advantage 0.
-        groups: an int G (every G sequences are a group), offsets [B + 1] of consecutive groups, or, when `num_groups`
+        groups: an int G (every G sequences are a group), offsets [P + 1] of consecutive groups, or, when `num_groups`
         is
             given, a group id in [0, num_groups) per sequence, in any order.
-        num_groups: number B of groups when `groups` holds ids.
+        num_groups: number P of groups when `groups` holds ids.
         weights: [K] of the components; ones if None.
         mode: "grpo" (r - mean)/(std + epsilon); "no_std" r - mean (Dr.GRPO); "batch_std" (r - mean)/(std of the whole
             batch + epsilon); "rloo" r - mean of the others; "none" r.
@@ -101,7 +101,7 @@ def group_advantage(
 
 
 def listed(live: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids [B] of the live groups in order, then -1; how many []), both int64, without reading the device."""
+    """(ids [P] of the live groups in order, then -1; how many []), both int64, without reading the device."""
     n_live = live.sum()
     order = torch.argsort(~live, stable=True)
     return torch.where(torch.arange(live.shape[0], device=live.device) < n_live, order, -1), n_live
@@ -121,7 +121,7 @@ def _layout(groups, num_groups, n_rows, device):
         _check.shape(_NAME, "groups", groups, (n_rows,), "ids, one per row")
         return groups.long(), num_groups, None
     if groups.dim() != 1 or groups.shape[0] < 1:
-        _check.fail(_NAME, "groups", "offsets (B + 1,)", tuple(groups.shape))
+        _check.fail(_NAME, "groups", "offsets (P + 1,)", tuple(groups.shape))
     rows = torch.arange(n_rows, device=device, dtype=groups.dtype)
     return torch.searchsorted(groups[1:].contiguous(), rows, right=True), groups.shape[0] - 1, groups
 
@@ -129,7 +129,7 @@ def _layout(groups, num_groups, n_rows, device):
 class _Call(NamedTuple):
     rewards: torch.Tensor  # [S, K] fp32
     weights: torch.Tensor  # [K]
-    offsets: torch.Tensor  # [B + 1] int32
+    offsets: torch.Tensor  # [P + 1] int32
     mode: str
     epsilon: float
     backend: str
