@@ -1,7 +1,7 @@
 """One equation in one unknown: every solution, or Cannot.
 
-What is algebraic becomes a polynomial (elimination.py): roots and absolute values are helper unknowns, eliminated, which
-lose no solution and may add some. Trigonometric functions of commensurate angles become rational in tan(θ/2),
+What is algebraic becomes a polynomial (elimination.py): roots and absolute values are helper unknowns, eliminated,
+which lose no solution and may add some. Trigonometric functions of commensurate angles become rational in tan(θ/2),
 exponentials powers of one, sums of logarithms one product; one function of the unknown is inverted. So the candidates
 are complete, and each is kept only if it satisfies the equation as it was given, numerically to many digits.
 """

@@ -10,15 +10,12 @@ from nsrl.engines.wolfram.table import Builtin, checked, known_names
 
 SUBJECTS = (
     "algebra", "approximation", "arithmetic", "arrange", "associations", "booleans", "calculus", "choosing",
-    "continued", "control", "core", "dates", "derivatives", "differential", "digits", "distributions", "eigen", "elementary",
-    "encoding", "extrema",
-    "forms", "functional", "geometry", "graphs", "integers", "integrals", "intervals", "letters", "linalg", "linearprogram",
-    "lists", "logic",
-    "matrices", "membership", "names", "nintegrate", "operators", "permutations", "polynomials", "powers", "primes", "recurrences",
-    "reduce", "regions",
-    "replacing", "rewriting", "rootfinding", "rounding", "sequences", "series", "sets", "simplify", "solve", "sorting",
-    "stats",
-    "strings", "sums", "transforms", "triangles", "trig", "units",
+    "continued", "control", "core", "dates", "derivatives", "differential", "digits", "distributions", "eigen",
+    "elementary", "encoding", "extrema", "forms", "functional", "geometry", "graphs", "integers", "integrals",
+    "intervals", "letters", "linalg", "linearprogram", "lists", "logic", "matrices", "membership", "names",
+    "nintegrate", "operators", "permutations", "polynomials", "powers", "primes", "recurrences", "reduce",
+    "regions", "replacing", "rewriting", "rootfinding", "rounding", "sequences", "series", "sets", "simplify",
+    "solve", "sorting", "stats", "strings", "sums", "transforms", "triangles", "trig", "units",
 )  # fmt: skip
 _loaded: dict[str, Builtin] = {}
 
