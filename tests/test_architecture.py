@@ -359,7 +359,7 @@ def test_public_things_have_docstrings():
 
 def test_a_class_can_be_read_in_one_sitting():
     lengths = {
-        f"{module_of(path).removeprefix('nsrl.')}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{module_of(path)}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
         for path in sources(NSRL)
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.ClassDef)
