@@ -216,7 +216,7 @@ OURS = {module_of(path): path for path in sources(NSRL) + sources(KERNELS)}
 
 
 def test_no_private_names_across_modules():
-    """Neither imported nor taken from an imported module; the files of the kernels that begin so are theirs to share."""
+    """Neither imported nor taken from an imported module; files of the kernels that begin so are theirs to share."""
     wrong = []
     for path in sources(NSRL) + sources(KERNELS):
         modules = set()  # the names under which this file has modules of ours

@@ -27,7 +27,8 @@ def load_problems(
 ) -> tuple[Problems, Problems]:
     """(train, test) of a data configuration (source, path, split, eval_size); no picture of test occurs in train.
 
-    A data set with its own test split uses that; of others a share is held out (`Format.held_out`). At most eval_size test problems. The split depends on the data alone; `seed` is taken for symmetry with `shapes`.
+    A data set with its own test split uses that; of others a share is held out (`Format.held_out`). At most
+    eval_size test problems. The split depends on the data alone; `seed` is taken for symmetry with `shapes`.
     refused: picture keys that no test problem may have, for the model has learned from them before.
     """
     source, path, size = config.source, config.path, config.eval_size

@@ -68,9 +68,10 @@ def _is_blank(weights: dict[str, torch.Tensor]) -> bool:
 def require_kept(config: TrainConfig, folder: Path) -> None:
     """For a run that is past the start of GRPO: raise `UserError` when it needs a reference that was not kept."""
     if config.objective.beta and not (folder / "reference").is_dir():
-        raise UserError(f"beta cannot be {config.objective.beta} from here on: the reference model, the policy at the start of "
-                        f"GRPO, is not in "
-                        f"{str(folder)!r} (a run that began with beta=0 keeps none)")  # fmt: skip
+        raise UserError(
+            f"beta cannot be {config.objective.beta} from here on: the reference model, the policy at the start of "
+            f"GRPO, is not in {str(folder)!r} (a run that began with beta=0 keeps none)"
+        )
 
 
 def _keep(vlm: VLM, path: Path, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Experts behind the sampler interface, in a process of their own: a second engine would share the first one's state."""
+"""Experts behind the sampler interface, in a process of their own: a second engine would share the first's state."""
 
 import subprocess
 import sys

@@ -20,7 +20,7 @@ class Answers(Results):
     """What a program asks for, at the solutions of its equations."""
 
     def answer(self, found: Found, relations: list[Any], target: Any) -> Result:
-        """The Result of what is asked, `target`, or of the unknowns where it is None, at the solutions that were found."""
+        """The Result of what is asked, `target`, or of the unknowns where it is None, at the solutions found."""
         if not found.solutions and not (target is not None and calls(target, {S.Length})):
             self.clear(n for r in relations for n in free_names(r))
             return self.done(Status.NO_SOLUTION, "{}", ["List"], ("none", "no real values satisfy the statements"))
