@@ -16,7 +16,7 @@ FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py t
 LAID_OUT := .
 ARGS   ?=
 
-.PHONY: help train test test-fast test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree house clean
+.PHONY: help train test test-fast test-long test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree house clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -25,7 +25,10 @@ train: $(STAMP) ## set up .venv and train the default run
 	$(RUN) -m nsrl.train $(ARGS)
 
 test: $(STAMP) ## the same set-up, then the tests
-	$(TEST) -m "not compiles" $(ARGS)
+	$(TEST) -m "not compiles and not long" $(ARGS)
+
+test-long: $(STAMP) ## whole runs and big shapes, beside what make test has for them
+	$(TEST) -m long tests $(ARGS)
 
 test-compile: $(STAMP) ## every kernel compiled for the H200: spills, instructions; csrc/ on a CPU
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m compiles tests/ops tests/csrc $(ARGS)

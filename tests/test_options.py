@@ -380,8 +380,9 @@ def test_keys_of_a_step(step, key, base, changed):
 
 
 def test_the_objective_is_handed_on_whole(step):
-    """Also an option that is no key."""
-    assert not torch.equal(step(objective=ObjectiveConfig(nll_coef=0.1))[0], step()[0])
+    """The options of an objective are the keys; one that is no key of a run is refused (test_config.py)."""
+    assert torch.equal(step(objective=ObjectiveConfig(entropy_coef=0.1))[0], step(entropy_coef=0.1)[0])
+    assert not torch.equal(step(objective=ObjectiveConfig(entropy_coef=0.1))[0], step()[0])
 
 
 def test_one_update_makes_the_clip_families_one(step):

@@ -193,6 +193,7 @@ def _footprint(psutil):
     return len(me.children(recursive=True)), me.num_fds(), threading.active_count(), me.memory_info().rss
 
 
+@pytest.mark.long
 def test_nothing_is_left_after_ten_thousand_programs(psutil):
     with EnginePool(workers=2, cache=0) as warm:
         for language in warm.languages:

@@ -73,6 +73,7 @@ print(json.dumps([native, missing()]))
 """
 
 
+@pytest.mark.long
 def test_everything_imported_late_is_loaded():
     path = [str(ROOT), *(entry for entry in sys.path if entry)]
     told = subprocess.run([sys.executable, "-c", SCAN % path, json.dumps(list(AWAY))], capture_output=True, text=True)
@@ -96,6 +97,7 @@ PROGRAMS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_programs_that_need_them_run_in_the_worker():
     missing = {}
     with EnginePool(workers=1, limits=Limits(cpu_s=8, wall_s=30)) as pool:

@@ -57,6 +57,7 @@ def test_the_sdist_has_every_tracked_file(sdist, tracked):
     assert more == {"PKG-INFO", "setup.cfg"}
 
 
+@pytest.mark.long
 def test_its_tests_can_be_collected(sdist):
     """With its own conftest files and nothing of this checkout."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]

@@ -132,6 +132,7 @@ def test_bounds_in_pixels_are_kept(saved):
         loading.load(ModelConfig(name=str(saved), min_pixels=10**9), LoraConfig(enabled=False))
 
 
+@pytest.mark.long
 def test_a_run_from_end_to_end(kind, saved, tmp_path, capsys, monkeypatch):
     """Supervised and GRPO steps, a resumed run, the check of what was saved, which is evaluated and asked."""
     if kind == SMALL:

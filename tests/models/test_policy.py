@@ -315,6 +315,7 @@ for want, got in zip(*results):
 """
 
 
+@pytest.mark.long
 def test_liger_kernels_change_nothing_but_rounding():
     """In a process of its own; without a GPU under Triton's interpreter: Liger's kernels then run on a CPU."""
     pytest.importorskip("liger_kernel")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from bench import contest, gpu
@@ -78,6 +79,7 @@ def test_a_step_that_does_not_finish_leaves_the_rounds_it_did(tmp_path):
     ]
 
 
+@pytest.mark.long
 def test_make_gpu_walks_on_a_cpu(tmp_path):
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(ROOT / "kernels"), str(ROOT)]), "TRITON_INTERPRET": "1",

@@ -172,6 +172,7 @@ def test_cuda_graph_capture():
     assert all(torch.equal(a, b) for a, b in zip(got, want))
 
 
+@pytest.mark.long
 def test_works_where_triton_is_not_installed():
     """A CPU with torch alone: the documented step runs, on the torch path."""
     import subprocess

@@ -44,11 +44,13 @@ def test_gates(way, n, n_hidden, n_vocab, device):
     _check(*random_case(n, n_hidden, n_vocab, device=device), way)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_gates_at_the_2b_vocabulary(way, device):
     _check(*random_case(7, 64, 151936, device=device), way)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way,n_vocab", [("torch", 32001), ("triton", 17), ("triton, cuBLAS", 2)])
 def test_gates_across_chunks(way, n_vocab, device):
     """2,049 rows: one more than a chunk of GEMM 2."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.long
 def test_bench_pack_agrees_with_every_rival():
     pytest.importorskip("pytest_benchmark")
     pytest.importorskip("transformers.models.qwen3_vl")

@@ -124,6 +124,7 @@ def test_going_on_evaluates_anew_and_writes_the_configuration(straight, tmp_path
     assert {p: p.stat().st_mtime_ns for p in files} == files
 
 
+@pytest.mark.long
 def test_going_back_leaves_nothing_of_the_other_ending(straight, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(straight, run, symlinks=True)
@@ -208,6 +209,7 @@ def test_evaluation_options_are_honoured_and_what_cannot_change_is_refused(strai
         main([f"output_dir={run}", "--resume", "data.eval_size=4"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options", [[], ["shuffle_rewards=true", "dynamic_sampling=2", "model.freeze_vision_tower=true"]]
 )

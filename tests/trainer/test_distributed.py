@@ -107,6 +107,7 @@ def one(tmp_path_factory):
     return folder / "run"
 
 
+@pytest.mark.long
 def test_killed_rank_ends_the_other_and_one_process_goes_on_from_two(one, tmp_path):
     driver = tmp_path / "driver.py"
     driver.write_text(DRIVER)

@@ -60,7 +60,10 @@ def whole(tmp_path_factory):
     return outcome(folder)
 
 
-@pytest.mark.parametrize("where", KILLS)
+@pytest.mark.parametrize(
+    "where",
+    [where if where in ("step", "checkpoint") else pytest.param(where, marks=pytest.mark.long) for where in KILLS],
+)
 def test_killed_and_resumed_is_the_same_run(whole, tmp_path, where):
     folder = tmp_path / "run"
     died = train(folder, *TINY, kill=KILLS[where])

@@ -33,6 +33,7 @@ def rows(run):
     return [{k: v for k, v in row.items() if not k.startswith(CLOCK_KEYS)} for row in lines]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_goes_on_bit_for_bit_and_its_checkpoint_loads_anywhere(kind, tmp_path, capsys):
     """Four steps, and two with two more behind them; then the checkpoint alone, somewhere else, with the run gone."""

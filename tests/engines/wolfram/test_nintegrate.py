@@ -39,6 +39,7 @@ def bump(rng, low, high):
     return f"Exp[-{scale} Abs[{at}]]", lambda a, b: side(b) - side(a)
 
 
+@pytest.mark.long
 def test_narrow_peaks():
     seed = random.randrange(10**9)
     rng = random.Random(seed)
