@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from nsrl.engines import EnginePool, Limits, Status, languages
 
 ROOT = Path(__file__).resolve().parents[2]
