@@ -65,6 +65,7 @@ def test_conditions_that_nothing_satisfies_add_nothing():
     assert check(Result(Status.OK, text), "\\left\\{0\\right\\}").correct is False
 
 
+@pytest.mark.long
 def test_conditions_are_the_set_that_sympy_makes_of_them():
     sympy = pytest.importorskip("sympy", reason="SymPy's sets are the oracle here")
     seed = random.randrange(10**6)

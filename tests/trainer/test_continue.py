@@ -101,6 +101,7 @@ def test_a_lora_run_begins_at_its_reference(straight):
     assert (straight / "reference" / "adapter_model.safetensors").is_file()
 
 
+@pytest.mark.long
 def test_going_on_evaluates_anew_and_writes_the_configuration(straight, tmp_path, reward, capsys):
     run = train(tmp_path / "run", *TINY, "max_steps=2", "lora.enabled=true", "lora.dropout=0", "beta=0.05",
                 f"reward_funcs=[{reward}:odd]", "reward_weights=[1.0]")  # fmt: skip
@@ -232,6 +233,7 @@ def test_a_memory_that_json_would_change_is_refused(tmp_path, reward):
         train(tmp_path / "run", *TINY, f"reward_funcs=[{reward}:forgetful]", "reward_weights=[1.0]")
 
 
+@pytest.mark.long
 def test_a_first_step_that_fails_leaves_no_copies_in_a_new_folder(straight, tmp_path, monkeypatch):
     """So that the corrected command runs; what was made by a step, or measured, stays, and so does what was there."""
     again = [f"resume_from_checkpoint={straight / 'checkpoint-2'}", "max_steps=3"]
@@ -258,6 +260,7 @@ def test_a_first_step_that_fails_leaves_no_copies_in_a_new_folder(straight, tmp_
         main([f"output_dir={tmp_path / 'used'}", *again])
 
 
+@pytest.mark.long
 def test_going_back_takes_away_what_was_kept_of_later_checkpoints(straight, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(straight, run, symlinks=True)

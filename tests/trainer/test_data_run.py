@@ -67,6 +67,7 @@ def equal(a, b):
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
+@pytest.mark.long
 def test_rows_that_cannot_be_shown_cost_themselves_and_a_resumed_run_is_the_same(folder, tmp_path, capsys):
     options = [*SHORT, f"data.path={folder}", "data.max_prompt_length=400"]
     assert main([*options, f"output_dir={tmp_path / 'a'}", "max_steps=6"]) == 0

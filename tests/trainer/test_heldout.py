@@ -164,6 +164,7 @@ def test_held_out_rows_are_unseen_by_what_the_run_began_with(tmp_path):
         load_problems(run.config.data, refused={key for p in [*trained, *own] for key in picture_keys(p)})
 
 
+@pytest.mark.long
 def test_a_run_from_anothers_checkpoint_is_never_scored_on_what_that_learned(tmp_path):
     """The whole way: two runs, the first one's folder then gone, the second one resumed and evaluated by the
     command."""
@@ -276,6 +277,7 @@ def test_a_result_replaces_no_file_of_the_users(tmp_path, monkeypatch):
             command.main([*argv, f"data={data}"])
 
 
+@pytest.mark.long
 def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output(tmp_path, capsys):
     run = tmp_path / "run"
     train([f"output_dir={run}", "data.eval_size=6", "warm_start.steps=40", "warm_start.reading_steps=0",

@@ -52,6 +52,7 @@ def written(tmp_path_factory):
     return keys, rows
 
 
+@pytest.mark.long
 def test_every_key_is_explained_and_every_explained_key_is_written(written):
     keys, pages = written[0], documented()
     assert {key for key in keys if not any(p.fullmatch(key) for p in pages.values())} == set()
