@@ -42,7 +42,11 @@ class Calls(Checks):
                 return self.build(name.lower(), self.arguments("(", ")", name.lower() == "lim"), t)
             if wolfram:  # a builtin by its Wolfram name
                 self.late = True
-                return Expr(sym(name), tuple([self.argument(a) for a in self.arguments("(", ")", True)]))
+                args = tuple([self.argument(a) for a in self.arguments("(", ")", True)])
+                head = sym(name)
+                if len(args) < max(1, head.builtin.least if head.builtin is not None else 1):
+                    self.fail(f"{name} needs more than {len(args)} argument{'s' * (len(args) != 1)}", t)
+                return Expr(head, args)
             if len(name) > 2 and name.isalpha() and name.islower() and name not in self.names.alone:
                 self.fail(f"{name!r} is no function", t)
         elif nxt.value in ("{", "[") and nxt.kind == "op" and word:

@@ -14,7 +14,7 @@ from nsrl.engines.nsl.statements import UPDATES
 from nsrl.engines.nsl.texts import ANY, ATOM, RELATION, SUM, Texts, closed
 from nsrl.engines.nsl.units import in_wolfram
 from nsrl.engines.nsl.words import free_names, plain
-from nsrl.engines.wolfram.expr import Expr, S, has_head, is_list, lst, mk, rule
+from nsrl.engines.wolfram.expr import Expr, S, Symbol, has_head, is_list, lst, mk, rule
 
 _UPDATE_SIGNS = {h: s for s, h in UPDATES.items()}
 
@@ -100,7 +100,12 @@ class _Writer(Texts):
             name, value = t.args
             again = self.set is not None and (name in self.set) is not (name in free_names(value))
             return f"{self.at(name, ATOM)}{':=' if again else '='}{self.at(value, RELATION)}"
-        if has_head(t, S.SetDelayed):
+        if (
+            has_head(t, S.SetDelayed)
+            and len(t.args) == 2
+            and type(t.args[0]) is Expr
+            and type(t.args[0].head) is Symbol
+        ):
             f, body = t.args
             names = ",".join(self.at(p.args[0] if has_head(p, S.Pattern) else p, ATOM) for p in f.args)
             return f"{plain(f.head.name)}({names}):={self.at(body, ANY)}"

@@ -180,7 +180,7 @@ class Statements(Expressions):
             name = str(self.tok.value)
             self.fail(f"{name}=… would set a name; write {name[1]}({name[0]},{name[2:]})=…")
         tree = self.relation()
-        if has_head(tree, S.Equal):
+        if has_head(tree, S.Equal) and tree.args:
             self.noted(tree.args[0], tree.args[-1])
             if (
                 type(tree.args[0]) is Symbol

@@ -165,6 +165,7 @@ def _det(a: tuple) -> Any:
 
 
 HEADS["Det"] = "det"
+AGGREGATES.add("Det")
 
 
 @_special("log", 1, 2)

@@ -240,7 +240,7 @@ def negate(term: Any) -> Any:
     """-term as the kernel reads it: a negative number, a product whose number is negated, or -1 times the term."""
     if type(term) not in (str, Symbol, Expr):
         return -term
-    if type(term) is Expr and term.head is S.Times and type(term.args[0]) not in (str, Symbol, Expr):
+    if type(term) is Expr and term.head is S.Times and term.args and type(term.args[0]) not in (str, Symbol, Expr):
         return Expr(S.Times, (-term.args[0], *term.args[1:]))
     if type(term) is Expr and term.head is S.Times:
         return Expr(S.Times, (-1, *term.args))

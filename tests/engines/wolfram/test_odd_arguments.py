@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nsrl.engines import Limits
+from nsrl.engines import Limits, nsl
 from nsrl.engines.wolfram import builtins, evaluate
 
 ODD = [
@@ -25,6 +25,22 @@ ODD = [
     "Rational[1]", "String", "Integer", "Integers", "Reals", "SparseArray[{1 -> 1}]", "DateObject[{2020}]",
     "Root[#^3 - 2 &, 1]", "0 x",
 ]  # fmt: skip
+# What a call may stand in, in Wolfram Language and in nsl.
+PLACES = ["-{}", "1-{}", "{}^2", "{} x", "{}=3", "{}:=3", "x/.{}", "{}[[1]]", "Solve[{}==0,x]", "{}!", "{}[]", "N[{}]"]
+NSL_PLACES = [
+    "-{}",
+    "{}²",
+    "2{}",
+    "{}=3",
+    "{}:=3",
+    "x={};x",
+    "x+{}=1;x",
+    "{}?1,2",
+    "{}!",
+    "{}∈ℤ",
+    "f(x)={};f(2)",
+    "|{}|",
+]
 NAMES = sorted(set(builtins.load()) - {"Quit", "Exit"})
 
 
@@ -35,11 +51,17 @@ def test_no_handler_raises(part):
     wrong = {}
     for name in NAMES[part::8]:
         for count in (0, 1, 1, 2, 2, 3, 3, 4):
-            program = f"{name}[{', '.join(rng.choices(ODD, k=count))}]"
+            call = f"{name}[{', '.join(rng.choices(ODD, k=count))}]"
+            program = call if count else rng.choice(PLACES).format(call)
             try:
                 evaluate(program, Limits(steps=3000, cpu_s=0.3, list_length=2000, integer_digits=3000))
             except Exception as error:
                 wrong[program] = f"{type(error).__name__}: {error}"
+        program = rng.choice(NSL_PLACES).format(f"{name}({rng.choice(['', '', 'x', '1', '{1,2}', 'x,1'])})")
+        try:
+            nsl.evaluate(program, Limits(steps=3000, cpu_s=0.3, list_length=2000, integer_digits=3000))
+        except Exception as error:
+            wrong[program] = f"{type(error).__name__}: {error}"
     assert not wrong, f"seed {seed}: {len(wrong)} programs raised\n" + "\n".join(
         f"{p}   {e}" for p, e in list(wrong.items())[:20]
     )

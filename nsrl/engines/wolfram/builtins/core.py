@@ -165,7 +165,7 @@ def _assign_key(ev: Evaluator, lhs: Expr, rhs: Any) -> bool:
 def _assign_part(ev: Evaluator, lhs: Expr, rhs: Any) -> bool:
     from nsrl.engines.wolfram.parts import set_part
 
-    name = lhs.args[0] if lhs.args else None
+    name = lhs.args[0] if lhs.args else lhs
     if type(name) is not Symbol:
         ev.message("Set", "setps", f"{ev.text(name)} in the part assignment is not a symbol.")
         return False
