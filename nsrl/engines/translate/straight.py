@@ -133,10 +133,10 @@ def systems(program: Straight) -> Straight:
     found: dict[Expr, tuple[Any, ...]] = {}
 
     def unknowns(solver: Expr) -> list[Any]:
-        if len(solver.args) > 1 and solver.args[1] not in _DOMAINS:
-            names = solver.args[1]
-            return list(names.args) if is_list(names) else [names]
-        return free_names(solver.args[0])
+        what, *said = solver.args
+        if said and said[0] not in _DOMAINS:
+            return list(said[0].args) if is_list(said[0]) else [said[0]]
+        return free_names(what)
 
     def keep(solver: Expr) -> list[Any]:
         names = unknowns(solver)
