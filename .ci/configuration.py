@@ -48,7 +48,7 @@ def tables() -> str:
                 continue
             out += [f"### `{group}.*`", "", *_table([k for n, k in found.items() if n.startswith(f"{group}.")])]
         if kind is not TrainConfig:
-            out += ["`engine.*` as above.", ""]
+            out += ["`engine.*` and `prompt.*` as above.", ""]
     return "\n".join(out)
 
 

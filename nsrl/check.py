@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     check_steps(config, state)
     if state.phase == "grpo":
         require_kept(config, origin(config))
-    vlm = loading.load(config.model, config.lora, config.seed)
+    vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
     loading.require_positions(vlm, config.max_completion_length)
     if found is not None:
         loading.load_weights(vlm, found)

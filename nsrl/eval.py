@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from nsrl.config import EvalConfig, ModelConfig, command, parse, require_sound
+from nsrl.config.prompts import said
 from nsrl.errors import UserError
 from nsrl.trainer.folder import CONFIG, check_writable, disk_watched, settings_of, write, write_parquet
 
@@ -25,6 +27,7 @@ def main(argv: list[str]) -> int:
         check_writable(output.with_suffix(".parquet"), "output")
         _require_ours(output)
 
+    from nsrl.data.chat import Chat
     from nsrl.models import loading
     from nsrl.report.table import (  # torch is only imported once the result has a place
         accuracy_text,
@@ -42,13 +45,15 @@ def main(argv: list[str]) -> int:
     )  # the run's own evaluations'
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)
     vlm = loading.load(chosen, seed=seed)
+    loading.ask_as(vlm, config.prompt, said(config.prompt, config.given))
     problems, name, notes = heldout.choose(config, vlm)
     for note in notes:
         print(note, flush=True)
     longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
     loading.require_positions(vlm, longest)
     dtype = str(next(vlm.base.parameters()).dtype).removeprefix("torch.")
-    made = heldout.settings(config, name, problems, seed=seed, max_completion_length=longest, dtype=dtype)
+    own = {"prompt": asdict(vlm.chat)} if vlm.chat != Chat() else {}
+    made = heldout.settings(config, name, problems, seed=seed, max_completion_length=longest, dtype=dtype, **own)
     records, missed = (output.with_suffix(".parquet"), "") if output else heldout.place(config.model, name, made)
     with open_pool(config.engine) as pool, Progress("evaluate", len(problems), every=config.batch) as progress:
         result = evaluation.evaluate(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.config import EvalConfig, ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
+from nsrl.config.prompts import said
 from nsrl.errors import UserError
 
 PROGRAM = "python -m nsrl.solve"
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.metrics import Timer
 
     vlm = loading.load(ModelConfig(name=config.model, device=config.device), seed=config.seed)
+    loading.ask_as(vlm, config.prompt, said(config.prompt, config.given))
     prompt = vlm.encode(problem)
     longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
     loading.require_positions(vlm, longest, len(prompt.ids))

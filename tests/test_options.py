@@ -45,6 +45,14 @@ POOL = "test_keys_of_the_pool"
 OF_THE_OP = "tests/ops/test_policy_loss.py::test_an_objective_is_taken_whole_or_by_its_options"
 REFUSED = "tests/test_bad_input.py::test_one_sentence"
 ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "memory_mb", "allow_unsandboxed")}
+PROMPTS = "tests/models/test_prompts.py"
+ASKED = {
+    **{f"prompt.{name}": f"{PROMPTS}::test_a_run_under_a_head_of_the_turn_and_what_evaluates_it"
+       for name in ("mode", "examples", "prefill")},
+    "prompt.system": "tests/data/test_chat.py::test_a_file_comes_before_a_rows_own_text_and_that_before_the_modes",
+    "prompt.images": f"{PROMPTS}::test_a_prompt_is_the_chat_template_of_hand_written_messages",
+    "prompt.delimiters": f"{PROMPTS}::test_delimiters_take_two_tokens_of_output_at_most",
+}  # fmt: skip
 SHOWN = {
     TrainConfig: {
         "recipe": "tests/test_config.py::test_the_paper_recipe_is_the_seeds_experiment",
@@ -67,6 +75,7 @@ SHOWN = {
         **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "learning_rate",
         "languages", "wrong")},
         **ENGINE,
+        **ASKED,
         "max_steps": RUN,
         "extra_supervised_steps": DATA,
         "shuffle_rewards": STEP,
@@ -115,6 +124,7 @@ SHOWN = {
         "max_pixels": "tests/test_user_commands.py::test_eval_on_real_problems",
         "device": MODEL,
         **ENGINE,
+        **ASKED,
     },
     SolveConfig: {
         **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model",
@@ -123,6 +133,7 @@ SHOWN = {
         **{name: SOLVED for name in ("max_completion_length", "temperature", "seed")},
         "device": MODEL,
         **ENGINE,
+        **ASKED,
     },
 }  # fmt: skip
 
@@ -417,10 +428,10 @@ def finished(tmp_path_factory):
 
     folder, out, sizes, submit = tmp_path_factory.mktemp("runs") / "here", io.StringIO(), set(), Grader.submit
 
-    def watched(self, problem, texts):
+    def watched(self, problem, texts, cuts):
         if problem.id.startswith("shapes-test"):
             sizes.add(len(texts))
-        return submit(self, problem, texts)
+        return submit(self, problem, texts, cuts)
 
     with contextlib.redirect_stdout(out), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Grader, "submit", watched)

@@ -2,6 +2,7 @@
 
 from nsrl.config.cli import command, from_yaml, launched, parse, recipe_file, run_path, to_yaml
 from nsrl.config.keys import known_keys, plain
+from nsrl.config.prompts import PromptConfig
 from nsrl.config.schema import (
     DataConfig,
     EngineConfig,
@@ -23,6 +24,7 @@ __all__ = [
     "LoraConfig",
     "ModelConfig",
     "ObjectiveConfig",
+    "PromptConfig",
     "SolveConfig",
     "TrainConfig",
     "VllmConfig",

@@ -16,6 +16,7 @@ from typing import Any
 from nsrl.config.cli import launched
 from nsrl.config.keys import flat, keys
 from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig
+from nsrl.data.modes import OPENING
 from nsrl.data.sources import format_of
 from nsrl.errors import UserError
 from nsrl_kernels import Objective
@@ -169,6 +170,30 @@ def _sharded(c: TrainConfig) -> str | None:
     )
 
 
+def _no_system_text(model: str) -> str | None:
+    return "the small model's prompts carry no system text" if Model.at(model).small else None
+
+
+def _no_mode(model: str, prefill: str | None) -> str | None:
+    return None if prefill == OPENING else _no_system_text(model)  # which opens the mode's language
+
+
+def _mode_of_a_run(c: TrainConfig) -> str | None:
+    why = _no_mode(c.model.name, c.prompt.prefill)
+    return why and (idle := _demonstrations(c)) and f"{why}, and there are no demonstrations ({idle})"
+
+
+def _languages(c: TrainConfig) -> str | None:
+    asked = {name for name, share in c.warm_start.languages.items() if share}
+    return None if asked == c.taught.keys() or c.prompt.mode == "any" else f"they follow prompt.mode={c.prompt.mode}"
+
+
+def _delimiters(model: str, mode: str) -> str | None:
+    if mode in ("answer", "cot"):
+        return f"prompt.mode={mode} asks for no program"
+    return "the small model's tokenizer has the tags as single tokens" if Model.at(model).small else None
+
+
 def _in_grpo(why: Why) -> Why:
     return lambda config: None if _no_grpo(config) else why(config)
 
@@ -193,6 +218,10 @@ TRAIN = (
         _when(lambda c: c.data.source == "shapes" and c.rollout == "native", "the prompts of shapes are never dropped"),
     ),
     Idle(DEMONSTRATIONS, _demonstrations),
+    Idle(("warm_start.languages",), _languages),
+    Idle(("prompt.mode",), _mode_of_a_run),
+    Idle(("prompt.system", "prompt.examples"), lambda c: _no_system_text(c.model.name)),
+    Idle(("prompt.delimiters",), lambda c: _delimiters(c.model.name, c.prompt.mode)),
     Idle(("warm_start.reading_steps",), _reading),
     Idle(
         tuple(name for name in keys(TrainConfig) if name.startswith("vllm.")),
@@ -252,8 +281,13 @@ TRAIN = (
         told=True,
     ),
 )
-EVAL = (Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels")),)
-SOLVE = (Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True),)
+ASKED = (
+    Idle(("prompt.mode",), lambda c: _no_mode(c.model, c.prompt.prefill)),
+    Idle(("prompt.system", "prompt.examples"), lambda c: _no_system_text(c.model)),
+    Idle(("prompt.delimiters",), lambda c: _delimiters(c.model, c.prompt.mode)),
+)
+EVAL = (Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels")), *ASKED)
+SOLVE = (Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True), *ASKED)
 RULES: dict[type, tuple[Idle, ...]] = {TrainConfig: TRAIN, EvalConfig: EVAL, SolveConfig: SOLVE}
 
 

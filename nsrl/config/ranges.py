@@ -9,6 +9,7 @@ from typing import Any
 
 from nsrl.config.keys import flat, keys
 from nsrl.config.values import check_value
+from nsrl.data.modes import require_opening
 from nsrl.errors import UserError, did_you_mean
 from nsrl_kernels import LOSSES
 
@@ -105,6 +106,7 @@ def _train(values: dict[str, Any]) -> None:
             raise UserError(f"{name} must name at least one; got none")
     _rewards(values["reward_funcs"], values["reward_weights"])
     _languages(values["warm_start.languages"])
+    require_opening(values["prompt.mode"], values["prompt.prefill"])
     for name in values["report_to"]:
         if name not in REPORTERS:
             raise UserError(

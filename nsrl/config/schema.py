@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 from nsrl.config.keys import INLINED, Called, takes_keys
+from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
+from nsrl.data.modes import DEMONSTRATED
 from nsrl.data.sources import SOURCES
 from nsrl.errors import UserError
 from nsrl_kernels import Objective
@@ -278,6 +280,9 @@ class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """where problems come from."""
 
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """how problems are put to the model."""
+
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
     """supervised steps before GRPO."""
 
@@ -402,6 +407,12 @@ class TrainConfig:
         check(self)
         self.objective.require_keys()
 
+    @property
+    def taught(self) -> dict[str, float]:
+        """Relative share of each language in demonstrations of shapes: those of the mode, where one is asked for."""
+        mode = self.prompt.mode
+        return self.warm_start.languages if mode == "any" else {DEMONSTRATED[mode]: 1.0}
+
 
 @dataclass
 class EvalConfig:
@@ -435,6 +446,9 @@ class EvalConfig:
     output: str | None = None
     """write the table as JSON here, and every completion as parquet beside it (null: the completions go into the run's
     eval/)."""
+
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """how problems are put to the model; what is not said is as it was trained."""
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     """the pool that runs programs."""
@@ -478,6 +492,9 @@ class SolveConfig:
 
     temperature: Annotated[float, TEMPERATURE_OR_GREEDY] = 0.0
     """0 is greedy."""
+
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """how problems are put to the model; what is not said is as it was trained."""
 
     seed: Annotated[int, SEED] = 0
     """of sampling (at temperature 0 nothing is drawn)."""

@@ -20,6 +20,7 @@ _OF_SHAPES = {"level"}  # the columns its problems have
 def require_sound(config: Config) -> None:
     """Raise `UserError` for what cannot work; print a line for each key that cannot act (on the main process)."""
     notes = require_acting(config)
+    _files(config)
     if isinstance(config, TrainConfig):
         _data(config)
         _rewards(config)
@@ -27,6 +28,18 @@ def require_sound(config: Config) -> None:
     if launched()[0] == 0:
         for note in notes:
             print(f"note: {note}", flush=True)
+
+
+def _files(config: Config) -> None:
+    """The files of the prompt can be read."""
+    if config.prompt.system is None and config.prompt.examples is None:
+        return
+    from nsrl.data.chat import examples_text, text_of_file
+
+    if config.prompt.system is not None:
+        text_of_file("prompt.system", config.prompt.system)
+    if config.prompt.examples is not None:
+        examples_text(config.prompt.examples)
 
 
 def _data(config: TrainConfig) -> None:

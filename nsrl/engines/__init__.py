@@ -1,11 +1,11 @@
 """Engines: programs in, Results out. Three languages, one interface; knows nothing of models, rewards or torch."""
 
 from nsrl.engines.extract import Extracted, extract
-from nsrl.engines.languages import CLOSE, LANGUAGES, OPEN, TOKENS
+from nsrl.engines.languages import CLOSE, LANGUAGES, OPEN, TAGS, TOKENS, Pair
 from nsrl.engines.pool import EnginePool
 from nsrl.engines.result import Limits, Message, Result, Status
 
 __all__ = [
-    "CLOSE", "LANGUAGES", "OPEN", "TOKENS", "EnginePool", "Extracted", "Limits", "Message", "Result", "Status",
-    "extract",
+    "CLOSE", "LANGUAGES", "OPEN", "TAGS", "TOKENS", "EnginePool", "Extracted", "Limits", "Message", "Pair", "Result",
+    "Status", "extract",
 ]  # fmt: skip

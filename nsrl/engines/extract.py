@@ -1,8 +1,8 @@
 """Cuts the program, or the direct answer, out of a completion. Stdlib only; no engine is asked and no token counted.
 
-A program stands between the delimiters of its language, each of which is a single added token in the tokenizer:
-`<nsl>2+3</nsl>`, `<wolfram>…</wolfram>`, `<sympy>…</sympy>`. A fence (```nsl, ```wolfram, ```mathematica, ```python,
-```sympy) is read too, for models that were never taught the tokens.
+A program stands between the tags of its language: `<nsl>2+3</nsl>`, `<wolfram>…</wolfram>`, `<sympy>…</sympy>`, or
+between the delimiters that a prompt names in their place. Tags and fences (```nsl, ```wolfram, ```mathematica,
+```python, ```sympy) are read whatever it names.
 
 Which one: the LAST complete program counts, because a model that corrects itself writes the better program later. Text
 inside a program never opens another. A program whose end is missing (the completion was cut off) counts only if no
@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
-from nsrl.engines.languages import CLOSE, FENCES
+from nsrl.engines.languages import FENCES, TAGS, Pair
 
-_START = re.compile(r"<(nsl|wolfram|sympy)>|```[ \t]*([A-Za-z0-9]+)[ \t]*\r?\n")
+_FENCE = r"```[ \t]*([A-Za-z0-9]+)[ \t]*\r?\n"
 _BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _ANSWER = re.compile(r"(?:final\s+)?answer\s*(?:is|:|=)\s*", re.IGNORECASE)
@@ -58,15 +59,23 @@ def boxed(text: str) -> str | None:
     return found
 
 
-def _program(text: str) -> tuple[str, str, tuple[int, int], bool] | None:
+@lru_cache
+def _starts(delimiters: tuple[Pair, ...]) -> tuple[re.Pattern[str], dict[str, Pair]]:
+    """What begins a program (group 1: an opening, group 2: the word of a fence), and the pair of each opening."""
+    pairs = {pair.open: pair for pair in (*TAGS, *delimiters)}
+    return re.compile(f"({'|'.join(map(re.escape, pairs))})|{_FENCE}"), pairs
+
+
+def _program(text: str, delimiters: tuple[Pair, ...]) -> tuple[str, str, tuple[int, int], bool] | None:
     """The last complete program, or the last one whose end is missing: language, text, span, complete. One pass."""
+    start_of, pairs = _starts(delimiters)
     whole = cut = None
     unclosed = set()
     at = 0
-    while match := _START.search(text, at):
-        tag, fence = match.group(1), match.group(2)
-        language = tag or FENCES.get(fence.lower())
-        close = CLOSE[tag] if tag else "```"
+    while match := start_of.search(text, at):
+        opening, fence = match.group(1), match.group(2)
+        language = pairs[opening].language if opening else FENCES.get(fence.lower())
+        close = pairs[opening].close if opening else "```"
         stop = -1 if close in unclosed else text.find(close, match.end())
         if stop >= 0:
             at = stop + len(close)
@@ -92,11 +101,15 @@ def _unfenced(program: str) -> str:
     return program
 
 
-def extract(completion: str) -> Extracted:
-    """Cut the program out of `completion`. Total: every text has an answer, none raises."""
-    found = _program(completion)
+def extract(completion: str, delimiters: tuple[Pair, ...] = TAGS, closed: bool = False) -> Extracted:
+    """Cut the program out of `completion`. Total: every text has an answer, none raises.
+
+    delimiters: what stands around programs beside tags and fences; closed: the end of the text ends an open program.
+    """
+    found = _program(completion, delimiters)
     if found is not None:
         language, program, span, complete = found
+        complete |= closed
         prose = completion[: span[0]] + completion[span[1] :]
         return Extracted(language, program, prose.strip(), boxed(prose), span, complete)
     prose = completion.strip()

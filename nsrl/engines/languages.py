@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable
+from typing import NamedTuple
 
 from nsrl.engines.result import Limits, Result
 from nsrl.errors import MissingBackend, UserError
@@ -17,6 +18,17 @@ LANGUAGES = ("nsl", "wolfram", "sympy")
 OPEN = {language: f"<{language}>" for language in LANGUAGES}
 CLOSE = {language: f"</{language}>" for language in LANGUAGES}
 TOKENS = tuple(token for language in LANGUAGES for token in (OPEN[language], CLOSE[language]))
+
+
+class Pair(NamedTuple):
+    """What stands before and behind a program of a language."""
+
+    language: str
+    open: str
+    close: str
+
+
+TAGS = tuple(Pair(language, OPEN[language], CLOSE[language]) for language in LANGUAGES)
 
 FENCES = {
     "nsl": "nsl", "wolfram": "wolfram", "mathematica": "wolfram", "wl": "wolfram", "wolframscript": "wolfram",

@@ -59,6 +59,14 @@ class Family(ABC):
     small_tokens: ClassVar[tuple[str, ...]]  # around and of pictures, in the small model's tokenizer
     small_token_names: ClassVar[dict[str, str]] = {}  # attributes of that tokenizer which transformers' processor reads
     small_picture: ClassVar[str]  # what the small model's chat template writes for a picture
+    # Pairs of tokens that Qwen's tokenizers have and do not flag as special, so that decoding keeps them; which of them
+    # a checkpoint's tokenizer has is looked up (`chats.delimiters`), in this order.
+    delimiters: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("<tool_call>", "</tool_call>"),
+        ("<tool_response>", "</tool_response>"),
+        ("<|fim_prefix|>", "<|fim_suffix|>"),
+        ("<|repo_name|>", "<|file_sep|>"),
+    )
 
     def __init__(self, base: Any) -> None:
         self.require_supported(base.config)

@@ -4,7 +4,7 @@ learns."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,22 @@ import transformers
 import yaml
 from transformers import AutoConfig, AutoTokenizer
 
-from nsrl.config import LoraConfig, ModelConfig
+from nsrl.config import LoraConfig, ModelConfig, PromptConfig, launched
+from nsrl.data.chat import Chat
+from nsrl.engines import Pair
 from nsrl.errors import UserError
-from nsrl.models import small
+from nsrl.models import chats, small
 from nsrl.models.family import Family
 from nsrl.models.registry import FAMILIES, family_class
 from nsrl.models.vlm import BASE, VLM
 
 
-def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0) -> VLM:
+def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0, prompt: PromptConfig | None = None) -> VLM:
     """Build or load a model as configured: device, dtype, adapter, what is frozen. Raises `UserError` in one sentence.
 
     lora: None takes the model as it is, with its adapter if it has one. An adapter is in fp32 whatever `config.dtype`
-    says: that is the dtype of the weights it belongs to.
+    says: that is the dtype of the weights it belongs to. prompt: how problems are put to it; None: as the checkpoint was
+    trained.
     """
     transformers.utils.logging.disable_progress_bar()  # a bar per checkpoint shard would bury ours
     device = pick_device(config.device)
@@ -48,8 +51,17 @@ def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0) -> 
     if freeze or (freeze is None and (vlm.has_adapter or not vlm.is_small)):
         for tower in vlm.family.towers:
             tower.requires_grad_(False)
+    if prompt is not None:
+        ask_as(vlm, prompt)
     vlm.model.eval()  # dropout off: sampler and trainer must be the same function; the loop never turns it on
     return vlm
+
+
+def ask_as(vlm: VLM, prompt: PromptConfig, said: Collection[str] = chats.KEYS) -> None:
+    """Put problems to the model as `prompt` says from now on; of what was not `said`, as it was trained."""
+    vlm.chat = chats.chat_for(vlm, prompt, said)
+    if (note := chats.note_on_cost(vlm)) is not None and launched()[0] == 0:
+        print(f"note: {note}", flush=True)
 
 
 def add_lora(vlm: VLM, lora: LoraConfig, seed: int = 0, tower: bool = False) -> None:
@@ -182,7 +194,8 @@ def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
     adapter = Path(source) / "adapter_config.json"
     weights = _base_of(adapter) if adapter.is_file() else source
     own = Path(source) / "nsrl.json"
-    small_one = own.is_file() and json.loads(own.read_text())["small"]
+    recorded = json.loads(own.read_text()) if own.is_file() else {}
+    small_one = bool(recorded.get("small"))
     dtype = config.dtype
     if dtype == "auto":
         dtype = "bfloat16" if device.type == "cuda" and not small_one else "float32"
@@ -202,7 +215,14 @@ def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
     model.to(device)
     if adapter.is_file():
         model = _load_adapter(family, model, source, tower=config.freeze_vision_tower is False)
-    return VLM(model, tokenizer, processor, config.name, system=not small_one)
+    return VLM(model, tokenizer, processor, config.name, system=not small_one, chat=_chat(recorded.get("prompt")))
+
+
+def _chat(recorded: dict[str, Any] | None) -> Chat:
+    """The chat that a checkpoint was trained with."""
+    if recorded is None:
+        return Chat()
+    return Chat(**{**recorded, "delimiters": tuple(Pair(*pair) for pair in recorded["delimiters"])})
 
 
 def _base_of(adapter: Path) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nsrl.data.chat import messages
+from nsrl.data.chat import Chat
 from nsrl.engines.result import writable
 from nsrl.errors import UserError
 from nsrl.models.card import model_card
@@ -40,7 +40,8 @@ class VLM:
     tokenizer: Any  # transformers' PreTrainedTokenizerFast
     image_processor: Any
     name: str
-    system: bool = True  # whether prompts carry the system text that names the languages
+    system: bool = True  # whether prompts carry a system text
+    chat: Chat = field(default_factory=Chat)  # how problems are put, and answers read
     pictures: Pictures = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +103,9 @@ class VLM:
         return sorted(i for i in banned if i is not None and i not in self.stop_ids())
 
     def encode(self, problem: Problem) -> Prompt:
-        """Token ids and pixels of a problem. Raises `UserError` naming the problem when an image cannot be read."""
+        """Token ids and pixels of a problem, up to the head of the assistant's turn. Raises `UserError` naming the
+        problem when an image cannot be read."""
+        problem = self.chat.shown(problem)
         template_ids = list(self.tokenizer(self.prompt_text(problem), add_special_tokens=False)["input_ids"])
         family = self.family
         image_token = family.image_token_id
@@ -122,6 +125,10 @@ class VLM:
         """The token that ends a completion in demonstrations."""
         return int(self.tokenizer.eos_token_id)
 
+    def learned_ids(self, text: str) -> list[int]:
+        """Of a demonstration: what is learned behind the prompt, with the end of the turn."""
+        return [*self.token_ids(self.chat.learned(text)), self.end_of_turn]
+
     def token_ids(self, text: str) -> list[int]:
         """Of a text as it stands: no special token is added."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -132,14 +139,16 @@ class VLM:
 
     def read_ahead(self, problems: Iterable[Problem]) -> None:
         """Begin to read the pictures of problems that will be encoded soon (`Pictures.ahead`)."""
-        self.pictures.ahead(image for problem in problems for image in problem.images)
+        self.pictures.ahead(image for problem in problems for image in self.chat.shown(problem).images)
 
     def unreadable(self, problem: Problem) -> str | None:
         """Why a picture of the problem cannot be read, in a sentence; None when `encode` will find all of them."""
-        return next((why for image in problem.images if (why := self.pictures.problem_with(image)) is not None), None)
+        images = self.chat.shown(problem).images
+        return next((why for image in images if (why := self.pictures.problem_with(image)) is not None), None)
 
     def prompt_lengths(self, problems: Sequence[Problem]) -> list[int | str]:
         """Tokens of each problem's prompt, image tokens included, without decoding a picture; or why it can be none."""
+        problems = [self.chat.shown(problem) for problem in problems]
         texts = [self.prompt_text(problem) for problem in problems]
         family = self.family
         mark = self.tokenizer.convert_ids_to_tokens(family.image_token_id)
@@ -154,10 +163,9 @@ class VLM:
         return lengths
 
     def prompt_text(self, problem: Problem) -> str:
-        """The chat prompt as text, one placeholder per image."""
-        return self.tokenizer.apply_chat_template(
-            messages(problem, system=self.system), tokenize=False, add_generation_prompt=True
-        )
+        """The chat prompt as text, one placeholder per image, up to the head of the assistant's turn."""
+        asked = self.chat.messages(problem, system=self.system)
+        return self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True) + self.chat.prefill
 
     def decode(self, token_ids: list[int]) -> str:
         """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept. No lone
@@ -192,7 +200,10 @@ class VLM:
             self.model.save_pretrained(folder, state_dict=weights)
         self.family.save_processor(folder, self.tokenizer, self.image_processor)
         (folder / "README.md").write_text(model_card(self.family, self.name, base, self.has_adapter, facts or {}))
-        (folder / "nsrl.json").write_text(json.dumps({"small": self.is_small, "base": self.name}) + "\n")
+        own: dict[str, Any] = {"small": self.is_small, "base": self.name}
+        if self.chat != Chat():
+            own["prompt"] = asdict(self.chat)
+        (folder / "nsrl.json").write_text(json.dumps(own) + "\n")
 
 
 def _require_marks(problem: Problem, count: int) -> None:

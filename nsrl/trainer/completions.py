@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
-from nsrl.rollout.types import Request, Sample, Sampler, SamplingParams
+from nsrl.rollout.types import Finish, Request, Sample, Sampler, SamplingParams
 from nsrl.trainer.grader import Graded, Grader, Pending
 from nsrl.trainer.metrics import Timer
 from nsrl.types import Problem
@@ -60,7 +60,9 @@ def complete(
     pending: dict[int, list[Pending]] = {}
 
     def on_group(index: int, samples: list[Sample]) -> None:
-        pending[index] = grader.submit(problems[index], [vlm.decode(list(s.written_ids)) for s in samples])
+        texts = [vlm.chat.prefill + vlm.decode(list(s.written_ids)) for s in samples]
+        cuts = [vlm.chat.read(text, s.finish is Finish.STOP) for text, s in zip(texts, samples)]
+        pending[index] = grader.submit(problems[index], texts, cuts)
 
     with timer("rollout"):
         sampled = sampler.sample(requests, params, on_group)

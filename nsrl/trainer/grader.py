@@ -55,12 +55,12 @@ class Grader:
         self.pool = pool
         self.checks = ThreadPoolExecutor(1, "answer-check")
 
-    def submit(self, problem: Problem, texts: Sequence[str]) -> list[Pending]:
-        """Start the programs of one group; never blocks."""
-        return [self._submit(problem, text) for text in texts]
+    def submit(self, problem: Problem, texts: Sequence[str], cuts: Sequence[Extracted] | None = None) -> list[Pending]:
+        """Start the programs of one group; never blocks. cuts: what stands in the texts (None: between tags)."""
+        return [self._submit(problem, text, cut) for text, cut in zip(texts, cuts or map(extract, texts))]
 
-    def _submit(self, problem: Problem, text: str) -> Pending:
-        cut, verdict = extract(text), Future()
+    def _submit(self, problem: Problem, text: str, cut: Extracted) -> Pending:
+        verdict = Future()
         if cut.language is None:
             verdict.set_result(self.checks.submit(graded, problem, text, cut, None))
             return Pending(None, verdict)

@@ -68,7 +68,7 @@ class Run:
         self.asked = changes.plain(config)  # as it is written down
         self.rewards = _rewards(config)
         self.steps = planned_steps(config)
-        self.vlm = loading.load(config.model, config.lora, config.seed)
+        self.vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
         loading.require_positions(self.vlm, config.max_completion_length)
         self.vlm.pictures.memory = config.data.picture_memory_mb << 20
         self.vlm.pictures.threads = config.data.picture_threads

@@ -81,7 +81,7 @@ def planned(config: TrainConfig) -> list[Stage]:
 def demonstrations(run: Run, stage: Stage, taken: int) -> Iterator[Demonstration]:
     """The stage's demonstrations behind the first `taken` of it."""
     teacher, warm = run.data.teacher, run.config.warm_start
-    stream = teacher.readings() if stage.data == "readings" else teacher.demonstrations(warm.languages, warm.wrong)
+    stream = teacher.readings() if stage.data == "readings" else teacher.demonstrations(run.config.taught, warm.wrong)
     for _ in range(stage.skip + taken):
         next(stream)
     return stream

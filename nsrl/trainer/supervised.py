@@ -37,7 +37,7 @@ def supervised_step(
     groups = []
     for demonstration in world.share(list(islice(demonstrations, size))):
         prompt = vlm.encode(demonstration.problem)
-        groups.append(Group(prompt, [[*vlm.token_ids(demonstration.text), vlm.end_of_turn]]))
+        groups.append(Group(prompt, [vlm.learned_ids(demonstration.text)]))
     batches = policy.pack(groups, budget)
     tokens, seen = map(int, world.all_reduce_sum(
         sum(batch.target.numel() for batch in batches),

@@ -1,0 +1,173 @@
+"""Prompts as a checkpoint gets them: its own chat template, delimiters that its tokenizer has, the head of a turn."""
+
+import json
+
+import pytest
+from pyarrow import parquet
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from nsrl import eval, solve, train
+from nsrl.config import PromptConfig
+from nsrl.data.chat import Chat, system_text
+from nsrl.data.modes import MODES
+from nsrl.data.shapes import Shapes
+from nsrl.engines import LANGUAGES, TAGS
+from nsrl.errors import UserError
+from nsrl.models import chats, small
+from nsrl.models.vlm import VLM
+from nsrl.types import ImageRef, Problem
+from tests.models.kinds import KINDS
+
+# What a published tokenizer has besides the tokens of pictures: not flagged as special, so that decoding keeps them.
+QWEN3 = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<|fim_prefix|>", "<|fim_suffix|>")
+QWEN2 = ("<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_suffix|>", "<|repo_name|>", "<|file_sep|>")
+OWN = {"qwen3_vl": QWEN3, "qwen3_vl_moe": QWEN3, "qwen2_5_vl": QWEN2, "internvl": QWEN2}
+TAG_TEXTS = tuple(text for pair in TAGS for text in (pair.open, pair.close))
+
+
+def stranger(kind: str, tokens: tuple[str, ...]) -> VLM:
+    """A checkpoint as others publish them: our tags are text to its tokenizer, which has `tokens` in their place."""
+    ours = small.build_tokenizer(kind)
+    state = json.loads(ours.backend_tokenizer.to_str())
+    names = dict(zip(TAG_TEXTS, tokens))
+    for token in state["added_tokens"]:
+        token["content"] = names.get(token["content"], token["content"])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(state)), eos_token=ours.eos_token, pad_token=ours.pad_token,
+        extra_special_tokens=ours.all_special_tokens[2:], clean_up_tokenization_spaces=False,
+        model_specific_special_tokens=getattr(ours, "model_specific_special_tokens", {}),
+    )  # fmt: skip
+    tokenizer.chat_template = ours.chat_template
+    return VLM(small.build_model(tokenizer, 0, kind), tokenizer, small.build_image_processor(kind), "theirs")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def theirs(request):
+    return stranger(request.param, OWN[request.param])
+
+
+@pytest.fixture(scope="module")
+def qwen():
+    return stranger("qwen3_vl", QWEN3)
+
+
+def asked(vlm, **options):
+    vlm.chat = chats.chat_for(vlm, PromptConfig(**options))
+    return vlm
+
+
+PICTURE = ImageRef("grey", lambda: __import__("PIL.Image").Image.new("RGB", (64, 32), (90, 90, 90)))
+IMAGE = {"type": "image"}
+
+
+def text(words):
+    return {"type": "text", "text": words}
+
+
+@pytest.mark.parametrize(
+    ("problem", "options", "user", "head"),
+    [
+        (Problem("1", "How many?", "5", (PICTURE,)), {}, [text("How many?"), IMAGE], None),
+        (
+            Problem("2", "From <image>\nto <image>?", "B", (PICTURE, PICTURE), ("3", "5")),
+            {"prefill": "Let me see: "},
+            [text("From "), IMAGE, text("to "), IMAGE, text("?"), text("\nA. 3\nB. 5")],
+            "Let me see: ",
+        ),
+        (Problem("3", "Text only", "5"), {"prefill": "open"}, [text("Text only")], "<tool_call>"),
+        (Problem("4", "<image>Left out?", "5", (PICTURE,)), {"images": "none"}, [text("Left out?")], None),
+    ],
+)
+def test_a_prompt_is_the_chat_template_of_hand_written_messages(qwen, problem, options, user, head):
+    asked(qwen, mode="wolfram", **options)
+    system = system_text("wolfram").replace("<wolfram>", "<tool_call>").replace("</wolfram>", "</tool_call>")
+    messages = [{"role": "system", "content": [text(system)]}, {"role": "user", "content": user}]
+    if head is None:
+        want = qwen.tokenizer.apply_chat_template(messages, add_generation_prompt=True)
+    else:
+        turn = {
+            "role": "assistant",
+            "content": [text(head + "|")],
+        }  # continued behind the bar, which the template trims
+        want = qwen.tokenizer.apply_chat_template([*messages, turn], tokenize=False)
+        want = qwen.tokenizer(want[: want.rindex("|<|im_end|>")])
+    prompt = qwen.encode(problem)
+    assert list(prompt.template_ids) == list(want["input_ids"])
+    assert len(prompt.images) == user.count(IMAGE) and qwen.prompt_lengths([problem]) == [len(prompt.ids)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_delimiters_take_two_tokens_of_output_at_most(theirs, mode):
+    program = "1+1"
+    count = lambda said: len(theirs.token_ids(said)) - len(theirs.token_ids(program))
+    asked(theirs, mode=mode, delimiters="auto" if mode != "any" else "tokens")
+    pairs = [pair for pair in theirs.chat.delimiters if mode in ("any", pair.language)]
+    assert len({part for pair in pairs for part in pair[1:]}) == 2 * len(pairs)
+    for pair in pairs:
+        assert count(f"{pair.open}{program}{pair.close}") == 2 == chats.output_tokens(theirs)
+        written = theirs.token_ids(f"{pair.open}{program}{pair.close}")
+        assert theirs.decode(written) == theirs.tokenizer.decode(written, skip_special_tokens=True)
+        assert not set(written) & set(theirs.banned_ids())
+        assert theirs.chat.read(theirs.decode(written), True).language == pair.language
+    assert chats.note_on_cost(theirs) is None
+    if mode in LANGUAGES:
+        asked(theirs, mode=mode, prefill="open")
+        (learned,) = {theirs.chat.learned(f"<{mode}>{program}</{mode}>")}
+        assert learned == program and chats.output_tokens(theirs) == 1
+    elif mode == "any":
+        asked(theirs)
+        assert theirs.chat == Chat(), "today's text and tags"
+        tags = max(count(f"{pair.open}{program}{pair.close}") for pair in TAGS)
+        assert chats.output_tokens(theirs) == tags > 2 and f"up to {tags} tokens" in chats.note_on_cost(theirs)
+
+
+def test_a_token_that_decoding_drops_is_no_delimiter(qwen):
+    few = stranger("qwen3_vl", QWEN3)
+    few.tokenizer.add_special_tokens({"extra_special_tokens": ["</tool_call>"]}, replace_extra_special_tokens=False)
+    assert asked(few, mode="nsl").chat.opened is None and few.chat.delimiters[0].open == "<tool_response>"
+    with pytest.raises(UserError, match=r"tokens with prompt.mode=any needs 3 of the pairs .* has 2"):
+        asked(few, delimiters="tokens")
+    assert asked(qwen, mode="nsl", delimiters="tags").chat.delimiters == TAGS
+
+
+def test_a_run_under_a_head_of_the_turn_and_what_evaluates_it(qwen, tmp_path, capsys):
+    """Sampler and trainer agree behind a prefill; eval and solve put problems as the checkpoint was trained."""
+    asked(qwen)
+    qwen.save(tmp_path / "theirs")
+    (tmp_path / "examples.txt").write_text("<nsl>1+1</nsl> gives 2")
+    (tmp_path / "spread.py").write_text(
+        "def spread(batch):\n    return [float(sum(ids) % 3) for ids in batch.completion_ids]\n"
+    )
+    run = tmp_path / "run"
+    assert train.main([
+        f"model.name={tmp_path / 'theirs'}", f"output_dir={run}", "lora.enabled=false", "data.eval_size=2", "max_steps=1",
+        "prompts_per_step=2", "num_generations=4", "max_completion_length=6", "eval_samples=1", "completions_steps=1",
+        "engine.workers=1", "preflight=false", "threads=1", "prompt.mode=nsl", "prompt.prefill=open",
+        f"prompt.examples={tmp_path / 'examples.txt'}", "warm_start.steps=1", "warm_start.reading_steps=0",
+        "warm_start.batch_size=2", f"reward_funcs=[{tmp_path}/spread.py:spread]", "reward_weights=[1.0]",
+    ]) == 0  # fmt: skip
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["sampling/sampling_logp_difference/max"] < 2e-5
+    kept = parquet.read_table(run / "completions" / "step_000001.parquet").to_pylist()
+    assert all(row["completion"].startswith("<tool_call>") and row["language"] == "nsl" for row in kept)
+    assert max(row["tokens"] for row in kept) <= 6
+    problem = Shapes(1, 0, 2).test()[0]
+    asked(qwen, mode="nsl", prefill="open", examples=str(tmp_path / "examples.txt"))
+    (tmp_path / "examples.txt").unlink()
+    demonstrations = Shapes(1, 0, 2).demonstrations({"nsl": 1.0}, 0.2)
+    first = [next(demonstrations) for _ in range(2)]
+    learned = [len(qwen.encode(d.problem).ids) + len(qwen.learned_ids(d.text)) for d in first]
+    assert rows[0]["num_tokens"] == sum(learned), "the head is prompt, and only what stands behind it is learned"
+    found = {}
+    for name, extra in (("own", []), ("erased", ["prompt.examples=null"])):
+        out = tmp_path / f"{name}.json"
+        few = [f"model={run}", "size=1", "temperature=0", "max_completion_length=4", "engine.workers=1"]
+        assert eval.main([*few, f"output={out}", *extra]) == 0
+        found[name] = parquet.read_table(out.with_suffix(".parquet")).to_pylist()[0]
+    assert found["own"]["prompt_tokens"] == len(qwen.encode(problem).ids) > found["erased"]["prompt_tokens"]
+    assert found["erased"]["completion"].startswith("<tool_call>")
+    assert chats.chat_for(qwen, PromptConfig(mode="cot"), {"mode"}) == Chat(mode="cot"), "another mode begins anew"
+    capsys.readouterr()
+    assert solve.main([f"model={run}", "question=How many?", "max_completion_length=4"]) == 0
+    assert "program  (nsl)" in capsys.readouterr().out
