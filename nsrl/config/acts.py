@@ -25,7 +25,9 @@ Config = TrainConfig | EvalConfig | SolveConfig
 Why = Callable[[Any], str | None]  # of the configuration in whose RULES it stands
 
 LORA = ("lora.r", "lora.alpha", "lora.dropout", "lora.target_modules")
-DEMONSTRATIONS = ("warm_start.batch_size", "warm_start.learning_rate", "warm_start.languages", "warm_start.wrong")
+DEMONSTRATIONS = tuple(
+    f"warm_start.{name}" for name in ("batch_size", "optimizer", "learning_rate", "languages", "wrong")
+)
 CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level")
 ONE_UPDATE = {"cispo": "dapo", "gppo": "dapo", "gspo": "grpo", "sapo": "grpo"}  # with the ratio at 1 they are these
 GRPO = (

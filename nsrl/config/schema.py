@@ -149,6 +149,9 @@ class WarmStartConfig:
     batch_size: Annotated[int, ONE_OR_MORE] = 32
     """demonstrations per step."""
 
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """of supervised steps: adamw, or muon for linear layers (at 7 times the rate) and adamw for what is left."""
+
     learning_rate: Annotated[float, RATE] = 3e-3
     """peak; 30 steps up, then linearly down to 5%."""
 

@@ -102,6 +102,11 @@ def spread(state: dict[str, Any], parameters: Sequence[Tensor]) -> dict[str, Any
     return {**state, "state": spread_state}
 
 
+def gathered_tensor(tensor: Tensor) -> Tensor:
+    """A sharded tensor whole on every rank, on its device (a collective); any other as it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
 def place(tensor: Tensor, parameter: Tensor) -> Tensor:
     """A tensor that every rank holds whole as its parameter lies: this rank's shard of it, or itself."""
     if not isinstance(parameter, DTensor):

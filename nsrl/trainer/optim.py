@@ -1,4 +1,4 @@
-"""The optimiser is AdamW in fp32, with its schedule and the clipped step.
+"""The optimiser is AdamW in fp32, for matrices Muon where that is asked for, with its schedule and the clipped step.
 
 A weight in 16 bits cannot take a small step: near 0.1 the next bfloat16 is 5e-4 away, so a step of 2e-5 rounds to
 nothing. Such a weight has an fp32 master here, which learns; the model gets the master rounded. Gradients (summed over
@@ -15,6 +15,7 @@ import torch
 from nsrl.models.fsdp import place, rounds, spread, whole
 from nsrl.models.precision import gradients_in_fp32, is_short
 from nsrl.trainer.distributed import ALONE, World
+from nsrl.trainer.muon import TIMES, Muon, matrices
 
 
 class Optimizer:
@@ -22,7 +23,8 @@ class Optimizer:
 
     learning_rate: peak; schedule: constant, linear (down to `floor` of the peak) or cosine; total: steps of the whole
     phase; max_grad_norm: gradients are scaled to at most this global norm; world: gradients are added up over it first,
-    so norm and step are the same on every rank. `parameters` is what learns: masters, and weights that need none.
+    so norm and step are the same on every rank; muon: linear layers learn by `Muon`, at a multiple of that rate.
+    `parameters` is what learns: masters, and weights that need none.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Optimizer:
         weight_decay: float = 0.0,
         floor: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.95),
+        muon: bool = False,
         world: World = ALONE,
     ) -> None:
         self.world = world
@@ -50,6 +53,8 @@ class Optimizer:
         self.finer = [i for i, p in enumerate(self.weights) if is_short(p) or rounds(model)]
         self.max_grad_norm = max_grad_norm
         self.inner = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=weight_decay, betas=betas)
+        of = {id(weight): p for weight, p in zip(self.weights, self.parameters)}
+        self.muon = Muon([of[id(weight)] for weight in matrices(model)]) if muon else None
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.inner, lambda step: factor(step, schedule, warmup, total, floor)
         )
@@ -77,6 +82,8 @@ class Optimizer:
         self.world.sum_gradients(self.parameters)
         norm = whole(torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm))
         if bool(torch.isfinite(norm)):
+            if self.muon is not None:
+                self.muon.step(TIMES * self.learning_rate)  # takes its matrices' gradients: AdamW passes them over
             self.inner.step()
             self._round()
             self._in_a_row = 0
@@ -113,6 +120,7 @@ class Optimizer:
         return {
             "inner": whole(self.inner.state_dict(), self.world.is_main),
             "masters": whole({i: self.parameters[i].detach() for i in self.finer}, self.world.is_main),
+            "muon": whole(self.muon.state_dict(), self.world.is_main) if self.muon is not None else None,
             "schedule": self.schedule.state_dict(),
         }
 
@@ -126,6 +134,8 @@ class Optimizer:
             for index, master in state.get("masters", {}).items():
                 self.parameters[index].copy_(place(master, self.parameters[index]))
         self._round()
+        if self.muon is not None:
+            self.muon.load_state_dict(state["muon"])
         own, base = (
             [{k: v for k, v in g.items() if k != "params"} for g in self.inner.param_groups],
             self.schedule.base_lrs,

@@ -56,7 +56,7 @@ class Stage:
 def planned(config: TrainConfig) -> list[Stage]:
     """The stages of a run in order, those that would learn for no step left out."""
     steps, warm = planned_steps(config), config.warm_start
-    supervised = {"schedule": "linear", "warmup": 30, "floor": 0.05}
+    supervised = {"schedule": "linear", "warmup": 30, "floor": 0.05, "muon": warm.optimizer == "muon"}
     schooling = {**supervised, "learning_rate": warm.learning_rate, "total": steps["reading"] + steps["warm_start"]}
     again = {**supervised, "learning_rate": 0.3 * warm.learning_rate, "total": steps["extra"]}
     reinforced = {

@@ -88,6 +88,7 @@ def main():
                 )
         half(report, world)
         report["sampled alike"] = all(world.gather(same_samples(mine, small_model(), world)))
+        report["muon: step"] = max(world.gather(muon_step(mine, world)))
         report["state comes back"] = all(world.gather(optimizer_round_trip(mine, world)))
         print(json.dumps(report))
 
@@ -154,6 +155,23 @@ def same_samples(model, reference, world):
     got = GatheredSampler(NativeSampler(model), model).sample(requests, params)
     want = NativeSampler(reference).sample(requests, params)
     return [[s.token_ids for s in g] for g in got] == [[s.token_ids for s in g] for g in want]
+
+
+def muon_step(model, world):
+    """How far Muon of shards, resumed from whole momenta, is from Muon of whole matrices, in two steps."""
+    groups, options = CASES["one image"], dict(HALF, learning_rate=1e-3, muon=True)
+    single, whole = Optimizer(reference := small_model(), **options), None
+    for _ in range(2):
+        backward(Policy(reference), groups, 999, groups, ALONE)
+        single.step()
+        optimizer = Optimizer(model, world=world, **options)
+        if whole is not None:
+            optimizer.load_state_dict(whole)
+        backward(Policy(model), groups if world.is_main else [], 999, groups, world)
+        optimizer.step()
+        whole = world.gather(optimizer.state_dict())[0]
+    weights = fsdp.whole_weights(model)
+    return compare(weights, {name: p.detach() for name, p in reference.named_parameters()})
 
 
 def optimizer_round_trip(model, world):

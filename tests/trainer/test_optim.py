@@ -14,6 +14,7 @@ from nsrl.data.shapes import LANGUAGES, Shapes
 from nsrl.models import loading
 from nsrl.models.policy import Policy
 from nsrl.trainer import checkpoint
+from nsrl.trainer.muon import TIMES
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.supervised import supervised_step
 
@@ -26,9 +27,9 @@ def stream():
     return Shapes(1, seed=7).demonstrations(dict.fromkeys(LANGUAGES, 1.0))
 
 
-def built(lora, dtype, rate=2e-5, **options):
+def built(lora, dtype, rate=2e-5, muon=False, **options):
     vlm = loading.load(ModelConfig(dtype=dtype, **options), lora, seed=0)
-    return vlm, Policy(vlm.model), Optimizer(vlm.model, learning_rate=rate, **OPTIONS)
+    return vlm, Policy(vlm.model), Optimizer(vlm.model, learning_rate=rate, muon=muon, **OPTIONS)
 
 
 def learn(runner, steps, demonstrations, size=4):
@@ -97,17 +98,49 @@ def test_the_step_is_torchs_own_on_fp32_weights():
             assert torch.equal(weight, p.bfloat16()) and weight.grad is None and p.grad is None
 
 
-@pytest.mark.parametrize("lora,tower", [(FULL, None), (LORA, False)], ids=["all weights", "adapters and tower"])
-def test_two_steps_and_two_resumed_are_four(lora, tower, tmp_path):
+def test_muon_is_torchs_own_on_linear_layers_and_adamw_on_the_rest(monkeypatch):
+    """Tall, wide and square ones; torch orthogonalises in bfloat16, which is kept from it here."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.float)
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(12, 20), torch.nn.Linear(20, 12), torch.nn.Linear(12, 20), torch.nn.Linear(20, 20)]
+    module = torch.nn.Sequential(torch.nn.Embedding(5, 12), *layers)
+    oracle = copy.deepcopy(module)
+    optimizer = Optimizer(module, learning_rate=1e-3, muon=True, **OPTIONS)
+    flat, rest = (
+        [p for p in oracle.parameters() if (p.ndim == 2 and len(p) > 5) is is_matrix] for is_matrix in (True, False)
+    )
+    theirs = [
+        torch.optim.Muon(flat, lr=TIMES * 1e-3, weight_decay=0.0),
+        torch.optim.AdamW(rest, lr=1e-3, weight_decay=0.0, betas=(0.9, 0.95)),
+    ]
+    for _ in range(4):
+        x = torch.randint(5, (16,))
+        for each in (module, oracle):
+            (each(x).square().sum() * 10).backward()
+        torch.nn.utils.clip_grad_norm_(oracle.parameters(), 1.0)
+        for each in theirs:
+            each.step()
+            each.zero_grad()
+        optimizer.step()
+        for p, other in zip(module.parameters(), oracle.parameters(), strict=True):
+            torch.testing.assert_close(p, other, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "lora,tower,muon",
+    [(FULL, None, False), (LORA, False, False), (FULL, None, True)],
+    ids=["all weights", "adapters and tower", "muon"],
+)
+def test_two_steps_and_two_resumed_are_four(lora, tower, muon, tmp_path):
     """Bit for bit through the files of a checkpoint: weights, masters, moments."""
-    straight = built(lora, "bfloat16", freeze_vision_tower=tower)
+    straight = built(lora, "bfloat16", muon=muon, freeze_vision_tower=tower)
     demonstrations = stream()
     learn(straight, 2, demonstrations)
     tensors = {"optimizer": straight[2].state_dict()}
     folder = checkpoint.save(tmp_path, "checkpoint-2", straight[0].save, {}, tensors)
     position = islice(stream(), 8, None)  # where the first two steps end
     learn(straight, 2, demonstrations)
-    resumed = built(lora, "bfloat16", freeze_vision_tower=tower)
+    resumed = built(lora, "bfloat16", muon=muon, freeze_vision_tower=tower)
     loading.load_weights(resumed[0], folder)
     resumed[2].load_state_dict(checkpoint.load(folder)[1]["optimizer"])
     assert resumed[2].steps == 2
