@@ -72,7 +72,7 @@ SHOWN = {
            "test_rows_that_cannot_be_shown_cost_themselves_and_a_resumed_run_is_the_same"
            for name in ("picture_memory_mb", "picture_threads")},
         **{f"data.{name}": RUN for name in ("level", "eval_size")},
-        **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "learning_rate",
+        **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "optimizer", "learning_rate",
         "languages", "wrong")},
         **ENGINE,
         **ASKED,
@@ -103,12 +103,14 @@ SHOWN = {
         "lr_scheduler_type": RUN,
         "warmup_steps": RUN,
         "weight_decay": RUN,
+        "adam_beta2": RUN,
         "max_grad_norm": DATA,
         "eval_samples": RUN,
         "eval_steps": RUN,
         "eval_size_midway": RUN,
         "save_steps": RUN,
         "save_total_limit": RUN,
+        "save_best": "tests/trainer/test_monitor.py::test_the_best_checkpoint_is_kept_beside_the_newest",
         "logging_steps": RUN,
         "completions_steps": RUN,
         "report_to": REFUSED,
@@ -409,11 +411,11 @@ def test_one_update_makes_the_clip_families_one(step):
 
 TINY = [
     "data.eval_size=5", "data.level=2", "warm_start.steps=3", "warm_start.reading_steps=2", "warm_start.batch_size=3",
-    "warm_start.learning_rate=1e-3", "warm_start.languages={nsl: 1}", "warm_start.wrong=0", "max_steps=4",
+    "warm_start.learning_rate=1e-3", "warm_start.optimizer=muon", "warm_start.languages={nsl: 1}", "warm_start.wrong=0", "max_steps=4",
     "prompts_per_step=2", "num_generations=2", "max_completion_length=6", "learning_rate=2e-3", "warmup_steps=2",
-    "lr_scheduler_type=linear", "weight_decay=0.03", "eval_samples=3", "eval_steps=2", "eval_size_midway=2",
+    "lr_scheduler_type=linear", "weight_decay=0.03", "adam_beta2=0.97", "eval_samples=3", "eval_steps=2", "eval_size_midway=2",
     "save_steps=1",
-    "save_total_limit=2", "logging_steps=2", "completions_steps=3", "token_budget=300", "threads=1", "engine.workers=1",
+    "save_total_limit=2", "save_best=false", "logging_steps=2", "completions_steps=3", "token_budget=300", "threads=1", "engine.workers=1",
 ]  # fmt: skip
 
 
@@ -447,6 +449,8 @@ def test_keys_of_a_run(finished):
     from nsrl.data.shapes import Shapes
     from nsrl.models import loading
     from nsrl.trainer import checkpoint
+    from nsrl.trainer.changes import own
+    from nsrl.trainer.stages import planned
 
     folder, out, sizes = finished
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -457,6 +461,7 @@ def test_keys_of_a_run(finished):
         max(row["learning_rate"] for row in of("warm_start")) <= 1e-3 * 5 / 30 + 1e-12
     )  # five of 30 steps up to learning_rate
     assert of("reading")[0]["learning_rate"] == pytest.approx(1e-3 / 30)
+    assert planned(own(folder / "config.yaml"))[0].optimizer["muon"]  # optimizer
     shapes, small = Shapes(2, 0, 5), loading.load(ModelConfig(), LoraConfig())
     demonstrations = list(islice(shapes.demonstrations({"nsl": 1.0}, 0.0), 3))  # languages, wrong, batch_size, level
     tokens = sum(
@@ -473,7 +478,7 @@ def test_keys_of_a_run(finished):
     names = {p.name for p in folder.glob("checkpoint-*")}
     assert names == {"checkpoint-3", "checkpoint-4"}  # save_steps, save_total_limit
     tensors = checkpoint.load(folder / "checkpoint-4")[1]
-    assert 0.03 in list(numbers(tensors["optimizer"]))  # weight_decay
+    assert {0.03, 0.97} <= set(numbers(tensors["optimizer"]))  # weight_decay, adam_beta2
     middle, final = (json.loads((folder / "eval" / f"{name}.json").read_text()) for name in ("step_000002", "final"))
     assert middle["problems"] == 2 and final["problems"] == 5  # eval_steps, eval_size_midway, eval_size
     assert sizes == {3, 1}  # eval_samples, and the greedy one

@@ -34,8 +34,8 @@ GRPO = (
     "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "scale_rewards", "loss_type", *CLIP, "beta",
     "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
-    "warmup_steps", "weight_decay", "eval_steps",
-    "eval_size_midway", "completions_steps", "parity_check",
+    "warmup_steps", "weight_decay", "adam_beta2", "eval_steps",
+    "eval_size_midway", "completions_steps", "save_best", "parity_check",
 )  # fmt: skip
 
 

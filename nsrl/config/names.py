@@ -14,7 +14,6 @@ _DATA = "data.source and data.path"
 OTHERS = {
     "actor_rollout_ref.model.path": "model.name",
     "adam_beta1": "",
-    "adam_beta2": "",
     "adv_estimator": "scale_rewards (group: GRPO, none: Dr. GRPO, rloo)",
     "attn_implementation": "model.attention",
     "batch_size": _PROMPTS,

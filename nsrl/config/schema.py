@@ -368,6 +368,9 @@ class TrainConfig:
     weight_decay: Annotated[float, NONE_OR_MORE] = 0.0
     """AdamW."""
 
+    adam_beta2: Annotated[float, Bound(least=0, below=1)] = 0.95
+    """how much of its mean of squared gradients AdamW keeps in a step of GRPO."""
+
     max_grad_norm: Annotated[float, Bound(above=0, why="1e9 never clips")] = 1.0
     """gradients are scaled down to this norm; 1e9 never clips."""
 
@@ -385,6 +388,9 @@ class TrainConfig:
 
     save_total_limit: Annotated[int | None, Bound(least=1, why="the newest is always kept; null keeps all")] = 3
     """checkpoints kept (null: all)."""
+
+    save_best: bool = True
+    """keep the checkpoint of GRPO with the best running accuracy (mean over categories) as well."""
 
     logging_steps: Annotated[int, ONE_OR_MORE] = 10
     """print a line every so many steps (metrics.jsonl has every step)."""

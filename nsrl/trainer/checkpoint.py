@@ -12,7 +12,7 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,13 @@ def save(
     state: dict[str, Any],
     tensors: dict[str, Any],
     keep: int | None = None,
+    spare: str | None = None,
 ) -> Path:
     """Write checkpoint `name` and point `latest` at it.
 
     write_model: writes weights, config and tokenizer into the folder; state: JSON-able (phase, step, data position);
     tensors: what torch.save takes (optimizer, scheduler, random state); keep: older checkpoints beyond so many are
-    deleted, after the new one is in force. A disk that is full raises its own `OSError`, and leaves what was there.
+    deleted, after the new one is in force; spare: the name of one that is not, and does not count. A disk that is full raises its own `OSError`, and leaves what was there.
     """
 
     def fill(folder: Path) -> None:
@@ -53,7 +54,7 @@ def save(
     write_folder(final, fill)
     point(run_dir / "latest", name)
     _fsync(run_dir)
-    _prune(run_dir, name, keep)
+    _prune(run_dir, {name, spare}, keep)
     return final
 
 
@@ -154,10 +155,10 @@ def point(link: Path, target: str) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def _prune(run_dir: Path, newest: str, keep: int | None) -> None:
+def _prune(run_dir: Path, stay: Set[str | None], keep: int | None) -> None:
     if keep is None:
         return
-    done = sorted((p for p in kept(run_dir) if p.name != newest), key=lambda p: (p / STATE).stat().st_mtime_ns)
+    done = sorted((p for p in kept(run_dir) if p.name not in stay), key=lambda p: (p / STATE).stat().st_mtime_ns)
     for old in done[: max(0, len(done) - max(keep - 1, 0))]:
         shutil.rmtree(old)
     for leftover in run_dir.glob(WORKING):  # of a process that was killed

@@ -72,11 +72,17 @@ class Checkpointer:
         """Add the seconds since `start` to what the run has spent on a stage, on evaluations or on the self-check."""
         self.state.seconds[what] = self.state.seconds.get(what, 0.0) + time.perf_counter() - start
 
-    def save(self) -> None:
+    def save(self, accuracy: float | None = None) -> None:
         """A checkpoint of the state committed last: the same files whatever the number of processes.
 
-        The main rank writes them, the others only take part.
+        The main rank writes them, the others only take part. accuracy: the running one of GRPO, by which the best
+        checkpoint is told (a later one as good takes its place); None where there is none.
         """
+        if self.config.save_best and accuracy is not None:
+            best = self.state.best
+            if best is None or accuracy >= best["pass@1"] or not (self.folder.path / best["checkpoint"]).is_dir():
+                best = {"checkpoint": self._name(), "step": self.state.step, "pass@1": accuracy}
+            self.state.best = best
         weights = fsdp.whole_weights(self.vlm.model, self.world.is_main) if self.world.sharded else None
         tensors = {"optimizer": self._optimizer().state_dict(), "random": torch.get_rng_state()}
         config, state = self.config, dataclasses.asdict(self.state)
@@ -93,7 +99,8 @@ class Checkpointer:
             (folder / CONFIG).write_text(to_yaml(config), encoding="utf-8")
 
         if self.world.is_main:
-            checkpoint.save(self.folder.path, self._name(), write, state, tensors, config.save_total_limit)
+            best = self.state.best["checkpoint"] if self.state.best is not None else None
+            checkpoint.save(self.folder.path, self._name(), write, state, tensors, config.save_total_limit, best)
 
     def save_at_sigterm(self) -> str:
         """Save if that is safe and quick; what remains, in a sentence. Of one process: `watchdog.py` answers for

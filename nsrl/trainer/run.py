@@ -138,6 +138,7 @@ class Run:
         result = summary(
             before, measured.get("final", before), self.config.seed, self.steps, self.progress.state.seconds
         )
+        result["best_checkpoint"] = self.progress.state.best
         self.folder.write_json("summary.json", result)
         if self.world.is_main:
             write_report(self.folder.path)

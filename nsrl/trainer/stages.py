@@ -22,6 +22,7 @@ from nsrl.trainer.keep import with_pictures
 from nsrl.trainer.learner import Learner
 from nsrl.trainer.loop import grpo_step
 from nsrl.trainer.metrics import Progress
+from nsrl.trainer.monitor import Monitor
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
 from nsrl.trainer.resume import planned_steps
@@ -65,6 +66,7 @@ def planned(config: TrainConfig) -> list[Stage]:
         "warmup": config.warmup_steps,
         "total": config.max_steps * config.num_iterations,
         "weight_decay": config.weight_decay,
+        "betas": (0.9, config.adam_beta2),
     }
     stages = [
         Stage("reading", "readings", steps["reading"], optimizer=schooling),
@@ -129,6 +131,7 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
         world=run.world,
     )
     learner.rewards.load_state_dict(run.progress.state.rewards)
+    monitor = Monitor(run.progress.state.monitor)
     sampler.sync(run.vlm.model)
     if config.parity_check:  # after a resume too: what was loaded may lack its adapter
         _require_parity(run, sampler)
@@ -139,6 +142,10 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
             metrics, records = grpo_step(learner, step)
+            metrics |= monitor.see(step, records)
+            for line in monitor.fallen():  # asked on every rank: what was told is remembered
+                if run.world.is_main:
+                    print(line, flush=True)
             run.progress.count(stage.name, start)
             metrics |= engine_metrics(pool.stats()) | telemetry.read() | peak_memory(device)
             if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
@@ -151,10 +158,11 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
                     )
                 metrics |= {f"eval/{k}": midway[k] for k in ("accuracy", "greedy_accuracy") if midway[k] is not None}
             taken, remembered = learner.problems.position, run.rewards.state_dict()
-            run.progress.commit(metrics, phase=stage.name, step=step, position=taken, rewards=remembered)
+            where = {"phase": stage.name, "step": step, "position": taken}
+            run.progress.commit(metrics, **where, rewards=remembered, monitor=monitor.state_dict())
             if step % config.save_steps == 0 or step == stage.steps:
                 with learner.timer("save"):
-                    run.progress.save()
+                    run.progress.save(monitor.accuracy())
             metrics |= learner.timer.take()
             run.log.write(stage.name, step, metrics | {"timing_s/step": time.perf_counter() - start})
             progress.step(_line(metrics))
