@@ -14,7 +14,7 @@ from typing import Any
 from nsrl.errors import UserError
 from nsrl.report.plots import LANGUAGES, plots
 from nsrl.report.problems import problem_set
-from nsrl.report.table import COLUMNS, cells, table
+from nsrl.report.table import COLUMNS, cells, status_table, table
 
 PICTURES = "pictures"  # eval/pictures.parquet: problem_id, image_png of the held-out problems
 OTHERS = 3  # further evaluations shown, the latest
@@ -60,8 +60,7 @@ def write_report(run: Path | str) -> Path:
         running=running,
         cards=_cards(summary, evaluations, warm),
         plots=drawn,
-        tables=_tables(evaluations, kept, warm),
-        headings=[title for _, title in COLUMNS],
+        tables=_tables(run / "eval", evaluations, kept, warm),
         languages=_languages(summary),
         seconds=_seconds(summary),
         problems=problems,
@@ -226,16 +225,31 @@ def _span(interval: Any) -> str:
 
 
 def _tables(
-    evaluations: Mapping[str, Mapping[str, Any]], kept: Sequence[tuple[int, Sequence[Mapping[str, Any]]]], warm: bool
+    folder: Path,
+    evaluations: Mapping[str, Mapping[str, Any]],
+    kept: Sequence[tuple[int, Sequence[Mapping[str, Any]]]],
+    warm: bool,
 ) -> list[dict[str, Any]]:
+    """(title, headings, rows) of what is shown by category, and how the programs of each ended."""
+    headings = [title for _, title in COLUMNS]
     out = []
+
+    def ended(title: str, records: Sequence[Mapping[str, Any]]) -> None:
+        if any(r.get("status") for r in records):
+            heads, rows = status_table(records)
+            out.append({"title": f"How programs ended {title}, %", "headings": heads, "rows": rows})
+
     for name in ("final", "warm_start"):
         rows = (evaluations.get(name) or {}).get("table")
         if rows:
-            out.append({"title": f"Held-out problems {point_title(name, warm)}", "rows": [cells(r) for r in rows]})
+            title = point_title(name, warm)
+            out.append({"title": f"Held-out problems {title}", "headings": headings, "rows": [cells(r) for r in rows]})
+            ended(title, _records(folder / f"{name}.parquet"))
     if not out and kept:
         step, completions = kept[0]
-        out.append({"title": f"Training completions of step {step}", "rows": [cells(r) for r in table(completions)]})
+        rows = [cells(r) for r in table(completions)]
+        out.append({"title": f"Training completions of step {step}", "headings": headings, "rows": rows})
+        ended(f"in step {step}", completions)
     return out
 
 

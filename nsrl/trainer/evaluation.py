@@ -6,7 +6,7 @@ Used by the run (before, midway, after) and by `python -m nsrl.eval`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,12 +14,14 @@ from nsrl.data.chat import options_text
 from nsrl.errors import UserError
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
-from nsrl.report.table import mean_interval
-from nsrl.rollout.types import Sampler
+from nsrl.report.statistics import mean_interval
+from nsrl.report.table import PARTS
+from nsrl.rollout.types import Sample, Sampler
 from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.distributed import ALONE, World
-from nsrl.trainer.grader import Grader
+from nsrl.trainer.grader import Graded, Grader
 from nsrl.trainer.metrics import Timer
+from nsrl.trainer.parts import token_parts
 from nsrl.types import Problem
 
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
@@ -42,6 +44,7 @@ class Evaluation:
     language_share: dict[str, float]
     tokens_by_language: dict[str, float]
     mean_tokens: float | None
+    tokens_by_part: dict[str, float] = field(default_factory=dict)
     unscored: dict[str, str] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class Evaluation:
             "language_share": self.language_share,
             "tokens_by_language": self.tokens_by_language,
             "mean_tokens": self.mean_tokens,
+            "tokens_by_part": self.tokens_by_part,
             "unscored": self.unscored,
         }
 
@@ -104,8 +108,9 @@ def evaluate(
             rows: dict[int, list[dict[str, Any]]] = {}
             for index, (drawn, graded) in enumerate(zip(done.samples, done.graded)):
                 rows[shown[index]] = [
-                    record(part[index], one, len(prompts[index].ids), sample, number)
+                    record(part[index], one, len(prompts[index].ids), sample, number, parts)
                     for number, (sample, one) in enumerate(zip(drawn, graded), first)
+                    for parts in [token_parts(vlm, sample.written_ids, one)]
                 ]
             records += [
                 row
@@ -131,8 +136,16 @@ def _encoded(vlm: VLM, problem: Problem) -> Prompt | str:
         return str(error)
 
 
-def record(problem: Problem, graded: Any, prompt_tokens: int, sample: Any, number: int) -> dict[str, Any]:
-    """One completion as a flat row: the columns of completions/*.parquet and of the table."""
+def record(
+    problem: Problem, graded: Graded, prompt_tokens: int, sample: Sample, number: int, parts: Mapping[str, int]
+) -> dict[str, Any]:
+    """One completion as a flat row: the columns of completions/*.parquet and of the table.
+
+    parts: its tokens by part (`token_parts`). Sizes of pictures are as given, in pixels, the mean over the problem's;
+    None where there is none or only opening would tell.
+    """
+    sizes = [image.size for image in problem.images if image.size is not None]
+    width, height = (sum(side) / len(sizes) for side in zip(*sizes)) if sizes else (None, None)
     return {
         "problem_id": problem.id,
         "category": problem.category,
@@ -150,7 +163,11 @@ def record(problem: Problem, graded: Any, prompt_tokens: int, sample: Any, numbe
         "correct": graded.correct,
         "reason": graded.reason,
         "tokens": len(sample.written_ids),
+        **{f"tokens_{part}": count for part, count in parts.items()},
         "prompt_tokens": prompt_tokens,
+        "n_images": len(problem.images),
+        "image_width": width,
+        "image_height": height,
         "finish": sample.finish.value,
     }
 
@@ -185,4 +202,11 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
         language_share=share,
         tokens_by_language=tokens,
         mean_tokens=sum(r["tokens"] for r in sampled) / len(sampled) if sampled else None,
+        tokens_by_part=means_by_part(sampled),
     )
+
+
+def means_by_part(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Mean tokens of each part over the rows that say (those kept before parts were counted do not)."""
+    told = [r for r in rows if r.get("tokens_prose") is not None]
+    return {part: sum(r[f"tokens_{part}"] for r in told) / len(told) for part in PARTS if told}

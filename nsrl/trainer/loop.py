@@ -29,6 +29,7 @@ from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.evaluation import record
 from nsrl.trainer.learner import Learner, Rollout
+from nsrl.trainer.parts import token_parts
 from nsrl.trainer.step_metrics import step_metrics, update_metrics
 from nsrl.types import Problem
 
@@ -124,15 +125,17 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     # Everything that was sampled counts in the metrics, whether or not it was learned from.
     with timer("metrics"):
         samples, graded = [s for g in groups for s in g.samples], [j for g in groups for j in g.graded]
-        metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, gain.drawn, vlm.tokenizer)
+        parts = [token_parts(vlm, s.written_ids, j) for s, j in zip(samples, graded)]
+        metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, gain.drawn, parts)
         if config.dynamic_sampling:
             metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
         sampled = sum(len(s.written_ids) for s in samples)
         metrics["num_tokens"] = sum(len(g.prompt.ids) + len(s.token_ids) for g in groups for s in g.samples)
         metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
         learner.overlap = []
+        part = iter(parts)
         records = [
-            record(g.problem, j, len(g.prompt.ids), s, number)
+            record(g.problem, j, len(g.prompt.ids), s, number, next(part))
             for g in groups
             for number, (s, j) in enumerate(zip(g.samples, g.graded))
         ]

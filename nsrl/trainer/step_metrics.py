@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 
 from nsrl.answers import mathverify
 from nsrl.config import TrainConfig
+from nsrl.report.table import PARTS
 from nsrl.rewards.programs import computes
 from nsrl.rollout.types import Finish, Sample
 from nsrl.trainer import loss as objective
@@ -36,12 +37,12 @@ def step_metrics(
     components: torch.Tensor,
     names: Sequence[str],
     advantage: GroupAdvantage,
-    tokenizer: Any,
+    parts: Sequence[Mapping[str, int]],
 ) -> dict[str, float]:
     """Rewards, completions, programs and languages of everything a step sampled.
 
     samples, graded: R, group after group, of `sizes`; components: (R, K) rewards by `names`, NaN where one does not
-    apply; tokenizer: counts the tokens of prose, program and answer apart.
+    apply; parts: R, the tokens of each by part (`token_parts`).
     """
     lengths = [len(s.written_ids) for s in samples]
     ended = [n for n, s in zip(lengths, samples) if s.finish is Finish.STOP]
@@ -82,17 +83,7 @@ def step_metrics(
     ran = [j.result for j in graded if j.result is not None]
     for status in sorted({r.status.value for r in ran}):
         metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
-    parts = {
-        "program": [j.extracted.program for j in graded],
-        "prose": [
-            j.extracted.prose if j.extracted.language is not None or j.language == "prose" else "" for j in graded
-        ],
-        "answer": [j.text if j.language == "direct" else "" for j in graded],
-    }
-    for part, texts in parts.items():
-        present = [text for text in texts if text]
-        ids = tokenizer(present, add_special_tokens=False)["input_ids"] if present else []
-        metrics[f"tokens/{part}"] = sum(map(len, ids)) / count
+    metrics |= {f"tokens/{part}": sum(p[part] for p in parts) / count for part in PARTS}
     return metrics
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from nsrl.report.table import table
+from nsrl.report.table import PARTS, table
 
 FAMILIES = ("area", "bars", "count", "determinant", "fraction", "mean", "solve", "squares")
 PROGRAMS = {
@@ -66,13 +66,21 @@ def records(
                 "has_code": bool(PROGRAMS[language]),
                 "status": "ok" if PROGRAMS[language] else "", "no_error": bool(PROGRAMS[language]),
                 "value_text": "5" if right else "16/3",
-                "correct": right, "reason": "exact", "tokens": max(1, TOKENS[language] + rng.randint(-2, 3)),
-                "prompt_tokens": 40 + i % 9,
+                "correct": right, "reason": "exact", **_tokens(language, max(4, TOKENS[language] + rng.randint(-2, 3))),
+                "prompt_tokens": 40 + i % 9, "n_images": 1, "image_width": 96.0, "image_height": 96.0,
                 "reward": 1.1 * right + 0.1, "rewards/correct": float(right), "rewards/short": float("nan"),
                 "advantage": 0.0, "finish": "stop",
                 **({"image_png": picture if s == 0 else None} if pictures else {}),
             })  # fmt: skip
     return out
+
+
+def _tokens(language: str, count: int) -> dict:
+    """By part: delimiters are two tags and the end of the turn, or that end alone."""
+    ends = 3 if PROGRAMS[language] else 1
+    of = {"prose": "prose", "direct": "answer"}.get(language, "program")
+    parts = {part: (count - ends) * (part == of) for part in PARTS} | {"delimiters": ends}
+    return {"tokens": count, **{f"tokens_{part}": parts[part] for part in PARTS}}
 
 
 def write_run(folder: Path, steps: int = 120, warm: bool = True) -> Path:

@@ -77,7 +77,7 @@ def test_hostile_text_reaches_every_file(pool, tmp_path):
         assert j.correct in (True, False) and (
             j.result is None or all(map(clean, (j.result.text, j.result.stdout, *map(str, j.result.messages))))
         )
-    rows = [record(problem, j, 3, SAMPLED, n) | {"reward": 0.0} for n, j in enumerate(graded)]
+    rows = [record(problem, j, 3, SAMPLED, n, {}) | {"reward": 0.0} for n, j in enumerate(graded)]
     folder = RunFolder(tmp_path)
     (tmp_path / "completions").mkdir()
     (tmp_path / "eval").mkdir()
