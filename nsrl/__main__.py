@@ -20,7 +20,7 @@ COMMANDS = {
     "check": ("nsrl.check", "is this run sound: does the worst step fit, do sampler and trainer agree"),
     "engines": ("nsrl.engines.__main__", "run programs; count their tokens; which engines are here"),
     "rewards": ("nsrl.rewards.__main__", "the answer check: one verdict, or its agreement with labels"),
-    "report": ("nsrl.report.__main__", "write report.html of a run folder again"),
+    "report": ("nsrl.report.__main__", "write report.html of a run folder again; compare two evaluations"),
 }
 
 

@@ -29,6 +29,8 @@ def main(argv: list[str]) -> int:
 
     from nsrl.data.chat import Chat
     from nsrl.models import loading
+    from nsrl.report.compare import at_k_text
+    from nsrl.report.statistics import at_k, powers
     from nsrl.report.table import (  # torch is only imported once the result has a place
         accuracy_text,
         print_table,
@@ -69,10 +71,12 @@ def main(argv: list[str]) -> int:
             progress=lambda count: progress.step(count=count),
         )
     print_table(result.records, title=f"{config.model} on {name}")
-    numbers = result.numbers()
     samples = config.samples if config.temperature else 1
+    numbers = result.numbers() | {"at_k": at_k(result.records, powers(samples))}
     print(f"mean@{samples} {accuracy_text(result.accuracy, result.ci95)}   ", end="")
     print(f"pass@{samples} {accuracy_text(result.pass_at_n)}   greedy {accuracy_text(result.greedy_accuracy)}")
+    if samples > 1:
+        print(at_k_text(result.records))
     if not config.temperature:
         print("temperature 0: every sample is the greedy answer, so one was taken")
     with disk_watched(Path(), "the table above is all there is"):

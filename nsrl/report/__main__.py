@@ -1,4 +1,4 @@
-"""`python -m nsrl.report RUN_FOLDER` writes report.html again from the files of a run."""
+"""`python -m nsrl.report RUN_FOLDER` writes report.html again; `compare A B` sets two evaluations against each other."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ import sys
 from pathlib import Path
 
 from nsrl.errors import UserError, extras_named, program
+from nsrl.report.compare import print_comparison
 from nsrl.report.page import write_report
+
+USAGE = """usage: {0} RUN_FOLDER    writes report.html and plots of a run again
+       {0} compare A B   differences on the problems that both have, with 95% intervals
+A and B: run folders, records of evaluations (eval/NAME.parquet), or folders with such a file; several by comma are seeds"""
 
 
 def main(argv: list[str]) -> int:
     """The command. Exit code 2 for bad input."""
-    if len(argv) != 1 or argv[0].startswith("-"):
+    compares = argv[:1] == ["compare"] and len(argv) == 3
+    if not compares and (len(argv) != 1 or argv[0].startswith("-") or argv == ["compare"]):
         asked = argv in (["-h"], ["--help"])
-        print(f"usage: {program('report')} RUN_FOLDER", file=sys.stdout if asked else sys.stderr)
+        print(USAGE.format(program("report")), file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
     try:
         with extras_named():
-            print(write_report(Path(argv[0])))
+            if compares:
+                print_comparison(argv[1:])
+            else:
+                print(write_report(Path(argv[0])))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

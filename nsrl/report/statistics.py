@@ -17,6 +17,7 @@ import numpy as np
 from nsrl.answers import check
 
 Record = Mapping[str, Any]
+Key = tuple[str, str, str]
 Z95 = 1.959964
 FEW = 10  # right or wrong ones: with fewer the normal interval of a proportion is not to be trusted
 RESAMPLES = 4000
@@ -86,10 +87,10 @@ def at_k(records: Iterable[Record], ks: Sequence[int]) -> dict[str, dict[int, fl
     Problems that could not be scored are left out. An answer of maj@k is a value: texts that the answer check takes for
     the same are one.
     """
-    groups: dict[Any, list[Record]] = defaultdict(list)
+    groups: dict[Key, list[Record]] = defaultdict(list)
     for r in records:
         if r.get("sample", 0) >= 0 and r.get("correct") is not None:
-            groups[r.get("problem_id")].append(r)
+            groups[same_problem(r)].append(r)
     found: dict[str, dict[int, float]] = {"pass": {}, "maj": {}}
     ballots = [(group, *ballot(group)) for group in groups.values()]
     for k in ks:
@@ -99,6 +100,11 @@ def at_k(records: Iterable[Record], ks: Sequence[int]) -> dict[str, dict[int, fl
             wins = [maj_at_k(votes, right, k) for _, votes, right in enough]
             found["pass"][k], found["maj"][k] = sum(hits) / len(hits), sum(wins) / len(wins)
     return found
+
+
+def powers(n: int) -> list[int]:
+    """1, 2, 4, … and n: the k worth showing of n samples."""
+    return sorted({n, *(2**i for i in range(n.bit_length()) if 2**i <= n)})
 
 
 def ballot(records: Sequence[Record]) -> tuple[list[int | None], list[int]]:
@@ -136,25 +142,30 @@ class Paired:
     seeds: int
 
 
-def problem_means(records: Iterable[Record], greedy: bool = False) -> dict[str, float]:
+def same_problem(r: Record) -> Key:
+    """What two records have in common that are of one problem: ids alone may be numbers of two data sets."""
+    return str(r.get("problem_id")), str(r.get("question") or ""), str(r.get("answer") or "")
+
+
+def problem_means(records: Iterable[Record], greedy: bool = False) -> dict[Key, float]:
     """Share of right samples (or of greedy answers) by problem; those that could not be scored are left out."""
-    found: dict[str, list[float]] = defaultdict(list)
+    found: dict[Key, list[float]] = defaultdict(list)
     for r in records:
         if (r.get("sample", 0) < 0) == greedy and r.get("correct") is not None:
-            found[str(r.get("problem_id"))].append(float(r["correct"]))
+            found[same_problem(r)].append(float(r["correct"]))
     return {problem: sum(values) / len(values) for problem, values in found.items()}
 
 
-def right_tokens(records: Iterable[Record], key: str = "tokens") -> dict[str, float]:
-    """Mean tokens of the right samples by problem, of those that have one; key: which tokens."""
-    found: dict[str, list[float]] = defaultdict(list)
+def right_tokens(records: Iterable[Record], *columns: str) -> dict[Key, float]:
+    """Mean tokens of the right samples by problem, of those that have one; columns: which tokens, added up."""
+    found: dict[Key, list[float]] = defaultdict(list)
     for r in records:
-        if r.get("sample", 0) >= 0 and r.get("correct") and r.get(key) is not None:
-            found[str(r.get("problem_id"))].append(float(r[key]))
+        if r.get("sample", 0) >= 0 and r.get("correct") and all(r.get(name) is not None for name in columns):
+            found[same_problem(r)].append(float(sum(r[name] for name in columns)))
     return {problem: sum(values) / len(values) for problem, values in found.items()}
 
 
-def paired_difference(a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str, float]]) -> Paired | None:
+def paired_difference(a: Sequence[Mapping[Key, float]], b: Sequence[Mapping[Key, float]]) -> Paired | None:
     """Mean over seeds and problems of a - b, 0 to 1; None where no problem is in both.
 
     a, b: values by problem (`problem_means`), one mapping per seed, seed i of the one against seed i of the other. The
@@ -175,7 +186,7 @@ def paired_difference(a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str,
     return Paired(value, low, high, count, len(pairs))
 
 
-def paired_ratio(a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str, float]]) -> Paired | None:
+def paired_ratio(a: Sequence[Mapping[Key, float]], b: Sequence[Mapping[Key, float]]) -> Paired | None:
     """Sum of a over sum of b on the problems in both, the mean over seeds, with its interval; None where none is.
 
     a, b: positive values by problem, one mapping per seed (`right_tokens`: the problems that both solve).
@@ -189,7 +200,7 @@ def paired_ratio(a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str, floa
     return Paired(value, low, high, sum(map(len, pairs)), len(pairs))
 
 
-def _crossed(shared: Sequence[Sequence[str]]) -> bool:
+def _crossed(shared: Sequence[Sequence[Key]]) -> bool:
     """Whether every seed has the same problems: what a problem brings is then common to them."""
     return all(names == shared[0] for names in shared)
 
@@ -230,18 +241,18 @@ def _resampled(rng: np.random.Generator, values: np.ndarray, times: int) -> np.n
 def difference_text(a: str, b: str, found: Paired) -> str:
     """The difference in a sentence."""
     points, low, high = (100 * v for v in (found.value, found.low, found.high))
-    seeds = f" of {found.seeds} seeds" if found.seeds > 1 else ""
     which = "no difference can be told" if found.low <= 0 <= found.high else f"{a if points > 0 else b} is better"
-    return (
-        f"{a} against {b}: {points:+.2f} points [{low:+.2f}, {high:+.2f}] on the same {found.problems} problems{seeds}; "
-        f"{which}"
-    )
+    return f"{a} against {b}: {points:+.2f} points [{low:+.2f}, {high:+.2f}] on {_same(found)}; {which}"
 
 
 def ratio_text(a: str, b: str, what: str, found: Paired) -> str:
     """The ratio in a sentence; what: of which tokens."""
     less = 100 * (found.value - 1)
     return (
-        f"{a} takes {found.value:.2f} [{found.low:.2f}, {found.high:.2f}] of the {what} of {b} ({less:+.0f}%), on "
-        f"{found.problems} problems that both solve"
+        f"{a} takes {found.value:.2f} [{found.low:.2f}, {found.high:.2f}] of the {what} of {b} ({less:+.0f}%) on "
+        f"{_same(found)} that both solve"
     )
+
+
+def _same(found: Paired) -> str:
+    return f"the same {found.problems} problems" + (f" of {found.seeds} seeds" if found.seeds > 1 else "")

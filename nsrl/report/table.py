@@ -230,10 +230,10 @@ def print_table(records: Iterable[Record], title: str = "") -> None:
         left_out = ("parts", "reasoning_tokens")
         shown = [{name: text for name, text in line.items() if name not in left_out} for line in shown]
     whole = list(shown[0]).index("accuracy")
-    _print([list(line.values()) for line in shown], title, "; ".join(said), width, whole)
+    print_lines([list(line.values()) for line in shown], title, "; ".join(said), width, whole)
     if any(r.get("status") for r in given):
         heads, texts = status_table(given)
-        _print([heads, *texts], "", "how programs ended, % of the completions sampled", width)
+        print_lines([heads, *texts], "", "how programs ended, % of the completions sampled", width)
 
 
 def _width(lines: Sequence[Sequence[str]], between: int = 3) -> int:
@@ -242,7 +242,7 @@ def _width(lines: Sequence[Sequence[str]], between: int = 3) -> int:
     return sum(length + between for length in longest) + 1
 
 
-def _print(lines: Sequence[Sequence[str]], title: str, caption: str, width: int, whole: int = -1) -> None:
+def print_lines(lines: Sequence[Sequence[str]], title: str, caption: str, width: int, whole: int = -1) -> None:
     """A table on standard output, headings first; whole: the number of a column that is not broken where the table is
     too wide."""
     from rich.console import Console
