@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = {".py", ".cu", ".cuh", ".h", ".cpp", ".yaml", ".jinja", ".sh"}
+KINDS = {".py", ".cu", ".cuh", ".h", ".cpp", ".yaml", ".jinja", ".js", ".css", ".sh"}
 
 
 def sources() -> list[Path]:
@@ -27,9 +27,11 @@ def about(path: Path) -> str:
     if path.suffix == ".py":
         text = ast.get_docstring(ast.parse(text)) or ""
     else:
-        top = re.match(r"(?:#!.*\n)?((?:\s*(?://|#|\{#).*\n)+)", text)
+        top = re.match(r"(?:#!.*\n)?((?:\s*(?://|#|\{#|/\*).*\n)+)", text)
         text = (
-            "\n".join(re.sub(r"^\s*(//|#|\{#-?)\s?|-?#\}\s*$", "", line) for line in top[1].splitlines()) if top else ""
+            "\n".join(re.sub(r"^\s*(//|#|\{#-?|/\*)\s?|(-?#\}|\*/)\s*$", "", line) for line in top[1].splitlines())
+            if top
+            else ""
         )
     line = " ".join(text.split("\n\n")[0].split())
     return re.split(r"(?<=[^.])\.(?:\s|$)", line)[0]

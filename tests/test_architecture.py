@@ -32,7 +32,7 @@ ORDER = (
     "trainer",
     "commands",
 )
-COMMANDS = {"train", "eval", "solve", "check"}
+COMMANDS = {"train", "eval", "solve", "check", "view"}
 LONGEST_CLASS = 200  # lines
 
 
