@@ -41,6 +41,12 @@ class _Held:
         return self.pixels.nbytes + (0 if self.patches is None else self.patches.nbytes)
 
 
+def grid_cells(rows: int, columns: int) -> np.ndarray:
+    """(rows·columns, 4): left, top, right, bottom of equal cells, row by row, as shares of the whole."""
+    top, left = np.divmod(np.arange(rows * columns), columns)
+    return np.stack([left / columns, top / rows, (left + 1) / columns, (top + 1) / rows], 1)
+
+
 class Pictures(ABC):
     """The pictures of a model's image processor. A family says how: `grid`, `tokens`, `resized`, `patched`, `sizes`.
 
@@ -82,6 +88,12 @@ class Pictures(ABC):
     @abstractmethod
     def sizes(self, size: tuple[int, int]) -> tuple[int, int]:
         """Bytes of the resized picture and of its patches, of a picture of (width, height). Raises `UserError`."""
+
+    def cells(self, size: tuple[int, int]) -> np.ndarray:
+        """(visual tokens, 4): left, top, right and bottom of what each one sees, as shares of a picture of (width,
+        height)."""
+        _, rows, columns = self.grid(size)
+        return grid_cells(rows // self.merge, columns // self.merge)
 
     def tokens(self, image: ImageRef) -> int:
         """Tokens of a picture in a prompt; from the header's size, so that nothing is decoded. Raises `UserError`."""

@@ -8,7 +8,7 @@ import numpy as np
 from transformers.image_utils import SizeDict
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
-from nsrl.models.pictures import Pictures
+from nsrl.models.pictures import Pictures, grid_cells
 
 
 class TiledPictures(Pictures):
@@ -50,12 +50,26 @@ class TiledPictures(Pictures):
         pixels = 3 * self._tiles(size) * self.height * self.width
         return pixels, 4 * pixels
 
+    def cells(self, size: tuple[int, int]) -> np.ndarray:
+        """See `Pictures.cells`: those of the tiles, then those of the overview, which see the whole once more."""
+        side = self.patch * self.merge
+        within = grid_cells(self.height // side, self.width // side)
+        columns, rows = self._canvas(size)
+        if columns * rows == 1:
+            return within
+        corner, count = grid_cells(rows, columns)[:, None, :2], np.array([columns, rows] * 2)
+        return np.concatenate([(np.tile(corner, 2) + within / count).reshape(-1, 4), within])
+
     def _tiles(self, size: tuple[int, int]) -> int:
         """Tiles of a picture of (width, height), the overview counted."""
+        columns, rows = self._canvas(size)
+        return 1 if columns * rows == 1 else columns * rows + 1
+
+    def _canvas(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Columns and rows of tiles of a picture of (width, height)."""
         processor, (width, height) = self.processor, size
         if processor.max_patches <= 1:
-            return 1
-        columns, rows = get_optimal_tiled_canvas(
+            return 1, 1
+        return get_optimal_tiled_canvas(
             (height, width), (self.height, self.width), processor.min_patches, processor.max_patches
         )
-        return 1 if columns * rows == 1 else columns * rows + 1
