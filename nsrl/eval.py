@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
         print_table,
         table,
     )
+    from nsrl.rewards.spans import texts
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer import evaluation, heldout
     from nsrl.trainer.grader import Grader, open_pool
@@ -70,6 +71,8 @@ def main(argv: list[str]) -> int:
             batch=config.batch,
             progress=lambda count: progress.step(count=count),
         )
+    for row in result.records:
+        row |= texts(row["completion"], config.spans)
     print_table(result.records, title=f"{config.model} on {name}")
     samples = config.samples if config.temperature else 1
     numbers = result.numbers() | {"at_k": at_k(result.records, powers(samples))}

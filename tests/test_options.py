@@ -45,6 +45,7 @@ POOL = "test_keys_of_the_pool"
 OF_THE_OP = "tests/ops/test_policy_loss.py::test_an_objective_is_taken_whole_or_by_its_options"
 REFUSED = "tests/test_bad_input.py::test_one_sentence"
 ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "memory_mb", "allow_unsandboxed")}
+SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
 PROMPTS = "tests/models/test_prompts.py"
 ASKED = {
     **{f"prompt.{name}": f"{PROMPTS}::test_a_run_under_a_head_of_the_turn_and_what_evaluates_it"
@@ -76,6 +77,7 @@ SHOWN = {
         "languages", "wrong")},
         **ENGINE,
         **ASKED,
+        "spans": SPANS,
         "max_steps": RUN,
         "extra_supervised_steps": DATA,
         "shuffle_rewards": STEP,
@@ -127,6 +129,7 @@ SHOWN = {
         "device": MODEL,
         **ENGINE,
         **ASKED,
+        "spans": SPANS,
     },
     SolveConfig: {
         **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model",

@@ -27,6 +27,7 @@ def check(config: Any) -> None:
     for name, key in keys(type(config)).items():
         check_value(key, values[name])
     _engine(values)
+    _spans(values.get("spans", {}))
     if type(config).__name__ == "TrainConfig":
         _train(values)
     source, size = ("data.source", "data.eval_size") if "data.source" in values else ("data", "size")
@@ -57,6 +58,15 @@ def _engine(values: dict[str, Any]) -> None:
             f"is never "
             f"reached; got {wall}"
         )
+
+
+def _spans(templates: dict[str, str]) -> None:
+    for name, template in templates.items():
+        before, place, behind = template.partition("{}")
+        if not (name and place and before.strip() and behind.strip()) or "{}" in behind:
+            raise UserError(f"spans.{name} must be a text around one {{}}, such as <info>{{}}</info>; got {template!r}")
+        if name == "program":
+            raise UserError("spans.program is there without being said: the program of a completion; got another one")
 
 
 def _train(values: dict[str, Any]) -> None:

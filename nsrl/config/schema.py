@@ -286,6 +286,10 @@ class TrainConfig:
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """how problems are put to the model."""
 
+    spans: dict[str, str] = field(default_factory=dict)
+    """named stretches of a completion, by what stands around them: {caption: "<info>{}</info>"}; for rewards of your own
+    (`batch.span`), and columns of what is kept."""
+
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
     """supervised steps before GRPO."""
 
@@ -458,6 +462,9 @@ class EvalConfig:
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """how problems are put to the model; what is not said is as it was trained."""
+
+    spans: dict[str, str] = field(default_factory=dict)
+    """named stretches of a completion, by what stands around them: columns of what is kept."""
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     """the pool that runs programs."""

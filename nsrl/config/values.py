@@ -16,6 +16,7 @@ from typing import Any
 from nsrl.config.keys import Key
 from nsrl.errors import UserError, did_you_mean
 
+EXAMPLES = {"data.columns": "{question: Frage, answer: Antwort}", "spans": '{info: "<info>{}</info>"}'}
 NULL = ("null", "none", "~", "")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 LARGEST_INT, LARGEST_FLOAT = 2**31 - 1, 3e38  # what every tensor and every call of the system takes
@@ -75,7 +76,7 @@ def value_of(key: Key, given: Any) -> Any:
         if isinstance(given, str):
             given = read_mapping(given, key.name)
         if not isinstance(given, dict):
-            example = "{question: Frage, answer: Antwort}" if key.name == "data.columns" else "{nsl: 1, prose: 2}"
+            example = EXAMPLES.get(key.name, "{nsl: 1, prose: 2}")
             raise _wrong(key, f"a mapping such as {example}", given)
         _, inner = typing.get_args(key.type)
         return {str(name): _scalar(key, inner, item, f"{key.name}.{name}") for name, item in given.items()}

@@ -31,7 +31,8 @@ class Extracted:
     lines gone ("" when there is none); prose: the completion without the program and its delimiters; answer: the
     direct answer (the last `\\boxed{}`, else what follows the last "answer is", else the last line, of the prose) when
     there is no program, and the last `\\boxed{}` alone when there is one; span: character range of the program with
-    its delimiters, (0, 0) for none; complete: False when the end of the program is missing.
+    its delimiters, (0, 0) for none; complete: False when the end of the program is missing; begin: the character at
+    which the text of the program begins.
     """
 
     language: str | None
@@ -40,6 +41,7 @@ class Extracted:
     answer: str | None
     span: tuple[int, int] = (0, 0)
     complete: bool = True
+    begin: int = 0
 
 
 def boxed(text: str) -> str | None:
@@ -66,8 +68,9 @@ def _starts(delimiters: tuple[Pair, ...]) -> tuple[re.Pattern[str], dict[str, Pa
     return re.compile(f"({'|'.join(map(re.escape, pairs))})|{_FENCE}"), pairs
 
 
-def _program(text: str, delimiters: tuple[Pair, ...]) -> tuple[str, str, tuple[int, int], bool] | None:
-    """The last complete program, or the last one whose end is missing: language, text, span, complete. One pass."""
+def _program(text: str, delimiters: tuple[Pair, ...]) -> tuple[str, str, tuple[int, int], bool, int] | None:
+    """The last complete program, or the last one whose end is missing: language, text, span, complete, begin. One
+    pass."""
     start_of, pairs = _starts(delimiters)
     whole = cut = None
     unclosed = set()
@@ -90,7 +93,9 @@ def _program(text: str, delimiters: tuple[Pair, ...]) -> tuple[str, str, tuple[i
     if found is None:
         return None
     language, start, stop, span, complete = found
-    return language, _unfenced(text[start:stop].strip("\r\n").rstrip()), span, complete
+    whole_text = text[start:stop]
+    program = _unfenced(whole_text.strip("\r\n").rstrip())
+    return language, program, span, complete, start + whole_text.rindex(program)
 
 
 def _unfenced(program: str) -> str:
@@ -108,10 +113,10 @@ def extract(completion: str, delimiters: tuple[Pair, ...] = TAGS, closed: bool =
     """
     found = _program(completion, delimiters)
     if found is not None:
-        language, program, span, complete = found
+        language, program, span, complete, begin = found
         complete |= closed
         prose = completion[: span[0]] + completion[span[1] :]
-        return Extracted(language, program, prose.strip(), boxed(prose), span, complete)
+        return Extracted(language, program, prose.strip(), boxed(prose), span, complete, begin)
     prose = completion.strip()
     return Extracted(None, "", prose, _direct(prose))
 

@@ -4,7 +4,7 @@ as single tokens."""
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from nsrl.config import PromptConfig
@@ -90,3 +90,12 @@ def note_on_cost(vlm: VLM) -> str | None:
         f"the tags around a program take up to {cost} tokens of a completion with this tokenizer; "
         "prompt.delimiters=tokens, or a prompt.mode of one language, takes 2 where it has such tokens"
     )
+
+
+def note_on_change(vlm: VLM, before: Chat) -> str | None:
+    """A sentence where a checkpoint that was trained with keys of `prompt` is asked in another way."""
+    changed = [field.name for field in fields(Chat) if getattr(before, field.name) != getattr(vlm.chat, field.name)]
+    if before == Chat() or not changed:
+        return None
+    names = {"pictures": "images"}
+    return f"{vlm.name} was trained with another prompt.{', prompt.'.join(names.get(name, name) for name in changed)}"

@@ -59,9 +59,10 @@ def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0, pro
 
 def ask_as(vlm: VLM, prompt: PromptConfig, said: Collection[str] = chats.KEYS) -> None:
     """Put problems to the model as `prompt` says from now on; of what was not `said`, as it was trained."""
-    vlm.chat = chats.chat_for(vlm, prompt, said)
-    if (note := chats.note_on_cost(vlm)) is not None and launched()[0] == 0:
-        print(f"note: {note}", flush=True)
+    before, vlm.chat = vlm.chat, chats.chat_for(vlm, prompt, said)
+    for note in (chats.note_on_change(vlm, before), chats.note_on_cost(vlm)):
+        if note is not None and launched()[0] == 0:
+            print(f"note: {note}", flush=True)
 
 
 def add_lora(vlm: VLM, lora: LoraConfig, seed: int = 0, tower: bool = False) -> None:

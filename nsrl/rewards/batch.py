@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nsrl.answers import Verdict, check
 from nsrl.engines.result import Result
+from nsrl.errors import UserError
+from nsrl.rewards import spans
+from nsrl.rewards.spans import Decode, Offsets, Span
 from nsrl.types import Problem
 
 if TYPE_CHECKING:
@@ -24,7 +27,8 @@ class RewardBatch:
     of length; extracted: what stands in the completion (program, prose, answer, span); results: what the engine said,
     None without a program; correct: None where the gold cannot be scored (filled in by the answer check when left
     empty); truncated: cut at the token limit; prompts: the prompt texts, where the caller has them; state: kept across
-    steps by the rewards that need memory, and saved in checkpoints.
+    steps by the rewards that need memory, and saved in checkpoints. templates: of named spans; decode: ids to text;
+    head: what the completions begin with that is no part of their ids.
     """
 
     problems: Sequence[Problem]
@@ -39,6 +43,10 @@ class RewardBatch:
     prompts: Sequence[str] = ()
     step: int = 0
     state: dict[str, Any] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
+    decode: Decode | None = None
+    head: str = ""
+    _offsets: dict[int, Offsets] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         count = len(self.completions)
@@ -75,6 +83,25 @@ class RewardBatch:
         for size in self.group_sizes:
             yield range(start, start + size)
             start += size
+
+    def span(self, i: int, name: str) -> Span | None:
+        """The last whole span of that name in completion i; None without one.
+
+        `program` is a span of every completion that has one. Raises `UserError` for a name that `spans` does not have.
+        """
+        if name == spans.PROGRAM:
+            return spans.of_program(self.extracted[i])
+        if name not in self.templates:
+            raise UserError(f"spans has no {name!r}; it has {', '.join([spans.PROGRAM, *self.templates])}")
+        return spans.find(self.completions[i], self.templates[name])
+
+    def tokens(self, i: int, start: int, end: int) -> slice:
+        """Which of `completion_ids[i]` hold characters start to end of completion i."""
+        if self.decode is None:
+            raise ValueError("RewardBatch: tokens of a span need decode; got none")
+        if i not in self._offsets:
+            self._offsets[i] = Offsets(self.decode, self.completion_ids[i], len(self.head))
+        return self._offsets[i].tokens(start, end)
 
     def columns(self) -> dict[str, list[Any]]:
         """The data set's columns, one list per name (None where a problem has none), as TRL hands them to a reward."""

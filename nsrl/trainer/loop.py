@@ -23,6 +23,7 @@ from nsrl.models.pack import Group, pack_metrics
 from nsrl.models.vlm import VLM
 from nsrl.rewards import RewardBatch
 from nsrl.rewards.controls import flipped
+from nsrl.rewards.spans import texts
 from nsrl.rollout.types import Finish, SamplingParams
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import step_advantages
@@ -146,6 +147,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
                 {f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)},
                 reward=value,
                 advantage=advantage,
+                **texts(row["completion"], config.spans),
             )
     metrics["perf/tokens_per_s"] = sampled / (time.perf_counter() - start)
     return metrics | timer.take(), records
@@ -189,7 +191,7 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
 def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], torch.Tensor]:
     """The next `count` problems: graded groups and their (R, K) reward components, float64, NaN where one does not
     apply."""
-    config = learner.config
+    config, vlm = learner.config, learner.vlm
     groups = rollout(learner, learner.problems.take(count), step, round_)
     batch = RewardBatch(
         problems=[g.problem for g in groups for _ in g.samples],
@@ -202,6 +204,9 @@ def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rol
         truncated=[s.finish is Finish.LENGTH for g in groups for s in g.samples],
         group_sizes=[len(g.samples) for g in groups],
         step=step,
+        templates=config.spans,
+        decode=vlm.decode,
+        head=vlm.chat.prefill,
     )
     with learner.timer("reward"):
         rows = learner.world.from_main(lambda: learner.rewards(batch))  # once: a reward may ask a service, or draw

@@ -29,6 +29,7 @@ def test_six_distinct_tokens():
         ("<wolfram>a </nsl> b</wolfram>", "wolfram", "a </nsl> b"),
         ("<sympy>x = '<nsl>'</sympy>", "sympy", "x = '<nsl>'"),
         ("<nsl></nsl>", "nsl", ""),
+        ("nsl: <nsl>nsl</nsl>", "nsl", "nsl"),
         ("```python\nprint(1)\n```", "sympy", "print(1)"),
         ("```Mathematica\nf[x]\n```\n", "wolfram", "f[x]"),
         ("```nsl\n2+2\n```", "nsl", "2+2"),
@@ -42,6 +43,7 @@ def test_which_program_counts(text, language, program):
     got = extract(text)
     assert got.language == language
     assert got.program.strip() == program.strip()
+    assert text[got.begin :].startswith(got.program)
 
 
 def test_unfinished_is_told():

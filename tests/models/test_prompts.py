@@ -164,6 +164,7 @@ def test_a_run_under_a_head_of_the_turn_and_what_evaluates_it(qwen, tmp_path, ca
         out = tmp_path / f"{name}.json"
         few = [f"model={run}", "size=1", "temperature=0", "max_completion_length=4", "engine.workers=1"]
         assert eval.main([*few, f"output={out}", *extra]) == 0
+        assert ("was trained with another prompt.examples" in capsys.readouterr().out) == (name == "erased")
         found[name] = parquet.read_table(out.with_suffix(".parquet")).to_pylist()[0]
     assert found["own"]["prompt_tokens"] == len(qwen.encode(problem).ids) > found["erased"]["prompt_tokens"]
     assert found["erased"]["completion"].startswith("<tool_call>")
