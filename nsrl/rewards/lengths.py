@@ -21,19 +21,18 @@ def _of_correct(batch: RewardBatch, values: list[float]) -> list[float | None]:
 
 
 def short(batch: RewardBatch) -> list[float | None]:
-    """0 to 1 among the right answers of a group: 1 for the shortest, 0 for the longest, in proportion between.
+    """What a right answer saves, as a share of the longest right answer of its group: 0 for that one and for wrong ones.
 
-    0 for wrong answers; 1 for all right ones when they are equally long, so that being right never costs anything.
+    A share, and not a rank between the shortest and the longest: one token of sixteen would count as much as half of
+    them, and at a weight of 0.3 a policy gains by saving it even where that is wrong one time in five.
     """
     values = [0.0] * len(batch)
     lengths = batch.lengths
     for rows in batch.groups():
         right = [i for i in rows if batch.correct[i]]
-        if not right:
-            continue
-        low, high = min(lengths[i] for i in right), max(lengths[i] for i in right)
+        longest = max((lengths[i] for i in right), default=0)
         for i in right:
-            values[i] = 1.0 if high == low else (high - lengths[i]) / (high - low)
+            values[i] = (longest - lengths[i]) / max(1, longest)
     return _of_correct(batch, values)
 
 

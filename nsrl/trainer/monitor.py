@@ -13,6 +13,7 @@ from typing import Any
 
 WINDOW = 50  # problems of a category that its running accuracy remembers (an exponential mean)
 CHANCE = 1e-4  # below it a fall is told: in a run one looks some hundred times
+OVER = 0.05  # above it the fall is over: what lies between the two is the same fall
 
 
 class Monitor:
@@ -52,11 +53,11 @@ class Monitor:
         """A line for each category that has come to lie significantly below its own best since this was last asked."""
         told = []
         for name, now in sorted(self._categories.items()):
-            before = now["fallen"]
             rate = (now["best_right"] + 1) / (now["best_seen"] + 2)  # a best of all right is not certainty
             chance = at_most(int(now["right"]), round(now["seen"]), rate) if now["best_seen"] else 1.0
-            now["fallen"] = chance < CHANCE
-            if now["fallen"] and not before:
+            now["fallen"] = now["fallen"] and chance < OVER
+            if chance < CHANCE and not now["fallen"]:
+                now["fallen"] = True
                 share, best = (now[f"{of}right"] / now[f"{of}seen"] for of in ("", "best_"))
                 told.append(
                     f"warning: {name} has fallen: {share:.0%} right of its latest problems at step {now['step']}, "

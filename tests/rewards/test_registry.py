@@ -71,10 +71,11 @@ def test_executes_and_format():
     assert values("has_code") == [1, 1, 1, 0, 1, 0]
 
 
-def test_short_ranks_the_right_answers_of_a_group():
-    assert values("short") == [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
-    three = values("short", correct=[True] * 6)
-    assert three == [1.0, 0.5, 0.0, 1.0, 0.5, 0.0]
+def test_short_pays_what_a_right_answer_saves():
+    assert values("short") == [0.5, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert values("short", correct=[True] * 6) == pytest.approx([2 / 3, 1 / 3, 0, 1 / 3, 1 / 6, 0])
+    one_token = [[0] * n for n in (15, 16, 16, 0, 0, 0)]
+    assert values("short", correct=[True] * 6, completion_ids=one_token) == [1 / 16, 0, 0, 0, 0, 0]
 
 
 def test_laser_cosine_kimi_by_their_formulas():
