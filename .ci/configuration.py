@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from nsrl.config.keys import Key, groups, keys  # noqa: E402
-from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig  # noqa: E402
+from nsrl.config.schema import EvalConfig, HarvestConfig, SolveConfig, TrainConfig  # noqa: E402
 
 PAGE = ROOT / "docs" / "configuration.md"
 MARK = "<!-- from here on written by .ci/configuration.py -->\n"
@@ -40,7 +40,8 @@ def _table(chosen: list[Key]) -> list[str]:
 def tables() -> str:
     """Every key of the three commands, by group; the pool's are the same in all of them and stand once."""
     out: list[str] = []
-    for kind, command in ((TrainConfig, "train"), (EvalConfig, "eval"), (SolveConfig, "solve")):
+    commands = ((TrainConfig, "train"), (EvalConfig, "eval"), (HarvestConfig, "harvest"), (SolveConfig, "solve"))
+    for kind, command in commands:
         found = keys(kind)
         out += [f"## `nsrl {command}`", "", *_table([key for name, key in found.items() if "." not in name])]
         for group in groups(kind):

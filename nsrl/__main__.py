@@ -16,6 +16,7 @@ from nsrl.errors import did_you_mean
 COMMANDS = {
     "train": ("nsrl.train", "train a model: warm start, GRPO, evaluation before and after, report"),
     "eval": ("nsrl.eval", "evaluate a run, a checkpoint or a Hub id: the table by category, pass@k"),
+    "harvest": ("nsrl.harvest", "keep a model's shortest right answers as demonstrations, and say them in nsl"),
     "solve": ("nsrl.solve", "ask a model one question about pictures: its program and the engine's value"),
     "check": ("nsrl.check", "is this run sound: does the worst step fit, do sampler and trainer agree"),
     "engines": ("nsrl.engines.__main__", "run programs; count their tokens; which engines are here"),

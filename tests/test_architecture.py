@@ -32,7 +32,7 @@ ORDER = (
     "trainer",
     "commands",
 )
-COMMANDS = {"train", "eval", "solve", "check", "view"}
+COMMANDS = {"train", "eval", "solve", "check", "harvest", "view"}
 LONGEST_CLASS = 200  # lines
 
 

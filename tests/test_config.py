@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nsrl.config import EvalConfig, SolveConfig, TrainConfig, from_yaml, parse, run_path, to_yaml
+from nsrl.config import EvalConfig, HarvestConfig, SolveConfig, TrainConfig, from_yaml, parse, run_path, to_yaml
 from nsrl.config.helptext import shown
 from nsrl.config.keys import groups, keys, summary
 from nsrl.errors import UserError
@@ -67,7 +67,10 @@ def test_one_sentence_per_mistake(argv, words):
         assert word in text, text
 
 
-@pytest.mark.parametrize(("command", "kind"), [("train", TrainConfig), ("eval", EvalConfig), ("solve", SolveConfig)])
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("train", TrainConfig), ("eval", EvalConfig), ("harvest", HarvestConfig), ("solve", SolveConfig)],
+)
 def test_help_tells_every_key_in_80_columns(command, kind):
     out = subprocess.run([sys.executable, "-m", f"nsrl.{command}", "--help"], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
@@ -155,6 +158,6 @@ def test_the_page_of_keys_is_the_one_the_source_gives():
     spec.loader.exec_module(page)
     _, mark, tables = page.PAGE.read_text().partition(page.MARK)
     assert mark and tables.strip() == page.tables().strip(), "make house writes it anew"
-    for kind in (TrainConfig, EvalConfig, SolveConfig):
+    for kind in (TrainConfig, EvalConfig, HarvestConfig, SolveConfig):
         for name, key in keys(kind).items():
             assert key.text and f"| `{name}` | " in tables, name

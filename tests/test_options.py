@@ -19,6 +19,7 @@ import torch
 from nsrl.config import (
     EngineConfig,
     EvalConfig,
+    HarvestConfig,
     LoraConfig,
     ModelConfig,
     ObjectiveConfig,
@@ -27,7 +28,7 @@ from nsrl.config import (
     parse,
     require_sound,
 )
-from nsrl.config.acts import EVAL, SOLVE, TRAIN
+from nsrl.config.acts import EVAL, HARVEST, SOLVE, TRAIN
 from nsrl.config.keys import flat, keys
 from nsrl.config.names import OTHERS
 from nsrl.config.ranges import LANGUAGES, REPORTERS
@@ -45,6 +46,7 @@ POOL = "test_keys_of_the_pool"
 OF_THE_OP = "tests/ops/test_policy_loss.py::test_an_objective_is_taken_whole_or_by_its_options"
 REFUSED = "tests/test_bad_input.py::test_one_sentence"
 ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "memory_mb", "allow_unsandboxed")}
+HARVESTED = "tests/trainer/test_harvest.py::test_every_key_of_a_harvest_and_an_interrupted_one"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
 PROMPTS = "tests/models/test_prompts.py"
 ASKED = {
@@ -131,6 +133,13 @@ SHOWN = {
         **ASKED,
         "spans": SPANS,
     },
+    HarvestConfig: {
+        **{name: HARVESTED for name in ("model", "output", "data", "held_out", "size", "seed", "level", "samples",
+        "keep", "languages", "translate", "temperature", "max_completion_length", "batch")},
+        **{name: MODEL for name in ("device", "dtype", "max_pixels")},
+        **ENGINE,
+        **ASKED,
+    },
     SolveConfig: {
         **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model",
         "question", "image")},
@@ -181,7 +190,7 @@ def test_tables_name_keys_and_choices_that_exist():
     for other, key in OTHERS.items():
         assert other not in ours
         assert not key or key.split()[0].split("=")[0] in (*ours, "torchrun"), other
-    for rules, kind in ((TRAIN, TrainConfig), (EVAL, EvalConfig), (SOLVE, SolveConfig)):
+    for rules, kind in ((TRAIN, TrainConfig), (EVAL, EvalConfig), (HARVEST, HarvestConfig), (SOLVE, SolveConfig)):
         assert {name for rule in rules for name in rule.keys} <= keys(kind).keys()
     assert ours["model.attention"].choices == ("auto", *BACKENDS) and set(SCALES.values()) <= set(MODES)
     names = {field.name for field in dataclasses.fields(ObjectiveConfig)}

@@ -15,13 +15,13 @@ from typing import Any
 
 from nsrl.config.cli import launched
 from nsrl.config.keys import flat, keys
-from nsrl.config.schema import EvalConfig, SolveConfig, TrainConfig
+from nsrl.config.schema import EvalConfig, HarvestConfig, SolveConfig, TrainConfig
 from nsrl.data.modes import OPENING
 from nsrl.data.sources import format_of
 from nsrl.errors import UserError
 from nsrl_kernels import Objective
 
-Config = TrainConfig | EvalConfig | SolveConfig
+Config = TrainConfig | EvalConfig | HarvestConfig | SolveConfig
 Why = Callable[[Any], str | None]  # of the configuration in whose RULES it stands
 
 LORA = ("lora.r", "lora.alpha", "lora.dropout", "lora.target_modules")
@@ -288,9 +288,16 @@ ASKED = (
     Idle(("prompt.system", "prompt.examples"), lambda c: _no_system_text(c.model)),
     Idle(("prompt.delimiters",), lambda c: _delimiters(c.model, c.prompt.mode)),
 )
-EVAL = (Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels")), *ASKED)
+LEVELS = Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels"))
+EVAL = (LEVELS, *ASKED)
+HARVEST = (LEVELS, *ASKED)
 SOLVE = (Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True), *ASKED)
-RULES: dict[type, tuple[Idle, ...]] = {TrainConfig: TRAIN, EvalConfig: EVAL, SolveConfig: SOLVE}
+RULES: dict[type, tuple[Idle, ...]] = {
+    TrainConfig: TRAIN,
+    EvalConfig: EVAL,
+    HarvestConfig: HARVEST,
+    SolveConfig: SOLVE,
+}
 
 
 def require_acting(config: Config) -> list[str]:

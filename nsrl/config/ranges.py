@@ -35,7 +35,9 @@ def check(config: Any) -> None:
         source in values and values[source] in (None, "shapes") and (values[size] or 0) > MOST_SHAPES
     ):  # null: the run's own, or shapes
         raise UserError(f"{size} must be at most {MOST_SHAPES:,} with shapes; got {values[size]}")
-    if (values.get("output") or "").lower().endswith(".parquet"):
+    if "keep" in values:
+        _harvest(values)
+    elif (values.get("output") or "").lower().endswith(".parquet"):
         raise UserError(
             f"output must not end in .parquet, because completions go beside it under that name; got "
             f"{values['output']!r}"
@@ -48,6 +50,21 @@ def check(config: Any) -> None:
     marks, pictures = (values.get("question") or "").count("<image>"), len(values.get("image") or ())
     if marks > pictures:
         raise UserError(f"question must hold at most one <image> per image given ({pictures}); got {marks}")
+
+
+def _harvest(values: dict[str, Any]) -> None:
+    if not values["output"].lower().endswith(".parquet"):
+        raise UserError(f"output must end in .parquet, as a table of rows does; got {values['output']!r}")
+    for name in values["languages"]:
+        if name not in LANGUAGES:
+            raise UserError(
+                f"languages must be among {', '.join(LANGUAGES)}; got {name!r}" + did_you_mean(name, LANGUAGES)
+            )
+    if values["keep"] > values["samples"]:
+        raise UserError(
+            f"keep must be at most samples ({values['samples']}), or there is nothing to choose from; got "
+            f"{values['keep']}"
+        )
 
 
 def _engine(values: dict[str, Any]) -> None:

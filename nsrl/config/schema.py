@@ -488,6 +488,78 @@ class EvalConfig:
 
 
 @dataclass
+class HarvestConfig:
+    """Sample a model on training problems and keep its shortest right answers, as demonstrations for supervised
+    steps."""
+
+    model: str
+    """a run folder, a checkpoint folder or a Hub id."""
+
+    output: str
+    """the parquet file to write; what is sampled before it is whole stands in the folder OUTPUT.parts, and is taken up
+    again."""
+
+    data: str | None = None
+    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: that of
+    the run that the model is of, else shapes). Its held-out problems are left out."""
+
+    held_out: Annotated[int | None, Bound(least=1, why="a run is graded on held-out problems")] = None
+    """data.eval_size of the run that will learn from this: so many problems are held out of the data, and not harvested
+    (null: as of the run that the model is of, else 600)."""
+
+    size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
+    """at most so many training problems (null: all; shapes: 600)."""
+
+    seed: Annotated[int | None, SEED] = None
+    """of the samples, and of shapes (null: the run's own, else 0)."""
+
+    level: Annotated[int | None, LEVEL] = None
+    """difficulty of shapes (null: the run's own, else 1)."""
+
+    samples: Annotated[int, SAMPLES] = 8
+    """samples per problem."""
+
+    keep: Annotated[int, ONE_OR_MORE] = 1
+    """right answers kept per problem and language, the shortest ones."""
+
+    languages: list[str] = field(default_factory=list)
+    """keep answers in these languages alone (direct, prose, sympy, wolfram, nsl; none: all), translations included."""
+
+    translate: bool = False
+    """say right programs of Wolfram Language and SymPy in nsl too, where the engine gives the same value."""
+
+    temperature: Annotated[float, TEMPERATURE] = 1.0
+    """of the samples."""
+
+    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
+    """tokens (null: as the run was trained, else 1024)."""
+
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """how problems are put to the model; what is not said is as it was trained. What is kept holds no prompt: it can be
+    learned under another."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """the pool that runs programs."""
+
+    batch: Annotated[int, ONE_OR_MORE] = 64
+    """problems sampled at once."""
+
+    device: str = "auto"
+    """auto takes a GPU when there is one."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the weights."""
+
+    max_pixels: Annotated[int | None, PIXELS] = None
+    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
+
+    given: ClassVar[Given] = {}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass
 class SolveConfig:
     """Ask a model one question: prints its program, the engine's value, and the time."""
 

@@ -76,16 +76,19 @@ def evaluate(
     batch: int = 64,
     progress: Callable[[int], None] | None = None,
     world: World = ALONE,
+    greedy: bool = True,
+    first: int = 0,
 ) -> Evaluation:
-    """`samples` completions per problem at `temperature` (mean@n, the headline) and one greedy one.
+    """`samples` completions per problem at `temperature` (mean@n, the headline) and, with `greedy`, one greedy one.
 
     At temperature 0 every sample is the greedy answer: it is computed and kept once, and its numbers are those of
     samples too. progress is called with the number of problems done; world: problems are shared out, every rank gets
-    all records. Records have sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile;
-    a problem whose picture cannot be read is not scored, and named.
+    all records; first: how many problems stand before these in a whole that is evaluated in parts. Records have
+    sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile; a problem whose picture
+    cannot be read is not scored, and named.
     """
     records: list[dict[str, Any]] = []
-    passes = [(samples, temperature, 0), (1, 0.0, -1)] if temperature else [(1, 0.0, -1)]
+    passes = [(samples, temperature, 0), (1, 0.0, -1)][: 1 + greedy] if temperature else [(1, 0.0, -1)]
     unscored: dict[str, str] = {}
     timer = Timer()
     for start in range(0, len(problems), batch):
@@ -101,15 +104,15 @@ def evaluate(
         part = [mine[i] for i in shown]
         # seeds go by the problem, not by who samples it
         numbers = [n for i, n in enumerate(world.share(range(start, start + len(whole)))) if i in shown]
-        for count, pass_temperature, first in passes:
-            seeds = [(seed << 24) + numbers[i] for i in range(len(prompts))]
+        for count, pass_temperature, named in passes:
+            seeds = [(seed << 24) + first + numbers[i] for i in range(len(prompts))]
             params = sampling_params(vlm, max_tokens, pass_temperature)
             done = complete(vlm, sampler, grader, part, prompts, params, count, seeds, timer)
             rows: dict[int, list[dict[str, Any]]] = {}
             for index, (drawn, graded) in enumerate(zip(done.samples, done.graded)):
                 rows[shown[index]] = [
                     record(part[index], one, len(prompts[index].ids), sample, number, parts)
-                    for number, (sample, one) in enumerate(zip(drawn, graded), first)
+                    for number, (sample, one) in enumerate(zip(drawn, graded), named)
                     for parts in [token_parts(vlm, sample.written_ids, one)]
                 ]
             records += [
@@ -120,10 +123,10 @@ def evaluate(
         if progress is not None:
             progress(len(whole))
     if unscored and world.is_main:
-        first, why = next(iter(unscored.items()))
+        problem_id, why = next(iter(unscored.items()))
         print(
             f"{len(unscored)} of {len(problems)} problems not scored, since they cannot be shown to the model (first: "
-            f"{first}: {why})"
+            f"{problem_id}: {why})"
         )
     return replace(summarise(records), unscored=unscored)
 

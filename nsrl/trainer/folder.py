@@ -204,7 +204,7 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], settings: dict[str, An
     path.parent.mkdir(exist_ok=True)
     rows = [{k: writable(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
     table = pyarrow.Table.from_pylist(rows)
-    with _replacing(path) as working:
+    with replacing(path) as working:
         parquet.write_table(
             table if settings is None else table.replace_schema_metadata({SETTINGS: json.dumps(settings)}), working
         )
@@ -267,12 +267,12 @@ def _why_full(path: Path, error: OSError) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
-    with _replacing(path) as working:
+    with replacing(path) as working:
         working.write_text(writable(text), encoding="utf-8")
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A file to write, which then takes the place of `path` (of what it leads to, where it is a link) or is removed."""
     target = Path(os.path.realpath(path))
     working = beside(target)

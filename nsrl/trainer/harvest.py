@@ -8,29 +8,89 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from nsrl.answers import check
+from nsrl.config import DataConfig, HarvestConfig
+from nsrl.data import load_problems
+from nsrl.data.chat import Chat
+from nsrl.data.shapes import Shapes
+from nsrl.data.sources import source_and_path
 from nsrl.engines import EnginePool, nsl
 from nsrl.engines.languages import CLOSE, OPEN
-from nsrl.engines.result import Result, Status
+from nsrl.engines.result import Result, Status, writable
 from nsrl.engines.translate import candidates
 from nsrl.engines.translate.straight import Untranslatable
 from nsrl.engines.translate.wolfram_source import read as read_wolfram
+from nsrl.models.vlm import VLM
+from nsrl.rollout.native import NativeSampler
+from nsrl.rollout.types import Finish
+from nsrl.trainer import evaluation, heldout
+from nsrl.trainer.folder import SETTINGS, replacing
+from nsrl.trainer.grader import Grader
 from nsrl.types import Problem
 
 Row = dict[str, Any]
+TOGETHER = 256  # rows written at once
 TRIED = 4  # translations of one program that are run, the shortest first
 
 
-def kept(records: Sequence[Row], problems: Sequence[Problem], most: int) -> list[Row]:
+@dataclass(frozen=True)
+class Field:
+    """What is harvested: training problems, what they are called, and how many were held out of them."""
+
+    problems: list[Problem]
+    name: str
+    held_out: int
+
+
+def field_of(config: HarvestConfig) -> Field:
+    """The training problems that `config` names, those of the model's own run by default, without what a run on the
+    same data holds out. Raises `UserError`."""
+    runs = heldout.lineage(config.model)
+    own = runs[0] if runs else None
+    if config.data is not None:
+        source, path = source_and_path(config.data)
+    else:
+        source, path = (own.config.data.source, own.config.data.path) if own else ("shapes", None)
+    held_out = config.held_out or (own.held_out if own else DataConfig().eval_size)
+    if source == "shapes":
+        level = config.level or (own.config.data.level if own else 1)
+        seed = config.seed if config.seed is not None else own.config.seed if own else 0
+        shapes = Shapes(level, seed, held_out)
+        wanted = config.size or DataConfig().eval_size
+        return Field(list(islice(shapes.train(), wanted)), f"shapes (level {level}, seed {seed})", held_out)
+    mine = own is not None and own.config.data.source == source and heldout.same_place(path, own.config.data.path)
+    data = (
+        replace(own.config.data, eval_size=held_out) if own and mine else DataConfig(source, path, eval_size=held_out)
+    )
+    train, test = load_problems(data)
+    return Field(list(train)[: config.size], f"{source}:{path}", len(test))
+
+
+def sample(config: HarvestConfig, vlm: VLM, grader: Grader, field: Field, start: int, longest: int) -> list[Row]:
+    """The records of a batch of the problems, from `start` on. Seeds go by a problem's place in the whole."""
+    seed = config.seed if config.seed is not None else 0
+    part = field.problems[start : start + config.batch]
+    return evaluation.evaluate(
+        vlm, NativeSampler(vlm.model), grader, part, samples=config.samples, temperature=config.temperature,
+        max_tokens=longest, seed=seed, batch=config.batch, greedy=False, first=start,
+    ).records  # fmt: skip
+
+
+def kept(records: Sequence[Row], problems: Sequence[Problem], most: int, chat: Chat = Chat()) -> list[Row]:
     """The shortest `most` right completions of each problem in each language, different ones, with pass rates.
 
-    records: rows of an evaluation (`evaluation.record`), samples and greedy ones; problems: those they are of.
-    pass_rate: share of the problem's completions that are right; pass_rate_language: of those in this language. A
-    problem that was never solved has no row.
+    records: rows of an evaluation (`evaluation.record`); problems: those they are of; chat: how they were put. Programs
+    stand between our tags, whatever was around them. pass_rate: share of the problem's completions that are right;
+    pass_rate_language: of those in this language. A completion without an end is none to learn from; a problem that was
+    never solved has no row.
     """
     of_problem: dict[str, list[Row]] = defaultdict(list)
     for record in records:
@@ -43,7 +103,7 @@ def kept(records: Sequence[Row], problems: Sequence[Problem], most: int) -> list
         for record in right:
             same = chosen[record["language"]]
             key = canonical(record["language"], record["program"] or record["completion"])
-            if len(same) < most:
+            if len(same) < most and record["finish"] == Finish.STOP.value:
                 same.setdefault(key, record)
         for language, programs in chosen.items():
             alike = [r for r in drawn if r["language"] == language]
@@ -52,18 +112,27 @@ def kept(records: Sequence[Row], problems: Sequence[Problem], most: int) -> list
                 "pass_rate_language": sum(bool(r["correct"]) for r in alike) / len(alike),
                 "samples": len(drawn),
             }
-            rows += [_row(problem, record, rates) for record in programs.values()]
+            rows += [_row(problem, record, tagged(record["completion"], chat), rates) for record in programs.values()]
     return rows
 
 
-def _row(problem: Problem, record: Row, rates: Row) -> Row:
+def tagged(completion: str, chat: Chat) -> str:
+    """A completion with its program between our tags, in place of what stands around it under `chat`."""
+    cut = chat.read(completion, True)
+    if cut.language is None:
+        return completion
+    first, last = cut.span
+    return f"{completion[:first]}{OPEN[cut.language]}{cut.program}{CLOSE[cut.language]}{completion[last:]}"
+
+
+def _row(problem: Problem, record: Row, completion: str, rates: Row) -> Row:
     return {
         "problem_id": problem.id,
         "question": problem.question,
         "options": list(problem.options),
         "answer": problem.answer,
         "category": problem.category,
-        "completion": record["completion"],
+        "completion": completion,
         "language": record["language"],
         "program": record["program"],
         "value_text": record["value_text"],
@@ -73,11 +142,11 @@ def _row(problem: Problem, record: Row, rates: Row) -> Row:
     }
 
 
-def translated(rows: Sequence[Row], pool: EnginePool) -> list[Row]:
+def translated(rows: Sequence[Row], pool: EnginePool, vlm: VLM | None = None) -> list[Row]:
     """Rows in Wolfram Language and SymPy once more in nsl, where a translation gives the same value and is right.
 
     Each translation is run by the engine; it is kept if its value is the source's (by the answer check, either way
-    round) and answers the gold. The shortest that does is the row; one row per program and problem.
+    round) and answers the gold. The shortest that does is the row; one row per program and problem. vlm: counts tokens.
     """
     sources = [row for row in rows if row["language"] in ("wolfram", "sympy")]
     texts = [candidates(row["language"], row["program"])[:TRIED] for row in sources]
@@ -91,8 +160,10 @@ def translated(rows: Sequence[Row], pool: EnginePool) -> list[Row]:
             key = (row["problem_id"], canonical("nsl", text))
             if key not in seen:
                 seen.add(key)
-                found.append({**row, "completion": f"{OPEN['nsl']}{text}{CLOSE['nsl']}", "language": "nsl",
-                              "program": text, "tokens": None, "translated_from": row["language"]})  # fmt: skip
+                completion = f"{OPEN['nsl']}{text}{CLOSE['nsl']}"
+                tokens = len(vlm.learned_ids(completion)) if vlm is not None else None
+                anew = {"completion": completion, "language": "nsl", "program": text, "tokens": tokens}
+                found.append({**row, **anew, "translated_from": row["language"]})
             break
     return found
 
@@ -124,6 +195,28 @@ _CANONICAL: dict[str, Callable[[str], str]] = {
 }
 
 
+def write(path: Path, rows: Sequence[Row], problems: Sequence[Problem], settings: dict[str, Any]) -> None:
+    """The rows with their problems' pictures (`images`: bytes of lossless PNGs) as parquet, whole or not at all.
+
+    A problem's pictures are opened once for its rows, and never more of them held than of `TOGETHER` rows.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    by_id = {problem.id: problem for problem in problems}
+    table = pyarrow.Table.from_pylist(
+        [{k: writable(v) if isinstance(v, str) else v for k, v in r.items()} for r in rows]
+    )
+    picture = pyarrow.list_(pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())]))
+    table = table.replace_schema_metadata({SETTINGS: json.dumps(settings)})
+    schema = table.schema.append(pyarrow.field("images", picture))
+    with replacing(path) as working, parquet.ParquetWriter(working, schema) as writer:
+        for start in range(0, len(rows), TOGETHER):
+            some = [pictures(by_id[row["problem_id"]]) for row in rows[start : start + TOGETHER]]
+            part = table.slice(start, TOGETHER).append_column("images", pyarrow.array(some, picture))
+            writer.write_table(part.cast(schema))
+
+
 def pictures(problem: Problem) -> list[Row]:
     """A problem's pictures as a column of a table holds them: {bytes, path}, lossless PNG."""
     out = []
@@ -132,3 +225,21 @@ def pictures(problem: Problem) -> list[Row]:
         image.open().save(buffer, format="PNG")
         out.append({"bytes": buffer.getvalue(), "path": None})
     return out
+
+
+def summary(records: Sequence[Row], found: Sequence[Row], said_anew: Sequence[Row]) -> str:
+    """A line for each language: what was sampled, right, kept, and said in nsl; and how many problems were solved."""
+    head = f"{'language':10}{'sampled':>9}{'right':>9}{'kept':>9}{'in nsl':>9}"
+    lines = [head]
+    for language in dict.fromkeys(sorted(r["language"] for r in records)):
+        of = [r for r in records if r["language"] == language]
+        counts = (
+            len(of),
+            sum(bool(r["correct"]) for r in of),
+            sum(r["language"] == language for r in found),
+            sum(r["translated_from"] == language for r in said_anew),
+        )
+        lines.append(f"{language:10}" + "".join(f"{count:9,}" for count in counts))
+    solved = len({r["problem_id"] for r in found})
+    lines.append(f"solved: {solved:,} of {len({r['problem_id'] for r in records}):,} problems")
+    return "\n".join(lines)

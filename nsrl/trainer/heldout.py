@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,15 +172,25 @@ def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], s
     return problems, name, lost(runs) + notes
 
 
+def identity(model: str, name: str, problems: Sequence[Problem]) -> dict[str, Any]:
+    """Which model and which problems, in JSON."""
+    runs = lineage(model)
+    digest = hashlib.sha256("".join(map(content_key, problems)).encode()).hexdigest()[:16]
+    return {
+        "model": str(runs[0].checkpoint.name if runs else model),
+        "data": name,
+        "size": len(problems),
+        "problems": digest,
+    }
+
+
 def settings(config: EvalConfig, name: str, problems: list[Problem], **resolved: Any) -> dict[str, Any]:
     """What the completions of an evaluation on `name` depend on, in JSON; resolved: what stands in place of null and
     auto."""
-    runs = lineage(config.model)
-    kept = {"model": str(runs[0].checkpoint.name if runs else config.model), "data": name, "size": len(problems)}
-    digest = hashlib.sha256("".join(map(content_key, problems)).encode()).hexdigest()[:16]
     samples = config.samples if config.temperature else 1
     given = {"samples": samples, "temperature": config.temperature, "max_pixels": config.max_pixels}
-    return {**kept, "problems": digest, **given, **resolved, "engine": dataclasses.asdict(config.engine)}
+    kept = identity(config.model, name, problems)
+    return {**kept, **given, **resolved, "engine": dataclasses.asdict(config.engine)}
 
 
 def place(model: str, name: str, made: dict[str, Any]) -> tuple[Path | None, str]:
@@ -279,7 +289,7 @@ def _rows(
     tested: Any = None
     for run, found in _splits(runs)[0]:
         data = run.config.data
-        same = tested is None and source == data.source and _same(path, data.path)
+        same = tested is None and source == data.source and same_place(path, data.path)
         if isinstance(found, UserError):
             if same:
                 raise found
@@ -302,7 +312,8 @@ def _rows(
     return problems[: config.size], notes
 
 
-def _same(path: str | None, other: str | None) -> bool:
+def same_place(path: str | None, other: str | None) -> bool:
+    """Whether two paths of data sets are one."""
     if path is None or other is None:
         return path == other
     return path == other or Path(path).expanduser().resolve() == Path(other).expanduser().resolve()

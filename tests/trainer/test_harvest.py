@@ -3,15 +3,23 @@
 import random
 
 import pytest
+from pyarrow import parquet
 
+from nsrl import harvest as command
+from nsrl.config import HarvestConfig, TrainConfig, parse
+from nsrl.config.keys import keys
+from nsrl.data import load
+from nsrl.data.shapes import Shapes
 from nsrl.engines import EnginePool
+from nsrl.errors import UserError
 from nsrl.trainer.harvest import canonical, kept, translated
+from nsrl.trainer.run import Run
 from nsrl.types import Problem
 
 
 def record(problem, completion, correct, language="nsl", program=None, tokens=5, value="4"):
     return {"problem_id": problem, "completion": completion, "correct": correct, "language": language,
-            "program": completion if program is None else program, "tokens": tokens, "value_text": value}  # fmt: skip
+            "program": completion if program is None else program, "tokens": tokens, "value_text": value, "finish": "stop"}  # fmt: skip
 
 
 def test_the_shortest_right_ones_are_kept_once_with_their_rates():
@@ -62,3 +70,82 @@ def test_a_translation_has_the_value_of_its_source():
         ("a", "sum{3,4,5}", "wolfram"), ("b", "max{3,12}", "sympy"),
     ]  # fmt: skip
     assert found[0]["completion"] == "<nsl>sum{3,4,5}</nsl>"
+
+
+def harvested(model, output, *argv):
+    assert command.main([f"model={model}", f"output={output}", *argv]) == 0
+    return parquet.read_table(output).drop(["images"]).to_pylist()
+
+
+@pytest.mark.long
+def test_every_key_of_a_harvest_and_an_interrupted_one(tmp_path, monkeypatch, capsys):
+    """On a small model that was taught Wolfram Language alone, and little of it."""
+    run = tmp_path / "run"
+    Run(parse(TrainConfig, [
+        f"output_dir={run}", "warm_start.reading_steps=150", "warm_start.steps=200", "warm_start.optimizer=muon",
+        "warm_start.languages={wolfram: 1}", "max_steps=0", "data.eval_size=30", "seed=3", "preflight=false",
+    ], "test")).execute()  # fmt: skip
+    rows = harvested(run, tmp_path / "a.parquet", "size=40", "samples=4", "translate=true", "batch=16")
+    assert {r["language"] for r in rows} == {"wolfram", "nsl"} and {r["samples"] for r in rows} == {4}
+    sources = {r["problem_id"]: r for r in rows if r["language"] == "wolfram"}
+    lessons = [r for r in rows if r["language"] == "nsl"]
+    assert len(lessons) > 0.9 * len(sources) > 9 and {r["translated_from"] for r in lessons} == {"wolfram"}
+    assert sum(r["tokens"] for r in lessons) < 0.6 * sum(sources[r["problem_id"]]["tokens"] for r in lessons)
+    with EnginePool(workers=1, languages=["nsl"]) as pool:
+        assert {result.status.value for result in pool.map("nsl", [r["program"] for r in lessons])} == {"ok"}
+    held_out = {(p.question, p.images[0].key) for p in Shapes(1, 3, 30).test()}
+    read = load("hf", tmp_path / "a.parquet")
+    assert len(read) == len(rows) and not held_out & {(p.question, p.images[0].key) for p in read}
+    drawn = {p.id for p, _ in zip(Shapes(1, 3, 30).train(), range(40))}
+    assert {r["problem_id"] for r in rows} <= drawn
+
+    # Stopped in the third batch, it goes on with it; another way of sampling begins anew.
+    whole = command.write_parquet
+    calls = []
+
+    def stop(path, *rest):
+        calls.append(path.name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        whole(path, *rest)
+
+    argv = ("size=40", "samples=4", "keep=2", "languages=[wolfram]", "batch=16")
+    monkeypatch.setattr(command, "write_parquet", stop)
+    with pytest.raises(KeyboardInterrupt):
+        harvested(run, tmp_path / "b.parquet", *argv)
+    again = harvested(run, tmp_path / "b.parquet", *argv)
+    assert len(calls) == 4 and not (tmp_path / "b.parquet.parts").exists()
+    monkeypatch.undo()
+    assert {r["problem_id"]: r["tokens"] for r in reversed(again)} == {p: r["tokens"] for p, r in sources.items()}
+    assert {r["language"] for r in again} == {"wolfram"} and len(again) > len(sources)
+
+    others = {
+        "seed=9": {r["problem_id"] for r in again}, "level=2": None, "held_out=200": None, "temperature=0.3": None,
+        "max_completion_length=20": None, "data=shapes": None,
+    }  # fmt: skip
+    for key in others:
+        capsys.readouterr()
+        try:
+            found = harvested(run, tmp_path / f"{key}.parquet", "size=12", "samples=2", key)
+        except UserError as error:  # answers of 20 tokens hold no program
+            assert key.startswith("max_completion") and "was right" in str(error)
+            continue
+        printed = capsys.readouterr().out
+        assert ("level 2" in printed) == (key == "level=2") and ("200 are held" in printed) == (key == "held_out=200")
+        assert found
+    with pytest.raises(UserError, match="no harvest"):
+        (tmp_path / "c.parquet").write_text("mine")
+        harvested(run, tmp_path / "c.parquet")
+    assert {"model", "output", "dtype", "device", "max_pixels"} < keys(HarvestConfig).keys()
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["output=a.json"], "output must end in .parquet"), (["output=a.parquet", "keep=9"], "keep must be at most"),
+    (["output=a.parquet", "languages=[latin]"], "languages must be among"), ([], "output"),
+    (["output=a.parquet", "data=hf:rows", "level=2"], "level cannot act"),
+])  # fmt: skip
+def test_one_sentence_before_anything_is_loaded(argv, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=words) as error:
+        command.main(["model=runs/none", *argv])
+    assert "\n" not in str(error.value)
