@@ -5,28 +5,38 @@ every arm side by side, run against run.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import NoReturn
 
 from nsrl.config import command
 from nsrl.errors import UserError, program
+from nsrl.trainer.folder import check_writable
 
 EVERY = 25  # files between two lines of progress
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """One sentence for a wrong argument, as every command says it."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"view: {message} ({self.prog} --help)")
+        """Raise `UserError`."""
+        raise UserError(f"{message} ({self.prog} --help)")
+
+
+def page_file(word: str, *kinds: str) -> Path:
+    """The file that `-o` names. Raises `UserError` where it is of no such kind or cannot be written."""
+    target = Path(word).expanduser()
+    if target.suffix.lower() not in kinds:
+        raise UserError(f"-o must be a file that ends in {' or '.join(kinds)}; got {word!r}")
+    check_writable(target, "-o")
+    return target
 
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     from nsrl.report.viewer import MIB, MOST
 
-    top = _Parser(
+    top = Parser(
         prog=program("view"),
         description="Write one self-contained HTML page over the completions of runs: evaluations and the training "
         "steps that were kept. It opens without a network in any current browser.",
@@ -53,11 +63,7 @@ def main(argv: list[str]) -> int:
         if getattr(chosen, name) < least:
             raise UserError(f"view: --{name} must be at least {least}; got {getattr(chosen, name)}")
     paths = [Path(path).expanduser() for path in chosen.path]
-    target = Path(chosen.output).expanduser() if chosen.output else _beside(paths[0])
-    if target.is_dir() or not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise UserError(f"view: -o must be a file that can be written; got {str(target)!r}")
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"view: -o must be an .html file; got {str(target)!r}")
+    target = page_file(chosen.output, ".html", ".htm") if chosen.output else None
 
     from nsrl.report.records import collect
     from nsrl.report.viewer import write_view
@@ -67,6 +73,7 @@ def main(argv: list[str]) -> int:
             print(f"read {done}/{total} files", flush=True)
 
     parts, notes = collect(paths, said)
+    target = target or page_file(str(_beside(paths[0])), ".html")
     title = chosen.title or ", ".join(
         dict.fromkeys(path.resolve().name.removesuffix(".parquet") or str(path) for path in paths)
     )

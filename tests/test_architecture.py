@@ -32,7 +32,7 @@ ORDER = (
     "trainer",
     "commands",
 )
-COMMANDS = {"train", "eval", "solve", "check", "harvest", "view"}
+COMMANDS = {"train", "eval", "solve", "check", "harvest", "view", "attend"}
 LONGEST_CLASS = 200  # lines
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import torch
@@ -25,20 +24,23 @@ from nsrl.models.prompt import Prompt
 class Looks:
     """Attention of n tokens of a completion, in fp32 on the host.
 
-    weights: (layers, n, L) on each token of prompt and completion, 0 on those that come later; visual: (v,) the
-    visual tokens among the L, picture after picture; sizes: visual tokens of each picture; visible: (n,) how many
-    tokens each one sees.
+    weights: (layers, n, L) on each token of prompt and completion, 0 on those that come later; columns: (v,) the
+    visual tokens among the L, picture after picture; visible: (n,) how many tokens each one sees.
     """
 
     weights: Tensor
-    visual: Tensor
-    sizes: tuple[int, ...]
+    columns: Tensor
     visible: Tensor
 
     @property
     def on_pictures(self) -> Tensor:
         """(layers, n, v): the part of it on visual tokens."""
-        return self.weights[:, :, self.visual]
+        return self.weights[:, :, self.columns]
+
+    @property
+    def even(self) -> Tensor:
+        """(n,): that part in sum, if a token attended to all it sees alike."""
+        return len(self.columns) / self.visible
 
 
 def look(policy: Policy, prompt: Prompt, completion: Sequence[int], *, head: int | None = None) -> Looks:
@@ -54,9 +56,8 @@ def look(policy: Policy, prompt: Prompt, completion: Sequence[int], *, head: int
     finally:
         policy.attention = watching.inner
     ids = torch.tensor(list(prompt.ids))
-    sizes = tuple(prod(image.grid) // policy.family.merge**2 for image in prompt.images)
-    visual = (ids == policy.family.image_token_id).nonzero().flatten()
-    return Looks(torch.stack(watching.found), visual, sizes, rows + 1)
+    columns = (ids == policy.family.image_token_id).nonzero().flatten()
+    return Looks(torch.stack(watching.found), columns, rows + 1)
 
 
 class _Watching:

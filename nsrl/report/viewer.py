@@ -8,12 +8,10 @@ however many completions show them. What models and data sets wrote is hostile i
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import io
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +21,7 @@ from typing import Any
 from nsrl.report.plots import LANGUAGES
 from nsrl.report.problems import clean
 from nsrl.report.records import Part
+from nsrl.report.standalone import packed, page, put
 
 MOST = 50_000  # records of a page; beyond, training steps are left out evenly
 MIB = 32  # of pictures
@@ -46,26 +45,19 @@ def write_view(
     parts: Sequence[Part], target: Path, title: str, notes: Sequence[str] = (), most: int = MOST, mib: int = MIB
 ) -> Told:
     """Write the page of these parts. most: records; mib: of pictures, in MiB. Returns what is in it."""
-    import jinja2
-
     kept, said = thinned(parts, most)
     data, pictures = pack(kept)
     urls, short = shrunk(pictures, mib * 2**20)
     said = [*notes, *said, *short]
     data |= {"title": title, "notes": said, "colours": LANGUAGES, "made": datetime.now(UTC).strftime("%Y-%m-%d")}
-    packed = base64.b64encode(gzip.compress(json.dumps(data, separators=(",", ":")).encode(), 6, mtime=0)).decode()
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("nsrl.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
+    text = page(
+        "viewer.html.jinja",
+        ["viewer_detail.js", "viewer.js"],
+        title=title,
+        data=packed(json.dumps(data, separators=(",", ":")).encode()),
+        pictures="\n".join(urls),
     )
-    source = lambda name: environment.loader.get_source(environment, name)[0]  # pyright: ignore[reportOptionalMemberAccess]
-    script = f"(async () => {{\n'use strict';\n{source('viewer_detail.js')}\n{source('viewer.js')}\n}})();"
-    page = environment.get_template("viewer.html.jinja").render(
-        title=title, script=script, style=source("viewer.css"), data=packed, pictures="\n".join(urls),
-        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )  # fmt: skip
-    working = target.with_name(target.name + ".tmp")
-    working.write_text(page, encoding="utf-8", errors="replace")
-    os.replace(working, target)
+    put(target, text.encode("utf-8", "replace"))
     shown = sum(url != "" for url in urls)
     return Told(len(data["set"]), len(data["problems"]["problem_id"]), shown, target.stat().st_size, said)
 

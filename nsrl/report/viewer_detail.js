@@ -31,6 +31,8 @@ function drawRecord(i) {
   $("detail").replaceChildren(make("div", { className: "wide" }, top, asked(p), make("div", { className: "two" }, wrote(i), engine(i)), rewards(i), numbers(i),
     make("h3", { className: "over" }, "The same problem, everywhere"), arms(p, i)));
   $("detail").scrollTop = 0;
+  const column = $("detail").querySelector(".try[aria-current=true]").closest(".arm"), strip = column.parentElement;
+  strip.scrollLeft = column.offsetLeft - (strip.clientWidth - column.offsetWidth) / 2; // among its neighbours
 }
 
 function asked(p) {
@@ -66,7 +68,7 @@ function engine(i) {
   const others = data.columns.filter((c) => c.kind === "text" && !known.has(c.name) && get(c.name, i));
   return panel(ran ? "What the engine said" : "Answer read from the text",
     make("div", { className: "said" }, make("bdi", {}, (ran ? value : ending(value)) || "(no value)")),
-    make("p", { className: "note" }, status ? make("span", { className: `badge ${status === "ok" ? "right" : "plain"}` }, status) : ran ? null : make("span", { className: "badge plain" }, "no program"), " ",
+    make("p", { className: "note" }, status ? make("span", { className: "badge plain" }, status) : ran ? null : make("span", { className: "badge plain" }, "no program"), " ",
       reason ? make("small", {}, `checked: ${reason}`) : null),
     ...others.map((c) => make("p", { className: "note" }, make("small", {}, `${c.name} `), make("bdi", {}, get(c.name, i)))));
 }

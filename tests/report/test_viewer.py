@@ -9,7 +9,6 @@ import re
 from dataclasses import replace
 
 import pytest
-from browser import Browser, chromium
 from PIL import Image
 from synthetic import HOSTILE, png, records
 
@@ -18,6 +17,7 @@ from nsrl.report.records import collect
 from nsrl.report.viewer import pack, shrunk, thinned, write_view
 from nsrl.trainer.folder import write_parquet
 from nsrl.view import main
+from tests.report.browser import Browser, chromium
 
 READY = "document.documentElement?.dataset.ready"
 # Seconds from a click to the frame after it: the filter, the list and what stands beside it.
@@ -121,8 +121,11 @@ def test_long_runs_and_large_pictures_are_bounded_and_said(tmp_path, experiment)
         (["text.parquet"], "'text.parquet' must be a parquet file of completions; "),
         (["other.parquet"], "'other.parquet' must be a parquet file of completions; it has no column completion"),
         (["empty.parquet"], "no completions in 'empty.parquet': every table in it is empty"),
-        (["other.parquet", "-o", "page.txt"], "-o must be an .html file; got 'page.txt'"),
-        (["other.parquet", "-o", "no/page.html"], "-o must be a file that can be written; got 'no/page.html'"),
+        (["other.parquet", "-o", "page.txt"], "-o must be a file that ends in .html or .htm; got 'page.txt'"),
+        (
+            ["other.parquet", "-o", "no/page.html"],
+            "-o must be a file that can be written; 'no/page.html': No such file",
+        ),
         (["other.parquet", "--most", "0"], "--most must be at least 1; got 0"),
     ],
 )

@@ -1,0 +1,219 @@
+"""`python -m nsrl.attend --model RUN --problem N -o FILE` shows where a model looks as it writes: attention over pictures.
+
+Prints how much of the attention of program, prose and answer is on the pictures, by layer; FILE.png or FILE.html draws
+it over them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from nsrl.config import EvalConfig, ModelConfig, command
+from nsrl.engines import extract
+from nsrl.errors import UserError, program, require_extra
+from nsrl.types import Problem
+from nsrl.view import Parser, page_file
+
+PARTS = ("program", "prose", "answer", "delimiters", "all")
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    top = Parser(
+        prog=program("attend"),
+        description="Where a model looks as it writes: the attention with which each token of a completion was written, "
+        "drawn over the pictures, and how much of it is on them for program, prose and answer, by layer.",
+        epilog=f"Examples: {program('attend')} --model runs/default-0 --problem 3 -o map.html | {program('attend')} "
+        '--model CHECKPOINT --image a.png --question "What is x?" --tokens program --layer 12 -o map.png',
+        allow_abbrev=False,
+    )
+    top.add_argument("--model", required=True, metavar="M", help="a run folder, a checkpoint folder or a Hub id")
+    top.add_argument("--problem", metavar="N", help="a held-out problem of the run, by number or id")
+    top.add_argument("--question", metavar="TEXT", help="in its place a question of your own, with --image")
+    top.add_argument(
+        "--image", action="append", default=[], metavar="FILE", help="a picture; several times for several"
+    )
+    top.add_argument("--completion", metavar="TEXT", help="look at this text (without it: what the model writes)")
+    top.add_argument("--tokens", default="all", metavar="WHICH", help="drawn: program, prose, answer, delimiters, all, or "
+                     "A:B, the tokens from A to before B, counted from 0 (default: all)")  # fmt: skip
+    top.add_argument("--layer", default="mean", metavar="N", help="a layer, counted from 0, or mean (default)")
+    top.add_argument("--head", default="mean", metavar="N", help="a head of every layer, from 0, or mean (default)")
+    top.add_argument("-o", "--output", metavar="FILE", help="a .png, or an .html page in which each token shows its map "
+                     "in every layer (without it: the table alone)")  # fmt: skip
+    top.add_argument("--max_completion_length", type=int, metavar="N", help="tokens (default: as the run was trained, "
+                     "else 1024)")  # fmt: skip
+    top.add_argument(
+        "--temperature", type=float, default=0.0, metavar="T", help="of the completion; 0 is greedy (default)"
+    )
+    top.add_argument("--seed", type=int, default=0, metavar="N", help="of sampling (default: 0)")
+    top.add_argument("--device", default="auto", metavar="NAME", help="auto takes a GPU when there is one (default)")
+    return top
+
+
+def main(argv: list[str]) -> int:
+    """Print the table and draw what was asked for. Returns 0; raises `UserError` for what cannot be done."""
+    chosen = parser().parse_args(argv)
+    layer, head = (_number(chosen, name) for name in ("layer", "head"))
+    _require_sound(chosen)
+    require_extra()
+    problem = _problem(chosen)
+
+    from nsrl.models import loading, maps  # torch and transformers, once the pictures can be read
+    from nsrl.models.policy import Policy
+    from nsrl.report import attention
+
+    vlm = loading.load(ModelConfig(name=chosen.model, device=chosen.device), seed=chosen.seed)
+    layers = len(vlm.family.text.layers)
+    if layer is not None and layer >= layers:
+        raise UserError(f"attend: --layer must be 0 to {layers - 1} or mean; got {layer}")
+    prompt = vlm.encode(problem)
+    ids = _completion(chosen, vlm, prompt)
+    texts, parts = token_parts(vlm, ids)
+    rows = _rows(chosen.tokens, parts)
+    looks = maps.look(Policy(vlm.model), prompt, ids, head=head)
+    pictures = [image.open() for image in problem.images]
+    seen = attention.Seen(
+        title=f"{Path(chosen.model).name} on {problem.id}",
+        question=problem.question.replace("<image>", " ").strip(),
+        pictures=pictures,
+        cells=[vlm.pictures.cells(picture.size) for picture in pictures],
+        tokens=texts,
+        parts=parts,
+        weights=looks.on_pictures.numpy(),
+        even=looks.even.numpy(),
+        chosen=rows,
+        layer=layer,
+        head=head,
+    )
+    print(f"question {seen.question}\nwrote    {''.join(texts)}\n")
+    print("attention on the pictures, of all that a token attends to (even: if it attended to all it sees alike)")
+    print(attention.table(seen))
+    print(f"\nof each token that is drawn, {seen.which}\n{attention.by_token(seen)}")
+    if chosen.output:
+        target = Path(chosen.output).expanduser()
+        (attention.write_png if target.suffix.lower() == ".png" else attention.write_page)(seen, target)
+        print(f"drawn: {target}")
+    return 0
+
+
+def token_parts(vlm: Any, ids: Sequence[int]) -> tuple[list[str], list[str]]:
+    """The text of each token and what it is for: program, delimiters (its tags, and the end of the turn), answer (the
+    one that is read where there is no program, or from a box) or prose. A token that shares a sign with the one before
+    it has the rest."""
+    stops = set(vlm.stop_ids())
+    length = len(ids) - (bool(ids) and ids[-1] in stops)
+    decode = lambda count: vlm.tokenizer.decode(list(ids[:count]), skip_special_tokens=False,
+                                                clean_up_tokenization_spaces=False)  # fmt: skip
+    whole = decode(length)
+    ends = [*(len(decode(count).rstrip("\ufffd")) for count in range(length)), len(whole)]
+    cut = extract(whole)
+    kind = ["prose"] * len(whole)
+
+    def paint(start: int, text: str, name: str) -> None:
+        if start >= 0:
+            kind[start : start + len(text)] = [name] * len(text)
+
+    start, end = cut.span
+    if cut.answer:
+        at = whole.rfind(cut.answer, end)
+        paint(at if at >= 0 else whole.rfind(cut.answer, 0, start), cut.answer, "answer")
+    if cut.language is not None:
+        paint(start, whole[start:end], "delimiters")
+        paint(whole.find(cut.program, start, end), cut.program, "program")
+    texts, parts = [], []
+    for first, after in pairwise(ends):
+        texts.append(whole[first:after])
+        parts.append(kind[min(first, len(kind) - 1)] if kind else "prose")
+    rest = [vlm.tokenizer.decode([token], skip_special_tokens=False) for token in ids[length:]]
+    return [*texts, *rest], [*parts, *("delimiters" for _ in rest)]
+
+
+def _require_sound(chosen: argparse.Namespace) -> None:
+    """Raise `UserError` for arguments that do not go together or cannot be."""
+    if chosen.problem is not None and (chosen.question is not None or chosen.image):
+        raise UserError("attend: --problem stands in place of --question and --image; got more than it")
+    if chosen.problem is None and (chosen.question is None or not chosen.image):
+        raise UserError("attend: --problem must be given, or --question and --image")
+    if chosen.completion is not None and (chosen.temperature or chosen.max_completion_length is not None):
+        raise UserError("attend: --completion is looked at as it stands: no --temperature or --max_completion_length")
+    if chosen.completion == "":
+        raise UserError("attend: --completion must be a text; got an empty one")
+    if chosen.max_completion_length is not None and chosen.max_completion_length < 1:
+        raise UserError(f"attend: --max_completion_length must be at least 1; got {chosen.max_completion_length}")
+    if chosen.temperature < 0:
+        raise UserError(f"attend: --temperature must be 0 (greedy) or more; got {chosen.temperature}")
+    if chosen.tokens not in PARTS and _range(chosen.tokens) is None:
+        raise UserError(f"attend: --tokens must be {', '.join(PARTS)} or A:B; got {chosen.tokens!r}")
+    if chosen.output:
+        page_file(chosen.output, ".png", ".html")
+
+
+def _number(chosen: argparse.Namespace, name: str) -> int | None:
+    word = getattr(chosen, name)
+    if word != "mean" and not word.isdecimal():
+        raise UserError(f"attend: --{name} must be a number from 0 or mean; got {word!r}")
+    return None if word == "mean" else int(word)
+
+
+def _range(word: str) -> tuple[int, int] | None:
+    first, colon, last = word.partition(":")
+    ends = (int(first) if first.isdecimal() else 0, int(last) if last.isdecimal() else 1 << 60)
+    return ends if colon and (first + last).isdecimal() and ends[0] < ends[1] else None
+
+
+def _rows(word: str, parts: Sequence[str]) -> list[int]:
+    """The tokens that are drawn."""
+    ends = _range(word)
+    if ends is not None:
+        rows = list(range(len(parts)))[ends[0] : ends[1]]
+    else:
+        rows = [i for i, part in enumerate(parts) if word in ("all", part)]
+    if not rows:
+        there = ", ".join(f"{parts.count(p)} of {p}" for p in PARTS if p in parts)
+        raise UserError(f"attend: --tokens {word}: the completion has no such tokens; it has {there}")
+    return rows
+
+
+def _problem(chosen: argparse.Namespace) -> Problem:
+    """What is asked; its pictures can be read."""
+    if chosen.problem is None:
+        from nsrl.data.images import file_image
+
+        return Problem("question", chosen.question, None, tuple(file_image(Path(p).expanduser()) for p in chosen.image))
+    from nsrl.trainer.heldout import choose
+
+    problems, _, _ = choose(EvalConfig(model=chosen.model))
+    found = next((p for n, p in enumerate(problems) if chosen.problem in (str(n), p.id)), None)
+    if found is None:
+        raise UserError(
+            f"attend: --problem must be 0 to {len(problems) - 1} or the id of a held-out problem; got {chosen.problem!r}"
+        )
+    if not found.images:
+        raise UserError(f"attend: --problem {chosen.problem} has no picture to look at")
+    return found
+
+
+def _completion(chosen: argparse.Namespace, vlm: Any, prompt: Any) -> list[int]:
+    """The token ids that are looked at: given, or written by the model."""
+    from nsrl.models import loading
+    from nsrl.rollout.native import NativeSampler
+    from nsrl.rollout.types import Request
+    from nsrl.trainer.completions import sampling_params
+
+    if chosen.completion is not None:
+        ids = [*vlm.token_ids(chosen.completion), vlm.end_of_turn]
+        loading.require_positions(vlm, len(ids), len(prompt.ids))
+        return ids
+    longest = chosen.max_completion_length or loading.trained_length(Path(chosen.model)) or 1024
+    loading.require_positions(vlm, longest, len(prompt.ids))
+    params = sampling_params(vlm, longest, chosen.temperature)
+    ((sample,),) = NativeSampler(vlm.model).sample([Request(prompt, 1, chosen.seed)], params)
+    return list(sample.token_ids)
+
+
+if __name__ == "__main__":
+    command(main)
