@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from nsrl.config import EvalConfig, ModelConfig, command
-from nsrl.engines import extract
+from nsrl.config.prompts import PromptConfig
+from nsrl.data.modes import MODES
 from nsrl.errors import UserError, program, require_extra
+from nsrl.report.table import PARTS
 from nsrl.types import Problem
 from nsrl.view import Parser, page_file
 
-PARTS = ("program", "prose", "answer", "delimiters", "all")
+CHOICES = (*PARTS, "all")  # of --tokens, beside a range
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         "--image", action="append", default=[], metavar="FILE", help="a picture; several times for several"
     )
     top.add_argument("--completion", metavar="TEXT", help="look at this text (without it: what the model writes)")
+    top.add_argument("--mode", choices=MODES, help="what is asked for (prompt.mode; without it: as it was trained)")
     top.add_argument("--tokens", default="all", metavar="WHICH", help="drawn: program, prose, answer, delimiters, all, or "
                      "A:B, the tokens from A to before B, counted from 0 (default: all)")  # fmt: skip
     top.add_argument("--layer", default="mean", metavar="N", help="a layer, counted from 0, or mean (default)")
@@ -65,14 +67,23 @@ def main(argv: list[str]) -> int:
     from nsrl.models import loading, maps  # torch and transformers, once the pictures can be read
     from nsrl.models.policy import Policy
     from nsrl.report import attention
+    from nsrl.trainer.grader import Graded
+    from nsrl.trainer.parts import named_tokens
 
     vlm = loading.load(ModelConfig(name=chosen.model, device=chosen.device), seed=chosen.seed)
     layers = len(vlm.family.text.layers)
     if layer is not None and layer >= layers:
         raise UserError(f"attend: --layer must be 0 to {layers - 1} or mean; got {layer}")
+    if chosen.mode is not None:
+        loading.ask_as(vlm, PromptConfig(mode=chosen.mode), {"mode"})
+    problem = vlm.chat.shown(problem)
+    if not problem.images:
+        raise UserError("attend: the prompt must have a picture to look at; this one has none")
     prompt = vlm.encode(problem)
-    ids = _completion(chosen, vlm, prompt)
-    texts, parts = token_parts(vlm, ids)
+    ids, ended = _completion(chosen, vlm, prompt)
+    text = vlm.chat.prefill + vlm.decode(ids)
+    graded = Graded(text, vlm.chat.read(text, ended), None, None, "")  # nothing is run: it is cut, not graded
+    texts, parts = map(list, zip(*named_tokens(vlm, ids, graded)))
     rows = _rows(chosen.tokens, parts)
     looks = maps.look(Policy(vlm.model), prompt, ids, head=head)
     pictures = [image.open() for image in problem.images]
@@ -100,38 +111,6 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def token_parts(vlm: Any, ids: Sequence[int]) -> tuple[list[str], list[str]]:
-    """The text of each token and what it is for: program, delimiters (its tags, and the end of the turn), answer (the
-    one that is read where there is no program, or from a box) or prose. A token that shares a sign with the one before
-    it has the rest."""
-    stops = set(vlm.stop_ids())
-    length = len(ids) - (bool(ids) and ids[-1] in stops)
-    decode = lambda count: vlm.tokenizer.decode(list(ids[:count]), skip_special_tokens=False,
-                                                clean_up_tokenization_spaces=False)  # fmt: skip
-    whole = decode(length)
-    ends = [*(len(decode(count).rstrip("\ufffd")) for count in range(length)), len(whole)]
-    cut = extract(whole)
-    kind = ["prose"] * len(whole)
-
-    def paint(start: int, text: str, name: str) -> None:
-        if start >= 0:
-            kind[start : start + len(text)] = [name] * len(text)
-
-    start, end = cut.span
-    if cut.answer:
-        at = whole.rfind(cut.answer, end)
-        paint(at if at >= 0 else whole.rfind(cut.answer, 0, start), cut.answer, "answer")
-    if cut.language is not None:
-        paint(start, whole[start:end], "delimiters")
-        paint(whole.find(cut.program, start, end), cut.program, "program")
-    texts, parts = [], []
-    for first, after in pairwise(ends):
-        texts.append(whole[first:after])
-        parts.append(kind[min(first, len(kind) - 1)] if kind else "prose")
-    rest = [vlm.tokenizer.decode([token], skip_special_tokens=False) for token in ids[length:]]
-    return [*texts, *rest], [*parts, *("delimiters" for _ in rest)]
-
-
 def _require_sound(chosen: argparse.Namespace) -> None:
     """Raise `UserError` for arguments that do not go together or cannot be."""
     if chosen.problem is not None and (chosen.question is not None or chosen.image):
@@ -146,8 +125,8 @@ def _require_sound(chosen: argparse.Namespace) -> None:
         raise UserError(f"attend: --max_completion_length must be at least 1; got {chosen.max_completion_length}")
     if chosen.temperature < 0:
         raise UserError(f"attend: --temperature must be 0 (greedy) or more; got {chosen.temperature}")
-    if chosen.tokens not in PARTS and _range(chosen.tokens) is None:
-        raise UserError(f"attend: --tokens must be {', '.join(PARTS)} or A:B; got {chosen.tokens!r}")
+    if chosen.tokens not in CHOICES and _range(chosen.tokens) is None:
+        raise UserError(f"attend: --tokens must be {', '.join(CHOICES)} or A:B; got {chosen.tokens!r}")
     if chosen.output:
         page_file(chosen.output, ".png", ".html")
 
@@ -192,27 +171,25 @@ def _problem(chosen: argparse.Namespace) -> Problem:
         raise UserError(
             f"attend: --problem must be 0 to {len(problems) - 1} or the id of a held-out problem; got {chosen.problem!r}"
         )
-    if not found.images:
-        raise UserError(f"attend: --problem {chosen.problem} has no picture to look at")
     return found
 
 
-def _completion(chosen: argparse.Namespace, vlm: Any, prompt: Any) -> list[int]:
-    """The token ids that are looked at: given, or written by the model."""
+def _completion(chosen: argparse.Namespace, vlm: Any, prompt: Any) -> tuple[list[int], bool]:
+    """The token ids that are looked at, given or written by the model, and whether the turn ended by itself."""
     from nsrl.models import loading
     from nsrl.rollout.native import NativeSampler
-    from nsrl.rollout.types import Request
+    from nsrl.rollout.types import Finish, Request
     from nsrl.trainer.completions import sampling_params
 
     if chosen.completion is not None:
-        ids = [*vlm.token_ids(chosen.completion), vlm.end_of_turn]
+        ids = vlm.learned_ids(chosen.completion)
         loading.require_positions(vlm, len(ids), len(prompt.ids))
-        return ids
+        return ids, True
     longest = chosen.max_completion_length or loading.trained_length(Path(chosen.model)) or 1024
     loading.require_positions(vlm, longest, len(prompt.ids))
     params = sampling_params(vlm, longest, chosen.temperature)
     ((sample,),) = NativeSampler(vlm.model).sample([Request(prompt, 1, chosen.seed)], params)
-    return list(sample.token_ids)
+    return list(sample.token_ids), sample.finish is Finish.STOP
 
 
 if __name__ == "__main__":

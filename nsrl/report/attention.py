@@ -18,8 +18,8 @@ import numpy as np
 
 from nsrl.report.problems import clean
 from nsrl.report.standalone import packed, page, put
+from nsrl.report.table import PARTS
 
-PARTS = ("program", "prose", "answer", "delimiters")
 COLOURS = {"program": "#0f766e", "prose": "#a16207", "answer": "#2563eb", "delimiters": "#94a3b8"}
 HEIGHT, GAP = 360, 16  # of the drawn pictures, in pixels
 SINGLE = 12  # tokens that the PNG shows each by itself

@@ -27,19 +27,26 @@ def token_parts(vlm: VLM, ids: Sequence[int], graded: Graded) -> dict[str, int]:
 
     A prefilled opening is in the text and not among the ids: it costs nothing.
     """
+    counts: dict[str, int] = dict.fromkeys(PARTS, 0)
+    for _, part in named_tokens(vlm, ids, graded):
+        counts[part] += 1
+    return counts
+
+
+def named_tokens(vlm: VLM, ids: Sequence[int], graded: Graded) -> list[tuple[str, str]]:
+    """(its text, its part) of each token, as `token_parts` counts them; of tokens that share a sign the last has it."""
     stops = set(vlm.stop_ids())
     length = len(ids)
     while length and ids[length - 1] in stops:
         length -= 1
     starts, text = _starts(vlm.tokenizer, ids[:length])
     painted = _painted(graded)[max(0, len(graded.text) - len(text)) :]
-    counts: dict[str, int] = dict.fromkeys(PARTS, 0)
-    counts["delimiters"] = len(ids) - length
+    named = []
     for start, end in zip(starts, [*starts[1:], len(text)]):
         blank = end - start - len(text[start:end].lstrip())
         at = start + blank if start + blank < end else start
-        counts[PARTS[painted[min(at, len(painted) - 1)]] if painted else "prose"] += 1
-    return counts
+        named.append((text[start:end], PARTS[painted[min(at, len(painted) - 1)]] if painted else "prose"))
+    return named + [(_alone(vlm.tokenizer, token), "delimiters") for token in ids[length:]]
 
 
 def _painted(graded: Graded) -> bytearray:

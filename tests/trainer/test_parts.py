@@ -11,7 +11,7 @@ from nsrl.engines import extract
 from nsrl.models.small import build_tokenizer
 from nsrl.report.table import PARTS
 from nsrl.trainer.grader import Graded
-from nsrl.trainer.parts import token_parts
+from nsrl.trainer.parts import named_tokens, token_parts
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,8 @@ def counted(vlm, text, prefill="", stop=True):
     cut = extract(prefill + text)
     found = token_parts(vlm, ids, Graded(prefill + text, cut, None, None, ""))
     assert list(found) == list(PARTS) and sum(found.values()) == len(ids)
+    named = named_tokens(vlm, ids, Graded(prefill + text, cut, None, None, ""))
+    assert "".join(word for word, _ in named[: len(ids) - stop]) == vlm.tokenizer.decode(ids[: len(ids) - stop])
     return tuple(found.values())
 
 
