@@ -15,11 +15,10 @@ from nsrl.config import EvalConfig, ModelConfig, command
 from nsrl.config.prompts import PromptConfig
 from nsrl.data.modes import MODES
 from nsrl.errors import UserError, program, require_extra
-from nsrl.report.table import PARTS
 from nsrl.types import Problem
 from nsrl.view import Parser, page_file
 
-CHOICES = (*PARTS, "all")  # of --tokens, beside a range
+PARTS = ("prose", "program", "answer", "delimiters", "all")  # what --tokens takes beside a range
 
 
 def parser() -> argparse.ArgumentParser:
@@ -125,8 +124,8 @@ def _require_sound(chosen: argparse.Namespace) -> None:
         raise UserError(f"attend: --max_completion_length must be at least 1; got {chosen.max_completion_length}")
     if chosen.temperature < 0:
         raise UserError(f"attend: --temperature must be 0 (greedy) or more; got {chosen.temperature}")
-    if chosen.tokens not in CHOICES and _range(chosen.tokens) is None:
-        raise UserError(f"attend: --tokens must be {', '.join(CHOICES)} or A:B; got {chosen.tokens!r}")
+    if chosen.tokens not in PARTS and _range(chosen.tokens) is None:
+        raise UserError(f"attend: --tokens must be {', '.join(PARTS)} or A:B; got {chosen.tokens!r}")
     if chosen.output:
         page_file(chosen.output, ".png", ".html")
 

@@ -116,10 +116,17 @@ def bare(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("module", ["nsrl.train", "nsrl.eval", "nsrl.solve", "nsrl.check", "nsrl train", "nsrl.report"])
+@pytest.mark.parametrize(
+    "module",
+    ["nsrl.train", "nsrl.eval", "nsrl.solve", "nsrl.check", "nsrl train", "nsrl.report", "nsrl.view", "nsrl.attend"],
+)
 def test_without_the_extra_a_command_names_it(bare, tmp_path, module):
     (tmp_path / "summary.json").write_text('{"seed": 0}\n')
-    words = {"nsrl.solve": ["model=x", "question=y"], "nsrl.report": [str(tmp_path)]}.get(module, ["seed=1"])
+    words = {
+        "nsrl.solve": ["model=x", "question=y"],
+        "nsrl.report": [str(tmp_path)],
+        "nsrl.attend": ["--model=x", "--problem=0"],
+    }.get(module, ["seed=1"])
     module, *before = module.split()
     done = nsrl(*before, *words, path=[bare], python=(sys.executable, "-S"), module=module)
     assert done.returncode == 2, done.stdout + done.stderr
