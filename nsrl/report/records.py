@@ -1,6 +1,6 @@
 """Which completions a run, an experiment or a file holds, under which names: arm and point of the run.
 
-An arm is a run (or the `arm` that a record names itself); a point is an evaluation of it: before GRPO, midway, after,
+An arm is a run, or the runs ARM/seed-0, ARM/seed-1, … of an experiment, or the `arm` that a record names itself; a point is an evaluation of it: before GRPO, midway, after,
 another one by its file's name, or the completions it was trained on.
 """
 
@@ -26,13 +26,14 @@ Progress = Callable[[int, int], None]  # files done, of how many
 @dataclass
 class Part:
     """The records of one file. rows: one dictionary per completion, `image_png` (bytes) among them where one was kept;
-    step: of the run, where the name says it; fingerprints: of each problem's content, where the run wrote them."""
+    step, seed: of the run, where the name says it; fingerprints: of each problem's content, where the run wrote them."""
 
     path: Path
     arm: str
     point: str
     order: int  # of the points of an arm
     step: int | None
+    seed: int | None = None
     rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
     fingerprints: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -67,7 +68,7 @@ def collect(paths: Sequence[str | Path], progress: Progress = lambda done, total
         raise UserError(f"view: no completions in {', '.join(repr(str(p)) for p in paths)}; {notes[0]}" if notes else
                         f"view: no completions in {', '.join(repr(str(p)) for p in paths)}: every table in it is "
                         f"empty")  # fmt: skip
-    return sorted(parts, key=lambda part: (part.arm, part.order, part.path.name)), notes
+    return sorted(parts, key=lambda part: (part.arm, part.order, part.seed or 0, part.path.name)), notes
 
 
 def read(file: Path) -> list[dict[str, Any]]:
@@ -111,20 +112,21 @@ def _part(file: Path, given: Path | None) -> Part:
     if given is not None and given in run.parents:
         arm = run.relative_to(given).as_posix()
     step = int(stem[5:]) if re.fullmatch(r"step_\d+", stem) else None
+    several = re.fullmatch(r"(.+)/seed[-_]?(\d+)", arm)  # of an experiment: an arm is all of its seeds
+    arm, seed = (several[1], int(several[2])) if several else (arm, None)
     if room == "completions":
-        return Part(file, arm, TRAINING, _LAST + 2, step)
+        return Part(file, arm, TRAINING, _LAST + 2, step, seed)
     point = _NAMED.get(stem) or (f"step {step}" if step is not None else stem)
     order = {"before": -1, "after": _LAST}.get(point, step if step is not None else _LAST + 1)
-    return Part(file, arm, point, order, 0 if point == "before" else step)
+    return Part(file, arm, point, order, 0 if point == "before" else step, seed)
 
 
 def _tell_apart(parts: Sequence[Part]) -> None:
     """Where two runs or files have one name, that of the folder around stands before it."""
     home = lambda part: part.path.resolve().parents[1] if part.point != LONE else part.path.resolve()
     for depth in range(2, 40):
-        homes = {(part.arm, home(part)) for part in parts}
-        often = Counter(arm for arm, _ in homes)
-        twice = [part for part in parts if often[part.arm] > 1]
+        often = Counter(name for name, _ in {((part.arm, part.seed), home(part)) for part in parts})
+        twice = [part for part in parts if often[part.arm, part.seed] > 1]
         if not twice:
             return
         for part in twice:

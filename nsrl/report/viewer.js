@@ -46,6 +46,7 @@ const facets = [
   facet("verdict", "Verdict", verdict, (a, b) => a.localeCompare(b)),
   facet("arm", "Run", (i) => sets[data.set[i]][0]),
   facet("point", "When", (i) => sets[data.set[i]][1]),
+  facet("seed", "Seed", (i) => String(get("seed", i) ?? "(none)"), alphabetic),
   facet("kind", "Sampling", (i) => (isGreedy(i) ? "greedy" : "sampled"), alphabetic),
   facet("language", "Language", (i) => get("language", i) || "(none)", alphabetic),
   facet("status", "Engine", (i) => get("status", i) || (get("has_code", i) ? "(none)" : "no program"), alphabetic),
@@ -202,7 +203,8 @@ const dot = (i) => make("span", { className: `dot ${MARKS[verdict(i)][1]}`, role
 const language = (i) => { const name = get("language", i); return name ? make("span", { className: "language", style: { "--colour": data.colours[name] ?? "#94a3b8" } }, name) : null; };
 const oneLine = (text, most = 160) => (text ?? "").slice(0, 4 * most).replace(/\s+/g, " ").trim().slice(0, most);
 const setName = (s) => (new Set(sets.map((names) => names[0])).size > 1 ? sets[s].join(" · ") : sets[s][1]);
-const drawName = (i) => (isGreedy(i) ? "greedy" : get("sample", i) === null ? "" : `sample ${get("sample", i)}`);
+const seeds = facets[3].labels.length > 1;
+const drawName = (i) => [seeds && get("seed", i) !== null ? `seed ${get("seed", i)}` : "", isGreedy(i) ? "greedy" : get("sample", i) === null ? "" : `sample ${get("sample", i)}`].filter(Boolean).join(", ");
 
 function row(at) {
   const i = shown[at], tokens = get("tokens", i);

@@ -27,7 +27,7 @@ MOST = 50_000  # records of a page; beyond, training steps are left out evenly
 MIB = 32  # of pictures
 SIDES = (768, 512, 320, 192)  # longest side of a picture, tried in turn until all fit
 _OF_PROBLEM = ("problem_id", "category", "question", "options", "answer")
-_PLACED = {*_OF_PROBLEM, "image_png", "arm", "step"}  # columns that have a place of their own
+_PLACED = {*_OF_PROBLEM, "image_png", "arm", "step", "seed"}  # columns that have a place of their own
 
 
 @dataclass
@@ -83,18 +83,18 @@ def pack(parts: Sequence[Part]) -> tuple[dict[str, Any], list[bytes]]:
     sets: [arm, point] each; set, problem: of every record, as numbers; problems: columns of `_OF_PROBLEM` and picture
     (-1: none); columns: everything else a record has, as `packed_column` gives it.
     """
-    rows, sets, set_of, step = [], {}, [], []
+    rows, sets, set_of, step, seed = [], {}, [], [], []
     for part in parts:
         for row in part.rows:
             arm = str(row.get("arm") or part.arm)
             rows.append(row)
             set_of.append(sets.setdefault((arm, part.point), len(sets)))
             step.append(row.get("step") if isinstance(row.get("step"), int) else part.step)
+            seed.append(row.get("seed") if isinstance(row.get("seed"), int) else part.seed)
     numbers, first, pictures, picture_of = _identified(parts)
     names = dict.fromkeys(name for row in rows for name in row if name not in _PLACED)
     columns = [column for name in names if (column := packed_column(name, [row.get(name) for row in rows]))]
-    if (steps := packed_column("step", step)) is not None:
-        columns.append(steps)
+    columns += [column for name, own in (("step", step), ("seed", seed)) if (column := packed_column(name, own))]
     words = {name: [clean(row[name]) if row.get(name) is not None else None for row in first] for name in _OF_PROBLEM}
     return {
         "sets": [[clean(name) for name in names] for names in sets],

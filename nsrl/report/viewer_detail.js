@@ -94,7 +94,7 @@ function arms(p, selected) {
   for (const i of byProblem[p]) groups.set(data.set[i], [...(groups.get(data.set[i]) ?? []), i]);
   const order = [...groups.keys()].sort((a, b) => a - b);
   return make("div", { className: "arms", role: "group", "aria-label": "the same problem in every run and at every point" }, ...order.map((s) => {
-    const tries = groups.get(s).sort((a, b) => (get("sample", a) ?? 0) - (get("sample", b) ?? 0));
+    const tries = groups.get(s).sort((a, b) => (get("seed", a) ?? 0) - (get("seed", b) ?? 0) || (get("sample", a) ?? 0) - (get("sample", b) ?? 0));
     const scored = tries.filter((i) => verdict(i) !== "not scored"), right = scored.filter((i) => verdict(i) === "right").length;
     const column = make("section", { className: "arm" }, make("h4", {}, setName(s), make("small", {}, scored.length ? `${right} of ${scored.length} right` : "not scored")));
     const first = tries.slice(0, SHOWN_TRIES), rest = tries.slice(SHOWN_TRIES);

@@ -94,6 +94,18 @@ def test_the_same_words_with_another_picture_are_another_problem(tmp_path):
     assert read("abd") == [0, 1, 0] and read("ac") == [0, 0] and read("abc") == [0, 1, 2]
 
 
+def test_the_seeds_of_an_arm_are_one_arm(tmp_path):
+    rows = records(random.Random(0), 2, 2, 0.0, pictures=False)
+    for run in ("nsl/seed-0", "nsl/seed-1", "sympy/seed-0"):
+        (tmp_path / run / "eval").mkdir(parents=True)
+        write_parquet(tmp_path / run / "eval" / "final.parquet", rows)
+    data, _ = pack(collect([tmp_path])[0])
+    assert data["sets"] == [["nsl", "after"], ["sympy", "after"]] and data["set"] == [0] * 12 + [1] * 6
+    assert {c["name"]: c for c in data["columns"]}["seed"]["values"] == [0] * 6 + [1] * 6 + [0] * 6
+    again = collect([tmp_path / "nsl" / "seed-0", tmp_path / "nsl" / "seed-1", tmp_path / "sympy" / "seed-0"])[0]
+    assert [part.arm for part in again] == ["nsl/seed-0", "seed-1", "sympy/seed-0"]  # told apart where names meet
+
+
 def test_long_runs_and_large_pictures_are_bounded_and_said(tmp_path, experiment):
     parts, _ = collect([experiment / "nsl"])
     training = [p for p in parts if p.training]
