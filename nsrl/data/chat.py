@@ -118,8 +118,10 @@ class Chat:
 
     def learned(self, text: str) -> str:
         """What of a demonstration is learned: it stands behind the head of the turn, whose end closes a program."""
-        text = self.written(text).removeprefix(self.prefill)
-        return text.removesuffix(self.opened.close) if self.opened else text
+        text = self.written(text)
+        if not text.startswith(self.prefill):
+            return text
+        return text.removeprefix(self.prefill).removesuffix(self.opened.close if self.opened else "")
 
 
 def messages(problem: Problem, system: bool | str = True) -> list[dict[str, Any]]:

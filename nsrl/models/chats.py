@@ -9,6 +9,7 @@ from typing import Any
 
 from nsrl.config import PromptConfig
 from nsrl.data.chat import Chat, examples_text, text_of_file
+from nsrl.data.modes import OPENING
 from nsrl.engines import LANGUAGES, TAGS, Pair
 from nsrl.errors import UserError
 from nsrl.models.vlm import VLM
@@ -34,6 +35,8 @@ def chat_for(vlm: VLM, asked: PromptConfig, said: Collection[str] = KEYS) -> Cha
         values["pictures"] = asked.images == "keep"
     if "mode" in said or "delimiters" in said:
         values["delimiters"] = delimiters(vlm, values.get("mode", own.mode), asked.delimiters)
+        if own.opened and own.prefill == own.opened.open:
+            values = {"prefill": OPENING, **values}
     return replace(own, **values)
 
 

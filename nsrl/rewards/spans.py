@@ -64,12 +64,13 @@ class Offsets:
             self.starts.append(known + len(text) - (1 if joined and text else 0))
             self.ends.append(known + len(longer))
             text = longer
-            cut = index + 1 if not text.endswith("\ufffd") else index + 1 - LONGEST
-            if cut <= begun:
-                continue  # bytes of the last character may be to come
-            behind = decode(list(ids[cut : index + 1])) if cut <= index else ""
-            if len(text) == len(decode(list(ids[begun:cut]))) + len(behind):  # what follows is read by itself
-                begun, known, text = cut, known + len(text) - len(behind), behind
+            cut = index + 1 - LONGEST
+            if not text.endswith("\ufffd"):  # no byte of its last character is to come
+                begun, known, text = index + 1, known + len(text), ""
+            elif cut > begun:  # bytes that are no text have no end: those before the last character are done with
+                behind = decode(list(ids[cut : index + 1]))
+                if len(text) == len(decode(list(ids[begun:cut]))) + len(behind):
+                    begun, known, text = cut, known + len(text) - len(behind), behind
 
     def tokens(self, start: int, end: int) -> slice:
         """The tokens that hold a character of start to end; an empty slice at their place where there are none."""

@@ -119,6 +119,7 @@ def test_the_head_of_the_turn_opens_a_program_that_its_end_closes():
     assert Chat(delimiters=CALL).read("```nsl\n1+1\n```", True).language == "nsl", "fences stay read"
     assert chat.learned("<wolfram>1+1</wolfram>") == "1+1" and chat.learned("7") == "7"
     assert Chat(delimiters=CALL).learned("<wolfram>1</wolfram>") == "<tool_call>1</tool_call>"
+    assert chat.learned("So <wolfram>1</wolfram>") == "So <tool_call>1</tool_call>"
     assert Chat(prefill="So: ").learned("So: <nsl>1</nsl>") == "<nsl>1</nsl>"
     with pytest.raises(UserError, match=r"prompt.prefill=open needs a prompt.mode of one language .*; got cot"):
         Chat(mode="cot", prefill="open")

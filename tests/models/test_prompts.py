@@ -168,6 +168,8 @@ def test_a_run_under_a_head_of_the_turn_and_what_evaluates_it(qwen, tmp_path, ca
         found[name] = parquet.read_table(out.with_suffix(".parquet")).to_pylist()[0]
     assert found["own"]["prompt_tokens"] == len(qwen.encode(problem).ids) > found["erased"]["prompt_tokens"]
     assert found["erased"]["completion"].startswith("<tool_call>")
+    tags = chats.chat_for(qwen, PromptConfig(delimiters="tags"), {"delimiters"})
+    assert tags.prefill == "<nsl>" and tags.examples == qwen.chat.examples
     assert chats.chat_for(qwen, PromptConfig(mode="cot"), {"mode"}) == Chat(mode="cot"), "another mode begins anew"
     capsys.readouterr()
     assert solve.main([f"model={run}", "question=How many?", "max_completion_length=4"]) == 0

@@ -11,13 +11,19 @@ import torch
 
 import nsrl_kernels
 from nsrl.checks.parity import ParityError, policy_score, require_agreement, self_check
+from nsrl.data.chat import Chat
+from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
+from nsrl.models import small
 from nsrl.models.pack import Group, pack
 from nsrl.models.policy import Policy
+from nsrl.models.qwen3_vl import Qwen3VL
 from nsrl.models.qwen_vl import family as qwen
+from nsrl.models.vlm import VLM
 from nsrl.rollout import vllm as backend
 from nsrl.rollout.native import NativeSampler
-from nsrl.rollout.types import Finish, SamplingParams
+from nsrl.rollout.types import Finish, Request, SamplingParams
+from nsrl.types import Problem
 from tests.rollout import tiny, tiny_tokenizer
 
 TOLERANCE = 2e-5  # the stated max |Δ log-prob| in fp32; measured 7e-6
@@ -58,6 +64,19 @@ def test_greedy_is_the_native_samplers(engine):
     params = dataclasses.replace(PARAMS, temperature=0.0)
     ours, theirs = (s.sample(tiny.requests(6, n=2), params) for s in (NativeSampler(model), engine))
     assert [[s.token_ids for s in g] for g in ours] == [[s.token_ids for s in g] for g in theirs]
+
+
+def test_a_head_of_the_turn_is_prompt_here_too(engine):
+    """Prompts as a run makes them, pictures and all, that end with the opening of a program."""
+    model, tokenizer = fresh(engine, 24), tiny_tokenizer.build()
+    tokenizer.chat_template = small.CHAT_TEMPLATE.replace("PICTURE", Qwen3VL.small_picture)
+    vlm = VLM(model, tokenizer, tiny_tokenizer.image_processor(), "tiny", False, Chat(mode="nsl", prefill="open"))
+    prompts = [vlm.encode(p) for p in [*Shapes(1, 0, 3).test(), Problem("text", "2+3?", "5")]]
+    head = vlm.token_ids("<nsl>")
+    assert all(prompt.ids[-len(head) :] == head == prompt.template_ids[-len(head) :] for prompt in prompts)
+    requests = [Request(prompt, 4, index, index) for index, prompt in enumerate(prompts)]
+    most, _, groups = gap(engine, Policy(model), requests)
+    assert most < TOLERANCE and all(len(s.token_ids) <= 16 for g in groups for s in g)
 
 
 def test_seeds(engine):
