@@ -14,7 +14,7 @@ from nsrl.engines import LANGUAGES, TAGS, Pair
 from nsrl.errors import UserError
 from nsrl.models.vlm import VLM
 
-KEYS = ("mode", "system", "examples", "prefill", "images", "delimiters")
+KEYS = tuple(field.name for field in fields(PromptConfig))
 
 
 def chat_for(vlm: VLM, asked: PromptConfig, said: Collection[str] = KEYS) -> Chat:
