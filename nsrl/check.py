@@ -48,7 +48,11 @@ def main(argv: list[str]) -> int:
         state.began = heldout.began(config.model.name)
     policy = open_policy(config, vlm)
     data = heldout.own_data(config, state, vlm)
-    print(run_preflight(config, vlm, policy, worst_problems(data.source, vlm, data.longest), bytes_held(config, vlm)))
+    print(
+        run_preflight(
+            config, vlm, policy, worst_problems(data.source, vlm, data.longest, data.taught), bytes_held(config, vlm)
+        )
+    )
     sampler = open_sampler(config, vlm)
     print(check_parity(config, vlm, policy, sampler, ProblemStream(data.source, 0, vlm).take(8)))
     sampler.close()

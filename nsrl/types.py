@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,3 +33,5 @@ class Problem:
     category: str = ""
     source: str = ""
     columns: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    chat: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    """The prompt as messages of a chat template with typed content, where the row has it so (of demonstrations)."""

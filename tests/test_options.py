@@ -75,6 +75,8 @@ SHOWN = {
            "test_rows_that_cannot_be_shown_cost_themselves_and_a_resumed_run_is_the_same"
            for name in ("picture_memory_mb", "picture_threads")},
         **{f"data.{name}": RUN for name in ("level", "eval_size")},
+        **{f"demonstrations.{name}": "tests/trainer/test_taught.py::test_a_warm_start_on_rows"
+           for name in ("source", "path", "split", "columns")},
         **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "optimizer", "learning_rate",
         "languages", "wrong")},
         **ENGINE,

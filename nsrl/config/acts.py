@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,8 @@ Config = TrainConfig | EvalConfig | HarvestConfig | SolveConfig
 Why = Callable[[Any], str | None]  # of the configuration in whose RULES it stands
 
 LORA = ("lora.r", "lora.alpha", "lora.dropout", "lora.target_modules")
-DEMONSTRATIONS = tuple(
-    f"warm_start.{name}" for name in ("batch_size", "optimizer", "learning_rate", "languages", "wrong")
-)
+SUPERVISED = ("warm_start.batch_size", "warm_start.optimizer", "warm_start.learning_rate", "demonstrations.source")
+OF_SHAPES = ("warm_start.languages", "warm_start.wrong")
 CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level")
 ONE_UPDATE = {"cispo": "dapo", "gppo": "dapo", "gspo": "grpo", "sapo": "grpo"}  # with the ratio at 1 they are these
 GRPO = (
@@ -90,14 +89,34 @@ def _warm_start(c: TrainConfig) -> bool:
     return c.warm_start.steps > 0 if c.warm_start.steps is not None else c.model.name == "small"
 
 
+def _supervised(c: TrainConfig) -> bool:
+    return _warm_start(c) or c.extra_supervised_steps > 0
+
+
 def _demonstrations(c: TrainConfig) -> str | None:
-    if _warm_start(c) or c.extra_supervised_steps:
+    if _supervised(c):
         return None
     return "warm_start.steps is 0" + ("" if c.warm_start.steps == 0 else " where model.name is not small")
 
 
+def _of_shapes(c: TrainConfig) -> str | None:
+    """Of what says how shapes are shown."""
+    return _demonstrations(c) or (
+        None if c.teacher.source == "shapes" else f"the demonstrations are rows of {c.teacher.path or c.teacher.source}"
+    )
+
+
 def _reading(c: TrainConfig) -> str | None:
-    return None if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"
+    return _of_shapes(c) if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"
+
+
+def _own_rows(c: TrainConfig) -> str | None:
+    """Of what says how the demonstrations' rows are read."""
+    return _demonstrations(c) or ("shapes makes its demonstrations itself" if c.teacher.source == "shapes" else None)
+
+
+def _own_split(c: TrainConfig) -> str | None:
+    return _own_rows(c) or _split(replace(c, data=c.teacher))
 
 
 def _split(c: TrainConfig) -> str | None:
@@ -119,8 +138,8 @@ def _splits(c: TrainConfig) -> bool:
 
 
 def _level(c: TrainConfig) -> str | None:
-    shapes = c.data.source == "shapes" or _warm_start(c) or c.extra_supervised_steps
-    return None if shapes else f"data.source={c.data.source} without a warm start draws no shapes"
+    shapes = c.data.source == "shapes" or (_supervised(c) and c.teacher.source == "shapes")
+    return None if shapes else f"data.source={c.data.source} without demonstrations of shapes draws none"
 
 
 def _one_update(c: TrainConfig) -> str | None:
@@ -219,7 +238,10 @@ TRAIN = (
         ("data.max_prompt_length",),
         _when(lambda c: c.data.source == "shapes" and c.rollout == "native", "the prompts of shapes are never dropped"),
     ),
-    Idle(DEMONSTRATIONS, _demonstrations),
+    Idle(SUPERVISED, _demonstrations),
+    Idle(OF_SHAPES, _of_shapes),
+    Idle(("demonstrations.path", "demonstrations.columns"), _own_rows),
+    Idle(("demonstrations.split",), _own_split),
     Idle(("warm_start.languages",), _languages),
     Idle(("prompt.mode",), _mode_of_a_run),
     Idle(("prompt.system", "prompt.examples"), lambda c: _no_system_text(c.model.name)),

@@ -22,6 +22,10 @@ from nsrl.errors import Terminated, UserError, did_you_mean, extras_named, requi
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
+# What it means that a run's configuration lacks a key, where that is not the key's default: it was written before there
+# was one.
+BEFORE = {"demonstrations.source": "shapes"}
+
 Config = TypeVar("Config", TrainConfig, EvalConfig, HarvestConfig, SolveConfig)
 Said = dict[str, tuple[Any, str]]  # dotted key: text (or list, mapping of texts), origin
 
@@ -47,7 +51,7 @@ def parse(kind: type[Config], argv: list[str], program: str, begun: Path | None 
     if begun is not None:
         said |= {
             name: (text, "run")
-            for name, text in _file(kind, begun, strange=True).items()
+            for name, text in (BEFORE | _file(kind, begun, strange=True)).items()
             if name != "recipe" or recipe is None
         }
     for texts in contents:
@@ -256,7 +260,7 @@ def from_yaml(kind: type[Config], text: str) -> Config:
     """The inverse of `to_yaml`; keys this version does not know are left out."""
     import yaml
 
-    return build(kind, yaml.safe_load(text))
+    return build(kind, nest(BEFORE) | yaml.safe_load(text))
 
 
 def _printed(config: Any, wish: str) -> str:

@@ -14,7 +14,8 @@ from nsrl.errors import UserError, did_you_mean
 from nsrl_kernels import LOSSES
 
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")  # of shapes' demonstrations
-ROLES = ("question", "answer", "image", "images", "options", "category", "id")  # of a data set's columns
+# of a data set's columns
+ROLES = ("question", "answer", "image", "images", "options", "category", "id", "completion", "response", "messages")
 REPORTERS = ("tensorboard", "wandb")
 CPU_SHARE = 0.8  # of wall_s: the most that cpu_s can be in force (nsrl.engines)
 MOST_COMPLETIONS = 1_000_000  # of a step: they are all held at once
@@ -118,11 +119,12 @@ def _train(values: dict[str, Any]) -> None:
             f"weight "
             f"round; got {values['weight_decay']}"
         )
-    for role in values["data.columns"]:
-        if role not in ROLES:
-            raise UserError(
-                f"data.columns must be by role ({', '.join(ROLES)}); got {role!r}" + did_you_mean(role, ROLES)
-            )
+    for name in ("data.columns", "demonstrations.columns"):
+        for role in values[name]:
+            if role not in ROLES:
+                raise UserError(
+                    f"{name} must be by role ({', '.join(ROLES)}); got {role!r}" + did_you_mean(role, ROLES)
+                )
     if values["loss_type"] == "cispo" and not (values["epsilon_high"] or 0) > 1:
         raise UserError(
             "epsilon_high must be above 1 with loss_type=cispo, where it bounds the ratio itself (5.0 is usual); "

@@ -14,7 +14,7 @@ from nsrl.config.keys import INLINED, Called, takes_keys
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
 from nsrl.data.modes import DEMONSTRATED
-from nsrl.data.sources import SOURCES
+from nsrl.data.sources import SOURCES, guess_source
 from nsrl.errors import UserError
 from nsrl_kernels import Objective
 from nsrl_kernels.ops.policy_loss.spec import CORRECTIONS
@@ -137,14 +137,34 @@ class DataConfig:
 
 
 @dataclass
+class DemonstrationsConfig:
+    """What supervised steps learn: what is not said is as in `data`."""
+
+    source: Annotated[str | None, OneOf(tuple(SOURCES), "data.md")] = None
+    """the format of a data set whose rows have a completion, a response or messages, or `shapes` (null: recognised
+    where a path is given, else data.source)."""
+
+    path: str | None = None
+    """folder, file or Hub id (null: data.path); held-out problems in it are left out."""
+
+    split: str | None = None
+    """split of a Hub data set or a folder (null: data.split, and train of a path of its own)."""
+
+    columns: dict[str, str] = field(default_factory=dict)
+    """columns that are called otherwise, by role (completion, response, messages, and those of data.columns):
+    demonstrations.columns.completion=Loesung."""
+
+
+@dataclass
 class WarmStartConfig:
-    """Supervised steps on mixed demonstrations of shapes, before GRPO. The small model has no other schooling."""
+    """Supervised steps before GRPO: on mixed demonstrations of shapes, or on rows with a completion
+    (`demonstrations`). The small model has no other schooling."""
 
     steps: Annotated[int | None, NONE_OR_MORE] = None
     """on demonstrations; null is 600 for the small model and 0 for a real checkpoint."""
 
     reading_steps: Annotated[int, NONE_OR_MORE] = 400
-    """before them, on pictures merely read out (only where there is a warm start at all)."""
+    """before them, on pictures merely read out (only where there is a warm start on shapes)."""
 
     batch_size: Annotated[int, ONE_OR_MORE] = 32
     """demonstrations per step."""
@@ -290,6 +310,9 @@ class TrainConfig:
     """named stretches of a completion, by what stands around them: {caption: "<info>{}</info>"}; for rewards of your own
     (`batch.span`), and columns of what is kept."""
 
+    demonstrations: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
+    """what supervised steps learn."""
+
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
     """supervised steps before GRPO."""
 
@@ -425,6 +448,19 @@ class TrainConfig:
         """Relative share of each language in demonstrations of shapes: those of the mode, where one is asked for."""
         mode = self.prompt.mode
         return self.warm_start.languages if mode == "any" else {DEMONSTRATED[mode]: 1.0}
+
+    @property
+    def teacher(self) -> DataConfig:
+        """The data set that supervised steps learn from: `demonstrations`, and what that leaves open from `data`."""
+        own, path = self.demonstrations, self.demonstrations.path
+        source = own.source or (guess_source(path) if path is not None else self.data.source)
+        if path is None and source == self.data.source:
+            columns = self.data.columns | own.columns
+            return replace(self.data, split=own.split or self.data.split, columns=columns)
+        subset = None if path is not None else self.data.subset
+        return replace(
+            self.data, source=source, path=path, split=own.split or "train", subset=subset, columns=own.columns
+        )
 
 
 @dataclass

@@ -43,13 +43,16 @@ def _files(config: Config) -> None:
 
 
 def _data(config: TrainConfig) -> None:
-    source, path = config.data.source, config.data.path
-    require_path(source, path)
-    if path is None:
-        return
-    local = path.startswith((".", "/", "~")) or path.count("/") > 1
-    if local and not Path(path).expanduser().exists():
-        raise UserError(f"data.path must exist; got {path!r}")
+    require_path(config.data.source, config.data.path)
+    if config.demonstrations.source is not None:
+        try:
+            require_path(config.teacher.source, config.teacher.path)
+        except UserError as error:
+            raise UserError(f"demonstrations: {error}") from None
+    for name, path in (("data.path", config.data.path), ("demonstrations.path", config.demonstrations.path)):
+        local = path is not None and (path.startswith((".", "/", "~")) or path.count("/") > 1)
+        if path is not None and local and not Path(path).expanduser().exists():
+            raise UserError(f"{name} must exist; got {path!r}")
 
 
 def _rewards(config: TrainConfig) -> None:

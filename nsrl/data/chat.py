@@ -95,7 +95,9 @@ class Chat:
         """The problem with the pictures that the model is shown."""
         if self.pictures or not problem.images:
             return problem
-        return replace(problem, images=(), question=problem.question.replace(MARK, ""))
+        bare = lambda message: {**message, "content": [item for item in message["content"] if item["type"] != "image"]}
+        chat = tuple(map(bare, problem.chat))
+        return replace(problem, images=(), question=problem.question.replace(MARK, ""), chat=chat)
 
     def written(self, text: str) -> str:
         """A text with the delimiters in force in place of the tags."""
@@ -128,8 +130,11 @@ def messages(problem: Problem, system: bool | str = True) -> list[dict[str, Any]
     """Chat messages with typed content: text pieces and one image placeholder per image.
 
     Images stand where the question's markers are; images without a marker follow the text. system: False for none, True
-    for the problem's own system text or else `system_text`, a string for itself.
+    for the problem's own system text or else `system_text`, a string for itself. A problem that is a chat already
+    (`Problem.chat`) is that chat.
     """
+    if problem.chat:
+        return [dict(message) for message in problem.chat]
     out: list[dict[str, Any]] = []
     if system:
         text = system if isinstance(system, str) else problem.columns.get("system") or system_text()

@@ -106,18 +106,20 @@ def load(
     limit: int | None = None,
     subset: str | None = None,
     names: Mapping[str, str] | None = None,
+    prepare: Callable[[tables.Table], tables.Table] = lambda table: table,
     progress: OnRows | None = None,
 ) -> Problems:
     """All problems of a data set.
 
     source: a name of `SOURCES` that has rows; path: folder, file or Hub id; split, subset: of a Hub data set or a saved
     DatasetDict; answered: rows without a usable gold answer are skipped; limit: at most so many rows are read;
-    names: columns that are called otherwise, role to column; progress: called as progress(rows so far, rows in all or
-    None). Raises `UserError`.
+    names: columns that are called otherwise, role to column; prepare: makes other rows of them first;
+    progress: called as progress(rows so far, rows in all or None). Raises `UserError`.
     """
     table, folders, name = opened(source, path, split, subset)
     if names:
         table = tables.renamed(table, names)
+    table = prepare(table)
     one_picture = format_of(source).one_picture
     problems = _collect(table, _finder(folders), source, name, answered, limit, one_picture, progress)
     if problems.skipped:

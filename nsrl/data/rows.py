@@ -131,6 +131,24 @@ def to_problem(
     )
 
 
+def column(row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The value of the first of these columns that holds something, whatever the case of its name; None without one."""
+    named = _named(row)
+    found = _first(row, named, names)
+    return None if found is None or _blank(row[found]) else row[found]
+
+
+def spoken(content: Any) -> list[str]:
+    """The pieces of a message's content in order: texts, with a marker for each picture. Raises `BadRow`.
+
+    Control tokens of chat formats are taken out, as of a question.
+    """
+    items = [content] if isinstance(content, str | bytes) or not isinstance(content, list | tuple) else content
+    pieces = [_text([{"role": "user", "content": item if isinstance(item, str | bytes) else [item]}])[1]
+              for item in items if item is not None]  # fmt: skip
+    return [_CONTROL.sub(" ", _ANY_MARK.sub(MARK, piece)) for piece in pieces]
+
+
 def _gold(value: Any, among: choices.Options, answered: bool) -> str | Counted | None:
     try:
         return choices.gold(value, among)

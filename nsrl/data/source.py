@@ -49,22 +49,23 @@ class Source(Protocol):
 
 
 class Rows:
-    """The rows of a data set: training problems reshuffled from `seed` in every epoch, and the held-out ones."""
+    """The rows of a data set: training problems reshuffled from `seed` in every epoch, the held-out ones, and those
+    with a completion to learn from."""
 
-    def __init__(self, train: Sequence[Problem], test: Sequence[Problem] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        train: Sequence[Problem],
+        test: Sequence[Problem] = (),
+        seed: int = 0,
+        demonstrated: Sequence[Demonstration] = (),
+    ) -> None:
         self.rows, self.seed = train, seed
         self.size: int | None = len(train)
-        self._test = list(test)
+        self._test, self._demonstrated = list(test), demonstrated
 
     def train(self, position: int = 0) -> Iterator[Problem]:
         """See `Source.train`."""
-        epoch, at = divmod(position, len(self.rows))
-        while True:
-            order = list(range(len(self.rows)))
-            random.Random(f"epoch/{self.seed}/{epoch}").shuffle(order)
-            for index in order[at:]:
-                yield self.rows[index]
-            epoch, at = epoch + 1, 0
+        return (self.rows[index] for index in _epochs(len(self.rows), f"epoch/{self.seed}", position))
 
     def test(self) -> list[Problem]:
         """See `Source.test`."""
@@ -77,5 +78,20 @@ class Rows:
         )
 
     def demonstrations(self, languages: dict[str, float], wrong: float = 0.0) -> Iterator[Demonstration]:
-        """There are none."""
-        raise UserError("warm_start.steps needs demonstrations; rows of a data set are problems without a solution")
+        """Those that the rows bring, reshuffled in every epoch, whatever their languages. Raises `UserError` without
+        any."""
+        if not self._demonstrated:
+            raise UserError("warm_start.steps needs demonstrations; these rows are problems without a completion")
+        order = _epochs(len(self._demonstrated), f"demonstrations/{self.seed}")
+        return (self._demonstrated[index] for index in order)
+
+
+def _epochs(size: int, seed: str, position: int = 0) -> Iterator[int]:
+    """Indices below `size` without end behind the first `position`, each once in every epoch, in an order of its
+    own."""
+    epoch, at = divmod(position, size)
+    while True:
+        order = list(range(size))
+        random.Random(f"{seed}/{epoch}").shuffle(order)
+        yield from order[at:]
+        epoch, at = epoch + 1, 0

@@ -126,8 +126,9 @@ class VLM:
         return int(self.tokenizer.eos_token_id)
 
     def learned_ids(self, text: str) -> list[int]:
-        """Of a demonstration: what is learned behind the prompt, with the end of the turn."""
-        return [*self.token_ids(self.chat.learned(text)), self.end_of_turn]
+        """Of a demonstration: what is learned behind the prompt, with the end of the turn once."""
+        text = self.chat.learned(text.removesuffix(self.tokenizer.eos_token))
+        return [*self.token_ids(text), self.end_of_turn]
 
     def token_ids(self, text: str) -> list[int]:
         """Of a text as it stands: no special token is added."""

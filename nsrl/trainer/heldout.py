@@ -6,6 +6,7 @@ were, so that they may go. Rows with a picture in common count as the same, as i
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nsrl.config import EvalConfig, TrainConfig, from_yaml, plain
 from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
+from nsrl.data.demonstrations import load_demonstrations
 from nsrl.data.shapes import Shapes
 from nsrl.data.source import Rows, Source
 from nsrl.data.sources import source_and_path
@@ -25,7 +27,7 @@ from nsrl.errors import UserError
 from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import CONFIG, check_writable, settings_of
-from nsrl.trainer.problems import read_data, split_digests
+from nsrl.trainer.problems import read_data, read_demonstrations, split_digests
 from nsrl.trainer.resume import PHASES, State, planned_steps
 from nsrl.types import Problem
 
@@ -52,11 +54,22 @@ class Trained:
         """data.eval_size of its split."""
         return self.state.held_out or self.config.data.eval_size
 
+    def _done(self) -> dict[str, int]:
+        """Steps of each phase."""
+        steps, at = planned_steps(self.config), PHASES.index(self.state.phase)
+        return {p: self.state.step if i == at else steps[p] * (i < at) for i, p in enumerate(PHASES)}
+
+    def learned(self, train: Sequence[Problem] = (), test: Sequence[Problem] = ()) -> list[Problem]:
+        """The problems of rows that it learned from, given its split. Raises `UserError` where they cannot be read."""
+        done, taken = self._done(), list(train) if self.state.position else []
+        if self.config.teacher.source != "shapes" and done["warm_start"] + done["extra"]:
+            taken += without((one.problem for one in load_demonstrations(self.config.teacher)[0]), test)
+        return taken
+
     def seen_shapes(self, before: Set[tuple[str, str]]) -> set[tuple[str, str]]:
         """The contents it learned from, in every phase up to the checkpoint; before: those of the runs before it."""
-        steps, at = planned_steps(self.config), PHASES.index(self.state.phase)
-        done = {p: self.state.step if i == at else steps[p] * (i < at) for i, p in enumerate(PHASES)}
-        size = self.config.warm_start.batch_size
+        done = self._done()
+        size = self.config.warm_start.batch_size if self.config.teacher.source == "shapes" else 0
         return _source(self.config, self.held_out, before if self.chose_unseen else frozenset()).seen(
             readings=done["reading"] * size,
             demonstrations=(done["warm_start"] + done["extra"]) * size,
@@ -117,13 +130,14 @@ class OwnData:
     """What a run learns from and is measured on.
 
     source: of its problems; teacher: of the demonstrations before GRPO; held_out: its test problems; longest: training
-    rows from the longest prompt down (none where the source makes them on the spot).
+    rows from the longest prompt down (none where the source makes them on the spot); taught: so of demonstrations.
     """
 
     source: Source
     teacher: Source
     held_out: list[Problem]
     longest: list[Problem]
+    taught: list[Problem] = dataclasses.field(default_factory=list)
 
 
 def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) -> OwnData:
@@ -135,7 +149,8 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
     size = state.held_out or config.data.eval_size
     if config.data.source == "shapes":
         source = _source(config, size, _seen_shapes(runs))
-        return OwnData(source, source, source.test(), [])
+        teacher, taught = _teacher(config, source, source.test(), vlm, world)
+        return OwnData(source, teacher, source.test(), [], taught)
     splits, taken = _splits(runs)
     for before, found in splits:
         if isinstance(found, UserError) and world.is_main:
@@ -145,7 +160,21 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
             )
     data = dataclasses.replace(config.data, eval_size=size)
     train, test, longest, state.split = read_data(data, vlm, world, taken)
-    return OwnData(Rows(train, test, config.seed), _source(config, 0, frozenset()), list(test), longest)
+    teacher, taught = _teacher(config, _source(config, 0, frozenset()), list(test), vlm, world)
+    return OwnData(Rows(train, test, config.seed), teacher, list(test), longest, taught)
+
+
+def _teacher(
+    config: TrainConfig, shapes: Source, held_out: list[Problem], vlm: VLM, world: World
+) -> tuple[Source, list[Problem]]:
+    """(what supervised steps learn from, without what is held out; its rows from the longest prompt down)."""
+    steps = planned_steps(config)
+    if config.teacher.source == "shapes" or not (steps["warm_start"] or steps["extra"]):
+        return shapes, []
+    found = read_demonstrations(config, held_out, vlm, world)
+    lengths = {one.problem.id: int(n) for one, n in zip(found, vlm.prompt_lengths([one.problem for one in found]))}
+    taught = sorted((one.problem for one in found), key=lambda p: -lengths[p.id])
+    return Rows([], seed=config.seed, demonstrated=found), taught
 
 
 def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], str, list[str]]:
@@ -239,6 +268,8 @@ def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Pr
     for run in reversed(runs):
         data = run.config.data
         if data.source == "shapes":
+            with contextlib.suppress(UserError):  # rows that are gone: `_rows` says so
+                taken = taken.union(*map(picture_keys, run.learned()))
             continue
         split = dataclasses.replace(data, eval_size=run.held_out)
         try:
@@ -249,12 +280,12 @@ def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Pr
                 raise UserError(f"data.path {data.path!r}: the {' and '.join(changed)} problems are not those of "
                                 f"{str(run.checkpoint)!r}: "
                                 "the data set was another when that was trained; put that one back")  # fmt: skip
+            learned = run.learned(train, test)
         except UserError as error:
             found.append((run, error))
             continue
         found.append((run, (train, test)))
-        if run.state.position:
-            taken = taken.union(*map(picture_keys, train))
+        taken = taken.union(*map(picture_keys, learned))
     return found[::-1], taken
 
 
@@ -303,12 +334,22 @@ def _rows(
         elif tested is None:
             tested = open_source(f"{source}:{path}")
             problems = list(tested)
-        kept = without(problems, trained) if run.state.position else problems
+        kept = without(problems, run.learned(trained, held_out))
         if len(kept) < len(problems):
             notes.append(f"{len(problems) - len(kept)} problems left out: the model was trained on them")
         problems = kept
     if tested is None:
         problems = list(open_source(f"{source}:{path}", size=config.size))
+    for run in runs:
+        if run.config.data.source == "shapes":
+            try:
+                kept = without(problems, run.learned())
+            except UserError as error:
+                notes.append(f"what {run.checkpoint} was shown as demonstrations cannot be left out: {error}")
+                continue
+            if len(kept) < len(problems):
+                notes.append(f"{len(problems) - len(kept)} problems left out: they were demonstrated to the model")
+            problems = kept
     return problems[: config.size], notes
 
 

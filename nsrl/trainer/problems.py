@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Sequence, Set
 from typing import Any
 
-from nsrl.config import DataConfig
+from nsrl.config import DataConfig, TrainConfig
 from nsrl.data import Problems, load_problems
-from nsrl.data.dedup import content_key
-from nsrl.data.source import Source
+from nsrl.data.dedup import content_key, without
+from nsrl.data.demonstrations import load_demonstrations
+from nsrl.data.source import Demonstration, Source
 from nsrl.data.split import split_off
 from nsrl.errors import UserError
 from nsrl.models.vlm import VLM
@@ -81,6 +82,60 @@ def _fitting(problems: Problems, lengths: Sequence[int | str], name: str, longes
     return kept
 
 
+def read_demonstrations(
+    config: TrainConfig, held_out: Sequence[Problem], vlm: VLM, world: World = ALONE
+) -> list[Demonstration]:
+    """What supervised steps learn from rows. Raises `UserError` where nothing is left.
+
+    Dropped with a printed count are rows without a completion, those with a picture (without pictures: the content) of
+    a held-out problem, prompts above data.max_prompt_length, completions above max_completion_length, their end
+    included, and what the model can be shown or write in no way.
+    """
+    with _Rows("read demonstrations", world) as rows:
+        try:
+            found, skipped = load_demonstrations(config.teacher, rows)
+        except UserError as error:
+            if config.demonstrations.source is not None or config.demonstrations.path is not None:
+                raise
+            raise UserError(
+                f"{error}; warm_start.steps=0 goes without, demonstrations.source=shapes learns those of shapes"
+            ) from None
+    free = {id(problem) for problem in without((one.problem for one in found), held_out)}
+    problems = [one.problem for one in found]
+    prompts = vlm.prompt_lengths(problems)
+    ids = [vlm.learned_ids(one.text) for one in found]
+    banned, longest, most = set(vlm.banned_ids()), config.data.max_prompt_length, config.max_completion_length
+    kept: list[Demonstration] = []
+    dropped = [(one.reason, one.id, one.detail) for one in skipped]
+    for one, prompt, completion in zip(found, prompts, ids):
+        why = None
+        if id(one.problem) not in free:
+            why = "held out", "it has a picture or the content of a held-out problem"
+        elif isinstance(prompt, str):
+            why = "impossible prompt", prompt
+        elif prompt > longest:
+            why = f"prompt longer than data.max_prompt_length {longest} tokens", f"{prompt} tokens"
+        elif len(completion) > most:
+            why = f"completion longer than max_completion_length {most} tokens", f"{len(completion)} with its end"
+        elif not banned.isdisjoint(completion):
+            why = "control token in the completion", vlm.tokenizer.decode(sorted(banned.intersection(completion)))
+        if why is None:
+            kept.append(one)
+        else:
+            dropped.append((why[0], one.problem.id, why[1]))
+    reasons: dict[str, list[tuple[str, str]]] = {}
+    for reason, name, detail in dropped:
+        reasons.setdefault(reason, []).append((name, detail))
+    said = [
+        f"{len(of)} demonstrations dropped: {reason} (first: {of[0][0]}: {of[0][1]})" for reason, of in reasons.items()
+    ]
+    for line in said if world.is_main else ():
+        print(line, flush=True)
+    if not kept:
+        raise UserError(f"demonstrations: none is left to learn from; {'; '.join(said)}")
+    return kept
+
+
 class ProblemStream:
     """The training problems of a source as a run takes them.
 
@@ -137,14 +192,13 @@ class ProblemStream:
                 problems[i] = problem
 
 
-def worst_problems(source: Source, vlm: VLM, longest: list[Problem]) -> list[Problem]:
+def worst_problems(source: Source, vlm: VLM, longest: list[Problem], taught: Sequence[Problem] = ()) -> list[Problem]:
     """Among which the worst step of the run is: the longest prompt that can be shown, or 64 of those made on the spot.
 
-    longest: training problems from the longest prompt down, where a source has a size.
+    longest: training problems from the longest prompt down, where a source has a size; taught: so of demonstrations.
     """
-    if not longest:
-        return ProblemStream(source).take(64)
-    return [next((p for p in longest if vlm.unreadable(p) is None), longest[0])]
+    worst = [next((p for p in rows if vlm.unreadable(p) is None), rows[0]) for rows in (longest, taught) if rows]
+    return worst if longest else [*ProblemStream(source).take(64), *worst]
 
 
 class _Rows:

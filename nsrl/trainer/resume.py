@@ -59,7 +59,7 @@ def planned_steps(config: TrainConfig) -> dict[str, int]:
     if steps is None:
         steps = WARM_START_STEPS if config.model.name == "small" else 0
     return {
-        "reading": config.warm_start.reading_steps if steps else 0,
+        "reading": config.warm_start.reading_steps if steps and config.teacher.source == "shapes" else 0,
         "warm_start": steps,
         "extra": config.extra_supervised_steps,
         "grpo": 0 if config.extra_supervised_steps else config.max_steps,

@@ -185,7 +185,7 @@ def token_budget(
     if not config.preflight or world.sharded:  # its memory table is of a model that is whole
         return config.token_budget or DEFAULT_BUDGET, None
     if kept is None:
-        worst = worst_problems(data.source, vlm, data.longest)
+        worst = worst_problems(data.source, vlm, data.longest, data.taught)
         report = run_preflight(config, vlm, policy, worst, bytes_held(config, vlm))
         print(report, flush=True)
         kept = dataclasses.asdict(report)

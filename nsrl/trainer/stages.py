@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from nsrl.checks.configured import check_parity
@@ -86,7 +87,16 @@ def demonstrations(run: Run, stage: Stage, taken: int) -> Iterator[Demonstration
     stream = teacher.readings() if stage.data == "readings" else teacher.demonstrations(run.config.taught, warm.wrong)
     for _ in range(stage.skip + taken):
         next(stream)
-    return stream
+    return stream if teacher.size is None else _read_ahead(run, stream, warm.batch_size)
+
+
+def _read_ahead(run: Run, stream: Iterator[Demonstration], size: int) -> Iterator[Demonstration]:
+    """The stream, with the pictures of the next `size` demonstrations beginning to be read when as many are taken."""
+    following = list(islice(stream, size))
+    while True:
+        now, following = following, list(islice(stream, size))
+        run.vlm.read_ahead(one.problem for one in run.world.share(following))
+        yield from now
 
 
 def supervise(run: Run, stage: Stage, begun: int) -> None:

@@ -1,6 +1,7 @@
-"""Supervised steps learn demonstrations: the warm start of the small model, and a control run.
+"""Supervised steps learn demonstrations: of shapes, or of rows that have a completion.
 
-The same packed forward and the same log-prob op as GRPO: the loss is the mean of −log p over completion tokens.
+The same packed forward and the same log-prob op as GRPO: the loss is the mean of −log p over completion tokens, the end
+of the turn among them (as TRL's SFTTrainer with completion_only_loss: tests/peers/test_trl_sft.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from nsrl.errors import UserError
 from nsrl.models.pack import Group
 from nsrl.models.policy import Policy
 from nsrl.models.vlm import VLM
@@ -36,7 +38,11 @@ def supervised_step(
     """
     groups = []
     for demonstration in world.share(list(islice(demonstrations, size))):
-        prompt = vlm.encode(demonstration.problem)
+        try:
+            prompt = vlm.encode(demonstration.problem)
+        except UserError as error:  # a picture that is sound to look at and breaks when it is read
+            print(f"demonstration {demonstration.problem.id} passed over: {error}", flush=True)
+            continue
         groups.append(Group(prompt, [vlm.learned_ids(demonstration.text)]))
     batches = policy.pack(groups, budget)
     tokens, seen = map(int, world.all_reduce_sum(
@@ -52,7 +58,11 @@ def supervised_step(
         total += loss.detach()
     policy.join_collectives(idle)
     rate = optimizer.learning_rate
-    norm = optimizer.step()
+    if tokens:
+        norm = optimizer.step()
+    else:  # no picture of the whole batch could be read
+        norm = 0.0
+        optimizer.skip()
     return {
         "loss": float(*world.all_reduce_sum(float(total))), "grad_norm": float(norm), "learning_rate": rate,
         "dropped_updates": optimizer.take_dropped(), "num_tokens": seen,

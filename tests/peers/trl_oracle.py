@@ -112,12 +112,12 @@ class Processor:
         }
 
 
-def fused(model, temperature, banned):
+def fused(model, temperature, banned, outputs=("log_probs", "entropy")):
     """TRL's fused head on the model; banned tokens get a bias under which their probability is exactly 0."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if len(banned):
         bias = torch.zeros(base.lm_head.weight.shape[0], dtype=base.lm_head.weight.dtype)
         bias[list(banned)] = -1e9
         base.lm_head.bias = torch.nn.Parameter(bias, requires_grad=False)
-    add_fused_lm_head(base, temperature=temperature, outputs=("log_probs", "entropy"))
+    add_fused_lm_head(base, temperature=temperature, outputs=outputs)
     return model
