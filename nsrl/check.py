@@ -37,8 +37,8 @@ def main(argv: list[str]) -> int:
     del kept["files"]
     state = State(**kept)
     check_steps(config, state)
-    if state.phase == "grpo":
-        require_kept(config, origin(config))
+    if state.phase == "grpo" and not config.stages:
+        require_kept(config, origin(config) / "reference")
     vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
     loading.require_positions(vlm, config.max_completion_length)
     if found is not None:

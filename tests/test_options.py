@@ -36,6 +36,7 @@ from nsrl.config.schema import SCALES
 from nsrl.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
+STAGES = "tests/trainer/test_stages.py::"
 RESUME, RANKS = "tests/trainer/test_resume.py::", "tests/trainer/test_distributed.py::"
 MODEL, STEP, RUN, DATA, EVALUATED, SOLVED = (
     "test_keys_of_the_model", "test_keys_of_a_step", "test_keys_of_a_run", "test_keys_of_data", "test_keys_of_eval",
@@ -79,6 +80,10 @@ SHOWN = {
            for name in ("source", "path", "split", "columns")},
         **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "optimizer", "learning_rate",
         "languages", "wrong")},
+        **{f"warm_start.{name}": STAGES + "test_the_default_warm_start_can_end_by_a_condition"
+           for name in ("until", "reading_until")},
+        "stages": STAGES + "test_stages_end_when_they_are_to_and_keep_what_is_said",
+        "schedules": STAGES + "test_stages_end_when_they_are_to_and_keep_what_is_said",
         **ENGINE,
         **ASKED,
         "spans": SPANS,

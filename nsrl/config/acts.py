@@ -15,7 +15,9 @@ from typing import Any
 
 from nsrl.config.cli import launched
 from nsrl.config.keys import flat, keys
+from nsrl.config.schedules import SCHEDULED
 from nsrl.config.schema import EvalConfig, HarvestConfig, SolveConfig, TrainConfig
+from nsrl.config.stages import OF_THE_DEFAULT, planned_stages
 from nsrl.data.modes import OPENING
 from nsrl.data.sources import format_of
 from nsrl.errors import UserError
@@ -34,7 +36,7 @@ GRPO = (
     "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "adam_beta2", "eval_steps",
-    "eval_size_midway", "completions_steps", "save_best", "parity_check",
+    "completions_steps", "save_best", "schedules", "parity_check",
 )  # fmt: skip
 
 
@@ -108,6 +110,12 @@ def _of_shapes(c: TrainConfig) -> str | None:
 
 def _reading(c: TrainConfig) -> str | None:
     return _of_shapes(c) if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"
+
+
+def _evaluates(c: TrainConfig) -> bool:
+    """Whether an `until` is of evaluations midway."""
+    conditions = (c.warm_start.until, c.warm_start.reading_until) if _warm_start(c) else ()
+    return c.evaluates or any("eval/" in text for text in conditions if text is not None)
 
 
 def _own_rows(c: TrainConfig) -> str | None:
@@ -239,6 +247,16 @@ TRAIN = (
         _when(lambda c: c.data.source == "shapes" and c.rollout == "native", "the prompts of shapes are never dropped"),
     ),
     Idle(SUPERVISED, _demonstrations),
+    Idle(OF_THE_DEFAULT, _when(lambda c: bool(c.stages), "stages say what is done, and for how many steps")),
+    Idle(("warm_start.until",), lambda c: None if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"),
+    *(
+        Idle((name,), _when(lambda c, name=name: name in c.schedules, f"schedules.{name} says it for every step"))
+        for name in SCHEDULED
+    ),
+    Idle(
+        ("lr_scheduler_type", "warmup_steps"),
+        _when(lambda c: "learning_rate" in c.schedules, "schedules.learning_rate says it for every step"),
+    ),
     Idle(OF_SHAPES, _of_shapes),
     Idle(("demonstrations.path", "demonstrations.columns"), _own_rows),
     Idle(("demonstrations.split",), _own_split),
@@ -246,7 +264,7 @@ TRAIN = (
     Idle(("prompt.mode",), _mode_of_a_run),
     Idle(("prompt.system", "prompt.examples"), lambda c: _no_system_text(c.model.name)),
     Idle(("prompt.delimiters",), lambda c: _delimiters(c.model.name, c.prompt.mode)),
-    Idle(("warm_start.reading_steps",), _reading),
+    Idle(("warm_start.reading_steps", "warm_start.reading_until"), _reading),
     Idle(
         tuple(name for name in keys(TrainConfig) if name.startswith("vllm.")),
         _when(lambda c: c.rollout != "vllm", "rollout is native"),
@@ -255,8 +273,14 @@ TRAIN = (
     Idle(("parallel",), _sharded),
     Idle(
         ("eval_size_midway",),
-        _in_grpo(_when(lambda c: not c.eval_steps, "eval_steps is 0, so there is no evaluation midway")),
+        _in_grpo(
+            _when(
+                lambda c: not c.eval_steps and not _evaluates(c),
+                "eval_steps is 0 and no `until` asks, so there is no evaluation midway",
+            )
+        ),
     ),
+    Idle(("eval_size_midway",), lambda c: None if _evaluates(c) else _no_grpo(c), told=True),
     Idle(
         ("importance_sampling_level",),
         _when(
@@ -327,11 +351,21 @@ def require_acting(config: Config) -> list[str]:
 
     Where a run is continued, its own keys are its own affair.
     """
-    values, notes = flat(config), []
+    stages = planned_stages(config) if isinstance(config, TrainConfig) else []
+    notes: list[str] = []
+    for stage in stages:
+        try:
+            notes += [f"stage {stage.name!r}: {note}" for note in require_acting(stage.config)]
+        except UserError as error:
+            raise UserError(f"stage {stage.name!r}: {error}") from None
+    learning = [stage.config for stage in stages if stage.kind != "evaluate"]
+    values = flat(config)
     for rule in RULES[type(config)]:
         said = [name for name in rule.keys if config.given.get(name) in ("line", "file", "recipe")]
-        why = rule.why(config) if said else None
-        if why is None:
+        each = learning if learning and rule.keys != OF_THE_DEFAULT else [config]
+        reasons = [rule.why(one) for one in each] if said else [None]
+        why = reasons[0]
+        if why is None or None in reasons:  # a key of the run acts where it does in one of its stages
             continue
         own = [name for name in said if config.given[name] != "recipe"]
         if own and not rule.told:

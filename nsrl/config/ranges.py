@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from nsrl.config.keys import flat, keys
+from nsrl.config.stages import parse_until
 from nsrl.config.values import check_value
 from nsrl.data.modes import require_opening
 from nsrl.errors import UserError, did_you_mean
@@ -136,6 +137,9 @@ def _train(values: dict[str, Any]) -> None:
     _rewards(values["reward_funcs"], values["reward_weights"])
     _languages(values["warm_start.languages"])
     require_opening(values["prompt.mode"], values["prompt.prefill"])
+    for name in ("warm_start.until", "warm_start.reading_until"):
+        if values[name] is not None:
+            parse_until(values[name], "supervised", name)
     for name in values["report_to"]:
         if name not in REPORTERS:
             raise UserError(

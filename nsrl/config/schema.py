@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from nsrl.config.keys import INLINED, Called, takes_keys
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
+from nsrl.config.schedules import schedules_of
+from nsrl.config.stages import planned_stages, typed
 from nsrl.data.modes import DEMONSTRATED
 from nsrl.data.sources import SOURCES, guess_source
 from nsrl.errors import UserError
@@ -175,6 +177,13 @@ class WarmStartConfig:
     learning_rate: Annotated[float, RATE] = 3e-3
     """peak; 30 steps up, then linearly down to 5%."""
 
+    until: str | None = None
+    """METRIC <= NUMBER or METRIC >= NUMBER that ends the steps on demonstrations before their count does, as in `stages`
+    (null: the count alone)."""
+
+    reading_until: str | None = None
+    """the same of the steps on pictures read out."""
+
     languages: Annotated[dict[str, float], SHARE_OF_OTHERS] = field(
         default_factory=lambda: {"direct": 1.0, "prose": 1.0, "sympy": 1.0, "wolfram": 1.0, "nsl": 1.0}
     )
@@ -322,6 +331,14 @@ class TrainConfig:
     max_steps: Annotated[int, NONE_OR_MORE] = 120
     """optimiser steps of GRPO."""
 
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    """what is done one after the other, instead of warm start and GRPO: a list of {name, kind: supervised, grpo or
+    evaluate, steps or until, …any other key as it is in that stage} (runs.md)."""
+
+    schedules: dict[str, str] = field(default_factory=dict)
+    """numbers that change over the steps of GRPO or of its stage, by key: `linear A B`, `cosine A B`, `A until STEP then
+    B` (runs.md)."""
+
     extra_supervised_steps: Annotated[int, NONE_OR_MORE] = 0
     """control run: after the warm start, this many more supervised steps in place of GRPO."""
 
@@ -438,10 +455,15 @@ class TrainConfig:
     """CPU threads of torch (null: torch's own)."""
 
     given: ClassVar[Given] = {}
+    evaluates: ClassVar[bool] = False
+    """Of a stage's configuration: whether its `until` is of evaluations midway; no key."""
 
     def __post_init__(self) -> None:
+        self.stages = typed(type(self), self.stages)
         check(self)
         self.objective.require_keys()
+        schedules_of(self)
+        planned_stages(self)
 
     @property
     def taught(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from nsrl.config.acts import Config, require_acting
 from nsrl.config.cli import launched
 from nsrl.config.schema import TrainConfig
+from nsrl.config.stages import planned_stages
 from nsrl.data.sources import require_path
 from nsrl.errors import MissingBackend, UserError
 
@@ -22,6 +23,13 @@ def require_sound(config: Config) -> None:
     notes = require_acting(config)
     _files(config)
     if isinstance(config, TrainConfig):
+        for stage in planned_stages(config):
+            if stage.kind != "evaluate":
+                try:
+                    _data(stage.config)
+                    _rewards(stage.config)
+                except UserError as error:
+                    raise UserError(f"stage {stage.name!r}: {error}") from None
         _data(config)
         _rewards(config)
         _packages(config)

@@ -71,6 +71,8 @@ def value_of(key: Key, given: Any) -> Any:
         if not isinstance(given, list):
             raise _wrong(key, "a list", given)
         (inner,) = typing.get_args(key.type)
+        if typing.get_origin(inner) is dict:  # of several keys each: `stages.typed` reads them
+            return given
         return [_scalar(key, inner, item) for item in given]
     if key.is_mapping:
         if isinstance(given, str):

@@ -44,8 +44,11 @@ def plots(rows: Rows, evaluations: Mapping[str, Mapping[str, Any]] | None = None
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):  # pyright: ignore[reportArgumentType]
-        grpo = [r for r in rows if r.get("phase", "grpo") == "grpo"]
-        supervised = [r for r in rows if r.get("phase", "grpo") != "grpo"]
+        sampled = [r for r in rows if "reward" in r or r.get("phase", "grpo") == "grpo"]
+        # steps of several stages are numbered through, as their completions and evaluations are
+        staged = len({r.get("phase") for r in sampled}) > 1
+        grpo = [{**r, "step": number} for number, r in enumerate(sampled, 1)] if staged else sampled
+        supervised = [r for r in rows if "reward" not in r and r.get("phase", "grpo") != "grpo"]
         made = [
             _learning(grpo, evaluations or {}),
             _languages(grpo),

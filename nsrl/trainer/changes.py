@@ -30,6 +30,8 @@ FIXED = {
     "data.max_prompt_length": "the evaluation before GRPO was on its held-out problems",
     "prompt": "the evaluation before GRPO was made with it",
     "warm_start": "its steps are taken, or half taken",
+    "demonstrations": "its steps are taken, or half taken",
+    "stages": "they are done, or half done",
 }
 FREE = (
     "model.device",

@@ -24,7 +24,11 @@ from nsrl.trainer.folder import FULL, WORKING, beside
 
 STATE = "trainer_state.json"
 TENSORS = "trainer_state.pt"
-NAME = re.compile(r"checkpoint-(?:(?:reading|warm-start|extra)-)?\d+")
+
+
+def name_of(phase: str, step: int) -> str:
+    """`checkpoint-120` of GRPO, `checkpoint-warm-start-600` of another stage."""
+    return f"checkpoint-{'' if phase == 'grpo' else phase.replace('_', '-') + '-'}{step}"
 
 
 def save(
@@ -116,10 +120,11 @@ def kept(run_dir: Path) -> dict[Path, dict[str, Any]]:
     one."""
     found = {}
     for path in run_dir.glob("checkpoint-*"):
-        if NAME.fullmatch(path.name) and not path.is_symlink() and (path / STATE).is_file():
+        if not path.is_symlink() and (path / STATE).is_file():
             with contextlib.suppress(ValueError):
                 state = json.loads((path / STATE).read_text())
-                if isinstance(state, dict) and "files" in state:  # transformers' Trainer writes a file of this name too
+                # transformers' Trainer writes a file of this name too
+                if isinstance(state, dict) and "files" in state and path.name == name_of(state["phase"], state["step"]):
                     found[path] = state
     return found
 

@@ -56,6 +56,16 @@ class Checkpointer:
             self._tensors = None
         return optimizer
 
+    def enter(self, stage: Stage) -> bool:
+        """Whether a stage begins now. What `until` watches is of one stage alone; one that joins none begins with a
+        stream and rewards of its own."""
+        if self.state.phase == stage.name and self.state.step:
+            return False
+        self.state.watched = []
+        if stage.joins is None and stage.data == "problems":
+            self.state.position, self.state.rewards, self.state.monitor, self.state.best = 0, {}, {}, None
+        return True
+
     def commit(self, metrics: dict[str, float], **where: Any) -> None:
         """The step is whole: from here on a checkpoint is of it.
 
@@ -64,7 +74,8 @@ class Checkpointer:
         """
         metrics["num_tokens"] = tokens = self.state.num_tokens + int(metrics["num_tokens"])
         row = as_row(where["phase"], where["step"], metrics)
-        self.state = dataclasses.replace(self.state, row=row, num_tokens=tokens, **where)
+        done = {**self.state.done, where["phase"]: [where["step"], where.get("position", 0)]}
+        self.state = dataclasses.replace(self.state, row=row, num_tokens=tokens, done=done, **where)
         self._optimizer().uncommitted = False
         self.folder.copied = None
 
@@ -121,6 +132,4 @@ class Checkpointer:
         return self._learning
 
     def _name(self) -> str:
-        """`checkpoint-120` of GRPO, `checkpoint-warm-start-600` of a supervised stage."""
-        stage = "" if self.state.phase == "grpo" else self.state.phase.replace("_", "-") + "-"
-        return f"checkpoint-{stage}{self.state.step}"
+        return checkpoint.name_of(self.state.phase, self.state.step)

@@ -54,7 +54,7 @@ class Evaluations:
         known = self.world.from_main(lambda: self._known(name, of))
         if known is not None:
             return known
-        point = point_title(name, warm=bool(planned_steps(self.config)["warm_start"]))
+        point = point_title(name, warm=bool(planned_steps(self.config).get("warm_start")))
         with Progress(f"evaluate {point}", len(problems), every=200) as progress:
             result = evaluation.evaluate(
                 self.vlm,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsrl.config import EvalConfig, TrainConfig, from_yaml, plain
+from nsrl.config.stages import planned_stages
 from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
 from nsrl.data.demonstrations import load_demonstrations
@@ -28,7 +29,7 @@ from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import CONFIG, check_writable, settings_of
 from nsrl.trainer.problems import read_data, read_demonstrations, split_digests
-from nsrl.trainer.resume import PHASES, State, planned_steps
+from nsrl.trainer.resume import State, planned_steps, steps_done
 from nsrl.types import Problem
 
 if TYPE_CHECKING:
@@ -54,27 +55,62 @@ class Trained:
         """data.eval_size of its split."""
         return self.state.held_out or self.config.data.eval_size
 
-    def _done(self) -> dict[str, int]:
-        """Steps of each phase."""
-        steps, at = planned_steps(self.config), PHASES.index(self.state.phase)
-        return {p: self.state.step if i == at else steps[p] * (i < at) for i, p in enumerate(PHASES)}
+    def _legs(self) -> list[Leg]:
+        """What it took from the stream of each stage."""
+        done, config = steps_done(self.config, self.state), self.config
+        size = config.warm_start.batch_size
+        if not config.stages:
+            shown = (done["warm_start"] + done["extra"]) * size
+            return [Leg(config, done["reading"] * size, shown, self.state.position)]
+        legs: list[Leg] = []
+        for stage in planned_stages(config):
+            steps = done.get(stage.name, 0)
+            taken = (
+                self.state.position if stage.name == self.state.phase else self.state.done.get(stage.name, [0, 0])[1]
+            )
+            size = steps * stage.config.warm_start.batch_size
+            shown = size + (legs[-1].demonstrations if stage.joins and legs else 0)
+            grpo = stage.kind == "grpo"
+            legs.append(
+                Leg(stage.config, size * stage.readings, shown * (not grpo and not stage.readings), taken * grpo)
+            )
+        return legs
 
     def learned(self, train: Sequence[Problem] = (), test: Sequence[Problem] = ()) -> list[Problem]:
         """The problems of rows that it learned from, given its split. Raises `UserError` where they cannot be read."""
-        done, taken = self._done(), list(train) if self.state.position else []
-        if self.config.teacher.source != "shapes" and done["warm_start"] + done["extra"]:
-            taken += without((one.problem for one in load_demonstrations(self.config.teacher)[0]), test)
+        taken: list[Problem] = []
+        for leg in self._legs():
+            data, teacher = leg.config.data, leg.config.teacher
+            if leg.problems and data.source != "shapes":
+                taken += train if data == self.config.data else without(load_problems(data, self.config.seed)[0], test)
+            if leg.demonstrations and teacher.source != "shapes":
+                taken += without((one.problem for one in load_demonstrations(teacher)[0]), test)
         return taken
 
     def seen_shapes(self, before: Set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """The contents it learned from, in every phase up to the checkpoint; before: those of the runs before it."""
-        done = self._done()
-        size = self.config.warm_start.batch_size if self.config.teacher.source == "shapes" else 0
-        return _source(self.config, self.held_out, before if self.chose_unseen else frozenset()).seen(
-            readings=done["reading"] * size,
-            demonstrations=(done["warm_start"] + done["extra"]) * size,
-            train=self.state.position if self.config.data.source == "shapes" else 0,
-        )
+        """The contents it learned from, in every stage up to the checkpoint; before: those of the runs before it."""
+        own = _source(self.config, self.held_out, before if self.chose_unseen else frozenset())
+        seen: set[tuple[str, str]] = set()
+        for leg in self._legs():
+            config, taught = leg.config, leg.config.teacher.source == "shapes"
+            level = config.data.level
+            source = own if level == own.level else Shapes(level, config.seed, 0, excluded=own.test())
+            seen |= source.seen(
+                readings=leg.readings * taught,
+                demonstrations=leg.demonstrations * taught,
+                train=leg.problems if config.data.source == "shapes" else 0,
+            )
+        return seen
+
+
+@dataclasses.dataclass(frozen=True)
+class Leg:
+    """A stage of a run that was, and how much of each of its streams it took."""
+
+    config: TrainConfig
+    readings: int
+    demonstrations: int
+    problems: int
 
 
 def lineage(model: str) -> list[Trained]:
@@ -164,12 +200,32 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
     return OwnData(Rows(train, test, config.seed), teacher, list(test), longest, taught)
 
 
+def stage_data(config: TrainConfig, run: TrainConfig, own: OwnData, vlm: VLM, world: World = ALONE) -> OwnData:
+    """The data of a stage: of the run's where they are the same, and without what the run holds out.
+
+    config: the run's, as the stage has it; own: the run's data.
+    """
+    made = Shapes(config.data.level, config.seed, 0, excluded=own.held_out if run.data.source == "shapes" else ())
+    if config.data == run.data:
+        source, longest = own.source, own.longest
+    elif config.data.source == "shapes":
+        source, longest = made, []
+    else:
+        train, _, ordered, _ = read_data(config.data, vlm, world)
+        kept = without(train, own.held_out)
+        ids = {problem.id for problem in kept}
+        source, longest = Rows(kept, (), config.seed), [problem for problem in ordered if problem.id in ids]
+    same = config.data.level == run.data.level and run.data.source == "shapes"
+    teacher, taught = _teacher(config, own.source if same else made, own.held_out, vlm, world)
+    return OwnData(source, teacher, own.held_out, longest, taught)
+
+
 def _teacher(
     config: TrainConfig, shapes: Source, held_out: list[Problem], vlm: VLM, world: World
 ) -> tuple[Source, list[Problem]]:
     """(what supervised steps learn from, without what is held out; its rows from the longest prompt down)."""
     steps = planned_steps(config)
-    if config.teacher.source == "shapes" or not (steps["warm_start"] or steps["extra"]):
+    if config.teacher.source == "shapes" or not (steps.get("warm_start") or steps.get("extra")):
         return shapes, []
     found = read_demonstrations(config, held_out, vlm, world)
     lengths = {one.problem.id: int(n) for one, n in zip(found, vlm.prompt_lengths([one.problem for one in found]))}

@@ -8,6 +8,7 @@ micro-batches and ranks) and both moments are fp32 too. A weight that is fp32 al
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from nsrl.trainer.muon import TIMES, Muon, matrices
 class Optimizer:
     """AdamW over the trainable parameters with a warm-up and a schedule.
 
-    learning_rate: peak; schedule: constant, linear (down to `floor` of the peak) or cosine; total: steps of the whole
+    learning_rate: peak; schedule: constant, linear (down to `floor` of the peak) or cosine, or the share of the peak in
+    each step, from 0; total: steps of the whole
     phase; max_grad_norm: gradients are scaled to at most this global norm; world: gradients are added up over it first,
     so norm and step are the same on every rank; muon: linear layers learn by `Muon`, at a multiple of that rate.
     `parameters` is what learns: masters, and weights that need none.
@@ -32,7 +34,7 @@ class Optimizer:
         model: torch.nn.Module,
         *,
         learning_rate: float,
-        schedule: str,
+        schedule: str | Callable[[int], float],
         warmup: int,
         total: int,
         max_grad_norm: float,
@@ -56,7 +58,8 @@ class Optimizer:
         of = {id(weight): p for weight, p in zip(self.weights, self.parameters)}
         self.muon = Muon([of[id(weight)] for weight in matrices(model)]) if muon else None
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.inner, lambda step: factor(step, schedule, warmup, total, floor)
+            self.inner,
+            schedule if callable(schedule) else lambda step: factor(step, schedule, warmup, total, floor),
         )
 
     @property

@@ -25,15 +25,14 @@ from nsrl.trainer.resume import planned_steps
 
 
 def reference(
-    config: TrainConfig, vlm: VLM, policy: Policy, folder: Path, world: World, starting: bool
+    config: TrainConfig, vlm: VLM, policy: Policy, path: Path, world: World, starting: bool
 ) -> tuple[Policy | None, Context]:
     """(policy, context) that score as the start of GRPO did; no policy where beta is 0.
 
-    starting: GRPO begins now, so the present weights are the reference, and are written. Otherwise they are read.
+    path: where it is kept; starting: GRPO begins now, so the present weights are the reference, and are written. Otherwise they are read.
     """
     if config.objective.beta == 0:
         return None, POLICY
-    path = folder / "reference"
     if starting:
         _keep(vlm, path, world)
     if not vlm.has_adapter:
@@ -54,7 +53,9 @@ def bytes_held(config: TrainConfig, vlm: VLM) -> int:
         return size(vlm.model.parameters())
     learning = {name: p for name, p in vlm.model.named_parameters() if p.requires_grad}
     steps = planned_steps(config)
-    stays = not (steps["reading"] or steps["warm_start"]) and _is_blank({n: p.detach() for n, p in learning.items()})
+    stays = not (steps.get("reading") or steps.get("warm_start")) and _is_blank(
+        {n: p.detach() for n, p in learning.items()}
+    )
     return 0 if stays else size(learning.values())
 
 
@@ -65,18 +66,20 @@ def _is_blank(weights: dict[str, torch.Tensor]) -> bool:
     )
 
 
-def require_kept(config: TrainConfig, folder: Path) -> None:
-    """For a run that is past the start of GRPO: raise `UserError` when it needs a reference that was not kept."""
-    if config.objective.beta and not (folder / "reference").is_dir():
+def require_kept(config: TrainConfig, path: Path) -> None:
+    """For a run that is past the start of GRPO: raise `UserError` when it needs a reference that was not kept in
+    `path`."""
+    if config.objective.beta and not path.is_dir():
         raise UserError(
             f"beta cannot be {config.objective.beta} from here on: the reference model, the policy at the start of "
-            f"GRPO, is not in {str(folder)!r} (a run that began with beta=0 keeps none)"
+            f"GRPO, is not in {str(path.parent)!r} (a run that began with beta=0 keeps none)"
         )
 
 
 def _keep(vlm: VLM, path: Path, world: World) -> None:
     weights = fsdp.whole_weights(vlm.model, world.is_main) if world.sharded else None
     if world.is_main:
+        path.parent.mkdir(exist_ok=True)
         checkpoint.write_folder(path, lambda working: vlm.save(working, weights))
     world.barrier()
 

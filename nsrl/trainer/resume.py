@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.config import TrainConfig
+from nsrl.config.stages import Until, parse_until, planned_stages
 from nsrl.errors import UserError
 from nsrl.trainer import checkpoint
 from nsrl.trainer.changes import own
@@ -44,17 +45,70 @@ class State:
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     monitor: dict[str, Any] = dataclasses.field(default_factory=dict)  # what the monitor knows of the categories
     best: dict[str, Any] | None = None  # the checkpoint of GRPO with the highest running accuracy: name, step, pass@1
+    watched: list[float] = dataclasses.field(default_factory=list)  # what `until` compares, the latest values
+    # steps and position of each stage begun so far, where the run had one to write them
+    done: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     row: dict[str, Any] | None = None  # the step's line of metrics.jsonl, written behind the checkpoint
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
-    @property
-    def at(self) -> tuple[int, int]:
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """The learning stages of a run, by which its states are ordered."""
+
+    names: tuple[str, ...]
+    sampling: tuple[str, ...]
+    """Those of GRPO."""
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> Order:
+        """That of a configuration."""
+        learning = [stage for stage in planned_stages(config) if stage.kind != "evaluate"]
+        if not learning:
+            return cls(PHASES, ("grpo",))
+        return cls(tuple(s.name for s in learning), tuple(s.name for s in learning if s.kind == "grpo"))
+
+    def at(self, phase: str, step: int) -> tuple[int, int]:
         """What orders two states of one run."""
-        return PHASES.index(self.phase), self.step
+        return self.names.index(phase), step
+
+    def sampled(self, state: State, before: str | None = None) -> int:
+        """Steps of GRPO in all stages, or in those before one: files of steps are numbered through."""
+        upto = self.names.index(state.phase if before is None else before) + (before is None)
+        done = {**state.done, state.phase: [state.step, 0]}
+        return sum(done.get(name, [0])[0] for name in self.names[:upto] if name in self.sampling)
+
+
+def steps_done(config: TrainConfig, state: State) -> dict[str, int]:
+    """Steps of each stage up to a state: those that were taken, where it ended before its count."""
+    steps, order = planned_steps(config), Order.of(config).names
+    at = order.index(state.phase)
+    return {
+        p: state.step if i == at else state.done.get(p, [steps[p]])[0] if i < at else 0 for i, p in enumerate(order)
+    }
+
+
+def until_of(config: TrainConfig, phase: str) -> tuple[Until | None, int]:
+    """(what ends a stage before its count, the steps before that counts)."""
+    for stage in planned_stages(config):
+        if stage.name == phase:
+            return stage.until, stage.least
+    warm = config.warm_start
+    text = {"reading": warm.reading_until, "warm_start": warm.until}.get(phase)
+    return (None if text is None else parse_until(text, "supervised", phase)), 0
+
+
+def is_over(config: TrainConfig, phase: str, state: State) -> bool:
+    """Whether the stage that a state is in has no step left."""
+    until, least = until_of(config, phase)
+    met = until is not None and state.step >= max(1, least) and until.met(state.watched)
+    return met or state.step >= planned_steps(config)[phase]
 
 
 def planned_steps(config: TrainConfig) -> dict[str, int]:
-    """Steps of each phase."""
+    """Steps of each learning stage, at most."""
+    if config.stages:
+        return {stage.name: stage.steps for stage in planned_stages(config) if stage.kind != "evaluate"}
     steps = config.warm_start.steps
     if steps is None:
         steps = WARM_START_STEPS if config.model.name == "small" else 0
@@ -91,12 +145,13 @@ def _newest(folder: Path) -> Path | None:
         with contextlib.suppress(ValueError):  # the line a kill cut off
             rows.append(json.loads(line))
     found = checkpoint.kept(folder)
-    for path in sorted(found, key=lambda p: _at(found[p]), reverse=True):
-        if _agrees(found[path], rows):
+    config = own(folder / CONFIG)
+    order = Order.of(config)
+    for path in sorted(found, key=lambda p: _at(order, found[p]), reverse=True):
+        if _agrees(order, found[path], rows):
             with contextlib.suppress(UserError):
                 checkpoint.require_whole(path)
                 return path
-    config = own(folder / CONFIG)
     first = min([config.save_steps, *[steps for steps in planned_steps(config).values() if steps][:1]])
     if found or len(rows) > first:  # the step behind the first checkpoint comes after it
         raise UserError(f"resume: {str(folder / 'latest')!r} is missing, and no whole checkpoint beside it is of the "
@@ -106,68 +161,74 @@ def _newest(folder: Path) -> Path | None:
     return None
 
 
-def _at(state: dict[str, Any]) -> tuple[int, int]:
-    return PHASES.index(state["phase"]), state["step"]
+def _at(order: Order, state: dict[str, Any]) -> tuple[int, int]:
+    return order.at(state["phase"], state["step"])
 
 
-def _agrees(state: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+def _agrees(order: Order, state: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
     """Whether a checkpoint's step is the one that its line tells of, or the one whose line was still to be written."""
-    line = next((row for row in reversed(rows) if _at(row) == _at(state)), None)
+    at = lambda row: _at(order, row)
+    line = next((row for row in reversed(rows) if at(row) == at(state)), None)
     if line is not None:
         kept = (state.get("row") or {}).items()  # none up to 0.1
         return all(line.get(key) == value for key, value in kept if not key.startswith(CLOCK_KEYS))
-    phase, step = _at(state)
-    return not rows or (_at(rows[-1]) < (phase, step) and (step == 1 or _at(rows[-1]) == (phase, step - 1)))
+    phase, step = at(state)
+    return not rows or (at(rows[-1]) < (phase, step) and (step == 1 or at(rows[-1]) == (phase, step - 1)))
 
 
-def has_ended(state: State, steps: dict[str, int]) -> bool:
+def has_ended(config: TrainConfig, state: State) -> bool:
     """Whether no step is left to do."""
-    last = next((phase for phase in reversed(PHASES) if steps[phase]), PHASES[0])
-    return state.at >= (PHASES.index(last), steps[last])
+    steps, names = planned_steps(config), Order.of(config).names
+    last = next((phase for phase in reversed(names) if steps[phase]), names[0])
+    return names.index(state.phase) > names.index(last) or (state.phase == last and is_over(config, last, state))
 
 
 def check_steps(config: TrainConfig, state: State) -> None:
     """Raise `UserError` when fewer steps are asked for than are done."""
-    key, wanted = {"grpo": ("max_steps", config.max_steps),
-                   "extra": ("extra_supervised_steps", config.extra_supervised_steps)}.get(state.phase, ("",
-                   state.step))  # fmt: skip
+    known = {"grpo": ("max_steps", config.max_steps),
+             "extra": ("extra_supervised_steps", config.extra_supervised_steps)}  # fmt: skip
+    key, wanted = ("", state.step) if config.stages else known.get(state.phase, ("", state.step))
     if wanted < state.step:
         raise UserError(f"{key} must be at least {state.step}, the steps already done; got {wanted} "
                         "(resume_from_checkpoint goes back to an earlier one)")  # fmt: skip
 
 
-def rewind(folder: Path, found: Path | None, state: State, ended: bool) -> None:
+def rewind(folder: Path, found: Path | None, config: TrainConfig, state: State) -> None:
     """Bring the folder to where the run stands: main rank only, and only when nothing can be refused any more.
 
-    found: the checkpoint it goes on from; ended: no step is left to do, so what the end wrote is still true.
+    found: the checkpoint it goes on from. Where no step is left to do, what the end wrote is still true.
     """
+    order, ended = Order.of(config), has_ended(config, state)
+    now = order.at(state.phase, state.step)
     if found is not None and found.parent.resolve() != folder.resolve():
         _adopt(folder, found)
     if found is not None:  # first of all: whatever ends this process now, the run goes on from the same point
         checkpoint.point(folder / "latest", found.name)
         for path, kept in checkpoint.kept(folder).items():
-            if _at(kept) > state.at:
+            if _at(order, kept) > now:
                 shutil.rmtree(path)
     rows = folder / "metrics.jsonl"
-    cut_back(rows, state.phase, state.step, PHASES)
+    cut_back(rows, state.phase, state.step, order.names)
     if found is not None and state.row is not None:
         last = [json.loads(line) for line in rows.read_text().splitlines()[-1:]] if rows.exists() else []
         if not last or (last[0]["phase"], last[0]["step"]) != (state.phase, state.step):  # killed before it was written
             with rows.open("a") as file:
                 file.write(json.dumps(state.row) + "\n")
+    evaluated = {stage.name for stage in planned_stages(config) if stage.kind == "evaluate"}
     for file in folder.glob("eval/*.json"):
-        if file.stem.startswith("step_") or file.stem in ("warm_start", "final"):
+        midway = re.fullmatch(r"(?:step|" + "|".join(order.names) + r")_\d+", file.stem)
+        if midway or file.stem in ("warm_start", "final") or file.stem in evaluated:
             of = json.loads(file.read_text()).get("of")
-            at = (PHASES.index(of["phase"]), of["step"]) if of else (-1 if file.stem == "warm_start" else 99, 0)
-            if at > state.at or (file.stem == "final" and not ended):
+            at = _at(order, of) if of else (-1 if file.stem == "warm_start" else 99, 0)
+            if at > now or (file.stem == "final" and not ended):
                 _put_aside(file)
     for file in folder.glob("eval/checkpoint-*-on-*.parquet"):  # what `nsrl.eval` kept of a checkpoint
-        if of := re.match(r"checkpoint-(?:([a-z-]+)-)?(\d+)-on-", file.name):
+        if of := re.match(r"checkpoint-(?:([a-z][a-z0-9-]*)-)?(\d+)-on-", file.name):
             phase = (of[1] or "grpo").replace("-", "_")
-            if phase in PHASES and (PHASES.index(phase), int(of[2])) > state.at:
+            if phase in order.names and order.at(phase, int(of[2])) > now:
                 file.unlink()
     for file in folder.glob("completions/step_*.parquet"):
-        if state.phase != "grpo" or int(file.stem.removeprefix("step_")) > state.step:
+        if int(file.stem.removeprefix("step_")) > order.sampled(state):
             file.unlink()
     if not ended:
         for name in BEHIND:

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from nsrl.checks.configured import open_policy, run_preflight
 from nsrl.config import TrainConfig, plain, run_path
+from nsrl.config.schedules import widest
 from nsrl.errors import Terminated, UserError
 from nsrl.models import fsdp, loading
 from nsrl.models.policy import Policy
 from nsrl.models.vlm import VLM
 from nsrl.report import write_report
-from nsrl.rewards import Rewards
-from nsrl.rewards.controls import Shuffled
 from nsrl.rollout.gathered import GatheredSampler
 from nsrl.rollout.open import open_sampler
 from nsrl.rollout.types import Sampler
@@ -33,8 +33,17 @@ from nsrl.trainer.loop import sampling
 from nsrl.trainer.metrics import MetricsLog
 from nsrl.trainer.problems import worst_problems
 from nsrl.trainer.reference import bytes_held, require_kept
-from nsrl.trainer.resume import PHASES, check_steps, find, has_ended, planned_steps, rewind
-from nsrl.trainer.stages import Stage, planned, reinforce, supervise
+from nsrl.trainer.resume import Order, check_steps, find, planned_steps, rewind
+from nsrl.trainer.stages import (
+    Stage,
+    begun_of,
+    is_past,
+    planned,
+    reference_name,
+    reinforce,
+    rewards_of,
+    supervise,
+)
 
 DEFAULT_BUDGET = 16_384  # stream rows per micro-batch when memory does not say otherwise
 
@@ -66,38 +75,53 @@ class Run:
         before = self.world.from_main(lambda: changes.own(self.home / CONFIG)) if resuming else config
         self.changed = changes.differences(before, config)
         self.asked = changes.plain(config)  # as it is written down
-        self.rewards = _rewards(config)
-        self.steps = planned_steps(config)
+        for stage in planned(config):
+            if stage.data == "problems":
+                rewards_of(stage.config)
         self.vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
-        loading.require_positions(self.vlm, config.max_completion_length)
+        longest = max(stage.config.max_completion_length for stage in planned(config))
+        loading.require_positions(self.vlm, longest)
         self.vlm.pictures.memory = config.data.picture_memory_mb << 20
         self.vlm.pictures.threads = config.data.picture_threads
-        sampling(config, self.vlm)
+        for stage in planned(config):
+            sampling(stage.config, self.vlm)
         self.progress = Checkpointer(self.asked, self.vlm, self.folder, self.world)
         self.found = self.world.from_main(lambda: find(config, self.folder.path))
         if self.found is not None:
             self.progress.restore(self.found)
         state = self.progress.state
+        order = Order.of(config)
         if self.found is None:
+            state.phase = order.names[0]
             state.began = heldout.began(config.model.name)
             for note in heldout.lost(heldout.restored(state)) if self.world.is_main else []:
                 print(note, flush=True)
         check_steps(config, state)
-        if state.phase == "grpo":
-            require_kept(config, self.home)
+        for stage in planned(config):
+            if stage.data == "problems" and stage.name == state.phase and state.step:
+                require_kept(widest(stage.config), self.home / reference_name(config, stage))
         # fewer problems may be evaluated from now on; what training leaves out stays as it was
         state.held_out = state.held_out or self.changed.get("data.eval_size", (config.data.eval_size,))[0]
         self.config = dataclasses.replace(config, data=dataclasses.replace(config.data, eval_size=state.held_out))
         shard_where_asked(config, self.vlm, self.world)
         self.policy = open_policy(config, self.vlm)
         self.data = heldout.own_data(self.config, state, self.vlm, self.world)
+        self.plan = planned(self.config)
+        self._data = {
+            stage.name: heldout.stage_data(stage.config, self.config, self.data, self.vlm, self.world)
+            for stage in self.plan
+            if self.config.stages and stage.data != "held_out"
+        }
         anew = not self.config.preflight or self.world.sharded or changes.needs_new_budget(self.changed)
         kept = None if anew else self.world.from_main(lambda: RunFolder(self.home).read_json("preflight.json"))
-        self.budget, self.preflight = token_budget(self.config, self.vlm, self.policy, self.data, self.world, kept)
+        self._budgets, self.preflight = self._measured(kept)
         held_out = self.data.held_out[: config.data.eval_size]
         self.evaluations = Evaluations(config, self.folder, self.vlm, held_out, self.world)
-        past = state.phase in ("extra", "grpo")
-        self.before = self.evaluations.recall("warm_start", self.home) if past else None
+        self.before = {
+            stage.name: self.evaluations.recall(stage.name, self.home)
+            for number, stage in enumerate(self.plan)
+            if stage.data == "held_out" and is_past(self.config, number, state)
+        }
         self.log = MetricsLog(self.folder.path, config.report_to, plain(self.asked), self.world.is_main)
 
     def execute(self) -> dict[str, Any]:
@@ -119,36 +143,68 @@ class Run:
         self._begin()
         measured: dict[str, Numbers] = {}
         with open_pool(self.config.engine) as pool:
-            sampler = open_sampler(self.config, self.vlm)
+            sampler = open_sampler(self._roomiest(), self.vlm)
             if self.world.sharded:
                 sampler = GatheredSampler(sampler, self.vlm.model)
             grader = Grader(pool)
-            for stage in planned(self.config):
+            for stage in self.plan:
                 if stage.data == "held_out":
-                    known = self.before if stage.name == "warm_start" else None
-                    measured[stage.name] = known or self.evaluate(stage.name, sampler, grader)
-                elif (begun := self._begun(stage)) < stage.steps:
+                    measured[stage.name] = self.before.get(stage.name) or self.evaluate(stage.name, sampler, grader)
+                elif (begun := begun_of(self.config, stage, self.progress.state)) is not None:
                     if stage.data == "problems":
                         reinforce(self, stage, begun, sampler, grader, pool)
                     else:
-                        supervise(self, stage, begun)
+                        supervise(self, stage, begun, sampler, grader)
             sampler.close()
         self.evaluations.tidy()
         before = measured["warm_start"]
-        result = summary(
-            before, measured.get("final", before), self.config.seed, self.steps, self.progress.state.seconds
-        )
-        result["best_checkpoint"] = self.progress.state.best
+        state = self.progress.state
+        steps = planned_steps(self.config) | {name: taken for name, (taken, _) in state.done.items()}
+        result = summary(before, measured.get("final", before), self.config.seed, steps, state.seconds)
+        if self.config.stages:
+            result["evaluations"] = {name: numbers["accuracy"] for name, numbers in measured.items()}
+        result["best_checkpoint"] = state.best
         self.folder.write_json("summary.json", result)
         if self.world.is_main:
             write_report(self.folder.path)
         return result
 
-    def _begun(self, stage: Stage) -> int:
-        """Steps of a stage that are done."""
-        state = self.progress.state
-        at, of = PHASES.index(state.phase), PHASES.index(stage.name)
-        return state.step if at == of else stage.steps if at > of else 0
+    def data_of(self, stage: Stage) -> heldout.OwnData:
+        """What a stage learns from."""
+        return self._data.get(stage.name, self.data)
+
+    def budget_of(self, stage: Stage) -> int:
+        """Token rows of its micro-batches."""
+        return self._budgets.get(stage.name, self._budgets[""])
+
+    def steps_before(self, stage: Stage) -> int:
+        """Steps of GRPO before a stage, whose files are numbered on."""
+        return Order.of(self.config).sampled(self.progress.state, stage.name)
+
+    def reference_of(self, stage: Stage) -> Path:
+        """Where the reference of a stage of GRPO is kept."""
+        return self.folder.path / reference_name(self.config, stage)
+
+    def _roomiest(self) -> TrainConfig:
+        """The configuration whose completions and prompts are as long as those of any stage."""
+        each = [stage.config for stage in self.plan]
+        prompt = max(config.data.max_prompt_length for config in each)
+        data = dataclasses.replace(self.config.data, max_prompt_length=prompt)
+        longest = max(config.max_completion_length for config in each)
+        return dataclasses.replace(self.config, data=data, max_completion_length=longest)
+
+    def _measured(self, kept: dict[str, Any] | None) -> tuple[dict[str, int], dict[str, Any] | None]:
+        """(token rows of a micro-batch by stage, "" for all others; what preflight.json says). kept: what it said."""
+        if not self.config.stages:
+            config = widest(self.config)
+            budget, found = token_budget(config, self.vlm, self.policy, self.data, self.world, kept)
+            return {"": budget}, found
+        budgets, reports = {"": self.config.token_budget or DEFAULT_BUDGET}, {}
+        for name, data in self._data.items():
+            config = widest(next(stage.config for stage in self.plan if stage.name == name))
+            known = None if kept is None else kept["stages"].get(name)
+            budgets[name], reports[name] = token_budget(config, self.vlm, self.policy, data, self.world, known)
+        return budgets, {"stages": reports} if any(reports.values()) else None
 
     def _begin(self) -> None:
         """The folder becomes that of the run as it goes on from here."""
@@ -159,7 +215,7 @@ class Run:
         if self.world.is_main:
             if self.home.resolve() != self.folder.path.resolve():
                 self.folder.copied = RunFolder(self.home).evaluations()
-            rewind(self.folder.path, self.found, state, has_ended(state, self.steps))
+            rewind(self.folder.path, self.found, self.config, state)
             if self.preflight is not None:
                 self.folder.write_json("preflight.json", self.preflight)
             changes.record(self.folder.path, self.asked, self.changed, where)
@@ -204,9 +260,3 @@ def shard_where_asked(config: TrainConfig, vlm: VLM, world: World) -> None:
     if world.size > 1 and (wanted == "fsdp" or auto):
         fsdp.shard(vlm.model, world.size)
         world.sharded = True
-
-
-def _rewards(config: TrainConfig) -> Rewards:
-    if config.shuffle_rewards:
-        return Shuffled(config.reward_funcs, config.reward_weights, config.seed)
-    return Rewards(config.reward_funcs, config.reward_weights)

@@ -1,22 +1,28 @@
 """A stage says what is learned, from which data and for how many steps; a run is a list of them (`planned`).
 
-A run is a list of stages (`planned`). Everything a step draws depends on (seed, stage, step) alone, so N steps and N
+The list is the configuration's (`stages`), or the default: reading, warm start, GRPO, with the evaluations between.
+Everything a step draws depends on (seed, stage, step) alone, so N steps and N
 resumed ones are 2N steps, bit for bit on a CPU.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from nsrl.checks.configured import check_parity
 from nsrl.config import TrainConfig
+from nsrl.config.schedules import scheduled, schedules_of, widest
+from nsrl.config.stages import WINDOW, Until, planned_stages
 from nsrl.data.source import Demonstration
 from nsrl.engines import EnginePool
 from nsrl.report import write_report
+from nsrl.rewards import Rewards
+from nsrl.rewards.controls import Shuffled
 from nsrl.rollout.types import Sampler
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.keep import with_pictures
@@ -26,7 +32,7 @@ from nsrl.trainer.metrics import Progress
 from nsrl.trainer.monitor import Monitor
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
-from nsrl.trainer.resume import planned_steps
+from nsrl.trainer.resume import Order, State, planned_steps, until_of
 from nsrl.trainer.step_metrics import engine_metrics, gpu_uuid, peak_memory
 from nsrl.trainer.supervised import supervised_step
 from nsrl.trainer.telemetry import Telemetry
@@ -44,7 +50,7 @@ class Stage:
     data: pictures read out, solved problems (supervised), or problems (GRPO). skip: demonstrations of its stream that
     an earlier stage took. joins: the stage whose optimiser and schedule this one goes on with. optimizer: options of
     its own `Optimizer`. With data="held_out" nothing is learned: the weights that stand there are evaluated, under that
-    name.
+    name. config: the run's, as it is in this stage; until: ends it before `steps`, after `least` at the earliest.
     """
 
     name: str
@@ -53,41 +59,134 @@ class Stage:
     skip: int = 0
     joins: str | None = None
     optimizer: dict[str, Any] = field(default_factory=dict)
+    config: TrainConfig = field(default_factory=TrainConfig)
+    until: Until | None = None
+    least: int = 0
+
+    def ended(self, step: int, watched: list[float]) -> bool:
+        """Whether `step` is its last, given what was watched of it."""
+        met = self.until is not None and step >= self.least and self.until.met(watched)
+        return met or step >= self.steps
 
 
 def planned(config: TrainConfig) -> list[Stage]:
     """The stages of a run in order, those that would learn for no step left out."""
+    if config.stages:
+        return _configured(config)
     steps, warm = planned_steps(config), config.warm_start
-    supervised = {"schedule": "linear", "warmup": 30, "floor": 0.05, "muon": warm.optimizer == "muon"}
-    schooling = {**supervised, "learning_rate": warm.learning_rate, "total": steps["reading"] + steps["warm_start"]}
-    again = {**supervised, "learning_rate": 0.3 * warm.learning_rate, "total": steps["extra"]}
-    reinforced = {
-        "learning_rate": config.learning_rate,
-        "schedule": config.lr_scheduler_type,
-        "warmup": config.warmup_steps,
-        "total": config.max_steps * config.num_iterations,
-        "weight_decay": config.weight_decay,
-        "betas": (0.9, config.adam_beta2),
-    }
+    schooling = _schooling(config, steps["reading"] + steps["warm_start"])
+    again = {**_schooling(config, steps["extra"]), "learning_rate": 0.3 * warm.learning_rate}
     stages = [
         Stage("reading", "readings", steps["reading"], optimizer=schooling),
         Stage("warm_start", "demonstrations", steps["warm_start"], joins="reading", optimizer=schooling),
         Stage("warm_start", "held_out"),
         # fresh ones: the control run goes on where the warm start ended
         Stage("extra", "demonstrations", steps["extra"], skip=steps["warm_start"] * warm.batch_size, optimizer=again),
-        Stage("grpo", "problems", steps["grpo"], optimizer=reinforced),
+        Stage("grpo", "problems", steps["grpo"], optimizer=_reinforced(config, steps["grpo"])),
         *([Stage("final", "held_out")] if steps["extra"] or steps["grpo"] else []),
     ]
-    return [stage for stage in stages if stage.steps or stage.data == "held_out"]
+    return [
+        replace(stage, config=config, until=until_of(config, stage.name)[0] if stage.data != "held_out" else None)
+        for stage in stages
+        if stage.steps or stage.data == "held_out"
+    ]
+
+
+def _configured(config: TrainConfig) -> list[Stage]:
+    """The list of the configuration, with the evaluations of every run: before GRPO (before anything, where there is
+    none) and at the end."""
+    stages: list[Stage] = []
+    whole: dict[str, int] = {}  # steps of what shares a schedule, by the stage that it begins with
+    root: dict[str, str] = {}
+    found = planned_stages(config)
+    for one in found:
+        root[one.name] = root[one.joins] if one.joins else one.name
+        whole[root[one.name]] = whole.get(root[one.name], 0) + one.steps
+    for one in found:
+        total = whole[root[one.name]]
+        if one.kind == "evaluate":
+            stages.append(Stage(one.name, "held_out", config=one.config))
+            continue
+        shared: dict[str, Any] = dict(joins=one.joins, config=one.config, until=one.until, least=one.least)
+        if one.kind == "grpo":
+            stages.append(Stage(one.name, "problems", one.steps, optimizer=_reinforced(one.config, total), **shared))
+        else:
+            data = "readings" if one.readings else "demonstrations"
+            stages.append(Stage(one.name, data, one.steps, optimizer=_schooling(one.config, total), **shared))
+    at = next((i for i, stage in enumerate(stages) if stage.data == "problems"), 0)
+    return [*stages[:at], Stage("warm_start", "held_out", config=config), *stages[at:],
+            Stage("final", "held_out", config=config)]  # fmt: skip
+
+
+def _schooling(config: TrainConfig, total: int) -> dict[str, Any]:
+    """The optimiser of supervised steps, `total` with all that share its schedule."""
+    warm = config.warm_start
+    how = {"schedule": "linear", "warmup": 30, "floor": 0.05, "muon": warm.optimizer == "muon"}
+    return {**how, "learning_rate": warm.learning_rate, "total": total}
+
+
+def _reinforced(config: TrainConfig, total: int) -> dict[str, Any]:
+    """The optimiser of GRPO; a schedule of the learning rate says the rate of each rollout's updates."""
+    updates = config.num_iterations
+    options = {
+        "learning_rate": config.learning_rate,
+        "schedule": config.lr_scheduler_type,
+        "warmup": config.warmup_steps,
+        "total": total * updates,
+        "weight_decay": config.weight_decay,
+        "betas": (0.9, config.adam_beta2),
+    }
+    if (rate := schedules_of(config).get("learning_rate")) is not None:
+        options |= {"learning_rate": 1.0, "schedule": lambda update: rate.at(update // updates, total), "warmup": 0}
+    return options
+
+
+def begun_of(config: TrainConfig, stage: Stage, state: State) -> int | None:
+    """Steps of a stage that are done; None where none is left to do."""
+    names = Order.of(config).names
+    at, of = names.index(state.phase), names.index(stage.name)
+    if at < of:
+        return 0
+    over = at > of or (state.step > 0 and stage.ended(state.step, state.watched))
+    return None if over else state.step
+
+
+def is_past(config: TrainConfig, number: int, state: State) -> bool:
+    """Whether the weights that a stage of the plan evaluates are gone: the next one that learns has begun."""
+    names, plan = Order.of(config).names, planned(config)
+    following = next((stage.name for stage in plan[number + 1 :] if stage.data != "held_out"), None)
+    return following is not None and state.step > 0 and names.index(state.phase) >= names.index(following)
+
+
+def reference_name(config: TrainConfig, stage: Stage) -> str:
+    """Where the reference of a stage of GRPO is kept, below the run folder: what goes on with another has its."""
+    if not config.stages:
+        return "reference"
+    plan = {one.name: one for one in planned(config) if one.data != "held_out"}
+    while stage.joins is not None:
+        stage = plan[stage.joins]
+    return f"reference/{stage.name}"
 
 
 def demonstrations(run: Run, stage: Stage, taken: int) -> Iterator[Demonstration]:
     """The stage's demonstrations behind the first `taken` of it."""
-    teacher, warm = run.data.teacher, run.config.warm_start
-    stream = teacher.readings() if stage.data == "readings" else teacher.demonstrations(run.config.taught, warm.wrong)
-    for _ in range(stage.skip + taken):
+    teacher, warm = run.data_of(stage).teacher, stage.config.warm_start
+    stream = teacher.readings() if stage.data == "readings" else teacher.demonstrations(stage.config.taught, warm.wrong)
+    for _ in range(stage.skip + _taken_by_joined(run, stage) + taken):
         next(stream)
     return stream if teacher.size is None else _read_ahead(run, stream, warm.batch_size)
+
+
+def _taken_by_joined(run: Run, stage: Stage) -> int:
+    """Demonstrations of the same stream that the stages which this one goes on with have taken."""
+    plan = {one.name: one for one in run.plan if one.data != "held_out"}
+    stream = lambda s: (s.data, s.config.teacher, s.config.warm_start.languages, s.config.warm_start.wrong)
+    taken, link = 0, stage
+    while link.joins in plan:
+        link = plan[link.joins]
+        if stream(link) == stream(stage):
+            taken += run.progress.state.done.get(link.name, [0])[0] * link.config.warm_start.batch_size
+    return taken
 
 
 def _read_ahead(run: Run, stream: Iterator[Demonstration], size: int) -> Iterator[Demonstration]:
@@ -99,43 +198,83 @@ def _read_ahead(run: Run, stream: Iterator[Demonstration], size: int) -> Iterato
         yield from now
 
 
-def supervise(run: Run, stage: Stage, begun: int) -> None:
+def supervise(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grader) -> None:
     """Supervised steps `begun` + 1 to the stage's last."""
-    config, optimizer = run.config, run.progress.optimizer(stage)
-    stream = demonstrations(run, stage, begun * config.warm_start.batch_size)
+    config, size = stage.config, stage.config.warm_start.batch_size
+    run.progress.enter(stage)
+    optimizer = run.progress.optimizer(stage)
+    stream = demonstrations(run, stage, begun * size)
     with Progress(stage.name.replace("_", " "), stage.steps, begun, every=50) as progress:
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
-            metrics = supervised_step(
-                run.vlm, run.policy, optimizer, stream, config.warm_start.batch_size, run.budget, run.world
-            )
+            metrics = supervised_step(run.vlm, run.policy, optimizer, stream, size, run.budget_of(stage), run.world)
             run.progress.count(stage.name, start)
+            if midway_due(stage, step):
+                metrics |= midway(run, stage, f"{stage.name}_{step:06d}", step, sampler, grader)
             metrics["timing_s/step"] = time.perf_counter() - start
-            run.progress.commit(metrics, phase=stage.name, step=step)
+            watched = watch(stage, run.progress.state.watched, metrics)
+            run.progress.commit(metrics, phase=stage.name, step=step, watched=watched)
             run.log.write(stage.name, step, metrics)
             progress.step(f"loss {metrics['loss']:.3f}")
-            if step % config.save_steps == 0 or step == stage.steps:
+            ended = stage.ended(step, watched)
+            if step % config.save_steps == 0 or ended:
                 run.progress.save()
+            if ended:
+                break
+    _say_end(run, stage)
+
+
+def midway_due(stage: Stage, step: int) -> bool:
+    """Whether the stage's `until` wants an evaluation behind this step."""
+    return stage.until is not None and stage.until.every > 0 and step % stage.until.every == 0
+
+
+def midway(run: Run, stage: Stage, name: str, step: int, sampler: Sampler, grader: Grader) -> dict[str, float]:
+    """An evaluation on the first held-out problems, as metrics of a step."""
+    numbers = run.evaluate(name, sampler, grader, (stage.name, step), stage.config.eval_size_midway)
+    shown = {k: numbers[k] for k in ("accuracy", "greedy_accuracy") if numbers[k] is not None}
+    if stage.until is not None and stage.until.every:
+        by_category = [row["accuracy"] for row in numbers["table"][:-1] if row["accuracy"] is not None]
+        more = {"pass_at_n": numbers["pass_at_n"], "worst_category": min(by_category, default=None)}
+        shown |= {name: value for name, value in more.items() if value is not None}
+    return {f"eval/{name}": value for name, value in shown.items()}
+
+
+def watch(stage: Stage, watched: list[float], metrics: dict[str, float]) -> list[float]:
+    """What `until` compares, with this step's value."""
+    if stage.until is None or not math.isfinite(value := metrics.get(stage.until.metric, math.nan)):
+        return watched
+    return [*watched, float(value)][-WINDOW:]
+
+
+def _say_end(run: Run, stage: Stage) -> None:
+    state, until = run.progress.state, stage.until
+    if until is not None and run.world.is_main:
+        why = "was met" if until.met(state.watched) else f"was not met in {stage.steps} steps"
+        print(
+            f"{stage.name} ended at step {state.step}: {until.metric} {until.sign} {until.number:g} {why}", flush=True
+        )
 
 
 def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grader, pool: EnginePool) -> None:
     """GRPO steps `begun` + 1 to the stage's last."""
-    config, device = run.config, run.vlm.device
-    starting = run.progress.state.phase != stage.name
-    if starting:
-        run.progress.state.position = 0
+    config, device = stage.config, run.vlm.device
+    starting, before = run.progress.enter(stage), run.steps_before(stage)
     optimizer = run.progress.optimizer(stage)
-    frozen, context = reference(config, run.vlm, run.policy, run.folder.path, run.world, starting)
+    frozen, context = reference(
+        widest(config), run.vlm, run.policy, run.reference_of(stage), run.world, starting and stage.joins is None
+    )
+    rewards, data = rewards_of(config), run.data_of(stage)
     learner = Learner(
         config,
         run.vlm,
         run.policy,
         sampler,
         grader,
-        run.rewards,
+        rewards,
         optimizer,
-        ProblemStream(run.data.source, run.progress.state.position, run.vlm, run.world),
-        run.budget,
+        ProblemStream(data.source, run.progress.state.position, run.vlm, run.world),
+        run.budget_of(stage),
         reference=frozen,
         reference_context=context,
         world=run.world,
@@ -144,13 +283,16 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
     monitor = Monitor(run.progress.state.monitor)
     sampler.sync(run.vlm.model)
     if config.parity_check:  # after a resume too: what was loaded may lack its adapter
-        _require_parity(run, sampler)
+        _require_parity(run, stage, sampler)
     telemetry = Telemetry(gpu_uuid(device))
     peak_memory(device)
     reported = time.perf_counter()
     with Progress(stage.name, stage.steps, begun, every=config.logging_steps) as progress:
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
+            if config.schedules:
+                learner.config, values = scheduled(config, step - 1, stage.steps)
+                rewards.weights = list(learner.config.reward_weights)
             metrics, records = grpo_step(learner, step)
             metrics |= monitor.see(step, records)
             for line in monitor.fallen():  # asked on every rank: what was told is remembered
@@ -158,35 +300,47 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
                     print(line, flush=True)
             run.progress.count(stage.name, start)
             metrics |= engine_metrics(pool.stats()) | telemetry.read() | peak_memory(device)
+            if config.schedules:
+                metrics |= {f"schedule/{name}": value for name, value in values.items()}
             if config.completions_steps and (step % config.completions_steps == 0 or step == 1):
                 with learner.timer("save"):
-                    _keep_completions(run, learner, step, records)
-            if config.eval_steps and step % config.eval_steps == 0 and step < stage.steps:
+                    _keep_completions(run, learner, before + step, records)
+            asked = config.eval_steps and step % config.eval_steps == 0 and step < stage.steps
+            if asked or midway_due(stage, step):
                 with learner.timer("evaluation"):
-                    midway = run.evaluate(
-                        f"step_{step:06d}", sampler, grader, (stage.name, step), config.eval_size_midway
-                    )
-                metrics |= {f"eval/{k}": midway[k] for k in ("accuracy", "greedy_accuracy") if midway[k] is not None}
-            taken, remembered = learner.problems.position, run.rewards.state_dict()
-            where = {"phase": stage.name, "step": step, "position": taken}
+                    metrics |= midway(run, stage, f"step_{before + step:06d}", step, sampler, grader)
+            taken, remembered = learner.problems.position, rewards.state_dict()
+            watched = watch(stage, run.progress.state.watched, metrics)
+            where = {"phase": stage.name, "step": step, "position": taken, "watched": watched}
             run.progress.commit(metrics, **where, rewards=remembered, monitor=monitor.state_dict())
-            if step % config.save_steps == 0 or step == stage.steps:
+            ended = stage.ended(step, watched)
+            if step % config.save_steps == 0 or ended:
                 with learner.timer("save"):
                     run.progress.save(monitor.accuracy())
             metrics |= learner.timer.take()
             run.log.write(stage.name, step, metrics | {"timing_s/step": time.perf_counter() - start})
             progress.step(_line(metrics))
             stale = time.perf_counter() - reported > REPORT_EVERY_S
-            if stale and step % config.save_steps == 0 and step < stage.steps and run.world.is_main:
+            if stale and step % config.save_steps == 0 and not ended and run.world.is_main:
                 write_report(run.folder.path)  # at its end the run writes it anyway
                 reported = time.perf_counter()
+            if ended:
+                break
+    _say_end(run, stage)
 
 
-def _require_parity(run: Run, sampler: Sampler) -> None:
+def rewards_of(config: TrainConfig) -> Rewards:
+    """The rewards of a stage, with nothing remembered yet."""
+    if config.shuffle_rewards:
+        return Shuffled(config.reward_funcs, config.reward_weights, config.seed)
+    return Rewards(config.reward_funcs, config.reward_weights)
+
+
+def _require_parity(run: Run, stage: Stage, sampler: Sampler) -> None:
     """Sampler and trainer must agree, and both must look at the image, before anything is learned."""
     start = time.perf_counter()
-    problems = ProblemStream(run.data.source, 0, run.vlm, run.world).take(8)
-    print(check_parity(run.config, run.vlm, run.policy, sampler, problems), flush=True)
+    problems = ProblemStream(run.data_of(stage).source, 0, run.vlm, run.world).take(8)
+    print(check_parity(stage.config, run.vlm, run.policy, sampler, problems), flush=True)
     run.progress.count("parity", start)
 
 

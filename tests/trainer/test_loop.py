@@ -111,7 +111,7 @@ def test_micro_batches_add_up(pool):
 def test_the_reference_is_the_model_before_the_adapter_learned(pool, tmp_path):
     runner = learner(pool, lora=True, beta=0.05)
     runner.reference, runner.reference_context = reference(
-        runner.config, runner.vlm, runner.policy, tmp_path, ALONE, starting=True
+        runner.config, runner.vlm, runner.policy, tmp_path / "reference", ALONE, starting=True
     )
     runner.rewards = Rewards([odd_first_token])
     first, _ = grpo_step(runner, 1)

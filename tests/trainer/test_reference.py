@@ -46,7 +46,7 @@ def warm():
 def test_it_scores_as_a_copy_of_the_model_and_stays_so(warm, tmp_path):
     vlm, policy = warm
     start = Policy(copy.deepcopy(vlm.model))
-    frozen, context = reference(CONFIG, vlm, policy, tmp_path, ALONE, starting=True)
+    frozen, context = reference(CONFIG, vlm, policy, tmp_path / "reference", ALONE, starting=True)
     assert context == FROZEN
     assert torch.equal(scores(vlm, frozen, context), scores(vlm, policy))  # KL 0 at the first step
     learn(vlm, policy, 2, 1)
@@ -60,7 +60,7 @@ def test_it_scores_as_a_copy_of_the_model_and_stays_so(warm, tmp_path):
     other = loading.load(ModelConfig(), ADAPTER, seed=1)  # resumed: another process
     loading.load_weights(other, tmp_path / "checkpoint")
     policy = Policy(other.model)
-    frozen, context = reference(CONFIG, other, policy, tmp_path, ALONE, starting=False)
+    frozen, context = reference(CONFIG, other, policy, tmp_path / "reference", ALONE, starting=False)
     assert torch.equal(scores(other, frozen, context), want)
     assert torch.equal(scores(other, policy), now)
 
@@ -70,7 +70,7 @@ def test_an_adapter_that_has_learned_nothing_is_switched_off(tmp_path):
     policy = Policy(vlm.model)
     start = scores(vlm, policy)
     for starting in (True, False):
-        frozen, context = reference(CONFIG, vlm, policy, tmp_path, ALONE, starting)
+        frozen, context = reference(CONFIG, vlm, policy, tmp_path / "reference", ALONE, starting)
         assert context == ADAPTER_OFF
         learn(vlm, policy, 1, 0)
         assert torch.equal(scores(vlm, frozen, context), start)
@@ -78,11 +78,11 @@ def test_an_adapter_that_has_learned_nothing_is_switched_off(tmp_path):
 
 def test_beta_needs_a_start_that_was_kept(warm, tmp_path):
     vlm, policy = warm
-    assert reference(TrainConfig(beta=0), vlm, policy, tmp_path, ALONE, starting=True)[0] is None
+    assert reference(TrainConfig(beta=0), vlm, policy, tmp_path / "reference", ALONE, starting=True)[0] is None
     assert not (tmp_path / "reference").exists()
     with pytest.raises(UserError, match=r"beta cannot be 0\.05 from here on"):
-        require_kept(CONFIG, tmp_path)
-    require_kept(TrainConfig(beta=0), tmp_path)
+        require_kept(CONFIG, tmp_path / "reference")
+    require_kept(TrainConfig(beta=0), tmp_path / "reference")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -96,7 +96,7 @@ def test_preflight_knows_what_it_will_hold(lora, tower, steps, dtype, tmp_path):
     policy = Policy(vlm.model)
     if steps:
         learn(vlm, policy, steps, 0)
-    scorer, context = reference(config, vlm, policy, tmp_path, ALONE, starting=True)
+    scorer, context = reference(config, vlm, policy, tmp_path / "reference", ALONE, starting=True)
     held = list((scorer.frozen or {}).values()) if scorer is policy else list(scorer.model.parameters())
     assert (context == ADAPTER_OFF) == (not held)
     assert expected == sum(t.nbytes for t in {t.data_ptr(): t for t in held}.values())

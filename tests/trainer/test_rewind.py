@@ -86,7 +86,7 @@ def test_a_folder_in_place_of_the_link_is_a_copy_of_a_checkpoint_or_refused(run,
     assert (copy / "latest").is_dir() and not (copy / "latest").is_symlink()
     found = resumed(copy)
     assert found == copy / "checkpoint-5"
-    rewind(copy, found, state_at("grpo", 5), ended=False)
+    rewind(copy, found, TrainConfig(), state_at("grpo", 5))
     assert (copy / "latest").is_symlink() and checkpoint.latest(copy) == found and names(copy) == names(run)
     assert sorted(p.name for p in copy.iterdir()) == sorted(p.name for p in run.iterdir())
 
@@ -112,7 +112,7 @@ def test_going_back_drops_the_checkpoints_behind_and_nothing_of_the_users(run):
     ):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("x")
-    rewind(run, run / "checkpoint-2", state_at("grpo", 2), ended=False)
+    rewind(run, run / "checkpoint-2", TrainConfig(), state_at("grpo", 2))
     assert names(run) == [
         "checkpoint-1",
         "checkpoint-2",
@@ -125,5 +125,5 @@ def test_going_back_drops_the_checkpoints_behind_and_nothing_of_the_users(run):
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 4
     assert [p.name for p in (run / "completions").iterdir()] == ["step_000002.parquet"]
     assert (run / "plots" / "fig1.png").is_file() and not (run / "report.html").exists()
-    rewind(run, run / "checkpoint-warm-start-1", state_at("warm_start", 1), ended=False)
+    rewind(run, run / "checkpoint-warm-start-1", TrainConfig(), state_at("warm_start", 1))
     assert names(run) == ["checkpoint-9", "checkpoint-best", "checkpoint-warm-start-1"]

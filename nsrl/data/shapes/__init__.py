@@ -7,7 +7,7 @@ training, since a small space of pictures would otherwise repeat (47% did before
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 from itertools import islice
 
@@ -25,18 +25,25 @@ CLOSING = {"sympy": ("<sympy>", "</sympy>"), "wolfram": ("<wolfram>", "</wolfram
 class Shapes:
     """The source. level: 1 (few cells) to 3 (3x3 cells, two-digit numbers); seed: of everything drawn from it.
 
-    refused: contents that no held-out problem may have, for the model has learned from them before.
+    refused: contents that no held-out problem may have, for the model has learned from them before; excluded: problems
+    that are held out beside its own (of another level).
     """
 
     size: int | None = None  # without end
 
     def __init__(
-        self, level: int = 1, seed: int = 0, held_out: int = 600, refused: Set[tuple[str, str]] = frozenset()
+        self,
+        level: int = 1,
+        seed: int = 0,
+        held_out: int = 600,
+        refused: Set[tuple[str, str]] = frozenset(),
+        excluded: Iterable[Problem] = (),
     ) -> None:
         if level not in (1, 2, 3):
             raise UserError(f"data.level must be 1, 2 or 3; got {level}")
         self.level = level
         self.seed = seed
+        self._excluded = {_content(problem) for problem in excluded}
         self._test = {_content(problem): problem for problem in self.unseen(held_out, refused)}
         if len(self._test) < held_out:
             left_out = " that the model was not trained on" if refused else ""
@@ -96,7 +103,7 @@ class Shapes:
         index = taken = 0
         while True:
             problem, family, values = self._draw(split, index)
-            if _content(problem) not in self._test:
+            if (content := _content(problem)) not in self._test and content not in self._excluded:
                 yield problem, family, values, taken
                 taken += 1
             index += 1

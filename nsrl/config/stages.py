@@ -1,0 +1,255 @@
+"""Stages of a run as they are configured: what each one does, until when, and which keys it has otherwise.
+
+An entry of `stages` is a mapping: keys of its own (`StageConfig`), and any key of the run that is not of the run as a
+whole, nested or dotted. Each stage has a whole configuration of its own, checked as the run's is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from nsrl.config.keys import build, flat, groups, keys, known_keys, nest
+from nsrl.config.names import unknown_key
+from nsrl.config.values import check_value, value_of
+from nsrl.errors import UserError
+from nsrl_kernels.options import Bound
+
+WINDOW = 20  # steps over which what every step measures is smoothed
+EVERY = 25  # steps between evaluations midway that an `until` asks for
+EVALUATED = ("eval/accuracy", "eval/greedy_accuracy", "eval/pass_at_n", "eval/worst_category")
+MEASURED = {
+    "supervised": ("loss",),
+    "grpo": (
+        "reward", "frac_reward_zero_std", "pass@1", "pass@k", "kl", "entropy", "completions/mean_length",
+        "completions/clipped_ratio", "program/has_code", "program/no_error",
+    ),
+}  # fmt: skip
+OF_THE_RUN = (
+    "recipe", "output_dir", "resume", "resume_from_checkpoint", "seed", "model", "lora", "engine", "data.eval_size",
+    "data.picture_memory_mb", "data.picture_threads", "rollout", "vllm", "parallel", "eval_samples", "save_total_limit",
+    "report_to", "preflight", "threads", "max_steps", "extra_supervised_steps", "warm_start.steps",
+    "warm_start.reading_steps", "warm_start.until", "warm_start.reading_until", "stages", "prompt", "spans", "save_best",
+)  # fmt: skip
+OF_THE_DEFAULT = (  # the numbers of the list of stages that stands where none is given
+    "max_steps", "extra_supervised_steps", "warm_start.steps", "warm_start.reading_steps", "warm_start.until",
+    "warm_start.reading_until",
+)  # fmt: skip
+_UNTIL = re.compile(r"([\w/@]+)\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s+every\s+(\d+))?", re.IGNORECASE)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_MEASURED_NAMES = re.compile(r"warm_start|final|step_\d+|later")  # of evaluations that every run makes
+
+
+@dataclass
+class StageConfig:
+    """A stage's own keys."""
+
+    name: str
+    """small letters, digits and underscores; it stands in metrics, checkpoints and evaluations."""
+
+    kind: Literal["supervised", "grpo", "evaluate"]
+    """learn demonstrations, learn from rewards, or evaluate the held-out problems."""
+
+    steps: Annotated[int | None, Bound(least=1)] = None
+    """optimiser steps (null: `until` ends it)."""
+
+    until: str | None = None
+    """METRIC <= NUMBER or >=: what ends it."""
+
+    min_steps: Annotated[int, Bound(least=0)] = 0
+    """with until: at least so many."""
+
+    max_steps: Annotated[int | None, Bound(least=1)] = None
+    """with until: at most so many."""
+
+    joins: str | None = None
+    """the learning stage directly before, of the same kind, whose optimiser, schedule, stream, rewards' memory and
+    reference it goes on with (null: all of them new)."""
+
+    readings: bool = False
+    """of supervised: pictures of shapes merely read out."""
+
+
+@dataclass(frozen=True)
+class Until:
+    """A metric compared with a number. every: steps between evaluations; 0: it is measured in every step."""
+
+    metric: str
+    sign: str
+    number: float
+    every: int
+
+    def met(self, watched: Sequence[float]) -> bool:
+        """watched: the metric's latest values in the stage, of evaluations or of steps; those of steps are averaged
+        over the last `WINDOW`, and say nothing before there are as many."""
+        if not watched or (not self.every and len(watched) < WINDOW):
+            return False
+        value = watched[-1] if self.every else sum(watched[-WINDOW:]) / WINDOW
+        signs = {"<=": value <= self.number, ">=": value >= self.number}
+        return {**signs, "<": value < self.number, ">": value > self.number}[self.sign]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A stage that is configured. steps: at most; least: before `until` counts; config: the run's, as this stage has
+    it."""
+
+    name: str
+    kind: str
+    steps: int
+    until: Until | None
+    least: int
+    joins: str | None
+    readings: bool
+    config: Any
+
+
+def parse_until(text: str, kind: str, name: str) -> Until:
+    """`loss <= 0.3`, `eval/accuracy >= 0.8 every 10`. kind: of the stage; name: of the key. Raises `UserError`."""
+    found = _UNTIL.fullmatch(text.strip())
+    if found is None:
+        raise UserError(
+            f"{name} must be METRIC <= NUMBER or METRIC >= NUMBER, for eval/… with `every STEPS` behind it; got {text!r}"
+        )
+    metric, sign, number, every = found.groups()
+    known = (*MEASURED[kind], *EVALUATED)
+    if metric not in known:
+        raise UserError(f"{name} must compare one of {', '.join(known)}; got {metric!r}")
+    if every is not None and (metric not in EVALUATED or int(every) < 1):
+        raise UserError(
+            f"{name}: `every` says how many steps lie between evaluations, of eval/… alone, at least 1; got {text!r}"
+        )
+    try:
+        value = float(number)
+    except ValueError:
+        raise UserError(f"{name} must compare with a number; got {number!r}") from None
+    return Until(metric, sign, value, int(every or EVERY) if metric in EVALUATED else 0)
+
+
+def typed(kind: type[Any], entries: Sequence[Any]) -> list[dict[str, Any]]:
+    """`stages` with values of their keys' types, nested, from texts or values. Raises `UserError`."""
+    done = []
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, Mapping):
+            raise UserError(f"stages must be a list of mappings with name and kind; got {str(entry)[:60]!r}")
+        where = f"stage {entry.get('name', number)!r}: "
+        own, others = keys(StageConfig), keys(kind)
+        values: dict[str, Any] = {}
+        try:
+            for name, value in _flattened(kind, {n: v for n, v in entry.items() if n not in own}):
+                values[name] = value_of(others[name], _text(value))
+            said = {n: value_of(own[n], _text(v)) for n, v in entry.items() if n in own}
+            for name, value in said.items():
+                check_value(own[name], value)
+        except UserError as error:
+            raise UserError(f"{where}{error}") from None
+        for name in ("name", "kind"):
+            if name not in said:
+                raise UserError(f"{where}{name} must be given; got none")
+        for name in values:
+            if any(f"{name}.".startswith(f"{of}.") for of in OF_THE_RUN):
+                raise UserError(
+                    f"{where}{name} is of the whole run and cannot differ between stages; give it beside `stages`"
+                )
+        done.append(said | nest(values))
+    _fit_together([StageConfig(**{n: v for n, v in e.items() if n in keys(StageConfig)}) for e in done])
+    return done
+
+
+def _fit_together(stages: Sequence[StageConfig]) -> None:
+    names: set[str] = set()
+    before: StageConfig | None = None
+    for stage in stages:
+        where = f"stage {stage.name!r}: "
+        if not _NAME.fullmatch(stage.name) or stage.name in names or stage.name == "latest":
+            raise UserError(
+                f"{where}name must be small letters, digits and underscores, and its own; got {stage.name!r}"
+            )
+        names.add(stage.name)
+        if stage.kind == "evaluate":
+            idle = [
+                n for n, v in vars(stage).items() if n not in ("name", "kind") and v != keys(StageConfig)[n].default
+            ]
+            if idle:
+                raise UserError(f"{where}{idle[0]} cannot act in a stage that only evaluates (leave it out)")
+            if _MEASURED_NAMES.fullmatch(stage.name):
+                raise UserError(f"{where}name is that of an evaluation every run makes; choose another")
+            continue
+        if (stage.steps is None) == (stage.until is None):
+            raise UserError(
+                f"{where}either steps or until must be given; got {'none' if stage.steps is None else 'both'}"
+            )
+        if stage.until is None and (stage.min_steps or stage.max_steps is not None):
+            raise UserError(f"{where}min_steps and max_steps are for a stage with until")
+        if stage.until is not None:
+            parse_until(stage.until, stage.kind, f"{where}until")
+            if stage.max_steps is None or stage.max_steps < stage.min_steps:
+                raise UserError(
+                    f"{where}max_steps must be given with until, at least min_steps ({stage.min_steps}); got {stage.max_steps}"
+                )
+        if stage.readings and stage.kind != "supervised":
+            raise UserError(f"{where}readings is for kind=supervised; got kind={stage.kind}")
+        if stage.joins is not None and (before is None or (before.name, before.kind) != (stage.joins, stage.kind)):
+            there = "none" if before is None else f"{before.name} ({before.kind})"
+            raise UserError(
+                f"{where}joins must name the learning stage before it, of the same kind; that is {there}, got {stage.joins!r}"
+            )
+        before = stage
+    if stages and before is None:
+        raise UserError("stages must have one that learns; got none")
+
+
+def planned_stages(config: Any) -> list[Planned]:
+    """The stages of a run's configuration, each with its own. Raises `UserError`, with the stage's name, for values
+    that do not go together."""
+    own = keys(StageConfig)
+    found: list[Planned] = []
+    for entry in config.stages:
+        stage = StageConfig(**{n: v for n, v in entry.items() if n in own})
+        steps = stage.steps or stage.max_steps or 0
+        others = dict(_flattened(type(config), {n: v for n, v in entry.items() if n not in own}))
+        values = flat(config) | others | dict.fromkeys(OF_THE_DEFAULT) | {
+            "stages": [], "extra_supervised_steps": 0, "warm_start.reading_steps": 0,
+            "warm_start.steps": steps if stage.kind == "supervised" else 0,
+            "max_steps": steps if stage.kind == "grpo" else 0,
+        }  # fmt: skip
+        try:
+            whole = build(type(config), nest(values))
+        except UserError as error:
+            raise UserError(f"stage {stage.name!r}: {error}") from None
+        whole.given = dict.fromkeys(others, "file")
+        until = None if stage.until is None else parse_until(stage.until, stage.kind, "until")
+        whole.evaluates = until is not None and until.every > 0
+        found.append(Planned(stage.name, stage.kind, steps, until, stage.min_steps, stage.joins, stage.readings, whole))
+    return found
+
+
+def _flattened(kind: type[Any], content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested or dotted keys to dotted ones; entries of a mapping are put together."""
+    known, inner = keys(kind), groups(kind)
+    entries: dict[str, dict[str, Any]] = {}
+    for last, value in content.items():
+        name = f"{before}{last}"
+        root, _, entry = name.rpartition(".")
+        if name in inner and isinstance(value, Mapping):
+            yield from _flattened(kind, value, f"{name}.")
+        elif name in known:
+            yield name, value
+        elif root in known and known[root].is_mapping:
+            entries.setdefault(root, {})[entry] = value
+        else:
+            raise UserError(unknown_key(name, [*known_keys(kind), *keys(StageConfig)]))
+    yield from entries.items()
+
+
+def _text(value: Any) -> Any:
+    """As it stands in a file, where everything is a text."""
+    if isinstance(value, Mapping):
+        return {str(name): _text(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_text(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return value if isinstance(value, str) else repr(value)
