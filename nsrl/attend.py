@@ -66,6 +66,7 @@ def main(argv: list[str]) -> int:
     from nsrl.models import loading, maps  # torch and transformers, once the pictures can be read
     from nsrl.models.policy import Policy
     from nsrl.report import attention
+    from nsrl.report.problems import clean
     from nsrl.trainer.grader import Graded
     from nsrl.trainer.parts import named_tokens
 
@@ -99,7 +100,7 @@ def main(argv: list[str]) -> int:
         layer=layer,
         head=head,
     )
-    print(f"question {seen.question}\nwrote    {''.join(texts)}\n")
+    print(f"question {clean(seen.question)}\nwrote    {clean(''.join(texts))}\n")
     print("attention on the pictures, of all that a token attends to (even: if it attended to all it sees alike)")
     print(attention.table(seen))
     print(f"\nof each token that is drawn, {seen.which}\n{attention.by_token(seen)}")

@@ -220,11 +220,17 @@ def _by_layer(axis: Any, seen: Seen) -> None:
     even = evens(seen)
     for part, values in masses(seen).items():
         count = sum(of == part for of in seen.parts)
-        axis.plot(values, "o-", color=COLOURS[part], ms=4, label=f"{part} ({count}): {values.mean():.3f}")
+        axis.plot(
+            values,
+            "o-",
+            color=COLOURS[part],
+            ms=4,
+            label=f"{part} ({count} token{'s' * (count > 1)}): {values.mean():.3f}",
+        )
         axis.axhline(even[part], color=COLOURS[part], ls=":", lw=1)
-    axis.set(xlabel="layer", title="attention on the pictures, by tokens (dotted: if all were alike)")
+    axis.set(xlabel="layer", title="attention on the pictures (dotted: even)")
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 1.08 * axis.get_ylim()[1])
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=9)
 
