@@ -136,7 +136,7 @@ def unknown_key(key: str, keys: Iterable[str], where: str = "", others: Mapping[
         return f"{start}: nsrl has no such option; --help lists them all"
     if ours is not None and ours.split()[0].split("=")[0] in (*keys, "torchrun"):
         return f"{start}; here it is {ours}"
-    by_last = {k.rsplit(".", 1)[-1]: k for k in keys}
+    by_last = {k.rsplit(".", 1)[-1]: k for k in reversed(keys)}  # the first of a name
     near = (
         [by_last[last]] if last in by_last else
         difflib.get_close_matches(key, keys, 1, 0.75)

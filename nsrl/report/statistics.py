@@ -10,11 +10,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from nsrl.answers import check
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Record = Mapping[str, Any]
 Key = tuple[str, str, str]
@@ -172,6 +173,8 @@ def paired_difference(a: Sequence[Mapping[Key, float]], b: Sequence[Mapping[Key,
     interval is that of a bootstrap over problems, then over seeds. Where nothing differs it is Wilson's bound on the
     share of problems that could.
     """
+    import numpy as np
+
     shared = [sorted(one.keys() & other.keys()) for one, other in zip(a, b, strict=True)]
     pairs = [
         np.array([[one[p] - other[p], 1.0] for p in names]) for one, other, names in zip(a, b, shared) if names
@@ -191,6 +194,8 @@ def paired_ratio(a: Sequence[Mapping[Key, float]], b: Sequence[Mapping[Key, floa
 
     a, b: positive values by problem, one mapping per seed (`right_tokens`: the problems that both solve).
     """
+    import numpy as np
+
     shared = [sorted(one.keys() & other.keys()) for one, other in zip(a, b, strict=True)]
     pairs = [np.array([[one[p], other[p]] for p in names]) for one, other, names in zip(a, b, shared) if names]
     if not pairs:
@@ -211,6 +216,8 @@ def _bootstrap(pairs: Sequence[np.ndarray], crossed: bool, resamples: int = RESA
     pairs: (problems, 2) for each seed. Seeds are drawn with replacement, and problems within each: the same ones for
     all seeds where those have the same (crossed).
     """
+    import numpy as np
+
     rng = np.random.default_rng(0)
     seeds = len(pairs)
     chosen = rng.integers(seeds, size=(resamples, seeds))
@@ -230,6 +237,8 @@ def _bootstrap(pairs: Sequence[np.ndarray], crossed: bool, resamples: int = RESA
 
 def _resampled(rng: np.random.Generator, values: np.ndarray, times: int) -> np.ndarray:
     """(times, columns): sums of the rows drawn, as many as there are, with replacement."""
+    import numpy as np
+
     n = len(values)
     out = np.empty((times, values.shape[1]))
     for first in range(0, times, 256):
