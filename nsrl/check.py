@@ -9,6 +9,8 @@ weights it would go on from. Exit code 2 and one sentence when something is off.
 from __future__ import annotations
 
 from nsrl.config import TrainConfig, command, parse, require_sound, run_path
+from nsrl.config.schedules import widest
+from nsrl.config.stages import planned_stages
 from nsrl.trainer.changes import continued, origin
 
 PROGRAM = "python -m nsrl.check"
@@ -48,11 +50,11 @@ def main(argv: list[str]) -> int:
         state.began = heldout.began(config.model.name)
     policy = open_policy(config, vlm)
     data = heldout.own_data(config, state, vlm)
-    print(
-        run_preflight(
-            config, vlm, policy, worst_problems(data.source, vlm, data.longest, data.taught), bytes_held(config, vlm)
-        )
-    )
+    learning = [stage.config for stage in planned_stages(config) if stage.kind != "evaluate"]
+    for one in learning or [config]:
+        own, most = heldout.stage_data(one, config, data, vlm) if learning else data, widest(one)
+        worst = worst_problems(own.source, vlm, own.longest, own.taught)
+        print(run_preflight(most, vlm, policy, worst, bytes_held(most, vlm)))
     sampler = open_sampler(config, vlm)
     print(check_parity(config, vlm, policy, sampler, ProblemStream(data.source, 0, vlm).take(8)))
     sampler.close()

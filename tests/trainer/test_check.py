@@ -24,7 +24,10 @@ def test_the_default_run_is_sound(capsys):
 
 def test_real_pictures_are_sound_too(shared_data, capsys):
     folder = shared_data / "mathvision_testmini"
-    assert check.main(["data.source=mathvision", f"data.path={folder}", "max_completion_length=24"]) == 0
+    assert (
+        check.main(["data.source=mathvision", f"data.path={folder}", "max_completion_length=24", "warm_start.steps=0"])
+        == 0
+    )
     assert "blanked images" in capsys.readouterr().out
 
 
@@ -38,7 +41,7 @@ def test_the_worst_step_is_the_runs_own(tmp_path, capsys):
     rows = [{"question": f"What is {i} plus one?", "answer": str(i + 1)} for i in range(90)]
     rows[37]["question"] += " And why?" * 60
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    argv = ["data.source=hf", f"data.path={tmp_path / 'train.jsonl'}", "data.eval_size=1", "num_generations=3",
+    argv = ["data.source=hf", f"data.path={tmp_path / 'train.jsonl'}", "data.eval_size=1", "warm_start.steps=0", "num_generations=3",
             "prompts_per_step=2", "max_completion_length=9"]  # fmt: skip
     for seed in range(2):  # of what a sample would be
         assert check.main([*argv, f"seed={seed}"]) == 0
@@ -47,7 +50,8 @@ def test_the_worst_step_is_the_runs_own(tmp_path, capsys):
     config = parse(
         TrainConfig, [*argv, f"output_dir={tmp_path / 'run'}", "max_steps=0", "warm_start.steps=0", "seed=1"], "test"
     )
-    assert Run(config).budget > 0
+    run = Run(config)
+    assert run.budget_of(run.plan[0]) > 0
     assert f"worst group {checked} rows" in capsys.readouterr().out
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from test_resume import outcome, same
 
+from nsrl import check
 from nsrl.config import TrainConfig, from_yaml, parse, require_sound, to_yaml
 from nsrl.config.schedules import parse_schedule, scheduled, widest
 from nsrl.config.stages import Until, parse_until, planned_stages
@@ -135,7 +136,7 @@ def test_stages_are_runs_one_after_the_other(tmp_path, reward):
         main([f"output_dir={one}", "--resume", f"stages={json.dumps(stages[:1])}"])
 
 
-def test_the_shipped_curriculum(tmp_path):
+def test_the_shipped_curriculum(tmp_path, capsys):
     """The recipe as it is, with fewer steps."""
     recipe = Path(parse.__code__.co_filename).parents[1] / "recipes" / "curriculum.yaml"
     content = yaml.safe_load(recipe.read_text())
@@ -149,6 +150,8 @@ def test_the_shipped_curriculum(tmp_path):
             stage["until"] = stage["until"].replace("every 20", "every 2")
     file = tmp_path / "few.yaml"
     file.write_text(yaml.safe_dump(content))
+    assert check.main([f"recipe={file}", "max_completion_length=10", "threads=1"]) == 0
+    assert capsys.readouterr().out.count("preflight: worst group") == 4
     folder = run(tmp_path / "run", f"recipe={file}")
     assert [row["phase"] for row in rows_of(folder)] == ["reading"] * 2 + ["shown"] * 3 + ["easy"] * 3 + ["hard"] * 2
     levels = {

@@ -110,4 +110,4 @@ def test_the_loss_is_over_completions_and_their_end():
     apart = [supervised_step(vlm, policy, optimizer, iter([one]), 1, 64)["loss"] for one in taught]
     lengths = [len(vlm.learned_ids(one.text)) for one in taught]
     assert together == pytest.approx(sum(a * n for a, n in zip(apart, lengths)) / sum(lengths), rel=1e-5)
-    assert vlm.learned_ids("5<|im_end|>") == vlm.completion_ids("5") == [*vlm.token_ids("5"), vlm.end_of_turn]
+    assert vlm.learned_ids("5<|im_end|>") == vlm.learned_ids("5") == [*vlm.token_ids("5"), vlm.end_of_turn]
