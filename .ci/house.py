@@ -28,7 +28,7 @@ def room_of(path: Path) -> str | None:
     if parts[0] == "kernels":
         return "kernels"
     if len(parts) > 2:
-        return parts[1]
+        return "commands" if parts[-1] == "__main__.py" else parts[1]
     if parts[1] == "__init__.py":
         return None
     return "types" if parts[1] in ("types.py", "errors.py") else "commands"

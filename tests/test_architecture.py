@@ -74,6 +74,8 @@ def room(module: str) -> str:
     parts = module.split(".")
     if len(parts) < 2:
         return "types"
+    if parts[-1] == "__main__":  # of a room: nobody imports it
+        return "commands"
     return "commands" if parts[1] in COMMANDS else parts[1]
 
 

@@ -46,7 +46,8 @@ POOL = "test_keys_of_the_pool"
 # An option of policy_loss acts where its test shows it, and reaches it: the objective is handed on whole.
 OF_THE_OP = "tests/ops/test_policy_loss.py::test_an_objective_is_taken_whole_or_by_its_options"
 REFUSED = "tests/test_bad_input.py::test_one_sentence"
-ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "memory_mb", "allow_unsandboxed")}
+ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "memory_mb", "allow_unsandboxed",
+          "backend", "command")}  # fmt: skip
 HARVESTED = "tests/trainer/test_harvest.py::test_every_key_of_a_harvest_and_an_interrupted_one"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
 PROMPTS = "tests/models/test_prompts.py"
@@ -618,9 +619,9 @@ def test_keys_of_the_model(tmp_path):
     assert all(name.endswith("v_proj") for name in config.target_modules)
 
 
-def test_keys_of_the_pool():
+def test_keys_of_the_pool(tmp_path):
     """workers, cpu_s, wall_s and memory_mb are the pool's limits, and programs meet them; allow_unsandboxed
-    reaches it."""
+    reaches it; backend and command say who runs Wolfram programs."""
     from nsrl.trainer.grader import open_pool
 
     with open_pool(EngineConfig(workers=3, cpu_s=0.3, wall_s=0.9, memory_mb=48, allow_unsandboxed=True)) as pool:
@@ -628,6 +629,21 @@ def test_keys_of_the_pool():
         assert (limits.cpu_s, limits.wall_s, limits.memory_mb) == (0.3, 0.9, 48)
         assert pool.run("sympy", "while True: pass").status.value == "timeout"
         assert pool.run("nsl", "1+1").text == "2"
+    (command := tmp_path / "woxi").write_text("#!/bin/sh\necho from woxi")
+    command.chmod(0o755)
+    said = [f"engine.command={command}", "engine.backend=woxi"]
+    for words, sentence in (
+        ([said[1], "engine.command=/none/woxi"], "not at '/none/woxi': it needs Woxi"), (said[:1], "cannot act here"),
+        (said, "engine.allow_unsandboxed=true takes that on"), (["engine.backend=maple"], "embedded, wolframscript"),
+    ):  # fmt: skip
+        for kind, name in ((TrainConfig, "nsrl.train"), (EvalConfig, "nsrl.eval")):
+            with pytest.raises(UserError, match=sentence):
+                require_sound(parse(kind, words, name))
+    config = parse(EvalConfig, [*said, "engine.allow_unsandboxed=true"], "nsrl.eval")
+    require_sound(config)
+    with open_pool(config.engine) as pool:
+        assert (pool.run("wolfram", "1+1").text, pool.run("nsl", "1+1").text) == ("from woxi", "2")
+        assert pool.map("wolfram", ["1", "1"])[1].engine == "woxi" and pool.stats()["queued"] == 0
 
 
 @pytest.fixture(scope="module")

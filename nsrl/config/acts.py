@@ -20,6 +20,7 @@ from nsrl.config.schema import EvalConfig, HarvestConfig, SolveConfig, TrainConf
 from nsrl.config.stages import OF_THE_DEFAULT, planned_stages
 from nsrl.data.modes import OPENING
 from nsrl.data.sources import format_of
+from nsrl.engines.external import EMBEDDED
 from nsrl.errors import UserError
 from nsrl_kernels import Objective
 
@@ -329,17 +330,24 @@ TRAIN = (
         told=True,
     ),
 )
+COMMAND = Idle(
+    ("engine.command",), _when(lambda c: c.engine.backend == EMBEDDED, "engine.backend is embedded, which has none")
+)
 ASKED = (
     Idle(("prompt.mode",), lambda c: _no_mode(c.model, c.prompt.prefill)),
     Idle(("prompt.system", "prompt.examples"), lambda c: _no_system_text(c.model)),
     Idle(("prompt.delimiters",), lambda c: _delimiters(c.model, c.prompt.mode)),
 )
 LEVELS = Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels"))
-EVAL = (LEVELS, *ASKED)
-HARVEST = (LEVELS, *ASKED)
-SOLVE = (Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True), *ASKED)
+EVAL = (LEVELS, *ASKED, COMMAND)
+HARVEST = (LEVELS, *ASKED, COMMAND)
+SOLVE = (
+    Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True),
+    *ASKED,
+    COMMAND,
+)
 RULES: dict[type, tuple[Idle, ...]] = {
-    TrainConfig: TRAIN,
+    TrainConfig: (*TRAIN, COMMAND),
     EvalConfig: EVAL,
     HarvestConfig: HARVEST,
     SolveConfig: SOLVE,

@@ -17,6 +17,7 @@ from nsrl.config.schedules import schedules_of
 from nsrl.config.stages import planned_stages, typed
 from nsrl.data.modes import DEMONSTRATED
 from nsrl.data.sources import SOURCES, guess_source
+from nsrl.engines.external import BACKENDS, EMBEDDED
 from nsrl.errors import UserError
 from nsrl_kernels import Objective
 from nsrl_kernels.ops.policy_loss.spec import CORRECTIONS
@@ -196,6 +197,13 @@ class WarmStartConfig:
 @dataclass
 class EngineConfig:
     """The pool that runs programs."""
+
+    backend: Annotated[str, OneOf(BACKENDS, "engines.md")] = EMBEDDED
+    """what runs Wolfram programs: embedded (ours), or an engine of others on this machine: wolframscript, mathics, woxi.
+    nsl and SymPy are always embedded. Others have no kernel sandbox, so they need allow_unsandboxed=true."""
+
+    command: str | None = None
+    """of another backend: its command, or for mathics the Python that has Mathics3 (null: what PATH has)."""
 
     workers: Annotated[int, Bound(least=1, most=1024)] = 2
     """processes."""

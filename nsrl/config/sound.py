@@ -10,9 +10,10 @@ from pathlib import Path
 
 from nsrl.config.acts import Config, require_acting
 from nsrl.config.cli import launched
-from nsrl.config.schema import TrainConfig
+from nsrl.config.schema import EngineConfig, TrainConfig
 from nsrl.config.stages import planned_stages
 from nsrl.data.sources import require_path
+from nsrl.engines.external import EMBEDDED, UNSANDBOXED, external
 from nsrl.errors import MissingBackend, UserError
 
 _OF_SHAPES = {"level"}  # the columns its problems have
@@ -22,6 +23,7 @@ def require_sound(config: Config) -> None:
     """Raise `UserError` for what cannot work; print a line for each key that cannot act (on the main process)."""
     notes = require_acting(config)
     _files(config)
+    _backend(config.engine)
     if isinstance(config, TrainConfig):
         for stage in planned_stages(config):
             if stage.kind != "evaluate":
@@ -48,6 +50,15 @@ def _files(config: Config) -> None:
         text_of_file("prompt.system", config.prompt.system)
     if config.prompt.examples is not None:
         examples_text(config.prompt.examples)
+
+
+def _backend(engine: EngineConfig) -> None:
+    """Another engine is on this machine, and its programs are taken to run without walls."""
+    if engine.backend == EMBEDDED:
+        return
+    external(engine.backend, engine.command)
+    if not engine.allow_unsandboxed:
+        raise UserError(UNSANDBOXED.format(engine.backend))
 
 
 def _data(config: TrainConfig) -> None:

@@ -9,13 +9,15 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from nsrl.answers.agreement import OUTCOMES, agreement
 from nsrl.engines import LANGUAGES, EnginePool, Limits, Result, external, languages
+from nsrl.engines.backend import Backend
 from nsrl.engines.pool.pool import check_limits
 from nsrl.errors import MissingBackend, UserError, program
 
@@ -42,8 +44,9 @@ def parser() -> argparse.ArgumentParser:
     for command in (run, batch):
         command.add_argument("--language", required=True, choices=LANGUAGES, help="what the program is written in")
         command.add_argument(
-            "--engine", default="builtin", metavar="NAME",
-            help=f"builtin (default), or for wolfram an engine found on this machine: {', '.join(external.EXTERNAL)}",
+            "--backend", default=external.EMBEDDED, metavar="NAME",
+            help=f"embedded (default), or for wolfram an engine of others: {', '.join(external.EXTERNAL)}; NAME=PATH "
+            "says where its command is (of mathics: the Python that has it)",
         )  # fmt: skip
         command.add_argument("--timing", action="store_true", help="also print cpu_ms, the field that differs by run")
         command.add_argument(
@@ -69,6 +72,18 @@ def parser() -> argparse.ArgumentParser:
     )
     count.add_argument("--json", action="store_true", help="rows as JSON instead of a table")
     count.add_argument("file", metavar="FILE", help="JSON file of problems")
+    agree = commands.add_parser("agree", help="run the programs of a file on several engines, and compare their values",
+        description="Runs every program of FILE on each engine and compares values by the answer check, each engine "
+        "against the first. FILE: JSON lines or a list with the field `program` (and `id`, `expected` where known).",
+    )  # fmt: skip
+    agree.add_argument("file", metavar="FILE", help="programs")
+    agree.add_argument("--language", default="wolfram", choices=["wolfram"], help="what they are written in")
+    agree.add_argument("--backends", required=True, metavar="A,B[,…]", help="as --backend, several by comma: "
+                       "embedded,mathics=DIR/bin/python")  # fmt: skip
+    agree.add_argument("--workers", type=int, default=2, metavar="N", help="programs at once (default %(default)s)")
+    agree.add_argument("--cpu-s", type=float, default=10.0, metavar="N", help="CPU seconds of a program (default 10)")
+    agree.add_argument("--wall-s", type=float, default=20.0, metavar="N", help="seconds of a program (default 20)")
+    agree.add_argument("--json", action="store_true", help="a row per program as JSON")
     here = commands.add_parser("list", help="engines on this machine, their versions, and the sandbox layers in force")
     here.add_argument("--json", action="store_true", help="as JSON")
     return top
@@ -77,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Returns its exit code: 0, or 2 for bad input (one sentence on standard error)."""
     chosen = parser().parse_args(arguments)
-    commands = {"run": _run, "batch": _batch, "tokens": _tokens, "list": _list}
+    commands = {"run": _run, "batch": _batch, "tokens": _tokens, "agree": _agree, "list": _list}
     try:
         commands[chosen.command](chosen)
         sys.stdout.flush()
@@ -106,24 +121,22 @@ def _write(data: Any, out: Any, indent: int | None = None) -> None:
 class _Runner:
     """Programs to futures, on our pool or on an engine of others."""
 
-    def __init__(self, chosen: argparse.Namespace, workers: int) -> None:
-        limits = _limits(chosen)
+    def __init__(
+        self, backend: str, language: str, limits: Limits, workers: int = 1, allow_unsandboxed: bool = False
+    ) -> None:
         if workers < 1:
             raise UserError(f"--workers must be at least 1; got {workers}")
-        if chosen.engine == "builtin":
-            languages.require(chosen.language)
-            pool = EnginePool(workers, limits, languages=[chosen.language], allow_unsandboxed=chosen.allow_unsandboxed)
-            self.submit: Callable[[str], Future[Result]] = partial(pool.submit, chosen.language)
+        name, _, command = backend.partition("=")
+        if name == external.EMBEDDED:
+            languages.require(language)
+            pool = EnginePool(workers, limits, languages=[language], allow_unsandboxed=allow_unsandboxed)
+            self.submit: Callable[[str], Future[Result]] = partial(pool.submit, language)
             self.close: Callable[[], None] = pool.close
             return
-        if chosen.language != "wolfram":
-            raise UserError(
-                f"--engine {chosen.engine} runs the language wolfram only; got --language {chosen.language}"
-            )
-        external.external(chosen.engine)
-        threads = ThreadPoolExecutor(workers)
-        self.submit = lambda program: threads.submit(external.evaluate, chosen.engine, program, limits)
-        self.close = partial(threads.shutdown, cancel_futures=True)
+        if language != "wolfram":
+            raise UserError(f"--backend {name} runs the language wolfram only; got --language {language}")
+        other = Backend(name, command or None, workers, limits)
+        self.submit, self.close = other.submit, other.close
 
     def __enter__(self) -> _Runner:
         return self
@@ -133,7 +146,7 @@ class _Runner:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    with _Runner(chosen, 1) as runner:
+    with _Runner(chosen.backend, chosen.language, _limits(chosen), 1, chosen.allow_unsandboxed) as runner:
         # Bytes that are no UTF-8 become replacement characters: the engine then says what is wrong with them.
         program = sys.stdin.buffer.read().decode("utf-8", "replace")
         result = runner.submit(program).result()
@@ -181,7 +194,7 @@ def _batch(chosen: argparse.Namespace) -> None:
             _write({"id": name, **result.to_json(timing=chosen.timing)}, sys.stdout)
             report()
 
-    with _Runner(chosen, chosen.workers) as runner:
+    with _Runner(chosen.backend, chosen.language, _limits(chosen), chosen.workers, chosen.allow_unsandboxed) as runner:
         try:
             for name, program in _lines(sys.stdin.buffer):
                 waiting.append((name, runner.submit(program)))
@@ -226,12 +239,67 @@ def _tokens(chosen: argparse.Namespace) -> None:
         print(token_counts.table(rows))
 
 
+def _agree(chosen: argparse.Namespace) -> None:
+    rows, names = _programs(chosen.file), [name.strip() for name in chosen.backends.split(",")]
+    if len(names) < 2:
+        raise UserError(f"--backends must name two or more; got {chosen.backends!r}")
+    limits = check_limits(Limits(cpu_s=chosen.cpu_s, wall_s=chosen.wall_s))
+    results: list[list[Result]] = []
+    for name in names:  # one after the other: they would hold up each other's programs
+        with _Runner(name, chosen.language, limits, chosen.workers, allow_unsandboxed=True) as runner:
+            futures = [runner.submit(row["program"]) for row in rows]
+            results.append([future.result() for future in futures])
+    shown = [name.partition("=")[0] for name in names]
+    found = [[agreement(first, other) for first, other in zip(results[0], others)] for others in results[1:]]
+    if chosen.json:
+        for row, ended, *outcomes in zip(rows, zip(*results), *found):
+            values = {name: [result.status.value, result.text] for name, result in zip(shown, ended)}
+            _write({**row, "values": values, "agreement": outcomes}, sys.stdout)
+        return
+    for name, others, outcomes in zip(shown[1:], results[1:], found):
+        counts = [f"{outcome} {outcomes.count(outcome)}" for outcome in OUTCOMES]
+        print(f"{shown[0]} against {name}, {len(rows)} programs: {', '.join(counts)}")
+        for row, first, other, outcome in zip(rows, results[0], others, outcomes):
+            if outcome == "differ":
+                print(f"\n{row['id']}: {' '.join(row['program'].split())[:300]}")
+                for engine, result in ((shown[0], first), (name, other)):
+                    print(f"    {engine:14} {result.status.value:8} {result.text[:200]}")
+                if isinstance(row.get("expected"), str):
+                    print(f"    {'expected':14} {'':8} {row['expected'][:200]}")
+
+
+def _programs(file: str) -> list[dict[str, Any]]:
+    """The rows of a file that hold a program: JSON lines, a list, or an object with lists. Raises UserError."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"FILE cannot be read: {error}") from None
+    try:
+        data: Any = json.loads(text)
+    except ValueError:
+        data = [row for row in map(_row, text.splitlines()) if row is not None]
+    data = [data] if isinstance(data, dict) and "program" in data else data
+    lists = data.values() if isinstance(data, dict) else [data]
+    found = [row for rows in lists if isinstance(rows, list) for row in rows if isinstance(row, dict)]
+    rows = [{"id": n, **row} for n, row in enumerate(found, 1) if isinstance(row.get("program"), str)]
+    if not rows:
+        raise UserError(f"FILE must hold programs: JSON lines or a list with the field `program`; {file} has none")
+    return rows
+
+
+def _row(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
 def _list(chosen: argparse.Namespace) -> None:
     engines = []
     for language in LANGUAGES:
         here = languages.present(language)
         row = {
-            "engine": "builtin",
+            "engine": external.EMBEDDED,
             "language": language,
             "present": here,
             "version": languages.version(language) if here else None,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from nsrl.config import EngineConfig
 from nsrl.engines import EnginePool, Extracted, Limits, Result, extract
+from nsrl.engines.backend import BackendPool
+from nsrl.engines.external import EMBEDDED
 from nsrl.rewards.batch import verdict
 from nsrl.types import Problem
 
@@ -97,4 +99,6 @@ def graded(problem: Problem, text: str, cut: Extracted, result: Result | None) -
 def open_pool(engine: EngineConfig) -> EnginePool:
     """The pool as configured, in a `with`."""
     limits = Limits(cpu_s=engine.cpu_s, wall_s=engine.wall_s, memory_mb=engine.memory_mb)
+    if engine.backend != EMBEDDED:
+        return BackendPool(engine.backend, engine.command, engine.workers, limits, engine.allow_unsandboxed)
     return EnginePool(engine.workers, limits, allow_unsandboxed=engine.allow_unsandboxed)

@@ -86,9 +86,9 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 def test_list_says_what_is_here():
     rows = json.loads(call("list", "--json").stdout)
-    assert {row["language"] for row in rows["engines"] if row["engine"] == "builtin"} == set(LANGUAGES)
+    assert {row["language"] for row in rows["engines"] if row["engine"] == "embedded"} == set(LANGUAGES)
     absent = [row for row in rows["engines"] if not row["present"]]
-    assert all(row["needs"] for row in absent if row["engine"] != "builtin")
+    assert all(row["needs"] for row in absent if row["engine"] != "embedded")
     assert all(set(wall) == {"layers", "allowed", "absent"} for wall in rows["sandbox"].values())
     assert b"sandbox of python workers: " in call("list").stdout
 
@@ -174,14 +174,16 @@ def test_arms_have_a_language():
 def test_an_absent_engine_is_one_sentence(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     for name in external.EXTERNAL:
-        with pytest.raises(MissingBackend, match=f"engine '{name}' is not on this machine: it needs "):
+        with pytest.raises(MissingBackend, match=f"backend '{name}' is not on this machine: it needs "):
             external.evaluate(name, "1")
-    done = call("run", "--language", "wolfram", "--engine", "woxi", text=b"1", env={"PATH": "/nowhere"})
+        with pytest.raises(MissingBackend, match=f"backend '{name}' is not at '/none/x'"):
+            external.evaluate(name, "1", command="/none/x")
+    done = call("run", "--language", "wolfram", "--backend", "woxi", text=b"1", env={"PATH": "/nowhere"})
     assert done.returncode == 2
-    assert done.stderr == b"error: engine 'woxi' is not on this machine: it needs the command woxi on PATH\n"
-    with pytest.raises(UserError, match="engine must be one of builtin, wolframscript"):
+    assert done.stderr.startswith(b"error: backend 'woxi' is not on this machine: it needs Woxi: pip install woxi")
+    with pytest.raises(UserError, match="backend must be one of embedded, wolframscript"):
         external.evaluate("maple", "1")
-    done = call("run", "--language", "nsl", "--engine", "woxi", text=b"1")
+    done = call("run", "--language", "nsl", "--backend", "woxi", text=b"1")
     assert done.returncode == 2 and b"runs the language wolfram only" in done.stderr
 
 
@@ -206,12 +208,22 @@ def test_an_engine_of_others_is_read(stand_in):
     stand_in("woxi", 'printf "%s" "$2"')
     assert external.evaluate("woxi", "f := 3;").stdout.splitlines() == ["f := 3;", "f"]
     assert external.evaluate("woxi", "g == 3").text == "g == 3"
+    assert external.evaluate("woxi", "f = 3; f + 1").stdout == "f = 3; f + 1"  # f is not what is asked for
     assert external.evaluate("woxi", "\x00").status is Status.SYNTAX
     assert external.evaluate("woxi", "x" * 200_000).status is Status.REFUSED
     stand_in("wolframscript", 'cat "$3"')
     assert external.evaluate("wolframscript", "1 + 1").text == "1 + 1"
+    stand_in("woxi", 'printf "Error: Parse error: 1:1" >&2; exit 1')
+    assert external.evaluate("woxi", "1 +").status is Status.SYNTAX
+    for printed, status, text in (
+        ("Solve[x == Sin[x], x]", "unevaluated", "Solve[x == Sin[x], x]"), ("{1, 2}", "ok", "{1, 2}"),
+        ("7\\nNull", "ok", "7"), ("Null", "unevaluated", ""), ("3.14`20.", "ok", "3.14"), ("a ⇾ b", "ok", "a -> b"),
+    ):  # fmt: skip
+        stand_in("woxi", f"printf '%b' '{printed}'")
+        result = external.evaluate("woxi", "1")
+        assert (result.status.value, result.text) == (status, text), printed
     rows = b'{"id": 1, "program": "a"}\n{"id": 2, "program": "b"}\n'
-    done = call("batch", "--language", "wolfram", "--engine", "wolframscript", "--quiet", text=rows)
+    done = call("batch", "--language", "wolfram", "--backend", "wolframscript", "--quiet", text=rows)
     assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["a", "b"]
 
 
@@ -223,6 +235,32 @@ def test_an_engine_of_others_is_bounded(stand_in):
     assert external.evaluate("woxi", "1", Limits(cpu_s=0.5, wall_s=1)).status is Status.TIMEOUT
     stand_in("woxi", "yes")
     assert external.evaluate("woxi", "1").status is Status.MEMORY
+    stand_in("woxi", "exec python3 -c 'x = bytearray(3 << 30)'")
+    assert external.evaluate("woxi", "1", Limits(memory_mb=16)).status is Status.MEMORY
     stand_in("woxi", "kill -SEGV $$")
     assert external.evaluate("woxi", "1").status is Status.CRASH
     assert time.perf_counter() - started < 6
+
+
+def test_engines_are_compared_by_value(stand_in, tmp_path, capsys):
+    stand_in("woxi", 'case "$2" in 1/2) echo 0.5;; 2+2) echo 5;; *) echo "Foo[1]";; esac')
+    file = tmp_path / "programs.json"
+    rows = [{"id": "a", "program": "1/2"}, {"id": "b", "program": "2+2", "expected": "4"}, {"id": "c", "program": "3"}]
+    file.write_text(json.dumps({"about": "x", "rows": [*rows, {"program": "Foo[1]"}, {"other": 1}]}))
+    assert main(["agree", str(file), "--backends", "embedded,woxi"]) == 0
+    out = capsys.readouterr().out
+    assert "4 programs: agreed 1, differ 1, only the first 1, only the second 0, neither 1" in out
+    assert "b: 2+2" in out and "woxi           ok       5" in out and "expected                4" in out
+    file.write_text("\n".join(map(json.dumps, rows)))
+    assert main(["agree", str(file), "--backends", "embedded,woxi", "--json"]) == 0
+    read = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["agreement"] for row in read] == [["agreed"], ["differ"], ["only the first"]]
+    assert read[1]["values"] == {"embedded": ["ok", "4"], "woxi": ["ok", "5"]}
+    for arguments, sentence in (
+        ([str(file), "--backends", "embedded"], "two or more"), ([str(tmp_path), "--backends", "embedded,woxi"], "cannot be"),
+        ([str(file), "--backends", "embedded,woxi=/none"], "is not at '/none'"),
+    ):  # fmt: skip
+        assert main(["agree", *arguments]) == 2
+        assert sentence in capsys.readouterr().err
+    file.write_text("[1]")
+    assert main(["agree", str(file), "--backends", "embedded,woxi"]) == 2 and "has none" in capsys.readouterr().err

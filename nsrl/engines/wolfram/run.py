@@ -160,7 +160,7 @@ def evaluate_tree(
             except ThrowFlow as t:
                 value = t.value if t.tag is None else mk(S.Hold, mk(S.Throw, t.value, t.tag))
         f = sym("f")
-        if f in ev.own and (value is NULL or (statements and _defines(statements[-1], f))):
+        if f in ev.own and (value is NULL or (statements and defines_f(statements[-1]))):
             if ev.absences:
                 ev.thrown_away(value)
             value = ev.eval(f)
@@ -218,11 +218,12 @@ def _no_slope(f: Any, args: tuple) -> bool:
     return f.builtin is None or f in _STEPS or not f.builtin.attrs & NUMERIC or all(map(is_number, args))
 
 
-def _defines(statement: Any, name: Symbol) -> bool:
+def defines_f(statement: Any) -> bool:
+    """Whether a statement, or the last of several on a line, gives f a value."""
     if type(statement) is Expr and statement.head is S.CompoundExpression and statement.args:
         *before, last = statement.args
         statement = before[-1] if last is NULL and before else last
-    return type(statement) is Expr and statement.head in (S.Set, S.SetDelayed) and statement.args[0] is name
+    return type(statement) is Expr and statement.head in (S.Set, S.SetDelayed) and statement.args[0] is sym("f")
 
 
 def is_unevaluated(value: Any, top: bool = True) -> bool:
