@@ -164,15 +164,15 @@ class WarmStartConfig:
     (`demonstrations`). The small model has no other schooling."""
 
     steps: Annotated[int | None, NONE_OR_MORE] = None
-    """on demonstrations; null is 600 for the small model and 0 for a real checkpoint."""
+    """on demonstrations; null is 350 for the small model and 0 for a real checkpoint."""
 
-    reading_steps: Annotated[int, NONE_OR_MORE] = 400
+    reading_steps: Annotated[int, NONE_OR_MORE] = 250
     """before them, on pictures merely read out (only where there is a warm start on shapes)."""
 
     batch_size: Annotated[int, ONE_OR_MORE] = 32
     """demonstrations per step."""
 
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon"] = "muon"
     """of supervised steps: adamw, or muon for linear layers (at 7 times the rate) and adamw for what is left."""
 
     learning_rate: Annotated[float, RATE] = 3e-3
@@ -435,7 +435,7 @@ class TrainConfig:
     eval_size_midway: Annotated[int, ONE_OR_MORE] = 100
     """problems of such an evaluation, at most."""
 
-    save_steps: Annotated[int, ONE_OR_MORE] = 100
+    save_steps: Annotated[int, ONE_OR_MORE] = 50
     """checkpoint every so many steps, supervised ones too."""
 
     save_total_limit: Annotated[int | None, Bound(least=1, why="the newest is always kept; null keeps all")] = 3

@@ -251,7 +251,7 @@ def test_a_first_step_that_fails_leaves_no_copies_in_a_new_folder(straight, tmp_
     monkeypatch.undo()
 
     saving = Checkpointer.save
-    monkeypatch.setattr(Checkpointer, "save", lambda self: (saving(self), fails()))
+    monkeypatch.setattr(Checkpointer, "save", lambda self, *given: (saving(self, *given), fails()))
     with pytest.raises(RuntimeError, match="mine"):
         main([f"output_dir={tmp_path / 'used'}", *again])
     assert (tmp_path / "used" / "checkpoint-3").is_dir()  # the step was whole

@@ -85,8 +85,8 @@ def same(one, other):
 def test_sigterm_saves_what_is_done_and_exits_with_143(whole, tmp_path):
     folder = tmp_path / "run"
     died = train(
-        folder, *TINY, kill=("nsrl.trainer.grader.Grader", "submit", 28), by=signal.SIGTERM
-    )  # of step 4's 28 to 32
+        folder, *TINY, kill=("nsrl.trainer.grader.Grader", "submit", 31), by=signal.SIGTERM
+    )  # of step 4's 30 to 34
     assert died.returncode == 143, died.stderr[-3000:]
     assert died.stderr.splitlines()[-1] == "ended by SIGTERM: checkpoint-3 was saved; --resume continues from it"
     assert "Traceback" not in died.stderr
