@@ -24,7 +24,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 # What it means that a run's configuration lacks a key, where that is not the key's default: it was written before there
 # was one.
-BEFORE = {"demonstrations.source": "shapes"}
+BEFORE = {"demonstrations.source": "shapes", "warm_start.optimizer": "adamw"}
 
 Config = TypeVar("Config", TrainConfig, EvalConfig, HarvestConfig, SolveConfig)
 Said = dict[str, tuple[Any, str]]  # dotted key: text (or list, mapping of texts), origin
@@ -260,7 +260,11 @@ def from_yaml(kind: type[Config], text: str) -> Config:
     """The inverse of `to_yaml`; keys this version does not know are left out."""
     import yaml
 
-    return build(kind, nest(BEFORE) | yaml.safe_load(text))
+    values = yaml.safe_load(text)
+    for name, value in BEFORE.items():
+        group, key = name.split(".")
+        values.setdefault(group, {}).setdefault(key, value)
+    return build(kind, values)
 
 
 def _printed(config: Any, wish: str) -> str:

@@ -164,7 +164,7 @@ class WarmStartConfig:
     (`demonstrations`). The small model has no other schooling."""
 
     steps: Annotated[int | None, NONE_OR_MORE] = None
-    """on demonstrations; null is 350 for the small model and 0 for a real checkpoint."""
+    """on demonstrations; null is 350 for the small model (600 with adamw) and 0 for a real checkpoint."""
 
     reading_steps: Annotated[int, NONE_OR_MORE] = 250
     """before them, on pictures merely read out (only where there is a warm start on shapes)."""
@@ -172,8 +172,9 @@ class WarmStartConfig:
     batch_size: Annotated[int, ONE_OR_MORE] = 32
     """demonstrations per step."""
 
-    optimizer: Literal["adamw", "muon"] = "muon"
-    """of supervised steps: adamw, or muon for linear layers (at 7 times the rate) and adamw for what is left."""
+    optimizer: Literal["adamw", "muon"] | None = None
+    """of supervised steps: adamw, or muon for linear layers (at 7 times the rate) and adamw for what is left (null:
+    muon for the small model, adamw for a checkpoint)."""
 
     learning_rate: Annotated[float, RATE] = 3e-3
     """peak; 30 steps up, then linearly down to 5%."""
@@ -478,6 +479,11 @@ class TrainConfig:
         """Relative share of each language in demonstrations of shapes: those of the mode, where one is asked for."""
         mode = self.prompt.mode
         return self.warm_start.languages if mode == "any" else {DEMONSTRATED[mode]: 1.0}
+
+    @property
+    def schooling(self) -> str:
+        """The optimiser of supervised steps."""
+        return self.warm_start.optimizer or ("muon" if self.model.name == "small" else "adamw")
 
     @property
     def teacher(self) -> DataConfig:

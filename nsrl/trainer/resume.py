@@ -25,7 +25,7 @@ from nsrl.trainer.folder import CONFIG
 from nsrl.trainer.metrics import CLOCK_KEYS, cut_back
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
-WARM_START_STEPS = 350  # of the small model
+WARM_START_STEPS = {"muon": 350, "adamw": 600}  # of the small model
 BEHIND = ("summary.json", "report.html")  # of a run that had ended
 
 
@@ -111,7 +111,7 @@ def planned_steps(config: TrainConfig) -> dict[str, int]:
         return {stage.name: stage.steps for stage in planned_stages(config) if stage.kind != "evaluate"}
     steps = config.warm_start.steps
     if steps is None:
-        steps = WARM_START_STEPS if config.model.name == "small" else 0
+        steps = WARM_START_STEPS[config.schooling] if config.model.name == "small" else 0
     return {
         "reading": config.warm_start.reading_steps if steps and config.teacher.source == "shapes" else 0,
         "warm_start": steps,

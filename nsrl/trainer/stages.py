@@ -121,7 +121,7 @@ def _configured(config: TrainConfig) -> list[Stage]:
 def _schooling(config: TrainConfig, total: int) -> dict[str, Any]:
     """The optimiser of supervised steps, `total` with all that share its schedule."""
     warm = config.warm_start
-    how = {"schedule": "linear", "warmup": 30, "floor": 0.05, "muon": warm.optimizer == "muon"}
+    how = {"schedule": "linear", "warmup": 30, "floor": 0.05, "muon": config.schooling == "muon"}
     return {**how, "learning_rate": warm.learning_rate, "total": total}
 
 
