@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pyarrow import parquet
 from test_resume import outcome, same
 
 from nsrl import check
-from nsrl.config import TrainConfig, from_yaml, parse, require_sound, to_yaml
+from nsrl.config import EvalConfig, TrainConfig, from_yaml, parse, require_sound, to_yaml
 from nsrl.config.schedules import parse_schedule, scheduled, widest
 from nsrl.config.stages import Until, parse_until, planned_stages
+from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.train import main
-from nsrl.trainer import checkpoint
+from nsrl.trainer import checkpoint, heldout
 from nsrl.trainer.resume import Order, State, is_over
 
 FEW = [
@@ -96,6 +98,16 @@ def test_stages_end_when_they_are_to_and_keep_what_is_said(whole):
         for name in ("warm_start", "final", "looked")
     }
     assert of["warm_start"]["problems"] == of["final"]["problems"] == of["looked"]["problems"]
+
+
+def test_what_each_stage_learned_from_is_left_out_of_evaluations(whole):
+    rows = parquet.read_table(whole / "eval" / "final.parquet").to_pylist()
+    own = heldout.choose(EvalConfig(model=str(whole)))[0]
+    assert {p.id for p in own} == {row["problem_id"] for row in rows}
+    (run,) = heldout.lineage(str(whole))
+    easy, hard = Shapes(1, 0, 0, excluded=own), Shapes(2, 0, 4)
+    seen = easy.seen(demonstrations=20 * 4, train=8) | hard.seen(train=6)  # `on` goes on in the stream of `easy`
+    assert run.seen_shapes(set()) == seen and len(seen) > 80
 
 
 @pytest.mark.parametrize("name", ["shown-18", "easy-3", "on-1"])
