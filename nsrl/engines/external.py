@@ -81,8 +81,8 @@ EXTERNAL = {
     for engine in (
         External("wolframscript", "wolframscript", ("-print", "-file", "{file}"), "-version", 4096,
                  "a Wolfram Engine, whose command wolframscript is on PATH or named by engine.command"),
-        External("mathics", "mathics3", (), _MATHICS_VERSION, 512, "Mathics3 in an environment of its own: "
-                 "python3 -m venv DIR && DIR/bin/pip install Mathics3 packaging, named by engine.command=DIR/bin/python"),
+        External("mathics", "mathics3", (), _MATHICS_VERSION, 512, "Mathics3 in an environment of its own: python3 -m "
+                 "venv DIR && DIR/bin/pip install Mathics3 packaging, named by engine.command=DIR/bin/python"),
         External("woxi", "woxi", ("eval", "{code}"), "--version", 512,
                  "Woxi: pip install woxi in an environment of its own, named by engine.command=DIR/bin/woxi"),
     )
