@@ -124,9 +124,13 @@ def kept(run_dir: Path) -> dict[Path, dict[str, Any]]:
             with contextlib.suppress(ValueError):
                 state = json.loads((path / STATE).read_text())
                 # transformers' Trainer writes a file of this name too
-                if isinstance(state, dict) and "files" in state and path.name == name_of(state["phase"], state["step"]):
+                if isinstance(state, dict) and "files" in state and path.name == _called(state):
                     found[path] = state
     return found
+
+
+def _called(state: dict[str, Any]) -> str:
+    return name_of(str(state.get("phase", "grpo")), state.get("step", 0))
 
 
 def latest(run_dir: Path) -> Path | None:
