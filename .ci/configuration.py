@@ -9,8 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
+from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig  # noqa: E402
 from nsrl.config.keys import Key, groups, keys  # noqa: E402
-from nsrl.config.schema import EvalConfig, HarvestConfig, SolveConfig, TrainConfig  # noqa: E402
+from nsrl.config.schema import TrainConfig  # noqa: E402
 
 PAGE = ROOT / "docs" / "configuration.md"
 MARK = "<!-- from here on written by .ci/configuration.py -->\n"

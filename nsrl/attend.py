@@ -1,4 +1,5 @@
-"""`python -m nsrl.attend --model RUN --problem N -o FILE` shows where a model looks as it writes: attention over pictures.
+"""`python -m nsrl.attend --model RUN --problem N -o FILE` shows where a model looks as it writes: attention over its
+pictures.
 
 Prints how much of the attention of program, prose and answer is on the pictures, by layer; FILE.png or FILE.html draws
 it over them.
@@ -25,8 +26,8 @@ def parser() -> argparse.ArgumentParser:
     """What the command takes."""
     top = Parser(
         prog=program("attend"),
-        description="Where a model looks as it writes: the attention with which each token of a completion was written, "
-        "drawn over the pictures, and how much of it is on them for program, prose and answer, by layer.",
+        description="Where a model looks as it writes: the attention with which each token of a completion was "
+        "written, drawn over the pictures, and how much of it is on them for program, prose and answer, by layer.",
         epilog=f"Examples: {program('attend')} --model runs/default-0 --problem 3 -o map.html | {program('attend')} "
         '--model CHECKPOINT --image a.png --question "What is x?" --tokens program --layer 12 -o map.png',
         allow_abbrev=False,
@@ -39,12 +40,12 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--completion", metavar="TEXT", help="look at this text (without it: what the model writes)")
     top.add_argument("--mode", choices=MODES, help="what is asked for (prompt.mode; without it: as it was trained)")
-    top.add_argument("--tokens", default="all", metavar="WHICH", help="drawn: program, prose, answer, delimiters, all, or "
-                     "A:B, the tokens from A to before B, counted from 0 (default: all)")  # fmt: skip
+    top.add_argument("--tokens", default="all", metavar="WHICH", help="drawn: program, prose, answer, delimiters, all, "
+                     "or A:B, the tokens from A to before B, counted from 0 (default: all)")  # fmt: skip
     top.add_argument("--layer", default="mean", metavar="N", help="a layer, counted from 0, or mean (default)")
     top.add_argument("--head", default="mean", metavar="N", help="a head of every layer, from 0, or mean (default)")
-    top.add_argument("-o", "--output", metavar="FILE", help="a .png, or an .html page in which each token shows its map "
-                     "in every layer (without it: the table alone)")  # fmt: skip
+    top.add_argument("-o", "--output", metavar="FILE", help="a .png, or an .html page in which each token shows its "
+                     "map in every layer (without it: the table alone)")  # fmt: skip
     top.add_argument("--max_completion_length", type=int, metavar="N", help="tokens (default: as the run was trained, "
                      "else 1024)")  # fmt: skip
     top.add_argument(
@@ -169,7 +170,8 @@ def _problem(chosen: argparse.Namespace) -> Problem:
     found = next((p for n, p in enumerate(problems) if chosen.problem in (str(n), p.id)), None)
     if found is None:
         raise UserError(
-            f"attend: --problem must be 0 to {len(problems) - 1} or the id of a held-out problem; got {chosen.problem!r}"
+            f"attend: --problem must be 0 to {len(problems) - 1} or the id of a held-out problem; got "
+            f"{chosen.problem!r}"
         )
     return found
 

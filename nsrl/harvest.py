@@ -1,4 +1,5 @@
-"""`python -m nsrl.harvest --model M --data D --output F.parquet` keeps a model's shortest right answers to learn from."""
+"""`python -m nsrl.harvest --model M --data D --output F.parquet` keeps a model's shortest right answers to learn
+from."""
 
 from __future__ import annotations
 

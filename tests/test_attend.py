@@ -86,15 +86,20 @@ def test_two_pictures_on_a_page(tmp_path, capsys):
         (["--model", "small"], "--problem must be given, or --question and --image"),
         (["--model", "small", "--problem", "0", "--image", "a.png"], "--problem stands in place of --question"),
         (["--model", "small", "--problem", "x"], "--problem must be 0 to 599 or the id of a held-out problem; got 'x'"),
-        (["--model", "small", "--problem", "0", "--layer", "last"], "--layer must be a number from 0 or mean; got 'last'"),
+        (["--model", "small", "--problem", "0", "--layer", "last"], "--layer must be a number from 0 or mean; got "
+            "'last'"),
         (["--model", "small", "--problem", "0", "--layer", "3"], "--layer must be 0 to 2 or mean; got 3"),
-        (["--model", "small", "--problem", "0", "--completion", "5", "--head", "3"], "head must be 0 to 2 or mean; got 3"),
-        (["--model", "small", "--problem", "0", "--tokens", "4:2"], "--tokens must be prose, program, answer, delimiters, all or A:B"),
+        (["--model", "small", "--problem", "0", "--completion", "5", "--head", "3"],
+        "head must be 0 to 2 or mean; got 3"),
+        (["--model", "small", "--problem", "0", "--tokens", "4:2"], "--tokens must be prose, program, answer, "
+            "delimiters, all or A:B"),
         (["--model", "small", "--problem", "0", "--completion", "5", "--tokens", "program"],
          "--tokens program: the completion has no such tokens; it has 1 of answer, 1 of delimiters"),
-        (["--model", "small", "--problem", "0", "--completion", "5", "--tokens", "9:"], "--tokens 9:: the completion has no"),
+        (["--model", "small", "--problem", "0", "--completion", "5", "--tokens", "9:"],
+        "--tokens 9:: the completion has no"),
         (["--model", "small", "--problem", "0", "--completion", "5", "--temperature", "1"], "looked at as it stands"),
-        (["--model", "small", "--problem", "0", "-o", "map.gif"], "-o must be a file that ends in .png or .html; got 'map.gif'"),
+        (["--model", "small", "--problem", "0", "-o", "map.gif"], "-o must be a file that ends in .png or .html; got "
+            "'map.gif'"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_sentence(words, expected):

@@ -431,11 +431,14 @@ def test_one_update_makes_the_clip_families_one(step):
 
 TINY = [
     "data.eval_size=5", "data.level=2", "warm_start.steps=3", "warm_start.reading_steps=2", "warm_start.batch_size=3",
-    "warm_start.learning_rate=1e-3", "warm_start.optimizer=muon", "warm_start.languages={nsl: 1}", "warm_start.wrong=0", "max_steps=4",
+    "warm_start.learning_rate=1e-3", "warm_start.optimizer=muon", "warm_start.languages={nsl: 1}",
+    "warm_start.wrong=0", "max_steps=4",
     "prompts_per_step=2", "num_generations=2", "max_completion_length=6", "learning_rate=2e-3", "warmup_steps=2",
-    "lr_scheduler_type=linear", "weight_decay=0.03", "adam_beta2=0.97", "eval_samples=3", "eval_steps=2", "eval_size_midway=2",
+    "lr_scheduler_type=linear", "weight_decay=0.03", "adam_beta2=0.97", "eval_samples=3", "eval_steps=2",
+    "eval_size_midway=2",
     "save_steps=1",
-    "save_total_limit=2", "save_best=false", "logging_steps=2", "completions_steps=3", "token_budget=300", "threads=1", "engine.workers=1",
+    "save_total_limit=2", "save_best=false", "logging_steps=2", "completions_steps=3", "token_budget=300",
+    "threads=1", "engine.workers=1",
 ]  # fmt: skip
 
 

@@ -1,17 +1,15 @@
 """Configuration: keys, their ranges, the command line, and which keys act together."""
 
+from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.cli import command, from_yaml, launched, parse, recipe_file, run_path, to_yaml
 from nsrl.config.keys import known_keys, plain
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.schema import (
     DataConfig,
     EngineConfig,
-    EvalConfig,
-    HarvestConfig,
     LoraConfig,
     ModelConfig,
     ObjectiveConfig,
-    SolveConfig,
     TrainConfig,
     VllmConfig,
     WarmStartConfig,

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.cli import launched
 from nsrl.config.keys import flat, keys
 from nsrl.config.schedules import SCHEDULED
-from nsrl.config.schema import EvalConfig, HarvestConfig, SolveConfig, TrainConfig
+from nsrl.config.schema import TrainConfig
 from nsrl.config.stages import OF_THE_DEFAULT, planned_stages
 from nsrl.data.modes import OPENING
 from nsrl.data.sources import format_of

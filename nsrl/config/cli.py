@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.helptext import help_text
 from nsrl.config.keys import Key, build, flat, groups, keys, known_keys, nest, other_names, plain
 from nsrl.config.names import unknown_key
-from nsrl.config.schema import EvalConfig, HarvestConfig, SolveConfig, TrainConfig
+from nsrl.config.schema import TrainConfig
 from nsrl.config.values import read_mapping, read_yaml, value_of
 from nsrl.data.sources import guess_source
 from nsrl.errors import Terminated, UserError, did_you_mean, extras_named, require_extra

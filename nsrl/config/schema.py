@@ -172,7 +172,7 @@ class WarmStartConfig:
     batch_size: Annotated[int, ONE_OR_MORE] = 32
     """demonstrations per step."""
 
-    optimizer: Literal["adamw", "muon"] | None = None
+    optimizer: Annotated[str | None, OneOf(("adamw", "muon"))] = None
     """of supervised steps: adamw, or muon for linear layers (at 7 times the rate) and adamw for what is left (null:
     muon for the small model, adamw for a checkpoint)."""
 
@@ -180,8 +180,8 @@ class WarmStartConfig:
     """peak; 30 steps up, then linearly down to 5%."""
 
     until: str | None = None
-    """METRIC <= NUMBER or METRIC >= NUMBER that ends the steps on demonstrations before their count does, as in `stages`
-    (null: the count alone)."""
+    """METRIC <= NUMBER or METRIC >= NUMBER that ends the steps on demonstrations before their count does, as in
+    `stages` (null: the count alone)."""
 
     reading_until: str | None = None
     """the same of the steps on pictures read out."""
@@ -200,8 +200,8 @@ class EngineConfig:
     """The pool that runs programs."""
 
     backend: Annotated[str, OneOf(BACKENDS, "engines.md")] = EMBEDDED
-    """what runs Wolfram programs: embedded (ours), or an engine of others on this machine: wolframscript, mathics, woxi.
-    nsl and SymPy are always embedded. Others have no kernel sandbox, so they need allow_unsandboxed=true."""
+    """what runs Wolfram programs: embedded (ours), or an engine of others on this machine: wolframscript, mathics,
+    woxi. nsl and SymPy are always embedded. Others have no kernel sandbox, so they need allow_unsandboxed=true."""
 
     command: str | None = None
     """of another backend: its command, or for mathics the Python that has Mathics3 (null: what PATH has)."""
@@ -325,8 +325,8 @@ class TrainConfig:
     """how problems are put to the model."""
 
     spans: dict[str, str] = field(default_factory=dict)
-    """named stretches of a completion, by what stands around them: {caption: "<info>{}</info>"}; for rewards of your own
-    (`batch.span`), and columns of what is kept."""
+    """named stretches of a completion, by what stands around them: {caption: "<info>{}</info>"}; for rewards of your
+    own (`batch.span`), and columns of what is kept."""
 
     demonstrations: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
     """what supervised steps learn."""
@@ -345,8 +345,8 @@ class TrainConfig:
     evaluate, steps or until, …any other key as it is in that stage} (runs.md)."""
 
     schedules: dict[str, str] = field(default_factory=dict)
-    """numbers that change over the steps of GRPO or of its stage, by key: `linear A B`, `cosine A B`, `A until STEP then
-    B` (runs.md)."""
+    """numbers that change over the steps of GRPO or of its stage, by key: `linear A B`, `cosine A B`, `A until STEP
+    then B` (runs.md)."""
 
     extra_supervised_steps: Annotated[int, NONE_OR_MORE] = 0
     """control run: after the warm start, this many more supervised steps in place of GRPO."""
@@ -481,11 +481,6 @@ class TrainConfig:
         return self.warm_start.languages if mode == "any" else {DEMONSTRATED[mode]: 1.0}
 
     @property
-    def schooling(self) -> str:
-        """The optimiser of supervised steps."""
-        return self.warm_start.optimizer or ("muon" if self.model.name == "small" else "adamw")
-
-    @property
     def teacher(self) -> DataConfig:
         """The data set that supervised steps learn from: `demonstrations`, and what that leaves open from `data`."""
         own, path = self.demonstrations, self.demonstrations.path
@@ -497,175 +492,3 @@ class TrainConfig:
         return replace(
             self.data, source=source, path=path, split=own.split or "train", subset=subset, columns=own.columns
         )
-
-
-@dataclass
-class EvalConfig:
-    """Evaluate a model: the table by category, accuracy of samples and greedy, pass@k."""
-
-    model: str = "small"
-    """a run folder, a checkpoint folder, a Hub id, or `small` (untrained)."""
-
-    data: str | None = None
-    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: the
-    held-out problems of the run that the model is of, else shapes). What the run was trained on is left out."""
-
-    size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
-    """at most so many problems (null: all; shapes: the run's held-out problems, else 600)."""
-
-    seed: Annotated[int | None, SEED] = None
-    """of the samples and of shapes (null: the run's own, else 0)."""
-
-    level: Annotated[int | None, LEVEL] = None
-    """difficulty of shapes (null: the run's own, else 1)."""
-
-    samples: Annotated[int, SAMPLES] = 4
-    """samples per problem at the temperature."""
-
-    temperature: Annotated[float, TEMPERATURE_OR_GREEDY] = 1.0
-    """of the samples (0: greedy alone)."""
-
-    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
-    """tokens (null: as the run was trained, else 1024)."""
-
-    output: str | None = None
-    """write the table as JSON here, and every completion as parquet beside it (null: the completions go into the run's
-    eval/)."""
-
-    prompt: PromptConfig = field(default_factory=PromptConfig)
-    """how problems are put to the model; what is not said is as it was trained."""
-
-    spans: dict[str, str] = field(default_factory=dict)
-    """named stretches of a completion, by what stands around them: columns of what is kept."""
-
-    engine: EngineConfig = field(default_factory=EngineConfig)
-    """the pool that runs programs."""
-
-    batch: Annotated[int, ONE_OR_MORE] = 64
-    """problems sampled at once."""
-
-    device: str = "auto"
-    """auto takes a GPU when there is one."""
-
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of the weights."""
-
-    max_pixels: Annotated[int | None, PIXELS] = None
-    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
-
-    given: ClassVar[Given] = {}
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass
-class HarvestConfig:
-    """Sample a model on training problems and keep its shortest right answers, as demonstrations for supervised
-    steps."""
-
-    model: str
-    """a run folder, a checkpoint folder or a Hub id."""
-
-    output: str
-    """the parquet file to write; what is sampled before it is whole stands in the folder OUTPUT.parts, and is taken up
-    again."""
-
-    data: str | None = None
-    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: that of
-    the run that the model is of, else shapes). Its held-out problems are left out."""
-
-    held_out: Annotated[int | None, Bound(least=1, why="a run is graded on held-out problems")] = None
-    """data.eval_size of the run that will learn from this: so many problems are held out of the data, and not harvested
-    (null: as of the run that the model is of, else 600)."""
-
-    size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
-    """at most so many training problems (null: all; shapes: 600)."""
-
-    seed: Annotated[int | None, SEED] = None
-    """of the samples, and of shapes (null: the run's own, else 0)."""
-
-    level: Annotated[int | None, LEVEL] = None
-    """difficulty of shapes (null: the run's own, else 1)."""
-
-    samples: Annotated[int, SAMPLES] = 8
-    """samples per problem."""
-
-    keep: Annotated[int, ONE_OR_MORE] = 1
-    """right answers kept per problem and language, the shortest ones."""
-
-    languages: list[str] = field(default_factory=list)
-    """keep answers in these languages alone (direct, prose, sympy, wolfram, nsl; none: all), translations included."""
-
-    translate: bool = False
-    """say right programs of Wolfram Language and SymPy in nsl too, where the engine gives the same value."""
-
-    temperature: Annotated[float, TEMPERATURE] = 1.0
-    """of the samples."""
-
-    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
-    """tokens (null: as the run was trained, else 1024)."""
-
-    prompt: PromptConfig = field(default_factory=PromptConfig)
-    """how problems are put to the model; what is not said is as it was trained. What is kept holds no prompt: it can be
-    learned under another."""
-
-    engine: EngineConfig = field(default_factory=EngineConfig)
-    """the pool that runs programs."""
-
-    batch: Annotated[int, ONE_OR_MORE] = 64
-    """problems sampled at once."""
-
-    device: str = "auto"
-    """auto takes a GPU when there is one."""
-
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of the weights."""
-
-    max_pixels: Annotated[int | None, PIXELS] = None
-    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
-
-    given: ClassVar[Given] = {}
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-@dataclass
-class SolveConfig:
-    """Ask a model one question: prints its program, the engine's value, and the time."""
-
-    model: str
-    """a run folder, a checkpoint folder or a Hub id."""
-
-    question: str | None = None
-    """the question."""
-
-    image: list[str] = field(default_factory=list)
-    """image files, none to several."""
-
-    problem: str | None = None
-    """in place of both, a held-out problem of the run: its number, or its id as in the report."""
-
-    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
-    """tokens."""
-
-    temperature: Annotated[float, TEMPERATURE_OR_GREEDY] = 0.0
-    """0 is greedy."""
-
-    prompt: PromptConfig = field(default_factory=PromptConfig)
-    """how problems are put to the model; what is not said is as it was trained."""
-
-    seed: Annotated[int, SEED] = 0
-    """of sampling (at temperature 0 nothing is drawn)."""
-
-    engine: EngineConfig = field(default_factory=EngineConfig)
-    """the pool that runs programs."""
-
-    device: str = "auto"
-    """auto takes a GPU when there is one."""
-
-    given: ClassVar[Given] = {}
-
-    def __post_init__(self) -> None:
-        check(self)

@@ -31,7 +31,8 @@ OF_THE_RUN = (
     "recipe", "output_dir", "resume", "resume_from_checkpoint", "seed", "model", "lora", "engine", "data.eval_size",
     "data.picture_memory_mb", "data.picture_threads", "rollout", "vllm", "parallel", "eval_samples", "save_total_limit",
     "report_to", "preflight", "threads", "max_steps", "extra_supervised_steps", "warm_start.steps",
-    "warm_start.reading_steps", "warm_start.until", "warm_start.reading_until", "stages", "prompt", "spans", "save_best",
+    "warm_start.reading_steps", "warm_start.until", "warm_start.reading_until", "stages", "prompt", "spans",
+    "save_best",
 )  # fmt: skip
 OF_THE_DEFAULT = (  # the numbers of the list of stages that stands where none is given
     "max_steps", "extra_supervised_steps", "warm_start.steps", "warm_start.reading_steps", "warm_start.until",
@@ -111,7 +112,8 @@ def parse_until(text: str, kind: str, name: str) -> Until:
     found = _UNTIL.fullmatch(text.strip())
     if found is None:
         raise UserError(
-            f"{name} must be METRIC <= NUMBER or METRIC >= NUMBER, for eval/… with `every STEPS` behind it; got {text!r}"
+            f"{name} must be METRIC <= NUMBER or METRIC >= NUMBER, for eval/… with `every STEPS` behind it; got "
+            f"{text!r}"
         )
     metric, sign, number, every = found.groups()
     known = (*MEASURED[kind], *EVALUATED)
@@ -187,14 +189,16 @@ def _fit_together(stages: Sequence[StageConfig]) -> None:
             parse_until(stage.until, stage.kind, f"{where}until")
             if stage.max_steps is None or stage.max_steps < stage.min_steps:
                 raise UserError(
-                    f"{where}max_steps must be given with until, at least min_steps ({stage.min_steps}); got {stage.max_steps}"
+                    f"{where}max_steps must be given with until, at least min_steps ({stage.min_steps}); got "
+                    f"{stage.max_steps}"
                 )
         if stage.readings and stage.kind != "supervised":
             raise UserError(f"{where}readings is for kind=supervised; got kind={stage.kind}")
         if stage.joins is not None and (before is None or (before.name, before.kind) != (stage.joins, stage.kind)):
             there = "none" if before is None else f"{before.name} ({before.kind})"
             raise UserError(
-                f"{where}joins must name the learning stage before it, of the same kind; that is {there}, got {stage.joins!r}"
+                f"{where}joins must name the learning stage before it, of the same kind; that is {there}, got "
+                f"{stage.joins!r}"
             )
         before = stage
     if stages and before is None:

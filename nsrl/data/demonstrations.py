@@ -51,7 +51,8 @@ def load_demonstrations(config: Any, progress: OnRows | None = None) -> tuple[li
         found.append(Demonstration(replace(problem, columns=columns, chat=chat), "", text, False))
     if not found:
         raise UserError(
-            f"demonstrations: none of the {len(skipped)} rows of {problems.name!r} can be learned from ({_first(skipped)})"
+            f"demonstrations: none of the {len(skipped)} rows of {problems.name!r} can be learned from "
+            f"({_first(skipped)})"
         )
     return found, skipped
 

@@ -27,8 +27,8 @@ def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0, pro
     """Build or load a model as configured: device, dtype, adapter, what is frozen. Raises `UserError` in one sentence.
 
     lora: None takes the model as it is, with its adapter if it has one. An adapter is in fp32 whatever `config.dtype`
-    says: that is the dtype of the weights it belongs to. prompt: how problems are put to it; None: as the checkpoint was
-    trained.
+    says: that is the dtype of the weights it belongs to. prompt: how problems are put to it; None: as the checkpoint
+    was trained.
     """
     transformers.utils.logging.disable_progress_bar()  # a bar per checkpoint shard would bury ours
     device = pick_device(config.device)

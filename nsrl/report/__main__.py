@@ -1,4 +1,5 @@
-"""`python -m nsrl.report RUN_FOLDER` writes report.html again; `compare A B` sets two evaluations against each other."""
+"""`python -m nsrl.report RUN_FOLDER` writes report.html again; `compare A B` sets two evaluations against each
+other."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from nsrl.report.page import write_report
 
 USAGE = """usage: {0} RUN_FOLDER    writes report.html and plots of a run again
        {0} compare A B   differences on the problems that both have, with 95% intervals
-A and B: run folders, records of evaluations (eval/NAME.parquet), or folders with such a file; several by comma are seeds"""
+A and B: run folders, records of evaluations (eval/NAME.parquet), or folders with such a file; several by comma are
+seeds"""
 
 
 def main(argv: list[str]) -> int:

@@ -114,7 +114,8 @@ def fine(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_png(seen: Seen, target: Path) -> None:
-    """The mean over the chosen tokens and the first `SINGLE` of them, each over the pictures, and the parts by layer."""
+    """The mean over the chosen tokens and the first `SINGLE` of them, each over the pictures, and the parts by
+    layer."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -158,7 +159,8 @@ def write_page(seen: Seen, target: Path) -> None:
     top = np.maximum(maps.max(-1, keepdims=True), 1e-12)
     numbers = np.round(maps / top * 65535).astype("<u2").tobytes()
     data = {
-        "title": clean(seen.title), "question": clean(seen.question), "which": "one head" if seen.head is not None else "",
+        "title": clean(seen.title), "question": clean(seen.question),
+        "which": "one head" if seen.head is not None else "",
         "pictures": [{"url": _url(p), "width": p.width, "height": p.height, "cells": np.round(fine(c)[0], 5).tolist()}
                      for p, c in zip(seen.pictures, seen.cells)],
         "tokens": [clean(t) for t in seen.tokens], "parts": list(seen.parts), "chosen": list(map(int, seen.chosen)),

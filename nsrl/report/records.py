@@ -1,7 +1,8 @@
 """Which completions a run, an experiment or a file holds, under which names: arm and point of the run.
 
-An arm is a run, or the runs ARM/seed-0, ARM/seed-1, … of an experiment, or the `arm` that a record names itself; a point is an evaluation of it: before GRPO, midway, after,
-another one by its file's name, or the completions it was trained on.
+An arm is a run, or the runs ARM/seed-0, ARM/seed-1, … of an experiment, or the `arm` that a record names itself; a
+point is an evaluation of it: before GRPO, midway, after, another one by its file's name, or the completions it was
+trained on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ Progress = Callable[[int, int], None]  # files done, of how many
 @dataclass
 class Part:
     """The records of one file. rows: one dictionary per completion, `image_png` (bytes) among them where one was kept;
-    step, seed: of the run, where the name says it; fingerprints: of each problem's content, where the run wrote them."""
+    step, seed: of the run, where the name says it; fingerprints: of each problem's content, where the run wrote
+    them."""
 
     path: Path
     arm: str

@@ -47,11 +47,12 @@ _SEED_RULE = re.compile(r"invalid|\bnot\b|missing", re.IGNORECASE)
 def table(records: Iterable[Record]) -> list[dict[str, Any]]:
     """Rows of the table, JSON-able: one per category in alphabetical order, then "All". Shares are 0 to 1.
 
-    count: problems; n_images, image_width, image_height: means over problems, in pixels as given; has_code, no_error: shares of all sampled completions (a completion without a program is not free
+    count: problems; n_images, image_width, image_height: means over problems, in pixels as given; has_code, no_error:
+    shares of all sampled completions (a completion without a program is not free
     of errors: it ran nothing); no_error_seed_rule: the seed's criterion, a program whose output lacks the words
     invalid, not and missing; accuracy: mean over problems of the mean over samples, with its 95% interval; None where
-    nothing could be scored. Tokens are (mean, std), parts the means by `PARTS`. Greedy records count only for greedy_accuracy, unless there are no
-    samples.
+    nothing could be scored. Tokens are (mean, std), parts the means by `PARTS`. Greedy records count only for
+    greedy_accuracy, unless there are no samples.
     """
     return [_row(name, group) for name, group in _by_category(records)]
 
@@ -204,8 +205,8 @@ def print_table(records: Iterable[Record], title: str = "") -> None:
     otherwise); below it, where records are given, how programs ended (`status_table`).
 
     Takes records or the rows of `table`. The first of these forms that fits: the whole table; short headings; without
-    the columns of the pictures; with tokens as means alone; without those of parts and reasoning. A line then says of all
-    problems what the columns left out do.
+    the columns of the pictures; with tokens as means alone; without those of parts and reasoning. A line then says of
+    all problems what the columns left out do.
     """
     given = list(records)
     rows = _rows(given)

@@ -21,7 +21,8 @@ def _of_correct(batch: RewardBatch, values: list[float]) -> list[float | None]:
 
 
 def short(batch: RewardBatch) -> list[float | None]:
-    """What a right answer saves, as a share of the longest right answer of its group: 0 for that one and for wrong ones.
+    """What a right answer saves, as a share of the longest right answer of its group: 0 for that one and for wrong
+    ones.
 
     A share, and not a rank between the shortest and the longest: one token of sixteen would count as much as half of
     them, and at a weight of 0.3 a policy gains by saving it even where that is wrong one time in five.

@@ -44,7 +44,8 @@ def save(
 
     write_model: writes weights, config and tokenizer into the folder; state: JSON-able (phase, step, data position);
     tensors: what torch.save takes (optimizer, scheduler, random state); keep: older checkpoints beyond so many are
-    deleted, after the new one is in force; spare: the name of one that is not, and does not count. A disk that is full raises its own `OSError`, and leaves what was there.
+    deleted, after the new one is in force; spare: the name of one that is not, and does not count. A disk that is full
+    raises its own `OSError`, and leaves what was there.
     """
 
     def fill(folder: Path) -> None:

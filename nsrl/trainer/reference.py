@@ -29,7 +29,8 @@ def reference(
 ) -> tuple[Policy | None, Context]:
     """(policy, context) that score as the start of GRPO did; no policy where beta is 0.
 
-    path: where it is kept; starting: GRPO begins now, so the present weights are the reference, and are written. Otherwise they are read.
+    path: where it is kept; starting: GRPO begins now, so the present weights are the reference, and are written.
+    Otherwise they are read.
     """
     if config.objective.beta == 0:
         return None, POLICY

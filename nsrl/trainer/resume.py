@@ -105,13 +105,18 @@ def is_over(config: TrainConfig, phase: str, state: State) -> bool:
     return met or state.step >= planned_steps(config)[phase]
 
 
+def schooling(config: TrainConfig) -> str:
+    """The optimiser of supervised steps."""
+    return config.warm_start.optimizer or ("muon" if config.model.name == "small" else "adamw")
+
+
 def planned_steps(config: TrainConfig) -> dict[str, int]:
     """Steps of each learning stage, at most."""
     if config.stages:
         return {stage.name: stage.steps for stage in planned_stages(config) if stage.kind != "evaluate"}
     steps = config.warm_start.steps
     if steps is None:
-        steps = WARM_START_STEPS[config.schooling] if config.model.name == "small" else 0
+        steps = WARM_START_STEPS[schooling(config)] if config.model.name == "small" else 0
     return {
         "reading": config.warm_start.reading_steps if steps and config.teacher.source == "shapes" else 0,
         "warm_start": steps,

@@ -32,7 +32,7 @@ from nsrl.trainer.metrics import Progress
 from nsrl.trainer.monitor import Monitor
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
-from nsrl.trainer.resume import Order, State, planned_steps, until_of
+from nsrl.trainer.resume import Order, State, planned_steps, schooling, until_of
 from nsrl.trainer.step_metrics import engine_metrics, gpu_uuid, peak_memory
 from nsrl.trainer.supervised import supervised_step
 from nsrl.trainer.telemetry import Telemetry
@@ -121,7 +121,7 @@ def _configured(config: TrainConfig) -> list[Stage]:
 def _schooling(config: TrainConfig, total: int) -> dict[str, Any]:
     """The optimiser of supervised steps, `total` with all that share its schedule."""
     warm = config.warm_start
-    how = {"schedule": "linear", "warmup": 30, "floor": 0.05, "muon": config.schooling == "muon"}
+    how = {"schedule": "linear", "warmup": 30, "floor": 0.05, "muon": schooling(config) == "muon"}
     return {**how, "learning_rate": warm.learning_rate, "total": total}
 
 

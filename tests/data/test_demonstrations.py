@@ -33,7 +33,8 @@ def test_columns_and_conversations(tmp_path):
         "image_url": {"url": "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()},
     }
     rows = [
-        {"id": "plain", "question": "<image>Sum?", "image": "a.png", "options": ["1", "2"], "completion": "<nsl>1+1</nsl>"},
+        {"id": "plain", "question": "<image>Sum?", "image": "a.png", "options": ["1", "2"],
+            "completion": "<nsl>1+1</nsl>"},
         {"id": "other", "Prompt": "2+3?", "Response": "5", "answer": "5"},
         {"id": "turns", "images": ["a.png", "b.png"], "messages": [
             {"role": "system", "content": "Be brief."}, {"role": "user", "content": "<image>Sum <|im_end|>?"},
@@ -41,13 +42,15 @@ def test_columns_and_conversations(tmp_path):
             {"role": "assistant", "content": [{"type": "text", "text": "4"}, {"type": "text", "text": "!"}]},
             {"role": "user", "content": "Thanks."}]},
         {"id": "inside", "messages": [said("user", url, "How high?"), said("assistant", "64")]},
-        {"id": "share", "images": ["b.png"], "conversations": [{"from": "human", "value": "Colour?"}, {"from": "gpt", "value": "dark"}]},
+        {"id": "share", "images": ["b.png"], "conversations": [{"from": "human", "value": "Colour?"}, {"from": "gpt",
+            "value": "dark"}]},
         {"id": "trl", "prompt": [said("system", "S"), said("user", "Q")], "completion": [said("assistant", "A")]},
         {"id": "none", "question": "1+1?", "answer": "2"},
         {"id": "empty", "question": "1+1?", "completion": "  "},
         {"id": "silent", "messages": [said("user", "Hello?")]},
         {"id": "lacking", "messages": [said("user", "<image> What?"), said("assistant", "3")]},
-        {"id": "many", "images": ["a.png", "b.png"], "messages": [said("user", "<image> What?"), said("assistant", "3")]},
+        {"id": "many", "images": ["a.png", "b.png"], "messages": [said("user", "<image> What?"), said("assistant",
+            "3")]},
         {"id": "unasked", "messages": [said("system", "Say"), said("assistant", "3")]},
     ]  # fmt: skip
     found, skipped = loaded(tmp_path, rows)

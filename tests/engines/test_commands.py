@@ -257,7 +257,8 @@ def test_engines_are_compared_by_value(stand_in, tmp_path, capsys):
     assert [row["agreement"] for row in read] == [["agreed"], ["differ"], ["only the first"]]
     assert read[1]["values"] == {"embedded": ["ok", "4"], "woxi": ["ok", "5"]}
     for arguments, sentence in (
-        ([str(file), "--backends", "embedded"], "two or more"), ([str(tmp_path), "--backends", "embedded,woxi"], "cannot be"),
+        ([str(file), "--backends", "embedded"], "two or more"), ([str(tmp_path), "--backends", "embedded,woxi"],
+        "cannot be"),
         ([str(file), "--backends", "embedded,woxi=/none"], "is not at '/none'"),
     ):  # fmt: skip
         assert main(["agree", *arguments]) == 2

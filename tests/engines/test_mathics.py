@@ -19,10 +19,13 @@ real = pytest.mark.skipif(not MATHICS, reason="NSRL_MATHICS names no Python with
 @real
 def test_programs_on_mathics():
     said = {
-        "1+1": ("ok", "2"), "1/0": ("message", "ComplexInfinity"), "{1,": ("syntax", ""), "Foo[3]": ("unevaluated", "Foo[3]"),
-        "f := Module[{x, s},\n s = Solve[3 x + 7 == 22, x];\n x /. s[[1]]\n];": ("ok", "5"), "f = 3; f + 1": ("ok", "4"),
+        "1+1": ("ok", "2"), "1/0": ("message", "ComplexInfinity"), "{1,": ("syntax", ""), "Foo[3]": ("unevaluated",
+        "Foo[3]"),
+        "f := Module[{x, s},\n s = Solve[3 x + 7 == 22, x];\n x /. s[[1]]\n];": ("ok", "5"), "f = 3; f + 1": ("ok",
+        "4"),
         '"abc"': ("ok", "abc"), "a -> b": ("ok", "a -> b"), "N[Pi, 20]": ("ok", "3.14159265358979323846"),
-        "Print[7];": ("ok", "7"), "While[True, 1]": ("timeout", ""), "Pause[60]": ("timeout", ""), "Quit[]": ("crash", ""),
+        "Print[7];": ("ok", "7"), "While[True, 1]": ("timeout", ""), "Pause[60]": ("timeout", ""), "Quit[]": ("crash",
+        ""),
         "x = 5;": ("unevaluated", ""), "x": ("ok", "x"), "\0": ("syntax", ""),
     }  # fmt: skip
     with BackendPool("mathics", MATHICS, 1, Limits(cpu_s=2, wall_s=3), allow_unsandboxed=True) as pool:
@@ -60,7 +63,8 @@ HELLO = 'import sys, json\nprint(json.dumps({"version": "0"}), flush=True)\nfor 
 
 def test_a_server_that_dies_costs_the_program_it_had(server):
     server(HELLO + '    p = json.loads(line)["program"]\n    if p == "die": sys.exit()\n'
-           '    print(json.dumps({"status": "ok", "text": None if p == "odd" else p, "messages": [], "printed": []}), flush=True)\n')  # fmt: skip
+           '    print(json.dumps({"status": "ok", "text": None if p == "odd" else p, "messages": [], "printed": []}), '
+           'flush=True)\n')  # fmt: skip
     engine = Backend("mathics", sys.executable, 1, Limits())
     try:
         results = [engine.submit(p).result() for p in ("7", "die", "8", "7", "odd")]

@@ -88,8 +88,10 @@ N = 400
 PIECES = {
     "sympy": ["print(", ")", "solve(", "Eq(", "x", "y", "symbols('x')", "symbols('x y', positive=True)", "=", "\n", "[",
               "]", ",", "1", "2.5", "-", "+", "**", "/", "//", "for i in range(3):\n    ", "while x<3:\n    ", "x += 1",
-              "if x:", "lambda:", "'a'", ".subs(", ".count(", "{x: 1}", "[0]", "[-1]", ".x", "sum(", "max()", "Rational(",
-              "Matrix([[1,2],[3,4]])", ".det()", "x, y = ", "not ", " and ", "<", "\x00", "é", "(" * 50, "N()", "Point(",
+              "if x:", "lambda:", "'a'", ".subs(", ".count(", "{x: 1}", "[0]", "[-1]", ".x", "sum(", "max()",
+              "Rational(",
+              "Matrix([[1,2],[3,4]])", ".det()", "x, y = ", "not ", " and ", "<", "\x00", "é", "(" * 50, "N()",
+              "Point(",
               "a = ", "a", "log(", "f\"{x}\"", "1 if x else 2", "diff(", "Triangle(", "summation("],
     "wolfram": ["f := ", "Module[{", "}, ", "]", ";", "x", "=", "==", "Solve[", "{", "}", "[[1]]", "/.", "First[", "->",
                 "Break[]", "While[True, ", "If[", "Print[", "1", "2", "+", "*", "^", '"a"', "Length[", "With[{a = 1}, ",

@@ -141,7 +141,8 @@ def test_a_run_under_a_head_of_the_turn_and_what_evaluates_it(qwen, tmp_path, ca
     )
     run = tmp_path / "run"
     assert train.main([
-        f"model.name={tmp_path / 'theirs'}", f"output_dir={run}", "lora.enabled=false", "data.eval_size=2", "max_steps=1",
+        f"model.name={tmp_path / 'theirs'}", f"output_dir={run}", "lora.enabled=false", "data.eval_size=2",
+            "max_steps=1",
         "prompts_per_step=2", "num_generations=4", "max_completion_length=6", "eval_samples=1", "completions_steps=1",
         "engine.workers=1", "preflight=false", "threads=1", "prompt.mode=nsl", "prompt.prefill=open",
         f"prompt.examples={tmp_path / 'examples.txt'}", "warm_start.steps=1", "warm_start.reading_steps=0",

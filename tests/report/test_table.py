@@ -12,7 +12,8 @@ def record(problem, correct, category="area", sample=0, **changes):
     base = {"problem_id": problem, "category": category, "correct": correct, "sample": sample, "has_code": True,
     "no_error": True,
             "status": "ok", "value_text": "5", "tokens": 10, "tokens_prose": 1, "tokens_program": 6, "tokens_answer": 0,
-            "tokens_delimiters": 3, "prompt_tokens": 100, "n_images": 1, "image_width": 96.0, "image_height": 64.0}  # fmt: skip
+            "tokens_delimiters": 3, "prompt_tokens": 100, "n_images": 1, "image_width": 96.0,
+            "image_height": 64.0}  # fmt: skip
     return base | changes
 
 
@@ -57,7 +58,8 @@ def test_parts_pictures_and_how_programs_ended():
     assert area["reasoning_tokens"] == pytest.approx([8.0, 2**0.5]) and bars["reasoning_tokens"] == [7.0, 0.0]
     assert (bars["n_images"], bars["image_width"], everything["image_width"]) == (2.0, 200.0, 148.0)  # over problems
     assert status_table(records) == (["Category", "ok", "syntax", "no program"],
-        [["area", "50.0", "50.0", "0.0"], ["bars", "0.0", "0.0", "100.0"], ["All", "33.3", "33.3", "33.3"]])  # fmt: skip
+        [["area", "50.0", "50.0", "0.0"], ["bars", "0.0", "0.0", "100.0"], ["All", "33.3", "33.3",
+        "33.3"]])  # fmt: skip
     assert status_table([]) == (["Category"], [])
 
 

@@ -69,7 +69,8 @@ def pieces(rng, count):
 
 
 def test_tokens_of_characters_are_those_of_the_tokenizers_own_offsets(tokenizer):
-    """Wherever tokenising the decoded text again gives the same ids; a token that holds a byte of a character holds it."""
+    """Wherever tokenising the decoded text again gives the same ids; a token that holds a byte of a character holds
+    it."""
     rng, compared = random.Random(0), 0
     for _ in range(150):
         text = "".join(pieces(rng, rng.randrange(1, 14)))
@@ -88,7 +89,8 @@ def test_tokens_of_characters_are_those_of_the_tokenizers_own_offsets(tokenizer)
 
 
 def test_ids_that_no_text_has_are_covered_once(tokenizer):
-    """Sampled ids may be no tokenisation, and no valid text: every character has its tokens, in order, none beside them."""
+    """Sampled ids may be no tokenisation, and no valid text: every character has its tokens, in order, none beside
+    them."""
     rng, decode = random.Random(1), decoder(tokenizer)
     bytes_alone = [i for i in range(len(tokenizer)) if decode([i]) == "\ufffd"]
     assert len(bytes_alone) > 64, "continuation bytes are tokens"
@@ -116,7 +118,8 @@ def test_a_reward_file_pays_by_spans_and_their_tokens(tmp_path):
         "        held = batch.tokens(i, caption.start, caption.end) if caption else None\n"
         "        every = batch.tokens(i, len(batch.head), len(text))\n"
         "        assert batch.decode(ids[every]) == text[len(batch.head):], 'all of it'\n"
-        "        found.append([text, ids, caption and caption.text, held and [held.start, held.stop], program is not None])\n"
+        "        found.append([text, ids, caption and caption.text, held and [held.start, held.stop], program is not "
+        "None])\n"
         f"    open({str(tmp_path / 'seen.json')!r}, 'w').write(json.dumps(found))\n"
         "    return [float(sum(ids) % 3) for ids in batch.completion_ids]\n"
     )

@@ -41,7 +41,8 @@ def test_the_worst_step_is_the_runs_own(tmp_path, capsys):
     rows = [{"question": f"What is {i} plus one?", "answer": str(i + 1)} for i in range(90)]
     rows[37]["question"] += " And why?" * 60
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    argv = ["data.source=hf", f"data.path={tmp_path / 'train.jsonl'}", "data.eval_size=1", "warm_start.steps=0", "num_generations=3",
+    argv = ["data.source=hf", f"data.path={tmp_path / 'train.jsonl'}", "data.eval_size=1", "warm_start.steps=0",
+        "num_generations=3",
             "prompts_per_step=2", "max_completion_length=9"]  # fmt: skip
     for seed in range(2):  # of what a sample would be
         assert check.main([*argv, f"seed={seed}"]) == 0

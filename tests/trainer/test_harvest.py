@@ -19,7 +19,8 @@ from nsrl.types import Problem
 
 def record(problem, completion, correct, language="nsl", program=None, tokens=5, value="4"):
     return {"problem_id": problem, "completion": completion, "correct": correct, "language": language,
-            "program": completion if program is None else program, "tokens": tokens, "value_text": value, "finish": "stop"}  # fmt: skip
+            "program": completion if program is None else program, "tokens": tokens, "value_text": value,
+            "finish": "stop"}  # fmt: skip
 
 
 def test_the_shortest_right_ones_are_kept_once_with_their_rates():

@@ -52,7 +52,8 @@ def test_parts_of_completions_counted_by_hand(vlm):
 
 def test_any_text_adds_up_and_a_program_has_the_tokens_of_its_signs(vlm):
     rng = random.Random(0)
-    pieces = ["é", "\U0001f600", "漢字", "<nsl>", "</nsl>", "```python\n", "\n```", "\\boxed{", "}", "7", " x+1", "\ufffd",
+    pieces = ["é", "\U0001f600", "漢字", "<nsl>", "</nsl>", "```python\n", "\n```", "\\boxed{", "}", "7", " x+1",
+        "\ufffd",
               "answer is ", "\n", "a\u0301"]  # fmt: skip
     for _ in range(300):
         text = "".join(rng.choices(pieces, k=rng.randint(1, 9)))

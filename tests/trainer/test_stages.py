@@ -52,9 +52,11 @@ def run(folder, *options, stages=()):
 
 
 STAGES = [
-    {"name": "shown", "kind": "supervised", "until": "loss <= 99", "min_steps": 20, "max_steps": 30, "data": {"level": 1}},
+    {"name": "shown", "kind": "supervised", "until": "loss <= 99", "min_steps": 20, "max_steps": 30,
+        "data": {"level": 1}},
     {"name": "looked", "kind": "evaluate"},
-    {"name": "easy", "kind": "grpo", "until": "eval/accuracy >= 0 every 2", "max_steps": 5, "min_steps": 3, "beta": 0.05,
+    {"name": "easy", "kind": "grpo", "until": "eval/accuracy >= 0 every 2", "max_steps": 5, "min_steps": 3,
+        "beta": 0.05,
      "data": {"level": 1}},
     {"name": "on", "kind": "grpo", "joins": "easy", "steps": 1, "data": {"level": 1}, "beta": 0.05},
     {"name": "hard", "kind": "grpo", "steps": 3, "learning_rate": 0.001,
@@ -227,9 +229,11 @@ STAGE = {"name": "a", "kind": "grpo", "steps": 3}
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"stages": [STAGE | {"temperature": 99}]}, "stage 'a': temperature must be at least 0.01 and at most 10; got 99"),
+        ({"stages": [STAGE | {"temperature": 99}]}, "stage 'a': temperature must be at least 0.01 and at most 10; got "
+            "99"),
         ({"stages": [STAGE | {"reward_weights": [1]}]}, "stage 'a': reward_weights must have one weight per reward"),
-        ({"stages": [STAGE | {"tempratur": 1}]}, "stage 'a': unknown configuration key 'tempratur'; did you mean 'temperature'"),
+        ({"stages": [STAGE | {"tempratur": 1}]}, "stage 'a': unknown configuration key 'tempratur'; did you mean "
+            "'temperature'"),
         ({"stages": [STAGE | {"seed": 1}]}, "stage 'a': seed is of the whole run"),
         ({"stages": [STAGE | {"lora": {"r": 4}}]}, "stage 'a': lora.r is of the whole run"),
         ({"stages": [STAGE | {"warm_start": {"batch_size": 4}}]}, "stage 'a': warm_start.batch_size cannot act here"),
@@ -238,8 +242,10 @@ STAGE = {"name": "a", "kind": "grpo", "steps": 3}
         ({"stages": [STAGE | {"steps": None}]}, "either steps or until must be given; got none"),
         ({"stages": [STAGE | {"steps": 0}]}, "stage 'a': steps must be at least 1"),
         ({"stages": [STAGE | {"max_steps": 9}]}, "max_steps are for a stage with until"),
-        ({"stages": [{"name": "a", "kind": "grpo", "until": "loss < 1", "max_steps": 3}]}, "until must compare one of reward, .*got 'loss'"),
-        ({"stages": [{"name": "a", "kind": "grpo", "until": "reward == 1", "max_steps": 3}]}, "until must be METRIC <= NUMBER"),
+        ({"stages": [{"name": "a", "kind": "grpo", "until": "loss < 1", "max_steps": 3}]}, "until must compare one of "
+            "reward, .*got 'loss'"),
+        ({"stages": [{"name": "a", "kind": "grpo", "until": "reward == 1", "max_steps": 3}]},
+        "until must be METRIC <= NUMBER"),
         ({"stages": [{"name": "a", "kind": "grpo", "until": "reward > 1 every 3", "max_steps": 3}]}, "of eval/… alone"),
         ({"stages": [{"name": "a", "kind": "grpo", "until": "reward > 1"}]}, "max_steps must be given with until"),
         ({"stages": [STAGE, STAGE]}, "name must be small letters, digits and underscores, and its own"),
@@ -249,7 +255,8 @@ STAGE = {"name": "a", "kind": "grpo", "steps": 3}
         ({"stages": [STAGE | {"readings": True}]}, "readings is for kind=supervised"),
         ({"stages": [{"name": "final", "kind": "evaluate"}]}, "name is that of an evaluation every run makes"),
         ({"stages": [{"name": "x", "kind": "evaluate"}]}, "stages must have one that learns"),
-        ({"stages": [{"name": "x", "kind": "evaluate", "steps": 3}]}, "steps cannot act in a stage that only evaluates"),
+        ({"stages": [{"name": "x", "kind": "evaluate", "steps": 3}]}, "steps cannot act in a stage that only "
+            "evaluates"),
         ({"stages": ["a"]}, "stages must be a list of mappings"),
         ({"stages": [STAGE], "max_steps": 3}, "max_steps cannot act here, because stages say what is done"),
         ({"stages": [STAGE], "warm_start.batch_size": 3}, "warm_start.batch_size cannot act here"),

@@ -18,7 +18,8 @@ from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.supervised import supervised_step
 
 FEW = ["warm_start.steps=4", "warm_start.batch_size=3", "max_steps=1", "prompts_per_step=2", "num_generations=2",
-       "max_completion_length=12", "eval_samples=1", "engine.workers=1", "threads=1", "save_steps=2", "save_total_limit=null",
+       "max_completion_length=12", "eval_samples=1", "engine.workers=1", "threads=1", "save_steps=2",
+       "save_total_limit=null",
        "preflight=false", "parity_check=false", "data.eval_size=2", "completions_steps=0"]  # fmt: skip
 
 
@@ -84,10 +85,13 @@ def test_a_warm_start_on_rows(rows, tmp_path, capsys):
     ("options", "words"),
     [
         ([], "warm_start.steps=0 goes without, demonstrations.source=shapes learns those of shapes"),
-        (["warm_start.languages={nsl: 1}"], "warm_start.languages cannot act here, because the demonstrations are rows"),
-        (["warm_start.reading_steps=5"], "warm_start.reading_steps cannot act here, because the demonstrations are rows"),
+        (["warm_start.languages={nsl: 1}"], "warm_start.languages cannot act here, because the demonstrations are "
+            "rows"),
+        (["warm_start.reading_steps=5"], "warm_start.reading_steps cannot act here, because the demonstrations are "
+            "rows"),
         (["warm_start.steps=0", "demonstrations.source=hf"], "cannot act here, because warm_start.steps is 0"),
-        (["demonstrations.source=shapes", "demonstrations.columns.completion=a"], "shapes makes its demonstrations itself"),
+        (["demonstrations.source=shapes", "demonstrations.columns.completion=a"],
+        "shapes makes its demonstrations itself"),
         (["demonstrations.path=/no/such"], "demonstrations.path must exist; got '/no/such'"),
         (["demonstrations.columns.answr=a"], "demonstrations.columns must be by role"),
     ],

@@ -1,0 +1,193 @@
+"""The keys of the commands that ask a model: eval, harvest, solve. As in `schema.py`, each has its bound and text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
+
+from nsrl.config.prompts import PromptConfig
+from nsrl.config.ranges import check
+from nsrl.config.schema import (
+    LEVEL,
+    ONE_OR_MORE,
+    PIXELS,
+    SAMPLES,
+    SEED,
+    TEMPERATURE,
+    TEMPERATURE_OR_GREEDY,
+    EngineConfig,
+    Given,
+)
+from nsrl_kernels.options import Bound
+
+
+@dataclass
+class EvalConfig:
+    """Evaluate a model: the table by category, accuracy of samples and greedy, pass@k."""
+
+    model: str = "small"
+    """a run folder, a checkpoint folder, a Hub id, or `small` (untrained)."""
+
+    data: str | None = None
+    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: the
+    held-out problems of the run that the model is of, else shapes). What the run was trained on is left out."""
+
+    size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
+    """at most so many problems (null: all; shapes: the run's held-out problems, else 600)."""
+
+    seed: Annotated[int | None, SEED] = None
+    """of the samples and of shapes (null: the run's own, else 0)."""
+
+    level: Annotated[int | None, LEVEL] = None
+    """difficulty of shapes (null: the run's own, else 1)."""
+
+    samples: Annotated[int, SAMPLES] = 4
+    """samples per problem at the temperature."""
+
+    temperature: Annotated[float, TEMPERATURE_OR_GREEDY] = 1.0
+    """of the samples (0: greedy alone)."""
+
+    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
+    """tokens (null: as the run was trained, else 1024)."""
+
+    output: str | None = None
+    """write the table as JSON here, and every completion as parquet beside it (null: the completions go into the run's
+    eval/)."""
+
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """how problems are put to the model; what is not said is as it was trained."""
+
+    spans: dict[str, str] = field(default_factory=dict)
+    """named stretches of a completion, by what stands around them: columns of what is kept."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """the pool that runs programs."""
+
+    batch: Annotated[int, ONE_OR_MORE] = 64
+    """problems sampled at once."""
+
+    device: str = "auto"
+    """auto takes a GPU when there is one."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the weights."""
+
+    max_pixels: Annotated[int | None, PIXELS] = None
+    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
+
+    given: ClassVar[Given] = {}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass
+class HarvestConfig:
+    """Sample a model on training problems and keep its shortest right answers, as demonstrations for supervised
+    steps."""
+
+    model: str
+    """a run folder, a checkpoint folder or a Hub id."""
+
+    output: str
+    """the parquet file to write; what is sampled before it is whole stands in the folder OUTPUT.parts, and is taken up
+    again."""
+
+    data: str | None = None
+    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: that of
+    the run that the model is of, else shapes). Its held-out problems are left out."""
+
+    held_out: Annotated[int | None, Bound(least=1, why="a run is graded on held-out problems")] = None
+    """data.eval_size of the run that will learn from this: so many problems are held out of the data, and not harvested
+    (null: as of the run that the model is of, else 600)."""
+
+    size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
+    """at most so many training problems (null: all; shapes: 600)."""
+
+    seed: Annotated[int | None, SEED] = None
+    """of the samples, and of shapes (null: the run's own, else 0)."""
+
+    level: Annotated[int | None, LEVEL] = None
+    """difficulty of shapes (null: the run's own, else 1)."""
+
+    samples: Annotated[int, SAMPLES] = 8
+    """samples per problem."""
+
+    keep: Annotated[int, ONE_OR_MORE] = 1
+    """right answers kept per problem and language, the shortest ones."""
+
+    languages: list[str] = field(default_factory=list)
+    """keep answers in these languages alone (direct, prose, sympy, wolfram, nsl; none: all), translations included."""
+
+    translate: bool = False
+    """say right programs of Wolfram Language and SymPy in nsl too, where the engine gives the same value."""
+
+    temperature: Annotated[float, TEMPERATURE] = 1.0
+    """of the samples."""
+
+    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
+    """tokens (null: as the run was trained, else 1024)."""
+
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """how problems are put to the model; what is not said is as it was trained. What is kept holds no prompt: it can be
+    learned under another."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """the pool that runs programs."""
+
+    batch: Annotated[int, ONE_OR_MORE] = 64
+    """problems sampled at once."""
+
+    device: str = "auto"
+    """auto takes a GPU when there is one."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the weights."""
+
+    max_pixels: Annotated[int | None, PIXELS] = None
+    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
+
+    given: ClassVar[Given] = {}
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass
+class SolveConfig:
+    """Ask a model one question: prints its program, the engine's value, and the time."""
+
+    model: str
+    """a run folder, a checkpoint folder or a Hub id."""
+
+    question: str | None = None
+    """the question."""
+
+    image: list[str] = field(default_factory=list)
+    """image files, none to several."""
+
+    problem: str | None = None
+    """in place of both, a held-out problem of the run: its number, or its id as in the report."""
+
+    max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
+    """tokens."""
+
+    temperature: Annotated[float, TEMPERATURE_OR_GREEDY] = 0.0
+    """0 is greedy."""
+
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    """how problems are put to the model; what is not said is as it was trained."""
+
+    seed: Annotated[int, SEED] = 0
+    """of sampling (at temperature 0 nothing is drawn)."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """the pool that runs programs."""
+
+    device: str = "auto"
+    """auto takes a GPU when there is one."""
+
+    given: ClassVar[Given] = {}
+
+    def __post_init__(self) -> None:
+        check(self)
