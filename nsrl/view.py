@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nsrl.config import command
-from nsrl.errors import UserError, program
+from nsrl.errors import UserError, program, require_extra
 from nsrl.trainer.folder import check_writable
 
 EVERY = 25  # files between two lines of progress
@@ -64,6 +64,8 @@ def main(argv: list[str]) -> int:
             raise UserError(f"view: --{name} must be at least {least}; got {getattr(chosen, name)}")
     paths = [Path(path).expanduser() for path in chosen.path]
     target = page_file(chosen.output, ".html", ".htm") if chosen.output else None
+
+    require_extra()
 
     from nsrl.report.records import collect
     from nsrl.report.viewer import write_view

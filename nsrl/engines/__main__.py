@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from nsrl.answers.agreement import OUTCOMES, agreement
 from nsrl.engines import LANGUAGES, EnginePool, Limits, Result, external, languages
 from nsrl.engines.backend import Backend
 from nsrl.engines.pool.pool import check_limits
@@ -240,6 +239,8 @@ def _tokens(chosen: argparse.Namespace) -> None:
 
 
 def _agree(chosen: argparse.Namespace) -> None:
+    from nsrl.answers.agreement import OUTCOMES, agreement
+
     rows, names = _programs(chosen.file), [name.strip() for name in chosen.backends.split(",")]
     if len(names) < 2:
         raise UserError(f"--backends must name two or more; got {chosen.backends!r}")

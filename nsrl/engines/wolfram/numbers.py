@@ -29,7 +29,9 @@ def is_exact(e: Any) -> bool:
     """Whether e is an integer, a rational, or a complex of these."""
     t = type(e)
     return (
-        t is int or t is Fraction or (t is Expr and e.head is COMPLEX and is_exact(e.args[0]) and is_exact(e.args[1]))
+        t is int
+        or t is Fraction
+        or (t is Expr and e.head is COMPLEX and len(e.args) == 2 and all(map(is_exact, e.args)))
     )
 
 

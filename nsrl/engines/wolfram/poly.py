@@ -338,7 +338,7 @@ class Ring(Arithmetic):
             return self._power_ratio(*e.args)
         if h is S.Sqrt and len(e.args) == 1:
             return self._power_ratio(e.args[0], Fraction(1, 2))
-        if h is COMPLEX and all(isinstance(a, (int, Fraction)) for a in e.args):
+        if h is COMPLEX and len(e.args) == 2 and all(isinstance(a, (int, Fraction)) for a in e.args):
             re, im = e.args
             return self.add({_ONE: re} if re else {}, {((self.radical(-1), 1),): im}), {_ONE: 1}
         raise NotPolynomial
