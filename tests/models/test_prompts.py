@@ -131,6 +131,7 @@ def test_a_token_that_decoding_drops_is_no_delimiter(qwen):
     assert asked(qwen, mode="nsl", delimiters="tags").chat.delimiters == TAGS
 
 
+@pytest.mark.long
 def test_a_run_under_a_head_of_the_turn_and_what_evaluates_it(qwen, tmp_path, capsys):
     """Sampler and trainer agree behind a prefill; eval and solve put problems as the checkpoint was trained."""
     asked(qwen)

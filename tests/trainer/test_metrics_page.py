@@ -26,7 +26,10 @@ RUNS = {  # every option that adds or takes away a key
 REWARD = (
     "def first_token(completion_ids, **_):\n    return [float(ids[0] % 7) for ids in completion_ids]\n"  # it has spread
 )
-SOMETIMES = {"gpu/<reading>", "perf/peak_memory_gib"} if not torch.cuda.is_available() else set()
+# Of runs with stages that conditions end and schedules steer: test_stages.py shows them.
+SOMETIMES = {"schedule/<key>", "eval/pass_at_n", "eval/worst_category"}
+if not torch.cuda.is_available():
+    SOMETIMES |= {"gpu/<reading>", "perf/peak_memory_gib"}
 
 
 def documented() -> dict[str, re.Pattern]:

@@ -73,6 +73,7 @@ def rows_of(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.long
 def test_stages_end_when_they_are_to_and_keep_what_is_said(whole):
     rows = rows_of(whole)
     # 20 losses make the mean; the easy stage has its minimum behind the evaluation at step 2, and is asked again at 4
@@ -102,6 +103,7 @@ def test_stages_end_when_they_are_to_and_keep_what_is_said(whole):
     assert of["warm_start"]["problems"] == of["final"]["problems"] == of["looked"]["problems"]
 
 
+@pytest.mark.long
 def test_what_each_stage_learned_from_is_left_out_of_evaluations(whole):
     rows = parquet.read_table(whole / "eval" / "final.parquet").to_pylist()
     own = heldout.choose(EvalConfig(model=str(whole)))[0]
@@ -112,6 +114,7 @@ def test_what_each_stage_learned_from_is_left_out_of_evaluations(whole):
     assert run.seen_shapes(set()) == seen and len(seen) > 80
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["shown-18", "easy-3", "on-1"])
 def test_going_on_is_the_same_run_across_borders(whole, tmp_path, name):
     """From within a supervised stage that a condition ends, from the end of one of GRPO, and between joined ones."""
@@ -124,6 +127,7 @@ def test_going_on_is_the_same_run_across_borders(whole, tmp_path, name):
         assert (again / file).read_bytes() == (whole / file).read_bytes()
 
 
+@pytest.mark.long
 def test_stages_are_runs_one_after_the_other(tmp_path, reward):
     """Weights bit for bit: supervised at one rate, then GRPO with another G and temperature."""
     stages = [
