@@ -391,10 +391,13 @@ def test_a_printed_letter_is_the_letter_alone():
 def test_many_hedges_are_no_answer_and_cost_nothing(unit):
     """Each hedge was asked anew whether it hedges: too deep for Python."""
     for gold in ("12", "red"):
-        start = time.process_time()
-        assert check((unit * 3000)[:6000] + gold, gold).correct is False
-        assert check(f"{gold} or {unit * 80}", gold).correct is False
-        assert time.process_time() - start < 0.3  # 40 ms when the machine is free
+        times = []
+        for _ in range(3):  # a collection of the whole suite's garbage may fall into one of them
+            start = time.process_time()
+            assert check((unit * 3000)[:6000] + gold, gold).correct is False
+            assert check(f"{gold} or {unit * 80}", gold).correct is False
+            times.append(time.process_time() - start)
+        assert min(times) < 0.3  # 40 ms when the machine is free
 
 
 def test_a_number_and_a_relation_of_letters_are_two_answers():
