@@ -39,7 +39,8 @@ def main(argv: list[str]) -> int:
     made = {
         "command": "harvest",
         **heldout.identity(config.model, field.name, field.problems),
-        **{name: getattr(config, name) for name in ("seed", "samples", "temperature", "batch", "max_pixels")},
+        **{name: getattr(config, name) for name in ("samples", "temperature", "batch", "max_pixels")},
+        "seed": field.seed,
         "held_out": field.held_out,
         "max_completion_length": longest,
         "dtype": str(next(vlm.base.parameters()).dtype).removeprefix("torch."),

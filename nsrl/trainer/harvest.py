@@ -43,11 +43,13 @@ TRIED = 4  # translations of one program that are run, the shortest first
 
 @dataclass(frozen=True)
 class Field:
-    """What is harvested: training problems, what they are called, and how many were held out of them."""
+    """What is harvested: training problems, what they are called, how many were held out of them, and the seed of the
+    samples."""
 
     problems: list[Problem]
     name: str
     held_out: int
+    seed: int
 
 
 def field_of(config: HarvestConfig) -> Field:
@@ -60,27 +62,26 @@ def field_of(config: HarvestConfig) -> Field:
     else:
         source, path = (own.config.data.source, own.config.data.path) if own else ("shapes", None)
     held_out = config.held_out or (own.held_out if own else DataConfig().eval_size)
+    seed = config.seed if config.seed is not None else own.config.seed if own else 0
     if source == "shapes":
         level = config.level or (own.config.data.level if own else 1)
-        seed = config.seed if config.seed is not None else own.config.seed if own else 0
         shapes = Shapes(level, seed, held_out)
         wanted = config.size or DataConfig().eval_size
-        return Field(list(islice(shapes.train(), wanted)), f"shapes (level {level}, seed {seed})", held_out)
+        return Field(list(islice(shapes.train(), wanted)), f"shapes (level {level}, seed {seed})", held_out, seed)
     mine = own is not None and own.config.data.source == source and heldout.same_place(path, own.config.data.path)
     data = (
         replace(own.config.data, eval_size=held_out) if own and mine else DataConfig(source, path, eval_size=held_out)
     )
     train, test = load_problems(data)
-    return Field(list(train)[: config.size], f"{source}:{path}", len(test))
+    return Field(list(train)[: config.size], f"{source}:{path}", len(test), seed)
 
 
 def sample(config: HarvestConfig, vlm: VLM, grader: Grader, field: Field, start: int, longest: int) -> list[Row]:
     """The records of a batch of the problems, from `start` on. Seeds go by a problem's place in the whole."""
-    seed = config.seed if config.seed is not None else 0
     part = field.problems[start : start + config.batch]
     return evaluation.evaluate(
         vlm, NativeSampler(vlm.model), grader, part, samples=config.samples, temperature=config.temperature,
-        max_tokens=longest, seed=seed, batch=config.batch, greedy=False, first=start,
+        max_tokens=longest, seed=field.seed, batch=config.batch, greedy=False, first=start,
     ).records  # fmt: skip
 
 
