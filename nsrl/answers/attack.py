@@ -155,7 +155,8 @@ class _Search:
             return
         most = self.best[0][0] if self.best else 0.0
         for rows, part in ((self.few, 0.25), (self.sample, 0.5)):  # all rows only for what is promising
-            if self.paid(prediction, rows) < part * most * rows.total():
+            # Rounded down: a sample in which less than one row would be enough says nothing against a text.
+            if self.paid(prediction, rows) < int(part * most * rows.total()):
                 self.pool = [*self.pool[-KEPT:], text]
                 return
         share = self.paid(prediction, self.counts) / self.total

@@ -192,6 +192,9 @@ def _judge_letter(text: str, gold: Gold, strong: bool) -> Verdict | None:
 def _choice(text: str, gold: Gold, strong: bool) -> tuple[str | None, str] | None:
     """The letter that a candidate chooses, and the reason; no letter: it chooses none; None: it says nothing of them.
     gold's letter plays no part."""
+    said = clean.unwrapped(text).rstrip(".")
+    if gold.options.count(said) == 1 and lettered.lone_letter(said) is None:
+        return chr(65 + gold.options.index(said)), "option"  # word for word: the A of "sample A" is no letter
     label, beside = lettered.labelled(text)
     if (
         label

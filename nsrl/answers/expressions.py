@@ -159,7 +159,7 @@ class Expressions(Operands):
             return True
         if token.text.lower() in CONSTANTS or token.text == "Degree":
             return True
-        if token.text in ("C", "F") and tree[0] == "mul" and tree[2] == DEGREE:
+        if token.text in ("C", "F", "T") and tree[0] == "mul" and tree[2] == DEGREE:
             return False
         if named:
             return len(token.text) <= 3

@@ -84,6 +84,8 @@ class Measured(Expressions):
             other = tree[2] if tree[1] == DEGREE else tree[1]
             if self.here.kind == "name" and self.here.text in ("C", "F"):
                 return Scalar(other, places, units.lookup("°" + self.take().text))
+            if self.here.text == "T":
+                self.take()  # a bearing from true north
             return Scalar(other, places, units.DEGREE_UNIT)
         if tree[0] == "mul" and len(tree) == 3 and tree[2] == PERCENT:
             if self.here.kind == "name":

@@ -176,6 +176,11 @@ ANGLES = [
     ("31°", "30°", None, False, "exact"),
     ("\\pi/6", "30 Degree", None, False, "numeric"),
     ("25 °C", "25 °C", None, True, "same_text"),
+    ("The bearing is $315^\\circ T$.", "315^\\circ", None, True, "exact"),  # from true north
+    ("314°T", "315^\\circ", None, False, "exact"),
+    ("sample A", "C", ("neither", "sample B", "sample A"), True, "option"),  # word for word, no letter
+    ("sample A", "A", ("neither", "sample B", "sample A"), False, "option"),
+    ("sample A (A)", "C", ("neither", "sample B", "sample A"), False, "letters"),
     ("25", "25°C", None, True, "exact"),
 ]
 UNITS = [
