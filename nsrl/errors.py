@@ -6,10 +6,13 @@ of ours and stops the run with its traceback.
 """
 
 import difflib
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import NoReturn
 
 # What `pip install nsrl` alone does not bring, by the name it is imported under: the extra `train` of pyproject.toml.
 TRAIN_EXTRA = {
@@ -36,6 +39,25 @@ def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
     """The end of a sentence that offers the nearest name, empty where none is near."""
     near = difflib.get_close_matches(name, list(names), 1, cutoff)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+@contextmanager
+def sigterm_raises(words: str) -> Iterator[None]:
+    """SIGTERM ends what stands below as an exception does: by `Terminated` with these words, once, for the end is then
+    being written. Python takes signals in the main thread alone; elsewhere nothing changes."""
+
+    def end(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated(words)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import IO, Any
 from nsrl.engines import LANGUAGES, EnginePool, Limits, Result, external, languages
 from nsrl.engines.backend import Backend
 from nsrl.engines.pool.pool import check_limits
-from nsrl.errors import MissingBackend, UserError, program
+from nsrl.errors import UserError, program
 
 _HELP = {
     "steps": "evaluation steps (nsl, wolfram)", "depth": "nesting of an evaluation (nsl, wolfram)",
@@ -206,32 +206,12 @@ def _batch(chosen: argparse.Namespace) -> None:
         report(last=True)
 
 
-def _tokenizer(name: str) -> Any:
-    """A tokenizer from a folder with tokenizer.json, such a file, or an id of a model hub. Raises UserError."""
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise MissingBackend("tokens needs the Python package tokenizers, which is not installed") from error
-    path = Path(name)
-    file = path / "tokenizer.json" if path.is_dir() else path
-    # The library reports a bad file or an unknown id by plain Exceptions: tell the two ways apart by what is asked.
-    if file.is_file():
-        try:
-            return Tokenizer.from_file(str(file))
-        except Exception as error:
-            raise UserError(f"--tokenizer: {file} is no tokenizer: {error}") from error
-    if path.exists():
-        raise UserError(f"--tokenizer must be a folder with tokenizer.json, or an id; {name} has none")
-    try:
-        return Tokenizer.from_pretrained(name)
-    except Exception as error:
-        raise UserError(f"--tokenizer: neither a folder here nor an id that can be loaded: {name}") from error
-
-
 def _tokens(chosen: argparse.Namespace) -> None:
     from nsrl.engines import token_counts
 
-    rows = token_counts.count(_tokenizer(chosen.tokenizer), token_counts.read_problems(chosen.file))
+    rows = token_counts.count(
+        token_counts.open_tokenizer(chosen.tokenizer, "--tokenizer"), token_counts.read_problems(chosen.file)
+    )
     if chosen.json:
         _write(rows, sys.stdout, indent=2)
     else:

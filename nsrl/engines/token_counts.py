@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.engines.languages import CLOSE, LANGUAGES, OPEN, TOKENS
-from nsrl.errors import UserError
+from nsrl.errors import MissingBackend, UserError
 
 _NO_ARMS = {"id", "category", "problem", "question", "expected", "answer", "gold"}
 BASELINES = ("sympy", "sympy_min")
@@ -30,6 +30,29 @@ def read_problems(file: str) -> list[dict[str, Any]]:
     if not isinstance(problems, list) or not problems or not all(isinstance(item, dict) for item in problems):
         raise UserError("FILE must hold a list of problems, or an object whose field `problems` is one")
     return problems
+
+
+def open_tokenizer(name: str, option: str) -> Any:
+    """A tokenizer from a folder with tokenizer.json, such a file, or an id of a model hub; option: what gave the name.
+    Raises UserError."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise MissingBackend(f"{option} needs the Python package tokenizers, which is not installed") from error
+    path = Path(name)
+    file = path / "tokenizer.json" if path.is_dir() else path
+    # The library reports a bad file or an unknown id by plain Exceptions: tell the two ways apart by what is asked.
+    if file.is_file():
+        try:
+            return Tokenizer.from_file(str(file))
+        except Exception as error:
+            raise UserError(f"{option}: {file} is no tokenizer: {error}") from error
+    if path.exists():
+        raise UserError(f"{option} must be a folder with tokenizer.json, or an id; {name} has none")
+    try:
+        return Tokenizer.from_pretrained(name)
+    except Exception as error:
+        raise UserError(f"{option}: neither a folder here nor an id that can be loaded: {name}") from error
 
 
 def arms_of(problems: list[dict[str, Any]]) -> list[str]:

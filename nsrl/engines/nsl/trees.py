@@ -64,7 +64,7 @@ def memberships(t: Any, evaluate: Callable[[Any], Any]) -> Any:
     """`x in {a,b}` as the equations it stands for, `x in 1..9` as its bounds."""
     if type(t) is Expr and t.head in (S.And, S.Or, S.Not):
         return Expr(t.head, tuple(memberships(a, evaluate) for a in t.args))
-    if not has_head(t, S.MemberQ) or not free_names(t.args[1]):
+    if not has_head(t, S.MemberQ) or len(t.args) != 2 or not free_names(t.args[1]):
         return t
     where, x = t.args
     if not is_list(where) and not has_head(where, S.Range) and not free_names(where):

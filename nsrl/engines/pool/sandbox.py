@@ -34,9 +34,9 @@ def _prctl(option: int, value: int = 0, third: int = 0) -> bool:
     return _libc.prctl(option, long(value), long(third), long(0), long(0)) == 0
 
 
-def die_with_parent() -> bool:
-    """SIGKILL this process when the process (thread) that is its parent dies."""
-    return _prctl(_PR_SET_PDEATHSIG, 9)
+def die_with_parent(how: int = 9) -> bool:
+    """Send this process SIGKILL, or the signal of this number, when the process (thread) that is its parent dies."""
+    return _prctl(_PR_SET_PDEATHSIG, how)
 
 
 def adopt_orphans() -> bool:

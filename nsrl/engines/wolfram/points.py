@@ -103,6 +103,8 @@ def _sized(e: Any, m: Any, digits: int) -> tuple[Any, Any]:
             raise Unknown
     elif e.head is S.Piecewise and e.args and is_list(e.args[0]):
         for p in e.args[0].args:
+            if not (is_list(p) and len(p.args) == 2):  # the call stays as it is
+                raise Unknown
             if truth(p.args[1]):
                 return _sized(p.args[0], m, digits)
         return _sized(e.args[1], m, digits) if len(e.args) > 1 else (m.mpf(0), _NOTHING)

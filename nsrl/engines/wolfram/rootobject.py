@@ -15,7 +15,9 @@ _roots: OrderedDict[tuple, list] = OrderedDict()  # (coefficients, digits) -> va
 def root_value(e: Expr, digits: int) -> Any:
     """Root[f, k, 0]: the k-th root of the polynomial f, real ones first and ascending, then by real and imaginary part.
 
-    None for an f that is no polynomial with rational coefficients."""
+    None for an f that is no polynomial with rational coefficients, and for a call without a k."""
+    if len(e.args) < 2:
+        return None
     c, k = root_coefficients(e.args[0]), e.args[1]
     if c is None or type(k) is not int or not 1 <= k < len(c):
         return None

@@ -65,3 +65,8 @@ def test_no_handler_raises(part):
     assert not wrong, f"seed {seed}: {len(wrong)} programs raised\n" + "\n".join(
         f"{p}   {e}" for p, e in list(wrong.items())[:20]
     )
+
+
+@pytest.mark.parametrize("program", ["MemberQ(x)?1,2", "Piecewise({1,2})∈ℤ", "x+Piecewise({1,2})=1;x", "Root({1,2})∈ℤ"])
+def test_calls_without_their_arguments_stay_calls(program):
+    assert nsl.evaluate(program, Limits(steps=3000)).status in ("ok", "unevaluated", "message")
