@@ -30,8 +30,12 @@ class Problem:
     answer: str | None
     images: tuple[ImageRef, ...] = ()
     options: tuple[str, ...] = ()
+    options_pictured: bool = False
+    """The options stand in the picture: the prompt does not list them, the check knows them."""
     category: str = ""
     source: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What a benchmark reports by besides the category: name to value."""
     columns: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     chat: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     """The prompt as messages of a chat template with typed content, where the row has it so (of demonstrations)."""

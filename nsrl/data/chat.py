@@ -49,11 +49,12 @@ def system_text(mode: str = "any") -> str:
 def text_of_file(key: str, path: str) -> str:
     """The text of a file that a key names, without blank lines around it. Raises `UserError`."""
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8").strip()
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError:
         raise UserError(f"{key} must be a text file in UTF-8; got {path!r}, which is not") from None
-    except OSError as error:
-        raise UserError(f"{key} must be a file that can be read; got {path!r} ({error.strerror})") from None
+    except (OSError, RuntimeError) as error:  # expanduser of a user that there is not
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{key} must be a file that can be read; got {path!r} ({why})") from None
     if not text:
         raise UserError(f"{key} must be a file with a text in it; got {path!r}, which is empty")
     return text
@@ -85,6 +86,7 @@ class Chat:
         if self.prefill == OPENING:
             opening = next(pair.open for pair in self.delimiters if pair.language == self.mode)
             object.__setattr__(self, "prefill", opening)
+        object.__setattr__(self, "prefill", self.written(self.prefill))
 
     @property
     def opened(self) -> Pair | None:
@@ -107,7 +109,7 @@ class Chat:
 
     def system_text(self, problem: Problem) -> str:
         """`system`, or else the problem's own, or else the mode's; then the examples."""
-        text = self.system or problem.columns.get("system") or system_text(self.mode)
+        text = self.system or _own_system(problem) or system_text(self.mode)
         return self.written(text if self.examples is None else f"{text}\n\n{self.examples}")
 
     def messages(self, problem: Problem, system: bool = True) -> list[dict[str, Any]]:
@@ -137,7 +139,7 @@ def messages(problem: Problem, system: bool | str = True) -> list[dict[str, Any]
         return [dict(message) for message in problem.chat]
     out: list[dict[str, Any]] = []
     if system:
-        text = system if isinstance(system, str) else problem.columns.get("system") or system_text()
+        text = system if isinstance(system, str) else _own_system(problem) or system_text()
         out.append({"role": "system", "content": [{"type": "text", "text": text}]})
     content: list[dict[str, Any]] = []
     pieces = problem.question.split(MARK)
@@ -147,11 +149,17 @@ def messages(problem: Problem, system: bool | str = True) -> list[dict[str, Any]
             content.append({"type": "text", "text": piece if number == 0 else piece.lstrip("\n")})
         if number < placed:
             content.append({"type": "image"})
-    if options := options_text(problem.options):
+    if not problem.options_pictured and (options := options_text(problem.options)):
         content.append({"type": "text", "text": "\n" + options})
     content.extend({"type": "image"} for _ in range(len(problem.images) - placed))
     out.append({"role": "user", "content": content})
     return out
+
+
+def _own_system(problem: Problem) -> str:
+    """The row's own system text; "" where it has none, or something else under this name."""
+    text = problem.columns.get("system")
+    return text if isinstance(text, str) and text.strip() else ""
 
 
 def options_text(options: tuple[str, ...]) -> str:

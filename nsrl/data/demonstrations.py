@@ -103,15 +103,25 @@ def _parts(row: Row) -> tuple[list[Mapping[str, Any]] | None, str]:
         last = max((i for i, message in enumerate(messages) if _role(message) == "assistant"), default=None)
         if last is None:
             raise BadRow("no completion", "no message is the assistant's")
-        return list(messages[:last]), _text(messages[last])
+        return _uncalled(messages[: last + 1])[:-1], _text(messages[last])
     if _is_chat(completion):
         if len(completion) != 1 or _role(completion[0]) != "assistant":
             raise BadRow("no completion", "a completion of messages must be one of the assistant")
-        text = _text(completion[0])
+        text = _text(_uncalled(completion)[0])
+    elif isinstance(completion, list | tuple | Mapping):
+        raise BadRow("no completion", "it is neither a text nor one message of the assistant")
     else:
         text = _required(text_of(completion))
     prompt = column(row, QUESTION)
-    return (list(prompt) if _is_chat(prompt) else None), text
+    return (_uncalled(prompt) if _is_chat(prompt) else None), text
+
+
+def _uncalled(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The messages, none of which calls tools: without its calls a message is another one. Raises `BadRow`."""
+    for message in messages:
+        if message.get("tool_calls") or message.get("function_call"):
+            raise BadRow("no completion", f"a message of the {_role(message)} calls tools, which no prompt shows")
+    return list(messages)
 
 
 def _is_chat(value: Any) -> bool:

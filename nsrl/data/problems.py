@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.data import tables
+from nsrl.data.benchmarks import PROTOCOLS
 from nsrl.data.choices import BadRow, Counted, Meaning
 from nsrl.data.images import ZipImages, file_image
 from nsrl.data.names import column_splits, same_split
@@ -120,8 +121,7 @@ def load(
     if names:
         table = tables.renamed(table, names)
     table = prepare(table)
-    one_picture = format_of(source).one_picture
-    problems = _collect(table, _finder(folders), source, name, answered, limit, one_picture, progress)
+    problems = _collect(table, _finder(folders), source, name, answered, limit, progress)
     if problems.skipped:
         if problems.items:
             log.warning("%s", problems.report())
@@ -209,15 +209,17 @@ def _collect(
     name: str,
     answered: bool,
     limit: int | None,
-    one_picture: bool,
     progress: OnRows | None,
 ) -> Problems:
+    one_picture, protocol = format_of(source).one_picture, PROTOCOLS.get(source)
     numbers: dict[int, Counted] = {}  # golds that are clear only when all have been seen
 
     def one(number: int, row: Any) -> Problem | Skipped:
         if isinstance(row, tables.BadLine):
             return Skipped(number, str(number), "unreadable row", row.detail)
         try:
+            if protocol is not None and isinstance(row, tables.Row):
+                protocol(row)
             return to_problem(row, number, source, open_image, answered, one_picture, numbers)
         except BadRow as bad:
             return Skipped(number, identity(row, number), bad.reason, str(bad))

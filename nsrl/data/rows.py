@@ -117,14 +117,16 @@ def to_problem(
     used = {question_column, answer_column, options_column, category, *image_columns}
     used |= {named[name] for name in (*IDENTITY, *IMAGES) if name in named}
     columns = {k: v for k, v in row.items() if k not in used and not _is_picture(v)}
-    if system:
-        columns["system"] = system
+    if said := _CONTROL.sub(" ", system) or _system(row, named):
+        columns["system"] = said
     return Problem(
         id=_identity(row, named, number),
         question=question,
         answer=answer,
         images=refs,
         options=options,
+        options_pictured=getattr(row, "pictured", False),
+        groups=getattr(row, "groups", {}),
         category=text_of(row[category]) if category and not _blank(row[category]) else "",
         source=text_of(row.get("source") or source),
         columns=columns,
@@ -136,6 +138,12 @@ def column(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     named = _named(row)
     found = _first(row, named, names)
     return None if found is None or _blank(row[found]) else row[found]
+
+
+def _system(row: Mapping[str, Any], named: Mapping[str, str]) -> str:
+    """The row's own system text: a text or typed content, without control tokens; "" where it has none."""
+    value = row[named["system"]] if "system" in named else None
+    return "".join(spoken(value)) if isinstance(value, str | bytes | list | tuple) else ""
 
 
 def spoken(content: Any) -> list[str]:

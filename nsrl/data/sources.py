@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nsrl.data import tables
 from nsrl.errors import UserError
@@ -28,7 +28,8 @@ class Format(NamedTuple):
 
     opened: of (path, split, subset); needs: what its path must be, in words, empty where it may be none; recognised:
     whether a path that was given alone is one; splits: whether `split` and `subset` name parts of it; held_out: the
-    share of it that is for tests, None where no such share is known; one_picture: a row has one, however many markers.
+    share of it that is for tests, None where no such share is known; one_picture: a row has one, however many markers;
+    benchmark: every row counts, by its own protocol (`benchmarks.py`).
     """
 
     opened: Callable[[str | None, str, str | None], Opened]
@@ -37,37 +38,63 @@ class Format(NamedTuple):
     splits: bool = False
     held_out: float | None = None
     one_picture: bool = False
+    benchmark: bool = False
 
 
-def _mathvision(path: str | None, split: str, subset: str | None) -> Opened:
-    """A folder with a .jsonl file and images/: the format of the recorded MathVision testmini."""
-    folder = Path(path or "").expanduser()
-    file = (
-        folder
-        if folder.is_file()
-        else next(iter(tables.visible(folder, "*.jsonl") + tables.visible(folder, "*.parquet")), None)
-    )
-    if file is None:
-        what = "no such folder" if not folder.is_dir() else "no .jsonl or .parquet file in it"
-        raise UserError(f"data.path must be a MathVision folder (testmini.jsonl and images/); {str(path)!r}: {what}")
-    return Opened(tables.table([file]), [file.parent], str(path))
+def _benchmark(what: str, parts: tuple[str, ...], **others: Any) -> Format:
+    """A benchmark as its authors publish it: a file, or of a folder or Hub data set the first part that is there.
+
+    what: it must be, in words; parts: how names of files begin, parquet before JSON; before any other file of rows.
+    """
+
+    def opened(path: str | None, split: str, subset: str | None) -> Opened:
+        name = str(path)
+        place = _place(name, what)
+        files = [place] if place.is_file() else _first_part(place, parts)
+        if not files:
+            raise UserError(f"data.path must be {what}; {name!r}: no .jsonl or .parquet file in it")
+        return Opened(tables.table(files), list(dict.fromkeys([*(f.parent for f in files), place])), name)
+
+    return Format(opened, what, benchmark=True, **others)
+
+
+def _first_part(folder: Path, parts: tuple[str, ...]) -> list[Path]:
+    """The files of the first part of a benchmark that is in a folder: all of a sharded one, else one."""
+    for part in parts:
+        if shards := tables.visible(folder, f"**/{part}-*.parquet"):
+            return shards
+        for ending in (".parquet", ".json", ".jsonl"):
+            if files := tables.visible(folder, f"**/{part}{ending}"):
+                return files[:1]
+    return (tables.visible(folder, "*.jsonl") + tables.visible(folder, "*.parquet"))[:1]
+
+
+def _place(name: str, what: str) -> Path:
+    """The file or folder of this name, or what the Hub has under it. Raises `UserError`."""
+    place = Path(name).expanduser()
+    if not place.exists():
+        if name.count("/") != 1 or name.startswith((".", "/", "~")):
+            raise UserError(f"data.path must be {what}; {name!r} does not exist")
+        place = tables.download(name)
+    return place
 
 
 def _is_mathvision(path: str) -> bool:
-    """A folder with testmini.jsonl (or test.jsonl) alone, and images."""
+    """Called so, or a folder with testmini.jsonl (or test.jsonl) alone, and images."""
     folder = Path(path)
     files = [f.name for f in tables.visible(folder, "*.jsonl")] if (folder / "images").is_dir() else []
-    return bool(files) and all(name.startswith("test") for name in files)
+    return _named("mathvision")(path) or (bool(files) and all(name.startswith("test") for name in files))
+
+
+def _named(name: str) -> Callable[[str], bool]:
+    """Whether what a path names begins with this name."""
+    return lambda path: Path(path).name.lower().startswith(name)
 
 
 def _virl39k(path: str | None, split: str, subset: str | None) -> Opened:
     """Parquet with question, answer in \\boxed{}, image paths, category, source; images beside it or in images.zip."""
     name = path or VIRL39K
-    folder = Path(name).expanduser()
-    if not folder.exists():
-        if name.count("/") != 1 or name.startswith((".", "/", "~")):
-            raise UserError(f"data.path must be a ViRL39K folder, parquet file or Hub id; {name!r} does not exist")
-        folder = tables.download(name)
+    folder = _place(name, "a ViRL39K folder, parquet file or Hub id")
     files = [folder] if folder.is_file() else tables.visible(folder, "**/*.parquet")
     if not files:
         raise UserError(f"data.path must hold a parquet file for data.source=virl39k; {name!r} has none")
@@ -82,8 +109,21 @@ def _any(path: str | None, split: str, subset: str | None) -> Opened:
 
 SOURCES: dict[str, Format | None] = {
     "shapes": None,  # makes its problems itself
-    "mathvision": Format(
-        _mathvision, "a MathVision folder (testmini.jsonl and images/)", _is_mathvision, one_picture=True
+    "mathvista": _benchmark(
+        "a MathVista folder, file or Hub id (AI4Math/MathVista)",
+        ("testmini",),
+        recognised=_named("mathvista"),
+    ),
+    "mathverse": _benchmark(
+        "a MathVerse folder, file or Hub id (AI4Math/MathVerse)",
+        ("testmini",),
+        recognised=_named("mathverse"),
+    ),
+    "mathvision": _benchmark(
+        "a MathVision folder (testmini.jsonl and images/), file or Hub id (MathLLMs/MathVision)",
+        ("test", "testmini"),
+        recognised=_is_mathvision,
+        one_picture=True,
     ),
     # the seed's split of ViRL39K is 99/1
     "virl39k": Format(_virl39k, recognised=lambda path: "virl39k" in path.lower(), held_out=0.01),

@@ -172,10 +172,10 @@ def _families(problems: Sequence[Problem]) -> list[list[int]]:
 
 
 def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = None) -> Sequence[Problem]:
-    """Problems to evaluate on: `shapes`, `mathvision:FOLDER`, `virl39k:FOLDER` (its test share), `hf:PATH`, or a bare
-    path.
+    """Problems to evaluate on: `shapes`, `mathvision:FOLDER` and the other benchmarks, `virl39k:FOLDER` (its test
+    share), `hf:PATH`, or a bare path.
 
-    At most `size` of them, each content once.
+    At most `size` of them, each content once; of a benchmark every row, as it is scored.
     """
     source, path = source_and_path(spec)
     if source == "shapes":
@@ -188,6 +188,9 @@ def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = Non
     split = (tables.test_split(path) or "train") if format.splits else "train"
     problems = load(source, path, split)
     problems = _other_test(problems) or problems
+    if format.benchmark:
+        problems.items = problems.items[:size]
+        return problems
     seen: set[str] = set()
     problems.items = [p for p in problems if not ((key := content_key(p)) in seen or seen.add(key))][:size]
     return problems

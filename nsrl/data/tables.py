@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nsrl.data import csvs, jsons
@@ -42,12 +43,15 @@ class Row(dict[str, Any]):
     """The columns of a row.
 
     folder: where its relative paths start from; again: reads columns of it anew, so that a picture inside a row need
-    not be held in memory (None: it cannot be); metadata: it names its pictures as HF's imagefolder does.
+    not be held in memory (None: it cannot be); metadata: it names its pictures as HF's imagefolder does; groups,
+    pictured: of a problem's `groups` and `options_pictured`.
     """
 
     folder: Path | None = None
     again: Callable[[Sequence[str]], Mapping[str, Any]] | None = None
     metadata: bool = False
+    groups: Mapping[str, str] = MappingProxyType({})
+    pictured: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,8 +183,8 @@ def _json(file: Path) -> Iterator[Row | BadLine | Any]:
         lists = [v for v in value.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
         if len(lists) == 1:
             value = lists[0]
-        elif value and all(isinstance(v, dict) for v in value.values()):
-            value = [{"id": k, **v} for k, v in value.items()]  # {id: row}
+        elif 2 * sum(isinstance(v, dict) for v in value.values()) > len(value):  # {id: row}, of which some may be bad
+            value = [{"id": k, **v} if isinstance(v, dict) else v for k, v in value.items()]
         elif value:
             value = [value]
     if isinstance(value, jsons.Refused):

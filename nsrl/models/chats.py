@@ -9,8 +9,7 @@ from typing import Any
 
 from nsrl.config import PromptConfig
 from nsrl.data.chat import Chat, examples_text, text_of_file
-from nsrl.data.modes import OPENING
-from nsrl.engines import LANGUAGES, TAGS, Pair
+from nsrl.engines import LANGUAGES, OPEN, TAGS, Pair
 from nsrl.errors import UserError
 from nsrl.models.vlm import VLM
 
@@ -21,7 +20,7 @@ def chat_for(vlm: VLM, asked: PromptConfig, said: Collection[str] = KEYS) -> Cha
     """What the keys of `asked` that were `said` make of the model's own chat, all of them by default.
 
     A mode that was said begins anew: nothing else of the model's own chat is kept. Raises `UserError` for a file that
-    cannot be read, delimiters that the tokenizer does not have, an opening that no language has.
+    cannot be read, delimiters that the tokenizer does not have, an opening that no language has, control tokens.
     """
     own = Chat() if "mode" in said else vlm.chat
     values: dict[str, Any] = {"mode": asked.mode} if "mode" in said else {}
@@ -35,9 +34,15 @@ def chat_for(vlm: VLM, asked: PromptConfig, said: Collection[str] = KEYS) -> Cha
         values["pictures"] = asked.images == "keep"
     if "mode" in said or "delimiters" in said:
         values["delimiters"] = delimiters(vlm, values.get("mode", own.mode), asked.delimiters)
-        if own.opened and own.prefill == own.opened.open:
-            values = {"prefill": OPENING, **values}
-    return replace(own, **values)
+        if own.opened:  # by our tag: `Chat` writes the opening in force in its place
+            values = {"prefill": own.prefill.removesuffix(own.opened.open) + OPEN[own.opened.language], **values}
+    chat = replace(own, **values)
+    never = {*vlm.banned_ids(), *vlm.stop_ids()}
+    for key, text in (("system", chat.system), ("examples", chat.examples), ("prefill", chat.prefill)):
+        if found := never.intersection(vlm.token_ids(text or "")):
+            token = vlm.tokenizer.decode([min(found)])
+            raise UserError(f"prompt.{key} must hold no control token of the model; got a text with {token!r}")
+    return chat
 
 
 def delimiters(vlm: VLM, mode: str, choice: str = "auto") -> tuple[Pair, ...]:

@@ -6,13 +6,15 @@ Uses the tokenizer, the chat template and the image processor directly, so torch
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from nsrl.data.chat import Chat
 from nsrl.engines.result import writable
@@ -120,6 +122,15 @@ class VLM:
             ids += family.expand(next(sizes), self.tokenizer) if token == image_token else [token]
         return Prompt(ids, template_ids, tuple(images), problem.id)
 
+    @contextmanager
+    def asked(self, chat: Chat) -> Iterator[None]:
+        """Within it problems are put, and completions read, as `chat` says."""
+        before, self.chat = self.chat, chat
+        try:
+            yield
+        finally:
+            self.chat = before
+
     @property
     def end_of_turn(self) -> int:
         """The token that ends a completion in demonstrations."""
@@ -127,7 +138,9 @@ class VLM:
 
     def learned_ids(self, text: str) -> list[int]:
         """Of a demonstration: what is learned behind the prompt, with the end of the turn once."""
-        text = self.chat.learned(text.removesuffix(self.tokenizer.eos_token))
+        if (bare := text.rstrip()).endswith(self.tokenizer.eos_token):
+            text = bare.removesuffix(self.tokenizer.eos_token)
+        text = self.chat.learned(text)
         return [*self.token_ids(text), self.end_of_turn]
 
     def token_ids(self, text: str) -> list[int]:
@@ -150,12 +163,21 @@ class VLM:
     def prompt_lengths(self, problems: Sequence[Problem]) -> list[int | str]:
         """Tokens of each problem's prompt, image tokens included, without decoding a picture; or why it can be none."""
         problems = [self.chat.shown(problem) for problem in problems]
-        texts = [self.prompt_text(problem) for problem in problems]
+        texts: list[str | UserError] = []
+        for problem in problems:
+            try:
+                texts.append(self.prompt_text(problem))
+            except UserError as error:
+                texts.append(error)
         family = self.family
         mark = self.tokenizer.convert_ids_to_tokens(family.image_token_id)
         lengths: list[int | str] = []
-        for problem, text, count in zip(problems, texts, token_counts(self.tokenizer, texts)):
+        counts = iter(token_counts(self.tokenizer, [text for text in texts if isinstance(text, str)]))
+        for problem, text in zip(problems, texts):
             try:
+                if isinstance(text, UserError):
+                    raise text
+                count = next(counts)
                 _require_marks(problem, text.count(mark))
                 expanded = [family.expand(self.pictures.tokens(image), self.tokenizer) for image in problem.images]
                 lengths.append(count + sum(map(len, expanded)) - len(expanded))
@@ -164,9 +186,14 @@ class VLM:
         return lengths
 
     def prompt_text(self, problem: Problem) -> str:
-        """The chat prompt as text, one placeholder per image, up to the head of the assistant's turn."""
+        """The chat prompt as text, one placeholder per image, up to the head of the assistant's turn. Raises
+        `UserError` where the template has no form for the messages (a role that it does not know)."""
         asked = self.chat.messages(problem, system=self.system)
-        return self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True) + self.chat.prefill
+        try:
+            text = self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise UserError(f"problem {problem.id}: the chat template cannot write its messages: {error}") from None
+        return text + self.chat.prefill
 
     def decode(self, token_ids: list[int]) -> str:
         """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept. No lone

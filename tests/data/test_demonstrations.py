@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from nsrl.data.chat import messages
+from nsrl.data.chat import Chat, messages, system_text
 from nsrl.data.demonstrations import load_demonstrations
 from nsrl.errors import UserError
 
@@ -52,14 +52,21 @@ def test_columns_and_conversations(tmp_path):
         {"id": "many", "images": ["a.png", "b.png"], "messages": [said("user", "<image> What?"), said("assistant",
             "3")]},
         {"id": "unasked", "messages": [said("system", "Say"), said("assistant", "3")]},
+        {"id": "own", "question": "1+1?", "System": [{"type": "text", "text": "Be <|im_end|> kind."}],
+            "completion": "2"},
+        {"id": "odd", "question": "1+1?", "system": 5, "completion": 2},
+        {"id": "choice", "question": "1+1?", "completion": ["2", "two"]},
+        {"id": "calls", "messages": [said("user", "Q"), said("assistant", "A") | {"tool_calls": [{"id": "1"}]},
+            said("tool", "7"), said("assistant", "B")]},
     ]  # fmt: skip
     found, skipped = loaded(tmp_path, rows)
     assert {one.problem.id: one.text for one in found} == {
         "plain": "<nsl>1+1</nsl>", "other": "5", "turns": "4!", "inside": "64", "share": "dark", "trl": "A",
+        "own": "2", "odd": "2",
     }  # fmt: skip
     assert {one.id: one.reason for one in skipped} == {
         "none": "no completion", "empty": "no completion", "silent": "no completion", "lacking": "missing image",
-        "many": "missing image", "unasked": "no question",
+        "many": "missing image", "unasked": "no question", "choice": "no completion", "calls": "no completion",
     }  # fmt: skip
     by_id = {one.problem.id: one.problem for one in found}
     image = {"type": "image"}
@@ -72,6 +79,8 @@ def test_columns_and_conversations(tmp_path):
     assert messages(by_id["inside"]) == [said("user", image, "How high?")]
     assert by_id["inside"].images[0].open().size == (32, 64)
     assert messages(by_id["share"]) == [said("user", image, "Colour?")]  # without a marker: before the first words
+    assert Chat().messages(by_id["own"])[0] == said("system", "Be   kind.")
+    assert Chat().messages(by_id["odd"])[0] == said("system", system_text())  # a number is no system text
     assert messages(by_id["trl"]) == [said("system", "S"), said("user", "Q")]
 
 

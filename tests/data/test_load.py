@@ -127,7 +127,7 @@ def test_unusable_data_sets_are_one_sentence(folder, rows, message):
     [
         ("nope", None, "must be one of"),
         ("mathvision", None, "must be a MathVision folder"),
-        ("mathvision", "./absent", "no such folder"),
+        ("mathvision", "./absent", "does not exist"),
         ("virl39k", "./absent", "does not exist"),
         ("hf", None, "must be a Hub id"),
         ("hf", "./absent.jsonl", "does not exist"),

@@ -122,6 +122,38 @@ def test_delimiters_take_two_tokens_of_output_at_most(theirs, mode):
         assert chats.output_tokens(theirs) == tags > 2 and f"up to {tags} tokens" in chats.note_on_cost(theirs)
 
 
+def test_what_a_prompt_cannot_hold_is_refused_or_costs_its_row(qwen, tmp_path):
+    file = tmp_path / "system.txt"
+    for key, token in (("system", "<|image_pad|>"), ("examples", "<|im_end|>"), ("prefill", "<|im_start|>")):
+        file.write_text(f"See {token}.")
+        with pytest.raises(UserError, match=rf"prompt.{key} must hold no control token .* got a text with '<\|im"):
+            asked(qwen, **{key: f"So {token}" if key == "prefill" else str(file)})
+    with pytest.raises(UserError, match="prompt.system must be a file that can be read; got '~nobody-is-called-so/f'"):
+        asked(qwen, system="~nobody-is-called-so/f")
+    file.write_bytes("\ufeffBe brief.\r\n".encode())
+    assert asked(qwen, system=str(file)).chat.system == "Be brief."
+    own = qwen.tokenizer.chat_template
+    refuses = "{%- for m in messages if m.role == 'tool' -%}{{ raise_exception('no tools') }}{%- endfor -%}"
+    turn = lambda role: {"role": role, "content": [text("7")]}
+    rows = [Problem("1", "?", "5"), Problem("2", "?", "5", chat=(turn("user"), turn("tool"))), Problem("3", "?", "5")]
+    qwen.tokenizer.chat_template = refuses + own
+    first, why, last = qwen.prompt_lengths(rows)
+    qwen.tokenizer.chat_template = own
+    assert first == last and why == "problem 2: the chat template cannot write its messages: no tools"
+    assert [qwen.learned_ids(f"7{end}") for end in ("<|im_end|>\n", "<|im_end|>", "")] == [qwen.learned_ids("7")] * 3
+
+
+def test_a_head_that_ends_in_a_tag_opens_under_the_delimiters_in_force(qwen):
+    asked(qwen, mode="nsl", prefill="So: <nsl>")
+    assert qwen.chat.prefill == "So: <tool_call>" and qwen.chat.opened.close == "</tool_call>"
+    qwen.chat = chats.chat_for(qwen, PromptConfig(delimiters="tags"), {"delimiters"})
+    assert qwen.chat.prefill == "So: <nsl>" and qwen.chat.opened.close == "</nsl>"
+    asked(qwen, prefill="<sympy>")  # of mode any: said again in the delimiters that are asked for
+    for choice, opening in (("tokens", "<|fim_prefix|>"), ("tags", "<sympy>")):
+        qwen.chat = chats.chat_for(qwen, PromptConfig(delimiters=choice), {"delimiters"})
+        assert qwen.chat.prefill == opening and qwen.chat.opened.language == "sympy"
+
+
 def test_a_token_that_decoding_drops_is_no_delimiter(qwen):
     few = stranger("qwen3_vl", QWEN3)
     few.tokenizer.add_special_tokens({"extra_special_tokens": ["</tool_call>"]}, replace_extra_special_tokens=False)
