@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig  # noqa: E402
+from nsrl.config.experiment import ExperimentConfig  # noqa: E402
 from nsrl.config.keys import Key, groups, keys  # noqa: E402
 from nsrl.config.schema import TrainConfig  # noqa: E402
 
@@ -22,7 +23,7 @@ def _default(key: Key) -> str:
         return "must be given"
     if key.is_mapping:
         return ", ".join(f"{name} {value:g}" for name, value in key.default.items()) or "none"
-    if key.is_list:
+    if key.is_list and key.default is not None:
         return ", ".join(map(str, key.default)) or "none"
     return "null" if key.default is None else str(key.default).lower() if key.type is bool else str(key.default)
 
@@ -41,7 +42,8 @@ def _table(chosen: list[Key]) -> list[str]:
 def tables() -> str:
     """Every key of the three commands, by group; the pool's are the same in all of them and stand once."""
     out: list[str] = []
-    commands = ((TrainConfig, "train"), (EvalConfig, "eval"), (HarvestConfig, "harvest"), (SolveConfig, "solve"))
+    commands = ((TrainConfig, "train"), (EvalConfig, "eval"), (HarvestConfig, "harvest"), (SolveConfig, "solve"),
+                (ExperimentConfig, "experiment"))  # fmt: skip
     for kind, command in commands:
         found = keys(kind)
         out += [f"## `nsrl {command}`", "", *_table([key for name, key in found.items() if "." not in name])]
@@ -49,7 +51,9 @@ def tables() -> str:
             if kind is not TrainConfig:
                 continue
             out += [f"### `{group}.*`", "", *_table([k for n, k in found.items() if n.startswith(f"{group}.")])]
-        if kind is not TrainConfig:
+        if kind is ExperimentConfig:
+            out += [ExperimentConfig.more, ""]
+        elif kind is not TrainConfig:
             out += ["`engine.*` and `prompt.*` as above.", ""]
     return "\n".join(out)
 

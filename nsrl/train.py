@@ -6,36 +6,21 @@ On several GPUs: `torchrun --nproc-per-node N -m nsrl.train`, with the same argu
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from typing import NoReturn
 
 from nsrl.config import TrainConfig, command, launched, parse, require_sound, run_path
-from nsrl.errors import Terminated, UserError
+from nsrl.errors import UserError, sigterm_raises
 from nsrl.trainer.changes import continued
 from nsrl.trainer.folder import RunFolder
 
 PROGRAM = "python -m nsrl.train"
 
 
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
+def terminable() -> contextlib.AbstractContextManager[None]:
     """SIGTERM ends the run as an exception does. The processes of a launcher have their own answer (`watchdog.py`)."""
-
-    def end(*_: object) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the end is being written
-        raise Terminated("ended by SIGTERM before the first step; the same command starts it again")
-
-    if launched()[1] > 1 or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
+    if launched()[1] > 1:
+        return contextlib.nullcontext()
+    return sigterm_raises("ended by SIGTERM before the first step; the same command starts it again")
 
 
 def main(argv: list[str]) -> int:

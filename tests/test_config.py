@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from nsrl.config import EvalConfig, HarvestConfig, SolveConfig, TrainConfig, from_yaml, parse, run_path, to_yaml
+from nsrl.config import (
+    EvalConfig,
+    ExperimentConfig,
+    HarvestConfig,
+    SolveConfig,
+    TrainConfig,
+    from_yaml,
+    parse,
+    run_path,
+    to_yaml,
+)
 from nsrl.config.helptext import shown
 from nsrl.config.keys import groups, keys, summary
 from nsrl.errors import UserError
@@ -69,7 +79,13 @@ def test_one_sentence_per_mistake(argv, words):
 
 @pytest.mark.parametrize(
     ("command", "kind"),
-    [("train", TrainConfig), ("eval", EvalConfig), ("harvest", HarvestConfig), ("solve", SolveConfig)],
+    [
+        ("train", TrainConfig),
+        ("eval", EvalConfig),
+        ("harvest", HarvestConfig),
+        ("solve", SolveConfig),
+        ("experiment", ExperimentConfig),
+    ],
 )
 def test_help_tells_every_key_in_80_columns(command, kind):
     out = subprocess.run([sys.executable, "-m", f"nsrl.{command}", "--help"], capture_output=True, text=True)
@@ -158,6 +174,17 @@ def test_the_page_of_keys_is_the_one_the_source_gives():
     spec.loader.exec_module(page)
     _, mark, tables = page.PAGE.read_text().partition(page.MARK)
     assert mark and tables.strip() == page.tables().strip(), "make house writes it anew"
-    for kind in (TrainConfig, EvalConfig, HarvestConfig, SolveConfig):
+    for kind in (TrainConfig, EvalConfig, ExperimentConfig, HarvestConfig, SolveConfig):
         for name, key in keys(kind).items():
             assert key.text and f"| `{name}` | " in tables, name
+
+
+def test_a_run_begun_before_goes_on_as_it_was():
+    """Keys that its config.yaml lacks have the values that runs had then, whatever the defaults are now."""
+    import yaml
+
+    told = yaml.safe_load(to_yaml(TrainConfig()))
+    del told["noise_gate"], told["warm_start"]["optimizer"]
+    before = from_yaml(TrainConfig, yaml.safe_dump(told))
+    assert (before.noise_gate, before.warm_start.optimizer) == (0.0, "adamw")
+    assert from_yaml(TrainConfig, to_yaml(TrainConfig())).noise_gate is None

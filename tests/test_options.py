@@ -19,6 +19,7 @@ import torch
 from nsrl.config import (
     EngineConfig,
     EvalConfig,
+    ExperimentConfig,
     HarvestConfig,
     LoraConfig,
     ModelConfig,
@@ -49,6 +50,8 @@ REFUSED = "tests/test_bad_input.py::test_one_sentence"
 ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "memory_mb", "allow_unsandboxed",
           "backend", "command")}  # fmt: skip
 HARVESTED = "tests/trainer/test_harvest.py::test_every_key_of_a_harvest_and_an_interrupted_one"
+PAPER = "tests/test_experiment_checkpoint.py::"
+EXPERIMENT = "tests/test_experiment.py::"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
 PROMPTS = "tests/models/test_prompts.py"
 ASKED = {
@@ -110,12 +113,14 @@ SHOWN = {
         "rollout": REFUSED,  # vllm acts in tests/vllm, in an environment that has it
         "parallel": RANKS + "test_two_sharded_ranks_go_on_from_one_process",
         **{f"vllm.{name}": REFUSED for name in ("memory_share", "cache_gib", "max_sequences", "max_images", "eager")},
+        "train": STAGES + "test_a_stage_trains_the_parts_it_names",
         "token_budget": RUN,
         "learning_rate": RUN,
         "lr_scheduler_type": RUN,
         "warmup_steps": RUN,
         "weight_decay": RUN,
         "adam_beta2": RUN,
+        "noise_gate": RUN,
         "max_grad_norm": DATA,
         "eval_samples": RUN,
         "eval_steps": RUN,
@@ -145,8 +150,18 @@ SHOWN = {
         **{name: HARVESTED for name in ("model", "output", "data", "held_out", "size", "seed", "level", "samples",
         "keep", "languages", "translate", "temperature", "max_completion_length", "batch")},
         **{name: MODEL for name in ("device", "dtype", "max_pixels")},
+        **dict.fromkeys(("run", "allow_empty"), f"{PAPER}test_the_paper_on_a_checkpoint_of_strangers"),
         **ENGINE,
         **ASKED,
+    },
+    ExperimentConfig: {
+        **{name: f"{EXPERIMENT}test_killed_and_begun_again_is_the_same_table_and_may_grow"
+           for name in ("folder", "arms", "seeds", "points", "cold_steps", "against")},
+        "recipe": f"{EXPERIMENT}test_a_recipe_has_keys_of_the_experiment_and_of_its_runs",
+        "tokenizer": f"{EXPERIMENT}test_the_table_the_pairs_and_the_page",
+        **{name: f"{PAPER}test_the_paper_on_a_checkpoint_of_strangers"
+           for name in ("harvest_size", "harvest_samples", "benchmarks", "benchmark_size")},
+        "jobs": f"{EXPERIMENT}test_jobs_run_after_what_they_need_and_are_not_done_twice",
     },
     SolveConfig: {
         **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model",
@@ -434,8 +449,8 @@ TINY = [
     "warm_start.learning_rate=1e-3", "warm_start.optimizer=muon", "warm_start.languages={nsl: 1}",
     "warm_start.wrong=0", "max_steps=4",
     "prompts_per_step=2", "num_generations=2", "max_completion_length=6", "learning_rate=2e-3", "warmup_steps=2",
-    "lr_scheduler_type=linear", "weight_decay=0.03", "adam_beta2=0.97", "eval_samples=3", "eval_steps=2",
-    "eval_size_midway=2",
+    "lr_scheduler_type=linear", "weight_decay=0.03", "adam_beta2=0.97", "noise_gate=3", "eval_samples=3",
+    "eval_steps=2", "eval_size_midway=2",
     "save_steps=1",
     "save_total_limit=2", "save_best=false", "logging_steps=2", "completions_steps=3", "token_budget=300",
     "threads=1", "engine.workers=1",
@@ -502,6 +517,7 @@ def test_keys_of_a_run(finished):
     assert names == {"checkpoint-3", "checkpoint-4"}  # save_steps, save_total_limit
     tensors = checkpoint.load(folder / "checkpoint-4")[1]
     assert {0.03, 0.97} <= set(numbers(tensors["optimizer"]))  # weight_decay, adam_beta2
+    assert planned(own(folder / "config.yaml"))[-2].optimizer["gate"] == 3  # noise_gate
     middle, final = (json.loads((folder / "eval" / f"{name}.json").read_text()) for name in ("step_000002", "final"))
     assert middle["problems"] == 2 and final["problems"] == 5  # eval_steps, eval_size_midway, eval_size
     assert sizes == {3, 1}  # eval_samples, and the greedy one

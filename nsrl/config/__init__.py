@@ -2,6 +2,7 @@
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.cli import command, from_yaml, launched, parse, recipe_file, run_path, to_yaml
+from nsrl.config.experiment import ExperimentConfig
 from nsrl.config.keys import known_keys, plain
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.schema import (
@@ -20,6 +21,7 @@ __all__ = [
     "DataConfig",
     "EngineConfig",
     "EvalConfig",
+    "ExperimentConfig",
     "HarvestConfig",
     "LoraConfig",
     "ModelConfig",

@@ -8,7 +8,7 @@ make it idle. Defaults are nobody's words: they are never in the way.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from typing import Any
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.cli import launched
 from nsrl.config.keys import flat, keys
-from nsrl.config.schedules import SCHEDULED
+from nsrl.config.schedules import SCHEDULED, widest
 from nsrl.config.schema import TrainConfig
-from nsrl.config.stages import OF_THE_DEFAULT, planned_stages
+from nsrl.config.stages import OF_THE_DEFAULT, never_asked, parse_until, planned_stages, require_fitting
 from nsrl.data.modes import OPENING
 from nsrl.data.sources import format_of
 from nsrl.engines.external import EMBEDDED
@@ -37,8 +37,8 @@ GRPO = (
     "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "scale_rewards", "loss_type", *CLIP, "beta",
     "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
-    "warmup_steps", "weight_decay", "adam_beta2", "eval_steps",
-    "completions_steps", "save_best", "schedules", "parity_check",
+    "warmup_steps", "weight_decay", "adam_beta2", "noise_gate", "eval_steps",
+    "completions_steps", "save_best", "parity_check",
 )  # fmt: skip
 
 
@@ -225,6 +225,16 @@ def _delimiters(model: str, mode: str) -> str | None:
     return "the small model's tokenizer has the tags as single tokens" if Model.at(model).small else None
 
 
+def _never(c: TrainConfig, name: str, count: str) -> str | None:
+    text, steps = getattr(c.warm_start, name), getattr(c.warm_start, count)
+    return None if text is None or steps is None else never_asked(parse_until(text, "supervised", name), 0, steps)
+
+
+def _clips(c: TrainConfig) -> str | None:
+    """Of schedules that are of clips alone."""
+    return _one_update(c) if c.schedules.keys() <= set(CLIP) else None
+
+
 def _in_grpo(why: Why) -> Why:
     return lambda config: None if _no_grpo(config) else why(config)
 
@@ -250,6 +260,11 @@ TRAIN = (
     ),
     Idle(SUPERVISED, _demonstrations),
     Idle(OF_THE_DEFAULT, _when(lambda c: bool(c.stages), "stages say what is done, and for how many steps")),
+    *(
+        Idle((f"warm_start.{name}",), lambda c, name=name, count=count: _never(c, name, count), told=True)
+        for name, count in (("until", "steps"), ("reading_until", "reading_steps"))
+    ),
+    Idle(("schedules",), lambda c: _no_grpo(c) or _clips(c), told=True),
     Idle(("warm_start.until",), lambda c: None if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"),
     *(
         Idle((name,), _when(lambda c, name=name: name in c.schedules, f"schedules.{name} says it for every step"))
@@ -295,7 +310,7 @@ TRAIN = (
     Idle(("epsilon",), _lower_of_cispo),
     Idle(
         ("use_bias_correction_kl",),
-        _when(lambda c: not c.objective.beta and c.objective.kl_times_ratio, "beta is 0, so there is no KL"),
+        _when(lambda c: not widest(c).beta and c.objective.kl_times_ratio, "beta is 0, so there is no KL"),
     ),
     Idle(GRPO, _no_grpo, told=True),
     Idle(CLIP, _in_grpo(_one_update), told=True),
@@ -341,7 +356,13 @@ ASKED = (
 )
 LEVELS = Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels"))
 EVAL = (LEVELS, *ASKED, COMMAND)
-HARVEST = (LEVELS, *ASKED, COMMAND)
+SAID_BY_A_RUN = (
+    "data", "held_out", "seed", "level", "temperature", "max_completion_length", "device", "dtype", "max_pixels",
+    *(name for name in keys(HarvestConfig) if name.startswith(("prompt.", "engine."))),
+)  # fmt: skip
+HARVEST = (
+    Idle(SAID_BY_A_RUN, _when(lambda c: c.run is not None, "the file that run names says it")), LEVELS, *ASKED, COMMAND,
+)  # fmt: skip
 SOLVE = (
     Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True),
     *ASKED,
@@ -361,21 +382,14 @@ def require_acting(config: Config) -> list[str]:
     Where a run is continued, its own keys are its own affair.
     """
     stages = planned_stages(config) if isinstance(config, TrainConfig) else []
-    notes: list[str] = []
+    notes = require_fitting(stages) if "stages" in config.given else []
     for stage in stages:
         try:
             notes += [f"stage {stage.name!r}: {note}" for note in require_acting(stage.config)]
         except UserError as error:
             raise UserError(f"stage {stage.name!r}: {error}") from None
-    learning = [stage.config for stage in stages if stage.kind != "evaluate"]
     values = flat(config)
-    for rule in RULES[type(config)]:
-        said = [name for name in rule.keys if config.given.get(name) in ("line", "file", "recipe")]
-        each = learning if learning and rule.keys != OF_THE_DEFAULT else [config]
-        reasons = [rule.why(one) for one in each] if said else [None]
-        why = reasons[0]
-        if why is None or None in reasons:  # a key of the run acts where it does in one of its stages
-            continue
+    for rule, said, why in idle(config):
         own = [name for name in said if config.given[name] != "recipe"]
         if own and not rule.told:
             raise UserError(
@@ -386,6 +400,18 @@ def require_acting(config: Config) -> list[str]:
             shown = names if len(names) > 4 else [f"{name}={_shown(values[name])}" for name in names]
             notes.append(f"{', '.join(shown)} cannot act in this run: {why}")
     return notes
+
+
+def idle(config: Config) -> Iterator[tuple[Idle, list[str], str]]:
+    """(rule, keys that were said, why they cannot act) for each rule of which that is so; of stages, in all of them."""
+    stages = planned_stages(config) if isinstance(config, TrainConfig) else []
+    learning = [stage.config for stage in stages if stage.kind != "evaluate"]
+    for rule in RULES[type(config)]:
+        said = [name for name in rule.keys if config.given.get(name) in ("line", "file", "recipe")]
+        each = learning if learning and rule.keys != OF_THE_DEFAULT else [config]
+        reasons = [rule.why(one) for one in each] if said else [None]
+        if (why := reasons[0]) is not None and None not in reasons:  # a key of the run acts where it does in one stage
+            yield rule, said, why
 
 
 def _shown(value: object) -> str:

@@ -21,8 +21,30 @@ from nsrl.config.schema import (
 from nsrl_kernels.options import Bound
 
 
+class _Asked:
+    """What the keys mean that several of these commands have: their classes declare them without a text."""
+
+    max_completion_length: int | None
+    """tokens (null: as the run was trained, else 1024)."""
+
+    engine: EngineConfig
+    """the pool that runs programs."""
+
+    batch: int
+    """problems sampled at once."""
+
+    device: str
+    """auto takes a GPU when there is one."""
+
+    dtype: str
+    """of the weights."""
+
+    max_pixels: int | None
+    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
+
+
 @dataclass
-class EvalConfig:
+class EvalConfig(_Asked):
     """Evaluate a model: the table by category, accuracy of samples and greedy, pass@k."""
 
     model: str = "small"
@@ -48,11 +70,10 @@ class EvalConfig:
     """of the samples (0: greedy alone)."""
 
     max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
-    """tokens (null: as the run was trained, else 1024)."""
 
     output: str | None = None
     """write the table as JSON here, and every completion as parquet beside it (null: the completions go into the run's
-    eval/)."""
+    eval/, of a model in no run into evaluations/ of the working directory)."""
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """how problems are put to the model; what is not said is as it was trained."""
@@ -61,19 +82,14 @@ class EvalConfig:
     """named stretches of a completion, by what stands around them: columns of what is kept."""
 
     engine: EngineConfig = field(default_factory=EngineConfig)
-    """the pool that runs programs."""
 
     batch: Annotated[int, ONE_OR_MORE] = 64
-    """problems sampled at once."""
 
     device: str = "auto"
-    """auto takes a GPU when there is one."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of the weights."""
 
     max_pixels: Annotated[int | None, PIXELS] = None
-    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
 
     given: ClassVar[Given] = {}
 
@@ -82,7 +98,7 @@ class EvalConfig:
 
 
 @dataclass
-class HarvestConfig:
+class HarvestConfig(_Asked):
     """Sample a model on training problems and keep its shortest right answers, as demonstrations for supervised
     steps."""
 
@@ -100,6 +116,11 @@ class HarvestConfig:
     held_out: Annotated[int | None, Bound(least=1, why="a run is graded on held-out problems")] = None
     """data.eval_size of the run that will learn from this: so many problems are held out of the data, and not harvested
     (null: as of the run that the model is of, else 600)."""
+
+    run: str | None = None
+    """a file of keys of `nsrl train`, of the run that will learn from this: its data and what that holds out, prompt,
+    engine, sampler, temperature, lengths and how the model computes are as there, and problems come in the order in
+    which it would draw them (null: as the keys here say)."""
 
     size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
     """at most so many training problems (null: all; shapes: 600)."""
@@ -122,30 +143,27 @@ class HarvestConfig:
     translate: bool = False
     """say right programs of Wolfram Language and SymPy in nsl too, where the engine gives the same value."""
 
+    allow_empty: bool = False
+    """where no answer was right, write a table without rows instead of an error."""
+
     temperature: Annotated[float, TEMPERATURE] = 1.0
     """of the samples."""
 
     max_completion_length: Annotated[int | None, ONE_OR_MORE] = None
-    """tokens (null: as the run was trained, else 1024)."""
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """how problems are put to the model; what is not said is as it was trained. What is kept holds no prompt: it can be
     learned under another."""
 
     engine: EngineConfig = field(default_factory=EngineConfig)
-    """the pool that runs programs."""
 
     batch: Annotated[int, ONE_OR_MORE] = 64
-    """problems sampled at once."""
 
     device: str = "auto"
-    """auto takes a GPU when there is one."""
 
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of the weights."""
 
     max_pixels: Annotated[int | None, PIXELS] = None
-    """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
 
     given: ClassVar[Given] = {}
 
@@ -154,7 +172,7 @@ class HarvestConfig:
 
 
 @dataclass
-class SolveConfig:
+class SolveConfig(_Asked):
     """Ask a model one question: prints its program, the engine's value, and the time."""
 
     model: str
@@ -182,10 +200,8 @@ class SolveConfig:
     """of sampling (at temperature 0 nothing is drawn)."""
 
     engine: EngineConfig = field(default_factory=EngineConfig)
-    """the pool that runs programs."""
 
     device: str = "auto"
-    """auto takes a GPU when there is one."""
 
     given: ClassVar[Given] = {}
 

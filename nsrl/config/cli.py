@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
+from nsrl.config.experiment import ExperimentConfig
 from nsrl.config.helptext import help_text
-from nsrl.config.keys import Key, build, flat, groups, keys, known_keys, nest, other_names, plain
+from nsrl.config.keys import Key, build, entry_of, flat, groups, keys, known_keys, nest, other_names, plain
 from nsrl.config.names import unknown_key
 from nsrl.config.schema import TrainConfig
 from nsrl.config.values import read_mapping, read_yaml, value_of
@@ -25,9 +26,11 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 # What it means that a run's configuration lacks a key, where that is not the key's default: it was written before there
 # was one.
-BEFORE = {"demonstrations.source": "shapes", "warm_start.optimizer": "adamw"}
+BEFORE = {"demonstrations.source": "shapes", "warm_start.optimizer": "adamw", "noise_gate": 0.0}
 
-Config = TypeVar("Config", TrainConfig, EvalConfig, HarvestConfig, SolveConfig)
+EXPERIMENT = "experiment"  # the group of a file whose keys are of nsrl experiment; all others are of its runs
+
+Config = TypeVar("Config", TrainConfig, EvalConfig, HarvestConfig, SolveConfig, ExperimentConfig)
 Said = dict[str, tuple[Any, str]]  # dotted key: text (or list, mapping of texts), origin
 
 
@@ -52,7 +55,9 @@ def parse(kind: type[Config], argv: list[str], program: str, begun: Path | None 
     if begun is not None:
         said |= {
             name: (text, "run")
-            for name, text in (BEFORE | _file(kind, begun, strange=True)).items()
+            for name, text in (
+                {key: str(value) for key, value in BEFORE.items()} | _file(kind, begun, strange=True)
+            ).items()
             if name != "recipe" or recipe is None
         }
     for texts in contents:
@@ -76,7 +81,7 @@ def _typed(kind: type[Config], said: Said, program: str) -> Config:
             raise UserError("output_dir must be a folder; got none (without the key it is runs/RECIPE-SEED)")
         key = known.get(name)
         if key is None:  # one entry of a mapping, as warm_start.languages.nsl
-            root, _, entry = name.rpartition(".")
+            root, entry = entry_of(known, name) or ("", "")
             value = {**values.get(root, known[root].default), **value_of(known[root], {entry: text})}
             name, key = root, known[root]
         else:
@@ -160,8 +165,8 @@ def _put(texts: dict[str, Any], key: Key, name: str, value: str) -> None:
 
 def _mapping_of(known: dict[str, Key], name: str) -> Key | None:
     """The mapping that `name` is an entry of."""
-    key = known.get(name.rpartition(".")[0])
-    return key if key is not None and key.is_mapping else None
+    found = entry_of(known, name)
+    return None if found is None else known[found[0]]
 
 
 def _file(kind: type[Any], file: Path, strange: bool = False) -> dict[str, Any]:
@@ -182,6 +187,11 @@ def _file(kind: type[Any], file: Path, strange: bool = False) -> dict[str, Any]:
         raise UserError(
             f"{where} must hold keys and values; got {'a list' if isinstance(content, list) else repr(content)[:60]}"
         )
+    own = content.pop(EXPERIMENT, None) or {}
+    if not isinstance(own, dict):
+        raise UserError(f"{where}: {EXPERIMENT} is a group of keys of nsrl experiment; got {str(own)[:60]!r}")
+    if kind is ExperimentConfig:
+        content = {name: content[name] for name in ("recipe",) if name in content} | own
     return _flattened(kind, content, f"{where}: ", strange)
 
 
@@ -263,8 +273,8 @@ def from_yaml(kind: type[Config], text: str) -> Config:
 
     values = yaml.safe_load(text)
     for name, value in BEFORE.items():
-        group, key = name.split(".")
-        values.setdefault(group, {}).setdefault(key, value)
+        *group, key = name.split(".")
+        (values.setdefault(group[0], {}) if group else values).setdefault(key, value)
     return build(kind, values)
 
 
@@ -296,8 +306,8 @@ def command(main: Any) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
-    except KeyboardInterrupt:
-        print("interrupted; `--resume` continues from the latest checkpoint", file=sys.stderr)
+    except KeyboardInterrupt as end:
+        print(*(end.args or ["interrupted; `--resume` continues from the latest checkpoint"]), file=sys.stderr)
         code = 130
     except Terminated as end:
         print(end, file=sys.stderr)

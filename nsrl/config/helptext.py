@@ -42,6 +42,8 @@ def help_text(kind: type[Any], program: str) -> str:
         for key in known.values():
             if key.name.startswith(f"{name}."):
                 lines += _key(key, width)
+    if more := getattr(kind, "more", ""):
+        lines += ["", *textwrap.wrap(more, width)]
     return "\n".join(lines)
 
 

@@ -116,11 +116,21 @@ def known_keys(kind: type[Any]) -> list[str]:
     return [*groups(kind), *keys(kind)]
 
 
+def entry_of(known: Mapping[str, Key], name: str) -> tuple[str, str] | None:
+    """(the mapping, its entry) that a dotted name means, as warm_start.languages.nsl; None where it means none.
+
+    Entries may have dots of their own: schedules.reward_weights.short.
+    """
+    parts = name.split(".")
+    roots = ((".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts)))
+    return next(((root, entry) for root, entry in roots if root in known and known[root].is_mapping), None)
+
+
 def descriptions(kind: type[Any]) -> dict[str, str]:
-    """The first paragraph of what stands below each field of a dataclass, also of those it inherits."""
+    """The first paragraph of what stands below each field of a dataclass, also of those that a class above it has."""
     found: dict[str, str] = {}
     for part in reversed(kind.__mro__):
-        if dataclasses.is_dataclass(part):
+        if part is not object:
             found |= _below(part.__module__).get(part.__name__, {})
     return found
 

@@ -1,4 +1,4 @@
-"""The keys of `prompt`: how problems are put to the model, in train, eval and solve (docs/prompts.md)."""
+"""The keys of `prompt`: how problems are put to the model, in train, eval, solve and attend (docs/prompts.md)."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")  # of shapes' demonst
 # of a data set's columns
 ROLES = ("question", "answer", "image", "images", "options", "category", "id", "completion", "response", "messages")
 REPORTERS = ("tensorboard", "wandb")
+PARTS = ("language", "head", "vision", "merger", "lora")  # of a model, for `train`
 CPU_SHARE = 0.8  # of wall_s: the most that cpu_s can be in force (nsrl.engines)
 MOST_COMPLETIONS = 1_000_000  # of a step: they are all held at once
 MOST_SHAPES = 100_000  # held-out pictures: more would leave few to learn from
@@ -140,6 +141,11 @@ def _train(values: dict[str, Any]) -> None:
     for name in ("warm_start.until", "warm_start.reading_until"):
         if values[name] is not None:
             parse_until(values[name], "supervised", name)
+    for name in values.get("train") or ():
+        if name not in PARTS:
+            raise UserError(f"train must name parts ({', '.join(PARTS)}); got {name!r}" + did_you_mean(name, PARTS))
+    if values.get("train") == []:
+        raise UserError("train must name a part at least (null: all that learn); got none")
     for name in values["report_to"]:
         if name not in REPORTERS:
             raise UserError(

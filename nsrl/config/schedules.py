@@ -70,6 +70,8 @@ def schedules_of(config: Any) -> dict[str, Schedule]:
             raise UserError(f"schedules must be of {', '.join(choices)}; got {name!r}" + did_you_mean(name, choices))
         found[name] = schedule = parse_schedule(text, f"schedules.{name}")
         for value in schedule.values:
+            if name == "learning_rate" and value == 0 and any(schedule.values):
+                continue  # it may end at 0
             if name.startswith(REWARD):
                 check_value(dataclasses.replace(known["reward_weights"], type=float, name=f"schedules.{name}"), value)
             else:

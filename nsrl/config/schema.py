@@ -157,6 +157,16 @@ class DemonstrationsConfig:
     """columns that are called otherwise, by role (completion, response, messages, and those of data.columns):
     demonstrations.columns.completion=Loesung."""
 
+    def beside(self, data: DataConfig) -> DataConfig:
+        """The data set of these demonstrations, where `data` is the run's: what is not said here is as it is there."""
+        source = self.source or (guess_source(self.path) if self.path is not None else data.source)
+        if self.path is None and source == data.source:
+            return replace(data, split=self.split or data.split, columns=data.columns | self.columns)
+        subset = None if self.path is not None else data.subset
+        return replace(
+            data, source=source, path=self.path, split=self.split or "train", subset=subset, columns=self.columns
+        )
+
 
 @dataclass
 class WarmStartConfig:
@@ -164,7 +174,7 @@ class WarmStartConfig:
     (`demonstrations`). The small model has no other schooling."""
 
     steps: Annotated[int | None, NONE_OR_MORE] = None
-    """on demonstrations; null is 350 for the small model (600 with adamw) and 0 for a real checkpoint."""
+    """on demonstrations; null is 500 for the small model (600 with adamw) and 0 for a real checkpoint."""
 
     reading_steps: Annotated[int, NONE_OR_MORE] = 250
     """before them, on pictures merely read out (only where there is a warm start on shapes)."""
@@ -337,7 +347,7 @@ class TrainConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     """the pool that runs programs."""
 
-    max_steps: Annotated[int, NONE_OR_MORE] = 120
+    max_steps: Annotated[int, NONE_OR_MORE] = 180
     """optimiser steps of GRPO."""
 
     stages: list[dict[str, Any]] = field(default_factory=list)
@@ -378,7 +388,7 @@ class TrainConfig:
     reward_funcs: list[str] = field(default_factory=lambda: ["correct", "executes", "short"])
     """names of nsrl.rewards or file.py:function."""
 
-    reward_weights: Annotated[list[float], WEIGHT] = field(default_factory=lambda: [1.0, 0.1, 0.3])
+    reward_weights: Annotated[list[float], WEIGHT] = field(default_factory=lambda: [1.0, 0.1, 0.6])
     """one per reward function."""
 
     scale_rewards: Annotated[str, OneOf(tuple(SCALES))] = "none"
@@ -406,6 +416,9 @@ class TrainConfig:
     vllm: VllmConfig = field(default_factory=VllmConfig)
     """of rollout=vllm."""
 
+    train: list[str] | None = None
+    """which parts learn, of those that do in this run: language, head, vision, merger, lora (null: all of them)."""
+
     token_budget: Annotated[int | None, ONE_OR_MORE] = None
     """tokens per micro-batch (null: chosen from memory)."""
 
@@ -423,6 +436,10 @@ class TrainConfig:
 
     adam_beta2: Annotated[float, Bound(least=0, below=1)] = 0.95
     """how much of its mean of squared gradients AdamW keeps in a step of GRPO."""
+
+    noise_gate: Annotated[float | None, NONE_OR_MORE] = None
+    """steps of GRPO are scaled by min(1, noise_gate · what gradients of different steps have in common), at least by a
+    tenth (trainer.md; 0: whole steps; null: 5 for the small model and what learned from it, else 0)."""
 
     max_grad_norm: Annotated[float, Bound(above=0, why="1e9 never clips")] = 1.0
     """gradients are scaled down to this norm; 1e9 never clips."""
@@ -483,12 +500,4 @@ class TrainConfig:
     @property
     def teacher(self) -> DataConfig:
         """The data set that supervised steps learn from: `demonstrations`, and what that leaves open from `data`."""
-        own, path = self.demonstrations, self.demonstrations.path
-        source = own.source or (guess_source(path) if path is not None else self.data.source)
-        if path is None and source == self.data.source:
-            columns = self.data.columns | own.columns
-            return replace(self.data, split=own.split or self.data.split, columns=columns)
-        subset = None if path is not None else self.data.subset
-        return replace(
-            self.data, source=source, path=path, split=own.split or "train", subset=subset, columns=own.columns
-        )
+        return self.demonstrations.beside(self.data)

@@ -21,23 +21,30 @@ _OF_SHAPES = {"level"}  # the columns its problems have
 
 def require_sound(config: Config) -> None:
     """Raise `UserError` for what cannot work; print a line for each key that cannot act (on the main process)."""
+    notes = notes_on(config)
+    if launched()[0] == 0:
+        for note in notes:
+            print(f"note: {note}", flush=True)
+
+
+def notes_on(config: Config) -> list[str]:
+    """What to tell of keys that cannot act. Raises `UserError` for what cannot work."""
     notes = require_acting(config)
     _files(config)
     _backend(config.engine)
     if isinstance(config, TrainConfig):
         for stage in planned_stages(config):
-            if stage.kind != "evaluate":
-                try:
+            try:
+                _files(stage.config)
+                if stage.kind != "evaluate":
                     _data(stage.config)
                     _rewards(stage.config)
-                except UserError as error:
-                    raise UserError(f"stage {stage.name!r}: {error}") from None
+            except UserError as error:
+                raise UserError(f"stage {stage.name!r}: {error}") from None
         _data(config)
         _rewards(config)
         _packages(config)
-    if launched()[0] == 0:
-        for note in notes:
-            print(f"note: {note}", flush=True)
+    return notes
 
 
 def _files(config: Config) -> None:

@@ -6,13 +6,15 @@ whole, nested or dotted. Each stage has a whole configuration of its own, checke
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from nsrl.config.keys import build, flat, groups, keys, known_keys, nest
+from nsrl.config.keys import build, entry_of, flat, groups, keys, known_keys, nest
 from nsrl.config.names import unknown_key
+from nsrl.config.schedules import widest
 from nsrl.config.values import check_value, value_of
 from nsrl.errors import UserError
 from nsrl_kernels.options import Bound
@@ -27,19 +29,31 @@ MEASURED = {
         "completions/clipped_ratio", "program/has_code", "program/no_error",
     ),
 }  # fmt: skip
-OF_THE_RUN = (
-    "recipe", "output_dir", "resume", "resume_from_checkpoint", "seed", "model", "lora", "engine", "data.eval_size",
-    "data.picture_memory_mb", "data.picture_threads", "rollout", "vllm", "parallel", "eval_samples", "save_total_limit",
-    "report_to", "preflight", "threads", "max_steps", "extra_supervised_steps", "warm_start.steps",
-    "warm_start.reading_steps", "warm_start.until", "warm_start.reading_until", "stages", "prompt", "spans",
-    "save_best",
-)  # fmt: skip
 OF_THE_DEFAULT = (  # the numbers of the list of stages that stands where none is given
     "max_steps", "extra_supervised_steps", "warm_start.steps", "warm_start.reading_steps", "warm_start.until",
     "warm_start.reading_until",
 )  # fmt: skip
+OF_THE_RUN = (
+    # its folder is one
+    "recipe", "output_dir", "resume", "resume_from_checkpoint", "stages", "report_to", "save_total_limit", "save_best",
+    # opened once, for all stages
+    "model", "engine", "rollout", "vllm", "parallel", "threads", "data.picture_memory_mb", "data.picture_threads",
+    "preflight",
+    "lora",  # what was learned belongs to it
+    "seed",  # everything is drawn from it
+    "data.eval_size", "eval_samples",  # evaluations before and after are of the same
+    *OF_THE_DEFAULT,
+)  # fmt: skip
+UNBOUNDED = ("loss", "reward", "kl", "entropy", "completions/mean_length")  # all other metrics are shares of 1
+JOINED = {  # what the optimiser that joined stages share was made with
+    "supervised": ("warm_start.learning_rate", "warm_start.optimizer", "max_grad_norm"),
+    "grpo": (
+        "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta2", "noise_gate",
+        "max_grad_norm", "num_iterations",
+    ),
+}  # fmt: skip
 _UNTIL = re.compile(r"([\w/@]+)\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s+every\s+(\d+))?", re.IGNORECASE)
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _MEASURED_NAMES = re.compile(r"warm_start|final|step_\d+|later")  # of evaluations that every run makes
 
 
@@ -81,6 +95,10 @@ class Until:
     sign: str
     number: float
     every: int
+
+    def first(self, least: int) -> int:
+        """The step behind which it can be met at the earliest; least: steps before it counts."""
+        return max(self.every, -(-least // self.every) * self.every) if self.every else max(WINDOW, least)
 
     def met(self, watched: Sequence[float]) -> bool:
         """watched: the metric's latest values in the stage, of evaluations or of steps; those of steps are averaged
@@ -127,6 +145,9 @@ def parse_until(text: str, kind: str, name: str) -> Until:
         value = float(number)
     except ValueError:
         raise UserError(f"{name} must compare with a number; got {number!r}") from None
+    if not math.isfinite(value) or (metric not in UNBOUNDED and not 0 <= value <= 1):
+        what = "a finite number" if metric in UNBOUNDED else f"a share from 0 to 1, as {metric} is"
+        raise UserError(f"{name} must compare with {what}; got {number}")
     return Until(metric, sign, value, int(every or EVERY) if metric in EVALUATED else 0)
 
 
@@ -155,6 +176,11 @@ def typed(kind: type[Any], entries: Sequence[Any]) -> list[dict[str, Any]]:
                 raise UserError(
                     f"{where}{name} is of the whole run and cannot differ between stages; give it beside `stages`"
                 )
+            if said["kind"] == "evaluate" and not name.startswith("prompt."):
+                raise UserError(
+                    f"{where}{name} cannot act in a stage that only evaluates: its evaluation is the run's, but for "
+                    f"`prompt`"
+                )
         done.append(said | nest(values))
     _fit_together([StageConfig(**{n: v for n, v in e.items() if n in keys(StageConfig)}) for e in done])
     return done
@@ -167,7 +193,8 @@ def _fit_together(stages: Sequence[StageConfig]) -> None:
         where = f"stage {stage.name!r}: "
         if not _NAME.fullmatch(stage.name) or stage.name in names or stage.name == "latest":
             raise UserError(
-                f"{where}name must be small letters, digits and underscores, and its own; got {stage.name!r}"
+                f"{where}name must be small letters, digits and underscores, and its own, at most 60; got "
+                f"{stage.name!r}"
             )
         names.add(stage.name)
         if stage.kind == "evaluate":
@@ -226,8 +253,54 @@ def planned_stages(config: Any) -> list[Planned]:
         whole.given = dict.fromkeys(others, "file")
         until = None if stage.until is None else parse_until(stage.until, stage.kind, "until")
         whole.evaluates = until is not None and until.every > 0
+        joined = next((one.config for one in found if one.name == stage.joins), whole)
+        if joined.train != whole.train:
+            raise UserError(
+                f"stage {stage.name!r}: train must be as in {stage.joins}, whose optimiser it goes on with "
+                f"({joined.train}); got {whole.train}"
+            )
         found.append(Planned(stage.name, stage.kind, steps, until, stage.min_steps, stage.joins, stage.readings, whole))
     return found
+
+
+def never_asked(until: Until, least: int, steps: int) -> str | None:
+    """Why a condition cannot end `steps` steps before their count; None where it can. least: steps before it counts."""
+    first = until.first(least)
+    if first < steps:
+        return None
+    return f"{until.metric} is asked first behind step {first}, and at most {steps} steps are done"
+
+
+def require_fitting(stages: Sequence[Planned]) -> list[str]:
+    """What to tell of conditions that are never asked. Raises `UserError` for readings of what is not shapes, and for a
+    stage that would have otherwise what it goes on with."""
+    notes: list[str] = []
+    by_name = {stage.name: stage for stage in stages}
+    for stage in stages:
+        where, before = f"stage {stage.name!r}: ", by_name.get(stage.joins or "")
+        if stage.until is not None and (why := never_asked(stage.until, stage.least, stage.steps)):
+            notes.append(f"{where}until cannot act in this run: {why}")
+        if stage.readings and stage.config.teacher.source != "shapes":
+            rows = stage.config.teacher.path or stage.config.teacher.source
+            raise UserError(f"{where}readings are of pictures of shapes; got the rows of {rows}")
+        if before is None:
+            continue
+        mine, its = (
+            {**flat(of), "schedules.learning_rate": of.schedules.get("learning_rate")}
+            for of in (stage.config, before.config)
+        )
+        for name in (*JOINED[stage.kind], *(["schedules.learning_rate"] if stage.kind == "grpo" else [])):
+            if mine[name] != its[name]:
+                raise UserError(
+                    f"{where}{name} must be as in {before.name!r}, whose optimiser it goes on with ({its[name]}); got "
+                    f"{mine[name]}"
+                )
+        if stage.kind == "grpo" and widest(stage.config).beta and not widest(before.config).beta:
+            raise UserError(
+                f"{where}beta must be 0 as in {before.name!r}, which it joins and which keeps no reference; got "
+                f"{widest(stage.config).beta}"
+            )
+    return notes
 
 
 def _flattened(kind: type[Any], content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -236,13 +309,16 @@ def _flattened(kind: type[Any], content: Mapping[str, Any], before: str = "") ->
     entries: dict[str, dict[str, Any]] = {}
     for last, value in content.items():
         name = f"{before}{last}"
-        root, _, entry = name.rpartition(".")
         if name in inner and isinstance(value, Mapping):
             yield from _flattened(kind, value, f"{name}.")
         elif name in known:
             yield name, value
-        elif root in known and known[root].is_mapping:
-            entries.setdefault(root, {})[entry] = value
+        elif found := entry_of(known, name):
+            entries.setdefault(found[0], {})[found[1]] = value
+        elif name in inner:
+            raise UserError(
+                f"{name} is a group of keys, {name}.{next(iter(keys(inner[name])))} and others; got {value!r}"
+            )
         else:
             raise UserError(unknown_key(name, [*known_keys(kind), *keys(StageConfig)]))
     yield from entries.items()

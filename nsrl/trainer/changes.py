@@ -22,6 +22,7 @@ FIXED = {
     "seed": "everything drawn so far came from it",
     "model": "what was learned belongs to it",
     "lora": "what was learned belongs to it",
+    "train": "the optimiser's state is of what learns",
     "data.source": "the evaluation before GRPO was on its held-out problems",
     "data.subset": "the evaluation before GRPO was on its held-out problems",
     "data.columns": "the evaluation before GRPO was on its held-out problems",

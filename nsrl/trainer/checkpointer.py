@@ -15,6 +15,7 @@ from nsrl.models.vlm import VLM
 from nsrl.trainer import checkpoint
 from nsrl.trainer.distributed import World
 from nsrl.trainer.folder import CONFIG, RunFolder, versions
+from nsrl.trainer.gate import GAIN_OF_SMALL
 from nsrl.trainer.metrics import as_row
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.resume import State
@@ -28,11 +29,13 @@ QUICKLY_SAVED = 300_000_000  # parameters that learn: saved within the seconds a
 class Checkpointer:
     """Holds the state of a run: restored from a checkpoint, committed after each step, saved as the next checkpoint.
 
-    config: of the run, as it is written down; vlm: whose weights are restored and saved.
+    config: of the run, as it is written down; vlm: whose weights are restored and saved, with the prompt it has now:
+    the run's.
     """
 
     def __init__(self, config: TrainConfig, vlm: VLM, folder: RunFolder, world: World) -> None:
         self.config, self.vlm, self.folder, self.world = config, vlm, folder, world
+        self.chat = vlm.chat
         self.state = State()
         self._tensors: dict[str, Any] | None = None  # of the checkpoint, until its optimiser is built
         self._learning: Optimizer | None = None  # the phase's, or the one carried over from reading to the warm start
@@ -49,7 +52,9 @@ class Checkpointer:
         """A new optimiser, the one carried over from the stage that this one joins, or the checkpoint's."""
         if stage.joins is not None and self._learning is not None:
             return self._learning
-        options = {"max_grad_norm": self.config.max_grad_norm, "world": self.world, **stage.optimizer}
+        options = {"max_grad_norm": stage.config.max_grad_norm, "world": self.world, **stage.optimizer}
+        if options.get("gate", 0.0) is None:
+            options["gate"] = GAIN_OF_SMALL if self.vlm.is_small else 0.0
         optimizer = self._learning = Optimizer(self.vlm.model, **options)
         if self._tensors is not None and self.state.phase in (stage.name, stage.joins):
             optimizer.load_state_dict(self._tensors["optimizer"])
@@ -106,7 +111,8 @@ class Checkpointer:
         }
 
         def write(folder: Path) -> None:
-            self.vlm.save(folder, weights, facts)
+            with self.vlm.asked(self.chat):
+                self.vlm.save(folder, weights, facts)
             (folder / CONFIG).write_text(to_yaml(config), encoding="utf-8")
 
         if self.world.is_main:

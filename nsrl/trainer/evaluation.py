@@ -15,7 +15,7 @@ from nsrl.errors import UserError
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
 from nsrl.report.statistics import mean_interval
-from nsrl.report.table import PARTS
+from nsrl.report.table import GROUP, PARTS
 from nsrl.rollout.types import Sample, Sampler
 from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.distributed import ALONE, World
@@ -172,6 +172,7 @@ def record(
         "image_width": width,
         "image_height": height,
         "finish": sample.finish.value,
+        **{f"{GROUP}{name}": value for name, value in problem.groups.items()},
     }
 
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ DIGITS = 8  # of a problem's fingerprint
 
 
 class Evaluations:
-    """problems: the held-out ones; config: samples, temperature, length and seed of every evaluation."""
+    """problems: the held-out ones; config: samples, temperature, length and seed of every evaluation; vlm: asked as the
+    run is."""
 
     def __init__(
         self, config: TrainConfig, folder: RunFolder, vlm: VLM, problems: Sequence[Problem], world: World
     ) -> None:
         self.config, self.folder, self.vlm, self.world = config, folder, vlm, world
-        self.problems = problems
+        self.problems, self.chat = problems, vlm.chat
 
     def measure(
         self, name: str, at: tuple[str, int], sampler: Sampler, grader: Grader, size: int | None = None
@@ -136,7 +138,9 @@ class Evaluations:
         return None
 
     def _settings(self, problems: Sequence[Problem]) -> dict[str, Any]:
+        other = {"prompt": asdict(self.vlm.chat)} if self.vlm.chat != self.chat else {}
         return {
+            **other,
             "model": self.config.model.name,
             "problems": "".join(hashlib.sha256(content_key(p).encode()).hexdigest()[:DIGITS] for p in problems),
             "samples": self.config.eval_samples,

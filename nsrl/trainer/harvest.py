@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import io
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.answers import check
-from nsrl.config import DataConfig, HarvestConfig
+from nsrl.config import DataConfig, HarvestConfig, TrainConfig
 from nsrl.data import load_problems
 from nsrl.data.chat import Chat
 from nsrl.data.shapes import Shapes
@@ -29,16 +29,21 @@ from nsrl.engines.translate import candidates
 from nsrl.engines.translate.straight import Untranslatable
 from nsrl.engines.translate.wolfram_source import read as read_wolfram
 from nsrl.models.vlm import VLM
-from nsrl.rollout.native import NativeSampler
-from nsrl.rollout.types import Finish
+from nsrl.rollout.types import Finish, Sampler
 from nsrl.trainer import evaluation, heldout
 from nsrl.trainer.folder import SETTINGS, replacing
 from nsrl.trainer.grader import Grader
+from nsrl.trainer.resume import State
 from nsrl.types import Problem
 
 Row = dict[str, Any]
 TOGETHER = 256  # rows written at once
 TRIED = 4  # translations of one program that are run, the shortest first
+COLUMNS: dict[str, type] = {  # of a harvest, beside `images`
+    "problem_id": str, "question": str, "options": list, "answer": str, "category": str, "completion": str,
+    "language": str, "program": str, "value_text": str, "tokens": int, "pass_rate": float,
+    "pass_rate_language": float, "samples": int, "translated_from": str,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,12 +81,29 @@ def field_of(config: HarvestConfig) -> Field:
     return Field(list(train)[: config.size], f"{source}:{path}", len(test), seed)
 
 
-def sample(config: HarvestConfig, vlm: VLM, grader: Grader, field: Field, start: int, longest: int) -> list[Row]:
+def field_of_run(config: TrainConfig, model: str, size: int | None, vlm: VLM) -> Field:
+    """The first `size` training problems of a run (None: all; shapes: 600) in the order in which it would draw them.
+
+    config: of the run, whose prompts count where they must fit; model: where it would begin. Raises `UserError`.
+    """
+    own = heldout.own_data(config, State(began=heldout.began(model)), vlm)
+    most = own.source.size or size or DataConfig().eval_size
+    problems = list(islice(own.source.train(), min(size or most, most)))
+    data = config.data
+    name = (
+        f"shapes (level {data.level}, seed {config.seed})" if data.source == "shapes" else f"{data.source}:{data.path}"
+    )
+    return Field(problems, name, len(own.held_out), config.seed)
+
+
+def sample(
+    vlm: VLM, sampler: Sampler, grader: Grader, field: Field, start: int, *, batch: int, samples: int,
+    temperature: float, max_tokens: int,
+) -> list[Row]:  # fmt: skip
     """The records of a batch of the problems, from `start` on. Seeds go by a problem's place in the whole."""
-    part = field.problems[start : start + config.batch]
     return evaluation.evaluate(
-        vlm, NativeSampler(vlm.model), grader, part, samples=config.samples, temperature=config.temperature,
-        max_tokens=longest, seed=field.seed, batch=config.batch, greedy=False, first=start,
+        vlm, sampler, grader, field.problems[start : start + batch], samples=samples, temperature=temperature,
+        max_tokens=max_tokens, seed=field.seed, batch=batch, greedy=False, first=start,
     ).records  # fmt: skip
 
 
@@ -143,24 +165,28 @@ def _row(problem: Problem, record: Row, completion: str, rates: Row) -> Row:
     }
 
 
-def translated(rows: Sequence[Row], pool: EnginePool, vlm: VLM | None = None) -> list[Row]:
+def translated(rows: Sequence[Row], pool: EnginePool, vlm: VLM | None = None, most: int | None = None) -> list[Row]:
     """Rows in Wolfram Language and SymPy once more in nsl, where a translation gives the same value and is right.
 
     Each translation is run by the engine; it is kept if its value is the source's (by the answer check, either way
-    round) and answers the gold. The shortest that does is the row; one row per program and problem. vlm: counts tokens.
+    round) and answers the gold. The shortest that does is the row, unless the problem has that program in nsl already.
+    vlm: counts tokens; most: rows in nsl that a problem has, its own among them (None: all).
     """
     sources = [row for row in rows if row["language"] in ("wolfram", "sympy")]
     texts = [candidates(row["language"], row["program"])[:TRIED] for row in sources]
     running = [[pool.submit("nsl", text) for text in tried] for tried in texts]
     found: list[Row] = []
-    seen: set[tuple[str, str]] = set()
+    own = [row for row in rows if row["language"] == "nsl"]
+    seen = {(row["problem_id"], canonical("nsl", row["program"])) for row in own}
+    count = Counter(row["problem_id"] for row in own)
     for row, tried, results in zip(sources, texts, running):
         for text, future in zip(tried, results):
             if not says_the_same(future.result(), row):
                 continue
             key = (row["problem_id"], canonical("nsl", text))
-            if key not in seen:
+            if key not in seen and (most is None or count[row["problem_id"]] < most):
                 seen.add(key)
+                count[row["problem_id"]] += 1
                 completion = f"{OPEN['nsl']}{text}{CLOSE['nsl']}"
                 tokens = len(vlm.learned_ids(completion)) if vlm is not None else None
                 anew = {"completion": completion, "language": "nsl", "program": text, "tokens": tokens}
@@ -197,7 +223,8 @@ _CANONICAL: dict[str, Callable[[str], str]] = {
 
 
 def write(path: Path, rows: Sequence[Row], problems: Sequence[Problem], settings: dict[str, Any]) -> None:
-    """The rows with their problems' pictures (`images`: bytes of lossless PNGs) as parquet, whole or not at all.
+    """The rows, none to many, with their problems' pictures (`images`: bytes of lossless PNGs) as parquet, whole or not
+    at all.
 
     A problem's pictures are opened once for its rows, and never more of them held than of `TOGETHER` rows.
     """
@@ -205,12 +232,14 @@ def write(path: Path, rows: Sequence[Row], problems: Sequence[Problem], settings
     from pyarrow import parquet
 
     by_id = {problem.id: problem for problem in problems}
-    table = pyarrow.Table.from_pylist(
-        [{k: writable(v) if isinstance(v, str) else v for k, v in r.items()} for r in rows]
-    )
+    types: dict[type, Any] = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
+    kinds = {name: types.get(kind) or pyarrow.list_(pyarrow.string()) for name, kind in COLUMNS.items()}
     picture = pyarrow.list_(pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())]))
-    table = table.replace_schema_metadata({SETTINGS: json.dumps(settings)})
-    schema = table.schema.append(pyarrow.field("images", picture))
+    schema = pyarrow.schema([*kinds.items(), ("images", picture)], metadata={SETTINGS: json.dumps(settings)})
+    table = pyarrow.Table.from_pylist(
+        [{k: writable(v) if isinstance(v, str) else v for k, v in r.items()} for r in rows],
+        schema=schema.remove(len(COLUMNS)),
+    )
     with replacing(path) as working, parquet.ParquetWriter(working, schema) as writer:
         for start in range(0, len(rows), TOGETHER):
             some = [pictures(by_id[row["problem_id"]]) for row in rows[start : start + TOGETHER]]

@@ -35,6 +35,8 @@ from nsrl.types import Problem
 if TYPE_CHECKING:
     from nsrl.models.vlm import VLM
 
+EVALUATIONS = "evaluations"  # where completions are kept of models that are in no run
+
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
@@ -203,10 +205,10 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
 def stage_data(config: TrainConfig, run: TrainConfig, own: OwnData, vlm: VLM, world: World = ALONE) -> OwnData:
     """The data of a stage: of the run's where they are the same, and without what the run holds out.
 
-    config: the run's, as the stage has it; own: the run's data.
+    config: the run's, as the stage has it; own: the run's data; vlm: asked as the stage is.
     """
     made = Shapes(config.data.level, config.seed, 0, excluded=own.held_out if run.data.source == "shapes" else ())
-    if config.data == run.data:
+    if config.data == run.data and (run.data.source == "shapes" or config.prompt == run.prompt):
         source, longest = own.source, own.longest
     elif config.data.source == "shapes":
         source, longest = made, []
@@ -257,6 +259,13 @@ def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], s
     return problems, name, lost(runs) + notes
 
 
+def is_own(config: EvalConfig) -> bool:
+    """Whether `choose` gives held-out problems of the run itself, the first ones of them."""
+    runs = lineage(config.model)
+    said = (config.data, config.seed, config.level) != (None, None, None)
+    return bool(runs) and not said and (config.size or 0) <= runs[0].held_out
+
+
 def identity(model: str, name: str, problems: Sequence[Problem]) -> dict[str, Any]:
     """Which model and which problems, in JSON."""
     runs = lineage(model)
@@ -278,25 +287,34 @@ def settings(config: EvalConfig, name: str, problems: list[Problem], **resolved:
     return {**kept, **given, **resolved, "engine": dataclasses.asdict(config.engine)}
 
 
-def place(model: str, name: str, made: dict[str, Any]) -> tuple[Path | None, str]:
-    """(file, "") for the completions of an evaluation of a run on `name`, in the run's folder; else (None, why not).
+def place(model: str, name: str, made: dict[str, Any]) -> Path:
+    """The file for the completions of an evaluation on `name`: in the folder of the model's run, else (a checkpoint in
+    no run, a folder that cannot be written) in `EVALUATIONS` of the working directory.
 
-    made: their settings. A file of other settings is not replaced: this one then has a number behind its name.
+    made: their settings, in which the model then stands as a path. A file of other settings is not replaced: this one
+    then has a number behind its name. Raises `UserError` where there is no place.
     """
     runs = lineage(model)
     home = runs[0].checkpoint.parent if runs else None
-    if home is None or not (home / CONFIG).is_file():
-        return None, "not kept, for the model is not in a run folder (output=FILE.json keeps them)"
-    words = re.sub(r"[^\w.-]+", "-", name).strip("-")
-    stem = f"{runs[0].checkpoint.name}-on-{words}"
-    paths = (home / "eval" / f"{stem}{f'-{number}' if number > 1 else ''}.parquet" for number in itertools.count(1))
-    path = next(p for p in paths if not p.exists() or (p.is_file() and settings_of(p) == made))
+    if runs and home is not None and (home / CONFIG).is_file():
+        with contextlib.suppress(OSError, UserError):
+            return _free(home / "eval", runs[0].checkpoint.name, name, made)
+    made["model"] = str(Path(model).expanduser().resolve()) if Path(model).expanduser().is_dir() else model
     try:
-        path.parent.mkdir(exist_ok=True)
-        check_writable(path, "output")
+        return _free(Path(EVALUATIONS), Path(made["model"]).name, name, made)
     except (OSError, UserError) as error:
-        return None, f"not kept (output=FILE.json keeps them): {error}"
-    return path, ""
+        raise UserError(f"the completions have no place; output=FILE.json names one: {error}") from None
+
+
+def _free(folder: Path, model: str, name: str, made: dict[str, Any]) -> Path:
+    """The first file of this name in the folder that holds nothing else, and can be written."""
+    words = re.sub(r"[^\w.-]+", "-", name).strip("-")
+    stem = f"{model}-on-{words}"
+    paths = (folder / f"{stem}{f'-{number}' if number > 1 else ''}.parquet" for number in itertools.count(1))
+    path = next(p for p in paths if not p.exists() or (p.is_file() and settings_of(p) == made))
+    folder.mkdir(exist_ok=True)
+    check_writable(path, "output")
+    return path
 
 
 def _state(kept: dict[str, Any]) -> State:

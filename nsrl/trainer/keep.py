@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from nsrl.errors import UserError
 from nsrl.types import ImageRef, Problem
 
 PIXELS = 768  # longest side of a kept picture
-PICTURES = 400  # held-out problems whose pictures are kept
+KEPT = 400  # problems of an evaluation whose pictures are kept
+PICTURES = "pictures.parquet"  # beside the evaluations of a run: those of its held-out problems
 
 
 def small_png(images: Sequence[ImageRef]) -> bytes | None:
@@ -48,8 +49,8 @@ def keep_pictures(folder: Path, problems: Sequence[Problem]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    final = folder / "eval" / "pictures.parquet"
-    wanted = [p for p in problems[:PICTURES] if p.images]
+    final = folder / "eval" / PICTURES
+    wanted = [p for p in problems[:KEPT] if p.images]
     if not wanted:
         return
     if final.exists() and parquet.read_table(final, columns=["problem_id"])[0].to_pylist() == [
@@ -62,11 +63,10 @@ def keep_pictures(folder: Path, problems: Sequence[Problem]) -> None:
     os.replace(working, final)
 
 
-def with_pictures(records: list[dict[str, Any]], problems: dict[str, Problem]) -> list[dict[str, Any]]:
-    """Records of a step with the picture beside the first of each problem."""
-    seen: set[str] = set()
+def with_pictures(records: list[dict[str, Any]], problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """The records with the pictures of these problems, each beside the first of its problem."""
+    waiting = {problem.id: problem for problem in problems}
     for row in records:
-        problem = row["problem_id"]
-        row["image_png"] = None if problem in seen else small_png(problems[problem].images)
-        seen.add(problem)
+        problem = waiting.pop(row["problem_id"], None)
+        row["image_png"] = small_png(problem.images) if problem is not None else None
     return records

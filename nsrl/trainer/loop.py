@@ -111,6 +111,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
             with timer("optim"):
                 norm = learner.optimizer.step()
         dropped = learner.optimizer.take_dropped()
+        if learner.optimizer.gate is not None:
+            metrics["gradient_signal"] = learner.optimizer.gate.signal
         metrics |= update_metrics(vector, config) | {
             "grad_norm": float(norm),
             "learning_rate": rate,

@@ -151,11 +151,12 @@ class Progress:
             spent = time.perf_counter() - self.start
             left = spent / max(1, self.done - self.begun) * (self.total - self.done)
             print(
-                f"{self.title} {self.done}/{self.total}  {_clock(spent)} spent, {_clock(left)} left  {note}", flush=True
+                f"{self.title} {self.done}/{self.total}  {clock(spent)} spent, {clock(left)} left  {note}", flush=True
             )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`12:05`, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
 

@@ -54,6 +54,8 @@ class Monitor:
         told = []
         for name, now in sorted(self._categories.items()):
             rate = (now["best_right"] + 1) / (now["best_seen"] + 2)  # a best of all right is not certainty
+            if now["best_seen"]:  # and the best of many looks was lucky: taken for a standard error less
+                rate -= math.sqrt(rate * (1 - rate) / (2 * now["best_seen"] - 1))
             chance = at_most(int(now["right"]), round(now["seen"]), rate) if now["best_seen"] else 1.0
             now["fallen"] = now["fallen"] and chance < OVER
             if chance < CHANCE and not now["fallen"]:

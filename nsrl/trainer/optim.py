@@ -16,6 +16,7 @@ import torch
 from nsrl.models.fsdp import place, rounds, spread, whole
 from nsrl.models.precision import gradients_in_fp32, is_short
 from nsrl.trainer.distributed import ALONE, World
+from nsrl.trainer.gate import Gate
 from nsrl.trainer.muon import TIMES, Muon, matrices
 
 
@@ -25,7 +26,8 @@ class Optimizer:
     learning_rate: peak; schedule: constant, linear (down to `floor` of the peak) or cosine, or the share of the peak in
     each step, from 0; total: steps of the whole
     phase; max_grad_norm: gradients are scaled to at most this global norm; world: gradients are added up over it first,
-    so norm and step are the same on every rank; muon: linear layers learn by `Muon`, at a multiple of that rate.
+    so norm and step are the same on every rank; muon: linear layers learn by `Muon`, at a multiple of that rate;
+    gate: AdamW's steps shrink where they are noise, by a `Gate` of that gain (0: never).
     `parameters` is what learns: masters, and weights that need none.
     """
 
@@ -42,6 +44,7 @@ class Optimizer:
         floor: float = 0.0,
         betas: tuple[float, float] = (0.9, 0.95),
         muon: bool = False,
+        gate: float = 0.0,
         world: World = ALONE,
     ) -> None:
         self.world = world
@@ -57,6 +60,7 @@ class Optimizer:
         self.inner = torch.optim.AdamW(self.parameters, lr=learning_rate, weight_decay=weight_decay, betas=betas)
         of = {id(weight): p for weight, p in zip(self.weights, self.parameters)}
         self.muon = Muon([of[id(weight)] for weight in matrices(model)]) if muon else None
+        self.gate = Gate(gate, betas[0]) if gate else None
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.inner,
             schedule if callable(schedule) else lambda step: factor(step, schedule, warmup, total, floor),
@@ -87,7 +91,7 @@ class Optimizer:
         if bool(torch.isfinite(norm)):
             if self.muon is not None:
                 self.muon.step(TIMES * self.learning_rate)  # takes its matrices' gradients: AdamW passes them over
-            self.inner.step()
+            self._adamw(min(float(norm), self.max_grad_norm))
             self._round()
             self._in_a_row = 0
         else:
@@ -95,6 +99,17 @@ class Optimizer:
         self.schedule.step()
         self.inner.zero_grad(set_to_none=True)
         return norm
+
+    def _adamw(self, norm: float) -> None:
+        if self.gate is None:
+            self.inner.step()
+            return
+        (group,) = self.inner.param_groups
+        rate = group["lr"]
+        group["lr"] = rate * self.gate.share([moments["exp_avg"] for moments in self.inner.state.values()])
+        self.inner.step()
+        group["lr"] = rate
+        self.gate.took(norm)
 
     def take_dropped(self) -> int:
         """Updates dropped since this was last asked, because their gradient was not finite."""
@@ -125,6 +140,7 @@ class Optimizer:
             "masters": whole({i: self.parameters[i].detach() for i in self.finer}, self.world.is_main),
             "muon": whole(self.muon.state_dict(), self.world.is_main) if self.muon is not None else None,
             "schedule": self.schedule.state_dict(),
+            "gate": self.gate.state_dict() if self.gate is not None else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -139,6 +155,8 @@ class Optimizer:
         self._round()
         if self.muon is not None:
             self.muon.load_state_dict(state["muon"])
+        if self.gate is not None and state.get("gate") is not None:
+            self.gate.load_state_dict(state["gate"])
         own, base = (
             [{k: v for k, v in g.items() if k != "params"} for g in self.inner.param_groups],
             self.schedule.base_lrs,

@@ -104,7 +104,12 @@ def read_demonstrations(
     problems = [one.problem for one in found]
     prompts = vlm.prompt_lengths(problems)
     ids = [vlm.learned_ids(one.text) for one in found]
-    banned, longest, most = set(vlm.banned_ids()), config.data.max_prompt_length, config.max_completion_length
+    banned, ends, longest, most = (
+        set(vlm.banned_ids()),
+        set(vlm.stop_ids()),
+        config.data.max_prompt_length,
+        config.max_completion_length,
+    )
     kept: list[Demonstration] = []
     dropped = [(one.reason, one.id, one.detail) for one in skipped]
     for one, prompt, completion in zip(found, prompts, ids):
@@ -117,8 +122,8 @@ def read_demonstrations(
             why = f"prompt longer than data.max_prompt_length {longest} tokens", f"{prompt} tokens"
         elif len(completion) > most:
             why = f"completion longer than max_completion_length {most} tokens", f"{len(completion)} with its end"
-        elif not banned.isdisjoint(completion):
-            why = "control token in the completion", vlm.tokenizer.decode(sorted(banned.intersection(completion)))
+        elif never := banned.intersection(completion) | ends.intersection(completion[:-1]):
+            why = "control token in the completion", vlm.tokenizer.decode(sorted(never))
         if why is None:
             kept.append(one)
         else:

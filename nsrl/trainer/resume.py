@@ -25,7 +25,7 @@ from nsrl.trainer.folder import CONFIG
 from nsrl.trainer.metrics import CLOCK_KEYS, cut_back
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
-WARM_START_STEPS = {"muon": 350, "adamw": 600}  # of the small model
+WARM_START_STEPS = {"muon": 500, "adamw": 600}  # of the small model
 BEHIND = ("summary.json", "report.html")  # of a run that had ended
 
 

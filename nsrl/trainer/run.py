@@ -15,8 +15,10 @@ import torch
 from nsrl.checks.configured import open_policy, run_preflight
 from nsrl.config import TrainConfig, plain, run_path
 from nsrl.config.schedules import widest
+from nsrl.data.chat import Chat
 from nsrl.errors import Terminated, UserError
-from nsrl.models import fsdp, loading
+from nsrl.models import chats, fsdp, loading
+from nsrl.models.learning import only, require_parts
 from nsrl.models.policy import Policy
 from nsrl.models.vlm import VLM
 from nsrl.report import write_report
@@ -79,6 +81,7 @@ class Run:
             if stage.data == "problems":
                 rewards_of(stage.config)
         self.vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
+        self.chats = {stage.name: chats.chat_for(self.vlm, stage.config.prompt) for stage in planned(config)}
         longest = max(stage.config.max_completion_length for stage in planned(config))
         loading.require_positions(self.vlm, longest)
         self.vlm.pictures.memory = config.data.picture_memory_mb << 20
@@ -104,14 +107,19 @@ class Run:
         state.held_out = state.held_out or self.changed.get("data.eval_size", (config.data.eval_size,))[0]
         self.config = dataclasses.replace(config, data=dataclasses.replace(config.data, eval_size=state.held_out))
         shard_where_asked(config, self.vlm, self.world)
+        for stage in planned(config):
+            require_parts(self.vlm, stage.config.train)
+            if stage.config.train is not None and self.world.sharded:
+                raise UserError("train cannot act where the model is sharded (parallel=ddp, or leave it out)")
         self.policy = open_policy(config, self.vlm)
         self.data = heldout.own_data(self.config, state, self.vlm, self.world)
         self.plan = planned(self.config)
-        self._data = {
-            stage.name: heldout.stage_data(stage.config, self.config, self.data, self.vlm, self.world)
-            for stage in self.plan
-            if self.config.stages and stage.data != "held_out"
-        }
+        self._data: dict[str, heldout.OwnData] = {}
+        for stage in self.plan if self.config.stages else ():
+            if stage.data != "held_out":
+                with self.vlm.asked(self.chats[stage.name]):
+                    own = heldout.stage_data(stage.config, self.config, self.data, self.vlm, self.world)
+                self._data[stage.name] = own
         anew = not self.config.preflight or self.world.sharded or changes.needs_new_budget(self.changed)
         kept = None if anew else self.world.from_main(lambda: RunFolder(self.home).read_json("preflight.json"))
         self._budgets, self.preflight = self._measured(kept)
@@ -149,12 +157,16 @@ class Run:
             grader = Grader(pool)
             for stage in self.plan:
                 if stage.data == "held_out":
-                    measured[stage.name] = self.before.get(stage.name) or self.evaluate(stage.name, sampler, grader)
+                    known = self.before.get(stage.name)
+                    chat = self.chats[stage.name]
+                    measured[stage.name] = known or self.evaluate(stage.name, sampler, grader, chat=chat)
                 elif (begun := begun_of(self.config, stage, self.progress.state)) is not None:
-                    if stage.data == "problems":
-                        reinforce(self, stage, begun, sampler, grader, pool)
-                    else:
-                        supervise(self, stage, begun, sampler, grader)
+                    with self.vlm.asked(self.chats[stage.name]):
+                        if stage.data == "problems":
+                            reinforce(self, stage, begun, sampler, grader, pool)
+                        else:
+                            with only(self.vlm, stage.config.train):
+                                supervise(self, stage, begun, sampler, grader)
             sampler.close()
         self.evaluations.tidy()
         before = measured["warm_start"]
@@ -203,7 +215,8 @@ class Run:
         for name, data in self._data.items():
             config = widest(next(stage.config for stage in self.plan if stage.name == name))
             known = None if kept is None else kept["stages"].get(name)
-            budgets[name], reports[name] = token_budget(config, self.vlm, self.policy, data, self.world, known)
+            with self.vlm.asked(self.chats[name]):
+                budgets[name], reports[name] = token_budget(config, self.vlm, self.policy, data, self.world, known)
         return budgets, {"stages": reports} if any(reports.values()) else None
 
     def _begin(self) -> None:
@@ -222,11 +235,19 @@ class Run:
         self.world.barrier()
 
     def evaluate(
-        self, name: str, sampler: Sampler, grader: Grader, at: tuple[str, int] | None = None, size: int | None = None
+        self,
+        name: str,
+        sampler: Sampler,
+        grader: Grader,
+        at: tuple[str, int] | None = None,
+        size: int | None = None,
+        chat: Chat | None = None,
     ) -> Numbers:
-        """Evaluate the present weights, `at` (stage, step), if that has not been done."""
+        """Evaluate the present weights, `at` (stage, step), if that has not been done; asked as the run is, or as
+        `chat` says."""
         start, state = time.perf_counter(), self.progress.state
-        numbers = self.evaluations.measure(name, at or (state.phase, state.step), sampler, grader, size)
+        with self.vlm.asked(chat or self.progress.chat):
+            numbers = self.evaluations.measure(name, at or (state.phase, state.step), sampler, grader, size)
         self.progress.count("evaluation", start)
         return numbers
 
@@ -242,7 +263,9 @@ def token_budget(
         return config.token_budget or DEFAULT_BUDGET, None
     if kept is None:
         worst = worst_problems(data.source, vlm, data.longest, data.taught)
-        report = run_preflight(config, vlm, policy, worst, bytes_held(config, vlm))
+        held = bytes_held(config, vlm)
+        with only(vlm, config.train):
+            report = run_preflight(config, vlm, policy, worst, held)
         print(report, flush=True)
         kept = dataclasses.asdict(report)
         kept["token_budget"] = min(world.gather(kept["token_budget"]))

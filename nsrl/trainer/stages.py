@@ -20,6 +20,7 @@ from nsrl.config.schedules import scheduled, schedules_of, widest
 from nsrl.config.stages import WINDOW, Until, planned_stages
 from nsrl.data.source import Demonstration
 from nsrl.engines import EnginePool
+from nsrl.models.learning import only
 from nsrl.report import write_report
 from nsrl.rewards import Rewards
 from nsrl.rewards.controls import Shuffled
@@ -62,6 +63,7 @@ class Stage:
     config: TrainConfig = field(default_factory=TrainConfig)
     until: Until | None = None
     least: int = 0
+    whole: int = 0  # steps of all that it is joined with, at most: what schedules are over
 
     def ended(self, step: int, watched: list[float]) -> bool:
         """Whether `step` is its last, given what was watched of it."""
@@ -82,7 +84,7 @@ def planned(config: TrainConfig) -> list[Stage]:
         Stage("warm_start", "held_out"),
         # fresh ones: the control run goes on where the warm start ended
         Stage("extra", "demonstrations", steps["extra"], skip=steps["warm_start"] * warm.batch_size, optimizer=again),
-        Stage("grpo", "problems", steps["grpo"], optimizer=_reinforced(config, steps["grpo"])),
+        Stage("grpo", "problems", steps["grpo"], whole=steps["grpo"], optimizer=_reinforced(config, steps["grpo"])),
         *([Stage("final", "held_out")] if steps["extra"] or steps["grpo"] else []),
     ]
     return [
@@ -107,7 +109,7 @@ def _configured(config: TrainConfig) -> list[Stage]:
         if one.kind == "evaluate":
             stages.append(Stage(one.name, "held_out", config=one.config))
             continue
-        shared: dict[str, Any] = dict(joins=one.joins, config=one.config, until=one.until, least=one.least)
+        shared: dict[str, Any] = dict(joins=one.joins, config=one.config, until=one.until, least=one.least, whole=total)
         if one.kind == "grpo":
             stages.append(Stage(one.name, "problems", one.steps, optimizer=_reinforced(one.config, total), **shared))
         else:
@@ -135,6 +137,7 @@ def _reinforced(config: TrainConfig, total: int) -> dict[str, Any]:
         "total": total * updates,
         "weight_decay": config.weight_decay,
         "betas": (0.9, config.adam_beta2),
+        "gate": config.noise_gate,
     }
     if (rate := schedules_of(config).get("learning_rate")) is not None:
         options |= {"learning_rate": 1.0, "schedule": lambda update: rate.at(update // updates, total), "warmup": 0}
@@ -177,16 +180,19 @@ def demonstrations(run: Run, stage: Stage, taken: int) -> Iterator[Demonstration
     return stream if teacher.size is None else _read_ahead(run, stream, warm.batch_size)
 
 
+def _joined(run: Run, stage: Stage) -> Iterator[tuple[Stage, int]]:
+    """The stages that one goes on with, the latest first, and the steps that were taken in each."""
+    plan = {one.name: one for one in run.plan if one.data != "held_out"}
+    while stage.joins in plan:
+        stage = plan[stage.joins]
+        yield stage, run.progress.state.done.get(stage.name, [0])[0]
+
+
 def _taken_by_joined(run: Run, stage: Stage) -> int:
     """Demonstrations of the same stream that the stages which this one goes on with have taken."""
-    plan = {one.name: one for one in run.plan if one.data != "held_out"}
     stream = lambda s: (s.data, s.config.teacher, s.config.warm_start.languages, s.config.warm_start.wrong)
-    taken, link = 0, stage
-    while link.joins in plan:
-        link = plan[link.joins]
-        if stream(link) == stream(stage):
-            taken += run.progress.state.done.get(link.name, [0])[0] * link.config.warm_start.batch_size
-    return taken
+    joined = [(one, steps) for one, steps in _joined(run, stage) if stream(one) == stream(stage)]
+    return sum(steps * one.config.warm_start.batch_size for one, steps in joined)
 
 
 def _read_ahead(run: Run, stream: Iterator[Demonstration], size: int) -> Iterator[Demonstration]:
@@ -258,12 +264,21 @@ def _say_end(run: Run, stage: Stage) -> None:
 
 def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grader, pool: EnginePool) -> None:
     """GRPO steps `begun` + 1 to the stage's last."""
-    config, device = stage.config, run.vlm.device
-    starting, before = run.progress.enter(stage), run.steps_before(stage)
+    anew = run.progress.enter(stage) and stage.joins is None
+    held = reference(widest(stage.config), run.vlm, run.policy, run.reference_of(stage), run.world, anew)
+    sampler.sync(run.vlm.model)  # all that the run has learned; steps hand over what their stage does
+    with only(run.vlm, stage.config.train):
+        _reinforce(run, stage, begun, sampler, grader, pool, held)
+
+
+def _reinforce(
+    run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grader, pool: EnginePool, held: tuple[Any, Any]
+) -> None:
+    """held: the reference and the context in which it is the reference."""
+    config, device, (frozen, context) = stage.config, run.vlm.device, held
+    before = run.steps_before(stage)
+    scheduled_before = sum(steps for _, steps in _joined(run, stage))
     optimizer = run.progress.optimizer(stage)
-    frozen, context = reference(
-        widest(config), run.vlm, run.policy, run.reference_of(stage), run.world, starting and stage.joins is None
-    )
     rewards, data = rewards_of(config), run.data_of(stage)
     learner = Learner(
         config,
@@ -281,7 +296,6 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
     )
     learner.rewards.load_state_dict(run.progress.state.rewards)
     monitor = Monitor(run.progress.state.monitor)
-    sampler.sync(run.vlm.model)
     if config.parity_check:  # after a resume too: what was loaded may lack its adapter
         _require_parity(run, stage, sampler)
     telemetry = Telemetry(gpu_uuid(device))
@@ -291,7 +305,7 @@ def reinforce(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
             if config.schedules:
-                learner.config, values = scheduled(config, step - 1, stage.steps)
+                learner.config, values = scheduled(config, scheduled_before + step - 1, stage.whole)
                 rewards.weights = list(learner.config.reward_weights)
             metrics, records = grpo_step(learner, step)
             metrics |= monitor.see(step, records)
@@ -346,7 +360,7 @@ def _require_parity(run: Run, stage: Stage, sampler: Sampler) -> None:
 
 def _keep_completions(run: Run, learner: Learner, step: int, records: list[dict[str, Any]]) -> None:
     """Every completion of the step, with the picture beside the first of each group."""
-    rows = [{"step": step, **row} for row in with_pictures(records, learner.problems.recent)]
+    rows = [{"step": step, **row} for row in with_pictures(records, learner.problems.recent.values())]
     run.folder.write_records(f"completions/step_{step:06d}.parquet", rows)
 
 

@@ -88,7 +88,9 @@ def main():
                 )
         half(report, world)
         report["sampled alike"] = all(world.gather(same_samples(mine, small_model(), world)))
-        report["muon: step"] = max(world.gather(muon_step(mine, world)))
+        report["muon: step"] = max(world.gather(resumed_steps(mine, world, 2, muon=True)))
+        fsdp.shard(mine := small_model(), world.size)
+        report["gate: step"] = max(world.gather(resumed_steps(mine, world, 5, gate=0.5)))
         report["state comes back"] = all(world.gather(optimizer_round_trip(mine, world)))
         print(json.dumps(report))
 
@@ -157,11 +159,11 @@ def same_samples(model, reference, world):
     return [[s.token_ids for s in g] for g in got] == [[s.token_ids for s in g] for g in want]
 
 
-def muon_step(model, world):
-    """How far Muon of shards, resumed from whole momenta, is from Muon of whole matrices, in two steps."""
-    groups, options = CASES["one image"], dict(HALF, learning_rate=1e-3, muon=True)
+def resumed_steps(model, world, steps, **how):
+    """How far an optimiser of shards, resumed before each step from whole state, is from one of whole matrices."""
+    groups, options = CASES["one image"], dict(HALF, learning_rate=1e-3, **how)
     single, whole = Optimizer(reference := small_model(), **options), None
-    for _ in range(2):
+    for _ in range(steps):
         backward(Policy(reference), groups, 999, groups, ALONE)
         single.step()
         optimizer = Optimizer(model, world=world, **options)

@@ -158,6 +158,7 @@ def test_gradients_of_two_ranks_are_those_of_one():
         assert report.pop(f"{mode} bf16 is fp32 where it learns")
         assert report.pop(f"{mode} bf16: gradient") < 0.02  # other micro-batches round elsewhere
     assert report.pop("muon: step") < 1e-4  # orthogonal matrices magnify what rounding left of a small direction
+    assert report.pop("gate: step") < 1e-4
     assert len(report) == 20
     assert all(difference < 5e-6 for difference in report.values()), report
 

@@ -64,13 +64,22 @@ def test_a_translation_has_the_value_of_its_source():
         {**row, "language": "sympy", "program": "print(3*5)", "completion": "", "problem_id": "c"},  # not the gold
         {**row, "language": "wolfram", "program": "3*4", "completion": "", "value_text": "13", "problem_id": "d"},
         {**row, "language": "nsl", "program": "3*4", "completion": "<nsl>3*4</nsl>"},
+        {**row, "language": "nsl", "program": "4 * 3", "completion": "<nsl>4 * 3</nsl>", "problem_id": "e"},
+        {**row, "language": "sympy", "program": "print(4*3)", "completion": "", "problem_id": "e"},  # it has that
     ]
     with EnginePool(workers=1, languages=["nsl"]) as pool:
         found = translated(rows, pool)
+        assert [r["problem_id"] for r in translated(rows, pool, most=1)] == ["b"]  # the others have one in nsl
     assert [(r["problem_id"], r["program"], r["translated_from"]) for r in found] == [
         ("a", "sum{3,4,5}", "wolfram"), ("b", "max{3,12}", "sympy"),
     ]  # fmt: skip
     assert found[0]["completion"] == "<nsl>sum{3,4,5}</nsl>"
+
+
+def test_what_stands_in_the_place_of_the_parts_is_refused(tmp_path):
+    (tmp_path / "a.parquet.parts").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="output needs the folder '.*a.parquet.parts' for what is sampled; something"):
+        command.main([f"model={tmp_path}", f"output={tmp_path / 'a.parquet'}"])
 
 
 def harvested(model, output, *argv):
@@ -114,8 +123,10 @@ def test_every_key_of_a_harvest_and_an_interrupted_one(tmp_path, monkeypatch, ca
     monkeypatch.setattr(command, "write_parquet", stop)
     with pytest.raises(KeyboardInterrupt):
         harvested(run, tmp_path / "b.parquet", *argv)
+    mine = tmp_path / "b.parquet.parts" / "mine.txt"
+    mine.touch()
     again = harvested(run, tmp_path / "b.parquet", *argv)
-    assert len(calls) == 4 and not (tmp_path / "b.parquet.parts").exists()
+    assert len(calls) == 4 and not (tmp_path / "a.parquet.parts").exists() and list(mine.parent.iterdir()) == [mine]
     monkeypatch.undo()
     assert {r["problem_id"]: r["tokens"] for r in reversed(again)} == {p: r["tokens"] for p, r in sources.items()}
     assert {r["language"] for r in again} == {"wolfram"} and len(again) > len(sources)

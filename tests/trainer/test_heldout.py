@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow
@@ -277,6 +278,32 @@ def test_a_result_replaces_no_file_of_the_users(tmp_path, monkeypatch):
             command.main([*argv, f"data={data}"])
 
 
+def test_the_completions_of_every_model_have_a_place(tmp_path, monkeypatch):
+    """A model that is in no run has one in the working directory, and so has one whose run cannot be written."""
+    monkeypatch.chdir(tmp_path)
+    places = []
+    for home in ("one", "one", "two"):
+        (tmp_path / home / "model").mkdir(parents=True, exist_ok=True)
+        made: dict = {"size": 6}
+        places.append(heldout.place(f"{home}/model", "shapes (level 1)", made))
+        write_parquet(places[-1], [{"a": 1}], made)
+        assert made["model"] == str(tmp_path / home / "model")
+    assert [str(place) for place in places] == [
+        f"evaluations/model-on-shapes-level-1{number}.parquet" for number in ("", "", "-2")
+    ]
+    run = a_run(tmp_path / "run", YAML, **RUN)
+    assert heldout.place(run, "x", {}) == tmp_path / "run" / "eval" / "checkpoint-9-on-x.parquet"
+    (tmp_path / "run" / "eval").rmdir()
+    (tmp_path / "run" / "eval").touch()  # as a folder of someone else's
+    assert str(heldout.place(run, "x", {})) == "evaluations/run-on-x.parquet"
+    assert heldout.is_own(EvalConfig(model=run, size=100)) and not heldout.is_own(EvalConfig(model=run, seed=1))
+    assert not heldout.is_own(EvalConfig(model=run, size=101)) and not heldout.is_own(EvalConfig())
+    shutil.rmtree("evaluations")
+    Path("evaluations").touch()
+    with pytest.raises(UserError, match="the completions have no place; output=FILE.json names one"):
+        heldout.place("small", "x", {})
+
+
 @pytest.mark.long
 def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output(tmp_path, capsys):
     run = tmp_path / "run"
@@ -296,6 +323,8 @@ def test_the_command_repeats_the_runs_number_keeps_records_and_checks_its_output
         and again["mean_tokens"] == final["mean_tokens"]
     )
     kept = parquet.read_table(out.with_suffix(".parquet")).to_pylist()
+    pictures = [row.pop("image_png") for row in kept]
+    assert sum(picture is not None for picture in pictures) == 6 and pictures[0] is not None  # the run's are not beside
     assert kept == parquet.read_table(run / "eval" / "warm_start.parquet").to_pylist() and len(kept) == 6 * 4
 
     capsys.readouterr()

@@ -222,3 +222,61 @@ def test_dropped_updates_are_told_the_first_and_every_tenth_in_a_row(capsys):
         "update 23 was dropped (1 in a row)",
     ]  # fmt: skip
     assert optimizer.take_dropped() == 22
+
+
+class Plain(torch.nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(size))
+
+
+@pytest.mark.parametrize("clipped", [1e9, 0.5])
+def test_the_gate_is_what_the_gradients_have_in_common(clipped):
+    """Against the double sum over pairs of steps, in float64."""
+    model, beta, sizes = Plain(50), 0.9, torch.rand(14) * 3
+    options = OPTIONS | dict(max_grad_norm=clipped, betas=(beta, 0.95), gate=2.0)
+    optimizer = Optimizer(model, learning_rate=1e-3, **options)
+    common, seen = torch.randn(50) / 50**0.5, []
+    sums, pairs_of_others = 0.0, 0.0
+    for at, size in enumerate(sizes):
+        before = model.w.detach().clone()
+        gradient = size * (common + torch.randn(50) / 50**0.5)
+        model.w.grad = gradient.clone()
+        optimizer.step()
+        rate = 0.1
+        if at >= 5:
+            w = [(1 - beta) * beta ** (at - 1 - i) for i in range(at)]
+            products = torch.stack([w[i] * seen[i] for i in range(at)]).double()
+            pairs = products @ products.T
+            sums = 0.95 * sums + float(pairs.sum())
+            pairs_of_others = 0.95 * pairs_of_others + float(pairs.sum() - pairs.trace())
+            signal = pairs_of_others / sums
+            assert optimizer.gate.signal == pytest.approx(signal, abs=1e-5)
+            rate = min(1.0, max(0.1, 2 * signal))
+        seen.append(gradient * min(1.0, clipped / float(gradient.norm())))
+        state = optimizer.inner.state[model.w]
+        step = state["exp_avg"] / (1 - beta ** (at + 1))
+        step = step / ((state["exp_avg_sq"] / (1 - 0.95 ** (at + 1))).sqrt() + 1e-8)
+        torch.testing.assert_close(model.w.detach(), before - 1e-3 * rate * step, rtol=1e-4, atol=1e-8)
+    assert optimizer.learning_rate == 1e-3
+
+
+def test_the_gate_tells_noise_from_a_weak_signal_and_continues():
+    """Noise of wild sizes is gated, a tenth of a step's energy in common is not."""
+    shares = {}
+    for of, strength in (("noise", 0.0), ("weak", 0.35)):
+        model = Plain(3000)
+        optimizer = Optimizer(model, learning_rate=1e-3, **OPTIONS | dict(max_grad_norm=1e9, gate=4.0))
+        common, shares[of] = torch.randn(3000), []
+        for at in range(60):
+            model.w.grad = torch.exp(torch.randn(())) * (strength * common + torch.randn(3000))
+            if at == 40:
+                again = Optimizer(model, learning_rate=1e-3, **OPTIONS | dict(max_grad_norm=1e9, gate=4.0))
+                again.load_state_dict(optimizer.state_dict())
+                optimizer = again
+            before = optimizer.gate.steps
+            optimizer.step()
+            assert optimizer.gate.steps == before + 1 == at + 1
+            shares[of].append(min(1.0, max(0.1, 4.0 * optimizer.gate.signal)))
+    assert sum(shares["noise"][10:]) / 50 < 0.2
+    assert sum(shares["weak"][10:]) / 50 > 0.9

@@ -6,18 +6,23 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from pyarrow import parquet
+from safetensors.torch import load_file
 from test_resume import outcome, same
 
 from nsrl import check
-from nsrl.config import EvalConfig, TrainConfig, from_yaml, parse, require_sound, to_yaml
+from nsrl.config import EvalConfig, LoraConfig, ModelConfig, TrainConfig, from_yaml, parse, require_sound, to_yaml
 from nsrl.config.schedules import parse_schedule, scheduled, widest
 from nsrl.config.stages import Until, parse_until, planned_stages
 from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
+from nsrl.models import chats, loading
+from nsrl.models.learning import learning, only
 from nsrl.train import main
 from nsrl.trainer import checkpoint, heldout
+from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.resume import Order, State, is_over
 
 FEW = [
@@ -56,9 +61,10 @@ STAGES = [
         "data": {"level": 1}},
     {"name": "looked", "kind": "evaluate"},
     {"name": "easy", "kind": "grpo", "until": "eval/accuracy >= 0 every 2", "max_steps": 5, "min_steps": 3,
-        "beta": 0.05,
+        "beta": 0.05, "schedules": {"learning_rate": "linear 0.0006 0"},
      "data": {"level": 1}},
-    {"name": "on", "kind": "grpo", "joins": "easy", "steps": 1, "data": {"level": 1}, "beta": 0.05},
+    {"name": "on", "kind": "grpo", "joins": "easy", "steps": 1, "data": {"level": 1}, "beta": 0.05,
+        "schedules": {"learning_rate": "linear 0.0006 0", "reward_noise": "linear 0.6 0"}},
     {"name": "hard", "kind": "grpo", "steps": 3, "learning_rate": 0.001,
      "schedules": {"beta": "cosine 0.04 0", "reward_weights.odd": "0.5 until 1 then 1", "temperature": "linear 1 0.7"}},
 ]  # fmt: skip
@@ -85,6 +91,9 @@ def test_stages_end_when_they_are_to_and_keep_what_is_said(whole):
     assert [row["schedule/beta"] for row in hard] == [0.02 * (1 + math.cos(math.pi * t / 3)) for t in range(3)]
     assert [row["schedule/reward_weights.odd"] for row in hard] == [0.5, 1, 1]
     assert [row["schedule/temperature"] for row in hard] == [1, 1 + (0.7 - 1) * (1 / 3), 1 + (0.7 - 1) * (2 / 3)]
+    rates = [(row["learning_rate"], row["schedule/learning_rate"]) for row in [*easy, on]]  # over 5 + 1 steps
+    assert rates == [(pytest.approx(0.0006 - 0.0001 * t), pytest.approx(0.0006 - 0.0001 * t)) for t in range(4)]
+    assert on["schedule/reward_noise"] == pytest.approx(0.3)  # of a stage that goes on, too
     kept = {p.name: json.loads((p / "trainer_state.json").read_text()) for p in checkpoint.kept(whole)}
     positions = {
         name: (state["position"], state["rewards"].get("odd", {}).get("calls")) for name, state in kept.items()
@@ -129,9 +138,17 @@ def test_going_on_is_the_same_run_across_borders(whole, tmp_path, name):
 
 @pytest.mark.long
 def test_stages_are_runs_one_after_the_other(tmp_path, reward):
-    """Weights bit for bit: supervised at one rate, then GRPO with another G and temperature."""
+    """Weights bit for bit: supervised at one rate and in one mode, then GRPO with another G, temperature and prompt."""
     stages = [
-        {"name": "shown", "kind": "supervised", "steps": 3, "warm_start": {"learning_rate": 0.002}},
+        {
+            "name": "shown",
+            "kind": "supervised",
+            "steps": 3,
+            "warm_start": {"learning_rate": 0.002},
+            "prompt": {"mode": "sympy"},
+            "max_grad_norm": 0.1,
+        },
+        {"name": "looked", "kind": "evaluate", "prompt": {"mode": "nsl", "prefill": "open"}},
         {
             "name": "sampled",
             "kind": "grpo",
@@ -139,19 +156,86 @@ def test_stages_are_runs_one_after_the_other(tmp_path, reward):
             "num_generations": 4,
             "temperature": 0.9,
             "learning_rate": 0.001,
+            "prompt": {"mode": "nsl", "prefill": "open"},
         },
     ]
     one = run(tmp_path / "one", *reward, stages=stages)
     first = run(tmp_path / "first", "warm_start.reading_steps=0", "warm_start.steps=3", "max_steps=0",
-                "warm_start.learning_rate=0.002")  # fmt: skip
+                "warm_start.learning_rate=0.002", "prompt.mode=sympy", "max_grad_norm=0.1")  # fmt: skip
     options = ["warm_start.steps=0", "max_steps=2", "num_generations=4", "temperature=0.9", "learning_rate=0.001"]
+    options += ["prompt.mode=nsl", "prompt.prefill=open"]
     second = run(tmp_path / "second", *reward, *[f"model.name={first}", *options])
     weights = lambda folder: (checkpoint.latest(folder) / "model.safetensors").read_bytes()
     assert weights(one) == weights(second)
+    # evaluations and checkpoints are asked as the run is, but for a stage that only evaluates
+    final, looked = (parquet.read_table(one / "eval" / f"{name}.parquet").to_pylist() for name in ("final", "looked"))
+    assert [r["prompt_tokens"] + 1 for r in final] == [r["prompt_tokens"] for r in looked]
+    of = json.loads((one / "eval" / "looked.json").read_text())["of"]
+    assert of["prompt"]["mode"] == "nsl" and looked[0]["question"] == final[0]["question"]
+    own = lambda folder: json.loads((checkpoint.latest(folder) / "nsrl.json").read_text())
+    assert "prompt" not in own(one) and own(second)["prompt"]["mode"] == "nsl"
     config = from_yaml(TrainConfig, (one / "config.yaml").read_text())
     assert config.stages == stages and from_yaml(TrainConfig, to_yaml(config)).stages == stages
     with pytest.raises(UserError, match="stages cannot change when a run is continued"):
         main([f"output_dir={one}", "--resume", f"stages={json.dumps(stages[:1])}"])
+
+
+@pytest.mark.long
+def test_a_stage_trains_the_parts_it_names(tmp_path, reward):
+    """Weights bit for bit those of two runs; what does not learn stays as it is, and one that goes on is the same."""
+    stages = [
+        {"name": "seen", "kind": "supervised", "steps": 2, "train": ["merger", "vision"]},
+        {"name": "sampled", "kind": "grpo", "steps": 3, "train": ["language"], "beta": 0.05, "learning_rate": 0.001},
+    ]
+    one = run(tmp_path / "one", *reward, "preflight=true", "save_steps=1", stages=stages)
+    first = run(tmp_path / "first", "warm_start.reading_steps=0", "warm_start.steps=2", "max_steps=0",
+                "train=[merger,vision]")  # fmt: skip
+    second = run(tmp_path / "second", *reward, f"model.name={first}", "warm_start.steps=0", "max_steps=3",
+                 "train=[language]", "beta=0.05", "learning_rate=0.001")  # fmt: skip
+    weights = lambda folder: load_file(folder / "model.safetensors")
+    begun, seen, end = (weights(one / f"checkpoint-{name}") for name in ("seen-1", "seen-2", "sampled-3"))
+    assert all(torch.equal(end[name], weight) for name, weight in weights(checkpoint.latest(second)).items())
+    changed = lambda a, b: {name for name in a if not torch.equal(a[name], b[name])}
+    assert changed(begun, seen) == {name for name in seen if ".visual." in name}
+    assert changed(seen, end) == {name for name in seen if ".visual." not in name}
+    trainable = [json.loads((one / "preflight.json").read_text())["stages"][name] for name in ("seen", "sampled")]
+    assert trainable[0] != trainable[1]
+    again = tmp_path / "again"
+    shutil.copytree(one, again, symlinks=True)
+    assert main([f"output_dir={again}", f"resume_from_checkpoint={again}/checkpoint-seen-1"]) == 0
+    assert same(outcome(again), outcome(one))
+    with pytest.raises(UserError, match=r"train must name parts that learn in this run \(language, merger, vision\)"):
+        run(tmp_path / "none", *reward, "max_steps=1", "warm_start.steps=0", "train=[head]")
+
+
+@pytest.mark.parametrize("wanted", [["lora"], ["merger"], ["vision", "lora"]])
+def test_parts_of_a_model_with_an_adapter(wanted):
+    vlm = loading.load(ModelConfig(freeze_vision_tower=False), LoraConfig(enabled=True))
+    own = learning(vlm)
+    assert own.keys() == {"lora", "merger", "vision"}
+    with only(vlm, wanted):
+        assert sorted(learning(vlm)) == sorted(wanted)
+        weights = [w for part in wanted for w in own[part]]
+        assert len(Optimizer(vlm.model, learning_rate=1.0, schedule="constant", warmup=0, total=1, max_grad_norm=1.0)
+                   .parameters) == len(weights)  # fmt: skip
+    assert {part: len(of) for part, of in learning(vlm).items()} == {part: len(of) for part, of in own.items()}
+
+
+def test_rows_are_measured_as_their_stage_asks(tmp_path):
+    rows = [{"question": "x " * n, "answer": str(n)} for n in range(1, 41)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stages = [STAGE, STAGE | {"name": "b", "prompt": {"prefill": "y " * 6}}]
+    config = parse(TrainConfig, ["data.source=hf", f"data.path={tmp_path}/rows.jsonl", "data.eval_size=2",
+                                 "data.max_prompt_length=40", f"stages={json.dumps(stages)}"], "nsrl")  # fmt: skip
+    vlm = loading.load(config.model, config.lora, 0, config.prompt)
+    own = heldout.own_data(config, State(), vlm)
+    found = []
+    for stage in planned_stages(config):
+        with vlm.asked(chats.chat_for(vlm, stage.config.prompt)):
+            data = heldout.stage_data(stage.config, config, own, vlm)
+            assert max(vlm.prompt_lengths(data.longest)) <= 40 and data.held_out == own.held_out
+            found.append({p.question for p in data.longest})
+    assert found[1] < found[0] and vlm.chat == chats.chat_for(vlm, config.prompt)
 
 
 def test_the_shipped_curriculum(tmp_path, capsys):
@@ -214,6 +298,15 @@ def test_a_condition_is_met_by_the_mean_of_20_steps_or_by_an_evaluation():
     assert Order.of(config).names == ("a",) and is_over(config, "a", State(phase="a", step=50))
 
 
+@pytest.mark.parametrize(("until", "first"), [("reward > 1", 20), ("eval/accuracy > 0 every 9", 9)])
+def test_a_condition_that_is_never_asked_is_told(until, first, capsys):
+    stage = {"name": "a", "kind": "grpo", "until": until, "max_steps": 9}
+    require_sound(parse(TrainConfig, [f"stages={json.dumps([stage])}"], ""))
+    assert f"stage 'a': until cannot act in this run: {until.split()[0]} is asked first behind step {first}, and" in (
+        capsys.readouterr().out
+    )
+
+
 def test_schedules():
     assert [parse_schedule("linear 1 0", "x").at(done, 4) for done in range(5)] == [1, 0.75, 0.5, 0.25, 0]
     for t in range(10):  # Visionary-R1's beta
@@ -223,11 +316,16 @@ def test_schedules():
     steps = parse_schedule("0 until 3 then .5 until 5 then 1e-1", "x")
     assert [steps.at(done, 9) for done in range(7)] == [0, 0, 0, 0.5, 0.5, 0.1, 0.1]
     assert parse_schedule("constant 2", "x").at(7, 9) == parse_schedule("2", "x").at(0, 9) == 2
+    line = ["schedules.learning_rate=cosine 1e-3 0", "schedules.reward_weights.short=0 until 1 then 0.2"]
+    require_sound(config := parse(TrainConfig, [*line, "schedules.beta=linear 0 1", "use_bias_correction_kl=true"], ""))
+    assert [scheduled(config, done, 2)[0].reward_weights[2] for done in range(2)] == [0, 0.2]
     config = TrainConfig(schedules={"beta": "linear 0.1 0", "reward_weights.short": "0 until 1 then 0.2"})
     assert widest(config).beta == 0.1 and scheduled(config, 1, 2)[0].reward_weights == [1.0, 0.1, 0.2]
 
 
 STAGE = {"name": "a", "kind": "grpo", "steps": 3}
+JOINED = {"name": "b", "joins": "a"}
+UNTIL = {"steps": None, "until": "reward > 1", "max_steps": 9}
 
 
 @pytest.mark.parametrize(
@@ -240,6 +338,14 @@ STAGE = {"name": "a", "kind": "grpo", "steps": 3}
             "'temperature'"),
         ({"stages": [STAGE | {"seed": 1}]}, "stage 'a': seed is of the whole run"),
         ({"stages": [STAGE | {"lora": {"r": 4}}]}, "stage 'a': lora.r is of the whole run"),
+        ({"train": "[merge]"}, "train must name parts .*got 'merge'; did you mean 'merger'"),
+        ({"train": "[]"}, "train must name a part at least"),
+        ({"stages": [STAGE, STAGE | {"name": "b", "joins": "a", "train": ["language"]}]}, "stage 'b': train must be as "
+            "in a"),
+        ({"stages": [STAGE | {"prompt": {"mode": "any", "prefill": "open"}}]}, "stage 'a': prompt.prefill=open needs"),
+        ({"stages": [STAGE | {"prompt": {"system": "none.txt"}}]}, "stage 'a': prompt.system cannot act here"),
+        ({"stages": [STAGE, {"name": "b", "kind": "evaluate", "beta": 1}]}, "stage 'b': beta cannot act in a stage "
+            "that only evaluates"),
         ({"stages": [STAGE | {"warm_start": {"batch_size": 4}}]}, "stage 'a': warm_start.batch_size cannot act here"),
         ({"stages": [STAGE | {"data": {"split": "x"}}]}, "stage 'a': data.split cannot act here"),
         ({"stages": [STAGE | {"until": "loss < 1"}]}, "either steps or until must be given; got both"),
@@ -271,6 +377,18 @@ STAGE = {"name": "a", "kind": "grpo", "steps": 3}
         ({"schedules": {"beta": "1 until 5 then 2 until 3 then 1"}}, "schedules.beta must be"),
         ({"schedules": {"beta": "0.1"}, "beta": 0.1}, "beta cannot act here, because schedules.beta says it"),
         ({"schedules": {"learning_rate": "0.1"}, "warmup_steps": 3}, "warmup_steps cannot act here"),
+        ({"stages": [STAGE, {"name": "x", "kind": "evaluate", "temperature": 0.5}]}, "'x': temperature cannot act in a "
+            "stage that only evaluates"),
+        ({"stages": [STAGE | {"data": 3}]}, "'a': data is a group of keys, data.source and others; got"),
+        ({"stages": [STAGE, STAGE | JOINED | {"learning_rate": 1e-4}]}, "'b': learning_rate must be as in 'a'"),
+        ({"stages": [STAGE, STAGE | JOINED | {"max_grad_norm": 2}]}, "'b': max_grad_norm must be as in 'a', .*1.0"),
+        ({"stages": [STAGE, STAGE | JOINED | {"schedules": {"learning_rate": "1e-4"}}]}, "'b': schedules.learn"),
+        ({"stages": [STAGE, STAGE | JOINED | {"schedules": {"beta": "linear 0 1"}}]}, "'b': beta must be 0 as in 'a'"),
+        ({"stages": [STAGE | UNTIL | {"until": "pass@1 >= 30"}]}, "until must compare with a share from 0 to 1, as "
+            "pass@1 is; got 30"),
+        ({"stages": [STAGE | UNTIL | {"until": "kl < 1e999"}]}, "until must compare with a finite number; got 1e999"),
+        ({"stages": [{"name": "a", "kind": "supervised", "readings": True, "steps": 1, "demonstrations": {"path":
+            __file__}}]}, "'a': readings are of pictures of shapes; got the rows of"),
         ({"warm_start.until": "loss << 3"}, "warm_start.until must be METRIC <= NUMBER"),
         ({"warm_start.reading_until": "reward > 3"}, "warm_start.reading_until must compare one of loss, "),
         ({"warm_start.until": "loss < 3", "warm_start.steps": 0}, "warm_start.until cannot act here"),

@@ -43,6 +43,7 @@ def rows(tmp_path_factory):
         {"id": "long", "question": "word " * 500, "answer": "1", "completion": "1"},
         {"id": "wordy", "question": "What?", "answer": "1", "completion": "one two three four five six"},
         {"id": "padded", "question": "Why?", "answer": "1", "completion": "1<|endoftext|>2"},
+        {"id": "ended", "question": "When?", "answer": "1", "completion": "1<|im_end|>2"},
         {"id": "bare", "question": "Who?", "answer": "1"},
     ]
     (folder / "train.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
@@ -58,7 +59,7 @@ def test_a_warm_start_on_rows(rows, tmp_path, capsys):
     for words in ("2 demonstrations dropped: held out", "1 demonstrations dropped: no completion (first: bare",
                   "1 demonstrations dropped: prompt longer than data.max_prompt_length 300 tokens (first: long",
                   "1 demonstrations dropped: completion longer than max_completion_length 12 tokens (first: wordy",
-                  "1 demonstrations dropped: control token in the completion (first: padded"):  # fmt: skip
+                  "2 demonstrations dropped: control token in the completion (first: padded"):  # fmt: skip
         assert words in said
     kept = outcome(whole, "adapter_model")
     assert [row["phase"] for row in kept["rows"]] == ["warm_start"] * 4 + ["grpo"]  # nothing is read out
@@ -77,7 +78,7 @@ def test_a_warm_start_on_rows(rows, tmp_path, capsys):
         main([*FEW, f"output_dir={shapes}", *own])
     assert main([*FEW, f"output_dir={shapes}", *own[:-1], "max_steps=0", "warm_start.steps=1"]) == 0
     problems, _, notes = heldout.choose(EvalConfig(model=str(shapes), data=f"hf:{rows / 'train.jsonl'}"))
-    assert "0" not in {p.id for p in problems} and "1" not in {p.id for p in problems} and len(problems) == 12
+    assert "0" not in {p.id for p in problems} and "1" not in {p.id for p in problems} and len(problems) == 13
     assert "2 problems left out: they were demonstrated to the model" in notes
 
 
