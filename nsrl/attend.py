@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from nsrl.config import EvalConfig, ModelConfig, command
-from nsrl.config.prompts import PromptConfig
-from nsrl.data.modes import MODES
+from nsrl.config import EvalConfig, ModelConfig, SolveConfig, command, parse, require_sound
+from nsrl.config.prompts import PromptConfig, said
 from nsrl.errors import UserError, program, require_extra
 from nsrl.types import Problem
 from nsrl.view import Parser, page_file
 
+_ASKED = "what is asked for (any, answer, cot, nsl, wolfram, sympy), and so each key of `prompt` that eval takes, "\
+    "also as prompt.mode=X (without them: as it was trained)"  # fmt: skip
 PARTS = ("prose", "program", "answer", "delimiters", "all")  # what --tokens takes beside a range
 
 
@@ -39,7 +41,11 @@ def parser() -> argparse.ArgumentParser:
         "--image", action="append", default=[], metavar="FILE", help="a picture; several times for several"
     )
     top.add_argument("--completion", metavar="TEXT", help="look at this text (without it: what the model writes)")
-    top.add_argument("--mode", choices=MODES, help="what is asked for (prompt.mode; without it: as it was trained)")
+    for key in fields(PromptConfig):
+        names, told = [f"--prompt.{key.name}"], argparse.SUPPRESS
+        if key.name == "mode":
+            names, told = [*names, "--mode"], _ASKED
+        top.add_argument(*names, metavar="X", help=told)
     top.add_argument("--tokens", default="all", metavar="WHICH", help="drawn: program, prose, answer, delimiters, all, "
                      "or A:B, the tokens from A to before B, counted from 0 (default: all)")  # fmt: skip
     top.add_argument("--layer", default="mean", metavar="N", help="a layer, counted from 0, or mean (default)")
@@ -58,7 +64,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     """Print the table and draw what was asked for. Returns 0; raises `UserError` for what cannot be done."""
-    chosen = parser().parse_args(argv)
+    chosen = parser().parse_args([f"--{word}" if word.startswith("prompt.") else word for word in argv])
+    words = [f"{key}={word}" for key, word in vars(chosen).items() if key.startswith("prompt.") and word is not None]
+    asked = parse(SolveConfig, [f"model={chosen.model}", *words], "python -m nsrl.attend")
+    require_sound(asked)
     layer, head = (_number(chosen, name) for name in ("layer", "head"))
     _require_sound(chosen)
     require_extra()
@@ -75,8 +84,7 @@ def main(argv: list[str]) -> int:
     layers = len(vlm.family.text.layers)
     if layer is not None and layer >= layers:
         raise UserError(f"attend: --layer must be 0 to {layers - 1} or mean; got {layer}")
-    if chosen.mode is not None:
-        loading.ask_as(vlm, PromptConfig(mode=chosen.mode), {"mode"})
+    loading.ask_as(vlm, asked.prompt, said(asked.prompt, asked.given))
     problem = vlm.chat.shown(problem)
     if not problem.images:
         raise UserError("attend: the prompt must have a picture to look at; this one has none")

@@ -27,7 +27,8 @@ def main(argv: list[str]) -> int:
     require_sound(config)
 
     from nsrl.checks.configured import check_parity, open_policy, run_preflight
-    from nsrl.models import loading
+    from nsrl.models import chats, loading
+    from nsrl.models.learning import only, require_parts
     from nsrl.rollout.open import open_sampler
     from nsrl.trainer import checkpoint, heldout
     from nsrl.trainer.problems import ProblemStream, worst_problems
@@ -52,9 +53,13 @@ def main(argv: list[str]) -> int:
     data = heldout.own_data(config, state, vlm)
     learning = [stage.config for stage in planned_stages(config) if stage.kind != "evaluate"]
     for one in learning or [config]:
-        own, most = heldout.stage_data(one, config, data, vlm) if learning else data, widest(one)
-        worst = worst_problems(own.source, vlm, own.longest, own.taught)
-        print(run_preflight(most, vlm, policy, worst, bytes_held(most, vlm)))
+        with vlm.asked(chats.chat_for(vlm, one.prompt)):
+            own, most = heldout.stage_data(one, config, data, vlm) if learning else data, widest(one)
+            worst = worst_problems(own.source, vlm, own.longest, own.taught)
+            require_parts(vlm, one.train)
+            held = bytes_held(most, vlm)
+            with only(vlm, one.train):
+                print(run_preflight(most, vlm, policy, worst, held))
     sampler = open_sampler(config, vlm)
     print(check_parity(config, vlm, policy, sampler, ProblemStream(data.source, 0, vlm).take(8)))
     sampler.close()

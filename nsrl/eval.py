@@ -33,6 +33,7 @@ def main(argv: list[str]) -> int:
     from nsrl.report.statistics import at_k, powers
     from nsrl.report.table import (  # torch is only imported once the result has a place
         accuracy_text,
+        group_tables,
         print_table,
         table,
     )
@@ -40,6 +41,7 @@ def main(argv: list[str]) -> int:
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer import evaluation, heldout
     from nsrl.trainer.grader import Grader, open_pool
+    from nsrl.trainer.keep import KEPT, PICTURES, with_pictures
     from nsrl.trainer.metrics import Progress
 
     runs = heldout.lineage(config.model)
@@ -57,7 +59,7 @@ def main(argv: list[str]) -> int:
     dtype = str(next(vlm.base.parameters()).dtype).removeprefix("torch.")
     own = {"prompt": asdict(vlm.chat)} if vlm.chat != Chat() else {}
     made = heldout.settings(config, name, problems, seed=seed, max_completion_length=longest, dtype=dtype, **own)
-    records, missed = (output.with_suffix(".parquet"), "") if output else heldout.place(config.model, name, made)
+    records = output.with_suffix(".parquet") if output else heldout.place(config.model, name, made)
     with open_pool(config.engine) as pool, Progress("evaluate", len(problems), every=config.batch) as progress:
         result = evaluation.evaluate(
             vlm,
@@ -74,6 +76,11 @@ def main(argv: list[str]) -> int:
     for row in result.records:
         row |= texts(row["completion"], config.spans)
     print_table(result.records, title=f"{config.model} on {name}")
+    groups = group_tables(result.records)
+    tables = {"table": table(result.records)} | ({"groups": groups} if groups else {})
+    for by, rows in groups.items():
+        shown = (f"{row['category']} {accuracy_text(row['accuracy'])} of {row['count']}" for row in rows)
+        print(f"by {by}: {'; '.join(shown)}")
     samples = config.samples if config.temperature else 1
     numbers = result.numbers() | {"at_k": at_k(result.records, powers(samples))}
     print(f"mean@{samples} {accuracy_text(result.accuracy, result.ci95)}   ", end="")
@@ -82,12 +89,13 @@ def main(argv: list[str]) -> int:
         print(at_k_text(result.records))
     if not config.temperature:
         print("temperature 0: every sample is the greedy answer, so one was taken")
+    if not (heldout.is_own(config) and (records.parent / PICTURES).is_file()):  # else the run has kept them
+        with_pictures(result.records, problems[:KEPT])
     with disk_watched(Path(), "the table above is all there is"):
         if output:
-            write(output, json.dumps({**numbers, "table": table(result.records), "settings": made}, indent=1) + "\n")
-        if records:
-            write_parquet(records, result.records, made)
-        print(f"completions: {(f'{records.name}, beside it' if output else records) if records else missed}")
+            write(output, json.dumps(numbers | tables | {"settings": made}, indent=1) + "\n")
+        write_parquet(records, result.records, made)
+        print(f"completions: {f'{records.name}, beside it' if output else records}")
     return 0
 
 

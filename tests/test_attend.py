@@ -54,7 +54,15 @@ def test_two_pictures_on_a_page(tmp_path, capsys):
     assert main([*said, "-o", str(tmp_path / "map.html"), "--tokens", "program", "--layer", "1"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"layer +prose +program +answer +delimiters\n", out) and "even" in out
-    assert main([*said, "-o", str(tmp_path / "map.png"), "--head", "2"]) == 0
+    asked = [
+        "prompt.mode=nsl",
+        "--prompt.prefill",
+        "open",
+        "--completion",
+        "2+3",
+    ]  # a program behind the head that opens it
+    assert main([*said, "-o", str(tmp_path / "map.png"), "--head", "2", *asked]) == 0
+    assert "program" in (out := capsys.readouterr().out) and "answer" not in out and "<nsl>" not in out
     with Image.open(tmp_path / "map.png") as drawn:
         assert drawn.width == 1200 and len(set(drawn.convert("RGB").resize((60, 60)).getdata())) > 50
     if chromium() is None:
@@ -98,6 +106,9 @@ def test_two_pictures_on_a_page(tmp_path, capsys):
         (["--model", "small", "--problem", "0", "--completion", "5", "--tokens", "9:"],
         "--tokens 9:: the completion has no"),
         (["--model", "small", "--problem", "0", "--completion", "5", "--temperature", "1"], "looked at as it stands"),
+        (["--model", "small", "--problem", "0", "prompt.images=none"], "must have a picture to look at"),
+        (["--model", "small", "--problem", "0", "prompt.mode=maple"], "prompt.mode must be one of any, answer, cot, "),
+        (["--model", "small", "--problem", "0", "prompt.system=/no/file"], "prompt.system cannot act here"),
         (["--model", "small", "--problem", "0", "-o", "map.gif"], "-o must be a file that ends in .png or .html; got "
             "'map.gif'"),
     ],

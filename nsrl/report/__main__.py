@@ -18,9 +18,9 @@ seeds"""
 
 def main(argv: list[str]) -> int:
     """The command. Exit code 2 for bad input."""
-    compares = argv[:1] == ["compare"] and len(argv) == 3
+    asked = argv[-1:] in (["-h"], ["--help"])
+    compares = argv[:1] == ["compare"] and len(argv) == 3 and not asked
     if not compares and (len(argv) != 1 or argv[0].startswith("-") or argv == ["compare"]):
-        asked = argv in (["-h"], ["--help"])
         print(USAGE.format(program("report")), file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from nsrl.report.statistics import (
     ratio_text,
     right_tokens,
     same_problem,
+    scored_samples,
 )
 from nsrl.report.table import percent, print_lines
 
@@ -42,23 +45,35 @@ def print_comparison(names: Sequence[str]) -> None:
             f"compare needs as many evaluations in A as in B, seed by seed; got {len(sets[0])} and {len(sets[1])}"
         )
     titles = _titles(names)
+    for title, name in zip(titles, names):
+        for path in map(Path, name.split(",")):
+            if path.expanduser().is_dir():
+                print(f"{title}: {_file(path.expanduser())}")
+    greedy = _line("All", sets, greedy=False) is None
+    if greedy and _line("All", sets, greedy) is None:
+        raise UserError(
+            f"compare needs problems that both have, with a verdict in both; {' and '.join(names)} share "
+            f"none{_why(sets)}"
+        )
     lines = [["Category", "Problems", *(f"{title} %" for title in titles), "difference in points [95%]"]]
     for category in [*sorted({_category(r) for records in sets[0] for r in records}), None]:
         chosen = [[[r for r in records if category in (None, _category(r))] for records in one] for one in sets]
-        line = _line(category or "All", chosen)
-        if line is not None:
-            lines.append(line)
-    if len(lines) == 1:
-        raise UserError(
-            f"compare needs problems that both have, with a verdict in both; {' and '.join(names)} share none"
-        )
+        lines += [line] if (line := _line(category or "All", chosen, greedy)) else []
+    if greedy:
+        print("of greedy answers: there are no samples of the same problems")
     print_lines(lines, "", "", shutil.get_terminal_size(fallback=(80, 24)).columns)
     for sentence in _sentences(titles, sets):
         print(sentence)
 
 
-def _line(category: str, sets: Sequence[Sequence[Records]]) -> list[str] | None:
-    means = [[problem_means(records) for records in one] for one in sets]
+def _why(sets: Sequence[Sequence[Records]]) -> str:
+    """What problems of which none is the same have in common."""
+    ids = [{str(r["problem_id"]) for records in one for r in records} for one in sets]
+    return " (the same ids, with other questions or gold answers, or other samples)" if ids[0] & ids[1] else ""
+
+
+def _line(category: str, sets: Sequence[Sequence[Records]], greedy: bool) -> list[str] | None:
+    means = [[problem_means(records, greedy) for records in one] for one in sets]
     found = paired_difference(*means)
     if found is None:
         return None
@@ -83,6 +98,8 @@ def _sentences(titles: Sequence[str], sets: Sequence[Sequence[Records]]) -> list
         ratio = paired_ratio(*([right_tokens(records, *columns) for records in one] for one in sets))
         if ratio is not None:
             said.append(ratio_text(a, b, what, ratio))
+    if not any("tokens of" in sentence for sentence in said):
+        said.append("tokens are not compared: no sample of both is right on the same problem")
     for title, one, other in ((a, *sets), (b, *reversed(sets))):
         keys = {same_problem(r) for records in other for r in records}
         said.append(f"{title}: " + at_k_text(*([r for r in records if same_problem(r) in keys] for records in one)))
@@ -90,22 +107,35 @@ def _sentences(titles: Sequence[str], sets: Sequence[Sequence[Records]]) -> list
 
 
 def at_k_text(*seeds: Sequence[Mapping[str, Any]]) -> str:
-    """`pass@1 53.0  pass@2 … maj@4 …` of samples, in percent, the mean over seeds."""
-    most = min((max((r.get("sample", 0) for r in records), default=-1) + 1 for records in seeds), default=0)
-    found = [at_k(records, powers(most)) for records in seeds if most]
+    """`pass@1 53.0  pass@2 … maj@4 …` of samples, in percent, the mean over seeds; where fewer problems have so many
+    samples, how many of how many."""
+    sizes = [Counter(same_problem(r) for r in scored_samples(records)).values() for records in seeds]
+    if not sizes or not all(sizes):
+        return "no samples"
+    found = [at_k(records, powers(min(map(max, sizes)))) for records in seeds]
+    counts = [n for of_seed in sizes for n in of_seed]
+    fewer = {k: sum(n >= k for n in counts) for k in found[0]["pass"]}
     return "  ".join(
         f"{kind}@{k} {percent(sum(one[kind][k] for one in found) / len(found))}"
-        for kind, values in (found[0].items() if found else ())
+        + (f" ({fewer[k]} of {len(counts)} problems)" if fewer[k] < len(counts) else "")
+        for kind, values in found[0].items()
         for k in values
     )
 
 
 def _titles(names: Sequence[str]) -> list[str]:
-    """Short and different names: the last part of a path in which they differ."""
-    parts = [Path(name.split(",")[0]).expanduser().absolute().with_suffix("").parts for name in names]
-    for one, other in zip(*map(reversed, parts)):
-        if one != other:
-            return [one, other]
+    """Short and different names: the last part of a path in which they differ; of several by comma, what they begin
+    with."""
+    groups = [
+        [Path(name).expanduser().absolute().with_suffix("").parts for name in several.split(",")] for several in names
+    ]
+    for place in range(1, min(len(parts) for group in groups for parts in group)):
+        found = [
+            os.path.commonprefix([parts[-place] for parts in group]).rstrip("-_. ")  # noqa: RUF071 (of letters)
+            for group in groups
+        ]
+        if all(found) and found[0] != found[1]:
+            return found
     return ["A", "B"]
 
 
@@ -116,12 +146,21 @@ def _category(r: Mapping[str, Any]) -> str:
 def _records(path: Path) -> Records:
     from pyarrow import ArrowException, parquet
 
+    if not path.exists():
+        raise UserError(f"compare: {str(path)!r} must be a run folder or records of an evaluation; there is none")
     try:
         found = parquet.read_table(_file(path)).to_pylist()
     except (ArrowException, OSError) as error:
         raise UserError(f"compare: {str(path)!r} must hold records of an evaluation; {error}") from None
     if not found or not {"problem_id", "correct"} <= found[0].keys():
         raise UserError(f"compare: {str(path)!r} must hold records of an evaluation (problem_id, correct); it has none")
+    if any("sample" in r for r in found):
+        ((problem, *_), sample), times = Counter((same_problem(r), r.get("sample")) for r in found).most_common(1)[0]
+        if times > 1:
+            raise UserError(
+                f"compare: {str(path)!r} must hold each sample of a problem once; sample {sample} of {problem!r} "
+                f"stands there {times} times (are these two evaluations?)"
+            )
     return found
 
 

@@ -20,6 +20,9 @@ from nsrl.errors import UserError
 TRAINING, LONE = "training", "evaluation"  # points: of completions/, and of a file that stands in no run
 _NAMED = {"warm_start": "before", "final": "after"}
 _LAST = 10**9  # beyond every step
+_CONTEXT = -2  # order of what is before an arm's own runs
+EXPERIMENT = "experiment.yaml"  # in the folder of an experiment: what it is of
+_ARM = re.compile(r"[^/]+/(seed|context)-\d+/(eval|completions)")
 NEEDED = {"problem_id", "completion"}  # columns without which a table has no completions to show
 Progress = Callable[[int, int], None]  # files done, of how many
 
@@ -95,6 +98,8 @@ def _parts(path: Path) -> list[Part]:
     if not path.is_dir():
         raise UserError(f"view: {str(path)!r} must be a run folder, a folder of runs or a parquet file; there is none")
     files = [f for f in sorted(path.rglob("*.parquet")) if f.stem != "pictures" and f.parent.name != "later"]
+    if (path / EXPERIMENT).is_file():  # its arms alone, not what they were made from
+        files = [f for f in files if _ARM.fullmatch(f.relative_to(path).parent.as_posix())]
     if not files:
         raise UserError(
             f"view: {str(path)!r} must be a run folder, a folder of runs or a parquet file; it holds no completions "
@@ -114,10 +119,12 @@ def _part(file: Path, given: Path | None) -> Part:
     if given is not None and given in run.parents:
         arm = run.relative_to(given).as_posix()
     step = int(stem[5:]) if re.fullmatch(r"step_\d+", stem) else None
-    several = re.fullmatch(r"(.+)/seed[-_]?(\d+)", arm)  # of an experiment: an arm is all of its seeds
-    arm, seed = (several[1], int(several[2])) if several else (arm, None)
+    several = re.fullmatch(r"(.+)/(seed|context)[-_]?(\d+)", arm)  # of an experiment: an arm is all of its seeds
+    arm, seed = (several[1], int(several[3])) if several else (arm, None)
     if room == "completions":
         return Part(file, arm, TRAINING, _LAST + 2, step, seed)
+    if several and several[2] == "context":  # asked with examples, before anything is learned
+        return Part(file, arm, "context" if stem in _NAMED else f"context, {stem}", _CONTEXT, 0, seed)
     point = _NAMED.get(stem) or (f"step {step}" if step is not None else stem)
     order = {"before": -1, "after": _LAST}.get(point, step if step is not None else _LAST + 1)
     return Part(file, arm, point, order, 0 if point == "before" else step, seed)
@@ -126,9 +133,10 @@ def _part(file: Path, given: Path | None) -> Part:
 def _tell_apart(parts: Sequence[Part]) -> None:
     """Where two runs or files have one name, that of the folder around stands before it."""
     home = lambda part: part.path.resolve().parents[1] if part.point != LONE else part.path.resolve()
+    name = lambda part: (part.arm, part.seed, part.order == _CONTEXT)  # an arm in its context is a run of its own
     for depth in range(2, 40):
-        often = Counter(name for name, _ in {((part.arm, part.seed), home(part)) for part in parts})
-        twice = [part for part in parts if often[part.arm, part.seed] > 1]
+        often = Counter(name for name, _ in {(name(part), home(part)) for part in parts})
+        twice = [part for part in parts if often[name(part)] > 1]
         if not twice:
             return
         for part in twice:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nsrl.answers import check
@@ -89,9 +89,8 @@ def at_k(records: Iterable[Record], ks: Sequence[int]) -> dict[str, dict[int, fl
     the same are one.
     """
     groups: dict[Key, list[Record]] = defaultdict(list)
-    for r in records:
-        if r.get("sample", 0) >= 0 and r.get("correct") is not None:
-            groups[same_problem(r)].append(r)
+    for r in scored_samples(records):
+        groups[same_problem(r)].append(r)
     found: dict[str, dict[int, float]] = {"pass": {}, "maj": {}}
     ballots = [(group, *ballot(group)) for group in groups.values()]
     for k in ks:
@@ -101,6 +100,11 @@ def at_k(records: Iterable[Record], ks: Sequence[int]) -> dict[str, dict[int, fl
             wins = [maj_at_k(votes, right, k) for _, votes, right in enough]
             found["pass"][k], found["maj"][k] = sum(hits) / len(hits), sum(wins) / len(wins)
     return found
+
+
+def scored_samples(records: Iterable[Record]) -> list[Record]:
+    """Those that are no greedy answers and have a verdict."""
+    return [r for r in records if r.get("sample", 0) >= 0 and r.get("correct") is not None]
 
 
 def powers(n: int) -> list[int]:
@@ -119,7 +123,7 @@ def ballot(records: Sequence[Record]) -> tuple[list[int | None], list[int]]:
         text = " ".join(str(r.get("value_text") or "").split())
         if r["correct"]:
             votes.append(0)
-        elif not text:
+        elif not text or text == "$Failed":  # what an engine may say of a program that is none
             votes.append(None)
         else:
             same = next((i for i, other in enumerate(texts, 1) if other == text or check(text, other).correct), None)
@@ -187,6 +191,13 @@ def paired_difference(a: Sequence[Mapping[Key, float]], b: Sequence[Mapping[Key,
         return Paired(value, max(-1.0, value - edge), min(1.0, value + edge), count, len(pairs))
     low, high = _bootstrap(pairs, _crossed(shared))
     return Paired(value, low, high, count, len(pairs))
+
+
+def mean_over_seeds(values: Sequence[Mapping[Key, float]]) -> Paired | None:
+    """Mean over seeds and problems of values in 0..1 by problem, one mapping per seed; its interval is that of
+    `paired_difference`."""
+    found = paired_difference(values, [dict.fromkeys(one, 0.0) for one in values])
+    return found and replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def paired_ratio(a: Sequence[Mapping[Key, float]], b: Sequence[Mapping[Key, float]]) -> Paired | None:
@@ -264,4 +275,4 @@ def ratio_text(a: str, b: str, what: str, found: Paired) -> str:
 
 
 def _same(found: Paired) -> str:
-    return f"the same {found.problems} problems" + (f" of {found.seeds} seeds" if found.seeds > 1 else "")
+    return f"the same {found.problems} problems" + (f" (of {found.seeds} seeds together)" if found.seeds > 1 else "")

@@ -40,6 +40,7 @@ _SHORT = {  # headings where the terminal is narrow
     "greedy_accuracy": "Greedy\n%", "prompt_tokens": "Tok.\nin", "output_tokens": "Tok.\nout",
     "reasoning_tokens": "Rea-\nson", "parts": "Prose+prog.\n+ans.+del.",
 }  # fmt: skip
+GROUP = "group/"  # columns of records: what else a benchmark reports by
 _PICTURES = ("n_images", "image_width", "image_height")
 _SEED_RULE = re.compile(r"invalid|\bnot\b|missing", re.IGNORECASE)
 
@@ -55,6 +56,15 @@ def table(records: Iterable[Record]) -> list[dict[str, Any]]:
     greedy_accuracy, unless there are no samples.
     """
     return [_row(name, group) for name, group in _by_category(records)]
+
+
+def group_tables(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
+    """Tables by what else a benchmark reports by, by its name: rows as `table`'s, under `category` the group's."""
+    names = dict.fromkeys(name for r in records for name in r if name.startswith(GROUP))
+    return {
+        name.removeprefix(GROUP): table([{**r, "category": r[name]} for r in records if r.get(name)])[:-1]
+        for name in names
+    }
 
 
 def status_table(records: Iterable[Record]) -> tuple[list[str], list[list[str]]]:
@@ -110,9 +120,9 @@ def _row(name: str, records: Sequence[Record]) -> dict[str, Any]:
         "accuracy": accuracy,
         "ci95": [low, high],
         "greedy_accuracy": mean_interval([float(r["correct"]) for r in greedy])[0],
-        "prompt_tokens": _mean_std([r.get("prompt_tokens") for r in sampled]),
-        "output_tokens": _mean_std([r.get("tokens") for r in sampled]),
-        "reasoning_tokens": _mean_std([_reasoning(r) for r in sampled]),
+        "prompt_tokens": mean_std([r.get("prompt_tokens") for r in sampled]),
+        "output_tokens": mean_std([r.get("tokens") for r in sampled]),
+        "reasoning_tokens": mean_std([_reasoning(r) for r in sampled]),
         "parts": {part: _mean(sampled, f"tokens_{part}") for part in PARTS},
     }
 
@@ -136,7 +146,8 @@ def _share(flags: Iterable[bool]) -> float:
     return sum(flags) / len(flags) if flags else 0.0
 
 
-def _mean_std(values: Sequence[Any]) -> list[float] | None:
+def mean_std(values: Sequence[Any]) -> list[float] | None:
+    """Mean and standard deviation (of a sample, n − 1) of what is known; None of nothing."""
     numbers = [float(v) for v in values if v is not None]
     if not numbers:
         return None

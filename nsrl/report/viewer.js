@@ -285,7 +285,7 @@ $("open-filters").addEventListener("click", () => { document.body.dataset.pane =
 addEventListener("hashchange", () => { readAddress(); apply(); draw(); select(state.record, false); });
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape") { document.activeElement?.blur?.(); back(); return; }
+  if (event.key === "Escape") { event.preventDefault(); document.activeElement?.blur?.(); back(); return; } // else the search would look empty and still filter
   if (event.target.matches("input, select, textarea") && event.target.type !== "checkbox") return;
   const acts = { j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1), "/": () => { document.body.dataset.pane = "list"; $("search").focus(); }, o: () => select(-1) };
   if (acts[event.key] && !(event.key.startsWith("Arrow") && event.target !== list && event.target !== document.body)) { event.preventDefault(); acts[event.key](); }

@@ -132,15 +132,45 @@ def test_compare_prints_the_paired_table(tmp_path, capsys):
     assert "1.00 [1.00, 1.00] of the reasoning tokens" in out
     assert "nsl: pass@1 90.0  pass@2 90.0  pass@4 90.0  maj@1 90.0" in out
     assert main(["compare", f"{a},{a}", f"{b},{b}"]) == 0
-    assert "the same 20 problems of 2 seeds" in capsys.readouterr().out
+    assert "the same 20 problems (of 2 seeds together)" in (said := capsys.readouterr().out)
+    assert f"nsl: {a / 'eval' / 'final.parquet'}\n" in said  # which evaluation of a run this is
     (tmp_path / "two").mkdir()
     (tmp_path / "bad.parquet").write_bytes(b"no")
     parquet.write_table(Table.from_pylist([record("z", True)]), tmp_path / "other.parquet")
     for wrong, said in (
         ([f"{a},{a}", str(b)], "got 2 and 1"), ([str(a), str(tmp_path / "two")], "it has 0 (name the file)"),
-        ([str(a), str(tmp_path / "bad.parquet")], "must hold records"), ([str(a), "/none"], "must hold records"),
+        ([str(a), str(tmp_path / "bad.parquet")], "must hold records"), ([str(a), "/none"], "there is none"),
         ([str(a), str(tmp_path / "other.parquet")], "share none"),
     ):  # fmt: skip
         assert main(["compare", *wrong]) == 2
         assert said in capsys.readouterr().err
     assert main(["compare", str(a)]) == 2 and "usage:" in capsys.readouterr().err
+    assert main(["compare", "--help"]) == 0 and "usage:" in capsys.readouterr().out
+
+
+def test_compare_of_ragged_records(tmp_path, capsys):
+    def compare(a, b):
+        code = main(
+            ["compare", *(",".join(str(tmp_path / f"{name}.parquet") for name in names.split()) for names in (a, b))]
+        )
+        found = capsys.readouterr()
+        return found.err if code else found.out
+
+    rows = [record(f"p{i}", (i + s) % 2 == 0, s) for i in range(4) for s in range(-1, 4)]
+    tables = {
+        "x-0": rows, "x-1": rows, "y-0": rows, "zero": [r | {"correct": False} for r in rows],
+        "y-1": [r | {"correct": None} if r["sample"] == 3 else r for r in rows],
+        "few": [r for r in rows if r["sample"] < 2 or r["problem_id"] == "p0"],
+        "greedy": [r for r in rows if r["sample"] < 0], "twice": rows + rows[:1],
+        "edited": [r | {"question": "another"} for r in rows],
+    }  # fmt: skip
+    for name, table in tables.items():
+        parquet.write_table(Table.from_pylist(table), tmp_path / f"{name}.parquet")
+    assert "few: pass@1 50.0  pass@2 95.8  pass@4 100.0 (1 of 4 problems)  maj@1" in compare("x-0", "few")
+    said = compare("x-0 x-1", "y-0 y-1")  # no problem of y-1 has four samples with a verdict
+    assert "y: pass@1 50.0" in said and "pass@3 100.0" in said and "x against y" in said
+    assert "tokens are not compared" in compare("x-0", "zero") and "tokens are not" not in compare("x-0", "y-0")
+    said = compare("greedy", "x-0")
+    assert "of greedy answers" in said and "50.0 │ 50.0" in said.replace("  ", " ") and "greedy: no samples" in said
+    assert "sample -1 of 'p0' stands there 2 times" in compare("x-0", "twice")
+    assert "share none (the same ids, with other questions" in compare("x-0", "edited")

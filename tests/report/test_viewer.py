@@ -216,6 +216,8 @@ def test_filters_keys_and_the_address(page, browser):
     assert at == sorted(at, reverse=True) and min(at) > 30
     browser.press("/")
     assert browser.run("document.activeElement.id") == "search"
+    browser.press("Escape")  # a browser's own act would empty the search, which would go on filtering
+    assert browser.run("[search.value, document.activeElement.id]") == ["tokens>30 -nsl", "list"]
     assert browser.problems == []
 
 
@@ -246,7 +248,7 @@ def test_what_a_model_wrote_is_text(page, browser, tmp_path):
             "program": "",
             "category": "<i>c</i>",
         }
-    rows[0] |= {"arm": "<u>arm</u>", "rewards/<s>": 0.5, "messages": ["<em>m</em>"]}
+    rows[0] |= {"arm": "<u>arm</u>" + "-of-a-long-name" * 9, "rewards/<s>": 0.5, "messages": ["<em>m</em>"]}
     write_parquet(tmp_path / "<img>.parquet", rows)
     assert main([str(tmp_path / "<img>.parquet"), "-o", str(tmp_path / "page.html")]) == 0
     source = (tmp_path / "page.html").read_text()
@@ -265,4 +267,10 @@ def test_what_a_model_wrote_is_text(page, browser, tmp_path):
         == 0
     )
     assert "<em>m</em>" in browser.run("document.querySelector('#detail').textContent")
+    browser.look(1400, 900)
+    browser.press("o")
+    assert (
+        browser.run("(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('.scroll'))")
+        == 0
+    )
     assert browser.run("document.title") == "<img> · nsrl view" and browser.problems == []
