@@ -16,6 +16,7 @@ from nsrl.errors import did_you_mean
 COMMANDS = {
     "train": ("nsrl.train", "train a model: warm start, GRPO, evaluation before and after, report"),
     "eval": ("nsrl.eval", "evaluate a run, a checkpoint or a Hub id: the table by category, pass@k"),
+    "experiment": ("nsrl.experiment", "which language should it think in: arms, cold start, GRPO, one table"),
     "harvest": ("nsrl.harvest", "keep a model's shortest right answers as demonstrations, and say them in nsl"),
     "solve": ("nsrl.solve", "ask a model one question about pictures: its program and the engine's value"),
     "check": ("nsrl.check", "is this run sound: does the worst step fit, do sampler and trainer agree"),
@@ -29,7 +30,7 @@ COMMANDS = {
 
 def overview() -> str:
     """What `nsrl` prints without a command: how it is called, and a line for each command."""
-    lines = [f"  {name:9}{what}" for name, (_, what) in COMMANDS.items()]
+    lines = [f"  {name:11}{what}" for name, (_, what) in COMMANDS.items()]
     return "\n".join([
         "usage: nsrl COMMAND [argument ...]", "", *lines, "",
         "nsrl COMMAND --help says what it takes; python -m nsrl.COMMAND is the same. nsrl --version prints the "

@@ -30,9 +30,10 @@ ORDER = (
     "rollout",
     "checks",
     "trainer",
+    "experiments",
     "commands",
 )
-COMMANDS = {"train", "eval", "solve", "check", "harvest", "view", "attend"}
+COMMANDS = {"train", "eval", "solve", "check", "harvest", "experiment", "view", "attend"}
 LONGEST_CLASS = 200  # lines
 
 

@@ -82,7 +82,7 @@ def test_kept_completions_have_what_the_report_shows(folder):
         "rewards/short",
     } <= set(rows[0])
     for r in rows:  # the weights of the default recipe; a component that does not apply is NaN and counts nothing
-        parts = [w * r[f"rewards/{n}"] for n, w in (("correct", 1.0), ("executes", 0.1), ("short", 0.3))]
+        parts = [w * r[f"rewards/{n}"] for n, w in (("correct", 1.0), ("executes", 0.1), ("short", 0.6))]
         assert r["reward"] == pytest.approx(sum(p for p in parts if p == p), abs=1e-5)
     with_picture = {(r["step"], r["problem_id"]) for r in rows if r["image_png"]}
     assert with_picture == {(r["step"], r["problem_id"]) for r in rows}
