@@ -185,6 +185,9 @@ def test_a_run_begun_before_goes_on_as_it_was():
 
     told = yaml.safe_load(to_yaml(TrainConfig()))
     del told["noise_gate"], told["warm_start"]["optimizer"]
+    for text in ("", "- 1", "a: [", "beta"):
+        with pytest.raises(UserError, match="config.yaml of a run must hold its keys; got"):
+            from_yaml(TrainConfig, text)
     before = from_yaml(TrainConfig, yaml.safe_dump(told))
     assert (before.noise_gate, before.warm_start.optimizer) == (0.0, "adamw")
     assert from_yaml(TrainConfig, to_yaml(TrainConfig())).noise_gate is None

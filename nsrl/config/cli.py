@@ -268,10 +268,16 @@ def to_yaml(config: Any) -> str:
 
 
 def from_yaml(kind: type[Config], text: str) -> Config:
-    """The inverse of `to_yaml`; keys this version does not know are left out."""
+    """The inverse of `to_yaml`; keys this version does not know are left out. Raises `UserError` for a text that holds
+    no keys."""
     import yaml
 
-    values = yaml.safe_load(text)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = None
+    if not isinstance(values, dict):
+        raise UserError(f"config.yaml of a run must hold its keys; got {text[:60]!r}")
     for name, value in BEFORE.items():
         *group, key = name.split(".")
         (values.setdefault(group[0], {}) if group else values).setdefault(key, value)

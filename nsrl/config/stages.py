@@ -280,6 +280,8 @@ def require_fitting(stages: Sequence[Planned]) -> list[str]:
         where, before = f"stage {stage.name!r}: ", by_name.get(stage.joins or "")
         if stage.until is not None and (why := never_asked(stage.until, stage.least, stage.steps)):
             notes.append(f"{where}until cannot act in this run: {why}")
+        if stage.until is not None and stage.until.metric == "kl" and not widest(stage.config).beta:
+            raise UserError(f"{where}until must not compare kl where beta is 0, because no reference is kept")
         if stage.readings and stage.config.teacher.source != "shapes":
             rows = stage.config.teacher.path or stage.config.teacher.source
             raise UserError(f"{where}readings are of pictures of shapes; got the rows of {rows}")

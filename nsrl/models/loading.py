@@ -172,7 +172,8 @@ def trained_length(folder: Path) -> int | None:
     for place in (folder, folder.parent):
         config = place / "config.yaml"
         if config.is_file():
-            return int(yaml.safe_load(config.read_text()).get("max_completion_length", 0)) or None
+            keys = yaml.safe_load(config.read_text())
+            return int(keys.get("max_completion_length", 0)) or None if isinstance(keys, dict) else None
     return None
 
 

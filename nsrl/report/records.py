@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nsrl.data.chat import options_text
 from nsrl.errors import UserError
 
 TRAINING, LONE = "training", "evaluation"  # points: of completions/, and of a file that stands in no run
@@ -85,10 +86,23 @@ def read(file: Path) -> list[dict[str, Any]]:
         if missing := NEEDED - names:
             raise UserError(f"view: {str(file)!r} must be a parquet file of completions; it has no column "
                             f"{' or '.join(sorted(missing))}")  # fmt: skip
-        return parquet.read_table(file).to_pylist()
+        return [_as_evaluated(row) for row in parquet.read_table(file).to_pylist()]
     except (ArrowException, OSError) as error:
         why = str(error).splitlines()[0][:120] if isinstance(error, ArrowException) else error.strerror
         raise UserError(f"view: {str(file)!r} must be a parquet file of completions; {why}") from None
+
+
+def _as_evaluated(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with options and picture as an evaluation writes them; harvests and data sets have lists of both."""
+    if isinstance(options := row.get("options"), list):
+        row["options"] = options_text(tuple(map(str, options)))
+    if isinstance(images := row.get("images"), list):
+        del row["images"]
+        first = images[0] if images else None
+        picture = first.get("bytes") if isinstance(first, dict) else first
+        if isinstance(picture, bytes):
+            row.setdefault("image_png", picture)
+    return row
 
 
 def _parts(path: Path) -> list[Part]:

@@ -95,6 +95,17 @@ def test_the_same_words_with_another_picture_are_another_problem(tmp_path):
     assert read("abd") == [0, 1, 0] and read("ac") == [0, 0] and read("abc") == [0, 1, 2]
 
 
+def test_a_harvest_has_lists_of_options_and_of_pictures(tmp_path):
+    rng = random.Random(0)
+    row = {"problem_id": "1", "question": "?", "options": ["red", "blue"], "answer": "A", "completion": "A",
+           "images": [{"bytes": png(rng), "path": None}]}  # fmt: skip
+    write_parquet(tmp_path / "harvest.parquet", [row, row | {"problem_id": "2", "options": [], "images": []}])
+    data, pictures = pack(collect([tmp_path])[0])
+    assert data["problems"]["options"] == ["A. red\nB. blue", ""] and data["problems"]["picture"] == [0, -1]
+    assert pictures == [row["images"][0]["bytes"]]
+    assert not {"images", "image_png"} & {column["name"] for column in data["columns"]}
+
+
 def test_the_seeds_of_an_arm_are_one_arm(tmp_path):
     rows = records(random.Random(0), 2, 2, 0.0, pictures=False)
     for run in ("nsl/seed-0", "nsl/seed-1", "sympy/seed-0"):

@@ -387,6 +387,7 @@ UNTIL = {"steps": None, "until": "reward > 1", "max_steps": 9}
         ({"stages": [STAGE | UNTIL | {"until": "pass@1 >= 30"}]}, "until must compare with a share from 0 to 1, as "
             "pass@1 is; got 30"),
         ({"stages": [STAGE | UNTIL | {"until": "kl < 1e999"}]}, "until must compare with a finite number; got 1e999"),
+        ({"stages": [STAGE | UNTIL | {"until": "kl < 1"}]}, "'a': until must not compare kl where beta is 0"),
         ({"stages": [{"name": "a", "kind": "supervised", "readings": True, "steps": 1, "demonstrations": {"path":
             __file__}}]}, "'a': readings are of pictures of shapes; got the rows of"),
         ({"warm_start.until": "loss << 3"}, "warm_start.until must be METRIC <= NUMBER"),
