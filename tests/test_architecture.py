@@ -31,6 +31,7 @@ ORDER = (
     "checks",
     "trainer",
     "experiments",
+    "recipes",
     "commands",
 )
 COMMANDS = {"train", "eval", "solve", "check", "harvest", "experiment", "view", "attend"}

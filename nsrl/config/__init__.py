@@ -1,7 +1,7 @@
 """Configuration: keys, their ranges, the command line, and which keys act together."""
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
-from nsrl.config.cli import command, from_yaml, launched, parse, recipe_file, run_path, to_yaml
+from nsrl.config.cli import command, from_yaml, launched, parse, run_path, to_yaml
 from nsrl.config.experiment import ExperimentConfig
 from nsrl.config.keys import known_keys, plain
 from nsrl.config.prompts import PromptConfig
@@ -37,7 +37,6 @@ __all__ = [
     "launched",
     "parse",
     "plain",
-    "recipe_file",
     "require_sound",
     "run_path",
     "to_yaml",

@@ -17,12 +17,11 @@ from nsrl.config.experiment import ExperimentConfig
 from nsrl.config.helptext import help_text
 from nsrl.config.keys import Key, build, entry_of, flat, groups, keys, known_keys, nest, other_names, plain
 from nsrl.config.names import unknown_key
+from nsrl.config.recipes import ABOUT, recipe_files, recipe_title
 from nsrl.config.schema import TrainConfig
 from nsrl.config.values import read_mapping, read_yaml, value_of
 from nsrl.data.sources import guess_source
-from nsrl.errors import Terminated, UserError, did_you_mean, extras_named, require_extra
-
-RECIPES = Path(__file__).parents[1] / "recipes"
+from nsrl.errors import Terminated, UserError, extras_named, require_extra
 
 # What it means that a run's configuration lacks a key, where that is not the key's default: it was written before there
 # was one.
@@ -187,6 +186,7 @@ def _file(kind: type[Any], file: Path, strange: bool = False) -> dict[str, Any]:
         raise UserError(
             f"{where} must hold keys and values; got {'a list' if isinstance(content, list) else repr(content)[:60]}"
         )
+    content.pop(ABOUT, None)
     own = content.pop(EXPERIMENT, None) or {}
     if not isinstance(own, dict):
         raise UserError(f"{where}: {EXPERIMENT} is a group of keys of nsrl experiment; got {str(own)[:60]!r}")
@@ -233,28 +233,14 @@ def _recipe(kind: type[Any], name: str, seen: tuple[str, ...] = ()) -> dict[str,
     """Texts by key of a recipe, on those of the recipe that it names itself."""
     if "recipe" not in keys(kind):
         raise UserError(unknown_key("recipe", known_keys(kind)))
-    file = recipe_file(name)
-    if str(file) in seen:
-        raise UserError(f"recipe must not lead back to itself; got {' -> '.join([*seen, str(file)])}")
-    texts = _file(kind, file)
-    base = texts.pop("recipe", None)
-    return texts if base is None else _recipe(kind, str(base), (*seen, str(file))) | texts
-
-
-def recipe_file(name: str) -> Path:
-    """The file of a recipe: one of nsrl/recipes by name, or a path. Raises `UserError`."""
-    own = Path(name).expanduser()
-    if own.suffix in (".yaml", ".yml") or len(own.parts) > 1:
-        if not own.is_file():
-            raise UserError(f"recipe must be a name or a YAML file; {name!r} is no file")
-        return own
-    path = RECIPES / f"{name}.yaml"
-    if not path.is_file():
-        names = sorted(p.stem for p in RECIPES.glob("*.yaml"))
-        raise UserError(
-            f"recipe must be one of {', '.join(names)}, or a YAML file; got {name!r}" + did_you_mean(name, names)
-        )
-    return path
+    texts: dict[str, Any] = {}
+    for file in recipe_files(name):
+        if str(file) in seen:
+            raise UserError(f"recipe must not lead back to itself; got {' -> '.join([*seen, str(file)])}")
+        own = _file(kind, file)
+        base = own.pop("recipe", None)
+        texts |= own if base is None else _recipe(kind, str(base), (*seen, str(file))) | own
+    return texts
 
 
 # -- and back --------------------------------------------------------------------------------------------------------
@@ -296,7 +282,7 @@ def _printed(config: Any, wish: str) -> str:
 
 def run_path(config: TrainConfig) -> Path:
     """The run folder of a configuration."""
-    return Path(config.output_dir or f"runs/{Path(config.recipe).stem}-{config.seed}").expanduser()
+    return Path(config.output_dir or f"runs/{recipe_title(config.recipe)}-{config.seed}").expanduser()
 
 
 def launched() -> tuple[int, int]:

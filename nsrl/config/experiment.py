@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from nsrl.config.keys import keys
+from nsrl.config.recipes import recipe_title
 from nsrl.config.schema import ONE_OR_MORE, SAMPLES, SEED, Given, TrainConfig
 from nsrl.config.values import check_value
 from nsrl.data.modes import MODES
@@ -103,7 +104,7 @@ class ExperimentConfig:
     @property
     def place(self) -> Path:
         """The folder."""
-        return Path(self.folder or f"runs/experiment-{Path(self.recipe).stem}").expanduser()
+        return Path(self.folder or f"runs/experiment-{recipe_title(self.recipe)}").expanduser()
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:

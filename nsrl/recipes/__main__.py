@@ -1,0 +1,56 @@
+"""`python -m nsrl.recipes` lists the published methods that come as recipes; `python -m nsrl.recipes NAME` shows one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from nsrl.config import command
+from nsrl.errors import extras_named, program
+from nsrl.recipes import Recipe, methods, read
+
+USAGE = """usage: {0}         the methods: year, what each is made of, its test, its row in the gallery
+       {0} NAME    one of them: its source, what differs, and its files; also a folder of your own"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command. Exit code 2 for bad input."""
+    asked = list(argv) in (["-h"], ["--help"])
+    if asked or len(argv) > 1 or (argv and argv[0].startswith("-")):
+        print(USAGE.format(program("recipes")), file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    with extras_named():
+        if argv:
+            recipe = read(argv[0])
+            about = recipe.about
+            print(f"{recipe.name}: {about.method} ({about.year}), {about.paper}")
+            for name in ("differs", "formula", "tested", "scale", "gallery"):
+                if value := getattr(about, name):
+                    print(f"{name:8} {value}")
+            for file in recipe.files:
+                print(f"\n{file}\n{file.read_text(encoding='utf-8')}", end="")
+            return 0
+        _list(methods())
+    return 0
+
+
+def _list(found: Sequence[Recipe]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("recipe=", "method", "year", "made of", "lines", "test of its formula", "gallery"):
+        table.add_column(heading, justify="right" if heading in ("year", "lines") else "left", overflow="fold")
+    for recipe in found:
+        about = recipe.about
+        table.add_row(
+            recipe.name, about.method, str(about.year), ", ".join(about.uses), str(recipe.lines), about.tested,
+            about.gallery or about.scale,
+        )  # fmt: skip
+    Console().print(table)
+    print(f"{len(found)} methods; `{program('recipes')} NAME` shows one, `nsrl train recipe=NAME` runs it")
+
+
+if __name__ == "__main__":
+    command(main)
