@@ -22,6 +22,7 @@ from nsrl.config.stages import OF_THE_DEFAULT, never_asked, parse_until, planned
 from nsrl.data.modes import OPENING
 from nsrl.data.sources import format_of
 from nsrl.engines.external import EMBEDDED
+from nsrl.engines.languages import LANGUAGES
 from nsrl.errors import UserError
 from nsrl_kernels import Objective
 
@@ -227,7 +228,13 @@ def _delimiters(model: str, mode: str) -> str | None:
 
 def _never(c: TrainConfig, name: str, count: str) -> str | None:
     text, steps = getattr(c.warm_start, name), getattr(c.warm_start, count)
-    return None if text is None or steps is None else never_asked(parse_until(text, "supervised", name), 0, steps)
+    if text is None:
+        return None
+    until = parse_until(text, "supervised", name)
+    if until.metric.startswith("learned/") and c.teacher.source == "shapes":
+        if name == "reading_until" or not any(map(c.taught.get, LANGUAGES)):
+            return f"{until.metric} is of programs, and none is taught"
+    return None if steps is None else never_asked(until, 0, steps)
 
 
 def _clips(c: TrainConfig) -> str | None:

@@ -174,7 +174,8 @@ class WarmStartConfig:
     (`demonstrations`). The small model has no other schooling."""
 
     steps: Annotated[int | None, NONE_OR_MORE] = None
-    """on demonstrations; null is 500 for the small model (600 with adamw) and 0 for a real checkpoint."""
+    """on demonstrations; null is 0 for a real checkpoint, and for the small model at most 800, until it knows them
+    (600 with adamw)."""
 
     reading_steps: Annotated[int, NONE_OR_MORE] = 250
     """before them, on pictures merely read out (only where there is a warm start on shapes)."""
@@ -191,7 +192,7 @@ class WarmStartConfig:
 
     until: str | None = None
     """METRIC <= NUMBER or METRIC >= NUMBER that ends the steps on demonstrations before their count does, as in
-    `stages` (null: the count alone)."""
+    `stages` (null: the count alone, but `learned/worst >= 0.9` for the small model where steps is null too)."""
 
     reading_until: str | None = None
     """the same of the steps on pictures read out."""

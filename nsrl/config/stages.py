@@ -23,7 +23,7 @@ WINDOW = 20  # steps over which what every step measures is smoothed
 EVERY = 25  # steps between evaluations midway that an `until` asks for
 EVALUATED = ("eval/accuracy", "eval/greedy_accuracy", "eval/pass_at_n", "eval/worst_category")
 MEASURED = {
-    "supervised": ("loss",),
+    "supervised": ("loss", "learned/worst"),
     "grpo": (
         "reward", "frac_reward_zero_std", "pass@1", "pass@k", "kl", "entropy", "completions/mean_length",
         "completions/clipped_ratio", "program/has_code", "program/no_error",

@@ -13,7 +13,7 @@ from nsrl.config.sound import notes_on
 from nsrl.errors import UserError
 from nsrl.experiments.jobs import Job
 from nsrl.experiments.plan import Cell, Plan
-from nsrl.trainer.resume import planned_steps, schooling
+from nsrl.trainer.resume import planned_steps, schooling, warm_start_until
 
 # Seconds of a step on a quiet core: of reading, on demonstrations and of GRPO; and of a start and an evaluation.
 READING_S, SHOWN_S, GRPO_S, AROUND_S = 0.11, 0.2, 0.8, 20.0
@@ -49,9 +49,8 @@ class OfTheSmallModel(Plan):
     def jobs(self, seed: int) -> Iterator[Job]:
         """See `Plan`; arms that take longest come first, so that the last one to end is short."""
         warm, name = self.of.warm_start, f"shared/reading-{seed}"
-        steps = planned_steps(
-            replace(self.of, warm_start=replace(warm, steps=self.config.cold_steps or warm.steps or None))
-        )
+        whole = replace(self.of, warm_start=replace(warm, steps=self.config.cold_steps or warm.steps or None))
+        steps = planned_steps(whole)
         shown, reinforced = steps["warm_start"], self.of.max_steps if "grpo" in self.config.points else 0
         taught = {"optimizer": schooling(self.of), "batch_size": warm.batch_size, "learning_rate": warm.learning_rate}
         begins: dict[str, str] = {}
@@ -75,7 +74,7 @@ class OfTheSmallModel(Plan):
             keys = {
                 "model": begins,
                 "prompt": {"mode": arm},
-                "warm_start": {**taught, "steps": shown, "reading_steps": 0, "until": warm.until},
+                "warm_start": {**taught, "steps": shown, "reading_steps": 0, "until": warm_start_until(whole)},
                 "max_steps": reinforced,
             }
             also = f"eval/{'final' if reinforced else 'warm_start'}.parquet"

@@ -66,7 +66,7 @@ class Checkpointer:
         stream and rewards of its own."""
         if self.state.phase == stage.name and self.state.step:
             return False
-        self.state.watched = []
+        self.state.watched, self.state.learned = [], {}
         if stage.joins is None and stage.data == "problems":
             self.state.position, self.state.rewards, self.state.monitor, self.state.best = 0, {}, {}, None
         return True

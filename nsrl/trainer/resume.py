@@ -18,6 +18,7 @@ from typing import Any
 
 from nsrl.config import TrainConfig
 from nsrl.config.stages import Until, parse_until, planned_stages
+from nsrl.engines.languages import LANGUAGES
 from nsrl.errors import UserError
 from nsrl.trainer import checkpoint
 from nsrl.trainer.changes import own
@@ -25,7 +26,6 @@ from nsrl.trainer.folder import CONFIG
 from nsrl.trainer.metrics import CLOCK_KEYS, cut_back
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
-WARM_START_STEPS = {"muon": 500, "adamw": 600}  # of the small model
 BEHIND = ("summary.json", "report.html")  # of a run that had ended
 
 
@@ -46,6 +46,7 @@ class State:
     monitor: dict[str, Any] = dataclasses.field(default_factory=dict)  # what the monitor knows of the categories
     best: dict[str, Any] | None = None  # the checkpoint of GRPO with the highest running accuracy: name, step, pass@1
     watched: list[float] = dataclasses.field(default_factory=list)  # what `until` compares, the latest values
+    learned: dict[str, list[int]] = dataclasses.field(default_factory=dict)  # `Learned` of the supervised stage
     # steps and position of each stage begun so far, where the run had one to write them
     done: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     row: dict[str, Any] | None = None  # the step's line of metrics.jsonl, written behind the checkpoint
@@ -93,8 +94,7 @@ def until_of(config: TrainConfig, phase: str) -> tuple[Until | None, int]:
     for stage in planned_stages(config):
         if stage.name == phase:
             return stage.until, stage.least
-    warm = config.warm_start
-    text = {"reading": warm.reading_until, "warm_start": warm.until}.get(phase)
+    text = {"reading": config.warm_start.reading_until, "warm_start": warm_start_until(config)}.get(phase)
     return (None if text is None else parse_until(text, "supervised", phase)), 0
 
 
@@ -110,13 +110,28 @@ def schooling(config: TrainConfig) -> str:
     return config.warm_start.optimizer or ("muon" if config.model.name == "small" else "adamw")
 
 
+def warm_start_until(config: TrainConfig) -> str | None:
+    """What ends the steps on demonstrations before their count does."""
+    warm = config.warm_start
+    own = warm.until is not None or warm.steps is not None or config.model.name != "small"
+    return warm.until if own else _schooling_of_small(config)[1]
+
+
+def _schooling_of_small(config: TrainConfig) -> tuple[int, str | None]:
+    """The warm start of the small model where nothing is said of it: steps at most, and what ends it before. AdamW's is
+    that of 0.1."""
+    if schooling(config) == "adamw":
+        return 600, None
+    return (800, "learned/worst >= 0.9") if any(map(config.taught.get, LANGUAGES)) else (500, None)
+
+
 def planned_steps(config: TrainConfig) -> dict[str, int]:
     """Steps of each learning stage, at most."""
     if config.stages:
         return {stage.name: stage.steps for stage in planned_stages(config) if stage.kind != "evaluate"}
     steps = config.warm_start.steps
     if steps is None:
-        steps = WARM_START_STEPS[schooling(config)] if config.model.name == "small" else 0
+        steps = _schooling_of_small(config)[0] if config.model.name == "small" else 0
     return {
         "reading": config.warm_start.reading_steps if steps and config.teacher.source == "shapes" else 0,
         "warm_start": steps,

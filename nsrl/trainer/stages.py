@@ -27,6 +27,7 @@ from nsrl.rewards.controls import Shuffled
 from nsrl.rollout.types import Sampler
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.keep import with_pictures
+from nsrl.trainer.learned import Learned
 from nsrl.trainer.learner import Learner
 from nsrl.trainer.loop import grpo_step
 from nsrl.trainer.metrics import Progress
@@ -210,18 +211,23 @@ def supervise(run: Run, stage: Stage, begun: int, sampler: Sampler, grader: Grad
     run.progress.enter(stage)
     optimizer = run.progress.optimizer(stage)
     stream = demonstrations(run, stage, begun * size)
+    learned = Learned({name: [*rows] for name, rows in run.progress.state.learned.items()})
     with Progress(stage.name.replace("_", " "), stage.steps, begun, every=50) as progress:
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
-            metrics = supervised_step(run.vlm, run.policy, optimizer, stream, size, run.budget_of(stage), run.world)
+            metrics = supervised_step(
+                run.vlm, run.policy, optimizer, stream, size, run.budget_of(stage), run.world, learned
+            )
             run.progress.count(stage.name, start)
             if midway_due(stage, step):
                 metrics |= midway(run, stage, f"{stage.name}_{step:06d}", step, sampler, grader)
             metrics["timing_s/step"] = time.perf_counter() - start
             watched = watch(stage, run.progress.state.watched, metrics)
-            run.progress.commit(metrics, phase=stage.name, step=step, watched=watched)
+            kept = {name: [*rows] for name, rows in learned.kept.items()}
+            run.progress.commit(metrics, phase=stage.name, step=step, watched=watched, learned=kept)
             run.log.write(stage.name, step, metrics)
-            progress.step(f"loss {metrics['loss']:.3f}")
+            worst = metrics.get("learned/worst")
+            progress.step(f"loss {metrics['loss']:.3f}" + (f"  learned {worst:.0%}" if worst is not None else ""))
             ended = stage.ended(step, watched)
             if step % config.save_steps == 0 or ended:
                 run.progress.save()
