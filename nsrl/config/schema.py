@@ -309,7 +309,7 @@ class TrainConfig:
     """Train a vision-language model with GRPO to think in short programs."""
 
     recipe: str = "default"
-    """default, paper (files of nsrl/recipes), or a YAML file of your own; read before everything else."""
+    """a name (`nsrl recipes`; default, paper), a YAML file, or a folder with recipe.yaml; several by +; read first."""
 
     output_dir: str | None = None
     """the run folder (null: runs/<recipe>-<seed>)."""

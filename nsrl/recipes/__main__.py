@@ -1,4 +1,4 @@
-"""`python -m nsrl.recipes` lists the published methods that come as recipes; `python -m nsrl.recipes NAME` shows one."""
+"""`python -m nsrl.recipes` lists the published methods that come as recipes; `... NAME` shows one of them."""
 
 from __future__ import annotations
 
