@@ -35,8 +35,8 @@ class ExperimentConfig:
     """Which language should a model think in: arms, from their context over a cold start to GRPO, in one table."""
 
     recipe: str = "default"
-    """default, languages, paper (files of nsrl/recipes), a YAML file or a folder with recipe.yaml: keys of its runs, and
-    in its group `experiment` those listed here."""
+    """default, languages, paper (files of nsrl/recipes), a YAML file or a folder with recipe.yaml: keys of its runs,
+    and in its group `experiment` those listed here."""
 
     folder: str | None = None
     """of the experiment (null: runs/experiment-RECIPE); begun again, it does what is missing: also further arms, seeds
