@@ -136,13 +136,15 @@ def test_a_command_line_is_shared_out():
 def test_a_recipe_has_keys_of_the_experiment_and_of_its_runs(tmp_path, capsys):
     config = parse(ExperimentConfig, ["recipe=languages", "seeds=[4]"], "x")
     runs = parse(TrainConfig, ["recipe=languages"], "x")
-    assert config.cold_steps and config.seeds == [4] and runs.max_steps < 120 and len(config.arms) == 6
+    assert config.cold_steps is None and config.seeds == [4] and runs.max_steps < 120 and len(config.arms) == 6
     assert str(config.place) == "runs/experiment-languages"
     own = tmp_path / "own.yaml"
-    own.write_text("recipe: languages\nexperiment: {against: [nsl], jobs: 3, folder: there}\nbeta: 0.1\n")
+    own.write_text(
+        "recipe: languages\nexperiment: {against: [nsl], jobs: 3, folder: there, cold_steps: 9}\nbeta: 0.1\n"
+    )
     for words in ([f"recipe={own}"], [f"--config={own}"]):
         config = parse(ExperimentConfig, words, "x")
-        assert (config.against, config.jobs, config.folder) == (["nsl"], 3, "there") and config.cold_steps
+        assert (config.against, config.jobs, config.folder) == (["nsl"], 3, "there") and config.cold_steps == 9
         assert parse(TrainConfig, words, "x").beta == 0.1
     own.write_text("experiment: [arms]\n")
     with pytest.raises(UserError, match="experiment is a group of keys of nsrl experiment"):
@@ -258,6 +260,12 @@ def test_arms_share_the_reading_of_their_seed(tmp_path):
     file.write_text(shared)
     (stage,) = parse(TrainConfig, ["--config", str(file)], "x").stages
     assert stage["readings"] and stage["steps"] == 250
+    learned = OfTheSmallModel(ExperimentConfig(arms=["answer", "nsl"]), parse(TrainConfig, [], "x"), tmp_path)
+    jobs = {job.name: job for job in learned.jobs(0)}
+    for name, ends in (("answer", (300, None)), ("nsl", (800, "learned/worst >= 0.9"))):
+        file.write_text(jobs[f"{name}/seed-0"].keys[0][1])  # programs are shown until they are known
+        warm = parse(TrainConfig, ["--config", str(file)], "x").warm_start
+        assert (warm.steps, warm.until) == ends
     alone = OfTheSmallModel(config, parse(TrainConfig, ["warm_start.reading_steps=0"], "x"), tmp_path)
     assert [job.name for job in alone.jobs(0)] == ["any/seed-0", "answer/seed-0"] and not next(alone.jobs(0)).after
 

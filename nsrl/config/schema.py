@@ -174,8 +174,8 @@ class WarmStartConfig:
     (`demonstrations`). The small model has no other schooling."""
 
     steps: Annotated[int | None, NONE_OR_MORE] = None
-    """on demonstrations; null is 0 for a real checkpoint, and for the small model at most 800, until it knows them
-    (600 with adamw)."""
+    """on demonstrations; null is 0 for a real checkpoint, and for the small model at most 800, until it knows the
+    programs (300 where it is shown none; 600 with adamw)."""
 
     reading_steps: Annotated[int, NONE_OR_MORE] = 250
     """before them, on pictures merely read out (only where there is a warm start on shapes)."""

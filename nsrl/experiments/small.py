@@ -18,6 +18,7 @@ from nsrl.trainer.resume import planned_steps, schooling, warm_start_until
 # Seconds of a step on a quiet core: of reading, on demonstrations and of GRPO; and of a start and an evaluation.
 READING_S, SHOWN_S, GRPO_S, AROUND_S = 0.11, 0.2, 0.8, 20.0
 TERSE_S = {"answer": (0.15, 0.35), "nsl": (0.16, 0.45)}  # of the arms that write little
+LEARNED = {"any": 0.7}  # of the steps at most, what it takes until all is learned: of five languages, else of one
 
 
 class OfTheSmallModel(Plan):
@@ -51,7 +52,10 @@ class OfTheSmallModel(Plan):
         warm, name = self.of.warm_start, f"shared/reading-{seed}"
         whole = replace(self.of, warm_start=replace(warm, steps=self.config.cold_steps or warm.steps or None))
         steps = planned_steps(whole)
-        shown, reinforced = steps["warm_start"], self.of.max_steps if "grpo" in self.config.points else 0
+        of = {arm: replace(whole, prompt=replace(whole.prompt, mode=arm)) for arm in self.config.arms}
+        shown = {arm: planned_steps(config)["warm_start"] for arm, config in of.items()}
+        until = {arm: warm_start_until(config) for arm, config in of.items()}
+        reinforced = self.of.max_steps if "grpo" in self.config.points else 0
         taught = {"optimizer": schooling(self.of), "batch_size": warm.batch_size, "learning_rate": warm.learning_rate}
         begins: dict[str, str] = {}
         if steps["reading"]:
@@ -65,8 +69,9 @@ class OfTheSmallModel(Plan):
             cost = AROUND_S / 2 + READING_S * steps["reading"]
             yield self.train(name, seed, {"stages": [reading], **few, "warm_start": taught}, (), cost, base)
             begins = {"name": str(self.folder / name)}
+        likely = {arm: count * (LEARNED.get(arm, 0.35) if until[arm] else 1.0) for arm, count in shown.items()}
         spent = {
-            arm: AROUND_S + one * shown + other * reinforced + AROUND_S * bool(reinforced)
+            arm: AROUND_S + one * likely[arm] + other * reinforced + AROUND_S * bool(reinforced)
             for arm in self.config.arms
             for one, other in [TERSE_S.get(arm, (SHOWN_S, GRPO_S))]
         }
@@ -74,7 +79,7 @@ class OfTheSmallModel(Plan):
             keys = {
                 "model": begins,
                 "prompt": {"mode": arm},
-                "warm_start": {**taught, "steps": shown, "reading_steps": 0, "until": warm_start_until(whole)},
+                "warm_start": {**taught, "steps": shown[arm], "reading_steps": 0, "until": until[arm]},
                 "max_steps": reinforced,
             }
             also = f"eval/{'final' if reinforced else 'warm_start'}.parquet"

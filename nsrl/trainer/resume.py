@@ -122,7 +122,7 @@ def _schooling_of_small(config: TrainConfig) -> tuple[int, str | None]:
     that of 0.1."""
     if schooling(config) == "adamw":
         return 600, None
-    return (800, "learned/worst >= 0.9") if any(map(config.taught.get, LANGUAGES)) else (500, None)
+    return (800, "learned/worst >= 0.9") if any(map(config.taught.get, LANGUAGES)) else (300, None)
 
 
 def planned_steps(config: TrainConfig) -> dict[str, int]:
