@@ -245,7 +245,7 @@ def test_what_acted_nowhere_may_be_said_when_a_point_comes_that_it_is_of(tmp_pat
 
 def test_arms_share_the_reading_of_their_seed(tmp_path):
     config = ExperimentConfig(arms=["answer", "any"], seeds=[0, 3], cold_steps=7)
-    plan = OfTheSmallModel(config, parse(TrainConfig, ["max_steps=5", "beta=0.1"], "x"), tmp_path, 1)
+    plan = OfTheSmallModel(config, parse(TrainConfig, ["max_steps=5", "beta=0.1", "train=[vision]"], "x"), tmp_path, 1)
     parts = {job.name: job for job in plan.all_jobs()}
     assert list(parts) == [f"{name}-{s}" for s in (0, 3) for name in ("shared/reading", "any/seed", "answer/seed")]
     assert parts["any/seed-3"].after == ("shared/reading-3",) and not parts["shared/reading-3"].after
@@ -258,8 +258,9 @@ def test_arms_share_the_reading_of_their_seed(tmp_path):
     assert one.model.name == str(tmp_path / "shared/reading-3") and one.threads == 1
     assert one.warm_start.optimizer == "muon" and one.warm_start.reading_steps == 0
     file.write_text(shared)
-    (stage,) = parse(TrainConfig, ["--config", str(file)], "x").stages
-    assert stage["readings"] and stage["steps"] == 250
+    reading = parse(TrainConfig, ["--config", str(file)], "x")
+    (stage,) = reading.stages
+    assert stage["readings"] and stage["steps"] == 250 and reading.train == one.train == ["vision"]
     learned = OfTheSmallModel(ExperimentConfig(arms=["answer", "nsl"]), parse(TrainConfig, [], "x"), tmp_path)
     jobs = {job.name: job for job in learned.jobs(0)}
     for name, ends in (("answer", (300, None)), ("nsl", (800, "learned/worst >= 0.9"))):

@@ -65,7 +65,7 @@ class OfTheSmallModel(Plan):
             )
             # what it answers before it was taught is of no interest
             few = {"eval_samples": 1, "max_completion_length": 4, "data": {"eval_size": 1}}
-            base = {n: value for n, value in self.base.items() if n in ("model", "data", "engine", "threads")}
+            base = {n: value for n, value in self.base.items() if n in ("model", "train", "data", "engine", "threads")}
             cost = AROUND_S / 2 + READING_S * steps["reading"]
             yield self.train(name, seed, {"stages": [reading], **few, "warm_start": taught}, (), cost, base)
             begins = {"name": str(self.folder / name)}
