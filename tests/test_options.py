@@ -52,6 +52,7 @@ ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "mem
 HARVESTED = "tests/trainer/test_harvest.py::test_every_key_of_a_harvest_and_an_interrupted_one"
 PAPER = "tests/test_experiment_checkpoint.py::"
 EXPERIMENT = "tests/test_experiment.py::"
+CONTEXTS = "tests/trainer/test_contexts.py::"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
 PROMPTS = "tests/models/test_prompts.py"
 ASKED = {
@@ -107,6 +108,10 @@ SHOWN = {
         **{key.name: OF_THE_OP for key in keys(TrainConfig).values() if key.path[0] == "objective"},
         **dict.fromkeys(("loss_type", "importance_sampling_level", "epsilon", "epsilon_high", "delta", "beta",
                          "use_bias_correction_kl", "entropy_coef", "sampler_correction"), STEP),
+        "contexts": CONTEXTS + "test_papo_against_dense_logits",
+        "terms": CONTEXTS + "test_schedules_groups_without_spread_and_terms_of_nothing",
+        "dead_groups": CONTEXTS + "test_schedules_groups_without_spread_and_terms_of_nothing",
+        "shape_funcs": "tests/trainer/test_shape_recipes.py::test_three_steps_of_each_on_real_components",
         "num_iterations": STEP,
         "mask_truncated_completions": STEP,
         "dynamic_sampling": STEP,

@@ -39,7 +39,7 @@ GRPO = (
     "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "adam_beta2", "noise_gate", "eval_steps",
-    "completions_steps", "save_best", "parity_check",
+    "completions_steps", "save_best", "parity_check", "contexts", "terms", "shape_funcs", "dead_groups",
 )  # fmt: skip
 
 
@@ -193,13 +193,27 @@ def _sharded(c: TrainConfig) -> str | None:
         return None
     if launched()[1] == 1:
         return "there is one process (torchrun --nproc-per-node N starts several)"
+    if not learns_by_adapter(c):
+        return None
+    return "it is for full fine-tuning and this model learns by an adapter (lora.enabled=false, or ddp)"
+
+
+def learns_by_adapter(c: TrainConfig) -> bool:
+    """Whether the model of a run will have an adapter."""
     model = Model.at(c.model.name)
-    adapters = model.adapter or (c.lora.enabled if c.lora.enabled is not None else not model.small)
-    return (
-        "it is for full fine-tuning and this model learns by an adapter (lora.enabled=false, or ddp)"
-        if adapters
-        else None
-    )
+    return model.adapter or (c.lora.enabled if c.lora.enabled is not None else not model.small)
+
+
+def _contexts(c: TrainConfig) -> str | None:
+    if c.tokens.shape_funcs:
+        return None
+    idle = [name for name in c.tokens.contexts if name not in c.tokens.terms]
+    return f"no term and no shape function needs contexts.{idle[0]}" if idle else None
+
+
+def _dead_groups(c: TrainConfig) -> str | None:
+    alone = widest(c).objective.advantages_alone and not c.tokens.terms and not c.tokens.shape_funcs
+    return "groups without spread have no gradient in this run" if c.dead_groups == "keep" and alone else None
 
 
 def _no_system_text(model: str) -> str | None:
@@ -293,6 +307,8 @@ TRAIN = (
         tuple(name for name in keys(TrainConfig) if name.startswith("vllm.")),
         _when(lambda c: c.rollout != "vllm", "rollout is native"),
     ),
+    Idle(("contexts",), _contexts),
+    Idle(("dead_groups",), _dead_groups),
     Idle(("max_steps",), lambda c: _no_grpo(c) if c.extra_supervised_steps and c.max_steps else None),
     Idle(("parallel",), _sharded),
     Idle(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
+from nsrl.config.contexts import TokensConfig
 from nsrl.config.keys import INLINED, Called, takes_keys
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
@@ -283,7 +284,6 @@ class ObjectiveConfig(Objective):
         "kl_clamp": "k3 of a policy that stays near its reference needs no clamp",
         "importance_level": "the metrics of the correction are TRL's, which are per token",
         "importance_cap": "2 is TRL's default",
-        "nll_coef": "a run of GRPO has no completions that are right by themselves",
         "tau": "they are the paper's constants",
         "gppo_beta": "they are the paper's constants",
     }
@@ -397,6 +397,9 @@ class TrainConfig:
 
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig, metadata=INLINED)
     """what is minimised; its keys have no prefix."""
+
+    tokens: TokensConfig = field(default_factory=TokensConfig, metadata=INLINED)
+    """what single tokens count; its keys have no prefix."""
 
     num_iterations: Annotated[int, ONE_OR_MORE] = 1
     """optimiser steps per rollout batch."""

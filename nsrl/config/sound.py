@@ -8,8 +8,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from nsrl.config.acts import Config, require_acting
+from nsrl.config.acts import Config, learns_by_adapter, require_acting
 from nsrl.config.cli import launched
+from nsrl.config.contexts import PROMPT
 from nsrl.config.schema import EngineConfig, TrainConfig
 from nsrl.config.stages import planned_stages
 from nsrl.data.sources import require_path
@@ -39,24 +40,30 @@ def notes_on(config: Config) -> list[str]:
                 if stage.kind != "evaluate":
                     _data(stage.config)
                     _rewards(stage.config)
+                    _tokens(stage.config)
             except UserError as error:
                 raise UserError(f"stage {stage.name!r}: {error}") from None
         _data(config)
         _rewards(config)
+        _tokens(config)
         _packages(config)
     return notes
 
 
 def _files(config: Config) -> None:
     """The files of the prompt can be read."""
-    if config.prompt.system is None and config.prompt.examples is None:
+    _prompt_files(config.prompt.system, config.prompt.examples)
+
+
+def _prompt_files(system: str | None, examples: str | None, where: str = "") -> None:
+    if system is None and examples is None:
         return
     from nsrl.data.chat import examples_text, text_of_file
 
-    if config.prompt.system is not None:
-        text_of_file("prompt.system", config.prompt.system)
-    if config.prompt.examples is not None:
-        examples_text(config.prompt.examples)
+    if system is not None:
+        text_of_file(f"{where}prompt.system", system)
+    if examples is not None:
+        examples_text(examples)
 
 
 def _backend(engine: EngineConfig) -> None:
@@ -89,6 +96,24 @@ def _rewards(config: TrainConfig) -> None:
     rewards = Rewards(config.reward_funcs, config.reward_weights)
     for name, function in zip(rewards.names, rewards.functions):
         require_callable(name, function, _OF_SHAPES if config.data.source == "shapes" else None)
+
+
+def _tokens(config: TrainConfig) -> None:
+    """Shape functions and prompts of contexts are found, and no context wants an adapter that is not there."""
+    from nsrl.rewards.functions import one_argument, shape_functions
+
+    shape_functions(config.tokens.shape_funcs)
+    for name, entry in config.tokens.contexts.items():
+        where, prompt = f"contexts.{name}", entry.get(PROMPT)
+        if entry.get("adapter") is False and not learns_by_adapter(config):
+            raise UserError(
+                f"{where}.adapter must be true where a model learns with all its weights (beta has a reference of its "
+                f"own; lora.enabled=true gives an adapter); got false"
+            )
+        if isinstance(prompt, str):
+            one_argument(prompt, f"{where}.{PROMPT}")
+        elif prompt is not None:
+            _prompt_files(prompt.get("system"), prompt.get("examples"), f"{where}.")
 
 
 def _packages(config: TrainConfig) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from nsrl.config.keys import build, entry_of, flat, groups, keys, known_keys, nest
 from nsrl.config.names import unknown_key
 from nsrl.config.schedules import widest
-from nsrl.config.values import check_value, value_of
+from nsrl.config.values import as_text, check_value, value_of
 from nsrl.errors import UserError
 from nsrl_kernels.options import Bound
 
@@ -162,8 +162,8 @@ def typed(kind: type[Any], entries: Sequence[Any]) -> list[dict[str, Any]]:
         values: dict[str, Any] = {}
         try:
             for name, value in _flattened(kind, {n: v for n, v in entry.items() if n not in own}):
-                values[name] = value_of(others[name], _text(value))
-            said = {n: value_of(own[n], _text(v)) for n, v in entry.items() if n in own}
+                values[name] = value_of(others[name], as_text(value))
+            said = {n: value_of(own[n], as_text(v)) for n, v in entry.items() if n in own}
             for name, value in said.items():
                 check_value(own[name], value)
         except UserError as error:
@@ -324,14 +324,3 @@ def _flattened(kind: type[Any], content: Mapping[str, Any], before: str = "") ->
         else:
             raise UserError(unknown_key(name, [*known_keys(kind), *keys(StageConfig)]))
     yield from entries.items()
-
-
-def _text(value: Any) -> Any:
-    """As it stands in a file, where everything is a text."""
-    if isinstance(value, Mapping):
-        return {str(name): _text(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_text(item) for item in value]
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return value if isinstance(value, str) else repr(value)

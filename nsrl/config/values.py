@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import re
 import typing
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from nsrl.config.keys import Key
 from nsrl.errors import UserError, did_you_mean
 
-EXAMPLES = {"data.columns": "{question: Frage, answer: Antwort}", "spans": '{info: "<info>{}</info>"}'}
+EXAMPLES = {"data.columns": "{question: Frage, answer: Antwort}", "spans": '{info: "<info>{}</info>"}',
+            "contexts": "{masked: {images: black, share: 0.6}}", "terms": "{masked: -0.02}"}  # fmt: skip
 NULL = ("null", "none", "~", "")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 LARGEST_INT, LARGEST_FLOAT = 2**31 - 1, 3e38  # what every tensor and every call of the system takes
@@ -81,6 +83,8 @@ def value_of(key: Key, given: Any) -> Any:
             example = EXAMPLES.get(key.name, "{nsl: 1, prose: 2}")
             raise _wrong(key, f"a mapping such as {example}", given)
         _, inner = typing.get_args(key.type)
+        if typing.get_origin(inner) is dict:  # of several keys each: `contexts.typed` reads them
+            return given
         return {str(name): _scalar(key, inner, item, f"{key.name}.{name}") for name, item in given.items()}
     return _scalar(key, key.type, given)
 
@@ -137,6 +141,17 @@ def _wrong(key: Key, expected: str, given: Any, name: str = "", near: str = "") 
 def _short(given: Any) -> str:
     shown = repr(given)
     return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
+def as_text(value: Any) -> Any:
+    """A value as it stands in a file, where everything is a text."""
+    if isinstance(value, Mapping):
+        return {str(name): as_text(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_text(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return value if isinstance(value, str) else repr(value)
 
 
 # -- what a key takes --------------------------------------------------------------------------------------------------

@@ -20,14 +20,18 @@ class Context:
 
     adapter: False scores with the LoRA adapter off. frozen: with the weights of `Policy.frozen` in place of those that
     learn (the reference model of an adapter that had learned before). images: "black" paints image patches black,
-    the number of visual tokens unchanged. share: the fraction of patches painted, chosen by seed.
+    "noise" adds Gaussian noise of standard deviation sigma to normalised pixels; the number of visual tokens is
+    unchanged. share: the fraction of patches that this happens to. Patches and noise are drawn by (seed, step, key of
+    the image, patch) alone, so they are the same in any batch, on any rank, in any context.
     """
 
     adapter: bool = True
     frozen: bool = False
-    images: Literal["real", "black"] = "real"
+    images: Literal["real", "black", "noise"] = "real"
     share: float = 1.0
+    sigma: float = 0.4
     seed: int = 0
+    step: int = 0
 
 
 POLICY = Context()

@@ -79,8 +79,9 @@ class PackedBatch:
 
     token_ids (T,), cu_seqlens (S+1,), parent (S,) (a completion's prompt sequence; a prompt's own index), cu_images
     (S+1,), image_grid (I, 3), image_key (I,) (equal for equal images): what `nsrl_kernels.pack_vision` plans from.
-    pixel_values (patches, C) and distinct_grid (U, 3): every distinct image once, in order of first use. target (N,):
-    the completion tokens that the policy wrote; predict_row (N,): the stream row that predicts each of them.
+    pixel_values (patches, C) and distinct_grid (U, 3): every distinct image once, in order of first use; image_names:
+    of each its key, by which contexts draw, and its patches. target (N,): the completion tokens that the policy wrote;
+    predict_row (N,): the stream row that predicts each of them.
     cu_completions (R+1,): where each completion starts in the N tokens. token_rows (N,): where each token
     stands when all completions given to `pack` are written one after the other (values[token_rows] is this batch's
     part). rows (R,): the completion's number when the groups' completions are counted through in the order they were
@@ -107,6 +108,7 @@ class PackedBatch:
     merge: int
     image_token_id: int
     work: Work
+    image_names: tuple[tuple[Hashable, int], ...] = ()
     kept: dict = field(default_factory=dict, repr=False)  # plans, copies, image features
 
     @property
@@ -305,4 +307,5 @@ def _batch(
         merge=merge,
         image_token_id=image_token_id,
         work=work,
+        image_names=tuple((i.key, i.patches.shape[0]) for i in distinct),
     )

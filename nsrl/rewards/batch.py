@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nsrl.answers import Verdict, check
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nsrl.engines.extract import Extracted
+
+_PER_COMPLETION = (
+    "problems", "completions", "completion_ids", "extracted", "results", "correct", "truncated", "masks", "prompts",
+)  # fmt: skip
 
 
 @dataclass
@@ -61,7 +65,7 @@ class RewardBatch:
                 verdict(p, c, e, r).correct
                 for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
             ]
-        for name in ("problems", "completion_ids", "extracted", "results", "correct", "truncated", "masks", "prompts"):
+        for name in _PER_COMPLETION:
             if len(getattr(self, name)) != count:
                 raise ValueError(
                     f"RewardBatch: {name} must have {count} entries, one per completion; got {len(getattr(self, name))}"
@@ -83,6 +87,11 @@ class RewardBatch:
         for size in self.group_sizes:
             yield range(start, start + size)
             start += size
+
+    def part(self, rows: Sequence[int], group_sizes: Sequence[int]) -> RewardBatch:
+        """Some of the completions, in the groups of these sizes."""
+        pick = {name: [getattr(self, name)[i] for i in rows] for name in _PER_COMPLETION}
+        return replace(self, **pick, group_sizes=list(group_sizes))
 
     def span(self, i: int, name: str) -> Span | None:
         """The last whole span of that name in completion i; None without one.

@@ -8,22 +8,16 @@ where it does not apply. Whatever it raises is raised: a bug never becomes rewar
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
-import importlib.util
 import inspect
-import json
 import math
-import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from nsrl.errors import UserError, did_you_mean
 from nsrl.rewards import components, lengths
 from nsrl.rewards.batch import RewardBatch
+from nsrl.rewards.functions import exit_named, function_of, through_json
 
 RewardFunction = Callable[..., Any]
 GIVEN = (  # what a reward with TRL's arguments may ask for by name in every run, beside the data set's own columns
@@ -43,46 +37,13 @@ def resolve(spec: str | RewardFunction) -> tuple[str, RewardFunction]:
     if callable(spec):
         return getattr(spec, "__name__", type(spec).__name__), spec
     if ":" in spec:
-        path, _, name = spec.rpartition(":")
-        return name, _from_file(Path(path).expanduser(), name, spec)
+        return function_of(spec, "reward_funcs")
     if spec not in BUILTIN:
         near = did_you_mean(spec, BUILTIN)
         raise UserError(
             f"reward_funcs must name one of {', '.join(sorted(BUILTIN))}, or file.py:function; got {spec!r}{near}"
         )
     return spec, BUILTIN[spec]
-
-
-def _from_file(path: Path, name: str, spec: str) -> RewardFunction:
-    if not path.is_file():
-        raise UserError(f"reward_funcs: no file {str(path)!r} (from {spec!r})")
-    if path.suffix != ".py":
-        raise UserError(f"reward_funcs: {str(path)!r} is not a Python file (from {spec!r})")
-    about = path.stat()
-    module = _module(path.resolve(), about.st_mtime_ns, about.st_size)
-    function = getattr(module, name, None)
-    if not callable(function):
-        near = did_you_mean(name, [n for n, value in vars(module).items() if inspect.isfunction(value)])
-        raise UserError(f"reward_funcs: {path.name} has no function {name!r} (from {spec!r}){near}")
-    return function
-
-
-@lru_cache
-def _module(path: Path, changed: int, size: int) -> ModuleType:
-    """A user's file, run once however often it is asked for. What it raises is told with its line: the file is
-    input."""
-    spec = importlib.util.spec_from_file_location(f"nsrl_reward_{path.stem}", path)
-    assert spec is not None and spec.loader is not None  # a path that ends in .py has a loader
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        told = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
-        place = f" line {line}" if line else ""
-        raise UserError(f"reward_funcs: {str(path)!r}{place} cannot be run: {type(error).__name__}: {told}") from error
-    return module
 
 
 def require_callable(name: str, function: RewardFunction, columns: Collection[str] | None = None) -> None:
@@ -141,7 +102,7 @@ class Rewards:
         """Rows of components, (R, K)."""
         columns = []
         for name, function in zip(self.names, self.functions):
-            with _exit_named(name):
+            with exit_named(f"reward {name!r}"):
                 columns.append(self._call(name, function, batch))
         waiting = [i for i, c in enumerate(columns) if inspect.isawaitable(c)]
         if waiting:
@@ -159,7 +120,7 @@ class Rewards:
         else."""
         state = {name: dict(values) for name, values in self._state.items() if values}
         state |= {n: f.state_dict() for n, f in zip(self.names, self.functions) if hasattr(f, "load_state_dict")}
-        return {name: _through_json(name, values) for name, values in state.items()}
+        return {name: through_json(f"reward {name!r}", values) for name, values in state.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse. A reward that is new, or had nothing to remember, begins afresh."""
@@ -187,30 +148,9 @@ class Rewards:
         return function(**given)
 
 
-def _through_json(name: str, values: Any) -> Any:
-    try:
-        back = json.loads(json.dumps(values, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"reward {name!r}: what it remembers must be JSON, to be saved with the run; {error}") from None
-    if back != values:
-        raise UserError(
-            f"reward {name!r}: what it remembers must come back from JSON as it was (text as keys, lists for tuples)"
-        )
-    return back
-
-
-@contextlib.contextmanager
-def _exit_named(name: str) -> Iterator[None]:
-    """A reward that ends the process would end the run without a word."""
-    try:
-        yield
-    except SystemExit as error:
-        raise UserError(f"reward {name!r} called sys.exit({'' if error.code is None else repr(error.code)})") from error
-
-
 async def _gather(waiting: Sequence[tuple[str, Any]]) -> list[Any]:
     async def one(name: str, column: Any) -> Any:
-        with _exit_named(name):
+        with exit_named(f"reward {name!r}"):
             return await column
 
     return list(await asyncio.gather(*(one(*named) for named in waiting)))

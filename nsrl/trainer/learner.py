@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,13 +12,14 @@ from nsrl.models.contexts import POLICY, Context
 from nsrl.models.policy import Policy
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
-from nsrl.rewards import Rewards
-from nsrl.rollout.types import Sample, Sampler
+from nsrl.rewards import RewardBatch, Rewards
+from nsrl.rollout.types import Finish, Sample, Sampler
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.grader import Graded, Grader
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.problems import ProblemStream
+from nsrl.trainer.shape import ShapeFunctions
 from nsrl.trainer.step_metrics import waiting
 from nsrl.types import Problem
 
@@ -31,6 +33,7 @@ class Rollout:
     samples: list[Sample]
     graded: list[Graded]
     learns: list[int] = field(default_factory=list)  # the samples that the update learns from
+    correct: list[bool | None] = field(default_factory=list)  # the verdicts as rewards were told them
 
     @property
     def size(self) -> int:
@@ -44,6 +47,7 @@ class Learner:
 
     reference: scores, under its context, as the start of GRPO did (beta > 0); None: the policy with its adapter off
     does.
+    shapes: what changes what tokens count.
     world: problems are sampled and groups learned from in shares; everything in between is the whole batch on every
     rank.
     """
@@ -61,6 +65,8 @@ class Learner:
     reference_context: Context = POLICY
     world: World = ALONE
     timer: Timer = field(init=False)
+    shapes: ShapeFunctions = field(default_factory=ShapeFunctions)
+    progress: tuple[int, int] = (0, 1)  # steps done before this one, and steps of what shares its schedules
     overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
 
     def __post_init__(self) -> None:
@@ -70,3 +76,22 @@ class Learner:
     def banned(self) -> torch.Tensor:
         """(banned,) int64 ids on the policy's device: outside the softmax, in sampling and in the update."""
         return torch.tensor(self.vlm.banned_ids(), device=self.policy.device)
+
+    def batch_of(self, groups: Sequence[Rollout], step: int) -> RewardBatch:
+        """The completions of graded groups as rewards and shape functions see them."""
+        samples, graded = [s for g in groups for s in g.samples], [j for g in groups for j in g.graded]
+        return RewardBatch(
+            problems=[g.problem for g in groups for _ in g.samples],
+            completions=[j.text for j in graded],
+            completion_ids=[s.token_ids for s in samples],
+            masks=[s.mask for s in samples],
+            extracted=[j.extracted for j in graded],
+            results=[j.result for j in graded],
+            correct=[verdict for g in groups for verdict in g.correct],
+            truncated=[s.finish is Finish.LENGTH for s in samples],
+            group_sizes=[len(g.samples) for g in groups],
+            step=step,
+            templates=self.config.spans,
+            decode=self.vlm.decode,
+            head=self.vlm.chat.prefill,
+        )

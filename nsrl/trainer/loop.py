@@ -3,7 +3,8 @@
 How it departs from the GRPO paper:
 1. The prompt and its image are computed once per group, in sampling and in the update.
 2. Log-probs come from `linear_logp`: there are no logits; banned tokens are outside the softmax on both sides.
-3. Groups with zero spread are skipped before any forward (exact, as long as nothing but the advantage drives the loss).
+3. Groups with zero spread are skipped before any forward (exact, as long as nothing but the advantage drives the loss;
+   `dead_groups` says otherwise).
 4. The first pass over a batch is on-policy, so its own log-probs are the old ones and no extra pass is needed (a
    reference pass only if beta > 0); the sampler's are for the importance correction and to see that both models still
    agree.
@@ -12,6 +13,7 @@ How it departs from the GRPO paper:
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import Any
 
 import torch
@@ -21,10 +23,10 @@ from nsrl.config import TrainConfig
 from nsrl.models.contexts import ADAPTER_OFF
 from nsrl.models.pack import Group, pack_metrics
 from nsrl.models.vlm import VLM
-from nsrl.rewards import RewardBatch
 from nsrl.rewards.controls import flipped
 from nsrl.rewards.spans import texts
 from nsrl.rollout.types import Finish, SamplingParams
+from nsrl.trainer import contexts, shape
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.completions import complete, sampling_params
@@ -56,10 +58,11 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         groups, components, rounds = groups + others, torch.cat([components, values]), [*rounds, len(others)]
 
     # What has a gradient is packed: live groups only, each prompt once, no padding; each rank takes some of them.
-    whole_loss = config.objective.advantages_alone  # then a group without spread has no gradient at all
+    terms = contexts.coefficients(config, learner.progress)
+    dead = contexts.keeps_dead(config, terms)
     learning, counted, sequences, first = [], 0, 0, 0
     for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
-        if chosen:
+        if chosen and (live or config.dead_groups != "drop"):
             group.learns = [
                 i
                 for i, s in enumerate(group.samples)
@@ -67,10 +70,11 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
             ]
             counted += sum(len(group.samples[i].written_ids) for i in group.learns)
             sequences += len(group.samples)
-        if group.learns and (live or not whole_loss):
+        if group.learns and (live or dead):
             learning.append((group, [first + i for i in group.learns]))
         first += len(group.samples)
-    mine = [learning[i] for i in world.partition_by_size([g.size for g, _ in learning])]
+    own = world.partition_by_size([g.size for g, _ in learning])
+    mine = [learning[i] for i in own]
     samples = [g.samples[i] for g, _ in mine for i in g.learns]
     metrics: dict[str, float] = {}
     if learning:
@@ -90,6 +94,12 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float().to(device)
         sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32, device=device)
 
+        # The same tokens in other contexts, and functions that say what each of them counts.
+        scored = contexts.score(learner, step, [g.problem for g, _ in mine], packed, batches, sampled_N, terms)
+        values = (components, gain.drawn.reward, gain.advantages)
+        shaped, told = shape.shaped(learner, step, groups, learning, own, values, scored)
+        metrics |= told
+
         # Log-probs of completion tokens without logits, then the objective, then the optimiser.
         reference_N = _reference(learner, batches, len(sampled_N))
         clean_N = objective.without_dropout(
@@ -101,7 +111,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         for iteration in range(config.num_iterations):
             vector = objective.backward(
                 learner.policy, batches, advantage_R, old_N, sampled_N, reference_N, divisor, config,
-                learner.banned, timer, first_N if iteration == 0 else None, world, ("grpo", step), clean_N,
+                learner.banned, timer, first_N if iteration == 0 else None, world, ("grpo", step), clean_N, shaped,
             )  # fmt: skip
             if iteration == 0 and config.parity_check:
                 gap = dict(zip(objective.NAMES, vector.tolist()))
@@ -193,23 +203,14 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
 def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], torch.Tensor]:
     """The next `count` problems: graded groups and their (R, K) reward components, float64, NaN where one does not
     apply."""
-    config, vlm = learner.config, learner.vlm
+    config = learner.config
     groups = rollout(learner, learner.problems.take(count), step, round_)
-    batch = RewardBatch(
-        problems=[g.problem for g in groups for _ in g.samples],
-        completions=[j.text for g in groups for j in g.graded],
-        completion_ids=[s.token_ids for g in groups for s in g.samples],
-        masks=[s.mask for g in groups for s in g.samples],
-        extracted=[j.extracted for g in groups for j in g.graded],
-        results=[j.result for g in groups for j in g.graded],
-        correct=flipped([j.correct for g in groups for j in g.graded], config.reward_noise, config.seed, step, round_),
-        truncated=[s.finish is Finish.LENGTH for g in groups for s in g.samples],
-        group_sizes=[len(g.samples) for g in groups],
-        step=step,
-        templates=config.spans,
-        decode=vlm.decode,
-        head=vlm.chat.prefill,
+    verdicts = iter(
+        flipped([j.correct for g in groups for j in g.graded], config.reward_noise, config.seed, step, round_)
     )
+    for group in groups:
+        group.correct = list(islice(verdicts, len(group.samples)))
+    batch = learner.batch_of(groups, step)
     with learner.timer("reward"):
         rows = learner.world.from_main(lambda: learner.rewards(batch))  # once: a reward may ask a service, or draw
     values = [[float("nan") if value is None else float(value) for value in row] for row in rows]

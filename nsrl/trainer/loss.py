@@ -7,6 +7,7 @@ Everything stays on the device: the metrics of all micro-batches come to the hos
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -24,6 +25,23 @@ _HOW = METRICS | {
 }  # how micro-batches' values become the step's
 NAMES = tuple(_HOW)
 _TOKENS = NAMES.index("tokens")
+LOG_CLAMP, K3_CLAMP = 20.0, 10.0  # of log differences and k3 where there are terms: those of PAPO's formula
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """What tokens count otherwise than their completion, for the tokens of this rank in the order given to `pack`.
+
+    advantage_N, weight_N: (N,) on the policy's device, in place of the completions' advantages and times the loss;
+    None: as they are. terms: of each context that is in the loss its log-probs (N,) and its coefficient.
+    """
+
+    advantage_N: torch.Tensor | None = None
+    weight_N: torch.Tensor | None = None
+    terms: tuple[tuple[torch.Tensor, float], ...] = ()
+
+
+AS_IT_IS = Shaped()
 
 
 def backward(
@@ -41,6 +59,7 @@ def backward(
     world: World = ALONE,
     dropout: tuple[int | str, ...] = (),
     clean_N: torch.Tensor | None = None,
+    shaped: Shaped = AS_IT_IS,
 ) -> torch.Tensor:
     """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (NAMES).
 
@@ -53,10 +72,10 @@ def backward(
     loss type, as TRL's.
     dropout: names the step; the adapters' dropout draws the same masks in every pass of it, so that a ratio tells what
     learning changed. clean_N: log-probs without dropout at the sampler's weights: the sampler has none, so it is
-    compared with these.
+    compared with these. shaped: what single tokens count.
     """
     vectors = []
-    objective = config.objective.handed_on()
+    objective = clamped(config.objective.handed_on()) if shaped.terms else config.objective.handed_on()
     moved = [batch.to(policy.device) for batch in batches]
     idle = world.idle_rounds(len(batches))
     bonus = objective.entropy_coef
@@ -76,14 +95,17 @@ def backward(
             )
             if sampler is not None and clean is not None:  # policy_loss takes the old log-probs minus the sampler's
                 sampler = sampler + (scored.logp.detach() if old is None else old) - clean
+            own_N, weight = (None if x is None else x[batch.token_rows] for x in (shaped.advantage_N, shaped.weight_N))
             loss, vector = policy_loss(
                 scored.logp,
-                advantage_R[batch.rows],
+                advantage_R[batch.rows] if own_N is None else own_N,
                 cu_seqlens=batch.cu_completions,
                 old_logp=old,
                 ref_logp=reference,
                 sampler_logp=sampler,
                 entropy=scored.entropy,
+                weights=weight,
+                extra_kl=tuple((values[batch.token_rows], coefficient) for values, coefficient in shaped.terms),
                 objective=objective,
                 max_length=config.max_completion_length,
                 normalizer=normalizer,
@@ -91,8 +113,8 @@ def backward(
             )
         with timer("backward"):
             (loss * world.loss_scale).backward()
-        weight = _sampler_weight(scored.logp.detach() if old is None else old, sampler, objective)
-        vectors.append(torch.cat([vector.detach(), weight.amin()[None], weight.mean()[None], weight.amax()[None]]))
+        ratio = _sampler_weight(scored.logp.detach() if old is None else old, sampler, objective)
+        vectors.append(torch.cat([vector.detach(), ratio.amin()[None], ratio.mean()[None], ratio.amax()[None]]))
         if keep_N is not None:
             keep_N[batch.token_rows] = scored.logp.detach()
     if world.sharded:
@@ -104,6 +126,12 @@ def backward(
     return combine(world.all_gather_rows(own))
 
 
+def clamped(objective: Objective) -> Objective:
+    """The objective with PAPO's clamps of KL terms, where it has none of its own."""
+    log, k3 = objective.kl_log_clamp, objective.kl_clamp
+    return replace(objective, kl_log_clamp=LOG_CLAMP if log is None else log, kl_clamp=K3_CLAMP if k3 is None else k3)
+
+
 def score_all(
     policy: Policy,
     batches: Sequence[PackedBatch],
@@ -112,15 +140,22 @@ def score_all(
     banned: torch.Tensor,
     context: Context,
     world: World = ALONE,
+    entropy_N: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order."""
+    """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order.
+
+    entropy_N: (count,) on the policy's device, is filled with the entropies where it is given.
+    """
     out = torch.zeros(count, device=policy.device)
+    kind = "none" if entropy_N is None else "metric"
     idle = world.idle_rounds(len(batches))
     for batch in [batch.to(policy.device) for batch in batches]:
         scored = policy.score(
-            batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy="none"
+            batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy=kind
         )
         out[batch.token_rows] = scored.logp
+        if entropy_N is not None:
+            entropy_N[batch.token_rows] = scored.entropy
     policy.join_collectives(idle, grad=False)
     return out
 

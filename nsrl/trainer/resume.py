@@ -43,6 +43,7 @@ class State:
     # the runs its first weights come from (`heldout.began`); None: not kept, up to 0.1
     began: list[dict[str, Any]] | None = None
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
+    shapes: dict[str, Any] = dataclasses.field(default_factory=dict)  # what shape functions remember
     monitor: dict[str, Any] = dataclasses.field(default_factory=dict)  # what the monitor knows of the categories
     best: dict[str, Any] | None = None  # the checkpoint of GRPO with the highest running accuracy: name, step, pass@1
     watched: list[float] = dataclasses.field(default_factory=list)  # what `until` compares, the latest values

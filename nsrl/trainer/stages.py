@@ -35,6 +35,7 @@ from nsrl.trainer.monitor import Monitor
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
 from nsrl.trainer.resume import Order, State, planned_steps, schooling, until_of
+from nsrl.trainer.shape import ShapeFunctions
 from nsrl.trainer.step_metrics import engine_metrics, gpu_uuid, peak_memory
 from nsrl.trainer.supervised import supervised_step
 from nsrl.trainer.telemetry import Telemetry
@@ -299,8 +300,10 @@ def _reinforce(
         reference=frozen,
         reference_context=context,
         world=run.world,
+        shapes=ShapeFunctions(config.shape_funcs),
     )
     learner.rewards.load_state_dict(run.progress.state.rewards)
+    learner.shapes.load_state_dict(run.progress.state.shapes)
     monitor = Monitor(run.progress.state.monitor)
     if config.parity_check:  # after a resume too: what was loaded may lack its adapter
         _require_parity(run, stage, sampler)
@@ -310,8 +313,9 @@ def _reinforce(
     with Progress(stage.name, stage.steps, begun, every=config.logging_steps) as progress:
         for step in range(begun + 1, stage.steps + 1):
             start = time.perf_counter()
+            learner.progress = (scheduled_before + step - 1, stage.whole)
             if config.schedules:
-                learner.config, values = scheduled(config, scheduled_before + step - 1, stage.whole)
+                learner.config, values = scheduled(config, *learner.progress)
                 rewards.weights = list(learner.config.reward_weights)
             metrics, records = grpo_step(learner, step)
             metrics |= monitor.see(step, records)
@@ -330,9 +334,10 @@ def _reinforce(
                 with learner.timer("evaluation"):
                     metrics |= midway(run, stage, f"step_{before + step:06d}", step, sampler, grader)
             taken, remembered = learner.problems.position, rewards.state_dict()
+            shapes = learner.shapes.state_dict()
             watched = watch(stage, run.progress.state.watched, metrics)
             where = {"phase": stage.name, "step": step, "position": taken, "watched": watched}
-            run.progress.commit(metrics, **where, rewards=remembered, monitor=monitor.state_dict())
+            run.progress.commit(metrics, **where, rewards=remembered, shapes=shapes, monitor=monitor.state_dict())
             ended = stage.ended(step, watched)
             if step % config.save_steps == 0 or ended:
                 with learner.timer("save"):

@@ -21,10 +21,12 @@ TINY = [
 ]  # fmt: skip
 RUNS = {  # every option that adds or takes away a key
     "default": ["eval_steps=1", "eval_size_midway=2", "dynamic_sampling=1", "save_steps=1", "beta=0.05"],
+    "tokens": ["contexts.masked.images=black", "terms.masked=-0.02", "shape_funcs=[REWARD:told]"],
     "cispo": ["loss_type=cispo", "epsilon_high=5.0", "entropy_coef=0.01"],
 }
 REWARD = (
     "def first_token(completion_ids, **_):\n    return [float(ids[0] % 7) for ids in completion_ids]\n"  # it has spread
+    "def told(step):\n    step.metrics['told'] = step.progress\n"
 )
 # Of runs with stages that conditions end and schedules steer: test_stages.py shows them.
 SOMETIMES = {"schedule/<key>", "eval/pass_at_n", "eval/worst_category"}
@@ -48,6 +50,7 @@ def written(tmp_path_factory):
     for name, options in RUNS.items():
         folder = tmp_path_factory.mktemp("metrics") / name
         rewards = [f"reward_funcs=[{reward}:first_token,correct]", "reward_weights=[1,1]"]
+        options = [option.replace("REWARD", str(reward)) for option in options]
         Run(parse(TrainConfig, [*TINY, *options, *rewards, f"output_dir={folder}"], "train")).execute()
         of_run = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         keys |= {key for row in of_run for key in row}
