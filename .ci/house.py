@@ -31,7 +31,7 @@ def room_of(path: Path) -> str | None:
         return "commands" if parts[-1] == "__main__.py" else parts[1]
     if parts[1] == "__init__.py":
         return None
-    return "types" if parts[1] in ("types.py", "errors.py") else "commands"
+    return "types" if parts[1] in ("types.py", "errors.py", "userfiles.py") else "commands"
 
 
 def sources() -> list[Path]:

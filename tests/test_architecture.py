@@ -20,6 +20,7 @@ NSRL = ROOT / "nsrl"
 ORDER = (
     "types",
     "errors",
+    "userfiles",
     "engines",
     "answers",
     "data",
@@ -241,7 +242,7 @@ def test_no_private_names_across_modules():
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("package", ["engines", "answers", "rewards", "types.py", "errors.py"])
+@pytest.mark.parametrize("package", ["engines", "answers", "rewards", "types.py", "errors.py", "userfiles.py"])
 def test_no_torch_below_the_models(package):
     target = NSRL / package
     files = sources(target) if target.is_dir() else [target]

@@ -22,6 +22,7 @@ from nsrl.config.schema import TrainConfig
 from nsrl.config.values import read_mapping, read_yaml, value_of
 from nsrl.data.sources import guess_source
 from nsrl.errors import Terminated, UserError, extras_named, require_extra
+from nsrl.userfiles import beside
 
 # What it means that a run's configuration lacks a key, where that is not the key's default: it was written before there
 # was one.
@@ -190,6 +191,8 @@ def _file(kind: type[Any], file: Path, strange: bool = False) -> dict[str, Any]:
     own = content.pop(EXPERIMENT, None) or {}
     if not isinstance(own, dict):
         raise UserError(f"{where}: {EXPERIMENT} is a group of keys of nsrl experiment; got {str(own)[:60]!r}")
+    if not strange:  # config.yaml of a run has its files where they were found
+        content = beside(content, file.parent)
     if kind is ExperimentConfig:
         content = {name: content[name] for name in ("recipe",) if name in content} | own
     return _flattened(kind, content, f"{where}: ", strange)

@@ -18,8 +18,8 @@ from nsrl.errors import UserError
 MECHANISMS = {  # what a method can be made of, and the page that describes it
     "keys": "configuration.md",
     "objective": "trainer.md",
-    "contexts": "trainer.md",
-    "shape": "trainer.md",
+    "contexts": "contexts.md",
+    "shape": "contexts.md",
     "rewards": "rewards.md",
     "verifiers": "rewards.md",
     "prompts": "prompts.md",

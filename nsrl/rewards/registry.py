@@ -8,16 +8,18 @@ where it does not apply. Whatever it raises is raised: a bug never becomes rewar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import inspect
+import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from nsrl.errors import UserError, did_you_mean
 from nsrl.rewards import components, lengths
 from nsrl.rewards.batch import RewardBatch
-from nsrl.rewards.functions import exit_named, function_of, through_json
+from nsrl.userfiles import load
 
 RewardFunction = Callable[..., Any]
 GIVEN = (  # what a reward with TRL's arguments may ask for by name in every run, beside the data set's own columns
@@ -37,7 +39,7 @@ def resolve(spec: str | RewardFunction) -> tuple[str, RewardFunction]:
     if callable(spec):
         return getattr(spec, "__name__", type(spec).__name__), spec
     if ":" in spec:
-        return function_of(spec, "reward_funcs")
+        return load(spec, "reward_funcs")
     if spec not in BUILTIN:
         near = did_you_mean(spec, BUILTIN)
         raise UserError(
@@ -146,6 +148,28 @@ class Rewards:
         if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
             given = {k: v for k, v in given.items() if k in parameters}
         return function(**given)
+
+
+def through_json(what: str, values: Any) -> Any:
+    """A copy of what `what` remembers. Raises `UserError` for what JSON would bring back as something else."""
+    try:
+        back = json.loads(json.dumps(values, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{what}: what it remembers must be JSON, to be saved with the run; {error}") from None
+    if back != values:
+        raise UserError(
+            f"{what}: what it remembers must come back from JSON as it was (text as keys, lists for tuples)"
+        )
+    return back
+
+
+@contextlib.contextmanager
+def exit_named(what: str) -> Iterator[None]:
+    """A function that ends the process would end the run without a word."""
+    try:
+        yield
+    except SystemExit as error:
+        raise UserError(f"{what} called sys.exit({'' if error.code is None else repr(error.code)})") from error
 
 
 async def _gather(waiting: Sequence[tuple[str, Any]]) -> list[Any]:

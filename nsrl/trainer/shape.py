@@ -17,7 +17,8 @@ import torch
 
 from nsrl.errors import UserError
 from nsrl.rewards.batch import RewardBatch
-from nsrl.rewards.functions import exit_named, shape_functions, through_json
+from nsrl.rewards.functions import shape_functions
+from nsrl.rewards.registry import exit_named, through_json
 from nsrl.trainer.contexts import Scored, k3
 from nsrl.trainer.loss import AS_IT_IS, Shaped
 

@@ -10,7 +10,7 @@ import pytest
 import shaping
 import torch
 
-from nsrl.config import TrainConfig
+from nsrl.config import TrainConfig, parse
 from nsrl.config.sound import notes_on
 from nsrl.engines import EnginePool
 from nsrl.errors import UserError
@@ -19,6 +19,7 @@ from nsrl.rewards.batch import RewardBatch
 from nsrl.trainer import loss as objective
 from nsrl.trainer.loop import grpo_step
 from nsrl.trainer.metrics import CLOCK_KEYS
+from nsrl.trainer.run import Run
 from nsrl.trainer.shape import ShapeFunctions, Step
 
 HERE = Path(__file__).resolve().parent
@@ -206,6 +207,28 @@ def test_what_a_function_must_leave(tmp_path):
     again._state["one"]["seen"] = (1, 2)
     with pytest.raises(UserError, match="shape function 'one': what it remembers must come back from JSON"):
         again.state_dict()
+
+
+def test_what_a_function_remembers_goes_on_with_the_run(tmp_path):
+    """In the checkpoint, and from there; its numbers are in metrics.jsonl."""
+    file = tmp_path / "counts.py"
+    file.write_text(
+        "def counts(step):\n    step.state['seen'] = step.state.get('seen', 0) + 1\n"
+        "    step.metrics['seen'] = step.state['seen']\n    step.metrics['progress'] = step.progress\n\n"
+        "def spread(completion_ids, **_):\n    return [float(ids[0] % 3) for ids in completion_ids]\n"
+    )
+    words = [
+        "data.eval_size=2", "warm_start.steps=1", "warm_start.reading_steps=0", "warm_start.batch_size=2",
+        "prompts_per_step=2", "num_generations=4", "max_completion_length=8", "eval_samples=1", "threads=1",
+        "engine.workers=1", "preflight=false", "parity_check=false", "save_steps=1", "completions_steps=0",
+        f"reward_funcs=[{file}:spread]", "reward_weights=[1]", f"shape_funcs=[{file}:counts]",
+        f"output_dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    for steps, resume in ((1, "false"), (3, "true")):
+        Run(parse(TrainConfig, [*words, f"max_steps={steps}", f"resume={resume}"], "train")).execute()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["shape/seen"] for row in rows if row["phase"] == "grpo"] == [1, 2, 3]
+    assert [row["shape/progress"] for row in rows if row["phase"] == "grpo"] == pytest.approx([0, 1 / 3, 2 / 3])
 
 
 def test_two_ranks_are_one_process():

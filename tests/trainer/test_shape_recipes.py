@@ -1,36 +1,29 @@
 """The recipes of nsrl/recipes that shape what tokens count: each formula against its publication's own, typed anew."""
 
 import math
-from pathlib import Path
 
 import pytest
 import shaping
 import torch
-import yaml
 from test_shape import batch, view
 
 from nsrl.config import TrainConfig, parse
 from nsrl.config.sound import require_sound
 from nsrl.engines import EnginePool
-from nsrl.rewards.functions import function_of
+from nsrl.rewards.functions import one_argument
 from nsrl.trainer.loop import grpo_step
 
-RECIPES = Path(__file__).resolve().parents[2] / "nsrl" / "recipes"
 NAMES = ("papo", "vppo", "aspo", "univg", "entropy", "vogue", "klear")
 
 
-def values_of(name):
-    """A recipe's YAML, its own file by its whole path."""
-    found = yaml.safe_load((RECIPES / name / "recipe.yaml").read_text())
-    for key in ("shape_funcs",):
-        if key in found:
-            found[key] = [spec.replace("recipe.py:", f"{RECIPES / name / 'recipe.py'}:") for spec in found[key]]
-    return found
+def config_of(name):
+    """What a recipe makes of a run."""
+    return parse(TrainConfig, [f"recipe={name}"], "nsrl")
 
 
 def function(name):
-    (spec,) = values_of(name)["shape_funcs"]
-    return function_of(spec, "shape_funcs")[1]
+    (spec,) = config_of(name).shape_funcs
+    return one_argument(spec, "shape_funcs")[1]
 
 
 def drawn(sizes=(3, 2, 4), seed=0, **options):
@@ -185,30 +178,16 @@ def real():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_three_steps_of_each_on_real_components(name, real, tmp_path):
-    """Its keys make a run, which takes three steps and says what it did."""
+def test_three_steps_of_each_on_real_components(name, real):
+    """Its keys make a run (shape_funcs by the file beside its YAML), which takes three steps and says what it did."""
     pool, start = real
-    values = values_of(name)
-    file = tmp_path / "recipe.yaml"
-    file.write_text(yaml.safe_dump(values))
-    config = parse(TrainConfig, [f"--config={file}"], "nsrl")
+    config = config_of(name)
     require_sound(config)
-    assert {k: values[k] for k in ("shape_funcs", "contexts") if k in values} == {
-        k: getattr(config, k) for k in ("shape_funcs", "contexts") if k in values
-    }
-    runner = shaping.learner(pool, start, **(values | {"scale_rewards": "group"}))
+    said = [key for key in config.given if key not in ("recipe", "scale_rewards")]
+    runner = shaping.learner(pool, start, **{key: getattr(config, key) for key in said})
     for number in (1, 2, 3):
         metrics, _ = grpo_step(runner, number)
         assert all(math.isfinite(v) for k, v in metrics.items() if not k.startswith(("rewards/", "timing_s/")))
-    told = {
-        "papo": "terms/masked",
-        "vppo": "shape/dependency",
-        "entropy": "shape/threshold",
-        "vogue": "shape/uncertainty",
-    }
+    told = {"papo": "terms/masked", "vppo": "shape/dependency", "entropy": "shape/threshold",
+            "vogue": "shape/uncertainty"}  # fmt: skip
     assert told.get(name, "loss") in metrics and metrics["grad_norm"] > 0
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_recipe_is_forty_lines(name):
-    assert sum(len(file.read_text().splitlines()) for file in (RECIPES / name).glob("recipe.*")) <= 40

@@ -1,0 +1,74 @@
+"""A user's function in a Python file, `file.py:function`: how a configuration names one, and how it is taken.
+
+Whatever key names a function takes it by `load`: rewards, shape functions, prompts of contexts. A file is looked up
+beside the YAML file that names it first (`beside`), then from the working directory, so that a recipe's files can lie
+together anywhere. Stdlib only.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import traceback
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nsrl.errors import UserError, did_you_mean
+
+_NAMED = re.compile(r"([^\n:]+\.py):([A-Za-z_]\w*)")
+
+
+def beside(said: Any, home: Path) -> Any:
+    """What a file in the folder `home` says (a text, or lists and mappings of texts), with every `file.py:function`
+    whose file lies there as a path from the root; what does not stays as it is."""
+    if isinstance(said, Mapping):
+        return {name: beside(value, home) for name, value in said.items()}
+    if isinstance(said, list | tuple):
+        return [beside(value, home) for value in said]
+    if isinstance(said, str) and (found := _NAMED.fullmatch(said)):
+        own = home / Path(found[1]).expanduser()
+        if own.is_file():
+            return f"{own.absolute()}:{found[2]}"
+    return said
+
+
+def load(spec: str, key: str) -> tuple[str, Any]:
+    """(name, function) of `file.py:function`; key: what names it. Raises `UserError`, which begins with the key."""
+    file, _, name = spec.rpartition(":")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise UserError(f"{key}: no file {str(path)!r} (from {spec!r})")
+    if path.suffix != ".py":
+        raise UserError(f"{key}: {str(path)!r} is not a Python file (from {spec!r})")
+    about = path.stat()
+    try:
+        module = _module(path.resolve(), about.st_mtime_ns, about.st_size)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        near = did_you_mean(name, [n for n, value in vars(module).items() if inspect.isfunction(value)])
+        raise UserError(f"{key}: {path.name} has no function {name!r} (from {spec!r}){near}")
+    return name, function
+
+
+@lru_cache
+def _module(path: Path, changed: int, size: int) -> ModuleType:
+    """A user's file, run once however often it is asked for. What it raises is told with its line: the file is
+    input."""
+    spec = importlib.util.spec_from_file_location(f"nsrl_user_{path.stem}", path)
+    assert spec is not None and spec.loader is not None  # a path that ends in .py has a loader
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+        told = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
+        place = f" line {line}" if line else ""
+        raise UserError(f"{str(path)!r}{place} cannot be run: {type(error).__name__}: {told}") from error
+    return module
