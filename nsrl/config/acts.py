@@ -213,7 +213,7 @@ def _contexts(c: TrainConfig) -> str | None:
 
 def _dead_groups(c: TrainConfig) -> str | None:
     alone = widest(c).objective.advantages_alone and not c.tokens.terms and not c.tokens.shape_funcs
-    return "groups without spread have no gradient in this run" if c.dead_groups == "keep" and alone else None
+    return "groups without spread have no gradient in this run" if c.tokens.dead_groups == "keep" and alone else None
 
 
 def _no_system_text(model: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -28,7 +28,11 @@ from nsrl.types import Problem
 if TYPE_CHECKING:
     from nsrl.trainer.learner import Learner
 
-IMAGES = {"keep": "real", "black": "black", "noise": "noise"}  # of the configuration, and as models call them
+IMAGES: dict[str, Literal["real", "black", "noise"]] = {
+    "keep": "real",
+    "black": "black",
+    "noise": "noise",
+}  # of the configuration, and as models call them
 
 
 @dataclass

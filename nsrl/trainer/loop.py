@@ -62,7 +62,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     dead = contexts.keeps_dead(config, terms)
     learning, counted, sequences, first = [], 0, 0, 0
     for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
-        if chosen and (live or config.dead_groups != "drop"):
+        if chosen and (live or config.tokens.dead_groups != "drop"):
             group.learns = [
                 i
                 for i, s in enumerate(group.samples)

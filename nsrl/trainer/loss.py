@@ -154,7 +154,7 @@ def score_all(
             batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy=kind
         )
         out[batch.token_rows] = scored.logp
-        if entropy_N is not None:
+        if entropy_N is not None and scored.entropy is not None:
             entropy_N[batch.token_rows] = scored.entropy
     policy.join_collectives(idle, grad=False)
     return out

@@ -300,7 +300,7 @@ def _reinforce(
         reference=frozen,
         reference_context=context,
         world=run.world,
-        shapes=ShapeFunctions(config.shape_funcs),
+        shapes=ShapeFunctions(config.tokens.shape_funcs),
     )
     learner.rewards.load_state_dict(run.progress.state.rewards)
     learner.shapes.load_state_dict(run.progress.state.shapes)
