@@ -54,17 +54,19 @@ def main(argv: list[str]) -> int:
     problems, name, notes = heldout.choose(config, vlm)
     for note in notes:
         print(note, flush=True)
+    verifiers = heldout.verifiers_of(config)
+    verifiers.require(problems)
     longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
     loading.require_positions(vlm, longest)
     dtype = str(next(vlm.base.parameters()).dtype).removeprefix("torch.")
-    own = {"prompt": asdict(vlm.chat)} if vlm.chat != Chat() else {}
+    own = ({"prompt": asdict(vlm.chat)} if vlm.chat != Chat() else {}) | verifiers.settings()
     made = heldout.settings(config, name, problems, seed=seed, max_completion_length=longest, dtype=dtype, **own)
     records = output.with_suffix(".parquet") if output else heldout.place(config.model, name, made)
     with open_pool(config.engine) as pool, Progress("evaluate", len(problems), every=config.batch) as progress:
         result = evaluation.evaluate(
             vlm,
             NativeSampler(vlm.model),
-            Grader(pool),
+            Grader(pool, verifiers),
             problems,
             samples=config.samples,
             temperature=config.temperature,

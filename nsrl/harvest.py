@@ -17,6 +17,7 @@ from nsrl.trainer.folder import check_writable, disk_watched, settings_of, write
 
 if TYPE_CHECKING:
     from nsrl.models.vlm import VLM
+    from nsrl.rewards import Verifiers
     from nsrl.rollout.types import Sampler
     from nsrl.trainer.harvest import Field
 
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> int:
     print(f"{len(field.problems)} training problems of {field.name}; {field.held_out} are held out", flush=True)
     made = json.loads(json.dumps(made))  # as it is read again
     with open_pool(begun.engine) as pool, disk_watched(parts):
-        grader = Grader(pool)
+        grader = Grader(pool, begun.verifiers)
         records: list[harvest.Row] = []
         with Progress("harvest", len(field.problems), every=config.batch) as progress:
             for start in range(0, len(field.problems), config.batch):
@@ -61,7 +62,8 @@ def main(argv: list[str]) -> int:
                 records += rows
                 progress.step(count=min(config.batch, len(field.problems) - start))
         found = harvest.kept(records, field.problems, config.keep, vlm.chat)
-        said_anew = harvest.translated(found, pool, vlm, config.keep) if config.translate else []
+        judge = harvest.judge_of(grader, field.problems) if begun.verifiers.said else None
+        said_anew = harvest.translated(found, pool, vlm, config.keep, judge) if config.translate else []
         print(harvest.summary(records, found, said_anew), flush=True)
         rows = [row for row in [*found, *said_anew] if row["language"] in (config.languages or [row["language"]])]
         if not rows and not config.allow_empty:
@@ -79,7 +81,8 @@ def main(argv: list[str]) -> int:
 @dataclass(frozen=True)
 class Begun:
     """A model that is open, the problems that it is asked, and how. longest: tokens of a completion, at most; source:
-    of its weights, as the user named it; how: further settings of what is sampled."""
+    of its weights, as the user named it; verifiers: who says what is right; how: further settings of what is
+    sampled."""
 
     source: str
     vlm: VLM
@@ -88,6 +91,7 @@ class Begun:
     engine: EngineConfig
     temperature: float
     longest: int
+    verifiers: Verifiers
     how: dict[str, Any]
 
     def made(self) -> dict[str, Any]:
@@ -112,7 +116,7 @@ def _of_its_own(config: HarvestConfig) -> Begun:
     """As the keys of the command say."""
     from nsrl.models import loading
     from nsrl.rollout.native import NativeSampler
-    from nsrl.trainer import harvest
+    from nsrl.trainer import harvest, heldout
 
     chosen = ModelConfig(name=config.model, dtype=config.dtype, device=config.device, max_pixels=config.max_pixels)
     vlm = loading.load(chosen, seed=config.seed or 0)
@@ -120,14 +124,17 @@ def _of_its_own(config: HarvestConfig) -> Begun:
     field = harvest.field_of(config)
     longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
     loading.require_positions(vlm, longest)
-    how = {"max_pixels": config.max_pixels}
+    verifiers = heldout.verifiers_of(config)
+    verifiers.require(field.problems)
+    how = {"max_pixels": config.max_pixels, **verifiers.settings()}
     sampler = NativeSampler(vlm.model)
-    return Begun(config.model, vlm, field, sampler, config.engine, config.temperature, longest, how)
+    return Begun(config.model, vlm, field, sampler, config.engine, config.temperature, longest, verifiers, how)
 
 
 def _of_a_run(config: HarvestConfig, of: TrainConfig) -> Begun:
     """As the run asks that will learn from this."""
     from nsrl.models import loading
+    from nsrl.rewards import Verifiers
     from nsrl.rollout.open import open_sampler
     from nsrl.trainer import harvest
 
@@ -142,11 +149,14 @@ def _of_a_run(config: HarvestConfig, of: TrainConfig) -> Begun:
     field = harvest.field_of_run(of, config.model, config.size, vlm)
     sampler = open_sampler(of, vlm)
     sampler.sync(vlm.model)
+    verifiers = Verifiers(of.paid.verifiers)
     how = {
         "rollout": of.rollout,
+        **verifiers.settings(),
         **{name: getattr(of.model, name) for name in ("min_pixels", "max_pixels", "attention")},
     }
-    return Begun(config.model, vlm, field, sampler, of.engine, of.temperature, of.max_completion_length, how)
+    longest = of.max_completion_length
+    return Begun(config.model, vlm, field, sampler, of.engine, of.temperature, longest, verifiers, how)
 
 
 def _cleared(parts: Path) -> None:

@@ -37,6 +37,7 @@ def main(argv: list[str]) -> int:
         problem = Problem("question", str(config.question), None, images)
 
     from nsrl.models import loading  # torch and transformers are only imported once the pictures can be read
+    from nsrl.rewards import Verifiers, gold_of
     from nsrl.rollout.native import NativeSampler
     from nsrl.rollout.types import Finish
     from nsrl.trainer.completions import complete, sampling_params
@@ -49,10 +50,11 @@ def main(argv: list[str]) -> int:
     longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
     loading.require_positions(vlm, longest, len(prompt.ids))
     with open_pool(config.engine) as pool:
+        # a question of the user's has no gold, and nobody else to say what is right
+        own = run.paid.verifiers if run is not None and config.problem is not None else {}
+        grader = Grader(pool, Verifiers(own))
         params, timer = sampling_params(vlm, longest, config.temperature), Timer()
-        done = complete(
-            vlm, NativeSampler(vlm.model), Grader(pool), [problem], [prompt], params, 1, [config.seed], timer
-        )
+        done = complete(vlm, NativeSampler(vlm.model), grader, [problem], [prompt], params, 1, [config.seed], timer)
     sample, answer = done.samples[0][0], done.graded[0][0]
     text, cut, result = answer.text, answer.extracted, answer.result
 
@@ -77,9 +79,10 @@ def main(argv: list[str]) -> int:
         print("note     this is the built-in small model, which has only ever seen `shapes`: this picture or question "
               "is not of "
               "that kind, so take nothing above for an answer (--problem 0 asks one that is)")  # fmt: skip
-    if problem.answer is not None:
+    gold = gold_of(problem) if answer.verifier else problem.answer
+    if gold is not None or answer.verifier:
         verdict = "not scored" if answer.correct is None else "right" if answer.correct else "wrong"
-        print(f"gold     {problem.answer}   ({verdict})")
+        print(f"gold     {'(none)' if gold is None else gold}   ({verdict})")
     sampling, engine = timer.seconds["rollout"], timer.seconds["engine"]
     print(
         f"time     {sampling + engine:.2f} s: {sampling:.2f} s for {len(sample.written_ids)} tokens, "

@@ -1,8 +1,8 @@
 """A user's function in a Python file, `file.py:function`: how a configuration names one, and how it is taken.
 
-Whatever key names a function takes it by `load`: rewards, shape functions, prompts of contexts. A file is looked up
-beside the YAML file that names it first (`beside`), then from the working directory, so that a recipe's files can lie
-together anywhere. Stdlib only.
+Whatever key names a function takes it by `load`: rewards, verifiers, `combine`, shape functions, prompts of contexts. A
+file is looked up beside the YAML file that names it first (`beside`), then from the working directory, so that a
+recipe's files lie together anywhere. Stdlib only.
 """
 
 from __future__ import annotations

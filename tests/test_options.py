@@ -54,6 +54,7 @@ PAPER = "tests/test_experiment_checkpoint.py::"
 EXPERIMENT = "tests/test_experiment.py::"
 CONTEXTS = "tests/trainer/test_contexts.py::"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
+VERIFIED = "tests/trainer/test_verifiers.py::test_a_run_and_its_commands_are_judged_by_the_users_verifier"
 PROMPTS = "tests/models/test_prompts.py"
 ASKED = {
     **{f"prompt.{name}": f"{PROMPTS}::test_a_run_under_a_head_of_the_turn_and_what_evaluates_it"
@@ -104,6 +105,10 @@ SHOWN = {
         "top_k": REFUSED,
         "reward_funcs": STEP,
         "reward_weights": STEP,
+        "rewards": STEP,
+        "combine": STEP,
+        "verifiers": VERIFIED,
+        "data.answered": VERIFIED,
         "scale_rewards": STEP,
         **{key.name: OF_THE_OP for key in keys(TrainConfig).values() if key.path[0] == "objective"},
         **dict.fromkeys(("loss_type", "importance_sampling_level", "epsilon", "epsilon_high", "delta", "beta",
@@ -150,8 +155,10 @@ SHOWN = {
         **ENGINE,
         **ASKED,
         "spans": SPANS,
+        **dict.fromkeys(("verifiers", "answered"), VERIFIED),
     },
     HarvestConfig: {
+        **dict.fromkeys(("verifiers", "answered"), VERIFIED),
         **{name: HARVESTED for name in ("model", "output", "data", "held_out", "size", "seed", "level", "samples",
         "keep", "languages", "translate", "temperature", "max_completion_length", "batch")},
         **{name: MODEL for name in ("device", "dtype", "max_pixels")},
@@ -352,7 +359,6 @@ def step(pool, tmp_path_factory):
     from nsrl.models import loading
     from nsrl.models.policy import Policy
     from nsrl.rewards import Rewards
-    from nsrl.rewards.controls import Shuffled
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer.grader import Grader
     from nsrl.trainer.learner import Learner
@@ -374,10 +380,11 @@ def step(pool, tmp_path_factory):
                    "parity_check": False,
                    "epsilon": 0.01, "epsilon_high": 0.01} | options  # fmt: skip
         options["reward_funcs"] = [f"{file}:{n}" if n in ("odd", "third") else n for n in options["reward_funcs"]]
+        options["rewards"] = [entry | {"name": f"{file}:{entry['name']}"} for entry in options.get("rewards", [])]
         boasts = options.pop("boasts", False)
         config = TrainConfig(**options)
         vlm = dataclasses.replace(loaded[config.seed], model=copy.deepcopy(loaded[config.seed].model))
-        rewards = (Shuffled if config.shuffle_rewards else Rewards)(config.reward_funcs, config.reward_weights)
+        rewards = Rewards(**config.paid.asked())
         native = NativeSampler(vlm.model)
         other = loaded[9].model.requires_grad_(False)
         learner = Learner(
@@ -404,6 +411,8 @@ STEPS = [
     ("temperature", {}, {"temperature": 0.7}),
     ("reward_funcs", {}, {"reward_funcs": ["third", "odd"]}),
     ("reward_weights", {}, {"reward_weights": [0.2, 1.0]}),
+    ("rewards", {}, {"rewards": [{"name": "odd"}, {"name": "third", "weight": 0.5, "gate": "odd"}]}),
+    ("combine", {}, {"combine": "gdpo"}),
     ("scale_rewards", {}, {"scale_rewards": "rloo"}),
     ("loss_type", {}, {"loss_type": "sapo"}),
     ("loss_type", {}, {"loss_type": "gspo"}),

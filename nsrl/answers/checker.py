@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from nsrl.answers import clean, final, lettered
 from nsrl.answers.compare import same
@@ -31,11 +31,26 @@ from nsrl.engines.result import Result
 TENTATIVE = ("no_option", "unreadable")  # a candidate that was not understood does not end the search
 
 
-class Verdict(NamedTuple):
-    """correct: None means the row cannot be scored (no usable gold); reason: the code of the test that decided."""
-
+class _Decided(NamedTuple):
     correct: bool | None
     reason: str
+
+
+class Verdict(_Decided):
+    """correct: None means the row cannot be scored (no usable gold); reason: the code of the test that decided.
+
+    A pair, which is compared and taken apart as one. score: what a verifier says besides, as an overlap; no part of it.
+    """
+
+    score: float | None
+
+    def __new__(cls, correct: bool | None, reason: str = "", score: float | None = None) -> Self:
+        made = super().__new__(cls, correct, reason)
+        made.score = score
+        return made
+
+    def __repr__(self) -> str:
+        return f"Verdict(correct={self.correct!r}, reason={self.reason!r}, score={self.score!r})"
 
 
 _FORMS = re.compile(

@@ -35,7 +35,8 @@ OF_SHAPES = ("warm_start.languages", "warm_start.wrong")
 CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level")
 ONE_UPDATE = {"cispo": "dapo", "gppo": "dapo", "gspo": "grpo", "sapo": "grpo"}  # with the ratio at 1 they are these
 GRPO = (
-    "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "scale_rewards", "loss_type", *CLIP, "beta",
+    "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "rewards", "combine",
+    "scale_rewards", "loss_type", *CLIP, "beta",
     "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "adam_beta2", "noise_gate", "eval_steps",
@@ -271,6 +272,11 @@ TRAIN = (
         ("data.path", "data.picture_memory_mb", "data.picture_threads"),
         _when(lambda c: c.data.source == "shapes", "data.source=shapes makes its problems itself"),
     ),
+    Idle(("data.answered",), _when(lambda c: c.data.source == "shapes", "every problem of shapes has its answer")),
+    Idle(
+        ("reward_funcs", "reward_weights"),
+        _when(lambda c: bool(c.paid.rewards), "rewards says what is paid (rewards=[] takes that back)"),
+    ),
     Idle(("data.columns",), _when(lambda c: c.data.source == "shapes", "shapes has no columns")),
     Idle(("data.subset",), _subset),
     Idle(("data.split",), _split),
@@ -378,13 +384,20 @@ ASKED = (
     Idle(("prompt.delimiters",), lambda c: _delimiters(c.model, c.prompt.mode)),
 )
 LEVELS = Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels"))
-EVAL = (LEVELS, *ASKED, COMMAND)
+ANSWERED = Idle(
+    ("answered",),
+    lambda c: "the rows are read as the run reads them" if c.data is None
+    else "every problem of shapes has its answer" if c.data == "shapes" else None,
+)  # fmt: skip
+EVAL = (LEVELS, ANSWERED, *ASKED, COMMAND)
 SAID_BY_A_RUN = (
-    "data", "held_out", "seed", "level", "temperature", "max_completion_length", "device", "dtype", "max_pixels",
+    "data", "held_out", "verifiers", "answered", "seed", "level", "temperature",
+    "max_completion_length", "device", "dtype", "max_pixels",
     *(name for name in keys(HarvestConfig) if name.startswith(("prompt.", "engine."))),
 )  # fmt: skip
 HARVEST = (
-    Idle(SAID_BY_A_RUN, _when(lambda c: c.run is not None, "the file that run names says it")), LEVELS, *ASKED, COMMAND,
+    Idle(SAID_BY_A_RUN, _when(lambda c: c.run is not None, "the file that run names says it")), LEVELS, ANSWERED,
+    *ASKED, COMMAND,
 )  # fmt: skip
 SOLVE = (
     Idle(("seed",), _when(lambda c: c.temperature == 0, "at temperature=0 nothing is drawn"), told=True),

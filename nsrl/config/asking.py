@@ -42,6 +42,13 @@ class _Asked:
     max_pixels: int | None
     """larger images are shrunk to this many pixels (null: the checkpoint's own)."""
 
+    verifiers: dict[str, str]
+    """who says what is right, as in training (none: on the data of the model's own run as that says, else the answer
+    check)."""
+
+    answered: bool
+    """of data that is no run's own: leave out rows without a gold answer that can be read."""
+
 
 @dataclass
 class EvalConfig(_Asked):
@@ -80,6 +87,10 @@ class EvalConfig(_Asked):
 
     spans: dict[str, str] = field(default_factory=dict)
     """named stretches of a completion, by what stands around them: columns of what is kept."""
+
+    verifiers: dict[str, str] = field(default_factory=dict)
+
+    answered: bool = True
 
     engine: EngineConfig = field(default_factory=EngineConfig)
 
@@ -154,6 +165,10 @@ class HarvestConfig(_Asked):
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """how problems are put to the model; what is not said is as it was trained. What is kept holds no prompt: it can be
     learned under another."""
+
+    verifiers: dict[str, str] = field(default_factory=dict)
+
+    answered: bool = True
 
     engine: EngineConfig = field(default_factory=EngineConfig)
 

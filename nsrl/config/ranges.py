@@ -136,6 +136,8 @@ def _train(values: dict[str, Any]) -> None:
         if not values[name]:
             raise UserError(f"{name} must name at least one; got none")
     _rewards(values["reward_funcs"], values["reward_weights"])
+    if values["rewards"] and not any(weights := [entry["weight"] for entry in values["rewards"]]):
+        raise UserError(f"rewards must have a weight that is not 0, or nothing is learned; got {weights}")
     _languages(values["warm_start.languages"])
     require_opening(values["prompt.mode"], values["prompt.prefill"])
     for name in ("warm_start.until", "warm_start.reading_until"):

@@ -63,8 +63,8 @@ def schedules_of(config: Any) -> dict[str, Schedule]:
     """The schedules of a configuration by key. Raises `UserError` for a key that has none, and for a value that the key
     does not take."""
     known, found = keys(type(config)), {}
+    rewards = _weights(config)
     for name, text in config.schedules.items():
-        rewards = [f"{REWARD}{of.rpartition(':')[2]}" for of in config.reward_funcs]
         if name not in SCHEDULED and name not in rewards:
             choices = [*SCHEDULED, *rewards]
             raise UserError(f"schedules must be of {', '.join(choices)}; got {name!r}" + did_you_mean(name, choices))
@@ -72,7 +72,7 @@ def schedules_of(config: Any) -> dict[str, Schedule]:
         for value in schedule.values:
             if name == "learning_rate" and value == 0 and any(schedule.values):
                 continue  # it may end at 0
-            if name.startswith(REWARD):
+            if name in rewards:
                 check_value(dataclasses.replace(known["reward_weights"], type=float, name=f"schedules.{name}"), value)
             else:
                 check_value(dataclasses.replace(known[name], name=f"schedules.{name}"), value)
@@ -89,14 +89,23 @@ def with_values(config: Any, values: dict[str, float]) -> Any:
     """The configuration with these values of scheduled keys."""
     if not values:
         return config
-    names = [of.rpartition(":")[2] for of in config.reward_funcs]
-    weights = [values.get(f"{REWARD}{name}", weight) for name, weight in zip(names, config.reward_weights)]
-    plain = {name: value for name, value in values.items() if not name.startswith(REWARD)}
-    made = dataclasses.replace(config, schedules={}, reward_weights=config.reward_weights)
-    for name, value in plain.items():
-        setattr(made, name, value)
-    made.reward_weights = weights
+    places = _weights(config)
+    weights = [values.get(name, weight) for name, weight in zip(places, config.paid.named().values())]
+    made = dataclasses.replace(config, schedules={})
+    for name, value in values.items():
+        if name not in places:
+            setattr(made, name, value)
+    if config.rewards:
+        made.rewards = [entry | {"weight": weight} for entry, weight in zip(config.rewards, weights)]
+    else:
+        made.reward_weights = weights
     return made
+
+
+def _weights(config: Any) -> list[str]:
+    """What the schedules of the rewards' weights are called."""
+    form = "rewards.{}.weight" if config.rewards else f"{REWARD}{{}}"
+    return [form.format(name) for name in config.paid.named()]
 
 
 def widest(config: Any) -> Any:

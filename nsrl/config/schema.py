@@ -14,6 +14,7 @@ from nsrl.config.contexts import TokensConfig
 from nsrl.config.keys import INLINED, Called, takes_keys
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
+from nsrl.config.rewards import SHARE, PaidConfig
 from nsrl.config.schedules import schedules_of
 from nsrl.config.stages import planned_stages, typed
 from nsrl.data.modes import DEMONSTRATED
@@ -29,7 +30,7 @@ Given = Mapping[str, str]
 it on a config; it is no part of the configuration. A file that repeats a default has not said it."""
 
 
-ONE_OR_MORE, NONE_OR_MORE, POSITIVE, SHARE = Bound(least=1), Bound(least=0), Bound(above=0), Bound(least=0, most=1)
+ONE_OR_MORE, NONE_OR_MORE, POSITIVE = Bound(least=1), Bound(least=0), Bound(above=0)
 SEED = Bound(least=0, most=2**32 - 1)
 LEVEL = Bound(least=1, most=3)
 PIXELS = Bound(least=1024, why="a visual token is 32 x 32 pixels")
@@ -37,7 +38,6 @@ COOLEST = 0.01  # rounding errors of logits are divided by the temperature: belo
 TEMPERATURE = Bound(least=COOLEST, most=10, why="near 0 completions are all alike, far above 1 they are noise")
 TEMPERATURE_OR_GREEDY = Bound(least=COOLEST, most=10, why="0 is greedy", or_zero=True)
 SHARE_OF_OTHERS = Bound(least=0, most=1e6, why="shares are relative to each other")
-WEIGHT = Bound(least=-1e6, most=1e6, why="weights are relative to each other")
 GROUP = Bound(
     least=2, most=4096, why="a group of one has no spread, so nothing is learned; a group is sampled and held as one"
 )
@@ -131,6 +131,10 @@ class DataConfig:
 
     max_prompt_length: Annotated[int, ONE_OR_MORE] = 4096
     """longer prompts are dropped with a count (tokens, image tokens included); not for shapes."""
+
+    answered: bool = True
+    """leave out rows without a gold answer that can be read; false keeps them, for verifiers and rewards that need
+    none; not for shapes."""
 
     picture_memory_mb: Annotated[int, NONE_OR_MORE] = 2048
     """host memory, per process, for pictures that are read ahead or kept for their next use (MiB; the batch in work
@@ -362,11 +366,8 @@ class TrainConfig:
     extra_supervised_steps: Annotated[int, NONE_OR_MORE] = 0
     """control run: after the warm start, this many more supervised steps in place of GRPO."""
 
-    shuffle_rewards: bool = False
-    """control run: rewards are permuted within each group before advantages."""
-
-    reward_noise: Annotated[float, SHARE] = 0.0
-    """robustness check: this share of right/wrong verdicts is turned round, 0 to 1."""
+    paid: PaidConfig = field(default_factory=PaidConfig, metadata=INLINED)
+    """what is right, and what a completion is paid; its keys have no prefix."""
 
     prompts_per_step: Annotated[int, Bound(least=1, most=65_536, why="a step has that many seeds for its prompts")] = 32
     """problems per optimiser step."""
@@ -385,12 +386,6 @@ class TrainConfig:
 
     top_k: Annotated[int, NONE_OR_MORE] = 0
     """top-k sampling; 0 (off) is all that training can take."""
-
-    reward_funcs: list[str] = field(default_factory=lambda: ["correct", "executes", "short"])
-    """names of nsrl.rewards or file.py:function."""
-
-    reward_weights: Annotated[list[float], WEIGHT] = field(default_factory=lambda: [1.0, 0.1, 0.6])
-    """one per reward function."""
 
     scale_rewards: Annotated[str, OneOf(tuple(SCALES))] = "none"
     """how a group's rewards become advantages."""

@@ -9,6 +9,7 @@ import importlib.util
 from pathlib import Path
 
 from nsrl.config.acts import Config, learns_by_adapter, require_acting
+from nsrl.config.asking import EvalConfig, HarvestConfig
 from nsrl.config.cli import launched
 from nsrl.config.contexts import PROMPT
 from nsrl.config.schema import EngineConfig, TrainConfig
@@ -33,6 +34,8 @@ def notes_on(config: Config) -> list[str]:
     notes = require_acting(config)
     _files(config)
     _backend(config.engine)
+    if isinstance(config, EvalConfig | HarvestConfig):
+        _verifiers(config.verifiers)
     if isinstance(config, TrainConfig):
         for stage in planned_stages(config):
             try:
@@ -89,13 +92,19 @@ def _data(config: TrainConfig) -> None:
 
 
 def _rewards(config: TrainConfig) -> None:
-    """Every reward is found, can be called, and has a weight."""
+    """Every reward is found, can be called, and has a weight; every verifier too."""
     from nsrl.rewards import Rewards
-    from nsrl.rewards.registry import require_callable
 
-    rewards = Rewards(config.reward_funcs, config.reward_weights)
-    for name, function in zip(rewards.names, rewards.functions):
-        require_callable(name, function, _OF_SHAPES if config.data.source == "shapes" else None)
+    asked = config.paid.asked()
+    columns = _OF_SHAPES if config.data.source == "shapes" else None
+    Rewards(**asked).require_callable(columns, asked.get("key", "reward_funcs"))
+    _verifiers(config.paid.verifiers)
+
+
+def _verifiers(specs: dict[str, str]) -> None:
+    from nsrl.rewards import Verifiers
+
+    Verifiers(specs)
 
 
 def _tokens(config: TrainConfig) -> None:

@@ -17,8 +17,13 @@ from typing import Any
 from nsrl.config.keys import Key
 from nsrl.errors import UserError, did_you_mean
 
-EXAMPLES = {"data.columns": "{question: Frage, answer: Antwort}", "spans": '{info: "<info>{}</info>"}',
-            "contexts": "{masked: {images: black, share: 0.6}}", "terms": "{masked: -0.02}"}  # fmt: skip
+EXAMPLES = {
+    "data.columns": "{question: Frage, answer: Antwort}",
+    "spans": '{info: "<info>{}</info>"}',
+    "verifiers": "{default: recipe.py:verify}",
+    "contexts": "{masked: {images: black, share: 0.6}}",
+    "terms": "{masked: -0.02}",
+}
 NULL = ("null", "none", "~", "")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 LARGEST_INT, LARGEST_FLOAT = 2**31 - 1, 3e38  # what every tensor and every call of the system takes

@@ -65,8 +65,8 @@ def to_problem(
     """The problem of a row. Raises `BadRow`.
 
     number: of the row, its id where it has none; open_image: what an entry of an image column refers to; answered: a
-    row without a usable gold answer is bad; one_picture: markers <image1>, <image2>, … all lie in the one image of the
-    row; numbers: takes, by the rows' numbers, golds whose meaning only the whole data set tells (None: this row alone
+    row without a usable gold answer is bad (else a gold that is no text stays in its column); one_picture: markers
+    <image1>, <image2>, … all lie in the one image of the row; numbers: takes, by the rows' numbers, golds whose meaning only the whole data set tells (None: this row alone
     has to tell it).
     """
     if isinstance(row, Refused):
@@ -114,7 +114,7 @@ def to_problem(
     except UserError as error:
         raise BadRow("missing image" if "missing" in str(error) else "corrupt image", str(error)) from None
     category = _first(row, named, CATEGORY)
-    used = {question_column, answer_column, options_column, category, *image_columns}
+    used = {question_column, answer_column if answer is not None else None, options_column, category, *image_columns}
     used |= {named[name] for name in (*IDENTITY, *IMAGES) if name in named}
     columns = {k: v for k, v in row.items() if k not in used and not _is_picture(v)}
     if said := _CONTROL.sub(" ", system) or _system(row, named):

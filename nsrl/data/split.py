@@ -34,9 +34,10 @@ def load_problems(
     source, path, size = config.source, config.path, config.eval_size
     format = format_of(source)
     subset, names = getattr(config, "subset", None), getattr(config, "columns", None)
+    answered = getattr(config, "answered", True)
 
     def read(split: str) -> Problems:
-        return load(source, path, split, subset=subset, names=names, progress=progress)
+        return load(source, path, split, answered=answered, subset=subset, names=names, progress=progress)
 
     own = tables.test_split(str(path), subset) if format.splits and path is not None else None
     train = read(config.split)
@@ -171,11 +172,14 @@ def _families(problems: Sequence[Problem]) -> list[list[int]]:
     return list(groups.values())
 
 
-def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = None) -> Sequence[Problem]:
+def open_source(
+    spec: str, level: int = 1, seed: int = 0, size: int | None = None, answered: bool = True
+) -> Sequence[Problem]:
     """Problems to evaluate on: `shapes`, `mathvision:FOLDER` and the other benchmarks, `virl39k:FOLDER` (its test
     share), `hf:PATH`, or a bare path.
 
-    At most `size` of them, each content once; of a benchmark every row, as it is scored.
+    At most `size` of them, each content once; of a benchmark every row, as it is scored. answered: only rows with a
+    gold answer that can be read.
     """
     source, path = source_and_path(spec)
     if source == "shapes":
@@ -184,9 +188,9 @@ def open_source(spec: str, level: int = 1, seed: int = 0, size: int | None = Non
         return Shapes(level, seed, size or 600).test()
     format = format_of(source)
     if format.held_out is not None:
-        return split_off(load(source, path), size or 10**9, format.held_out)[1]
+        return split_off(load(source, path, answered=answered), size or 10**9, format.held_out)[1]
     split = (tables.test_split(path) or "train") if format.splits else "train"
-    problems = load(source, path, split)
+    problems = load(source, path, split, answered=answered)
     problems = _other_test(problems) or problems
     if format.benchmark:
         problems.items = problems.items[:size]

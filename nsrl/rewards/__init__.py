@@ -2,7 +2,9 @@
 right."""
 
 from nsrl.answers.checker import Verdict, check
+from nsrl.rewards import boxes
 from nsrl.rewards.batch import RewardBatch
 from nsrl.rewards.registry import Rewards, builtin_names, resolve
+from nsrl.rewards.verify import Verifiers, gold_of
 
-__all__ = ["RewardBatch", "Rewards", "Verdict", "builtin_names", "check", "resolve"]
+__all__ = ["RewardBatch", "Rewards", "Verdict", "Verifiers", "boxes", "builtin_names", "check", "gold_of", "resolve"]

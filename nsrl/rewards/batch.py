@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from nsrl.engines.extract import Extracted
 
 _PER_COMPLETION = (
-    "problems", "completions", "completion_ids", "extracted", "results", "correct", "truncated", "masks", "prompts",
+    "problems", "completions", "completion_ids", "extracted", "results", "correct", "scores", "truncated", "masks",
+    "prompts",
 )  # fmt: skip
 
 
@@ -50,6 +51,9 @@ class RewardBatch:
     templates: Mapping[str, str] = field(default_factory=dict)
     decode: Decode | None = None
     head: str = ""
+    scores: Sequence[float | None] = ()
+    names: Sequence[str] = ()
+    weights: Sequence[float] = ()
     _offsets: dict[int, Offsets] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +69,8 @@ class RewardBatch:
                 verdict(p, c, e, r).correct
                 for p, c, e, r in zip(self.problems, self.completions, self.extracted, self.results)
             ]
+        if not self.scores:
+            self.scores = [None] * count
         for name in _PER_COMPLETION:
             if len(getattr(self, name)) != count:
                 raise ValueError(
@@ -116,7 +122,7 @@ class RewardBatch:
         """The data set's columns, one list per name (None where a problem has none), as TRL hands them to a reward."""
         names = {"answer", "category", "source", "problem_id"} | {n for p in self.problems for n in p.columns}
         out: dict[str, list[Any]] = {n: [p.columns.get(n) for p in self.problems] for n in sorted(names)}
-        out["answer"] = [p.answer for p in self.problems]
+        out["answer"] = [p.columns.get("answer") if p.answer is None else p.answer for p in self.problems]
         out["category"] = [p.category for p in self.problems]
         out["source"] = [p.source for p in self.problems]
         out["problem_id"] = [p.id for p in self.problems]

@@ -11,6 +11,11 @@ def correct(batch: RewardBatch) -> list[float | None]:
     return [None if c is None else float(c) for c in batch.correct]
 
 
+def score(batch: RewardBatch) -> list[float | None]:
+    """What the verifier says beside right and wrong, an overlap of boxes say; None where it says nothing."""
+    return list(batch.scores)
+
+
 def executes(batch: RewardBatch) -> list[float | None]:
     """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program. A
     program that computes nothing (a number, a letter, a string, also passed through an operation) is paid only if its
@@ -55,6 +60,7 @@ def decision(batch: RewardBatch) -> list[float | None]:
 
 REWARDS = {
     "correct": correct,
+    "score": score,
     "executes": executes,
     "has_code": has_code,
     "format": format_,

@@ -6,9 +6,6 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from nsrl.rewards.batch import RewardBatch
-from nsrl.rewards.registry import RewardFunction, Rewards
-
 
 def shuffled(values: Sequence[Any], group_sizes: Sequence[int], seed: int, step: int) -> list[Any]:
     """`values` (rewards or rows of components) permuted within each group: the spread stays, the information goes."""
@@ -19,20 +16,6 @@ def shuffled(values: Sequence[Any], group_sizes: Sequence[int], seed: int, step:
         rng.shuffle(part)
         out.extend(part)
     return out
-
-
-class Shuffled(Rewards):
-    """`Rewards` whose rows are permuted within each group by (seed, batch.step) alone: the control that must not
-    learn."""
-
-    def __init__(
-        self, specs: Sequence[str | RewardFunction], weights: Sequence[float] | None = None, seed: int = 0
-    ) -> None:
-        super().__init__(specs, weights)
-        self.seed = seed
-
-    def __call__(self, batch: RewardBatch) -> list[list[float | None]]:
-        return shuffled(super().__call__(batch), batch.group_sizes, self.seed, batch.step)
 
 
 def flipped(correct: Sequence[bool | None], share: float, seed: int, step: int, round_: int = 0) -> list[bool | None]:

@@ -37,15 +37,15 @@ def short(batch: RewardBatch) -> list[float | None]:
     return _of_correct(batch, values)
 
 
-def laser(batch: RewardBatch) -> list[float | None]:
-    """LASER's step: 0.5 for a right answer of at most `LASER_TARGET` tokens, else 0 (add it to `correct`)."""
-    return _of_correct(batch, [0.5 * (n <= LASER_TARGET) for n in batch.lengths])
+def laser(batch: RewardBatch, target: int = LASER_TARGET, bonus: float = 0.5) -> list[float | None]:
+    """LASER's step: `bonus` for a right answer of at most `target` tokens, else 0 (add it to `correct`)."""
+    return _of_correct(batch, [bonus * (n <= target) for n in batch.lengths])
 
 
-def laser_d(batch: RewardBatch) -> list[float | None]:
+def laser_d(batch: RewardBatch, window: int = LASER_D_WINDOW, bonus: float = 0.5) -> list[float | None]:
     """LASER-D: the step with one target per difficulty (group accuracy above 2/3, above 1/3, below).
 
-    A bin's target is the median length of the right completions it has seen lately (`LASER_D_WINDOW`; the paper
+    A bin's target is the median length of the right completions it has seen lately (`window` of them; the paper
     estimates it on a monitor set). The window is state: it is saved and resumed.
     """
     windows: dict[str, list[int]] = batch.state.setdefault("windows", {"easy": [], "medium": [], "hard": []})
@@ -56,17 +56,18 @@ def laser_d(batch: RewardBatch) -> list[float | None]:
         if not right:
             continue
         accuracy = len(right) / len(rows)
-        window = windows["easy" if accuracy > 2 / 3 else "medium" if accuracy > 1 / 3 else "hard"]
-        window.extend(lengths[i] for i in right)
-        del window[:-LASER_D_WINDOW]
-        target = sorted(window)[(len(window) - 1) // 2]
+        seen = windows["easy" if accuracy > 2 / 3 else "medium" if accuracy > 1 / 3 else "hard"]
+        seen.extend(lengths[i] for i in right)
+        del seen[:-window]
+        target = sorted(seen)[(len(seen) - 1) // 2]
         for i in right:
-            values[i] = 0.5 * (lengths[i] <= target)
+            values[i] = bonus * (lengths[i] <= target)
     return _of_correct(batch, values)
 
 
-def cosine(batch: RewardBatch) -> list[float | None]:
-    """1 to 0.1 with growing length when right, -1 to -0.1 when wrong, along half a cosine over `COSINE_MAX` tokens.
+def cosine(batch: RewardBatch, longest: int = COSINE_MAX, least: float = 0.1) -> list[float | None]:
+    """1 to `least` with growing length when right, -1 to -`least` when wrong, along half a cosine over `longest`
+    tokens.
 
     It replaces `correct`: wrong answers lose less the longer they think.
     """
@@ -75,8 +76,8 @@ def cosine(batch: RewardBatch) -> list[float | None]:
         if is_right is None:
             out.append(None)
             continue
-        wave = (1 + math.cos(math.pi * min(n, COSINE_MAX) / COSINE_MAX)) / 2
-        out.append((0.1 + 0.9 * wave) * (1 if is_right else -1))
+        wave = (1 + math.cos(math.pi * min(n, longest) / longest)) / 2
+        out.append((least + (1 - least) * wave) * (1 if is_right else -1))
     return out
 
 

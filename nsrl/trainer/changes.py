@@ -29,6 +29,8 @@ FIXED = {
     "data.split": "the evaluation before GRPO was on its held-out problems",
     "data.level": "the evaluation before GRPO was on its held-out problems",
     "data.max_prompt_length": "the evaluation before GRPO was on its held-out problems",
+    "data.answered": "the evaluation before GRPO was on its held-out problems",
+    "verifiers": "the evaluation before GRPO was made with it",
     "prompt": "the evaluation before GRPO was made with it",
     "warm_start": "its steps are taken, or half taken",
     "demonstrations": "its steps are taken, or half taken",

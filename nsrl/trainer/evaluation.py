@@ -165,6 +165,7 @@ def record(
         "value_text": graded.value,
         "correct": graded.correct,
         "reason": graded.reason,
+        **({"verifier": graded.verifier, "score": graded.score} if graded.verifier else {}),
         "tokens": len(sample.written_ids),
         **{f"tokens_{part}": count for part, count in parts.items()},
         "prompt_tokens": prompt_tokens,

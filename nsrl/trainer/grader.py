@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
+from nsrl.answers import Verdict
 from nsrl.config import EngineConfig
 from nsrl.engines import EnginePool, Extracted, Limits, Result, extract
 from nsrl.engines.backend import BackendPool
 from nsrl.engines.external import EMBEDDED
 from nsrl.rewards.batch import verdict
+from nsrl.rewards.verify import Verifiers
 from nsrl.types import Problem
 
 
 @dataclass(frozen=True)
 class Graded:
-    """One completion after the engine. correct: None when the problem cannot be scored (no readable gold answer)."""
+    """One completion after the engine. correct: None when the problem cannot be scored (no readable gold answer).
+
+    verifier: by which it was judged, "" where a run has none of its own; score: what that said beside right and wrong.
+    """
 
     text: str
     extracted: Extracted
     result: Result | None
     correct: bool | None
     reason: str
+    verifier: str = ""
+    score: float | None = None
 
     @property
     def language(self) -> str:
@@ -51,10 +61,12 @@ class Grader:
     waits.
 
     The loop's thread checks nothing: a check that asks math-verify waits for another process, whatever the text is.
+    verifiers: who checks; async ones wait for all completions at once, in a loop of their own.
     """
 
-    def __init__(self, pool: EnginePool) -> None:
+    def __init__(self, pool: EnginePool, verifiers: Verifiers | None = None) -> None:
         self.pool = pool
+        self.verifiers = verifiers or Verifiers()
         self.checks = ThreadPoolExecutor(1, "answer-check")
 
     def submit(self, problem: Problem, texts: Sequence[str], cuts: Sequence[Extracted] | None = None) -> list[Pending]:
@@ -62,22 +74,41 @@ class Grader:
         return [self._submit(problem, text, cut) for text, cut in zip(texts, cuts or map(extract, texts))]
 
     def _submit(self, problem: Problem, text: str, cut: Extracted) -> Pending:
-        verdict = Future()
+        judged, check = Future(), self._check(problem, text, cut)
         if cut.language is None:
-            verdict.set_result(self.checks.submit(graded, problem, text, cut, None))
-            return Pending(None, verdict)
+            judged.set_result(check(None))
+            return Pending(None, judged)
         program = self.pool.submit(cut.language, cut.program)
 
         def check_it(ended: Future) -> None:
             if ended.cancelled():
-                verdict.cancel()
+                judged.cancel()
             elif (error := ended.exception()) is not None:
-                verdict.set_exception(error)
+                judged.set_exception(error)
             else:
-                verdict.set_result(self.checks.submit(graded, problem, text, cut, ended.result()))
+                judged.set_result(check(ended.result()))
 
         program.add_done_callback(check_it)
-        return Pending(program, verdict)
+        return Pending(program, judged)
+
+    def judged(self, problem: Problem, text: str, cut: Extracted, result: Result | None) -> Graded:
+        """A completion whose program was run elsewhere; waits for its verdict."""
+        return self._check(problem, text, cut)(result).result()
+
+    def _check(self, problem: Problem, text: str, cut: Extracted) -> Callable[[Result | None], Future]:
+        """What begins the check of a completion, given its Result."""
+        name = self.verifiers.name_of(problem)
+        if not self.verifiers.waits(problem):
+            judge = lambda result: self.verifiers.judge(problem, text, cut, result)
+            return lambda result: self.checks.submit(
+                lambda: graded(self.verifiers, name, text, cut, result, judge(result))
+            )
+
+        async def wait(result: Result | None) -> Graded:
+            found = await self.verifiers.wait(problem, text, cut, result)
+            return graded(self.verifiers, name, text, cut, result, found)
+
+        return lambda result: asyncio.run_coroutine_threadsafe(wait(result), _loop())
 
     def finished(self, groups: Iterable[Sequence[Pending]]) -> list[bool]:
         """For each program submitted, whether it is done; asked when sampling ends, this is the overlap of the two."""
@@ -88,12 +119,21 @@ class Grader:
         return [p.verdict.result().result() for p in pending]
 
 
-def graded(problem: Problem, text: str, cut: Extracted, result: Result | None) -> Graded:
-    """Check a program's value, or what the text answers where there is no program, against the gold answer."""
-    found = verdict(problem, text, cut, result)
-    if found.correct is not None and result is not None and not result.has_value:
-        return Graded(text, cut, result, found.correct, result.status.value)
-    return Graded(text, cut, result, found.correct, found.reason)
+def graded(verifiers: Verifiers, name: str, text: str, cut: Extracted, result: Result | None, found: Verdict) -> Graded:
+    """A completion with its verdict, by the verifier of that name. Where the answer check got no value, the engine's
+    status is the reason."""
+    reason, checked = found.reason, verifiers.functions[name] is verdict
+    if checked and found.correct is not None and result is not None and not result.has_value:
+        reason = result.status.value
+    return Graded(text, cut, result, found.correct, reason, name if verifiers.said else "", found.score)
+
+
+@lru_cache(1)
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop in which async verifiers wait, in a thread that ends with the process."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="verifiers", daemon=True).start()
+    return loop
 
 
 def open_pool(engine: EngineConfig) -> EnginePool:

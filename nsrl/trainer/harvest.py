@@ -22,7 +22,7 @@ from nsrl.data import load_problems
 from nsrl.data.chat import Chat
 from nsrl.data.shapes import Shapes
 from nsrl.data.sources import source_and_path
-from nsrl.engines import EnginePool, nsl
+from nsrl.engines import EnginePool, extract, nsl
 from nsrl.engines.languages import CLOSE, OPEN
 from nsrl.engines.result import Result, Status, writable
 from nsrl.engines.translate import candidates
@@ -37,6 +37,7 @@ from nsrl.trainer.resume import State
 from nsrl.types import Problem
 
 Row = dict[str, Any]
+Judge = Callable[[Row, str, Result], bool | None]
 TOGETHER = 256  # rows written at once
 TRIED = 4  # translations of one program that are run, the shortest first
 COLUMNS: dict[str, type] = {  # of a harvest, beside `images`
@@ -75,7 +76,9 @@ def field_of(config: HarvestConfig) -> Field:
         return Field(list(islice(shapes.train(), wanted)), f"shapes (level {level}, seed {seed})", held_out, seed)
     mine = own is not None and own.config.data.source == source and heldout.same_place(path, own.config.data.path)
     data = (
-        replace(own.config.data, eval_size=held_out) if own and mine else DataConfig(source, path, eval_size=held_out)
+        replace(own.config.data, eval_size=held_out)
+        if own and mine
+        else DataConfig(source, path, eval_size=held_out, answered=config.answered)
     )
     train, test = load_problems(data)
     return Field(list(train)[: config.size], f"{source}:{path}", len(test), seed)
@@ -165,13 +168,17 @@ def _row(problem: Problem, record: Row, completion: str, rates: Row) -> Row:
     }
 
 
-def translated(rows: Sequence[Row], pool: EnginePool, vlm: VLM | None = None, most: int | None = None) -> list[Row]:
+def translated(
+    rows: Sequence[Row], pool: EnginePool, vlm: VLM | None = None, most: int | None = None, judge: Judge | None = None
+) -> list[Row]:
     """Rows in Wolfram Language and SymPy once more in nsl, where a translation gives the same value and is right.
 
     Each translation is run by the engine; it is kept if its value is the source's (by the answer check, either way
     round) and answers the gold. The shortest that does is the row, unless the problem has that program in nsl already.
-    vlm: counts tokens; most: rows in nsl that a problem has, its own among them (None: all).
+    vlm: counts tokens; most: rows in nsl that a problem has, its own among them (None: all); judge: of another verifier
+    than the answer check, by a row, a completion and its Result.
     """
+    judge = judge or (lambda row, text, result: check(result, row["answer"], row["options"]).correct)
     sources = [row for row in rows if row["language"] in ("wolfram", "sympy")]
     texts = [candidates(row["language"], row["program"])[:TRIED] for row in sources]
     running = [[pool.submit("nsl", text) for text in tried] for tried in texts]
@@ -181,13 +188,13 @@ def translated(rows: Sequence[Row], pool: EnginePool, vlm: VLM | None = None, mo
     count = Counter(row["problem_id"] for row in own)
     for row, tried, results in zip(sources, texts, running):
         for text, future in zip(tried, results):
-            if not says_the_same(future.result(), row):
+            completion = f"{OPEN['nsl']}{text}{CLOSE['nsl']}"
+            if not (says_the_same(future.result(), row) and judge(row, completion, future.result())):
                 continue
             key = (row["problem_id"], canonical("nsl", text))
             if key not in seen and (most is None or count[row["problem_id"]] < most):
                 seen.add(key)
                 count[row["problem_id"]] += 1
-                completion = f"{OPEN['nsl']}{text}{CLOSE['nsl']}"
                 tokens = len(vlm.learned_ids(completion)) if vlm is not None else None
                 anew = {"completion": completion, "language": "nsl", "program": text, "tokens": tokens}
                 found.append({**row, **anew, "translated_from": row["language"]})
@@ -195,9 +202,15 @@ def translated(rows: Sequence[Row], pool: EnginePool, vlm: VLM | None = None, mo
     return found
 
 
+def judge_of(grader: Grader, problems: Sequence[Problem]) -> Judge:
+    """Right as the grader's verifiers have it."""
+    by_id = {problem.id: problem for problem in problems}
+    return lambda row, text, result: grader.judged(by_id[row["problem_id"]], text, extract(text), result).correct
+
+
 def says_the_same(result: Result, row: Row) -> bool:
-    """Whether a translation's value answers the gold, and is the value that the source had."""
-    if result.status is not Status.OK or not check(result, row["answer"], row["options"]).correct:
+    """Whether a translation's value is the value that the source had."""
+    if result.status is not Status.OK:
         return False
     source = row["value_text"]
     return result.text == source or bool(check(result, source).correct) or bool(check(source, result.text).correct)

@@ -16,7 +16,7 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsrl.config import EvalConfig, TrainConfig, from_yaml, plain
+from nsrl.config import EvalConfig, HarvestConfig, TrainConfig, from_yaml, plain
 from nsrl.config.stages import planned_stages
 from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
@@ -25,6 +25,7 @@ from nsrl.data.shapes import Shapes
 from nsrl.data.source import Rows, Source
 from nsrl.data.sources import source_and_path
 from nsrl.errors import UserError
+from nsrl.rewards import Verifiers
 from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import CONFIG, check_writable, settings_of
@@ -198,6 +199,7 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
             )
     data = dataclasses.replace(config.data, eval_size=size)
     train, test, longest, state.split = read_data(data, vlm, world, taken)
+    Verifiers(config.paid.verifiers).require([*train, *test])
     teacher, taught = _teacher(config, _source(config, 0, frozenset()), list(test), vlm, world)
     return OwnData(Rows(train, test, config.seed), teacher, list(test), longest, taught)
 
@@ -214,6 +216,7 @@ def stage_data(config: TrainConfig, run: TrainConfig, own: OwnData, vlm: VLM, wo
         source, longest = made, []
     else:
         train, _, ordered, _ = read_data(config.data, vlm, world)
+        Verifiers(config.paid.verifiers).require(train)
         kept = without(train, own.held_out)
         ids = {problem.id for problem in kept}
         source, longest = Rows(kept, (), config.seed), [problem for problem in ordered if problem.id in ids]
@@ -264,6 +267,12 @@ def is_own(config: EvalConfig) -> bool:
     runs = lineage(config.model)
     said = (config.data, config.seed, config.level) != (None, None, None)
     return bool(runs) and not said and (config.size or 0) <= runs[0].held_out
+
+
+def verifiers_of(config: EvalConfig | HarvestConfig) -> Verifiers:
+    """Who says what is right: as the command says, else as the run that the model is of, on that run's data."""
+    runs = lineage(config.model) if config.data is None else []
+    return Verifiers(config.verifiers or (runs[0].config.paid.verifiers if runs else {}))
 
 
 def identity(model: str, name: str, problems: Sequence[Problem]) -> dict[str, Any]:
@@ -406,14 +415,14 @@ def _rows(
             lengths = vlm.prompt_lengths(held_out) if vlm is not None else [0] * len(held_out)
             problems = list(held_out.fitting(lengths, data.max_prompt_length))
         elif tested is None:
-            tested = open_source(f"{source}:{path}")
+            tested = open_source(f"{source}:{path}", answered=config.answered)
             problems = list(tested)
         kept = without(problems, run.learned(trained, held_out))
         if len(kept) < len(problems):
             notes.append(f"{len(problems) - len(kept)} problems left out: the model was trained on them")
         problems = kept
     if tested is None:
-        problems = list(open_source(f"{source}:{path}", size=config.size))
+        problems = list(open_source(f"{source}:{path}", size=config.size, answered=config.answered))
     for run in runs:
         if run.config.data.source == "shapes":
             try:

@@ -88,6 +88,7 @@ class Learner:
             extracted=[j.extracted for j in graded],
             results=[j.result for j in graded],
             correct=[verdict for g in groups for verdict in g.correct],
+            scores=[j.score for j in graded],
             truncated=[s.finish is Finish.LENGTH for s in samples],
             group_sizes=[len(g.samples) for g in groups],
             step=step,

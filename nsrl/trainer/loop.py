@@ -13,7 +13,6 @@ How it departs from the GRPO paper:
 from __future__ import annotations
 
 import time
-from itertools import islice
 from typing import Any
 
 import torch
@@ -23,7 +22,6 @@ from nsrl.config import TrainConfig
 from nsrl.models.contexts import ADAPTER_OFF
 from nsrl.models.pack import Group, pack_metrics
 from nsrl.models.vlm import VLM
-from nsrl.rewards.controls import flipped
 from nsrl.rewards.spans import texts
 from nsrl.rollout.types import Finish, SamplingParams
 from nsrl.trainer import contexts, shape
@@ -33,6 +31,7 @@ from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.evaluation import record
 from nsrl.trainer.learner import Learner, Rollout
 from nsrl.trainer.parts import token_parts
+from nsrl.trainer.scoring import Scores, batch_of, score
 from nsrl.trainer.step_metrics import step_metrics, update_metrics
 from nsrl.types import Problem
 
@@ -47,15 +46,16 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     # Problems are sampled, and programs run meanwhile; values become reward components, and these advantages against
     # the group. Again while groups without spread are replaced.
     learner.problems.recent = {}
-    groups, components = draw(learner, config.prompts_per_step, step, 0)
+    groups, scores = draw(learner, config.prompts_per_step, step, 0)
     rounds = [len(groups)]
     while True:
         sizes = [len(g.samples) for g in groups]
-        gain = step_advantages(components, sizes, rounds[-1], learner.rewards.weights, config.scale_rewards)
+        rewards, weights = scores.weighed(learner.rewards.weights)
+        gain = step_advantages(rewards, sizes, rounds[-1], weights, config.scale_rewards)
         if not (missing := int(gain.missing)) or len(rounds) > config.dynamic_sampling:
             break
         others, values = draw(learner, missing, step, len(rounds))
-        groups, components, rounds = groups + others, torch.cat([components, values]), [*rounds, len(others)]
+        groups, scores, rounds = groups + others, scores + values, [*rounds, len(others)]
 
     # What has a gradient is packed: live groups only, each prompt once, no padding; each rank takes some of them.
     terms = contexts.coefficients(config, learner.progress)
@@ -96,7 +96,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
         # The same tokens in other contexts, and functions that say what each of them counts.
         scored = contexts.score(learner, step, [g.problem for g, _ in mine], packed, batches, sampled_N, terms)
-        values = (components, gain.drawn.reward, gain.advantages)
+        values = (scores.components, gain.drawn.reward, gain.advantages)
         shaped, told = shape.shaped(learner, step, groups, learning, own, values, scored)
         metrics |= told
 
@@ -139,7 +139,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     with timer("metrics"):
         samples, graded = [s for g in groups for s in g.samples], [j for g in groups for j in g.graded]
         parts = [token_parts(vlm, s.written_ids, j) for s, j in zip(samples, graded)]
-        metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, gain.drawn, parts)
+        metrics |= step_metrics(samples, graded, sizes, scores.components, learner.rewards.names, gain.drawn, parts)
         if config.dynamic_sampling:
             metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
         sampled = sum(len(s.written_ids) for s in samples)
@@ -153,7 +153,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
             for number, (s, j) in enumerate(zip(g.samples, g.graded))
         ]
         for row, value, advantage, parts in zip(
-            records, gain.drawn.reward.tolist(), gain.advantages.tolist(), components.tolist()
+            records, gain.drawn.reward.tolist(), gain.advantages.tolist(), scores.components.tolist()
         ):
             row.update(
                 {f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)},
@@ -200,21 +200,10 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
     ).for_training()
 
 
-def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], torch.Tensor]:
-    """The next `count` problems: graded groups and their (R, K) reward components, float64, NaN where one does not
-    apply."""
-    config = learner.config
+def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], Scores]:
+    """The next `count` problems: graded groups and what they are worth."""
     groups = rollout(learner, learner.problems.take(count), step, round_)
-    verdicts = iter(
-        flipped([j.correct for g in groups for j in g.graded], config.reward_noise, config.seed, step, round_)
-    )
-    for group in groups:
-        group.correct = list(islice(verdicts, len(group.samples)))
-    batch = learner.batch_of(groups, step)
-    with learner.timer("reward"):
-        rows = learner.world.from_main(lambda: learner.rewards(batch))  # once: a reward may ask a service, or draw
-    values = [[float("nan") if value is None else float(value) for value in row] for row in rows]
-    return groups, torch.tensor(values, dtype=torch.float64)
+    return groups, score(learner, batch_of(learner, groups, step, round_))
 
 
 def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | None:

@@ -22,6 +22,7 @@ from nsrl.models.learning import only, require_parts
 from nsrl.models.policy import Policy
 from nsrl.models.vlm import VLM
 from nsrl.report import write_report
+from nsrl.rewards import Rewards, Verifiers
 from nsrl.rollout.gathered import GatheredSampler
 from nsrl.rollout.open import open_sampler
 from nsrl.rollout.types import Sampler
@@ -43,7 +44,6 @@ from nsrl.trainer.stages import (
     planned,
     reference_name,
     reinforce,
-    rewards_of,
     supervise,
 )
 
@@ -79,7 +79,7 @@ class Run:
         self.asked = changes.plain(config)  # as it is written down
         for stage in planned(config):
             if stage.data == "problems":
-                rewards_of(stage.config)
+                Rewards(**stage.config.paid.asked())
         self.vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
         self.chats = {stage.name: chats.chat_for(self.vlm, stage.config.prompt) for stage in planned(config)}
         longest = max(stage.config.max_completion_length for stage in planned(config))
@@ -154,7 +154,7 @@ class Run:
             sampler = open_sampler(self._roomiest(), self.vlm)
             if self.world.sharded:
                 sampler = GatheredSampler(sampler, self.vlm.model)
-            grader = Grader(pool)
+            grader = Grader(pool, Verifiers(self.config.paid.verifiers))
             for stage in self.plan:
                 if stage.data == "held_out":
                     known = self.before.get(stage.name)

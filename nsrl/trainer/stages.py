@@ -22,8 +22,7 @@ from nsrl.data.source import Demonstration
 from nsrl.engines import EnginePool
 from nsrl.models.learning import only
 from nsrl.report import write_report
-from nsrl.rewards import Rewards
-from nsrl.rewards.controls import Shuffled
+from nsrl.rewards import Rewards, Verifiers
 from nsrl.rollout.types import Sampler
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.keep import with_pictures
@@ -286,13 +285,14 @@ def _reinforce(
     before = run.steps_before(stage)
     scheduled_before = sum(steps for _, steps in _joined(run, stage))
     optimizer = run.progress.optimizer(stage)
-    rewards, data = rewards_of(config), run.data_of(stage)
+    rewards, data = Rewards(**config.paid.asked()), run.data_of(stage)
+    own = Grader(pool, Verifiers(config.paid.verifiers))  # evaluations midway are judged as the run's
     learner = Learner(
         config,
         run.vlm,
         run.policy,
         sampler,
-        grader,
+        own,
         rewards,
         optimizer,
         ProblemStream(data.source, run.progress.state.position, run.vlm, run.world),
@@ -316,7 +316,7 @@ def _reinforce(
             learner.progress = (scheduled_before + step - 1, stage.whole)
             if config.schedules:
                 learner.config, values = scheduled(config, *learner.progress)
-                rewards.weights = list(learner.config.reward_weights)
+                rewards.weights = list(learner.config.paid.named().values())
             metrics, records = grpo_step(learner, step)
             metrics |= monitor.see(step, records)
             for line in monitor.fallen():  # asked on every rank: what was told is remembered
@@ -352,13 +352,6 @@ def _reinforce(
             if ended:
                 break
     _say_end(run, stage)
-
-
-def rewards_of(config: TrainConfig) -> Rewards:
-    """The rewards of a stage, with nothing remembered yet."""
-    if config.shuffle_rewards:
-        return Shuffled(config.reward_funcs, config.reward_weights, config.seed)
-    return Rewards(config.reward_funcs, config.reward_weights)
 
 
 def _require_parity(run: Run, stage: Stage, sampler: Sampler) -> None:

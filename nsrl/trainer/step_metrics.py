@@ -49,7 +49,8 @@ def step_metrics(
     count = max(1, len(lengths))
     scored = [j.correct for j in graded if j.correct is not None]
     correct = iter(graded)
-    solved = [any([j.correct for j in islice(correct, size)]) for size in sizes]
+    solved = [[j.correct for j in islice(correct, size) if j.correct is not None] for size in sizes]
+    solved = [any(verdicts) for verdicts in solved if verdicts]
     printed = [j.result.text if j.result is not None and j.result.has_value else None for j in graded]
     programs = [
         (j.extracted.language, j.extracted.program, text)
@@ -71,7 +72,7 @@ def step_metrics(
         "program/no_error": sum(j.result is not None and j.result.no_error for j in graded) / count,
         "program/literal": sum(not computes(*p) for p in programs) / max(1, len(programs)),
         "pass@1": sum(scored) / max(1, len(scored)),
-        "pass@k": sum(solved) / max(1, len(sizes)),
+        "pass@k": sum(solved) / max(1, len(solved)),
     }
     for index, name in enumerate(names):
         values = components[:, index]

@@ -14,6 +14,8 @@ from nsrl.config import TrainConfig
 from nsrl.models.contexts import ADAPTER_OFF, POLICY
 from nsrl.models.pack import Group, pack
 from nsrl.models.policy import Policy
+from nsrl.rewards import RewardBatch
+from nsrl.rewards.combine import gdpo
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import advantages
 from nsrl.trainer.metrics import Timer
@@ -320,3 +322,24 @@ def test_advantages():
         assert got.reward.nanmean().item() == pytest.approx(oracle.metric("reward"))
         if scale != "batch":  # TRL looks at the batch's spread there
             assert 1 - got.n_live.item() / 3 == pytest.approx(oracle.metric("frac_reward_zero_std"))
+
+
+def test_combined_rewards():
+    """`combine=gdpo` with `scale_rewards=batch` against normalize_then_sum: several rewards, some of which do not
+    apply, and a group without spread in one of them."""
+    nan = float("nan")
+    generator = torch.Generator().manual_seed(torch.seed() % 2**31)
+    weights = torch.tensor([1.0, 0.3, -0.5])
+    for _ in range(5):
+        rewards = torch.randn(3 * G, 3, generator=generator)
+        rewards[torch.rand(3 * G, 3, generator=generator) < 0.2] = nan
+        rewards[0], rewards[G : 2 * G, 1] = nan, 0.7
+        groups, _ = make("text only", "advantages")
+        oracle = Oracle(model(), image_token=IMAGE, rows=3 * G, num_generations=G,
+                        multi_objective_aggregation="normalize_then_sum")  # fmt: skip
+        want = oracle.inputs(groups, rewards, weights=weights)["advantages"]
+        none = [None] * 3 * G
+        batch = RewardBatch(none, none, none, none, none, [G] * 3, correct=none, prompts=none, weights=weights.tolist())
+        totals = torch.tensor([[nan if value is None else value] for value in gdpo(rewards.double().tolist(), batch)])
+        got = advantages(totals.double(), [G] * 3, [1.0], "batch").advantages
+        torch.testing.assert_close(got.float(), want, rtol=2e-3, atol=2e-4)

@@ -57,11 +57,12 @@ class Oracle(GRPOTrainer):
         self._logs |= {name: defaultdict(deque) for name in ("rewards", "extra")}
         self._pending_extra_logs, self._pending_metrics = defaultdict(list), defaultdict(list)
 
-    def inputs(self, groups: Sequence[Group], rewards: torch.Tensor, sampler_logps=None) -> dict:
-        """What TRL hands to `_compute_loss`. rewards: (R,) or (R, K); sampler_logps: per completion."""
+    def inputs(self, groups: Sequence[Group], rewards: torch.Tensor, sampler_logps=None, weights=None) -> dict:
+        """What TRL hands to `_compute_loss`. rewards: (R,) or (R, K); sampler_logps: per completion; weights: (K,)."""
         self.groups, self.given = groups, (rewards.view(len(rewards), -1), sampler_logps)
-        self.reward_weights = torch.ones(self.given[0].shape[1])
+        self.reward_weights = torch.ones(self.given[0].shape[1]) if weights is None else weights
         self.reward_func_names = [f"reward {k}" for k in range(self.given[0].shape[1])]
+        self.reward_funcs = [None] * len(self.reward_func_names)
         self.processing_class = Processor(groups, self.image_token)
         rows = [{"prompt": [{"role": "user", "content": "?"}]} for g in groups for _ in g.completions]
         if any(g.prompt.images for g in groups):

@@ -321,6 +321,11 @@ def test_schedules():
     assert [scheduled(config, done, 2)[0].reward_weights[2] for done in range(2)] == [0, 0.2]
     config = TrainConfig(schedules={"beta": "linear 0.1 0", "reward_weights.short": "0 until 1 then 0.2"})
     assert widest(config).beta == 0.1 and scheduled(config, 1, 2)[0].reward_weights == [1.0, 0.1, 0.2]
+    entries = [{"name": "correct"}, {"name": "laser", "target": 9}]
+    config = TrainConfig(rewards=entries, schedules={"rewards.laser.weight": "linear 1 0", "temperature": "0.5"})
+    half, values = scheduled(config, 1, 2)
+    assert half.rewards == [{"name": "correct", "weight": 1}, {"name": "laser", "weight": 0.5, "target": 9}]
+    assert half.temperature == 0.5 and values == {"rewards.laser.weight": 0.5, "temperature": 0.5}
 
 
 STAGE = {"name": "a", "kind": "grpo", "steps": 3}
