@@ -41,7 +41,8 @@ def _list(found: Sequence[Recipe]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("recipe=", "method", "year", "made of", "lines", "test of its formula", "gallery"):
-        table.add_column(heading, justify="right" if heading in ("year", "lines") else "left", overflow="fold")
+        side = "right" if heading in ("year", "lines") else "left"
+        table.add_column(heading, justify=side, overflow="fold", no_wrap=heading == "recipe=")
     for recipe in found:
         about = recipe.about
         table.add_row(
