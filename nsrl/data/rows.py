@@ -66,8 +66,8 @@ def to_problem(
 
     number: of the row, its id where it has none; open_image: what an entry of an image column refers to; answered: a
     row without a usable gold answer is bad (else a gold that is no text stays in its column); one_picture: markers
-    <image1>, <image2>, … all lie in the one image of the row; numbers: takes, by the rows' numbers, golds whose meaning only the whole data set tells (None: this row alone
-    has to tell it).
+    <image1>, <image2>, … all lie in the one image of the row; numbers: takes, by the rows' numbers, golds whose
+    meaning only the whole data set tells (None: this row alone has to tell it).
     """
     if isinstance(row, Refused):
         raise BadRow("unreadable row", row.why)
