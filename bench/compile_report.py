@@ -188,7 +188,7 @@ def calls() -> dict[str, Any]:
         mask = make(T, dtype=torch.bool)
         x = Inputs(
             vector(), vector(), make(S), mask, make(S + 1, dtype=torch.int64), make(), make(), vector(), vector(),
-            vector(), vector(), make(1, T), (0.1,),
+            vector(), vector(), None, None, None, make(1, T), (0.1,),
         )  # fmt: skip
         options = Objective(
             loss_type="grpo", importance_sampling_level="sequence" if sequence else "token",

@@ -8,6 +8,7 @@ import torch
 from nsrl_kernels import _native, group_advantage
 
 MODES = ("grpo", "no_std", "batch_std", "rloo", "none")
+FURTHER = ("grpo_passk", "gpg", "opo", "reinforce_plus_plus", "reinforce_plus_plus_baseline")
 NAN = math.nan
 
 
@@ -40,6 +41,52 @@ def test_equal_rewards_give_exact_zeros():
     rewards = torch.full((7,), 0.1)  # a mean that is not exactly 0.1 must not leak
     for mode in MODES[:4]:
         assert (group_advantage(rewards, 7, mode=mode).advantages == 0).all()
+
+
+def by_definition(mode, rewards, lengths, epsilon=1e-4):
+    """Advantages of groups of 4 out of lists, NaN rows apart; a token's statistics are of rewards written out."""
+    groups = [[i for i in range(a, a + 4) if not math.isnan(rewards[i])] for a in range(0, len(rewards), 4)]
+    out, there = [0.0] * len(rewards), [i for g in groups for i in g]
+    mean = lambda values: sum(values) / len(values)
+    for group in groups:
+        own = [rewards[i] for i in group]
+        ordered = sorted(own)
+        for i in group:
+            if len(set(own)) < 2 and mode != "reinforce_plus_plus":
+                continue
+            if mode == "grpo_passk":
+                best = rewards[i] == ordered[-1] and ordered[-1] > ordered[-2]
+                deviation = math.sqrt(sum((r - mean(own)) ** 2 for r in own) / (len(own) - 1))
+                out[i] = (ordered[-1] - ordered[-2]) / (deviation + epsilon) if best else 0.0
+            elif mode == "gpg":
+                out[i] = (rewards[i] - mean(own)) * len(there) / max(1, sum(rewards[j] != 0 for j in there))
+            elif mode == "opo":
+                out[i] = rewards[i] - mean([rewards[j] for j in group for _ in range(lengths[j])])
+            else:
+                out[i] = rewards[i] - (mean(own) if mode.endswith("baseline") else 0.0)
+    if mode.startswith("reinforce"):
+        written = [out[i] for i in there for _ in range(lengths[i])]
+        variance = sum((v - mean(written)) ** 2 for v in written) / (len(written) - 1)
+        out = [(v - mean(written)) / math.sqrt(variance + 1e-8) if i in there else 0.0 for i, v in enumerate(out)]
+    return out
+
+
+@pytest.mark.parametrize("mode", FURTHER)
+def test_further_estimators_by_definition(mode):
+    rng = torch.Generator().manual_seed(5)
+    for draw in range(20):
+        rewards = torch.randint(0, 3, (16,), generator=rng).double() * (0.7 if draw % 2 else 1.0)
+        rewards[torch.rand(16, generator=rng) < 0.1] = NAN
+        lengths = torch.randint(1, 9, (16,), generator=rng)
+        got = group_advantage(rewards, 4, mode=mode, lengths=lengths)
+        assert got.advantages.tolist() == pytest.approx(by_definition(mode, rewards.tolist(), lengths.tolist()))
+        single = group_advantage(rewards.float(), 4, mode=mode, lengths=lengths)
+        torch.testing.assert_close(single.advantages.double(), got.advantages, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="backend='triton' is not available here"):
+        group_advantage(rewards.float(), 4, mode=mode, lengths=lengths, backend="triton")
+    if mode not in ("gpg", "grpo_passk"):
+        with pytest.raises(ValueError, match=f"lengths must be given with mode='{mode}'"):
+            group_advantage(rewards, 4, mode=mode)
 
 
 def _cases():

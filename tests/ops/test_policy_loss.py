@@ -27,6 +27,11 @@ def _inputs():
     x = {"logp": logp, "old": near(0.3), "ref": near(0.5), "entropy": torch.rand(T), "weights": torch.rand(T)}
     x |= {"sampler": x["old"] + 0.3 * torch.randn(T), "masked": near(0.3), "noisy": near(1.0)}
     x |= {"mask": torch.rand(T) > 0.2, "adv_R": torch.randn(R), "adv_T": torch.randn(T)}
+    x |= {
+        "policy": 2 * torch.rand(T),
+        "chosen": (torch.rand(T) < 0.4).float(),
+        "right_R": (torch.rand(R) < 0.6).float(),
+    }
     return x
 
 
@@ -57,11 +62,35 @@ OPTIONS = {
         weights=X["weights"],
     ),
     "nll and weights": dict(nll_coef=0.2, weights=X["weights"]),
+    "nll of some sequences": dict(nll_coef=0.2, nll_weights=X["right_R"], mask=X["mask"]),
+    "nll of some tokens": dict(nll_coef=0.2, nll_weights=X["weights"], weights=X["policy"]),
+    "policy weights beside KL and nll": dict(
+        policy_weights=X["policy"], beta=0.1, ref_logp=X["ref"], nll_coef=0.2, mask=X["mask"]
+    ),
+    "policy weights, sequence ratio": dict(policy_weights=X["policy"], importance_sampling_level="sequence"),
+    "drift": dict(
+        drift_weights=X["chosen"], drift_coef=0.7, importance="truncate", sampler_logp=X["sampler"], mask=X["mask"]
+    ),
+    "drift on policy": dict(drift_weights=X["chosen"], old_logp=None),
+    "sums over sequences": dict(aggregation="sequence_sum", mask=X["mask"]),
+    "token advantages, sequence ratio": dict(
+        advantages=X["adv_T"],
+        importance_sampling_level="sequence",
+        mask=X["mask"],
+        beta=0.1,
+        ref_logp=X["ref"],
+        kl_times_ratio=True,
+    ),
+    "mask tokens": dict(importance="mask", sampler_logp=X["sampler"], importance_cap=1.1, mask=X["mask"]),
+    "truncate tokens on policy": dict(
+        importance="truncate", sampler_logp=X["sampler"], importance_cap=0.9, old_logp=None, mask=X["mask"]
+    ),
     "mask, token advantages": dict(mask=X["mask"], advantages=X["adv_T"]),
     "global normaliser": dict(normalizer=torch.tensor(37.0)),
     "sequence means, masked": dict(aggregation="sequence", mask=X["mask"]),
 }
 CLIPPED_ONLY = ("clip higher, delta, dual clip",)
+TOKENS_ONLY = ("mask sequences",)  # vespo's weight has the correction of each token
 
 
 def _go(loss_type, options, dtype, backend, device="cpu"):
@@ -79,6 +108,8 @@ def _go(loss_type, options, dtype, backend, device="cpu"):
         options.setdefault("gppo_beta", (0.3, 0.7))
     if loss_type == "sapo":
         options.setdefault("tau", (0.8, 1.3))
+    if loss_type == "vespo":
+        options |= dict(vespo_k=(1.5, 2.5), vespo_lambda=(2.0, 1.0))
     options = {k: tuple((cast(x), c) for x, c in v) if k == "extra_kl" else cast(v) for k, v in options.items()}
     logp = cast(X["logp"]).clone().requires_grad_()
     if "entropy" in options:
@@ -94,7 +125,7 @@ def _go(loss_type, options, dtype, backend, device="cpu"):
 @pytest.mark.parametrize("loss_type", LOSSES)
 def test_kernel_against_fp64_autograd(loss_type, device):
     for name, options in OPTIONS.items():
-        if name in CLIPPED_ONLY and not LOSSES[loss_type].clipped:
+        if (name in CLIPPED_ONLY and not LOSSES[loss_type].clipped) or (name in TOKENS_ONLY and loss_type == "vespo"):
             continue
         want = _go(loss_type, options, torch.float64, "torch")
         for ours, exact in zip(_go(loss_type, options, torch.float32, "triton", device), want):
@@ -104,7 +135,7 @@ def test_kernel_against_fp64_autograd(loss_type, device):
 @pytest.mark.parametrize("loss_type", LOSSES)
 def test_definition_passes_gradcheck_away_from_stops(loss_type):
     """Where the loss is an honest function (no detached ratio), autograd must match finite differences."""
-    if loss_type in ("cispo", "gppo"):
+    if loss_type in ("cispo", "gppo", "vespo"):
         pytest.skip("its gradient is not that of its value, by design (checked by hand below)")
     logp = X["logp"].double().requires_grad_()
     options = dict(old_logp=X["old"].double(), beta=0.1, ref_logp=X["ref"].double(), nll_coef=0.1, max_length=16)
@@ -140,6 +171,15 @@ def test_the_loss_table_by_hand():
     gate = 1 / (1 + math.exp(0.5 * 3))  # at a negative advantage tau's second
     assert _one("sapo", down, -1.0, tau=(2.0, 3.0)) == pytest.approx((4 / 3 * gate, 4 * gate * (1 - gate) * 0.5))
     assert _one("reinforce", up, 2.0) == pytest.approx((2.0, -2.0))
+    assert _one("luspo", up, 2.0) == pytest.approx((-2.4, 0.0)) and _one("luspo", 0.1, 2.0) == _one("dapo", 0.1, 2.0)
+    assert _one("gmpo", up, 2.0) == pytest.approx((-2 * math.exp(0.2), 0.0))  # the band is of the log-ratio
+    assert _one("gmpo", down, -1.0) == pytest.approx((math.exp(-0.2), 0.0))
+    assert _one("gmpo", up, -1.0) == pytest.approx((1.5, 1.5))
+    gamma = math.exp(3) * 1.5**2 * math.exp(-3 * 1.5)
+    assert _one("vespo", up, 2.0) == pytest.approx((gamma * 2.0, -gamma * 2.0))
+    gamma = math.exp(2) * 0.5**3 * math.exp(-2 * 0.5)
+    assert _one("vespo", down, -1.0) == pytest.approx((-gamma, gamma))
+    assert _one("vespo", 0.0, 2.0) == pytest.approx((2.0, -2.0))  # on policy it is reinforce
 
 
 def test_aggregations_by_hand():
@@ -150,6 +190,7 @@ def test_aggregations_by_hand():
     assert run(loss_type="dapo") == pytest.approx(-(1 + 30) / 4)
     assert run(loss_type="dr_grpo", max_length=8) == pytest.approx(-31 / 16)
     assert run(loss_type="dapo", normalizer=62.0) == pytest.approx(-0.5)
+    assert run(loss_type="luspo") == run(loss_type="grpo", aggregation="sequence_sum") == pytest.approx(-31 / 2)
 
 
 @pytest.mark.parametrize("backend", ("torch", "triton"))
@@ -272,6 +313,12 @@ def test_bad_arguments_are_named():
         (dict(loss_type="sapo", tau=1.0), "tau must be a pair of numbers; got 1.0"),
         (dict(dual_clip=1.0), "dual_clip must be above 1; got 1.0"),
         (dict(loss_type="sapo", delta=2.0), "delta must be None for a loss without a clipped ratio"),
+        (dict(gppo_beta=(1.0, -1.0)), "gppo_beta must be at least 0; got"),
+        (dict(nll_weights=adv[:4]), r"nll_weights must be \(5,\) or \(23,\); got \(4,\)"),
+        (
+            dict(loss_type="vespo", importance="mask", sampler_logp=logp, importance_level="sequence"),
+            "importance_level must be 'token' for vespo",
+        ),
         (dict(loss_type="dr_grpo"), "max_length must be given for the fixed normaliser"),
         (dict(old_logp=logp[:3]), r"old_logp must be \(23,\) like logp; got \(3,\)"),
     ):

@@ -7,7 +7,7 @@ import torch
 from ... import _backend, _check, _native, _op
 from ..._rows import wide
 from . import reference
-from .reference import MODES
+from .reference import BY_TOKENS, MODES, ONLY_TORCH
 
 _NAME = "group_advantage"
 
@@ -34,6 +34,7 @@ def group_advantage(
     weights: torch.Tensor | None = None,
     mode: str = "grpo",
     epsilon: float = 1e-4,
+    lengths: torch.Tensor | None = None,
     backend: str | None = None,
 ) -> GroupAdvantage:
     """Advantages of samples against their group.
@@ -52,21 +53,27 @@ def group_advantage(
         num_groups: number P of groups when `groups` holds ids.
         weights: [K] of the components; ones if None.
         mode: "grpo" (r - mean)/(std + epsilon); "no_std" r - mean (Dr.GRPO); "batch_std" (r - mean)/(std of the whole
-            batch + epsilon); "rloo" r - mean of the others; "none" r.
+            batch + epsilon); "rloo" r - mean of the others; "none" r. On the torch backend alone: "grpo_passk" (best -
+            second best)/(std + epsilon) for a best one without equals, else 0; "gpg" (r - mean) · sequences / those
+            whose r is not 0; "opo" r - mean weighted by length; "reinforce_plus_plus" r, and
+            "reinforce_plus_plus_baseline" r - mean, less its mean over all tokens of the batch, by their deviation.
         epsilon: added to the standard deviation (unbiased, as torch.std).
-        backend: "torch", "triton", "cuda" or None for the best there is.
+        lengths: [S] tokens of each sequence, for "opo" and the two of REINFORCE++.
+        backend: "torch", "triton", "cuda" or None for the best there is that has the mode.
 
     Returns:
-        GroupAdvantage. A group with zero spread has advantages of exactly 0 in every centred mode and is not live.
+        GroupAdvantage. A group with zero spread has advantages of exactly 0 in every mode centred in its group, and is
+        not live.
 
     Raises:
         ValueError, TypeError: an argument's shape, dtype or choice is wrong.
 
     Numerics: fp64 for fp64 rewards (torch only), else fp32 with sums in a fixed order; the backends agree to 2e-6.
-    Source: GRPO (arXiv 2402.03300), Dr.GRPO (arXiv 2503.20783), RLOO (arXiv 2402.14740).
+    Source: GRPO (arXiv 2402.03300), Dr.GRPO (arXiv 2503.20783), RLOO (arXiv 2402.14740), Pass@k (arXiv 2503.19595), GPG
+        (arXiv 2504.02546), OPO (arXiv 2505.23585), REINFORCE++ (arXiv 2501.03262); the last four as verl has them.
     """
     _check.floating(_NAME, "rewards", rewards)
-    _check.one_of(_NAME, "mode", mode, MODES)
+    _check.one_of(_NAME, "mode", mode, (*MODES, *ONLY_TORCH))
     if rewards.dim() not in (1, 2):
         _check.fail(_NAME, "rewards", "(S,) or (S, K)", tuple(rewards.shape))
     dtype, device = wide(rewards.dtype), rewards.device
@@ -77,12 +84,17 @@ def group_advantage(
         weights = torch.ones(n_components, dtype=dtype, device=device)
     _check.shape(_NAME, "weights", weights, (n_components,), "to match the components of rewards")
     group, n_groups, offsets = _layout(groups, num_groups, n_rows, device)
-    single = dtype == torch.float32
+    if mode in BY_TOKENS:
+        if lengths is None:
+            _check.fail(_NAME, "lengths", f"given with mode={mode!r}", None)
+        _check.shape(_NAME, "lengths", lengths, (n_rows,), "tokens, one number per row")
+    single = dtype == torch.float32 and mode in MODES
     name = _backend.resolve(_NAME, device.type, backend, triton=single, cuda=single)
     weights = weights.to(dtype)
     if name == "torch" or not n_rows or not n_groups:
         reward = reference.combine(components, weights)
-        advantages, *statistics, live = reference.group_advantage(reward, group, n_groups, mode, epsilon)
+        tokens = None if lengths is None else lengths.to(device)
+        advantages, *statistics, live = reference.group_advantage(reward, group, n_groups, mode, epsilon, tokens)
         return GroupAdvantage(advantages, reward, *statistics, live, *listed(live), live[group])  # pyright: ignore
     order = None
     if offsets is None:  # ids in any order: bring each group's sequences together, and the results back

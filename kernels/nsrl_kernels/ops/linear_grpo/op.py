@@ -78,7 +78,8 @@ def linear_grpo(
     sequence = torch.searchsorted(cu_seqlens[1:].contiguous(), positions, right=True)
     by_name = {name: options.pop(name) for name in OPTIONS if name in options}
     objective = chosen(_NAME, objective, by_name)
-    other_terms = options.get("extra_kl") or not objective.advantages_alone
+    drifts = options.get("drift_weights") is not None
+    other_terms = options.get("extra_kl") or drifts or not objective.advantages_alone
     logp, entropy = linear_logp(
         hidden, weight, target, bias=bias, temperature=temperature, softcap=softcap, banned=banned, hint_logp=old_logp,
         entropy="grad" if objective.entropy_coef else "metric", row_mask=mask,

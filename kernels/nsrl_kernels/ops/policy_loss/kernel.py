@@ -40,13 +40,35 @@ def _divergence(logp, other, log_clamp, clamp, KIND: tl.constexpr):
 
 
 @triton.jit
+def _geometric(moved, adv, low, high):
+    """(a token's log-ratio, clipped in the direction of its advantage; 1 where it is not clipped). GMPO's."""
+    free = tl.where(adv > 0, moved <= high - 1.0, (adv < 0) & (moved >= low - 1.0))
+    bounded = tl.where(adv > 0, tl.minimum(moved, high - 1.0), tl.maximum(moved, low - 1.0))
+    return tl.where(adv == 0, 0.0, bounded), tl.where(free, 1.0, 0.0)
+
+
+@triton.jit
+def _gamma(log_path, adv, k_pos, k_neg, lambda_pos, lambda_neg):
+    """VESPO's weight of the sequence's whole ratio, exp(log_path)."""
+    log_path = tl.minimum(tl.maximum(log_path, -18.420680743952367), 20.0)
+    power = tl.where(adv >= 0, k_pos, k_neg)
+    decay = tl.maximum(tl.where(adv >= 0, lambda_pos, lambda_neg), 1e-4)
+    return tl.exp(decay + power * log_path - decay * tl.exp(log_path))
+
+
+@triton.jit
 def _surrogate(
-    logp, ratio, adv, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS_TYPE: tl.constexpr
-):
+    logp, ratio, adv, gamma, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high,
+    LOSS_TYPE: tl.constexpr,
+):  # fmt: skip
     """(loss, derivative by the log-ratio, derivative by logp itself). LOSS_TYPE: a name of spec.LOSSES."""
     none = tl.zeros_like(logp)
     if LOSS_TYPE == "reinforce":
         return -adv * logp, none, -adv
+    elif LOSS_TYPE == "vespo":
+        return -gamma * adv * logp, none, -gamma * adv
+    elif LOSS_TYPE == "gmpo":
+        return -ratio * adv, -ratio * adv, none
     elif LOSS_TYPE == "cispo":
         weight = tl.minimum(ratio, high)
         return -weight * adv * logp, none, -weight * adv
@@ -79,14 +101,16 @@ def _surrogate(
 
 @triton.jit
 def objective_kernel(
-    logp, adv, mask, offsets, normalizer, entropy_normalizer, old, ref, sampler, entropy, weights, extra, g_logp,
-    g_entropy, parts,
+    logp, adv, mask, offsets, normalizer, entropy_normalizer, old, ref, sampler, entropy, weights, policy_weights,
+    drift_weights, nll_weights, extra, g_logp, g_entropy, parts,
     n_tokens, n_seq, low, high, delta, dual_clip, beta, kl_log_clamp, kl_clamp, importance_cap, entropy_coef, nll_coef,
-    tau_pos, tau_neg, side_low, side_high, extra_0, extra_1, extra_2, extra_3,
+    drift_coef, tau_pos, tau_neg, side_low, side_high, k_pos, k_neg, lambda_pos, lambda_neg, extra_0, extra_1,
+    extra_2, extra_3,
     LOSS_TYPE: tl.constexpr, KL: tl.constexpr, IMPORTANCE: tl.constexpr, SEQUENCE_RATIO: tl.constexpr,
     SEQUENCE_CORRECTION: tl.constexpr, KL_TIMES_RATIO: tl.constexpr, PER_SEQUENCE_MEAN: tl.constexpr,
     PER_TOKEN_ADV: tl.constexpr, HAS_MASK: tl.constexpr, HAS_OLD: tl.constexpr, HAS_REF: tl.constexpr,
-    HAS_SAMPLER: tl.constexpr, HAS_ENTROPY: tl.constexpr, HAS_WEIGHTS: tl.constexpr, N_EXTRA: tl.constexpr,
+    HAS_SAMPLER: tl.constexpr, HAS_ENTROPY: tl.constexpr, HAS_WEIGHTS: tl.constexpr,
+    HAS_POLICY_WEIGHTS: tl.constexpr, HAS_DRIFT: tl.constexpr, HAS_NLL: tl.constexpr, N_EXTRA: tl.constexpr,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
     """One sequence: its share of the loss and of every metric into parts[:, sequence], ∂loss/∂logp into g_logp."""
@@ -96,7 +120,7 @@ def objective_kernel(
     inv_norm = 1.0 / tl.load(normalizer).to(tl.float32)
     inv_entropy_norm = 1.0 / tl.load(entropy_normalizer).to(tl.float32)
 
-    count, drift, gap_sum = 0.0, 0.0, 0.0
+    count, drift, gap_sum, path = 0.0, 0.0, 0.0, 0.0
     for i0 in range(start, end, BLOCK):
         i = i0 + tl.arange(0, BLOCK)
         keep = i < end
@@ -104,7 +128,24 @@ def objective_kernel(
             keep = keep & (tl.load(mask + i, mask=keep, other=0) != 0)
         count += tl.sum(keep.to(tl.float32), 0)
         if SEQUENCE_RATIO and HAS_OLD:
-            drift += tl.sum(tl.load(logp + i, mask=keep, other=0.0) - tl.load(old + i, mask=keep, other=0.0), 0)
+            moved = tl.load(logp + i, mask=keep, other=0.0) - tl.load(old + i, mask=keep, other=0.0)
+            if LOSS_TYPE == "gmpo":
+                side = tl.load(adv + (i if PER_TOKEN_ADV else i * 0 + seq), mask=keep, other=0.0)
+                moved, _ = _geometric(moved, side, low, high)
+            drift += tl.sum(moved, 0)
+        if LOSS_TYPE == "vespo":
+            start_logp = tl.load(logp + i, mask=keep, other=0.0)
+            if HAS_OLD:
+                moved = start_logp - tl.load(old + i, mask=keep, other=0.0)
+                path += tl.sum(tl.minimum(tl.maximum(moved, -20.0), 20.0), 0)
+                start_logp -= moved
+            if HAS_SAMPLER and IMPORTANCE != "none":
+                apart = start_logp - tl.load(sampler + i, mask=keep, other=0.0)
+                capped = tl.minimum(apart, tl.log(importance_cap))
+                if IMPORTANCE == "mask":
+                    capped = tl.where(tl.exp(apart) <= importance_cap, capped, -18.420680743952367)
+                capped = tl.minimum(tl.maximum(capped, -18.420680743952367), 20.0)
+                path += tl.sum(tl.where(keep, capped, 0.0), 0)
         if SEQUENCE_CORRECTION:
             was = tl.load(logp + i, mask=keep, other=0.0)
             if HAS_OLD:
@@ -134,16 +175,28 @@ def objective_kernel(
         ratio = tl.exp(now - was)
         if SEQUENCE_RATIO:
             ratio = sequence_ratio + tl.zeros([BLOCK], dtype=tl.float32)
+        gamma = tl.zeros([BLOCK], dtype=tl.float32)
+        if LOSS_TYPE == "vespo":
+            gamma = _gamma(path + gamma, a, k_pos, k_neg, lambda_pos, lambda_neg)
         value, by_ratio, by_logp = _surrogate(
-            now, ratio, a, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS_TYPE
+            now, ratio, a, gamma, low, high, delta, dual_clip, tau_pos, tau_neg, side_low, side_high, LOSS_TYPE
         )
+        if HAS_POLICY_WEIGHTS:
+            taken = tl.load(policy_weights + i, mask=keep, other=0.0)
+            value *= taken
+            by_ratio *= taken
+            by_logp *= taken
+        if HAS_DRIFT:
+            pull = drift_coef * tl.load(drift_weights + i, mask=keep, other=0.0)
+            value += pull * tl.abs(now - was)
+            by_logp += pull * tl.where(now > was, 1.0, tl.where(now < was, -1.0, 0.0))
         gap = tl.zeros([BLOCK], dtype=tl.float32)
         correction = tl.full([BLOCK], 1.0, dtype=tl.float32)
         if HAS_SAMPLER:
             gap = was - tl.load(sampler + i, mask=keep, other=0.0)
             gap = tl.where(keep, gap, 0.0)
             correction = tl.exp(gap_sum + tl.zeros_like(gap)) if SEQUENCE_CORRECTION else tl.exp(gap)
-            if IMPORTANCE != "none":
+            if IMPORTANCE != "none" and LOSS_TYPE != "vespo":
                 factor = tl.minimum(correction, importance_cap)
                 if IMPORTANCE == "mask":
                     factor = tl.where(correction <= importance_cap, factor, 0.0)
@@ -175,8 +228,11 @@ def objective_kernel(
             extras += coefficient * term
             by_logp += coefficient * slope
         value += extras
-        value -= nll_coef * now
-        by_logp -= nll_coef
+        nll = nll_coef
+        if HAS_NLL:
+            nll = nll_coef * tl.load(nll_weights + i, mask=keep, other=0.0)
+        value -= nll * now
+        by_logp -= nll
         if HAS_ENTROPY:
             ent = tl.load(entropy + i, mask=keep, other=0.0)
             ent_sum += tl.sum(ent, 0)
@@ -189,8 +245,11 @@ def objective_kernel(
             tl.store(g_logp + i, weight * by_logp, mask=inside)
         else:
             tl.store(g_logp + i, tl.where(keep, weight * (by_ratio + by_logp), 0.0), mask=inside)
-        below = keep & (ratio < low) & (a < 0)
-        above = keep & (ratio > high) & (a > 0)
+        bounded = ratio
+        if LOSS_TYPE == "gmpo":
+            bounded = now - was + 1.0
+        below = keep & (bounded < low) & (a < 0)
+        above = keep & (bounded > high) & (a > 0)
         n_low += tl.sum(below.to(tl.float32), 0)
         n_high += tl.sum(above.to(tl.float32), 0)
         kl_sum += tl.sum(tl.where(keep, kl, 0.0), 0)
@@ -209,7 +268,15 @@ def objective_kernel(
             if HAS_MASK:
                 keep = keep & (tl.load(mask + i, mask=keep, other=0) != 0)
             mine = tl.load(g_logp + i, mask=keep, other=0.0)
-            tl.store(g_logp + i, mine + shared / length, mask=keep)
+            part = shared / length
+            if LOSS_TYPE == "gmpo":
+                moved = tl.zeros([BLOCK], dtype=tl.float32)
+                if HAS_OLD:
+                    moved = tl.load(logp + i, mask=keep, other=0.0) - tl.load(old + i, mask=keep, other=0.0)
+                side = tl.load(adv + (i if PER_TOKEN_ADV else i * 0 + seq), mask=keep, other=0.0)
+                _, free = _geometric(moved, side, low, high)
+                part = part * free
+            tl.store(g_logp + i, mine + part, mask=keep)
 
     found = (  # the order of spec.METRICS; means as sums, which total_kernel divides
         loss, policy, kl_sum, ent_sum, n_low, n_high, n_low + n_high, r_min, r_max, r_sum, gap_abs, gap_max, corr_sum,

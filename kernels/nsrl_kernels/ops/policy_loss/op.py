@@ -27,6 +27,9 @@ def policy_loss(
     sampler_logp: torch.Tensor | None = None,
     entropy: torch.Tensor | None = None,
     weights: torch.Tensor | None = None,
+    policy_weights: torch.Tensor | None = None,
+    drift_weights: torch.Tensor | None = None,
+    nll_weights: torch.Tensor | None = None,
     extra_kl: tuple = (),
     max_length: int | None = None,
     normalizer: float | torch.Tensor | None = None,
@@ -49,7 +52,12 @@ def policy_loss(
         ref_logp: the reference policy's log-probs. Its KL is a metric, and in the loss when beta > 0.
         sampler_logp: the sampler's own log-probs, for the importance correction and its metrics.
         entropy: per token; a metric, and with entropy_coef a bonus (with gradient if it carries one).
-        weights: per token in logp's shape; multiply the loss, not the normaliser.
+        weights: per token in logp's shape; multiply the loss, not the normaliser: KL and -logp too.
+        policy_weights: per token in logp's shape; multiply the policy term alone. 0 keeps a token out of it, and in
+            every other term (`select.py`: Clip-Cov, tokens of high entropy).
+        drift_weights: per token in logp's shape; drift_coef times them times |logp - old| is added to the policy term.
+        nll_weights: [S] per sequence, or per token in logp's shape; multiply -logp under nll_coef (None: 1), so that
+            it is of completions that are right alone.
         extra_kl: pairs (log-probs of another scored pass, coefficient of either sign), each a k3 term.
         max_length: L of dr_grpo's normaliser; None takes L of a padded layout and is an error for a packed one.
         normalizer: replaces the denominator (number of sequences, of tokens, or S·max_length): a float or a 0-d
@@ -83,13 +91,14 @@ def policy_loss(
 
     offsets, max_length = _layout(logp, cu_seqlens, max_length)
     n_seq = offsets.shape[0] - 1
-    if advantages.shape != logp.shape and advantages.shape != (n_seq,):
-        _check.fail(_NAME, "advantages", f"({n_seq},) or {tuple(logp.shape)}", tuple(advantages.shape))
+    for argument, values in (("advantages", advantages), ("nll_weights", nll_weights)):
+        if values is not None and values.shape != logp.shape and values.shape != (n_seq,):
+            _check.fail(_NAME, argument, f"({n_seq},) or {tuple(logp.shape)}", tuple(values.shape))
     tokens = max(logp.numel(), 1) if mask is None else (mask != 0).sum().clamp(min=1)
     if entropy_normalizer is None:
         entropy_normalizer = tokens if normalizer is None or objective.averages != "token" else normalizer
     if normalizer is None:
-        if objective.averages == "sequence":
+        if objective.averages in ("sequence", "sequence_sum"):
             normalizer = max(n_seq, 1)
         elif objective.averages == "token":
             normalizer = tokens
@@ -110,6 +119,9 @@ def policy_loss(
         entropy_normalizer=entropy_normalizer,  # pyright: ignore
         old=constant("old_logp", old_logp), ref=constant("ref_logp", ref_logp),
         sampler=constant("sampler_logp", sampler_logp), weights=constant("weights", weights),
+        policy_weights=constant("policy_weights", policy_weights),
+        drift_weights=constant("drift_weights", drift_weights),
+        nll_weights=constant("nll_weights", _by_token(nll_weights, logp, offsets)),
         extra=torch.stack(extra) if extra else None, extra_coefs=tuple(float(c) for _, c in extra_kl),
     )  # fmt: skip
     triton = dtype == torch.float32 and logp.numel() > 0 and n_seq > 0 and len(extra) <= MOST_EXTRA
@@ -137,22 +149,26 @@ def chosen(op: str, objective: Objective | None, options: dict[str, Any]) -> Obj
         raise TypeError(f"{op}: objective must be an Objective; got {objective!r}")
     objective = Objective(**options) if objective is None else replace(objective, **options)
     for name, option in OPTIONS.items():
-        value = getattr(objective, name)
+        value: Any = getattr(objective, name)
         if option.choices:
             _check.one_of(op, name, value, option.allowed())
         elif value is None and not option.optional:
             _check.fail(op, name, "given", None)
-        elif option.bound is not None and value is not None:
-            if isinstance(value, str):
-                raise TypeError(f"{op}: {name} must be a number; got {value!r}")
-            if not option.bound.holds(value):
-                _check.fail(op, name, str(option.bound), value)
         elif name in _PAIRS and not (isinstance(value, (tuple, list)) and len(value) == 2):
             _check.fail(op, name, "a pair of numbers", value)
+        elif option.bound is not None and value is not None:
+            numbers: Any = value if name in _PAIRS else (value,)
+            for number in numbers:
+                if isinstance(number, str):
+                    raise TypeError(f"{op}: {name} must be a number; got {number!r}")
+                if not option.bound.holds(number):
+                    _check.fail(op, name, str(option.bound), value)
     for name in ("dual_clip", "delta"):
         value = getattr(objective, name)
         if value is not None and not objective.loss.clipped:
             _check.fail(op, name, "None for a loss without a clipped ratio", f"{value} with {objective.loss_type}")
+    if objective.loss_type == "vespo" and objective.importance_level != "token" and objective.importance != "none":
+        _check.fail(op, "importance_level", "'token' for vespo, whose weight takes the sum", objective.importance_level)
     return objective
 
 
@@ -177,6 +193,14 @@ def _per_token(argument, x, logp):
     if x.shape != logp.shape:
         _check.fail(_NAME, argument, f"{tuple(logp.shape)} like logp", tuple(x.shape))
     return x.reshape(-1)
+
+
+def _by_token(values, logp, offsets):
+    """Values per sequence [S] or per token, in logp's shape."""
+    if values is None or values.shape == logp.shape:
+        return values
+    positions = torch.arange(logp.numel(), device=logp.device, dtype=offsets.dtype)
+    return values[torch.searchsorted(offsets[1:].contiguous(), positions, right=True)].reshape(logp.shape)
 
 
 def _on_device(number, like):

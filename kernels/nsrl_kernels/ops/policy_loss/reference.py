@@ -11,6 +11,8 @@ from torch import Tensor
 
 from .spec import METRICS, Objective
 
+LEAST_LOG, MOST_LOG = -18.420680743952367, 20.0  # ln 1e-8: between these VESPO's log-ratios are taken
+
 
 class Inputs(NamedTuple):
     """The tensors of a call, layouts undone: T tokens of S sequences, one after the other."""
@@ -26,14 +28,42 @@ class Inputs(NamedTuple):
     ref: Tensor | None  # [T]
     sampler: Tensor | None  # [T]
     weights: Tensor | None  # [T]
+    policy_weights: Tensor | None  # [T]: of the policy term alone
+    drift_weights: Tensor | None  # [T]
+    nll_weights: Tensor | None  # [T]
     extra: Tensor | None  # [K, T]: log-probs of each extra k3 term
     extra_coefs: tuple[float, ...]  # its coefficient, [K]
 
 
-def surrogate(objective: Objective, logp, ratio, adv):
-    """The loss per token, before aggregation. Clipped values carry no gradient (gppo's do, as a multiple of logp)."""
+def geometric(objective: Objective, log_ratio, adv):
+    """GMPO's log-ratio of a token: clipped where it goes on in the direction of its advantage; 0 where that is 0.
+
+    The sequence's ratio is exp of its mean. Source: arXiv 2507.20673, eq. 4.
+    """
+    sign = adv.sign()
+    band = log_ratio.clamp(objective.low - 1, objective.high - 1)
+    return sign * torch.minimum(sign * log_ratio, sign * band)
+
+
+def gamma_weight(objective: Objective, log_path, adv):
+    """VESPO's weight e^λ · w^k · e^(-λw) of the sequence's whole ratio w = exp(log_path), 1 at w = 1, by A's sign."""
+    side = lambda pair: torch.where(adv >= 0, pair[0], pair[1]).to(log_path.dtype)
+    power, decay = side(objective.vespo_k), side(objective.vespo_lambda).clamp(min=1e-4)
+    log_path = log_path.clamp(LEAST_LOG, MOST_LOG)
+    return (decay + power * log_path - decay * log_path.exp()).exp()
+
+
+def surrogate(objective: Objective, logp, ratio, adv, gamma):
+    """The loss per token, before aggregation. Clipped values carry no gradient (gppo's do, as a multiple of logp).
+
+    gamma: vespo's weight, without gradient.
+    """
     if objective.loss_type == "reinforce":
         return -adv * logp
+    if objective.loss_type == "vespo":
+        return -gamma * adv * logp
+    if objective.loss_type == "gmpo":
+        return -ratio * adv
     low, high = objective.low, objective.high
     if objective.loss_type == "cispo":
         return -ratio.detach().clamp(max=high) * adv * logp
@@ -83,18 +113,28 @@ def policy_loss(objective: Objective, x: Inputs):
     now = logp.detach()
     old = now if x.old is None else put(x.old)
     log_ratio = logp - old
-    ratio = (per_seq(log_ratio) / length).exp()[seq] if objective.sequence_ratio else log_ratio.exp()
-    value = surrogate(objective, logp, ratio, adv)
+    gmpo, vespo = objective.loss_type == "gmpo", objective.loss_type == "vespo"
+    moved = geometric(objective, log_ratio, adv) if gmpo else log_ratio
+    ratio = (per_seq(moved) / length).exp()[seq] if objective.sequence_ratio else log_ratio.exp()
     zero = torch.zeros_like(now)
-    gap, correction = zero, torch.ones_like(now)
+    gap, correction, factor = zero, torch.ones_like(now), torch.ones_like(now)
     if x.sampler is not None:
         gap = put(old - x.sampler).detach()
         correction = (per_seq(gap)[seq] if objective.importance_level == "sequence" else gap).exp()
         if objective.importance != "none":
             capped = correction.clamp(max=objective.importance_cap)
-            value = value * (
-                capped if objective.importance == "truncate" else capped * (correction <= objective.importance_cap)
-            )
+            factor = capped if objective.importance == "truncate" else capped * (correction <= objective.importance_cap)
+    gamma = None
+    if vespo:
+        path = per_seq(log_ratio.detach().clamp(-MOST_LOG, MOST_LOG) + factor.log().clamp(LEAST_LOG, MOST_LOG))[seq]
+        gamma = gamma_weight(objective, path, adv)
+    value = surrogate(objective, logp, ratio, adv, gamma)
+    if x.policy_weights is not None:
+        value = value * x.policy_weights
+    if x.drift_weights is not None:
+        value = value + objective.drift_coef * x.drift_weights * log_ratio.abs()
+    if not vespo:  # whose weight has it
+        value = value * factor
     policy = value
     kl = zero if x.ref is None else divergence(objective, logp, put(x.ref), objective.kl)
     if objective.beta:
@@ -104,14 +144,15 @@ def policy_loss(objective: Objective, x: Inputs):
         term = coefficient * divergence(objective, logp, put(other), "k3")
         value, extra_kl = value + term, extra_kl + term.detach()
     if objective.nll_coef:
-        value = value - objective.nll_coef * logp
+        value = value - objective.nll_coef * (logp if x.nll_weights is None else x.nll_weights * logp)
     own = token = mask if x.weights is None else mask * x.weights
     if objective.averages == "sequence":
         token = token / length[seq]
     loss = per_seq(token * value).sum() / x.normalizer
     if x.entropy is not None and objective.entropy_coef:
         loss = loss - objective.entropy_coef * per_seq(own * put(x.entropy)).sum() / x.entropy_normalizer
-    low, high = (ratio < objective.low) & (adv < 0), (ratio > objective.high) & (adv > 0)
+    bounded, shift = (log_ratio, 1) if gmpo else (ratio, 0)  # what the band is of
+    low, high = (bounded < objective.low - shift) & (adv < 0), (bounded > objective.high - shift) & (adv > 0)
     found = {
         "loss": loss,
         "policy_loss": per_seq(token * policy).sum() / x.normalizer,

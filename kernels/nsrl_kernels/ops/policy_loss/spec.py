@@ -14,9 +14,10 @@ from ...options import Bound, OneOf, options
 class Loss(NamedTuple):
     """A row of the loss table of docs/kernels.md."""
 
-    aggregation: str  # its own: "sequence" (mean of token means), "token" (mean) or "fixed" (sum / (S·max_length))
+    aggregation: str  # its own: a name of AGGREGATIONS
     clipped: bool = True  # has a ratio kept inside a band, which delta and dual_clip bound further
     sequence_ratio: bool = False  # always takes the sequence's ratio
+    epsilon: bool = True  # epsilon_high bounds something (and epsilon, but for cispo)
 
 
 LOSSES = {
@@ -25,12 +26,16 @@ LOSSES = {
     "dr_grpo": Loss("fixed"),
     "dapo": Loss("token"),
     "gspo": Loss("sequence", sequence_ratio=True),
+    "luspo": Loss("sequence_sum", sequence_ratio=True),
+    "gmpo": Loss("sequence", clipped=False, sequence_ratio=True),
     "cispo": Loss("token", clipped=False),
     "gppo": Loss("token"),
-    "sapo": Loss("sequence", clipped=False),
-    "reinforce": Loss("token", clipped=False),
+    "sapo": Loss("sequence", clipped=False, epsilon=False),
+    "vespo": Loss("token", clipped=False, epsilon=False),
+    "reinforce": Loss("token", clipped=False, epsilon=False),
 }
-AGGREGATIONS = ("sequence", "token", "fixed")
+# mean over sequences of token means; mean over tokens; sum / (S·max_length); mean over sequences of token sums
+AGGREGATIONS = ("sequence", "token", "fixed", "sequence_sum")
 KLS = ("k1", "k2", "k3")
 CORRECTIONS = ("none", "truncate", "mask")
 LEVELS = ("token", "sequence")
@@ -51,13 +56,16 @@ class Objective:
     importance_sampling_level: Annotated[str, OneOf(LEVELS)] = "token"
     """ratio per token or per sequence.
 
-    "sequence" is exp of the masked mean log-ratio; gspo always takes it."""
+    "sequence" is exp of the masked mean log-ratio; gspo, luspo and gmpo always take it."""
 
     aggregation: Annotated[str | None, OneOf(AGGREGATIONS)] = None
-    """mean over sequences of token means, mean over tokens, or sum / (S·max_length); None for the loss type's own."""
+    """mean over sequences of token means, mean over tokens, sum / (S·max_length), or mean over sequences of token sums;
+    None for the loss type's own."""
 
     epsilon: Annotated[float, NONE_OR_MORE] = 0.2
-    """lower clip: the band is [1 - epsilon, 1 + epsilon_high]."""
+    """lower clip: the band is [1 - epsilon, 1 + epsilon_high].
+
+    gmpo's is of each token's log-ratio, [-epsilon, epsilon_high]."""
 
     epsilon_high: Annotated[float | None, NONE_OR_MORE] = None
     """upper clip; None repeats epsilon.
@@ -102,13 +110,22 @@ class Objective:
     """where that correction is truncated or masked."""
 
     nll_coef: Annotated[float, Bound()] = 0.0
-    """weight of -logp."""
+    """weight of -logp, times nll_weights where they are given."""
 
-    tau: tuple[float, float] = (1.0, 1.05)
+    drift_coef: Annotated[float, NONE_OR_MORE] = 1.0
+    """weight of |logp - old| on the tokens that drift_weights names (KL-Cov)."""
+
+    tau: Annotated[tuple[float, float], Bound(above=0)] = (1.0, 1.05)
     """SAPO's temperatures for positive and negative advantages."""
 
-    gppo_beta: tuple[float, float] = (1.0, 1.0)
+    gppo_beta: Annotated[tuple[float, float], NONE_OR_MORE] = (1.0, 1.0)
     """GPPO's gradient scale below and above the band."""
+
+    vespo_k: Annotated[tuple[float, float], NONE_OR_MORE] = (2.0, 3.0)
+    """VESPO's power of the sequence's ratio, for advantages from 0 and below."""
+
+    vespo_lambda: Annotated[tuple[float, float], NONE_OR_MORE] = (3.0, 2.0)
+    """VESPO's rate of decay in that ratio, for advantages from 0 and below."""
 
     @property
     def loss(self) -> Loss:

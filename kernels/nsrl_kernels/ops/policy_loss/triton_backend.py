@@ -21,16 +21,20 @@ def forward(x: Inputs, objective: Objective):
     kernel.objective_kernel[(n_seq,)](
         logp.contiguous(), x.advantages.contiguous(), given(None if x.mask is None else x.mask.to(torch.int8)),
         x.offsets.contiguous(), x.normalizer, x.entropy_normalizer, given(x.old), given(x.ref), given(x.sampler),
-        given(x.entropy), given(x.weights), given(x.extra), g_logp, g_entropy, parts, n_tokens, n_seq,
+        given(x.entropy), given(x.weights), given(x.policy_weights), given(x.drift_weights), given(x.nll_weights),
+        given(x.extra), g_logp, g_entropy, parts, n_tokens, n_seq,
         **_by_name(objective), low=objective.low, high=objective.high, tau_pos=objective.tau[0],
         tau_neg=objective.tau[1], side_low=objective.gppo_beta[0], side_high=objective.gppo_beta[1],
+        k_pos=objective.vespo_k[0], k_neg=objective.vespo_k[1], lambda_pos=objective.vespo_lambda[0],
+        lambda_neg=objective.vespo_lambda[1],
         **{f"extra_{k}": coefficient for k, coefficient in enumerate(extra)},
         SEQUENCE_RATIO=objective.sequence_ratio,
         SEQUENCE_CORRECTION=objective.importance_level == "sequence" and x.sampler is not None,
         PER_SEQUENCE_MEAN=objective.averages == "sequence", PER_TOKEN_ADV=x.advantages.shape == logp.shape,
         HAS_MASK=x.mask is not None, HAS_OLD=x.old is not None, HAS_REF=x.ref is not None,
         HAS_SAMPLER=x.sampler is not None, HAS_ENTROPY=x.entropy is not None, HAS_WEIGHTS=x.weights is not None,
-        N_EXTRA=len(x.extra_coefs), BLOCK=1024,
+        HAS_POLICY_WEIGHTS=x.policy_weights is not None, HAS_DRIFT=x.drift_weights is not None,
+        HAS_NLL=x.nll_weights is not None, N_EXTRA=len(x.extra_coefs), BLOCK=1024,
     )  # fmt: skip
     kernel.total_kernel[(1,)](
         parts, loss, metrics, n_seq, METRICS=len(METRICS), SLOTS=1 << (len(METRICS) - 1).bit_length(), **_BITS,
