@@ -26,8 +26,10 @@ from nsrl.config import (
     ObjectiveConfig,
     SolveConfig,
     TrainConfig,
+    from_yaml,
     parse,
     require_sound,
+    to_yaml,
 )
 from nsrl.config.acts import EVAL, HARVEST, SOLVE, TRAIN
 from nsrl.config.keys import flat, keys
@@ -35,6 +37,8 @@ from nsrl.config.names import OTHERS
 from nsrl.config.ranges import LANGUAGES, REPORTERS
 from nsrl.config.schema import SCALES
 from nsrl.errors import UserError
+from nsrl_kernels import Objective
+from nsrl_kernels.ops.policy_loss.spec import OPTIONS as OF_POLICY_LOSS
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = "tests/trainer/test_stages.py::"
@@ -117,7 +121,10 @@ SHOWN = {
         "terms": CONTEXTS + "test_schedules_groups_without_spread_and_terms_of_nothing",
         "dead_groups": CONTEXTS + "test_schedules_groups_without_spread_and_terms_of_nothing",
         "shape_funcs": "tests/trainer/test_shape_recipes.py::test_three_steps_of_each_on_real_components",
+        **dict.fromkeys(("objective.top_entropy", "objective.clip_cov", "objective.cov_band", "objective.kl_cov",
+                         "objective.nll_coef"), STEP),
         "num_iterations": STEP,
+        "mini_batches": STEP,
         "mask_truncated_completions": STEP,
         "dynamic_sampling": STEP,
         "rollout": REFUSED,  # vllm acts in tests/vllm, in an environment that has it
@@ -219,7 +226,7 @@ def test_every_number_has_bounds_and_every_key_words(kind):
 def test_tables_name_keys_and_choices_that_exist():
     from nsrl.data.shapes import LANGUAGES as OF_SHAPES
     from nsrl.models.attention import BACKENDS
-    from nsrl_kernels.ops.group_advantage.reference import MODES
+    from nsrl_kernels.ops.group_advantage.reference import MODES, ONLY_TORCH
 
     ours = keys(TrainConfig)
     for other, key in OTHERS.items():
@@ -227,15 +234,35 @@ def test_tables_name_keys_and_choices_that_exist():
         assert not key or key.split()[0].split("=")[0] in (*ours, "torchrun"), other
     for rules, kind in ((TRAIN, TrainConfig), (EVAL, EvalConfig), (HARVEST, HarvestConfig), (SOLVE, SolveConfig)):
         assert {name for rule in rules for name in rule.keys} <= keys(kind).keys()
-    assert ours["model.attention"].choices == ("auto", *BACKENDS) and set(SCALES.values()) <= set(MODES)
-    names = {field.name for field in dataclasses.fields(ObjectiveConfig)}
-    assert ObjectiveConfig.no_keys.keys() <= names and all(len(why) > 10 for why in ObjectiveConfig.no_keys.values())
-    with pytest.raises(UserError, match=r"dual_clip must be None in a run, because .*; got 3.0"):
-        TrainConfig(objective=ObjectiveConfig(dual_clip=3.0))
+    assert ours["model.attention"].choices == ("auto", *BACKENDS) and set(SCALES.values()) <= {*MODES, *ONLY_TORCH}
     config = TrainConfig()
     config.beta = 0.5  # of the group too, which is what acts
     assert config.objective.beta == flat(config)["beta"] == 0.5
     assert set(LANGUAGES) == set(OF_SHAPES) and REPORTERS == ("tensorboard", "wandb")
+
+
+def test_every_option_of_the_objective_is_a_key():
+    """The law: what `policy_loss` takes and is no tensor has a key, and what a key says reaches it."""
+    fields = {key.path[-1]: key.name for key in keys(TrainConfig).values() if key.path[0] == "objective"}
+    assert {field.name for field in dataclasses.fields(Objective)} == OF_POLICY_LOSS.keys() <= fields.keys()
+    values = {"dual_clip": 3.0, "kl": "k1", "kl_log_clamp": 20.0, "kl_clamp": 10.0, "nll_coef": 0.1, "beta": 0.2,
+              "tau": (0.9, 1.1), "gppo_beta": (0.5, 0.7), "vespo_k": (1.0, 2.0), "vespo_lambda": (1.0, 3.0),
+              "aggregation": "sequence_sum", "importance_level": "sequence", "importance_cap": 3.0, "delta": 4.0,
+              "drift_coef": 0.5, "loss_type": "grpo", "importance_sampling_level": "sequence", "epsilon": 0.1,
+              "epsilon_high": 0.3, "kl_times_ratio": True, "entropy_coef": 0.01, "importance": "mask"}  # fmt: skip
+    assert values.keys() == OF_POLICY_LOSS.keys()
+    line = [f"{fields[name]}={list(v) if isinstance(v, tuple) else v}" for name, v in values.items()]
+    config = parse(TrainConfig, line, "nsrl")
+    handed = config.objective.handed_on()
+    assert {name: getattr(handed, name) for name in values} == values
+    assert from_yaml(TrainConfig, to_yaml(config)) == config and flat(config)["objective.tau"] == [0.9, 1.1]
+    for word, says in (
+        ("objective.tau=[1]", "objective.tau must be 2 numbers; got 1"),
+        ("dual_clip=3", "unknown configuration key 'dual_clip'; here it is objective.dual_clip"),
+        ("objective=3", "objective is a group of keys, objective.aggregation and others; got '3' for the group"),
+    ):
+        with pytest.raises(UserError, match=re.escape(says)):
+            parse(TrainConfig, [word], "nsrl")
 
 
 # -- what is told, and what is not -----------------------------------------------------------------------------------
@@ -253,13 +280,23 @@ def notes(capsys, *argv, kind=TrainConfig):
         (["recipe=paper"], None),
         (["extra_supervised_steps=5"], None),
         (["max_steps=0"], None),
-        (["epsilon=0.2"], "epsilon=0.2 cannot act in this run: with num_iterations=1 the ratio is 1"),
+        (["epsilon=0.2"], "epsilon=0.2 cannot act in this run: with num_iterations=1 and mini_batches=1 the ratio"),
         (["epsilon=0.2", "num_iterations=2"], None),
+        (["epsilon=0.2", "mini_batches=2"], None),
+        (["objective.dual_clip=3"], "objective.dual_clip=3.0 cannot act in this run: with num_iterations=1"),
+        (["objective.kl_cov=0.002"], "objective.kl_cov=0.002 cannot act in this run: with num_iterations=1 and"),
+        (["objective.kl_cov=0.002", "mini_batches=2"], None),
+        (["objective.nll_coef=0.1", "objective.top_entropy=0.2", "objective.clip_cov=0.1"], None),
+        (["max_steps=0", "mini_batches=2"], "mini_batches=2 cannot act in this run: max_steps is 0"),
         (["epsilon_high=null"], "epsilon_high=null cannot act"),
         (["delta=2"], "delta=2.0 cannot act"),
         (["importance_sampling_level=sequence"], "importance_sampling_level=sequence cannot act"),
-        (["loss_type=gspo"], "loss_type=gspo cannot act in this run: with num_iterations=1 the ratio is 1 whenever it "
-                             "is taken, which makes it grpo"),
+        (["loss_type=gspo"], "loss_type=gspo cannot act in this run: with num_iterations=1 and mini_batches=1 the "
+                             "ratio is 1 whenever it is taken, which makes it grpo"),
+        (["loss_type=luspo"], "which makes it grpo with objective.aggregation=sequence_sum"),
+        (["loss_type=gmpo"], "which makes it grpo"),
+        (["loss_type=vespo"], "which makes it dapo"),
+        (["loss_type=vespo", "mini_batches=4"], None),
         (["loss_type=gppo"], "which makes it dapo"),
         (["loss_type=sapo"], "which makes it grpo"),
         (["loss_type=gspo", "num_iterations=2"], None),
@@ -382,6 +419,8 @@ def step(pool, tmp_path_factory):
         options["reward_funcs"] = [f"{file}:{n}" if n in ("odd", "third") else n for n in options["reward_funcs"]]
         options["rewards"] = [entry | {"name": f"{file}:{entry['name']}"} for entry in options.get("rewards", [])]
         boasts = options.pop("boasts", False)
+        if isinstance(options.get("objective"), dict):
+            options["objective"] = ObjectiveConfig(**options["objective"])
         config = TrainConfig(**options)
         vlm = dataclasses.replace(loaded[config.seed], model=copy.deepcopy(loaded[config.seed].model))
         rewards = Rewards(**config.paid.asked())
@@ -400,6 +439,7 @@ def step(pool, tmp_path_factory):
     return run
 
 
+RIGHT = {"reward_funcs": ["odd"], "reward_weights": [1.0], "reward_noise": 1.0}  # all verdicts turned round: right ones
 STEPS = [
     ("seed", {}, {"seed": 1}),
     ("shuffle_rewards", {}, {"shuffle_rewards": True}),
@@ -426,6 +466,22 @@ STEPS = [
     ("use_bias_correction_kl", {"beta": 0.5}, {"beta": 0.5, "use_bias_correction_kl": True}),
     ("entropy_coef", {}, {"entropy_coef": 0.1}),
     ("sampler_correction", {"boasts": True}, {"boasts": True, "sampler_correction": "truncate"}),
+    *(("scale_rewards", {}, {"scale_rewards": name})
+      for name in ("opo", "gpg", "grpo_passk", "reinforce_plus_plus", "reinforce_plus_plus_baseline")),
+    ("loss_type", {}, {"loss_type": "luspo"}),
+    ("loss_type", {}, {"loss_type": "gmpo"}),
+    ("loss_type", {}, {"loss_type": "vespo"}),
+    ("top_entropy", {}, {"objective": {"top_entropy": 0.5}}),
+    ("clip_cov", {}, {"objective": {"clip_cov": 0.3, "cov_band": (-9.0, 9.0)}}),
+    ("cov_band", {"objective": {"clip_cov": 0.9, "cov_band": (-9.0, 9.0)}},
+     {"objective": {"clip_cov": 0.9, "cov_band": (0.0, 9.0)}}),
+    ("kl_cov", {}, {"objective": {"kl_cov": 0.3}}),
+    ("drift_coef", {"objective": {"kl_cov": 0.3}}, {"objective": {"kl_cov": 0.3, "drift_coef": 0.5}}),
+    ("nll_coef", RIGHT, RIGHT | {"objective": {"nll_coef": 0.3}}),
+    ("dual_clip", {}, {"objective": {"dual_clip": 1.001}}),
+    ("aggregation", {}, {"objective": {"aggregation": "sequence_sum"}}),
+    ("kl", {"beta": 0.5}, {"beta": 0.5, "objective": {"kl": "k1"}}),
+    ("mini_batches", {}, {"mini_batches": 2}),
     ("num_iterations", {}, {"num_iterations": 1}),
     ("mask_truncated_completions", {}, {"mask_truncated_completions": True}),
     ("dynamic_sampling", {"reward_funcs": ["correct"], "reward_weights": [1.0]},
@@ -442,7 +498,7 @@ def test_keys_of_a_step(step, key, base, changed):
 
 
 def test_the_objective_is_handed_on_whole(step):
-    """The options of an objective are the keys; one that is no key of a run is refused (test_config.py)."""
+    """The options of an objective are the keys."""
     assert torch.equal(step(objective=ObjectiveConfig(entropy_coef=0.1))[0], step(entropy_coef=0.1)[0])
     assert not torch.equal(step(objective=ObjectiveConfig(entropy_coef=0.1))[0], step()[0])
 
@@ -450,11 +506,12 @@ def test_the_objective_is_handed_on_whole(step):
 def test_one_update_makes_the_clip_families_one(step):
     """What the note says: with one update per rollout the clip and its families change nothing."""
     grpo = step(num_iterations=1)[0]
-    for same in ({"loss_type": "gspo"}, {"loss_type": "sapo"}, {"epsilon": 0.4, "epsilon_high": 0.4}, {"delta": 2.0},
+    for same in ({"loss_type": "gspo"}, {"loss_type": "gmpo"}, {"loss_type": "sapo"},
+                 {"epsilon": 0.4, "epsilon_high": 0.4}, {"delta": 2.0},
                  {"importance_sampling_level": "sequence"}):  # fmt: skip
         torch.testing.assert_close(step(num_iterations=1, **same)[0], grpo, atol=2e-5, rtol=0, msg=str(same))
     dapo = step(num_iterations=1, loss_type="dapo")[0]
-    for same in ({"loss_type": "cispo", "epsilon_high": 1.01}, {"loss_type": "gppo"}):
+    for same in ({"loss_type": "cispo", "epsilon_high": 1.01}, {"loss_type": "gppo"}, {"loss_type": "vespo"}):
         torch.testing.assert_close(step(num_iterations=1, **same)[0], dapo, atol=2e-5, rtol=0, msg=str(same))
 
 

@@ -4,13 +4,13 @@ from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.cli import command, from_yaml, launched, parse, run_path, to_yaml
 from nsrl.config.experiment import ExperimentConfig
 from nsrl.config.keys import known_keys, plain
+from nsrl.config.objective import ObjectiveConfig
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.schema import (
     DataConfig,
     EngineConfig,
     LoraConfig,
     ModelConfig,
-    ObjectiveConfig,
     TrainConfig,
     VllmConfig,
     WarmStartConfig,

@@ -32,12 +32,20 @@ Why = Callable[[Any], str | None]  # of the configuration in whose RULES it stan
 LORA = ("lora.r", "lora.alpha", "lora.dropout", "lora.target_modules")
 SUPERVISED = ("warm_start.batch_size", "warm_start.optimizer", "warm_start.learning_rate", "demonstrations.source")
 OF_SHAPES = ("warm_start.languages", "warm_start.wrong")
-CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level")
-ONE_UPDATE = {"cispo": "dapo", "gppo": "dapo", "gspo": "grpo", "sapo": "grpo"}  # with the ratio at 1 they are these
+CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level", "objective.dual_clip")
+ONE_UPDATE = {  # with the ratio at 1 they are these
+    "cispo": "dapo", "gppo": "dapo", "vespo": "dapo", "gspo": "grpo", "gmpo": "grpo", "sapo": "grpo",
+    "luspo": "grpo with objective.aggregation=sequence_sum",
+}  # fmt: skip
+CONSTANTS = {  # of one loss type each
+    "objective.tau": "sapo", "objective.gppo_beta": "gppo", "objective.vespo_k": "vespo",
+    "objective.vespo_lambda": "vespo",
+}  # fmt: skip
 GRPO = (
-    "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "rewards", "combine",
-    "scale_rewards", "loss_type", *CLIP, "beta",
-    "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations", "mask_truncated_completions",
+    "shuffle_rewards", "reward_noise", "reward_funcs", "reward_weights", "rewards", "combine", "scale_rewards",
+    "loss_type", *CLIP, "beta", "use_bias_correction_kl", "entropy_coef", "sampler_correction", "num_iterations",
+    "mini_batches", *(name for name in keys(TrainConfig) if name.startswith("objective.")),
+    "mask_truncated_completions",
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "adam_beta2", "noise_gate", "eval_steps",
     "completions_steps", "save_best", "parity_check", "contexts", "terms", "shape_funcs", "dead_groups",
@@ -154,32 +162,44 @@ def _level(c: TrainConfig) -> str | None:
     return None if shapes else f"data.source={c.data.source} without demonstrations of shapes draws none"
 
 
+ONE = "with num_iterations=1 and mini_batches=1 the ratio is 1 whenever it is taken"
+
+
+def _several_updates(c: TrainConfig) -> bool:
+    """Whether the ratio of a rollout's later updates can leave 1."""
+    return c.num_iterations > 1 or c.mini_batches > 1
+
+
 def _one_update(c: TrainConfig) -> str | None:
-    if c.num_iterations > 1 or c.objective.loss_type == "reinforce":
+    if _several_updates(c) or c.objective.loss_type == "reinforce":
         return None
-    return "with num_iterations=1 the ratio is 1 whenever it is taken, so nothing is ever clipped"
+    return f"{ONE}, so nothing is ever clipped"
 
 
 def _one_update_family(c: TrainConfig) -> str | None:
-    if c.num_iterations > 1 or c.objective.loss_type not in ONE_UPDATE:
+    family, corrected = ONE_UPDATE.get(c.objective.loss_type), c.objective.importance != "none"
+    if _several_updates(c) or family is None or (c.objective.loss_type == "vespo" and corrected):
         return None
-    return (
-        f"with num_iterations=1 the ratio is 1 whenever it is taken, which makes it {ONE_UPDATE[c.objective.loss_type]}"
-    )
+    return f"{ONE}, which makes it {family}"
+
+
+def _one_drift(c: TrainConfig) -> str | None:
+    idle = c.objective.kl_cov and not _several_updates(c)
+    return f"{ONE}, so no token has moved" if idle else None
 
 
 def _unused(used: Callable[[Objective], bool]) -> Why:
     """What the loss type has no use for; with one update per rollout no loss type has, which is told elsewhere."""
 
     def why(c: TrainConfig) -> str | None:
-        later = c.num_iterations > 1 or c.objective.loss_type == "reinforce"
+        later = _several_updates(c) or c.objective.loss_type == "reinforce"
         return f"loss_type={c.objective.loss_type} does not use it" if later and not used(c.objective) else None
 
     return why
 
 
 def _lower_of_cispo(c: TrainConfig) -> str | None:
-    upper_only = c.num_iterations > 1 and c.objective.loss_type == "cispo" and c.objective.epsilon_high is not None
+    upper_only = _several_updates(c) and c.objective.loss_type == "cispo" and c.objective.epsilon_high is not None
     return "loss_type=cispo has an upper clip only, which epsilon_high sets" if upper_only else None
 
 
@@ -330,20 +350,42 @@ TRAIN = (
     Idle(
         ("importance_sampling_level",),
         _when(
-            lambda c: c.objective.loss_type == "gspo" and c.objective.importance_sampling_level == "token",
-            "gspo's ratio is the sequence's",
+            lambda c: c.objective.loss.sequence_ratio and c.objective.importance_sampling_level == "token",
+            "this loss type's ratio is the sequence's",
         ),
     ),
-    Idle(("importance_sampling_level",), _unused(lambda o: o.loss_type != "reinforce")),
-    Idle(("epsilon", "epsilon_high"), _unused(lambda o: o.loss.clipped or o.loss_type == "cispo")),
+    Idle(("importance_sampling_level",), _unused(lambda o: o.loss_type not in ("reinforce", "vespo"))),
+    Idle(("epsilon", "epsilon_high"), _unused(lambda o: o.loss.epsilon)),
+    *(
+        Idle((name,), lambda c, of=of: None if c.objective.loss_type == of else f"it is a constant of loss_type={of}")
+        for name, of in CONSTANTS.items()
+    ),
     Idle(("epsilon",), _lower_of_cispo),
     Idle(
         ("use_bias_correction_kl",),
         _when(lambda c: not widest(c).beta and c.objective.kl_times_ratio, "beta is 0, so there is no KL"),
     ),
+    Idle(
+        ("objective.kl", "objective.kl_log_clamp", "objective.kl_clamp"),
+        _when(lambda c: not widest(c).beta, "beta is 0, so there is no KL"),
+    ),
+    Idle(
+        ("objective.importance_level", "objective.importance_cap"),
+        _when(lambda c: c.objective.importance == "none", "sampler_correction is none"),
+    ),
+    Idle(("objective.cov_band",), _when(lambda c: not c.objective.clip_cov, "objective.clip_cov is 0")),
+    Idle(("objective.drift_coef",), _when(lambda c: not c.objective.kl_cov, "objective.kl_cov is 0")),
     Idle(GRPO, _no_grpo, told=True),
     Idle(CLIP, _in_grpo(_one_update), told=True),
     Idle(("loss_type",), _in_grpo(_one_update_family), told=True),
+    Idle(
+        ("dynamic_sampling",),
+        _when(
+            lambda c: c.dynamic_sampling and c.scale_rewards.startswith("reinforce_plus_plus"),
+            "REINFORCE++ compares with the whole batch, so a group without spread has a gradient too",
+        ),
+    ),
+    Idle(("objective.kl_cov", "objective.drift_coef"), _in_grpo(_one_drift), told=True),
     Idle(
         ("sampler_correction",),
         _in_grpo(
@@ -363,7 +405,7 @@ TRAIN = (
         ("warmup_steps",),
         _in_grpo(
             _when(
-                lambda c: c.warmup_steps > c.max_steps * c.num_iterations,
+                lambda c: c.warmup_steps > c.max_steps * c.num_iterations * c.mini_batches,
                 "the run ends before it, so the learning rate never reaches its peak",
             )
         ),

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.experiment import ExperimentConfig
 from nsrl.config.helptext import help_text
-from nsrl.config.keys import Key, build, entry_of, flat, groups, keys, known_keys, nest, other_names, plain
+from nsrl.config.keys import Key, build, entry_of, first_key, flat, groups, keys, known_keys, nest, other_names, plain
 from nsrl.config.names import unknown_key
 from nsrl.config.recipes import ABOUT, recipe_files, recipe_title
 from nsrl.config.schema import TrainConfig
@@ -208,10 +208,9 @@ def _flattened(kind: type[Any], content: dict[str, Any], where: str, strange: bo
             if value in (None, ""):
                 continue
             if not isinstance(value, dict):
-                first = next(iter(keys(inner[name])))
                 raise UserError(
-                    f"{where}{name} is a group of keys, {name}.{first} and others; got {str(value)[:60]!r} for the "
-                    f"group"
+                    f"{where}{name} is a group of keys, {first_key(kind, name)} and others; got {str(value)[:60]!r} "
+                    f"for the group"
                 )
             inside = _flattened(kind, {f"{name}.{key}": deeper for key, deeper in value.items()}, where, strange)
         elif name in known or _mapping_of(known, name) is not None:

@@ -2,7 +2,8 @@
 
 A field is said where it stands: `name: Annotated[type, bound] = default`, and below it a text, whose first paragraph is
 that of --help. A nested dataclass gives its keys a prefix (`lora.r`), unless it is `INLINED`: the keys of the objective
-are `beta` and `epsilon`, and are arguments and attributes of the whole configuration too.
+are `beta` and `epsilon`, and are arguments and attributes of the whole configuration too. Fields of an inlined one that
+are `Called` with a prefix are a group beside them (`objective.dual_clip`).
 """
 
 from __future__ import annotations
@@ -44,7 +45,12 @@ class Key(Option):
     @property
     def is_list(self) -> bool:
         """Whether the key takes several values."""
-        return typing.get_origin(self.type) is list
+        return typing.get_origin(self.type) in (list, tuple)
+
+    @property
+    def count(self) -> int | None:
+        """How many values a list must have; None: any number."""
+        return len(typing.get_args(self.type)) if typing.get_origin(self.type) is tuple else None
 
     @property
     def is_mapping(self) -> bool:
@@ -64,21 +70,29 @@ def keys(kind: type[Any], before: str = "", path: tuple[str, ...] = ()) -> dict[
             inner = before if "inlined" in field.metadata else f"{before}{field.name}."
             found |= keys(typing.cast(type, hint), inner, way)
             continue
-        if field.name in getattr(kind, "no_keys", ()):
-            continue
         notes = getattr(hint, "__metadata__", ())
         name = before + next((note.key for note in notes if isinstance(note, Called)), field.name)
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
+        default = list(default) if isinstance(default, tuple) else default
         found[name] = Key(**vars(said[field.name]), name=name, path=way, default=default, text=texts[field.name])
     return found
 
 
 @lru_cache
 def groups(kind: type[Any]) -> dict[str, type[Any]]:
-    """The nested dataclasses whose keys have a prefix, by name."""
-    return {name: inner for name, (inner, in_line) in _nested(kind).items() if not in_line}
+    """The nested dataclasses whose keys, or some of them, have a prefix, by name."""
+    return {
+        name: inner
+        for name, (inner, in_line) in _nested(kind).items()
+        if not in_line or any(key.startswith(f"{name}.") for key in keys(inner))
+    }
+
+
+def first_key(kind: type[Any], group: str) -> str:
+    """The first key of a group, for a sentence that names one."""
+    return next(name for name in keys(kind) if name.startswith(f"{group}."))
 
 
 @lru_cache
@@ -100,13 +114,9 @@ def _inner(kind: type[Any]) -> dict[str, tuple[str, str]]:
 
 
 def other_names(kind: type[Any]) -> dict[str, str]:
-    """What to say to a name of the inlined groups that is no key: why there is none, or what the key is called."""
+    """What to say to a name of the inlined groups' fields that is no key: what the key is called."""
     said: dict[str, str] = {}
     for group in (inner for inner, in_line in _nested(kind).values() if in_line):
-        said |= {
-            name: f": a run leaves this option of policy_loss alone, because {why}"
-            for name, why in group.no_keys.items()
-        }
         said |= {key.path[-1]: f"; here it is {name}" for name, key in keys(group).items() if key.path[-1] != name}
     return said
 
@@ -196,7 +206,7 @@ def flat(config: Any) -> dict[str, Any]:
         place = config
         for part in key.path:
             place = getattr(place, part)
-        values[name] = place
+        values[name] = list(place) if isinstance(place, tuple) else place
     return values
 
 

@@ -115,6 +115,30 @@ def _train(values: dict[str, Any]) -> None:
         raise UserError(
             f"delta must be above 1 + epsilon_high ({upper}), or the clip acts before it; got {values['delta']}"
         )
+    if values["objective.dual_clip"] is not None and not LOSSES[values["loss_type"]].clipped:
+        raise UserError(
+            f"objective.dual_clip must be null with loss_type={values['loss_type']}, which has no clipped ratio; got "
+            f"{values['objective.dual_clip']}"
+        )
+    if values["loss_type"] == "vespo" and values["sampler_correction"] != "none":
+        if values["objective.importance_level"] != "token":
+            raise UserError(
+                "objective.importance_level must be token with loss_type=vespo, whose weight multiplies the tokens' "
+                f"corrections up; got {values['objective.importance_level']}"
+            )
+    if values["objective.nll_coef"] and values["shuffle_rewards"]:
+        raise UserError(
+            "objective.nll_coef must be 0 with shuffle_rewards, or the control learns from the very completions that "
+            f"are right; got {values['objective.nll_coef']}"
+        )
+    low, high = values["objective.cov_band"]
+    if low >= high:
+        raise UserError(f"objective.cov_band must be two numbers, the smaller first; got {[low, high]}")
+    if values["mini_batches"] > values["prompts_per_step"]:
+        raise UserError(
+            f"mini_batches must be at most prompts_per_step ({values['prompts_per_step']}), whose groups go into "
+            f"them; got {values['mini_batches']}"
+        )
     if values["weight_decay"] * values["learning_rate"] >= 1:
         raise UserError(
             f"weight_decay must be below 1 / learning_rate ({1 / values['learning_rate']:g}), or a step turns every "

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from nsrl.config.contexts import TokensConfig
-from nsrl.config.keys import INLINED, Called, takes_keys
+from nsrl.config.keys import INLINED, takes_keys
+from nsrl.config.objective import ObjectiveConfig
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
 from nsrl.config.rewards import SHARE, PaidConfig
@@ -20,9 +21,6 @@ from nsrl.config.stages import planned_stages, typed
 from nsrl.data.modes import DEMONSTRATED
 from nsrl.data.sources import SOURCES, guess_source
 from nsrl.engines.external import BACKENDS, EMBEDDED
-from nsrl.errors import UserError
-from nsrl_kernels import Objective
-from nsrl_kernels.ops.policy_loss.spec import CORRECTIONS
 from nsrl_kernels.options import Bound, OneOf
 
 Given = Mapping[str, str]
@@ -45,7 +43,10 @@ SAMPLES = Bound(least=1, most=4096, why="the completions of a problem are sample
 SECONDS = Bound(above=0, most=86_400, why="a day")
 RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
 # How a group's rewards become advantages: TRL's names, and the modes of `group_advantage` that they are.
-SCALES = {"group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo"}
+SCALES = {
+    "group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo",
+    **{name: name for name in ("opo", "gpg", "grpo_passk", "reinforce_plus_plus", "reinforce_plus_plus_baseline")},
+}  # fmt: skip
 
 
 @dataclass
@@ -258,55 +259,6 @@ class VllmConfig:
     """no CUDA graphs (slower, starts sooner)."""
 
 
-@dataclass(frozen=True)
-class ObjectiveConfig(Objective):
-    """The objective of a run: every option of `policy_loss` (`nsrl_kernels/ops/policy_loss/spec.py`) is a key.
-
-    Here stands what a run says otherwise than the op: names, defaults, texts, and which options are no keys.
-    """
-
-    epsilon: Annotated[float, NONE_OR_MORE] = 0.2
-    """lower clip; it and what follows down to delta act from the second update of a rollout (num_iterations)."""
-
-    epsilon_high: Annotated[float | None, NONE_OR_MORE] = 0.28
-    """upper clip (null: as epsilon); with loss_type=cispo, as in TRL, the bound on the ratio itself, above 1."""
-
-    delta: Annotated[float | None, Bound(above=1)] = None
-    """upper bound on the ratio of a token with a negative advantage, above 1 + epsilon_high (null: none)."""
-
-    kl_times_ratio: Annotated[bool, Called("use_bias_correction_kl")] = False
-    """multiply that KL by the importance ratio (TRL's key; TRL's default is true)."""
-
-    importance: Annotated[str, OneOf(CORRECTIONS), Called("sampler_correction")] = "none"
-    """importance correction between sampler and trainer."""
-
-    no_keys: ClassVar[Mapping[str, str]] = {
-        "aggregation": "a loss type is chosen with its own",
-        "dual_clip": "delta is TRL's bound for the same tokens",
-        "kl": "the metric `kl` is k3 in every run, as TRL's, so that runs can be compared",
-        "kl_log_clamp": "k3 of a policy that stays near its reference needs no clamp",
-        "kl_clamp": "k3 of a policy that stays near its reference needs no clamp",
-        "importance_level": "the metrics of the correction are TRL's, which are per token",
-        "importance_cap": "2 is TRL's default",
-        "tau": "they are the paper's constants",
-        "gppo_beta": "they are the paper's constants",
-    }
-
-    def require_keys(self) -> None:
-        """Raise `UserError` for an option that is no key: config.yaml has no line for it, so a resumed run lost it."""
-        for name, why in self.no_keys.items():
-            if getattr(self, name) != getattr(Objective, name):
-                raise UserError(
-                    f"{name} must be {getattr(Objective, name)} in a run, because {why}; got {getattr(self, name)}"
-                )
-
-    def handed_on(self) -> Objective:
-        """What `policy_loss` takes: its epsilon_high is counted from 1, also with CISPO."""
-        if self.loss_type == "cispo" and self.epsilon_high is not None:
-            return replace(self, epsilon_high=self.epsilon_high - 1)
-        return self
-
-
 @takes_keys
 @dataclass
 class TrainConfig:
@@ -388,16 +340,19 @@ class TrainConfig:
     """top-k sampling; 0 (off) is all that training can take."""
 
     scale_rewards: Annotated[str, OneOf(tuple(SCALES))] = "none"
-    """how a group's rewards become advantages."""
+    """how a group's rewards become advantages (trainer.md)."""
 
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig, metadata=INLINED)
-    """what is minimised; its keys have no prefix."""
+    """what is minimised; what has been a key for long has no prefix."""
+
+    mini_batches: Annotated[int, ONE_OR_MORE] = 1
+    """parts of a rollout's groups, each an optimiser step of its own (trainer.md)."""
 
     tokens: TokensConfig = field(default_factory=TokensConfig, metadata=INLINED)
     """what single tokens count; its keys have no prefix."""
 
     num_iterations: Annotated[int, ONE_OR_MORE] = 1
-    """optimiser steps per rollout batch."""
+    """passes over a rollout's groups; each takes an optimiser step for every part of them."""
 
     mask_truncated_completions: bool = False
     """leave completions without an end out of the update; they still count in their group's mean reward."""
@@ -486,7 +441,6 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self.stages = typed(type(self), self.stages)
         check(self)
-        self.objective.require_keys()
         schedules_of(self)
         planned_stages(self)
 

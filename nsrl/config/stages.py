@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from nsrl.config.keys import build, entry_of, flat, groups, keys, known_keys, nest
+from nsrl.config.keys import build, entry_of, first_key, flat, groups, keys, known_keys, nest
 from nsrl.config.names import unknown_key
 from nsrl.config.schedules import widest
 from nsrl.config.values import as_text, check_value, value_of
@@ -49,7 +49,7 @@ JOINED = {  # what the optimiser that joined stages share was made with
     "supervised": ("warm_start.learning_rate", "warm_start.optimizer", "max_grad_norm"),
     "grpo": (
         "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "adam_beta2", "noise_gate",
-        "max_grad_norm", "num_iterations",
+        "max_grad_norm", "num_iterations", "mini_batches",
     ),
 }  # fmt: skip
 _UNTIL = re.compile(r"([\w/@]+)\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)(?:\s+every\s+(\d+))?", re.IGNORECASE)
@@ -318,9 +318,7 @@ def _flattened(kind: type[Any], content: Mapping[str, Any], before: str = "") ->
         elif found := entry_of(known, name):
             entries.setdefault(found[0], {})[found[1]] = value
         elif name in inner:
-            raise UserError(
-                f"{name} is a group of keys, {name}.{next(iter(keys(inner[name])))} and others; got {value!r}"
-            )
+            raise UserError(f"{name} is a group of keys, {first_key(kind, name)} and others; got {value!r}")
         else:
             raise UserError(unknown_key(name, [*known_keys(kind), *keys(StageConfig)]))
     yield from entries.items()

@@ -77,7 +77,7 @@ def value_of(key: Key, given: Any) -> Any:
             given = [] if given.strip().lower() in NULL else [given]
         if not isinstance(given, list):
             raise _wrong(key, "a list", given)
-        (inner,) = typing.get_args(key.type)
+        inner = typing.get_args(key.type)[0]
         if typing.get_origin(inner) is dict:  # of several keys each: `stages.typed` reads them
             return given
         return [_scalar(key, inner, item) for item in given]
@@ -171,7 +171,9 @@ def check_value(key: Key, value: Any) -> None:
         return
     parts = [(key.name, value, key.type)]
     if key.is_list:
-        (inner,) = typing.get_args(key.type)
+        if key.count is not None and len(value) != key.count:
+            raise UserError(f"{key.name} must be {key.count} numbers; got {len(value)}")
+        inner = typing.get_args(key.type)[0]
         parts = [(key.name, item, inner) for item in value]
     elif key.is_mapping:
         parts = [(f"{key.name}.{name}", item, typing.get_args(key.type)[1]) for name, item in value.items()]

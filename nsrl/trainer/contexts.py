@@ -18,7 +18,7 @@ from nsrl.config.contexts import PROMPT, schedules_of_terms
 from nsrl.errors import UserError
 from nsrl.models.chats import chat_for
 from nsrl.models.contexts import Context
-from nsrl.models.pack import Group, PackedBatch
+from nsrl.models.pack import PackedBatch
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
 from nsrl.rewards.functions import one_argument
@@ -26,7 +26,7 @@ from nsrl.trainer import loss as objective
 from nsrl.types import Problem
 
 if TYPE_CHECKING:
-    from nsrl.trainer.learner import Learner
+    from nsrl.trainer.learner import Learner, Rollout
 
 IMAGES: dict[str, Literal["real", "black", "noise"]] = {
     "keep": "real",
@@ -57,22 +57,22 @@ def coefficients(config: TrainConfig, progress: tuple[int, int]) -> dict[str, fl
 
 def keeps_dead(config: TrainConfig, terms: dict[str, float]) -> bool:
     """Whether groups without spread are in the update of a step with these terms."""
-    alone = config.objective.advantages_alone and not terms  # then such a group has no gradient at all
+    own = config.objective if config.objective.nll_on == "all" else replace(config.objective, nll_coef=0.0)
+    alone = own.advantages_alone and not terms  # then such a group has no gradient, or of its right completions alone
     return config.tokens.dead_groups == "keep" or (config.tokens.dead_groups == "auto" and not alone)
 
 
 def score(
     learner: Learner,
     step: int,
-    problems: Sequence[Problem],
-    packed: Sequence[Group],
+    mine: Sequence[Rollout],
     batches: Sequence[PackedBatch],
     sampled_N: torch.Tensor,
     terms: dict[str, float],
 ) -> Scored:
     """This rank's tokens in every context that a term or a shape function needs; nothing at all where none does.
 
-    problems, packed: of its groups; batches: those packed; sampled_N: the sampler's log-probs of their tokens.
+    mine: its groups; batches: those packed; sampled_N: the sampler's log-probs of their tokens.
     """
     config, found = learner.config, Scored()
     names = [name for name in config.tokens.contexts if config.tokens.shape_funcs or name in terms]
@@ -84,7 +84,7 @@ def score(
             prompt = entry.pop(PROMPT, None)
             images = IMAGES[entry.pop("images", "keep")]
             context = Context(**entry, images=images, seed=config.seed, step=step)
-            others = batches if prompt is None else _behind(learner, name, prompt, problems, packed)
+            others = batches if prompt is None else _behind(learner, name, prompt, mine)
             entropy_N = torch.zeros_like(sampled_N) if config.tokens.shape_funcs else None
             logp_N = objective.score_all(
                 learner.policy, others, len(sampled_N), config, learner.banned, context, learner.world, entropy_N
@@ -106,16 +106,14 @@ def k3(of_N: torch.Tensor, other_N: torch.Tensor) -> torch.Tensor:
     return (torch.expm1(gap) - gap).clamp(max=objective.K3_CLAMP)
 
 
-def _behind(
-    learner: Learner, name: str, prompt: str | dict[str, Any], problems: Sequence[Problem], packed: Sequence[Group]
-) -> list[PackedBatch]:
+def _behind(learner: Learner, name: str, prompt: str | dict[str, Any], mine: Sequence[Rollout]) -> list[PackedBatch]:
     """The same completions, in the same order, behind another prompt.
 
     A prompt may be longer than the update's, and no completion may end a run: a micro-batch is then as large as it has
     to be, which a pass without gradient can afford.
     """
-    prompts = [encoded(learner.vlm, f"contexts.{name}.{PROMPT}", prompt, problem) for problem in problems]
-    groups = [replace(group, prompt=other) for group, other in zip(packed, prompts)]
+    key = f"contexts.{name}.{PROMPT}"
+    groups = [group.to_pack(learner.vlm, encoded(learner.vlm, key, prompt, group.problem)) for group in mine]
     longest = [len(g.prompt.ids) + max(map(len, g.completions)) for g in groups]
     return learner.policy.pack(groups, max([learner.token_budget, *longest]))
 

@@ -9,6 +9,7 @@ import torch
 
 from nsrl.config import TrainConfig
 from nsrl.models.contexts import POLICY, Context
+from nsrl.models.pack import Group, PackedBatch
 from nsrl.models.policy import Policy
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
@@ -39,6 +40,38 @@ class Rollout:
     def size(self) -> int:
         """Rows of the update's stream: the prompt once and every completion that is learned from."""
         return len(self.prompt.ids) + sum(len(self.samples[i].token_ids) for i in self.learns)
+
+    def to_pack(self, vlm: VLM, prompt: Prompt | None = None) -> Group:
+        """What the update's stream has of it; prompt: another one in front."""
+        return Group(
+            vlm.with_pixels(self.prompt, self.problem) if prompt is None else prompt,
+            [self.samples[i].token_ids for i in self.learns],
+            [self.samples[i].mask for i in self.learns],
+        )
+
+
+Learned = tuple[Rollout, list[int]]  # a group, and which rows of the step its learned completions are
+
+
+@dataclass
+class MiniBatch:
+    """The groups of one optimiser step.
+
+    learning: those with a gradient; tokens, sequences: of all its groups, for the divisor of the loss; right: tokens
+    of right completions among them; own: which of `learning` are this rank's; batches: those, packed.
+    """
+
+    learning: list[Learned]
+    tokens: int
+    sequences: int
+    right: int
+    own: list[int]
+    batches: list[PackedBatch]
+
+    @property
+    def mine(self) -> list[Learned]:
+        """This rank's share of `learning`."""
+        return [self.learning[i] for i in self.own]
 
 
 @dataclass

@@ -6,8 +6,8 @@ How it departs from the GRPO paper:
 3. Groups with zero spread are skipped before any forward (exact, as long as nothing but the advantage drives the loss;
    `dead_groups` says otherwise).
 4. The first pass over a batch is on-policy, so its own log-probs are the old ones and no extra pass is needed (a
-   reference pass only if beta > 0); the sampler's are for the importance correction and to see that both models still
-   agree.
+   reference pass only if beta > 0, one before the first update if mini_batches > 1); the sampler's are for the
+   importance correction and to see that both models still agree.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ import torch
 from nsrl.checks.parity import require_agreement
 from nsrl.config import TrainConfig
 from nsrl.models.contexts import ADAPTER_OFF
-from nsrl.models.pack import Group, pack_metrics
+from nsrl.models.pack import pack_metrics
 from nsrl.models.vlm import VLM
 from nsrl.rewards.spans import texts
-from nsrl.rollout.types import Finish, SamplingParams
+from nsrl.rollout.types import SamplingParams
 from nsrl.trainer import contexts, shape
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.evaluation import record
 from nsrl.trainer.learner import Learner, Rollout
+from nsrl.trainer.mini_batches import before_updates, divisor, metrics_of, mini_batches, name_of, packed
 from nsrl.trainer.parts import token_parts
 from nsrl.trainer.scoring import Scores, batch_of, score
 from nsrl.trainer.step_metrics import step_metrics, update_metrics
@@ -39,7 +40,10 @@ GAP = "sampling/sampling_logp_difference"
 
 
 def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """One optimiser step. Returns its metrics (TRL's keys) and one record per completion."""
+    """One rollout and its optimiser steps (one, if nothing else is said).
+
+    Returns its metrics (TRL's keys) and one record per completion.
+    """
     config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
     start = time.perf_counter()
 
@@ -51,7 +55,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     while True:
         sizes = [len(g.samples) for g in groups]
         rewards, weights = scores.weighed(learner.rewards.weights)
-        gain = step_advantages(rewards, sizes, rounds[-1], weights, config.scale_rewards)
+        lengths = [len(s.written_ids) for g in groups for s in g.samples]
+        gain = step_advantages(rewards, sizes, rounds[-1], weights, config.scale_rewards, lengths)
         if not (missing := int(gain.missing)) or len(rounds) > config.dynamic_sampling:
             break
         others, values = draw(learner, missing, step, len(rounds))
@@ -59,45 +64,23 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
     # What has a gradient is packed: live groups only, each prompt once, no padding; each rank takes some of them.
     terms = contexts.coefficients(config, learner.progress)
-    dead = contexts.keeps_dead(config, terms)
-    learning, counted, sequences, first = [], 0, 0, 0
-    for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
-        if chosen and (live or config.tokens.dead_groups != "drop"):
-            group.learns = [
-                i
-                for i, s in enumerate(group.samples)
-                if s.finish is Finish.STOP or not config.mask_truncated_completions
-            ]
-            counted += sum(len(group.samples[i].written_ids) for i in group.learns)
-            sequences += len(group.samples)
-        if group.learns and (live or dead):
-            learning.append((group, [first + i for i in group.learns]))
-        first += len(group.samples)
-    own = world.partition_by_size([g.size for g, _ in learning])
-    mine = [learning[i] for i in own]
+    parts = mini_batches(learner, groups, gain, terms)
+    mine = [one for part in parts for one in part.mine]
     samples = [g.samples[i] for g, _ in mine for i in g.learns]
     metrics: dict[str, float] = {}
-    if learning:
+    if any(part.learning for part in parts):
         with timer("pack"):
             vlm.read_ahead(g.problem for g, _ in mine if not g.prompt.has_pixels)  # other ranks sampled these
-            packed = [
-                Group(
-                    vlm.with_pixels(g.prompt, g.problem),
-                    [g.samples[i].token_ids for i in g.learns],
-                    [g.samples[i].mask for i in g.learns],
-                )
-                for g, _ in mine
-            ]
-            batches = learner.policy.pack(packed, learner.token_budget)
+            batches = packed(learner, parts)
         metrics |= pack_metrics(batches)
         device = learner.policy.device
         advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float().to(device)
         sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32, device=device)
 
         # The same tokens in other contexts, and functions that say what each of them counts.
-        scored = contexts.score(learner, step, [g.problem for g, _ in mine], packed, batches, sampled_N, terms)
+        scored = contexts.score(learner, step, [g for g, _ in mine], batches, sampled_N, terms)
         values = (scores.components, gain.drawn.reward, gain.advantages)
-        shaped, told = shape.shaped(learner, step, groups, learning, own, values, scored)
+        shaped, told = shape.shaped(learner, step, groups, parts, values, scored)
         metrics |= told
 
         # Log-probs of completion tokens without logits, then the objective, then the optimiser.
@@ -105,32 +88,38 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         clean_N = objective.without_dropout(
             learner.policy, batches, len(sampled_N), config, learner.banned, timer, world
         )
-        divisor = objective.normalizer(config, counted, sequences)
-        old_N = None
-        first_N = torch.zeros_like(sampled_N) if config.num_iterations > 1 else None
+        old_N, weights_N = before_updates(learner, parts, advantage_R, shaped, len(sampled_N), step)
+        first_N = torch.zeros_like(sampled_N) if old_N is None and config.num_iterations > 1 else None
         for iteration in range(config.num_iterations):
-            vector = objective.backward(
-                learner.policy, batches, advantage_R, old_N, sampled_N, reference_N, divisor, config,
-                learner.banned, timer, first_N if iteration == 0 else None, world, ("grpo", step), clean_N, shaped,
-            )  # fmt: skip
-            if iteration == 0 and config.parity_check:
-                gap = dict(zip(objective.NAMES, vector.tolist()))
-                require_agreement(gap[f"{GAP}/max"], gap[f"{GAP}/mean"], learner.policy, learner.sampler)
-            old_N = first_N
-            rate = learner.optimizer.learning_rate
-            with timer("optim"):
-                norm = learner.optimizer.step()
+            vectors, norms = [], []
+            for number, part in enumerate(parts):
+                if not part.learning:
+                    learner.optimizer.skip()
+                    continue
+                vector = objective.backward(
+                    learner.policy, part.batches, advantage_R, old_N, sampled_N, reference_N, divisor(part, config),
+                    config, learner.banned, timer, first_N if iteration == 0 else None, world,
+                    name_of(step, number, len(parts)), clean_N, shaped, weights_N,
+                )  # fmt: skip
+                if iteration == 0 and config.parity_check:
+                    gap = dict(zip(objective.NAMES, vector.tolist()))
+                    require_agreement(gap[f"{GAP}/max"], gap[f"{GAP}/mean"], learner.policy, learner.sampler)
+                rate = learner.optimizer.learning_rate
+                with timer("optim"):
+                    norms.append(learner.optimizer.step())
+                vectors.append(vector)
+            old_N = first_N if old_N is None else old_N
         dropped = learner.optimizer.take_dropped()
         if learner.optimizer.gate is not None:
             metrics["gradient_signal"] = learner.optimizer.gate.signal
-        metrics |= update_metrics(vector, config) | {
-            "grad_norm": float(norm),
+        metrics |= update_metrics(metrics_of(vectors), config) | {
+            "grad_norm": float(sum(norms) / len(norms)),
             "learning_rate": rate,
             "dropped_updates": dropped,
         }
     else:
         metrics |= {"loss": 0.0, "grad_norm": 0.0, "learning_rate": learner.optimizer.learning_rate}
-        learner.optimizer.skip(config.num_iterations)
+        learner.optimizer.skip(config.num_iterations * config.mini_batches)
     with timer("sync"):
         synced = learner.sampler.sync(learner.vlm.model)
         world.require_same("weights (checksums)", synced.checksum)

@@ -6,8 +6,10 @@ Everything stays on the device: the metrics of all micro-batches come to the hos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -60,6 +62,7 @@ def backward(
     dropout: tuple[int | str, ...] = (),
     clean_N: torch.Tensor | None = None,
     shaped: Shaped = AS_IT_IS,
+    weights_N: Mapping[str, torch.Tensor] = MappingProxyType({}),
 ) -> torch.Tensor:
     """Accumulate the gradient of one optimiser step; returns the step's metrics as one vector (NAMES).
 
@@ -72,7 +75,8 @@ def backward(
     loss type, as TRL's.
     dropout: names the step; the adapters' dropout draws the same masks in every pass of it, so that a ratio tells what
     learning changed. clean_N: log-probs without dropout at the sampler's weights: the sampler has none, so it is
-    compared with these. shaped: what single tokens count.
+    compared with these. shaped: what single tokens count. weights_N: further weights of all completion tokens, by the
+    argument of `policy_loss` that they are.
     """
     vectors = []
     objective = clamped(config.objective.handed_on()) if shaped.terms else config.objective.handed_on()
@@ -93,6 +97,7 @@ def backward(
                 None if values is None else values[batch.token_rows]
                 for values in (old_N, sampler_N, reference_N, clean_N)
             )
+            weights: dict[str, Any] = {name: values[batch.token_rows] for name, values in weights_N.items()}
             if sampler is not None and clean is not None:  # policy_loss takes the old log-probs minus the sampler's
                 sampler = sampler + (scored.logp.detach() if old is None else old) - clean
             own_N, weight = (None if x is None else x[batch.token_rows] for x in (shaped.advantage_N, shaped.weight_N))
@@ -110,6 +115,7 @@ def backward(
                 max_length=config.max_completion_length,
                 normalizer=normalizer,
                 entropy_normalizer=tokens,
+                **weights,
             )
         with timer("backward"):
             (loss * world.loss_scale).backward()
@@ -200,4 +206,4 @@ def normalizer(config: TrainConfig, tokens: int, sequences: int) -> float:
     how = config.objective.averages
     if how == "fixed":
         return float(sequences * config.max_completion_length)
-    return float(sequences) if how == "sequence" else float(max(1, tokens))
+    return float(sequences) if how in ("sequence", "sequence_sum") else float(max(1, tokens))

@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +23,7 @@ from nsrl.trainer.contexts import Scored, k3
 from nsrl.trainer.loss import AS_IT_IS, Shaped
 
 if TYPE_CHECKING:
-    from nsrl.trainer.learner import Learner, Rollout
+    from nsrl.trainer.learner import Learner, MiniBatch, Rollout
 
 
 @dataclass
@@ -149,19 +149,20 @@ def shaped(
     learner: Learner,
     step: int,
     groups: Sequence[Rollout],
-    learning: Sequence[tuple[Rollout, list[int]]],
-    own: Sequence[int],
+    mini_batches: Sequence[MiniBatch],
     values: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     scored: Scored,
 ) -> tuple[Shaped, dict[str, float]]:
     """(what this rank's tokens count, metrics of it).
 
-    groups: all that were sampled; learning: (group, its rows among all completions) of the update, own: which of these
-    this rank takes; values: components (S, K), rewards (S,) and advantages (S,) of all completions. The functions run
+    groups: all that were sampled; mini_batches: those of the update, one after the other; values: components (S, K), rewards (S,) and advantages (S,) of all completions. The functions run
     once, on the main rank: what they draw or remember is the same for all.
     """
     if not learner.shapes.functions:
         return (Shaped(terms=scored.terms) if scored.terms else AS_IT_IS), scored.metrics
+    learning = [one for part in mini_batches for one in part.learning]
+    before = accumulate((len(part.learning) for part in mini_batches), initial=0)
+    own = [first + i for first, part in zip(before, mini_batches) for i in part.own]
     rows = [row for _, part in learning for row in part]
     logps = [group.samples[i].logps for group, _ in learning for i in group.learns]
     sizes = [sum(len(group.samples[i].logps) for i in group.learns) for group, _ in learning]

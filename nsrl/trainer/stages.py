@@ -130,7 +130,7 @@ def _schooling(config: TrainConfig, total: int) -> dict[str, Any]:
 
 def _reinforced(config: TrainConfig, total: int) -> dict[str, Any]:
     """The optimiser of GRPO; a schedule of the learning rate says the rate of each rollout's updates."""
-    updates = config.num_iterations
+    updates = config.num_iterations * config.mini_batches
     options = {
         "learning_rate": config.learning_rate,
         "schedule": config.lr_scheduler_type,

@@ -23,7 +23,7 @@ from nsrl_kernels import GroupAdvantage
 def update_metrics(vector: torch.Tensor, config: TrainConfig) -> dict[str, float]:
     """The vector of `objective.backward` by name, without the clip shares of a loss that does not clip."""
     metrics = dict(zip(objective.NAMES, vector.tolist()))
-    if not config.objective.loss.clipped:
+    if not config.objective.loss.epsilon or config.objective.loss_type == "cispo":
         shares = {name: metrics.pop(name) for name in list(metrics) if name.startswith("clip_ratio/")}
         if config.objective.loss_type == "cispo":
             metrics["cispo_clip_ratio"] = shares["clip_ratio/high_mean"]
@@ -60,7 +60,7 @@ def step_metrics(
     metrics = {
         "reward": float(advantage.reward.nanmean()),
         "reward_std": float(advantage.std.mean()),
-        "frac_reward_zero_std": 1 - float(advantage.n_live) / max(1, len(sizes)),
+        "frac_reward_zero_std": 1 - float((advantage.std > 0).sum()) / max(1, len(sizes)),
         "completions/mean_length": sum(lengths) / count,
         "completions/min_length": float(min(lengths, default=0)),
         "completions/max_length": float(max(lengths, default=0)),
