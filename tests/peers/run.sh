@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TRL's own GRPO loss and Liger's own references as oracles, in an environment of its own: make test-peers
+# TRL's own GRPO loss, verl's losses and estimators and Liger's own references as oracles, in an environment of its own: make test-peers
 # Where its packages cannot be installed this says so and passes; a failing test fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -10,6 +10,12 @@ if [ ! -f "$venv/.ready" ]; then
       'peft==0.21.2' -e '.[train,test]'; then
     echo "test-peers: SKIPPED, the packages of the peers' environment cannot be installed here (see pip's message above)"
     exit 0
+  fi
+  # verl for its losses and estimators alone: without Ray and the rest that its package imports, and in a folder of its
+  # own, for it brings a package called tests
+  if ! "$venv/bin/python" -m pip install -q 'tensordict==0.15.3' 'omegaconf==2.4.0' ||
+      ! "$venv/bin/python" -m pip install -q --no-deps --target "$venv/verl" 'verl==0.9.1'; then
+    echo "test-peers: without verl, which cannot be installed here (see pip's message above)"
   fi
   touch "$venv/.ready"
 fi

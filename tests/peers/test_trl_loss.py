@@ -19,9 +19,15 @@ from nsrl.rewards.combine import gdpo
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import advantages
 from nsrl.trainer.metrics import Timer
+from nsrl_kernels.ops.policy_loss.select import high_entropy
 from tests.models.packing_cases import IMAGE, group, image, small_model
 
 pytest.importorskip("trl", reason="TRL is not installed here; `make test-peers` makes an environment that has it")
+from types import SimpleNamespace
+
+from accelerate import Accelerator
+from trl import GRPOTrainer
+
 from tests.peers.trl_oracle import Oracle
 
 G, LIMIT = 4, 24
@@ -38,7 +44,11 @@ LOSSES = {
     "importance_sampling_level": "sequence"}),
     "cispo": ({"loss_type": "cispo", "epsilon_high": 1.03}, {}),
     "sapo": ({"loss_type": "sapo"}, {}),
+    "vespo": ({"loss_type": "vespo"}, {}),
+    "luspo": ({"loss_type": "luspo", "epsilon": 0.01, "epsilon_high": 0.015},
+              {"importance_sampling_level": "sequence"}),
 }  # fmt: skip
+NO_KL = ("luspo",)  # TRL's mean of its KL is over padded positions
 KLS = {"no KL": {}, "KL": {"beta": 0.05}, "KL times ratio": {"beta": 0.05, "use_bias_correction_kl": True}}
 PICTURES = {  # visual tokens of each image, per prompt
     "text only": [[], [], []],
@@ -184,7 +194,7 @@ def require_equal(got, want, what):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_fp32(loss, pictures):
     """Every loss, with and without KL, one and two updates of one rollout; in one micro-batch and in several."""
-    for kl in KLS:
+    for kl in KLS if loss not in NO_KL else ("no KL",):
         for updates in (1, 2) if kl != "KL times ratio" else (2,):
             got, want = run(loss, kl, pictures, updates=updates, budget=4096 if updates == 1 else 130)
             require_equal(got, want, f"{loss}, {kl}, {pictures}, {updates} updates")
@@ -198,10 +208,21 @@ def test_fp32(loss, pictures):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_lora(loss):
-    for kl in KLS:
+    for kl in KLS if loss not in NO_KL else ("no KL",):
         got, want = run(loss, kl, "images and text", kind="lora", budget=150)
         assert all("lora_" in name for name in got[0][1])
         require_equal(got, want, f"{loss}, {kl}, LoRA")
+
+
+def test_tokens_of_high_entropy():
+    """TRL's own mask of the tokens that top_entropy_quantile leaves."""
+    rng = torch.Generator().manual_seed(4)
+    trl = SimpleNamespace(accelerator=Accelerator(cpu=True))
+    for share in (0.2, 0.5, 0.93):
+        mask = torch.rand(6, 9, generator=rng) > 0.3
+        entropy = torch.rand(6, 9, generator=rng)
+        want = GRPOTrainer.get_high_entropy_mask(trl, entropy, mask, 1 - share)
+        assert torch.equal(high_entropy(entropy[mask], share), want[mask])
 
 
 OPTIONS = {

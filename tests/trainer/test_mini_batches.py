@@ -15,6 +15,7 @@ from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.loop import draw, grpo_step
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.mini_batches import before_updates, mini_batches, nll_weights, packed
+from nsrl_kernels import group_advantage
 from nsrl_kernels.ops.policy_loss.select import clip_cov, covariance, high_entropy, kl_cov
 from tests.trainer.test_distributed import assert_same_rows, assert_same_weights, rows, settings
 from tests.trainer.test_loop import learner, odd_first_token
@@ -231,6 +232,21 @@ def _by_row(parts, weights_N):
                 last = first + len(group.samples[i].logps)
                 yield number, row, [weights_N[name][first:last].tolist() for name in sorted(weights_N)]
                 first = last
+
+
+def test_estimators_that_weight_by_tokens_get_the_updates_lengths():
+    """In one round, and of the update's groups alone where rounds of dynamic sampling replaced some."""
+    rng = torch.Generator().manual_seed(6)
+    reward, lengths = torch.randn(16, 1, generator=rng, dtype=torch.float64), torch.randint(1, 30, (16,), generator=rng)
+    reward[4:8] = 0.5  # dead, and replaced by the last group
+    for name in ("opo", "reinforce_plus_plus_baseline"):
+        whole = group_advantage(reward, 4, mode=name, lengths=lengths)
+        got = step_advantages(reward, [4] * 4, 4, [1.0], name, lengths.tolist())
+        assert torch.equal(got.advantages, whole.advantages)
+    kept = [*range(4), *range(8, 16)]
+    want = group_advantage(reward[kept], 4, mode="opo", lengths=lengths[kept]).advantages
+    got = step_advantages(reward, [4] * 4, 1, [1.0], "opo", lengths.tolist())
+    assert torch.equal(got.advantages[kept], want) and (got.advantages[4:8] == 0).all()
 
 
 # -- whole runs --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+"""verl's own losses and estimators (0.9.1) against `policy_loss` and `group_advantage`: values and gradients to 1e-6.
+
+On padded fp64 batches of random lengths. Where both can say the same, the options are said beside the case.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from nsrl_kernels import group_advantage, policy_loss
+from nsrl_kernels.ops.policy_loss.select import clip_cov, covariance, kl_cov
+from tests.peers.verl_oracle import ROOT, Algorithm, Config, core_algos
+
+if not ROOT.is_dir():
+    pytest.skip("verl is not installed here; `make test-peers` makes an environment of it", allow_module_level=True)
+VERL = core_algos()
+S, L = 7, 11
+BAND = {"clip_ratio": 0.1, "clip_ratio_low": 0.1, "clip_ratio_high": 0.15}
+OURS = {"epsilon": 0.1, "epsilon_high": 0.15}
+WIDE = {"clip_ratio": 50.0, "clip_ratio_low": 50.0, "clip_ratio_high": 50.0}
+# verl's loss, its options and aggregation; ours
+CASES = {
+    "dual clip": ("vanilla", {"clip_ratio_c": 1.3, **BAND}, "token-mean",
+                  {"loss_type": "dapo", "dual_clip": 1.3, **OURS}),
+    "means of means": ("vanilla", {"clip_ratio_c": 3.0, **BAND}, "seq-mean-token-mean",
+                       {"loss_type": "grpo", "dual_clip": 3.0, **OURS}),
+    "means of sums": ("vanilla", {"clip_ratio_c": 3.0, **BAND}, "seq-mean-token-sum",
+                      {"loss_type": "grpo", "aggregation": "sequence_sum", "dual_clip": 3.0, **OURS}),
+    "fixed": ("vanilla", {"clip_ratio_c": 3.0, **BAND}, "seq-mean-token-sum-norm",
+              {"loss_type": "dr_grpo", "dual_clip": 3.0, **OURS}),
+    "gspo": ("gspo", BAND, "seq-mean-token-mean", {"loss_type": "gspo", **OURS}),
+    "sapo": ("sapo", {"tau_pos": 0.75, "tau_neg": 1.25}, "seq-mean-token-mean",
+             {"loss_type": "sapo", "tau": (0.75, 1.25)}),
+    "gpg": ("gpg", {}, "token-mean", {"loss_type": "reinforce"}),
+    "geo_mean": ("geo_mean", BAND, "token-mean", {"loss_type": "gmpo", **OURS}),
+    "cispo": ("cispo", {**BAND, "clip_ratio_low": 50.0}, "token-mean", {"loss_type": "cispo", "epsilon_high": 0.15}),
+}  # fmt: skip
+
+
+def batch(seed):
+    rng = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, L + 1, (S,), generator=rng)
+    mask = torch.arange(L)[None] < lengths[:, None]
+    logp = (-2 * torch.rand(S, L, generator=rng, dtype=torch.float64)).requires_grad_()
+    old = logp.detach() + 0.2 * torch.randn(S, L, generator=rng, dtype=torch.float64)
+    return logp, old, torch.randn(S, generator=rng, dtype=torch.float64), mask
+
+
+def theirs(name, options, how, logp, old, advantage, mask):
+    config = Config(global_batch_info={}, **options)
+    spread = advantage[:, None].expand(S, L)
+    loss, _ = VERL.get_policy_loss_fn(name)(old, logp, spread, mask.double(), how, config)
+    (gradient,) = torch.autograd.grad(loss, logp)
+    return loss.detach(), gradient
+
+
+def ours(logp, old, advantage, mask, **options):
+    loss, _ = policy_loss(logp, advantage, mask=mask, old_logp=old, backend="torch", **options)
+    (gradient,) = torch.autograd.grad(loss, logp)
+    return loss.detach(), gradient
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_losses(case):
+    name, options, how, said = CASES[case]
+    for seed in range(5):
+        given = batch(seed)
+        torch.testing.assert_close(ours(*given, **said), theirs(name, options, how, *given), rtol=1e-6, atol=1e-8)
+
+
+def test_clip_cov_and_kl_cov():
+    for seed in range(5):
+        logp, old, advantage, mask = batch(seed)
+        flat = lambda x, m=mask: x.detach()[m]
+        together = covariance(flat(logp), flat(advantage[:, None].expand(S, L)))
+
+        def padded(values, m=mask):
+            return torch.zeros(S, L, dtype=torch.float64).masked_scatter(m, values.double())
+
+        options = Config(clip_cov_ratio=1.0, clip_cov_lb=0.2, clip_cov_ub=5.0)  # all that are within the band
+        want = theirs("clip_cov", {"policy_loss": options, **WIDE}, "token-mean", logp, old, advantage, mask)
+        left = padded(~clip_cov(together, 1.0, (0.2, 5.0), torch.rand(len(together))))
+        assert 0 < left.sum() < mask.sum()
+        got = ours(logp, old, advantage, mask, policy_weights=left, epsilon=50.0)
+        torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-8)
+
+        options = Config(kl_cov_ratio=0.2, ppo_kl_coef=0.7)
+        want = theirs("kl_cov", {"policy_loss": options}, "token-mean", logp, old, advantage, mask)
+        paying = padded(kl_cov(together, 0.2))
+        got = ours(logp, old, advantage, mask, drift_weights=paying, drift_coef=0.7, epsilon=50.0)
+        torch.testing.assert_close(got, want, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "mode"),
+    [("grpo", "grpo"), ("rloo", "rloo"), ("grpo_passk", "grpo_passk"), ("opo", "opo"), ("gpg", "gpg"),
+     ("reinforce_plus_plus", "reinforce_plus_plus"),
+     ("reinforce_plus_plus_baseline", "reinforce_plus_plus_baseline")],
+)  # fmt: skip
+def test_estimators(estimator, mode):
+    for seed in range(10):
+        rng = torch.Generator().manual_seed(seed)
+        lengths = torch.randint(1, L + 1, (12,), generator=rng)
+        mask = (torch.arange(L)[None] < lengths[:, None]).double()
+        reward = torch.randint(0, 4, (12,), generator=rng).double()
+        reward[:2] = torch.tensor([1.0, 2.0])
+        reward[4:6] = torch.tensor([0.0, 3.0])
+        reward[8:10] = torch.tensor([2.0, 0.5])  # spread in every group
+        by_token = torch.zeros(12, L, dtype=torch.float64)
+        by_token[torch.arange(12), lengths - 1] = reward
+        config = Algorithm(gamma=1.0, norm_adv_by_std_in_grpo=True)
+        index = np.array(["a"] * 4 + ["b"] * 4 + ["c"] * 4, dtype=object)
+        want, _ = VERL.get_adv_estimator_fn(estimator)(
+            token_level_rewards=by_token.clone(), response_mask=mask, index=index, config=config
+        )
+        got = group_advantage(reward, 4, mode=mode, epsilon=1e-6, lengths=lengths).advantages
+        torch.testing.assert_close(got[:, None] * mask, want.double(), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["k1", "k2", "k3"])
+def test_kl(kind):
+    logp, other, advantage, mask = batch(3)
+    value = VERL.kl_penalty_forward(logp, other, kind)
+    loss = 0.3 * (value * mask).sum() / mask.sum()
+    (want,) = torch.autograd.grad(loss, logp)
+    clamps = {"kl_log_clamp": 20.0, "kl_clamp": 10.0}
+    with_kl = ours(logp, None, advantage, mask, beta=0.3, ref_logp=other, kl=kind, **clamps)
+    without = ours(logp, None, advantage, mask)
+    torch.testing.assert_close(with_kl[1] - without[1], want, rtol=1e-6, atol=1e-8)
+    assert float(with_kl[0] - without[0]) == pytest.approx(float(loss.detach()))
