@@ -302,7 +302,7 @@ IDLE = [
     ("train", "aggregation=token", ("unknown configuration key 'aggregation'; here it is objective.aggregation",)),
     ("train", "mini_batches=5 prompts_per_step=4", ("mini_batches must be at most prompts_per_step (4)", "got 5")),
     ("train", "objective.dual_clip=3 loss_type=gmpo num_iterations=2", ("objective.dual_clip must be null", "gmpo")),
-    ("train", "scale_rewards=reinforce_plus_plus dynamic_sampling=2", ("dynamic_sampling cannot act", "REINFORCE++")),
+    ("train", "scale_rewards=reinforce++ dynamic_sampling=2", ("dynamic_sampling cannot act", "REINFORCE++")),
     ("train", "objective.dual_clip=1", ("objective.dual_clip must be above 1 or null; got 1.0",)),
     ("train", "objective.kl=k2", ("objective.kl cannot act", "beta is 0")),
     ("train", "objective.importance_cap=3", ("objective.importance_cap cannot act", "sampler_correction is none")),

@@ -381,7 +381,7 @@ TRAIN = (
     Idle(
         ("dynamic_sampling",),
         _when(
-            lambda c: c.dynamic_sampling and c.scale_rewards.startswith("reinforce_plus_plus"),
+            lambda c: c.dynamic_sampling and c.scale_rewards.startswith("reinforce++"),
             "REINFORCE++ compares with the whole batch, so a group without spread has a gradient too",
         ),
     ),

@@ -44,8 +44,9 @@ SECONDS = Bound(above=0, most=86_400, why="a day")
 RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
 # How a group's rewards become advantages: TRL's names, and the modes of `group_advantage` that they are.
 SCALES = {
-    "group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo",
-    **{name: name for name in ("opo", "gpg", "grpo_passk", "reinforce_plus_plus", "reinforce_plus_plus_baseline")},
+    "group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo", "opo": "opo", "gpg": "gpg",
+    "passk": "grpo_passk", "reinforce++": "reinforce_plus_plus",
+    "reinforce++_baseline": "reinforce_plus_plus_baseline",
 }  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def test_group_advantage_equals_the_definition(native, mode, sizes):
     )  # fmt: skip
     want_reward = advantage_reference.combine(rewards, weights)
     group = torch.repeat_interleave(torch.arange(P), cu.diff().long())
-    want = advantage_reference.group_advantage(want_reward, group, P, mode, 1e-4)
+    want = advantage_reference.group_advantage(want_reward, group, P, mode, 1e-4, torch.ones_like(want_reward))
     torch.testing.assert_close(reward, want_reward, equal_nan=True, rtol=1e-6, atol=1e-6)
     for name, a, b in zip(("advantages", "mean", "std"), (advantages, mean, std), want):
         torch.testing.assert_close(a, b, rtol=2e-5, atol=2e-6, msg=lambda m, name=name: f"{name}: {m}")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.config.schema import SCALES
 from nsrl.models.pack import pack_metrics
 from nsrl.rewards import Rewards
 from nsrl.trainer import loss as objective
@@ -239,8 +240,8 @@ def test_estimators_that_weight_by_tokens_get_the_updates_lengths():
     rng = torch.Generator().manual_seed(6)
     reward, lengths = torch.randn(16, 1, generator=rng, dtype=torch.float64), torch.randint(1, 30, (16,), generator=rng)
     reward[4:8] = 0.5  # dead, and replaced by the last group
-    for name in ("opo", "reinforce_plus_plus_baseline"):
-        whole = group_advantage(reward, 4, mode=name, lengths=lengths)
+    for name in ("opo", "reinforce++_baseline"):
+        whole = group_advantage(reward, 4, mode=SCALES[name], lengths=lengths)
         got = step_advantages(reward, [4] * 4, 4, [1.0], name, lengths.tolist())
         assert torch.equal(got.advantages, whole.advantages)
     kept = [*range(4), *range(8, 16)]

@@ -93,7 +93,7 @@ def group_advantage(
     weights = weights.to(dtype)
     if name == "torch" or not n_rows or not n_groups:
         reward = reference.combine(components, weights)
-        tokens = None if lengths is None else lengths.to(device)
+        tokens = torch.ones_like(reward) if lengths is None else lengths.to(device)
         advantages, *statistics, live = reference.group_advantage(reward, group, n_groups, mode, epsilon, tokens)
         return GroupAdvantage(advantages, reward, *statistics, live, *listed(live), live[group])  # pyright: ignore
     order = None

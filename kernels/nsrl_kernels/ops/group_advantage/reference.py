@@ -14,7 +14,7 @@ def combine(rewards_SK, weights_K):
     return torch.where(present.any(-1), total, torch.nan)
 
 
-def group_advantage(reward_S, group_S, n_groups, mode, epsilon, length_S=None):
+def group_advantage(reward_S, group_S, n_groups, mode, epsilon, length_S):
     """(advantages_S, mean_B, std_B, count_B, live_B). NaN rewards are left out and get advantage 0.
 
     length_S: tokens of each, for the modes of BY_TOKENS.
