@@ -7,7 +7,7 @@ import pytest
 import shaping
 import torch
 
-from nsrl.config import TrainConfig, parse
+from nsrl.config import ObjectiveConfig, TrainConfig, parse
 from nsrl.config.acts import require_acting
 from nsrl.config.sound import notes_on
 from nsrl.engines import EnginePool
@@ -105,7 +105,14 @@ def test_papo_against_dense_logits(pool, start, budget):
     """L = mean over tokens of [-A ratio + beta k3(ref) - gamma k3(masked) + eta (-logp)], arXiv 2507.06448."""
     gamma, eta, beta = 0.02, 0.03, 0.04
     runner = shaping.learner(
-        pool, start, budget=budget, contexts=MASKED, terms={"masked": -gamma}, nll_coef=eta, beta=beta, seed=4
+        pool,
+        start,
+        budget=budget,
+        contexts=MASKED,
+        terms={"masked": -gamma},
+        beta=beta,
+        seed=4,
+        objective=ObjectiveConfig(nll_coef=eta, nll_on="all"),
     )
     frozen = shaping.learner(pool, start).vlm.model
     with torch.no_grad():
@@ -135,7 +142,9 @@ def test_papo_against_dense_logits(pool, start, budget):
 
 def test_a_term_in_double_precision_to_a_millionth(pool, start):
     """The same formula where rounding is no excuse: loss and gradient of one backward in float64."""
-    runner = shaping.learner(pool, start, contexts=MASKED, terms={"masked": -0.3}, nll_coef=0.03)
+    runner = shaping.learner(
+        pool, start, contexts=MASKED, terms={"masked": -0.3}, objective=ObjectiveConfig(nll_coef=0.03, nll_on="all")
+    )
     runner.vlm.model.double()
     network = shaping.learner(pool, start).vlm.model.double()
     problems = shaping.Shapes(1, 6, 0).unseen(3, set())

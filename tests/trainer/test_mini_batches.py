@@ -39,10 +39,10 @@ def runner(pool, reward=odd_first_token, **options):
 def begun(pool, reward=odd_first_token, **options):
     """(learner, its mini-batches with their micro-batches, advantages of its completions) of a rollout."""
     made = runner(pool, reward, **options)
-    groups, components = draw(made, made.config.prompts_per_step, 1, 0)
-    gain = step_advantages(components, [len(g.samples) for g in groups], len(groups), made.rewards.weights, "none",
+    groups, scores = draw(made, made.config.prompts_per_step, 1, 0)
+    gain = step_advantages(scores.components, [len(g.samples) for g in groups], len(groups), made.rewards.weights, "none",
                            [len(s.logps) for g in groups for s in g.samples])  # fmt: skip
-    parts = mini_batches(made, groups, gain)
+    parts = mini_batches(made, groups, gain, {})
     batches = packed(made, parts)
     rows = [row for part in parts for _, rows in part.mine for row in rows]
     return made, parts, batches, gain.advantages[rows].float()
@@ -155,7 +155,7 @@ def test_right_completions_are_learned_by_themselves(pool):
         )  # fmt: skip
         got = torch.cat([p.grad.flatten() for p in made.optimizer.weights if p.grad is not None])
         made.vlm.model.zero_grad(set_to_none=True)
-        right_R = torch.tensor([g.right[i] for part in parts for g, _ in part.mine for i in g.learns])
+        right_R = torch.tensor([g.correct[i] is True for part in parts for g, _ in part.mine for i in g.learns])
         length_R = torch.tensor([len(g.samples[i].logps) for part in parts for g, _ in part.mine for i in g.learns])
         right_N = right_R.repeat_interleave(length_R)
         loss = 0.0
@@ -170,13 +170,13 @@ def test_right_completions_are_learned_by_themselves(pool):
 def _with(pool, config, right):
     made = runner(pool, lambda batch: [1.0] * len(batch))
     made.config = config
-    groups, components = draw(made, config.prompts_per_step, 1, 0)
+    groups, scores = draw(made, config.prompts_per_step, 1, 0)
     numbers = iter(range(10**6))
     for group in groups:
-        group.right = [right(next(numbers)) for _ in group.samples]
-    gain = step_advantages(components, [len(g.samples) for g in groups], len(groups), made.rewards.weights, "none",
+        group.correct = [right(next(numbers)) for _ in group.samples]
+    gain = step_advantages(scores.components, [len(g.samples) for g in groups], len(groups), made.rewards.weights, "none",
                            [len(s.logps) for g in groups for s in g.samples])  # fmt: skip
-    parts = mini_batches(made, groups, gain)
+    parts = mini_batches(made, groups, gain, {})
     batches = packed(made, parts)
     return made, parts, batches, torch.zeros(sum(len(rows) for part in parts for _, rows in part.mine))
 
@@ -211,7 +211,7 @@ def test_chosen_tokens_of_a_mini_batch_whatever_its_micro_batches(pool):
         made.config.objective = made.config.objective.__class__(
             top_entropy=0.3, clip_cov=0.1, cov_band=(0.0, 9.0), kl_cov=0.05
         )
-        _, weights_N = before_updates(made, parts, advantage_R, _count(parts), 1)
+        _, weights_N = before_updates(made, parts, advantage_R, objective.AS_IT_IS, _count(parts), 1)
         assert weights_N.keys() == {"policy_weights", "drift_weights"}
         lengths = [sum(len(s.logps) for g, _ in part.mine for s in g.samples) for part in parts]
         for kept, paying, n in zip(*(weights_N[name].split(lengths) for name in weights_N), lengths):

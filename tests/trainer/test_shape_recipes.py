@@ -8,6 +8,7 @@ import torch
 from test_shape import batch, view
 
 from nsrl.config import TrainConfig, parse
+from nsrl.config.keys import flat
 from nsrl.config.sound import require_sound
 from nsrl.engines import EnginePool
 from nsrl.rewards.functions import one_argument
@@ -183,8 +184,9 @@ def test_three_steps_of_each_on_real_components(name, real):
     pool, start = real
     config = config_of(name)
     require_sound(config)
-    said = [key for key in config.given if key not in ("recipe", "scale_rewards")]
-    runner = shaping.learner(pool, start, **{key: getattr(config, key) for key in said})
+    said = [key for key in config.given if key not in ("recipe", "scale_rewards") and not key.startswith("objective.")]
+    values = flat(config)
+    runner = shaping.learner(pool, start, objective=config.objective, **{key: values[key] for key in said})
     for number in (1, 2, 3):
         metrics, _ = grpo_step(runner, number)
         assert all(math.isfinite(v) for k, v in metrics.items() if not k.startswith(("rewards/", "timing_s/")))
