@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from nsrl.config import TrainConfig, command, parse, require_sound, run_path
 from nsrl.config.schedules import widest
-from nsrl.config.stages import planned_stages
+from nsrl.config.stages import other_sources, planned_stages
 from nsrl.trainer.changes import continued, origin
 
 PROGRAM = "python -m nsrl.check"
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
     check_steps(config, state)
     if state.phase == "grpo" and not config.stages:
         require_kept(config, origin(config) / "reference")
-    vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
+    vlm = loading.load(config.model, config.lora, config.seed, config.prompt, other_sources(config))
     loading.require_positions(vlm, config.max_completion_length)
     if found is not None:
         loading.load_weights(vlm, found)

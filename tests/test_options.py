@@ -57,6 +57,8 @@ HARVESTED = "tests/trainer/test_harvest.py::test_every_key_of_a_harvest_and_an_i
 PAPER = "tests/test_experiment_checkpoint.py::"
 EXPERIMENT = "tests/test_experiment.py::"
 CONTEXTS = "tests/trainer/test_contexts.py::"
+NOISE = "tests/data/test_procedural.py::test_each_knob_does_what_it_says"
+MADE_RUN = "tests/trainer/test_made_run.py::test_a_run_on_chains_and_what_evaluates_it"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
 VERIFIED = "tests/trainer/test_verifiers.py::test_a_run_and_its_commands_are_judged_by_the_users_verifier"
 PROMPTS = "tests/models/test_prompts.py"
@@ -86,6 +88,7 @@ SHOWN = {
            "test_rows_that_cannot_be_shown_cost_themselves_and_a_resumed_run_is_the_same"
            for name in ("picture_memory_mb", "picture_threads")},
         **{f"data.{name}": RUN for name in ("level", "eval_size")},
+        **{f"data.{name}": NOISE for name in ("noise", "occlusion", "contrast")},
         **{f"demonstrations.{name}": "tests/trainer/test_taught.py::test_a_warm_start_on_rows"
            for name in ("source", "path", "split", "columns")},
         **{f"warm_start.{name}": RUN for name in ("steps", "reading_steps", "batch_size", "optimizer", "learning_rate",
@@ -153,6 +156,7 @@ SHOWN = {
         "threads": "test_keys_of_a_run_left_out",
     },
     EvalConfig: {
+        **dict.fromkeys(("noise", "occlusion", "contrast"), MADE_RUN),
         **{name: EVALUATED for name in ("size", "seed", "level", "samples", "temperature", "max_completion_length",
         "output",
                                         "batch", "dtype", "data")},

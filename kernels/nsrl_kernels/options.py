@@ -1,6 +1,7 @@
 """What an option may be, said where the option stands: `epsilon: Annotated[float, Bound(least=0)] = 0.2`. No torch."""
 
 import math
+import re
 import types
 import typing
 from dataclasses import dataclass, fields
@@ -38,21 +39,32 @@ class Bound:
 
 @dataclass(frozen=True)
 class OneOf:
-    """The names of a table, which a text must be one of. page: of docs/, which lists them, if one does."""
+    """The names of a table, which a text must be one of. page: of docs/, which lists them, if one does; also: what may
+    stand in place of a name, in words, and matches `pattern`."""
 
     names: tuple[str, ...]
     page: str = ""
+    also: str = ""
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
 class Option:
-    """A field of a dataclass of options: its type (without None), whether None is allowed, its bound and choices."""
+    """A field of a dataclass of options: its type (without None), whether None is allowed, its bound and choices; also,
+    pattern: as of `OneOf`."""
 
     type: Any
     optional: bool
     bound: Bound | None
     choices: tuple[str, ...]
     page: str = ""
+    also: str = ""
+    pattern: str = ""
+
+    def chosen(self, value: object) -> bool:
+        """Whether a value is one of the choices, or what may stand in place of one."""
+        other = self.pattern and isinstance(value, str) and re.fullmatch(self.pattern, value)
+        return value in self.choices or bool(other)
 
     def allowed(self) -> tuple[str | None, ...]:
         """The choices, and None where it is one."""
@@ -73,4 +85,4 @@ def _option(hint: Any) -> Option:
     names = next((item for item in said if isinstance(item, OneOf)), OneOf(()))
     choices = typing.get_args(inner) if typing.get_origin(inner) is Literal else names.names
     bound = next((item for item in said if isinstance(item, Bound)), None)
-    return Option(inner, types.NoneType in parts, bound, choices, names.page)
+    return Option(inner, types.NoneType in parts, bound, choices, names.page, names.also, names.pattern)

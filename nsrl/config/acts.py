@@ -20,7 +20,7 @@ from nsrl.config.schedules import SCHEDULED, widest
 from nsrl.config.schema import TrainConfig
 from nsrl.config.stages import OF_THE_DEFAULT, never_asked, parse_until, planned_stages, require_fitting
 from nsrl.data.modes import OPENING
-from nsrl.data.sources import format_of
+from nsrl.data.sources import format_of, is_made, made_of, reads_out
 from nsrl.engines.external import EMBEDDED
 from nsrl.engines.languages import LANGUAGES
 from nsrl.errors import UserError
@@ -31,7 +31,7 @@ Why = Callable[[Any], str | None]  # of the configuration in whose RULES it stan
 
 LORA = ("lora.r", "lora.alpha", "lora.dropout", "lora.target_modules")
 SUPERVISED = ("warm_start.batch_size", "warm_start.optimizer", "warm_start.learning_rate", "demonstrations.source")
-OF_SHAPES = ("warm_start.languages", "warm_start.wrong")
+OF_MADE = ("warm_start.languages", "warm_start.wrong")
 CLIP = ("epsilon", "epsilon_high", "delta", "importance_sampling_level", "objective.dual_clip")
 ONE_UPDATE = {  # with the ratio at 1 they are these
     "cispo": "dapo", "gppo": "dapo", "vespo": "dapo", "gspo": "grpo", "gmpo": "grpo", "sapo": "grpo",
@@ -113,15 +113,17 @@ def _demonstrations(c: TrainConfig) -> str | None:
     return "warm_start.steps is 0" + ("" if c.warm_start.steps == 0 else " where model.name is not small")
 
 
-def _of_shapes(c: TrainConfig) -> str | None:
-    """Of what says how shapes are shown."""
+def _made(c: TrainConfig) -> str | None:
+    """Of what says how problems that are made are demonstrated."""
     return _demonstrations(c) or (
-        None if c.teacher.source == "shapes" else f"the demonstrations are rows of {c.teacher.path or c.teacher.source}"
+        None if is_made(c.teacher.source) else f"the demonstrations are rows of {c.teacher.path or c.teacher.source}"
     )
 
 
 def _reading(c: TrainConfig) -> str | None:
-    return _of_shapes(c) if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"
+    if not _warm_start(c):
+        return "there is no warm start (warm_start.steps is 0)"
+    return _made(c) or (None if reads_out(c.teacher.source) else f"pictures of {c.teacher.source} cannot be read out")
 
 
 def _evaluates(c: TrainConfig) -> bool:
@@ -132,7 +134,8 @@ def _evaluates(c: TrainConfig) -> bool:
 
 def _own_rows(c: TrainConfig) -> str | None:
     """Of what says how the demonstrations' rows are read."""
-    return _demonstrations(c) or ("shapes makes its demonstrations itself" if c.teacher.source == "shapes" else None)
+    made = is_made(c.teacher.source)
+    return _demonstrations(c) or (f"{c.teacher.source} makes its demonstrations itself" if made else None)
 
 
 def _own_split(c: TrainConfig) -> str | None:
@@ -154,12 +157,23 @@ def _subset(c: TrainConfig) -> str | None:
 
 
 def _splits(c: TrainConfig) -> bool:
-    return c.data.source != "shapes" and format_of(c.data.source).splits
+    return not is_made(c.data.source) and format_of(c.data.source).splits
 
 
 def _level(c: TrainConfig) -> str | None:
-    shapes = c.data.source == "shapes" or (_supervised(c) and c.teacher.source == "shapes")
-    return None if shapes else f"data.source={c.data.source} without demonstrations of shapes draws none"
+    return None if _drawn(c) else f"data.source={c.data.source} without demonstrations of shapes draws none"
+
+
+def _drawn(c: TrainConfig) -> list[str]:
+    """The sources that make problems of this run."""
+    used = (c.data.source, *((c.teacher.source,) if _supervised(c) else ()))
+    return [source for source in dict.fromkeys(used) if is_made(source)]
+
+
+def _disturbed(c: TrainConfig) -> str | None:
+    if not (drawn := _drawn(c)):
+        return f"pictures of data.source={c.data.source} are shown as they are"
+    return None if any(made_of(source).pictures for source in drawn) else f"{drawn[0]} has no pictures"
 
 
 ONE = "with num_iterations=1 and mini_batches=1 the ratio is 1 whenever it is taken"
@@ -290,20 +304,28 @@ TRAIN = (
     Idle(("lora.enabled",), _adapter_stays),
     Idle(
         ("data.path", "data.picture_memory_mb", "data.picture_threads"),
-        _when(lambda c: c.data.source == "shapes", "data.source=shapes makes its problems itself"),
+        lambda c: f"data.source={c.data.source} makes its problems itself" if is_made(c.data.source) else None,
     ),
-    Idle(("data.answered",), _when(lambda c: c.data.source == "shapes", "every problem of shapes has its answer")),
+    Idle(
+        ("data.answered",),
+        lambda c: f"every problem of {c.data.source} has its answer" if is_made(c.data.source) else None,
+    ),
     Idle(
         ("reward_funcs", "reward_weights"),
         _when(lambda c: bool(c.paid.rewards), "rewards says what is paid (rewards=[] takes that back)"),
     ),
-    Idle(("data.columns",), _when(lambda c: c.data.source == "shapes", "shapes has no columns")),
+    Idle(("data.columns",), lambda c: f"{c.data.source} has no columns" if is_made(c.data.source) else None),
     Idle(("data.subset",), _subset),
     Idle(("data.split",), _split),
     Idle(("data.level",), _level),
+    Idle(("data.noise", "data.occlusion", "data.contrast"), _disturbed),
     Idle(
         ("data.max_prompt_length",),
-        _when(lambda c: c.data.source == "shapes" and c.rollout == "native", "the prompts of shapes are never dropped"),
+        lambda c: (
+            f"the prompts of {c.data.source} are never dropped"
+            if is_made(c.data.source) and c.rollout == "native"
+            else None
+        ),
     ),
     Idle(SUPERVISED, _demonstrations),
     Idle(OF_THE_DEFAULT, _when(lambda c: bool(c.stages), "stages say what is done, and for how many steps")),
@@ -321,7 +343,7 @@ TRAIN = (
         ("lr_scheduler_type", "warmup_steps"),
         _when(lambda c: "learning_rate" in c.schedules, "schedules.learning_rate says it for every step"),
     ),
-    Idle(OF_SHAPES, _of_shapes),
+    Idle(OF_MADE, _made),
     Idle(("demonstrations.path", "demonstrations.columns"), _own_rows),
     Idle(("demonstrations.split",), _own_split),
     Idle(("warm_start.languages",), _languages),
@@ -425,13 +447,28 @@ ASKED = (
     Idle(("prompt.system", "prompt.examples"), lambda c: _no_system_text(c.model)),
     Idle(("prompt.delimiters",), lambda c: _delimiters(c.model, c.prompt.mode)),
 )
-LEVELS = Idle(("level",), _when(lambda c: c.data not in (None, "shapes"), "only data=shapes has levels"))
+LEVELS = Idle(
+    ("level",),
+    _when(lambda c: c.data is not None and not is_made(c.data), "only made problems (data=shapes) have levels"),
+)
 ANSWERED = Idle(
     ("answered",),
     lambda c: "the rows are read as the run reads them" if c.data is None
-    else "every problem of shapes has its answer" if c.data == "shapes" else None,
+    else f"every problem of {c.data} has its answer" if is_made(c.data) else None,
 )  # fmt: skip
-EVAL = (LEVELS, ANSWERED, *ASKED, COMMAND)
+EVAL = (
+    LEVELS,
+    ANSWERED,
+    Idle(
+        ("noise", "occlusion", "contrast"),
+        _when(
+            lambda c: c.data is not None and not (is_made(c.data) and made_of(c.data).pictures),
+            "only pictures that are made (data=shapes) are disturbed",
+        ),
+    ),
+    *ASKED,
+    COMMAND,
+)
 SAID_BY_A_RUN = (
     "data", "held_out", "verifiers", "answered", "seed", "level", "temperature",
     "max_completion_length", "device", "dtype", "max_pixels",

@@ -13,6 +13,8 @@ from nsrl.config.schema import (
     PIXELS,
     SAMPLES,
     SEED,
+    SHARE,
+    SIGMA,
     TEMPERATURE,
     TEMPERATURE_OR_GREEDY,
     EngineConfig,
@@ -58,17 +60,28 @@ class EvalConfig(_Asked):
     """a run folder, a checkpoint folder, a Hub id, or `small` (untrained)."""
 
     data: str | None = None
-    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: the
-    held-out problems of the run that the model is of, else shapes). What the run was trained on is left out."""
+    """a data set in `source:path` form, or a source alone that makes its problems (shapes and others of data.md,
+    FILE.py:Class), or a path whose format is recognised (null: the held-out problems of the run that the model is of,
+    else shapes). What the run was trained on is left out."""
 
     size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
-    """at most so many problems (null: all; shapes: the run's held-out problems, else 600)."""
+    """at most so many problems (null: all; of a source that makes them: as many as the run holds out, else 600)."""
 
     seed: Annotated[int | None, SEED] = None
-    """of the samples and of shapes (null: the run's own, else 0)."""
+    """of the samples and of problems that are made (null: the run's own, else 0)."""
 
     level: Annotated[int | None, LEVEL] = None
-    """difficulty of shapes (null: the run's own, else 1)."""
+    """difficulty of problems that are made (null: the run's own, else 1)."""
+
+    noise: Annotated[float | None, SIGMA] = None
+    """of pictures that are made: standard deviation of noise on each pixel, in levels of 255 (null: the run's own, else
+    0)."""
+
+    occlusion: Annotated[float | None, SHARE] = None
+    """of such a picture: share of one cell that is covered (null: the run's own, else 0)."""
+
+    contrast: Annotated[float | None, SHARE] = None
+    """of such a picture: how far it stands out from its grey (null: the run's own, else 1)."""
 
     samples: Annotated[int, SAMPLES] = 4
     """samples per problem at the temperature."""
@@ -121,8 +134,8 @@ class HarvestConfig(_Asked):
     again."""
 
     data: str | None = None
-    """a data set in `source:path` form, or a source alone (shapes), or a path whose format is recognised (null: that of
-    the run that the model is of, else shapes). Its held-out problems are left out."""
+    """a data set in `source:path` form, or a source alone that makes its problems (shapes), or a path whose format is
+    recognised (null: that of the run that the model is of, else shapes). Its held-out problems are left out."""
 
     held_out: Annotated[int | None, Bound(least=1, why="a run is graded on held-out problems")] = None
     """data.eval_size of the run that will learn from this: so many problems are held out of the data, and not harvested
@@ -134,13 +147,13 @@ class HarvestConfig(_Asked):
     which it would draw them (null: as the keys here say)."""
 
     size: Annotated[int | None, Bound(least=1, why="null takes all")] = None
-    """at most so many training problems (null: all; shapes: 600)."""
+    """at most so many training problems (null: all; of a source that makes them: 600)."""
 
     seed: Annotated[int | None, SEED] = None
-    """of the samples, and of shapes (null: the run's own, else 0)."""
+    """of the samples, and of problems that are made (null: the run's own, else 0)."""
 
     level: Annotated[int | None, LEVEL] = None
-    """difficulty of shapes (null: the run's own, else 1)."""
+    """difficulty of problems that are made (null: the run's own, else 1)."""
 
     samples: Annotated[int, SAMPLES] = 8
     """samples per problem."""

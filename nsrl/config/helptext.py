@@ -60,7 +60,8 @@ def _entry(head: str, text: str, width: int) -> list[str]:
 
 def _placeholder(key: Key) -> str:
     if key.choices:
-        return "{" + ",".join(key.choices) + "}"
+        named = "{" + ",".join([*key.choices, *([key.also] if key.also else [])]) + "}"
+        return named if len(named) <= 60 else named.replace(",", ", ")  # lines are broken at spaces
     if key.is_list:
         return "[...]"
     if key.is_mapping:

@@ -11,6 +11,7 @@ from nsrl.config.keys import flat, keys
 from nsrl.config.stages import parse_until
 from nsrl.config.values import check_value
 from nsrl.data.modes import require_opening
+from nsrl.data.sources import MADE, is_made
 from nsrl.errors import UserError, did_you_mean
 from nsrl_kernels import LOSSES
 
@@ -21,7 +22,7 @@ REPORTERS = ("tensorboard", "wandb")
 PARTS = ("language", "head", "vision", "merger", "lora")  # of a model, for `train`
 CPU_SHARE = 0.8  # of wall_s: the most that cpu_s can be in force (nsrl.engines)
 MOST_COMPLETIONS = 1_000_000  # of a step: they are all held at once
-MOST_SHAPES = 100_000  # held-out pictures: more would leave few to learn from
+MOST_MADE = 100_000  # held-out problems: more would leave few to learn from
 
 
 def check(config: Any) -> None:
@@ -34,10 +35,11 @@ def check(config: Any) -> None:
     if type(config).__name__ == "TrainConfig":
         _train(values)
     source, size = ("data.source", "data.eval_size") if "data.source" in values else ("data", "size")
-    if (
-        source in values and values[source] in (None, "shapes") and (values[size] or 0) > MOST_SHAPES
-    ):  # null: the run's own, or shapes
-        raise UserError(f"{size} must be at most {MOST_SHAPES:,} with shapes; got {values[size]}")
+    made = source in values and (values[source] is None or is_made(values[source]))  # null: the run's own, or shapes
+    if made and (values[size] or 0) > MOST_MADE:
+        raise UserError(f"{size} must be at most {MOST_MADE:,} with {values[source] or 'shapes'}; got {values[size]}")
+    if values.get(source) in MADE:
+        _level("data.level" if source == "data.source" else "level", values, values[source])
     if "keep" in values:
         _harvest(values)
     elif (values.get("output") or "").lower().endswith(".parquet"):
@@ -53,6 +55,13 @@ def check(config: Any) -> None:
     marks, pictures = (values.get("question") or "").count("<image>"), len(values.get("image") or ())
     if marks > pictures:
         raise UserError(f"question must hold at most one <image> per image given ({pictures}); got {marks}")
+
+
+def _level(name: str, values: dict[str, Any], source: str) -> None:
+    if (values[name] or 1) > MADE[source].levels:
+        raise UserError(
+            f"{name} must be at least 1 and at most {MADE[source].levels} with {source}; got {values[name]}"
+        )
 
 
 def _harvest(values: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from nsrl.config.rewards import SHARE, PaidConfig
 from nsrl.config.schedules import schedules_of
 from nsrl.config.stages import planned_stages, typed
 from nsrl.data.modes import DEMONSTRATED
-from nsrl.data.sources import SOURCES, guess_source
+from nsrl.data.sources import FILE, SOURCES, guess_source
 from nsrl.engines.external import BACKENDS, EMBEDDED
 from nsrl_kernels.options import Bound, OneOf
 
@@ -30,7 +30,9 @@ it on a config; it is no part of the configuration. A file that repeats a defaul
 
 ONE_OR_MORE, NONE_OR_MORE, POSITIVE = Bound(least=1), Bound(least=0), Bound(above=0)
 SEED = Bound(least=0, most=2**32 - 1)
-LEVEL = Bound(least=1, most=3)
+LEVEL = Bound(least=1, most=9, why="how many there are, the source says")
+SOURCE = OneOf(tuple(SOURCES), "data.md", "FILE.py:Class", FILE)
+SIGMA = Bound(least=0, most=255, why="a pixel has 256 levels")
 PIXELS = Bound(least=1024, why="a visual token is 32 x 32 pixels")
 COOLEST = 0.01  # rounding errors of logits are divided by the temperature: below it they decide
 TEMPERATURE = Bound(least=COOLEST, most=10, why="near 0 completions are all alike, far above 1 they are noise")
@@ -108,12 +110,12 @@ class LoraConfig:
 class DataConfig:
     """Where problems come from."""
 
-    source: Annotated[str, OneOf(tuple(SOURCES), "data.md")] = "shapes"
-    """the format of a data set, or `shapes` (procedural, no download); where only data.path is given it is
-    recognised."""
+    source: Annotated[str, SOURCE] = "shapes"
+    """the format of a data set, or a source that makes its problems (no download): `shapes` and others, or a class of
+    your own, FILE.py:Class (data.md); where only data.path is given it is recognised."""
 
     path: str | None = None
-    """folder, file or Hub id; not for shapes."""
+    """folder, file or Hub id; not for sources that make their problems."""
 
     split: str = "train"
     """split of a Hub data set or a folder (data.source=hf)."""
@@ -126,13 +128,22 @@ class DataConfig:
     data.columns.question=Frage."""
 
     level: Annotated[int, LEVEL] = 1
-    """difficulty of shapes, 1 to 3; of the warm start's demonstrations too."""
+    """difficulty of problems that are made, from 1 (shapes: to 3); of the warm start's demonstrations too."""
+
+    noise: Annotated[float, SIGMA] = 0.0
+    """standard deviation of noise on each pixel of pictures that are made, in levels of 255 (0: none)."""
+
+    occlusion: Annotated[float, SHARE] = 0.0
+    """share of one cell of such a picture that is covered (1: one whole cell cannot be seen)."""
+
+    contrast: Annotated[float, SHARE] = 1.0
+    """how far such a picture stands out from its grey (1: as drawn, 0: nothing is seen)."""
 
     eval_size: Annotated[int, Bound(least=1, why="a run is graded on held-out problems before and after")] = 600
     """held-out problems, at most."""
 
     max_prompt_length: Annotated[int, ONE_OR_MORE] = 4096
-    """longer prompts are dropped with a count (tokens, image tokens included); not for shapes."""
+    """longer prompts are dropped with a count (tokens, image tokens included); not of problems that are made."""
 
     answered: bool = True
     """leave out rows without a gold answer that can be read; false keeps them, for verifiers and rewards that need
@@ -150,9 +161,9 @@ class DataConfig:
 class DemonstrationsConfig:
     """What supervised steps learn: what is not said is as in `data`."""
 
-    source: Annotated[str | None, OneOf(tuple(SOURCES), "data.md")] = None
-    """the format of a data set whose rows have a completion, a response or messages, or `shapes` (null: recognised
-    where a path is given, else data.source)."""
+    source: Annotated[str | None, SOURCE] = None
+    """the format of a data set whose rows have a completion, a response or messages, or a source that makes them, as
+    `shapes` (null: recognised where a path is given, else data.source)."""
 
     path: str | None = None
     """folder, file or Hub id (null: data.path); held-out problems in it are left out."""
@@ -177,15 +188,16 @@ class DemonstrationsConfig:
 
 @dataclass
 class WarmStartConfig:
-    """Supervised steps before GRPO: on mixed demonstrations of shapes, or on rows with a completion
-    (`demonstrations`). The small model has no other schooling."""
+    """Supervised steps before GRPO: on mixed demonstrations of shapes (or another source that makes them), or on rows
+    with a completion (`demonstrations`). The small model has no other schooling."""
 
     steps: Annotated[int | None, NONE_OR_MORE] = None
     """on demonstrations; null is 0 for a real checkpoint, and for the small model at most 800, until it knows the
     programs (300 where it is shown none; 600 with adamw)."""
 
     reading_steps: Annotated[int, NONE_OR_MORE] = 250
-    """before them, on pictures merely read out (only where there is a warm start on shapes)."""
+    """before them, on pictures merely read out (only where there is a warm start on a source with such
+    readings, as shapes)."""
 
     batch_size: Annotated[int, ONE_OR_MORE] = 32
     """demonstrations per step."""

@@ -14,11 +14,9 @@ from nsrl.config.cli import launched
 from nsrl.config.contexts import PROMPT
 from nsrl.config.schema import EngineConfig, TrainConfig
 from nsrl.config.stages import planned_stages
-from nsrl.data.sources import require_path
+from nsrl.data.sources import is_made, made_of, require_path
 from nsrl.engines.external import EMBEDDED, UNSANDBOXED, external
 from nsrl.errors import MissingBackend, UserError
-
-_OF_SHAPES = {"level"}  # the columns its problems have
 
 
 def require_sound(config: Config) -> None:
@@ -80,6 +78,9 @@ def _backend(engine: EngineConfig) -> None:
 
 def _data(config: TrainConfig) -> None:
     require_path(config.data.source, config.data.path)
+    for source in (config.data.source, config.teacher.source):
+        if is_made(source) and config.data.level > (most := made_of(source).levels):  # also of a file of the user
+            raise UserError(f"data.level must be at least 1 and at most {most} with {source}; got {config.data.level}")
     if config.demonstrations.source is not None:
         try:
             require_path(config.teacher.source, config.teacher.path)
@@ -96,7 +97,8 @@ def _rewards(config: TrainConfig) -> None:
     from nsrl.rewards import Rewards
 
     asked = config.paid.asked()
-    columns = _OF_SHAPES if config.data.source == "shapes" else None
+    source = config.data.source
+    columns = made_of(source).columns if is_made(source) else None
     Rewards(**asked).require_callable(columns, asked.get("key", "reward_funcs"))
     _verifiers(config.paid.verifiers)
 

@@ -16,6 +16,7 @@ from nsrl.config.keys import build, entry_of, first_key, flat, groups, keys, kno
 from nsrl.config.names import unknown_key
 from nsrl.config.schedules import widest
 from nsrl.config.values import as_text, check_value, value_of
+from nsrl.data.sources import is_made, reads_out
 from nsrl.errors import UserError
 from nsrl_kernels.options import Bound
 
@@ -271,9 +272,17 @@ def never_asked(until: Until, least: int, steps: int) -> str | None:
     return f"{until.metric} is asked first behind step {first}, and at most {steps} steps are done"
 
 
+def other_sources(config: Any) -> tuple[str, ...]:
+    """The sources besides shapes that make problems of a run, in any of its stages: a built-in model knows their
+    words."""
+    each = [config, *(stage.config for stage in planned_stages(config))]
+    used = [source for one in each for source in (one.data.source, one.teacher.source) if is_made(source)]
+    return tuple(sorted(set(used) - {"shapes"}))
+
+
 def require_fitting(stages: Sequence[Planned]) -> list[str]:
-    """What to tell of conditions that are never asked. Raises `UserError` for readings of what is not shapes, and for a
-    stage that would have otherwise what it goes on with."""
+    """What to tell of conditions that are never asked. Raises `UserError` for readings of what cannot be read
+    out, and for a stage that would have otherwise what it goes on with."""
     notes: list[str] = []
     by_name = {stage.name: stage for stage in stages}
     for stage in stages:
@@ -282,9 +291,11 @@ def require_fitting(stages: Sequence[Planned]) -> list[str]:
             notes.append(f"{where}until cannot act in this run: {why}")
         if stage.until is not None and stage.until.metric == "kl" and not widest(stage.config).beta:
             raise UserError(f"{where}until must not compare kl where beta is 0, because no reference is kept")
-        if stage.readings and stage.config.teacher.source != "shapes":
+        if stage.readings and not reads_out(stage.config.teacher.source):
             rows = stage.config.teacher.path or stage.config.teacher.source
-            raise UserError(f"{where}readings are of pictures of shapes; got the rows of {rows}")
+            raise UserError(
+                f"{where}readings are of pictures that can be read out, as those of shapes; got the rows of {rows}"
+            )
         if before is None:
             continue
         mine, its = (

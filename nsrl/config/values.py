@@ -112,7 +112,7 @@ def _scalar(key: Key, kind: Any, given: Any, name: str = "") -> Any:
             return float(text)
         except ValueError:
             pass
-    elif text in key.choices:
+    elif key.chosen(text):
         return text
     near = did_you_mean(text, key.choices)
     raise _wrong(key, kind_name(kind, key), given, name, near)
@@ -132,7 +132,7 @@ def _integer(text: str) -> int | None:
 def kind_name(kind: Any, key: Key) -> str:
     """What a value should be, in words."""
     if key.choices:
-        return "one of " + ", ".join(map(str, key.choices))
+        return "one of " + ", ".join(map(str, key.choices)) + (f", or {key.also}" if key.also else "")
     words = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}[kind]
     return words + (" or null" if key.optional else "")
 
@@ -181,7 +181,7 @@ def check_value(key: Key, value: Any) -> None:
         if isinstance(item, str) and "\0" in item:
             raise UserError(f"{name} must be a text without the character NUL; got {item!r}")
         if key.choices:
-            if item not in key.choices:
+            if not key.chosen(item):
                 raise UserError(
                     f"{name} must be {kind_name(kind, key)}; got {item!r}" + did_you_mean(str(item), key.choices)
                 )

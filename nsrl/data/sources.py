@@ -5,12 +5,16 @@ Imports nothing that opens a picture: the command line reads this table before a
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nsrl.data import tables
+from nsrl.data.generator import Generator
 from nsrl.errors import UserError
+from nsrl.userfiles import load
 
 VIRL39K = "TIGER-Lab/ViRL39K"
 
@@ -107,8 +111,34 @@ def _any(path: str | None, split: str, subset: str | None) -> Opened:
     return Opened(table, [folder] if folder else [], str(path))
 
 
+class Made(NamedTuple):
+    """A source that makes its problems itself.
+
+    levels: 1 to so many; pictures: whether its problems have any; reads: whether these can be read out, nothing solved;
+    columns: of its problems (None: not known).
+    """
+
+    levels: int
+    pictures: bool = True
+    reads: bool = False
+    columns: frozenset[str] | None = frozenset({"level"})
+
+
+_COLUMNS = frozenset({"level"})
+MADE: dict[str, Made] = {
+    "shapes": Made(3, reads=True),
+    "chains": Made(4, reads=True, columns=_COLUMNS | {"operations"}),
+    "zoom": Made(3, reads=True, columns=_COLUMNS | {"scene", "cells", "boxes"}),
+    "sat": Made(4, pictures=False, columns=_COLUMNS | {"verifier", "clauses", "variables", "difficulty"}),
+    "graphs": Made(3, pictures=False),
+    "jigsaw": Made(2),
+    "rotation": Made(3),
+    "spot": Made(3),
+}
+FILE = r"[^\n:]+\.py:[A-Za-z_]\w*"  # FILE.py:Class of the user, instead of a name
+
 SOURCES: dict[str, Format | None] = {
-    "shapes": None,  # makes its problems itself
+    **dict.fromkeys(MADE),
     "mathvista": _benchmark(
         "a MathVista folder, file or Hub id (AI4Math/MathVista)",
         ("testmini",),
@@ -131,6 +161,40 @@ SOURCES: dict[str, Format | None] = {
 }
 
 
+def is_made(source: str | None) -> bool:
+    """Whether a source makes its problems itself: one of `MADE`, or the user's `FILE.py:Class`."""
+    return source in MADE or is_file(source)
+
+
+def is_file(source: str | None) -> bool:
+    """Whether a source is the user's `FILE.py:Class`."""
+    return source is not None and re.fullmatch(FILE, source) is not None
+
+
+def made_of(source: str) -> Made:
+    """What a source is that makes its problems itself. Raises `UserError` where the user's file cannot be opened."""
+    if source in MADE:
+        return MADE[source]
+    made = plugin(source)
+    return Made(max(made.levels), reads=made.reads, columns=None)
+
+
+def reads_out(source: str) -> bool:
+    """Whether a source makes pictures that can be read out. Raises `UserError` as `made_of`."""
+    return is_made(source) and made_of(source).reads
+
+
+def plugin(spec: str) -> Generator:
+    """The generator of the user's `FILE.py:Class`. Raises `UserError`."""
+    _, kind = load(spec, "data.source")
+    if not (inspect.isclass(kind) and issubclass(kind, Generator)):
+        raise UserError(f"data.source: {spec!r} must be a class of nsrl.data.generator.Generator; got {kind!r}")
+    levels = kind.levels
+    if not isinstance(levels, range) or levels.start != 1 or not levels:
+        raise UserError(f"data.source: levels of {spec!r} must be a range from 1, such as range(1, 4); got {levels!r}")
+    return kind()
+
+
 def format_of(source: str) -> Format:
     """Its row of `SOURCES`. Raises `UserError` for a source without rows."""
     format = SOURCES.get(source)
@@ -148,19 +212,22 @@ def opened(source: str, path: str | Path | None, split: str, subset: str | None)
 
 def require_path(source: str, path: str | Path | None) -> None:
     """Raises `UserError` where a source needs a path and has none."""
-    format = SOURCES[source]
+    format = SOURCES.get(source)
     if format is not None and format.needs and not path:
         raise UserError(f"data.path must be {format.needs} for data.source={source}; got none")
 
 
 def source_and_path(spec: str) -> tuple[str, str]:
-    """`source:path`, a source alone (shapes), or a bare path whose format is recognised."""
+    """`source:path`, a source alone that makes its problems (shapes, FILE.py:Class), or a bare path whose format is
+    recognised."""
+    if is_file(spec):
+        return spec, ""
     source, colon, path = spec.partition(":")
-    if source not in SOURCES or (not colon and source != "shapes"):
+    if source not in SOURCES or (not colon and source not in MADE):
         return guess_source(spec), spec
-    if source == "shapes" and colon:
-        raise UserError(f"data must be shapes, which has no path, SOURCE:PATH or a path; got {spec!r}")
-    if source != "shapes" and not path:
+    if source in MADE and colon:
+        raise UserError(f"data must be {source}, which has no path, SOURCE:PATH or a path; got {spec!r}")
+    if source not in MADE and not path:
         raise UserError(f"data must name a path behind {source}:; got none")
     return source, path
 

@@ -13,7 +13,7 @@ from nsrl.data import tables
 from nsrl.data.dedup import content_key, picture_keys, without
 from nsrl.data.names import TEST_NAMES, same_split
 from nsrl.data.problems import OnRows, Problems, load
-from nsrl.data.sources import format_of, source_and_path
+from nsrl.data.sources import format_of, is_made, source_and_path
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
@@ -175,17 +175,17 @@ def _families(problems: Sequence[Problem]) -> list[list[int]]:
 def open_source(
     spec: str, level: int = 1, seed: int = 0, size: int | None = None, answered: bool = True
 ) -> Sequence[Problem]:
-    """Problems to evaluate on: `shapes`, `mathvision:FOLDER` and the other benchmarks, `virl39k:FOLDER` (its test
-    share), `hf:PATH`, or a bare path.
+    """Problems to evaluate on: `shapes` and others that are made, `mathvision:FOLDER` and the other benchmarks,
+    `virl39k:FOLDER` (its test share), `hf:PATH`, or a bare path.
 
     At most `size` of them, each content once; of a benchmark every row, as it is scored. answered: only rows with a
     gold answer that can be read.
     """
     source, path = source_and_path(spec)
-    if source == "shapes":
-        from nsrl.data.shapes import Shapes
+    if is_made(source):
+        from nsrl.data.made import opened
 
-        return Shapes(level, seed, size or 600).test()
+        return opened(source, level, seed, size or 600).test()
     format = format_of(source)
     if format.held_out is not None:
         return split_off(load(source, path, answered=answered), size or 10**9, format.held_out)[1]

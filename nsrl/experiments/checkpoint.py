@@ -18,7 +18,7 @@ import yaml
 
 from nsrl.config import TrainConfig, plain
 from nsrl.config.experiment import POINTS, ExperimentConfig
-from nsrl.data.sources import source_and_path
+from nsrl.data.sources import is_made, source_and_path
 from nsrl.engines.languages import LANGUAGES
 from nsrl.errors import UserError
 from nsrl.experiments.jobs import Job
@@ -55,8 +55,8 @@ class OfACheckpoint(Plan):
             print(f"note: {note}", flush=True)
 
     def drawn(self, seed: int) -> int:
-        """The seed of what a run of `seed` shares with others. shapes has other problems for every seed."""
-        return seed if self.of.data.source == "shapes" else DRAWN
+        """The seed of what a run of `seed` shares with others. What makes its problems has others for every seed."""
+        return seed if is_made(self.of.data.source) else DRAWN
 
     def drawings(self) -> list[int]:
         """The seeds of what is shared."""
@@ -248,9 +248,13 @@ def _named(specs: Collection[str]) -> dict[str, str]:
     for spec in specs:
         source, path = source_and_path(spec)
         on_the_hub = HUB_ID.fullmatch(path) and not path.startswith((".", "~"))
-        if source != "shapes" and not on_the_hub and not (path and Path(path).expanduser().exists()):
+        if not is_made(source) and not on_the_hub and not (path and Path(path).expanduser().exists()):
             raise UserError(f"benchmarks must be data sets; {path!r} of {spec!r} is not there")
-        name = f"{source}-{re.sub(r'[^A-Za-z0-9_]+', '-', Path(path).name).strip('-')}" if path else source
+        name = (
+            f"{source}-{re.sub(r'[^A-Za-z0-9_]+', '-', Path(path).name).strip('-')}"
+            if path
+            else re.sub(r"[^A-Za-z0-9_]+", "-", source)
+        )
         if name in found:
             raise UserError(f"benchmarks must have names of their own; {found[name]!r} and {spec!r} are both {name}")
         found[name] = spec

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from nsrl.config.experiment import OF_A_CHECKPOINT
 from nsrl.config.sound import notes_on
+from nsrl.data.sources import is_made
 from nsrl.errors import UserError
 from nsrl.experiments.jobs import Job
 from nsrl.experiments.plan import Cell, Plan
@@ -34,9 +35,9 @@ class OfTheSmallModel(Plan):
                                 f"checkpoint (model.name)")  # fmt: skip
         if "grpo" in self.config.points and not self.of.max_steps:
             raise UserError("max_steps must be at least 1 with grpo among the points; got 0")
-        if self.of.teacher.source != "shapes":
-            raise UserError(f"demonstrations.source must be shapes for the small model, whose arms are shown these in "
-                            f"their language; got {self.of.teacher.source}")  # fmt: skip
+        if not is_made(self.of.teacher.source):
+            raise UserError(f"demonstrations.source must be one that makes them, as shapes, for the small model, whose "
+                            f"arms are shown these in their language; got {self.of.teacher.source}")  # fmt: skip
         notes_on(self.of)
         self.told.clear()
         for _ in self.jobs(self.config.seeds[0]):  # each of which is looked at

@@ -23,19 +23,25 @@ from nsrl.models.registry import FAMILIES, family_class
 from nsrl.models.vlm import BASE, VLM
 
 
-def load(config: ModelConfig, lora: LoraConfig | None = None, seed: int = 0, prompt: PromptConfig | None = None) -> VLM:
+def load(
+    config: ModelConfig,
+    lora: LoraConfig | None = None,
+    seed: int = 0,
+    prompt: PromptConfig | None = None,
+    sources: Sequence[str] = (),
+) -> VLM:
     """Build or load a model as configured: device, dtype, adapter, what is frozen. Raises `UserError` in one sentence.
 
     lora: None takes the model as it is, with its adapter if it has one. An adapter is in fp32 whatever `config.dtype`
     says: that is the dtype of the weights it belongs to. prompt: how problems are put to it; None: as the checkpoint
-    was trained.
+    was trained. sources: whose words the tokenizer of the small model knows besides those of shapes.
     """
     transformers.utils.logging.disable_progress_bar()  # a bar per checkpoint shard would bury ours
     device = pick_device(config.device)
     if config.liger and device.type != "cuda":
         raise UserError(f"model.liger=true needs a GPU (its kernels are Triton's); got model.device {str(device)!r}")
     if config.name == "small":
-        tokenizer = small.build_tokenizer()
+        tokenizer = small.build_tokenizer(sources=sources)
         vlm = VLM(small.build_model(tokenizer, seed), tokenizer, small.build_image_processor(), "small", system=False)
         dtype = torch.float32 if config.dtype == "auto" else getattr(torch, config.dtype)
         vlm.model.to(device)

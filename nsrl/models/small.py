@@ -6,6 +6,7 @@ Size and initialisation of a family are its `small_config`, and measured facts (
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,11 +14,15 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from nsrl.data.shapes import LANGUAGES, Shapes
+from nsrl.data.made import opened
+from nsrl.data.procedural import LANGUAGES
+from nsrl.data.sources import made_of
 from nsrl.engines import CLOSE, OPEN
 from nsrl.models.registry import SMALL, family_class
 
 VOCABULARY = 512
+OTHERS = 256  # more for each source besides shapes, whose words these are
+TAUGHT = 2000  # demonstrations of a source that its words are taken from
 CONTROL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")  # and those of the family
 # The public Qwen pre-tokenizer: merges never cross a word, and every digit is a token of its own.
 QWEN_SPLIT = (
@@ -37,10 +42,11 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer(model_type: str = SMALL) -> PreTrainedTokenizerFast:
+def build_tokenizer(model_type: str = SMALL, sources: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """A byte-level BPE with Qwen's pre-tokenizer, trained on the first demonstrations of `shapes` (seed 0, always).
 
-    Control tokens and the chat template's picture are those of the family.
+    sources: others whose words it knows as well, `OTHERS` tokens more for each. Control tokens and the chat template's
+    picture are those of the family.
     """
     family = family_class(model_type)
     inner = Tokenizer(models.BPE())
@@ -53,15 +59,13 @@ def build_tokenizer(model_type: str = SMALL) -> PreTrainedTokenizerFast:
     inner.decoder = decoders.ByteLevel()
     special = [*CONTROL_TOKENS, *family.small_tokens]
     delimiters = [token for pair in zip(OPEN.values(), CLOSE.values()) for token in pair]
-    corpus = []
-    shares: dict[str, float] = dict.fromkeys(LANGUAGES, 1.0)
-    for demonstration in islice(Shapes(seed=0, held_out=0).demonstrations(shares), 2000):
-        text = demonstration.text
-        for token in delimiters:
-            text = text.replace(token, "")
-        corpus += [text, demonstration.problem.question]
+    corpus = list(_texts("shapes", (1,)))
+    for source in sources:
+        corpus += _texts(source, range(1, made_of(source).levels + 1))
+    for token in delimiters:
+        corpus = [text.replace(token, "") for text in corpus]
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(delimiters),
+        vocab_size=VOCABULARY + OTHERS * len(sources) - len(delimiters),
         special_tokens=special,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
@@ -81,6 +85,20 @@ def build_tokenizer(model_type: str = SMALL) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
+def _texts(source: str, levels: Sequence[int]) -> Iterator[str]:
+    """Demonstrations of a source and the questions they answer; of one without any, questions and answers."""
+    shares: dict[str, float] = dict.fromkeys(LANGUAGES, 1.0)
+    for level in levels:
+        made = opened(source, level, seed=0, held_out=0)
+        count = TAUGHT // len(levels)
+        if not made.generator.demonstrates:
+            for problem in islice(made.train(), count):
+                yield from (problem.answer or "", problem.question)
+            continue
+        for demonstration in islice(made.demonstrations(shares), count):
+            yield from (demonstration.text, demonstration.problem.question)
+
+
 def build_image_processor(model_type: str = SMALL) -> Any:
     """Of the family; pictures from one visual token to 256 keep their size where the family's pictures have sizes."""
     return family_class(model_type).small_processor()
@@ -92,7 +110,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, seed: int, model_type: str =
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = family.model_class()._from_config(
-            family.small_config(tokenizer, VOCABULARY), dtype=torch.float32, attn_implementation="sdpa"
+            family.small_config(tokenizer, len(tokenizer)), dtype=torch.float32, attn_implementation="sdpa"
         )
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nsrl.answers import Verdict, check
+from nsrl.data.made import verified
 from nsrl.engines.result import Result
 from nsrl.errors import UserError
 from nsrl.rewards import spans
@@ -130,7 +131,11 @@ class RewardBatch:
 
 
 def verdict(problem: Problem, completion: str, extracted: Extracted | None, result: Result | None) -> Verdict:
-    """Whether the engine's value is right; without a program, whether the direct answer is."""
+    """What the source of the problem says, where its column `verifier` names one; else whether the engine's value is
+    right, and without a program whether the direct answer is."""
+    own = verified(problem, completion, extracted, result)
+    if own is not None:
+        return own
     never_run = result is None and extracted is not None and extracted.language is not None
     stated = "" if never_run else completion if result is None else result
     return check(stated, problem.answer, problem.options)

@@ -20,8 +20,8 @@ from nsrl.answers import check
 from nsrl.config import DataConfig, HarvestConfig, TrainConfig
 from nsrl.data import load_problems
 from nsrl.data.chat import Chat
-from nsrl.data.shapes import Shapes
-from nsrl.data.sources import source_and_path
+from nsrl.data.made import name_of, noise_of, opened
+from nsrl.data.sources import is_made, source_and_path
 from nsrl.engines import EnginePool, extract, nsl
 from nsrl.engines.languages import CLOSE, OPEN
 from nsrl.engines.result import Result, Status, writable
@@ -69,11 +69,13 @@ def field_of(config: HarvestConfig) -> Field:
         source, path = (own.config.data.source, own.config.data.path) if own else ("shapes", None)
     held_out = config.held_out or (own.held_out if own else DataConfig().eval_size)
     seed = config.seed if config.seed is not None else own.config.seed if own else 0
-    if source == "shapes":
-        level = config.level or (own.config.data.level if own else 1)
-        shapes = Shapes(level, seed, held_out)
+    if is_made(source):
+        alike = own is not None and (own.config.data.source == source or not is_made(own.config.data.source))
+        data = own.config.data if own and alike else DataConfig()
+        level, noise = config.level or data.level, noise_of(data)
+        made = opened(source, level, seed, held_out, noise=noise)
         wanted = config.size or DataConfig().eval_size
-        return Field(list(islice(shapes.train(), wanted)), f"shapes (level {level}, seed {seed})", held_out, seed)
+        return Field(list(islice(made.train(), wanted)), name_of(source, level, seed, noise), held_out, seed)
     mine = own is not None and own.config.data.source == source and heldout.same_place(path, own.config.data.path)
     data = (
         replace(own.config.data, eval_size=held_out)
@@ -85,7 +87,8 @@ def field_of(config: HarvestConfig) -> Field:
 
 
 def field_of_run(config: TrainConfig, model: str, size: int | None, vlm: VLM) -> Field:
-    """The first `size` training problems of a run (None: all; shapes: 600) in the order in which it would draw them.
+    """The first `size` training problems of a run (None: all; of a source that makes them: 600) in the order in which
+    it would draw them.
 
     config: of the run, whose prompts count where they must fit; model: where it would begin. Raises `UserError`.
     """
@@ -93,9 +96,8 @@ def field_of_run(config: TrainConfig, model: str, size: int | None, vlm: VLM) ->
     most = own.source.size or size or DataConfig().eval_size
     problems = list(islice(own.source.train(), min(size or most, most)))
     data = config.data
-    name = (
-        f"shapes (level {data.level}, seed {config.seed})" if data.source == "shapes" else f"{data.source}:{data.path}"
-    )
+    made = is_made(data.source)
+    name = name_of(data.source, data.level, config.seed, noise_of(data)) if made else f"{data.source}:{data.path}"
     return Field(problems, name, len(own.held_out), config.seed)
 
 

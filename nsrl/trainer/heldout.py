@@ -16,14 +16,15 @@ from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsrl.config import EvalConfig, HarvestConfig, TrainConfig, from_yaml, plain
+from nsrl.config import DataConfig, EvalConfig, HarvestConfig, TrainConfig, from_yaml, plain
 from nsrl.config.stages import planned_stages
 from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
 from nsrl.data.demonstrations import load_demonstrations
-from nsrl.data.shapes import Shapes
+from nsrl.data.made import name_of, noise_of, opened
+from nsrl.data.procedural import Content, Procedural
 from nsrl.data.source import Rows, Source
-from nsrl.data.sources import source_and_path
+from nsrl.data.sources import is_made, source_and_path
 from nsrl.errors import UserError
 from nsrl.rewards import Verifiers
 from nsrl.trainer.checkpoint import STATE
@@ -84,25 +85,27 @@ class Trained:
         taken: list[Problem] = []
         for leg in self._legs():
             data, teacher = leg.config.data, leg.config.teacher
-            if leg.problems and data.source != "shapes":
+            if leg.problems and not is_made(data.source):
                 taken += train if data == self.config.data else without(load_problems(data, self.config.seed)[0], test)
-            if leg.demonstrations and teacher.source != "shapes":
+            if leg.demonstrations and not is_made(teacher.source):
                 taken += without((one.problem for one in load_demonstrations(teacher)[0]), test)
         return taken
 
-    def seen_shapes(self, before: Set[tuple[str, str]]) -> set[tuple[str, str]]:
-        """The contents it learned from, in every stage up to the checkpoint; before: those of the runs before it."""
-        own = _source(self.config, self.held_out, before if self.chose_unseen else frozenset())
-        seen: set[tuple[str, str]] = set()
+    def seen_made(self, before: Set[Content]) -> set[Content]:
+        """The contents of made problems it learned from, in every stage up to the checkpoint; before: those of the runs
+        before it."""
+        run, own = self.config, None
+        if is_made(run.data.source):
+            own = _made(run.data, run.seed, self.held_out, before if self.chose_unseen else frozenset())
+        excluded = own.test() if own is not None else []
+        seen: set[Content] = set()
         for leg in self._legs():
-            config, taught = leg.config, leg.config.teacher.source == "shapes"
-            level = config.data.level
-            source = own if level == own.level else Shapes(level, config.seed, 0, excluded=own.test())
-            seen |= source.seen(
-                readings=leg.readings * taught,
-                demonstrations=leg.demonstrations * taught,
-                train=leg.problems if config.data.source == "shapes" else 0,
-            )
+            data, teacher, seed = leg.config.data, leg.config.teacher, leg.config.seed
+            if leg.problems and is_made(data.source):
+                seen |= _same_or_made(own, data, seed, excluded).seen(train=leg.problems)
+            if (leg.readings or leg.demonstrations) and is_made(teacher.source):
+                source = _same_or_made(own, teacher, seed, excluded)
+                seen |= source.seen(readings=leg.readings, demonstrations=leg.demonstrations)
         return seen
 
 
@@ -186,9 +189,9 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
     """
     runs = restored(state)
     size = state.held_out or config.data.eval_size
-    if config.data.source == "shapes":
-        source = _source(config, size, _seen_shapes(runs))
-        teacher, taught = _teacher(config, source, source.test(), vlm, world)
+    if is_made(config.data.source):
+        source = _made(config.data, config.seed, size, _seen_made(runs))
+        teacher, taught = _teacher(config, [source], source.test(), vlm, world)
         return OwnData(source, teacher, source.test(), [], taught)
     splits, taken = _splits(runs)
     for before, found in splits:
@@ -200,8 +203,9 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
     data = dataclasses.replace(config.data, eval_size=size)
     train, test, longest, state.split = read_data(data, vlm, world, taken)
     Verifiers(config.paid.verifiers).require([*train, *test])
-    teacher, taught = _teacher(config, _source(config, 0, frozenset()), list(test), vlm, world)
-    return OwnData(Rows(train, test, config.seed), teacher, list(test), longest, taught)
+    source = Rows(train, test, config.seed)
+    teacher, taught = _teacher(config, [source], list(test), vlm, world)
+    return OwnData(source, teacher, list(test), longest, taught)
 
 
 def stage_data(config: TrainConfig, run: TrainConfig, own: OwnData, vlm: VLM, world: World = ALONE) -> OwnData:
@@ -209,29 +213,36 @@ def stage_data(config: TrainConfig, run: TrainConfig, own: OwnData, vlm: VLM, wo
 
     config: the run's, as the stage has it; own: the run's data; vlm: asked as the stage is.
     """
-    made = Shapes(config.data.level, config.seed, 0, excluded=own.held_out if run.data.source == "shapes" else ())
-    if config.data == run.data and (run.data.source == "shapes" or config.prompt == run.prompt):
+    if config.data == run.data and (is_made(run.data.source) or config.prompt == run.prompt):
         source, longest = own.source, own.longest
-    elif config.data.source == "shapes":
-        source, longest = made, []
+    elif is_made(config.data.source):
+        excluded = own.held_out if isinstance(own.source, Procedural) else []
+        source, longest = _made(config.data, config.seed, excluded=excluded), []
     else:
         train, _, ordered, _ = read_data(config.data, vlm, world)
         Verifiers(config.paid.verifiers).require(train)
         kept = without(train, own.held_out)
         ids = {problem.id for problem in kept}
         source, longest = Rows(kept, (), config.seed), [problem for problem in ordered if problem.id in ids]
-    same = config.data.level == run.data.level and run.data.source == "shapes"
-    teacher, taught = _teacher(config, own.source if same else made, own.held_out, vlm, world)
+    teacher, taught = _teacher(config, [source, own.source], own.held_out, vlm, world)
     return OwnData(source, teacher, own.held_out, longest, taught)
 
 
 def _teacher(
-    config: TrainConfig, shapes: Source, held_out: list[Problem], vlm: VLM, world: World
+    config: TrainConfig, sources: list[Source], held_out: list[Problem], vlm: VLM, world: World
 ) -> tuple[Source, list[Problem]]:
-    """(what supervised steps learn from, without what is held out; its rows from the longest prompt down)."""
+    """(what supervised steps learn from, without what is held out; its rows from the longest prompt down).
+
+    sources: of the problems, and of the run's, which holds some out; the first makes the demonstrations where no other
+    source is named.
+    """
+    if is_made(config.teacher.source):
+        own = sources[0] if isinstance(sources[0], Procedural) else None
+        excluded = held_out if isinstance(sources[-1], Procedural) else []
+        return _same_or_made(own, config.teacher, config.seed, excluded), []
     steps = planned_steps(config)
-    if config.teacher.source == "shapes" or not (steps.get("warm_start") or steps.get("extra")):
-        return shapes, []
+    if not (steps.get("warm_start") or steps.get("extra")):
+        return sources[0], []
     found = read_demonstrations(config, held_out, vlm, world)
     lengths = {one.problem.id: int(n) for one, n in zip(found, vlm.prompt_lengths([one.problem for one in found]))}
     taught = sorted((one.problem for one in found), key=lambda p: -lengths[p.id])
@@ -252,8 +263,8 @@ def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], s
         source, path = source_and_path(config.data)
     else:
         source, path = (own.config.data.source, own.config.data.path) if own else ("shapes", None)
-    if source == "shapes":
-        problems, name, notes = _shapes(config, runs)
+    if is_made(source):
+        problems, name, notes = _chosen(config, runs, source)
     else:
         problems, notes = _rows(config, runs, source, path, vlm)
         name = f"{source}:{path}"
@@ -265,8 +276,8 @@ def choose(config: EvalConfig, vlm: VLM | None = None) -> tuple[list[Problem], s
 def is_own(config: EvalConfig) -> bool:
     """Whether `choose` gives held-out problems of the run itself, the first ones of them."""
     runs = lineage(config.model)
-    said = (config.data, config.seed, config.level) != (None, None, None)
-    return bool(runs) and not said and (config.size or 0) <= runs[0].held_out
+    said = (config.data, config.seed, config.level, config.noise, config.occlusion, config.contrast)
+    return bool(runs) and set(said) == {None} and (config.size or 0) <= runs[0].held_out
 
 
 def verifiers_of(config: EvalConfig | HarvestConfig) -> Verifiers:
@@ -330,16 +341,28 @@ def _state(kept: dict[str, Any]) -> State:
     return State(**{f.name: kept[f.name] for f in dataclasses.fields(State) if f.name in kept})
 
 
-def _source(config: TrainConfig, held_out: int, before: Set[tuple[str, str]]) -> Shapes:
-    """The source of a run's pictures, with what it holds out."""
-    return Shapes(config.data.level, config.seed, held_out if config.data.source == "shapes" else 0, before)
+def _made(
+    data: DataConfig,
+    seed: int,
+    held_out: int = 0,
+    refused: Set[Content] = frozenset(),
+    excluded: Sequence[Problem] = (),
+) -> Procedural:
+    return opened(data.source, data.level, seed, held_out, refused, excluded, noise_of(data))
 
 
-def _seen_shapes(runs: list[Trained]) -> set[tuple[str, str]]:
-    """The contents that a lineage learned from."""
-    seen: set[tuple[str, str]] = set()
+def _same_or_made(own: Procedural | None, data: DataConfig, seed: int, excluded: Sequence[Problem]) -> Procedural:
+    """A run's own source where `data` is of the same problems as it shows them, else one without what it holds out."""
+    if own is not None and (own.spec, own.level, own.noise) == (data.source, data.level, noise_of(data)):
+        return own
+    return _made(data, seed, excluded=excluded)
+
+
+def _seen_made(runs: list[Trained]) -> set[Content]:
+    """The contents of made problems that a lineage learned from."""
+    seen: set[Content] = set()
     for run in reversed(runs):
-        seen |= run.seen_shapes(seen)
+        seen |= run.seen_made(seen)
     return seen
 
 
@@ -350,7 +373,7 @@ def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Pr
     taken: set[str] = set()
     for run in reversed(runs):
         data = run.config.data
-        if data.source == "shapes":
+        if is_made(data.source):
             with contextlib.suppress(UserError):  # rows that are gone: `_rows` says so
                 taken = taken.union(*map(picture_keys, run.learned()))
             continue
@@ -372,18 +395,22 @@ def _splits(runs: list[Trained]) -> tuple[list[tuple[Trained, tuple[Problems, Pr
     return found[::-1], taken
 
 
-def _shapes(config: EvalConfig, runs: list[Trained]) -> tuple[list[Problem], str, list[str]]:
+def _chosen(config: EvalConfig, runs: list[Trained], spec: str) -> tuple[list[Problem], str, list[str]]:
+    """Problems of a source that makes them; what is not said is as in the run, unless that makes others."""
     own = runs[0] if runs else None
-    level = config.level if config.level is not None else own.config.data.level if own else 1
+    mine = own if own is not None and own.config.data.source == spec else None
+    alike = own is not None and (mine is not None or not is_made(own.config.data.source))
+    data = own.config.data if own is not None and alike else DataConfig()
+    said = {name: getattr(config, name) for name in ("level", "noise", "occlusion", "contrast")}
+    data = dataclasses.replace(data, source=spec, **{name: value for name, value in said.items() if value is not None})
     seed = config.seed if config.seed is not None else own.config.seed if own else 0
-    mine = own if own is not None and own.config.data.source == "shapes" else None
     size = config.size or (mine.held_out if mine else 600)
-    source, name = Shapes(level, seed, 0), f"shapes (level {level}, seed {seed})"
+    source, name = _made(data, seed), name_of(spec, data.level, seed, noise_of(data))
     chose = mine is not None and (len(runs) == 1 or mine.chose_unseen)
-    if mine and chose and (mine.config.data.level, mine.config.seed) == (level, seed) and size <= mine.held_out:
+    if mine and chose and (mine.config.data.level, mine.config.seed) == (data.level, seed) and size <= mine.held_out:
         # what training leaves out
-        return source.unseen(size, _seen_shapes(runs[1:])), name, []
-    seen = _seen_shapes(runs)
+        return source.unseen(size, _seen_made(runs[1:])), name, []
+    seen = _seen_made(runs)
     problems = source.unseen(size, seen)
     drawn = source.unseen(size, set())
     left_out = len({p.id for p in drawn} - {p.id for p in problems})
@@ -424,7 +451,7 @@ def _rows(
     if tested is None:
         problems = list(open_source(f"{source}:{path}", size=config.size, answered=config.answered))
     for run in runs:
-        if run.config.data.source == "shapes":
+        if is_made(run.config.data.source):
             try:
                 kept = without(problems, run.learned())
             except UserError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from nsrl.config import TrainConfig
+from nsrl.config.stages import other_sources
 from nsrl.errors import UserError
 from nsrl.models import fsdp, loading
 from nsrl.models.contexts import ADAPTER_OFF, FROZEN, POLICY, Context
@@ -99,7 +100,7 @@ def _learning(vlm: VLM, path: Path) -> dict[str, torch.Tensor]:
 
 def _second_model(config: TrainConfig, vlm: VLM, policy: Policy, path: Path, world: World) -> Policy:
     if world.sharded:  # shards cannot be copied
-        frozen = loading.load(config.model, config.lora, config.seed).model
+        frozen = loading.load(config.model, config.lora, config.seed, sources=other_sources(config)).model
     else:
         frozen = copy.deepcopy(vlm.model)
     loading.load_weights(dataclasses.replace(vlm, model=frozen.requires_grad_(False)), path)

@@ -18,6 +18,7 @@ from typing import Any
 
 from nsrl.config import TrainConfig
 from nsrl.config.stages import Until, parse_until, planned_stages
+from nsrl.data.sources import reads_out
 from nsrl.engines.languages import LANGUAGES
 from nsrl.errors import UserError
 from nsrl.trainer import checkpoint
@@ -134,7 +135,7 @@ def planned_steps(config: TrainConfig) -> dict[str, int]:
     if steps is None:
         steps = _schooling_of_small(config)[0] if config.model.name == "small" else 0
     return {
-        "reading": config.warm_start.reading_steps if steps and config.teacher.source == "shapes" else 0,
+        "reading": config.warm_start.reading_steps if steps and reads_out(config.teacher.source) else 0,
         "warm_start": steps,
         "extra": config.extra_supervised_steps,
         "grpo": 0 if config.extra_supervised_steps else config.max_steps,

@@ -15,6 +15,7 @@ import torch
 from nsrl.checks.configured import open_policy, run_preflight
 from nsrl.config import TrainConfig, plain, run_path
 from nsrl.config.schedules import widest
+from nsrl.config.stages import other_sources
 from nsrl.data.chat import Chat
 from nsrl.errors import Terminated, UserError
 from nsrl.models import chats, fsdp, loading
@@ -80,7 +81,7 @@ class Run:
         for stage in planned(config):
             if stage.data == "problems":
                 Rewards(**stage.config.paid.asked())
-        self.vlm = loading.load(config.model, config.lora, config.seed, config.prompt)
+        self.vlm = loading.load(config.model, config.lora, config.seed, config.prompt, other_sources(config))
         self.chats = {stage.name: chats.chat_for(self.vlm, stage.config.prompt) for stage in planned(config)}
         longest = max(stage.config.max_completion_length for stage in planned(config))
         loading.require_positions(self.vlm, longest)

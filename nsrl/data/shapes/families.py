@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from nsrl.data.shapes.draw import COLOURS, KINDS, Cell
-
-LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
+from nsrl.data.shapes.forms import listed, module, sympy
 
 # Before, between and after the items of a list, and each item: what reading in one of them teaches serves in all.
 NOTATIONS = (
@@ -51,17 +50,18 @@ class Family:
     def reading(self, values: Values, rng: random.Random) -> tuple[str, str]:
         """The question `Read the numbers.` and what stands in the picture, in reading order, in one of `NOTATIONS`."""
         seen = values[1:] if self.reads in ("shapes", "colours") else values
-        before, between, after, word = rng.choice(NOTATIONS)
-        return f"Read the {self.reads}.", before + between.join(word.format(item) for item in seen) + after
+        return f"Read the {self.reads}.", noted(seen, rng)
+
+
+def noted(items: Iterable[object], rng: random.Random) -> str:
+    """A list in one of `NOTATIONS`."""
+    before, between, after, word = rng.choice(NOTATIONS)
+    return before + between.join(word.format(item) for item in items) + after
 
 
 def show(value: Fraction) -> str:
     """A number as a person writes it: `7`, `3/4`, `-2`."""
     return str(Fraction(value))
-
-
-def _listed(items: Iterable[object]) -> str:
-    return ", ".join(str(item) for item in items)
 
 
 def _digits(rng: random.Random, count: int) -> Values:
@@ -78,14 +78,6 @@ def _numbers(values: Values) -> list[Cell]:
     return [Cell("number", value) for value in values]
 
 
-def _sympy(*lines: str) -> str:
-    return "from sympy import *\n" + "\n".join(lines)
-
-
-def _module(names: str, *lines: str) -> str:
-    return "f := Module[{" + names + "},\n    " + ";\n    ".join(lines) + "\n];"
-
-
 def _few(rng: random.Random, level: int) -> int:
     return rng.randint(3, 4) if level <= 1 else rng.randint(3, 6) if level == 2 else rng.randint(5, 9)
 
@@ -96,30 +88,30 @@ def _few(rng: random.Random, level: int) -> int:
 def _squares_forms(v: Values, answer: str) -> Forms:
     squares = [d * d for d in v]
     return {
-        "prose": f"The numbers are {_listed(v)}. Their squares are {_listed(squares)}. The sum is {answer}.",
-        "sympy": _sympy(f"numbers = [{_listed(v)}]", "result = sum([n**2 for n in numbers])", "print(result)"),
-        "wolfram": _module("numbers", "numbers = {" + _listed(v) + "}", "Total[numbers^2]"),
+        "prose": f"The numbers are {listed(v)}. Their squares are {listed(squares)}. The sum is {answer}.",
+        "sympy": sympy(f"numbers = [{listed(v)}]", "result = sum([n**2 for n in numbers])", "print(result)"),
+        "wolfram": module("numbers", "numbers = {" + listed(v) + "}", "Total[numbers^2]"),
         "nsl": "+".join(f"{d}²" for d in v),
     }
 
 
 def _mean_forms(v: Values, answer: str) -> Forms:
     return {
-        "prose": f"The numbers are {_listed(v)}. They add up to {sum(v)}. The mean is {answer}.",
-        "sympy": _sympy(f"numbers = [{_listed(v)}]", "mean = Rational(sum(numbers), len(numbers))", "print(mean)"),
-        "wolfram": _module("numbers", "numbers = {" + _listed(v) + "}", "Mean[numbers]"),
+        "prose": f"The numbers are {listed(v)}. They add up to {sum(v)}. The mean is {answer}.",
+        "sympy": sympy(f"numbers = [{listed(v)}]", "mean = Rational(sum(numbers), len(numbers))", "print(mean)"),
+        "wolfram": module("numbers", "numbers = {" + listed(v) + "}", "Mean[numbers]"),
         "nsl": "mean{" + ",".join(map(str, v)) + "}",
     }
 
 
 def _bars_forms(v: Values, answer: str) -> Forms:
-    listed = "{" + ",".join(map(str, v)) + "}"
+    braced = "{" + ",".join(map(str, v)) + "}"
     return {
-        "prose": f"The bars are {_listed(v)} high. The tallest is {max(v)} and the lowest is {min(v)}. "
+        "prose": f"The bars are {listed(v)} high. The tallest is {max(v)} and the lowest is {min(v)}. "
         f"The difference is {answer}.",
-        "sympy": _sympy(f"bars = [{_listed(v)}]", "difference = max(bars) - min(bars)", "print(difference)"),
-        "wolfram": _module("bars", "bars = {" + _listed(v) + "}", "Max[bars] - Min[bars]"),
-        "nsl": f"max{listed}-min{listed}",
+        "sympy": sympy(f"bars = [{listed(v)}]", "difference = max(bars) - min(bars)", "print(difference)"),
+        "wolfram": module("bars", "bars = {" + listed(v) + "}", "Max[bars] - Min[bars]"),
+        "nsl": f"max{braced}-min{braced}",
     }
 
 
@@ -127,8 +119,8 @@ def _solve_forms(v: Values, answer: str) -> Forms:
     a, b, c = v
     return {
         "prose": f"The equation is {a}x + {b} = {c}. So {a}x = {c - b}. Therefore x = {answer}.",
-        "sympy": _sympy("x = symbols('x')", f"solution = solve(Eq({a}*x + {b}, {c}), x)", "print(solution[0])"),
-        "wolfram": _module("x, s", f"s = Solve[{a}*x + {b} == {c}, x]", "x /. s[[1]]"),
+        "sympy": sympy("x = symbols('x')", f"solution = solve(Eq({a}*x + {b}, {c}), x)", "print(solution[0])"),
+        "wolfram": module("x, s", f"s = Solve[{a}*x + {b} == {c}, x]", "x /. s[[1]]"),
         "nsl": f"{a}x+{b}={c};x",
     }
 
@@ -143,8 +135,8 @@ def _area_forms(v: Values, answer: str) -> Forms:
     return {
         "prose": f"The corners are (0, 0), ({a}, {b}) and ({c}, {d}). Twice the area is {abs(a * d - b * c)}. "
         f"The area is {answer}.",
-        "sympy": _sympy(f"t = Triangle(Point(0, 0), Point({a}, {b}), Point({c}, {d}))", "print(abs(t.area))"),
-        "wolfram": _module("p", f"p = {{{{0, 0}}, {{{a}, {b}}}, {{{c}, {d}}}}}", "Area[Triangle[p]]"),
+        "sympy": sympy(f"t = Triangle(Point(0, 0), Point({a}, {b}), Point({c}, {d}))", "print(abs(t.area))"),
+        "wolfram": module("p", f"p = {{{{0, 0}}, {{{a}, {b}}}, {{{c}, {d}}}}}", "Area[Triangle[p]]"),
         "nsl": f"area{{(0,0),({a},{b}),({c},{d})}}",
     }
 
@@ -154,8 +146,8 @@ def _det_forms(v: Values, answer: str) -> Forms:
     return {
         "prose": f"The matrix has rows {a}, {b} and {c}, {d}. The products are {a * d} and {b * c}. "
         f"The determinant is {answer}.",
-        "sympy": _sympy(f"m = Matrix([[{a}, {b}], [{c}, {d}]])", "print(m.det())"),
-        "wolfram": _module("m", f"m = {{{{{a}, {b}}}, {{{c}, {d}}}}}", "Det[m]"),
+        "sympy": sympy(f"m = Matrix([[{a}, {b}], [{c}, {d}]])", "print(m.det())"),
+        "wolfram": module("m", f"m = {{{{{a}, {b}}}, {{{c}, {d}}}}}", "Det[m]"),
         "nsl": f"det{{{{{a},{b}}},{{{c},{d}}}}}",
     }
 
@@ -184,9 +176,9 @@ def _count_forms(v: Values, answer: str) -> Forms:
     asked, seen = v[0], v[1:]
     quoted = ", ".join(f'"{word}"' for word in seen)
     return {
-        "prose": f"I see {_listed(seen)}. The number of {asked} shapes is {answer}.",
-        "sympy": _sympy(f"shapes = [{quoted}]", f'count = shapes.count("{asked}")', "print(count)"),
-        "wolfram": _module("shapes", "shapes = {" + quoted + "}", f'Count[shapes, "{asked}"]'),
+        "prose": f"I see {listed(seen)}. The number of {asked} shapes is {answer}.",
+        "sympy": sympy(f"shapes = [{quoted}]", f'count = shapes.count("{asked}")', "print(count)"),
+        "wolfram": module("shapes", "shapes = {" + quoted + "}", f'Count[shapes, "{asked}"]'),
         "nsl": "count{" + ",".join(word[0] for word in seen) + "}" + asked[0],
     }
 
@@ -195,12 +187,12 @@ def _fraction_forms(v: Values, answer: str) -> Forms:
     asked, seen = v[0], v[1:]
     quoted = ", ".join(f'"{word}"' for word in seen)
     return {
-        "prose": f"I see {_listed(seen)}. There are {len(seen)} shapes and {seen.count(asked)} of them match. "
+        "prose": f"I see {listed(seen)}. There are {len(seen)} shapes and {seen.count(asked)} of them match. "
         f"The fraction is {answer}.",
-        "sympy": _sympy(
+        "sympy": sympy(
             f"colors = [{quoted}]", f'fraction = Rational(colors.count("{asked}"), len(colors))', "print(fraction)"
         ),
-        "wolfram": _module("colors", "colors = {" + quoted + "}", f'Count[colors, "{asked}"]/Length[colors]'),
+        "wolfram": module("colors", "colors = {" + quoted + "}", f'Count[colors, "{asked}"]/Length[colors]'),
         "nsl": "count{" + ",".join(word[0] for word in seen) + "}" + f"{asked[0]}/{len(seen)}",
     }
 
