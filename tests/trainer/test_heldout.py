@@ -114,7 +114,7 @@ def test_held_out_shapes_are_unseen_by_what_the_run_began_with_which_may_go(lear
     )
     wanted = {
         second: trained | learned_next,
-        third: trained | learned_next | heldout.lineage(third)[0].seen_shapes(trained | learned_next),
+        third: trained | learned_next | heldout.lineage(third)[0].seen_made(trained | learned_next),
     }
 
     def problems(run, **options):

@@ -35,15 +35,17 @@ class Spot(Generator):
         return Item(question, answer, shown, "how many" if level == 3 else "which", values=(seen, level))
 
     def demonstrate(self, item: Item, language: str, rng: Random, wrong: bool) -> str:
-        """See `Generator`; wrong: one cell of the second picture misread, or a difference overlooked."""
+        """See `Generator`; wrong: one cell of the second picture misread."""
         (first, second), level = item.values
         if wrong:
-            at = rng.randrange(len(second))
+            which = [at for at in range(len(second)) if level == 3 or first[at] == second[at]]
+            at = rng.choice(which)
             seen = first[at] if first[at] != second[at] else "other"
-            second = (*second[:at], seen, *second[at + 1 :])
+            before = second if level == 3 else first  # where one cell differs, another one is taken for it
+            second = (*before[:at], seen, *before[at + 1 :])
         found = [at + 1 for at, (one, other) in enumerate(zip(first, second)) if one != other]
         if level < 3:
-            value = str(found[0] if found else 1)
+            value = str(found[0])
             told = f"The first picture has {listed(first)}. The second has {listed(second)}. The answer is {value}."
             return constant(language, value, told)
         value = str(len(found))
