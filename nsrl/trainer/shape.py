@@ -155,8 +155,9 @@ def shaped(
 ) -> tuple[Shaped, dict[str, float]]:
     """(what this rank's tokens count, metrics of it).
 
-    groups: all that were sampled; mini_batches: those of the update, one after the other; values: components (S, K), rewards (S,) and advantages (S,) of all completions. The functions run
-    once, on the main rank: what they draw or remember is the same for all.
+    groups: all that were sampled; mini_batches: those of the update, one after the other; values: components (S, K),
+    rewards (S,) and advantages (S,) of all completions. The functions run once, on the main rank: what they draw or
+    remember is the same for all.
     """
     if not learner.shapes.functions:
         return (Shaped(terms=scored.terms) if scored.terms else AS_IT_IS), scored.metrics

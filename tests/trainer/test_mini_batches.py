@@ -36,12 +36,17 @@ def runner(pool, reward=odd_first_token, **options):
     return made
 
 
+def gained(made, groups, components):
+    lengths = [len(s.logps) for g in groups for s in g.samples]
+    sizes = [len(g.samples) for g in groups]
+    return step_advantages(components, sizes, len(groups), made.rewards.weights, "none", lengths)
+
+
 def begun(pool, reward=odd_first_token, **options):
     """(learner, its mini-batches with their micro-batches, advantages of its completions) of a rollout."""
     made = runner(pool, reward, **options)
     groups, scores = draw(made, made.config.prompts_per_step, 1, 0)
-    gain = step_advantages(scores.components, [len(g.samples) for g in groups], len(groups), made.rewards.weights, "none",
-                           [len(s.logps) for g in groups for s in g.samples])  # fmt: skip
+    gain = gained(made, groups, scores.components)
     parts = mini_batches(made, groups, gain, {})
     batches = packed(made, parts)
     rows = [row for part in parts for _, rows in part.mine for row in rows]
@@ -174,8 +179,7 @@ def _with(pool, config, right):
     numbers = iter(range(10**6))
     for group in groups:
         group.correct = [right(next(numbers)) for _ in group.samples]
-    gain = step_advantages(scores.components, [len(g.samples) for g in groups], len(groups), made.rewards.weights, "none",
-                           [len(s.logps) for g in groups for s in g.samples])  # fmt: skip
+    gain = gained(made, groups, scores.components)
     parts = mini_batches(made, groups, gain, {})
     batches = packed(made, parts)
     return made, parts, batches, torch.zeros(sum(len(rows) for part in parts for _, rows in part.mine))
