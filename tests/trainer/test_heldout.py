@@ -137,8 +137,8 @@ def test_held_out_shapes_are_unseen_by_what_the_run_began_with_which_may_go(lear
     with pytest.raises(
         UserError, match=r"data.eval_size must be at most \d+, .* that the model was not trained on; got 3"
     ):
-        every = heldout.Shapes(1, 5, 0).unseen(3, set())
-        monkeypatch.setattr(Shapes, "_draw", lambda self, split, index: (every[index % 3], None, None))
+        every = Shapes(1, 5, 0).unseen(3, set())
+        monkeypatch.setattr(Shapes, "_draw", lambda self, split, index: (every[index % 3], None))
         Shapes(1, 5, 3, keys(every[:2]))
 
 

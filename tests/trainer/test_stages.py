@@ -120,7 +120,7 @@ def test_what_each_stage_learned_from_is_left_out_of_evaluations(whole):
     (run,) = heldout.lineage(str(whole))
     easy, hard = Shapes(1, 0, 0, excluded=own), Shapes(2, 0, 4)
     seen = easy.seen(demonstrations=20 * 4, train=8) | hard.seen(train=6)  # `on` goes on in the stream of `easy`
-    assert run.seen_shapes(set()) == seen and len(seen) > 80
+    assert run.seen_made(set()) == seen and len(seen) > 80
 
 
 @pytest.mark.long
