@@ -394,7 +394,7 @@ UNTIL = {"steps": None, "until": "reward > 1", "max_steps": 9}
         ({"stages": [STAGE | UNTIL | {"until": "kl < 1e999"}]}, "until must compare with a finite number; got 1e999"),
         ({"stages": [STAGE | UNTIL | {"until": "kl < 1"}]}, "'a': until must not compare kl where beta is 0"),
         ({"stages": [{"name": "a", "kind": "supervised", "readings": True, "steps": 1, "demonstrations": {"path":
-            __file__}}]}, "'a': readings are of pictures of shapes; got the rows of"),
+            __file__}}]}, "'a': readings are of pictures that can be read out, as those of shapes; got the rows of"),
         ({"warm_start.until": "loss << 3"}, "warm_start.until must be METRIC <= NUMBER"),
         ({"warm_start.reading_until": "reward > 3"}, "warm_start.reading_until must compare one of loss, "),
         ({"warm_start.until": "loss < 3", "warm_start.steps": 0}, "warm_start.until cannot act here"),
