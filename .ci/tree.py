@@ -22,11 +22,13 @@ def sources() -> list[Path]:
 
 
 def about(path: Path) -> str:
-    """The first sentence of a docstring, or of the comment at the top; empty for a file that says nothing."""
+    """The first sentence of a docstring or of the comment at the top, or a recipe's method; empty where there is none."""
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.suffix == ".py":
         text = ast.get_docstring(ast.parse(text)) or ""
     else:
+        if named := re.match(r"about:\n  method: \"?(.+?)\"?\n", text):  # a recipe
+            return f"the recipe of {named[1]}"
         top = re.match(r"(?:#!.*\n)?((?:\s*(?://|#|\{#|/\*).*\n)+)", text)
         text = (
             "\n".join(re.sub(r"^\s*(//|#|\{#-?|/\*)\s?|(-?#\}|\*/)\s*$", "", line) for line in top[1].splitlines())

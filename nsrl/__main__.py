@@ -22,6 +22,7 @@ COMMANDS = {
     "check": ("nsrl.check", "is this run sound: does the worst step fit, do sampler and trainer agree"),
     "engines": ("nsrl.engines.__main__", "run programs; count their tokens; which engines are here"),
     "rewards": ("nsrl.rewards.__main__", "the answer check: one verdict, or its agreement with labels"),
+    "data": ("nsrl.data.__main__", "how many problems a made source has at each level; draw one of each"),
     "recipes": ("nsrl.recipes.__main__", "published methods as recipes: which there are, and what is known of each"),
     "report": ("nsrl.report.__main__", "write report.html of a run folder again; compare two evaluations"),
     "attend": ("nsrl.attend", "where a model looks as it writes: attention drawn over the pictures"),

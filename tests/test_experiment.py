@@ -176,7 +176,7 @@ def test_a_recipe_has_keys_of_the_experiment_and_of_its_runs(tmp_path, capsys):
         (["tokenizer={mine}/file.tiktoken"], "tokenizer must have a rank for every byte; .* lacks 255 of the 256"),
         (["recipe=curriculum"], "stages must not be said of the runs"),
         (["warm_start.languages={nsl: 1}"], "cot/seed-0: warm_start.languages cannot act here"),
-        (["data.source=hf", "data.path=/"], "demonstrations.source must be shapes for the small model"),
+        (["data.source=hf", "data.path=/"], "demonstrations.source must be one that makes them, as shapes"),
         (["folder={mine}/theirs"], "folder must be of an experiment, or empty"),
         (["maxsteps=3"], "max_steps"),
         (["data.eval_size=0"], "data.eval_size must be at least 1"),

@@ -120,6 +120,7 @@ SHOWN = {
         **{key.name: OF_THE_OP for key in keys(TrainConfig).values() if key.path[0] == "objective"},
         **dict.fromkeys(("loss_type", "importance_sampling_level", "epsilon", "epsilon_high", "delta", "beta",
                          "use_bias_correction_kl", "entropy_coef", "sampler_correction"), STEP),
+        "objective.nll_on": CONTEXTS + "test_papo_against_dense_logits",
         "contexts": CONTEXTS + "test_papo_against_dense_logits",
         "terms": CONTEXTS + "test_schedules_groups_without_spread_and_terms_of_nothing",
         "dead_groups": CONTEXTS + "test_schedules_groups_without_spread_and_terms_of_nothing",

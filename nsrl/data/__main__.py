@@ -8,12 +8,15 @@ from collections import Counter
 from random import Random
 from typing import Any
 
+from nsrl.config import command
 from nsrl.data.made import generator, opened
 from nsrl.data.shapes.zoom import crop
-from nsrl.data.sources import MADE
-from nsrl.errors import UserError
+from nsrl.data.sources import MADE, is_made
+from nsrl.errors import UserError, program
 from nsrl.types import Problem
 
+USAGE = """usage: {0} count [SOURCE ...]   how many problems the levels of the sources have
+       {0} draw FILE.png        one problem of each source as a picture"""
 DRAWS = 20_000
 WIDE, LINE, EDGE, TEXT = 300, 13, 8, 11  # pixels: a column, a line of text, a margin, the height of letters
 SHOWN = (("shapes", 1), ("chains", 3), ("zoom", 2), ("sat", 1), ("graphs", 1), ("jigsaw", 1), ("rotation", 1),
@@ -21,9 +24,13 @@ SHOWN = (("shapes", 1), ("chains", 3), ("zoom", 2), ("sat", 1), ("graphs", 1), (
 
 
 def main(argv: list[str]) -> int:
-    """The command. Raises `UserError` for other words."""
+    """The command. Exit code 2 for other words; raises `UserError` for a source that makes none."""
     match argv:
+        case ["-h"] | ["--help"]:
+            print(USAGE.format(program("data")))
         case ["count", *sources]:
+            if strange := [source for source in sources if not is_made(source)]:
+                raise UserError(f"count takes sources that make problems ({', '.join(MADE)}); got {strange[0]!r}")
             print("| source | level | different ones of 20,000 | in all, about |\n|---|---|---|---|")
             for source in sources or MADE:
                 for level in generator(source).levels:
@@ -32,7 +39,8 @@ def main(argv: list[str]) -> int:
         case ["draw", file] if file.endswith(".png"):
             sheet([opened(name, level, seed=1, held_out=0).unseen(1, set())[0] for name, level in SHOWN]).save(file)
         case _:
-            raise UserError(f"this takes count [SOURCE ...] or draw FILE.png; got {' '.join(argv) or 'nothing'}")
+            print(USAGE.format(program("data")), file=sys.stderr)
+            return 2
     return 0
 
 
@@ -96,7 +104,4 @@ def _lines(text: str, most: int = 48) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command(main)

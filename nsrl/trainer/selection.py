@@ -28,8 +28,8 @@ def chosen_tokens(
 ) -> dict[str, torch.Tensor]:
     """(N,) weights by argument of `policy_loss`, of this rank's tokens, mini-batch after mini-batch.
 
-    advantage_R: of this rank's completions, where shaped has none of tokens; old_N, entropy_N: of its tokens (entropies:
-    with top_entropy below 1).
+    advantage_R: of this rank's completions, where shaped has none of tokens; old_N, entropy_N: of its tokens
+    (entropies: with top_entropy below 1).
     """
     config, world = learner.config.objective, learner.world
     device = old_N.device

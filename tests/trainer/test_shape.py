@@ -10,7 +10,7 @@ import pytest
 import shaping
 import torch
 
-from nsrl.config import TrainConfig, parse
+from nsrl.config import ObjectiveConfig, TrainConfig, parse
 from nsrl.config.sound import notes_on
 from nsrl.engines import EnginePool
 from nsrl.errors import UserError
@@ -65,7 +65,10 @@ def test_gradient_of_shaped_tokens_against_autograd(pool, start):
         shape.update(advantage=step.advantage_N.clone(), weight=step.weight_N.clone())
         step.metrics["mean"] = step.advantage_N.mean()
 
-    runner = shaping.learner(pool, start, functions={"shaped": shaped}, nll_coef=0.02, dead_groups="drop", budget=90)
+    objective = ObjectiveConfig(nll_coef=0.02, nll_on="all")
+    runner = shaping.learner(
+        pool, start, functions={"shaped": shaped}, objective=objective, dead_groups="drop", budget=90
+    )
     gradients = shaping.seen_gradients(runner)
     shaping.SEEN.clear()
     metrics, _ = grpo_step(runner, 1)
