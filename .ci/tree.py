@@ -22,7 +22,7 @@ def sources() -> list[Path]:
 
 
 def about(path: Path) -> str:
-    """The first sentence of a docstring or of the comment at the top, or a recipe's method; empty where there is none."""
+    """The first sentence of a docstring or of the comment on top, or a recipe's method; empty where there is none."""
     text = (ROOT / path).read_text(encoding="utf-8")
     if path.suffix == ".py":
         text = ast.get_docstring(ast.parse(text)) or ""
