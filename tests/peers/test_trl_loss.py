@@ -181,9 +181,14 @@ def run(loss, kl, pictures, *, kind="whole", updates=2, budget=4096, sampler=Non
     return ours(copy.deepcopy(learner), frozen, groups, rewards, config, updates, sampler, budget), want
 
 
+def rounding(loss):
+    """What two sums in fp32 may be apart: of a whole completion's tokens in the two losses that have such sums."""
+    return 5e-6 if loss in ("luspo", "vespo") else 1e-6
+
+
 def require_equal(got, want, what):
     for number, ((loss, gradient, metrics), (their_loss, their_gradient, logged)) in enumerate(zip(got, want), 1):
-        assert loss == pytest.approx(their_loss, abs=1e-6), f"{what}, update {number}: loss"
+        assert loss == pytest.approx(their_loss, abs=rounding(what.partition(",")[0])), f"{what}, update {number}: loss"
         assert distance(gradient, their_gradient) < 1e-5, (
             f"{what}, update {number}: gradient {distance(gradient, their_gradient)}"
         )
@@ -240,7 +245,7 @@ OPTIONS = {
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_options_of_the_same_name(loss, option):
-    if (option == "delta" and loss in ("cispo", "sapo")) or (
+    if (option == "delta" and loss in ("cispo", "sapo", "vespo")) or (
         option == "no upper epsilon" and loss in ("cispo", "gspo")
     ):
         pytest.skip("not an option of this loss")
