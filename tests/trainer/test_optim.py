@@ -279,4 +279,4 @@ def test_the_gate_tells_noise_from_a_weak_signal_and_continues():
             assert optimizer.gate.steps == before + 1 == at + 1
             shares[of].append(min(1.0, max(0.1, 4.0 * optimizer.gate.signal)))
     assert sum(shares["noise"][10:]) / 50 < 0.2
-    assert sum(shares["weak"][10:]) / 50 > 0.9
+    assert sum(shares["weak"][10:]) / 50 > 0.5  # 0.75 is the lowest of 150 seeds, 0.11 the highest of noise
