@@ -50,7 +50,7 @@ class Rollout:
         )
 
 
-Learned = tuple[Rollout, list[int]]  # a group, and which rows of the step its learned completions are
+Taken = tuple[Rollout, list[int]]  # a group, and which rows of the step its learned completions are
 
 
 @dataclass
@@ -61,7 +61,7 @@ class MiniBatch:
     of right completions among them; own: which of `learning` are this rank's; batches: those, packed.
     """
 
-    learning: list[Learned]
+    learning: list[Taken]
     tokens: int
     sequences: int
     right: int
@@ -69,7 +69,7 @@ class MiniBatch:
     batches: list[PackedBatch]
 
     @property
-    def mine(self) -> list[Learned]:
+    def mine(self) -> list[Taken]:
         """This rank's share of `learning`."""
         return [self.learning[i] for i in self.own]
 

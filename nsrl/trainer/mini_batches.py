@@ -18,7 +18,7 @@ from nsrl.rollout.types import Finish
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import StepAdvantages
 from nsrl.trainer.contexts import keeps_dead
-from nsrl.trainer.learner import Learned, Learner, MiniBatch, Rollout
+from nsrl.trainer.learner import Learner, MiniBatch, Rollout, Taken
 from nsrl.trainer.loss import Shaped
 from nsrl.trainer.selection import chosen_tokens
 
@@ -34,8 +34,8 @@ def mini_batches(
     config = learner.config
     of_right = config.objective.nll_coef > 0 and config.objective.nll_on == "right"
     dead, first = keeps_dead(config, terms), 0
-    with_gradient: list[Learned] = []
-    without: list[Learned] = []
+    with_gradient: list[Taken] = []
+    without: list[Taken] = []
     for group, chosen, live in zip(groups, gain.chosen.tolist(), gain.drawn.live.tolist()):
         if chosen and (live or config.tokens.dead_groups != "drop"):
             group.learns = [
