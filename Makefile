@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 RUN    := PYTHONPATH=kernels:. $(VENV)/bin/python
 PIP    := $(VENV)/bin/python -m pip
-# Three processes keep two cores busy: many tests wait for processes that they started.
-TEST   := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(or $(WORKERS),3) --dist worksteal
+# Three processes keep two cores busy: many tests wait for processes that they started. A test that does not end prints
+# where it stands and fails, and the others go on.
+TEST   := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(or $(WORKERS),3) --dist worksteal --timeout 1200 --timeout-method thread
 STAMP  := $(VENV)/.installed
 # What test-fast looks at: a file or folder of each room that starts no run and no kernel, without its longest files.
 FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py tests/install/test_pins.py tests/engines/nsl \
