@@ -169,7 +169,7 @@ def test_a_process_that_dies_loses_its_own_program_only(raw_pool):
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
 def test_workers_have_nothing_of_this_process(psutil):
-    before = set(psutil.Process().children(recursive=True))  # of other tests in this process: a tracker of shared memory
+    before = set(psutil.Process().children(recursive=True))  # of other tests: a tracker of shared memory
     with EnginePool(workers=1) as pool:
         for language in pool.languages:
             pool.run(language, "1")
