@@ -17,6 +17,7 @@ from nsrl.config import EvalConfig, ModelConfig, SolveConfig, command, parse, re
 from nsrl.config.prompts import PromptConfig, said
 from nsrl.errors import UserError, program, require_extra
 from nsrl.types import Problem
+from nsrl.userfiles import expanded
 from nsrl.view import Parser, page_file
 
 _ASKED = "what is asked for (any, answer, cot, nsl, wolfram, sympy), and so each key of `prompt` that eval takes, "\
@@ -114,7 +115,7 @@ def main(argv: list[str]) -> int:
     print(attention.table(seen))
     print(f"\nof each token that is drawn, {seen.which}\n{attention.by_token(seen)}")
     if chosen.output:
-        target = Path(chosen.output).expanduser()
+        target = expanded(chosen.output)
         (attention.write_png if target.suffix.lower() == ".png" else attention.write_page)(seen, target)
         print(f"drawn: {target}")
     return 0
@@ -171,7 +172,7 @@ def _problem(chosen: argparse.Namespace) -> Problem:
     if chosen.problem is None:
         from nsrl.data.images import file_image
 
-        return Problem("question", chosen.question, None, tuple(file_image(Path(p).expanduser()) for p in chosen.image))
+        return Problem("question", chosen.question, None, tuple(file_image(expanded(p)) for p in chosen.image))
     from nsrl.trainer.heldout import choose
 
     problems, _, _ = choose(EvalConfig(model=chosen.model))

@@ -10,6 +10,7 @@ from nsrl.config import EvalConfig, ModelConfig, command, parse, require_sound
 from nsrl.config.prompts import said
 from nsrl.errors import UserError
 from nsrl.trainer.folder import CONFIG, check_writable, disk_watched, settings_of, write, write_parquet
+from nsrl.userfiles import expanded
 
 BEGINS = b'{\n "accuracy": '  # every result of this command
 
@@ -21,7 +22,7 @@ def main(argv: list[str]) -> int:
     require_sound(config)
 
     _require_data(config.data)
-    output = Path(config.output).expanduser() if config.output else None
+    output = expanded(config.output) if config.output else None
     if output is not None:
         check_writable(output, "output")
         check_writable(output.with_suffix(".parquet"), "output")
@@ -105,7 +106,7 @@ def _require_data(data: str | None) -> None:
     """Raise `UserError` where the data set is a run folder."""
     if data is None:
         return
-    folder = Path(data.partition(":")[2] or data).expanduser()
+    folder = expanded(data.partition(":")[2] or data)
     if (folder / CONFIG).is_file() and ((folder / "latest").exists() or (folder / "metrics.jsonl").is_file()):
         raise UserError(
             f"data must be a data set; {str(folder)!r} is a run folder (model={folder} evaluates it on its own "

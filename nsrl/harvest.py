@@ -14,6 +14,7 @@ from nsrl.config import EngineConfig, HarvestConfig, ModelConfig, TrainConfig, c
 from nsrl.config.prompts import said
 from nsrl.errors import UserError
 from nsrl.trainer.folder import check_writable, disk_watched, settings_of, write_parquet
+from nsrl.userfiles import expanded
 
 if TYPE_CHECKING:
     from nsrl.models.vlm import VLM
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
     the output's place are at fault. Interrupted, it goes on where it was when it is called again."""
     config = parse(HarvestConfig, argv, "python -m nsrl.harvest")
     require_sound(config)
-    output = Path(config.output).expanduser()
+    output = expanded(config.output)
     check_writable(output, "output")
     if output.exists() and (settings_of(output) or {}).get("command") != "harvest":
         raise UserError(f"output would replace {str(output)!r}, which is no harvest; name another file, or move it")

@@ -11,6 +11,7 @@ from typing import Any
 from nsrl.config import EvalConfig, ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
 from nsrl.config.prompts import said
 from nsrl.errors import UserError
+from nsrl.userfiles import expanded
 
 PROGRAM = "python -m nsrl.solve"
 
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
     if config.problem is not None:
         problem = _held_out(config.model, run, config.problem)
     else:
-        images = tuple(file_image(Path(path).expanduser()) for path in config.image)
+        images = tuple(file_image(expanded(path)) for path in config.image)
         problem = Problem("question", str(config.question), None, images)
 
     from nsrl.models import loading  # torch and transformers are only imported once the pictures can be read
@@ -93,7 +94,7 @@ def main(argv: list[str]) -> int:
 
 def _run(model: Path) -> TrainConfig | None:
     """The configuration of the run a model comes from; None when it comes from none."""
-    files = [place / "config.yaml" for place in (model.expanduser(), model.expanduser().resolve().parent)]
+    files = [place / "config.yaml" for place in (expanded(model), expanded(model).resolve().parent)]
     file = next((f for f in files if f.is_file()), None)
     return from_yaml(TrainConfig, file.read_text(encoding="utf-8")) if file is not None else None
 

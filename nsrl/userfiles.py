@@ -1,4 +1,5 @@
-"""A user's function in a Python file, `file.py:function`: how a configuration names one, and how it is taken.
+"""Paths that a user says, and a user's function in a Python file, `file.py:function`: how a configuration names one,
+and how it is taken.
 
 Whatever key names a function takes it by `load`: rewards, verifiers, `combine`, shape functions, prompts of contexts. A
 file is looked up beside the YAML file that names it first (`beside`), then from the working directory, so that a
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import re
 import traceback
 from collections.abc import Mapping
@@ -22,6 +24,14 @@ from nsrl.errors import UserError, did_you_mean
 _NAMED = re.compile(r"([^\n:]+\.py):([A-Za-z_]\w*)")
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with `~` spelled out. Raises `UserError` for `~name` where no user of this machine has that name."""
+    whole = Path(os.path.expanduser(path))
+    if str(whole).startswith("~"):
+        raise UserError(f"a path may begin with ~, or with ~name of a user of this machine; got {str(path)!r}")
+    return whole
+
+
 def beside(said: Any, home: Path) -> Any:
     """What a file in the folder `home` says (a text, or lists and mappings of texts), with every `file.py:function`
     whose file lies there as a path from the root; what does not stays as it is."""
@@ -30,7 +40,7 @@ def beside(said: Any, home: Path) -> Any:
     if isinstance(said, list | tuple):
         return [beside(value, home) for value in said]
     if isinstance(said, str) and (found := _NAMED.fullmatch(said)):
-        own = home / Path(found[1]).expanduser()
+        own = home / expanded(found[1])
         if own.is_file():
             return f"{own.absolute()}:{found[2]}"
     return said
@@ -39,7 +49,7 @@ def beside(said: Any, home: Path) -> Any:
 def load(spec: str, key: str) -> tuple[str, Any]:
     """(name, function) of `file.py:function`; key: what names it. Raises `UserError`, which begins with the key."""
     file, _, name = spec.rpartition(":")
-    path = Path(file).expanduser()
+    path = expanded(file)
     if not path.is_file():
         raise UserError(f"{key}: no file {str(path)!r} (from {spec!r})")
     if path.suffix != ".py":

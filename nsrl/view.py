@@ -11,6 +11,7 @@ from typing import NoReturn
 from nsrl.config import command
 from nsrl.errors import UserError, program, require_extra
 from nsrl.trainer.folder import check_writable
+from nsrl.userfiles import expanded
 
 EVERY = 25  # files between two lines of progress
 
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 def page_file(word: str, *kinds: str) -> Path:
     """The file that `-o` names. Raises `UserError` where it is of no such kind or cannot be written."""
-    target = Path(word).expanduser()
+    target = expanded(word)
     if target.suffix.lower() not in kinds:
         raise UserError(f"-o must be a file that ends in {' or '.join(kinds)}; got {word!r}")
     check_writable(target, "-o")
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> int:
     for name, least in (("most", 1), ("pictures", 0)):
         if getattr(chosen, name) < least:
             raise UserError(f"view: --{name} must be at least {least}; got {getattr(chosen, name)}")
-    paths = [Path(path).expanduser() for path in chosen.path]
+    paths = [expanded(path) for path in chosen.path]
     target = page_file(chosen.output, ".html", ".htm") if chosen.output else None
 
     require_extra()

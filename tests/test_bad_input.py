@@ -173,6 +173,14 @@ WORDS = [
     ("train", "seed=null", ("seed must be an integer", "got 'null'")),
     ("train", "--print_config=yaml", ("print_config",)),
     # recipes and files
+    *(
+        ("train", f"{key}=~nosuchuser/x", ("~name of a user of this machine", "'~nosuchuser/x'"))
+        for key in ("recipe", "output_dir", "data.path", "resume_from_checkpoint", "data.source=hf data.path")
+    ),
+    ("train", "reward_funcs=~nosuchuser/x.py:f reward_weights=1", ("~name of a user of this machine",)),
+    ("train", "--config ~nosuchuser/x.yaml", ("~name of a user of this machine",)),
+    ("solve", "question=1 model=~nosuchuser/x", ("~name of a user of this machine",)),
+    ("solve", "model=small question=1 image=~nosuchuser/x.png", ("~name of a user of this machine",)),
     ("train", "recipe=papr", ("recipe", "did you mean 'paper'?")),
     ("train", "recipe={at}/absent.yaml", ("recipe", "absent.yaml", "is no file")),
     ("train", "recipe={at}/loop.yaml", ("recipe", "lead back to itself")),

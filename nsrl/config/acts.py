@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
@@ -24,6 +23,7 @@ from nsrl.data.sources import format_of, is_made, made_of, reads_out
 from nsrl.engines.external import EMBEDDED
 from nsrl.engines.languages import LANGUAGES
 from nsrl.errors import UserError
+from nsrl.userfiles import expanded
 from nsrl_kernels import Objective
 
 Config = TrainConfig | EvalConfig | HarvestConfig | SolveConfig
@@ -64,7 +64,7 @@ class Model:
         """The model that `model.name` names, by the small files of its folder."""
         if name == "small":
             return cls(True, False)
-        folder = Path(name).expanduser()
+        folder = expanded(name)
         folder = folder / "latest" if (folder / "latest").exists() else folder
         own, adapter = folder / "nsrl.json", folder / "adapter_config.json"
         try:
@@ -145,14 +145,14 @@ def _own_split(c: TrainConfig) -> str | None:
 def _split(c: TrainConfig) -> str | None:
     if not _splits(c):
         return f"data.source={c.data.source} has no splits"
-    single = c.data.path is not None and Path(c.data.path).expanduser().is_file()
+    single = c.data.path is not None and expanded(c.data.path).is_file()
     return "data.path is a single file" if single else None
 
 
 def _subset(c: TrainConfig) -> str | None:
     if not _splits(c):
         return f"data.source={c.data.source} has no subsets"
-    local = c.data.path is not None and Path(c.data.path).expanduser().exists()
+    local = c.data.path is not None and expanded(c.data.path).exists()
     return "data.path is local" if local else None
 
 

@@ -22,7 +22,7 @@ from nsrl.config.schema import TrainConfig
 from nsrl.config.values import read_mapping, read_yaml, value_of
 from nsrl.data.sources import guess_source
 from nsrl.errors import Terminated, UserError, extras_named, require_extra
-from nsrl.userfiles import beside
+from nsrl.userfiles import beside, expanded
 
 # What it means that a run's configuration lacks a key, where that is not the key's default: it was written before there
 # was one.
@@ -144,7 +144,7 @@ def _words(kind: type[Any], argv: list[str]) -> tuple[dict[str, Any], list[Path]
             else:
                 value = rest.pop(0)
         if name == "config":
-            files.append(Path(value).expanduser())
+            files.append(expanded(value))
         elif key is None:
             texts |= _flattened(kind, {name: read_mapping(value, name)}, "")
         else:
@@ -284,7 +284,7 @@ def _printed(config: Any, wish: str) -> str:
 
 def run_path(config: TrainConfig) -> Path:
     """The run folder of a configuration."""
-    return Path(config.output_dir or f"runs/{recipe_title(config.recipe)}-{config.seed}").expanduser()
+    return expanded(config.output_dir or f"runs/{recipe_title(config.recipe)}-{config.seed}")
 
 
 def launched() -> tuple[int, int]:

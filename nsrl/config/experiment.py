@@ -13,6 +13,7 @@ from nsrl.config.schema import ONE_OR_MORE, SAMPLES, SEED, Given, TrainConfig
 from nsrl.config.values import check_value
 from nsrl.data.modes import MODES
 from nsrl.errors import UserError, did_you_mean
+from nsrl.userfiles import expanded
 from nsrl_kernels.options import Bound
 
 POINTS = ("context", "cold", "grpo")
@@ -104,7 +105,7 @@ class ExperimentConfig:
     @property
     def place(self) -> Path:
         """The folder."""
-        return Path(self.folder or f"runs/experiment-{recipe_title(self.recipe)}").expanduser()
+        return expanded(self.folder or f"runs/experiment-{recipe_title(self.recipe)}")
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nsrl.errors import UserError, did_you_mean
+from nsrl.userfiles import expanded
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 RECIPE = "recipe.yaml"  # in the folder of a recipe, which may have a Python file beside it
@@ -19,18 +20,18 @@ def recipe_names() -> list[str]:
 def recipe_files(text: str) -> list[Path]:
     """The files of what was asked for, the later one to be laid over the earlier: `paper`, `own.yaml`, `folder`,
     `paper+papo`. Raises `UserError`."""
-    whole = Path(text).expanduser()
+    whole = expanded(text)
     return [_file(text)] if whole.exists() else [_file(name) for name in text.split("+")]
 
 
 def recipe_title(text: str) -> str:
     """What a run folder is called after: names without folders and endings, joined by `+`."""
-    parts = [text] if Path(text).expanduser().exists() else text.split("+")
+    parts = [text] if expanded(text).exists() else text.split("+")
     return "+".join(path.parent.name if path.name == RECIPE else path.stem for path in map(Path, parts))
 
 
 def _file(name: str) -> Path:
-    own = Path(name).expanduser()
+    own = expanded(name)
     if own.suffix in (".yaml", ".yml") or len(own.parts) > 1:
         inside = own / RECIPE if own.is_dir() else own
         if not inside.is_file():

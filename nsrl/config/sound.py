@@ -6,7 +6,6 @@ Imports neither torch nor transformers.
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
 from nsrl.config.acts import Config, learns_by_adapter, require_acting
 from nsrl.config.asking import EvalConfig, HarvestConfig
@@ -17,6 +16,7 @@ from nsrl.config.stages import planned_stages
 from nsrl.data.sources import is_made, made_of, require_path
 from nsrl.engines.external import EMBEDDED, UNSANDBOXED, external
 from nsrl.errors import MissingBackend, UserError
+from nsrl.userfiles import expanded
 
 
 def require_sound(config: Config) -> None:
@@ -88,7 +88,7 @@ def _data(config: TrainConfig) -> None:
             raise UserError(f"demonstrations: {error}") from None
     for name, path in (("data.path", config.data.path), ("demonstrations.path", config.demonstrations.path)):
         local = path is not None and (path.startswith((".", "/", "~")) or path.count("/") > 1)
-        if path is not None and local and not Path(path).expanduser().exists():
+        if path is not None and local and not expanded(path).exists():
             raise UserError(f"{name} must exist; got {path!r}")
 
 

@@ -17,6 +17,7 @@ from nsrl.data.rows import MARK
 from nsrl.engines import CLOSE, OPEN, TAGS, Extracted, Pair, extract
 from nsrl.errors import UserError
 from nsrl.types import Problem
+from nsrl.userfiles import expanded
 
 _READ = "You solve problems about images. Read the numbers and relations you need from the image, then"
 _LAST = (
@@ -49,10 +50,10 @@ def system_text(mode: str = "any") -> str:
 def text_of_file(key: str, path: str) -> str:
     """The text of a file that a key names, without blank lines around it. Raises `UserError`."""
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig").strip()
+        text = expanded(path).read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError:
         raise UserError(f"{key} must be a text file in UTF-8; got {path!r}, which is not") from None
-    except (OSError, RuntimeError) as error:  # expanduser of a user that there is not
+    except OSError as error:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"{key} must be a file that can be read; got {path!r} ({why})") from None
     if not text:

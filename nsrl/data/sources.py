@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from nsrl.data import tables
 from nsrl.data.generator import Generator
 from nsrl.errors import UserError
-from nsrl.userfiles import load
+from nsrl.userfiles import expanded, load
 
 VIRL39K = "TIGER-Lab/ViRL39K"
 
@@ -75,7 +75,7 @@ def _first_part(folder: Path, parts: tuple[str, ...]) -> list[Path]:
 
 def _place(name: str, what: str) -> Path:
     """The file or folder of this name, or what the Hub has under it. Raises `UserError`."""
-    place = Path(name).expanduser()
+    place = expanded(name)
     if not place.exists():
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise UserError(f"data.path must be {what}; {name!r} does not exist")

@@ -17,6 +17,7 @@ from typing import Any
 from nsrl.data import csvs, jsons
 from nsrl.data.names import FILE_NAME, PICTURES, TEST_NAMES, same_split, split_of, split_of_path
 from nsrl.errors import UserError
+from nsrl.userfiles import expanded
 
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 METADATA = "metadata"  # the stem of HF imagefolder's own files: pictures stand beside them, named by file_name columns
@@ -301,7 +302,7 @@ def _parquet_again(file: Path, group: int, number: int, columns: Sequence[str]) 
 
 def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, Path | None]:
     """(rows, folder that relative image paths start from) of a file, folder or Hub id. Raises `UserError`."""
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.is_file():
         return table([place]), place.parent
     if place.is_dir():
@@ -466,7 +467,7 @@ def _undecoded(data: Any) -> Any:
 
 def test_split(path: str, subset: str | None = None) -> str | None:
     """The name of a data set's own held-out split, if it has one."""
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.is_file():
         return None
     if place.is_dir():

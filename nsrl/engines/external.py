@@ -20,6 +20,7 @@ from pathlib import Path
 
 from nsrl.engines.result import Limits, Message, Result, Status
 from nsrl.errors import MissingBackend, UserError
+from nsrl.userfiles import expanded
 
 _MESSAGE = re.compile(r"^\s*([A-Za-z$][\w$]*)::(\w+)\s*:\s*(.*)$")
 _DEFINES_F = re.compile(r"^\s*f\s*:?=(?!=)", re.MULTILINE)
@@ -52,7 +53,7 @@ class External:
         command: where it is, in place of what PATH has; of a served engine the interpreter, or a script that begins
         with it.
         """
-        path = shutil.which(str(Path(command).expanduser()) if command else self.executable)
+        path = shutil.which(str(expanded(command)) if command else self.executable)
         if path is None or self.arguments:
             return None if path is None else [path]
         with open(path, "rb") as file:

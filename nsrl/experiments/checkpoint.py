@@ -24,6 +24,7 @@ from nsrl.errors import UserError
 from nsrl.experiments.jobs import Job
 from nsrl.experiments.parts import COLD, Keys
 from nsrl.experiments.plan import Cell, Plan
+from nsrl.userfiles import expanded
 
 TAUGHT = {  # the arms whose harvests an arm learns from, and the languages of its lessons (prose: an answer in words)
     "answer": (("answer",), ("direct", "prose")),
@@ -248,7 +249,7 @@ def _named(specs: Collection[str]) -> dict[str, str]:
     for spec in specs:
         source, path = source_and_path(spec)
         on_the_hub = HUB_ID.fullmatch(path) and not path.startswith((".", "~"))
-        if not is_made(source) and not on_the_hub and not (path and Path(path).expanduser().exists()):
+        if not is_made(source) and not on_the_hub and not (path and expanded(path).exists()):
             raise UserError(f"benchmarks must be data sets; {path!r} of {spec!r} is not there")
         name = (
             f"{source}-{re.sub(r'[^A-Za-z0-9_]+', '-', Path(path).name).strip('-')}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from nsrl.engines.token_counts import open_tokenizer
 from nsrl.errors import UserError
 from nsrl.models.small import QWEN_SPLIT
+from nsrl.userfiles import expanded
 
 Counter = Callable[[str], int]
 
@@ -24,7 +25,7 @@ def counter(tokenizer: str | None) -> Counter | None:
     """
     if tokenizer is None:
         return None
-    path = Path(tokenizer).expanduser()
+    path = expanded(tokenizer)
     if not path.exists():
         raise UserError(f"tokenizer must be a tokenizer.json, or a folder that has one; {tokenizer!r} is not there")
     if path.suffix == ".tiktoken":

@@ -21,6 +21,7 @@ from nsrl.models import chats, small
 from nsrl.models.family import Family
 from nsrl.models.registry import FAMILIES, family_class
 from nsrl.models.vlm import BASE, VLM
+from nsrl.userfiles import expanded
 
 
 def load(
@@ -191,7 +192,7 @@ def latest_checkpoint(path: Path) -> Path:
 
 
 def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
-    folder = Path(config.name).expanduser()
+    folder = expanded(config.name)
     looks_local = config.name.startswith((".", "/", "~")) or config.name.count("/") != 1
     if folder.is_dir():
         source = str(_checked(latest_checkpoint(folder)))

@@ -23,6 +23,7 @@ from nsrl.report.statistics import (
     scored_samples,
 )
 from nsrl.report.table import percent, print_lines
+from nsrl.userfiles import expanded
 
 Records = list[dict[str, Any]]
 TOKENS = {"output tokens": ("tokens",), "reasoning tokens": ("tokens_prose", "tokens_program")}
@@ -31,7 +32,7 @@ TOKENS = {"output tokens": ("tokens",), "reasoning tokens": ("tokens_prose", "to
 def evaluations(names: str) -> list[Records]:
     """The records of each of several evaluations, by comma: parquet files, run folders (their last evaluation), or
     folders with one parquet file. Raises `UserError`."""
-    return [_records(Path(name).expanduser()) for name in names.split(",")]
+    return [_records(expanded(name)) for name in names.split(",")]
 
 
 def print_comparison(names: Sequence[str]) -> None:
@@ -47,8 +48,8 @@ def print_comparison(names: Sequence[str]) -> None:
     titles = _titles(names)
     for title, name in zip(titles, names):
         for path in map(Path, name.split(",")):
-            if path.expanduser().is_dir():
-                print(f"{title}: {_file(path.expanduser())}")
+            if expanded(path).is_dir():
+                print(f"{title}: {_file(expanded(path))}")
     greedy = _line("All", sets, greedy=False) is None
     if greedy and _line("All", sets, greedy) is None:
         raise UserError(
@@ -126,9 +127,7 @@ def at_k_text(*seeds: Sequence[Mapping[str, Any]]) -> str:
 def _titles(names: Sequence[str]) -> list[str]:
     """Short and different names: the last part of a path in which they differ; of several by comma, what they begin
     with."""
-    groups = [
-        [Path(name).expanduser().absolute().with_suffix("").parts for name in several.split(",")] for several in names
-    ]
+    groups = [[expanded(name).absolute().with_suffix("").parts for name in several.split(",")] for several in names]
     for place in range(1, min(len(parts) for group in groups for parts in group)):
         found = [
             os.path.commonprefix([parts[-place] for parts in group]).rstrip("-_. ")  # noqa: RUF071 (of letters)

@@ -17,6 +17,7 @@ from typing import Any
 
 from nsrl.data.chat import options_text
 from nsrl.errors import UserError
+from nsrl.userfiles import expanded
 
 TRAINING, LONE = "training", "evaluation"  # points: of completions/, and of a file that stands in no run
 _NAMED = {"warm_start": "before", "final": "after"}
@@ -52,7 +53,7 @@ class Part:
 def collect(paths: Sequence[str | Path], progress: Progress = lambda done, total: None) -> tuple[list[Part], list[str]]:
     """Every part of the runs, experiments (folders of runs) and parquet files, in order of arm and point; and notes on
     what was passed over. Raises `UserError` where a path holds no completions."""
-    found = [part for path in paths for part in _parts(Path(path).expanduser())]
+    found = [part for path in paths for part in _parts(expanded(path))]
     found = list({part.path.resolve(): part for part in found}.values())
     _tell_apart(found)
     pictures: dict[Path, dict[str, bytes]] = {}
@@ -61,7 +62,7 @@ def collect(paths: Sequence[str | Path], progress: Progress = lambda done, total
         try:
             part.rows = read(part.path)
         except UserError as error:
-            if any(part.path == Path(path).expanduser() for path in paths):
+            if any(part.path == expanded(path) for path in paths):
                 raise
             notes.append(str(error))  # half-written by a run that was killed, or another table of the user's
             continue

@@ -15,6 +15,7 @@ from nsrl.config import TrainConfig, parse, run_path, to_yaml
 from nsrl.config.keys import flat
 from nsrl.errors import UserError
 from nsrl.trainer.folder import CONFIG, write
+from nsrl.userfiles import expanded
 
 OF_THE_COMMAND = ("output_dir", "resume", "resume_from_checkpoint")  # of one start, not of the run
 FIXED = {
@@ -81,7 +82,7 @@ def continued(config: TrainConfig, argv: list[str], program: str) -> TrainConfig
 def origin(config: TrainConfig) -> Path:
     """The folder of the run that is continued."""
     given = config.resume_from_checkpoint
-    return run_path(config) if given is None else Path(given).expanduser().resolve().parent
+    return run_path(config) if given is None else expanded(given).resolve().parent
 
 
 def own(file: Path) -> TrainConfig:

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from nsrl.config import TrainConfig, to_yaml
 from nsrl.engines.result import writable
 from nsrl.errors import UserError
+from nsrl.userfiles import expanded
 
 PACKAGES = ("torch", "triton", "transformers", "peft", "tokenizers", "sympy", "numpy", "pillow", "vllm", "liger-kernel")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on the disk, in the quota, under the limit on a file's size
@@ -105,7 +106,7 @@ class RunFolder:
         """
         given = config.resume_from_checkpoint
         if (config.resume and given is None) or (
-            given is not None and Path(given).expanduser().resolve().parent == self.path.resolve()
+            given is not None and expanded(given).resolve().parent == self.path.resolve()
         ):
             return  # the run that is here goes on
         lock = self.path / LOCK

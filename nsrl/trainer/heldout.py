@@ -33,6 +33,7 @@ from nsrl.trainer.folder import CONFIG, check_writable, settings_of
 from nsrl.trainer.problems import read_data, read_demonstrations, split_digests
 from nsrl.trainer.resume import State, planned_steps, steps_done
 from nsrl.types import Problem
+from nsrl.userfiles import expanded
 
 if TYPE_CHECKING:
     from nsrl.models.vlm import VLM
@@ -122,7 +123,7 @@ class Leg:
 def lineage(model: str) -> list[Trained]:
     """The run that a model (a run's or a checkpoint's folder) comes from, the run that one began with, and so on."""
     runs: list[Trained] = []
-    folder = Path(model).expanduser()
+    folder = expanded(model)
     while str(folder) != "small" and folder.is_dir():
         folder = (folder / "latest" if (folder / "latest").exists() else folder).resolve()
         config = next((p / CONFIG for p in (folder, folder.parent) if (p / CONFIG).is_file()), None)
@@ -132,7 +133,7 @@ def lineage(model: str) -> list[Trained]:
         runs.append(Trained(from_yaml(TrainConfig, config.read_text()), state, folder))
         if state.began is not None:
             return runs + restored(state)
-        folder = Path(runs[-1].config.model.name).expanduser()
+        folder = expanded(runs[-1].config.model.name)
     return runs
 
 
@@ -141,8 +142,8 @@ def began(model: str) -> list[dict[str, Any]]:
     kept = []
     for run in lineage(model):
         config, path = plain(run.config), run.config.data.path
-        if path is not None and Path(path).expanduser().exists():
-            config["data"]["path"] = str(Path(path).expanduser().resolve())
+        if path is not None and expanded(path).exists():
+            config["data"]["path"] = str(expanded(path).resolve())
         state = dataclasses.replace(run.state, rewards={}, row=None, seconds={}, began=[] if run.chose_unseen else None)
         kept.append({"config": config, "state": dataclasses.asdict(state), "checkpoint": str(run.checkpoint)})
     return kept
@@ -159,7 +160,7 @@ def lost(runs: list[Trained]) -> list[str]:
     from."""
     name = runs[-1].config.model.name if runs and not runs[-1].chose_unseen else "small"
     local = name.startswith((".", "/", "~")) or name.count("/") != 1 or Path(name).name.startswith("checkpoint-")
-    if name == "small" or not local or Path(name).expanduser().is_dir():
+    if name == "small" or not local or expanded(name).is_dir():
         return []
     return [
         f"{name!r}, which {runs[-1].checkpoint} began with, is not there any more: what that was trained on cannot be "
@@ -319,7 +320,7 @@ def place(model: str, name: str, made: dict[str, Any]) -> Path:
     if runs and home is not None and (home / CONFIG).is_file():
         with contextlib.suppress(OSError, UserError):
             return _free(home / "eval", runs[0].checkpoint.name, name, made)
-    made["model"] = str(Path(model).expanduser().resolve()) if Path(model).expanduser().is_dir() else model
+    made["model"] = str(expanded(model).resolve()) if expanded(model).is_dir() else model
     try:
         return _free(Path(EVALUATIONS), Path(made["model"]).name, name, made)
     except (OSError, UserError) as error:
@@ -467,4 +468,4 @@ def same_place(path: str | None, other: str | None) -> bool:
     """Whether two paths of data sets are one."""
     if path is None or other is None:
         return path == other
-    return path == other or Path(path).expanduser().resolve() == Path(other).expanduser().resolve()
+    return path == other or expanded(path).resolve() == expanded(other).resolve()

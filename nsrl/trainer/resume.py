@@ -25,6 +25,7 @@ from nsrl.trainer import checkpoint
 from nsrl.trainer.changes import own
 from nsrl.trainer.folder import CONFIG
 from nsrl.trainer.metrics import CLOCK_KEYS, cut_back
+from nsrl.userfiles import expanded
 
 PHASES = ("reading", "warm_start", "extra", "grpo")
 BEHIND = ("summary.json", "report.html")  # of a run that had ended
@@ -151,7 +152,7 @@ def find(config: TrainConfig, folder: Path) -> Path | None:
     last = checkpoint.latest(folder)  # refused where it is something else than a link
     if config.resume_from_checkpoint is None:
         return (last or _newest(folder)) if config.resume else None
-    path = Path(config.resume_from_checkpoint).expanduser().resolve()
+    path = expanded(config.resume_from_checkpoint).resolve()
     if path.parent != folder.resolve() and (folder / "config.yaml").is_file():
         raise UserError(f"resume_from_checkpoint={config.resume_from_checkpoint} is of another run than the one in "
                         f"output_dir {str(folder)!r}; name a new folder, or go on with that one by --resume "
