@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -102,13 +103,19 @@ def _root(function: Any, k: int, *_: Any) -> Any:
             else:
                 c *= _number(f, {})
         by[n] = by.get(n, 0) + c
+    return _ordered_roots(tuple(by.get(i, 0) for i in range(max(by), -1, -1)))[k - 1]
+
+
+@cache
+def _ordered_roots(coefficients: tuple[Any, ...]) -> list[Any]:
+    """Kept: a judge asks for one root at hundreds of points, and roots that are nearly one take seconds."""
     with mp.workdps(2 * DIGITS):
-        roots = mpmath.polyroots([by.get(i, 0) for i in range(max(by), -1, -1)], maxsteps=500, extraprec=400)
+        roots = mpmath.polyroots(coefficients, maxsteps=500, extraprec=400)
         reals = sorted(r.real for r in roots if abs(mpmath.im(r)) < mpf(10) ** -DIGITS)
         others = sorted(
             (r for r in roots if abs(mpmath.im(r)) >= mpf(10) ** -DIGITS), key=lambda r: (round(r.real, 30), r.imag)
         )
-        return [*reals, *others][k - 1]
+        return [*reals, *others]
 
 
 def same(a: Any, b: Any, slack: Any = TINY) -> bool:
