@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
     for one in learning or [config]:
         with vlm.asked(chats.chat_for(vlm, one.prompt)):
             own, most = heldout.stage_data(one, config, data, vlm) if learning else data, widest(one)
-            worst = worst_problems(own.source, vlm, own.longest, own.taught)
+            worst = worst_problems([*own.pools.values()], vlm, own.longest, own.taught)
             require_parts(vlm, one.train)
             held = bytes_held(most, vlm)
             with only(vlm, one.train):

@@ -14,6 +14,7 @@ from typing import Any
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.cli import launched
+from nsrl.config.draw import KEYS_OF, OF_A_FILE
 from nsrl.config.keys import flat, keys
 from nsrl.config.schedules import SCHEDULED, widest
 from nsrl.config.schema import TrainConfig
@@ -49,6 +50,7 @@ GRPO = (
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "adam_beta2", "noise_gate", "eval_steps",
     "completions_steps", "save_best", "parity_check", "contexts", "terms", "shape_funcs", "dead_groups",
+    *(name for name in keys(TrainConfig) if name.startswith("draw.")),
 )  # fmt: skip
 
 
@@ -251,6 +253,22 @@ def _dead_groups(c: TrainConfig) -> str | None:
     return "groups without spread have no gradient in this run" if c.tokens.dead_groups == "keep" and alone else None
 
 
+def _not_drawn_by(name: str) -> Why:
+    """Why a key of `draw` has no use."""
+
+    def why(c: TrainConfig) -> str | None:
+        if name not in KEYS_OF.get(c.draw.kind, OF_A_FILE):
+            return f"draw.kind={c.draw.kind} does not use it"
+        if c.draw.kind == "rlcs" and not c.draw.tiers and name in ("by", "weights", "column", "pass_at"):
+            return "draw.tiers names none, so no problem is passed over"
+        measured = name in ("by", "pass_at", "least", *(["decay"] if c.draw.kind != "rlcs" else []))
+        if measured and c.draw.measures and c.draw.column is not None:
+            return "draw.column says the pass rates, so none is measured"
+        return None
+
+    return why
+
+
 def _no_system_text(model: str) -> str | None:
     return "the small model's prompts carry no system text" if Model.at(model).small else None
 
@@ -357,6 +375,15 @@ TRAIN = (
     ),
     Idle(("contexts",), _contexts),
     Idle(("dead_groups",), _dead_groups),
+    *(
+        Idle((f"draw.{name}",), _not_drawn_by(name))
+        for name in dict.fromkeys((*(n for of in KEYS_OF.values() for n in of), *OF_A_FILE))
+    ),
+    Idle(
+        ("save_best",),
+        _when(lambda c: c.save_best and c.draw.moves, "the accuracy of problems that draw chooses is none of the run"),
+        told=True,
+    ),
     Idle(("max_steps",), lambda c: _no_grpo(c) if c.extra_supervised_steps and c.max_steps else None),
     Idle(("parallel",), _sharded),
     Idle(

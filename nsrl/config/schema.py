@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from nsrl.config.contexts import TokensConfig
+from nsrl.config.draw import DrawConfig
 from nsrl.config.keys import INLINED, takes_keys
 from nsrl.config.objective import ObjectiveConfig
 from nsrl.config.prompts import PromptConfig
@@ -369,6 +370,9 @@ class TrainConfig:
 
     mask_truncated_completions: bool = False
     """leave completions without an end out of the update; they still count in their group's mean reward."""
+
+    draw: DrawConfig = field(default_factory=DrawConfig)
+    """which problems a step takes, and which of their groups it learns from."""
 
     dynamic_sampling: Annotated[int, NONE_OR_MORE] = 0
     """draw further problems while groups have zero spread, up to this many times (0: off)."""

@@ -11,6 +11,7 @@ from nsrl.config.acts import Config, learns_by_adapter, require_acting
 from nsrl.config.asking import EvalConfig, HarvestConfig
 from nsrl.config.cli import launched
 from nsrl.config.contexts import PROMPT
+from nsrl.config.draw import require_drawn
 from nsrl.config.schema import EngineConfig, TrainConfig
 from nsrl.config.stages import planned_stages
 from nsrl.data.sources import is_made, made_of, require_path
@@ -78,6 +79,10 @@ def _backend(engine: EngineConfig) -> None:
 
 def _data(config: TrainConfig) -> None:
     require_path(config.data.source, config.data.path)
+    require_drawn(config.draw, config.data, config.paid.named())
+    if config.draw.pass_at > config.num_generations:
+        raise UserError(f"draw.pass_at must be at most num_generations ({config.num_generations}); got "
+                        f"{config.draw.pass_at}")  # fmt: skip
     for source in (config.data.source, config.teacher.source):
         if is_made(source) and config.data.level > (most := made_of(source).levels):  # also of a file of the user
             raise UserError(f"data.level must be at least 1 and at most {most} with {source}; got {config.data.level}")

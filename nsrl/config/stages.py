@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from nsrl.config.draw import divided
 from nsrl.config.keys import build, entry_of, first_key, flat, groups, keys, known_keys, nest
 from nsrl.config.names import unknown_key
 from nsrl.config.schedules import widest
@@ -276,7 +277,8 @@ def other_sources(config: Any) -> tuple[str, ...]:
     """The sources besides shapes that make problems of a run, in any of its stages: a built-in model knows their
     words."""
     each = [config, *(stage.config for stage in planned_stages(config))]
-    used = [source for one in each for source in (one.data.source, one.teacher.source) if is_made(source)]
+    drawn = [data.source for one in each for data in divided(one.draw, one.data).values()]
+    used = [s for one in each for s in (one.data.source, one.teacher.source) if is_made(s)] + [*filter(is_made, drawn)]
     return tuple(sorted(set(used) - {"shapes"}))
 
 

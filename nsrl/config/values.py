@@ -23,6 +23,8 @@ EXAMPLES = {
     "verifiers": "{default: recipe.py:verify}",
     "contexts": "{masked: {images: black, share: 0.6}}",
     "terms": "{masked: -0.02}",
+    "draw.tiers": "{hard: 0 to 0.3, middle: 0.3 to 0.8}",
+    "draw.arguments": "{share: 0.5}",
 }
 NULL = ("null", "none", "~", "")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,20 +54,30 @@ def step_advantages(
     weights: Sequence[float],
     scale_rewards: str,
     lengths: Sequence[int],
+    kept: Callable[[list[float]], list[int]] | None = None,
+    wanted: int = 0,
 ) -> StepAdvantages:
     """The update's batch out of the rounds of dynamic sampling: live groups, and of the last round the others too.
 
     components, sizes, lengths: of all rounds, as in `advantages`; latest: groups of the last round.
     `scale_rewards=batch` takes the spread of the update's batch (DAPO filters before it computes advantages), which is
-    all there is in one round.
+    all there is in one round. kept: of the rewards of all completions, the groups that `draw` lets into the update
+    (None: all); wanted: groups that the update is to have then.
     """
     length_R = torch.tensor(lengths)
     drawn = advantages(components, sizes, weights, scale_rewards, length_R)
-    if latest == len(sizes):
+    if latest == len(sizes) and kept is None:
         return StepAdvantages(drawn, torch.ones_like(drawn.live), drawn.advantages, len(sizes) - drawn.n_live)
     chosen, counts = drawn.live.clone(), torch.tensor(sizes)
     chosen[-latest:] = True
+    if kept is not None:
+        among = torch.zeros_like(chosen)
+        among[kept(drawn.reward.tolist())] = True
+        chosen &= among
+        if not chosen.any():
+            return StepAdvantages(drawn, chosen, torch.zeros_like(drawn.advantages), torch.tensor(wanted))
     rows = chosen.repeat_interleave(counts)
     update = advantages(components[rows], counts[chosen], weights, scale_rewards, length_R[rows])
     values = torch.zeros_like(drawn.advantages).masked_scatter(rows, update.advantages)
-    return StepAdvantages(drawn, chosen, values, chosen.sum() - update.n_live)
+    groups = chosen.sum() if kept is None else torch.tensor(wanted)
+    return StepAdvantages(drawn, chosen, values, (groups - update.n_live).clamp(min=0))

@@ -31,6 +31,7 @@ FIXED = {
     "data.level": "the evaluation before GRPO was on its held-out problems",
     "data.max_prompt_length": "the evaluation before GRPO was on its held-out problems",
     "data.answered": "the evaluation before GRPO was on its held-out problems",
+    "draw": "what was drawn so far came from it",
     "verifiers": "the evaluation before GRPO was made with it",
     "prompt": "the evaluation before GRPO was made with it",
     "warm_start": "its steps are taken, or half taken",

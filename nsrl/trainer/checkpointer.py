@@ -69,7 +69,7 @@ class Checkpointer:
         self.state.watched, self.state.learned = [], {}
         if stage.joins is None and stage.data == "problems":
             self.state.position, self.state.rewards, self.state.monitor, self.state.best = 0, {}, {}, None
-            self.state.shapes = {}
+            self.state.shapes, self.state.draw = {}, {}
         return True
 
     def commit(self, metrics: dict[str, float], **where: Any) -> None:

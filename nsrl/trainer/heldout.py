@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsrl.config import DataConfig, EvalConfig, HarvestConfig, TrainConfig, from_yaml, plain
+from nsrl.config.draw import divided
 from nsrl.config.stages import planned_stages
 from nsrl.data import Problems, content_key, load_problems, open_source
 from nsrl.data.dedup import picture_keys, without
@@ -30,6 +31,7 @@ from nsrl.rewards import Verifiers
 from nsrl.trainer.checkpoint import STATE
 from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.folder import CONFIG, check_writable, settings_of
+from nsrl.trainer.pools import pools
 from nsrl.trainer.problems import read_data, read_demonstrations, split_digests
 from nsrl.trainer.resume import State, planned_steps, steps_done
 from nsrl.types import Problem
@@ -66,7 +68,7 @@ class Trained:
         size = config.warm_start.batch_size
         if not config.stages:
             shown = (done["warm_start"] + done["extra"]) * size
-            return [Leg(config, done["reading"] * size, shown, self.state.position)]
+            return [Leg(config, done["reading"] * size, shown, self._taken("grpo", self.state.position))]
         legs: list[Leg] = []
         for stage in planned_stages(config):
             steps = done.get(stage.name, 0)
@@ -76,10 +78,13 @@ class Trained:
             size = steps * stage.config.warm_start.batch_size
             shown = size + (legs[-1].demonstrations if stage.joins and legs else 0)
             grpo = stage.kind == "grpo"
-            legs.append(
-                Leg(stage.config, size * stage.readings, shown * (not grpo and not stage.readings), taken * grpo)
-            )
+            parts = self._taken(stage.name, taken) if grpo else {}
+            legs.append(Leg(stage.config, size * stage.readings, shown * (not grpo and not stage.readings), parts))
         return legs
+
+    def _taken(self, stage: str, position: int) -> dict[str, int]:
+        """Problems of each part that a stage of GRPO has taken, those passed over too."""
+        return self.state.drawn.get(stage) or ({"": position} if position else {})
 
     def learned(self, train: Sequence[Problem] = (), test: Sequence[Problem] = ()) -> list[Problem]:
         """The problems of rows that it learned from, given its split. Raises `UserError` where they cannot be read."""
@@ -102,8 +107,10 @@ class Trained:
         seen: set[Content] = set()
         for leg in self._legs():
             data, teacher, seed = leg.config.data, leg.config.teacher, leg.config.seed
-            if leg.problems and is_made(data.source):
-                seen |= _same_or_made(own, data, seed, excluded).seen(train=leg.problems)
+            parts = divided(leg.config.draw, data) if is_made(data.source) else {}
+            for part, taken in leg.problems.items():
+                if part in parts and taken:
+                    seen |= _same_or_made(own, parts[part], seed, excluded).seen(train=taken)
             if (leg.readings or leg.demonstrations) and is_made(teacher.source):
                 source = _same_or_made(own, teacher, seed, excluded)
                 seen |= source.seen(readings=leg.readings, demonstrations=leg.demonstrations)
@@ -112,12 +119,12 @@ class Trained:
 
 @dataclasses.dataclass(frozen=True)
 class Leg:
-    """A stage of a run that was, and how much of each of its streams it took."""
+    """A stage of a run that was, and how much of each of its streams it took; problems: of each part."""
 
     config: TrainConfig
     readings: int
     demonstrations: int
-    problems: int
+    problems: dict[str, int]
 
 
 def lineage(model: str) -> list[Trained]:
@@ -173,7 +180,8 @@ class OwnData:
     """What a run learns from and is measured on.
 
     source: of its problems; teacher: of the demonstrations before GRPO; held_out: its test problems; longest: training
-    rows from the longest prompt down (none where the source makes them on the spot); taught: so of demonstrations.
+    rows from the longest prompt down (none where the source makes them on the spot); taught: so of demonstrations;
+    pools: the sources that problems are drawn from, by part.
     """
 
     source: Source
@@ -181,6 +189,7 @@ class OwnData:
     held_out: list[Problem]
     longest: list[Problem]
     taught: list[Problem] = dataclasses.field(default_factory=list)
+    pools: dict[str, Source] = dataclasses.field(default_factory=dict)
 
 
 def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) -> OwnData:
@@ -193,7 +202,7 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
     if is_made(config.data.source):
         source = _made(config.data, config.seed, size, _seen_made(runs))
         teacher, taught = _teacher(config, [source], source.test(), vlm, world)
-        return OwnData(source, teacher, source.test(), [], taught)
+        return OwnData(source, teacher, source.test(), [], taught, _pools(config, source, source, source.test()))
     splits, taken = _splits(runs)
     for before, found in splits:
         if isinstance(found, UserError) and world.is_main:
@@ -206,7 +215,7 @@ def own_data(config: TrainConfig, state: State, vlm: VLM, world: World = ALONE) 
     Verifiers(config.paid.verifiers).require([*train, *test])
     source = Rows(train, test, config.seed)
     teacher, taught = _teacher(config, [source], list(test), vlm, world)
-    return OwnData(source, teacher, list(test), longest, taught)
+    return OwnData(source, teacher, list(test), longest, taught, _pools(config, source, source, list(test)))
 
 
 def stage_data(config: TrainConfig, run: TrainConfig, own: OwnData, vlm: VLM, world: World = ALONE) -> OwnData:
@@ -226,7 +235,13 @@ def stage_data(config: TrainConfig, run: TrainConfig, own: OwnData, vlm: VLM, wo
         ids = {problem.id for problem in kept}
         source, longest = Rows(kept, (), config.seed), [problem for problem in ordered if problem.id in ids]
     teacher, taught = _teacher(config, [source, own.source], own.held_out, vlm, world)
-    return OwnData(source, teacher, own.held_out, longest, taught)
+    return OwnData(source, teacher, own.held_out, longest, taught, _pools(config, source, own.source, own.held_out))
+
+
+def _pools(config: TrainConfig, source: Source, own: Source, held_out: list[Problem]) -> dict[str, Source]:
+    """What problems are drawn from. source: of the stage; own: of the run, which holds some out."""
+    mine = own if isinstance(own, Procedural) else None
+    return pools(config, source, lambda data: _same_or_made(mine, data, config.seed, held_out if mine else []))
 
 
 def _teacher(

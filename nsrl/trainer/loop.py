@@ -28,6 +28,7 @@ from nsrl.trainer import contexts, shape
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.completions import complete, sampling_params
+from nsrl.trainer.draw import draw_metrics, keeper
 from nsrl.trainer.evaluation import record
 from nsrl.trainer.learner import Learner, Rollout
 from nsrl.trainer.mini_batches import before_updates, divisor, metrics_of, mini_batches, name_of, packed
@@ -50,13 +51,16 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
     # Problems are sampled, and programs run meanwhile; values become reward components, and these advantages against
     # the group. Again while groups without spread are replaced.
     learner.problems.recent = {}
-    groups, scores = draw(learner, config.prompts_per_step, step, 0)
+    groups, scores = draw(learner, learner.problems.wanted(config.prompts_per_step), step, 0)
     rounds = [len(groups)]
     while True:
         sizes = [len(g.samples) for g in groups]
         rewards, weights = scores.weighed(learner.rewards.weights)
         lengths = [len(s.written_ids) for g in groups for s in g.samples]
-        gain = step_advantages(rewards, sizes, rounds[-1], weights, config.scale_rewards, lengths)
+        kept = keeper(learner, groups, scores)
+        gain = step_advantages(
+            rewards, sizes, rounds[-1], weights, config.scale_rewards, lengths, kept, config.prompts_per_step
+        )
         if not (missing := int(gain.missing)) or len(rounds) > config.dynamic_sampling:
             break
         others, values = draw(learner, missing, step, len(rounds))
@@ -131,6 +135,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         metrics |= step_metrics(samples, graded, sizes, scores.components, learner.rewards.names, gain.drawn, parts)
         if config.dynamic_sampling:
             metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
+        metrics |= draw_metrics(learner, groups, scores, gain.drawn.reward.tolist(), gain.chosen.tolist())
         sampled = sum(len(s.written_ids) for s in samples)
         metrics["num_tokens"] = sum(len(g.prompt.ids) + len(s.token_ids) for g in groups for s in g.samples)
         metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
@@ -191,7 +196,7 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
 
 def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], Scores]:
     """The next `count` problems: graded groups and what they are worth."""
-    groups = rollout(learner, learner.problems.take(count), step, round_)
+    groups = rollout(learner, learner.problems.take(count, step), step, round_)
     return groups, score(learner, batch_of(learner, groups, step, round_))
 
 

@@ -20,6 +20,7 @@ from nsrl.data.split import split_off
 from nsrl.errors import UserError
 from nsrl.models.vlm import VLM
 from nsrl.trainer.distributed import ALONE, World
+from nsrl.trainer.draw import SEEDS, Draw, digest
 from nsrl.trainer.metrics import Progress
 from nsrl.types import Problem
 
@@ -145,11 +146,19 @@ class ProblemStream:
     """The training problems of a source as a run takes them.
 
     position: problems drawn so far; recent: the problems taken since it was last emptied, by id; vlm: reads pictures
-    ahead and says which cannot be read: such a problem is named, and the next one takes its place.
+    ahead and says which cannot be read: such a problem is named, and the next one takes its place; chooser: what draws
+    them instead (`draw`), after what the step before showed, so that none of the next step is read ahead.
     """
 
-    def __init__(self, source: Source, position: int = 0, vlm: VLM | None = None, world: World = ALONE) -> None:
-        self.position = position
+    def __init__(
+        self,
+        source: Source,
+        position: int = 0,
+        vlm: VLM | None = None,
+        world: World = ALONE,
+        chooser: Draw | None = None,
+    ) -> None:
+        self.position, self.chooser = position, chooser
         self.recent: dict[str, Problem] = {}
         self.unreadable: dict[str, str] = {}  # ids of problems that were passed over, and why
         self._size = source.size
@@ -157,13 +166,22 @@ class ProblemStream:
         self._world = world
         self._next: deque[Problem] = deque()  # drawn from the source already, to be taken next
         self._together = 0  # the most that were taken at once
+        self._step = 0  # that problems are taken for
         self._stream = source.train(position)
 
-    def take(self, count: int) -> list[Problem]:
+    def wanted(self, count: int) -> int:
+        """Problems to sample where `count` groups are to be learned from."""
+        return count if self.chooser is None else max(1, min(self.chooser.wanted(count), SEEDS))
+
+    def take(self, count: int, step: int = 0) -> list[Problem]:
         """The next `count` problems; pictures of as many behind them begin to be read. All ranks must call it alike."""
+        self._step = step
         problems = self._draw(count)
         if self._vlm is not None:
             self._replace_unreadable(problems, self._vlm)
+        if self.chooser is not None:
+            self._world.require_same("the problems drawn", digest(problems))
+        elif self._vlm is not None:
             self._together = max(self._together, count)
             self._next.extend(next(self._stream) for _ in range(self._together - len(self._next)))
             self._vlm.read_ahead(self._world.share(list(self._next)))
@@ -172,6 +190,8 @@ class ProblemStream:
 
     def _draw(self, count: int) -> list[Problem]:
         self.position += count
+        if self.chooser is not None:
+            return self.chooser.take(count, self._step)
         return [self._next.popleft() if self._next else next(self._stream) for _ in range(count)]
 
     def _replace_unreadable(self, problems: list[Problem], vlm: VLM) -> None:
@@ -197,13 +217,16 @@ class ProblemStream:
                 problems[i] = problem
 
 
-def worst_problems(source: Source, vlm: VLM, longest: list[Problem], taught: Sequence[Problem] = ()) -> list[Problem]:
-    """Among which the worst step of the run is: the longest prompt that can be shown, or 64 of those made on the spot.
+def worst_problems(
+    sources: Sequence[Source], vlm: VLM, longest: list[Problem], taught: Sequence[Problem] = ()
+) -> list[Problem]:
+    """Among which the worst step of the run is: the longest prompt that can be shown, or 64 of each source that makes
+    them on the spot.
 
     longest: training problems from the longest prompt down, where a source has a size; taught: so of demonstrations.
     """
     worst = [next((p for p in rows if vlm.unreadable(p) is None), rows[0]) for rows in (longest, taught) if rows]
-    return worst if longest else [*ProblemStream(source).take(64), *worst]
+    return worst if longest else [p for source in sources for p in ProblemStream(source).take(64)] + worst
 
 
 class _Rows:

@@ -46,6 +46,9 @@ class State:
     began: list[dict[str, Any]] | None = None
     rewards: dict[str, Any] = dataclasses.field(default_factory=dict)  # what stateful rewards remember
     shapes: dict[str, Any] = dataclasses.field(default_factory=dict)  # what shape functions remember
+    draw: dict[str, Any] = dataclasses.field(default_factory=dict)  # what `draw` remembers
+    # problems taken of each part, by stage, where `draw` takes them from parts
+    drawn: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     monitor: dict[str, Any] = dataclasses.field(default_factory=dict)  # what the monitor knows of the categories
     best: dict[str, Any] | None = None  # the checkpoint of GRPO with the highest running accuracy: name, step, pass@1
     watched: list[float] = dataclasses.field(default_factory=list)  # what `until` compares, the latest values

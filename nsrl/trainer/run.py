@@ -263,7 +263,7 @@ def token_budget(
     if not config.preflight or world.sharded:  # its memory table is of a model that is whole
         return config.token_budget or DEFAULT_BUDGET, None
     if kept is None:
-        worst = worst_problems(data.source, vlm, data.longest, data.taught)
+        worst = worst_problems([*data.pools.values()], vlm, data.longest, data.taught)
         held = bytes_held(config, vlm)
         with only(vlm, config.train):
             report = run_preflight(config, vlm, policy, worst, held)

@@ -24,6 +24,7 @@ from nsrl.models.learning import only
 from nsrl.report import write_report
 from nsrl.rewards import Rewards, Verifiers
 from nsrl.rollout.types import Sampler
+from nsrl.trainer.draw import opened, state_of
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.keep import with_pictures
 from nsrl.trainer.learned import Learned
@@ -31,6 +32,7 @@ from nsrl.trainer.learner import Learner
 from nsrl.trainer.loop import grpo_step
 from nsrl.trainer.metrics import Progress
 from nsrl.trainer.monitor import Monitor
+from nsrl.trainer.pools import streams
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
 from nsrl.trainer.resume import Order, State, planned_steps, schooling, until_of
@@ -287,6 +289,7 @@ def _reinforce(
     optimizer = run.progress.optimizer(stage)
     rewards, data = Rewards(**config.paid.asked()), run.data_of(stage)
     own = Grader(pool, Verifiers(config.paid.verifiers))  # evaluations midway are judged as the run's
+    chooser = opened(config.draw, streams(config, data.pools), config.seed, run.progress.state.draw)
     learner = Learner(
         config,
         run.vlm,
@@ -295,7 +298,7 @@ def _reinforce(
         own,
         rewards,
         optimizer,
-        ProblemStream(data.source, run.progress.state.position, run.vlm, run.world),
+        ProblemStream(data.source, run.progress.state.position, run.vlm, run.world, chooser),
         run.budget_of(stage),
         reference=frozen,
         reference_context=context,
@@ -334,14 +337,16 @@ def _reinforce(
                 with learner.timer("evaluation"):
                     metrics |= midway(run, stage, f"step_{before + step:06d}", step, sampler, grader)
             taken, remembered = learner.problems.position, rewards.state_dict()
-            shapes = learner.shapes.state_dict()
+            shapes, draw = learner.shapes.state_dict(), state_of(chooser)
+            parts = {} if chooser is None else {stage.name: dict(chooser.streams.positions)}
             watched = watch(stage, run.progress.state.watched, metrics)
             where = {"phase": stage.name, "step": step, "position": taken, "watched": watched}
+            where |= {"draw": draw, "drawn": run.progress.state.drawn | parts}
             run.progress.commit(metrics, **where, rewards=remembered, shapes=shapes, monitor=monitor.state_dict())
             ended = stage.ended(step, watched)
             if step % config.save_steps == 0 or ended:
                 with learner.timer("save"):
-                    run.progress.save(monitor.accuracy())
+                    run.progress.save(None if config.draw.moves else monitor.accuracy())
             metrics |= learner.timer.take()
             run.log.write(stage.name, step, metrics | {"timing_s/step": time.perf_counter() - start})
             progress.step(_line(metrics))
