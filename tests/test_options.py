@@ -57,6 +57,7 @@ HARVESTED = "tests/trainer/test_harvest.py::test_every_key_of_a_harvest_and_an_i
 PAPER = "tests/test_experiment_checkpoint.py::"
 EXPERIMENT = "tests/test_experiment.py::"
 CONTEXTS = "tests/trainer/test_contexts.py::"
+DRAWN = "tests/trainer/test_draw.py::"
 NOISE = "tests/data/test_procedural.py::test_each_knob_does_what_it_says"
 MADE_RUN = "tests/trainer/test_made_run.py::test_a_run_on_chains_and_what_evaluates_it"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
@@ -131,6 +132,19 @@ SHOWN = {
         "mini_batches": STEP,
         "mask_truncated_completions": STEP,
         "dynamic_sampling": STEP,
+        "draw.kind": DRAWN + "test_each_kind_has_its_class_and_one_of_your_own_its_methods",
+        "draw.by": DRAWN + "test_variance_has_the_live_share_that_its_weights_give",
+        "draw.weights": DRAWN + "test_a_mixture_has_its_shares_and_each_part_its_own_stream",
+        **{f"draw.{name}": DRAWN + "test_tiers_by_measured_rates_are_a_simulated_learners"
+           for name in ("tiers", "pass_at", "decay")},
+        "draw.column": DRAWN + "test_tiers_of_a_column_take_what_is_in_them_once_an_epoch",
+        "draw.least": DRAWN + "test_variance_has_the_live_share_that_its_weights_give",
+        **{f"draw.{name}": DRAWN + "test_promotion_is_saturns_rule_on_a_simulated_learner"
+           for name in ("threshold", "window")},
+        "draw.order": DRAWN + "test_parts_of_rows_and_of_levels",
+        "draw.most": DRAWN + "test_rlcs_has_its_fixed_point_and_keeps_those_nearest_one_half",
+        "draw.gate": DRAWN + "test_the_gate_closes_where_a_component_is_zero_throughout",
+        "draw.arguments": DRAWN + "test_n_steps_and_n_resumed_ones_are_2n",
         "rollout": REFUSED,  # vllm acts in tests/vllm, in an environment that has it
         "parallel": RANKS + "test_two_sharded_ranks_go_on_from_one_process",
         **{f"vllm.{name}": REFUSED for name in ("memory_share", "cache_gib", "max_sequences", "max_images", "eager")},

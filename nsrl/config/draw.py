@@ -93,12 +93,12 @@ class DrawConfig:
                 raise UserError(f"draw.tiers.{name} must be `A to B` with A at most B; got {text!r}")
         if self.kind == "tiers" and not self.tiers:
             raise UserError("draw.tiers must name a tier at least with draw.kind=tiers; got none")
-        if self.kind in ("tiers", "rlcs"):
+        if self.kind in ("tiers", "rlcs") and self.tiers:
             for name in self.weights:
                 if name not in self.tiers:
                     near = did_you_mean(name, self.tiers)
                     raise UserError(f"draw.weights must be of tiers ({', '.join(self.tiers)}); got {name!r}{near}")
-            if self.tiers and not any(self.weight(name) for name in self.tiers):
+            if not any(self.weight(name) for name in self.tiers):
                 raise UserError(f"draw.weights must be above 0 for one tier at least; got {self.weights}")
         if self.kind == "mixture" and self.weights and not any(self.weights.values()):
             raise UserError(f"draw.weights must be above 0 for one part at least; got {self.weights}")

@@ -20,6 +20,7 @@ MECHANISMS = {  # what a method can be made of, and the page that describes it
     "objective": "trainer.md",
     "contexts": "contexts.md",
     "shape": "contexts.md",
+    "draw": "draw.md",
     "rewards": "rewards.md",
     "verifiers": "rewards.md",
     "prompts": "prompts.md",

@@ -54,14 +54,14 @@ def step_advantages(
     weights: Sequence[float],
     scale_rewards: str,
     lengths: Sequence[int],
-    kept: Callable[[list[float]], list[int]] | None = None,
+    kept: Callable[[torch.Tensor], list[int]] | None = None,
     wanted: int = 0,
 ) -> StepAdvantages:
     """The update's batch out of the rounds of dynamic sampling: live groups, and of the last round the others too.
 
     components, sizes, lengths: of all rounds, as in `advantages`; latest: groups of the last round.
     `scale_rewards=batch` takes the spread of the update's batch (DAPO filters before it computes advantages), which is
-    all there is in one round. kept: of the rewards of all completions, the groups that `draw` lets into the update
+    all there is in one round. kept: of the rewards (R,) of all completions, the groups that `draw` lets into the update
     (None: all); wanted: groups that the update is to have then.
     """
     length_R = torch.tensor(lengths)
@@ -72,7 +72,7 @@ def step_advantages(
     chosen[-latest:] = True
     if kept is not None:
         among = torch.zeros_like(chosen)
-        among[kept(drawn.reward.tolist())] = True
+        among[kept(drawn.reward)] = True
         chosen &= among
         if not chosen.any():
             return StepAdvantages(drawn, chosen, torch.zeros_like(drawn.advantages), torch.tensor(wanted))

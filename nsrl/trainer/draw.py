@@ -23,6 +23,8 @@ from nsrl.types import Problem
 from nsrl.userfiles import load
 
 if TYPE_CHECKING:
+    import torch
+
     from nsrl.trainer.learner import Learner, Rollout
     from nsrl.trainer.scoring import Scores
 
@@ -166,11 +168,13 @@ class Mixture(Draw):
     """Each problem is of a part that is drawn by `weights`."""
 
     def choose(self) -> str:
+        """By weight."""
         names = self.streams.names
         weights = [self.config.weights.get(name, 0.0) if self.config.weights else 1.0 for name in names]
         return self.random().choices(names, weights)[0]
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
+        """Shares and accuracies of the parts."""
         for name in self.streams.names[:SHOWN]:
             mine = [one for one in outcomes if one.part == name]
             self.metrics[f"share/{name}"] = len(mine) / len(outcomes)
@@ -212,6 +216,7 @@ class Refusing(Draw):
         raise TypeError(f"{type(self).__name__} must have a method chance_at(rate)")
 
     def draw(self, part: str) -> Problem:
+        """The next one that is taken."""
         most = 2 * self.source.size if self.source.size is not None else PASSED_OVER
         for number in range(most):
             random = self.random()
@@ -226,6 +231,7 @@ class Refusing(Draw):
         raise AssertionError("a source has a problem at least")
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
+        """Measure, where no column says the rates."""
         accuracies = [one.accuracy for one in outcomes]
         refused = [rate if rate is None or 0 <= rate <= 1 else None for rate in self.refused]
         if (accuracy := mean_of([*accuracies, *refused])) is not None:
@@ -244,9 +250,11 @@ class Refusing(Draw):
             self.rates[name] = now if before is None else decay * before + (1 - decay) * now
 
     def state_dict(self) -> dict[str, Any]:
+        """See `Draw`."""
         return super().state_dict() | {"rates": dict(self.rates)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Draw`."""
         super().load_state_dict(state)
         self.rates = dict(state["rates"])
 
@@ -260,11 +268,13 @@ class Tiers(Refusing):
         return next((name for name, (low, high) in bounds.items() if low <= rate <= high), None)
 
     def chance_at(self, rate: float) -> float:
+        """By its tier's weight."""
         tier = self.tier_of(rate)
         heaviest = max(map(self.config.weight, self.config.tiers))
         return 0.0 if tier is None else self.config.weight(tier) / heaviest
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
+        """Shares of the tiers, before they are measured anew."""
         for name in [*self.config.tiers][:SHOWN]:
             of = [rate for one in outcomes if (rate := self.known(one.problem)) is not None]
             self.metrics[f"share/{name}"] = sum(self.tier_of(rate) == name for rate in of) / len(outcomes)
@@ -275,6 +285,7 @@ class Variance(Refusing):
     """A problem is taken with the chance 4p(1 - p) of its pass rate p: as the variance of its verdicts says."""
 
     def chance_at(self, rate: float) -> float:
+        """4p(1 - p); where p is measured, `least` at least."""
         return max(self.config.least, 4 * rate * (1 - rate)) if self.config.column is None else 4 * rate * (1 - rate)
 
 
@@ -289,9 +300,11 @@ class Promote(Draw):
         self.checked: list[float] = []
 
     def choose(self) -> str:
+        """The part that it is at."""
         return self.streams.names[self.at]
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
+        """Check, when the window is full."""
         here = [one for one in outcomes if one.part == self.choose()]
         self.checked += [rate for one in here if (rate := one.pass_at(self.config.pass_at)) is not None]
         self.metrics["part"] = self.at + 1
@@ -302,9 +315,11 @@ class Promote(Draw):
                 self.at += 1
 
     def state_dict(self) -> dict[str, Any]:
+        """See `Draw`."""
         return super().state_dict() | {"at": self.at, "checked": [*self.checked]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Draw`."""
         super().load_state_dict(state)
         self.at, self.checked = min(state["at"], len(self.streams.names) - 1), [*state["checked"]]
 
@@ -319,12 +334,16 @@ class Oversampled(Tiers):
         self.ratio = 1.0
 
     def chance(self, problem: Problem) -> float:
+        """1 where no tier is named."""
         return super().chance(problem) if self.config.tiers else 1.0
 
     def wanted(self, count: int) -> int:
+        """`ratio` times as many."""
         return math.ceil(count * self.ratio - 1e-9)
 
     def keep(self, outcomes: Sequence[Outcome], count: int) -> list[int]:
+        """Those nearest to one half right; where nothing is said of right, those with spread."""
+
         def distance(i: int) -> float:
             accuracy = outcomes[i].accuracy
             return abs(accuracy - 0.5) if accuracy is not None else 0.0 if outcomes[i].is_valid else 0.5
@@ -332,6 +351,7 @@ class Oversampled(Tiers):
         return sorted(sorted(super().keep(outcomes, count), key=distance)[:count])
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
+        """Update `ratio`."""
         if self.config.tiers:
             super().report(outcomes)
         valid, decay = sum(one.is_valid for one in outcomes) / len(outcomes), self.config.decay
@@ -340,9 +360,11 @@ class Oversampled(Tiers):
         self.metrics |= {"invalid": 1 - valid, "ratio": self.ratio}
 
     def state_dict(self) -> dict[str, Any]:
+        """See `Draw`."""
         return super().state_dict() | {"ratio": self.ratio}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Draw`."""
         super().load_state_dict(state)
         self.ratio = state["ratio"]
 
@@ -417,15 +439,13 @@ def outcomes_of(learner: Learner, groups: Sequence[Rollout], scores: Scores, rew
     return found
 
 
-def keeper(
-    learner: Learner, groups: Sequence[Rollout], scores: Scores
-) -> Callable[[Sequence[float]], list[int]] | None:
-    """Of the rewards of all completions: the groups that are learned from. None where all are."""
+def keeper(learner: Learner, groups: Sequence[Rollout], scores: Scores) -> Callable[[torch.Tensor], list[int]] | None:
+    """Of the rewards (R,) of all completions: the groups that are learned from. None where all are."""
     draw = learner.problems.chooser
     if draw is None:
         return None
     count = learner.config.prompts_per_step
-    return lambda reward: draw.keep(outcomes_of(learner, groups, scores, reward), count)
+    return lambda reward_R: draw.keep(outcomes_of(learner, groups, scores, reward_R.tolist()), count)
 
 
 def draw_metrics(

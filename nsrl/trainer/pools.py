@@ -10,15 +10,22 @@ from nsrl.data.source import Rows, Source
 from nsrl.data.sources import is_made
 from nsrl.errors import UserError, did_you_mean
 from nsrl.trainer.draw import Streams, value_of
+from nsrl.trainer.draw import opened as made
 from nsrl.types import Problem
 
 
 def pools(config: TrainConfig, own: Source, opened: Callable[[DataConfig], Source]) -> dict[str, Source]:
     """The sources of a configuration by part; {"": own} where nothing is divided. Raises `UserError` for a part that no
-    training row has.
+    training row has, and a column by which none can be taken.
 
     own: what its problems come from; opened: a source that makes others, without those that are held out.
     """
+    found = _divided(config, own, opened)
+    made(config.draw, streams(config, found), config.seed, {})  # it is refused before any work
+    return found
+
+
+def _divided(config: TrainConfig, own: Source, opened: Callable[[DataConfig], Source]) -> dict[str, Source]:
     draw = config.draw
     if is_made(config.data.source) or not draw.divides or not isinstance(own, Rows):
         data = divided(draw, config.data)

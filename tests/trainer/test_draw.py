@@ -359,7 +359,7 @@ def test_advantages_of_what_is_kept_are_those_of_a_batch_of_it_alone(scale):
         seen = []
         gain = step_advantages(components, sizes, 5, [1.0, 0.5], scale, lengths,
                                lambda reward, kept=kept, seen=seen: seen.append(reward) or kept, wanted)  # fmt: skip
-        assert seen[0] == pytest.approx((components @ torch.tensor([1.0, 0.5], dtype=torch.float64)).tolist())
+        assert seen[0].tolist() == pytest.approx((components @ torch.tensor([1.0, 0.5], dtype=torch.float64)).tolist())
         assert gain.chosen.tolist() == [i in kept for i in range(5)]
         starts = [0, *itertools.accumulate(sizes)]
         chosen = [r for i in kept for r in range(starts[i], starts[i + 1])]
