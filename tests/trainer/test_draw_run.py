@@ -38,7 +38,7 @@ TINY = [
 ]  # fmt: skip
 DRAWS = {
     "mixture": ["draw.kind=mixture", "draw.weights={1: 1, 2: 1, 3: 1}"],
-    "sources": ["draw.kind=mixture", "draw.by=source", "draw.weights={sat: 1, shapes: 1}"],
+    "sources": ["draw.kind=mixture", "draw.by=source", "draw.weights={chains: 1, shapes: 1}"],
     "promote": ["draw.kind=promote", "draw.threshold=0.2", "draw.window=4"],
     "tiers": ["draw.kind=tiers", "draw.tiers={some: 0.1 to 0.9}", "draw.by=category", "dynamic_sampling=1"],
     "variance": ["draw.kind=variance", "draw.least=0.3", "draw.decay=0.2"],
@@ -100,7 +100,7 @@ def test_two_processes_and_a_resumed_run_take_the_very_problems(name, tmp_path):
     assert sum(drawn.values()) >= sum(map(len, taken)) and state["draw"]["kind"] in " ".join(settings)
     seen = heldout.lineage(str(tmp_path / "whole"))[0].seen_made(frozenset())
     parts = {"mixture": [("shapes", n) for n in (1, 2, 3)], "promote": [("shapes", n) for n in (1, 2, 3)],
-             "sources": [("sat", 1), ("shapes", 1)]}.get(name, [("shapes", 1)])  # fmt: skip
+             "sources": [("chains", 1), ("shapes", 1)]}.get(name, [("shapes", 1)])  # fmt: skip
     own = source_of("shapes", 1, 0, 4)
     streams = [own if part == ("shapes", 1) else source_of(*part, 0, 0, excluded=own.test()) for part in parts]
     wanted = [stream.seen(train=count) for stream, count in zip(streams, drawn.values(), strict=True)]
