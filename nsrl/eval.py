@@ -38,7 +38,6 @@ def main(argv: list[str]) -> int:
         print_table,
         table,
     )
-    from nsrl.rewards.spans import texts
     from nsrl.rollout.native import NativeSampler
     from nsrl.trainer import evaluation, heldout
     from nsrl.trainer.grader import Grader, open_pool
@@ -75,9 +74,8 @@ def main(argv: list[str]) -> int:
             seed=seed,
             batch=config.batch,
             progress=lambda count: progress.step(count=count),
+            spans=config.spans,
         )
-    for row in result.records:
-        row |= texts(row["completion"], config.spans)
     print_table(result.records, title=f"{config.model} on {name}")
     groups = group_tables(result.records)
     tables = {"table": table(result.records)} | ({"groups": groups} if groups else {})

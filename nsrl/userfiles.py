@@ -3,7 +3,7 @@ and how it is taken.
 
 Whatever key names a function takes it by `load`: rewards, verifiers, `combine`, shape functions, prompts of contexts. A
 file is looked up beside the YAML file that names it first (`beside`), then from the working directory, so that a
-recipe's files lie together anywhere. Stdlib only.
+recipe's files lie together anywhere; so are the texts of `prompt`. Stdlib only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 from nsrl.errors import UserError, did_you_mean
 
+TEXTS = (".prompt.system", ".prompt.examples")  # keys whose value is a file with a text, also in stages and contexts
 _NAMED = re.compile(r"([^\n:]+\.py):([A-Za-z_]\w*)")
 
 
@@ -32,13 +33,17 @@ def expanded(path: str | Path) -> Path:
     return whole
 
 
-def beside(said: Any, home: Path) -> Any:
+def beside(said: Any, home: Path, key: str = "") -> Any:
     """What a file in the folder `home` says (a text, or lists and mappings of texts), with every `file.py:function`
-    whose file lies there as a path from the root; what does not stays as it is."""
+    and every file of `TEXTS` that lies there as a path from the root; what does not stays as it is. key: whose value
+    it is, dotted."""
     if isinstance(said, Mapping):
-        return {name: beside(value, home) for name, value in said.items()}
+        return {name: beside(value, home, f"{key}.{name}") for name, value in said.items()}
     if isinstance(said, list | tuple):
-        return [beside(value, home) for value in said]
+        return [beside(value, home, key) for value in said]
+    if isinstance(said, str) and key.endswith(TEXTS):
+        own = home / said  # no ~ of the user's: what is no file beside stays as it was said
+        return str(own.absolute()) if own.is_file() else said
     if isinstance(said, str) and (found := _NAMED.fullmatch(said)):
         own = home / expanded(found[1])
         if own.is_file():

@@ -52,3 +52,25 @@ def test_recipes_files_and_stages_name_files_beside_them(tmp_path, monkeypatch):
         assert again.paid == config.paid and again.stages == config.stages
     with pytest.raises(UserError, match="rewards: no file 'recipe.py'"):
         require_sound(parse(TrainConfig, ["rewards=[{name: recipe.py:paid}]"], "nsrl train"))
+
+
+def test_texts_of_the_prompt_lie_beside_the_yaml(tmp_path, monkeypatch):
+    home = tmp_path / "method"
+    home.mkdir()
+    (home / "asked.txt").write_text("Say how sure you are.")
+    (tmp_path / "other.txt").write_text("From the working directory.")
+    (home / "recipe.yaml").write_text(
+        "prompt: {system: asked.txt, examples: wolfram}\nmodel.name: elsewhere\n"
+        "contexts: {bare: {prompt: {system: asked.txt}}}\nterms: {bare: 0.1}\n"
+        "stages:\n  - {name: a, kind: grpo, steps: 2, prompt: {system: other.txt}}\n"
+        "  - {name: b, kind: grpo, steps: 2, prompt.examples: asked.txt, prompt.system: ~nobody-is-called-so/f}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    own = str(home / "asked.txt")
+    config = parse(TrainConfig, [f"recipe={home}"], "nsrl train")
+    assert (config.prompt.system, config.prompt.examples) == (own, "wolfram")
+    assert config.tokens.contexts["bare"]["prompt"]["system"] == own
+    asked = [stage.config.prompt for stage in planned_stages(config)]
+    assert [(one.system, one.examples) for one in asked] == [("other.txt", "wolfram"), ("~nobody-is-called-so/f", own)]
+    line = parse(TrainConfig, [f"recipe={home}", "prompt.system=asked.txt"], "nsrl train")
+    assert line.prompt.system == "asked.txt", "of the command line: from the working directory"

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
+from nsrl.report.calibration import calibration, calibration_lines
 from nsrl.report.statistics import mean_interval
 
 Record = Mapping[str, Any]
@@ -52,8 +53,8 @@ def table(records: Iterable[Record]) -> list[dict[str, Any]]:
     shares of all sampled completions (a completion without a program is not free
     of errors: it ran nothing); no_error_seed_rule: the seed's criterion, a program whose output lacks the words
     invalid, not and missing; accuracy: mean over problems of the mean over samples, with its 95% interval; None where
-    nothing could be scored. Tokens are (mean, std), parts the means by `PARTS`. Greedy records count only for
-    greedy_accuracy, unless there are no samples.
+    nothing could be scored. Tokens are (mean, std), parts the means by `PARTS`; calibration only where a confidence is
+    stated. Greedy records count only for greedy_accuracy, unless there are no samples.
     """
     return [_row(name, group) for name, group in _by_category(records)]
 
@@ -107,6 +108,7 @@ def _row(name: str, records: Sequence[Record]) -> dict[str, Any]:
             by_problem.setdefault(r.get("problem_id"), []).append(float(r["correct"]))
     means = [sum(v) / len(v) for v in by_problem.values()]
     accuracy, low, high = mean_interval(means)
+    stated = calibration(sampled)
     return {
         "category": name,
         "count": len(problems),
@@ -124,6 +126,7 @@ def _row(name: str, records: Sequence[Record]) -> dict[str, Any]:
         "output_tokens": mean_std([r.get("tokens") for r in sampled]),
         "reasoning_tokens": mean_std([_reasoning(r) for r in sampled]),
         "parts": {part: _mean(sampled, f"tokens_{part}") for part in PARTS},
+        **({} if stated is None else {"calibration": stated}),
     }
 
 
@@ -246,6 +249,8 @@ def print_table(records: Iterable[Record], title: str = "") -> None:
     if any(r.get("status") for r in given):
         heads, texts = status_table(given)
         print_lines([heads, *texts], "", "how programs ended, % of the completions sampled", width)
+    if any("calibration" in row for row in rows):
+        print_lines(calibration_lines(rows), "", "confidence of the completions sampled", width)
 
 
 def _width(lines: Sequence[Sequence[str]], between: int = 3) -> int:

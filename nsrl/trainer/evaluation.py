@@ -14,8 +14,10 @@ from nsrl.data.chat import options_text
 from nsrl.errors import UserError
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
+from nsrl.report.calibration import calibration
 from nsrl.report.statistics import mean_interval
 from nsrl.report.table import GROUP, PARTS
+from nsrl.rewards.spans import texts
 from nsrl.rollout.types import Sample, Sampler
 from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.distributed import ALONE, World
@@ -32,7 +34,8 @@ class Evaluation:
     """Records (one per completion) and what they come to. Accuracies are 0 to 1; ci95 are (low, high); None is of
     nothing.
 
-    unscored: ids of problems that could not be shown to the model, and why; they are in no number.
+    unscored: ids of problems that could not be shown to the model, and why; they are in no number. calibration: of
+    samples that state a confidence (nsrl.report.calibration); None without that span.
     """
 
     records: list[dict[str, Any]] = field(repr=False)
@@ -46,6 +49,7 @@ class Evaluation:
     mean_tokens: float | None
     tokens_by_part: dict[str, float] = field(default_factory=dict)
     unscored: dict[str, str] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
 
     def numbers(self) -> dict[str, Any]:
         """Everything but the records, under the names of eval/*.json; intervals are lists, as JSON has them."""
@@ -60,6 +64,7 @@ class Evaluation:
             "mean_tokens": self.mean_tokens,
             "tokens_by_part": self.tokens_by_part,
             "unscored": self.unscored,
+            **({} if self.calibration is None else {"calibration": self.calibration}),
         }
 
 
@@ -78,14 +83,15 @@ def evaluate(
     world: World = ALONE,
     greedy: bool = True,
     first: int = 0,
+    spans: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """`samples` completions per problem at `temperature` (mean@n, the headline) and, with `greedy`, one greedy one.
 
     At temperature 0 every sample is the greedy answer: it is computed and kept once, and its numbers are those of
     samples too. progress is called with the number of problems done; world: problems are shared out, every rank gets
-    all records; first: how many problems stand before these in a whole that is evaluated in parts. Records have
-    sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile; a problem whose picture
-    cannot be read is not scored, and named.
+    all records; first: how many problems stand before these in a whole that is evaluated in parts; spans: templates
+    by name, whose texts are columns `span/NAME`. Records have sample = 0.. for samples and -1 for greedy. Pictures of
+    the next batch are read meanwhile; a problem whose picture cannot be read is not scored, and named.
     """
     records: list[dict[str, Any]] = []
     passes = [(samples, temperature, 0), (1, 0.0, -1)][: 1 + greedy] if temperature else [(1, 0.0, -1)]
@@ -112,6 +118,7 @@ def evaluate(
             for index, (drawn, graded) in enumerate(zip(done.samples, done.graded)):
                 rows[shown[index]] = [
                     record(part[index], one, len(prompts[index].ids), sample, number, parts)
+                    | texts(one.text, spans or {})
                     for number, (sample, one) in enumerate(zip(drawn, graded), named)
                     for parts in [token_parts(vlm, sample.written_ids, one)]
                 ]
@@ -208,6 +215,7 @@ def summarise(records: list[dict[str, Any]]) -> Evaluation:
         tokens_by_language=tokens,
         mean_tokens=sum(r["tokens"] for r in sampled) / len(sampled) if sampled else None,
         tokens_by_part=means_by_part(sampled),
+        calibration=calibration(sampled),
     )
 
 

@@ -69,6 +69,7 @@ class Evaluations:
                 seed=self.config.seed + 1,
                 progress=lambda count: progress.step(count=count),
                 world=self.world,
+                spans=self.config.spans,
             )
         print_table(result.records, title=f"{len(problems)} held-out problems {point}")
         tokens = "–" if result.mean_tokens is None else f"{result.mean_tokens:.1f}"
@@ -159,6 +160,7 @@ def summary(
 ) -> dict[str, Any]:
     """What summary.json says of a run; None where nothing could be scored."""
     scores = [before["accuracy"], after["accuracy"]]
+    stated = {"before": before.get("calibration"), "after": after.get("calibration")}
     return {
         "accuracy_warm_start": before["accuracy"],
         "accuracy_warm_start_ci95": before["ci95"],
@@ -173,6 +175,7 @@ def summary(
         "tokens_by_language_final": after["tokens_by_language"],
         "language_share": {"before": before["language_share"], "after": after["language_share"]},
         "mean_output_tokens": {"before": before["mean_tokens"], "after": after["mean_tokens"]},
+        **({"calibration": stated} if any(stated.values()) else {}),
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "seed": seed,
         "problems_evaluated": before["problems"],
