@@ -1,4 +1,5 @@
-"""Recipes: a published method as a YAML file and at most one short Python file beside it, and what is known of it.
+"""Recipes: a published method as a YAML file, at most one short Python file and the texts of its prompt beside it, and
+what is known of it.
 
 A folder with recipe.yaml is a recipe wherever it stands (`nsrl train recipe=FOLDER`); those in this package go by name.
 Its group `about` tells what the method is, by `About`; all other keys are of the run.
@@ -15,6 +16,7 @@ from typing import Any
 from nsrl.config.recipes import ABOUT, RECIPE, RECIPES, recipe_files
 from nsrl.errors import UserError
 
+ALONE = ("paper",)  # a method that is a file and no folder
 MECHANISMS = {  # what a method can be made of, and the page that describes it
     "keys": "configuration.md",
     "objective": "trainer.md",
@@ -54,7 +56,7 @@ class About:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe with `about`. lines: of both files that do something: no blank ones, comments, docstrings, nor
+    """A recipe with `about`. lines: of its files that do something: no blank ones, comments, docstrings, nor
     `about`."""
 
     name: str
@@ -65,7 +67,8 @@ class Recipe:
 
 def methods() -> list[Recipe]:
     """Every recipe of this package that is a published method, by year and name."""
-    found = [read(file.parent.name) for file in RECIPES.glob(f"*/{RECIPE}")]
+    folders = [file.parent.name for file in RECIPES.glob(f"*/{RECIPE}")]
+    found = [read(name) for name in (*folders, *ALONE)]
     return sorted(found, key=lambda recipe: (recipe.about.year, recipe.name))
 
 
@@ -86,10 +89,12 @@ def read(name: str) -> Recipe:
     about = About(**told)
     if strange := sorted(set(about.uses) - MECHANISMS.keys()):
         raise UserError(f"{str(file)!r}: uses must name some of {', '.join(MECHANISMS)}; got {strange[0]!r}")
-    python = sorted(file.parent.glob("*.py")) if file.name == RECIPE else []
+    beside = lambda kind: sorted(file.parent.glob(kind)) if file.name == RECIPE else []
+    texts, python = beside("*.txt"), beside("*.py")
     keys = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120) if content else ""
     lines = len(keys.splitlines()) + sum(_lines(path.read_text(encoding="utf-8")) for path in python)
-    return Recipe(file.parent.name if file.name == RECIPE else file.stem, (file, *python), about, lines)
+    lines += sum(bool(line.strip()) for path in texts for line in path.read_text(encoding="utf-8").splitlines())
+    return Recipe(file.parent.name if file.name == RECIPE else file.stem, (file, *texts, *python), about, lines)
 
 
 def _lines(source: str) -> int:

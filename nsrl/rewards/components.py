@@ -16,6 +16,11 @@ def score(batch: RewardBatch) -> list[float | None]:
     return list(batch.scores)
 
 
+def graded(batch: RewardBatch) -> list[float | None]:
+    """The verifier's score where it says one, else 1 or 0 as `correct`: for rows of several verifiers."""
+    return [s if s is not None else c for s, c in zip(batch.scores, correct(batch))]
+
+
 def executes(batch: RewardBatch) -> list[float | None]:
     """1 if the program ran to a value without a message, 0.5 with one, 0 if it failed; None without a program. A
     program that computes nothing (a number, a letter, a string, also passed through an operation) is paid only if its
@@ -61,6 +66,7 @@ def decision(batch: RewardBatch) -> list[float | None]:
 REWARDS = {
     "correct": correct,
     "score": score,
+    "graded": graded,
     "executes": executes,
     "has_code": has_code,
     "format": format_,
