@@ -491,7 +491,7 @@ def small(name, home):
             stage["demonstrations"]["path"] = str(home / "taught.jsonl")
     for file, rows in told.items():
         (home / f"{file}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    more = FEW if learning else FEW | {"max_steps": 3, "warm_start.steps": 0}
+    more = FEW | ({} if learning else {"max_steps": 3, "warm_start.steps": 0})
     more |= {"demonstrations.path": str(home / "taught.jsonl")} if name in TAUGHT else {}
     if "source" not in content.get("data", {}):
         more |= {"data.source": "hf", "data.path": str(home / "rows.jsonl")}
