@@ -10,16 +10,19 @@ def _sets(problem, extracted):
 
 
 def choices(problem, text, extracted, result):
+    """Letters with commas between them."""
     gold, said = _sets(problem, extracted)
     return Verdict(said == gold if gold else None, "letters", 1.0 if said == gold else 0.2 * (set() < said < gold))
 
 
 def classes(problem, text, extracted, result):
+    """Names with commas between them."""
     gold, said = _sets(problem, extracted)
     return Verdict(said == gold if gold else None, "classes", len(said & gold) / max(1, len(said | gold)))
 
 
 def found(problem, text, extracted, result):
+    """The first box."""
     gold, said = boxes.read(gold_of(problem)), boxes.read(text)
     right = bool(gold and said) and boxes.iou(said[0], gold[0]) > 0.5
     return Verdict(right if gold else None, "overlap", float(right))

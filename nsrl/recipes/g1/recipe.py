@@ -9,6 +9,7 @@ _MEMBER = re.compile(r"\w{1,30}")
 
 
 def jaccard(problem, text, extracted, result):
+    """Of the members of the answer; right is the very set."""
     gold, answer = gold_of(problem), result.text if result is not None else extracted.answer
     if not isinstance(gold, list):
         return Verdict(None, "no_gold_set")

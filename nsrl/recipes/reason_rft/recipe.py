@@ -10,6 +10,7 @@ _CALL = re.compile(r"(\w{1,40})\((\w{1,40}),\s{0,9}'?(\w{1,40})'?\)")
 
 
 def near(problem, text, extracted, result):
+    """A number; right within 5%."""
     try:
         said, gold = float((result.text if result is not None else extracted.answer) or ""), float(gold_of(problem))
     except (TypeError, ValueError):
@@ -20,6 +21,7 @@ def near(problem, text, extracted, result):
 
 
 def changed(problem, text, extracted, result):
+    """Calls; right are the very ones."""
     calls, gold, found = _CALL.findall(text[-6000:]), sorted(set(_CALL.findall(str(gold_of(problem))))), 0.0
     said, mine, theirs = set(calls), sorted(set(calls)), list(gold)
     for worth, places in ((1, (0, 1, 2)), (0.5, (0, 1)), (0.5, (0, 2)), (0.25, (0,))):  # of a call that agree

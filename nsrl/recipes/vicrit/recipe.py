@@ -9,9 +9,12 @@ COLOURS, KINDS = ("red", "green", "blue", "black"), ("circle", "square")
 
 
 class Captions(Generator):
-    levels = range(1, 4)  # 3, 4 or 5 shapes in a row
+    """Rows of 3, 4 or 5 shapes, and what is said of them."""
+
+    levels = range(1, 4)
 
     def draw(self, rng, level):
+        """A row, and a caption with one wrong phrase, which is the answer."""
         seen = [(rng.choice(COLOURS), rng.choice(KINDS)) for _ in range(level + 2)]
         canvas = Image.new("RGB", (160, 32), "white")
         for x, (colour, kind) in enumerate(seen):
@@ -23,8 +26,10 @@ class Captions(Generator):
         return Item(f"From the left: {caption}. Which of them is not there?", said[at], (picture(canvas),), "caption")
 
     def demonstrate(self, item, language, rng, wrong):
+        """The phrase; another one where the picture was misread."""
         said = item.question.removeprefix("From the left: ").partition(".")[0].split(", ")
         return (rng.choice(said) if wrong else item.answer) if language == "direct" else None
 
     def verify(self, problem, text, extracted, result):
+        """The very phrase, nothing beside it."""
         return Verdict(text.strip().strip(".").lower() == problem.answer, "phrase")

@@ -11,6 +11,7 @@ _NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,6})?(?![\w.]*\d)")
 
 
 def ranked(batch):
+    """The fidelity of a completion's score to the order of the opinions; None without one."""
     said = [float(n[-1]) if (n := _NUMBER.findall(text[-300:])) else None for text in batch.completions]
     golds, known = [problem.columns.get("mos", gold_of(problem)) for problem in batch.problems], {}
     for rows in batch.groups():  # of a picture: mean, variance, opinion
