@@ -17,7 +17,7 @@ FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py t
 LAID_OUT := .
 ARGS   ?=
 
-.PHONY: help train paper test test-fast test-long test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree house clean
+.PHONY: help train paper gallery test test-fast test-long test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree house clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ train: $(STAMP) ## set up .venv and train the default run
 
 paper: $(STAMP) ## which language should it think in: five languages and the mixture, three seeds, one table
 	$(RUN) -m nsrl.experiment recipe=languages $(ARGS)
+
+gallery: $(STAMP) ## which published methods matter on the small model: docs/gallery.md, in an hour or two
+	$(RUN) -m nsrl.gallery publish=true $(ARGS)
 
 test: $(STAMP) ## the same set-up, then the tests
 	$(TEST) -m "not compiles and not long" $(ARGS)

@@ -11,6 +11,7 @@ sys.path[:0] = [str(ROOT)]
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig  # noqa: E402
 from nsrl.config.experiment import ExperimentConfig  # noqa: E402
+from nsrl.config.gallery import GalleryConfig  # noqa: E402
 from nsrl.config.keys import Key, groups, keys  # noqa: E402
 from nsrl.config.schema import TrainConfig  # noqa: E402
 
@@ -43,7 +44,7 @@ def tables() -> str:
     """Every key of the three commands, by group; the pool's are the same in all of them and stand once."""
     out: list[str] = []
     commands = ((TrainConfig, "train"), (EvalConfig, "eval"), (HarvestConfig, "harvest"), (SolveConfig, "solve"),
-                (ExperimentConfig, "experiment"))  # fmt: skip
+                (ExperimentConfig, "experiment"), (GalleryConfig, "gallery"))  # fmt: skip
     for kind, command in commands:
         found = keys(kind)
         out += [f"## `nsrl {command}`", "", *_table([key for name, key in found.items() if "." not in name])]
@@ -53,7 +54,7 @@ def tables() -> str:
             out += [f"### `{group}.*`", "", *_table([k for n, k in found.items() if n.startswith(f"{group}.")])]
         if kind is ExperimentConfig:
             out += [ExperimentConfig.more, ""]
-        elif kind is not TrainConfig:
+        elif kind not in (TrainConfig, GalleryConfig):
             out += ["`engine.*` and `prompt.*` as above.", ""]
     return "\n".join(out)
 

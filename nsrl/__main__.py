@@ -17,6 +17,7 @@ COMMANDS = {
     "train": ("nsrl.train", "train a model: warm start, GRPO, evaluation before and after, report"),
     "eval": ("nsrl.eval", "evaluate a run, a checkpoint or a Hub id: the table by category, pass@k"),
     "experiment": ("nsrl.experiment", "which language should it think in: arms, cold start, GRPO, one table"),
+    "gallery": ("nsrl.gallery.__main__", "which published methods matter on the small model: arms, seeds, one page"),
     "harvest": ("nsrl.harvest", "keep a model's shortest right answers as demonstrations, and say them in nsl"),
     "solve": ("nsrl.solve", "ask a model one question about pictures: its program and the engine's value"),
     "check": ("nsrl.check", "is this run sound: does the worst step fit, do sampler and trainer agree"),

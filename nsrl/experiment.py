@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from nsrl.config.keys import flat, keys
 from nsrl.errors import UserError
 from nsrl.experiments.settings import require_same, settings, settings_in
 from nsrl.report.records import EXPERIMENT
-from nsrl.trainer.folder import LOCK, disk_watched, write
+from nsrl.trainer.folder import LOCK, disk_watched, locked, write
 
 PROGRAM = "python -m nsrl.experiment"
 
@@ -77,14 +76,9 @@ def _held(folder: Path, now: dict[str, Any]) -> Iterator[None]:
         was = settings_in(kept) if kept.is_file() else None
         if was is None and any(file.name != LOCK for file in folder.iterdir()):
             raise UserError(f"folder must be of an experiment, or empty; {str(folder)!r} holds something else")
-        lock = (folder / LOCK).open("w")
     except OSError as error:
         raise UserError(f"folder must be one that can be written; {str(folder)!r}: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"folder {str(folder)!r} is being written by another experiment; wait for it") from None
+    with locked(folder, "experiment"):
         if was is not None:
             require_same(folder, was, now)
         with disk_watched(folder, "what is done stays, and the same command goes on"):

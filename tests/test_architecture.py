@@ -33,6 +33,7 @@ ORDER = (
     "trainer",
     "experiments",
     "recipes",
+    "gallery",
     "commands",
 )
 COMMANDS = {"train", "eval", "solve", "check", "harvest", "experiment", "view", "attend"}

@@ -11,6 +11,7 @@ import pytest
 from nsrl.config import (
     EvalConfig,
     ExperimentConfig,
+    GalleryConfig,
     HarvestConfig,
     SolveConfig,
     TrainConfig,
@@ -85,6 +86,7 @@ def test_one_sentence_per_mistake(argv, words):
         ("harvest", HarvestConfig),
         ("solve", SolveConfig),
         ("experiment", ExperimentConfig),
+        ("gallery", GalleryConfig),
     ],
 )
 def test_help_tells_every_key_in_80_columns(command, kind):
@@ -174,7 +176,7 @@ def test_the_page_of_keys_is_the_one_the_source_gives():
     spec.loader.exec_module(page)
     _, mark, tables = page.PAGE.read_text().partition(page.MARK)
     assert mark and tables.strip() == page.tables().strip(), "make house writes it anew"
-    for kind in (TrainConfig, EvalConfig, ExperimentConfig, HarvestConfig, SolveConfig):
+    for kind in (TrainConfig, EvalConfig, ExperimentConfig, GalleryConfig, HarvestConfig, SolveConfig):
         for name, key in keys(kind).items():
             assert key.text and f"| `{name}` | " in tables, name
 

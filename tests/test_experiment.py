@@ -89,6 +89,16 @@ def test_a_job_that_fails_is_told_with_its_log_and_the_others_save(act):
     assert other.file.read_text() == "saved"
 
 
+def test_patience_runs_what_needs_nothing_of_what_failed(act):
+    said: list[str] = []
+    took: dict[str, float] = {}
+    chain = [act("bad", "fail"), act("of_it", after=("bad",)), act("of_that", after=("of_it",)), act("other")]
+    with pytest.raises(UserError, match=r"1 of 4 parts failed, .*\(bad\); the same command goes on"):
+        jobs.run(chain, 1, 1, said.append, ended=lambda job, s: took.update({job.name: s}), patient=True)
+    assert [job.name for job in chain if job.done] == ["other"] == list(took) and 0 < took["other"] < 60
+    assert any("bad ended with exit code 3" in line and "the reason" in line for line in said)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_experiment_ends_its_jobs_first(act, how, request):
     former = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background processes ignore Ctrl-C

@@ -20,6 +20,7 @@ from nsrl.config import (
     EngineConfig,
     EvalConfig,
     ExperimentConfig,
+    GalleryConfig,
     HarvestConfig,
     LoraConfig,
     ModelConfig,
@@ -56,6 +57,7 @@ ENGINE = {f"engine.{name}": POOL for name in ("workers", "cpu_s", "wall_s", "mem
 HARVESTED = "tests/trainer/test_harvest.py::test_every_key_of_a_harvest_and_an_interrupted_one"
 PAPER = "tests/test_experiment_checkpoint.py::"
 EXPERIMENT = "tests/test_experiment.py::"
+GALLERY = "tests/test_gallery.py::"
 CONTEXTS = "tests/trainer/test_contexts.py::"
 DRAWN = "tests/trainer/test_draw.py::"
 NOISE = "tests/data/test_procedural.py::test_each_knob_does_what_it_says"
@@ -200,6 +202,10 @@ SHOWN = {
         **{name: f"{PAPER}test_the_paper_on_a_checkpoint_of_strangers"
            for name in ("harvest_size", "harvest_samples", "benchmarks", "benchmark_size")},
         "jobs": f"{EXPERIMENT}test_jobs_run_after_what_they_need_and_are_not_done_twice",
+    },
+    GalleryConfig: {
+        **dict.fromkeys(("rows", "folder", "seeds", "quick"), f"{GALLERY}test_killed_and_begun_again_it_ends_the_same"),
+        **dict.fromkeys(("jobs", "dry", "publish"), f"{GALLERY}test_the_command_says_what_it_would_do"),
     },
     SolveConfig: {
         **{name: "tests/test_user_commands.py::test_solve_prints_program_value_and_time" for name in ("model",

@@ -3,6 +3,7 @@
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.cli import command, from_yaml, launched, parse, run_path, to_yaml
 from nsrl.config.experiment import ExperimentConfig
+from nsrl.config.gallery import GalleryConfig
 from nsrl.config.keys import known_keys, plain
 from nsrl.config.objective import ObjectiveConfig
 from nsrl.config.prompts import PromptConfig
@@ -22,6 +23,7 @@ __all__ = [
     "EngineConfig",
     "EvalConfig",
     "ExperimentConfig",
+    "GalleryConfig",
     "HarvestConfig",
     "LoraConfig",
     "ModelConfig",

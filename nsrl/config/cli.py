@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from nsrl.config.asking import EvalConfig, HarvestConfig, SolveConfig
 from nsrl.config.experiment import ExperimentConfig
+from nsrl.config.gallery import GalleryConfig
 from nsrl.config.helptext import help_text
 from nsrl.config.keys import Key, build, entry_of, first_key, flat, groups, keys, known_keys, nest, other_names, plain
 from nsrl.config.names import unknown_key
@@ -30,7 +31,7 @@ BEFORE = {"demonstrations.source": "shapes", "warm_start.optimizer": "adamw", "n
 
 EXPERIMENT = "experiment"  # the group of a file whose keys are of nsrl experiment; all others are of its runs
 
-Config = TypeVar("Config", TrainConfig, EvalConfig, HarvestConfig, SolveConfig, ExperimentConfig)
+Config = TypeVar("Config", TrainConfig, EvalConfig, HarvestConfig, SolveConfig, ExperimentConfig, GalleryConfig)
 Said = dict[str, tuple[Any, str]]  # dotted key: text (or list, mapping of texts), origin
 
 

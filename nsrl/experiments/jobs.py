@@ -72,22 +72,31 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def run(jobs: Sequence[Job], together: int, threads: int | None, say: Callable[[str], None] = _say) -> None:
+def run(
+    jobs: Sequence[Job],
+    together: int,
+    threads: int | None,
+    say: Callable[[str], None] = _say,
+    ended: Callable[[Job, float], None] | None = None,
+    patient: bool = False,
+) -> None:
     """Run what is not done, `together` at a time, in order as far as they may; threads: of the CPU for each (None: as
-    it takes them).
+    it takes them); ended: told of each that ended well, and its seconds.
 
     Raises `UserError` where one ends otherwise than well, behind the end of its log; the others are ended before, and
-    have saved what they had. Ctrl-C and SIGTERM do the same.
+    have saved what they had; patient: but those that need it all run first. Ctrl-C and SIGTERM end them too.
     """
     finished = {job.name for job in jobs if job.done}
     waiting = [job for job in jobs if job.name not in finished]
     took = {job.name: spent for job in jobs if job.name in finished and (spent := job.spent()) is not None}
     running: dict[str, tuple[Job, subprocess.Popen[bytes], float]] = {}
     start, said = time.monotonic(), [0.0]
+    failed: list[str] = []
 
     def told(what: str) -> None:
         elapsed = {name: time.monotonic() - began for name, (_, _, began) in running.items()}
-        left = clock(expected([job for job in jobs if job.name not in finished], elapsed, took, jobs, together))
+        missing = [job for job in jobs if job in waiting or job.name in running]
+        left = clock(expected(missing, elapsed, took, jobs, together))
         so_far = f"{len(finished)} of {len(jobs)} parts done"
         rest = f"about {left} left" + ("" if took else " on a quiet machine") if waiting or running else ""
         say(", ".join(filter(None, [what, so_far, f"{clock(time.monotonic() - start)} spent", rest])))
@@ -112,16 +121,31 @@ def run(jobs: Sequence[Job], together: int, threads: int | None, say: Callable[[
                         continue
                     del running[name]
                     if code != 0 or not job.done:
-                        raise UserError(
-                            f"{name} ended with exit code {code} ({GOES_ON}); the end of {job.log}:\n{_end(job.log)}"
-                        )
+                        why = f"{name} ended with exit code {code} ({GOES_ON}); the end of {job.log}:\n{_end(job.log)}"
+                        if not patient:
+                            raise UserError(why)
+                        failed.append(name)
+                        waiting = _without(waiting, {name})
+                        say(why)
+                        continue
                     finished.add(name)
                     took[name] = time.monotonic() - began
                     told(f"done: {name} in {clock(took[name])}")
+                    if ended is not None:
+                        ended(job, took[name])
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"interrupted; {GOES_ON}") from None
         finally:
             _stop([process for _, process, _ in running.values()])
+    if failed:
+        raise UserError(f"{len(failed)} of {len(jobs)} parts failed, whose logs are above ({', '.join(failed)}); the "
+                        f"same command goes on")  # fmt: skip
+
+
+def _without(waiting: Sequence[Job], failed: set[str]) -> list[Job]:
+    """The jobs that need none of the failed ones, not by others either."""
+    lost = {job.name for job in waiting if set(job.after) & failed}
+    return _without([job for job in waiting if job.name not in lost], lost) if lost else list(waiting)
 
 
 def expected(

@@ -96,19 +96,28 @@ class Plan(ABC):
             self.told.append(notes_on(_as_read(whole)))
         except UserError as error:
             raise UserError(f"{name}: {error}") from None
-        file = place.with_name(f"{place.name}.yaml")
-        words = ["nsrl.train", "--config", str(file)] + [word for one in more for word in ("--config", str(one))]
-        return Job(
-            name,
-            tuple(words),
-            place / "summary.json",
-            place.with_name(f"{place.name}.log"),
-            after,
-            cost,
-            resumes=("--resume",),
-            also=(place / also,),
-            keys=((file, yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)),),
-        )
+        return train_job(name, place, whole, after, cost, also, more)
+
+
+def train_job(
+    name: str, place: Path, whole: dict[str, Any], after: tuple[str, ...], cost: float, also: str,
+    more: tuple[Path, ...] = (),
+) -> Job:  # fmt: skip
+    """A run of `nsrl.train` in the folder `place`, which its keys name, and which goes on from its checkpoint; they are
+    in a file beside it. Further arguments as of `Plan.train` and `Job`."""
+    file = place.with_name(f"{place.name}.yaml")
+    words = ["nsrl.train", "--config", str(file)] + [word for one in more for word in ("--config", str(one))]
+    return Job(
+        name,
+        tuple(words),
+        place / "summary.json",
+        place.with_name(f"{place.name}.log"),
+        after,
+        cost,
+        resumes=("--resume",),
+        also=(place / also,),
+        keys=((file, yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)),),
+    )
 
 
 def _as_read(whole: dict[str, Any]) -> TrainConfig:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from nsrl.config import command
 from nsrl.errors import extras_named, program
+from nsrl.gallery.finished import by_recipe, published
+from nsrl.gallery.row import read as read_row
+from nsrl.gallery.row import row_names
 from nsrl.recipes import Recipe, methods, read
 
 USAGE = """usage: {0}         the methods: year, what each is made of, its test, its row in the gallery
@@ -43,11 +46,12 @@ def _list(found: Sequence[Recipe]) -> None:
     for heading in ("recipe=", "method", "year", "made of", "lines", "test of its formula", "gallery"):
         side = "right" if heading in ("year", "lines") else "left"
         table.add_column(heading, justify=side, overflow="fold", no_wrap=heading == "recipe=")
+    told = by_recipe(map(read_row, row_names()), published())
     for recipe in found:
         about = recipe.about
         table.add_row(
             recipe.name, about.method, str(about.year), ", ".join(about.uses), str(recipe.lines), about.tested,
-            about.gallery or about.scale,
+            told.get(recipe.name) or about.gallery or about.scale,
         )  # fmt: skip
     Console().print(table)
     print(f"{len(found)} methods; `{program('recipes')} NAME` shows one, `nsrl train recipe=NAME` runs it")

@@ -266,6 +266,23 @@ def _why_full(path: Path, error: OSError) -> str:
     return f"cannot write to {str(folder)!r} on the disk mounted at {str(mount)!r} ({free}): {what}"
 
 
+@contextlib.contextmanager
+def locked(folder: Path, by: str) -> Iterator[None]:
+    """The folder, which is made, while nobody else has it so. Raises `UserError` where another one has, or it cannot be
+    written; by: what each of them is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise UserError(f"folder must be one that can be written; {str(folder)!r}: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"folder {str(folder)!r} is being written by another {by}; wait for it") from None
+        yield
+
+
 def write(path: Path, text: str) -> None:
     """Write a small file whole or not at all."""
     with replacing(path) as working:
