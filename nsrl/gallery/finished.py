@@ -10,7 +10,7 @@ from typing import Any
 from nsrl import __version__
 from nsrl.gallery.plan import TOOK, Parts, Run
 from nsrl.gallery.results import BESIDE, Records, compared, direction, numbers
-from nsrl.gallery.row import HOME, Row
+from nsrl.gallery.row import FINAL, HOME, Row
 
 PUBLISHED = HOME / "found"  # the JSON of rows that were run for docs/gallery.md
 
@@ -78,7 +78,9 @@ def _records(run: Run, on: str, seeds: Sequence[int]) -> list[Records]:
 
 
 def _before(run: Run, seeds: Sequence[int]) -> list[float | None]:
-    """Right samples before GRPO on the held-out problems of the run, seed by seed."""
+    """Right samples before GRPO on the held-out problems of the run, seed by seed; None where there was none."""
+    if "warm_start" in run.files[FINAL]:
+        return [None for _ in seeds]
     files = [run.folder / f"seed-{seed}" / "eval" / "warm_start.json" for seed in seeds]
     return [json.loads(file.read_text(encoding="utf-8"))["accuracy"] if file.is_file() else None for file in files]
 

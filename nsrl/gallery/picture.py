@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -25,9 +26,8 @@ def drawn(row: Row, found: Mapping[str, Any]) -> str:
     values = [v for _, _, seeds, start in lines for v in (*seeds, start) if v is not None]
     share = not MEASURES[found["measure"]].ratio
     high = 1.0 if share else max(values, default=1.0)
-    low = 0.0 if min(values, default=0.0) < 0.5 * high else 0.5 * high
-    if share and min(values, default=0.0) > 0.85:
-        low = 0.85
+    begun = all(start is not None for *_, start in lines)  # else bars begin at 0
+    low = max(0.0, math.floor(10 * min(values, default=0.0)) / 10 - 0.1) if begun else 0.0
     heads = len(row.on) if len(row.on) > 1 or row.tests else 0
     left = 16 + CHARACTER * max(len(name) for name in row.arms)
     height = TOP + LINE * (len(lines) + heads) + BOTTOM
@@ -43,7 +43,8 @@ def drawn(row: Row, found: Mapping[str, Any]) -> str:
         shown = f"{100 * tick:.0f}%" if share else f"{tick:g}"
         out.append(f'<path d="M{place(tick):.1f} {TOP - 8}V{foot}" stroke="{FAINT}"/>')
         out.append(_words(place(tick), foot + 14, shown, "#4b5563", "middle"))
-    out.append(_words(left, height - 6, f"{MEASURES[found['measure']].title}{', of held-out problems' * share}", INK))
+    told = f"{MEASURES[found['measure']].title}{'; a bar begins where its runs began' * begun}; a dot is a seed"
+    out.append(_words(8, height - 6, told, INK))
     y, said = TOP - 4, ""
     for on, name, seeds, start in lines:
         if heads and on != said:
@@ -57,8 +58,7 @@ def drawn(row: Row, found: Mapping[str, Any]) -> str:
         if not known:
             continue
         mean = sum(known) / len(known)
-        begin = low if start is None else min(max(start, low), high)
-        first, last = sorted((place(begin), place(mean)))
+        first, last = sorted((place(start if begun else 0.0), place(mean)))
         out.append(f'<rect x="{first:.1f}" y="{y - 9}" width="{max(last - first, 1):.1f}" height="9" rx="2" '
                    f'fill="{colour}" fill-opacity="0.35"/>')  # fmt: skip
         out.append(f'<path d="M{place(mean):.1f} {y - 12}v15" stroke="{colour}" stroke-width="2.5"/>')
