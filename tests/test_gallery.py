@@ -16,7 +16,9 @@ import yaml
 from nsrl.config import GalleryConfig
 from nsrl.errors import UserError
 from nsrl.gallery import __main__ as gallery
-from nsrl.gallery.finished import by_recipe, decides, is_of, published, result
+from nsrl.gallery import writing
+from nsrl.gallery.finished import decides, result
+from nsrl.gallery.kept import by_recipe, is_of, published
 from nsrl.gallery.page import page, sentence
 from nsrl.gallery.picture import drawn
 from nsrl.gallery.plan import HELD_OUT, SAMPLES, Parts
@@ -256,9 +258,9 @@ def test_a_row_its_page_and_its_picture(done, rows):
 
 def test_what_is_done_is_written_once_and_published_into_the_source_tree(done, tmp_path, monkeypatch, capsys, rows):
     row, parts = done
-    gallery.write_rows([row], parts, set())
+    writing.write_rows([row], parts, set())
     assert "row noise: right samples: noise 0.4" in capsys.readouterr().out
-    gallery.write_rows([row], parts, set())
+    writing.write_rows([row], parts, set())
     assert capsys.readouterr().out == "", "a row that is kept is not counted again"
     kept = published(parts.folder / "rows")["noise"]
     assert is_of(row, kept, parts) and not is_of(row, {**kept, "digest": "another"}, parts)
@@ -272,7 +274,7 @@ def test_what_is_done_is_written_once_and_published_into_the_source_tree(done, t
     assert "1 matter" in (tmp_path / "docs/gallery.md").read_text()
     assert (tmp_path / "docs/gallery/noise.svg").read_text() == drawn(row, kept)
     assert json.loads((tmp_path / "nsrl/gallery/found/noise.json").read_text()) == kept
-    gallery.write_page(GalleryConfig(folder=str(parts.folder)), [row])
+    writing.write_page(GalleryConfig(folder=str(parts.folder)), [row])
     assert "1 of 1 rows were run" in (parts.folder / "gallery.md").read_text()
     assert by_recipe(rows, {"noise": kept})["rpr"] == "noise: matters"
     assert by_recipe(rows, {})["rpr"] == "noise: not run yet"
@@ -280,7 +282,9 @@ def test_what_is_done_is_written_once_and_published_into_the_source_tree(done, t
 
 def test_the_page_in_the_tree_is_the_one_that_its_rows_give(rows):
     found = {row.name: one for row in rows if (one := published().get(row.name)) and one["digest"] == row.digest}
-    assert (ROOT / "docs" / "gallery.md").read_text() == page(rows, found), "make gallery writes it anew"
+    assert (ROOT / "docs" / "gallery.md").read_text() == page(rows, found), (
+        "nsrl gallery dry=true publish=true writes it"
+    )
     assert {p.stem for p in (ROOT / "docs" / "gallery").glob("*.svg")} == found.keys()
     assert all(file.stat().st_size < 8000 for file in (ROOT / "docs" / "gallery").glob("*.svg"))
 

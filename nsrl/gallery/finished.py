@@ -1,18 +1,18 @@
-"""Finished rows: what their files of records come to, as the JSON that is kept of each."""
+"""What the records of a row come to, as the JSON that is kept of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nsrl import __version__
+from nsrl.experiments.plan import Cell
+from nsrl.experiments.results import seconds
 from nsrl.gallery.plan import TOOK, Parts, Run
 from nsrl.gallery.results import BESIDE, Records, compared, direction, numbers
-from nsrl.gallery.row import FINAL, HOME, Row
-
-PUBLISHED = HOME / "found"  # the JSON of rows that were run for docs/gallery.md
+from nsrl.gallery.row import FINAL, Row
 
 
 def result(row: Row, parts: Parts) -> dict[str, Any]:
@@ -51,26 +51,6 @@ def decides(row: Row, pairs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     return next((pair for pair in pairs if (pair["arm"], pair["on"], pair["measure"]) == wanted), None)
 
 
-def published(folder: Path = PUBLISHED) -> dict[str, dict[str, Any]]:
-    """The rows that are kept in a folder, by name."""
-    return {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))}
-
-
-def is_of(row: Row, one: dict[str, Any] | None, parts: Parts) -> bool:
-    """Whether a result that is kept is of the row as its file is now, and of these seeds."""
-    now = {"digest": row.digest, "seeds": parts.seeds, "quick": parts.quick}
-    return one is not None and {name: one.get(name) for name in now} == now
-
-
-def by_recipe(rows: Iterable[Row], found: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """What the gallery says of each recipe, for those that a row is about."""
-    return {
-        recipe: f"{row.name}: {found[row.name]['verdict'] if row.name in found else 'not run yet'}"
-        for row in rows
-        for recipe in row.recipes
-    }
-
-
 def _records(run: Run, on: str, seeds: Sequence[int]) -> list[Records]:
     from pyarrow import parquet
 
@@ -87,9 +67,6 @@ def _before(run: Run, seeds: Sequence[int]) -> list[float | None]:
 
 def _seconds(run: Run, seeds: Sequence[int]) -> dict[str, Any]:
     """seconds of learning and of its sampling, means over seeds; of harvesting besides, where there was one."""
-    from nsrl.experiments.plan import Cell
-    from nsrl.experiments.results import seconds  # brings torch, and `nsrl recipes` looks into this file
-
     final = [run.folder / f"seed-{seed}" / "eval" / "final.parquet" for seed in seeds]
     learning, sampling = seconds(Cell("", "", tuple(final)))
     took = [Path(run.harvest.format(seed)).with_suffix(TOOK) for seed in seeds] if run.harvest else []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nsrl.config import command
 from nsrl.errors import extras_named, program
-from nsrl.gallery.finished import by_recipe, published
+from nsrl.gallery.kept import by_recipe, published
 from nsrl.gallery.row import read as read_row
 from nsrl.gallery.row import row_names
 from nsrl.recipes import Recipe, methods, read
