@@ -45,10 +45,10 @@ def main(argv: list[str]) -> int:
     for note in parts.notes:
         print(f"note: {note}")
     together = config.jobs or len(os.sched_getaffinity(0))
-    left = "a few minutes" if config.quick else clock(parts.seconds() / together)
     missing = sum(not job.done for job in parts.jobs)
+    left = "a few minutes" if config.quick else clock(parts.seconds() / together)
     print(f"{config.place}: {len(rows)} rows, {len(config.seeds)} seeds, {len(parts.jobs)} parts, of which {missing} "
-          f"are to be run: about {left} on {together} quiet cores")  # fmt: skip
+          f"are to be run{f': about {left} on {together} quiet cores' if missing else ''}")  # fmt: skip
     if config.dry:
         for job in parts.jobs:
             print(f"{'done' if job.done else clock(job.cost):>8}  {job.name}")
