@@ -13,12 +13,11 @@ from typing import Any
 from nsrl.data.choices import BadRow, text_of
 from nsrl.data.problems import OnRows, Skipped, load
 from nsrl.data.rows import MARK, QUESTION, column, spoken
-from nsrl.data.source import Demonstration
+from nsrl.data.source import COMPLETION, Demonstration
 from nsrl.data.tables import Row, Table
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
-COMPLETION = ("completion", "response")
 MESSAGES = ("messages", "conversations")
 TEXT, CHAT, WHY = "nsrl completion", "nsrl chat", "nsrl why"  # columns that `_prepared` adds
 PICTURED = ("image", "image_url", "path", "url")  # where an item of a message holds its picture

@@ -92,6 +92,14 @@ class Procedural:
                 raise UserError(f"warm_start.steps needs demonstrations; {self.name} (level {self.level}) has none in "
                                 f"{asked}")  # fmt: skip
 
+    def gold(self, problem: Problem, language: str) -> str | None:
+        """See `Source.gold`: the problem is drawn again, by its id. Raises `UserError` for one of another source."""
+        name, _, index = problem.id.rpartition("-")
+        if name != f"{self.name}-train" or not index.isdigit():
+            raise UserError(f"gold must be asked of a training problem of {self.name}; got {problem.id!r}")
+        _, item = self._draw("train", int(index))
+        return self.generator.demonstrate(item, language, random.Random(f"gold/{self.seed}/{index}"), False)
+
     def readings(self) -> Iterator[Demonstration]:
         """An endless stream of pictures read out, nothing solved: what a small model needs before it can solve."""
         for problem, item, taken in self._stream("readings"):

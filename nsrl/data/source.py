@@ -10,6 +10,8 @@ from typing import Protocol
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
+COMPLETION = ("completion", "response")  # columns that hold what is to be learned
+
 
 @dataclass(frozen=True)
 class Demonstration:
@@ -45,6 +47,11 @@ class Source(Protocol):
 
         languages: relative share of each language; wrong: share of demonstrations of misread pictures, 0 to 1.
         """
+        ...
+
+    def gold(self, problem: Problem, language: str) -> str | None:
+        """A right completion of one of its training problems, delimiters included, the end of the turn left out; None
+        where it has none (in that language)."""
         ...
 
 
@@ -84,6 +91,12 @@ class Rows:
             raise UserError("warm_start.steps needs demonstrations; these rows are problems without a completion")
         order = _epochs(len(self._demonstrated), f"demonstrations/{self.seed}")
         return (self._demonstrated[index] for index in order)
+
+    def gold(self, problem: Problem, language: str) -> str | None:
+        """What stands in the row's column completion or response, whatever its language."""
+        names = {str(name).strip().lower(): value for name, value in problem.columns.items()}
+        found = next((names[name] for name in COMPLETION if names.get(name)), None)
+        return found if isinstance(found, str) and found.strip() else None
 
 
 def _epochs(size: int, seed: str, position: int = 0) -> Iterator[int]:

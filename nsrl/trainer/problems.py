@@ -161,7 +161,7 @@ class ProblemStream:
         self.position, self.chooser = position, chooser
         self.recent: dict[str, Problem] = {}
         self.unreadable: dict[str, str] = {}  # ids of problems that were passed over, and why
-        self._size = source.size
+        self._source, self._size = source, source.size
         self._vlm = None if source.size is None else vlm  # what is made on the spot needs no reading
         self._world = world
         self._next: deque[Problem] = deque()  # drawn from the source already, to be taken next
@@ -187,6 +187,10 @@ class ProblemStream:
             self._vlm.read_ahead(self._world.share(list(self._next)))
         self.recent |= {p.id: p for p in problems}
         return problems
+
+    def gold(self, problem: Problem, language: str) -> str | None:
+        """See `Source.gold`."""
+        return self._source.gold(problem, language)
 
     def _draw(self, count: int) -> list[Problem]:
         self.position += count
