@@ -130,6 +130,7 @@ SHOWN = {
         "shape_funcs": "tests/trainer/test_shape_recipes.py::test_three_steps_of_each_on_real_components",
         **dict.fromkeys(("objective.top_entropy", "objective.clip_cov", "objective.cov_band", "objective.kl_cov",
                          "objective.nll_coef"), STEP),
+        "members": "tests/trainer/test_members.py::test_what_is_given_is_in_no_statistic",
         "num_iterations": STEP,
         "mini_batches": STEP,
         "mask_truncated_completions": STEP,

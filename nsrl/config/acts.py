@@ -49,7 +49,7 @@ GRPO = (
     "mask_truncated_completions",
     "dynamic_sampling", "prompts_per_step", "num_generations", "logging_steps", "learning_rate", "lr_scheduler_type",
     "warmup_steps", "weight_decay", "adam_beta2", "noise_gate", "eval_steps",
-    "completions_steps", "save_best", "parity_check", "contexts", "terms", "shape_funcs", "dead_groups",
+    "completions_steps", "save_best", "parity_check", "contexts", "terms", "shape_funcs", "dead_groups", "members",
     *(name for name in keys(TrainConfig) if name.startswith("draw.")),
 )  # fmt: skip
 

@@ -115,17 +115,17 @@ def _fold(into: dict[str, Any], path: str, value: Any, where: str) -> None:
 def _entry(where: str, name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     if not _NAME.fullmatch(name):
         raise UserError(f"contexts must have names of small letters, digits and underscores, at most 60; got {name!r}")
-    values = _values(ContextConfig, where, {key: value for key, value in entry.items() if key != PROMPT})
+    values = values_of_keys(ContextConfig, where, {key: value for key, value in entry.items() if key != PROMPT})
     images = values.get("images", "keep")
     for key, modes in (("share", ("black", "noise")), ("sigma", ("noise",))):
         if key in values and images not in modes:
             raise UserError(f"{where}.{key} is for images: {' or '.join(modes)}; got images: {images}")
-    prompt = _prompt(f"{where}.{PROMPT}", entry.get(PROMPT))
+    prompt = prompt_of(f"{where}.{PROMPT}", entry.get(PROMPT))
     return values if prompt is None else {**values, PROMPT: prompt}
 
 
-def _prompt(where: str, said: Any) -> str | dict[str, Any] | None:
-    """What stands in front: a function's name, or keys of `prompt`."""
+def prompt_of(where: str, said: Any) -> str | dict[str, Any] | None:
+    """What stands in front: a function's name, or keys of `prompt`. Raises `UserError`."""
     if isinstance(said, str) and said.lstrip()[:1] == "{":
         said = read_mapping(said, where)
     if said is None or (isinstance(said, str) and said.strip().lower() in NULL):
@@ -134,12 +134,12 @@ def _prompt(where: str, said: Any) -> str | dict[str, Any] | None:
         return said
     if not isinstance(said, Mapping) or not said:
         raise UserError(f"{where} must be FILE.py:function or keys of prompt; got {str(said)[:60]!r}")
-    values = _values(PromptConfig, where, said)
+    values = values_of_keys(PromptConfig, where, said)
     require_opening(values.get("mode", "any"), values.get("prefill"))
     return values
 
 
-def _values(kind: type[Any], where: str, said: Mapping[str, Any]) -> dict[str, Any]:
+def values_of_keys(kind: type[Any], where: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the keys of `kind`, from texts or values. Raises `UserError`."""
     known, values = keys(kind), {}
     for name, value in said.items():

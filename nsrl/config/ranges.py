@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from nsrl.config.keys import flat, keys
+from nsrl.config.members import require_members
 from nsrl.config.stages import parse_until
 from nsrl.config.values import check_value
 from nsrl.data.modes import require_opening
@@ -114,6 +115,7 @@ def _train(values: dict[str, Any]) -> None:
             f"prompts_per_step x num_generations must be at most {MOST_COMPLETIONS:,} completions a step; got "
             f"{values['prompts_per_step']} x {values['num_generations']}"
         )
+    require_members(values)
     upper = 1 + (values["epsilon"] if values["epsilon_high"] is None else values["epsilon_high"])
     if values["delta"] is not None and not LOSSES[values["loss_type"]].clipped:
         raise UserError(

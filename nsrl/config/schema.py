@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from nsrl.config.contexts import TokensConfig
 from nsrl.config.draw import DrawConfig
 from nsrl.config.keys import INLINED, takes_keys
+from nsrl.config.members import MembersConfig
 from nsrl.config.objective import ObjectiveConfig
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
@@ -45,11 +46,12 @@ GROUP = Bound(
 SAMPLES = Bound(least=1, most=4096, why="the completions of a problem are sampled and held together")
 SECONDS = Bound(above=0, most=86_400, why="a day")
 RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
+REMAX = "remax"  # compared with the greedy completion
 # How a group's rewards become advantages: TRL's names, and the modes of `group_advantage` that they are.
 SCALES = {
     "group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo", "opo": "opo", "gpg": "gpg",
     "passk": "grpo_passk", "reinforce++": "reinforce_plus_plus",
-    "reinforce++_baseline": "reinforce_plus_plus_baseline",
+    "reinforce++_baseline": "reinforce_plus_plus_baseline", REMAX: "none",
 }  # fmt: skip
 
 
@@ -364,6 +366,9 @@ class TrainConfig:
 
     tokens: TokensConfig = field(default_factory=TokensConfig, metadata=INLINED)
     """what single tokens count; its keys have no prefix."""
+
+    grouped: MembersConfig = field(default_factory=MembersConfig, metadata=INLINED)
+    """what a group is made of; its key has no prefix."""
 
     num_iterations: Annotated[int, ONE_OR_MORE] = 1
     """passes over a rollout's groups; each takes an optimiser step for every part of them."""

@@ -12,6 +12,7 @@ from nsrl.config.asking import EvalConfig, HarvestConfig
 from nsrl.config.cli import launched
 from nsrl.config.contexts import PROMPT
 from nsrl.config.draw import require_drawn
+from nsrl.config.members import ANSWER, GOLD, MemberConfig
 from nsrl.config.schema import EngineConfig, TrainConfig
 from nsrl.config.stages import planned_stages
 from nsrl.data.sources import is_made, made_of, require_path
@@ -43,11 +44,13 @@ def notes_on(config: Config) -> list[str]:
                     _data(stage.config)
                     _rewards(stage.config)
                     _tokens(stage.config)
+                    _members(stage.config)
             except UserError as error:
                 raise UserError(f"stage {stage.name!r}: {error}") from None
         _data(config)
         _rewards(config)
         _tokens(config)
+        _members(config)
         _packages(config)
     return notes
 
@@ -130,6 +133,30 @@ def _tokens(config: TrainConfig) -> None:
             one_argument(prompt, f"{where}.{PROMPT}")
         elif prompt is not None:
             _prompt_files(prompt.get("system"), prompt.get("examples"), f"{where}.")
+
+
+def _members(config: TrainConfig) -> None:
+    """Functions of members are found, their prompts' files can be read, and the source has what is given or hinted."""
+    from nsrl.data.made import generator
+    from nsrl.rewards.functions import one_argument
+
+    source = config.data.source
+    made = made_of(source) if is_made(source) else None
+    for number, said in enumerate(config.grouped.members, 1):
+        entry, where = MemberConfig(**said), f"members.{number}"
+        for key, spec in (("prompt", entry.prompt), ("given", entry.given)):
+            if isinstance(spec, str) and ".py:" in spec:
+                one_argument(spec, f"{where}.{key}")
+        if isinstance(entry.prompt, dict):
+            _prompt_files(entry.prompt.get("system"), entry.prompt.get("examples"), f"{where}.")
+        for key, name in (("given", entry.given), ("hint", entry.hint)):
+            if made is None or name is None or name == ANSWER or ".py:" in name:
+                continue
+            if name == GOLD and not generator(source).demonstrates:
+                raise UserError(f"{where}.{key} must not be gold with data.source={source}, which demonstrates nothing")
+            if name != GOLD and made.columns is not None and name not in made.columns:
+                raise UserError(f"{where}.{key} must be gold, answer or one of {', '.join(sorted(made.columns))} with "
+                                f"data.source={source}; got {name!r}")  # fmt: skip
 
 
 def _packages(config: TrainConfig) -> None:

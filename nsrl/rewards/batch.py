@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PER_COMPLETION = (
     "problems", "completions", "completion_ids", "extracted", "results", "correct", "scores", "truncated", "masks",
-    "prompts",
+    "prompts", "members", "given", "heads",
 )  # fmt: skip
 
 
@@ -34,7 +34,8 @@ class RewardBatch:
     None without a program; correct: None where the gold cannot be scored (filled in by the answer check when left
     empty); truncated: cut at the token limit; prompts: the prompt texts, where the caller has them; state: kept across
     steps by the rewards that need memory, and saved in checkpoints. templates: of named spans; decode: ids to text;
-    head: what the completions begin with that is no part of their ids.
+    head: what the completions begin with that is no part of their ids; heads: of each, where they differ. members:
+    which entry of the key `members` each is of, "" without one; given: whether nobody sampled it.
     """
 
     problems: Sequence[Problem]
@@ -53,6 +54,9 @@ class RewardBatch:
     decode: Decode | None = None
     head: str = ""
     scores: Sequence[float | None] = ()
+    members: Sequence[str] = ()
+    given: Sequence[bool] = ()
+    heads: Sequence[str] = ()
     names: Sequence[str] = ()
     weights: Sequence[float] = ()
     _offsets: dict[int, Offsets] = field(default_factory=dict, init=False, repr=False)
@@ -72,6 +76,9 @@ class RewardBatch:
             ]
         if not self.scores:
             self.scores = [None] * count
+        self.members = self.members or [""] * count
+        self.given = self.given or [False] * count
+        self.heads = self.heads or [self.head] * count
         for name in _PER_COMPLETION:
             if len(getattr(self, name)) != count:
                 raise ValueError(
@@ -116,7 +123,7 @@ class RewardBatch:
         if self.decode is None:
             raise ValueError("RewardBatch: tokens of a span need decode; got none")
         if i not in self._offsets:
-            self._offsets[i] = Offsets(self.decode, self.completion_ids[i], len(self.head))
+            self._offsets[i] = Offsets(self.decode, self.completion_ids[i], len(self.heads[i]))
         return self._offsets[i].tokens(start, end)
 
     def columns(self) -> dict[str, list[Any]]:

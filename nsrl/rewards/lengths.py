@@ -53,11 +53,13 @@ def laser_d(batch: RewardBatch, window: int = LASER_D_WINDOW, bonus: float = 0.5
     lengths = batch.lengths
     for rows in batch.groups():
         right = [i for i in rows if batch.correct[i]]
-        if not right:
+        own = [i for i in rows if not batch.given[i]]  # what nobody sampled says nothing of how hard it is
+        sampled = [i for i in right if not batch.given[i]]
+        if not sampled:
             continue
-        accuracy = len(right) / len(rows)
+        accuracy = len(sampled) / len(own)
         seen = windows["easy" if accuracy > 2 / 3 else "medium" if accuracy > 1 / 3 else "hard"]
-        seen.extend(lengths[i] for i in right)
+        seen.extend(lengths[i] for i in sampled)
         del seen[:-window]
         target = sorted(seen)[(len(seen) - 1) // 2]
         for i in right:

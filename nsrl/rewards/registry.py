@@ -18,6 +18,7 @@ from typing import Any
 
 from nsrl.errors import UserError, did_you_mean
 from nsrl.rewards import combine, components, lengths
+from nsrl.rewards.asking import ASK, Ask, asks
 from nsrl.rewards.batch import RewardBatch
 from nsrl.userfiles import load
 
@@ -72,9 +73,9 @@ def require_callable(
     takes = "one parameter named batch, or prompts, completions, completion_ids and columns by name"
     needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     whole = bool(parameters) and parameters[0].name == "batch"
-    taken = () if whole else (*GIVEN, *(columns or ()))
+    taken = (ASK,) if whole else (*GIVEN, ASK, *(columns or ()))
     _require_arguments(name, function, parameters[whole:], taken, arguments or {}, key)
-    given = (arguments or {}).keys()
+    given = {*(arguments or {}), ASK}
     if whole:
         wrong = [p.name for p in needed[1:] if p.name not in given]
         wrong += [p.name for p in needed[:1] if p.kind is p.KEYWORD_ONLY]
@@ -164,11 +165,20 @@ class Rewards:
         for name, function, arguments in zip(self.names, self.functions, self.arguments):
             require_callable(name, function, columns, arguments, key)
 
-    def __call__(self, batch: RewardBatch) -> list[list[float | None]]:
-        """Rows of components, (R, K)."""
+    @property
+    def asks(self) -> bool:
+        """Whether one of them asks the policy again."""
+        return any(map(asks, self.functions))
+
+    def __call__(self, batch: RewardBatch, ask: Ask | None = None) -> list[list[float | None]]:
+        """Rows of components, (R, K). ask: for those that ask the policy. Raises `UserError` where there is none."""
         found = []
         for name, function, arguments in zip(self.names, self.functions, self.arguments):
             with exit_named(f"reward {name!r}"):
+                if asks(function):
+                    if ask is None:
+                        raise UserError(f"reward {name!r} asks the policy, which is there in training alone; got none")
+                    arguments = {**arguments, ASK: ask}
                 found.append(self._call(name, function, batch, arguments))
         waiting = [i for i, c in enumerate(found) if inspect.isawaitable(c)]
         if waiting:

@@ -54,18 +54,22 @@ def step_advantages(
     weights: Sequence[float],
     scale_rewards: str,
     lengths: Sequence[int],
+    baselines: torch.Tensor | None = None,
     kept: Callable[[torch.Tensor], list[int]] | None = None,
     wanted: int = 0,
 ) -> StepAdvantages:
     """The update's batch out of the rounds of dynamic sampling: live groups, and of the last round the others too.
 
-    components, sizes, lengths: of all rounds, as in `advantages`; latest: groups of the last round.
+    components, sizes, lengths: of all rounds, as in `advantages`; latest: groups of the last round; baselines: (P,)
+    what rewards are compared with in place of their group.
     `scale_rewards=batch` takes the spread of the update's batch (DAPO filters before it computes advantages), which is
     all there is in one round. kept: of the rewards (R,) of all completions, the groups that `draw` lets into the update
     (None: all); wanted: groups that the update is to have then.
     """
     length_R = torch.tensor(lengths)
     drawn = advantages(components, sizes, weights, scale_rewards, length_R)
+    if baselines is not None:
+        drawn = against(drawn, sizes, baselines)
     if latest == len(sizes) and kept is None:
         return StepAdvantages(drawn, torch.ones_like(drawn.live), drawn.advantages, len(sizes) - drawn.n_live)
     chosen, counts = drawn.live.clone(), torch.tensor(sizes)
@@ -78,6 +82,20 @@ def step_advantages(
             return StepAdvantages(drawn, chosen, torch.zeros_like(drawn.advantages), torch.tensor(wanted))
     rows = chosen.repeat_interleave(counts)
     update = advantages(components[rows], counts[chosen], weights, scale_rewards, length_R[rows])
+    if baselines is not None:
+        update = against(update, counts[chosen].tolist(), baselines[chosen])
     values = torch.zeros_like(drawn.advantages).masked_scatter(rows, update.advantages)
     groups = chosen.sum() if kept is None else torch.tensor(wanted)
     return StepAdvantages(drawn, chosen, values, (groups - update.n_live).clamp(min=0))
+
+
+def against(found: GroupAdvantage, sizes: Sequence[int], baselines: torch.Tensor) -> GroupAdvantage:
+    """The advantages as r - baseline of the group (ReMax, arXiv 2310.10505). baselines: (P,); NaN counts as 0."""
+    counts = torch.tensor(sizes)
+    below = baselines.nan_to_num(0.0).repeat_interleave(counts)
+    values = torch.where(found.reward.isnan(), 0.0, found.reward - below).to(found.advantages.dtype)
+    group = torch.arange(len(counts)).repeat_interleave(counts)
+    live = torch.zeros(len(counts), dtype=torch.long).index_add(0, group, (values != 0).long()) > 0
+    order = torch.argsort(~live, stable=True)
+    listed = torch.where(torch.arange(len(counts)) < live.sum(), order, -1)
+    return found._replace(advantages=values, live=live, n_live=live.sum(), live_groups=listed, live_rows=live[group])

@@ -113,7 +113,8 @@ def _behind(learner: Learner, name: str, prompt: str | dict[str, Any], mine: Seq
     to be, which a pass without gradient can afford.
     """
     key = f"contexts.{name}.{PROMPT}"
-    groups = [group.to_pack(learner.vlm, encoded(learner.vlm, key, prompt, group.problem)) for group in mine]
+    put = [(group, encoded(learner.vlm, key, prompt, group.problem)) for group in mine]
+    groups = [one for group, shown in put for one in group.to_pack(learner.vlm, shown)]
     longest = [len(g.prompt.ids) + max(map(len, g.completions)) for g in groups]
     return learner.policy.pack(groups, max([learner.token_budget, *longest]))
 

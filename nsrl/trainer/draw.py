@@ -426,16 +426,17 @@ def mean_of(values: Any) -> float | None:
 
 
 def outcomes_of(learner: Learner, groups: Sequence[Rollout], scores: Scores, reward: Sequence[float]) -> list[Outcome]:
-    """Every group of the step. reward: of each completion, group after group."""
+    """Every group of the step, by what was sampled of it. reward: of each completion, group after group."""
     draw, components, found, first = learner.problems.chooser, scores.components.tolist(), [], 0
     for group in groups:
-        rows = range(first, first + len(group.samples))
+        rows = [first + i for i in group.counted]
         parts = {name: [components[i][k] for i in rows] for k, name in enumerate(learner.rewards.names)}
-        lengths = [len(sample.written_ids) for sample in group.samples]
+        lengths = [len(group.samples[i].written_ids) for i in group.counted]
         values = [0.0 if math.isnan(reward[i]) else reward[i] for i in rows]
         part = draw.came_from.get(group.problem.id, "") if draw is not None else ""
-        found.append(Outcome(group.problem, group.correct, values, parts, lengths, part))
-        first = rows.stop
+        verdicts = [group.correct[i] for i in group.counted]
+        found.append(Outcome(group.problem, verdicts, values, parts, lengths, part))
+        first += len(group.samples)
     return found
 
 

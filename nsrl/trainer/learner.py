@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,9 +25,27 @@ from nsrl.trainer.step_metrics import waiting
 from nsrl.types import Problem
 
 
+@dataclass(frozen=True)
+class Part:
+    """Completions of a group that are learned behind one prompt, where not all stand behind the same (`members.py`).
+
+    encode: makes the prompt again with its pixels; rows: the completions, one after the other.
+    """
+
+    prompt: Prompt
+    encode: Callable[[VLM], Prompt]
+    rows: range
+
+
 @dataclass
 class Rollout:
-    """One problem with its G completions, as it goes through the rooms."""
+    """One problem with its G completions, as it goes through the rooms.
+
+    Where they are not alike (`members.py`): parts: all of them by the prompt that they are learned behind, in order
+    (none: all behind `prompt`); members: what each is called; heads: what the text of each begins with that is not
+    among its ids; given: those that nobody sampled, which are in no statistic; foreign: those whose log-probs are not
+    those of a sampler behind the prompt that they are learned behind.
+    """
 
     problem: Problem
     prompt: Prompt
@@ -35,19 +53,41 @@ class Rollout:
     graded: list[Graded]
     learns: list[int] = field(default_factory=list)  # the samples that the update learns from
     correct: list[bool | None] = field(default_factory=list)  # the verdicts as rewards were told them
+    parts: list[Part] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    given: frozenset[int] = frozenset()
+    foreign: frozenset[int] = frozenset()
 
     @property
     def size(self) -> int:
-        """Rows of the update's stream: the prompt once and every completion that is learned from."""
-        return len(self.prompt.ids) + sum(len(self.samples[i].token_ids) for i in self.learns)
+        """Rows of the update's stream: each prompt once and every completion that is learned from."""
+        learned = [part for part in self.parts if any(i in part.rows for i in self.learns)]
+        prompts = [part.prompt for part in learned] or [self.prompt]
+        return sum(len(p.ids) for p in prompts) + sum(len(self.samples[i].token_ids) for i in self.learns)
 
-    def to_pack(self, vlm: VLM, prompt: Prompt | None = None) -> Group:
-        """What the update's stream has of it; prompt: another one in front."""
-        return Group(
-            vlm.with_pixels(self.prompt, self.problem) if prompt is None else prompt,
-            [self.samples[i].token_ids for i in self.learns],
-            [self.samples[i].mask for i in self.learns],
-        )
+    @property
+    def counted(self) -> list[int]:
+        """The samples that statistics are of: all that were sampled."""
+        return [i for i in range(len(self.samples)) if i not in self.given]
+
+    def prompt_of(self, sample: int) -> Prompt:
+        """The prompt that a completion is learned behind."""
+        return next((part.prompt for part in self.parts if sample in part.rows), self.prompt)
+
+    def to_pack(self, vlm: VLM, prompt: Prompt | None = None) -> list[Group]:
+        """What the update's stream has of it, the completions in their order; prompt: another one in front of all."""
+        if prompt is not None or not self.parts:
+            return [self._group(vlm.with_pixels(self.prompt, self.problem) if prompt is None else prompt, self.learns)]
+        found = []
+        for part in self.parts:
+            if rows := [i for i in self.learns if i in part.rows]:
+                found.append(self._group(part.prompt if part.prompt.has_pixels else part.encode(vlm), rows))
+        return found
+
+    def _group(self, prompt: Prompt, rows: Sequence[int]) -> Group:
+        samples = [self.samples[i] for i in rows]
+        return Group(prompt, [s.token_ids for s in samples], [s.mask for s in samples])
 
 
 Taken = tuple[Rollout, list[int]]  # a group, and which rows of the step its learned completions are
@@ -100,6 +140,7 @@ class Learner:
     timer: Timer = field(init=False)
     shapes: ShapeFunctions = field(default_factory=ShapeFunctions)
     progress: tuple[int, int] = (0, 1)  # steps done before this one, and steps of what shares its schedules
+    told: dict[str, float] = field(default_factory=dict)  # metrics of the step from before its update
     overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
 
     def __post_init__(self) -> None:
@@ -128,4 +169,7 @@ class Learner:
             templates=self.config.spans,
             decode=self.vlm.decode,
             head=self.vlm.chat.prefill,
+            heads=[head for g in groups for head in g.heads],
+            members=[name for g in groups for name in g.members],
+            given=[i in g.given for g in groups for i in range(len(g.samples))],
         )

@@ -13,6 +13,7 @@ How it departs from the GRPO paper:
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from nsrl.models.pack import pack_metrics
 from nsrl.models.vlm import VLM
 from nsrl.rewards.spans import texts
 from nsrl.rollout.types import SamplingParams
-from nsrl.trainer import contexts, shape
+from nsrl.trainer import contexts, members, shape
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import step_advantages
 from nsrl.trainer.completions import complete, sampling_params
@@ -33,7 +34,7 @@ from nsrl.trainer.evaluation import record
 from nsrl.trainer.learner import Learner, Rollout
 from nsrl.trainer.mini_batches import before_updates, divisor, metrics_of, mini_batches, name_of, packed
 from nsrl.trainer.parts import token_parts
-from nsrl.trainer.scoring import Scores, batch_of, score
+from nsrl.trainer.scoring import Scores, against_greedy, batch_of, score
 from nsrl.trainer.step_metrics import step_metrics, update_metrics
 from nsrl.types import Problem
 
@@ -57,20 +58,22 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         sizes = [len(g.samples) for g in groups]
         rewards, weights = scores.weighed(learner.rewards.weights)
         lengths = [len(s.written_ids) for g in groups for s in g.samples]
-        kept = keeper(learner, groups, scores)
+        alike, kept = members.compared(learner, groups, rewards), keeper(learner, groups, scores)
         gain = step_advantages(
-            rewards, sizes, rounds[-1], weights, config.scale_rewards, lengths, kept, config.prompts_per_step
-        )
+            alike, sizes, rounds[-1], weights, config.scale_rewards, lengths, scores.baselines, kept,
+            config.prompts_per_step,
+        )  # fmt: skip
         if not (missing := int(gain.missing)) or len(rounds) > config.dynamic_sampling:
             break
         others, values = draw(learner, missing, step, len(rounds))
         groups, scores, rounds = groups + others, scores + values, [*rounds, len(others)]
 
+    gain = members.with_own(learner, groups, gain, rewards, weights)
+
     # What has a gradient is packed: live groups only, each prompt once, no padding; each rank takes some of them.
     terms = contexts.coefficients(config, learner.progress)
     parts = mini_batches(learner, groups, gain, terms)
     mine = [one for part in parts for one in part.mine]
-    samples = [g.samples[i] for g, _ in mine for i in g.learns]
     metrics: dict[str, float] = {}
     if any(part.learning for part in parts):
         with timer("pack"):
@@ -78,6 +81,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
             batches = packed(learner, parts)
         metrics |= pack_metrics(batches)
         device = learner.policy.device
+        members.fill(learner, parts, batches)
+        samples = [g.samples[i] for g, _ in mine for i in g.learns]
         advantage_R = gain.advantages[[row for _, rows in mine for row in rows]].float().to(device)
         sampled_N = torch.tensor([p for s in samples for p in s.logps], dtype=torch.float32, device=device)
 
@@ -86,6 +91,7 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         values = (scores.components, gain.drawn.reward, gain.advantages)
         shaped, told = shape.shaped(learner, step, groups, parts, values, scored)
         metrics |= told
+        shaped = members.counting(learner, shaped, parts)
 
         # Log-probs of completion tokens without logits, then the objective, then the optimiser.
         reference_N = _reference(learner, batches, len(sampled_N))
@@ -130,24 +136,32 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
 
     # Everything that was sampled counts in the metrics, whether or not it was learned from.
     with timer("metrics"):
-        samples, graded = [s for g in groups for s in g.samples], [j for g in groups for j in g.graded]
+        metrics |= members.metrics_of(groups, gain.drawn.reward) | learner.told
+        learner.told = {}
+        rows = [first + i for g, first in zip(groups, accumulate(sizes, initial=0)) for i in g.counted]
+        drawn, components = gain.drawn._replace(reward=gain.drawn.reward[rows]), scores.components[rows]
+        samples = [g.samples[i] for g in groups for i in g.counted]
+        graded = [g.graded[i] for g in groups for i in g.counted]
         parts = [token_parts(vlm, s.written_ids, j) for s, j in zip(samples, graded)]
-        metrics |= step_metrics(samples, graded, sizes, scores.components, learner.rewards.names, gain.drawn, parts)
+        sizes = [len(g.counted) for g in groups]
+        metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, drawn, parts)
         if config.dynamic_sampling:
             metrics |= {"dynamic_sampling/rounds": len(rounds) - 1, "dynamic_sampling/groups": sum(rounds[1:])}
         metrics |= draw_metrics(learner, groups, scores, gain.drawn.reward.tolist(), gain.chosen.tolist())
         sampled = sum(len(s.written_ids) for s in samples)
-        metrics["num_tokens"] = sum(len(g.prompt.ids) + len(s.token_ids) for g in groups for s in g.samples)
+        prompts = [len(g.prompt_of(i).ids) for g in groups for i in range(len(g.samples))]
+        metrics["num_tokens"] = sum(prompts) + sum(len(s.token_ids) for g in groups for s in g.samples)
         metrics["engine/overlap_frac"] = sum(learner.overlap) / max(1, len(learner.overlap))
         learner.overlap = []
         part = iter(parts)
         records = [
-            record(g.problem, j, len(g.prompt.ids), s, number, next(part))
+            record(g.problem, g.graded[i], len(g.prompt_of(i).ids), g.samples[i], number, next(part))
+            | ({"member": g.members[i]} if g.members else {})
             for g in groups
-            for number, (s, j) in enumerate(zip(g.samples, g.graded))
+            for number, i in enumerate(g.counted)
         ]
         for row, value, advantage, parts in zip(
-            records, gain.drawn.reward.tolist(), gain.advantages.tolist(), scores.components.tolist()
+            records, drawn.reward.tolist(), gain.advantages[rows].tolist(), components.tolist()
         ):
             row.update(
                 {f"rewards/{name}": part for name, part in zip(learner.rewards.names, parts)},
@@ -165,10 +179,12 @@ def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -
     Each rank does its share of the problems and gets all groups. Seeds go by the problem, not by who samples it.
     """
     config, vlm, timer, world = learner.config, learner.vlm, learner.timer, learner.world
+    base = ((config.seed * 8 + round_) * 1_000_003 + step) << 16  # no two requests of a run share a seed
+    if config.grouped.members:
+        return members.rollout(learner, problems, step, round_, base, sampling(config, vlm))
     with timer("pack"):
         share = world.share(problems)
         prompts = [vlm.encode(problem) for problem in share]
-    base = ((config.seed * 8 + round_) * 1_000_003 + step) << 16  # no two requests of a run share a seed
     seeds = [base + i for i in world.share(range(len(problems)))]
     done = complete(
         vlm,
@@ -197,7 +213,8 @@ def sampling(config: TrainConfig, vlm: VLM) -> SamplingParams:
 def draw(learner: Learner, count: int, step: int, round_: int) -> tuple[list[Rollout], Scores]:
     """The next `count` problems: graded groups and what they are worth."""
     groups = rollout(learner, learner.problems.take(count, step), step, round_)
-    return groups, score(learner, batch_of(learner, groups, step, round_))
+    scores = score(learner, batch_of(learner, groups, step, round_), round_)
+    return groups, against_greedy(learner, groups, scores, step, round_)
 
 
 def _reference(learner: Learner, batches: list, count: int) -> torch.Tensor | None:

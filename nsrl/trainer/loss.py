@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +28,7 @@ _HOW = METRICS | {
 }  # how micro-batches' values become the step's
 NAMES = tuple(_HOW)
 _TOKENS = NAMES.index("tokens")
+_OF_ALL = torch.tensor([name in ("loss", "policy_loss") for name in METRICS])  # whatever a token is counted in
 LOG_CLAMP, K3_CLAMP = 20.0, 10.0  # of log differences and k3 where there are terms: those of PAPO's formula
 
 
@@ -35,12 +37,14 @@ class Shaped:
     """What tokens count otherwise than their completion, for the tokens of this rank in the order given to `pack`.
 
     advantage_N, weight_N: (N,) on the policy's device, in place of the completions' advantages and times the loss;
-    None: as they are. terms: of each context that is in the loss its log-probs (N,) and its coefficient.
+    None: as they are. terms: of each context that is in the loss its log-probs (N,) and its coefficient. counted_N:
+    (N,) bool, whole completions: which tokens metrics are of, but for the loss; None: of all.
     """
 
     advantage_N: torch.Tensor | None = None
     weight_N: torch.Tensor | None = None
     terms: tuple[tuple[torch.Tensor, float], ...] = ()
+    counted_N: torch.Tensor | None = None
 
 
 AS_IT_IS = Shaped()
@@ -101,7 +105,8 @@ def backward(
             if sampler is not None and clean is not None:  # policy_loss takes the old log-probs minus the sampler's
                 sampler = sampler + (scored.logp.detach() if old is None else old) - clean
             own_N, weight = (None if x is None else x[batch.token_rows] for x in (shaped.advantage_N, shaped.weight_N))
-            loss, vector = policy_loss(
+            minimised = partial(
+                policy_loss,
                 scored.logp,
                 advantage_R[batch.rows] if own_N is None else own_N,
                 cu_seqlens=batch.cu_completions,
@@ -117,10 +122,20 @@ def backward(
                 entropy_normalizer=tokens,
                 **weights,
             )
+            loss, vector = minimised()
+            if shaped.counted_N is not None:
+                with torch.no_grad():
+                    _, counted = minimised(mask=shaped.counted_N[batch.token_rows])
+                vector = torch.where(_OF_ALL.to(vector.device), vector, counted)
         with timer("backward"):
             (loss * world.loss_scale).backward()
         ratio = _sampler_weight(scored.logp.detach() if old is None else old, sampler, objective)
-        vectors.append(torch.cat([vector.detach(), ratio.amin()[None], ratio.mean()[None], ratio.amax()[None]]))
+        least, mean, most = ratio.amin(), ratio.mean(), ratio.amax()
+        if shaped.counted_N is not None:
+            own = [torch.where(shaped.counted_N[batch.token_rows], ratio, x) for x in (torch.inf, 0.0, -torch.inf)]
+            least, most = own[0].amin(), own[2].amax()
+            mean = own[1].sum() / vector[_TOKENS].clamp(min=1)
+        vectors.append(torch.cat([vector.detach(), least[None], mean[None], most[None]]))
         if keep_N is not None:
             keep_N[batch.token_rows] = scored.logp.detach()
     if world.sharded:

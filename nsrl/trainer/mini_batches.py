@@ -20,6 +20,7 @@ from nsrl.trainer.advantage import StepAdvantages
 from nsrl.trainer.contexts import keeps_dead
 from nsrl.trainer.learner import Learner, MiniBatch, Rollout, Taken
 from nsrl.trainer.loss import Shaped
+from nsrl.trainer.members import budget_for
 from nsrl.trainer.selection import chosen_tokens
 
 
@@ -71,7 +72,8 @@ def packed(learner: Learner, parts: Sequence[MiniBatch]) -> list[PackedBatch]:
     completions, mini-batch after mini-batch."""
     rows = tokens = groups = 0
     for part in parts:
-        made = learner.policy.pack([g.to_pack(learner.vlm) for g, _ in part.mine], learner.token_budget)
+        shown = [one for g, _ in part.mine for one in g.to_pack(learner.vlm)]
+        made = learner.policy.pack(shown, budget_for(learner, shown))
         part.batches = [
             batch
             if not groups
@@ -84,7 +86,7 @@ def packed(learner: Learner, parts: Sequence[MiniBatch]) -> list[PackedBatch]:
             )
             for batch in made
         ]
-        groups += len(part.mine)
+        groups += len(shown)
         rows += sum(len(g.learns) for g, _ in part.mine)
         tokens += sum(len(g.samples[i].logps) for g, _ in part.mine for i in g.learns)
     return [batch for part in parts for batch in part.batches]

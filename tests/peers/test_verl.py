@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from nsrl.trainer.advantage import step_advantages
 from nsrl_kernels import group_advantage, policy_loss
 from nsrl_kernels.ops.policy_loss.select import clip_cov, covariance, kl_cov
 from tests.peers.verl_oracle import ROOT, Algorithm, Config, core_algos
@@ -115,6 +116,22 @@ def test_estimators(estimator, mode):
         )
         got = group_advantage(reward, 4, mode=mode, epsilon=1e-6, lengths=lengths).advantages
         torch.testing.assert_close(got[:, None] * mask, want.double(), rtol=1e-6, atol=1e-8)
+
+
+def test_remax():
+    """compute_remax_outcome_advantage: the return of every token less the reward of the greedy completion."""
+    for seed in range(10):
+        rng = torch.Generator().manual_seed(seed)
+        lengths = torch.randint(1, L + 1, (12,), generator=rng)
+        mask = (torch.arange(L)[None] < lengths[:, None]).double()
+        reward, greedy = (torch.randn(n, generator=rng, dtype=torch.float64) for n in (12, 3))
+        by_token = torch.zeros(12, L, dtype=torch.float64)
+        by_token[torch.arange(12), lengths - 1] = reward
+        want, _ = VERL.compute_remax_outcome_advantage(
+            token_level_rewards=by_token, reward_baselines=greedy.repeat_interleave(4), response_mask=mask
+        )
+        got = step_advantages(reward[:, None], [4] * 3, 3, [1.0], "remax", lengths.tolist(), greedy).advantages
+        torch.testing.assert_close(got[:, None] * mask, want, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["k1", "k2", "k3"])
