@@ -24,6 +24,8 @@ MECHANISMS = {  # what a method can be made of, and the page that describes it
     "shape": "contexts.md",
     "draw": "draw.md",
     "rewards": "rewards.md",
+    "members": "members.md",
+    "ask": "rewards.md",
     "verifiers": "rewards.md",
     "prompts": "prompts.md",
     "stages": "runs.md",

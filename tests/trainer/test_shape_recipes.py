@@ -123,13 +123,16 @@ def test_a_fifth_of_tokens_is_learned_from():
 
 
 def test_vogues_bonus_is_capped():
-    step = drawn()
+    """Of what was sampled under noise alone."""
+    noisy = [False, True, True, False, True, True, True, False, True]
+    step = drawn(members=["noise" if on else "plain" for on in noisy])
+    others = step.per_row(torch.tensor(noisy)).tolist()
     before = step.advantage_N.tolist()
     raw, noisy = step.scored["raw"].tolist(), step.scored["noisy"].tolist()
     function("vogue")(step)
-    for a, r, n, got in zip(before, raw, noisy, step.advantage_N.tolist()):
+    for a, r, n, got, on in zip(before, raw, noisy, step.advantage_N.tolist(), others):
         u = (math.exp(n - r) - (n - r) - 1 + math.exp(r - n) - (r - n) - 1) / 2
-        assert got == pytest.approx(a + min(0.5 * u, abs(a) / 2), abs=1e-5)
+        assert got == pytest.approx(a + on * min(0.5 * u, abs(a) / 2), abs=1e-5)
         assert (got > 0) == (a > 0)
 
 
@@ -157,6 +160,7 @@ def test_the_order_of_groups_changes_nothing(name):
         step = view(
             sizes, [lengths[i] for i in rows], advantage=firsts, texts=[text(i) for i in rows],
             correct=[i % 3 != 1 for i in rows], decode=lambda ids: "abcdefgh"[: len(ids)],
+            members=["noise" if i % 2 else "plain" for i in rows],
         )  # fmt: skip
         step.sampled_N = straight.sampled_N[tokens]
         step.scored = {n: v[tokens] for n, v in straight.scored.items()}
@@ -185,7 +189,8 @@ def test_three_steps_of_each_on_real_components(name, real):
     config = config_of(name)
     require_sound(config)
     said = [key for key in config.given if key not in ("recipe", "scale_rewards") and not key.startswith("objective.")]
-    values = flat(config)
+    values = flat(config) | ({"num_generations": config.num_generations} if config.members else {})
+    said += ["num_generations"] * bool(config.members)
     runner = shaping.learner(pool, start, objective=config.objective, **{key: values[key] for key in said})
     for number in (1, 2, 3):
         metrics, _ = grpo_step(runner, number)
