@@ -357,7 +357,7 @@ def test_advantages_of_what_is_kept_are_those_of_a_batch_of_it_alone(scale):
     lengths = [5] * sum(sizes)
     for kept, wanted in (([0, 1, 4], 3), ([2], 4), ([], 2)):
         seen = []
-        gain = step_advantages(components, sizes, 5, [1.0, 0.5], scale, lengths,
+        gain = step_advantages(components, sizes, 5, [1.0, 0.5], scale, lengths, None,
                                lambda reward, kept=kept, seen=seen: seen.append(reward) or kept, wanted)  # fmt: skip
         assert seen[0].tolist() == pytest.approx((components @ torch.tensor([1.0, 0.5], dtype=torch.float64)).tolist())
         assert gain.chosen.tolist() == [i in kept for i in range(5)]
@@ -368,7 +368,7 @@ def test_advantages_of_what_is_kept_are_those_of_a_batch_of_it_alone(scale):
         if kept:
             alone = advantages(components[chosen], [sizes[i] for i in kept], [1.0, 0.5], scale)
             torch.testing.assert_close(gain.advantages[chosen], alone.advantages)
-    every = step_advantages(components, sizes, 5, [1.0, 0.5], scale, lengths, lambda reward: [*range(5)], 5)
+    every = step_advantages(components, sizes, 5, [1.0, 0.5], scale, lengths, None, lambda reward: [*range(5)], 5)
     plain = step_advantages(components, sizes, 5, [1.0, 0.5], scale, lengths)
     torch.testing.assert_close(every.advantages, plain.advantages)
     assert int(every.missing) == int(plain.missing) == 1
