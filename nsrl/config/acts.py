@@ -466,6 +466,16 @@ TRAIN = (
         told=True,
     ),
 )
+TURNS = (  # of a command that asks, turns.max may be the run's own
+    Idle(
+        ("turns.stop", "turns.observe", "turns.max_observation", "turns.around"),
+        _when(lambda c: c.turns.max == 1 and (isinstance(c, TrainConfig) or "turns.max" in c.given), "turns.max is 1"),
+    ),
+    Idle(
+        ("turns.reserve",),
+        _when(lambda c: c.turns.on_length is None and isinstance(c, TrainConfig), "turns.on_length is null"),
+    ),
+)
 COMMAND = Idle(
     ("engine.command",), _when(lambda c: c.engine.backend == EMBEDDED, "engine.backend is embedded, which has none")
 )
@@ -511,10 +521,10 @@ SOLVE = (
     COMMAND,
 )
 RULES: dict[type, tuple[Idle, ...]] = {
-    TrainConfig: (*TRAIN, COMMAND),
-    EvalConfig: EVAL,
+    TrainConfig: (*TRAIN, *TURNS, COMMAND),
+    EvalConfig: (*EVAL, *TURNS),
     HarvestConfig: HARVEST,
-    SolveConfig: SOLVE,
+    SolveConfig: (*SOLVE, *TURNS),
 }
 
 

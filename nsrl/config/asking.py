@@ -20,6 +20,7 @@ from nsrl.config.schema import (
     EngineConfig,
     Given,
 )
+from nsrl.config.turns import TurnsConfig
 from nsrl_kernels.options import Bound
 
 
@@ -97,6 +98,9 @@ class EvalConfig(_Asked):
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """how problems are put to the model; what is not said is as it was trained."""
+
+    turns: TurnsConfig = field(default_factory=TurnsConfig)
+    """completions of several turns; what is not said is as in the run that the model is of."""
 
     spans: dict[str, str] = field(default_factory=dict)
     """named stretches of a completion, by what stands around them: columns of what is kept."""
@@ -223,6 +227,9 @@ class SolveConfig(_Asked):
 
     prompt: PromptConfig = field(default_factory=PromptConfig)
     """how problems are put to the model; what is not said is as it was trained."""
+
+    turns: TurnsConfig = field(default_factory=TurnsConfig)
+    """completions of several turns; what is not said is as in the run that the model is of."""
 
     seed: Annotated[int, SEED] = 0
     """of sampling (at temperature 0 nothing is drawn)."""

@@ -10,6 +10,7 @@ from typing import Any
 from nsrl.config.keys import flat, keys
 from nsrl.config.members import require_members
 from nsrl.config.stages import parse_until
+from nsrl.config.turns import check_turns
 from nsrl.config.values import check_value
 from nsrl.data.modes import require_opening
 from nsrl.data.sources import MADE, is_made
@@ -33,6 +34,8 @@ def check(config: Any) -> None:
         check_value(key, values[name])
     _engine(values)
     _spans(values.get("spans", {}))
+    if "turns.max" in values:
+        check_turns(values)
     if type(config).__name__ == "TrainConfig":
         _train(values)
     source, size = ("data.source", "data.eval_size") if "data.source" in values else ("data", "size")

@@ -20,6 +20,7 @@ from nsrl.config.ranges import check
 from nsrl.config.rewards import SHARE, PaidConfig
 from nsrl.config.schedules import schedules_of
 from nsrl.config.stages import planned_stages, typed
+from nsrl.config.turns import TurnsConfig
 from nsrl.data.modes import DEMONSTRATED
 from nsrl.data.sources import FILE, SOURCES, guess_source
 from nsrl.engines.external import BACKENDS, EMBEDDED
@@ -319,6 +320,9 @@ class TrainConfig:
 
     engine: EngineConfig = field(default_factory=EngineConfig)
     """the pool that runs programs."""
+
+    turns: TurnsConfig = field(default_factory=TurnsConfig)
+    """completions of several turns."""
 
     max_steps: Annotated[int, NONE_OR_MORE] = 180
     """optimiser steps of GRPO."""

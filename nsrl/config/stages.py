@@ -40,7 +40,7 @@ OF_THE_RUN = (
     "recipe", "output_dir", "resume", "resume_from_checkpoint", "stages", "report_to", "save_total_limit", "save_best",
     # opened once, for all stages
     "model", "engine", "rollout", "vllm", "parallel", "threads", "data.picture_memory_mb", "data.picture_threads",
-    "preflight",
+    "preflight", "turns",
     "lora",  # what was learned belongs to it
     "seed",  # everything is drawn from it
     "data.eval_size", "eval_samples",  # evaluations before and after are of the same

@@ -61,3 +61,12 @@ class Prompt:
     def has_pixels(self) -> bool:
         """Whether every picture has its pixels (true of a prompt without pictures)."""
         return all(image.pixels is not None for image in self.images)
+
+
+@dataclass(frozen=True, eq=False)
+class ShownImage(PromptImage):
+    """A picture that came into a conversation by observation: no problem has it, so its pixels travel with it."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All of it."""
+        return dict(self.__dict__)

@@ -22,10 +22,11 @@ from nsrl.models.decode import Cache, Decoder
 from nsrl.models.prompt import PromptImage
 from nsrl.models.registry import base_of, family_of
 from nsrl.rollout.categorical import ban_row, draw
+from nsrl.rollout.ends import Ends
 from nsrl.rollout.fingerprint import policy_checksum
 from nsrl.rollout.grid import Grid, lay_out, moves, shrunk, size
 from nsrl.rollout.rng import sample_key, uniforms
-from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
+from nsrl.rollout.types import OnGroup, Request, Sample, SampleStats, SamplingParams, SyncReport
 
 _FIRST_CAPACITY = 64  # tokens of cache per slot at first; doubled when full
 
@@ -90,11 +91,11 @@ class NativeSampler:
         """See `nsrl.rollout.types.Sampler.sample`. Raises UserError when the model has too few positions."""
         positions = self.family.positions
         for request in requests:
-            if len(request.prompt.ids) + params.max_tokens > positions:
+            most = min(params.max_tokens, request.max_tokens or params.max_tokens)
+            if len(request.prompt.ids) + most > positions:
                 raise UserError(
                     f"prompt and completion must fit the model's {positions} positions; got a prompt of "
-                    f"{len(request.prompt.ids)} tokens (request {request.problem}) and completions of "
-                    f"{params.max_tokens}"
+                    f"{len(request.prompt.ids)} tokens (request {request.problem}) and completions of {most}"
                 )
         training = self.model.training
         self.model.eval()  # LoRA's dropout must not sample
@@ -179,8 +180,7 @@ class NativeSampler:
         u = u.to(device)
         out_ids = torch.zeros(total + 1, most, dtype=torch.long, device=device)
         out_logps = torch.zeros(total + 1, most, device=device)
-        stops = torch.zeros(logits.shape[-1], dtype=torch.bool, device=device)
-        stops[[i for i in params.stop_ids if i < len(stops)]] = True
+        ends = Ends(params, [r for r in wave.requests for _ in range(r.n)], logits.shape[-1], device)
         bans = ban_row(logits.shape[-1], params.banned_ids, device)
         table = torch.arange(max(behind) + most, device=device)[None, None].expand(3, 1, -1)
         cos_table, sin_table = (t[0] for t in decoder.rotary(table))
@@ -201,18 +201,21 @@ class NativeSampler:
             ids, logps = draw(logits, u[samples, step, None], bans, params.temperature, params.top_k, params.top_p)
             out_ids[samples, step] = ids
             out_logps[samples, step] = logps
-            live = live & ~stops[ids]
+            live = live & ends.go_on(ids, samples, step)
             last = step + 1 == most
             if last or (step + 1) % look_every == 0:
                 before, running = (
                     len(running),
                     [] if last else [s for s, on in zip(grid.slot_sample, live.tolist()) if on],
                 )
+                if ends.texts is not None and (ended := ends.by_text(running, out_ids, step, look_every)):
+                    live = live & ~torch.isin(samples, _index(sorted(ended), device))
+                    running = [s for s in running if s not in ended]
                 left: list[list[int]] = [[] for _ in groups]
                 for sample in running:
                     left[wave.prompt_of[sample]].append(sample)
                 for p in sorted(p for p in open_groups if not left[p]):
-                    emit(wave.first + p, _collect(groups[p], out_ids, out_logps, params.stop_ids))
+                    emit(wave.first + p, ends.collect(groups[p], out_ids, out_logps))
                     open_groups.discard(p)
                 if not running:
                     break
@@ -248,17 +251,6 @@ def cuda_free(device: torch.device) -> int:
 
 def _index(values: list[int], device: torch.device) -> Tensor:
     return torch.tensor(values, dtype=torch.long, device=device)
-
-
-def _collect(members: list[int], out_ids: Tensor, out_logps: Tensor, stop_ids: tuple[int, ...]) -> list[Sample]:
-    """The finished samples of one group, cut behind their first stop token."""
-    collected = []
-    stops = frozenset(stop_ids)
-    for ids, logps in zip(out_ids[members].tolist(), out_logps[members].tolist()):
-        end = next((i + 1 for i, token in enumerate(ids) if token in stops), None)
-        finish = Finish.LENGTH if end is None else Finish.STOP
-        collected.append(Sample.single(ids[:end], logps[:end], finish))
-    return collected
 
 
 class _Features:

@@ -16,7 +16,7 @@ def open_sampler(config: TrainConfig, vlm: VLM) -> Sampler:
         return NativeSampler(vlm.model)
     from nsrl.rollout.vllm import VllmSampler
 
-    room = config.data.max_prompt_length + config.max_completion_length
+    room = config.data.max_prompt_length + config.max_completion_length + config.turns.shown
     return VllmSampler(
         vlm.model,
         vlm.tokenizer,

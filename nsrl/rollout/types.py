@@ -13,13 +13,13 @@ from typing import Protocol
 import torch
 
 from nsrl.errors import UserError
-from nsrl.models.prompt import Prompt
+from nsrl.models.prompt import Prompt, PromptImage
 
 
 class Finish(Enum):
     """Why a completion ended."""
 
-    STOP = "stop"  # the policy chose a stop token, which is the last id of the completion
+    STOP = "stop"  # the policy chose a stop token, which is the last id of the completion, or ended a stop text
     LENGTH = "length"  # it hit max_tokens
 
 
@@ -28,13 +28,15 @@ class Request:
     """A prompt and how many completions of it are wanted.
 
     n: completions (G); seed: sample g draws from the stream (seed, g), whatever else is in the batch; problem: the
-    caller's index, handed back untouched.
+    caller's index, handed back untouched; max_tokens: of each of its completions, where that is fewer than
+    `SamplingParams` says.
     """
 
     prompt: Prompt
     n: int = 1
     seed: int = 0
     problem: int = 0
+    max_tokens: int | None = None
 
     def __post_init__(self) -> None:
         if not len(self.prompt.ids):
@@ -43,6 +45,31 @@ class Request:
             raise UserError(f"Request {self.problem}: every image of the prompt must have its pixels; got None")
         if self.n < 1:
             raise UserError(f"Request {self.problem}: n must be at least 1; got {self.n}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise UserError(f"Request {self.problem}: max_tokens must be at least 1 or None; got {self.max_tokens}")
+
+
+@dataclass(frozen=True)
+class StopTexts:
+    """Texts that end a completion and are several tokens of the tokenizer, which may write them in several ways.
+
+    last_ids: the tokens with which one of them can end; decode: ids to text, special tokens included.
+    """
+
+    texts: tuple[str, ...]
+    last_ids: frozenset[int] = field(repr=False)
+    decode: Callable[[list[int]], str] = field(repr=False, compare=False)
+
+    def end(self, ids: Sequence[int], behind: int = 0) -> int | None:
+        """How many of `ids` there are up to the first text's last token, which stands behind the first `behind`; None
+        without one."""
+        longest = max(len(text.encode()) for text in self.texts)  # a token is a byte or more
+        for at in range(behind, len(ids)):
+            if ids[at] in self.last_ids:
+                tail = self.decode(list(ids[max(0, at - longest) : at + 1]))
+                if any(text in tail for text in self.texts):
+                    return at + 1
+        return None
 
 
 @dataclass(frozen=True)
@@ -52,7 +79,8 @@ class SamplingParams:
 
     max_tokens: most tokens per completion, the stop token included; temperature: 0 is greedy (log-probs then at
     temperature 1); top_p in (0, 1], top_k 0 for all: both cut the support, see `for_training`;
-    stop_ids: any of these ends a completion; banned_ids: never sampled (vision tokens, padding).
+    stop_ids: any of these ends a completion; banned_ids: never sampled (vision tokens, padding); stop_texts: what ends
+    one beside stop_ids.
     """
 
     max_tokens: int
@@ -61,6 +89,7 @@ class SamplingParams:
     top_k: int = 0
     stop_ids: tuple[int, ...] = ()
     banned_ids: tuple[int, ...] = ()
+    stop_texts: StopTexts | None = None
 
     def __post_init__(self) -> None:
         for name, good, want in (
@@ -97,11 +126,14 @@ class Turn:
     """A stretch of a completion that one side wrote.
 
     logps: of the tokens, under the distribution they were drawn from; None: the policy was shown them (an engine's
-    output).
+    output). images: those whose placeholders are among the tokens shown; template_ids: these with one placeholder per
+    picture, as in `Prompt`.
     """
 
     token_ids: list[int]
     logps: list[float] | None
+    images: tuple[PromptImage, ...] = ()
+    template_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +168,11 @@ class Sample:
         return (
             self.turns[0].logps or [] if len(self.turns) == 1 else [p for turn in self.turns for p in turn.logps or ()]
         )
+
+    @property
+    def images(self) -> tuple[PromptImage, ...]:
+        """The pictures that were shown between its turns, in the order of their placeholders."""
+        return () if len(self.turns) == 1 else tuple(image for turn in self.turns for image in turn.images)
 
     @property
     def mask(self) -> list[bool] | None:

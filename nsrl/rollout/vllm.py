@@ -248,21 +248,34 @@ def _params(request: Request, params: SamplingParams, vocabulary: int) -> Any:
         temperature=params.temperature,
         top_p=params.top_p,
         top_k=params.top_k,
-        max_tokens=params.max_tokens,
+        max_tokens=min(params.max_tokens, request.max_tokens or params.max_tokens),
         stop_token_ids=list(params.stop_ids),
+        **_stop_texts(params),
         ignore_eos=True,  # stop_ids say it all
         logit_bias={i: _BAN for i in params.banned_ids if i < vocabulary} or None,
         logprobs=0,
-        detokenize=False,
         output_kind=sampling_params.RequestOutputKind.FINAL_ONLY,
     )
+
+
+def _stop_texts(params: SamplingParams) -> dict[str, Any]:
+    """Texts are found by vLLM, which has to write them for that; without any it writes nothing."""
+    if params.stop_texts is None:
+        return {"detokenize": False}
+    return {
+        "detokenize": True,
+        "stop": list(params.stop_texts.texts),
+        "include_stop_str_in_output": True,
+        "skip_special_tokens": False,
+        "spaces_between_special_tokens": False,
+    }
 
 
 def _sample(output: Any, params: SamplingParams) -> Sample:
     """One completion, its stop token included, as the interface promises."""
     ids = list(output.token_ids)
     logps = [step[token].logprob for token, step in zip(ids, output.logprobs)]
-    stopped = bool(ids) and ids[-1] in params.stop_ids
+    stopped = bool(ids) and (ids[-1] in params.stop_ids or isinstance(output.stop_reason, str))
     return Sample.single(ids, logps, Finish.STOP if stopped else Finish.LENGTH)
 
 
