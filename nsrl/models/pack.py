@@ -29,12 +29,14 @@ class Group:
     together.
 
     masks: for each completion which of its tokens the policy wrote (None: all of them); the others are context. Empty:
-    all of all completions.
+    all of all completions. images: for each completion the pictures whose placeholders are among its tokens (empty:
+    none in any). A completion with pictures shares no prompt: what comes before its last picture's end is its prompt.
     """
 
     prompt: Prompt
     completions: Sequence[Sequence[int]]
     masks: Sequence[Sequence[bool] | None] = ()
+    images: Sequence[tuple[PromptImage, ...]] = ()
 
     @property
     def tokens(self) -> int:
@@ -187,22 +189,32 @@ def _check(g: int, group: Group, budget: int, image_token_id: int, merge: int) -
             f"{name}: a prompt of {len(group.prompt.ids)} tokens with a completion of {longest} needs "
             f"{len(group.prompt.ids) + longest - 1} rows; the token budget of a micro-batch is {budget}"
         )
-    want = sum(t * h * w for t, h, w in (i.grid for i in group.prompt.images)) // merge**2
-    have = sum(map(image_token_id.__eq__, group.prompt.ids))
-    if want != have:
+    if len(group.images) not in (0, len(group.completions)):
         raise UserError(
-            f"{name}: the prompt has {have} image placeholders; its {len(group.prompt.images)} images need {want}"
+            f"{name}: images must be none or one tuple per completion ({len(group.completions)}); got "
+            f"{len(group.images)}"
         )
+    for what, ids, images in (
+        ("the prompt", group.prompt.ids, group.prompt.images),
+        *(("a completion", group.completions[c], pictures) for c, pictures in enumerate(group.images)),
+    ):
+        want = sum(t * h * w for t, h, w in (i.grid for i in images)) // merge**2
+        have = sum(map(image_token_id.__eq__, ids))
+        if want != have:
+            raise UserError(f"{name}: {what} has {have} image placeholders; its {len(images)} images need {want}")
+        if what == "a completion" and ids[-1] == image_token_id:
+            raise UserError(f"{name}: a completion must end by a token of the policy; got one that ends by a picture")
 
 
 def _split(group: Group, budget: int) -> list[tuple[int, ...]]:
-    """The group's completions, in as few parts as the budget allows, of about equal size."""
-    everything = tuple(range(len(group.completions)))
-    if _rows(group, everything) <= budget:
-        return [everything]
+    """The group's completions, in as few parts as the budget allows, of about equal size; those with pictures alone."""
+    alone = [(c,) for c, pictures in enumerate(group.images) if pictures]
+    others = tuple(c for c in range(len(group.completions)) if (c,) not in alone)
+    if not others or _rows(group, others) <= budget:
+        return [*alone, others] if others else alone
     prompt = len(group.prompt.ids)
-    lengths = [len(c) - 1 for c in group.completions]
-    return [tuple(part) for part in _balance(lengths, budget - prompt, 1)]
+    lengths = [len(group.completions[c]) - 1 for c in others]
+    return [*alone, *(tuple(others[i] for i in part) for part in _balance(lengths, budget - prompt, 1))]
 
 
 def _balance(sizes: Sequence[int], budget: int, parts: int) -> list[list[int]]:
@@ -220,6 +232,11 @@ def _balance(sizes: Sequence[int], budget: int, parts: int) -> list[list[int]]:
         if max(load) <= budget:
             return [sorted(b) for b in bins if b]
         count += 1  # ends: with one item per bin every load is within the budget
+
+
+def _behind_last(ids: Sequence[int], token: int) -> int:
+    """How many of `ids` there are up to the last such token."""
+    return max(at for at, one in enumerate(ids) if one == token) + 1
 
 
 def _int(values) -> Tensor:
@@ -240,13 +257,18 @@ def _batch(
     completions: list[Sequence[int]] = []
     masks: list[Sequence[bool] | None] = []
     prompt_of: list[int] = []  # each completion's prompt sequence
+    heads: list[int] = []  # tokens of each completion that stand there: up to the end of its last picture
     rows: list[int] = []
     for g, part in pieces:
         group, prompt = groups[g], len(sequences)
         chosen = [group.completions[c] for c in part]
-        sequences += [group.prompt.ids, *(c[:-1] for c in chosen)]
+        pictures = [image for c in part for image in (group.images[c] if group.images else ())]
+        head = _behind_last(chosen[0], image_token_id) if pictures else 0  # such a piece has one completion
+        sequences += [[*group.prompt.ids, *chosen[0][:head]] if head else group.prompt.ids]
+        sequences += [c[head:-1] for c in chosen]
         parent += [prompt] * (1 + len(part))
-        images += [list(group.prompt.images), *([] for _ in part)]
+        images += [[*group.prompt.images, *pictures], *([] for _ in part)]
+        heads += [head] * len(part)
         completions += chosen
         masks += [group.masks[c] if group.masks else None for c in part]
         prompt_of += [prompt] * len(part)
@@ -261,13 +283,14 @@ def _batch(
     distinct = [distinct[n] for n in range(len(number))]
 
     # row that predicts token j of a completion: the prompt's last one for j = 0, the completion's row j − 1 after that
-    size = torch.tensor([len(c) for c in completions])
-    first = torch.tensor([cu[p + 1] - 1 for p in prompt_of])
+    size, head = torch.tensor([len(c) for c in completions]), torch.tensor(heads)
+    first = torch.tensor([cu[p + 1] - 1 for p in prompt_of]) - head
     suffix = torch.tensor([s for s, p in enumerate(parent) if s != p])
     cu_c = torch.cat([size.new_zeros(1), size.cumsum(0)])
     which = torch.repeat_interleave(torch.arange(len(completions)), size)
     j = torch.arange(int(cu_c[-1])) - cu_c[which]
-    predict = torch.where(j == 0, first[which], torch.tensor(cu)[suffix][which] + j - 1)
+    behind = j - head[which]  # the end of what stands in the prompt's sequence
+    predict = torch.where(behind <= 0, first[which] + j, torch.tensor(cu)[suffix][which] + behind - 1)
     target = _int(chain.from_iterable(completions)).long()
     if any(mask is not None for mask in masks):  # what the policy was shown predicts and is predicted, but is no target
         mine = torch.tensor([on for c, mask in zip(completions, masks) for on in (mask or [True] * len(c))])
@@ -278,13 +301,16 @@ def _batch(
 
     prompts = tuple(lengths[s] for s, p in enumerate(parent) if s == p)
     bounds = list(accumulate((len(part) for _, part in pieces), initial=0))
-    suffixes = tuple(tuple(len(c) - 1 for c in completions[a:b]) for a, b in pairwise(bounds))
+    suffixes = tuple(tuple(len(c) - 1 - h for c, h in zip(completions[a:b], heads[a:b])) for a, b in pairwise(bounds))
     full = [(p + 1 + max(s)) for p, s in zip(prompts, suffixes)]
     work = Work(
         tokens=cu[-1],
         padded_tokens=len(completions) * max(full),
         patches=sum(i.patches.shape[0] for i in distinct),
-        padded_patches=sum(len(part) * sum(i.patches.shape[0] for i in groups[g].prompt.images) for g, part in pieces),
+        padded_patches=sum(
+            len(part) * sum(i.patches.shape[0] for i in images[s])
+            for (_, part), s in zip(pieces, (s for s, p in enumerate(parent) if s == p))
+        ),
     )
     return PackedBatch(
         token_ids=_int(chain.from_iterable(sequences)),

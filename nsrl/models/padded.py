@@ -12,13 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from nsrl.models.pack import Group
+from nsrl.models.prompt import Prompt
 from nsrl.models.registry import family_of
 
 
 def padded_inputs(model: nn.Module, groups: Sequence[Group], pad_token_id: int = 0) -> dict[str, Tensor]:
     """Keyword arguments of the model's forward: right-padded rows, images repeated per row."""
     rows = [[*g.prompt.ids, *c] for g in groups for c in g.completions]
-    prompts = [g.prompt for g in groups for _ in g.completions]
+    prompts = [
+        Prompt([*g.prompt.ids, *c], images=(*g.prompt.images, *images)) if images else g.prompt
+        for g in groups
+        for c, images in zip(g.completions, g.images or [()] * len(g.completions))
+    ]
     return family_of(model).padded_inputs(rows, prompts, pad_token_id)
 
 

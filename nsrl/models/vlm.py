@@ -193,7 +193,7 @@ class VLM:
             text = self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
         except TemplateError as error:
             raise UserError(f"problem {problem.id}: the chat template cannot write its messages: {error}") from None
-        return text + self.chat.prefill
+        return text if problem.behind else text + self.chat.prefill
 
     def decode(self, token_ids: list[int]) -> str:
         """The text of a completion without its end-of-turn token; delimiter tokens of programs are kept. No lone
