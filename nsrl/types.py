@@ -39,3 +39,6 @@ class Problem:
     columns: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     chat: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
     """The prompt as messages of a chat template with typed content, where the row has it so (of demonstrations)."""
+    behind: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
+    """Messages behind the question, where earlier turns are part of a demonstration's prompt; their pictures are the
+    last ones of `images`."""

@@ -99,8 +99,8 @@ class Chat:
         if self.pictures or not problem.images:
             return problem
         bare = lambda message: {**message, "content": [item for item in message["content"] if item["type"] != "image"]}
-        chat = tuple(map(bare, problem.chat))
-        return replace(problem, images=(), question=problem.question.replace(MARK, ""), chat=chat)
+        chat, behind = (tuple(map(bare, messages)) for messages in (problem.chat, problem.behind))
+        return replace(problem, images=(), question=problem.question.replace(MARK, ""), chat=chat, behind=behind)
 
     def written(self, text: str) -> str:
         """A text with the delimiters in force in place of the tags."""
@@ -115,7 +115,10 @@ class Chat:
 
     def messages(self, problem: Problem, system: bool = True) -> list[dict[str, Any]]:
         """Chat messages with typed content; system: with a system text."""
-        return messages(self.shown(problem), self.system_text(problem) if system else False)
+        return messages(self.shown(problem), self.system_text(problem) if system else False) + [
+            {**said, "content": [{**p, "text": self.written(p["text"])} if "text" in p else p for p in said["content"]]}
+            for said in self.shown(problem).behind
+        ]
 
     def read(self, text: str, ended: bool) -> Extracted:
         """What a completion holds. text: `prefill` and what was sampled behind it; ended: the turn ended by itself."""
@@ -144,7 +147,8 @@ def messages(problem: Problem, system: bool | str = True) -> list[dict[str, Any]
         out.append({"role": "system", "content": [{"type": "text", "text": text}]})
     content: list[dict[str, Any]] = []
     pieces = problem.question.split(MARK)
-    placed = min(len(pieces) - 1, len(problem.images))
+    own = len(problem.images) - sum(item["type"] == "image" for said in problem.behind for item in said["content"])
+    placed = min(len(pieces) - 1, own)
     for number, piece in enumerate(pieces):
         if piece.strip():
             content.append({"type": "text", "text": piece if number == 0 else piece.lstrip("\n")})
@@ -152,7 +156,7 @@ def messages(problem: Problem, system: bool | str = True) -> list[dict[str, Any]
             content.append({"type": "image"})
     if not problem.options_pictured and (options := options_text(problem.options)):
         content.append({"type": "text", "text": "\n" + options})
-    content.extend({"type": "image"} for _ in range(len(problem.images) - placed))
+    content.extend({"type": "image"} for _ in range(own - placed))
     out.append({"role": "user", "content": content})
     return out
 

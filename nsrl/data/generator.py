@@ -7,12 +7,13 @@ anywhere. Opens no picture: the configuration asks here.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar
 
 from nsrl.answers import Verdict
+from nsrl.data.turns import Observation
 from nsrl.engines.extract import Extracted
 from nsrl.engines.result import Result
 from nsrl.types import ImageRef, Problem
@@ -64,6 +65,13 @@ class Generator:
 
         wrong: as one who misread the problem would.
         """
+        return None
+
+    def converse(
+        self, item: Item, language: str, rng: Random, wrong: bool
+    ) -> Sequence[tuple[str, Observation | None]] | None:
+        """A completion of several turns, as `demonstrate`: what is written, and what is shown behind it (None behind
+        the last); None: there is no such one, and `demonstrate` says all at once. Asked where a run has turns."""
         return None
 
     def reading(self, item: Item, rng: Random) -> Reading | None:

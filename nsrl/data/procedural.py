@@ -7,16 +7,18 @@ training, since a small space of problems would otherwise repeat (47% of shapes 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from itertools import islice
 
 from nsrl.data.generator import Generator, Item
 from nsrl.data.noise import CLEAN, Noise, clean_key, disturbed
 from nsrl.data.source import Demonstration
+from nsrl.data.turns import Observation, message
 from nsrl.errors import UserError
 from nsrl.types import Problem
 
+TURN = "turn"  # in place of a language, of a turn that has an answer to come
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
 Content = tuple[str, str]  # the question, and the keys of its pictures without what disturbs them
 REFUSED = 20_000  # drawn in a row and all held out: then nothing else is left
@@ -68,11 +70,14 @@ class Procedural:
             if taken >= position:
                 yield problem
 
-    def demonstrations(self, languages: dict[str, float], wrong: float = 0.0) -> Iterator[Demonstration]:
+    def demonstrations(
+        self, languages: dict[str, float], wrong: float = 0.0, turns: bool = False
+    ) -> Iterator[Demonstration]:
         """An endless stream of solved problems; where the generator has none in the language drawn, in another one.
 
-        languages: relative share of each language; wrong: share of demonstrations of misread problems, 0 to 1. Raises
-        `UserError` for a language that is none, and a problem that is demonstrated in none of them.
+        languages: relative share of each language; wrong: share of demonstrations of misread problems, 0 to 1; turns:
+        each turn is one, behind a prompt with those before it, where the generator has several. Raises `UserError` for
+        a language that is none, and a problem that is demonstrated in none of them.
         """
         unknown = set(languages) - set(LANGUAGES)
         if unknown:
@@ -83,6 +88,9 @@ class Procedural:
             drawn = rng.choices(names, shares)[0]
             mistaken = rng.random() < wrong
             for language in (drawn, *(n for n, share in languages.items() if share and n != drawn)):
+                if turns and (said := self.generator.converse(item, language, rng, mistaken)) is not None:
+                    yield from in_turns(problem, language, said, mistaken)
+                    break
                 text = self.generator.demonstrate(item, language, rng, mistaken)
                 if text is not None:
                     yield Demonstration(problem, language, text, mistaken)
@@ -157,6 +165,18 @@ class Procedural:
             columns=columns,
         )
         return problem, item
+
+
+def in_turns(
+    problem: Problem, language: str, said: Sequence[tuple[str, Observation | None]], wrong: bool
+) -> Iterator[Demonstration]:
+    """The turns of a completion as a demonstration each, the last one in the language, those before it in none."""
+    for number, (text, shown) in enumerate(said, 1):
+        yield Demonstration(problem, language if number == len(said) else TURN, text, wrong)
+        if shown is not None:
+            written = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+            behind = (*problem.behind, written, message(shown))
+            problem = replace(problem, behind=behind, images=(*problem.images, *shown.images))
 
 
 def content(problem: Problem) -> Content:

@@ -42,10 +42,13 @@ class Source(Protocol):
         """An endless stream of pictures read out, nothing solved. Raises `UserError` where there are none."""
         ...
 
-    def demonstrations(self, languages: dict[str, float], wrong: float = 0.0) -> Iterator[Demonstration]:
+    def demonstrations(
+        self, languages: dict[str, float], wrong: float = 0.0, turns: bool = False
+    ) -> Iterator[Demonstration]:
         """An endless stream of solved problems. Raises `UserError` where there are none.
 
-        languages: relative share of each language; wrong: share of demonstrations of misread pictures, 0 to 1.
+        languages: relative share of each language; wrong: share of demonstrations of misread pictures, 0 to 1; turns:
+        one demonstration for each turn, where the source solves in several.
         """
         ...
 
@@ -84,7 +87,9 @@ class Rows:
             "warm_start.reading_steps needs pictures that can be read out; rows of a data set have no such text"
         )
 
-    def demonstrations(self, languages: dict[str, float], wrong: float = 0.0) -> Iterator[Demonstration]:
+    def demonstrations(
+        self, languages: dict[str, float], wrong: float = 0.0, turns: bool = False
+    ) -> Iterator[Demonstration]:
         """Those that the rows bring, reshuffled in every epoch, whatever their languages. Raises `UserError` without
         any."""
         if not self._demonstrated:

@@ -17,6 +17,7 @@ from nsrl.data.generator import Generator, Item, Reading
 from nsrl.data.shapes.draw import COLOURS, GREY, INK, Cell, Grid
 from nsrl.data.shapes.families import noted
 from nsrl.data.shapes.forms import module, sympy, tagged
+from nsrl.data.turns import Observation
 from nsrl.types import ImageRef, Problem
 
 SIDE = 8  # cells
@@ -126,6 +127,15 @@ class Zoom(Generator):
             "nsl": added,
         }
         return tagged(language, forms[language])
+
+    def converse(
+        self, item: Item, language: str, rng: Random, wrong: bool
+    ) -> Sequence[tuple[str, Observation | None]] | None:
+        """See `Generator`: a crop of each cell that is asked for, then what is written once they were seen."""
+        seen: Scene = item.values[0]
+        boxes = [tuple(box) for box in item.columns["boxes"]]
+        looks = [(str(list(box)), Observation("", (part,))) for box in boxes if (part := seen.part(box)) is not None]
+        return [*looks, (self.demonstrate(item, language, rng, wrong), None)]
 
     def reading(self, item: Item, rng: Random) -> Reading:
         """See `Generator`; one to three cells of a row from near."""

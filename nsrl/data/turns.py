@@ -1,0 +1,57 @@
+"""What is said and shown in completions of several turns: plain data, which sources, observers and records share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nsrl.engines.extract import Extracted
+from nsrl.engines.result import Result
+from nsrl.types import ImageRef
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the policy is shown: pictures, then a text behind them."""
+
+    text: str = ""
+    images: tuple[ImageRef, ...] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """A turn that the policy wrote: its text and what stands in it, what the engine said of its program (None without
+    one), and what was shown behind it (None: nothing, or nothing yet). start: where it begins in the whole text."""
+
+    text: str
+    extracted: Extracted
+    result: Result | None = None
+    shown: Observation | None = None
+    start: int = 0
+
+    @property
+    def seen(self) -> str:
+        """What was shown behind it as a line of text, pictures by their keys; "" for nothing."""
+        if self.shown is None:
+            return ""
+        pictures = [f"(picture {image.key})" for image in self.shown.images]
+        return " ".join([*pictures, self.shown.text] if self.shown.text else pictures)
+
+
+def message(shown: Observation) -> dict[str, Any]:
+    """An observation as a message of the user's, in typed content."""
+    content: list[dict[str, Any]] = [{"type": "image"}] * len(shown.images)
+    return {"role": "user", "content": [*content, *([{"type": "text", "text": shown.text}] if shown.text else [])]}
+
+
+def told(history: Sequence[Said]) -> str:
+    """What was said and shown, in order, as a column of records has it: JSON, a list of {by, text}, by `policy` or
+    `shown`."""
+    rows: list[dict[str, str]] = []
+    for said in history:
+        rows.append({"by": "policy", "text": said.text})
+        if said.shown is not None:
+            rows.append({"by": "shown", "text": said.seen})
+    return json.dumps(rows, ensure_ascii=False)
