@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     if state.phase == "grpo" and not config.stages:
         require_kept(config, origin(config) / "reference")
     vlm = loading.load(config.model, config.lora, config.seed, config.prompt, other_sources(config))
-    loading.require_positions(vlm, config.max_completion_length)
+    loading.require_positions(vlm, config.max_completion_length + config.turns.shown)
     if found is not None:
         loading.load_weights(vlm, found)
         print(f"{found}: {state.phase} step {state.step}")

@@ -43,6 +43,7 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.grader import Grader, open_pool
     from nsrl.trainer.keep import KEPT, PICTURES, with_pictures
     from nsrl.trainer.metrics import Progress
+    from nsrl.trainer.talk import talk_of
 
     runs = heldout.lineage(config.model)
     seed = (
@@ -58,8 +59,10 @@ def main(argv: list[str]) -> int:
     verifiers.require(problems)
     longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
     loading.require_positions(vlm, longest)
+    talk = talk_of(vlm, config.turns.over(runs[0].config.turns if runs else None, config.given))
     dtype = str(next(vlm.base.parameters()).dtype).removeprefix("torch.")
     own = ({"prompt": asdict(vlm.chat)} if vlm.chat != Chat() else {}) | verifiers.settings()
+    own |= {"turns": asdict(talk.config)} if talk is not None else {}
     made = heldout.settings(config, name, problems, seed=seed, max_completion_length=longest, dtype=dtype, **own)
     records = output.with_suffix(".parquet") if output else heldout.place(config.model, name, made)
     with open_pool(config.engine) as pool, Progress("evaluate", len(problems), every=config.batch) as progress:
@@ -75,6 +78,7 @@ def main(argv: list[str]) -> int:
             batch=config.batch,
             progress=lambda count: progress.step(count=count),
             spans=config.spans,
+            talk=talk,
         )
     print_table(result.records, title=f"{config.model} on {name}")
     groups = group_tables(result.records)

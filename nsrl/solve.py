@@ -44,6 +44,7 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.completions import complete, sampling_params
     from nsrl.trainer.grader import Grader, open_pool
     from nsrl.trainer.metrics import Timer
+    from nsrl.trainer.talk import talk_of
 
     vlm = loading.load(ModelConfig(name=config.model, device=config.device), seed=config.seed)
     loading.ask_as(vlm, config.prompt, said(config.prompt, config.given))
@@ -55,12 +56,16 @@ def main(argv: list[str]) -> int:
         own = run.paid.verifiers if run is not None and config.problem is not None else {}
         grader = Grader(pool, Verifiers(own))
         params, timer = sampling_params(vlm, longest, config.temperature), Timer()
-        done = complete(vlm, NativeSampler(vlm.model), grader, [problem], [prompt], params, 1, [config.seed], timer)
+        talk = talk_of(vlm, config.turns.over(run.turns if run is not None else None, config.given))
+        sampler, seeds = NativeSampler(vlm.model), [config.seed]
+        done = complete(vlm, sampler, grader, [problem], [prompt], params, 1, seeds, timer, talk)
     sample, answer = done.samples[0][0], done.graded[0][0]
     text, cut, result = answer.text, answer.extracted, answer.result
 
     if config.problem is not None:
         print(f"problem  {problem.id}\nquestion {problem.question}")
+    for turn in answer.history[:-1]:
+        print(f"turn     {turn.text}\nshown    {turn.seen}")
     ended = sample.finish is Finish.STOP
     if result is not None:
         print(f"program  ({cut.language})\n{cut.program}")

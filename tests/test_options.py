@@ -64,6 +64,15 @@ NOISE = "tests/data/test_procedural.py::test_each_knob_does_what_it_says"
 MADE_RUN = "tests/trainer/test_made_run.py::test_a_run_on_chains_and_what_evaluates_it"
 SPANS = "tests/rewards/test_spans.py::test_a_reward_file_pays_by_spans_and_their_tokens"
 VERIFIED = "tests/trainer/test_verifiers.py::test_a_run_and_its_commands_are_judged_by_the_users_verifier"
+TALK = "tests/trainer/test_turns.py::"
+TURNS = {
+    "turns.max": TALK + "test_a_step_learns_from_what_the_policy_wrote_and_from_nothing_else",
+    "turns.observe": TALK + "test_a_crop_comes_back_as_a_picture",
+    **dict.fromkeys(("turns.max_observation", "turns.around"),
+                    TALK + "test_what_is_shown_is_no_longer_than_allowed_and_holds_no_control_token"),
+    "turns.stop": TALK + "test_stop_texts_become_tokens_or_texts",
+    **dict.fromkeys(("turns.on_length", "turns.reserve"), TALK + "test_the_forced_answer_is_in_the_step"),
+}  # fmt: skip
 PROMPTS = "tests/models/test_prompts.py"
 ASKED = {
     **{f"prompt.{name}": f"{PROMPTS}::test_a_run_under_a_head_of_the_turn_and_what_evaluates_it"
@@ -103,6 +112,7 @@ SHOWN = {
         **ENGINE,
         **ASKED,
         "spans": SPANS,
+        **TURNS,
         "max_steps": RUN,
         "extra_supervised_steps": DATA,
         "shuffle_rewards": STEP,
@@ -184,6 +194,7 @@ SHOWN = {
         **ENGINE,
         **ASKED,
         "spans": SPANS,
+        **TURNS,
         **dict.fromkeys(("verifiers", "answered"), VERIFIED),
     },
     HarvestConfig: {
@@ -213,6 +224,7 @@ SHOWN = {
         "question", "image")},
         "problem": "tests/test_user_commands.py::test_solve_asks_a_held_out_problem_of_the_run",
         **{name: SOLVED for name in ("max_completion_length", "temperature", "seed")},
+        **TURNS,
         "device": MODEL,
         **ENGINE,
         **ASKED,

@@ -43,7 +43,8 @@ def run_preflight(
     prompts = [vlm.encode(p) for p in problems]
     fits = [prompt for prompt in prompts if len(prompt.ids) <= config.data.max_prompt_length] or prompts
     longest = max(fits, key=lambda prompt: len(prompt.ids))
-    require_positions(vlm, config.max_completion_length, len(longest.ids))
+    behind = config.max_completion_length + config.turns.shown
+    require_positions(vlm, behind, len(longest.ids))
     reserved = 0
     if config.rollout == "vllm" and policy.device.type == "cuda":
         reserved = int(config.vllm.memory_share * torch.cuda.mem_get_info(policy.device)[1])
@@ -51,7 +52,7 @@ def run_preflight(
         policy,
         longest,
         num_generations=config.num_generations,
-        max_completion_length=config.max_completion_length,
+        max_completion_length=behind,
         prompts_per_step=config.prompts_per_step,
         banned=torch.tensor(vlm.banned_ids(), device=policy.device),
         temperature=config.temperature,

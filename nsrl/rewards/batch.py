@@ -17,11 +17,12 @@ from nsrl.types import Problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nsrl.data.turns import Said
     from nsrl.engines.extract import Extracted
 
 _PER_COMPLETION = (
     "problems", "completions", "completion_ids", "extracted", "results", "correct", "scores", "truncated", "masks",
-    "prompts", "members", "given", "heads",
+    "prompts", "turns", "members", "given", "heads",
 )  # fmt: skip
 
 
@@ -32,10 +33,12 @@ class RewardBatch:
     completion_ids: token ids; masks: for each completion which of them the policy wrote (None: all), the only measure
     of length; extracted: what stands in the completion (program, prose, answer, span); results: what the engine said,
     None without a program; correct: None where the gold cannot be scored (filled in by the answer check when left
-    empty); truncated: cut at the token limit; prompts: the prompt texts, where the caller has them; state: kept across
-    steps by the rewards that need memory, and saved in checkpoints. templates: of named spans; decode: ids to text;
-    head: what the completions begin with that is no part of their ids; heads: of each, where they differ. members:
-    which entry of the key `members` each is of, "" without one; given: whether nobody sampled it.
+    empty); truncated: cut at the token limit; prompts: the prompt texts, where the caller has them; turns: what was
+    said in each completion, where there can be several turns: extracted, results and correct are then of the last one,
+    completions and spans of all that the policy wrote, without what it was shown. state: kept across steps by the
+    rewards that need memory, and saved in checkpoints. templates: of named spans; decode: ids to text; head: what the
+    completions begin with that is no part of their ids; heads: of each, where they differ. members: which entry of the
+    key `members` each is of, "" without one; given: whether nobody sampled it.
     """
 
     problems: Sequence[Problem]
@@ -48,6 +51,7 @@ class RewardBatch:
     truncated: Sequence[bool] = ()
     masks: Sequence[Sequence[bool] | None] = ()
     prompts: Sequence[str] = ()
+    turns: Sequence[Sequence[Said]] = ()
     step: int = 0
     state: dict[str, Any] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +73,8 @@ class RewardBatch:
             self.masks = [None] * count
         if not self.prompts:
             self.prompts = [p.question for p in self.problems]
+        if not self.turns:
+            self.turns = [()] * count
         if len(self.correct) == 0:
             self.correct = [
                 verdict(p, c, e, r).correct
@@ -119,11 +125,13 @@ class RewardBatch:
         return spans.find(self.completions[i], self.templates[name])
 
     def tokens(self, i: int, start: int, end: int) -> slice:
-        """Which of `completion_ids[i]` hold characters start to end of completion i."""
+        """Which of the tokens that the policy wrote in completion i hold characters start to end of it."""
         if self.decode is None:
             raise ValueError("RewardBatch: tokens of a span need decode; got none")
         if i not in self._offsets:
-            self._offsets[i] = Offsets(self.decode, self.completion_ids[i], len(self.heads[i]))
+            ids, mask = self.completion_ids[i], self.masks[i]
+            written = ids if mask is None else [token for token, own in zip(ids, mask) if own]
+            self._offsets[i] = Offsets(self.decode, written, len(self.heads[i]))
         return self._offsets[i].tokens(start, end)
 
     def columns(self) -> dict[str, list[Any]]:

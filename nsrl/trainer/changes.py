@@ -34,6 +34,7 @@ FIXED = {
     "draw": "what was drawn so far came from it",
     "verifiers": "the evaluation before GRPO was made with it",
     "prompt": "the evaluation before GRPO was made with it",
+    "turns": "the evaluation before GRPO was made with it",
     "warm_start": "its steps are taken, or half taken",
     "demonstrations": "its steps are taken, or half taken",
     "stages": "they are done, or half done",

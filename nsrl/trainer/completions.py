@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
-from nsrl.rollout.types import Finish, Request, Sample, Sampler, SamplingParams
+from nsrl.rollout.turns import converse
+from nsrl.rollout.types import Finish, OnGroup, Request, Sample, Sampler, SamplingParams
 from nsrl.trainer.grader import Graded, Grader, Pending
 from nsrl.trainer.metrics import Timer
+from nsrl.trainer.talk import Dialogue, Talk
 from nsrl.types import Problem
 
 
@@ -50,13 +52,17 @@ def complete(
     n: int,
     seeds: Sequence[int],
     timer: Timer,
+    talk: Talk | None = None,
 ) -> Completions:
     """`n` completions of each prompt, sampled and graded; programs run while other groups are still being sampled.
 
     prompts: of the problems, in their order (`VLM.encode`); seeds: of each. timer: gets the seconds of `rollout`, and
-    of `engine`, which are those waited for when sampling has ended.
+    of `engine`, which are those waited for when sampling has ended. talk: how they go on behind their first turn; None:
+    they do not.
     """
     requests = [Request(prompt, n, seed, i) for i, (prompt, seed) in enumerate(zip(prompts, seeds))]
+    if talk is not None:
+        return _in_turns(talk, sampler, grader, problems, requests, params, timer)
     pending: dict[int, list[Pending]] = {}
 
     def on_group(index: int, samples: list[Sample]) -> None:
@@ -69,4 +75,29 @@ def complete(
     overlapped = grader.finished(pending.values())
     with timer("engine"):
         graded = [grader.collect(pending[index]) for index in range(len(requests))]
+    return Completions(sampled, graded, overlapped)
+
+
+def _in_turns(
+    talk: Talk,
+    sampler: Sampler,
+    grader: Grader,
+    problems: Sequence[Problem],
+    requests: Sequence[Request],
+    params: SamplingParams,
+    timer: Timer,
+) -> Completions:
+    """`complete` in turns. Each call of the sampler counts as `rollout`, what is waited for between them as
+    `observe`."""
+    talk.require_positions([request.prompt for request in requests], params.max_tokens)
+    dialogue = Dialogue(talk, grader, problems, timer)
+
+    def sample(asked: Sequence[Request], how: SamplingParams, on_group: OnGroup | None) -> list[list[Sample]]:
+        with timer("rollout"):
+            return sampler.sample(asked, how, on_group)
+
+    sampled = converse(sample, requests, params, talk.rules, dialogue)
+    overlapped = dialogue.finished()
+    with timer("engine"):
+        graded = dialogue.graded(sampled)
     return Completions(sampled, graded, overlapped)

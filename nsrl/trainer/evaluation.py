@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nsrl.data.chat import options_text
+from nsrl.data.turns import told
 from nsrl.errors import UserError
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
@@ -24,6 +25,7 @@ from nsrl.trainer.distributed import ALONE, World
 from nsrl.trainer.grader import Graded, Grader
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.parts import token_parts
+from nsrl.trainer.talk import Talk
 from nsrl.types import Problem
 
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")
@@ -84,14 +86,16 @@ def evaluate(
     greedy: bool = True,
     first: int = 0,
     spans: Mapping[str, str] | None = None,
+    talk: Talk | None = None,
 ) -> Evaluation:
     """`samples` completions per problem at `temperature` (mean@n, the headline) and, with `greedy`, one greedy one.
 
     At temperature 0 every sample is the greedy answer: it is computed and kept once, and its numbers are those of
     samples too. progress is called with the number of problems done; world: problems are shared out, every rank gets
     all records; first: how many problems stand before these in a whole that is evaluated in parts; spans: templates
-    by name, whose texts are columns `span/NAME`. Records have sample = 0.. for samples and -1 for greedy. Pictures of
-    the next batch are read meanwhile; a problem whose picture cannot be read is not scored, and named.
+    by name, whose texts are columns `span/NAME`; talk: how completions go on behind their first turn. Records have
+    sample = 0.. for samples and -1 for greedy. Pictures of the next batch are read meanwhile; a problem whose picture
+    cannot be read is not scored, and named.
     """
     records: list[dict[str, Any]] = []
     passes = [(samples, temperature, 0), (1, 0.0, -1)][: 1 + greedy] if temperature else [(1, 0.0, -1)]
@@ -113,7 +117,7 @@ def evaluate(
         for count, pass_temperature, named in passes:
             seeds = [(seed << 24) + first + numbers[i] for i in range(len(prompts))]
             params = sampling_params(vlm, max_tokens, pass_temperature)
-            done = complete(vlm, sampler, grader, part, prompts, params, count, seeds, timer)
+            done = complete(vlm, sampler, grader, part, prompts, params, count, seeds, timer, talk)
             rows: dict[int, list[dict[str, Any]]] = {}
             for index, (drawn, graded) in enumerate(zip(done.samples, done.graded)):
                 rows[shown[index]] = [
@@ -173,6 +177,7 @@ def record(
         "correct": graded.correct,
         "reason": graded.reason,
         **({"verifier": graded.verifier, "score": graded.score} if graded.verifier else {}),
+        **({"turns": told(graded.history), "n_turns": len(graded.history)} if graded.history else {}),
         "tokens": len(sample.written_ids),
         **{f"tokens_{part}": count for part, count in parts.items()},
         "prompt_tokens": prompt_tokens,

@@ -29,6 +29,7 @@ from nsrl.trainer.grader import Grader
 from nsrl.trainer.keep import keep_pictures
 from nsrl.trainer.metrics import Progress
 from nsrl.trainer.resume import planned_steps
+from nsrl.trainer.talk import Talk
 from nsrl.types import Problem
 
 Numbers = dict[str, Any]
@@ -37,12 +38,18 @@ DIGITS = 8  # of a problem's fingerprint
 
 class Evaluations:
     """problems: the held-out ones; config: samples, temperature, length and seed of every evaluation; vlm: asked as the
-    run is."""
+    run is; talk: how completions go on behind their first turn."""
 
     def __init__(
-        self, config: TrainConfig, folder: RunFolder, vlm: VLM, problems: Sequence[Problem], world: World
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        vlm: VLM,
+        problems: Sequence[Problem],
+        world: World,
+        talk: Talk | None = None,
     ) -> None:
-        self.config, self.folder, self.vlm, self.world = config, folder, vlm, world
+        self.config, self.folder, self.vlm, self.world, self.talk = config, folder, vlm, world, talk
         self.problems, self.chat = problems, vlm.chat
 
     def measure(
@@ -70,6 +77,7 @@ class Evaluations:
                 progress=lambda count: progress.step(count=count),
                 world=self.world,
                 spans=self.config.spans,
+                talk=self.talk,
             )
         print_table(result.records, title=f"{len(problems)} held-out problems {point}")
         tokens = "–" if result.mean_tokens is None else f"{result.mean_tokens:.1f}"
@@ -139,7 +147,9 @@ class Evaluations:
         return None
 
     def _settings(self, problems: Sequence[Problem]) -> dict[str, Any]:
-        other = {"prompt": asdict(self.vlm.chat)} if self.vlm.chat != self.chat else {}
+        other: dict[str, Any] = {"prompt": asdict(self.vlm.chat)} if self.vlm.chat != self.chat else {}
+        if self.talk is not None:
+            other["turns"] = asdict(self.talk.config)
         return {
             **other,
             "model": self.config.model.name,

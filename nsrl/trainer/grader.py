@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from nsrl.answers import Verdict
 from nsrl.config import EngineConfig
+from nsrl.data.turns import Said
 from nsrl.engines import EnginePool, Extracted, Limits, Result, extract
 from nsrl.engines.backend import BackendPool
 from nsrl.engines.external import EMBEDDED
@@ -23,7 +24,8 @@ from nsrl.types import Problem
 class Graded:
     """One completion after the engine. correct: None when the problem cannot be scored (no readable gold answer).
 
-    verifier: by which it was judged, "" where a run has none of its own; score: what that said beside right and wrong.
+    verifier: by which it was judged, "" where a run has none of its own; score: what that said beside right and wrong;
+    history: its turns, where a completion can have several: `extracted` and `result` are of the last one.
     """
 
     text: str
@@ -33,13 +35,17 @@ class Graded:
     reason: str
     verifier: str = ""
     score: float | None = None
+    history: tuple[Said, ...] = ()
 
     @property
     def language(self) -> str:
-        """The language of its program; without one `direct` (the answer alone) or `prose`."""
-        if self.extracted.language is not None:
-            return self.extracted.language
-        return "direct" if len(self.text.split()) <= 2 else "prose"
+        """The language of its program, of the last one of several turns; without one `direct` (the answer alone) or
+        `prose`."""
+        for cut in (self.extracted, *(said.extracted for said in reversed(self.history))):
+            if cut.language is not None:
+                return cut.language
+        text = self.history[-1].text if self.history else self.text
+        return "direct" if len(text.split()) <= 2 else "prose"
 
     @property
     def value(self) -> str:
@@ -74,11 +80,15 @@ class Grader:
         return [self._submit(problem, text, cut) for text, cut in zip(texts, cuts or map(extract, texts))]
 
     def _submit(self, problem: Problem, text: str, cut: Extracted) -> Pending:
+        program = None if cut.language is None else self.pool.submit(cut.language, cut.program)
+        return self.follow(problem, text, cut, program)
+
+    def follow(self, problem: Problem, text: str, cut: Extracted, program: Future | None) -> Pending:
+        """A completion whose program (None: it has none) was submitted already."""
         judged, check = Future(), self._check(problem, text, cut)
-        if cut.language is None:
+        if program is None:
             judged.set_result(check(None))
             return Pending(None, judged)
-        program = self.pool.submit(cut.language, cut.program)
 
         def check_it(ended: Future) -> None:
             if ended.cancelled():

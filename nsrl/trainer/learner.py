@@ -22,6 +22,7 @@ from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.shape import ShapeFunctions
 from nsrl.trainer.step_metrics import waiting
+from nsrl.trainer.talk import Talk
 from nsrl.types import Problem
 
 
@@ -64,7 +65,9 @@ class Rollout:
         """Rows of the update's stream: each prompt once and every completion that is learned from."""
         learned = [part for part in self.parts if any(i in part.rows for i in self.learns)]
         prompts = [part.prompt for part in learned] or [self.prompt]
-        return sum(len(p.ids) for p in prompts) + sum(len(self.samples[i].token_ids) for i in self.learns)
+        again = sum(bool(self.samples[i].images) for i in self.learns)  # with the prompt in front of each
+        tokens = sum(len(self.samples[i].token_ids) for i in self.learns)
+        return sum(len(p.ids) for p in prompts) + again * len(self.prompt.ids) + tokens
 
     @property
     def counted(self) -> list[int]:
@@ -87,7 +90,9 @@ class Rollout:
 
     def _group(self, prompt: Prompt, rows: Sequence[int]) -> Group:
         samples = [self.samples[i] for i in rows]
-        return Group(prompt, [s.token_ids for s in samples], [s.mask for s in samples])
+        images = [s.images for s in samples]
+        ids, masks = [s.token_ids for s in samples], [s.mask for s in samples]
+        return Group(prompt, ids, masks, images if any(images) else ())
 
 
 Taken = tuple[Rollout, list[int]]  # a group, and which rows of the step its learned completions are
@@ -142,6 +147,7 @@ class Learner:
     progress: tuple[int, int] = (0, 1)  # steps done before this one, and steps of what shares its schedules
     told: dict[str, float] = field(default_factory=dict)  # metrics of the step from before its update
     overlap: list[bool] = field(default_factory=list)  # per program of the step: done before the sampler was
+    talk: Talk | None = None  # how completions go on behind their first turn
 
     def __post_init__(self) -> None:
         self.timer = Timer(waiting(self.policy.device))
@@ -159,6 +165,7 @@ class Learner:
             completions=[j.text for j in graded],
             completion_ids=[s.token_ids for s in samples],
             masks=[s.mask for s in samples],
+            turns=[j.history for j in graded],
             extracted=[j.extracted for j in graded],
             results=[j.result for j in graded],
             correct=[verdict for g in groups for verdict in g.correct],

@@ -196,6 +196,7 @@ def rollout(learner: Learner, problems: list[Problem], step: int, round_: int) -
         config.num_generations,
         seeds,
         timer,
+        learner.talk,
     )
     learner.overlap += done.overlapped
     with timer("exchange"):

@@ -42,10 +42,11 @@ def named_tokens(vlm: VLM, ids: Sequence[int], graded: Graded) -> list[tuple[str
     starts, text = _starts(vlm.tokenizer, ids[:length])
     painted = _painted(graded)[max(0, len(graded.text) - len(text)) :]
     named = []
-    for start, end in zip(starts, [*starts[1:], len(text)]):
+    for token, start, end in zip(ids, starts, [*starts[1:], len(text)]):
         blank = end - start - len(text[start:end].lstrip())
         at = start + blank if start + blank < end else start
-        named.append((text[start:end], PARTS[painted[min(at, len(painted) - 1)]] if painted else "prose"))
+        part = PARTS[painted[min(at, len(painted) - 1)]] if painted else "prose"
+        named.append((text[start:end], "delimiters" if token in stops else part))  # between two turns
     return named + [(_alone(vlm.tokenizer, token), "delimiters") for token in ids[length:]]
 
 
@@ -59,11 +60,14 @@ def _painted(graded: Graded) -> bytearray:
         signs[start:end] = bytes([PARTS.index(part)]) * (end - start)
 
     start, end = cut.span
-    if cut.language is not None:
-        paint(start, end, "delimiters")
-        program = text.find(cut.program, start, end)
-        if program >= 0:
-            paint(program, program + len(cut.program), "program")
+    earlier = [(said.extracted, said.start) for said in graded.history[:-1]]
+    for one, at in (*earlier, (cut, 0)):
+        begin, stop = (place + at for place in one.span)
+        if one.language is not None:
+            paint(begin, stop, "delimiters")
+            program = text.find(one.program, begin, stop)
+            if program >= 0:
+                paint(program, program + len(one.program), "program")
     answer = cut.answer or ""
     at = text.rfind(answer) if answer else -1
     if start < at + len(answer) and at < end:  # the program says it too

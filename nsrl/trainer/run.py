@@ -47,6 +47,7 @@ from nsrl.trainer.stages import (
     reinforce,
     supervise,
 )
+from nsrl.trainer.talk import talk_of
 
 DEFAULT_BUDGET = 16_384  # stream rows per micro-batch when memory does not say otherwise
 
@@ -78,12 +79,11 @@ class Run:
         before = self.world.from_main(lambda: changes.own(self.home / CONFIG)) if resuming else config
         self.changed = changes.differences(before, config)
         self.asked = changes.plain(config)  # as it is written down
-        for stage in planned(config):
-            if stage.data == "problems":
-                Rewards(**stage.config.paid.asked())
+        for stage in (stage for stage in planned(config) if stage.data == "problems"):
+            Rewards(**stage.config.paid.asked())
         self.vlm = loading.load(config.model, config.lora, config.seed, config.prompt, other_sources(config))
         self.chats = {stage.name: chats.chat_for(self.vlm, stage.config.prompt) for stage in planned(config)}
-        longest = max(stage.config.max_completion_length for stage in planned(config))
+        longest = max(one.config.max_completion_length for one in planned(config)) + config.turns.shown
         loading.require_positions(self.vlm, longest)
         self.vlm.pictures.memory = config.data.picture_memory_mb << 20
         self.vlm.pictures.threads = config.data.picture_threads
@@ -108,6 +108,7 @@ class Run:
         state.held_out = state.held_out or self.changed.get("data.eval_size", (config.data.eval_size,))[0]
         self.config = dataclasses.replace(config, data=dataclasses.replace(config.data, eval_size=state.held_out))
         shard_where_asked(config, self.vlm, self.world)
+        self.talk = talk_of(self.vlm, config.turns, self.world.sharded)
         for stage in planned(config):
             require_parts(self.vlm, stage.config.train)
             if stage.config.train is not None and self.world.sharded:
@@ -125,7 +126,7 @@ class Run:
         kept = None if anew else self.world.from_main(lambda: RunFolder(self.home).read_json("preflight.json"))
         self._budgets, self.preflight = self._measured(kept)
         held_out = self.data.held_out[: config.data.eval_size]
-        self.evaluations = Evaluations(config, self.folder, self.vlm, held_out, self.world)
+        self.evaluations = Evaluations(config, self.folder, self.vlm, held_out, self.world, self.talk)
         self.before = {
             stage.name: self.evaluations.recall(stage.name, self.home)
             for number, stage in enumerate(self.plan)

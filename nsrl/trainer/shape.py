@@ -91,12 +91,16 @@ class Step:
     def tokens(self, row: int, chars: tuple[int, int]) -> slice:
         """Which of the N tokens hold the characters chars[0] to chars[1] of completion `row` (those that the policy
         wrote)."""
-        within, mask = self.batch.tokens(row, *chars), self.batch.masks[row]
-        first, last = within.start, within.stop
-        if mask is not None:
-            first, last = sum(mask[:first]), sum(mask[:last])
-        begin = int(self.offsets[row])
-        return slice(begin + first, begin + last)
+        within, begin = self.batch.tokens(row, *chars), int(self.offsets[row])
+        return slice(begin + within.start, begin + within.stop)
+
+    def turns(self, row: int) -> list[slice]:
+        """Which of the N tokens each turn of completion `row` is, those shown between them left out."""
+        begin, end, mask = int(self.offsets[row]), int(self.offsets[row + 1]), self.batch.masks[row]
+        if mask is None:
+            return [slice(begin, end)]
+        starts = [sum(mask[:at]) for at, own in enumerate(mask) if own and (at == 0 or not mask[at - 1])]
+        return [slice(begin + a, begin + b) for a, b in pairwise([*starts, sum(mask)])]
 
 
 class ShapeFunctions:

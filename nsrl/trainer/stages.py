@@ -177,7 +177,8 @@ def reference_name(config: TrainConfig, stage: Stage) -> str:
 def demonstrations(run: Run, stage: Stage, taken: int) -> Iterator[Demonstration]:
     """The stage's demonstrations behind the first `taken` of it."""
     teacher, warm = run.data_of(stage).teacher, stage.config.warm_start
-    stream = teacher.readings() if stage.data == "readings" else teacher.demonstrations(stage.config.taught, warm.wrong)
+    taught = stage.config.taught, warm.wrong, stage.config.turns.max > 1
+    stream = teacher.readings() if stage.data == "readings" else teacher.demonstrations(*taught)
     for _ in range(stage.skip + _taken_by_joined(run, stage) + taken):
         next(stream)
     return stream if teacher.size is None else _read_ahead(run, stream, warm.batch_size)
@@ -304,6 +305,7 @@ def _reinforce(
         reference_context=context,
         world=run.world,
         shapes=ShapeFunctions(config.tokens.shape_funcs),
+        talk=run.talk,
     )
     learner.rewards.load_state_dict(run.progress.state.rewards)
     learner.shapes.load_state_dict(run.progress.state.shapes)

@@ -85,6 +85,14 @@ def step_metrics(
     for status in sorted({r.status.value for r in ran}):
         metrics[f"engine/{status}_frac"] = sum(r.status.value == status for r in ran) / len(ran)
     metrics |= {f"tokens/{part}": sum(p[part] for p in parts) / count for part in PARTS}
+    if any(j.history for j in graded):
+        turns = [len(j.history) for j in graded]
+        metrics |= {
+            "turns/mean": sum(turns) / count,
+            "turns/max": float(max(turns)),
+            "turns/several_frac": sum(n > 1 for n in turns) / count,
+            "turns/shown_tokens": sum(len(s.token_ids) for s in samples) / count - sum(lengths) / count,
+        }
     return metrics
 
 
