@@ -54,17 +54,24 @@ function pieces(i) { // text before the program, the program, text behind it
   return program ? [text ? `${text}\n` : "", program, ""] : [text, "", ""];
 }
 
+function spoken(i) { // turns of a conversation, what was shown between them set apart; null where there was but one
+  let turns = null;
+  try { turns = JSON.parse(get("turns", i) ?? "null"); } catch { return null; } // of a table that is not ours
+  if (!Array.isArray(turns) || turns.length < 2) return null;
+  return turns.map((turn) => turn?.by === "shown" ? make("samp", { className: "shown", title: "shown to the model, not written by it" }, String(turn.text)) : make("span", { className: "turn" }, String(turn?.text ?? "")));
+}
+
 function wrote(i) {
-  const [before, program, after] = pieces(i), name = get("language", i), tokens = get("tokens", i);
+  const [before, program, after] = pieces(i), turns = spoken(i), name = get("language", i), tokens = get("tokens", i);
   const cut = get("finish", i) === "length" ? ", cut at the limit" : "";
   return make("section", { className: "panel" },
     make("h3", {}, "What it wrote ", language(i), tokens === null ? "" : ` · ${tokens} tokens${cut}`),
-    make("pre", { className: "wrote", tabindex: 0, "aria-label": `completion${name ? ` in ${name}` : ""}` }, before, program ? make("mark", { title: "the program" }, program) : null, after, before + program + after ? null : "(nothing)"));
+    make("pre", { className: "wrote", tabindex: 0, "aria-label": `completion${name ? ` in ${name}` : ""}` }, ...(turns ?? [before, program ? make("mark", { title: "the program" }, program) : null, after, before + program + after ? null : "(nothing)"])));
 }
 
 function engine(i) {
   const value = get("value_text", i), ran = get("has_code", i) ?? !!get("program", i), status = get("status", i), reason = get("reason", i);
-  const known = new Set(["completion", "program", "language", "value_text", "status", "reason", "finish"]);
+  const known = new Set(["completion", "program", "language", "value_text", "status", "reason", "finish", "turns"]);
   const others = data.columns.filter((c) => c.kind === "text" && !known.has(c.name) && get(c.name, i));
   return panel(ran ? "What the engine said" : "Answer read from the text",
     make("div", { className: "said" }, make("bdi", {}, (ran ? value : ending(value)) || "(no value)")),
