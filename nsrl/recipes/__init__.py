@@ -33,6 +33,7 @@ MECHANISMS = {  # what a method can be made of, and the page that describes it
     "harvest": "data.md",
     "sources": "data.md",
     "experiment": "experiment.md",
+    "turns": "turns.md",
 }
 
 
