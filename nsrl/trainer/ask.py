@@ -75,7 +75,7 @@ class AskedPolicy:
             sent = [(_sendable(problem), tuple(i.key for i in problem.images)) for problem in problems]
             asked: Asked = (self._calls, sent, n, temperature, limit)
             self.learner.world.from_main(lambda: asked)
-            return self._told(self._shared(asked))
+            return self._shared(asked)
 
     def serve(self) -> None:
         """On the other ranks: their share of all that is asked, until nothing more is."""
@@ -90,7 +90,7 @@ class AskedPolicy:
         call, sent, n, temperature, limit = asked
         problems = [replace(p, images=tuple(self._images[key] for key in keys)) for p, keys in sent]
         mine = self.learner.world.share(list(enumerate(problems)))
-        return self.learner.world.gather_in_order(self._answers(call, mine, n, temperature, limit))
+        return self._told(self.learner.world.gather_in_order(self._answers(call, mine, n, temperature, limit)))
 
     def _told(self, answers: list[list[Answer]]) -> list[list[Answer]]:
         told = self.learner.told

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -255,7 +256,7 @@ def test_two_ranks_are_one_process():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout.splitlines()[-1])
-    assert report.pop("asked") > 0 and max(report.values()) < 1e-4, report
+    assert report.pop("asked") > 0 and report.pop("weights") < 1e-3 and max(report.values()) < 1e-5, report
 
 
 def train(*words):
@@ -309,18 +310,19 @@ def test_what_the_source_does_not_have_is_told_before_a_model_is_loaded(tmp_path
 
 @pytest.mark.long
 def test_stages_with_members_and_a_resumed_run_is_the_same(tmp_path):
-    """Golds in the first stage, noise in the second; 2 + 2 steps, stopped within the second, against all at once."""
+    """Golds in the first stage, noise in the second, gone on with from within the second."""
     from nsrl.train import main
 
     few = ["prompts_per_step=2", "num_generations=3", "max_completion_length=24", "eval_samples=1", "data.eval_size=2",
-           "engine.workers=1", "preflight=false", "threads=1", "save_steps=1", "warm_start.steps=0"]  # fmt: skip
-    stages = lambda last: (
+           "engine.workers=1", "preflight=false", "threads=1", "save_steps=1"]  # fmt: skip
+    stages = (
         "stages=[{name: a, kind: grpo, steps: 2, members: [{}, {given: gold}]}, "
-        f"{{name: b, kind: grpo, steps: {last}, members: [{{n: 2}}, {{n: 1, images: noise, share: 0.5}}]}}]"
+        "{name: b, kind: grpo, steps: 2, members: [{n: 2}, {n: 1, images: noise, share: 0.5}]}]"
     )
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert main([*few, stages(2), f"output_dir={whole}"]) == 0
-    assert main([*few, stages(1), f"output_dir={parts}"]) == 0
-    assert main([*few, stages(2), f"output_dir={parts}", "resume=true"]) == 0
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    assert main([*few, stages, f"output_dir={whole}"]) == 0
     read = lambda at: [no_clocks(json.loads(line)) for line in (at / "metrics.jsonl").read_text().splitlines()]
-    assert read(whole) == read(parts) and len(read(whole)) == 4
+    once = read(whole)
+    shutil.copytree(whole, again, symlinks=True)
+    assert main([f"output_dir={again}", f"resume_from_checkpoint={again}/checkpoint-b-1"]) == 0
+    assert read(again) == once and len(once) == 4
