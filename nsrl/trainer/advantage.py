@@ -83,15 +83,15 @@ def step_advantages(
     rows = chosen.repeat_interleave(counts)
     update = advantages(components[rows], counts[chosen], weights, scale_rewards, length_R[rows])
     if baselines is not None:
-        update = against(update, counts[chosen].tolist(), baselines[chosen])
+        update = against(update, counts[chosen], baselines[chosen])
     values = torch.zeros_like(drawn.advantages).masked_scatter(rows, update.advantages)
     groups = chosen.sum() if kept is None else torch.tensor(wanted)
     return StepAdvantages(drawn, chosen, values, (groups - update.n_live).clamp(min=0))
 
 
-def against(found: GroupAdvantage, sizes: Sequence[int], baselines: torch.Tensor) -> GroupAdvantage:
+def against(found: GroupAdvantage, sizes: list[int] | torch.Tensor, baselines: torch.Tensor) -> GroupAdvantage:
     """The advantages as r - baseline of the group (ReMax, arXiv 2310.10505). baselines: (P,); NaN counts as 0."""
-    counts = torch.tensor(sizes)
+    counts = torch.as_tensor(sizes)
     below = baselines.nan_to_num(0.0).repeat_interleave(counts)
     values = torch.where(found.reward.isnan(), 0.0, found.reward - below).to(found.advantages.dtype)
     group = torch.arange(len(counts)).repeat_interleave(counts)
