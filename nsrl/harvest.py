@@ -140,6 +140,11 @@ def _of_a_run(config: HarvestConfig, of: TrainConfig) -> Begun:
     from nsrl.trainer import harvest
 
     require_sound(of)
+    if of.turns.on:
+        raise UserError(
+            f"run must be of one turn, since what is harvested has one; got turns.max={of.turns.max} with "
+            f"turns.on_length={of.turns.on_length!r}"
+        )
     if of.threads:
         import torch
 
