@@ -9,6 +9,7 @@ from typing import Any
 
 from nsrl.engines.extract import Extracted
 from nsrl.engines.result import Result
+from nsrl.errors import UserError
 from nsrl.types import ImageRef
 
 
@@ -18,6 +19,15 @@ class Observation:
 
     text: str = ""
     images: tuple[ImageRef, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets: pictures by name, for what opens them need not be made to travel."""
+        named = tuple(ImageRef(image.key, _elsewhere, image.size) for image in self.images)
+        return {"text": self.text, "images": named}
+
+
+def _elsewhere() -> Any:
+    raise UserError("a picture that was shown in another process cannot be opened in this one")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ there."""
 import copy
 import json
 import math
+import pickle
 import random
 from dataclasses import replace
 
@@ -153,6 +154,19 @@ def test_a_crop_comes_back_as_a_picture(plain, pool):
     assert whole == list(taught.ids) and len(taught.images) == 2
     assert torch.equal(sample.images[0].patches, taught.images[1].patches) and again.graded[0][0].correct
     assert plain.prompt_lengths([second.problem]) == [len(taught.ids)]
+
+
+def test_what_travels_to_other_processes(plain, pool):
+    """Pixels of what was shown, which no problem has; of observations the texts, whatever opens their pictures."""
+    problems = [replace(p, columns={}) for p in opened("zoom", 1, 0, held_out=1).test()]
+    config = TurnsConfig(max=2, observe="crop")
+    done, _ = talked(plain, pool, problems, [["[0, 0, 32, 32]", "1"]], config)
+    sample, graded = pickle.loads(pickle.dumps((done.samples[0][0], done.graded[0][0])))
+    assert sample.images[0].grid == (1, 8, 8), "enlarged to the side of the whole"
+    assert torch.equal(sample.images[0].patches, done.samples[0][0].images[0].patches)
+    assert graded.history[0].seen == done.graded[0][0].history[0].seen and graded.history[0].seen
+    with pytest.raises(UserError, match="shown in another process"):
+        graded.history[0].shown.images[0].open()
 
 
 def test_what_is_shown_is_no_longer_than_allowed_and_holds_no_control_token(plain):
