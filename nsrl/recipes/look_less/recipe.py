@@ -8,7 +8,7 @@ Source: arXiv 2510.01681 (two kinds of rollouts in one group; the label guides t
 
 def decided(batch):
     """1 for a right free completion that decided as the others of its group showed; None for those."""
-    out = [None] * len(batch)
+    out: list[float | None] = [None] * len(batch)
     for rows in batch.groups():
         share = {}
         for name in ("forced", "without"):

@@ -7,7 +7,7 @@ Source: arXiv 2510.10606, the smoothing of section 3.3.
 
 def control(components, batch):
     """Totals as weighted sums, those of golds controlled."""
-    totals = [sum(w * v for w, v in zip(batch.weights, row) if v == v) for row in components]
+    totals = [sum((w * v for w, v in zip(batch.weights, row) if v == v), 0.0) for row in components]
     for rows in batch.groups():
         own = [totals[i] for i in rows if not batch.given[i]]
         for i in rows:
