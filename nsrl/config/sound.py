@@ -142,6 +142,11 @@ def _members(config: TrainConfig) -> None:
 
     source = config.data.source
     made = made_of(source) if is_made(source) else None
+    if config.grouped.members and config.turns.on:
+        raise UserError(
+            f"members must be none where completions have several turns (turns.max, turns.on_length), for each member "
+            f"is one turn; got {len(config.grouped.members)}"
+        )
     for number, said in enumerate(config.grouped.members, 1):
         entry, where = MemberConfig(**said), f"members.{number}"
         for key, spec in (("prompt", entry.prompt), ("given", entry.given)):
@@ -152,6 +157,9 @@ def _members(config: TrainConfig) -> None:
         for key, name in (("given", entry.given), ("hint", entry.hint)):
             if made is None or name is None or name == ANSWER or ".py:" in name:
                 continue
+            if name == GOLD and config.draw.divides:
+                raise UserError(f"{where}.{key} must not be gold with draw.kind={config.draw.kind}, which takes "
+                                f"problems of several levels or sources; got gold")  # fmt: skip
             if name == GOLD and not generator(source).demonstrates:
                 raise UserError(f"{where}.{key} must not be gold with data.source={source}, which demonstrates nothing")
             if name != GOLD and made.columns is not None and name not in made.columns:
