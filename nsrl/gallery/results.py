@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nsrl.report.calibration import CONFIDENCE, confidence
 from nsrl.report.statistics import (
     Key,
     Paired,
@@ -67,11 +68,24 @@ def _by_problem(records: Records) -> dict[Key, list[Record]]:
     return found
 
 
+def sureness(records: Records) -> dict[Key, float]:
+    """By problem, the mean squared distance of the stated confidence from the truth: 1 where none is stated. Nothing of
+    records without the span."""
+    return {
+        problem: statistics.fmean(
+            1.0 if (stated := confidence(str(r.get(CONFIDENCE) or ""))) is None else (stated - bool(r["correct"])) ** 2
+            for r in samples
+        )
+        for problem, samples in _by_problem([r for r in records if CONFIDENCE in r]).items()
+    }
+
+
 MEASURES: dict[str, Measure] = {
     "accuracy": Measure("right samples", problem_means),
     "greedy": Measure("right greedy answers", lambda records: problem_means(records, greedy=True)),
     "vote": Measure("right by majority of the samples", voted),
     "pass": Measure("problems with a right sample", passed),
+    "brier": Measure("Brier score of the stated confidence", sureness),
     "tokens": Measure("tokens of right samples", lambda records: right_tokens(records, "tokens"), ratio=True),
 }
 BESIDE = ("accuracy", "greedy", "tokens")  # what is told of every pair
