@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from nsrl.config import command
 from nsrl.errors import extras_named, program
@@ -12,6 +13,7 @@ from nsrl.gallery.row import read as read_row
 from nsrl.gallery.row import row_names
 from nsrl.recipes import Recipe, methods, read
 
+FILE_WIDTH = 160  # columns of the table where it goes into a file
 USAGE = """usage: {0}         the methods: year, what each is made of, its test, its row in the gallery
        {0} NAME    one of them: its source, what differs, and its files; also a folder of your own"""
 
@@ -43,17 +45,19 @@ def _list(found: Sequence[Recipe]) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("recipe=", "method", "year", "made of", "lines", "test of its formula", "gallery"):
+    for heading in ("recipe=", "method", "year", "made of", "lines", "tested in", "gallery"):
         side = "right" if heading in ("year", "lines") else "left"
-        table.add_column(heading, justify=side, overflow="fold", no_wrap=heading == "recipe=")
+        longest = 38 if heading in ("method", "made of") else None  # these give way on a narrow screen
+        table.add_column(heading, justify=side, overflow="ellipsis", no_wrap=True, max_width=longest,
+                         min_width=8 if longest else len(heading))  # fmt: skip
     told = by_recipe(map(read_row, row_names()), published())
     for recipe in found:
         about = recipe.about
         table.add_row(
-            recipe.name, about.method, str(about.year), ", ".join(about.uses), str(recipe.lines), about.tested,
-            told.get(recipe.name) or about.gallery or about.scale,
+            recipe.name, about.method, str(about.year), ", ".join(about.uses), str(recipe.lines),
+            Path(about.tested.split("::")[0]).name, told.get(recipe.name) or about.gallery or about.scale,
         )  # fmt: skip
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)
     print(f"{len(found)} methods; `{program('recipes')} NAME` shows one, `nsrl train recipe=NAME` runs it")
 
 
