@@ -47,9 +47,9 @@ def _list(found: Sequence[Recipe]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("recipe=", "method", "year", "made of", "lines", "tested in", "gallery"):
         side = "right" if heading in ("year", "lines") else "left"
-        longest = 38 if heading in ("method", "made of") else None  # these give way on a narrow screen
-        table.add_column(heading, justify=side, overflow="ellipsis", no_wrap=True, max_width=longest,
-                         min_width=8 if longest else len(heading))  # fmt: skip
+        longest = 38 if heading in ("method", "made of") else None  # these give way first on a narrow screen
+        least = max(len(recipe.name) for recipe in found) if heading == "recipe=" else 5
+        table.add_column(heading, justify=side, overflow="ellipsis", no_wrap=True, max_width=longest, min_width=least)
     told = by_recipe(map(read_row, row_names()), published())
     for recipe in found:
         about = recipe.about
