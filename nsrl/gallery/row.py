@@ -119,8 +119,8 @@ def read(name: str) -> Row:
     texts = {name: " ".join(str(content.get(name, "")).split()) for name in ("question", "prediction", "source")}
     return Row(
         name=file.stem, file=file, **texts, expects=content["expects"], recipes=recipes,
-        warm=_warm(content["warm"], where), arms=arms, decides=decides, tests=tests, on=on,
-        digest=_digest({name: content.get(name) for name in _OF_RUNS}, _warm(content["warm"], where).keys),
+        warm=_warm(content["warm"], file.stem, where), arms=arms, decides=decides, tests=tests, on=on,
+        digest=_digest({name: content.get(name) for name in _OF_RUNS}, _warm(content["warm"], file.stem, where).keys),
     )  # fmt: skip
 
 
@@ -136,10 +136,10 @@ def _content(file: Path, where: str) -> dict[str, Any]:
     return _mapping(beside(read_yaml(text, where), file.parent), where)
 
 
-def _warm(said: Any, where: str) -> Warm:
-    """A name of warm.yaml, or the mapping itself."""
+def _warm(said: Any, name: str, where: str) -> Warm:
+    """A name of warm.yaml, or the mapping itself, called by the row."""
     if not isinstance(said, str):
-        return _warm_of("its own", said, f"{where}: warm")
+        return _warm_of(name, said, f"{where}: warm")
     known = _content(WARM, "warm.yaml")
     _among([said], list(known), f"{where}: warm")
     return _warm_of(said, known[said], f"{where}: warm")
