@@ -461,8 +461,7 @@ class TrainConfig:
     """CPU threads of torch (null: torch's own)."""
 
     given: ClassVar[Given] = {}
-    evaluates: ClassVar[bool] = False
-    """Of a stage's configuration: whether its `until` is of evaluations midway; no key."""
+    evaluates: ClassVar[bool] = False  # of a stage: whether its `until` is of evaluations midway; no key
 
     def __post_init__(self) -> None:
         self.stages = typed(type(self), self.stages)
@@ -473,8 +472,7 @@ class TrainConfig:
     @property
     def taught(self) -> dict[str, float]:
         """Relative share of each language in demonstrations of shapes: those of the mode, where one is asked for."""
-        mode = self.prompt.mode
-        return self.warm_start.languages if mode == "any" else {DEMONSTRATED[mode]: 1.0}
+        return self.warm_start.languages if self.prompt.mode == "any" else {DEMONSTRATED[self.prompt.mode]: 1.0}
 
     @property
     def teacher(self) -> DataConfig:

@@ -128,7 +128,7 @@ def test_what_a_prompt_cannot_hold_is_refused_or_costs_its_row(qwen, tmp_path):
         file.write_text(f"See {token}.")
         with pytest.raises(UserError, match=rf"prompt.{key} must hold no control token .* got a text with '<\|im"):
             asked(qwen, **{key: f"So {token}" if key == "prefill" else str(file)})
-    with pytest.raises(UserError, match="prompt.system must be a file that can be read; got '~nobody-is-called-so/f'"):
+    with pytest.raises(UserError, match="~name of a user of this machine; got '~nobody-is-called-so/f'"):
         asked(qwen, system="~nobody-is-called-so/f")
     file.write_bytes("\ufeffBe brief.\r\n".encode())
     assert asked(qwen, system=str(file)).chat.system == "Be brief."
