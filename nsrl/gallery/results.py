@@ -102,8 +102,8 @@ def _mean(values: Mapping[Any, float]) -> float | None:
 
 def compared(arm: Sequence[Records], other: Sequence[Records], measure: str, others: str = "") -> dict[str, Any] | None:
     """What an arm has more than another one: value (a difference, or a ratio), low and high of its interval, by_seed,
-    problems, seeds, ratio, verdict; None where they have no problem in common. others: the other's measure, where that
-    is another one."""
+    problems, seeds, ratio, verdict; None where they have no problem in common, or no ratio. others: the other's
+    measure, where that is another one."""
     mine, its = MEASURES[measure], MEASURES[others or measure]
     pair = paired_ratio if mine.ratio else paired_difference
     a, b = [mine.of(records) for records in arm], [its.of(records) for records in other]
@@ -118,11 +118,11 @@ def compared(arm: Sequence[Records], other: Sequence[Records], measure: str, oth
 
 
 def _of_a_seed(a: Mapping[Key, float], b: Mapping[Key, float], ratio: bool) -> float | None:
-    """The value on the problems that both have; None where there are none."""
+    """The value on the problems that both have; None where there are none, or the other's come to 0 of a ratio."""
     shared = sorted(a.keys() & b.keys())
-    if not shared:
-        return None
     mine, its = (sum(one[problem] for problem in shared) for one in (a, b))
+    if not shared or (ratio and its == 0):
+        return None
     return mine / its if ratio else (mine - its) / len(shared)
 
 

@@ -100,7 +100,7 @@ def _sentences(titles: Sequence[str], sets: Sequence[Sequence[Records]]) -> list
         if ratio is not None:
             said.append(ratio_text(a, b, what, ratio))
     if not any("tokens of" in sentence for sentence in said):
-        said.append("tokens are not compared: no sample of both is right on the same problem")
+        said.append("tokens are not compared: no sample of both is right on the same problem, or too few take any")
     for title, one, other in ((a, *sets), (b, *reversed(sets))):
         keys = {same_problem(r) for records in other for r in records}
         said.append(f"{title}: " + at_k_text(*([r for r in records if same_problem(r) in keys] for records in one)))

@@ -22,6 +22,7 @@ Key = tuple[str, str, str]
 Z95 = 1.959964
 FEW = 10  # right or wrong ones: with fewer the normal interval of a proportion is not to be trusted
 RESAMPLES = 4000
+LOST = 0.025  # of the draws of a ratio may have none: as many as lie behind an end of its interval
 
 
 # -- one set -------------------------------------------------------------------------------------------------------
@@ -201,19 +202,21 @@ def mean_over_seeds(values: Sequence[Mapping[Key, float]]) -> Paired | None:
 
 
 def paired_ratio(a: Sequence[Mapping[Key, float]], b: Sequence[Mapping[Key, float]]) -> Paired | None:
-    """Sum of a over sum of b on the problems in both, the mean over seeds, with its interval; None where none is.
+    """Sum of a over sum of b on the problems in both, the mean over seeds, with its interval.
 
-    a, b: positive values by problem, one mapping per seed (`right_tokens`: the problems that both solve).
+    a, b: values of 0 or more by problem, one mapping per seed (`right_tokens`: the problems that both solve). None
+    where no problem is in both, where those of a seed have a sum of 0 in b, and where the interval has no end because
+    that is so of more than `LOST` of the draws; fewer such draws are left out.
     """
     import numpy as np
 
     shared = [sorted(one.keys() & other.keys()) for one, other in zip(a, b, strict=True)]
     pairs = [np.array([[one[p], other[p]] for p in names]) for one, other, names in zip(a, b, shared) if names]
-    if not pairs:
+    if not pairs or not all(p[:, 1].any() for p in pairs):
         return None
     value = float(np.mean([p[:, 0].sum() / p[:, 1].sum() for p in pairs]))
     low, high = _bootstrap(pairs, _crossed(shared))
-    return Paired(value, low, high, sum(map(len, pairs)), len(pairs))
+    return Paired(value, low, high, sum(map(len, pairs)), len(pairs)) if math.isfinite(high - low) else None
 
 
 def _crossed(shared: Sequence[Sequence[Key]]) -> bool:
@@ -225,7 +228,8 @@ def _bootstrap(pairs: Sequence[np.ndarray], crossed: bool, resamples: int = RESA
     """95% percentile interval of the mean over seeds of sum(first column) / sum(second) over problems.
 
     pairs: (problems, 2) for each seed. Seeds are drawn with replacement, and problems within each: the same ones for
-    all seeds where those have the same (crossed).
+    all seeds where those have the same (crossed). Draws without a ratio, whose second column comes to 0, are left out;
+    (nan, nan) where these are more than `LOST` of all: an end of the interval would be among them.
     """
     import numpy as np
 
@@ -233,7 +237,7 @@ def _bootstrap(pairs: Sequence[np.ndarray], crossed: bool, resamples: int = RESA
     seeds = len(pairs)
     chosen = rng.integers(seeds, size=(resamples, seeds))
     together = _resampled(rng, np.concatenate(pairs, axis=1), resamples) if crossed else None
-    ratios = np.empty((resamples, seeds))
+    ratios = np.full((resamples, seeds), np.nan)
     for place in range(seeds):
         for seed in range(seeds):
             rows = np.flatnonzero(chosen[:, place] == seed)
@@ -241,8 +245,13 @@ def _bootstrap(pairs: Sequence[np.ndarray], crossed: bool, resamples: int = RESA
                 sums = together[rows, 2 * seed : 2 * seed + 2]
             else:
                 sums = _resampled(rng, pairs[seed], len(rows))
-            ratios[rows, place] = sums[:, 0] / sums[:, 1]
-    low, high = np.quantile(ratios.mean(axis=1), (0.025, 0.975))
+            there = sums[:, 1] != 0
+            ratios[rows[there], place] = sums[there, 0] / sums[there, 1]
+    means = ratios.mean(axis=1)
+    found = means[~np.isnan(means)]
+    if len(found) < (1 - LOST) * resamples:
+        return math.nan, math.nan
+    low, high = np.quantile(found, (0.025, 0.975))
     return float(low), float(high)
 
 

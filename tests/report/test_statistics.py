@@ -1,6 +1,7 @@
 """pass@k, maj@k, paired differences and their intervals: against enumeration, closed forms and simulation."""
 
 import itertools
+import json
 import random
 from collections import Counter
 
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 from pyarrow import Table, parquet
 
+from nsrl.experiments.results import _plain
+from nsrl.gallery.results import compared
 from nsrl.report.__main__ import main
+from nsrl.report.arms import ratio_cell
 from nsrl.report.statistics import (
     at_k,
     ballot,
@@ -96,6 +100,38 @@ def test_a_ratio_of_tokens_is_over_problems_both_solve():
     assert found is not None and found.value == pytest.approx(11 / 70) and found.problems == 2
     assert 4 / 40 <= found.low < found.value < found.high <= 7 / 30
     assert right_tokens(a, "tokens_prose", "tokens_program") == {}  # these say no parts
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("crossed", [False, True])
+def test_a_ratio_without_a_finite_interval_is_none(crossed):
+    """Against all draws there can be, of which those that divide by 0 are left out."""
+    rng = np.random.default_rng(3)
+    seen = Counter()
+    for _ in range(40):
+        n = int(rng.integers(2, 6))
+        tops = [rng.integers(1, 9, n).astype(float) for _ in range(2)]
+        bottoms = [np.where(rng.random(n) < 0.4, 0.0, rng.integers(1, 9, n)) for _ in range(2)]
+        key = lambda s, i: (f"{i}" if crossed else f"{s}-{i}", "", "")
+        a, b = ([{key(s, i): v for i, v in enumerate(row)} for s, row in enumerate(of)] for of in (tops, bottoms))
+        one = paired_ratio(a[:1], b[:1])
+        draws = [list(d) for d in itertools.product(range(n), repeat=n)]
+        ratios = [tops[0][d].sum() / bottoms[0][d].sum() for d in draws if bottoms[0][d].any()]
+        lost = 1 - len(ratios) / len(draws)
+        if not bottoms[0].any() or lost > 0.03:
+            assert one is None
+        elif lost < 0.02:
+            all_of = np.array(ratios)
+            for end, share in ((one.low, 0.025), (one.high, 0.975)):
+                assert np.mean(all_of < end - 1e-9) < share + 0.01 and np.mean(all_of < end + 1e-9) > share - 0.01
+        seen["none" if one is None else "left out" if lost else "whole"] += 1
+        both = paired_ratio(a, b)
+        assert both is None or np.isfinite([both.value, both.low, both.high]).all()
+        assert both is not None or any((row == 0).any() for row in bottoms)
+    assert min(seen[kind] for kind in ("none", "left out", "whole")) > 1, seen
+    assert ratio_cell(None) == "–" and json.loads(json.dumps(_plain({"tokens": None}))) == {"tokens": None}
+    zero = record("p", True, tokens=0)
+    assert compared([[record("p", True)]], [[zero]], "tokens") is None
 
 
 @pytest.mark.long
