@@ -20,6 +20,7 @@ from nsrl.engines.languages import FENCES, TAGS, Pair
 _FENCE = r"```[ \t]*([A-Za-z0-9]+)[ \t]*\r?\n"
 _BOXED = re.compile(r"\\f?box(?:ed)?\s*\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_NO_TEXT = "\0"  # stands where no answer is looked for
 _ANSWER = re.compile(r"(?:final\s+)?answer\s*(?:is|:|=)\s*", re.IGNORECASE)
 
 
@@ -44,9 +45,37 @@ class Extracted:
     begin: int = 0
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an answer stands in a text: its characters are start to end, and those of its box, if it has one, begin to
+    stop."""
+
+    begin: int
+    start: int
+    end: int
+    stop: int
+
+
 def boxed(text: str) -> str | None:
     """The content of the last `\\boxed{…}` to close; None without one. Escaped braces do not count. One pass."""
-    starts = {match.end() - 1: match.end() for match in _BOXED.finditer(text)}
+    found = _boxed_at(text)
+    return found and text[found.start : found.end]
+
+
+def answer_place(text: str, cut: Extracted) -> Place | None:
+    """Where the answer stands that a completion states: in the last `\\boxed{}`, else behind the last "answer is", to
+    the end of its line; None where neither does. cut: what `extract` found in it.
+
+    The program is nowhere looked into. One that follows "answer is" directly is what is stated there, and one behind
+    the answer ends it.
+    """
+    start, end = cut.span
+    outside = text[:start] + _NO_TEXT * (end - start) + text[end:]
+    return _boxed_at(outside) or _stated_at(outside, start if end > start else len(text))
+
+
+def _boxed_at(text: str) -> Place | None:
+    starts = {match.end() - 1: match for match in _BOXED.finditer(text)}
     if not starts:
         return None
     found, opened = None, []
@@ -55,10 +84,35 @@ def boxed(text: str) -> str | None:
         if token == "{":
             opened.append(at)
         elif token == "}" and opened:
-            start = starts.get(opened.pop())
-            if start is not None:
-                found = text[start:at].strip()
-    return found
+            box = starts.get(opened.pop())
+            if box is not None:
+                found = box, at
+    if found is None:
+        return None
+    box, close = found
+    start = close - len(text[box.end() : close].lstrip())
+    return Place(box.start(), start, start + len(text[start:close].rstrip()), close + 1)
+
+
+def _stated_at(text: str, program: int) -> Place | None:
+    """Behind the last "answer is"; program: where one begins, which ends what is before it."""
+    stated = None
+    for stated in _ANSWER.finditer(text):
+        pass
+    if stated is None:
+        return None
+    lines = text[stated.end() :].splitlines()
+    line = lines[0] if lines else ""
+    if stated.end() <= program:
+        line = line[: program - stated.end()]
+    answer = _bare(line)
+    start = stated.end() + line.find(answer)
+    return Place(start, start, start + len(answer), start + len(answer)) if answer else None
+
+
+def _bare(line: str) -> str:
+    """A line without the signs of its sentence and of emphasis around it."""
+    return line.strip().strip("*$ ").removesuffix(".").strip("*$ ")
 
 
 @lru_cache
@@ -125,10 +179,8 @@ def _direct(prose: str) -> str | None:
     answer = boxed(prose)
     if answer is not None or not prose:
         return answer
-    stated = list(_ANSWER.finditer(prose))
-    tail = prose[stated[-1].end() :].strip() if stated else prose
-    lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    if not lines:
-        return None
-    line = lines[0] if stated else lines[-1]
-    return line.strip("*$ ").removesuffix(".").strip("*$ ") or None
+    if _ANSWER.search(prose):
+        found = _stated_at(prose, len(prose))
+        return found and prose[found.start : found.end]
+    lines = [line for line in prose.splitlines() if line.strip()]
+    return (_bare(lines[-1]) if lines else "") or None

@@ -7,18 +7,16 @@ alone. All else is prose. A token belongs where its first sign that is no blank 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from nsrl.engines.extract import answer_place
 from nsrl.engines.result import writable
 from nsrl.models.vlm import VLM
 from nsrl.report.table import PARTS
 from nsrl.trainer.grader import Graded
 
-_BOX = re.compile(r"\\f?box(?:ed)?\s*\{\s*$")
-_SAID = re.compile(r"answer\s*(?:is|:|=)[\s*$]*$", re.IGNORECASE)
 _WINDOW = 4  # tokens before one that its text may depend on
 
 
@@ -59,24 +57,13 @@ def _painted(graded: Graded) -> bytearray:
     def paint(start: int, end: int, part: str) -> None:
         signs[start:end] = bytes([PARTS.index(part)]) * (end - start)
 
-    start, end = cut.span
-    earlier = [(said.extracted, said.start) for said in graded.history[:-1]]
-    for one, at in (*earlier, (cut, 0)):
-        begin, stop = (place + at for place in one.span)
-        if one.language is not None:
-            paint(begin, stop, "delimiters")
-            program = text.find(one.program, begin, stop)
-            if program >= 0:
-                paint(program, program + len(one.program), "program")
-    answer = cut.answer or ""
-    at = text.rfind(answer) if answer else -1
-    if start < at + len(answer) and at < end:  # the program says it too
-        at = text.rfind(answer, 0, start)
-    box, said = (pattern.search(text, max(0, at - 40), max(0, at)) for pattern in (_BOX, _SAID))
-    if at >= 0 and box is not None:
-        paint(box.start(), text.find("}", at + len(answer)) + 1 or len(text), "delimiters")
-    if at >= 0 and (box is not None or said is not None):
-        paint(at, at + len(answer), "answer")
+    place = answer_place(text, cut)
+    if place is not None:
+        paint(place.begin, place.stop, "delimiters")
+        paint(place.start, place.end, "answer")
+    if cut.language is not None:
+        paint(*cut.span, "delimiters")
+        paint(cut.begin, cut.begin + len(cut.program), "program")
     return signs
 
 
