@@ -33,7 +33,7 @@ class PromptConfig:
 
     delimiters: Literal["auto", "tags", "tokens"] = "auto"
     """around programs: our tags (`<nsl>…</nsl>`), or single tokens that the checkpoint's tokenizer has; auto takes tags
-    for mode any and where they are single tokens, else tokens."""
+    where they are single tokens or it has too few, else tokens, for mode any a pair for each language."""
 
 
 def said(prompt: PromptConfig, given: Mapping[str, str]) -> set[str]:

@@ -3,7 +3,7 @@ as single tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -46,16 +46,16 @@ def chat_for(vlm: VLM, asked: PromptConfig, said: Collection[str] = KEYS) -> Cha
 
 
 def delimiters(vlm: VLM, mode: str, choice: str = "auto") -> tuple[Pair, ...]:
-    """The tags, or for `tokens` the first pairs of the family's table that are single tokens of this tokenizer.
+    """The first pairs of the family's table that are single tokens of this tokenizer, or the tags: for `tags`, where
+    they are single tokens, and for `auto` where there are too few pairs or no program is asked for.
 
-    A mode of one language takes one pair, `any` one for each language. Raises `UserError` where there are too few.
+    A mode of one language takes one pair, `any` one for each. Raises `UserError` for `tokens` where there are too few.
     """
     tags = [pair for pair in TAGS if pair.language == mode] or list(TAGS)
     if choice == "tags" or all(single(vlm, pair.open) and single(vlm, pair.close) for pair in tags):
         return TAGS
-    languages = [mode] if mode in LANGUAGES else LANGUAGES
-    there = [(a, b) for a, b in vlm.family.delimiters if single(vlm, a) and single(vlm, b)]
-    if len(there) >= len(languages) and (choice == "tokens" or mode in LANGUAGES):
+    languages, there = _languages(mode), _pairs(vlm)
+    if len(there) >= len(languages) and (choice == "tokens" or mode in (*LANGUAGES, "any")):
         return tuple(Pair(language, *pair) for language, pair in zip(languages, there))
     if choice == "tokens":
         table = ", ".join(f"{a} {b}" for a, b in vlm.family.delimiters)
@@ -64,6 +64,15 @@ def delimiters(vlm: VLM, mode: str, choice: str = "auto") -> tuple[Pair, ...]:
             f"{vlm.family.title} ({table}) as single tokens that decoding keeps; {vlm.name!r} has {len(there)}"
         )
     return TAGS
+
+
+def _languages(mode: str) -> Sequence[str]:
+    return [mode] if mode in LANGUAGES else LANGUAGES
+
+
+def _pairs(vlm: VLM) -> list[tuple[str, str]]:
+    """Those of the family's table that are single tokens of this tokenizer."""
+    return [(a, b) for a, b in vlm.family.delimiters if single(vlm, a) and single(vlm, b)]
 
 
 def single(vlm: VLM, token: str) -> bool:
@@ -94,10 +103,17 @@ def note_on_cost(vlm: VLM) -> str | None:
     cost = output_tokens(vlm)
     if cost <= 2:
         return None
-    return (
-        f"the tags around a program take up to {cost} tokens of a completion with this tokenizer; "
-        "prompt.delimiters=tokens, or a prompt.mode of one language, takes 2 where it has such tokens"
-    )
+    there, mode = len(_pairs(vlm)), vlm.chat.mode
+    if there >= len(_languages(mode)):
+        less = "prompt.delimiters=tokens takes 2"
+    elif there:
+        less = "a prompt.mode of one language takes 2"
+    elif vlm.chat.opened:
+        less = "a program that the end of the turn closes has none"
+    else:
+        which = "prompt.prefill=open" if mode in LANGUAGES else "a prompt.mode of one language with prompt.prefill=open"
+        less = f"{which} takes none where the end of the turn closes the program"
+    return f"the tags around a program take up to {cost} tokens of a completion with this tokenizer; {less}"
 
 
 def note_on_change(vlm: VLM, before: Chat) -> str | None:

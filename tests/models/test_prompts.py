@@ -101,7 +101,7 @@ def test_a_prompt_is_the_chat_template_of_hand_written_messages(qwen, problem, o
 def test_delimiters_take_two_tokens_of_output_at_most(theirs, mode):
     program = "1+1"
     count = lambda said: len(theirs.token_ids(said)) - len(theirs.token_ids(program))
-    asked(theirs, mode=mode, delimiters="auto" if mode != "any" else "tokens")
+    asked(theirs, mode=mode, delimiters="auto")
     pairs = [pair for pair in theirs.chat.delimiters if mode in ("any", pair.language)]
     assert len({part for pair in pairs for part in pair[1:]}) == 2 * len(pairs)
     for pair in pairs:
@@ -116,10 +116,23 @@ def test_delimiters_take_two_tokens_of_output_at_most(theirs, mode):
         (learned,) = {theirs.chat.learned(f"<{mode}>{program}</{mode}>")}
         assert learned == program and chats.output_tokens(theirs) == 1
     elif mode == "any":
-        asked(theirs)
-        assert theirs.chat == Chat(), "today's text and tags"
+        asked(theirs, delimiters="tags")
+        assert theirs.chat == Chat(), "our text and tags"
         tags = max(count(f"{pair.open}{program}{pair.close}") for pair in TAGS)
         assert chats.output_tokens(theirs) == tags > 2 and f"up to {tags} tokens" in chats.note_on_cost(theirs)
+        assert chats.note_on_cost(theirs).endswith("; prompt.delimiters=tokens takes 2")
+
+
+@pytest.mark.parametrize(("pairs", "less"), [(1, "a prompt.mode of one language takes 2"), (0, "prompt.prefill=open")])
+def test_too_few_tokens_leave_the_tags_and_the_note_says_what_is_cheaper(pairs, less):
+    vlm = stranger("qwen3_vl", (*QWEN3[: 2 * pairs], *(f"<{n}>" for n in range(6 - 2 * pairs))))
+    assert asked(vlm).chat.delimiters == TAGS and less in chats.note_on_cost(vlm)
+    asked(vlm, mode="wolfram")
+    assert chats.output_tokens(vlm) == 2 if pairs else "; prompt.prefill=open takes none" in chats.note_on_cost(vlm)
+    asked(vlm, mode="wolfram", prefill="open", delimiters="tags")
+    assert (note := chats.note_on_cost(vlm)) is None or "prefill=open" not in note
+    with pytest.raises(UserError, match=f"needs 3 of the pairs .* has {pairs}"):
+        asked(vlm, delimiters="tokens")
 
 
 def test_what_a_prompt_cannot_hold_is_refused_or_costs_its_row(qwen, tmp_path):
