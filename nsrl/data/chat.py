@@ -124,6 +124,10 @@ class Chat:
         """What a completion holds. text: `prefill` and what was sampled behind it; ended: the turn ended by itself."""
         return extract(text, self.delimiters, closed=ended and self.opened is not None)
 
+    def goes_on(self, text: str) -> bool:
+        """Whether a demonstration can stand behind the head of the turn: where that opens a program, it begins so."""
+        return self.opened is None or self.written(text).startswith(self.prefill)
+
     def learned(self, text: str) -> str:
         """What of a demonstration is learned: it stands behind the head of the turn, whose end closes a program."""
         text = self.written(text)

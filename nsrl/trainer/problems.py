@@ -7,6 +7,7 @@ tokens and opening pictures is shared out.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Sequence, Set
 from typing import Any
@@ -90,14 +91,15 @@ def read_demonstrations(
 
     Dropped with a printed count are rows without a completion, those with a picture (without pictures: the content) of
     a held-out problem, prompts above data.max_prompt_length, completions above max_completion_length, their end
-    included, and what the model can be shown or write in no way.
+    included, those that do not begin with the program that prompt.prefill opens, and what the model can be shown or
+    write in no way.
     """
     with _Rows("read demonstrations", world) as rows:
         try:
             found, skipped = load_demonstrations(config.teacher, rows)
         except UserError as error:
             if config.demonstrations.source is not None or config.demonstrations.path is not None:
-                raise
+                raise UserError(re.sub(r"^data\.(?=path|split)", "demonstrations.", str(error))) from None
             raise UserError(
                 f"{error}; warm_start.steps=0 goes without, demonstrations.source=shapes learns those of shapes"
             ) from None
@@ -123,6 +125,8 @@ def read_demonstrations(
             why = f"prompt longer than data.max_prompt_length {longest} tokens", f"{prompt} tokens"
         elif len(completion) > most:
             why = f"completion longer than max_completion_length {most} tokens", f"{len(completion)} with its end"
+        elif not vlm.chat.goes_on(one.text):
+            why = f"completion that does not begin with {vlm.chat.prefill!r}, as prompt.prefill has it", one.text[:40]
         elif never := banned.intersection(completion) | ends.intersection(completion[:-1]):
             why = "control token in the completion", vlm.tokenizer.decode(sorted(never))
         if why is None:

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from nsrl import eval, solve, train
-from nsrl.config import PromptConfig
+from nsrl.config import PromptConfig, TrainConfig
 from nsrl.data.chat import Chat, system_text
 from nsrl.data.modes import MODES
 from nsrl.data.shapes import Shapes
@@ -16,6 +16,7 @@ from nsrl.engines import LANGUAGES, TAGS
 from nsrl.errors import UserError
 from nsrl.models import chats, small
 from nsrl.models.vlm import VLM
+from nsrl.trainer.problems import read_demonstrations
 from nsrl.types import ImageRef, Problem
 from tests.models.kinds import KINDS
 
@@ -165,6 +166,30 @@ def test_a_head_that_ends_in_a_tag_opens_under_the_delimiters_in_force(qwen):
     for choice, opening in (("tokens", "<|fim_prefix|>"), ("tags", "<sympy>")):
         qwen.chat = chats.chat_for(qwen, PromptConfig(delimiters=choice), {"delimiters"})
         assert qwen.chat.prefill == opening and qwen.chat.opened.language == "sympy"
+
+
+def test_a_row_that_does_not_begin_with_the_opening_is_not_learned_behind_it(qwen, tmp_path, capsys):
+    """Of every text that is kept, head and what is learned are the text itself."""
+    texts = ["<nsl>1+1</nsl>", "<tool_call>2</tool_call>", "It is 4.", "<sympy>4</sympy>", "So <nsl>4</nsl>"]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps({"id": t, "question": f"? {t}", "completion": t}) + "\n" for t in texts))
+    for prefill, left in (("open", texts[:2]), ("So: ", texts), (None, texts)):
+        config = TrainConfig(prompt=PromptConfig(mode="nsl", prefill=prefill))
+        config.demonstrations.path, config.demonstrations.source = str(file), "hf"
+        asked(qwen, mode="nsl", prefill=prefill)
+        kept = read_demonstrations(config, [], qwen)
+        assert [one.problem.id for one in kept] == left
+        line = ("3 demonstrations dropped: completion that does not begin with '<tool_call>', as prompt.prefill has it "
+                "(first: It is 4.: It is 4.)")  # fmt: skip
+        assert (line in capsys.readouterr().out) == (prefill == "open")
+    file.write_text(json.dumps({"question": "?", "completion": "4"}))
+    asked(qwen, mode="nsl", prefill="open")
+    with pytest.raises(UserError, match="none is left to learn from; 1 demonstrations dropped: completion that does"):
+        read_demonstrations(config, [], qwen)
+    config.demonstrations.path = str(tmp_path / "rows.txt")
+    (tmp_path / "rows.txt").write_text("?")
+    with pytest.raises(UserError, match="^demonstrations.path must end in"):
+        read_demonstrations(config, [], qwen)
 
 
 def test_a_token_that_decoding_drops_is_no_delimiter(qwen):
