@@ -5,6 +5,7 @@ Looks at values alone: no file, no package, no model, so a wrong number ends a c
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from nsrl.config.keys import flat, keys
@@ -17,6 +18,7 @@ from nsrl.data.sources import MADE, is_made
 from nsrl.errors import UserError, did_you_mean
 from nsrl_kernels import LOSSES
 
+SPAN = re.compile(r"[A-Za-z_]\w*")  # a name of one
 LANGUAGES = ("direct", "prose", "sympy", "wolfram", "nsl")  # of shapes' demonstrations
 # of a data set's columns
 ROLES = ("question", "answer", "image", "images", "options", "category", "id", "completion", "response", "messages")
@@ -95,8 +97,10 @@ def _engine(values: dict[str, Any]) -> None:
 
 def _spans(templates: dict[str, str]) -> None:
     for name, template in templates.items():
+        if not SPAN.fullmatch(name):
+            raise UserError(f"spans: a name must be a word of letters, digits and _, no digit first; got {name!r}")
         before, place, behind = template.partition("{}")
-        if not (name and place and before.strip() and behind.strip()) or "{}" in behind:
+        if not (place and before.strip() and behind.strip()) or "{}" in behind:
             raise UserError(f"spans.{name} must be a text around one {{}}, such as <info>{{}}</info>; got {template!r}")
         if name == "program":
             raise UserError("spans.program is there without being said: the program of a completion; got another one")

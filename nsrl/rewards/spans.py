@@ -30,14 +30,14 @@ class Span:
 
 
 def find(text: str, template: str) -> Span | None:
-    """The last whole span that a template finds in a text; None without one."""
+    """The last whole span that a template finds in a text, the innermost one where it is opened twice; None without
+    one. Delimiters that are alike open and close in turn. One pass."""
     before, _, behind = template.partition(PLACE)
-    opening = text.rfind(before, 0, max(0, text.rfind(behind)))
-    if opening < 0:
-        return None
-    start = opening + len(before)
-    end = text.find(behind, start)
-    return Span(text[start:end], start, end)
+    found, at = None, 0
+    while (opening := text.find(before, at)) >= 0 and (end := text.find(behind, opening + len(before))) >= 0:
+        start = text.rfind(before, opening, end) + len(before)
+        found, at = Span(text[start:end], start, end), end + len(behind)
+    return found
 
 
 def of_program(extracted: Extracted) -> Span | None:

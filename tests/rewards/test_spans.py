@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 from pyarrow import parquet
@@ -30,6 +31,9 @@ def decoder(tokenizer):
         ("<i>a <i>b</i> c</i>", "<i>{}</i>", ("b", 8)),
         ("<i></i>", "<i>{}</i>", ("", 3)),
         ("$x$ and $y$", "${}$", ("y", 9)),
+        ("`a` and `b", "`{}`", ("a", 1)),  # delimiters that are alike open and close in turn
+        ("`a` and `b` or `", "`{}`", ("b", 9)),
+        ("**a** and ** b", "**{}**", ("a", 2)),
         ("a</i> <i>", "<i>{}</i>", None),
         ("</i><i>a", "<i>{}</i>", None),
         ("", "<i>{}</i>", None),
@@ -37,6 +41,16 @@ def decoder(tokenizer):
 )
 def test_the_last_whole_span(text, template, want):
     assert find(text, template) == (None if want is None else Span(want[0], want[1], want[1] + len(want[0])))
+
+
+def test_spans_of_unlike_delimiters_are_what_a_regular_expression_finds():
+    rng = random.Random(4)
+    for _ in range(2000):
+        text = "".join(rng.choices(["<i>", "</i>", "a", " ", "$"], k=rng.randint(0, 12)))
+        for template, pattern in (("<i>{}</i>", r"<i>((?:(?!<i>|</i>).)*)</i>"), ("${}$", r"\$([^$]*)\$")):
+            whole = [*re.finditer(pattern, text)]
+            want = Span(whole[-1][1], *whole[-1].span(1)) if whole else None
+            assert find(text, template) == want, (text, template)
 
 
 def test_the_program_is_a_span():
