@@ -245,6 +245,12 @@ REWARDS = [
 IDLE = [
     ("train", "data.path={at}/rows.jsonl data.source=shapes", ("data.path cannot act", "data.source=shapes")),
     ("train", "data.path={at}/absent.jsonl", ("data.path must exist",)),
+    ("train", "demonstrations.path=absent.jsonl", ("demonstrations.path must exist; got 'absent.jsonl'",)),
+    (
+        "train",
+        "engine.backend=mathics engine.command=/bin/true engine.allow_unsandboxed=true",
+        ("engine.command='/bin/true' cannot load Mathics3", "nothing"),
+    ),
     ("train", "data.source=hf", ("data.path must be a Hub id",)),
     ("train", "data.source=mathvision", ("data.path must be a MathVision folder",)),
     ("train", "data.split=test", ("data.split cannot act", "shapes has no splits")),
@@ -284,6 +290,8 @@ IDLE = [
     ("train", "prompt.mode=prose", ("prompt.mode must be one of any, answer, cot", "'prose'")),
     ("train", "prompt.prefill=open", ("prompt.prefill=open needs a prompt.mode of one language",)),
     ("train", "spans.info=<info>", ("spans.info must be a text around one {}", "'<info>'")),
+    ("train", "spans.9=<i>{}</i>", ("spans: a name must be a word", "'9'")),
+    ("train", "spans.a/b=<i>{}</i>", ("spans: a name must be a word", "'a/b'")),
     ("eval", "spans.info=<i>{}{}</i>", ("spans.info must be a text around one {}",)),
     ("train", "spans.program=<p>{}</p>", ("spans.program is there",)),
     ("train", "spans=info", ("spans must be a mapping such as {info:",)),

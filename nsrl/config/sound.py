@@ -16,6 +16,7 @@ from nsrl.config.members import ANSWER, GOLD, MemberConfig
 from nsrl.config.schema import EngineConfig, TrainConfig
 from nsrl.config.stages import planned_stages
 from nsrl.data.sources import is_made, made_of, require_path
+from nsrl.data.tables import is_local
 from nsrl.engines.external import EMBEDDED, UNSANDBOXED, external
 from nsrl.errors import MissingBackend, UserError
 from nsrl.userfiles import expanded
@@ -55,6 +56,13 @@ def notes_on(config: Config) -> list[str]:
     return notes
 
 
+def require_model(name: str) -> None:
+    """Raise `UserError` for a model that is a folder by its name, and is not there."""
+    local = name.startswith((".", "/", "~")) or name.count("/") != 1
+    if name != "small" and local and not expanded(name).is_dir():
+        raise UserError(f"model must be `small`, a Hub id or a folder; got {name!r}, which does not exist")
+
+
 def _files(config: Config) -> None:
     """The files of the prompt can be read."""
     _prompt_files(config.prompt.system, config.prompt.examples)
@@ -75,7 +83,7 @@ def _backend(engine: EngineConfig) -> None:
     """Another engine is on this machine, and its programs are taken to run without walls."""
     if engine.backend == EMBEDDED:
         return
-    external(engine.backend, engine.command)
+    external(engine.backend, engine.command).require_loadable(engine.command)
     if not engine.allow_unsandboxed:
         raise UserError(UNSANDBOXED.format(engine.backend))
 
@@ -95,8 +103,7 @@ def _data(config: TrainConfig) -> None:
         except UserError as error:
             raise UserError(f"demonstrations: {error}") from None
     for name, path in (("data.path", config.data.path), ("demonstrations.path", config.demonstrations.path)):
-        local = path is not None and (path.startswith((".", "/", "~")) or path.count("/") > 1)
-        if path is not None and local and not expanded(path).exists():
+        if path is not None and is_local(path) and not expanded(path).exists():
             raise UserError(f"{name} must exist; got {path!r}")
 
 

@@ -327,9 +327,14 @@ def open_any(path: str, split: str, subset: str | None = None) -> tuple[Table, P
         raise UserError(
             f"data.path must be a file, a folder or a Hub id; {path!r} is none of them but a pipe, a device or the like"
         )
-    if place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    if is_local(path):
         raise UserError(f"data.path: {path!r} does not exist")
     return _hub(path, split, subset), None
+
+
+def is_local(path: str) -> bool:
+    """Whether this can be a file or folder only, and no Hub id."""
+    return Path(path).suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1
 
 
 def visible(folder: Path, pattern: str) -> list[Path]:
@@ -478,7 +483,7 @@ def test_split(path: str, subset: str | None = None) -> str | None:
         else:
             splits = {split_of_path(f.relative_to(place)) for f in _data_files(place)} | _split_folders(place)
             splits = splits if splits - set(TEST_NAMES) else set()  # a folder that is nothing but a test set
-    elif place.exists() or place.suffix.lower() in FORMATS or path.startswith((".", "/", "~")) or path.count("/") > 1:
+    elif place.exists() or is_local(path):
         return None
     else:
         splits = _hub_splits(path, subset)

@@ -64,17 +64,34 @@ class External:
 
     def version(self, command: str | None = None) -> str:
         """What it says of itself, one line; "unknown" if it says nothing within 10 s."""
+        said = self._says(command)
+        return said[0][:80] if said else "unknown"
+
+    def require_loadable(self, command: str | None = None) -> None:
+        """Raise MissingBackend where it is to be served by an interpreter that does not have it. One that takes more
+        than 10 s to say so is judged when it is started."""
+        said = None if self.arguments else self._says(command)
+        if said is not None and not (said and said[0].startswith("Mathics3 ")):
+            where = f"engine.command={command!r}" if command else self.executable
+            raise MissingBackend(
+                f"{where} cannot load Mathics3: {said[-1][:200] if said else 'it said nothing'}; it needs {self.wanted}"
+            )
+
+    def _says(self, command: str | None) -> list[str] | None:
+        """The lines that it answers when asked for its version; None where it is not there or does not end in 10 s."""
         found = self.find(command)
         if found is None:
-            return "unknown"
+            return None
         try:
             done = subprocess.run(
                 [*found, *self.version_flag.split(" ", 1)], capture_output=True, text=True, timeout=10,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-            return "unknown"
-        return (done.stdout.strip() or done.stderr.strip() or "unknown").splitlines()[0][:80]
+        except subprocess.TimeoutExpired:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            return [str(error)]
+        return (done.stdout.strip() or done.stderr.strip()).splitlines()
 
 
 EXTERNAL = {

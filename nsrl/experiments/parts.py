@@ -12,7 +12,7 @@ from nsrl.config import TrainConfig
 from nsrl.config.acts import idle
 from nsrl.config.experiment import ExperimentConfig
 from nsrl.config.keys import build, flat, nest
-from nsrl.config.sound import notes_on
+from nsrl.config.sound import notes_on, require_model
 from nsrl.engines.languages import LANGUAGES
 from nsrl.errors import UserError
 
@@ -77,6 +77,7 @@ class Keys:
     def require_sound(self) -> list[str]:
         """What to tell of keys that act in no run. Raises `UserError` for what cannot work, and for a key that was said
         and acts in none."""
+        require_model(self.of.model.name)
         self._require_points()
         idle_in: list[dict[str, tuple[str, bool]]] = []
         for arm in self.config.arms:

@@ -14,6 +14,7 @@ import yaml
 from transformers import AutoConfig, AutoTokenizer
 
 from nsrl.config import LoraConfig, ModelConfig, PromptConfig, launched
+from nsrl.config.sound import require_model
 from nsrl.data.chat import Chat
 from nsrl.engines import Pair
 from nsrl.errors import UserError
@@ -193,13 +194,8 @@ def latest_checkpoint(path: Path) -> Path:
 
 def _load_checkpoint(config: ModelConfig, device: torch.device) -> VLM:
     folder = expanded(config.name)
-    looks_local = config.name.startswith((".", "/", "~")) or config.name.count("/") != 1
-    if folder.is_dir():
-        source = str(_checked(latest_checkpoint(folder)))
-    elif looks_local:
-        raise UserError(f"model must be `small`, a Hub id or a folder; got {config.name!r}, which does not exist")
-    else:
-        source = config.name
+    require_model(config.name)
+    source = str(_checked(latest_checkpoint(folder))) if folder.is_dir() else config.name
     adapter = Path(source) / "adapter_config.json"
     weights = _base_of(adapter) if adapter.is_file() else source
     own = Path(source) / "nsrl.json"
