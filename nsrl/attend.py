@@ -194,6 +194,9 @@ def _completion(chosen: argparse.Namespace, vlm: Any, prompt: Any) -> tuple[list
 
     if chosen.completion is not None:
         ids = vlm.learned_ids(chosen.completion)
+        if never := {*vlm.banned_ids()}.intersection(ids) | {*vlm.stop_ids()}.intersection(ids[:-1]):
+            token = vlm.tokenizer.decode([min(never)])
+            raise UserError(f"attend: --completion must hold no control token of the model; got a text with {token!r}")
         loading.require_positions(vlm, len(ids), len(prompt.ids))
         return ids, True
     longest = chosen.max_completion_length or loading.trained_length(Path(chosen.model)) or 1024

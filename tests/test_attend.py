@@ -106,6 +106,8 @@ def test_two_pictures_on_a_page(tmp_path, capsys):
         (["--model", "small", "--problem", "0", "--completion", "5", "--tokens", "9:"],
         "--tokens 9:: the completion has no"),
         (["--model", "small", "--problem", "0", "--completion", "5", "--temperature", "1"], "looked at as it stands"),
+        (["--model", "small", "--problem", "0", "--completion", "5<|image_pad|>"],
+        "--completion must hold no control token of the model; got a text with '<|image_pad|>'"),
         (["--model", "small", "--problem", "0", "prompt.images=none"], "must have a picture to look at"),
         (["--model", "small", "--problem", "0", "prompt.mode=maple"], "prompt.mode must be one of any, answer, cot, "),
         (["--model", "small", "--problem", "0", "prompt.system=/no/file"], "prompt.system cannot act here"),
