@@ -97,8 +97,8 @@ def _boxed_at(text: str) -> Place | None:
 def _stated_at(text: str, program: int) -> Place | None:
     """Behind the last "answer is"; program: where one begins, which ends what is before it."""
     stated = None
-    for stated in _ANSWER.finditer(text):
-        pass
+    for match in _ANSWER.finditer(text):
+        stated = match
     if stated is None:
         return None
     lines = text[stated.end() :].splitlines()

@@ -67,7 +67,15 @@ def test_any_text_adds_up_and_a_program_has_the_tokens_of_its_signs(vlm):
 
 def bytewise(size):
     """A tokenizer as Qwen's is: byte-level BPE, whose pieces hold parts of characters and several words of signs."""
-    words = ["answer is", "The answer is **4**", "\\boxed{4}", "\\fbox{ 4 }", "4 sides, so 4.", "<nsl>2+2</nsl>", "漢字 é"]
+    words = [
+        "answer is",
+        "The answer is **4**",
+        "\\boxed{4}",
+        "\\fbox{ 4 }",
+        "4 sides, so 4.",
+        "<nsl>2+2</nsl>",
+        "漢字 é",
+    ]
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
@@ -135,7 +143,9 @@ def painted_by_hand(text, cut):
         parts[first : last + 1] = ["delimiters"] * (last + 1 - first)
         end = last
     else:
-        said = [i for i in range(len(text)) if text.startswith("answer is", i) and not any(map(inside, range(i, i + 9)))]
+        said = [
+            i for i in range(len(text)) if text.startswith("answer is", i) and not any(map(inside, range(i, i + 9)))
+        ]
         if said:
             begin = end = said[-1] + 9
             while begin < len(text) and text[begin].isspace() and not inside(begin):
