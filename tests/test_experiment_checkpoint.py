@@ -115,7 +115,7 @@ def world(tmp_path_factory):
 
 def planned(folder, *words, arms=("nsl", "sympy"), seeds=(0, 1), points=("context", "cold", "grpo"), benchmarks=()):
     own = [f"arms={list(arms)}", f"seeds={list(seeds)}", f"points={list(points)}", f"benchmarks={list(benchmarks)}"]
-    mine, runs = experiment.split([*own, f"folder={folder}", "recipe=paper", "model.name=their/checkpoint", *words])
+    mine, runs = experiment.split([*own, f"folder={folder}", "recipe=paper", "model.name=their/own", *words])
     config = parse(ExperimentConfig, [word.replace("'", "") for word in mine], "test")
     plan = OfACheckpoint(config, parse(TrainConfig, runs, "test"), config.place, 1)
     plan.require_sound()
@@ -170,7 +170,7 @@ def test_every_part_has_the_keys_that_act_in_it_and_seeds_share_what_does_not_de
     assert (measured.model, measured.samples, measured.temperature) == (str(tmp_path / "sympy" / "seed-1"), 3, 0.7)
     assert (measured.engine.workers, measured.data, measured.seed) == (3, "shapes", 2)
     in_context = written(plan, "shapes/context/sympy-0", EvalConfig)
-    assert (in_context.model, in_context.prompt.mode, in_context.prompt.examples) == ("their/checkpoint", "sympy", "sympy")
+    assert (in_context.model, in_context.prompt.mode, in_context.prompt.examples) == ("their/own", "sympy", "sympy")
     assert [len(cell.files) for cell in plan.cells()] == [1, 2, 2] * 4
 
     mixed = planned(tmp_path, *words, arms=["cot", "nsl"])  # what acts in one arm is not said in another

@@ -97,10 +97,8 @@ def _parts(row: Row) -> tuple[list[Mapping[str, Any]] | None, str]:
     messages = column(row, MESSAGES)
     if completion is None:
         if not _is_chat(messages):
-            if (
-                blank := next((str(name) for name in row if str(name).strip().lower() in COMPLETION), None)
-            ) is not None:
-                raise BadRow("no completion", f"the column {blank} is empty")
+            if any(str(name).strip().lower() in COMPLETION for name in row):
+                raise BadRow("no completion", "it is empty")
             there = ", ".join(map(str, list(row)[:20]))
             raise BadRow("no completion", f"looked for a column {', '.join(COMPLETION)} or messages; found {there}")
         last = max((i for i, message in enumerate(messages) if _role(message) == "assistant"), default=None)

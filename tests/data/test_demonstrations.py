@@ -90,5 +90,6 @@ def test_other_names_of_columns_and_rows_without_any(tmp_path):
     assert [one.text for one in found] == ["2"] and not skipped
     with pytest.raises(UserError, match="looked for a column completion, response or messages; found question, loes"):
         loaded(tmp_path, rows, question="frage")
-    _, skipped = loaded(tmp_path, [{"question": "?", "completion": "5"}, {"question": "?", "completion": " "}])
-    assert [one.detail for one in skipped] == ["no completion: the column completion is empty"]
+    empty = [{"question": f"{text!r}?", "completion": text} for text in ("5", " ", "", None)]
+    _, skipped = loaded(tmp_path, empty)
+    assert [one.detail for one in skipped] == ["no completion: it is empty"] * 3
