@@ -61,9 +61,12 @@ def _painted(graded: Graded) -> bytearray:
     if place is not None:
         paint(place.begin, place.stop, "delimiters")
         paint(place.start, place.end, "answer")
-    if cut.language is not None:
-        paint(*cut.span, "delimiters")
-        paint(cut.begin, cut.begin + len(cut.program), "program")
+    earlier = [(said.extracted, said.start) for said in graded.history[:-1]]
+    for one, at in (*earlier, (cut, 0)):
+        if one.language is not None:
+            start, end = one.span
+            paint(at + start, at + end, "delimiters")
+            paint(at + one.begin, at + one.begin + len(one.program), "program")
     return signs
 
 
