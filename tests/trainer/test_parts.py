@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -9,6 +10,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from nsrl.data.turns import Said
 from nsrl.engines import Pair, extract
 from nsrl.models.small import build_tokenizer
 from nsrl.report.table import PARTS
@@ -50,6 +52,19 @@ def test_parts_of_completions_counted_by_hand(vlm):
     assert both[1:3] == (1, 1) and both[0] == 0
     assert counted(vlm, "The sum is 8.")[2] == 0  # not stated as an answer
     assert counted(vlm, "") == (0, 0, 0, 1)
+
+
+def test_programs_of_earlier_turns_are_programs(vlm):
+    first, last = "Try <nsl>1+2</nsl>", "<nsl>30+4</nsl>"
+    cut = extract(last)
+    moved = replace(cut, span=(cut.span[0] + len(first), cut.span[1] + len(first)), begin=cut.begin + len(first))
+    graded = Graded(
+        first + last, moved, None, None, "", history=(Said(first, extract(first)), Said(last, cut, start=len(first)))
+    )
+    ids = vlm.tokenizer(first + last, add_special_tokens=False)["input_ids"]
+    programs = [word for word, part in named_tokens(vlm, ids, graded) if part == "program"]
+    assert "".join(programs) == "1+230+4"
+    assert "".join(word for word, part in named_tokens(vlm, ids, graded) if part == "prose").strip() == "Try"
 
 
 def test_any_text_adds_up_and_a_program_has_the_tokens_of_its_signs(vlm):
