@@ -75,7 +75,8 @@ def done(*argv, module="nsrl.train"):
     return result.stdout
 
 
-@pytest.mark.parametrize("name", [n if n == "rlcs" else pytest.param(n, marks=pytest.mark.long) for n in DRAWS])
+@pytest.mark.long
+@pytest.mark.parametrize("name", DRAWS)
 def test_two_processes_and_a_resumed_run_take_the_very_problems(name, tmp_path):
     settings = words(tmp_path, name)
     done(*settings, f"output_dir={tmp_path}/whole")

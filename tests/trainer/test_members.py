@@ -247,6 +247,7 @@ def test_other_prompts_and_users_functions(pool, start, tmp_path):
     assert all(batch.heads[i] == "<nsl>" for i in forced) and batch.part(forced, [8]).heads == ["<nsl>"] * 8
 
 
+@pytest.mark.long
 def test_two_ranks_are_one_process():
     environment = os.environ | {"PYTHONPATH": f"{HERE.parents[1] / 'kernels'}:{HERE.parents[1]}:{HERE}"}
     done = subprocess.run(
