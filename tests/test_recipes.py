@@ -35,7 +35,7 @@ def thing(tmp_path):
     return folder
 
 
-def test_a_folder_is_a_recipe_and_recipes_lie_over_each_other(thing):
+def test_a_folder_is_a_recipe_and_recipes_lie_over_each_other(thing, monkeypatch):
     config = train(f"recipe={thing}")
     assert (config.beta, config.lora.r) == (0.3, 4) and run_path(config) == Path("runs/thing-0")
     assert train(f"recipe={thing / 'recipe.yaml'}").beta == 0.3 == train(f"recipe={thing}/").beta
@@ -43,6 +43,15 @@ def test_a_folder_is_a_recipe_and_recipes_lie_over_each_other(thing):
     assert (both.model.name, both.beta, both.lora.r, both.lora.alpha) == ("Qwen/Qwen3-VL-2B-Instruct", 0.3, 4, 32)
     assert run_path(both) == Path("runs/paper+thing-0") and both.given["beta"] == "recipe" == both.given["model.name"]
     assert train(f"recipe={thing}+paper").beta == 0.05, "the later one lies over the earlier"
+    monkeypatch.chdir(thing.parent)
+    for name in ("thing", "./thing", "thing/", "paper+./thing"):
+        assert train(f"recipe={name}").lora.r == 4, name
+    assert train("recipe=./thing+paper").beta == 0.05
+    (thing.parent / "paper").mkdir()
+    (thing.parent / "paper" / "recipe.yaml").write_text("beta: 0.7\n")
+    assert (train("recipe=paper").beta, train("recipe=./paper").beta) == (0.05, 0.7), "nsrl's own by a bare name"
+    monkeypatch.chdir(thing)
+    assert run_path(train("recipe=.")) == Path("runs/thing-0")
     odd = thing.parent / "a+b"
     thing.rename(odd)
     assert train(f"recipe={odd}").beta == 0.3 and recipe_title(str(odd)) == "a+b"
@@ -64,6 +73,8 @@ def test_what_is_told_of_a_method(thing, capsys):
     assert (found.name, found.about.method, found.about.scale) == ("thing", "A thing", "never run at scale")
     assert found.lines == 4, "beta, lora, def, return"
     assert main([str(thing)]) == 0 and "A thing (2025), On things" in capsys.readouterr().out
+    with pytest.raises(UserError, match="one at a time; got 'paper.papo'"):
+        read("paper+papo")
     for about, words in (
         (None, "must have a group about with method"),
         ({**TOLD, "colour": "red"}, "must have a group about"),

@@ -27,17 +27,19 @@ def recipe_files(text: str) -> list[Path]:
 def recipe_title(text: str) -> str:
     """What a run folder is called after: names without folders and endings, joined by `+`."""
     parts = [text] if expanded(text).exists() else text.split("+")
-    return "+".join(path.parent.name if path.name == RECIPE else path.stem for path in map(Path, parts))
+    paths = [path if path.name else path.resolve() for path in map(Path, parts)]
+    return "+".join(path.parent.name if path.name == RECIPE else path.stem for path in paths)
 
 
 def _file(name: str) -> Path:
     own = expanded(name)
-    if own.suffix in (".yaml", ".yml") or len(own.parts) > 1:
+    if own.suffix in (".yaml", ".yml") or "/" in name or own.is_absolute() or name == ".":
         inside = own / RECIPE if own.is_dir() else own
         if not inside.is_file():
             raise UserError(f"recipe must be a name, a YAML file or a folder with {RECIPE}; {str(inside)!r} is no file")
         return inside
-    found = next((path for path in (RECIPES / f"{name}.yaml", RECIPES / name / RECIPE) if path.is_file()), None)
+    places = (RECIPES / f"{name}.yaml", RECIPES / name / RECIPE, own / RECIPE)  # nsrl's own come first
+    found = next((path for path in places if name and path.is_file()), None)
     if found is None:
         names = recipe_names()
         near = did_you_mean(name, names) or f"; the names are {', '.join(names)}"

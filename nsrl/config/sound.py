@@ -154,6 +154,11 @@ def _members(config: TrainConfig) -> None:
             f"members must be none where completions have several turns (turns.max, turns.on_length), for each member "
             f"is one turn; got {len(config.grouped.members)}"
         )
+    if config.scale_rewards == "remax" and config.turns.on:
+        raise UserError(
+            "scale_rewards must not be remax where completions have several turns (turns.max, turns.on_length), for "
+            "the greedy one that they are compared with has one; got remax"
+        )
     for number, said in enumerate(config.grouped.members, 1):
         entry, where = MemberConfig(**said), f"members.{number}"
         for key, spec in (("prompt", entry.prompt), ("given", entry.given)):

@@ -79,7 +79,9 @@ def read(name: str) -> Recipe:
     """A recipe by name or folder. Raises `UserError` where it tells nothing of its method."""
     import yaml
 
-    (file,) = recipe_files(name)
+    file, *more = recipe_files(name)
+    if more:
+        raise UserError(f"recipes are shown one at a time; got {name!r}")
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
     told: Any = content.pop(ABOUT, None) if isinstance(content, dict) else None
     known = {field.name: field for field in dataclasses.fields(About)}

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nsrl.answers import Verdict
+from nsrl.data.sources import is_made
 from nsrl.engines.extract import Extracted
 from nsrl.engines.result import Result
 from nsrl.errors import UserError, did_you_mean
@@ -45,6 +46,8 @@ class Verifiers:
         named = problem.columns.get(COLUMN) if self.said else None
         if named in (None, ""):
             return next((n for n in (problem.source, problem.category) if n in self.functions), DEFAULT)
+        if named not in self.functions and is_made(str(named)):
+            return ANSWER  # a source that judges its own, which the answer check asks
         if named not in self.functions:
             near = did_you_mean(str(named), self.functions)
             raise UserError(

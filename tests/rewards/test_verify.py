@@ -45,6 +45,8 @@ def test_a_row_says_which_verifier_judges_it_then_its_source_its_category_and_th
     stranger = Problem("b7", "?", "5", columns={"verifier": "boxs"})
     with pytest.raises(UserError, match="no 'boxs', which the column 'verifier' of problem b7 names.*mean 'boxes'"):
         verifiers.require([stranger])
+    made = Problem("c", "?", "5", columns={"verifier": "sat"})
+    assert verifiers.name_of(made) == "answer"  # a source that judges its own is asked by the answer check
     assert judged(Verifiers(), stranger).correct is True  # the column means nothing where no verifiers are said
 
 

@@ -302,6 +302,7 @@ def test_what_the_source_does_not_have_is_told_before_a_model_is_loaded(tmp_path
         (["members=[{}, {given: 'no.py:f'}]"], "no.py"),
         (["members=[{prompt: {system: absent.txt}}]"], "members.1.prompt.system must be a file"),
         (["members=[{n: 5}, {n: 5}]", "turns.max=2"], "members must be none where completions have several turns"),
+        (["scale_rewards=remax", "turns.max=2"], "must not be remax where completions have several turns"),
         (["members=[{}, {given: gold}]", "draw.kind=mixture"], "must not be gold with draw.kind=mixture"),
     ):
         with pytest.raises(UserError, match=sentence):
