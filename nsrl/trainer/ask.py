@@ -157,7 +157,7 @@ def _encoded(learner: Learner, problem: Problem) -> Prompt | None:
 def _sendable(problem: Problem) -> Problem:
     """Without pictures, which every rank has, and without columns of other kinds than a file of rows has."""
     columns: dict[str, Any] = {name: value for name, value in problem.columns.items() if isinstance(value, PLAIN)}
-    return replace(problem, images=(), columns=columns)
+    return replace(problem, images=(), columns=columns, groups=dict(problem.groups))
 
 
 def _answer(sample: Sample, graded: Graded) -> Answer:

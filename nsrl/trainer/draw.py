@@ -194,7 +194,7 @@ class Refusing(Draw):
         self.refused: list[float | None] = []  # what is known of those passed over in this step
         self.forced = 0
         if config.column is not None and (rows := getattr(self.source, "rows", None)) is not None:
-            if not any(self.chance(problem) for problem in rows):
+            if not any(self.chance(problem) > 0 for problem in rows):
                 raise UserError(f"draw.column={config.column}: no training problem of {len(rows)} can be taken by it "
                                 f"(draw.kind={config.kind})")  # fmt: skip
 
@@ -285,7 +285,9 @@ class Variance(Refusing):
     """A problem is taken with the chance 4p(1 - p) of its pass rate p: as the variance of its verdicts says."""
 
     def chance_at(self, rate: float) -> float:
-        """4p(1 - p); where p is measured, `least` at least."""
+        """4p(1 - p), 0 for what is no rate; where p is measured, `least` at least."""
+        if not 0 <= rate <= 1:
+            return 0.0
         return max(self.config.least, 4 * rate * (1 - rate)) if self.config.column is None else 4 * rate * (1 - rate)
 
 
@@ -446,7 +448,17 @@ def keeper(learner: Learner, groups: Sequence[Rollout], scores: Scores) -> Calla
     if draw is None:
         return None
     count = learner.config.prompts_per_step
-    return lambda reward_R: draw.keep(outcomes_of(learner, groups, scores, reward_R.tolist()), count)
+
+    def kept(reward_R: torch.Tensor) -> list[int]:
+        found = draw.keep(outcomes_of(learner, groups, scores, reward_R.tolist()), count)
+        if not isinstance(found, list | tuple) or any(type(i) is not int or not 0 <= i < len(groups) for i in found):
+            raise UserError(
+                f"draw.kind={draw.config.kind}: keep must return a list of places, 0 to {len(groups) - 1}; got "
+                f"{' '.join(repr(found).split())[:60]}"
+            )
+        return list(found)
+
+    return kept
 
 
 def draw_metrics(
@@ -458,10 +470,11 @@ def draw_metrics(
     if draw is None:
         return ratio if config.dynamic_sampling else {}
     outcomes = outcomes_of(learner, groups, scores, reward)
-    draw.metrics = {"kept": sum(chosen) / max(1, len(groups))}
+    draw.metrics["kept"] = sum(chosen) / max(1, len(groups))
     kept = mean_of(one.accuracy for one, on in zip(outcomes, chosen) if on)
     if kept is not None:
         draw.metrics["kept_pass@1"] = kept
     draw.report(outcomes)
-    draw.came_from = {}
-    return ratio | {f"draw/{name}": float(value) for name, value in draw.metrics.items()}
+    told = {f"draw/{name}": float(value) for name, value in draw.metrics.items()}
+    draw.came_from, draw.metrics = {}, {}
+    return ratio | told

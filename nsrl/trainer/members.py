@@ -169,11 +169,13 @@ def _drawn(
                 calls.append((chat, count, call := []))
             call.append((index, number))
     for chat, count, jobs in calls:
-        asked = [(share[index][0], share[index][1], share[index][1].seats[number]) for index, number in jobs]
-        seeds = [
-            base + i if seat.put == 0 else seed_of(learner.config.seed, step, round_, i, "member", seat.put)
-            for i, _, seat in asked
-        ]
+        asked = [(share[index][0], share[index][1], number) for index, number in jobs]
+        seeds = []
+        for i, plan, number in asked:
+            put = plan.seats[number].put
+            again = sum(seat.put == put for seat in plan.seats[:number])  # the same prompt, learned behind another one
+            plain = put == 0 == again
+            seeds.append(base + i if plain else seed_of(learner.config.seed, step, round_, i, "member", put, again))
         with vlm.asked(chat):
             done = complete(
                 vlm, learner.sampler, learner.grader, [plan.problem for _, plan, _ in asked],

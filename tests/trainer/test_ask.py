@@ -1,7 +1,9 @@
 """Rewards that ask the policy again, and ReMax's baseline: against an evaluation of the same problems."""
 
 import asyncio
+import pickle
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 import shaping
@@ -14,9 +16,10 @@ from nsrl.engines import EnginePool
 from nsrl.errors import UserError
 from nsrl.rewards import RewardBatch, Rewards
 from nsrl.trainer.advantage import step_advantages
+from nsrl.trainer.ask import _sendable
 from nsrl.trainer.evaluation import evaluate
 from nsrl.trainer.loop import grpo_step
-from nsrl.types import ImageRef
+from nsrl.types import ImageRef, Problem
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +196,12 @@ def test_remax_in_numbers():
     assert later.advantages.tolist() == [0.75, -0.25, 0, 0, 0, 0] and later.chosen.tolist() == [True, True]
     assert parse(TrainConfig, ["scale_rewards=remax"], "x").scale_rewards == "remax"
     require_sound(parse(TrainConfig, ["scale_rewards=remax", "dynamic_sampling=1"], "x"))
+
+
+def test_a_row_travels_to_other_ranks():
+    """A row's groups are a read-only mapping, which cannot be pickled, and its columns may be of any kind."""
+    row = Problem(
+        "a", "?", "1", columns={"own": MappingProxyType({}), "rate": 0.5}, groups=MappingProxyType({"level": "1"})
+    )
+    there = pickle.loads(pickle.dumps(_sendable(row)))
+    assert (there.groups, there.columns) == ({"level": "1"}, {"rate": 0.5})

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import random
+from dataclasses import replace
 from math import comb
 
 import pytest
@@ -196,6 +197,8 @@ def test_tiers_of_a_column_take_what_is_in_them_once_an_epoch():
         made("tiers", problems, column="rate", tiers={"none": "2 to inf"})
     with pytest.raises(UserError, match="no training problem"):
         made("variance", problems, column="absent")
+    with pytest.raises(UserError, match="can be taken by it"):  # percent are no rates
+        made("variance", [replace(p, columns={"rate": 100.0 * (i + 1)}) for i, p in enumerate(problems)], column="rate")
 
 
 def test_tiers_by_measured_rates_are_a_simulated_learners():

@@ -13,6 +13,7 @@ from nsrl.config.draw import DrawConfig
 from nsrl.data.made import opened as source_of
 from nsrl.data.procedural import content
 from nsrl.engines import EnginePool
+from nsrl.errors import UserError
 from nsrl.trainer import draw, heldout
 from nsrl.trainer.distributed import ALONE
 from nsrl.trainer.draw import Draw, Streams
@@ -179,6 +180,12 @@ def test_a_step_learns_from_what_is_kept_and_from_nothing_else(monkeypatch):
                 assert [one.mean for one in chooser.outcomes] == pytest.approx(
                     [sum(r["reward"] for r in records[i : i + shaping.G]) / shaping.G for i in range(0, 16, shaping.G)]
                 )
+        chooser = First(Streams({"": source}), DrawConfig())
+        runner.problems = ProblemStream(source, 0, runner.vlm, ALONE, chooser)
+        for wrong in ([99], [-1], [True], [0.0]):
+            chooser.kept = wrong
+            with pytest.raises(UserError, match="keep must return a list of places, 0 to "):
+                grpo_step(runner, 2)
     before = dict(start.model.state_dict())
     for name, value in weights[0].items():
         torch.testing.assert_close(value, weights[1][name], rtol=1e-5, atol=1e-7)

@@ -175,6 +175,20 @@ def test_what_is_given_is_in_no_statistic(pool, start):
     assert len(others) == 16 and [r["advantage"] for r in rows] != [r["advantage"] for r in others]
 
 
+def test_members_with_one_prompt_are_sampled_apart(pool, start):
+    members = [
+        {"n": 1},
+        {"n": 1, "hint": "answer"},
+        {"n": 2, "name": "behind_plain", "hint": "answer", "score_as": "plain"},
+    ]
+    shaping.SEEN.clear()
+    grpo_step(learner(pool, start, members), 1)
+    (batch,) = shaping.SEEN
+    for rows in batch.groups():
+        texts = {batch.members[i]: batch.completion_ids[i] for i in reversed(rows)}  # the first of each
+        assert len({str(ids) for ids in texts.values()}) == len(texts) == 3
+
+
 def test_several_updates_take_the_plain_prompts_log_probs_as_old(pool, start):
     """Two passes and two mini-batches; without learning (rate ~ 0) every ratio stays 1, also of what nobody sampled."""
     members = [{"n": 2}, {"n": 2, "hint": "answer", "score_as": "plain"}, {"given": "gold"}]
