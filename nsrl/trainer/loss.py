@@ -128,7 +128,8 @@ def backward(
                     _, counted = minimised(mask=shaped.counted_N[batch.token_rows])
                 vector = torch.where(_OF_ALL.to(vector.device), vector, counted)
         with timer("backward"):
-            (loss * world.loss_scale).backward()
+            if loss.requires_grad:  # what learns may be no part of it: a merger, and a batch without pictures
+                (loss * world.loss_scale).backward()
         ratio = _sampler_weight(scored.logp.detach() if old is None else old, sampler, objective)
         least, mean, most = ratio.amin(), ratio.mean(), ratio.amax()
         if shaped.counted_N is not None:

@@ -62,7 +62,8 @@ def supervised_step(
         logp = policy.score(batch, entropy="none", dropout=dropout).logp
         logps.append(logp.detach())
         loss = -logp.sum() / tokens
-        (loss * world.loss_scale).backward()
+        if loss.requires_grad:  # what learns may be no part of it: a merger, and a batch without pictures
+            (loss * world.loss_scale).backward()
         total += loss.detach()
     policy.join_collectives(idle)
     rate = optimizer.learning_rate

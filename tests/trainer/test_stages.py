@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -20,10 +22,16 @@ from nsrl.data.shapes import Shapes
 from nsrl.errors import UserError
 from nsrl.models import chats, loading
 from nsrl.models.learning import learning, only
+from nsrl.models.pack import Group
+from nsrl.models.policy import Policy
 from nsrl.train import main
 from nsrl.trainer import checkpoint, heldout
+from nsrl.trainer import loss as objective
+from nsrl.trainer.metrics import Timer
 from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.resume import Order, State, is_over
+from nsrl.trainer.supervised import supervised_step
+from nsrl.types import Problem
 
 FEW = [
     "data.eval_size=4", "warm_start.batch_size=4", "prompts_per_step=2", "num_generations=3", "save_steps=2",
@@ -206,6 +214,32 @@ def test_a_stage_trains_the_parts_it_names(tmp_path, reward):
     assert same(outcome(again), outcome(one))
     with pytest.raises(UserError, match=r"train must name parts that learn in this run \(language, merger, vision\)"):
         run(tmp_path / "none", *reward, "max_steps=1", "warm_start.steps=0", "train=[head]")
+
+
+@pytest.mark.parametrize("learns", [["merger"], ["vision"]])
+def test_a_batch_that_holds_nothing_of_what_learns_changes_nothing(learns):
+    """A stage of the merger or the tower on texts, supervised and sampled; with a picture in it, that part learns."""
+    vlm = loading.load(ModelConfig(), LoraConfig(enabled=False), seed=1)
+    policy = Policy(vlm.model)
+    taught = list(islice(Shapes(1, 0, 0).demonstrations({"nsl": 1.0}), 3))
+    texts = [replace(one, problem=Problem(str(i), f"{i}+1?", str(i + 1))) for i, one in enumerate(taught)]
+    weights = lambda: {n: p.detach().clone() for n, p in vlm.model.named_parameters()}
+    with only(vlm, learns):
+        options = dict(learning_rate=1e-3, schedule="constant", warmup=0, total=9, max_grad_norm=1e9, gate=0.5)
+        optimizer, before = Optimizer(vlm.model, **options), weights()
+        told = supervised_step(vlm, policy, optimizer, iter(texts), 3, 90)
+        assert told["loss"] > 0 and told["grad_norm"] == 0 and told["learning_rate"] == 1e-3
+        groups = [Group(vlm.encode(one.problem), [vlm.learned_ids(one.text)] * 2) for one in texts]
+        vector = objective.backward(
+            policy, policy.pack(groups, 90), torch.linspace(-1, 1, 6), None, None, None, 6.0, TrainConfig(),
+            torch.tensor(vlm.banned_ids()), Timer(),
+        )  # fmt: skip
+        assert torch.isfinite(vector).all() and float(optimizer.step()) == 0
+        assert all(torch.equal(weight, before[name]) for name, weight in weights().items())
+        assert supervised_step(vlm, policy, optimizer, iter([*texts, *taught]), 6, 90)["grad_norm"] > 0
+        changed = {name for name, weight in weights().items() if not torch.equal(weight, before[name])}
+        assert changed and all((".merger." in name or "_merger_list" in name) == (learns == ["merger"])
+                               and ".visual." in name for name in changed)  # fmt: skip
 
 
 @pytest.mark.parametrize("wanted", [["lora"], ["merger"], ["vision", "lora"]])
