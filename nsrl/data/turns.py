@@ -43,10 +43,11 @@ class Said:
 
     @property
     def seen(self) -> str:
-        """What was shown behind it as a line of text, pictures by their keys; "" for nothing."""
+        """What was shown behind it as a line of text, pictures by their sizes and keys; "" for nothing."""
         if self.shown is None:
             return ""
-        pictures = [f"(picture {image.key})" for image in self.shown.images]
+        size = lambda image: f"of {image.size[0]} × {image.size[1]} pixels, " if image.size else ""
+        pictures = [f"(picture {size(image)}{image.key})" for image in self.shown.images]
         return " ".join([*pictures, self.shown.text] if self.shown.text else pictures)
 
 

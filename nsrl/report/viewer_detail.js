@@ -28,17 +28,17 @@ function drawRecord(i) {
     make("h2", {}, of("category", i) || of("problem_id", i)),
     make("small", {}, [of("problem_id", i), setName(data.set[i]), get("step", i) === null || sets[data.set[i]][1] !== "training" ? "" : `step ${get("step", i)}`, drawName(i)].filter(Boolean).join(" · ")),
     make("span", { className: "steps" }, make("button", { className: "narrow", type: "button", onclick: back }, "‹ list"), step(-1, "↑", "previous (k)"), step(1, "↓", "next (j)")));
-  $("detail").replaceChildren(make("div", { className: "wide" }, top, asked(p), make("div", { className: "two" }, wrote(i), engine(i)), rewards(i), numbers(i),
+  $("detail").replaceChildren(make("div", { className: "wide" }, top, asked(p, i), make("div", { className: "two" }, wrote(i), engine(i)), rewards(i), numbers(i),
     make("h3", { className: "over" }, "The same problem, everywhere"), arms(p, i)));
   $("detail").scrollTop = 0;
   const column = $("detail").querySelector(".try[aria-current=true]").closest(".arm"), strip = column.parentElement;
   strip.scrollLeft = column.offsetLeft - (strip.clientWidth - column.offsetWidth) / 2; // among its neighbours
 }
 
-function asked(p) {
+function asked(p, i) {
   const url = picture(p), options = (problems.options[p] ?? "").split("\n").filter(Boolean);
   const box = make("section", { className: `panel asked${url ? "" : " text"}` },
-    url ? make("button", { type: "button", "aria-label": "picture, larger or smaller", onclick: () => box.classList.toggle("large") }, make("img", { src: url, alt: "picture of the problem" })) : null,
+    url ? make("button", { type: "button", "aria-label": "picture, larger or smaller", onclick: () => box.classList.toggle("large") }, make("img", { src: url, alt: "picture of the problem" }), ...looked(i)) : null,
     make("div", {},
       make("p", { className: "question" }, (problems.question[p] ?? "").replaceAll("<image>", " ").trim()),
       options.length ? make("ul", { className: "options" }, ...options.map((text) => make("li", {}, text))) : null,
@@ -54,11 +54,37 @@ function pieces(i) { // text before the program, the program, text behind it
   return program ? [text ? `${text}\n` : "", program, ""] : [text, "", ""];
 }
 
-function spoken(i) { // turns of a conversation, what was shown between them set apart; null where there was but one
+function turnsOf(i) { // [{ by, text }] of a conversation; none where there was but one turn
   let turns = null;
-  try { turns = JSON.parse(get("turns", i) ?? "null"); } catch { return null; } // of a table that is not ours
-  if (!Array.isArray(turns) || turns.length < 2) return null;
-  return turns.map((turn) => turn?.by === "shown" ? make("samp", { className: "shown", title: "shown to the model, not written by it" }, String(turn.text)) : make("span", { className: "turn" }, String(turn?.text ?? "")));
+  try { turns = JSON.parse(get("turns", i) ?? "null"); } catch { return []; } // of a table that is not ours
+  return Array.isArray(turns) && turns.length > 1 ? turns.map((turn) => ({ by: turn?.by, text: String(turn?.text ?? "") })) : [];
+}
+
+const SEEN = /\(picture of (\d+ × \d+) pixels, [^)]*\)/g;
+const BOX = /\[\s*(-?\d{1,6})\s*,\s*(-?\d{1,6})\s*,\s*(-?\d{1,6})\s*,\s*(-?\d{1,6})\s*\]/g;
+
+function looked(i) { // where a conversation looked into the problem's one picture: a frame for each turn that was shown a part
+  const width = get("image_width", i), height = get("image_height", i), turns = turnsOf(i), frames = [];
+  if (!width || !height || get("n_images", i) !== 1) return frames;
+  const share = (at, of) => 100 * Math.min(1, Math.max(0, at / of));
+  turns.forEach((turn, at) => {
+    const box = turn.by === "shown" ? null : [...turn.text.matchAll(BOX)].at(-1);
+    if (!box || turns[at + 1]?.by !== "shown" || turns[at + 1].text.search(SEEN) < 0) return;
+    const [left, top, right, bottom] = box.slice(1).map((edge, side) => share(Number(edge), side % 2 ? height : width));
+    frames.push(make("span", { className: "look", title: `turn ${1 + at / 2}`, style: { left: `${left}%`, top: `${top}%`, width: `${right - left}%`, height: `${bottom - top}%` } }));
+  });
+  return frames;
+}
+
+function spoken(i) { // turns of a conversation, what was shown between them set apart; null where there was but one
+  const turns = turnsOf(i), program = get("program", i) ?? "";
+  if (!turns.length) return null;
+  return turns.map(({ by, text }, number) => {
+    if (by === "shown") return make("samp", { className: "shown", title: "shown to the model, not written by it" }, text.replaceAll(SEEN, "(picture, $1 pixels)") || "(nothing)");
+    const at = program && number === turns.length - 1 ? text.indexOf(program) : -1;
+    const parts = at < 0 ? [text || "(nothing)"] : [text.slice(0, at), make("mark", { title: "the program" }, program), text.slice(at + program.length)];
+    return make("span", { className: "turn" }, ...parts);
+  });
 }
 
 function wrote(i) {

@@ -285,3 +285,32 @@ def test_what_a_model_wrote_is_text(page, browser, tmp_path):
         == 0
     )
     assert browser.run("document.title") == "<img> · nsrl view" and browser.problems == []
+
+
+def test_a_conversation_is_read_turn_by_turn(browser, tmp_path):
+    """Who said what, the program of the last turn, where it looked; of a table with other words nothing breaks."""
+    told = [
+        {"by": "policy", "text": "see [24, 0, 72, 48]"},
+        {"by": "shown", "text": "(picture of 32 × 32 pixels, zoom:1/2)"},
+        {"by": "policy", "text": "[200, 1, 3, 4] and [1, 2, 3, 4]"},
+        {"by": "shown", "text": "<b>nothing</b> there"},
+        {"by": "policy", "text": ""},
+        {"by": "shown", "text": ""},
+        {"by": "policy", "text": "so <nsl>3+4</nsl>, 3+4"},
+    ]
+    rows = records(random.Random(0), 1, 3, 0.0, greedy=False)
+    for row, turns in zip(rows, (json.dumps(told), "no JSON", json.dumps([{"by": None}, 3]))):
+        row |= {"turns": turns, "program": "3+4", "completion": "see 3+4"}
+    write_parquet(tmp_path / "talk.parquet", rows)
+    assert main([str(tmp_path / "talk.parquet"), "-o", str(tmp_path / "page.html")]) == 0
+    read = lambda query: browser.run(f"[...document.querySelectorAll('{query}')].map((e) => e.textContent)")
+    browser.open((tmp_path / "page.html").as_uri() + "#record=0", READY)
+    assert read(".wrote .turn") == ["see [24, 0, 72, 48]", told[2]["text"], "(nothing)", told[-1]["text"]]
+    assert read(".wrote .shown") == ["(picture, 32 × 32 pixels)", "<b>nothing</b> there", "(nothing)"]
+    assert read(".wrote mark") == ["3+4"] and read("#detail b b") == []
+    at = "(({ style }) => [style.left, style.top, style.width, style.height])(document.querySelector('.look'))"
+    assert browser.run(at) == ["25%", "0%", "50%", "50%"] and read(".look") == [""]
+    for number, turns in ((1, []), (2, ["(nothing)", "(nothing)"])):
+        browser.open((tmp_path / "page.html").as_uri() + f"#record={number}", READY)
+        assert read(".wrote .turn") == turns and read(".look") == []
+    assert browser.problems == []
