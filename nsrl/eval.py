@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nsrl.config import EvalConfig, ModelConfig, command, parse, require_sound
 from nsrl.config.prompts import said
+from nsrl.config.sound import require_observer
 from nsrl.errors import UserError
 from nsrl.trainer.folder import CONFIG, check_writable, disk_watched, settings_of, write, write_parquet
 from nsrl.userfiles import expanded
@@ -46,6 +47,8 @@ def main(argv: list[str]) -> int:
     from nsrl.trainer.talk import talk_of
 
     runs = heldout.lineage(config.model)
+    turns = config.turns.over(runs[0].config.turns if runs else None, config.given)
+    require_observer(turns)
     seed = (
         config.seed if config.seed is not None else runs[0].config.seed + 1 if runs else 0
     )  # the run's own evaluations'
@@ -59,7 +62,7 @@ def main(argv: list[str]) -> int:
     verifiers.require(problems)
     longest = config.max_completion_length or loading.trained_length(Path(config.model)) or 1024
     loading.require_positions(vlm, longest)
-    talk = talk_of(vlm, config.turns.over(runs[0].config.turns if runs else None, config.given))
+    talk = talk_of(vlm, turns)
     dtype = str(next(vlm.base.parameters()).dtype).removeprefix("torch.")
     own = ({"prompt": asdict(vlm.chat)} if vlm.chat != Chat() else {}) | verifiers.settings()
     own |= {"turns": asdict(talk.config)} if talk is not None else {}

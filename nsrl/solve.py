@@ -10,6 +10,7 @@ from typing import Any
 
 from nsrl.config import EvalConfig, ModelConfig, SolveConfig, TrainConfig, command, from_yaml, parse, require_sound
 from nsrl.config.prompts import said
+from nsrl.config.sound import require_observer
 from nsrl.errors import UserError
 from nsrl.userfiles import expanded
 
@@ -31,6 +32,8 @@ def main(argv: list[str]) -> int:
     from nsrl.types import Problem
 
     run = _run(Path(config.model))
+    turns = config.turns.over(run.turns if run is not None else None, config.given)
+    require_observer(turns)
     if config.problem is not None:
         problem = _held_out(config.model, run, config.problem)
     else:
@@ -56,7 +59,7 @@ def main(argv: list[str]) -> int:
         own = run.paid.verifiers if run is not None and config.problem is not None else {}
         grader = Grader(pool, Verifiers(own))
         params, timer = sampling_params(vlm, longest, config.temperature), Timer()
-        talk = talk_of(vlm, config.turns.over(run.turns if run is not None else None, config.given))
+        talk = talk_of(vlm, turns)
         sampler, seeds = NativeSampler(vlm.model), [config.seed]
         done = complete(vlm, sampler, grader, [problem], [prompt], params, 1, seeds, timer, talk)
     sample, answer = done.samples[0][0], done.graded[0][0]

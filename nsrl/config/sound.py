@@ -15,6 +15,7 @@ from nsrl.config.draw import require_drawn
 from nsrl.config.members import ANSWER, GOLD, MemberConfig
 from nsrl.config.schema import EngineConfig, TrainConfig
 from nsrl.config.stages import planned_stages
+from nsrl.config.turns import OBSERVERS, TurnsConfig
 from nsrl.data.sources import is_made, made_of, require_path
 from nsrl.data.tables import is_local
 from nsrl.engines.external import EMBEDDED, UNSANDBOXED, external
@@ -35,6 +36,8 @@ def notes_on(config: Config) -> list[str]:
     notes = require_acting(config)
     _files(config)
     _backend(config.engine)
+    if not isinstance(config, HarvestConfig):
+        require_observer(config.turns)
     if isinstance(config, EvalConfig | HarvestConfig):
         _verifiers(config.verifiers)
     if isinstance(config, TrainConfig):
@@ -53,6 +56,7 @@ def notes_on(config: Config) -> list[str]:
         _tokens(config)
         _members(config)
         _packages(config)
+        notes += _one_turn(config)
     return notes
 
 
@@ -61,6 +65,14 @@ def require_model(name: str) -> None:
     local = name.startswith((".", "/", "~")) or name.count("/") != 1
     if name != "small" and local and not expanded(name).is_dir():
         raise UserError(f"model must be `small`, a Hub id or a folder; got {name!r}, which does not exist")
+
+
+def require_observer(turns: TurnsConfig) -> None:
+    """Raise `UserError` for an observer of the user's that is not there, or cannot be called as one is."""
+    if turns.observe not in OBSERVERS:
+        from nsrl.data.observers import observer
+
+        observer(turns.observe)
 
 
 def _files(config: Config) -> None:
@@ -116,6 +128,17 @@ def _rewards(config: TrainConfig) -> None:
     columns = made_of(source).columns if is_made(source) else None
     Rewards(**asked).require_callable(columns, asked.get("key", "reward_funcs"))
     _verifiers(config.paid.verifiers)
+
+
+def _one_turn(config: TrainConfig) -> list[str]:
+    """What to tell of rewards that ask the policy in a run whose completions have several turns."""
+    from nsrl.rewards import Rewards
+
+    each = [stage.config for stage in planned_stages(config)] or [config]
+    asking = any(Rewards(**one.paid.asked()).asks for one in each)
+    if not asking or not config.turns.on:
+        return []
+    return [f"what rewards ask (ask) is answered in one turn, completions have up to {config.turns.max} (turns.max)"]
 
 
 def _verifiers(specs: dict[str, str]) -> None:

@@ -75,12 +75,17 @@ def observer(spec: str) -> Observe:
     if spec in OBSERVERS:
         return OBSERVERS[spec]
     name, function = load(spec, "turns.observe")
+    wanted = f"turns.observe: {name!r} must be a function (problem, extracted, result, history) (from {spec!r})"
+    if inspect.iscoroutinefunction(function):
+        raise UserError(f"{wanted}; got an async one")
     try:
-        inspect.signature(function).bind(None, None, None, None)
-    except (TypeError, ValueError):
-        raise UserError(
-            f"turns.observe: {name!r} must be a function (problem, extracted, result, history) (from {spec!r})"
-        ) from None
+        taken = inspect.signature(function)
+    except (TypeError, ValueError):  # of a builtin that does not say
+        raise UserError(f"{wanted}; got {type(function).__name__}") from None
+    try:
+        taken.bind(None, None, None, None)
+    except TypeError:
+        raise UserError(f"{wanted}; got {taken}") from None
 
     def observe(
         problem: Problem, extracted: Extracted, result: Result | None, history: Sequence[Said]

@@ -31,8 +31,10 @@ class Ends:
     def by_text(self, running: Sequence[int], out_ids: Tensor, step: int, latest: int) -> set[int]:
         """Of the `running` samples those that a stop text ended in their `latest` tokens, up to number `step`."""
         assert self.texts is not None, "asked for texts where there are none"
-        rows = out_ids[list(running), : step + 1].tolist()
-        return {s for s, ids in zip(running, rows) if self.texts.end(ids, max(0, step + 1 - latest)) is not None}
+        first = max(0, step + 1 - latest - self.texts.longest)
+        rows = out_ids[list(running), first : step + 1].tolist()
+        behind = max(0, step + 1 - latest) - first
+        return {s for s, ids in zip(running, rows) if self.texts.end(ids, behind) is not None}
 
     def collect(self, members: Sequence[int], out_ids: Tensor, out_logps: Tensor) -> list[Sample]:
         """The finished samples of one group, cut behind their first end."""

@@ -22,11 +22,13 @@ from nsrl.rollout.types import Finish, OnGroup, Request, Sample, SamplingParams,
 
 @dataclass(frozen=True)
 class Shown:
-    """What the policy is shown: token ids, the same with one placeholder per picture, and the pictures."""
+    """What the policy is shown: token ids, the same with one placeholder per picture, the pictures, and the ids without
+    them."""
 
     ids: list[int]
     template_ids: list[int]
     images: tuple[PromptImage, ...] = ()
+    blind_ids: Sequence[int] = ()
 
 
 Later = Callable[[], Shown | None]  # waits for what is shown, in the caller's thread; None: nothing, the end
@@ -129,7 +131,8 @@ def _further(
     request's seed, the sample and the turn alone."""
     of, number = requests[place[0]], place[1]
     so_far = whole[place]
-    whole[place] = Sample((*so_far.turns, Turn(shown.ids, None, shown.images, shown.template_ids)), so_far.finish)
+    behind = Turn(shown.ids, None, shown.images, shown.template_ids, shown.blind_ids)
+    whole[place] = Sample((*so_far.turns, behind), so_far.finish)
     seed = sample_key(of.seed, (turn << 20) | number)
     left = max(1, budget - written(so_far))
     return Request(conversation(of.prompt, whole[place].turns), 1, seed, of.problem, left)

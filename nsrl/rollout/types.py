@@ -6,7 +6,7 @@ Token ids are the only truth here: nothing is decoded, nothing is re-tokenised.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -51,19 +51,24 @@ class Request:
 
 @dataclass(frozen=True)
 class StopTexts:
-    """Texts that end a completion and are several tokens of the tokenizer, which may write them in several ways.
+    """Texts that end a completion, whichever tokens write them: the last may hold more than the end of one.
 
-    last_ids: the tokens with which one of them can end; decode: ids to text, special tokens included.
+    last_ids: the tokens in which one of them can end; decode: ids to text, special tokens included.
     """
 
     texts: tuple[str, ...]
     last_ids: frozenset[int] = field(repr=False)
     decode: Callable[[list[int]], str] = field(repr=False, compare=False)
 
+    @property
+    def longest(self) -> int:
+        """Tokens that the longest text takes at most: one is a byte or more."""
+        return max(len(text.encode()) for text in self.texts)
+
     def end(self, ids: Sequence[int], behind: int = 0) -> int | None:
         """How many of `ids` there are up to the first text's last token, which stands behind the first `behind`; None
         without one."""
-        longest = max(len(text.encode()) for text in self.texts)  # a token is a byte or more
+        longest = self.longest
         for at in range(behind, len(ids)):
             if ids[at] in self.last_ids:
                 tail = self.decode(list(ids[max(0, at - longest) : at + 1]))
@@ -127,13 +132,14 @@ class Turn:
 
     logps: of the tokens, under the distribution they were drawn from; None: the policy was shown them (an engine's
     output). images: those whose placeholders are among the tokens shown; template_ids: these with one placeholder per
-    picture, as in `Prompt`.
+    picture, as in `Prompt`; blind_ids: what stands there where the pictures are not shown.
     """
 
     token_ids: list[int]
     logps: list[float] | None
     images: tuple[PromptImage, ...] = ()
     template_ids: Sequence[int] = ()
+    blind_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,14 @@ class Sample:
     def images(self) -> tuple[PromptImage, ...]:
         """The pictures that were shown between its turns, in the order of their placeholders."""
         return () if len(self.turns) == 1 else tuple(image for turn in self.turns for image in turn.images)
+
+    @property
+    def blind(self) -> Sample:
+        """The same without the pictures that were shown between its turns."""
+        if not self.images:
+            return self
+        bare = lambda turn: replace(turn, token_ids=list(turn.blind_ids), images=(), template_ids=turn.blind_ids)
+        return replace(self, turns=tuple(bare(turn) if turn.images else turn for turn in self.turns))
 
     @property
     def mask(self) -> list[bool] | None:

@@ -110,11 +110,13 @@ def _behind(learner: Learner, name: str, prompt: str | dict[str, Any], mine: Seq
     """The same completions, in the same order, behind another prompt.
 
     A prompt may be longer than the update's, and no completion may end a run: a micro-batch is then as large as it has
-    to be, which a pass without gradient can afford.
+    to be, which a pass without gradient can afford. Where it shows no picture, those between the turns are gone too.
     """
     key = f"contexts.{name}.{PROMPT}"
-    put = [(group, encoded(learner.vlm, key, prompt, group.problem)) for group in mine]
-    groups = [one for group, shown in put for one in group.to_pack(learner.vlm, shown)]
+    told, groups = isinstance(prompt, dict) and prompt.get("images") == "none", []
+    for group in mine:
+        shown = encoded(learner.vlm, key, prompt, group.problem)
+        groups += group.to_pack(learner.vlm, shown, not shown.images and (told or bool(group.prompt.images)))
     longest = [len(g.prompt.ids) + max(map(len, g.completions)) for g in groups]
     return learner.policy.pack(groups, max([learner.token_budget, *longest]))
 

@@ -78,18 +78,20 @@ class Rollout:
         """The prompt that a completion is learned behind."""
         return next((part.prompt for part in self.parts if sample in part.rows), self.prompt)
 
-    def to_pack(self, vlm: VLM, prompt: Prompt | None = None) -> list[Group]:
-        """What the update's stream has of it, the completions in their order; prompt: another one in front of all."""
+    def to_pack(self, vlm: VLM, prompt: Prompt | None = None, blind: bool = False) -> list[Group]:
+        """What the update's stream has of it, the completions in their order; prompt: another one in front of all;
+        blind: without the pictures that were shown between turns."""
         if prompt is not None or not self.parts:
-            return [self._group(vlm.with_pixels(self.prompt, self.problem) if prompt is None else prompt, self.learns)]
+            shown = vlm.with_pixels(self.prompt, self.problem) if prompt is None else prompt
+            return [self._group(shown, self.learns, blind)]
         found = []
         for part in self.parts:
             if rows := [i for i in self.learns if i in part.rows]:
-                found.append(self._group(part.prompt if part.prompt.has_pixels else part.encode(vlm), rows))
+                found.append(self._group(part.prompt if part.prompt.has_pixels else part.encode(vlm), rows, blind))
         return found
 
-    def _group(self, prompt: Prompt, rows: Sequence[int]) -> Group:
-        samples = [self.samples[i] for i in rows]
+    def _group(self, prompt: Prompt, rows: Sequence[int], blind: bool) -> Group:
+        samples = [self.samples[i].blind if blind else self.samples[i] for i in rows]
         images = [s.images for s in samples]
         ids, masks = [s.token_ids for s in samples], [s.mask for s in samples]
         return Group(prompt, ids, masks, images if any(images) else ())

@@ -29,7 +29,10 @@ from nsrl.trainer.metrics import Timer
 from nsrl.types import ImageRef, Problem
 
 _SPOKEN, _ANSWERED = "what was asked", "what was said"  # stand in a template where a conversation will
+EMPTY = "(empty)"  # in place of a text of which control tokens have left nothing
 _PER_TOKEN = 64  # characters, more than a token holds: what is longer is cut before it is read
+OBSERVING = 32  # observers at the same time
+BROKEN = "\ufffd"  # stands in decoded text for bytes that are no whole character
 Pictured = Sequence[tuple[ImageRef, Any, tuple[int, int, int]]]  # of each its patches and grid
 
 
@@ -58,8 +61,11 @@ class Talk:
 
     def shown(self, observation: Observation, inline: bool) -> Shown:
         """An observation as tokens, at most `max_observation` of them: a longer text is cut, pictures that do not fit
-        are named in its place. inline: behind a stop text, where the policy's own turn goes on."""
+        are named in its place, and where nothing else is left `EMPTY` is shown. inline: behind a stop text, where the
+        policy's own turn goes on."""
         text = _without_control(self.vlm, observation.text[: _PER_TOKEN * self.config.max_observation])
+        if observation.text.strip() and not text.strip():
+            text = EMPTY
         pictures: list[tuple[ImageRef, Any, tuple[int, int, int]]] = []
         most = self.config.max_observation
         try:
@@ -78,7 +84,10 @@ class Talk:
         while len(whole.ids) > most and ids:
             ids = ids[: len(ids) - (len(whole.ids) - most)]
             whole = self._laid_out(self.vlm.decode(ids), pictures, inline)
-        return whole
+        word = self.vlm.token_ids(EMPTY)[:most]
+        if not whole.ids:  # two turns of the policy with nothing between them would be one
+            return Shown(word, word)
+        return replace(whole, blind_ids=whole.blind_ids or word) if pictures else whole
 
     def _laid_out(self, text: str, pictures: Pictured, inline: bool) -> Shown:
         marks = self.mark * len(pictures) + text
@@ -101,7 +110,8 @@ class Talk:
         ids: list[int] = []
         for token in templates:
             ids += family.expand(next(sizes), self.vlm.tokenizer) if token == family.image_token_id else [token]
-        return Shown(ids, templates, images)
+        blind = self.vlm.token_ids(text.replace(self.mark, "")) if images else ()
+        return Shown(ids, templates, images, blind)
 
     def _require_room(self) -> None:
         least = max(len(self._laid_out("", [], inline).ids) for inline in {False, bool(self.config.stop)})
@@ -122,17 +132,19 @@ def talk_of(vlm: VLM, config: TurnsConfig, sharded: bool = False) -> Talk | None
 
 @dataclass
 class _Heard:
-    """A turn that was read. program: its engine Result to come, None without one; shown: behind it."""
+    """A turn that was read. start: where it begins in the whole text; program: its engine Result to come, None without
+    one; shown: behind it."""
 
     text: str
+    start: int
     extracted: Extracted
     program: Future[Result] | None
     shown: Observation | None = None
 
-    def said(self, start: int = 0) -> Said:
-        """As observers and rewards see it; waits for its program. start: where it begins in the whole text."""
+    def said(self) -> Said:
+        """As observers and rewards see it; waits for its program."""
         result = self.program.result() if self.program is not None else None
-        return Said(self.text, self.extracted, result, self.shown, start)
+        return Said(self.text, self.extracted, result, self.shown, self.start)
 
 
 class Dialogue:
@@ -146,6 +158,7 @@ class Dialogue:
         self.turns: dict[Place, list[_Heard]] = {}
         self.pending: dict[Place, Pending] = {}
         self.known: dict[tuple[str, tuple[str, ...], bool], Shown] = {}
+        self.coming: dict[str, ImageRef] = {}  # pictures that are read ahead, by key
 
     def heard(self, place: Place, sample: Sample, asked: bool) -> Later | None:
         """See `nsrl.rollout.turns.Partner`."""
@@ -153,16 +166,18 @@ class Dialogue:
         ended = bool(ids) and ids[-1] in vlm.stop_ids()
         first = place not in self.turns
         text = (vlm.chat.prefill if first else "") + vlm.decode(list(ids))
+        whole = text if first else vlm.chat.prefill + vlm.decode(list(sample.written_ids))
         cut = vlm.chat.read(text, ended) if first else extract(text, vlm.chat.delimiters)
         program = self.grader.pool.submit(cut.language, cut.program) if cut.language is not None else None
-        self.turns.setdefault(place, []).append(_Heard(text, cut, program))
+        turn = _Heard(text, max(0, len(whole) - len(text)), cut, program)  # bytes of two turns may be one character
+        self.turns.setdefault(place, []).append(turn)
         if not asked:
             return None
-        answer = _observers().submit(self._observed, place)
+        answer = self._answer(place, program)
 
         def wait() -> Shown | None:
             with self.timer("observe"):
-                found = answer.result()
+                found = answer.result().result()
                 if found is None:
                     return None
                 self.turns[place][-1].shown = found
@@ -191,24 +206,33 @@ class Dialogue:
         """What the samples are worth; waits for programs and verdicts."""
         return [[self._graded((i, g), one) for g, one in enumerate(group)] for i, group in enumerate(sampled)]
 
+    def _answer(self, place: Place, program: Future[Result] | None) -> Future[Future[Observation | None]]:
+        """The observer's answer, which begins when the program has ended: no thread of the observers' waits for one."""
+        begun: Future[Future[Observation | None]] = Future()
+        begin = lambda _: begun.set_result(_observers().submit(self._observed, place))
+        if program is None:
+            begin(None)
+        else:
+            program.add_done_callback(begin)
+        return begun
+
     def _observed(self, place: Place) -> Observation | None:
-        turns = self.turns[place]
-        history = [turn.said() for turn in turns]
+        history = [turn.said() for turn in self.turns[place]]
         with exit_named(f"turns.observe {self.talk.config.observe!r}"):
-            return self.talk.observe(self.problems[place[0]], history[-1].extracted, history[-1].result, history)
+            found = self.talk.observe(self.problems[place[0]], history[-1].extracted, history[-1].result, history)
+        if found is not None:
+            anew = [image for image in found.images if self.coming.setdefault(image.key, image) is image]
+            self.talk.vlm.pictures.ahead(anew)
+        return found
 
     def _graded(self, place: Place, sample: Sample) -> Graded:
         vlm = self.talk.vlm
         whole = vlm.chat.prefill + vlm.decode(list(sample.written_ids))
         judged = self.pending[place].verdict.result().result()
-        written = [turn.token_ids for turn in sample.turns if turn.logps is not None]
-        begins = [0]
-        for number in range(1, len(written)):
-            begins.append(len(whole) - len(vlm.decode([i for ids in written[number:] for i in ids])))
         turns = self.turns[place]
         for turn in turns[:-1]:  # behind one that nobody answered the text of on_length was shown
             turn.shown = turn.shown or Observation(self.talk.config.on_length or "")
-        said = [turn.said(begin) for turn, begin in zip(turns, begins, strict=True)]
+        said = [turn.said() for turn in turns]
         cut, start = judged.extracted, said[-1].start
         if cut.language is not None:
             cut = replace(cut, span=(cut.span[0] + start, cut.span[1] + start), begin=cut.begin + start)
@@ -217,8 +241,8 @@ class Dialogue:
 
 @lru_cache(1)
 def _observers() -> ThreadPoolExecutor:
-    """Observers run one after the other in a thread of their own: a user's function need not be made for several."""
-    return ThreadPoolExecutor(1, "observe")
+    """Observers of different completions run at the same time: one that waits keeps no other one waiting."""
+    return ThreadPoolExecutor(OBSERVING, "observe")
 
 
 def _of_the_user(vlm: VLM, shown: Observation) -> str:
@@ -258,15 +282,22 @@ def _without_control(vlm: VLM, text: str) -> str:
 
 
 def _stops(vlm: VLM, texts: Sequence[str]) -> tuple[tuple[int, ...], StopTexts | None]:
-    """Stop texts as single tokens where they are some, and as texts where they are not."""
-    ids = {text: vlm.token_ids(text) for text in texts}
-    single = tuple(found[0] for found in ids.values() if len(found) == 1)
-    several = tuple(text for text, found in ids.items() if len(found) != 1)
-    if not several:
-        return single, None
+    """Stop texts as the tokens that they are, where they are one, and all of them as texts: other tokens can write
+    them too, and hold more behind them."""
+    if not texts:
+        return (), None
+    ids = [vlm.token_ids(text) for text in texts]
     decode = lambda tokens: vlm.tokenizer.decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    last = frozenset(
-        token for token, piece in enumerate(vlm.tokenizer.batch_decode([[i] for i in range(len(vlm.tokenizer))]))
-        if any(text in piece or any(piece.startswith(text[-k:]) for k in range(1, len(text))) for text in several)
-    )  # fmt: skip
-    return single, StopTexts(several, last, decode)
+    pieces = vlm.tokenizer.batch_decode([[i] for i in range(len(vlm.tokenizer))], clean_up_tokenization_spaces=False)
+    last = frozenset(token for token, piece in enumerate(pieces) if any(_can_end(text, piece) for text in texts))
+    return tuple(found[0] for found in ids if len(found) == 1), StopTexts(tuple(texts), last, decode)
+
+
+def _can_end(text: str, piece: str) -> bool:
+    """Whether a text can end in the token that is decoded as `piece` alone. One that begins inside of a character
+    shows `BROKEN` for what it has of that, which may be of any character of several bytes."""
+    if text in piece or any(piece.startswith(text[-k:]) for k in range(1, len(text))):
+        return True
+    rest = piece.lstrip(BROKEN)
+    inside = (k for k in range(len(text)) if not text[len(text) - k - 1].isascii())
+    return rest != piece and any(rest.startswith(text[len(text) - k :]) for k in inside)

@@ -258,3 +258,22 @@ def test_what_vllm_is_asked_and_what_it_gives_back():
         steps = [{20: SimpleNamespace(logprob=-1.0)}, {last: SimpleNamespace(logprob=-2.0)}]
         found = _sample(SimpleNamespace(token_ids=[20, last], logprobs=steps, stop_reason=reason), PARAMS)
         assert (found.token_ids, found.logps, found.finish) == ([20, last], [-1.0, -2.0], finish)
+
+
+def test_a_device_that_is_looked_at_now_and_then_finds_the_same_ends():
+    """Stop texts in the latest tokens of running samples, against a search in all that they wrote."""
+    from nsrl.rollout.ends import Ends
+
+    rng = random.Random()
+    decode = lambda ids: "".join(chr(97 + i) for i in ids)
+    texts = StopTexts(("ab", "cad", "bbbb"), frozenset({1, 3}), decode)
+    ends = Ends(replace(PARAMS, stop_texts=texts), default.requests(1, n=1) * 9, 100, torch.device("cpu"))
+    for _ in range(50):
+        out = torch.tensor([[rng.randrange(5) for _ in range(24)] for _ in range(9)])
+        latest = rng.choice((1, 2, 8))
+        ended: set[int] = set()
+        for step in range(latest - 1, 24, latest):
+            running = [s for s in range(9) if s not in ended]
+            found = ends.by_text(running, out, step, latest) if running else set()
+            assert found == {s for s in running if any(t in decode(out[s, : step + 1].tolist()) for t in texts.texts)}
+            ended |= found

@@ -4,9 +4,13 @@ there."""
 import copy
 import json
 import math
+import os
 import pickle
 import random
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,22 +27,14 @@ from nsrl.errors import UserError
 from nsrl.models import loading
 from nsrl.models.pack import Group
 from nsrl.models.padded import padded_hidden
-from nsrl.models.policy import Policy
-from nsrl.rewards import Rewards
-from nsrl.rollout.native import NativeSampler
-from nsrl.rollout.types import Finish, Sample
 from nsrl.trainer import completions, talk
-from nsrl.trainer.completions import complete, sampling_params
 from nsrl.trainer.evaluation import evaluate
 from nsrl.trainer.grader import Grader
-from nsrl.trainer.learner import Learner
 from nsrl.trainer.loop import grpo_step
-from nsrl.trainer.metrics import Timer
-from nsrl.trainer.optim import Optimizer
-from nsrl.trainer.problems import ProblemStream
-from nsrl.trainer.talk import Talk, talk_of
+from nsrl.trainer.talk import Talk
+from tests.trainer.talking import ANSWER, Scripted, learner, talked, texts
 
-G = 4
+G, HERE = 4, Path(__file__).resolve().parent
 
 
 @pytest.fixture(scope="module")
@@ -61,39 +57,6 @@ def plain(vlm):
     one.model = copy.deepcopy(vlm.model)
     one.base.generation_config.eos_token_id = one.tokenizer.eos_token_id
     return one
-
-
-class Scripted:
-    """A sampler that writes what is in the script, by (problem, turn); remembers what it was asked."""
-
-    def __init__(self, vlm, script):
-        self.vlm, self.script, self.asked = vlm, script, []
-
-    def sample(self, requests, params, on_group=None):
-        groups = []
-        for index, request in enumerate(requests):
-            turn = sum(seen == request.problem for seen, _ in self.asked)
-            self.asked.append((request.problem, request))
-            text = self.script[request.problem][turn]
-            ids = self.vlm.token_ids(text)
-            if ids[-1] not in params.stop_ids:
-                ids = [*ids, self.vlm.end_of_turn]
-            groups.append([Sample.single(ids, [-0.5] * len(ids), Finish.STOP) for _ in range(request.n)])
-            if on_group is not None:
-                on_group(index, groups[-1])
-        return groups
-
-
-def talked(vlm, pool, problems, script, config, n=1):
-    sampler = Scripted(vlm, script)
-    prompts = [vlm.encode(problem) for problem in problems]
-    params, seeds = sampling_params(vlm, 200, 1.0), [0] * len(problems)
-    done = complete(vlm, sampler, Grader(pool), problems, prompts, params, n, seeds, Timer(), Talk(vlm, config))
-    return done, sampler
-
-
-def texts(vlm, sample):
-    return [vlm.tokenizer.decode(turn.token_ids) for turn in sample.turns]
 
 
 def test_the_engine_answers_with_its_value_its_error_or_its_end(plain, pool):
@@ -196,7 +159,7 @@ def test_what_is_shown_is_no_longer_than_allowed_and_holds_no_control_token(plai
 
 def test_stop_texts_become_tokens_or_texts(plain):
     rules = Talk(plain, TurnsConfig(max=2, stop=["</nsl>", "stop here"])).rules
-    assert rules.stop_ids == tuple(plain.token_ids("</nsl>")) and rules.stop_texts.texts == ("stop here",)
+    assert rules.stop_ids == tuple(plain.token_ids("</nsl>")) and rules.stop_texts.texts == ("</nsl>", "stop here")
     for written, end in (("go stop here now", "go stop here"), ("stop he", None), ("top here", None)):
         ids = plain.token_ids(written)
         found = rules.stop_texts.end(ids)
@@ -235,34 +198,10 @@ def test_a_users_function_of_other_arguments_is_refused(tmp_path):
         observer("nowhere.py:observe")
 
 
-def learner(pool, vlm, config, value, source=None):
-    one = copy.copy(vlm)
-    one.model = copy.deepcopy(vlm.model)
-    optimizer = Optimizer(one.model, learning_rate=1e-3, schedule="linear", warmup=0, total=10, max_grad_norm=1e9)
-    return Learner(
-        config, one, Policy(one.model), NativeSampler(one.model), Grader(pool), Rewards([value]), optimizer,
-        ProblemStream(source or Shapes(1, 0, 10)), 4096, talk=talk_of(one, config.turns),
-    )  # fmt: skip
-
-
 def spread(batch):
     """Pays by what was written alone; remembers what it was shown."""
     spread.batch = batch
     return [float(ids[0] % 3) + 0.1 * length for ids, length in zip(batch.completion_ids, batch.lengths)]
-
-
-ANSWER = """from nsrl.data.turns import Observation
-from nsrl.data.made import opened
-from nsrl.data.observers import observer
-
-PICTURES = [p.images[0] for p in opened("zoom", 1, 3, held_out=5).test()]
-
-
-def observe(problem, extracted, result, history):
-    if len(history[-1].text) % 5 == 0:
-        return None
-    return Observation("see", (PICTURES[len(history[-1].text) % 5],) if len(history[-1].text) % 2 else ())
-"""
 
 
 @pytest.mark.parametrize("loss_type", ("dapo", "grpo", "dr_grpo"))
@@ -425,3 +364,19 @@ def test_keys_of_turns_are_refused_where_they_cannot_act():
         require_acting(parse(TrainConfig, [f"turns.max={rng.randint(2, 9)}", "turns.stop=[</nsl>]"], "train"))
         is not None
     )
+
+
+@pytest.mark.long
+def test_two_ranks_are_one_process():
+    """Steps in turns with pictures, texts and a blind context: every metric, the conversations and the weights."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(["kernels", "."]), "OMP_NUM_THREADS": "1"}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launcher, str(HERE / "turned_ranks.py")],
+        capture_output=True, text=True, timeout=400, env=env, cwd=HERE.parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report.pop("turns") > 1.5 and report.pop("pictures") > 3 and report.pop("records") == 0
+    assert report.pop("weights") < 2e-4  # Adam divides by gradients, the smallest of which are rounding
+    assert max(report.values()) < 1e-4, report
