@@ -1,6 +1,8 @@
-"""What a second turn costs: seconds of sampling in turns against the sum of the prefills and decodes it is made of.
+"""What a second turn costs: a rollout in turns against the sum of the prefills and decodes it is made of.
 
-`PYTHONPATH=kernels:. python -m bench.turns [--prompts 16] [--samples 8]`: parts of that sum, of the best of five tries.
+`PYTHONPATH=kernels:. python -m bench.turns [--prompts 16] [--samples 8]`: parts of that sum, which is that of the
+sampler alone, asked the same again with nobody listening. In CPU seconds of the sampling thread, which others on the
+machine change little; the best of ten tries each.
 """
 
 from __future__ import annotations
@@ -16,26 +18,13 @@ from nsrl.engines import EnginePool
 from nsrl.models import loading
 from nsrl.rollout.native import NativeSampler
 from nsrl.rollout.turns import converse
-from nsrl.rollout.types import Request, Sample
+from nsrl.rollout.types import Request
 from nsrl.trainer.completions import sampling_params
 from nsrl.trainer.grader import Grader
 from nsrl.trainer.metrics import Timer
 from nsrl.trainer.talk import Dialogue, Talk
 
-TRIES = 5
-
-
-class Asking(Dialogue):
-    """Every turn is answered by the same crop: an untrained model asks for none."""
-
-    def heard(self, place, sample: Sample, asked: bool):
-        """See `Dialogue`, without what the text says."""
-        super().heard(place, sample, False)
-        problem = self.problems[place[0]]
-        return (lambda: self.shown(CROPS[problem.id], False)) if asked else None
-
-
-CROPS = {}
+TRIES = 10
 
 
 def main() -> None:
@@ -45,38 +34,44 @@ def main() -> None:
     top.add_argument("--samples", type=int, default=8)
     chosen = top.parse_args()
     vlm = loading.load(ModelConfig(), LoraConfig(enabled=False), seed=0, sources=("zoom",))
+    vlm.base.generation_config.eos_token_id = [*range(100, 130), vlm.tokenizer.eos_token_id]  # turns that end
     source = opened("zoom", 1, 0, held_out=0)
     stream = source.demonstrations({"nsl": 1.0}, turns=True)
-    problems = []
+    problems, crops = [], {}
     while len(problems) < chosen.prompts:
         first, second = next(stream), next(stream)
         problems.append(first.problem)
-        CROPS[first.problem.id] = Observation("", second.problem.images[1:])
+        crops[first.problem.id] = Observation("", second.problem.images[1:])
     prompts = [vlm.encode(problem) for problem in problems]
     talk, params = Talk(vlm, TurnsConfig(max=2, observe="crop")), sampling_params(vlm, 32, 1.0)
+    talk.observe = lambda problem, *_: crops[problem.id]  # an untrained model asks for no crop
     sampler = NativeSampler(vlm.model)
     requests = [Request(prompt, chosen.samples, i, i) for i, prompt in enumerate(prompts)]
-    tries: list[tuple[float, float, dict[str, float]]] = []
+    whole, alone = [], []
     with EnginePool(1) as pool:
         for _ in range(TRIES):
-            parts = {"prefill of turn": [], "decode of turn": []}
+            asked = []
 
-            def sample(*args, parts=parts):
-                drawn = sampler.sample(*args)
-                parts["prefill of turn"].append(sampler.stats.prefill_s)
-                parts["decode of turn"].append(sampler.stats.decode_s)
-                return drawn
+            def sample(*call, asked=asked):
+                asked.append(call[:2])
+                return sampler.sample(*call)
 
-            start = time.perf_counter()
-            converse(sample, requests, params, talk.rules, Asking(talk, Grader(pool), problems, Timer()))
-            whole = time.perf_counter() - start
-            seen = {f"{name} {n}": value for name, seconds in parts.items() for n, value in enumerate(seconds, 1)}
-            start = time.perf_counter()
-            sampler.sample(requests, params)
-            tries.append((whole, time.perf_counter() - start, seen))
-    whole, alone, seen = min(tries, key=lambda one: one[0])
-    work = sum(seen.values())
-    rows = {**seen, "sum of these": work, "in turns, all of it": whole, "the first turn alone": alone}
+            timer = Timer()
+            start = time.thread_time()
+            converse(sample, requests, params, talk.rules, Dialogue(talk, Grader(pool), problems, timer))
+            whole.append(time.thread_time() - start)
+            parts = {}
+            for number, call in enumerate(asked, 1):
+                start = time.thread_time()
+                sampler.sample(*call)
+                used, stats = time.thread_time() - start, sampler.stats
+                prefill = stats.prefill_s / (stats.prefill_s + stats.decode_s)
+                parts |= {f"prefill of turn {number}": used * prefill, f"decode of turn {number}": used * (1 - prefill)}
+            alone.append(parts)
+    parts = min(alone, key=lambda one: sum(one.values()))
+    work = sum(parts.values())
+    rows = {**parts, "sum of these": work, "in turns, all of it": min(whole)}
+    print(f"{chosen.prompts * chosen.samples} completions, {len(asked[-1][0])} of them with a second turn")
     for name, value in rows.items():
         print(f"{name:22} {value / work:6.2f}")
 
