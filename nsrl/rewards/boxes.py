@@ -35,6 +35,12 @@ def iou(one: Sequence[float], other: Sequence[float]) -> float:
     return shared / together if together > 0 else 0.0
 
 
+def first(text: Any, gold: Any) -> float | None:
+    """The IoU of the first box said with the first of the gold; 0 without one, None without a gold box."""
+    wanted, said = read(gold), read(text)
+    return None if not wanted else iou(said[0], wanted[0]) if said else 0.0
+
+
 def interval_iou(one: Sequence[float], other: Sequence[float]) -> float:
     """The same of two stretches (from, to)."""
     return iou((one[0], 0, one[1], 1), (other[0], 0, other[1], 1))

@@ -94,6 +94,15 @@ def gold_of(problem: Problem) -> Any:
         return gold
 
 
+def number_of(value: Any) -> float | None:
+    """A value, a text too, as a finite number; None where it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _resolved(name: str, spec: str | Verify) -> Callable[..., Any]:
     key = f"verifiers.{name}"
     if spec == ANSWER:

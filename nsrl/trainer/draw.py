@@ -19,6 +19,7 @@ from nsrl.data.source import Source
 from nsrl.data.sources import is_file
 from nsrl.errors import UserError
 from nsrl.rewards.registry import through_json
+from nsrl.rewards.verify import number_of
 from nsrl.types import Problem
 from nsrl.userfiles import load
 
@@ -407,15 +408,6 @@ def value_of(problem: Problem, by: str) -> str:
     """What a problem is divided by, as text."""
     own = {"id": problem.id, "category": problem.category, "source": problem.source}
     return own[by] if by in own else str(problem.columns.get(by))
-
-
-def number_of(value: Any) -> float | None:
-    """A column's value as a finite number; None where it is none."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def mean_of(values: Any) -> float | None:

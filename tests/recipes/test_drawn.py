@@ -137,7 +137,7 @@ def test_pebr_r1(service):
     import asyncio
 
     text = "### Image Description: a dog\n### Rationales: b"
-    with service(of("pebr_r1", "similarity"), lambda body: {"similarity": len(body["text"]) / 20}):
+    with service(of("pebr_r1", "alike"), lambda body: {"similarity": len(body["text"]) / 20}):
         found = asyncio.run(of("pebr_r1", "alike")(batch([Problem("a", "?", "5")] * 2, [text, "none"])))
     assert found == [pytest.approx(len("a dog") / 20 / 0.4), 0.0]
     weights = [list(stage.config.paid.named().values()) for stage in stages]
@@ -283,9 +283,7 @@ def test_three_steps_of_each(name, tmp_path, service):
     else:
         few += ["warm_start.steps=0", "max_steps=3"]
     serving = (
-        service(of(name, "similarity"), lambda body: {"similarity": 0.1})
-        if name == "pebr_r1"
-        else contextlib.nullcontext()
+        service(of(name, "alike"), lambda body: {"similarity": 0.1}) if name == "pebr_r1" else contextlib.nullcontext()
     )
     with serving:
         assert main([f"recipe={name}", *few, *rows_file(name, tmp_path), f"output_dir={tmp_path / 'run'}"]) == 0

@@ -22,6 +22,7 @@ from nsrl.config.stages import planned_stages
 from nsrl.data.chat import Chat
 from nsrl.data.graphs import Graphs
 from nsrl.data.made import generator
+from nsrl.data.shapes.draw import COLOURS
 from nsrl.engines import extract
 from nsrl.report.statistics import maj_at_k
 from nsrl.rewards import RewardBatch, Rewards
@@ -132,11 +133,12 @@ def test_vicrit():
             seen = []
             for x in range(
                 level + 2
-            ):  # read out of the picture: the colour in the middle, and whether corners are filled
+            ):  # read out of the picture: the colour in the middle, and which corners are filled
                 colour = image.getpixel((32 * x + 16, 16))
-                name = {(255, 0, 0): "red", (0, 128, 0): "green", (0, 0, 255): "blue", (0, 0, 0): "black"}[colour]
-                square = image.getpixel((32 * x + 6, 6)) == colour
-                seen.append(f"{name} {'square' if square else 'circle'}")
+                filled = [image.getpixel((32 * x + a, b)) == colour for a, b in ((6, 6), (8, 24), (9, 9))]
+                kind = {(1, 1, 1): "square", (0, 1, 0): "triangle", (0, 0, 1): "circle", (0, 0, 0): "diamond"}
+                name = next(name for name, rgb in COLOURS.items() if rgb == colour)
+                seen.append(f"{name} {kind[tuple(map(int, filled))]}")
             said = item.question.removeprefix("From the left: ").split(". ")[0].split(", ")
             wrong = [b for a, b in zip(seen, said) if a != b]
             assert wrong == [item.answer] and said.count(item.answer) == 1

@@ -1,9 +1,8 @@
 """LASER-D: R = C + 0.5 C [L <= L_d], targets L_d by difficulty from a monitor that is answered again every 20 steps.
 
 A problem is easy with 6 or more of 8 right, middling with 3 to 5, hard with 1 or 2 (none: no bin). L_d is the smallest
-length of a right answer with P(L <= L_d) |C_d| >= 1, P over the right answers of the bin, |C_d| its bound 6, 3 or 1.
-Source: arXiv 2505.15612, section 4 (expected correct responses).
-"""
+length of a right answer with P(L <= L_d) |C_d| >= 1, P over the right answers of the bin, |C_d| its bound 6, 3 or 1
+(expected correct responses). Source: arXiv 2505.15612, section 4."""
 
 EVERY, K, BOUNDS = 20, 8, (6, 3, 1)
 

@@ -1,27 +1,19 @@
 """Perception-R1: R = a format + b correct + c seen + repetition; seen is the share of a picture's annotated facts that
 a judge finds in the text, repetition minus the share of 20-word runs that repeat. arXiv 2506.07218, section 4."""
 
-import asyncio
-import json
-import urllib.request
 from collections import Counter
 
+from nsrl.rewards import posted
+
 URL = "http://127.0.0.1:8000/judge"
-
-
-def holds(text, fact):
-    """Whether the judge finds a fact in a text."""
-    body = json.dumps({"text": text, "fact": fact}).encode()
-    with urllib.request.urlopen(urllib.request.Request(URL, body), timeout=120) as reply:
-        return bool(json.load(reply)["holds"])
 
 
 async def seen(batch):
     """The share of the facts; None where a row has none."""
     facts = [problem.columns.get("annotations") or [] for problem in batch.problems]
-    asked = [(text, fact) for text, own in zip(batch.completions, facts) for fact in own]
-    said = iter(await asyncio.gather(*(asyncio.to_thread(holds, *one) for one in asked)))
-    return [sum(next(said) for _ in own) / len(own) if own else None for own in facts]
+    asked = [{"text": text, "fact": fact} for text, own in zip(batch.completions, facts) for fact in own]
+    said = iter(await posted(URL, asked))
+    return [sum(bool(next(said)["holds"]) for _ in own) / len(own) if own else None for own in facts]
 
 
 def repeats(batch, n=20):

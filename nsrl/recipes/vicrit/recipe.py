@@ -1,11 +1,10 @@
 """ViCrit: a caption has one detail that is not in the picture; R = 1 for the very phrase, else 0. arXiv 2506.10128."""
 
-from PIL import Image, ImageDraw
-
 from nsrl.answers import Verdict
 from nsrl.data.generator import Generator, Item, picture
+from nsrl.data.shapes.draw import COLOURS, KINDS, Cell, Grid
 
-COLOURS, KINDS = ("red", "green", "blue", "black"), ("circle", "square")
+PHRASES = [f"{colour} {kind}" for colour in COLOURS for kind in KINDS]
 
 
 class Captions(Generator):
@@ -15,20 +14,15 @@ class Captions(Generator):
 
     def draw(self, rng, level):
         """A row, and a caption with one wrong phrase, which is the answer."""
-        seen = [(rng.choice(COLOURS), rng.choice(KINDS)) for _ in range(level + 2)]
-        canvas = Image.new("RGB", (160, 32), "white")
-        for x, (colour, kind) in enumerate(seen):
-            draw = ImageDraw.Draw(canvas).ellipse if kind == "circle" else ImageDraw.Draw(canvas).rectangle
-            draw((32 * x + 6, 6, 32 * x + 25, 25), fill=colour)
-        said, at = [f"{colour} {kind}" for colour, kind in seen], rng.randrange(len(seen))
-        said[at] = rng.choice([f"{c} {k}" for c in COLOURS for k in KINDS if f"{c} {k}" not in said])
-        caption = ", ".join(said)
-        return Item(f"From the left: {caption}. Which of them is not there?", said[at], (picture(canvas),), "caption")
+        said, at = rng.choices(PHRASES, k=level + 2), rng.randrange(level + 2)
+        row = Grid((tuple(Cell(kind, colour=colour) for colour, kind in map(str.split, said)),))
+        said[at] = rng.choice([phrase for phrase in PHRASES if phrase not in said])
+        asked = f"From the left: {', '.join(said)}. Which of them is not there?"
+        return Item(asked, said[at], (picture(row.open()),), "caption", values=said)
 
     def demonstrate(self, item, language, rng, wrong):
         """The phrase; another one where the picture was misread."""
-        said = item.question.removeprefix("From the left: ").partition(".")[0].split(", ")
-        return (rng.choice(said) if wrong else item.answer) if language == "direct" else None
+        return (rng.choice(item.values) if wrong else item.answer) if language == "direct" else None
 
     def verify(self, problem, text, extracted, result):
         """The very phrase, nothing beside it."""

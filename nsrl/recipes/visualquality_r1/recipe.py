@@ -7,22 +7,20 @@ from statistics import NormalDist, mean, variance
 
 from nsrl.rewards import gold_of
 
-_NUMBER = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,6})?(?![\w.]*\d)")
 
-
-def ranked(batch):
-    """The fidelity of a completion's score to the order of the opinions; None without one."""
-    said = [float(n[-1]) if (n := _NUMBER.findall(text[-300:])) else None for text in batch.completions]
+def ranked(batch, number=r"(?<![\w.])\d{1,3}(?:\.\d{1,6})?(?![\w.]*\d)"):
+    """The fidelity of a completion's score, its last number, to the order of the opinions; None without one."""
+    said = [[float(n) for n in re.findall(number, text[-300:])[-1:]] for text in batch.completions]
     golds, known = [problem.columns.get("mos", gold_of(problem)) for problem in batch.problems], {}
     for rows in batch.groups():  # of a picture: mean, variance, opinion
-        scores = [said[i] for i in rows if said[i] is not None]
+        scores = [score for i in rows for score in said[i]]
         if scores and golds[rows[0]] is not None:
             known[rows] = (mean(scores), variance(scores) if len(scores) > 1 else 0.0, float(golds[rows[0]]))
     out = [None if gold is None else 0.0 for gold in golds]
     for rows, (_, own, mos) in known.items():
         others = [other for further, other in known.items() if further != rows]
-        for i in rows if others else ():
-            out[i] = mean(_fidelity(said[i], own, mos, *o) for o in others) if said[i] is not None else 0.0
+        for i in [i for i in rows if said[i] and others]:
+            out[i] = mean(_fidelity(said[i][0], own, mos, *other) for other in others)
     return out
 
 
