@@ -200,7 +200,7 @@ def _one_update_family(c: TrainConfig) -> str | None:
 
 
 def _one_drift(c: TrainConfig) -> str | None:
-    idle = c.objective.kl_cov and not _several_updates(c)
+    idle = widest(c).objective.kl_cov and not _several_updates(c)
     return f"{ONE}, so no token has moved" if idle else None
 
 
@@ -309,6 +309,13 @@ def _clips(c: TrainConfig) -> str | None:
     return _one_update(c) if c.schedules.keys() <= set(CLIP) else None
 
 
+def _idle_schedules(c: TrainConfig) -> str | None:
+    """Why a number that a schedule says has no use."""
+    wide = widest(c)
+    rules = ((name, rule) for name in c.schedules for rule in TRAIN if name in rule.keys and not rule.told)
+    return next((f"of {name} {why}" for name, rule in rules if (why := rule.why(wide))), None)
+
+
 def _in_grpo(why: Why) -> Why:
     return lambda config: None if _no_grpo(config) else why(config)
 
@@ -352,6 +359,7 @@ TRAIN = (
         for name, count in (("until", "steps"), ("reading_until", "reading_steps"))
     ),
     Idle(("schedules",), lambda c: _no_grpo(c) or _clips(c), told=True),
+    Idle(("schedules",), _idle_schedules),
     Idle(("warm_start.until",), lambda c: None if _warm_start(c) else "there is no warm start (warm_start.steps is 0)"),
     *(
         Idle((name,), _when(lambda c, name=name: name in c.schedules, f"schedules.{name} says it for every step"))
@@ -422,8 +430,8 @@ TRAIN = (
         ("objective.importance_level", "objective.importance_cap"),
         _when(lambda c: c.objective.importance == "none", "sampler_correction is none"),
     ),
-    Idle(("objective.cov_band",), _when(lambda c: not c.objective.clip_cov, "objective.clip_cov is 0")),
-    Idle(("objective.drift_coef",), _when(lambda c: not c.objective.kl_cov, "objective.kl_cov is 0")),
+    Idle(("objective.cov_band",), _when(lambda c: not widest(c).objective.clip_cov, "objective.clip_cov is 0")),
+    Idle(("objective.drift_coef",), _when(lambda c: not widest(c).objective.kl_cov, "objective.kl_cov is 0")),
     Idle(GRPO, _no_grpo, told=True),
     Idle(CLIP, _in_grpo(_one_update), told=True),
     Idle(("loss_type",), _in_grpo(_one_update_family), told=True),

@@ -14,7 +14,7 @@ _DATA = "data.source and data.path"
 OTHERS = {
     "actor_rollout_ref.model.path": "model.name",
     "adam_beta1": "",
-    "adv_estimator": "scale_rewards (group: GRPO, none: Dr. GRPO; rloo, opo, gpg, ... by their names)",
+    "adv_estimator": "scale_rewards (group: GRPO, none: Dr. GRPO; rloo, opo, gpg, otb, ... by their names)",
     "attn_implementation": "model.attention",
     "batch_size": _PROMPTS,
     "bf16": "model.dtype",

@@ -16,7 +16,11 @@ from nsrl.config.keys import keys
 from nsrl.config.values import check_value
 from nsrl.errors import UserError, did_you_mean
 
-SCHEDULED = ("learning_rate", "beta", "entropy_coef", "epsilon", "epsilon_high", "temperature", "reward_noise")
+SCHEDULED = (
+    "learning_rate", "beta", "entropy_coef", "epsilon", "epsilon_high", "temperature", "reward_noise",
+    "objective.dual_clip", "objective.kl_log_clamp", "objective.kl_clamp", "objective.importance_cap",
+    "objective.nll_coef", "objective.drift_coef", "objective.top_entropy", "objective.clip_cov", "objective.kl_cov",
+)  # fmt: skip
 REWARD = "reward_weights."  # and the name of a reward
 _NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
 _CURVE = re.compile(rf"(linear|cosine)\s+{_NUMBER}\s+{_NUMBER}", re.IGNORECASE)
@@ -93,7 +97,10 @@ def with_values(config: Any, values: dict[str, float]) -> Any:
     weights = [values.get(name, weight) for name, weight in zip(places, config.paid.named().values())]
     made = dataclasses.replace(config, schedules={})
     for name, value in values.items():
-        if name not in places:
+        if "." in name and name not in places:  # of a group: objective.nll_coef
+            group, field = keys(type(config))[name].path
+            setattr(made, group, dataclasses.replace(getattr(made, group), **{field: value}))
+        elif name not in places:
             setattr(made, name, value)
     if config.rewards:
         made.rewards = [entry | {"weight": weight} for entry, weight in zip(config.rewards, weights)]

@@ -18,7 +18,7 @@ from nsrl.config.objective import ObjectiveConfig
 from nsrl.config.prompts import PromptConfig
 from nsrl.config.ranges import check
 from nsrl.config.rewards import SHARE, PaidConfig
-from nsrl.config.schedules import schedules_of
+from nsrl.config.schedules import widest
 from nsrl.config.stages import planned_stages, typed
 from nsrl.config.turns import TurnsConfig
 from nsrl.data.modes import DEMONSTRATED
@@ -48,11 +48,12 @@ SAMPLES = Bound(least=1, most=4096, why="the completions of a problem are sample
 SECONDS = Bound(above=0, most=86_400, why="a day")
 RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
 REMAX = "remax"  # compared with the greedy completion
+OTB = "otb"  # the optimal token baseline, which changes from token to token
 # How a group's rewards become advantages: TRL's names, and the modes of `group_advantage` that they are.
 SCALES = {
     "group": "grpo", "none": "no_std", "batch": "batch_std", "rloo": "rloo", "opo": "opo", "gpg": "gpg",
     "passk": "grpo_passk", "reinforce++": "reinforce_plus_plus",
-    "reinforce++_baseline": "reinforce_plus_plus_baseline", REMAX: "none",
+    "reinforce++_baseline": "reinforce_plus_plus_baseline", REMAX: "none", OTB: "no_std",
 }  # fmt: skip
 
 
@@ -466,7 +467,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         self.stages = typed(type(self), self.stages)
         check(self)
-        schedules_of(self)
+        check(widest(self))
         planned_stages(self)
 
     @property

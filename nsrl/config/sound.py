@@ -182,6 +182,11 @@ def _members(config: TrainConfig) -> None:
             "scale_rewards must not be remax where completions have several turns (turns.max, turns.on_length), for "
             "the greedy one that they are compared with has one; got remax"
         )
+    if config.scale_rewards == "otb" and any("advantage" in said for said in config.grouped.members):
+        raise UserError(
+            "scale_rewards must not be otb where a member has an advantage of its own, for it is compared with nobody; "
+            "got otb"
+        )
     for number, said in enumerate(config.grouped.members, 1):
         entry, where = MemberConfig(**said), f"members.{number}"
         for key, spec in (("prompt", entry.prompt), ("given", entry.given)):

@@ -15,14 +15,16 @@ import torch
 
 from nsrl.config import PromptConfig, TrainConfig
 from nsrl.config.contexts import PROMPT, schedules_of_terms
+from nsrl.config.schema import OTB
 from nsrl.errors import UserError
 from nsrl.models.chats import chat_for
-from nsrl.models.contexts import Context
+from nsrl.models.contexts import POLICY, Context
 from nsrl.models.pack import PackedBatch
 from nsrl.models.prompt import Prompt
 from nsrl.models.vlm import VLM
 from nsrl.rewards.functions import one_argument
 from nsrl.trainer import loss as objective
+from nsrl.trainer.token_baseline import SHARP
 from nsrl.types import Problem
 
 if TYPE_CHECKING:
@@ -76,9 +78,15 @@ def score(
     """
     config, found = learner.config, Scored()
     names = [name for name in config.tokens.contexts if config.tokens.shape_funcs or name in terms]
-    if not names:
+    sharp = config.scale_rewards == OTB
+    if not names and not sharp:
         return found
     with learner.timer("contexts"):
+        if sharp:
+            found.logp[SHARP] = objective.score_all(
+                learner.policy, batches, len(sampled_N), config, learner.banned, POLICY, learner.world,
+                temperature=config.temperature / 2,
+            )  # fmt: skip
         for name in names:
             entry = dict(config.tokens.contexts[name])
             prompt = entry.pop(PROMPT, None)

@@ -163,18 +163,19 @@ def score_all(
     context: Context,
     world: World = ALONE,
     entropy_N: torch.Tensor | None = None,
+    temperature: float | None = None,
 ) -> torch.Tensor:
     """Log-probs of all `count` completion tokens under another context, without gradient, in `pack`'s token order.
 
-    entropy_N: (count,) on the policy's device, is filled with the entropies where it is given.
+    entropy_N: (count,) on the policy's device, is filled with the entropies where it is given; temperature: None is the
+    run's.
     """
+    cooled = config.temperature if temperature is None else temperature
     out = torch.zeros(count, device=policy.device)
     kind = "none" if entropy_N is None else "metric"
     idle = world.idle_rounds(len(batches))
     for batch in [batch.to(policy.device) for batch in batches]:
-        scored = policy.score(
-            batch, temperature=config.temperature, banned=banned, grad=False, context=context, entropy=kind
-        )
+        scored = policy.score(batch, temperature=cooled, banned=banned, grad=False, context=context, entropy=kind)
         out[batch.token_rows] = scored.logp
         if entropy_N is not None and scored.entropy is not None:
             entropy_N[batch.token_rows] = scored.entropy

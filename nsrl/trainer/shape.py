@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from nsrl.config.schema import OTB
 from nsrl.errors import UserError
 from nsrl.rewards.batch import RewardBatch
 from nsrl.rewards.functions import shape_functions
 from nsrl.rewards.registry import exit_named, through_json
 from nsrl.trainer.contexts import Scored, k3
 from nsrl.trainer.loss import AS_IT_IS, Shaped
+from nsrl.trainer.token_baseline import otb
 
 if TYPE_CHECKING:
     from nsrl.trainer.learner import Learner, MiniBatch, Rollout
@@ -104,10 +106,12 @@ class Step:
 
 
 class ShapeFunctions:
-    """The functions of `shape_funcs` with what they remember. Raises `UserError` for what is none."""
+    """The functions of `shape_funcs` with what they remember, behind the estimator where `scale_rewards` is one that
+    differs from token to token. Raises `UserError` for what is none."""
 
-    def __init__(self, specs: Sequence[str] = ()) -> None:
-        self.functions = shape_functions(specs)
+    def __init__(self, specs: Sequence[str] = (), scale_rewards: str = "none") -> None:
+        estimator = {f"scale_rewards={OTB}": otb} if scale_rewards == OTB else {}
+        self.functions = estimator | shape_functions(specs)
         self._state: dict[str, dict[str, Any]] = {}
 
     def __call__(self, view: Step) -> None:

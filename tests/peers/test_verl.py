@@ -3,11 +3,15 @@
 On padded fp64 batches of random lengths. Where both can say the same, the options are said beside the case.
 """
 
+from itertools import pairwise
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from nsrl.trainer.advantage import step_advantages
+from nsrl.trainer.token_baseline import SHARP, otb
 from nsrl_kernels import group_advantage, policy_loss
 from nsrl_kernels.ops.policy_loss.select import clip_cov, covariance, kl_cov
 from tests.peers.verl_oracle import ROOT, Algorithm, Config, core_algos
@@ -145,3 +149,30 @@ def test_kl(kind):
     without = ours(logp, None, advantage, mask)
     torch.testing.assert_close(with_kl[1] - without[1], want, rtol=1e-6, atol=1e-8)
     assert float(with_kl[0] - without[0]) == pytest.approx(float(loss.detach()))
+
+
+@pytest.mark.parametrize("name", ["optimal_token_baseline", "tir_optimal_token_baseline"])
+def test_optimal_token_baseline(name):
+    """Theirs on padded tensors with the sum of pi^2 from logits, ours on log-probs at two temperatures."""
+    for seed in range(10):
+        rng = torch.Generator().manual_seed(seed)
+        lengths = torch.randint(1, L + 1, (12,), generator=rng)
+        mask = torch.arange(L)[None] < lengths[:, None]
+        reward = torch.randn(12, generator=rng, dtype=torch.float64)
+        logits = 3 * torch.randn(12, L, 9, generator=rng, dtype=torch.float64)
+        target = torch.randint(0, 9, (12, L, 1), generator=rng)
+        logp, sharp = (x.log_softmax(-1).gather(-1, target)[..., 0] for x in (logits, 2 * logits))
+        by_token = torch.zeros(12, L, dtype=torch.float64)
+        by_token[torch.arange(12), lengths - 1] = reward
+        want, _ = VERL.get_adv_estimator_fn(name)(
+            token_level_rewards=by_token, response_mask=mask.double(), index=np.array(list("aaaabbbbcccc"), dtype=object),
+            old_log_probs=logp, sum_pi_squared=logits.softmax(-1).square().sum(-1),
+        )  # fmt: skip
+        bounds = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).tolist()
+        step = SimpleNamespace(
+            sampled_N=logp[mask], scored={SHARP: sharp[mask]}, reward_R=reward, advantage_N=torch.zeros(int(lengths.sum())),
+            rows=lambda bounds=bounds: [slice(a, b) for a, b in pairwise(bounds)],
+            batch=SimpleNamespace(groups=lambda: [range(0, 4), range(4, 8), range(8, 12)]),
+        )  # fmt: skip
+        otb(step)
+        torch.testing.assert_close(step.advantage_N, want[mask].float(), rtol=1e-5, atol=1e-6)
