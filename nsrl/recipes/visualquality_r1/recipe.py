@@ -20,10 +20,7 @@ def ranked(batch, number=r"(?<![\w.])\d{1,3}(?:\.\d{1,6})?(?![\w.]*\d)"):
     for rows, (_, own, mos) in known.items():
         others = [other for further, other in known.items() if further != rows]
         for i in [i for i in rows if said[i] and others]:
-            out[i] = mean(_fidelity(said[i][0], own, mos, *other) for other in others)
+            p = [NormalDist().cdf((said[i][0] - middle) / (own + spread + 1e-6) ** 0.5) for middle, spread, _ in others]
+            t = [(1 + (mos > other) - (mos < other)) / 2 for _, _, other in others]
+            out[i] = mean((a * b) ** 0.5 + ((1 - a) * (1 - b)) ** 0.5 for a, b in zip(t, p))
     return out
-
-
-def _fidelity(score, own, mos, middle, spread, other):
-    p, t = NormalDist().cdf((score - middle) / (own + spread + 1e-6) ** 0.5), (1 + (mos > other) - (mos < other)) / 2
-    return (t * p) ** 0.5 + ((1 - t) * (1 - p)) ** 0.5
