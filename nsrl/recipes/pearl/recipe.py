@@ -6,15 +6,13 @@ import re
 
 from nsrl.answers import check
 
-_ANSWER = re.compile(r"<a(\d{1,3})>(.*?)</a\1>", re.DOTALL)
-
 
 def seen(batch):
     """R_p of each completion; None where a row has no checklist."""
     shares = []
     for problem, text in zip(batch.problems, batch.completions):
         golds = [str(answer) for _, answer in problem.columns.get("checklist") or []]
-        said = dict(_ANSWER.findall(text[-20_000:]))
+        said = dict(re.findall(r"(?s)<a(\d{1,3})>(.*?)</a\1>", text[-20_000:]))
         right = [check(said.get(str(i), ""), gold).correct is True for i, gold in enumerate(golds, 1)]
         shares.append(sum(right) / len(golds) if golds else None)
     return shares
