@@ -158,8 +158,9 @@ def test_mae_pays_proposers_for_questions_that_are_hard_and_good():
     mark = lambda start: [min(10, v) / 10 for question, v in marks.items() if question.startswith(start)]
     for i, text in enumerate(texts):
         if given.members[i] == "solver":
-            assert rows[i][1] == float(given.correct[i])
+            assert rows[i] == [float(given.correct[i]), None]
             continue
+        assert rows[i][0] is None
         questions = [part.split("</question>")[0] for part in text.split("<question>")[1:]]
         if not questions:
             assert rows[i][1] == 0
@@ -172,8 +173,8 @@ def test_mae_pays_proposers_for_questions_that_are_hard_and_good():
     totals = made.totals(rows, given)
     for group in given.groups():
         for own in (list(group)[:2], list(group)[2:]):
-            values = [rows[i][1] for i in own]
-            spread = math.sqrt(sum((v - sum(values) / 2) ** 2 for v in values) / 2) + 1e-4
+            values = [next(v for v in rows[i] if v is not None) for i in own]
+            spread = math.sqrt(sum((v - sum(values) / 2) ** 2 for v in values)) + 1e-4
             assert [totals[i] for i in own] == pytest.approx([(v - sum(values) / 2) / spread for v in values])
     assert "<question>" in of("mae", "propose")(given.problems[0]).question
 
