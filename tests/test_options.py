@@ -505,7 +505,7 @@ STEPS = [
     ("entropy_coef", {}, {"entropy_coef": 0.1}),
     ("sampler_correction", {"boasts": True}, {"boasts": True, "sampler_correction": "truncate"}),
     *(("scale_rewards", {}, {"scale_rewards": name})
-      for name in ("gpg", "passk", "reinforce++", "reinforce++_baseline")),
+      for name in ("gpg", "passk", "reinforce++", "reinforce++_baseline", "otb")),
     ("loss_type", {}, {"loss_type": "luspo"}),
     ("loss_type", {}, {"loss_type": "gmpo"}),
     ("loss_type", {}, {"loss_type": "vespo"}),

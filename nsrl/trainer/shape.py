@@ -106,12 +106,10 @@ class Step:
 
 
 class ShapeFunctions:
-    """The functions of `shape_funcs` with what they remember, behind the estimator where `scale_rewards` is one that
-    differs from token to token. Raises `UserError` for what is none."""
+    """The functions of `shape_funcs` with what they remember. Raises `UserError` for what is none."""
 
-    def __init__(self, specs: Sequence[str] = (), scale_rewards: str = "none") -> None:
-        estimator = {f"scale_rewards={OTB}": otb} if scale_rewards == OTB else {}
-        self.functions = estimator | shape_functions(specs)
+    def __init__(self, specs: Sequence[str] = ()) -> None:
+        self.functions = shape_functions(specs)
         self._state: dict[str, dict[str, Any]] = {}
 
     def __call__(self, view: Step) -> None:
@@ -167,7 +165,8 @@ def shaped(
     rewards (S,) and advantages (S,) of all completions. The functions run once, on the main rank: what they draw or
     remember is the same for all.
     """
-    if not learner.shapes.functions:
+    by_token = learner.config.scale_rewards == OTB
+    if not learner.shapes.functions and not by_token:
         return (Shaped(terms=scored.terms) if scored.terms else AS_IT_IS), scored.metrics
     learning = [one for part in mini_batches for one in part.learning]
     before = accumulate((len(part.learning) for part in mini_batches), initial=0)
@@ -206,6 +205,8 @@ def shaped(
             step,
             done / max(1, total),
         )
+        if by_token:
+            otb(view)
         learner.shapes(view)
         return view.advantage_N.detach().float(), view.weight_N.detach().float(), view.metrics
 

@@ -304,7 +304,7 @@ def _reinforce(
         reference=frozen,
         reference_context=context,
         world=run.world,
-        shapes=ShapeFunctions(config.tokens.shape_funcs, config.scale_rewards),
+        shapes=ShapeFunctions(config.tokens.shape_funcs),
         talk=run.talk,
     )
     learner.rewards.load_state_dict(run.progress.state.rewards)

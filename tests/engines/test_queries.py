@@ -24,9 +24,11 @@ def test_rows_are_those_of_a_filter():
 
 @pytest.mark.parametrize(
     "query",
-    ["", "nonsense", "select * from absent", "select 1; select 2", "select \0", "select '\ud800'", "(" * 5000, "select " + "(" * 900,
-     "insert into t values (3, 'z')", "drop table t", "attach 'file.db' as f", "pragma user_version = 1", "vacuum into 'file.db'",
-     "create table u (a)", "begin", "select load_extension('x')", "select zeroblob(1000000000)",
+    ["", "nonsense", "select * from absent", "select 1; select 2", "select \0", "select '\ud800'", "(" * 5000,
+     "select " + "(" * 900,
+     "insert into t values (3, 'z')", "drop table t", "attach 'file.db' as f", "pragma user_version = 1",
+     "vacuum into 'file.db'", "create table u (a)", "begin", "select load_extension('x')",
+     "select zeroblob(1000000000)",
      "with recursive c(n) as (select 1 union all select n + 1 from c) select count(*) from c",
      "with recursive c(n) as (select 1 union all select n + 1 from c) select n, printf('%01900d', n) from c order by 2",
      "select " + "x" * LONGEST],

@@ -165,12 +165,14 @@ def test_optimal_token_baseline(name):
         by_token = torch.zeros(12, L, dtype=torch.float64)
         by_token[torch.arange(12), lengths - 1] = reward
         want, _ = VERL.get_adv_estimator_fn(name)(
-            token_level_rewards=by_token, response_mask=mask.double(), index=np.array(list("aaaabbbbcccc"), dtype=object),
+            token_level_rewards=by_token, response_mask=mask.double(),
+            index=np.array(list("aaaabbbbcccc"), dtype=object),
             old_log_probs=logp, sum_pi_squared=logits.softmax(-1).square().sum(-1),
         )  # fmt: skip
         bounds = torch.nn.functional.pad(lengths.cumsum(0), (1, 0)).tolist()
         step = SimpleNamespace(
-            sampled_N=logp[mask], scored={SHARP: sharp[mask]}, reward_R=reward, advantage_N=torch.zeros(int(lengths.sum())),
+            sampled_N=logp[mask], scored={SHARP: sharp[mask]}, reward_R=reward,
+            advantage_N=torch.zeros(int(lengths.sum())),
             rows=lambda bounds=bounds: [slice(a, b) for a, b in pairwise(bounds)],
             batch=SimpleNamespace(groups=lambda: [range(0, 4), range(4, 8), range(8, 12)]),
         )  # fmt: skip

@@ -62,7 +62,7 @@ def learner(pool, start, *, world=ALONE, budget=4096, lr=1e-3, functions=None, *
     optimizer = Optimizer(
         vlm.model, learning_rate=lr, schedule="constant", warmup=0, total=10, max_grad_norm=1e9, world=world
     )
-    shapes = ShapeFunctions(config.shape_funcs, config.scale_rewards)
+    shapes = ShapeFunctions(config.shape_funcs)
     if functions:
         shapes.functions, config.shape_funcs = functions, list(functions)
     return Learner(

@@ -364,8 +364,8 @@ def test_schedules():
 
 def test_schedules_of_the_objective():
     """Coefficients, shares and caps of `objective.*`: what a step minimises, and the configuration as it was."""
-    line = ["schedules.objective.nll_coef=linear 0.1 0", "schedules.objective.top_entropy=1 until 1 then 0.2", "beta=0.1",
-            "schedules.objective.kl_cov=0 until 1 then 0.1", "objective.drift_coef=2", "mini_batches=2",
+    line = ["schedules.objective.nll_coef=linear 0.1 0", "schedules.objective.top_entropy=1 until 1 then 0.2",
+            "beta=0.1", "schedules.objective.kl_cov=0 until 1 then 0.1", "objective.drift_coef=2", "mini_batches=2",
             "schedules.objective.kl_clamp=cosine 10 2", "schedules.objective.dual_clip=linear 10 3",
             "schedules.objective.importance_cap=2 until 1 then 1.5", "sampler_correction=truncate",
             "schedules.objective.kl_log_clamp=20", "schedules.objective.clip_cov=linear 0 0.01"]  # fmt: skip
@@ -432,10 +432,11 @@ UNTIL = {"steps": None, "until": "reward > 1", "max_steps": 9}
         ({"schedules": {"beta": "1 until 5 then 2 until 3 then 1"}}, "schedules.beta must be"),
         ({"schedules": {"beta": "0.1"}, "beta": 0.1}, "beta cannot act here, because schedules.beta says it"),
         ({"schedules": {"learning_rate": "0.1"}, "warmup_steps": 3}, "warmup_steps cannot act here"),
-        ({"schedules": {"objective.kl_clamp": "linear 5 1"}}, "schedules cannot act here, because of objective.kl_clamp "
-            "beta is 0"),
+        ({"schedules": {"objective.kl_clamp": "linear 5 1"}}, "schedules cannot act here, because of "
+            "objective.kl_clamp beta is 0"),
         ({"schedules": {"objective.drift_coef": "2"}}, "of objective.drift_coef objective.kl_cov is 0"),
-        ({"schedules": {"objective.dual_clip": "linear 3 0.5"}}, "schedules.objective.dual_clip must be above 1 or null; got 0.5"),
+        ({"schedules": {"objective.dual_clip": "linear 3 0.5"}}, "schedules.objective.dual_clip must be above 1 or "
+            "null; got 0.5"),
         ({"schedules": {"objective.dual_clip": "3"}, "loss_type": "gmpo"}, "objective.dual_clip must be null with "
             "loss_type=gmpo"),
         ({"schedules": {"objective.tau": "1"}}, "schedules must be of .*got 'objective.tau'"),

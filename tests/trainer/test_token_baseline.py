@@ -64,9 +64,7 @@ def test_a_step(monkeypatch):
                                     lengths=step.offsets.diff().tolist(), sizes=step.batch.group_sizes,
                                     ids=step.batch.completion_ids, problems=step.batch.problems)  # fmt: skip
     with EnginePool(1) as pool:
-        runner = shaping.learner(
-            pool, start, functions={"otb": otb, "look": look}, scale_rewards="otb", temperature=0.8
-        )
+        runner = shaping.learner(pool, start, functions={"look": look}, scale_rewards="otb", temperature=0.8)
         grpo_step(runner, 1)
         network = shaping.learner(pool, start).vlm.model
         plain = shaping.learner(pool, start)
