@@ -1,6 +1,5 @@
-"""ViRL (Visual Rationale Learning): a turn's box is right where it has an IoU of 1/2 with a part of the rationale that
-no earlier one had, redundant with one that was had, else wrong: c = 1, -1/2, -1. A turn's advantage is that of its
-completion + 1/2 (c - mean c of its group); the credits are paid too. arXiv 2511.23031 (numbers are ours)."""
+"""ViRL: a turn's box is right where it has an IoU of 1/2 with a part of the rationale that no earlier one had;
+redundant with one that was had; else wrong: c = 1, -1/2, -1, paid too; A += (c - mean c of its group) / 2. arXiv 2511.23031."""
 
 from nsrl.rewards import boxes
 
