@@ -1,5 +1,5 @@
-"""ViRL: a turn's box is right where it has an IoU of 1/2 with a part of the rationale that no earlier one had;
-redundant with one that was had; else wrong: c = 1, -1/2, -1, paid too; A += (c - mean c of its group) / 2. arXiv 2511.23031."""
+"""ViRL: c is 1 for a turn's box with an IoU of 1/2 with a part of the rationale that no earlier box had, -1/2 for one
+with a part that was had, -1 for others; c is paid, and A += (c - mean c of the group) / 2. arXiv 2511.23031."""
 
 from nsrl.rewards import boxes
 
