@@ -122,6 +122,11 @@ def _train(values: dict[str, Any]) -> None:
             f"prompts_per_step x num_generations must be at most {MOST_COMPLETIONS:,} completions a step; got "
             f"{values['prompts_per_step']} x {values['num_generations']}"
         )
+    alone = values["scale_rewards"] == "remax"
+    if values["num_generations"] < (1 if alone else 2):
+        why = "" if alone else ", for a group of one has no spread, so nothing is learned"
+        raise UserError(f"num_generations must be at least {1 if alone else 2} with scale_rewards="
+                        f"{values['scale_rewards']}{why}; got {values['num_generations']}")  # fmt: skip
     require_members(values)
     upper = 1 + (values["epsilon"] if values["epsilon_high"] is None else values["epsilon_high"])
     if values["delta"] is not None and not LOSSES[values["loss_type"]].clipped:

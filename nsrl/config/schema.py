@@ -41,9 +41,7 @@ COOLEST = 0.01  # rounding errors of logits are divided by the temperature: belo
 TEMPERATURE = Bound(least=COOLEST, most=10, why="near 0 completions are all alike, far above 1 they are noise")
 TEMPERATURE_OR_GREEDY = Bound(least=COOLEST, most=10, why="0 is greedy", or_zero=True)
 SHARE_OF_OTHERS = Bound(least=0, most=1e6, why="shares are relative to each other")
-GROUP = Bound(
-    least=2, most=4096, why="a group of one has no spread, so nothing is learned; a group is sampled and held as one"
-)
+GROUP = Bound(most=4096, why="a group is sampled and held as one")  # the least of it `ranges.py` says
 SAMPLES = Bound(least=1, most=4096, why="the completions of a problem are sampled and held together")
 SECONDS = Bound(above=0, most=86_400, why="a day")
 RATE = Bound(above=0, most=1, why="AdamW moves every weight by about this much in a step")
@@ -346,7 +344,7 @@ class TrainConfig:
     """problems per optimiser step."""
 
     num_generations: Annotated[int, GROUP] = 10
-    """G, completions per problem."""
+    """G, completions per problem; 1 with scale_rewards=remax alone, which compares with a greedy one."""
 
     max_completion_length: Annotated[int, ONE_OR_MORE] = 64
     """tokens."""

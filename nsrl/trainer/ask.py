@@ -1,19 +1,21 @@
 """Rewards ask the policy again (`ask`, docs/rewards.md), and ReMax's baseline is its greedy answer.
 
 The functions run on the main rank alone; what they ask is answered by all ranks, each its share, with the weights that
-sampled the step. Seeds go by (run, step, round, call, place), so an answer hangs neither on the number of ranks nor on
-what else is asked.
+sampled the step. Seeds go by (run, step, round, what is asked), so an answer hangs neither on the number of ranks nor
+on what else is asked, nor on when.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from nsrl.errors import UserError
 from nsrl.models.prompt import Prompt
+from nsrl.models.vlm import VLM
 from nsrl.rewards.asking import NO_ANSWER, Answer, Ask
 from nsrl.rewards.batch import RewardBatch
 from nsrl.rollout.types import Finish, Sample
@@ -22,12 +24,13 @@ from nsrl.trainer.grader import Graded
 from nsrl.trainer.learner import Learner, Rollout
 from nsrl.trainer.members import seed_of
 from nsrl.trainer.metrics import Timer
+from nsrl.trainer.problems import longest_prompt
 from nsrl.types import ImageRef, Problem
 
 T = TypeVar("T")
 Asked = tuple[
-    int, list[tuple[Problem, tuple[str, ...]]], int, float, int
-]  # call, pictures by key, n, temperature, tokens
+    list[tuple[Problem, tuple[str, ...]]], list[int], int, float, int
+]  # pictures by key, seeds, n, temperature, tokens
 PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 
 
@@ -51,7 +54,6 @@ class AskedPolicy:
     def __init__(self, learner: Learner, batch: RewardBatch, round_: int) -> None:
         self.learner, self.step, self.round = learner, batch.step, round_
         self._images: dict[str, ImageRef] = {image.key: image for p in batch.problems for image in p.images}
-        self._calls = 0
         self._lock = threading.Lock()  # async rewards may ask from threads
 
     def __call__(
@@ -68,12 +70,12 @@ class AskedPolicy:
         with self._lock:
             if not problems:
                 return []
-            self._calls += 1
+            seeds = self._seeds(problems)
             known = all(image.key in self._images for problem in problems for image in problem.images)
             if not known:  # pictures that the function made: no other rank has them
-                return self._told(self._answers(self._calls, list(enumerate(problems)), n, temperature, limit))
+                return self._told(self._answers(list(zip(problems, seeds)), n, temperature, limit))
             sent = [(_sendable(problem), tuple(i.key for i in problem.images)) for problem in problems]
-            asked: Asked = (self._calls, sent, n, temperature, limit)
+            asked: Asked = (sent, seeds, n, temperature, limit)
             self.learner.world.from_main(lambda: asked)
             return self._shared(asked)
 
@@ -87,10 +89,22 @@ class AskedPolicy:
         self.learner.world.from_main(lambda: None)
 
     def _shared(self, asked: Asked) -> list[list[Answer]]:
-        call, sent, n, temperature, limit = asked
+        sent, seeds, n, temperature, limit = asked
         problems = [replace(p, images=tuple(self._images[key] for key in keys)) for p, keys in sent]
-        mine = self.learner.world.share(list(enumerate(problems)))
-        return self._told(self.learner.world.gather_in_order(self._answers(call, mine, n, temperature, limit)))
+        mine = self.learner.world.share(list(zip(problems, seeds)))
+        return self._told(self.learner.world.gather_in_order(self._answers(mine, n, temperature, limit)))
+
+    def _seeds(self, problems: Sequence[Problem]) -> list[int]:
+        """One for each, of the run, the step and what is asked: the same question has the same answers in every call,
+        and one that comes again in a call others."""
+        before: Counter[str] = Counter()
+        found = []
+        for p in problems:
+            shown = (p.id, p.question, p.options, [i.key for i in p.images], p.chat, p.behind, p.columns.get("system"))
+            what = repr(shown)
+            found.append(seed_of(self.learner.config.seed, self.step, self.round, "ask", what, before[what]))
+            before[what] += 1
+        return found
 
     def _told(self, answers: list[list[Answer]]) -> list[list[Answer]]:
         told = self.learner.told
@@ -98,13 +112,13 @@ class AskedPolicy:
         return answers
 
     def _answers(
-        self, call: int, asked: Sequence[tuple[int, Problem]], n: int, temperature: float, limit: int
+        self, asked: Sequence[tuple[Problem, int]], n: int, temperature: float, limit: int
     ) -> list[list[Answer]]:
-        """This rank's. call: its number; asked: problems with their places in it."""
+        """This rank's. asked: problems with their seeds."""
         learner = self.learner
         with learner.timer("ask"):
-            seeds = [seed_of(learner.config.seed, self.step, self.round, "ask", call, place) for place, _ in asked]
-            found = answers_of(learner, [problem for _, problem in asked], n, temperature, limit, seeds)
+            problems, seeds = [problem for problem, _ in asked], [seed for _, seed in asked]
+            found = answers_of(learner, problems, n, temperature, limit, seeds)
         return [[NO_ANSWER] * n if each is None else [_answer(*one) for one in each] for each in found]
 
 
@@ -114,7 +128,8 @@ def answers_of(
     """This rank's `n` graded completions of each problem; None for one that cannot be shown to the model: it may hold
     what the model wrote."""
     vlm = learner.vlm
-    prompts = [_encoded(learner, problem) for problem in problems]
+    longest = longest_prompt(learner.config, vlm, limit)
+    prompts = [_encoded(vlm, problem, longest) for problem in problems]
     shown = [i for i, prompt in enumerate(prompts) if prompt is not None]
     done = complete(
         vlm, learner.sampler, learner.grader, [problems[i] for i in shown],
@@ -144,14 +159,13 @@ def greedy(learner: Learner, groups: Sequence[Rollout]) -> list[Rollout]:
     return made
 
 
-def _encoded(learner: Learner, problem: Problem) -> Prompt | None:
-    vlm = learner.vlm
+def _encoded(vlm: VLM, problem: Problem, longest: int) -> Prompt | None:
     try:
         prompt = vlm.encode(problem)
     except UserError:  # what the model wrote stands in it: a marker of pictures, or a picture that cannot be read
         return None
     assert vlm.chat.shown(problem).images or vlm.family.image_token_id not in prompt.ids
-    return prompt if len(prompt.ids) <= learner.config.data.max_prompt_length else None
+    return prompt if len(prompt.ids) <= longest else None
 
 
 def _sendable(problem: Problem) -> Problem:

@@ -81,6 +81,7 @@ def score(
     sharp = config.scale_rewards == OTB
     if not names and not sharp:
         return found
+    own_N = _sampled(mine, sampled_N)
     with learner.timer("contexts"):
         if sharp:
             found.logp[SHARP] = objective.score_all(
@@ -100,11 +101,20 @@ def score(
             found.logp[name] = logp_N
             if entropy_N is not None:
                 found.entropy[name] = entropy_N
-            total, count = learner.world.all_reduce_sum(float(k3(sampled_N, logp_N).sum()), len(sampled_N))
+            gap_N = k3(sampled_N, logp_N)[own_N]
+            total, count = learner.world.all_reduce_sum(float(gap_N.sum()), len(gap_N))
             found.metrics[f"contexts/{name}/k3"] = total / max(1, count)
     found.terms = tuple((found.logp[name], value) for name, value in terms.items())
     found.metrics |= {f"terms/{name}": schedule for name, schedule in terms.items()}
     return found
+
+
+def _sampled(mine: Sequence[Rollout], sampled_N: torch.Tensor) -> torch.Tensor | slice:
+    """Which of the tokens somebody sampled: what is given is in no metric."""
+    if not any(group.given for group in mine):
+        return slice(None)
+    own = [i not in g.given for g in mine for i in g.learns for _ in g.samples[i].logps]
+    return torch.tensor(own, dtype=torch.bool, device=sampled_N.device)
 
 
 def k3(of_N: torch.Tensor, other_N: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -45,7 +45,8 @@ class Rollout:
     Where they are not alike (`members.py`): parts: all of them by the prompt that they are learned behind, in order
     (none: all behind `prompt`); members: what each is called; heads: what the text of each begins with that is not
     among its ids; given: those that nobody sampled, which are in no statistic; foreign: those whose log-probs are not
-    those of a sampler behind the prompt that they are learned behind.
+    those of a sampler behind the prompt that they are learned behind; others: those that answer another problem, and
+    which; lacking: of each entry that wants a text or another prompt its name, and whether this problem had none.
     """
 
     problem: Problem
@@ -59,6 +60,8 @@ class Rollout:
     heads: list[str] = field(default_factory=list)
     given: frozenset[int] = frozenset()
     foreign: frozenset[int] = frozenset()
+    others: dict[int, Problem] = field(default_factory=dict)
+    lacking: list[tuple[str, bool]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -73,6 +76,15 @@ class Rollout:
     def counted(self) -> list[int]:
         """The samples that statistics are of: all that were sampled."""
         return [i for i in range(len(self.samples)) if i not in self.given]
+
+    def problem_of(self, sample: int) -> Problem:
+        """The problem that a completion answers, and by which it is judged."""
+        return self.others.get(sample, self.problem)
+
+    def as_counted(self, sample: int) -> Graded:
+        """A completion as statistics of the problem see it: without a verdict where it answers another one."""
+        graded = self.graded[sample]
+        return replace(graded, correct=None) if sample in self.others else graded
 
     def prompt_of(self, sample: int) -> Prompt:
         """The prompt that a completion is learned behind."""
@@ -163,7 +175,7 @@ class Learner:
         """The completions of graded groups as rewards and shape functions see them."""
         samples, graded = [s for g in groups for s in g.samples], [j for g in groups for j in g.graded]
         return RewardBatch(
-            problems=[g.problem for g in groups for _ in g.samples],
+            problems=[g.problem_of(i) for g in groups for i in range(len(g.samples))],
             completions=[j.text for j in graded],
             completion_ids=[s.token_ids for s in samples],
             masks=[s.mask for s in samples],

@@ -139,9 +139,9 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         metrics |= members.metrics_of(groups, gain.drawn.reward) | learner.told
         learner.told = {}
         rows = [first + i for g, first in zip(groups, accumulate(sizes, initial=0)) for i in g.counted]
-        drawn, components = gain.drawn._replace(reward=gain.drawn.reward[rows]), scores.components[rows]
+        drawn, components = members.sampled(learner, groups, gain, rewards, weights), scores.components[rows]
         samples = [g.samples[i] for g in groups for i in g.counted]
-        graded = [g.graded[i] for g in groups for i in g.counted]
+        graded = [g.as_counted(i) for g in groups for i in g.counted]
         parts = [token_parts(vlm, s.written_ids, j) for s, j in zip(samples, graded)]
         sizes = [len(g.counted) for g in groups]
         metrics |= step_metrics(samples, graded, sizes, components, learner.rewards.names, drawn, parts)
@@ -155,8 +155,8 @@ def grpo_step(learner: Learner, step: int) -> tuple[dict[str, float], list[dict[
         learner.overlap = []
         part = iter(parts)
         records = [
-            record(g.problem, g.graded[i], len(g.prompt_of(i).ids), g.samples[i], number, next(part))
-            | ({"member": g.members[i]} if g.members else {})
+            record(g.problem_of(i), g.graded[i], len(g.prompt_of(i).ids), g.samples[i], number, next(part))
+            | members.columns_of(learner, g, i)
             for g in groups
             for number, i in enumerate(g.counted)
         ]

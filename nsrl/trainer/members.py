@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 
-from nsrl.config.members import ANSWER, GOLD, PLAIN, MemberConfig, entries_of, schedule_of
+from nsrl.config import TrainConfig
+from nsrl.config.members import PLAIN, MemberConfig, entries_of, schedule_of
 from nsrl.config.prompts import PromptConfig
 from nsrl.data.chat import Chat
-from nsrl.data.modes import DEMONSTRATED
+from nsrl.data.source import Source
 from nsrl.errors import UserError
 from nsrl.models.chats import chat_for
 from nsrl.models.contexts import POLICY, Context
@@ -28,29 +30,46 @@ from nsrl.models.prompt import Prompt, PromptImage
 from nsrl.models.vision import altered
 from nsrl.models.vlm import VLM
 from nsrl.rewards.functions import one_argument
-from nsrl.rollout.types import Finish, Sample, SamplingParams
+from nsrl.rollout.types import Sample, SamplingParams
 from nsrl.trainer import loss as objective
 from nsrl.trainer.advantage import StepAdvantages, advantages
 from nsrl.trainer.completions import complete
+from nsrl.trainer.given import Given, Gold, given, looked_at, require_given, text_of
 from nsrl.trainer.grader import Graded
 from nsrl.trainer.learner import Learner, MiniBatch, Part, Rollout
 from nsrl.trainer.loss import Shaped
+from nsrl.trainer.problems import longest_prompt
 from nsrl.types import Problem
+from nsrl_kernels import GroupAdvantage
 
 
 @dataclass(frozen=True)
 class Put:
-    """One way in which a problem is put; paint: what happens to its pictures."""
+    """One way in which a problem is put; paint: what happens to its pictures; other: whether it is another problem than
+    the group's, which has a right answer of its own, or none."""
 
     problem: Problem
     chat: Chat
     paint: Context | None = None
+    other: bool = False
 
     def encode(self, vlm: VLM) -> Prompt:
         """Token ids and pixels. Raises `UserError` where a picture cannot be read."""
         with vlm.asked(self.chat):
             prompt = vlm.encode(self.problem)
         return prompt if self.paint is None else painted(prompt, self.paint, vlm.black)
+
+    def never(self, vlm: VLM, longest: int) -> str:
+        """Why the model cannot be shown it; "" where it can. longest: tokens of its prompt."""
+        with vlm.asked(self.chat):
+            (length,) = vlm.prompt_lengths([self.problem])
+        if isinstance(length, str):
+            return length
+        return f"{length} tokens, at most {longest}" if length > longest else ""
+
+    def is_as(self, other: Put) -> bool:
+        """Whether both are the same prompt of the same problem; columns are no part of a problem's equality."""
+        return self == other and self.problem.columns == other.problem.columns
 
 
 @dataclass(frozen=True)
@@ -65,14 +84,22 @@ class _Seat:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How a group comes about; puts: its prompts, the plain one first; seats: by the prompt they are learned behind."""
+    """How a group comes about; puts: its prompts, the plain one first; seats: by the prompt they are learned behind;
+    lacking: of each entry with a prompt or a hint its name, and whether the problem is put plainly in its place."""
 
     problem: Problem
     puts: list[Put]
     seats: list[_Seat]
+    lacking: list[tuple[str, bool]]
+
+    def answered(self, seat: _Seat) -> Problem:
+        """The problem by which completions are judged, as its source has it."""
+        put = self.puts[seat.put]
+        return put.problem if put.other else self.problem
 
 
-Drawn = tuple[list[Prompt], list[list[Sample]], list[list[Graded]], list[tuple[str, Sample, Graded]]]
+Drawn = tuple[list[Prompt], list[list[Sample]], list[list[Graded]], tuple[list[Given], list[tuple[str, bool]]]]
+Way = Callable[[Problem], tuple[Put, str]]  # how an entry puts a problem, and why it is put plainly instead
 
 
 def painted(prompt: Prompt, context: Context, black: Sequence[float]) -> Prompt:
@@ -86,68 +113,96 @@ def painted(prompt: Prompt, context: Context, black: Sequence[float]) -> Prompt:
     return replace(prompt, images=images)
 
 
+def is_other(asked: Problem, problem: Problem) -> bool:
+    """Whether what is right for one need not be right for the other: answer, options or columns differ. How a problem
+    is put (its question, its pictures, a system text) makes no other one of it."""
+    judged = lambda p: (p.answer, p.options, {name: value for name, value in p.columns.items() if name != "system"})
+    return judged(asked) != judged(problem)
+
+
+def require_members(config: TrainConfig, source: Source, vlm: VLM) -> None:
+    """Raise `UserError` for an entry of `members` that would do nothing in the whole run: no training problem has its
+    hint or its given text, or can be shown to the model as it puts it. vlm: asked as the run is."""
+    for number, said in enumerate(config.grouped.members, 1):
+        entry, where = MemberConfig(**said), f"members.{number}"
+        if entry.given is not None:
+            require_given(f"{where}.given", entry, source, vlm, config.max_completion_length)
+        elif entry.hint is not None or entry.prompt is not None:
+            put = _way(config, vlm, source.gold, number, entry, 0)
+            problems, which = looked_at(source)
+            why = ""
+            if all(why := put(problem)[1] for problem in problems):
+                raise UserError(f"{where} must put a training problem otherwise than plainly; it does so with none of "
+                                f"{which} (last: {problems[-1].id}: {why})")  # fmt: skip
+
+
 def rollout(
     learner: Learner, problems: Sequence[Problem], step: int, round_: int, base: int, params: SamplingParams
 ) -> list[Rollout]:
     """Problems with the completions of all their members, graded, on every rank. Seeds go by the problem and by the way
     it is put, not by who samples it; base: the seed of the first problem's plain prompt. Raises `UserError` where a
     user's function gives something else than it must."""
-    world, entries = learner.world, entries_of(learner.config.grouped.members, learner.config.num_generations)
-    put = [_way(learner, number, entry, step) for number, entry in enumerate(entries, 1)]
-    plans = [_plan(learner, problem, entries, put) for problem in problems]
+    config, world = learner.config, learner.world
+    entries = entries_of(config.grouped.members, config.num_generations)
+    ways = [
+        _way(config, learner.vlm, learner.problems.gold, number, entry, step) for number, entry in enumerate(entries, 1)
+    ]
+    plans = [_plan(learner, problem, entries, ways) for problem in problems]
     drawn = _drawn(learner, world.share(list(enumerate(plans))), (step, round_, base), params)
     with learner.timer("exchange"):
         merged = world.gather_in_order(drawn)
     return [_group(plan, *parts) for plan, parts in zip(plans, merged)]
 
 
-def _way(learner: Learner, number: int, entry: MemberConfig, step: int) -> Callable[[Problem], Put]:
-    """How an entry puts a problem."""
-    vlm, where = learner.vlm, f"members.{number}"
-    chat = vlm.chat
+def _way(config: TrainConfig, vlm: VLM, gold: Gold, number: int, entry: MemberConfig, step: int) -> Way:
+    """How an entry puts a problem in a step."""
+    where, longest, chat = f"members.{number}", longest_prompt(config, vlm, config.max_completion_length), vlm.chat
     if isinstance(entry.prompt, dict):
         chat = chat_for(vlm, PromptConfig(**entry.prompt), entry.prompt)
     change = one_argument(entry.prompt, f"{where}.prompt")[1] if isinstance(entry.prompt, str) else None
     paint = None
     if entry.images != "keep":
-        paint = Context(
-            images=entry.images, share=entry.patches, sigma=entry.sigma, seed=learner.config.seed, step=step
-        )
+        paint = Context(images=entry.images, share=entry.patches, sigma=entry.sigma, seed=config.seed, step=step)
 
-    def put(problem: Problem) -> Put:
-        asked = problem
+    def put(problem: Problem) -> tuple[Put, str]:
+        asked, why = problem, ""
         if change is not None:
             asked = change(problem)
             if not isinstance(asked, Problem):
                 raise UserError(f"{where}.prompt must return a Problem; {entry.prompt!r} gave {type(asked).__name__}")
-        if entry.hint is not None and (hint := _text(learner, entry.hint, entry, problem)):
+        if entry.hint is not None and (hint := text_of(entry.hint, entry, problem, vlm.chat.mode, gold)):
             asked = replace(asked, question=f"{asked.question}\n\nHint: {hint}")
-        return Put(asked, chat, paint if asked.images else None)
+        elif entry.hint is not None:
+            why = f"it has no {entry.hint}"
+        made = Put(asked, chat, paint if asked.images else None, change is not None and is_other(asked, problem))
+        if (entry.prompt is not None or entry.hint is not None) and (never := made.never(vlm, longest)):
+            return Put(problem, vlm.chat), never
+        return made, why
 
     return put
 
 
-def _plan(
-    learner: Learner, problem: Problem, entries: Sequence[MemberConfig], ways: Sequence[Callable[[Problem], Put]]
-) -> _Plan:
+def _plan(learner: Learner, problem: Problem, entries: Sequence[MemberConfig], ways: Sequence[Way]) -> _Plan:
     puts = [Put(problem, learner.vlm.chat)]
+    sampled = [(entry, way) for entry, way in zip(entries, ways) if entry.n is not None]  # the others are given
+    plain = next((entry.called for entry, _ in sampled if not entry.differs), PLAIN)
     names: dict[tuple[int, int], list[str]] = {}
-    for entry, way in zip(entries, ways):
-        if entry.n is None:  # given
-            continue
-        there = schedule_of(entry.share, "share", 1).at(*learner.progress)
-        count, own = int(entry.n * there + 0.5), way(problem)
-        if own not in puts:
-            puts.append(own)
-        at = puts.index(own)
+    lacking: list[tuple[str, bool]] = []
+    for entry, way in sampled:
+        there, size = schedule_of(entry.share, "share", 1).at(*learner.progress), entry.n or 0
+        count, (own, why) = int(size * there + 0.5), way(problem)
+        if entry.prompt is not None or entry.hint is not None:
+            lacking.append((entry.called, bool(why)))
+        at = next((i for i, put in enumerate(puts) if put.is_as(own)), len(puts))
+        puts += [own] if at == len(puts) else []
         learned = at if entry.score_as == "own" else 0
-        name = entry.called if at or not entry.differs else PLAIN
-        names.setdefault((at, learned), []).extend([name] * (count if at else entry.n))
-        if at and count < entry.n:
-            names.setdefault((0, 0), []).extend([PLAIN] * (entry.n - count))
+        name = entry.called if at or not entry.differs else plain
+        names.setdefault((at, learned), []).extend([name] * (count if at else size))
+        if at and count < size:
+            names.setdefault((0, 0), []).extend([plain] * (size - count))
     order = list(dict.fromkeys(learned for _, learned in names))
     seats = [_Seat(at, learned, tuple(called)) for (at, learned), called in names.items() if called]
-    return _Plan(problem, puts, sorted(seats, key=lambda seat: order.index(seat.learned)))
+    return _Plan(problem, puts, sorted(seats, key=lambda seat: order.index(seat.learned)), lacking)
 
 
 def _drawn(
@@ -178,15 +233,14 @@ def _drawn(
             seeds.append(base + i if plain else seed_of(learner.config.seed, step, round_, i, "member", put, again))
         with vlm.asked(chat):
             done = complete(
-                vlm, learner.sampler, learner.grader, [plan.problem for _, plan, _ in asked],
+                vlm, learner.sampler, learner.grader, [plan.answered(plan.seats[number]) for _, plan, number in asked],
                 [prompts[index][share[index][1].seats[number].put] for index, number in jobs],
                 params, count, seeds, learner.timer,
             )  # fmt: skip
         learner.overlap += done.overlapped
         for (index, number), one, judged in zip(jobs, done.samples, done.graded):
             samples[index][number], graded[index][number] = one, judged
-    given = _given(learner, [plan.problem for _, plan in share])
-    return list(zip(prompts, samples, graded, given))
+    return list(zip(prompts, samples, graded, given(learner, [plan.problem for _, plan in share])))
 
 
 def seed_of(*names: int | str) -> int:
@@ -199,86 +253,39 @@ def _group(
     prompts: list[Prompt],
     samples: list[list[Sample]],
     graded: list[list[Graded]],
-    given: list[tuple[str, Sample, Graded]],
+    brought: tuple[list[Given], list[tuple[str, bool]]],
 ) -> Rollout:
     """The group of a plan: its completions by the prompt they are learned behind, the given ones behind the plain
     one."""
-    made = Rollout(plan.problem, prompts[0], [], [])
+    golds, lacking = brought
+    made = Rollout(plan.problem, prompts[0], [], [], lacking=[*plan.lacking, *lacking])
     foreign: set[int] = set()
-    learned = list(dict.fromkeys([seat.learned for seat in plan.seats] + [0] * bool(given)))
+    learned = list(dict.fromkeys([seat.learned for seat in plan.seats] + [0] * bool(golds)))
     for at in learned:
         begin = len(made.samples)
         for seat, drawn, judged in zip(plan.seats, samples, graded):
             if seat.learned == at:
+                rows = range(len(made.samples), len(made.samples) + len(drawn))
                 if seat.put != at:
-                    foreign |= set(range(len(made.samples), len(made.samples) + len(drawn)))
+                    foreign |= {*rows}
+                if plan.puts[seat.put].other:
+                    made.others |= dict.fromkeys(rows, plan.puts[seat.put].problem)
                 made.members += seat.names
                 made.heads += [plan.puts[seat.put].chat.prefill] * len(drawn)
                 made.samples += drawn
                 made.graded += judged
         if at == 0:
-            made.given = frozenset(range(len(made.samples), len(made.samples) + len(given)))
-            made.members += [name for name, _, _ in given]
-            made.heads += [plan.puts[0].chat.prefill] * len(given)
-            made.samples += [sample for _, sample, _ in given]
-            made.graded += [judged for _, _, judged in given]
+            made.given = frozenset(range(len(made.samples), len(made.samples) + len(golds)))
+            made.members += [one.name for one in golds]
+            made.heads += [plan.puts[0].chat.prefill] * len(golds)
+            made.samples += [one.sample for one in golds]
+            made.graded += [one.graded for one in golds]
         made.parts.append(Part(prompts[at], partial(Put.encode, plan.puts[at]), range(begin, len(made.samples))))
     made.foreign = frozenset(foreign | made.given)
     return made
 
 
-# -- what nobody sampled -----------------------------------------------------------------------------------------------
-
-
-def _given(learner: Learner, problems: Sequence[Problem]) -> list[list[tuple[str, Sample, Graded]]]:
-    """Per problem its given completions as if they had been sampled: (name, sample, graded).
-
-    The text is written as the policy writes: without the head of its turn, in the delimiters in force, with the end of
-    the turn. One that is too long, or holds a token that the policy may not sample, is left out.
-    """
-    vlm, config = learner.vlm, learner.config
-    banned, found = {*vlm.banned_ids()}, []
-    entries = [entry for entry in entries_of(config.grouped.members, config.num_generations) if entry.given is not None]
-    for problem in problems if entries else ():
-        waiting = []
-        for entry in entries:
-            for text in _texts(learner, entry, problem):
-                ids = vlm.learned_ids(text)
-                if len(ids) > config.max_completion_length or banned.intersection(ids):
-                    continue
-                written = vlm.chat.prefill + vlm.decode(list(ids))
-                pending = learner.grader.submit(problem, [written], [vlm.chat.read(written, True)])
-                sample = Sample.single(ids, [float("nan")] * len(ids), Finish.STOP)
-                waiting.append((entry.called, sample, pending))
-        found.append(waiting)
-    if not entries:
-        return [[] for _ in problems]
-    with learner.timer("engine"):
-        return [[(name, s, learner.grader.collect(pending)[0]) for name, s, pending in each] for each in found]
-
-
-def _texts(learner: Learner, entry: MemberConfig, problem: Problem) -> list[str]:
-    spec = entry.given or ""
-    if ".py:" in spec:
-        texts = one_argument(spec, "members.given")[1](problem)
-        texts = [] if texts is None else [texts] if isinstance(texts, str) else texts
-        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-            raise UserError(f"members.given must return a text, several or None; {spec!r} gave {str(texts)[:60]!r}")
-        return [text for text in texts if text.strip()]
-    text = _text(learner, spec, entry, problem)
-    return [text] if text else []
-
-
-def _text(learner: Learner, name: str, entry: MemberConfig, problem: Problem) -> str | None:
-    """The text that a name stands for: `gold`, `answer`, or a column."""
-    if name == ANSWER:
-        return problem.answer
-    if name == GOLD:
-        mode = learner.vlm.chat.mode
-        language = entry.language or (DEMONSTRATED[mode] if mode != "any" else "nsl")
-        return learner.problems.gold(problem, language)
-    value = problem.columns.get(name)
-    return value if isinstance(value, str) and value.strip() else None
+# -- their log-probs ---------------------------------------------------------------------------------------------------
 
 
 def fill(learner: Learner, parts: Sequence[MiniBatch], batches: Sequence[PackedBatch]) -> None:
@@ -367,7 +374,9 @@ def with_own(
 
 
 def metrics_of(groups: Sequence[Rollout], reward: torch.Tensor) -> dict[str, float]:
-    """members/NAME/n (per group), /reward and /pass@1 of what was sampled and of what was given. reward: (S,)."""
+    """members/NAME/n (per group), /reward and /pass@1 of what was sampled and of what was given, each by the problem
+    that it answers; /missing of entries with a prompt, a hint or a given text: the share of problems for which it had
+    none, or none that could be put or written. reward: (S,)."""
     names = [name for g in groups for name in g.members]
     verdicts = [j.correct for g in groups for j in g.graded]
     found: dict[str, float] = {}
@@ -377,7 +386,33 @@ def metrics_of(groups: Sequence[Rollout], reward: torch.Tensor) -> dict[str, flo
         found[f"members/{name}/n"] = len(rows) / len(groups)
         found[f"members/{name}/reward"] = float(reward[rows].nanmean())
         found[f"members/{name}/pass@1"] = sum(scored) / max(1, len(scored))
+    lacking = [one for g in groups for one in g.lacking]
+    for name in dict.fromkeys(name for name, _ in lacking):
+        own = [lacks for called, lacks in lacking if called == name]
+        found[f"members/{name}/missing"] = sum(own) / len(own)
     return found
+
+
+def sampled(
+    learner: Learner, groups: Sequence[Rollout], gain: StepAdvantages, rewards: torch.Tensor, weights: Sequence[float]
+) -> GroupAdvantage:
+    """The statistics of the step, of what was sampled: reward (S',) without what was given, and the spread of these
+    rewards within each group. rewards: (S, K) of all."""
+    bounds = [0, *accumulate(len(g.samples) for g in groups)]
+    rows = [first + i for g, first in zip(groups, bounds) for i in g.counted]
+    drawn = gain.drawn._replace(reward=gain.drawn.reward[rows])
+    if len(rows) == bounds[-1] and not _own_advantages(learner, groups):
+        return drawn
+    return drawn._replace(std=advantages(rewards[rows], [len(g.counted) for g in groups], weights, "none").std)
+
+
+def columns_of(learner: Learner, group: Rollout, sample: int) -> dict[str, Any]:
+    """What a kept completion says of its member; other_problem, where a function of the user's puts problems: whether
+    it answers another one than its group's."""
+    if not group.members:
+        return {}
+    puts = any(isinstance(entry.get("prompt"), str) for entry in learner.config.grouped.members)
+    return {"member": group.members[sample], **({"other_problem": sample in group.others} if puts else {})}
 
 
 def budget_for(learner: Learner, groups: Sequence[Group]) -> int:

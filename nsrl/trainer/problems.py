@@ -17,6 +17,7 @@ from nsrl.data import Problems, load_problems
 from nsrl.data.dedup import content_key, without
 from nsrl.data.demonstrations import load_demonstrations
 from nsrl.data.source import Demonstration, Source
+from nsrl.data.sources import is_made
 from nsrl.data.split import split_off
 from nsrl.errors import UserError
 from nsrl.models.vlm import VLM
@@ -123,12 +124,8 @@ def read_demonstrations(
             why = "impossible prompt", prompt
         elif prompt > longest:
             why = f"prompt longer than data.max_prompt_length {longest} tokens", f"{prompt} tokens"
-        elif len(completion) > most:
-            why = f"completion longer than max_completion_length {most} tokens", f"{len(completion)} with its end"
-        elif not vlm.chat.goes_on(one.text):
-            why = f"completion that does not begin with {vlm.chat.prefill!r}, as prompt.prefill has it", one.text[:40]
-        elif never := banned.intersection(completion) | ends.intersection(completion[:-1]):
-            why = "control token in the completion", vlm.tokenizer.decode(sorted(never))
+        else:
+            why = unwritable(vlm, one.text, completion, most, banned, ends)
         if why is None:
             kept.append(one)
         else:
@@ -144,6 +141,30 @@ def read_demonstrations(
     if not kept:
         raise UserError(f"demonstrations: none is left to learn from; {'; '.join(said)}")
     return kept
+
+
+def unwritable(
+    vlm: VLM, text: str, ids: Sequence[int], most: int, banned: Set[int], ends: Set[int]
+) -> tuple[str, str] | None:
+    """Why the policy could not have written a completion, and the detail; None where it could.
+
+    ids: of the text, with its end; most: of them; banned: tokens that it may not sample; ends: those that end a turn.
+    """
+    if len(ids) > most:
+        return f"completion longer than max_completion_length {most} tokens", f"{len(ids)} with its end"
+    if not vlm.chat.goes_on(text):
+        return f"completion that does not begin with {vlm.chat.prefill!r}, as prompt.prefill has it", text[:40]
+    if never := banned.intersection(ids) | ends.intersection(ids[:-1]):
+        return "control token in the completion", vlm.tokenizer.decode(sorted(never))
+    return None
+
+
+def longest_prompt(config: TrainConfig, vlm: VLM, most: int) -> int:
+    """Tokens that a prompt may have before completions of `most`: what the model has positions for, and no more than
+    data.max_prompt_length, which is not of problems that are made on the spot (vLLM takes no longer ones of these)."""
+    room = vlm.family.positions - most
+    free = is_made(config.data.source) and config.rollout == "native"
+    return room if free else min(room, config.data.max_prompt_length)
 
 
 class ProblemStream:

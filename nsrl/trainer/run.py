@@ -41,6 +41,7 @@ from nsrl.trainer.resume import Order, check_steps, find, planned_steps, rewind
 from nsrl.trainer.stages import (
     Stage,
     begun_of,
+    data_by_stage,
     is_past,
     planned,
     reference_name,
@@ -116,12 +117,7 @@ class Run:
         self.policy = open_policy(config, self.vlm)
         self.data = heldout.own_data(self.config, state, self.vlm, self.world)
         self.plan = planned(self.config)
-        self._data: dict[str, heldout.OwnData] = {}
-        for stage in self.plan if self.config.stages else ():
-            if stage.data != "held_out":
-                with self.vlm.asked(self.chats[stage.name]):
-                    own = heldout.stage_data(stage.config, self.config, self.data, self.vlm, self.world)
-                self._data[stage.name] = own
+        self._data = data_by_stage(self)
         anew = not self.config.preflight or self.world.sharded or changes.needs_new_budget(self.changed)
         kept = None if anew else self.world.from_main(lambda: RunFolder(self.home).read_json("preflight.json"))
         self._budgets, self.preflight = self._measured(kept)

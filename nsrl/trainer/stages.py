@@ -26,10 +26,12 @@ from nsrl.rewards import Rewards, Verifiers
 from nsrl.rollout.types import Sampler
 from nsrl.trainer.draw import opened, state_of
 from nsrl.trainer.grader import Grader
+from nsrl.trainer.heldout import OwnData, stage_data
 from nsrl.trainer.keep import with_pictures
 from nsrl.trainer.learned import Learned
 from nsrl.trainer.learner import Learner
 from nsrl.trainer.loop import grpo_step
+from nsrl.trainer.members import require_members
 from nsrl.trainer.metrics import Progress
 from nsrl.trainer.monitor import Monitor
 from nsrl.trainer.pools import streams
@@ -172,6 +174,19 @@ def reference_name(config: TrainConfig, stage: Stage) -> str:
     while stage.joins is not None:
         stage = plan[stage.joins]
     return f"reference/{stage.name}"
+
+
+def data_by_stage(run: Run) -> dict[str, OwnData]:
+    """What each stage of the configuration's list learns from. Raises `UserError` for members that no problem of their
+    stage has, in a run of one stage too."""
+    found: dict[str, OwnData] = {}
+    for stage in run.plan:
+        with run.vlm.asked(run.chats[stage.name]):
+            if run.config.stages and stage.data != "held_out":
+                found[stage.name] = stage_data(stage.config, run.config, run.data, run.vlm, run.world)
+            if stage.data == "problems":
+                require_members(stage.config, found.get(stage.name, run.data).source, run.vlm)
+    return found
 
 
 def demonstrations(run: Run, stage: Stage, taken: int) -> Iterator[Demonstration]:
@@ -323,7 +338,7 @@ def _reinforce(
                 learner.config, values = scheduled(config, *learner.progress)
                 rewards.weights = list(learner.config.paid.named().values())
             metrics, records = grpo_step(learner, step)
-            metrics |= monitor.see(step, records)
+            metrics |= monitor.see(step, (row for row in records if not row.get("other_problem")))
             for line in monitor.fallen():  # asked on every rank: what was told is remembered
                 if run.world.is_main:
                     print(line, flush=True)

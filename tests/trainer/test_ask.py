@@ -12,7 +12,6 @@ from test_members import no_clocks
 
 from nsrl.config import TrainConfig, parse
 from nsrl.config.sound import require_sound
-from nsrl.engines import EnginePool
 from nsrl.errors import UserError
 from nsrl.rewards import RewardBatch, Rewards
 from nsrl.trainer.advantage import step_advantages
@@ -20,17 +19,6 @@ from nsrl.trainer.ask import _sendable
 from nsrl.trainer.evaluation import evaluate
 from nsrl.trainer.loop import grpo_step
 from nsrl.types import ImageRef, Problem
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with EnginePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def start():
-    return shaping.untrained()
 
 
 def greedy_records(runner, problems, limit=shaping.LIMIT):
@@ -51,7 +39,8 @@ def test_greedy_answers_are_those_of_an_evaluation(pool, start):
         said["problems"] = firsts(batch)
         said["greedy"] = [a for (a,) in ask(said["problems"])]
         said["drawn"] = ask(said["problems"], n=3, temperature=1.0, max_tokens=4)
-        said["again"] = ask(said["problems"], n=3, temperature=1.0, max_tokens=4)
+        said["again"] = ask(said["problems"][::-1], n=3, temperature=1.0, max_tokens=4)[::-1]
+        said["twice"] = ask([p for p in said["problems"] for _ in range(2)], n=3, temperature=1.0, max_tokens=4)
         assert ask([]) == []
         return shaping.spread(batch)
 
@@ -69,9 +58,12 @@ def test_greedy_answers_are_those_of_an_evaluation(pool, start):
     ]
     drawn = [a for each in said["drawn"] for a in each]
     assert len(drawn) == 12 and max(a.tokens for a in drawn) <= 4 and len({a.text for a in drawn}) > 4
-    assert said["again"] != said["drawn"], "each call draws its own"
-    again = [a for each in said["again"] for a in each]
-    assert metrics["tokens/ask"] == sum(a.tokens for a in [*said["greedy"], *drawn, *again]) > 0
+    texts = lambda each: [[a.text for a in answers] for answers in each]
+    assert texts(said["again"]) == texts(said["drawn"]), "what is asked decides, not which call it is, nor its place"
+    once, again = texts(said["twice"][::2]), texts(said["twice"][1::2])
+    assert once == texts(said["drawn"]) and all(a != b for a, b in zip(once, again)), "but twice in a call is two draws"
+    every = [a for name in ("again", "twice") for each in said[name] for a in each]
+    assert metrics["tokens/ask"] == sum(a.tokens for a in [*said["greedy"], *drawn, *every]) > 0
     assert metrics["timing_s/ask"] > 0 and not any("ask" in key for key in other)
     left = lambda m: {k: v for k, v in no_clocks(m).items() if k != "tokens/ask" and not k.startswith("rewards/")}
     assert left(metrics) == left(other)
@@ -109,7 +101,7 @@ def test_what_cannot_be_shown_has_no_answer_and_ends_nothing(pool, start):
         return shaping.spread(batch)
 
     runner = shaping.learner(pool, start)
-    runner.config.data.max_prompt_length = 2000
+    runner.config.rollout, runner.config.data.max_prompt_length = "vllm", 2000
     runner.rewards = Rewards([asking])
     grpo_step(runner, 1)
     tokens = [[a.tokens for a in each] for each in said["answers"]]
@@ -146,14 +138,17 @@ def shaping_batch():
     return RewardBatch(problems, ["5", "6"], [[1], [2]], [extract("5"), extract("6")], [None, None], [2])
 
 
-def test_remax_compares_with_the_greedy_completion(pool, start):
-    """A = r - r(greedy), with the same rewards, and what they remember is not of the greedy ones."""
+@pytest.mark.parametrize("count", [shaping.G, 1])
+def test_remax_compares_with_the_greedy_completion(pool, start, count):
+    """A = r - r(greedy), with the same rewards, and what they remember is not of the greedy ones; no group is needed.
+    Prompts of problems that are made may be of any length."""
 
     def paid(batch):
         batch.state["seen"] = batch.state.get("seen", 0) + len(batch)
         return [len(text) / 10 + float(ids[0] % 3) for text, ids in zip(batch.completions, batch.completion_ids)]
 
-    runner = shaping.learner(pool, start, scale_rewards="remax", dynamic_sampling=1)
+    runner = shaping.learner(pool, start, scale_rewards="remax", dynamic_sampling=1, num_generations=count)
+    runner.config.data.max_prompt_length = 1
     runner.rewards = Rewards([paid])
     gradients = shaping.seen_gradients(runner)
     metrics, records = grpo_step(runner, 1)

@@ -10,7 +10,6 @@ import torch
 from nsrl.config import ObjectiveConfig, TrainConfig, parse
 from nsrl.config.acts import require_acting
 from nsrl.config.sound import notes_on
-from nsrl.engines import EnginePool
 from nsrl.errors import UserError
 from nsrl.models.contexts import BLANK_IMAGES, Context
 from nsrl.models.pack import Group, pack
@@ -22,17 +21,6 @@ from nsrl.trainer.loop import grpo_step
 from nsrl_kernels import Objective
 
 MASKED = {"masked": {"images": "black", "share": 0.6}}
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with EnginePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def start():
-    return shaping.untrained()
 
 
 def step(runner, number=1):

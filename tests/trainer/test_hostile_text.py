@@ -6,7 +6,7 @@ import random
 import pytest
 from pyarrow import parquet
 
-from nsrl.engines import EnginePool, Limits, Result, Status, extract
+from nsrl.engines import Limits, Result, Status, extract
 from nsrl.engines.pool import protocol
 from nsrl.engines.result import writable
 from nsrl.report import write_report
@@ -38,12 +38,6 @@ PIECES = [
 
 
 SAMPLED = Sample.single([1, 2, 3], [-1.0, -1.0, -1.0], Finish.STOP)
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with EnginePool(workers=1) as running:
-        yield running
 
 
 def hostile(rng):

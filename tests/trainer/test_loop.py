@@ -8,7 +8,6 @@ import torch
 
 from nsrl.config import LoraConfig, ModelConfig, TrainConfig
 from nsrl.data.shapes import LANGUAGES, Shapes
-from nsrl.engines import EnginePool
 from nsrl.models import loading
 from nsrl.models.policy import Policy
 from nsrl.rewards import Rewards
@@ -23,12 +22,6 @@ from nsrl.trainer.problems import ProblemStream
 from nsrl.trainer.reference import reference
 from nsrl.trainer.step_metrics import waiting
 from nsrl.trainer.supervised import supervised_step
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with EnginePool(1) as pool:
-        yield pool
 
 
 def learner(pool, *, lora=False, dropout=0.05, budget=4096, **options) -> Learner:

@@ -12,12 +12,10 @@ import math
 import pytest
 import torch
 
-from nsrl.config import LoraConfig, ModelConfig, TrainConfig, parse
+from nsrl.config import TrainConfig, parse
 from nsrl.config.acts import require_acting
 from nsrl.data.shapes import LANGUAGES, Shapes
-from nsrl.engines import EnginePool
 from nsrl.errors import UserError
-from nsrl.models import loading
 from nsrl.models.pack import Group
 from nsrl.models.padded import padded_hidden
 from nsrl.models.policy import Policy
@@ -30,20 +28,6 @@ from nsrl.trainer.optim import Optimizer
 from nsrl.trainer.problems import ProblemStream
 
 G, LIMIT = 4, 10
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with EnginePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def start():
-    """An untrained model with so many end tokens that some of its completions end and some are cut off."""
-    vlm = loading.load(ModelConfig(), LoraConfig(enabled=False), seed=2)
-    vlm.base.generation_config.eos_token_id = [*range(100, 130), vlm.tokenizer.eos_token_id]
-    return vlm
 
 
 class Spy:

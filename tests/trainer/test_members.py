@@ -1,5 +1,6 @@
 """Groups whose completions are not alike: against today's step, dense log-probs, and the statistics without them."""
 
+import itertools
 import json
 import math
 import os
@@ -13,27 +14,24 @@ import pytest
 import shaping
 import torch
 
+from nsrl.answers import Verdict
 from nsrl.config import TrainConfig, parse
+from nsrl.config.draw import DrawConfig
 from nsrl.config.sound import notes_on, require_sound
-from nsrl.engines import EnginePool
+from nsrl.data.chat import Chat
+from nsrl.data.source import Rows
 from nsrl.errors import UserError
 from nsrl.models.pack import Group
+from nsrl.rewards import Verifiers
+from nsrl.trainer.draw import Draw, Streams
+from nsrl.trainer.grader import Grader
 from nsrl.trainer.loop import grpo_step
+from nsrl.trainer.members import require_members
 from nsrl.trainer.metrics import CLOCK_KEYS
+from nsrl.trainer.problems import ProblemStream
 
 HERE = Path(__file__).resolve().parent
 LONG = 24  # tokens: the gold programs of level 1 fit
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with EnginePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def start():
-    return shaping.untrained()
 
 
 def learner(pool, start, members, **options):
@@ -155,19 +153,28 @@ def test_what_is_given_is_in_no_statistic(pool, start):
         "loss",
         "policy_loss",
         "grad_norm",
-        "reward_std",
-        "frac_reward_zero_std",
         "pack/",
         "num_tokens",
         "clip_ratio",
     )
-    plain = learner(pool, start, [{}], dead_groups="keep", reward_noise=0.4)
-    with_gold = learner(pool, start, [{}, {"given": "gold"}, {"given": "answer"}], dead_groups="keep", reward_noise=0.4)
+    options = {
+        "dead_groups": "keep",
+        "reward_noise": 0.4,
+        "contexts": {"m": {"images": "black"}},
+        "terms": {"m": "-.1"},
+    }
+    plain = learner(pool, start, [{}], **options)
+    with_gold = learner(pool, start, [{}, {"given": "gold"}, {"given": "answer"}], **options)
     (one, rows), (other, others) = grpo_step(plain, 1), grpo_step(with_gold, 1)
     left = lambda m: {
         k: pytest.approx(v, abs=1e-6, nan_ok=True) for k, v in no_clocks(m).items() if not k.startswith(compares)
     }
-    assert left(other) == left(one) and other["members/given/n"] == 2 and other["members/given/pass@1"] == 1
+    assert (
+        left(other) == left(one)
+        and "contexts/m/k3" in one
+        and other["members/given/n"] == 2
+        and other["members/given/pass@1"] == 1
+    )
     told = ("advantage",)
     assert [{k: v for k, v in r.items() if k not in told} for r in rows] == [
         {k: v for k, v in r.items() if k not in told} for r in others
@@ -226,6 +233,165 @@ def test_a_share_falls_and_contexts_put_the_plain_prompt(pool, start):
                 < (seen[other][row] - seen["own"][row]).abs().max()
             )
     assert counts == [2, 1, 0] and "members/noise/n" not in metrics
+
+
+def rows_of(count, columns=lambda i: {}):
+    """Problems of shapes as the rows of a data set, with the columns of each."""
+    problems = itertools.islice(shaping.Shapes(1, 0, 10).train(), count)
+    return Rows([replace(problem, columns=columns(i)) for i, problem in enumerate(problems)])
+
+
+def test_what_rows_lack_is_counted(pool, start):
+    """Half of the rows have a hint, the other half a completion; a text of blanks is none."""
+    source = rows_of(8, lambda i: {"completion": "5", "tip": " "} if i % 2 else {"tip": "look"})
+    runner = learner(pool, start, [{"n": 2}, {"n": 2, "hint": "tip"}, {"given": "gold"}], prompts_per_step=8)
+    runner.problems = ProblemStream(source, 0, runner.vlm)
+    metrics, _ = grpo_step(runner, 1)
+    assert metrics["members/hint/missing"] == metrics["members/given/missing"] == 0.5
+    assert (metrics["members/hint/n"], metrics["members/plain/n"], metrics["members/given/n"]) == (1, 3, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ([{}, {"given": "solution"}], r"members.2.given must be what a training problem has; none of 6 .* 'solution'"),
+        ([{}, {"given": "gold"}], r"none of 6 training problems has a text in 'completion or response'; got 'gold'"),
+        ([{}, {"given": "long"}], r"can be written \(last: completion longer than max_completion_length 24 tokens"),
+        ([{}, {"given": "cut"}], r"can be written \(last: control token in the completion"),
+        ([{"n": 2}, {"n": 2, "hint": "nothing"}], r"members.2 must put .* none of 6 .* it has no nothing"),
+        ([{"n": 2}, {"n": 2, "hint": "long"}], r"none of 6 .*: \d+ tokens, at most 90\)"),
+    ],
+)
+def test_what_no_row_has_is_refused(start, members, sentence):
+    """Once the rows are read, and before any work; one row is enough, and of one that only asks nothing is wanted."""
+    columns = {"long": "word " * 60, "cut": f"5{start.tokenizer.eos_token} and 6", "tip": "look"}
+    config = TrainConfig(members=members, num_generations=4, max_completion_length=LONG)
+    config.data.source, config.data.max_prompt_length = "hf", 90
+    with pytest.raises(UserError, match=sentence):
+        require_members(config, rows_of(6, lambda i: columns), start)
+    one = {"solution": "5", "completion": "5", "long": "5", "cut": "5", "nothing": "look"}
+    require_members(config, rows_of(6, lambda i: columns | one if i == 4 else columns), start)
+    config.grouped.members = [{"n": 2}, {"n": 2, "hint": "answer"}, {"given": "gold"}, {"given": "own.py:f"}]
+    config.data.source, config.data.max_prompt_length = "shapes", 1
+    require_members(config, shaping.Shapes(1, 0, 10), start)
+    config.max_completion_length = 2
+    with pytest.raises(UserError, match=r"members.3.given must be .* none of the first 64 training problems"):
+        require_members(config, shaping.Shapes(1, 0, 10), start)
+
+
+def test_a_run_whose_rows_have_no_completions_ends_before_its_first_step(tmp_path):
+    from nsrl.train import main
+
+    (tmp_path / "rows.jsonl").write_text("".join(f'{{"question": "{i}?", "answer": "5"}}\n' for i in range(9)))
+    few = ["data.source=hf", f"data.path={tmp_path / 'rows.jsonl'}", "data.eval_size=2", "warm_start.steps=0"]
+    with pytest.raises(UserError, match="members.2.given must be what a training problem has; none of 8 "):
+        main(["recipe=visurf_sft", *few, f"output_dir={tmp_path / 'run'}"])
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_given_texts_go_on_behind_an_open_prefill(pool, start, tmp_path):
+    """What opens a program itself is learned without its delimiters; what does not is left out, and counted."""
+    (tmp_path / "own.py").write_text("def prose(problem):\n    return f'so {problem.answer}'\n")
+    given = [{"given": "gold"}, {"given": f"{tmp_path / 'own.py'}:prose", "name": "prose"}]
+    runner = learner(pool, start, [{}, *given])
+    runner.vlm.chat = Chat(mode="nsl", prefill="open")
+    shaping.SEEN.clear()
+    metrics, _ = grpo_step(runner, 1)
+    (batch,) = shaping.SEEN
+    stream = shaping.Shapes(1, 0, 10)
+    rows = [i for i, given in enumerate(batch.given) if given]
+    assert [batch.members[i] for i in rows] == ["given"] * 4 and all(batch.correct[i] for i in rows)
+    golds = [stream.gold(batch.problems[i], "nsl") for i in rows]
+    assert [batch.completions[i] + "</nsl>" for i in rows] == golds and all(g.startswith("<nsl>") for g in golds)
+    assert (metrics["members/given/missing"], metrics["members/prose/missing"]) == (0, 1)
+
+
+class Seen(Draw):
+    """Takes the stream as it comes, and remembers what it is told."""
+
+    kept = told = ()
+
+    def keep(self, outcomes, count):
+        self.kept = outcomes
+        return super().keep(outcomes, count)
+
+    def report(self, outcomes):
+        self.told = outcomes
+
+
+def drawn(runner):
+    source = shaping.Shapes(1, 0, 10)
+    runner.problems = ProblemStream(source, 0, runner.vlm, chooser=Seen(Streams({"": source}), DrawConfig()))
+    return runner.problems.chooser
+
+
+def test_another_problem_is_judged_by_its_own_answer_and_is_in_no_accuracy(pool, start, tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import replace\n"
+        "def other(problem):\n    return replace(problem, question='Ask!', answer='mine', options=('a', 'mine'))\n"
+        "def column(problem):\n    return replace(problem, columns={**problem.columns, 'gold': 'mine'})\n"
+        "def same(problem):\n    return replace(problem, question='Look. ' + problem.question)\n"
+    )
+    asked = [{"n": 1, "name": name, "prompt": f"{tmp_path / 'own.py'}:{name}"} for name in ("other", "column", "same")]
+    runner = learner(pool, start, [{"n": 1}, *asked])
+    mine = lambda problem, *_: Verdict("mine" in (problem.answer, problem.columns.get("gold")), "own")
+    runner.grader, chooser = Grader(pool, Verifiers({"default": mine})), drawn(runner)
+    shaping.SEEN.clear()
+    metrics, records = grpo_step(runner, 1)
+    (batch,) = shaping.SEEN
+    names = ("plain", "other", "column", "same")
+    assert [metrics[f"members/{name}/pass@1"] for name in names] == [0, 1, 1, 0]
+    assert metrics["pass@1"] == metrics["pass@k"] == 0, "of the problems themselves"
+    assert all(one.correct.count(None) == 2 and one.accuracy == 0 for one in chooser.told)
+    for name, right, problem in zip(batch.members, batch.correct, batch.problems):
+        assert right == (name in ("other", "column")) and (problem.options == ("a", "mine")) == (name == "other")
+    for row in records:
+        assert row["other_problem"] == row["correct"] == (row["member"] in ("other", "column"))
+        assert (row["answer"] == "mine") == (row["member"] == "other")
+    assert all("member" not in row for row in grpo_step(learner(pool, start, []), 1)[1])
+
+
+def test_a_draw_is_told_the_same_rewards_when_it_keeps_and_afterwards(pool, start):
+    runner = learner(pool, start, [{"n": 2}, {"n": 2, "hint": "answer", "advantage": 0.5}, {"given": "gold"}])
+    chooser = drawn(runner)
+    _, records = grpo_step(runner, 1)
+    rewards = [row["reward"] for row in records]
+    for told in (chooser.kept, chooser.told):
+        assert [value for one in told for value in one.rewards] == pytest.approx(rewards)
+    assert min(rewards) > 0
+
+
+def test_what_a_share_leaves_is_called_as_the_plain_entry_is(pool, start):
+    members = [{"n": 1, "name": "solver"}, {"n": 3, "images": "noise", "share": 0.34}]
+    metrics, records = grpo_step(learner(pool, start, members), 1)
+    assert sorted(row["member"] for row in records) == ["noise"] * 4 + ["solver"] * 12
+    assert (metrics["members/solver/n"], metrics["members/noise/n"]) == (3, 1) and "members/plain/n" not in metrics
+    _, records = grpo_step(learner(pool, start, [{"images": "noise", "share": 0.25}]), 1)
+    assert sorted({row["member"] for row in records}) == ["noise", "plain"]
+
+
+@pytest.mark.parametrize("rollout", ["native", "vllm"])
+def test_a_member_whose_prompt_is_too_long_is_put_plainly(pool, start, rollout, tmp_path):
+    """By data.max_prompt_length where plain prompts are held to it: of rows, and with vLLM. What the model cannot be
+    shown at all is put plainly too."""
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import replace\n"
+        "def marks(problem):\n    return replace(problem, question=problem.question + '<|image_pad|>')\n"
+    )
+    members = [
+        {"n": 2},
+        {"n": 1, "hint": "answer"},
+        {"n": 1, "name": "marks", "prompt": f"{tmp_path / 'own.py'}:marks"},
+    ]
+    runner = learner(pool, start, members)
+    plain = [len(start.encode(p).ids) for p in itertools.islice(shaping.Shapes(1, 0, 10).train(), 4)]
+    runner.config.rollout, runner.config.data.max_prompt_length = rollout, min(plain)
+    requests = asked(runner)
+    metrics, _ = grpo_step(runner, 1)
+    held = rollout == "vllm"
+    assert metrics["members/marks/missing"] == 1 and (metrics["members/hint/missing"] == 1) == held
+    assert (max(len(request.prompt.ids) for request, _ in requests) <= max(plain)) == held
+    assert metrics["members/plain/n"] == (4 if held else 3)
 
 
 def test_other_prompts_and_users_functions(pool, start, tmp_path):

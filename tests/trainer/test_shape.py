@@ -12,7 +12,6 @@ import torch
 
 from nsrl.config import ObjectiveConfig, TrainConfig, parse
 from nsrl.config.sound import notes_on
-from nsrl.engines import EnginePool
 from nsrl.errors import UserError
 from nsrl.models.pack import Group
 from nsrl.rewards.batch import RewardBatch
@@ -23,17 +22,6 @@ from nsrl.trainer.run import Run
 from nsrl.trainer.shape import ShapeFunctions, Step
 
 HERE = Path(__file__).resolve().parent
-
-
-@pytest.fixture(scope="module")
-def pool():
-    with EnginePool(1) as pool:
-        yield pool
-
-
-@pytest.fixture(scope="module")
-def start():
-    return shaping.untrained()
 
 
 def no_clocks(metrics):
