@@ -192,18 +192,29 @@ class Refusing(Draw):
         (self.source,) = streams.sources.values()
         self.by = config.by_of(self.source.size is None)
         self.rates: dict[str, float] = {}
-        self.refused: list[float | None] = []  # what is known of those passed over in this step
+        self.accuracies: dict[str, float] = {}  # the same of pass@1, where rates are of pass@k
+        self.refused: list[float | None] = []  # the accuracy of those passed over in this step, as far as it is known
         self.forced = 0
-        if config.column is not None and (rows := getattr(self.source, "rows", None)) is not None:
+        rows: Sequence[Problem] | None = getattr(self.source, "rows", None)
+        if config.column is not None and rows is not None:
             if not any(self.chance(problem) > 0 for problem in rows):
                 raise UserError(f"draw.column={config.column}: no training problem of {len(rows)} can be taken by it "
                                 f"(draw.kind={config.kind})")  # fmt: skip
+        told = [] if config.column is None or rows is None else [number_of(p.columns.get(config.column)) for p in rows]
+        said = [rate for rate in told if rate is not None]
+        self.of_rates = bool(said) and all(0 <= rate <= 1 for rate in said)  # a column: whether it has pass rates
 
     def known(self, problem: Problem) -> float | None:
         """Its rate, where one is known."""
         if self.config.column is not None:
             return number_of(problem.columns.get(self.config.column))
         return self.rates.get(value_of(problem, self.by))
+
+    def accuracy_of(self, problem: Problem) -> float | None:
+        """Its pass@1, where it is known: of a column with a number beyond 0 to 1 nothing is."""
+        if self.config.column is not None:
+            return self.known(problem) if self.of_rates else None
+        return (self.rates if self.config.pass_at == 1 else self.accuracies).get(value_of(problem, self.by))
 
     def chance(self, problem: Problem) -> float:
         """How likely it is taken, 0 to 1."""
@@ -228,36 +239,41 @@ class Refusing(Draw):
                 self.forced += 1
                 return problem
             del self.came_from[problem.id]
-            self.refused.append(self.known(problem))
+            self.refused.append(self.accuracy_of(problem))
         raise AssertionError("a source has a problem at least")
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
         """Measure, where no column says the rates."""
         accuracies = [one.accuracy for one in outcomes]
-        refused = [rate if rate is None or 0 <= rate <= 1 else None for rate in self.refused]
-        if (accuracy := mean_of([*accuracies, *refused])) is not None:
+        if None not in self.refused and (accuracy := mean_of([*accuracies, *self.refused])) is not None:
             self.metrics["unfiltered_pass@1"] = accuracy
         self.metrics |= {"refused": len(self.refused) / len(outcomes), "forced": self.forced}
         self.refused, self.forced = [], 0
         if self.config.column is not None:
             return
+        self._measure(self.rates, outcomes, self.config.pass_at)
+        if self.config.pass_at > 1:
+            self._measure(self.accuracies, outcomes, 1)
+
+    def _measure(self, into: dict[str, float], outcomes: Sequence[Outcome], k: int) -> None:
+        """The running means of the groups' pass@k."""
         measured: dict[str, list[float]] = {}
         for one in outcomes:
-            if (rate := one.pass_at(self.config.pass_at)) is not None:
+            if (rate := one.pass_at(k)) is not None:
                 measured.setdefault(value_of(one.problem, self.by), []).append(rate)
         for name, rates in measured.items():
-            now, decay = sum(rates) / len(rates), self.config.decay
-            before = self.rates.get(name)
-            self.rates[name] = now if before is None else decay * before + (1 - decay) * now
+            now, before = sum(rates) / len(rates), into.get(name)
+            into[name] = now if before is None else self.config.decay * before + (1 - self.config.decay) * now
 
     def state_dict(self) -> dict[str, Any]:
         """See `Draw`."""
-        return super().state_dict() | {"rates": dict(self.rates)}
+        measured = {"accuracies": dict(self.accuracies)} if self.accuracies else {}
+        return super().state_dict() | {"rates": dict(self.rates), **measured}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `Draw`."""
         super().load_state_dict(state)
-        self.rates = dict(state["rates"])
+        self.rates, self.accuracies = dict(state["rates"]), dict(state.get("accuracies", {}))
 
 
 class Tiers(Refusing):
@@ -420,7 +436,8 @@ def mean_of(values: Any) -> float | None:
 
 
 def outcomes_of(learner: Learner, groups: Sequence[Rollout], scores: Scores, reward: Sequence[float]) -> list[Outcome]:
-    """Every group of the step, by what was sampled of it. reward: of each completion, group after group."""
+    """Every group of the step, by what was sampled of it; of a completion that answers another problem nothing is said.
+    reward: of each completion, group after group."""
     draw, components, found, first = learner.problems.chooser, scores.components.tolist(), [], 0
     for group in groups:
         rows = [first + i for i in group.counted]
@@ -428,7 +445,7 @@ def outcomes_of(learner: Learner, groups: Sequence[Rollout], scores: Scores, rew
         lengths = [len(group.samples[i].written_ids) for i in group.counted]
         values = [0.0 if math.isnan(reward[i]) else reward[i] for i in rows]
         part = draw.came_from.get(group.problem.id, "") if draw is not None else ""
-        verdicts = [group.correct[i] for i in group.counted]
+        verdicts = [None if i in group.others else group.correct[i] for i in group.counted]
         found.append(Outcome(group.problem, verdicts, values, parts, lengths, part))
         first += len(group.samples)
     return found
@@ -442,6 +459,8 @@ def keeper(learner: Learner, groups: Sequence[Rollout], scores: Scores) -> Calla
     count = learner.config.prompts_per_step
 
     def kept(reward_R: torch.Tensor) -> list[int]:
+        if learner.config.grouped.members:  # of which some are compared with nobody, and have their reward all the same
+            reward_R = scores.sums(learner.rewards.weights)
         found = draw.keep(outcomes_of(learner, groups, scores, reward_R.tolist()), count)
         if not isinstance(found, list | tuple) or any(type(i) is not int or not 0 <= i < len(groups) for i in found):
             raise UserError(

@@ -37,9 +37,12 @@ def _divided(config: TrainConfig, own: Source, opened: Callable[[DataConfig], So
 
 
 def streams(config: TrainConfig, sources: dict[str, Source]) -> Streams:
-    """Those of a stage. Problems of different levels may have one id, so these get their level behind it."""
-    return Streams(sources, config.draw.divides and config.draw.by_of(is_made(config.data.source)) == "level"
-                   and is_made(config.data.source))  # fmt: skip
+    """Those of a stage. Problems of different levels may have one id, and so may those of two classes of one name:
+    these get their part behind it."""
+    if not (config.draw.divides and is_made(config.data.source)):
+        return Streams(sources)
+    names = [getattr(source, "name", part) for part, source in sources.items()]
+    return Streams(sources, config.draw.by_of(True) == "level" or len({*names}) < len(names))
 
 
 def _names(config: TrainConfig, rows: dict[str, list[Problem]]) -> list[str]:

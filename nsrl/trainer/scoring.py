@@ -39,6 +39,11 @@ class Scores:
         """(what advantages are of, the weights of its columns)."""
         return (self.components, weights) if self.totals is None else (self.totals, [1.0])
 
+    def sums(self, weights: Sequence[float]) -> torch.Tensor:
+        """(R,): what each completion is paid in all, NaN where nothing applies."""
+        rewards, own = self.weighed(weights)
+        return advantages(rewards, [len(rewards)], own, "none").reward
+
 
 def batch_of(learner: Learner, groups: Sequence[Rollout], step: int, round_: int) -> RewardBatch:
     """What the rewards of a step look at; round_: of dynamic sampling, which draws its own noise."""

@@ -11,7 +11,9 @@ from math import comb
 import pytest
 import torch
 
+from nsrl.config import TrainConfig
 from nsrl.config.draw import KEYS_OF, DrawConfig
+from nsrl.data.made import opened as source_of
 from nsrl.data.shapes import Shapes
 from nsrl.data.source import Rows
 from nsrl.errors import UserError
@@ -242,6 +244,43 @@ def test_all_solved_takes_the_last_one_rather_than_none_and_the_unfiltered_accur
     assert draw.metrics["unfiltered_pass@1"] == pytest.approx((seen - 50) / seen) and seen > 90
 
 
+def test_the_unfiltered_accuracy_is_of_pass_at_1_and_of_rates_alone():
+    """Measured pass@3 decides what is passed over; what that one is worth is its own running pass@1, resumed too."""
+    problems, decay = rows(30), 0.5
+    draw = made("tiers", problems, tiers={"open": "0 to 0.9"}, pass_at=3, decay=decay)
+    stream, rng, other = Rows(problems, (), SEED).train(0), random.Random(SEED), random.Random(SEED)
+    known, accuracy, told = {}, {}, 0
+    for number in range(25):
+        if number == 12:  # gone on with
+            state = json.loads(json.dumps(state_of(draw)))
+            draw = opened(draw.config, Streams(draw.streams.sources), SEED, state)
+        outcomes, _ = step(draw, number, rng, 6)
+        taken, refused = [], []
+        while len(taken) < 6:
+            problem = next(stream)
+            taken += [problem] if known.get(problem.id, 0.0) <= 0.9 else []
+            refused += [problem] if known.get(problem.id, 0.0) > 0.9 else []
+        shares = []
+        for problem in taken:
+            right = sum(other.random() < problem.columns["rate"] for _ in range(G))
+            trios = [any(trio) for trio in itertools.combinations([1] * right + [0] * (G - right), 3)]
+            shares.append((problem.id, sum(trios) / len(trios), right / G))
+        values = [share for _, _, share in shares] + [accuracy[p.id] for p in refused]
+        assert [o.problem.id for o in outcomes] == [p.id for p in taken]
+        assert draw.metrics["unfiltered_pass@1"] == pytest.approx(sum(values) / len(values))
+        told += len(refused)
+        for name in {name for name, _, _ in shares}:
+            for into, k in ((known, 1), (accuracy, 2)):
+                own = [one[k] for one in shares if one[0] == name]
+                now = sum(own) / len(own)
+                into[name] = now if name not in into else decay * into[name] + (1 - decay) * now
+    assert told > 5
+    counts = [Problem(str(i), "?", "1", columns={"iterations": 1 + i % 9}) for i in range(40)]
+    draw = made("tiers", counts, tiers={"hard": "6 to 50"}, column="iterations")
+    step(draw, 1, random.Random(0), 10, rate=lambda p: 0.5)
+    assert draw.metrics["refused"] > 0 and "unfiltered_pass@1" not in draw.metrics, "1 iteration is no rate of 1"
+
+
 def test_variance_has_the_live_share_that_its_weights_give():
     """Problems are taken in proportion to p(1 - p), so the expected share of groups with spread is known."""
     problems = rows(300)
@@ -378,8 +417,6 @@ def test_advantages_of_what_is_kept_are_those_of_a_batch_of_it_alone(scale):
 
 
 def test_parts_of_rows_and_of_levels():
-    from nsrl.config import TrainConfig
-
     config = TrainConfig(draw=DrawConfig(kind="mixture", weights={"b": 1, "a": 2}))
     config.data.source = "hf"
     found = pools(config, Rows(rows(), (), 1), lambda data: None)
@@ -392,6 +429,25 @@ def test_parts_of_rows_and_of_levels():
     assert [source.level for source in found.values()] == [2, 1]
     ids = [p.id for p in opened(config.draw, streams(config, found), 0, {}).take(2, 1)]
     assert ids == ["shapes-train-0@2", "shapes-train-1@2"], "problems of two levels may have one id"
+
+
+def test_two_classes_of_one_name_have_ids_of_their_own(tmp_path):
+    """Sources of FILE.py:Class that are called alike; those with names of their own have the ids they always had."""
+    own = "from nsrl.data.generator import Generator, Item\n\nclass {}(Generator):\n    def draw(self, rng, level):\n"
+    for folder, name in (("a", "Cats"), ("b", "Cats"), ("c", "Dogs")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(own.format(name) + "        return Item(str(rng.random()), '1')\n")
+    cats, more, dogs = (
+        f"{tmp_path}/{at}:{name}" for at, name in (("a/own.py", "Cats"), ("b/own.py", "Cats"), ("c/own.py", "Dogs"))
+    )
+    for parts, alike in (([cats, more], True), ([cats, dogs], False)):
+        config = TrainConfig(draw=DrawConfig(kind="mixture", by="source", weights=dict.fromkeys(parts, 1.0)))
+        config.data.source = cats
+        found = pools(config, source_of(cats, 1, 0, 2), lambda data: source_of(data.source, 1, 0, 0))
+        taken = opened(config.draw, streams(config, found), 0, {}).take(40, 1)
+        ids = [p.id for p in taken]
+        assert len({*ids}) == 40 and ("Cats-train-0" in ids) == (not alike)
+        assert (f"Cats-train-0@{more}" in ids) == alike
 
 
 def test_each_kind_has_its_class_and_one_of_your_own_its_methods(tmp_path):
