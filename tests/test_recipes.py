@@ -76,14 +76,23 @@ def test_what_is_told_of_a_method(thing, capsys):
     with pytest.raises(UserError, match="one at a time; got 'paper.papo'"):
         read("paper+papo")
     for about, words in (
-        (None, "must have a group about with method"),
-        ({**TOLD, "colour": "red"}, "must have a group about"),
-        ({n: v for n, v in TOLD.items() if n != "differs"}, "must have a group about"),
+        ("a method", "its group about must have method"),
+        ({**TOLD, "colour": "red"}, "its group about must have method"),
+        ({n: v for n, v in TOLD.items() if n != "differs"}, "its group about must have method"),
         ({**TOLD, "uses": ["magic"]}, "uses must name some of"),
     ):
-        (thing / "recipe.yaml").write_text(yaml.safe_dump({"about": about} if about else {}))
+        (thing / "recipe.yaml").write_text(yaml.safe_dump({"about": about}))
         with pytest.raises(UserError, match=words):
             read(str(thing))
+
+
+def test_a_folder_of_ones_own_needs_no_group_about(thing, capsys):
+    """It runs without, and is shown without; no list of methods has it."""
+    (thing / "recipe.yaml").write_text("beta: 0.3\n")
+    assert train(f"recipe={thing}").beta == 0.3 and read(str(thing)).lines == 3
+    assert main([str(thing)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("thing: it has no group about") and "beta: 0.3" in out and "def one" in out
 
 
 def test_the_list(capsys):

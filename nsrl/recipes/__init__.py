@@ -2,7 +2,7 @@
 what is known of it.
 
 A folder with recipe.yaml is a recipe wherever it stands (`nsrl train recipe=FOLDER`); those in this package go by name.
-Its group `about` tells what the method is, by `About`; all other keys are of the run.
+Its group `about`, if it has one, tells what the method is, by `About`; all other keys are of the run.
 """
 
 from __future__ import annotations
@@ -59,24 +59,29 @@ class About:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe with `about`. lines: of its files that do something: no blank ones, comments, docstrings, nor
-    `about`."""
+    """A recipe. lines: of its files that do something: no blank ones, comments, docstrings, nor `about`."""
 
     name: str
     files: tuple[Path, ...]
-    about: About
     lines: int
 
 
-def methods() -> list[Recipe]:
+@dataclass(frozen=True)
+class Method(Recipe):
+    """A recipe that tells of its method."""
+
+    about: About
+
+
+def methods() -> list[Method]:
     """Every recipe of this package that is a published method, by year and name."""
     folders = [file.parent.name for file in RECIPES.glob(f"*/{RECIPE}")]
-    found = [read(name) for name in (*folders, *ALONE)]
+    found = [recipe for name in (*folders, *ALONE) if isinstance(recipe := read(name), Method)]
     return sorted(found, key=lambda recipe: (recipe.about.year, recipe.name))
 
 
 def read(name: str) -> Recipe:
-    """A recipe by name or folder. Raises `UserError` where it tells nothing of its method."""
+    """A recipe by name or folder. Raises `UserError` where it tells of its method, but not all that is asked of one."""
     import yaml
 
     file, *more = recipe_files(name)
@@ -86,20 +91,21 @@ def read(name: str) -> Recipe:
     told: Any = content.pop(ABOUT, None) if isinstance(content, dict) else None
     known = {field.name: field for field in dataclasses.fields(About)}
     needed = {n for n, f in known.items() if f.default is dataclasses.MISSING}
-    if not isinstance(told, dict) or not needed <= told.keys() <= known.keys():
+    if told is not None and (not isinstance(told, dict) or not needed <= told.keys() <= known.keys()):
         raise UserError(
-            f"{str(file)!r} must have a group {ABOUT} with {', '.join(known)} (some may be left out); got "
-            f"{', '.join(map(str, told)) if isinstance(told, dict) else 'none'}"
+            f"{str(file)!r}: its group {ABOUT} must have {', '.join(known)} (some may be left out); got "
+            f"{', '.join(map(str, told)) if isinstance(told, dict) else repr(told)}"
         )
-    about = About(**told)
-    if strange := sorted(set(about.uses) - MECHANISMS.keys()):
+    about = About(**told) if told is not None else None
+    if about is not None and (strange := sorted(set(about.uses) - MECHANISMS.keys())):
         raise UserError(f"{str(file)!r}: uses must name some of {', '.join(MECHANISMS)}; got {strange[0]!r}")
     beside = lambda kind: sorted(file.parent.glob(kind)) if file.name == RECIPE else []
     texts, python = beside("*.txt"), beside("*.py")
     keys = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120) if content else ""
     lines = len(keys.splitlines()) + sum(_lines(path.read_text(encoding="utf-8")) for path in python)
     lines += sum(bool(line.strip()) for path in texts for line in path.read_text(encoding="utf-8").splitlines())
-    return Recipe(file.parent.name if file.name == RECIPE else file.stem, (file, *texts, *python), about, lines)
+    own, files = file.resolve().parent.name if file.name == RECIPE else file.stem, (file, *texts, *python)
+    return Recipe(own, files, lines) if about is None else Method(own, files, lines, about)
 
 
 def _lines(source: str) -> int:

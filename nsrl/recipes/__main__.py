@@ -11,7 +11,7 @@ from nsrl.errors import extras_named, program
 from nsrl.gallery.kept import by_recipe, published
 from nsrl.gallery.row import read as read_row
 from nsrl.gallery.row import row_names
-from nsrl.recipes import Recipe, methods, read
+from nsrl.recipes import Method, methods, read
 
 FILE_WIDTH = 160  # columns of the table where it goes into a file
 USAGE = """usage: {0}         the methods: year, what each is made of, its test, its row in the gallery
@@ -27,11 +27,14 @@ def main(argv: Sequence[str]) -> int:
     with extras_named():
         if argv:
             recipe = read(argv[0])
-            about = recipe.about
-            print(f"{recipe.name}: {about.method} ({about.year}), {about.paper}")
-            for name in ("differs", "formula", "tested", "scale", "gallery"):
-                if value := getattr(about, name):
-                    print(f"{name:8} {value}")
+            if isinstance(recipe, Method):
+                about = recipe.about
+                print(f"{recipe.name}: {about.method} ({about.year}), {about.paper}")
+                for name in ("differs", "formula", "tested", "scale", "gallery"):
+                    if value := getattr(about, name):
+                        print(f"{name:8} {value}")
+            else:
+                print(f"{recipe.name}: it has no group about, which would tell of its method")
             for file in recipe.files:
                 print(f"\n{file}\n{file.read_text(encoding='utf-8')}", end="")
             return 0
@@ -39,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _list(found: Sequence[Recipe]) -> None:
+def _list(found: Sequence[Method]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
