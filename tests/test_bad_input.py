@@ -231,7 +231,7 @@ REWARDS = [
         "rewards=[correct] schedules.reward_weights.correct=1",
         ("schedules must be of", "rewards.correct.weight"),
     ),
-    ("train", "combine=gdp", ("combine must be one of sum, gdpo", "did you mean 'gdpo'?")),
+    ("train", "combine=gdp", ("combine must be one of sum, gdpo, by_member", "did you mean 'gdpo'?")),
     ("train", "combine={at}/good.py:lenght", ("combine: good.py has no function 'lenght'",)),
     ("train", "combine={at}/good.py:nothing", ("combine: 'nothing' must take components and batch",)),
     ("train", "verifiers=answer", ("verifiers must be a mapping such as {default: recipe.py:verify}",)),

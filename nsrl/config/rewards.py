@@ -58,8 +58,8 @@ class PaidConfig:
     target: 128, gate: format}] (rewards.md)."""
 
     combine: str = "sum"
-    """how components become a reward: sum (weighted), gdpo (each is normalised in its group first), or
-    file.py:function."""
+    """how components become a reward: sum (weighted), gdpo (each is normalised in its group first), by_member (sums
+    are, among those of the group that are called alike), or file.py:function."""
 
     no_keys: ClassVar[Mapping[str, str]] = {}
 

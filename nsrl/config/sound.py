@@ -121,12 +121,16 @@ def _data(config: TrainConfig) -> None:
 
 def _rewards(config: TrainConfig) -> None:
     """Every reward is found, can be called, and has a weight; every verifier too."""
-    from nsrl.rewards import Rewards
+    from nsrl.rewards import Rewards, captions
 
     asked = config.paid.asked()
     source = config.data.source
     columns = made_of(source).columns if is_made(source) else None
     Rewards(**asked).require_callable(columns, asked.get("key", "reward_funcs"))
+    for spec in asked["specs"]:
+        if spec in captions.REWARDS and captions.CAPTION not in config.spans:
+            where = f"spans.{captions.CAPTION}"
+            raise UserError(f"{where} must be given for the reward {spec}, as <info>{{}}</info>; got none")
     _verifiers(config.paid.verifiers)
 
 

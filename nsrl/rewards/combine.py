@@ -33,15 +33,35 @@ def gdpo(components: Sequence[Sequence[float]], batch: RewardBatch) -> list[floa
             values = [components[i][k] for i in given]
             if not values:
                 continue
-            mean = sum(values) / len(values)
-            std = math.sqrt(sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1))
-            spread = max(values) > min(values)  # without it what is left of the differences is rounding
+            mean, scale = _mean_and_scale(values)
             for i, value in zip(given, values):
-                totals[i] = (totals[i] or 0.0) + (weight * (value - mean) / (std + EPSILON) if spread else 0.0)
+                totals[i] = (totals[i] or 0.0) + weight * (value - mean) / scale
     return totals
 
 
-COMBINES: dict[str, Combine] = {"gdpo": gdpo}
+def by_member(components: Sequence[Sequence[float]], batch: RewardBatch) -> list[float | None]:
+    """Weighted sums, normalised among the completions of a group that are called alike (`members`): (r - mean) / (std +
+    1e-4), 0 of one that is alone. With `scale_rewards=none` these are the advantages."""
+    totals: list[float | None] = [None] * len(batch)
+    for rows in batch.groups():
+        for name in dict.fromkeys(batch.members[i] for i in rows):
+            own = [i for i in rows if batch.members[i] == name and not all(map(math.isnan, components[i]))]
+            sums = [sum(w * v for w, v in zip(batch.weights, components[i]) if not math.isnan(v)) for i in own]
+            mean, scale = _mean_and_scale(sums)
+            for i, value in zip(own, sums):
+                totals[i] = (value - mean) / scale
+    return totals
+
+
+def _mean_and_scale(values: Sequence[float]) -> tuple[float, float]:
+    """(mean, std + 1e-4), with n - 1; inf without spread, where what is left of the differences is rounding."""
+    if not values or max(values) == min(values):
+        return 0.0, math.inf
+    mean = sum(values) / len(values)
+    return mean, math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1)) + EPSILON
+
+
+COMBINES: dict[str, Combine] = {"gdpo": gdpo, "by_member": by_member}
 
 
 def resolve(spec: str | Combine) -> tuple[str, Combine] | None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from nsrl.errors import UserError, did_you_mean
-from nsrl.rewards import combine, components, lengths
+from nsrl.rewards import captions, combine, components, lengths
 from nsrl.rewards.asking import ASK, Ask, asks
 from nsrl.rewards.batch import RewardBatch
 from nsrl.userfiles import load
@@ -27,7 +27,7 @@ GIVEN = (  # what a reward with TRL's arguments may ask for by name in every run
     "prompts", "completions", "completion_ids", "results", "extracted", "correct", "answer", "category", "source",
     "problem_id",
 )  # fmt: skip
-BUILTIN: dict[str, RewardFunction] = {**components.REWARDS, **lengths.REWARDS}
+BUILTIN: dict[str, RewardFunction] = {**components.REWARDS, **lengths.REWARDS, **captions.REWARDS}
 
 
 def builtin_names() -> list[str]:

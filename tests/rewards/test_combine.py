@@ -10,7 +10,7 @@ import torch
 
 from nsrl.errors import UserError
 from nsrl.rewards import RewardBatch, Rewards, lengths
-from nsrl.rewards.combine import gdpo
+from nsrl.rewards.combine import by_member, gdpo
 from nsrl.types import Problem
 
 
@@ -111,6 +111,26 @@ def test_gdpo_by_its_formula():
             assert value == pytest.approx(float(expected), abs=1e-9)
 
 
+def test_by_member_is_grpo_in_groups_of_those_called_alike():
+    """In torch, on groups cut up by name; one that is alone is 0, one that nothing applies to counts nowhere."""
+    generator = torch.Generator().manual_seed(random.randrange(10**9))
+    components = torch.rand(4, 6, 2, generator=generator, dtype=torch.float64)
+    components[torch.rand(4, 6, 2, generator=generator) < 0.2] = torch.nan
+    components[1, :3], weights = 0.25, torch.tensor([1.0, -0.5], dtype=torch.float64)
+    names = [random.choice(["a", "b", "c"]) if g else "abc"[i // 3] for g in range(4) for i in range(6)]
+    given = batch([6] * 4, names="xy", weights=weights.tolist(), members=names)
+    got, rows = by_member(components.flatten(0, 1).tolist(), given), components.flatten(0, 1)
+    for i, value in enumerate(got):
+        if rows[i].isnan().all():
+            assert value is None
+            continue
+        alike = [j for j in range(i // 6 * 6, i // 6 * 6 + 6) if names[j] == names[i] and not rows[j].isnan().all()]
+        sums = rows[alike].nan_to_num() @ weights
+        own = sums[alike.index(i)]
+        want = (own - sums.mean()) / (sums.std() + 1e-4) if len(alike) > 1 and sums.max() > sums.min() else 0.0
+        assert value == pytest.approx(float(want), abs=1e-9)
+
+
 def test_a_way_to_combine_of_ones_own_sees_components_names_and_weights_and_remembers(tmp_path):
     (tmp_path / "mine.py").write_text(
         "def least(components, batch):\n"
@@ -130,7 +150,9 @@ def test_a_way_to_combine_of_ones_own_sees_components_names_and_weights_and_reme
     other.totals(other(given), given)
     assert other.state_dict()["combine:least"] == {"seen": 6}
     assert Rewards([a, b]).totals(rewards(given), given) is None  # the sum is the advantages' own
-    with pytest.raises(UserError, match="combine must be one of sum, gdpo, or file.py:function; got 'gdp'.*'gdpo'"):
+    with pytest.raises(
+        UserError, match="combine must be one of sum, gdpo, by_member, or file.py:function; got 'gdp'.*'gdpo'"
+    ):
         Rewards([a, b], combined="gdp")
     with pytest.raises(UserError, match="combine '<lambda>' must return 3 finite numbers or None.*got 1 values"):
         wrong = Rewards([a, b], combined=lambda components, batch: [1.0])
