@@ -22,6 +22,7 @@ from nsrl.engines import extract
 from nsrl.engines.result import Result, Status
 from nsrl.rewards import RewardBatch, Rewards
 from nsrl.trainer.draw import Outcome, Streams, opened
+from nsrl.trainer.members import is_other
 from nsrl.trainer.pools import pools, streams
 from nsrl.types import Problem
 from nsrl.userfiles import load
@@ -166,30 +167,55 @@ def test_glm_rlcs():
 def test_pearl():
     from nsrl.trainer.shape import Step
 
-    seen, anchored = of("pearl", "seen"), of("pearl", "anchored")
+    seen, anchored, probe = (of("pearl", name) for name in ("seen", "anchored", "probe"))
     for _ in range(30):
         golds = [str(RNG.randrange(5)) for _ in range(RNG.randrange(1, 5))]
         said = [str(RNG.randrange(5)) if RNG.random() < 0.8 else None for _ in golds]
         text = " ".join(f"<a{i}> {s} </a{i}>" for i, s in enumerate(said, 1) if s is not None) + " so 5"
-        problem = Problem("a", "?", "5", columns={"checklist": [["what?", gold] for gold in golds]})
-        assert seen(batch([problem], [text])) == [pytest.approx(sum(s == g for s, g in zip(said, golds)) / len(golds))]
-    assert seen(batch([Problem("a", "?", "5")], ["5"])) == [None]
-    sizes, texts = [3, 3, 2], ["<a1>1</a1>", "5", "<a1>1</a1>", "<a1>1</a1>", "5", "5", "5", "5"]
-    asked = Problem("a", "?", "5", columns={"checklist": [["?", "1"]]})
-    problems = [asked] * 6 + [Problem("b", "?", "5")] * 2
-    whole = batch(problems, texts, sizes=sizes)
-    rows = [0, 2, 3, 4, 6, 7]
+        plain = Problem("a", "?", "5", columns={"checklist": [[f"what {i}?", gold] for i, gold in enumerate(golds)]})
+        put = probe(plain)
+        assert all(f"<q{i}>what {i - 1}?</q{i}>" in put.question for i in range(1, len(golds) + 1))
+        assert is_other(put, plain) and put.columns["verifier"] in config("pearl").paid.verifiers
+        found = seen(put, text, extract(text), None)
+        assert found.correct is None and found.score == pytest.approx(
+            sum(s == g for s, g in zip(said, golds)) / len(golds)
+        )
+    bare = Problem("a", "?", "5")
+    assert probe(bare) is bare and not is_other(probe(bare), bare)
+    sizes, names = [4, 3, 2], ["solver", "solver", "probe", "probe", "solver", "probe", "probe", "solver", "solver"]
+    shares = [None, None, 1.0, 0.5, None, 0.0, 0.25, None, None]
+    whole = batch(
+        [bare] * 9, ["5"] * 9, sizes=sizes, members=names, scores=shares, correct=[RNG.random() < 0.5 for _ in names]
+    )
+    rows = [0, 2, 3, 4, 6, 8]
     values = torch.randn(12)
     view = Step(
-        whole.part(rows, [2, 2, 2]), whole, rows, torch.zeros(6, 3), torch.zeros(6), torch.arange(0, 13, 2),
+        whole.part(rows, [3, 2, 1]), whole, rows, torch.zeros(6, 3), torch.zeros(6), torch.arange(0, 13, 2),
         values.clone(), torch.ones(12), torch.zeros(12), {}, {},
     )  # fmt: skip
     anchored(view)
-    wanted = values * torch.tensor([0.5] * 4 + [1 / 3] * 4 + [1.0] * 4)
+    wanted = values * torch.tensor([0.5, 0.1, 0.1, 0.125, 0.1, 1.0]).repeat_interleave(2)
     torch.testing.assert_close(view.advantage_N, wanted)
-    draw = opened(config("pearl").draw, Streams({"": Rows([asked])}), 0, {})
-    groups = [Outcome(asked, [True], [1.0], {"seen": shares}) for shares in ([0.0, 0.0], [0.0, 0.5], [1.0, 1.0])]
-    assert draw.keep(groups, 3) == [1, 2]
+    made = config("pearl")
+    paid = Rewards(**made.paid.asked())
+    components = paid(whole)
+    totals = paid.totals(components, whole)
+    for group in whole.groups():  # J_r and J_p are GRPO's, each among its own rollouts
+        for kind in ("solver", "probe"):
+            own = [i for i in group if names[i] == kind]
+            r = torch.tensor(
+                [
+                    0.9 * whole.correct[i] + 0.1 if kind == "solver" else shares[i] + 0.1 + 0.9 * whole.correct[i]
+                    for i in own
+                ]
+            )
+            want = (r - r.mean()) / (r.std() + 1e-4) if len(own) > 1 and r.max() > r.min() else torch.zeros(len(own))
+            assert [totals[i] for i in own] == pytest.approx(want.tolist(), abs=1e-4)
+    draw = opened(made.draw, Streams({"": Rows([bare])}), 0, {})
+    groups = [
+        Outcome(bare, [True], [1.0], {"score": said}) for said in ([0.0, math.nan], [0.0, 0.5], [1.0], [math.nan])
+    ]
+    assert draw.keep(groups, 4) == [1, 2, 3]
 
 
 def test_thinklite_vl():
@@ -273,6 +299,7 @@ def test_three_steps_of_each(name, tmp_path, service):
     few = ["prompts_per_step=5", "num_generations=3", "max_completion_length=8", "eval_samples=1", "data.eval_size=2",
            "engine.workers=1", "preflight=false", "parity_check=false", "threads=1", "completions_steps=0"]  # fmt: skip
     text = (RECIPES / name / "recipe.yaml").read_text()
+    few += ["num_generations=7"] if name == "pearl" else []  # of which five are probes
     if "stages:" in text:  # the same list, three steps in all
         import yaml
 

@@ -5,6 +5,7 @@ import json
 import math
 import random
 import statistics
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,7 @@ from nsrl.engines import extract
 from nsrl.rewards import RewardBatch, Rewards
 from nsrl.rewards.asking import Answer
 from nsrl.trainer.advantage import advantages
+from nsrl.trainer.members import is_other
 from nsrl.types import ImageRef, Problem
 from nsrl.userfiles import load
 
@@ -90,9 +92,12 @@ def test_a_caption_is_paid_where_it_answers_alone(name):
     facts = [RNG.choice(["0", "1", "2"]) for _ in range(9)]
     texts = [f"{before}it is {fact}{after} so" if RNG.random() < 0.7 else fact for fact in facts]
     given = batch((3, 3, 3), texts, spans=config.spans)
+    given.problems = [replace(p, options=("one", "two")) for p in given.problems]
 
     def ask(problems, n=1, temperature=0.0, max_tokens=None):
         assert all(not p.images and "<image>" not in p.question for p in problems) and temperature == 0
+        said = [m["content"][0]["text"] for p in problems for m in p.chat]
+        assert all(text.startswith(p.question) and "\nA. one\n" in text for p, text in zip(problems, said))
         return [[answer(correct=p.question.split("it is ")[1][0] == p.answer)] for p in problems]
 
     rows = made(given, ask)
@@ -147,8 +152,9 @@ def test_mae_pays_proposers_for_questions_that_are_hard_and_good():
 
     def ask(problems, n=1, temperature=0.0, max_tokens=None):
         asked.extend(problems)
+        assert all(p.answer is None and not p.options for p in problems)
         if n == 3:
-            assert temperature == 1 and all(p.answer is None for p in problems)
+            assert temperature == 1
             return [[answer(f"{p.question} by {k}") for k in range(3)] for p in problems]
         for p in problems:
             marks.setdefault(p.question, RNG.randrange(0, 14))
@@ -176,7 +182,10 @@ def test_mae_pays_proposers_for_questions_that_are_hard_and_good():
             values = [next(v for v in rows[i] if v is not None) for i in own]
             spread = math.sqrt(sum((v - sum(values) / 2) ** 2 for v in values)) + 1e-4
             assert [totals[i] for i in own] == pytest.approx([(v - sum(values) / 2) / spread for v in values])
-    assert "<question>" in of("mae", "propose")(given.problems[0]).question
+    plain = replace(given.problems[0], options=("1", "2"), columns={"verifier": "boxes", "solution": "4"})
+    put = of("mae", "propose")(plain)
+    assert "<question>" in put.question and plain.question in put.question and put.images == plain.images
+    assert is_other(put, plain) and (put.answer, put.options, [*put.columns]) == (None, (), ["system"])
 
 
 def test_laser_ds_monitor_sets_the_targets():

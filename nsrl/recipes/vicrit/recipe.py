@@ -26,4 +26,4 @@ class Captions(Generator):
 
     def verify(self, problem, text, extracted, result):
         """The very phrase, nothing beside it."""
-        return Verdict(text.strip().strip(".").lower() == problem.answer, "phrase")
+        return Verdict(((extracted and extracted.answer) or text).strip(" .\n").lower() == problem.answer, "phrase")
