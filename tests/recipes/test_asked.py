@@ -40,7 +40,7 @@ def told(name, entry=None):
 READ = {
     "pebr_r1": lambda text: of("pebr_r1", "headings")(type("B", (), {"completions": [text]})) == [1.0],
     "visual_rft": lambda text: len(boxes.read(text)) == 2,
-    "vlm_r1": lambda text: [label for label, _ in of("vlm_r1", "labelled")(text)] == ["cat"] and boxes.read(text),
+    "vlm_r1": lambda text: len(boxes.read(text)) == 2 and '"label": "cat"' in text,
     "vlaa_thinker": boxes.read,
     "grip": boxes.read,
     "curr_reft": lambda text: boxes.read(text) and "A, C" in text,
@@ -55,7 +55,7 @@ READ = {
     "code_as_thought": lambda text: extract(text).language is not None and "without a program" in text,
     "look_less": lambda text: extract(text).language is not None and "no program" in text,
     **dict.fromkeys(("chain_of_focus", "pixel_reasoner", "virl"), lambda text: "[left, top, right, bottom] in pixels" in text),
-    "reex_sql": lambda text: all(of("reex_sql", "last")(text, tag) == "and" for tag in ("intermediate_sql", "final_sql")),
+    "reex_sql": lambda text: of("reex_sql", "last")(text, "final_sql") == "select ..." and "<intermediate_sql>" in text,
     "rrvf": lambda text: "<tool_call>" in text,
     "step_grpo": lambda text: "<boltAction" in text,
     "vicrit": lambda text: "\\boxed{}" in text and "phrase" in text,
