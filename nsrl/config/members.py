@@ -45,11 +45,12 @@ class MemberConfig:
     """share of the patches that are painted or noisy; which, is drawn by (seed, step, picture, patch)."""
 
     share: str = "1"
-    """share of these n that are so in a step, rounded; the others are plain. A number, or a schedule: linear 1 0."""
+    """share of these n that are so in a step, rounded; the others are put plainly, and called as the plain entry is. A
+    number, or a schedule: linear 1 0."""
 
     prompt: str | dict[str, Any] | None = None
     """another prompt: keys of `prompt` (what is not said is as the run's), or FILE.py:function, from a problem to the
-    problem that is put."""
+    problem that is put, the same one or another, with an answer of its own."""
 
     hint: str | None = None
     """a column whose text stands behind the question, or `answer`, or `gold` (a demonstration of the source); a problem

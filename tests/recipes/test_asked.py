@@ -54,7 +54,7 @@ READ = {
     "autothink": lambda text: "</think>" in text and "\\boxed{}" in text,
     "code_as_thought": lambda text: extract(text).language is not None and "without a program" in text,
     "look_less": lambda text: extract(text).language is not None and "no program" in text,
-    **dict.fromkeys(("chain_of_focus", "pixel_reasoner", "virl"), lambda text: "[left, top, right, bottom] in pixels" in text),
+    **dict.fromkeys(("chain_of_focus", "pixel_reasoner", "virl"), lambda text: "right, bottom] in pixels" in text),
     "reex_sql": lambda text: of("reex_sql", "last")(text, "final_sql") == "select ..." and "<intermediate_sql>" in text,
     "rrvf": lambda text: "<tool_call>" in text,
     "step_grpo": lambda text: "<boltAction" in text,
