@@ -6,7 +6,7 @@ the turn. What a row does not have is counted; what no row has is refused before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -83,8 +83,8 @@ class _Writable:
 
     def __init__(self, vlm: VLM, most: int) -> None:
         self.vlm, self.most = vlm, most
-        self.banned: Set[int] = {*vlm.banned_ids()}
-        self.ends: Set[int] = {*vlm.stop_ids()}
+        self.banned = {*vlm.banned_ids()}
+        self.ends = {*vlm.stop_ids()}
         self.why = ""  # the last one could not be written
 
     def ids(self, text: str) -> list[int] | None:

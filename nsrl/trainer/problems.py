@@ -144,7 +144,7 @@ def read_demonstrations(
 
 
 def unwritable(
-    vlm: VLM, text: str, ids: Sequence[int], most: int, banned: Set[int], ends: Set[int]
+    vlm: VLM, text: str, ids: Sequence[int], most: int, banned: set[int], ends: set[int]
 ) -> tuple[str, str] | None:
     """Why the policy could not have written a completion, and the detail; None where it could.
 
