@@ -328,6 +328,7 @@ IDLE = [
     ("train", "draw.kind=promote draw.by=category", ("draw.by must be level or source", "got 'category'")),
     ("train", "draw.kind=promote draw.order=[1,1]", ("draw.order must name each part once",)),
     ("train", "draw.kind=promote data.path={at}/rows.jsonl", ("draw.order must name the parts one after the other",)),
+    ("train", "reward_funcs=[from_caption] reward_weights=[1]", ("spans.caption must be given for the reward",)),
     ("train", "draw.kind=promote draw.pass_at=11", ("draw.pass_at must be at most num_generations (10); got 11",)),
     ("train", "draw.kind=tiers", ("draw.tiers must name a tier at least",)),
     ("train", "draw.kind=tiers draw.tiers={a:3}", ("draw.tiers.a must be `A to B`", "got '3'")),

@@ -218,6 +218,7 @@ def test_every_reward_that_remembers_goes_on_where_it_stood(tmp_path, reward, op
     """All built-in rewards at once, so a new one with a memory is in here too; noise makes some answers right."""
     names = [*builtin_names(), f"{reward}:odd", f"{reward}:average"]
     funcs = [f"reward_funcs=[{','.join(names)}]", f"reward_weights={[1.0] * len(names)}", "reward_noise=0.4"]
+    funcs += ["spans.caption=<info>{}</info>"]  # which two of them look at
     whole = train(tmp_path / "whole", *TINY, *funcs, *options)
     again = train(tmp_path / "again", f"resume_from_checkpoint={whole / 'checkpoint-2'}")
     assert same(outcome(again), outcome(whole))
