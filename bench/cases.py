@@ -75,9 +75,13 @@ def exact(hidden, weight, target, *, temperature=1.0, with_jacobian=True):
     return tuple(torch.cat(x).cpu() for x in zip(*outs))
 
 
-def gate(max_logit):
-    """The gate of the docs: 2e-6 while logits stay within ±25, 2e-7·max|logit| beyond."""
-    return torch.where(max_logit <= 25, 2e-6, 2e-7 * max_logit)
+def gate(max_logit, cores_of=0):
+    """The gate of the docs: 2e-6 while logits stay within ±25, 2e-7·max|logit| beyond.
+
+    cores_of: the hidden size where tensor cores multiply. They cut their fp32 sum off after each 16 products, half of
+    its last place on average (bench/tensor_cores.py), whoever drives them: H/16 · 2⁻²⁴ · max|logit| more.
+    """
+    return torch.where(max_logit <= 25, 2e-6, 2e-7 * max_logit) + cores_of / 16 * 2**-24 * max_logit
 
 
 def row_errors(got, want):

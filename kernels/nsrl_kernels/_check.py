@@ -23,6 +23,13 @@ def shape(op: str, argument: str, tensor: torch.Tensor, expected: tuple, why: st
         fail(op, argument, want + (f" {why}" if why else ""), tuple(tensor.shape))
 
 
+def tensors(op: str, **values: object) -> None:
+    """Raises TypeError for what is given and is no tensor: a list has no device, and to copy one to it would wait."""
+    for argument, value in values.items():
+        if value is not None and not isinstance(value, torch.Tensor):
+            raise TypeError(f"{op}: {argument} must be a tensor; got the {type(value).__name__} {value!r:.60}")
+
+
 def floating(op: str, argument: str, tensor: torch.Tensor) -> None:
     """Raises TypeError unless the tensor is of a floating-point dtype."""
     if not tensor.is_floating_point():

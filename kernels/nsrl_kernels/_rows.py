@@ -11,6 +11,8 @@ import torch
 
 from . import _check
 
+LEAST_ODDS = 1e-30  # R below which an fp16 row has no gradient: 1 - p is smaller still
+
 
 def wide(dtype: torch.dtype) -> torch.dtype:
     """The dtype of what is summed and returned: fp64 for fp64 inputs, else fp32."""
@@ -32,6 +34,7 @@ def checked_rows(op: str, like: str, x: torch.Tensor, target, temperature, **ten
         ValueError, TypeError: an argument's shape, dtype or device is wrong.
     """
     lead = x.shape[:-1]
+    _check.tensors(op, target=target, **tensors)
     _check.integer(op, "target", target)
     if target.shape != lead:
         _check.fail(op, "target", f"{tuple(lead)} like the rows of {like}", tuple(target.shape))
@@ -41,6 +44,8 @@ def checked_rows(op: str, like: str, x: torch.Tensor, target, temperature, **ten
     number, rows = temperature, None
     if isinstance(temperature, torch.Tensor):
         number, rows = 1.0, temperature
+    elif isinstance(temperature, (list, tuple, str)):
+        raise TypeError(f"{op}: temperature must be a number or a tensor; got {temperature!r:.60}")
     elif not temperature > 0:
         _check.fail(op, "temperature", "positive", temperature)
     for name, value in {"temperature": rows, **tensors}.items():
@@ -48,7 +53,8 @@ def checked_rows(op: str, like: str, x: torch.Tensor, target, temperature, **ten
             _check.fail(op, name, f"{tuple(lead)} like the rows of {like}", tuple(value.shape))
     _check.same_device(op, x.device, target=target, temperature=rows, **tensors)
     flat = {"temperature_rows": rows, **tensors}
-    return {k: None if v is None else v.detach().expand(lead).reshape(-1) for k, v in flat.items()}, float(number)
+    one_by_one = lambda v: None if v is None else v.detach().expand(lead).reshape(-1).contiguous()
+    return {k: one_by_one(v) for k, v in flat.items()}, float(number)
 
 
 def inverse_temperature(like: torch.Tensor, temperature_rows: torch.Tensor | None, temperature: float) -> torch.Tensor:
@@ -84,6 +90,7 @@ class RowStats(NamedTuple):
     first: torch.Tensor  # Q: sum of exp * (z/T - level), the same columns
     target: torch.Tensor  # z_y / T where this shard owns the target, else 0
     slope: torch.Tensor  # d(capped)/d(raw) logit of the target; 1 without softcap
+    spare: torch.Tensor  # sum of what D was summed of, less sum of exp * slope: what storing exp in 16 bits rounded
 
 
 def finish(stats: RowStats):
@@ -98,10 +105,29 @@ def finish(stats: RowStats):
     return logp, whole.log() - mean, whole
 
 
-def jacobian(stats: RowStats, whole, d_rows, target_rows, inv_t):
-    """∂logp/∂h [N, H] from the sums and D [N, H] (which is used up).
+def by_odds(dtype: torch.dtype) -> bool:
+    """Whether J is kept as ∂logp/∂h / (1 - p), in hidden's dtype.
 
-    target_rows: W_y, [N, H] (zero where another shard owns it).
+    In fp16, whose least number is 6e-8, ∂logp/∂h of a likely token would be 0 before a loss scale could save it.
     """
+    return dtype == torch.float16
+
+
+def weight_of_rows(g_logp: torch.Tensor, logp: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """[N]: what the backward multiplies each row of J by."""
+    return g_logp * -torch.expm1(logp) if by_odds(dtype) else g_logp
+
+
+def jacobian(stats: RowStats, whole, d_rows, target_rows, inv_t, dtype: torch.dtype, softcap: float = 0.0):
+    """J [N, H], ∂logp/∂h (see `by_odds`) from the sums and D [N, H] (which is used up).
+
+    target_rows: W_y, [N, H] (zero where another shard owns it). dtype: of J when it is kept.
+    """
+    known = stats.total > LEAST_ODDS
+    if by_odds(dtype):
+        whole = torch.where(known, stats.total, math.inf)
     column = lambda x: torch.where(torch.isneginf(stats.target), 0.0, x)[:, None].to(d_rows.dtype)
-    return (target_rows * column(stats.total * stats.slope)).sub_(d_rows).mul_(column(inv_t / whole))
+    weight, scale = stats.total * stats.slope + stats.spare, inv_t / whole
+    if not softcap:  # what D was summed of adds up to R + spare, and should to R
+        scale = scale * torch.where(known, stats.total / (stats.total + stats.spare), 1)
+    return (target_rows * column(weight)).sub_(d_rows).mul_(column(scale))

@@ -1,5 +1,7 @@
 """What every Triton kernel here shares: small device functions and the launch-side helpers. Knows no op."""
 
+import functools
+
 import torch
 import triton
 import triton.language as tl
@@ -39,6 +41,30 @@ def multiprocessors(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).multi_processor_count
     return 4
+
+
+def on_its_device(launcher):
+    """`launcher`, whose kernels run on the device of its first tensor, whichever device is the current one.
+
+    Triton launches on the current device: kernels that are given another's addresses would fail, or wait for nobody.
+    """
+
+    @functools.wraps(launcher)
+    def run(*args, **options):
+        with torch.cuda.device_of(_first_tensor(args)):
+            return launcher(*args, **options)
+
+    return run
+
+
+def _first_tensor(args) -> torch.Tensor:
+    """The first tensor of a call's arguments, or of the tuples among them."""
+    for value in args:
+        if isinstance(value, torch.Tensor):
+            return value
+        if isinstance(value, tuple):
+            return _first_tensor(value)
+    raise TypeError("a launcher takes a tensor")
 
 
 def descriptor(tensor: torch.Tensor, block: list[int]):

@@ -72,6 +72,7 @@ def group_advantage(
     Source: GRPO (arXiv 2402.03300), Dr.GRPO (arXiv 2503.20783), RLOO (arXiv 2402.14740), Pass@k (arXiv 2503.19595), GPG
         (arXiv 2504.02546), OPO (arXiv 2505.23585), REINFORCE++ (arXiv 2501.03262); the last four as verl has them.
     """
+    _check.tensors(_NAME, rewards=rewards, weights=weights, lengths=lengths)
     _check.floating(_NAME, "rewards", rewards)
     _check.one_of(_NAME, "mode", mode, (*MODES, *ONLY_TORCH))
     if rewards.dim() not in (1, 2):
@@ -103,7 +104,7 @@ def group_advantage(
         bounds = torch.arange(n_groups + 1, device=device)
         offsets = torch.searchsorted(group[order], bounds)
     advantages, reward, *rest = _group_advantage(
-        components.contiguous(), weights.contiguous(), offsets.int(), mode, float(epsilon), name
+        components.contiguous(), weights.contiguous(), offsets.int().contiguous(), mode, float(epsilon), name
     )
     if order is not None:
         back = torch.empty_like(order).scatter_(0, order, torch.arange(n_rows, device=device))
@@ -127,6 +128,7 @@ def _layout(groups, num_groups, n_rows, device):
         n_groups = n_rows // groups
         rows = torch.arange(n_rows, device=device)
         return rows // groups, n_groups, torch.arange(n_groups + 1, device=device) * groups
+    _check.tensors(_NAME, groups=groups)
     _check.integer(_NAME, "groups", groups)
     _check.same_device(_NAME, device, groups=groups)
     if num_groups is not None:

@@ -2,9 +2,11 @@
 
 import torch
 
+from ..._tl import on_its_device
 from . import kernel
 
 
+@on_its_device
 def forward(rewards, weights, offsets, mode: str, epsilon: float):
     """(advantages, reward [S], mean, std, count, live [B]) of groups of consecutive sequences; rewards [S, K] fp32."""
     n_rows, n_components = rewards.shape

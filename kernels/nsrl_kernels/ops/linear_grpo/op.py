@@ -65,6 +65,7 @@ def linear_grpo(
     Numerics: those of the three ops.
     Source: the three ops, docs/kernels.md.
     """
+    _check.tensors(_NAME, hidden=hidden, rewards=rewards, cu_seqlens=cu_seqlens)
     if hidden.dim() != 2:
         _check.fail(_NAME, "hidden", "[T, H]", tuple(hidden.shape))
     if rewards.shape[0] != cu_seqlens.shape[0] - 1:

@@ -2,8 +2,9 @@
 
 One scan serves every pass over the vocabulary: its tile of logits comes from a GEMM or from memory (cuBLAS's, or those
 of logp_from_logits), and its epilogue (MODE) is one of "sums" of exp (stored in 16 bits when a Jacobian is wanted),
-"maximum" (of rows whose scale was wrong) and gradient "coefficients" (recompute mode). Sums are made in a fixed order:
-within a tile by Triton's reduction, across tiles and splits in sequence. No atomics.
+"maximum" (of rows whose scale was wrong) and gradient "coefficients" (recompute mode). What a row loses when its tile
+is stored in 16 bits is summed too: the target's row of the head pays it back, so that coefficients add up as they did.
+Sums are made in a fixed order: within a tile by Triton's reduction, across tiles and splits in sequence. No atomics.
 """
 
 import triton
@@ -64,11 +65,11 @@ def anchor_kernel(
 
 @triton.jit
 def _epilogue(
-    z, m0, n0, first, second, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, MODE: tl.constexpr,
+    z, m0, n0, first, second, spare, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, MODE: tl.constexpr,
     STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_SOFTCAP: tl.constexpr,
 ):  # fmt: skip
-    """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the two running row vectors."""
+    """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the three running row vectors."""
     at, scale, skip, gl, ge, ent, y_value, row_start, keep, stored = row
     cols = n0 + tl.arange(0, WIDTH)
     inside = cols < n_vocab
@@ -112,40 +113,41 @@ def _epilogue(
         if STORE_E:
             if HAS_SOFTCAP:
                 e *= d_cap
+            kept = narrow(e, out_e.dtype if TMA_STORE else out_e.dtype.element_ty)
+            if MODE == "sums":
+                spare += tl.sum(kept.to(tl.float32) - e, 1)
+            else:
+                spare += tl.sum(e - kept.to(tl.float32), 1)
             if TMA_STORE:  # clipped to the rows and columns of the descriptor; needs no addresses or masks
                 if stored:
-                    out_e.store([m0, n0], narrow(e, out_e.dtype))
+                    out_e.store([m0, n0], kept)
             else:
-                tl.store(
-                    out_e + row_start[:, None] + cols[None, :],
-                    narrow(e, out_e.dtype.element_ty),
-                    mask=keep[:, None] & (cols < n_vocab)[None, :],
-                )
-    return first, second
+                here = keep[:, None] & (cols < n_vocab)[None, :]
+                tl.store(out_e + row_start[:, None] + cols[None, :], kept, mask=here)
+    return first, second, spare
 
 
 @triton.jit
 def _in_parts(
-    z, m0, n0, first, second, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, PARTS: tl.constexpr,
+    z, m0, n0, first, second, spare, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, PARTS: tl.constexpr,
     MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
     HAS_SOFTCAP: tl.constexpr,
 ):  # fmt: skip
     """The epilogue on PARTS (1, 2 or 4) pieces of the tile's columns in turn: fewer temporaries beside the
     accumulator."""
     if PARTS == 1:
-        first, second = _epilogue(
-            z, m0, n0, first, second, row, bias, out_e, n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE, ENTROPY,
-            HAS_BIAS, HAS_SOFTCAP,
+        first, second, spare = _epilogue(
+            z, m0, n0, first, second, spare, row, bias, out_e, n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE,
+            ENTROPY, HAS_BIAS, HAS_SOFTCAP,
         )  # fmt: skip
     else:
         halves = tl.split(tl.permute(tl.reshape(z, [z.shape[0], 2, WIDTH // 2]), [0, 2, 1]))
         for half in tl.static_range(2):
-            first, second = _in_parts(
-                halves[half], m0, n0 + half * (WIDTH // 2), first, second, row, bias, out_e, n_vocab, softcap,
-                WIDTH // 2,
-                PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
+            first, second, spare = _in_parts(
+                halves[half], m0, n0 + half * (WIDTH // 2), first, second, spare, row, bias, out_e, n_vocab, softcap,
+                WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
             )  # fmt: skip
-    return first, second
+    return first, second, spare
 
 
 @triton.jit
@@ -155,14 +157,15 @@ def scan_kernel(
     row0, n_rows, n_vocab, n_hidden, stride_h, stride_w, stride_l, stride_e, softcap, n_splits,
     MODE: tl.constexpr, FROM_LOGITS: tl.constexpr, TMA: tl.constexpr, STORE_E: tl.constexpr,
     TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr,
-    FLAGGED: tl.constexpr,
+    FLAGGED: tl.constexpr, SUMS: tl.constexpr,
     HAS_COUNTS: tl.constexpr, PRECISION: tl.constexpr, PARTS: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
     """Walks (row tile, vocabulary split) items, row tiles fastest so that neighbours share the head's tiles in L2.
 
     counts = (rows that want a gradient, rows that are scored), of rows sorted in that order; a tile past them is
-    skipped.
+    skipped. parts [splits, SUMS, n_rows]: a split's row sums of exp, of exp·d and of what was rounded where E is stored
+    (coefficients: of what was rounded alone).
     """
     n_m = tl.cdiv(n_rows, BLOCK_M)
     for item in tl.range(tl.program_id(0), n_m * n_splits, tl.num_programs(0)):
@@ -204,6 +207,7 @@ def scan_kernel(
             else:
                 first = tl.zeros([BLOCK_M], dtype=tl.float32)
             second = tl.zeros([BLOCK_M], dtype=tl.float32)
+            spare = tl.zeros([BLOCK_M], dtype=tl.float32)
             last = tl.minimum((split + 1) * TILES * BLOCK_N, n_vocab)
             for n0 in tl.range(split * TILES * BLOCK_N, last, BLOCK_N):
                 cols = n0 + tl.arange(0, BLOCK_N)
@@ -232,30 +236,34 @@ def scan_kernel(
                             x = x.to(tl.float32)
                             y = y.to(tl.float32)
                         z = tl.dot(x, tl.trans(y), z, input_precision=PRECISION)
-                first, second = _in_parts(
-                    z, m0, n0, first, second, (at, scale, skip, gl, ge, ent, y_value, rows64 * stride_e, keep_e,
+                first, second, spare = _in_parts(
+                    z, m0, n0, first, second, spare, (at, scale, skip, gl, ge, ent, y_value, rows64 * stride_e, keep_e,
                     stored),
                     bias, out_e, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
                     HAS_SOFTCAP,
                 )  # fmt: skip
-            if MODE != "coefficients":
-                keep = live
-                if FLAGGED:
-                    keep = keep & (marks > 0)
-                tl.store(parts + split * 2 * n_rows + rows, first, mask=keep)
+            keep = live
+            if FLAGGED:
+                keep = keep & (marks > 0)
+            to = parts + split * SUMS * n_rows + rows
+            if MODE == "coefficients":
+                tl.store(to, spare, mask=keep)
+            else:
+                tl.store(to, first, mask=keep)
                 if MODE == "sums":
-                    tl.store(parts + (split * 2 + 1) * n_rows + rows, second, mask=keep)
+                    tl.store(to + n_rows, second, mask=keep)
+                    if STORE_E:
+                        tl.store(to + 2 * n_rows, spare, mask=keep)
 
 
 @triton.jit
 def settle_kernel(
-    parts, z_target, inv_t, level, flag, total, first,
+    parts, z_target, inv_t, level, flag, total, first, spare,
     n_rows, n_splits, raise_above, lost_below,
-    PHASE: tl.constexpr, BLOCK_R: tl.constexpr,
+    PHASE: tl.constexpr, SUMS: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
-    """Between scans. PHASE "sums": R and Q, and which rows need another scale; "levels": their maxima as levels;
-    "rescued":
-    R and Q at those."""
+    """Between scans. PHASE "sums": R, Q and what was rounded, and which rows need another scale; "levels": their maxima
+    as levels; "rescued": the sums at those."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     live = rows < n_rows
     if PHASE != "sums":
@@ -263,16 +271,22 @@ def settle_kernel(
     if PHASE == "levels":
         high = tl.full([BLOCK_R], float("-inf"), dtype=tl.float32)
         for split in range(n_splits):
-            high = tl.maximum(high, tl.load(parts + split * 2 * n_rows + rows, mask=live, other=float("-inf")))
+            high = tl.maximum(high, tl.load(parts + split * SUMS * n_rows + rows, mask=live, other=float("-inf")))
         tl.store(level + rows, tl.where(high > float("-inf"), high, 0.0), mask=live)
     else:
         r = tl.zeros([BLOCK_R], dtype=tl.float64)
         q = tl.zeros([BLOCK_R], dtype=tl.float64)
+        lost = tl.zeros([BLOCK_R], dtype=tl.float64)
         for split in range(n_splits):
-            r += tl.load(parts + split * 2 * n_rows + rows, mask=live, other=0.0).to(tl.float64)
-            q += tl.load(parts + (split * 2 + 1) * n_rows + rows, mask=live, other=0.0).to(tl.float64)
+            at_split = parts + split * SUMS * n_rows + rows
+            r += tl.load(at_split, mask=live, other=0.0).to(tl.float64)
+            q += tl.load(at_split + n_rows, mask=live, other=0.0).to(tl.float64)
+            if SUMS == 3:
+                lost += tl.load(at_split + 2 * n_rows, mask=live, other=0.0).to(tl.float64)
         tl.store(total + rows, r, mask=live)
         tl.store(first + rows, q, mask=live)
+        if SUMS == 3:
+            tl.store(spare + rows, lost, mask=live)
         if PHASE == "sums":
             at = tl.load(level + rows, mask=live, other=0.0).to(tl.float64)
             zy = tl.load(z_target + rows, mask=live, other=0.0)
@@ -283,12 +297,14 @@ def settle_kernel(
 
 @triton.jit
 def finish_kernel(
-    z_target, inv_t, level, total, first, slope, order, role, logp, entropy, lse, row_stats,
-    n_rows, ENTROPY: tl.constexpr, HAS_ORDER: tl.constexpr, BLOCK_R: tl.constexpr,
+    z_target, inv_t, level, total, first, spare, slope, order, role, logp, entropy, lse, row_stats,
+    n_rows, least_odds, ENTROPY: tl.constexpr, HAS_ORDER: tl.constexpr, STORED: tl.constexpr, BY_ODDS: tl.constexpr,
+    HAS_SOFTCAP: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
     """Log-prob, entropy and log-sum-exp in fp64, written to the rows' own places; what the Jacobian needs in row_stats.
 
-    role: 2 wants a gradient, 1 is scored, 0 is left out. row_stats [2, n]: the target row's weight in J, and the scale.
+    role: 2 wants a gradient, 1 is scored, 0 is left out. row_stats [2, n], where exp was STORED: the weight of the
+    target's row in J, and the scale (BY_ODDS: of J / (1 - p), see _rows.by_odds).
     """
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     live = rows < n_rows
@@ -315,10 +331,18 @@ def finish_kernel(
     tl.store(lse + to, tl.where(scored, at * t + tl.log(whole), 0.0).to(tl.float32), mask=live)
     if ENTROPY:
         tl.store(entropy + to, tl.where(scored, tl.log(whole) - mean, 0.0).to(tl.float32), mask=live)
-    keep = graded & (zy > float("-inf"))
-    cap = tl.load(slope + rows, mask=live, other=1.0).to(tl.float64)
-    tl.store(row_stats + rows, tl.where(keep, r * cap, 0.0).to(tl.float32), mask=live)
-    tl.store(row_stats + n_rows + rows, tl.where(keep, t / whole, 0.0).to(tl.float32), mask=live)
+    if STORED:
+        keep = graded & (zy > float("-inf"))
+        cap = tl.load(slope + rows, mask=live, other=1.0).to(tl.float64)
+        rounded = tl.load(spare + rows, mask=live, other=0.0)
+        weight = r * cap + rounded
+        scale = t / whole
+        if BY_ODDS:
+            scale = tl.where(r > least_odds, t / r, 0.0)
+        if not HAS_SOFTCAP:  # what D was summed of adds up to R + rounded, and should to R
+            scale *= tl.where(r > least_odds, r / (r + rounded), 1.0)
+        tl.store(row_stats + rows, tl.where(keep, weight, 0.0).to(tl.float32), mask=live)
+        tl.store(row_stats + n_rows + rows, tl.where(keep, scale, 0.0).to(tl.float32), mask=live)
 
 
 @triton.jit
@@ -326,7 +350,7 @@ def jacobian_kernel(
     d_rows, w, column, order, row_stats, jac, n_rows, n_hidden, stride_w,
     HAS_ORDER: tl.constexpr, BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr,
 ):  # fmt: skip
-    """J = (R·W_y - D) / (T·S); rows without gradient get zeros (their D may hold anything)."""
+    """J = (weight·W_y - D)·scale of row_stats; rows without gradient get zeros (their D may hold anything)."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     k = tl.program_id(1) * BLOCK_H + tl.arange(0, BLOCK_H)
     live = rows < n_rows
@@ -384,7 +408,7 @@ def gemm_kernel(
                 here = (k < k_end)[:, None] & (cols < n)[None, :]
                 y = tl.load(b + k.to(tl.int64)[:, None] * stride_b + cols[None, :], mask=here, other=0.0)
             if INTERPRETED:  # its dot multiplies the bit patterns of 16-bit operands, and BLAS sums by row position
-                acc += tl.dot(x.to(tl.float64), y.to(tl.float64)).to(tl.float32)
+                acc = tl.dot(x.to(tl.float64), y.to(tl.float64), acc.to(tl.float64)).to(tl.float32)
             else:
                 acc = tl.dot(x, y.to(x.dtype), acc, input_precision=PRECISION)
         at = out + rows.to(tl.int64)[:, None] * stride_out + cols[None, :]

@@ -9,7 +9,7 @@ import importlib
 import torch
 
 from ... import _backend, _check, _op
-from ..._rows import Saved, checked_rows, wide
+from ..._rows import Saved, checked_rows, weight_of_rows, wide
 from .spec import Inputs, Needs, Options
 
 _NAME = "linear_logp"
@@ -46,8 +46,9 @@ def linear_logp(
     Args:
         hidden: [N, H] (or [..., H]), bf16, fp16, fp32 (fp64 on the torch backend).
         weight: [V, H], the same dtype and device. If it requires a gradient the recompute mode is used.
-        target: [N] int64 in [0, V); a negative id (such as -100) leaves the row out, as `row_mask` does. An id of V or
-            more gives NaN (ids are not read back to be checked).
+        target: [N] int64 in [0, V); a negative id (such as -100) leaves the row out, as `row_mask` does, but for its
+            work: ids are not read back, so a batch with many of them is faster with row_mask=target >= 0. An id of V or
+            more gives NaN.
         bias: [V], added to h·W before the softcap; -inf bans the id.
         temperature: a positive float, or [N] per token; the logits are divided by it.
         softcap: c of c·tanh(logit / c), applied before the temperature.
@@ -73,9 +74,12 @@ def linear_logp(
     Raises:
         ValueError, TypeError: an argument's shape, dtype or device is wrong; values are not looked at.
 
-    Numerics: |Δlogp| ≤ 2e-6 for logits within ±25 and ≤ 2e-7·max|logit| beyond, against fp64 on the same inputs.
+    Numerics: |Δlogp| ≤ 2e-6 for logits within ±25 and ≤ 2e-7·max|logit| beyond, against fp64 on the same inputs; where
+        tensor cores multiply, H/16·2⁻²⁴·max|logit| more (docs/kernels.md, accuracy). A row of ∂hidden: ≤ 4e-3 of it for
+        bf16, however alike rows of the head are.
     Source: odds form, docs/kernels.md.
     """
+    _check.tensors(_NAME, hidden=hidden, weight=weight, bias=bias, banned=banned)
     _check.floating(_NAME, "hidden", hidden)
     lead, n_hidden = hidden.shape[:-1], hidden.shape[-1]
     _check.shape(_NAME, "weight", weight, ("V", n_hidden), "to match hidden")
@@ -94,7 +98,7 @@ def linear_logp(
     )
     _check.same_device(_NAME, hidden.device, weight=weight, bias=bias, banned=banned)
     inputs = Inputs(
-        hidden=hidden.reshape(-1, n_hidden), weight=weight, target=target.reshape(-1).long(),
+        hidden=hidden.reshape(-1, n_hidden), weight=weight, target=target.reshape(-1).long().contiguous(),
         bias=_head_bias(weight, bias, banned, vocab_start), **rows,
     )  # fmt: skip
     options = Options(
@@ -183,7 +187,7 @@ def _setup_context(ctx, inputs, output):
     x, ctx.options = _op.group(inputs, Inputs, Options)
     logp, entropy_value, lse, jacobian = output
     if ctx.options.saving == "jacobian":
-        ctx.save_for_backward(jacobian)
+        ctx.save_for_backward(jacobian, logp)
     elif ctx.options.saving == "recompute":
         ctx.save_for_backward(*x._replace(hint_logp=None), logp, entropy_value, lse)
 
@@ -191,7 +195,8 @@ def _setup_context(ctx, inputs, output):
 def _backward(ctx, g_logp, g_entropy, *_):
     options = ctx.options
     if options.saving == "jacobian":
-        hidden = _scale_rows(ctx.saved_tensors[0], g_logp.contiguous(), options.backend)
+        jacobian, logp = ctx.saved_tensors
+        hidden = _scale_rows(jacobian, weight_of_rows(g_logp, logp, jacobian.dtype).contiguous(), options.backend)
         return _op.gradients(Inputs, Options, hidden=hidden)
     wanted, _ = _op.group(ctx.needs_input_grad, Inputs, Options)
     needs = Needs(bool(wanted.hidden), bool(wanted.weight), bool(wanted.bias))

@@ -26,20 +26,21 @@ def merge(stats: RowStats, d_rows, group):
     if group is None:
         return stats, d_rows
     rank, world = dist.get_rank(group), dist.get_world_size(group)
-    slots = stats.level.new_zeros(world + 1, 3, stats.level.shape[0])
-    slots[rank] = torch.stack([stats.level, stats.total, stats.first])
+    slots = stats.level.new_zeros(world + 1, 4, stats.level.shape[0])
+    slots[rank] = torch.stack([stats.level, stats.total, stats.first, stats.spare])
     banned = torch.isneginf(stats.target)
-    slots[world] = torch.stack([stats.target.masked_fill(banned, 0), banned.double(), stats.slope - 1])
+    slots[world, :3] = torch.stack([stats.target.masked_fill(banned, 0), banned.double(), stats.slope - 1])
     dist.all_reduce(slots, group=group)
     level = slots[:world, 0].amax(0)
     delta = slots[:world, 0] - level
     factor = delta.exp()
     total = (slots[:world, 1] * factor).sum(0)
     first = ((slots[:world, 2] + delta * slots[:world, 1]) * factor).sum(0)
+    spare = (slots[:world, 3] * factor).sum(0)
     target = slots[world, 0].masked_fill(slots[world, 1] > 0, float("-inf"))
     if d_rows is not None:
         d_rows = d_rows * factor[rank][:, None].to(d_rows.dtype)
-    return RowStats(level, total, first, target, slots[world, 2] + 1), d_rows
+    return RowStats(level, total, first, target, slots[world, 2] + 1, spare), d_rows
 
 
 def sum_rows(rows, group):

@@ -48,7 +48,7 @@ def forward(x: Inputs, options: Options):
                 entropy[rows] = torch.where(keep, row_entropy.to(out), entropy[rows])
             if grad:
                 target_rows = head.weight[column[rows]].to(out).mul_(own[rows, None])
-                j = sharded.sum_rows(jacobian(stats, whole, d, target_rows, t), group)
+                j = sharded.sum_rows(jacobian(stats, whole, d, target_rows, t, jac.dtype), group)
                 jac[rows] = torch.where(keep[:, None], j.to(jac.dtype), jac[rows])
     return logp, entropy, lse, jac
 
@@ -67,6 +67,8 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     column, own = _local(x.target, head, options.vocab_start)
     zeroed: Any = lambda g: None if g is None else torch.where(live, g, 0)
     saved = saved._replace(g_logp=zeroed(saved.g_logp), g_entropy=zeroed(saved.g_entropy))
+    if device.type != "cpu":  # where rows that are left out are multiplied with the others: 0 times NaN would not be 0
+        hidden = torch.where(live[:, None], hidden, 0)
     for rows in _blocks(hidden, head, live, group):
         part = Saved(*(None if v is None else v[rows] for v in saved))  # pyright: ignore
         dh = _block_gradients(hidden[rows], head, column[rows], own[rows], inv_t[rows], part, needs, d_weight, d_bias)
@@ -175,7 +177,7 @@ def _scan(hidden, head: Head, column, own, inv_t, *, grad: bool, entropy: bool):
             d_rows.mul_(factor[:, None].to(out))
             d_rows.addmm_(mass if slope is None else mass.mul_(slope.to(out)), piece.to(out))
     target = torch.where(own, anchor.masked_fill(banned_y, -math.inf), 0.0)
-    return RowStats(level, total, first, target, slope_y), d_rows
+    return RowStats(level, total, first, target, slope_y, torch.zeros_like(total)), d_rows
 
 
 def _block_gradients(hidden, head: Head, column, own, inv_t, saved: Saved, needs: Needs, d_weight, d_bias):

@@ -12,8 +12,8 @@ import math
 import torch
 
 from ... import _tune
-from ..._rows import RowStats, Saved, chosen, finish, inverse_temperature, jacobian
-from ..._tl import INTERPRETED, descriptor, multiprocessors
+from ..._rows import LEAST_ODDS, RowStats, Saved, by_odds, chosen, finish, inverse_temperature, jacobian
+from ..._tl import INTERPRETED, descriptor, multiprocessors, on_its_device
 from . import kernel, sharded
 from .spec import Head, Inputs, Needs, Options
 
@@ -39,14 +39,14 @@ def plan(n, n_hidden, n_vocab, dtype, *, jacobian, masked=False, gemm="triton"):
         "inv_t": ((n,), f64), "column": ((n,), i32), "own": ((n,), i32), "role": ((n,), i32),
         "z_target": ((chunk,), f64), "total": ((chunk,), f64), "first": ((chunk,), f64), "slope": ((chunk,), f32),
         "level": ((chunk,), f32), "flag": ((chunk,), i32), "row_stats": ((2, chunk), f32),
-        "parts": ((splits, 2, part), f32),
+        "parts": ((splits, 3 if jacobian else 2, part), f32),
     }  # fmt: skip
     if masked:
         table |= {"order": ((n,), torch.int64), "hidden": ((n, n_hidden), dtype)}
     if gemm == "cublas":
         table["logits"] = ((part, stride), f32)
     if jacobian:
-        table |= {"e": ((chunk, stride), e), "jacobian": ((n, n_hidden), dtype)}
+        table |= {"e": ((chunk, stride), e), "jacobian": ((n, n_hidden), dtype), "spare": ((chunk,), f64)}
         reuse = gemm == "cublas" and part * stride >= chunk * n_hidden  # D lies in the logits, which are done with
         table |= {} if reuse else {"d": ((chunk, n_hidden), f32)}
     return table
@@ -105,6 +105,7 @@ class Scan:
         self.ws, self.rows, self.head, self.logits, self.at = ws, rows, head, logits, at
         self.c0, self.m, self.n_vocab = c0, c1 - c0, n_vocab
         self.splits = -(-n_vocab // _tune.split_columns())
+        self.n_sums = 1 if "parts" not in ws else ws["parts"].shape[1]
 
     def _launch(self, mode, *, entropy=False, flagged=False, e=None, coefficient=(None,) * 4):
         ws, rows, head, c0, m, logits = self.ws, self.rows, self.head, self.c0, self.m, self.logits
@@ -137,18 +138,18 @@ class Scan:
             0 if e is None else e.stride(0), head.softcap, self.splits,
             MODE=mode, FROM_LOGITS=logits is not None, TMA=tma, STORE_E=e is not None, TMA_STORE=tma and e is not None,
             ENTROPY=entropy, HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, FLAGGED=flagged,
-            HAS_COUNTS=rows.counts is not None, PRECISION=_precision(dtype),
+            SUMS=self.n_sums, HAS_COUNTS=rows.counts is not None, PRECISION=_precision(dtype),
             PARTS=parts, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
             TILES=_tune.split_columns() // tiles.block_n, num_warps=tiles.num_warps, num_stages=tiles.num_stages,
         )  # fmt: skip
 
     def _settle(self, phase):
         ws, at = self.ws, slice(self.at, self.at + self.m)
+        spare = ws["spare"][at] if self.n_sums == 3 else ws["total"]
         kernel.settle_kernel[(-(-self.m // _ROWS),)](
             ws["parts"], ws["z_target"][at], self.rows.inv_t[self.c0 : self.c0 + self.m], ws["level"][at],
-            ws["flag"][at],
-            ws["total"][at], ws["first"][at], self.m, self.splits, _tune.RAISE_ABOVE, _tune.LOST_BELOW,
-            PHASE=phase, BLOCK_R=_ROWS,
+            ws["flag"][at], ws["total"][at], ws["first"][at], spare, self.m, self.splits, _tune.RAISE_ABOVE,
+            _tune.LOST_BELOW, PHASE=phase, SUMS=self.n_sums, BLOCK_R=_ROWS,
         )  # fmt: skip
 
     def sums(self, entropy, e=None) -> None:
@@ -160,10 +161,11 @@ class Scan:
         self._launch("sums", entropy=entropy, flagged=True, e=e)
         self._settle("rescued")
 
-    def coefficients(self, out, g_logp, g_entropy, entropy, at_target) -> None:
-        """∂L/∂(h·W) of the block in 16 bits, for the recompute mode."""
+    def coefficients(self, out, g_logp, g_entropy, entropy, at_target) -> torch.Tensor:
+        """∂L/∂(h·W) of the block in 16 bits, for the recompute mode. Returns [m] what each row lost by that."""
         given = (g_logp, g_entropy, entropy, at_target)
         self._launch("coefficients", entropy=g_entropy is not None, e=out, coefficient=given)
+        return self.ws["parts"].double().sum((0, 1)).float()
 
 
 def wide_product(a, b, out):
@@ -194,6 +196,7 @@ def triton_product(a, b, out, *, counts=None, row0=0, trans_a=False, add=False):
     )  # fmt: skip
 
 
+@on_its_device
 def forward(x: Inputs, options: Options):
     """(logp, entropy, log-sum-exp of z/T [N], J [N, H]); J has no rows unless it is saved."""
     n, n_hidden = x.hidden.shape
@@ -251,9 +254,11 @@ def _finish(ws, rows, c0, c1, head, with_entropy, d, logp, entropy, lse):
     place = lambda x: x if ordered else x[c0:c1]
     order = rows.order[c0:c1] if ordered else ws["level"]
     kernel.finish_kernel[(-(-m // _ROWS),)](
-        ws["z_target"], rows.inv_t[c0:c1], ws["level"], ws["total"], ws["first"], ws["slope"], order, rows.role[c0:c1],
-        place(logp), place(entropy), place(lse), ws["row_stats"], m,
-        ENTROPY=with_entropy, HAS_ORDER=ordered, BLOCK_R=_ROWS,
+        ws["z_target"], rows.inv_t[c0:c1], ws["level"], ws["total"], ws["first"],
+        ws["total"] if d is None else ws["spare"], ws["slope"], order, rows.role[c0:c1],
+        place(logp), place(entropy), place(lse), ws["row_stats"], m, LEAST_ODDS,
+        ENTROPY=with_entropy, HAS_ORDER=ordered, STORED=d is not None, BY_ODDS=by_odds(rows.hidden.dtype),
+        HAS_SOFTCAP=head.softcap > 0, BLOCK_R=_ROWS,
     )  # fmt: skip
     if d is not None:
         block_r, block_h = _tune.rows_by_hidden(n_hidden)
@@ -267,9 +272,11 @@ def _finish_sharded(ws, rows, c0, c1, head, with_entropy, d, group, logp, entrop
     """The same arithmetic in torch, between the two all-reduces."""
     m = c1 - c0
     t, own = rows.inv_t[c0:c1], rows.own[c0:c1].bool()
+    total = ws["total"][:m]
     stats = RowStats(
-        ws["level"][:m].double() * t, ws["total"][:m], ws["first"][:m], ws["z_target"][:m] * t, ws["slope"][:m].double()
-    )
+        ws["level"][:m].double() * t, total, ws["first"][:m], ws["z_target"][:m] * t, ws["slope"][:m].double(),
+        torch.zeros_like(total) if d is None else ws["spare"][:m],
+    )  # fmt: skip
     stats = stats._replace(slope=torch.where(own, stats.slope, 1.0))
     stats, d = sharded.merge(stats, d, group)
     row_logp, row_entropy, whole = finish(stats)
@@ -281,11 +288,12 @@ def _finish_sharded(ws, rows, c0, c1, head, with_entropy, d, group, logp, entrop
         entropy[to] = zero_out(row_entropy)
     if d is not None:
         target_rows = head.weight[rows.column[c0:c1].long()].float() * own[:, None]
-        j = sharded.sum_rows(jacobian(stats, whole, d, target_rows, t), group)
+        j = sharded.sum_rows(jacobian(stats, whole, d, target_rows, t, rows.hidden.dtype, head.softcap), group)
         graded = (role == 2)[:, None]
         ws["jacobian"][to] = torch.where(graded, j, 0).to(ws["jacobian"].dtype)
 
 
+@on_its_device
 def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     """(∂hidden, ∂weight, ∂bias) of the recompute mode: logits once more as coefficients, then one GEMM for each."""
     n, n_hidden = x.hidden.shape
@@ -297,6 +305,8 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     live = chosen(x.target, x.row_mask, x.grad_rows)
     inv_t = inverse_temperature(x.hidden, x.temperature_rows, options.temperature)
     rows = _Rows(x, options, live, None)
+    if rows.order is None:  # rows that are left out are multiplied with the others: 0 times NaN would not be 0
+        rows.hidden = torch.where(live[:, None], rows.hidden, 0)
     logp, entropy, lse, g_logp, g_entropy = saved
     banned = torch.isneginf(logp)
     use = live & ~banned
@@ -311,13 +321,15 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     level = rows.pick(torch.where(banned, 0, lse / inv_t)).float()
     chunk = max(1, min(n, _tune.CHUNK_ROWS))
     c = torch.empty(chunk, -(-n_vocab // 8) * 8, dtype=stored_dtype(dtype), device=device)
+    parts = torch.empty(-(-n_vocab // _tune.split_columns()), 1, chunk, dtype=f32, device=device)
     d = torch.empty(chunk if needs.need_hidden else 0, n_hidden, dtype=f32, device=device)
     plain = rows.order is None and not (options.batch_invariant or dtype == torch.float16)
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
         part = lambda v, c0=c0, c1=c1: None if v is None else v[c0:c1]
-        scan = Scan({"level": level[c0:c1]}, rows, c0, c1, head, n_vocab, one_tile=options.batch_invariant)
-        scan.coefficients(c, part(gl), part(ge), part(ent), part(at_y))
+        ws = {"level": level[c0:c1], "parts": parts.view(-1)[: parts.shape[0] * (c1 - c0)].view(-1, 1, c1 - c0)}
+        scan = Scan(ws, rows, c0, c1, head, n_vocab, one_tile=options.batch_invariant)
+        lost = scan.coefficients(c, part(gl), part(ge), part(ent), part(at_y))
         left, h = c[: c1 - c0, :n_vocab], rows.hidden[c0:c1]
         if needs.need_hidden:
             into = d[: c1 - c0]
@@ -325,7 +337,12 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
                 wide_product(left, head.weight, into)
             else:
                 triton_product(left, head.weight, into, counts=rows.counts, row0=c0)
+            lost, own, y = sharded.sum_rows(lost, group), rows.own[c0:c1], at_y[c0:c1]
+            into.addcmul_((lost * own)[:, None], head.weight.index_select(0, rows.column[c0:c1]).float())
             into = sharded.sum_rows(into, group)
+            if ge is None and not head.softcap:  # all but the target's add up to -y, and in 16 bits to -y - others
+                others = lost - (y - y.to(c.dtype).float())
+                into *= torch.where(y.abs() > 2 * others.abs(), y / (y + others), 1)[:, None]
             keep = (rows.role[c0:c1] >= 1)[:, None]
             to = rows.order[c0:c1] if rows.order is not None else slice(c0, c1)
             d_hidden[to] = torch.where(keep, into, 0).to(d_hidden.dtype)
@@ -337,6 +354,7 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     return d_hidden, d_weight.to(dtype), d_bias
 
 
+@on_its_device
 def scale_rows(jacobian_rows, g_logp, out) -> None:
     """out [N, H] = g·J in one pass."""
     n, n_hidden = jacobian_rows.shape

@@ -43,14 +43,20 @@ def logp_from_logits(
     Numerics: |Δlogp| ≤ 4e-6 against fp64 on the same logits.
     Source: odds form, docs/kernels.md.
     """
+    _check.tensors(_NAME, logits=logits, banned=banned)
     _check.floating(_NAME, "logits", logits)
     lead, n_vocab = logits.shape[:-1], logits.shape[-1]
+    if n_vocab == 0:
+        _check.fail(_NAME, "logits", "at least one per row", tuple(logits.shape))
     _check.one_of(_NAME, "entropy", entropy, ("metric", "grad", "none"))
     rows, number = checked_rows(_NAME, "logits", logits, target, temperature, row_mask=row_mask)
     _check.same_device(_NAME, logits.device, banned=banned)
     if banned is not None:
         banned = torch.zeros(n_vocab, dtype=torch.bool, device=logits.device).index_fill(0, banned.long(), True)
-    inputs = Inputs(logits.reshape(-1, n_vocab), target.reshape(-1).long(), banned=banned, **rows)
+    flat = logits.reshape(-1, n_vocab)
+    if inplace_grad and 0 in flat.stride() and flat.numel() > 1:
+        _check.fail(_NAME, "logits", "rows of their own with inplace_grad", f"strides {tuple(logits.stride())}")
+    inputs = Inputs(flat, target.reshape(-1).long().contiguous(), banned=banned, **rows)
     options = Options(number, float(softcap or 0.0), entropy, inplace_grad, backend or "")
     logp, ent, _ = _logits_logp(*inputs, *options)
     return logp.view(lead), ent.view(lead)

@@ -44,6 +44,7 @@ def pack_vision(
     width).
     """
     stream = Stream(token_ids, cu_seqlens, parent, cu_images, image_grid, image_key)
+    _check.tensors("pack_vision", **stream._asdict())
     I, S = image_key.numel(), parent.numel()
     shapes = ((token_ids.numel(),), (S + 1,), (S,), (S + 1,), (I, 3), (I,))
     for name, x, shape in zip(Stream._fields, stream, shapes):
@@ -54,7 +55,7 @@ def pack_vision(
         _check.fail("pack_vision", "merge", "at least 1", merge)
     numbers = Numbers(image_token_id, merge, total_visual, total_kv, _resolve("pack_vision", token_ids, backend))
     row_map, positions, cu_k, kv_index, rows, src, slot = _pack_plan(*stream, *numbers)
-    return PackPlan(row_map, positions, cu_seqlens, cu_k, kv_index, rows, src, slot, parent)
+    return PackPlan(row_map, positions, cu_seqlens.contiguous(), cu_k, kv_index, rows, src, slot, parent.contiguous())
 
 
 def pack_embed(table: Tensor, visual: Tensor | None, plan: PackPlan, *, backend: str | None = None) -> Tensor:
@@ -92,7 +93,7 @@ def deepstack_add(hidden: Tensor, feature: Tensor, plan: PackPlan, *, backend: s
         hidden: [T, H]; no leaf that needs a gradient, nor saved by the op that made it (a residual sum is not).
         feature: [rows, H] of the vision tower's output.
         plan: of `pack_vision`.
-        backend: "torch", "triton", "cuda" or None for the best there is.
+        backend: "torch", "triton", "cuda" or None for the best there is; a view of other strides is added to by torch.
 
     Returns:
         hidden.
@@ -271,7 +272,8 @@ _kv_gather.register_autograd(_kv_grad, setup_context=_kv_setup)
 
 @torch.library.custom_op("nsrl::deepstack_add_", mutates_args=("hidden",))
 def _deepstack_add_(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor, backend: str) -> None:
-    run = reference.deepstack_add if backend == "torch" else _kernel("deepstack_add", backend)
+    dense = hidden.is_contiguous()  # the kernels know no strides
+    run = _kernel("deepstack_add", backend) if dense and backend != "torch" else reference.deepstack_add
     run(hidden, feature.contiguous(), visual_rows, visual_src)
 
 

@@ -4,10 +4,12 @@ import torch
 import triton
 from torch import Tensor
 
+from ..._tl import on_its_device
 from . import kernel
 from .spec import Numbers, Stream
 
 
+@on_its_device
 def pack_plan(stream: Stream, numbers: Numbers, outputs) -> None:
     """Fills `outputs` = row_map, positions, cu_k, kv_index, visual_rows, visual_src, image_slot."""
     T, S, I = stream.token_ids.numel(), stream.parent.numel(), stream.image_key.numel()
@@ -20,6 +22,7 @@ def pack_plan(stream: Stream, numbers: Numbers, outputs) -> None:
         )
 
 
+@on_its_device
 def pack_gather(table: Tensor, visual: Tensor, row_map: Tensor, out: Tensor) -> None:
     """out [T, H]: rows of `table`, or of `visual` where row_map is negative."""
     T, H = out.shape
@@ -28,6 +31,7 @@ def pack_gather(table: Tensor, visual: Tensor, row_map: Tensor, out: Tensor) -> 
         kernel.gather_kernel[grid](table, visual, row_map, out, T, H, rows, block)
 
 
+@on_its_device
 def deepstack_add(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_src: Tensor) -> None:
     """hidden [T, H] += feature [rows, H] in place, where the map says."""
     n, H = visual_rows.numel(), hidden.shape[1]
@@ -36,6 +40,7 @@ def deepstack_add(hidden: Tensor, feature: Tensor, visual_rows: Tensor, visual_s
         kernel.deepstack_add_kernel[grid](hidden, feature, visual_rows, visual_src, n, H, rows, block)
 
 
+@on_its_device
 def kv_gather_backward(grad: Tensor, cu_q: Tensor, cu_k: Tensor, parent: Tensor, out: Tensor) -> None:
     """out [T, H]: each stream row's sum of the rows of `grad` that were copied from it."""
     (T, H), S = out.shape, parent.numel()

@@ -213,13 +213,14 @@ def objective_kernel(
         kl = tl.zeros([BLOCK], dtype=tl.float32)
         if HAS_REF:
             kl, kl_slope = _divergence(now, tl.load(ref + i, mask=keep, other=0.0), kl_log_clamp, kl_clamp, KL)
-            if KL_TIMES_RATIO:
-                value += beta * kl * ratio
-                by_ratio += beta * kl * ratio
-                by_logp += beta * kl_slope * ratio
-            else:
-                value += beta * kl
-                by_logp += beta * kl_slope
+            if beta > 0:  # a KL that is watched alone may be infinite
+                if KL_TIMES_RATIO:
+                    value += beta * kl * ratio
+                    by_ratio += beta * kl * ratio
+                    by_logp += beta * kl_slope * ratio
+                else:
+                    value += beta * kl
+                    by_logp += beta * kl_slope
         extras = tl.zeros([BLOCK], dtype=tl.float32)
         for k in tl.static_range(N_EXTRA):
             coefficient = extra_0 if k == 0 else (extra_1 if k == 1 else (extra_2 if k == 2 else extra_3))
@@ -231,13 +232,15 @@ def objective_kernel(
         nll = nll_coef
         if HAS_NLL:
             nll = nll_coef * tl.load(nll_weights + i, mask=keep, other=0.0)
-        value -= nll * now
-        by_logp -= nll
+        if nll_coef != 0:  # the log-prob of a banned token is infinite
+            value -= nll * now
+            by_logp -= nll
         if HAS_ENTROPY:
             ent = tl.load(entropy + i, mask=keep, other=0.0)
             ent_sum += tl.sum(ent, 0)
             bonus = -entropy_coef * inv_entropy_norm * own
-            loss += tl.sum(bonus * ent, 0)
+            if entropy_coef != 0:
+                loss += tl.sum(bonus * ent, 0)
             tl.store(g_entropy + i, bonus, mask=inside)
         loss += tl.sum(tl.where(keep, weight * value, 0.0), 0)
         if SEQUENCE_RATIO:

@@ -79,6 +79,13 @@ def policy_loss(
         Triton; the backends agree to 2e-5.
     Source: the loss table of docs/kernels.md.
     """
+    _check.tensors(
+        _NAME, logp=logp, advantages=advantages, cu_seqlens=cu_seqlens, mask=mask, old_logp=old_logp, ref_logp=ref_logp,
+        sampler_logp=sampler_logp, entropy=entropy, weights=weights, policy_weights=policy_weights,
+        drift_weights=drift_weights, nll_weights=nll_weights,
+    )  # fmt: skip
+    for term, _ in extra_kl:
+        _check.tensors(_NAME, extra_kl=term)
     _check.floating(_NAME, "logp", logp)
     objective = chosen(_NAME, objective, options)
     beta, importance, entropy_coef = objective.beta, objective.importance, objective.entropy_coef

@@ -2,6 +2,7 @@
 
 import torch
 
+from ..._tl import on_its_device
 from . import kernel
 from .reference import Inputs
 from .spec import METRICS, MOST_EXTRA, OPTIONS, Objective
@@ -9,6 +10,7 @@ from .spec import METRICS, MOST_EXTRA, OPTIONS, Objective
 _BITS = {how.upper(): sum(1 << i for i, h in enumerate(METRICS.values()) if h == how) for how in ("mean", "min", "max")}
 
 
+@on_its_device
 def forward(x: Inputs, objective: Objective):
     """(loss [], metrics [M], ∂loss/∂logp [T], ∂loss/∂entropy [T] or [0])."""
     logp, n_tokens, n_seq = x.logp, x.logp.shape[0], x.offsets.shape[0] - 1
