@@ -90,16 +90,17 @@ def backward(
     tokens = max(1.0, *world.all_reduce_sum(sum(batch.target.numel() for batch in batches))) if bonus else None
     for index, batch in enumerate(moved):
         with timer("forward"):
+            old, sampler, reference, clean = (
+                None if values is None else values[batch.token_rows]
+                for values in (old_N, sampler_N, reference_N, clean_N)
+            )
             scored = policy.score(
                 batch,
                 temperature=config.temperature,
                 banned=banned,
                 dropout=(*dropout, world.rank, index),
                 entropy="grad" if objective.entropy_coef else "metric",
-            )
-            old, sampler, reference, clean = (
-                None if values is None else values[batch.token_rows]
-                for values in (old_N, sampler_N, reference_N, clean_N)
+                hint_logp=sampler if old is None else old,  # the scale of exp: no row has to be scanned twice
             )
             weights: dict[str, Any] = {name: values[batch.token_rows] for name, values in weights_N.items()}
             if sampler is not None and clean is not None:  # policy_loss takes the old log-probs minus the sampler's

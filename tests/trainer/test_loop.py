@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 
+import nsrl_kernels
 from nsrl.config import LoraConfig, ModelConfig, TrainConfig
 from nsrl.data.shapes import LANGUAGES, Shapes
 from nsrl.models import loading
@@ -60,6 +61,23 @@ def test_step_metrics_and_records(pool):
     assert metrics["sampling/sampling_logp_difference/max"] < 1e-4
     shares = sum(metrics[f"language/{name}"] for name in LANGUAGES)
     assert shares == pytest.approx(1.0)
+
+
+def test_an_update_hints_at_the_log_probs_it_will_find(pool, monkeypatch):
+    """The sampler's in the first pass over a batch, that pass's own in the second."""
+    seen, plain = [], nsrl_kernels.linear_logp
+
+    def recorded(*args, **options):
+        logp, entropy = plain(*args, **options)
+        seen.append((options.get("hint_logp"), logp.detach().clone()))
+        return logp, entropy
+
+    monkeypatch.setattr(nsrl_kernels, "linear_logp", recorded)
+    runner = learner(pool, num_iterations=2)
+    runner.rewards = Rewards([odd_first_token])
+    grpo_step(runner, 1)
+    (first, found), (second, _) = seen
+    assert float((first - found).abs().max()) < 1e-4 and torch.equal(second, found)
 
 
 def test_no_spread_no_step(pool):
