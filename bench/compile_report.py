@@ -21,6 +21,8 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ("cuda", 90, 32)
 REGISTERS, THREADS, SHARED, BLOCKS = 65536, 2048, 227 * 1024, 32  # of one H200 multiprocessor
+RESCUES = ("forward + E, banned ids", "logp_from_logits")  # rescues of others differ by what these two have in common
+LEAN = {"lean": 6.0, "lean, stored": 9.6}  # most instructions an element of the scan's epilogue, exp stored or not
 
 
 def tool(name: str) -> str:
@@ -38,6 +40,21 @@ def occupancy(registers: int, shared: int, threads: int) -> float:
     return min(by_registers, by_shared, BLOCKS, THREADS // threads) * threads / THREADS
 
 
+def per_exponential(sass: str) -> float | None:
+    """Instructions per exp2 of the basic blocks that take any: what an element of the scan costs where it asks for no
+    mask, clearing the accumulator included. None where there is no exp2."""
+    code = [(int(at, 16), text) for at, text in re.findall(r"/\*([0-9a-f]{4,5})\*/\s+(.*?);", sass)]
+    starts = {int(to, 16) for _, text in code for to in re.findall(r"(?:BRA|BSSY)\b.*?(0x[0-9a-f]+)", text)}
+    blocks: list[list[str]] = [[]]
+    for at, text in code:
+        if at in starts or (blocks[-1] and re.search(r"\b(BRA|EXIT)\b", blocks[-1][-1])):
+            blocks.append([])
+        blocks[-1].append(text)
+    taken = [(len(block), sum("MUFU.EX2" in text for text in block)) for block in blocks]
+    length, count = (sum(x) for x in zip(*(pair for pair in taken if pair[1]))) if any(n for _, n in taken) else (0, 0)
+    return round(length / count, 2) if count else None
+
+
 def sass_counts(sass: str) -> dict:
     """Instructions worth counting. Vector widths are bits per thread of global loads and stores."""
     loads = re.findall(r"\bLDG\.E(?:\.[A-Z_]+)*?(\.128|\.64|\.U16|\.U8)?\b[^;]*;", sass)
@@ -51,6 +68,7 @@ def sass_counts(sass: str) -> dict:
         "load_bits": sorted({width[x] for x in loads}, reverse=True),
         "store_bits": sorted({width[x] for x in stores}, reverse=True),
         "local_accesses": len(re.findall(r"\b(?:STL|LDL)\b", sass)),
+        "per_exponential": per_exponential(sass),
     }
 
 
@@ -67,7 +85,7 @@ class Launch(NamedTuple):
     def name(self) -> str:
         """The kernel's, with what it does where it does several things."""
         parts = [self.fn.__name__.removesuffix("_kernel"), self.constants.get("MODE"), self.constants.get("PHASE")]
-        return " ".join(filter(None, parts)) + (" (rescue)" if self.constants.get("FLAGGED") else "")
+        return " ".join(filter(None, parts))
 
     @property
     def wants(self) -> list[str]:
@@ -75,7 +93,10 @@ class Launch(NamedTuple):
         if "PRECISION" not in self.constants or self.constants.get("FROM_LOGITS"):
             return []
         by_tma = ["tma"] if self.constants["TMA"] else []
-        return by_tma + (["wgmma"] if self.constants["PRECISION"] == "ieee" else [])
+        wants = by_tma + (["wgmma"] if self.constants["PRECISION"] == "ieee" else [])
+        if self.name == "scan sums" and "wgmma" in wants and by_tma and not self.constants["HAS_SOFTCAP"]:
+            wants.append("lean, stored" if self.constants["STORE_E"] else "lean")
+        return wants
 
 
 def launches(call) -> list[Launch]:
@@ -168,16 +189,20 @@ def calls() -> dict[str, Any]:
     rows = lambda: make(N)
 
     def head_call(
-        saving="jacobian", *, dtype=torch.bfloat16, width=H, softcap=0.0, gemm="triton", invariant=False, **tensors
-    ):
+        saving="jacobian", *, dtype=torch.bfloat16, width=H, softcap=0.0, gemm="triton", invariant=False, bans=None,
+        **tensors,
+    ):  # fmt: skip
         none: dict[str, Any] = dict.fromkeys(head_spec.Inputs._fields)
         target = make(N, dtype=torch.int64)
         x = head_spec.Inputs(
             **none
             | dict(hidden=make(N, width, dtype=dtype), weight=make(V, width, dtype=dtype), target=target)
+            | ({} if bans is None else dict(bias=bans))
             | tensors
         )
-        options = head_spec.Options(1.0, softcap, "metric", saving, invariant, "", 0, backend="triton", gemm=gemm)
+        options = head_spec.Options(
+            1.0, softcap, "metric", saving, invariant, "", 0, backend="triton", gemm=gemm, bans_only=bans is not None
+        )
         if saving != "recompute":
             return lambda: head.forward(x, options)
         saved = Saved(rows(), rows(), rows(), rows(), rows())
@@ -213,11 +238,14 @@ def calls() -> dict[str, Any]:
     return {
         "forward + E": head_call(),
         "forward only": head_call("none"),
-        "forward only, banned ids": head_call("none", bias=bans),
-        "forward + E, banned ids": head_call(bias=bans, hint_logp=hint),
+        "forward only, banned ids": head_call("none", bans=bans, hint_logp=hint),
+        "forward + E, banned ids": head_call(bans=bans, hint_logp=hint),
+        "forward + E, banned ids, masked rows": head_call(bans=bans, hint_logp=hint, row_mask=mask),
+        "forward + E, bias": head_call(bias=bans),
         "forward + E, masked rows": head_call(row_mask=mask),
         "forward + E, softcap": head_call(softcap=30.0),
         "coefficients": head_call("recompute"),
+        "coefficients, banned ids": head_call("recompute", bans=bans),
         "coefficients, softcap, masked rows": head_call("recompute", softcap=30.0, row_mask=mask),
         "forward + E, no TMA (odd strides)": head_call(width=H - 4),
         "forward + E, fp16 inputs": head_call(dtype=torch.float16),
@@ -244,8 +272,8 @@ def triton_rows() -> list[dict]:
     rows, seen = [], []
     for case, call in calls().items():
         for launch in launches(call):
-            rescue = launch.constants.get("FLAGGED") and case not in ("forward + E, banned ids", "logp_from_logits")
-            if launch not in seen and not rescue:  # rescues of other variants differ by what the two have in common
+            other = launch.fn.__name__ == "rescue_kernel" and case not in RESCUES
+            if launch not in seen and not other:
                 seen.append(launch)
                 rows.append(compile_launch(launch, f"{launch.name}: {case}"))
     return rows
@@ -296,6 +324,9 @@ def faults(rows: list[dict]) -> list[str]:
             found.append(
                 f"{row['kernel']}: spills {row['spilled_bytes']} bytes, {row['local_accesses']} local accesses"
             )
+        for law, most in LEAN.items():
+            if law in row["wants"] and row["per_exponential"] > most:
+                found.append(f"{row['kernel']}: {row['per_exponential']} instructions an element")
         if "wgmma" in row["wants"] and not row["wgmma"]:
             found.append(f"{row['kernel']}: no wgmma")
         if "tma" in row["wants"] and not row["tma_loads"]:
@@ -306,15 +337,16 @@ def faults(rows: list[dict]) -> list[str]:
 def table(rows: list[dict]) -> str:
     head = (
         "| kernel | registers | spills | shared KB | threads | occupancy | wgmma | TMA ld/st | load bits | store bits |"
+        " per exp2 |"
     )
-    lines = [head, "|---" * 10 + "|"]
+    lines = [head, "|---" * 11 + "|"]
     for r in rows:
         bits = lambda widths: " ".join(map(str, widths)) or "-"
         lines.append(
             f"| {r['kernel']} | {r['registers']} | {r['spilled_bytes']} | {r['shared_bytes'] / 1024:.0f} | "
             f"{r['threads']} | "
             f"{r['occupancy']:.0%} | {r['wgmma']} | {r['tma_loads']}/{r['tma_stores']} | {bits(r['load_bits'])} | "
-            f"{bits(r['store_bits'])} |"
+            f"{bits(r['store_bits'])} | {r['per_exponential'] or '-'} |"
         )
     return "\n".join(lines)
 

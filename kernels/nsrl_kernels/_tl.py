@@ -11,6 +11,33 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 
+LOG2E = tl.constexpr(1.4426950408889634)
+LN2 = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit
+def exp2(x):
+    """2^x in fp32 by the one instruction there is for it; 0 where the result is below 2^-126."""
+    if INTERPRETED:
+        return tl.exp2(x)
+    else:
+        code: tl.constexpr = "ex2.approx.ftz.f32 $0, $1;"
+        return tl.inline_asm_elementwise(code, "=f,f", [x], dtype=tl.float32, is_pure=True, pack=1)
+
+
+@triton.jit
+def rounded(x, dtype: tl.constexpr):
+    """(fp32 in `dtype`, bf16 or fp32, to nearest even; that in fp32 again), two elements at a time."""
+    if INTERPRETED or dtype != tl.bfloat16:
+        kept = narrow(x, dtype)
+        return kept, kept.to(tl.float32)
+    else:
+        return tl.inline_asm_elementwise(
+            "cvt.rn.bf16x2.f32 $0, $4, $3; shl.b32 $1, $0, 16; and.b32 $2, $0, 0xffff0000;", "=r,=f,=f,f,f", [x],
+            dtype=(tl.bfloat16, tl.float32), is_pure=True, pack=2,
+        )  # fmt: skip
+
+
 @triton.jit
 def log1p64(x):
     """log(1 + x) in fp64 without cancellation (the quotient repairs the rounding of 1 + x)."""

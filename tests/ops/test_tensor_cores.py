@@ -79,6 +79,6 @@ def test_both_rescans_and_rows_that_are_alike(cores):
     target[:4], target[4:] = z[:4].argmin(1), z[4:].argmax(1)
     logp, _, grad = cores(hidden, weight, target)
     want = exact(hidden, weight, target)
-    assert float(want[0][:4].max()) < -28  # beyond RAISE_ABOVE
+    assert float(want[0][:4].max()) < -21  # beyond RAISE_ABOVE
     assert float(((logp - want[0]).abs() / gate(want[3], 512)).max()) <= 1
     assert row_errors(grad, want[2])[1] <= 5e-3

@@ -10,17 +10,18 @@ Sums are made in a fixed order: within a tile by Triton's reduction, across tile
 import triton
 import triton.language as tl
 
-from ..._tl import INTERPRETED, fast_tanh, log1p64, narrow
+from ..._tl import INTERPRETED, LN2, LOG2E, exp2, fast_tanh, log1p64, narrow, rounded
 
 
 @triton.jit
 def anchor_kernel(
-    h, w, logits, bias, column, own, hint, inv_t, z_target, slope, level,
+    h, w, logits, bias, column, own, hint, inv_t, z_target, slope, shift, marked,
     n_rows, n_hidden, stride_h, stride_w, stride_l, softcap, elsewhere,
     HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr, HAS_HINT: tl.constexpr, FROM_LOGITS: tl.constexpr,
     BLOCK_R: tl.constexpr, BLOCK_H: tl.constexpr,
 ):  # fmt: skip
-    """Each row's target logit in fp64 (-inf if banned), the softcap's slope there, and the scale exp will be taken at.
+    """Each row's target logit in fp64 (-inf if banned), the softcap's slope there, and the scale exp will be taken at:
+    2^(logit / T · log2 e - shift).
 
     `elsewhere` stands for a target this shard does not own: 0 with other shards, NaN (an id past the end) without.
     """
@@ -51,73 +52,92 @@ def anchor_kernel(
         t = tl.where(raw < 0, -t, t)
         raw = softcap * t
         d_cap = 1.0 - t * t
-    at = raw
+    t = (tl.load(inv_t + rows, mask=live, other=1.0) * LOG2E).to(tl.float32).to(tl.float64)
+    at = raw * t
     if HAS_HINT:
         known = tl.load(hint + rows, mask=live, other=0.0).to(tl.float64)
         known = tl.where(known < 0.0, known, 0.0)  # also turns NaN into "no hint"
         known = tl.where(known > -80.0, known, -80.0)
-        at = tl.where(is_own, raw - known / tl.load(inv_t + rows, mask=live, other=1.0), raw)
+        at = tl.where(is_own, at - known * LOG2E, at)
     value = tl.where(is_own, tl.where(banned, float("-inf"), raw), elsewhere)
     tl.store(z_target + rows, value, mask=live)
     tl.store(slope + rows, d_cap.to(tl.float32), mask=live)
-    tl.store(level + rows, at.to(tl.float32), mask=live)
+    tl.store(shift + rows, at.to(tl.float32), mask=live)
+    tl.store(marked, 0, mask=tl.program_id(0) == 0)
+
+
+@triton.jit
+def _either(a, b):
+    return a | b
+
+
+@triton.jit
+def _fold(x, LANES: tl.constexpr):
+    """Row sums of a tile [M, WIDTH] in LANES parts, [M, LANES]. With 4, each is what one thread holds of a row of
+    wgmma's accumulator (two columns of every eight): no thread waits for another before the walk ends."""
+    if LANES == 1:
+        return tl.sum(x, 1)[:, None]
+    else:
+        return tl.sum(tl.sum(tl.reshape(x, [x.shape[0], x.shape[1] // (2 * LANES), LANES, 2]), 3), 1)
 
 
 @triton.jit
 def _epilogue(
-    z, m0, n0, first, second, spare, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, MODE: tl.constexpr,
-    STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
-    HAS_SOFTCAP: tl.constexpr,
+    z, m0, n0, first, second, spare, row, masked, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr,
+    MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
+    BANS_ONLY: tl.constexpr, HAS_SOFTCAP: tl.constexpr, RESCUE: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the three running row vectors."""
-    at, scale, skip, gl, ge, ent, y_value, row_start, keep, stored = row
+    """What a tile of h·W becomes: row sums, row maxima or coefficients; returns the three running row vectors.
+
+    An element costs one fma, one exp2 and the sums: where a column does not count (the target's, a banned one, one past
+    the end) is asked in tiles that are `masked`.
+    """
+    scale, shift, skip, gl, ge, ent, y_value, row_start, keep, idle, stored = row
     cols = n0 + tl.arange(0, WIDTH)
-    inside = cols < n_vocab
-    if HAS_BIAS:  # -inf bans, and stands for the columns past the end
-        if STORE_E:  # addresses and mask from n0 on are constants of a thread; from column 0 on they made it spill
-            here = tl.arange(0, WIDTH)
-            b = tl.load(bias + n0 + here, mask=here < n_vocab - n0, other=float("-inf"))
-        else:
-            b = tl.load(bias + cols, mask=inside, other=float("-inf"))
-        inside = b > float("-inf")
-        if HAS_SOFTCAP:
-            b = tl.where(inside, b, 0.0)
-        z += b[None, :]
+    LOW: tl.constexpr = float("-inf") if MODE == "maximum" else -1e30  # exp gives 0, and 0 times it stays 0
+    if HAS_BIAS and not BANS_ONLY:
+        b = tl.load(bias + cols, mask=cols < n_vocab, other=0.0)
+        z += tl.where(b > float("-inf"), b, 0.0)[None, :]
     if HAS_SOFTCAP:
         t = fast_tanh(z / softcap)
         z = softcap * t
         d_cap = 1.0 - t * t
+    if masked:
+        counts = cols < n_vocab
+        if HAS_BIAS:
+            counts = tl.load(bias + cols, mask=counts, other=float("-inf")) > float("-inf")
+        counts = counts[None, :]
+        if MODE != "maximum":
+            counts = counts & (cols[None, :] != skip[:, None])
+        z = tl.where(counts, z, LOW)
     if MODE == "maximum":
-        first = tl.maximum(first, tl.max(tl.where(inside[None, :], z, float("-inf")), 1))
+        first = tl.maximum(first, tl.max(z, 1)[:, None])
     else:
-        d = (z - at[:, None]) * scale[:, None]
-        is_y = cols[None, :] == skip[:, None]
-        # a finite floor instead of -inf: exp gives 0 there and 0·d stays 0
-        if HAS_BIAS and not HAS_SOFTCAP:
-            d = tl.where(d < -1e4, -1e4, d)  # not maximum: NaN must stay
-        else:
-            d = tl.where(inside[None, :], d, -1e4)
+        d = tl.fma(z, scale[:, None], -shift[:, None])
+        e = exp2(d)
         if MODE == "sums":
-            d = tl.where(is_y, -1e4, d)
-            e = tl.exp(d)
-            first += tl.sum(e, 1)
+            first += _fold(e, LANES)
             if ENTROPY:
-                second += tl.sum(e * d, 1)
+                second += _fold(e * d, LANES)
         else:
-            e = tl.exp(d)
             if ENTROPY:
-                e = -e * (gl[:, None] + ge[:, None] * (d + ent[:, None]))
+                e = -e * (gl[:, None] + ge[:, None] * (d * LN2 + ent[:, None]))
             else:
                 e = -e * gl[:, None]
-            e = tl.where(is_y, y_value[:, None], e)
+            if masked:
+                e = tl.where(cols[None, :] == skip[:, None], y_value[:, None], e)
         if STORE_E:
             if HAS_SOFTCAP:
                 e *= d_cap
-            kept = narrow(e, out_e.dtype if TMA_STORE else out_e.dtype.element_ty)
-            if MODE == "sums":
-                spare += tl.sum(kept.to(tl.float32) - e, 1)
-            else:
-                spare += tl.sum(e - kept.to(tl.float32), 1)
+            kept, again = rounded(e, out_e.dtype if TMA_STORE else out_e.dtype.element_ty)
+            if MODE == "coefficients":
+                spare += _fold(e - again, LANES)
+            elif HAS_SOFTCAP:
+                spare += _fold(again - e, LANES)
+            else:  # less what exp sums to, in the end
+                spare += _fold(again, LANES)
+            if RESCUE:
+                kept = tl.where(idle[:, None], 0.0, kept)
             if TMA_STORE:  # clipped to the rows and columns of the descriptor; needs no addresses or masks
                 if stored:
                     out_e.store([m0, n0], kept)
@@ -129,45 +149,74 @@ def _epilogue(
 
 @triton.jit
 def _in_parts(
-    z, m0, n0, first, second, spare, row, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr, PARTS: tl.constexpr,
-    MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr,
-    HAS_SOFTCAP: tl.constexpr,
+    z, m0, n0, first, second, spare, row, masked, bias, out_e, n_vocab, softcap, WIDTH: tl.constexpr,
+    PARTS: tl.constexpr, MODE: tl.constexpr, STORE_E: tl.constexpr, TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr,
+    HAS_BIAS: tl.constexpr, BANS_ONLY: tl.constexpr, HAS_SOFTCAP: tl.constexpr, RESCUE: tl.constexpr,
+    LANES: tl.constexpr,
 ):  # fmt: skip
     """The epilogue on PARTS (1, 2 or 4) pieces of the tile's columns in turn: fewer temporaries beside the
     accumulator."""
     if PARTS == 1:
         first, second, spare = _epilogue(
-            z, m0, n0, first, second, spare, row, bias, out_e, n_vocab, softcap, WIDTH, MODE, STORE_E, TMA_STORE,
-            ENTROPY, HAS_BIAS, HAS_SOFTCAP,
+            z, m0, n0, first, second, spare, row, masked, bias, out_e, n_vocab, softcap, WIDTH, MODE, STORE_E,
+            TMA_STORE, ENTROPY, HAS_BIAS, BANS_ONLY, HAS_SOFTCAP, RESCUE, LANES,
         )  # fmt: skip
     else:
         halves = tl.split(tl.permute(tl.reshape(z, [z.shape[0], 2, WIDTH // 2]), [0, 2, 1]))
         for half in tl.static_range(2):
             first, second, spare = _in_parts(
-                halves[half], m0, n0 + half * (WIDTH // 2), first, second, spare, row, bias, out_e, n_vocab, softcap,
-                WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, HAS_SOFTCAP,
+                halves[half], m0, n0 + half * (WIDTH // 2), first, second, spare, row, masked, bias, out_e, n_vocab,
+                softcap, WIDTH // 2, PARTS // 2, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, BANS_ONLY, HAS_SOFTCAP,
+                RESCUE, LANES,
             )  # fmt: skip
     return first, second, spare
 
 
 @triton.jit
+def _products(
+    z, h, w, rows64, cols, live, m0, n0, k0, n_vocab, n_hidden, stride_h, stride_w,
+    TMA: tl.constexpr, PRECISION: tl.constexpr, BLOCK_K: tl.constexpr,
+):  # fmt: skip
+    """z + h·W of one step along the hidden size."""
+    if TMA:
+        x = h.load([m0, k0])
+        y = w.load([n0, k0])
+    else:
+        k = k0 + tl.arange(0, BLOCK_K)
+        within = (k < n_hidden)[None, :]
+        x = tl.load(h + rows64[:, None] * stride_h + k[None, :], mask=live[:, None] & within, other=0.0)
+        y = tl.load(
+            w + cols.to(tl.int64)[:, None] * stride_w + k[None, :], mask=(cols < n_vocab)[:, None] & within, other=0.0
+        )
+    if INTERPRETED:
+        x = x.to(tl.float32)
+        y = y.to(tl.float32)
+    return tl.dot(x, tl.trans(y), z, input_precision=PRECISION)
+
+
+@triton.jit
 def scan_kernel(
-    h, w, logits, bias, level, inv_t, column, own, flag, counts, out_e, parts,
+    h, w, logits, bias, shift, inv_t, column, own, odd, counts, out_e, parts,
     g_logp, g_entropy, entropy, at_target,
     row0, n_rows, n_vocab, n_hidden, stride_h, stride_w, stride_l, stride_e, softcap, n_splits,
     MODE: tl.constexpr, FROM_LOGITS: tl.constexpr, TMA: tl.constexpr, STORE_E: tl.constexpr,
-    TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_SOFTCAP: tl.constexpr,
-    FLAGGED: tl.constexpr, SUMS: tl.constexpr,
+    TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, BANS_ONLY: tl.constexpr,
+    HAS_SOFTCAP: tl.constexpr, SUMS: tl.constexpr,
     HAS_COUNTS: tl.constexpr, PRECISION: tl.constexpr, PARTS: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, TILES: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, TILES: tl.constexpr, ODD: tl.constexpr,
+    LANES: tl.constexpr,
 ):  # fmt: skip
     """Walks (row tile, vocabulary split) items, row tiles fastest so that neighbours share the head's tiles in L2.
 
+    With TMA the walk is one loop over (tile, k): the loads of the next tile are under way while this one is summed.
+
     counts = (rows that want a gradient, rows that are scored), of rows sorted in that order; a tile past them is
-    skipped. parts [splits, SUMS, n_rows]: a split's row sums of exp, of exp·d and of what was rounded where E is stored
-    (coefficients: of what was rounded alone).
+    skipped. parts [splits, SUMS, n_rows]: a split's row sums of exp, of exp·d (in powers of two) and of what was
+    rounded where E is stored (coefficients: of what was rounded alone). odd: for every ODD columns, whether one of them
+    is banned or past the end.
     """
     n_m = tl.cdiv(n_rows, BLOCK_M)
+    GROUP: tl.constexpr = (TILES + 30) // 31  # tiles to a bit
     for item in tl.range(tl.program_id(0), n_m * n_splits, tl.num_programs(0)):
         m0 = (item % n_m) * BLOCK_M
         split = item // n_m
@@ -178,13 +227,10 @@ def scan_kernel(
         if HAS_COUNTS:
             wanted = row0 + m0 < tl.load(counts + 1)
             stored = row0 + m0 < tl.load(counts)
-        if FLAGGED:
-            marks = tl.load(flag + rows, mask=live, other=0)
-            wanted = wanted & (tl.max(marks, 0) > 0)
         if wanted:
             rows64 = rows.to(tl.int64)
-            at = tl.load(level + rows, mask=live, other=0.0)
-            scale = tl.load(inv_t + rows, mask=live, other=1.0).to(tl.float32)
+            at = tl.load(shift + rows, mask=live, other=0.0)
+            scale = (tl.load(inv_t + rows, mask=live, other=1.0) * LOG2E).to(tl.float32)
             skip = tl.load(column + rows, mask=live, other=-1)
             skip = tl.where(tl.load(own + rows, mask=live, other=0) != 0, skip, -1)
             gl = at
@@ -200,104 +246,217 @@ def scan_kernel(
             keep_e = live
             if HAS_COUNTS:
                 keep_e = rows < tl.where(stored, n_rows, 0)
-            if FLAGGED:
-                keep_e = keep_e & (marks > 0)
-            if MODE == "maximum":
-                first = tl.full([BLOCK_M], float("-inf"), dtype=tl.float32)
+            first = tl.zeros([BLOCK_M, LANES], dtype=tl.float32)
+            second = tl.zeros([BLOCK_M, LANES], dtype=tl.float32)
+            spare = tl.zeros([BLOCK_M, LANES], dtype=tl.float32)
+            begin = split * TILES * BLOCK_N
+            last = tl.minimum(begin + TILES * BLOCK_N, n_vocab)
+            here = live & (skip >= begin) & (skip < last)
+            holds = tl.where(here, 1 << (tl.where(here, skip - begin, 0) // (GROUP * BLOCK_N)), 0)
+            holds = tl.reduce(holds, 0, _either)
+            row = (scale, at, skip, gl, ge, ent, y_value, rows64 * stride_e, keep_e, keep_e, stored)
+            if TMA:
+                n_k = tl.cdiv(n_hidden, BLOCK_K)
+                z = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
+                n0 = begin
+                ki = 0
+                for _ in tl.range(0, tl.cdiv(last - begin, BLOCK_N) * n_k):
+                    z = _products(
+                        z, h, w, rows64, rows, live, m0, n0, ki * BLOCK_K, n_vocab, n_hidden, stride_h, stride_w, TMA,
+                        PRECISION, BLOCK_K,
+                    )  # fmt: skip
+                    ki += 1
+                    if ki == n_k:
+                        which = tl.arange(0, BLOCK_N // ODD if BLOCK_N > ODD else 1)
+                        masked = (tl.max(tl.load(odd + n0 // ODD + which), 0) > 0) | (
+                            (holds >> ((n0 - begin) // (GROUP * BLOCK_N))) & 1 != 0
+                        )
+                        first, second, spare = _in_parts(
+                            z, m0, n0, first, second, spare, row, masked, bias, out_e, n_vocab, softcap, BLOCK_N,
+                            PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, BANS_ONLY, HAS_SOFTCAP, False, LANES,
+                        )  # fmt: skip
+                        z = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
+                        ki = 0
+                        n0 += BLOCK_N
             else:
-                first = tl.zeros([BLOCK_M], dtype=tl.float32)
-            second = tl.zeros([BLOCK_M], dtype=tl.float32)
-            spare = tl.zeros([BLOCK_M], dtype=tl.float32)
-            last = tl.minimum((split + 1) * TILES * BLOCK_N, n_vocab)
-            for n0 in tl.range(split * TILES * BLOCK_N, last, BLOCK_N):
-                cols = n0 + tl.arange(0, BLOCK_N)
-                if FROM_LOGITS:
-                    z = tl.load(
-                        logits + rows64[:, None] * stride_l + cols[None, :],
-                        mask=live[:, None] & (cols < n_vocab)[None, :], other=0.0,
-                    ).to(tl.float32)  # fmt: skip
-                else:
-                    z = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
-                    for k0 in range(0, n_hidden, BLOCK_K):
-                        if TMA:
-                            x = h.load([m0, k0])
-                            y = w.load([n0, k0])
-                        else:
-                            k = k0 + tl.arange(0, BLOCK_K)
-                            x = tl.load(
-                                h + rows64[:, None] * stride_h + k[None, :],
-                                mask=live[:, None] & (k < n_hidden)[None, :], other=0.0,
+                for n0 in tl.range(begin, last, BLOCK_N):
+                    cols = n0 + tl.arange(0, BLOCK_N)
+                    if FROM_LOGITS:
+                        z = tl.load(
+                            logits + rows64[:, None] * stride_l + cols[None, :],
+                            mask=live[:, None] & (cols < n_vocab)[None, :], other=0.0,
+                        ).to(tl.float32)  # fmt: skip
+                    else:
+                        z = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
+                        for k0 in range(0, n_hidden, BLOCK_K):
+                            z = _products(
+                                z, h, w, rows64, cols, live, m0, n0, k0, n_vocab, n_hidden, stride_h, stride_w, TMA,
+                                PRECISION, BLOCK_K,
                             )  # fmt: skip
-                            y = tl.load(
-                                w + cols.to(tl.int64)[:, None] * stride_w + k[None, :],
-                                mask=(cols < n_vocab)[:, None] & (k < n_hidden)[None, :], other=0.0,
-                            )  # fmt: skip
-                        if INTERPRETED:
-                            x = x.to(tl.float32)
-                            y = y.to(tl.float32)
-                        z = tl.dot(x, tl.trans(y), z, input_precision=PRECISION)
-                first, second, spare = _in_parts(
-                    z, m0, n0, first, second, spare, (at, scale, skip, gl, ge, ent, y_value, rows64 * stride_e, keep_e,
-                    stored),
-                    bias, out_e, n_vocab, softcap, BLOCK_N, PARTS, MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS,
-                    HAS_SOFTCAP,
-                )  # fmt: skip
-            keep = live
-            if FLAGGED:
-                keep = keep & (marks > 0)
+                    which = tl.arange(0, BLOCK_N // ODD if BLOCK_N > ODD else 1)
+                    masked = (tl.max(tl.load(odd + n0 // ODD + which), 0) > 0) | (
+                        (holds >> ((n0 - begin) // (GROUP * BLOCK_N))) & 1 != 0
+                    )
+                    first, second, spare = _in_parts(
+                        z, m0, n0, first, second, spare, row, masked, bias, out_e, n_vocab, softcap, BLOCK_N, PARTS,
+                        MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, BANS_ONLY, HAS_SOFTCAP, False, LANES,
+                    )  # fmt: skip
             to = parts + split * SUMS * n_rows + rows
+            first = tl.sum(first, 1)
+            spare = tl.sum(spare, 1)
             if MODE == "coefficients":
-                tl.store(to, spare, mask=keep)
+                tl.store(to, spare, mask=live)
             else:
-                tl.store(to, first, mask=keep)
-                if MODE == "sums":
-                    tl.store(to + n_rows, second, mask=keep)
-                    if STORE_E:
-                        tl.store(to + 2 * n_rows, spare, mask=keep)
+                tl.store(to, first, mask=live)
+                tl.store(to + n_rows, tl.sum(second, 1), mask=live)
+                if STORE_E:
+                    tl.store(to + 2 * n_rows, spare if HAS_SOFTCAP else spare - first, mask=live)
+
+
+@triton.jit
+def rescue_kernel(
+    h, w, logits, bias, shift, inv_t, column, own, flag, marked, counts, out_e, e, parts, total, high, exact,
+    row0, n_rows, n_vocab, n_hidden, stride_h, stride_w, stride_l, stride_e, softcap, negligible,
+    MODE: tl.constexpr, FROM_LOGITS: tl.constexpr, TMA: tl.constexpr, STORE_E: tl.constexpr,
+    TMA_STORE: tl.constexpr, ENTROPY: tl.constexpr, HAS_BIAS: tl.constexpr, BANS_ONLY: tl.constexpr,
+    HAS_SOFTCAP: tl.constexpr, SUMS: tl.constexpr,
+    HAS_COUNTS: tl.constexpr, PRECISION: tl.constexpr, PARTS: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr, SPLIT: tl.constexpr, FIXED: tl.constexpr,
+):  # fmt: skip
+    """The scan again, for rows whose scale was wrong: their maxima (MODE "maximum", flag 2), or their sums at the scale
+    that is right (flag 1 and 2).
+
+    One tile is one item, so that the few rows there are take all multiprocessors; and tiles of splits that held less
+    than `negligible` of all of a row with flag 1 are left out for it, E set to 0. The tiles' sums are added as integers
+    (of 1 / FIXED), whose order does not matter.
+    """
+    LEAST: tl.constexpr = 2 if MODE == "maximum" else 1
+    if tl.load(marked) >= LEAST:
+        n_tiles = tl.cdiv(n_vocab, BLOCK_N)
+        for m0 in tl.range(0, n_rows, BLOCK_M):
+            rows = m0 + tl.arange(0, BLOCK_M)
+            live = rows < n_rows
+            rows64 = rows.to(tl.int64)
+            stored = True
+            keep_e = live
+            if HAS_COUNTS:
+                live = live & (row0 + rows < tl.load(counts + 1))
+                stored = row0 + m0 < tl.load(counts)
+                keep_e = rows < tl.where(stored, n_rows, 0)
+            marks = tl.load(flag + rows, mask=live, other=0)
+            if tl.max(marks, 0) >= LEAST:
+                at = tl.load(shift + rows, mask=live, other=0.0)
+                scale = (tl.load(inv_t + rows, mask=live, other=1.0) * LOG2E).to(tl.float32)
+                skip = tl.load(column + rows, mask=live, other=-1)
+                skip = tl.where(tl.load(own + rows, mask=live, other=0) != 0, skip, -1)
+                least = tl.load(total + rows, mask=live, other=0.0) * negligible
+                for tile in tl.range(tl.program_id(0), n_tiles, tl.num_programs(0)):
+                    n0 = tile * BLOCK_N
+                    cols = n0 + tl.arange(0, BLOCK_N)
+                    share = tl.load(parts + (n0 // SPLIT) * SUMS * n_rows + rows, mask=live, other=0.0)
+                    use = (marks == 2) | ((marks == 1) & (share.to(tl.float64) > least))
+                    if MODE == "maximum":
+                        use = marks == 2
+                    idle = (marks > 0) & ~use
+                    if STORE_E and MODE == "sums":
+                        none = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32).to(e.dtype.element_ty)
+                        there = (idle & keep_e)[:, None] & (cols < n_vocab)[None, :]
+                        tl.store(e + rows64[:, None] * stride_e + cols[None, :], none, mask=there)
+                    if tl.max(use.to(tl.int32), 0) > 0:
+                        if FROM_LOGITS:
+                            z = tl.load(
+                                logits + rows64[:, None] * stride_l + cols[None, :],
+                                mask=live[:, None] & (cols < n_vocab)[None, :], other=0.0,
+                            ).to(tl.float32)  # fmt: skip
+                        else:
+                            z = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
+                            for k0 in range(0, n_hidden, BLOCK_K):
+                                z = _products(
+                                    z, h, w, rows64, cols, live, m0, n0, k0, n_vocab, n_hidden, stride_h, stride_w,
+                                    TMA, PRECISION, BLOCK_K,
+                                )  # fmt: skip
+                        first = tl.zeros([BLOCK_M, 1], dtype=tl.float32)
+                        second = tl.zeros([BLOCK_M, 1], dtype=tl.float32)
+                        spare = tl.zeros([BLOCK_M, 1], dtype=tl.float32)
+                        if MODE == "maximum":
+                            first -= float("inf")
+                        row = (scale, at, skip, at, at, at, at, rows64 * stride_e, use & keep_e, idle, stored)
+                        first, second, spare = _in_parts(
+                            z, m0, n0, first, second, spare, row, True, bias, out_e, n_vocab, softcap, BLOCK_N, PARTS,
+                            MODE, STORE_E, TMA_STORE, ENTROPY, HAS_BIAS, BANS_ONLY, HAS_SOFTCAP, True, 1,
+                        )  # fmt: skip
+                        if MODE == "maximum":
+                            tl.atomic_max(high + rows, tl.max(first, 1), mask=use, sem="relaxed")
+                        else:
+                            if STORE_E and not HAS_SOFTCAP:
+                                spare -= first
+                            found = (first, second, spare)
+                            for k in tl.static_range(SUMS):
+                                units = (tl.sum(found[k], 1).to(tl.float64) * FIXED).to(tl.int64)
+                                tl.atomic_add(exact + k * n_rows + rows, units, mask=use, sem="relaxed")
 
 
 @triton.jit
 def settle_kernel(
-    parts, z_target, inv_t, level, flag, total, first, spare,
-    n_rows, n_splits, raise_above, lost_below,
-    PHASE: tl.constexpr, SUMS: tl.constexpr, BLOCK_R: tl.constexpr,
+    parts, z_target, inv_t, shift, flag, marked, high, exact, total, first, spare,
+    n_rows, n_splits, raise_above, lost_below, least, most,
+    PHASE: tl.constexpr, SUMS: tl.constexpr, FIXED: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
-    """Between scans. PHASE "sums": R, Q and what was rounded, and which rows need another scale; "levels": their maxima
-    as levels; "rescued": the sums at those."""
+    """Between scans. PHASE "sums": R, Q and what was rounded, and which rows need another scale: that of their sum
+    where it is between `least` and `most` (flag 1), else their maximum's (flag 2); "levels": those; "rescued": the sums
+    at the new scale."""
     rows = tl.program_id(0) * BLOCK_R + tl.arange(0, BLOCK_R)
     live = rows < n_rows
+    t = (tl.load(inv_t + rows, mask=live, other=1.0) * LOG2E).to(tl.float32)
+    at = tl.load(shift + rows, mask=live, other=0.0)
     if PHASE != "sums":
-        live = live & (tl.load(flag + rows, mask=live, other=0) > 0)
+        marks = tl.load(flag + rows, mask=live, other=0)
+        live = live & (marks > 0)
     if PHASE == "levels":
-        high = tl.full([BLOCK_R], float("-inf"), dtype=tl.float32)
-        for split in range(n_splits):
-            high = tl.maximum(high, tl.load(parts + split * SUMS * n_rows + rows, mask=live, other=float("-inf")))
-        tl.store(level + rows, tl.where(high > float("-inf"), high, 0.0), mask=live)
-    else:
+        top = tl.load(high + rows, mask=live, other=0.0)
+        known = live & (marks == 2) & (tl.abs(top) < float("inf"))
+        tl.store(shift + rows, top * t, mask=known)
+        tl.store(flag + rows, 0, mask=live & (marks == 2) & (tl.abs(top) == float("inf")))
+    elif PHASE == "sums":
         r = tl.zeros([BLOCK_R], dtype=tl.float64)
         q = tl.zeros([BLOCK_R], dtype=tl.float64)
         lost = tl.zeros([BLOCK_R], dtype=tl.float64)
         for split in range(n_splits):
-            at_split = parts + split * SUMS * n_rows + rows
-            r += tl.load(at_split, mask=live, other=0.0).to(tl.float64)
-            q += tl.load(at_split + n_rows, mask=live, other=0.0).to(tl.float64)
+            of = parts + split * SUMS * n_rows + rows
+            r += tl.load(of, mask=live, other=0.0).to(tl.float64)
+            q += tl.load(of + n_rows, mask=live, other=0.0).to(tl.float64)
             if SUMS == 3:
-                lost += tl.load(at_split + 2 * n_rows, mask=live, other=0.0).to(tl.float64)
+                lost += tl.load(of + 2 * n_rows, mask=live, other=0.0).to(tl.float64)
         tl.store(total + rows, r, mask=live)
-        tl.store(first + rows, q, mask=live)
+        tl.store(first + rows, q * LN2, mask=live)
         if SUMS == 3:
             tl.store(spare + rows, lost, mask=live)
-        if PHASE == "sums":
-            at = tl.load(level + rows, mask=live, other=0.0).to(tl.float64)
-            zy = tl.load(z_target + rows, mask=live, other=0.0)
-            s = (tl.where(zy > float("-inf"), zy, at) - at) * tl.load(inv_t + rows, mask=live, other=1.0)
-            fine = (r < raise_above) & (r + tl.exp(tl.minimum(s, 0.0)) > lost_below)
-            tl.store(flag + rows, tl.where(fine, 0, 1).to(tl.int32), mask=live)
+        zy = tl.load(z_target + rows, mask=live, other=0.0)
+        s = zy * t.to(tl.float64) - at.to(tl.float64)  # in powers of two
+        s = tl.where(zy > float("-inf"), tl.minimum(s, 0.0), 0.0)
+        whole = r + tl.exp(tl.maximum(s, -1000.0) * LN2)
+        fine = ((r < raise_above) & (whole > lost_below)) | (r != r)
+        known = (whole > least) & (whole < most)
+        mark = tl.where(fine, 0, tl.where(known, 1, 2)).to(tl.int32)
+        tl.store(flag + rows, mark, mask=live)
+        more = tl.log(tl.where(known, whole, 1.0)) * LOG2E
+        tl.store(shift + rows, at + more.to(tl.float32), mask=live & (mark == 1))
+        tl.store(high + rows, float("-inf"), mask=live)
+        for k in tl.static_range(SUMS):
+            tl.store(exact + k * n_rows + rows, tl.zeros([BLOCK_R], dtype=tl.int64), mask=live)
+        tl.atomic_max(marked, tl.max(tl.where(live, mark, 0), 0), sem="relaxed")
+    else:
+        tl.store(total + rows, tl.load(exact + rows, mask=live, other=0).to(tl.float64) / FIXED, mask=live)
+        q = tl.load(exact + n_rows + rows, mask=live, other=0).to(tl.float64) / FIXED
+        tl.store(first + rows, q * LN2, mask=live)
+        if SUMS == 3:
+            lost = tl.load(exact + 2 * n_rows + rows, mask=live, other=0).to(tl.float64) / FIXED
+            tl.store(spare + rows, lost, mask=live)
 
 
 @triton.jit
 def finish_kernel(
-    z_target, inv_t, level, total, first, spare, slope, order, role, logp, entropy, lse, row_stats,
+    z_target, inv_t, shift, total, first, spare, slope, order, role, logp, entropy, lse, row_stats,
     n_rows, least_odds, ENTROPY: tl.constexpr, HAS_ORDER: tl.constexpr, STORED: tl.constexpr, BY_ODDS: tl.constexpr,
     HAS_SOFTCAP: tl.constexpr, BLOCK_R: tl.constexpr,
 ):  # fmt: skip
@@ -313,11 +472,11 @@ def finish_kernel(
     graded = part == 2
     zy = tl.load(z_target + rows, mask=live, other=0.0)
     t = tl.load(inv_t + rows, mask=live, other=1.0)
-    at = tl.load(level + rows, mask=live, other=0.0).to(tl.float64)
+    at = tl.load(shift + rows, mask=live, other=0.0).to(tl.float64) / (t * LOG2E).to(tl.float32).to(tl.float64) * t
     r = tl.load(total + rows, mask=live, other=0.0)
     q = tl.load(first + rows, mask=live, other=0.0)
     banned = zy == float("-inf")
-    s = (tl.where(banned, at, zy) - at) * t
+    s = tl.where(banned, 0.0, zy * t - at)
     own = tl.where(banned, 0.0, tl.exp(tl.where(s < -700.0, -700.0, s)))
     whole = own + r
     odds = r * tl.exp(-tl.where(s < -600.0, -600.0, s))
@@ -328,7 +487,7 @@ def finish_kernel(
     if HAS_ORDER:
         to = tl.load(order + rows, mask=live, other=0)
     tl.store(logp + to, tl.where(scored, value, 0.0).to(tl.float32), mask=live)
-    tl.store(lse + to, tl.where(scored, at * t + tl.log(whole), 0.0).to(tl.float32), mask=live)
+    tl.store(lse + to, tl.where(scored, at + tl.log(whole), 0.0).to(tl.float32), mask=live)
     if ENTROPY:
         tl.store(entropy + to, tl.where(scored, tl.log(whole) - mean, 0.0).to(tl.float32), mask=live)
     if STORED:

@@ -105,7 +105,7 @@ def linear_logp(
         temperature=number, softcap=float(softcap or 0.0), entropy=entropy,
         saving=_saving(hidden, weight, bias, entropy, mode), batch_invariant=batch_invariant,
         vocab_group="" if vocab_group is None else vocab_group.group_name, vocab_start=int(vocab_start),
-        backend=backend or "", gemm=gemm or _GEMMS[0],
+        backend=backend or "", gemm=gemm or _GEMMS[0], bans_only=bias is None,
     )  # fmt: skip
     logp, ent, *_ = _linear_logp(*inputs, *options)
     return logp.view(lead), ent.view(lead)

@@ -31,6 +31,7 @@ class Options(NamedTuple):
     vocab_start: int
     backend: str  # as asked for, "" for the best
     gemm: str  # the triton backend's GEMM 1: "triton" or "cublas"
+    bans_only: bool = False  # the bias is 0 but where it bans
 
 
 class Needs(NamedTuple):
@@ -47,3 +48,5 @@ class Head(NamedTuple):
     weight: Tensor  # [V, H]
     bias: Tensor | None  # [V] fp32 or fp64, -inf for a banned id
     softcap: float  # 0: none
+    bans_only: bool = False  # the bias is 0 but where it bans
+    odd: Tensor | None = None  # [V / 128 and more] int32: whether one of 128 columns is banned or past the end

@@ -13,7 +13,7 @@ import torch
 
 from ... import _tune
 from ..._rows import LEAST_ODDS, RowStats, Saved, by_odds, chosen, finish, inverse_temperature, jacobian
-from ..._tl import INTERPRETED, descriptor, multiprocessors, on_its_device
+from ..._tl import INTERPRETED, LOG2E, descriptor, multiprocessors, on_its_device
 from . import kernel, sharded
 from .spec import Head, Inputs, Needs, Options
 
@@ -34,12 +34,13 @@ def plan(n, n_hidden, n_vocab, dtype, *, jacobian, masked=False, gemm="triton"):
     chunk = min(n, _tune.CHUNK_ROWS if jacobian else _tune.FORWARD_ROWS)
     stride = -(-n_vocab // 8) * 8
     part = min(chunk, _tune.LOGITS_ROWS) if gemm == "cublas" else chunk
+    sums = 3 if jacobian else 2
     f32, f64, i32, e = torch.float32, torch.float64, torch.int32, stored_dtype(dtype)
     table = {
         "inv_t": ((n,), f64), "column": ((n,), i32), "own": ((n,), i32), "role": ((n,), i32),
         "z_target": ((chunk,), f64), "total": ((chunk,), f64), "first": ((chunk,), f64), "slope": ((chunk,), f32),
-        "level": ((chunk,), f32), "flag": ((chunk,), i32), "row_stats": ((2, chunk), f32),
-        "parts": ((splits, 3 if jacobian else 2, part), f32),
+        "shift": ((chunk,), f32), "flag": ((chunk,), i32), "row_stats": ((2, chunk), f32), "high": ((chunk,), f32),
+        "parts": ((splits, sums, part), f32), "exact": ((sums, part), torch.int64), "marked": ((1,), i32),
     }  # fmt: skip
     if masked:
         table |= {"order": ((n,), torch.int64), "hidden": ((n, n_hidden), dtype)}
@@ -81,16 +82,16 @@ def _precision(dtype: torch.dtype) -> str:
 
 
 def anchor(ws, rows, c0, c1, head, logits=None, elsewhere=math.nan) -> None:
-    """Target logits, slopes and levels of rows c0:c1, from the head or from `logits` [n, V]; see `anchor_kernel`."""
-    m, dummy = c1 - c0, ws["level"]
+    """Target logits, slopes and scales of rows c0:c1, from the head or from `logits` [n, V]; see `anchor_kernel`."""
+    m, dummy = c1 - c0, ws["shift"]
     given = lambda x: dummy if x is None else x
     hidden, weight = (dummy, dummy) if rows.hidden is None else (rows.hidden[c0:c1], head.weight)
     stride = lambda x: 0 if x is None or x is dummy else x.stride(0)
     kernel.anchor_kernel[(-(-m // 16),)](
         hidden, weight, given(logits), given(head.bias), rows.column[c0:c1], rows.own[c0:c1],
-        dummy if rows.hint is None else rows.hint[c0:c1], rows.inv_t[c0:c1], ws["z_target"], ws["slope"], ws["level"],
-        m, 0 if logits is not None else hidden.shape[1], stride(hidden), stride(weight), stride(logits), head.softcap,
-        elsewhere,
+        dummy if rows.hint is None else rows.hint[c0:c1], rows.inv_t[c0:c1], ws["z_target"], ws["slope"], ws["shift"],
+        ws["marked"], m, 0 if logits is not None else hidden.shape[1], stride(hidden), stride(weight), stride(logits),
+        head.softcap, elsewhere,
         HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, HAS_HINT=rows.hint is not None,
         FROM_LOGITS=logits is not None, BLOCK_R=16, BLOCK_H=128,
     )  # fmt: skip
@@ -105,15 +106,18 @@ class Scan:
         self.ws, self.rows, self.head, self.logits, self.at = ws, rows, head, logits, at
         self.c0, self.m, self.n_vocab = c0, c1 - c0, n_vocab
         self.splits = -(-n_vocab // _tune.split_columns())
-        self.n_sums = 1 if "parts" not in ws else ws["parts"].shape[1]
+        self.n_sums = ws["parts"].shape[1]
 
-    def _launch(self, mode, *, entropy=False, flagged=False, e=None, coefficient=(None,) * 4):
+    def _launch(self, mode, *, entropy=False, rescue=False, e=None, coefficient=(None,) * 4):
         ws, rows, head, c0, m, logits = self.ws, self.rows, self.head, self.c0, self.m, self.logits
-        c1, dummy, at, stored = c0 + m, ws["level"], slice(self.at, self.at + m), e
+        c1, dummy, at, stored = c0 + m, ws["shift"], slice(self.at, self.at + self.m), e
         dtype = head.weight.dtype if logits is None else logits.dtype
         choose = functools.partial(_tune.scan, dtype, from_logits=logits is not None)
-        tiles = choose(small=flagged or self.one_tile or head.softcap > 0)
-        parts = _tune.parts(logits is not None)
+        biased = head.bias is not None and not head.bans_only
+        tiles = choose(
+            small=rescue or self.one_tile or biased or head.softcap > 0, least=rescue and (biased or head.softcap > 0)
+        )
+        parts = _tune.parts(logits is not None, e is not None, tiles)
         h = w = dummy
         tma, stride_h, stride_w, n_hidden = False, 0, 0, 0
         if logits is None:
@@ -125,40 +129,53 @@ class Scan:
             ]  # fmt: skip
             tma = by_tma[0] is not None and by_tma[1] is not None and (e is None or by_tma[2] is not None)
             h, w, stored = by_tma if tma else (h, w, e)
-            tiles = tiles if tma else choose(small=True)
-        items = -(-m // tiles.block_m) * self.splits
-        per_sm = 1 if logits is None else 8
-        grid = (min(items, per_sm * multiprocessors(dummy.device)),)
+            tiles = tiles if tma else choose(least=True)
+            parts = parts if tma else _tune.parts(False, e is not None, tiles)
         given = lambda x: dummy if x is None else x
-        kernel.scan_kernel[grid](
-            h, w, given(logits), given(head.bias), ws["level"][at], rows.inv_t[c0:c1], rows.column[c0:c1],
-            rows.own[c0:c1], ws["flag"][at] if flagged else dummy, given(rows.counts), given(stored),
-            ws.get("parts", dummy), *map(given, coefficient),
+        of_rows = (ws["shift"][at], rows.inv_t[c0:c1], rows.column[c0:c1], rows.own[c0:c1])
+        numbers = (
             c0, m, self.n_vocab, n_hidden, stride_h, stride_w, 0 if logits is None else logits.stride(0),
-            0 if e is None else e.stride(0), head.softcap, self.splits,
-            MODE=mode, FROM_LOGITS=logits is not None, TMA=tma, STORE_E=e is not None, TMA_STORE=tma and e is not None,
-            ENTROPY=entropy, HAS_BIAS=head.bias is not None, HAS_SOFTCAP=head.softcap > 0, FLAGGED=flagged,
-            SUMS=self.n_sums, HAS_COUNTS=rows.counts is not None, PRECISION=_precision(dtype),
-            PARTS=parts, BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k,
-            TILES=_tune.split_columns() // tiles.block_n, num_warps=tiles.num_warps, num_stages=tiles.num_stages,
+            0 if e is None else e.stride(0), head.softcap,
         )  # fmt: skip
+        constants = dict(
+            MODE=mode, FROM_LOGITS=logits is not None, TMA=tma, STORE_E=e is not None, TMA_STORE=tma and e is not None,
+            ENTROPY=entropy, HAS_BIAS=head.bias is not None, BANS_ONLY=head.bans_only, HAS_SOFTCAP=head.softcap > 0,
+            SUMS=self.n_sums, HAS_COUNTS=rows.counts is not None, PRECISION=_precision(dtype), PARTS=parts,
+            BLOCK_M=tiles.block_m, BLOCK_N=tiles.block_n, BLOCK_K=tiles.block_k, num_warps=tiles.num_warps,
+            num_stages=tiles.num_stages,
+        )  # fmt: skip
+        programs = (1 if logits is None else 8) * multiprocessors(dummy.device)
+        tensors = (h, w, given(logits), given(head.bias), *of_rows)
+        if rescue:
+            kernel.rescue_kernel[(min(-(-self.n_vocab // tiles.block_n), programs),)](
+                *tensors, ws["flag"][at], ws["marked"], given(rows.counts), given(stored), given(e), ws["parts"],
+                ws["total"][at], ws["high"][at], ws["exact"], *numbers, _tune.NEGLIGIBLE,
+                SPLIT=_tune.split_columns(), FIXED=_tune.FIXED, **constants,
+            )  # fmt: skip
+        else:
+            kernel.scan_kernel[(min(-(-m // tiles.block_m) * self.splits, programs),)](
+                *tensors, head.odd, given(rows.counts), given(stored), ws["parts"], *map(given, coefficient), *numbers,
+                self.splits, TILES=_tune.split_columns() // tiles.block_n, ODD=_tune.ODD,
+                LANES=_tune.lanes(logits is not None), **constants,
+            )  # fmt: skip
 
     def _settle(self, phase):
         ws, at = self.ws, slice(self.at, self.at + self.m)
         spare = ws["spare"][at] if self.n_sums == 3 else ws["total"]
         kernel.settle_kernel[(-(-self.m // _ROWS),)](
-            ws["parts"], ws["z_target"][at], self.rows.inv_t[self.c0 : self.c0 + self.m], ws["level"][at],
-            ws["flag"][at], ws["total"][at], ws["first"][at], spare, self.m, self.splits, _tune.RAISE_ABOVE,
-            _tune.LOST_BELOW, PHASE=phase, SUMS=self.n_sums, BLOCK_R=_ROWS,
+            ws["parts"], ws["z_target"][at], self.rows.inv_t[self.c0 : self.c0 + self.m], ws["shift"][at],
+            ws["flag"][at], ws["marked"], ws["high"][at], ws["exact"], ws["total"][at], ws["first"][at], spare, self.m,
+            self.splits, _tune.RAISE_ABOVE, _tune.LOST_BELOW, _tune.LEAST_KNOWN, _tune.MOST_KNOWN,
+            PHASE=phase, SUMS=self.n_sums, FIXED=_tune.FIXED, BLOCK_R=_ROWS,
         )  # fmt: skip
 
     def sums(self, entropy, e=None) -> None:
-        """R and Q of every row. Rows whose scale was wrong are found and scanned again at their own maximum."""
+        """R and Q of every row. Rows whose scale was wrong are found and scanned again at their own."""
         self._launch("sums", entropy=entropy, e=e)
         self._settle("sums")
-        self._launch("maximum", flagged=True)
+        self._launch("maximum", rescue=True)
         self._settle("levels")
-        self._launch("sums", entropy=entropy, flagged=True, e=e)
+        self._launch("sums", entropy=entropy, rescue=True, e=e)
         self._settle("rescued")
 
     def coefficients(self, out, g_logp, g_entropy, entropy, at_target) -> torch.Tensor:
@@ -214,7 +231,7 @@ def forward(x: Inputs, options: Options):
     table = plan(n, n_hidden, n_vocab, x.hidden.dtype, jacobian=saves, masked=masked, gemm=gemm)
     made = ("inv_t", "column", "own", "role", "order", "hidden")
     ws = {k: torch.empty(s, dtype=d, device=device) for k, (s, d) in table.items() if k not in made}
-    chunk = ws["level"].shape[0]
+    chunk = ws["shift"].shape[0]
     if saves and "d" not in ws:
         ws["d"] = ws["logits"].view(-1)[: chunk * n_hidden].view(chunk, n_hidden)
     for c0 in range(0, n, chunk):
@@ -245,16 +262,25 @@ def forward(x: Inputs, options: Options):
 
 def _head(x: Inputs, options: Options) -> Head:
     weight = x.weight if x.weight.stride(1) == 1 else x.weight.contiguous()
-    return Head(weight, x.bias, options.softcap)
+    odd = odd_columns(x.bias, len(weight), weight.device)
+    return Head(weight, x.bias, options.softcap, options.bans_only, odd)
+
+
+def odd_columns(bias, n_vocab: int, device) -> torch.Tensor:
+    """[V / ODD and a split more] int32: whether one of so many columns is banned or past the end."""
+    whole, most = n_vocab // _tune.ODD, _tune.split_columns() // _tune.ODD
+    odd = torch.ones(whole + 1 + most, dtype=torch.int32, device=device)
+    odd[:whole] = 0 if bias is None else torch.isneginf(bias[: whole * _tune.ODD]).view(whole, _tune.ODD).any(1)
+    return odd
 
 
 def _finish(ws, rows, c0, c1, head, with_entropy, d, logp, entropy, lse):
     m, n_hidden = c1 - c0, rows.hidden.shape[1]
     ordered = rows.order is not None
     place = lambda x: x if ordered else x[c0:c1]
-    order = rows.order[c0:c1] if ordered else ws["level"]
+    order = rows.order[c0:c1] if ordered else ws["shift"]
     kernel.finish_kernel[(-(-m // _ROWS),)](
-        ws["z_target"], rows.inv_t[c0:c1], ws["level"], ws["total"], ws["first"],
+        ws["z_target"], rows.inv_t[c0:c1], ws["shift"], ws["total"], ws["first"],
         ws["total"] if d is None else ws["spare"], ws["slope"], order, rows.role[c0:c1],
         place(logp), place(entropy), place(lse), ws["row_stats"], m, LEAST_ODDS,
         ENTROPY=with_entropy, HAS_ORDER=ordered, STORED=d is not None, BY_ODDS=by_odds(rows.hidden.dtype),
@@ -273,8 +299,9 @@ def _finish_sharded(ws, rows, c0, c1, head, with_entropy, d, group, logp, entrop
     m = c1 - c0
     t, own = rows.inv_t[c0:c1], rows.own[c0:c1].bool()
     total = ws["total"][:m]
+    level = ws["shift"][:m].double() / (t * LOG2E.value).float() * t  # what the scan multiplied by is rounded
     stats = RowStats(
-        ws["level"][:m].double() * t, total, ws["first"][:m], ws["z_target"][:m] * t, ws["slope"][:m].double(),
+        level, total, ws["first"][:m], ws["z_target"][:m] * t, ws["slope"][:m].double(),
         torch.zeros_like(total) if d is None else ws["spare"][:m],
     )  # fmt: skip
     stats = stats._replace(slope=torch.where(own, stats.slope, 1.0))
@@ -318,7 +345,7 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
         at_y = at_y - ge * torch.where(banned, 0, logp.exp() * (logp + entropy))
         ge = rows.pick(ge).float()
     gl, at_y, ent = rows.pick(gl).float(), rows.pick(at_y).float(), rows.pick(entropy)
-    level = rows.pick(torch.where(banned, 0, lse / inv_t)).float()
+    shift = rows.pick(torch.where(banned, 0, lse * LOG2E.value)).float()
     chunk = max(1, min(n, _tune.CHUNK_ROWS))
     c = torch.empty(chunk, -(-n_vocab // 8) * 8, dtype=stored_dtype(dtype), device=device)
     parts = torch.empty(-(-n_vocab // _tune.split_columns()), 1, chunk, dtype=f32, device=device)
@@ -327,7 +354,7 @@ def backward(x: Inputs, saved: Saved, needs: Needs, options: Options):
     for c0 in range(0, n, chunk):
         c1 = min(c0 + chunk, n)
         part = lambda v, c0=c0, c1=c1: None if v is None else v[c0:c1]
-        ws = {"level": level[c0:c1], "parts": parts.view(-1)[: parts.shape[0] * (c1 - c0)].view(-1, 1, c1 - c0)}
+        ws = {"shift": shift[c0:c1], "parts": parts.view(-1)[: parts.shape[0] * (c1 - c0)].view(-1, 1, c1 - c0)}
         scan = Scan(ws, rows, c0, c1, head, n_vocab, one_tile=options.batch_invariant)
         lost = scan.coefficients(c, part(gl), part(ge), part(ent), part(at_y))
         left, h = c[: c1 - c0, :n_vocab], rows.hidden[c0:c1]

@@ -32,20 +32,22 @@ def forward(x: Inputs, options: Options):
     bias = None
     if x.banned is not None:
         bias = torch.zeros(n_vocab, device=logits.device).masked_fill(x.banned, float("-inf"))
-    head = Head(None, bias, options.softcap)
+    odd = head_backend.odd_columns(bias, n_vocab, logits.device)
+    head = Head(None, bias, options.softcap, True, odd)
     inv_t = inverse_temperature(logits, x.temperature_rows, options.temperature)
     rows = SimpleNamespace(
         hidden=None, inv_t=inv_t, column=x.target.clamp(0, n_vocab - 1).int(), own=(x.target < n_vocab).int(),
         role=chosen(x.target, x.row_mask).int(), hint=None, counts=None, order=None,
     )  # fmt: skip
     ws = {name: make(f64, n) for name in ("z_target", "total", "first")}
-    ws |= {"slope": make(f32, n), "level": make(f32, n), "flag": make(i32, n)}
-    ws["parts"] = make(f32, -(-n_vocab // _tune.split_columns()), 2, n)
+    ws |= {"slope": make(f32, n), "shift": make(f32, n), "flag": make(i32, n), "high": make(f32, n)}
+    ws |= {"parts": make(f32, -(-n_vocab // _tune.split_columns()), 2, n), "marked": make(i32, 1)}
+    ws["exact"] = make(torch.int64, 2, n)
     head_backend.anchor(ws, rows, 0, n, head, logits)
     head_backend.Scan(ws, rows, 0, n, head, n_vocab, logits).sums(True)
     finish_kernel[(-(-n // 64),)](
-        ws["z_target"], inv_t, ws["level"], ws["total"], ws["first"], ws["total"], ws["slope"], ws["level"], rows.role,
-        logp, entropy, lse, ws["level"], n, LEAST_ODDS, ENTROPY=True, HAS_ORDER=False, STORED=False, BY_ODDS=False,
+        ws["z_target"], inv_t, ws["shift"], ws["total"], ws["first"], ws["total"], ws["slope"], ws["shift"], rows.role,
+        logp, entropy, lse, ws["shift"], n, LEAST_ODDS, ENTROPY=True, HAS_ORDER=False, STORED=False, BY_ODDS=False,
         HAS_SOFTCAP=False, BLOCK_R=64,
     )  # fmt: skip
     return logp, entropy, lse
