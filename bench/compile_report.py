@@ -94,7 +94,7 @@ class Launch(NamedTuple):
             return []
         by_tma = ["tma"] if self.constants["TMA"] else []
         wants = by_tma + (["wgmma"] if self.constants["PRECISION"] == "ieee" else [])
-        if self.name == "scan sums" and "wgmma" in wants and by_tma and not self.constants["HAS_SOFTCAP"]:
+        if self.name == "scan sums" and "wgmma" in wants and self.constants["BLOCK_N"] == 256:  # the 2B tile
             wants.append("lean, stored" if self.constants["STORE_E"] else "lean")
         return wants
 
