@@ -7,6 +7,7 @@ own tests can run on it. Knows nothing of the ops.
 """
 
 import contextlib
+from unittest import mock
 
 import numpy as np
 import torch
@@ -43,17 +44,12 @@ def emulated():
     """Triton's interpreter multiplies as tensor cores do, while the context lasts."""
     from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
-    plain = InterpreterBuilder.create_dot
-
     def create_dot(self, a, b, d, *_):
         made = accumulated(a.data, b.data, d.data)
         return TensorHandle(made.astype(d.data.dtype), d.dtype.scalar)
 
-    InterpreterBuilder.create_dot = create_dot
-    try:
+    with mock.patch.object(InterpreterBuilder, "create_dot", create_dot):
         yield
-    finally:
-        InterpreterBuilder.create_dot = plain
 
 
 def log_probs(logits: torch.Tensor, at_target: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
