@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# TRL's own GRPO loss, verl's losses and estimators and Liger's own references as oracles, in an environment of its own: make test-peers
+# TRL's trainer and loss, verl's losses and estimators and Liger's own references as oracles, and their own tests with our
+# adapters in their place, in an environment of its own: make test-peers
 # Where its packages cannot be installed this says so and passes; a failing test fails.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -16,6 +17,14 @@ if [ ! -f "$venv/.ready" ]; then
   if ! "$venv/bin/python" -m pip install -q 'tensordict==0.15.3' 'omegaconf==2.4.0' ||
       ! "$venv/bin/python" -m pip install -q --no-deps --target "$venv/verl" 'verl==0.9.1'; then
     echo "test-peers: without verl, which cannot be installed here (see pip's message above)"
+  fi
+  # Liger's own tests are in its sdist (verl's come with its wheel)
+  mkdir -p "$venv/sdists"
+  if "$venv/bin/python" -m pip download -q --no-deps --no-binary liger-kernel -d "$venv/sdists" 'liger-kernel==0.8.5'; then
+    mkdir -p "$venv/liger"
+    tar -xzf "$venv"/sdists/liger_kernel-0.8.5.tar.gz -C "$venv/liger" --strip-components 1 liger_kernel-0.8.5/test
+  else
+    echo "test-peers: without Liger's own tests, which cannot be fetched here (see pip's message above)"
   fi
   touch "$venv/.ready"
 fi

@@ -3,6 +3,8 @@
 On padded fp64 batches of random lengths. Where both can say the same, the options are said beside the case.
 """
 
+import importlib
+import inspect
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -19,6 +21,7 @@ from tests.peers.verl_oracle import ROOT, Algorithm, Config, core_algos
 if not ROOT.is_dir():
     pytest.skip("verl is not installed here; `make test-peers` makes an environment of it", allow_module_level=True)
 VERL = core_algos()
+adapter = importlib.import_module("nsrl_kernels.adapters.verl")  # which finds what the line before has put there
 S, L = 7, 11
 BAND = {"clip_ratio": 0.1, "clip_ratio_low": 0.1, "clip_ratio_high": 0.15}
 OURS = {"epsilon": 0.1, "epsilon_high": 0.15}
@@ -178,3 +181,99 @@ def test_optimal_token_baseline(name):
         )  # fmt: skip
         otb(step)
         torch.testing.assert_close(step.advantage_N, want[mask].float(), rtol=1e-5, atol=1e-6)
+
+
+MODES = ("token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-sum-norm", "seq-mean-token-mean")
+COUNTS = {
+    "alone": {},
+    "one of four ranks": {"dp_size": 4, "batch_num_tokens": 321, "global_batch_size": 40, "loss_scale_factor": 100},
+}
+ACTOR = dict(
+    **BAND, clip_ratio_c=1.3, tau_pos=0.75, tau_neg=1.25,
+    policy_loss=Config(
+        clip_cov_ratio=0.1, clip_cov_lb=0.0, clip_cov_ub=5.0, kl_cov_ratio=0.2, ppo_kl_coef=0.7, dro_beta=0.3
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", adapter.LOSSES)
+def test_the_adapters_losses_are_verls(name):
+    """Loss, gradient and metrics of every registered loss, with advantages of tokens, an empty sequence, ratios that are
+    held at e^20 and weights for another sampler."""
+    theirs = {known: function for known, function in vars(VERL).items() if known == f"compute_policy_loss_{name}"}
+    for seed, (mode, (_, counts)) in enumerate((m, c) for m in MODES for c in COUNTS.items()):
+        for weighted in (False, True):
+            logp, old, advantage, mask = batch(seed)
+            rng = torch.Generator().manual_seed(seed)
+            mask = mask.clone()
+            mask[2] = False
+            advantage = advantage[:, None].expand(S, L)
+            if name not in ("geo_mean", "gspo"):  # in whose ratio a token of e^20 is every token's
+                advantage = torch.randn(S, L, generator=rng, dtype=torch.float64)
+                old = torch.where(torch.rand(S, L, generator=rng) < 0.05, old - 30.0, old)
+                if name in ("clip_cov", "kl_cov", "dro"):
+                    old = old.clamp(min=-4)
+            weights = torch.rand(S, L, generator=rng, dtype=torch.float64) + 0.5 if weighted else None
+            found = []
+            for function in (adapter.LOSSES[name], *theirs.values()):
+                torch.manual_seed(seed)
+                config = Config(global_batch_info=counts, **ACTOR)
+                loss, metrics = function(old, logp, advantage, mask.double(), mode, config, weights)
+                found.append((loss.detach(), *torch.autograd.grad(loss, logp), metrics))
+            (loss, gradient, metrics), (want, wanted, their_metrics) = found
+            torch.testing.assert_close((loss, gradient), (want, wanted), rtol=1e-6, atol=1e-7)
+            assert metrics == pytest.approx(their_metrics, rel=1e-5, abs=1e-6)
+
+
+def test_the_adapters_advantages_are_verls():
+    for seed in range(5):
+        rng = torch.Generator().manual_seed(seed)
+        mask = (torch.arange(L)[None] < torch.randint(1, L + 1, (12,), generator=rng)[:, None]).float()
+        rewards = torch.randn(12, L, generator=rng) * mask
+        index = np.array(["b", "a", "c", "a"] * 3, dtype=object)
+        for name, function in adapter.ESTIMATORS.items():
+            want, _ = VERL.get_adv_estimator_fn(name)(
+                token_level_rewards=rewards.clone(), response_mask=mask, index=index, config=Algorithm()
+            )
+            got, returns = function(token_level_rewards=rewards, response_mask=mask, index=index, config=Algorithm())
+            torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6)
+            assert got is returns
+        alone, _ = adapter.ESTIMATORS["grpo"](rewards, mask, index=list(range(12)))
+        assert not alone.any()  # verl leaves a group of one its reward
+
+
+def test_register_and_install():
+    before = dict(VERL.POLICY_LOSS_REGISTRY)
+    adapter.register()
+    try:
+        assert VERL.get_policy_loss_fn("nsrl_vanilla") is adapter.LOSSES["vanilla"]
+        assert VERL.get_adv_estimator_fn("nsrl_grpo") is adapter.ESTIMATORS["grpo"]
+        assert VERL.get_policy_loss_fn("vanilla") is before["vanilla"]
+    finally:
+        for name in (*adapter.LOSSES, *adapter.ESTIMATORS):
+            VERL.POLICY_LOSS_REGISTRY.pop(f"nsrl_{name}", None), VERL.ADV_ESTIMATOR_REGISTRY.pop(f"nsrl_{name}", None)
+
+
+def test_the_head_is_verls_by_its_signature():
+    """The names and order of verl's arguments, and plain logits as the oracle: verl's own head needs a GPU."""
+    from verl.utils.kernel.linear_cross_entropy import LinearCrossEntropy
+
+    theirs = list(inspect.signature(LinearCrossEntropy.forward).parameters)[1:]
+    assert list(inspect.signature(adapter.linear_cross_entropy).parameters)[: len(theirs)] == theirs
+    rng = torch.Generator().manual_seed(4)
+    hidden = torch.randn(1, 9, 16, generator=rng).requires_grad_()
+    weight, labels = torch.randn(57, 16, generator=rng).requires_grad_(), torch.randint(0, 57, (1, 9), generator=rng)
+    g_logp, g_entropy = torch.randn(9, generator=rng), torch.randn(9, generator=rng)
+    logp, entropy = adapter.linear_cross_entropy(hidden, weight, labels, 0.7, "none", None)
+    got = torch.autograd.grad((logp * g_logp).sum() + (entropy * g_entropy).sum(), (hidden, weight))
+    all_ = (hidden.double()[0] @ weight.double().T / 0.7).log_softmax(-1)
+    want, wanted = all_.gather(1, labels[0, :, None])[:, 0], -(all_.exp() * all_).sum(-1)
+    torch.testing.assert_close((logp.double(), entropy.double()), (want, wanted), rtol=1e-5, atol=1e-5)
+    theirs = torch.autograd.grad((want * g_logp).sum() + (wanted * g_entropy).sum(), (hidden, weight))
+    for mine, their in zip(got, theirs):
+        torch.testing.assert_close(mine, their, rtol=1e-4, atol=1e-4)
+    for reduction in ("sum", "mean"):
+        reduced, _ = adapter.linear_cross_entropy(hidden, weight, labels, 0.7, reduction)
+        torch.testing.assert_close(reduced.double(), getattr(want, reduction)(), rtol=1e-5, atol=1e-5)
+    with pytest.raises(ValueError, match="reduction must be one of none, sum, mean; got 'max'"):
+        adapter.linear_cross_entropy(hidden, weight, labels, 0.7, "max")

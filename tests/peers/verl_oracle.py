@@ -32,6 +32,9 @@ def core_algos() -> ModuleType:
         package = ModuleType(name)
         package.__path__ = [str(ROOT.joinpath(*name.split(".")[1:]))]
         sys.modules[name] = package
+        parent, _, child = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], child, package)
     for name, given in (
         ("verl.trainer.config", {"AlgoConfig": Algorithm}),
         ("verl.workers.config", {"ActorConfig": Config}),

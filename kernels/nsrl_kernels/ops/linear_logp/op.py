@@ -9,6 +9,7 @@ import importlib
 import torch
 
 from ... import _backend, _check, _op
+from ..._operands import head_operands, without_autocast
 from ..._rows import Saved, checked_rows, weight_of_rows, wide
 from .spec import Inputs, Needs, Options
 
@@ -45,7 +46,8 @@ def linear_logp(
 
     Args:
         hidden: [N, H] (or [..., H]), bf16, fp16, fp32 (fp64 on the torch backend).
-        weight: [V, H], the same dtype and device. If it requires a gradient the recompute mode is used.
+        weight: [V, H], the same dtype and device. If it requires a gradient the recompute mode is used. Under autocast
+            hidden and weight may differ, and are lowered to its dtype. A DTensor is gathered if it is frozen.
         target: [N] int64 in [0, V); a negative id (such as -100) leaves the row out, as `row_mask` does, but for its
             work: ids are not read back, so a batch with many of them is faster with row_mask=target >= 0. An id of V or
             more gives NaN.
@@ -81,6 +83,7 @@ def linear_logp(
     """
     _check.tensors(_NAME, hidden=hidden, weight=weight, bias=bias, banned=banned)
     _check.floating(_NAME, "hidden", hidden)
+    hidden, weight, bias = head_operands(_NAME, hidden, weight, bias)
     lead, n_hidden = hidden.shape[:-1], hidden.shape[-1]
     _check.shape(_NAME, "weight", weight, ("V", n_hidden), "to match hidden")
     if weight.dtype != hidden.dtype:
@@ -142,6 +145,7 @@ def _saving(hidden, weight, bias, entropy, mode) -> str:
 
 
 @torch.library.custom_op("nsrl::linear_logp", mutates_args=(), schema=_op.schema(Inputs, Options, returns=4))
+@without_autocast
 def _linear_logp(*flat):
     """(logp, entropy, log-sum-exp of z/T, J); J has no rows unless saved."""
     x, options = _op.group(flat, Inputs, Options)
@@ -160,6 +164,7 @@ _BACKWARD = (Inputs, Saved, Needs, Options)
 
 
 @torch.library.custom_op("nsrl::linear_logp_backward", mutates_args=(), schema=_op.schema(*_BACKWARD, returns=3))
+@without_autocast
 def _linear_logp_backward(*flat):
     """(∂hidden, ∂weight, ∂bias) of the recompute mode; empty where not needed."""
     x, saved, needs, options = _op.group(flat, *_BACKWARD)

@@ -1,0 +1,121 @@
+"""TRL's trainer as its users run it, with and without the adapter: the same steps, losses and metrics.
+
+Data, sampling, rewards, optimizer, logging: all of it is TRL's, on a model of a few thousand weights. The lines are
+docs/in-trl.md's own.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("trl", reason="TRL is not installed here; `make test-peers` makes an environment that has it")
+import trl
+from datasets import Dataset
+from trl import GRPOConfig
+
+from nsrl_kernels.adapters.trl import FusedGRPO, GRPOTrainer
+from tests.peers import tiny
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "in-trl.md"
+PROMPTS = Dataset.from_dict({"prompt": [f"{a}+{b}=?" for a in range(8) for b in range(8)]})
+CLOCKS = ("step_time", "runtime", "per_second", "flos", "epoch")
+
+
+def vowels(completions, **_):
+    """Spread in most groups, and a reward that a policy can learn."""
+    return [float(sum(letter in "aeiou" for letter in text)) for text in completions]
+
+
+def blocks():
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
+
+
+def run(kind, model, folder, steps, model_init=None, **options):
+    """(the loss of each micro-batch as it is differentiated, what was logged, the weights) after so many steps."""
+    losses = []
+
+    class Watched(kind):
+        def _compute_loss(self, model, inputs):
+            loss = super()._compute_loss(model, inputs)
+            losses.append(loss.item())
+            return loss
+
+    config = GRPOConfig(
+        output_dir=str(folder), use_cpu=True, bf16=options.pop("bf16", False), report_to=[], max_steps=steps,
+        per_device_train_batch_size=8, num_generations=4, max_completion_length=8, learning_rate=1e-3, logging_steps=1,
+        save_strategy="no", disable_tqdm=True, seed=3, **options,
+    )  # fmt: skip
+    peft = {"peft_config": model_init} if model_init is not None else {}
+    trainer = Watched(model=model, reward_funcs=vowels, args=config, train_dataset=PROMPTS, **peft)
+    trainer.train()
+    logs = [{k: v for k, v in row.items() if not any(c in k for c in CLOCKS)} for row in trainer.state.log_history]
+    return losses, logs, {n: p.detach().clone() for n, p in trainer.model.named_parameters()}
+
+
+def same(tmp_path, kind, steps, model=None, tolerance=1e-6, **options):
+    model = model or tiny.folder(tmp_path / "model")
+    want, wanted, weights = run(trl.GRPOTrainer, model, tmp_path / "theirs", steps, **dict(options))
+    got, logged, ours = run(kind, model, tmp_path / "ours", steps, **dict(options))
+    assert len(got) == len(want) >= steps and got == pytest.approx(want, abs=tolerance)
+    assert any(abs(x) > 1e-3 for x in want), "a loss of nothing"
+    for row, other in zip(logged, wanted, strict=True):
+        assert set(row) == set(other)
+        for name, value in other.items():
+            assert row[name] == pytest.approx(value, abs=1e-4, rel=1e-3, nan_ok=True), name
+    return weights, ours
+
+
+@pytest.mark.parametrize("number", range(len(blocks())))
+def test_twenty_steps_by_the_lines_of_the_page(tmp_path, number):
+    """Every block of the page, after which GRPOTrainer is the adapter's; 20 steps, two updates of each rollout."""
+    names = {"model": None, "rewards": vowels, "dataset": PROMPTS, "config": None, "train": False}
+    exec(blocks()[number].partition("\n\ntrainer")[0], names)
+    kind = names.get("Mine") or names["GRPOTrainer"]
+    same(tmp_path, kind, 20, loss_type="dapo", beta=0.04, num_iterations=2, steps_per_generation=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss_type": "grpo", "gradient_accumulation_steps": 2, "entropy_coef": 0.01},
+        {"loss_type": "dr_grpo", "beta": 0.1, "use_bias_correction_kl": False, "num_iterations": 2},
+        {"loss_type": "cispo", "epsilon_high": 2.0, "num_iterations": 2, "temperature": 0.7},
+        {"loss_type": "luspo", "importance_sampling_level": "sequence", "num_iterations": 2, "epsilon": 0.01},
+        {"loss_type": "bnpo", "top_entropy_quantile": 0.5, "num_iterations": 2, "cast_lm_head_to_fp32": True},
+        {"loss_type": "sapo", "num_iterations": 2, "off_policy_mask_threshold": 0.01},
+        {"loss_type": "vespo", "num_iterations": 2, "use_adaptive_entropy": True, "entropy_target": 3.0},
+    ],
+    ids=lambda options: options["loss_type"],
+)
+def test_options(tmp_path, options):
+    same(tmp_path, GRPOTrainer, 4, tolerance=5e-6, **options)
+
+
+def test_a_mixture_of_experts_and_a_capped_head(tmp_path):
+    """The routers' loss; a softcap, and logits that are scaled."""
+    same(tmp_path, GRPOTrainer, 3, tiny.folder(tmp_path / "moe", "moe"), num_iterations=2)
+    scaled = tiny.folder(tmp_path / "scaled", final_logit_softcapping=4.0, logits_scaling=0.5)
+    same(tmp_path, GRPOTrainer, 3, scaled, num_iterations=2, beta=0.04)
+
+
+def test_an_adapter(tmp_path):
+    from peft import LoraConfig
+
+    lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
+    weights, ours = same(tmp_path, GRPOTrainer, 4, model_init=lora, beta=0.04, num_iterations=2)
+    moved = [n for n in ours if "lora_B" in n]
+    assert moved and all(torch.allclose(ours[n], weights[n], atol=2e-5) and ours[n].abs().max() > 0 for n in moved)
+
+
+def test_mixed_precision_and_gradient_checkpoints(tmp_path):
+    """bf16 rounds the logits in TRL's head and not in this one: what remains is that rounding."""
+    same(tmp_path, GRPOTrainer, 3, tolerance=3e-2, bf16=True, gradient_checkpointing=True, num_iterations=2)
+
+
+def test_a_trainer_of_ones_own(tmp_path):
+    class Mine(FusedGRPO, trl.GRPOTrainer):
+        pass
+
+    same(tmp_path, Mine, 2)
