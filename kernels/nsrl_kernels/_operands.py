@@ -1,8 +1,8 @@
 """What mixed precision and sharded parameters make of an op's operands. Knows no op.
 
 Autocast lowers what enters a matrix product and leaves its result alone. Here the products are inside an op, which says
-itself what is multiplied in which dtype: so the operands are lowered as `torch.nn.functional.linear` has its own lowered,
-and nothing inside is.
+itself what is multiplied in which dtype: so the op's operands are lowered, as `torch.nn.functional.linear`'s are, and
+nothing inside is.
 """
 
 import functools
@@ -19,12 +19,15 @@ def head_operands(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """(hidden, weight, bias) as a head is multiplied: gathered where they are sharded, of one dtype under autocast.
 
-    Under autocast hidden and weight are of its dtype (fp64 stays), with their gradients in the dtypes that they had; the
+    Under autocast hidden and weight are of its dtype (fp64 stays), with gradients in the dtypes that they had; the
     bias, which is added in fp32, is left as it is.
 
     Raises:
-        ValueError: a sharded head that trains. Nothing says whether its shards' gradients are of one batch or of many.
+        ValueError: sharded hidden states, or a sharded head that trains: nothing says whether the gradients of its
+            shards are of one batch or of many.
     """
+    if hasattr(hidden, "full_tensor"):
+        _check.fail(op, "hidden", "a plain tensor, this process's rows", "a DTensor")
     weight, bias = _whole(op, "weight", weight), None if bias is None else _whole(op, "bias", bias)
     kind = hidden.device.type
     if torch.is_autocast_enabled(kind) and torch.float64 not in (hidden.dtype, weight.dtype):

@@ -8,7 +8,7 @@ venv="${PEERS_VENV:-.venv-peers}"
 if [ ! -f "$venv/.ready" ]; then
   "${PYTHON:-python3}" -m venv "$venv"
   if ! "$venv/bin/python" -m pip install -q 'trl==1.16.0' 'liger-kernel==0.8.5' 'torch==2.13.0' 'transformers==5.23.0' \
-      'peft==0.21.2' -e '.[train,test]'; then
+      'peft==0.21.2' 'lightning==2.6.6' -e '.[train,test]'; then
     echo "test-peers: SKIPPED, the packages of the peers' environment cannot be installed here (see pip's message above)"
     exit 0
   fi

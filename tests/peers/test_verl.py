@@ -198,8 +198,8 @@ ACTOR = dict(
 
 @pytest.mark.parametrize("name", adapter.LOSSES)
 def test_the_adapters_losses_are_verls(name):
-    """Loss, gradient and metrics of every registered loss, with advantages of tokens, an empty sequence, ratios that are
-    held at e^20 and weights for another sampler."""
+    """Loss, gradient and metrics of every registered loss, with advantages of tokens, an empty sequence, ratios that
+    are held at e^20 and weights for another sampler."""
     theirs = {known: function for known, function in vars(VERL).items() if known == f"compute_policy_loss_{name}"}
     for seed, (mode, (_, counts)) in enumerate((m, c) for m in MODES for c in COUNTS.items()):
         for weighted in (False, True):

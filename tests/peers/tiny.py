@@ -8,13 +8,13 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM,
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789+-*/=?. "
 SIZES = dict(
-    hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
-    max_position_embeddings=256, initializer_range=0.3, bos_token_id=None, eos_token_id=1, pad_token_id=0,
+    hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+    head_dim=16, max_position_embeddings=256, initializer_range=0.3, bos_token_id=None, eos_token_id=1, pad_token_id=0,
 )  # fmt: skip
 
 
 def folder(path: Path, kind: str = "dense", **options) -> str:
-    """Writes model and tokenizer; kind "moe": a mixture of experts whose routers have a loss. options: of its config."""
+    """Writes model and tokenizer. kind "moe": a mixture of experts whose routers have a loss; options: its config's."""
     words = {"<pad>": 0, "<end>": 1, **{letter: i + 2 for i, letter in enumerate(LETTERS)}}
     letters = Tokenizer(models.WordLevel(words, unk_token="?"))
     letters.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")

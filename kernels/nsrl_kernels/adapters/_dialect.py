@@ -1,8 +1,8 @@
 """The objective as TRL and Liger speak of it, over padded [B, L] tokens: their names and definitions, on `policy_loss`.
 
 What they say and `policy_loss` does not is a weight here: CISPO's bound is on the ratio itself and may lie below 1, the
-correction for another sampler comes as a ratio, sequences or tokens may be left out of the policy term. Knows nothing of
-models or trainers.
+correction for another sampler comes as a ratio, sequences or tokens may be left out of the policy term. Knows no model
+and no trainer.
 
 Source: `GRPOTrainer._compute_loss` of TRL 1.16 and `LigerFusedLinearGRPOLoss` of Liger 0.8.5.
 """

@@ -59,7 +59,8 @@ class LigerFusedLinearGRPOLoss(torch.nn.Module):
         self.use_ref_model, self.max_completion_length = use_ref_model, max_completion_length
         self.said = Dialect(
             loss_type, importance_sampling_level, beta, epsilon_low, epsilon_high, delta, use_bias_correction_kl,
-            (sapo_temperature_pos, sapo_temperature_neg), (vespo_k_pos, vespo_k_neg), (vespo_lambda_pos, vespo_lambda_neg),
+            (sapo_temperature_pos, sapo_temperature_neg), (vespo_k_pos, vespo_k_neg),
+            (vespo_lambda_pos, vespo_lambda_neg),
         )  # fmt: skip
 
     def forward(
@@ -83,8 +84,8 @@ class LigerFusedLinearGRPOLoss(torch.nn.Module):
         Args:
             _input: [B, L, H] states that predict `selected_token_ids` [B, L]; lin_weight: [V, H]; bias: [V].
             attention_mask: [B, L], 0 where a token counts nowhere. advantages: [B].
-            ref_per_token_logps, old_per_token_logps: [B, L]. ref_input, ref_weight, ref_bias: the reference's states and
-                head, where its log-probs are not given.
+            ref_per_token_logps, old_per_token_logps: [B, L].
+            ref_input, ref_weight, ref_bias: the reference's states and head, where its log-probs are not given.
             vllm_is_ratio: [B], [B, 1] or [B, L], the ratio to another sampler.
             num_items_in_batch: tokens of the step on all processes, for dapo, cispo and vespo.
         """

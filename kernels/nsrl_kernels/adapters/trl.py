@@ -18,13 +18,19 @@ from ..ops.linear_logp.op import linear_logp
 from ._dialect import AGGREGATIONS, CLIPPED, Batch, Dialect, Seen, loss
 
 try:
+    import trl
     import trl.trainer.grpo_trainer as grpo_trainer
     from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-    from trl.trainer.utils import nanmax, nanmin
 except ModuleNotFoundError as absent:
     raise ImportError(
         f"nsrl_kernels.adapters.trl needs {absent.name}, which is not installed: pip install 'trl>=1.16'"
     ) from absent
+if not hasattr(grpo_trainer, "add_fused_lm_head"):
+    raise ImportError(
+        f"nsrl_kernels.adapters.trl needs TRL 1.16 or newer, which makes no logits; got {trl.__version__}"
+    )
+
+from trl.trainer.utils import FusedCausalLMOutput, nanmax, nanmin
 
 # by what a configuration calls the number that logits are multiplied by before the softcap, and whether it divides them
 _SCALES = (
@@ -39,16 +45,11 @@ class FusedGRPO:
     """The mixin: stands before TRL's trainer, `class Mine(FusedGRPO, trl.GRPOTrainer)`.
 
     Raises:
-        ImportError: a TRL whose models do not return log-probs, before 1.16.
         ValueError: DeepSpeed ZeRO-3, which leaves no head to multiply by where the backward recomputes.
     """
 
     def __init__(self, *args, **kwargs):
-        before = getattr(grpo_trainer, "add_fused_lm_head", None)
-        if before is None:
-            from trl import __version__
-
-            raise ImportError(f"nsrl_kernels.adapters.trl needs TRL 1.16 or newer; got {__version__}")
+        before = grpo_trainer.add_fused_lm_head
         if is_deepspeed_zero3_enabled():
             raise ValueError("nsrl_kernels.adapters.trl: DeepSpeed must be of stage 2 at most, or FSDP; got ZeRO-3")
 
@@ -134,9 +135,9 @@ def put_head(
 ) -> None:
     """Gives a causal language model of transformers the head of `linear_logp`, in the place of TRL's fused one.
 
-    `model(..., labels=labels, fused_lm_head=True)` then returns log-probs and entropies of the labels, [B, L - 1], without
-    logits; called otherwise it does what it did. Inside the model's forward, so DDP, FSDP and PEFT wrap it as they wrap
-    TRL's. A head of which the forward sees an FSDP2 shard is gathered where it is frozen and refused where it trains.
+    `model(..., labels=labels, fused_lm_head=True)` then returns log-probs and entropies of the labels, [B, L - 1], and
+    makes no logits; called otherwise it does what it did. It is inside the model's forward, so DDP, FSDP and PEFT wrap
+    it as they wrap TRL's. A head of which it sees an FSDP2 shard is gathered where frozen, refused where it trains.
 
     Args:
         model: the model itself, or the base model of a PEFT one.
@@ -172,16 +173,9 @@ def put_head(
         }  # fmt: skip
         logp, entropy = _scored(hidden, head, shifted, cast_lm_head_to_fp32, options)
         aux = _router_loss(text, out, kwargs) if kwargs.get("output_router_logits") else None
-        return grpo_output(logp, entropy, shifted != -100, aux)
+        return FusedCausalLMOutput(log_probs=logp, entropy=entropy, label_mask=shifted != -100, aux_loss=aux)
 
     model.forward = types.MethodType(forward, model)
-
-
-def grpo_output(logp: torch.Tensor, entropy: torch.Tensor, label_mask: torch.Tensor, aux: torch.Tensor | None) -> Any:
-    """What TRL's trainer reads of its fused head: log-probs, entropies [B, L], where there is a label, the routers' loss."""
-    from trl.trainer.utils import FusedCausalLMOutput
-
-    return FusedCausalLMOutput(log_probs=logp, entropy=entropy, label_mask=label_mask, aux_loss=aux)
 
 
 def _logit_scale(text: Any) -> float:

@@ -57,8 +57,8 @@ def linear_cross_entropy(
     Args:
         hidden: [..., H] with N rows; labels: [N] or the leading shape. weight: [V, H].
         reduction: "none", "sum" or "mean" of the log-probs.
-        dist_process_group: the ranks over which the head's rows are sharded in order. As with verl, each is left with its
-            share of ∂hidden, which the layer before sums.
+        dist_process_group: the ranks over which the head's rows are sharded, in order. As with verl each is left with a
+            share of ∂hidden, and the layer before sums them.
         entropy: "grad", as verl has it, or "metric": its value alone. A frozen head takes two products then, not four.
 
     Raises:
