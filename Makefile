@@ -17,7 +17,7 @@ FAST   := tests/test_architecture.py tests/test_config.py tests/test_readme.py t
 LAID_OUT := .
 ARGS   ?=
 
-.PHONY: help train paper gallery test test-fast test-long test-compile test-oldest test-tritons test-peers test-vllm check-pins lint layout types bench gpu install-gpu tree house clean
+.PHONY: help train paper gallery test test-fast test-long test-compile test-oldest test-tritons test-peers test-trl test-vllm check-pins lint layout types bench gpu install-gpu tree house clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,8 +49,11 @@ test-oldest: ## ops, sampler and policy on the oldest supported versions, in an 
 test-tritons: $(STAMP) ## the kernels with every Triton that a supported torch brings
 	$(RUN) tests/install/tritons.py $(ARGS)
 
-test-peers: ## the objective against TRL and Liger, in an environment of its own
+test-peers: ## TRL, verl and Liger: the ops against theirs, their tests on the adapters, in an environment of its own
 	PYTHON=$(PYTHON) bash tests/peers/run.sh $(ARGS)
+
+test-trl: ## nsrl and TRL in a fresh environment: docs/in-trl.md's lines, 20 equal steps
+	PYTHON=$(PYTHON) bash tests/install/in_trl.sh $(ARGS)
 
 test-vllm: ## real vLLM on a CPU, in an environment of its own
 	PYTHON=$(PYTHON) bash tests/vllm/run.sh $(ARGS)

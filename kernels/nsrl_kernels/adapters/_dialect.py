@@ -8,6 +8,7 @@ Source: `GRPOTrainer._compute_loss` of TRL 1.16 and `LigerFusedLinearGRPOLoss` o
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ class Batch:
         keep: weights of the policy term alone, each [B, L] or [B, 1].
     """
 
-    def __init__(self, mask, advantages, old=None, ref=None, correction=None, keep=()):
+    def __init__(self, mask, advantages, old=None, ref: Any = None, correction=None, keep=()):
         self.mask = mask
         self.advantages = advantages[:, 0] if advantages.dim() == 2 and advantages.shape[1] == 1 else advantages
         self.old, self.ref, self.correction, self.keep = old, ref, correction, keep

@@ -138,7 +138,7 @@ class LigerFusedLinearGRPOLoss(torch.nn.Module):
         if name == "bnpo":
             return mask.sum().clamp(min=1.0)
         if name == "dr_grpo":
-            return len(mask) * self.max_completion_length
+            return len(mask) * self.max_completion_length  # pyright: ignore
         world = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
         if items is None:
             items = mask.float().sum()

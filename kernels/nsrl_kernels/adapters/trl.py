@@ -10,6 +10,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -18,7 +19,6 @@ from ..ops.linear_logp.op import linear_logp
 from ._dialect import AGGREGATIONS, CLIPPED, Batch, Dialect, Seen, loss
 
 try:
-    import trl
     import trl.trainer.grpo_trainer as grpo_trainer
     from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 except ModuleNotFoundError as absent:
@@ -26,9 +26,7 @@ except ModuleNotFoundError as absent:
         f"nsrl_kernels.adapters.trl needs {absent.name}, which is not installed: pip install 'trl>=1.16'"
     ) from absent
 if not hasattr(grpo_trainer, "add_fused_lm_head"):
-    raise ImportError(
-        f"nsrl_kernels.adapters.trl needs TRL 1.16 or newer, which makes no logits; got {trl.__version__}"
-    )
+    raise ImportError(f"nsrl_kernels.adapters.trl needs TRL 1.16 or newer, which makes no logits; got {version('trl')}")
 
 from trl.trainer.utils import FusedCausalLMOutput, nanmax, nanmin
 
@@ -48,7 +46,7 @@ class FusedGRPO:
         ValueError: DeepSpeed ZeRO-3, which leaves no head to multiply by where the backward recomputes.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self: Any, *args: Any, **kwargs: Any):
         before = grpo_trainer.add_fused_lm_head
         if is_deepspeed_zero3_enabled():
             raise ValueError("nsrl_kernels.adapters.trl: DeepSpeed must be of stage 2 at most, or FSDP; got ZeRO-3")
@@ -274,7 +272,7 @@ def _log(trainer: Any, mode: str, said: Dialect, batch: Batch, seen: Seen, entro
         extremes = {"clip_ratio/low_min": nanmin(least), "clip_ratio/high_max": nanmax(most)}
     elif said.loss_type == "cispo":
         means["cispo_clip_ratio"] = (ratio > said.epsilon_high) & (adv > 0)
-    elif said.loss_type == "vespo":
+    elif seen.phi is not None:
         means["vespo/phi_seq_mean"] = seen.phi
     sums = []
     for values in means.values():  # one value of a sequence counts once, however long it is
