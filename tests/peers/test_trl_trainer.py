@@ -78,6 +78,19 @@ def test_twenty_steps_by_the_lines_of_the_page(tmp_path, block):
     same(tmp_path, type(names["trainer"]), 20, model, **options)
 
 
+def test_nothing_of_trls_head_or_loss_runs(tmp_path, monkeypatch):
+    import trl.trainer.grpo_trainer
+    import trl.trainer.utils
+
+    monkeypatch.setattr(trl.trainer.utils, "_ChunkedLogProbFunction", None)
+    monkeypatch.delattr(trl.trainer.grpo_trainer.GRPOTrainer, "_compute_loss")
+    model = tiny.folder(tmp_path / "model")
+    losses, _, _ = run(GRPOTrainer, model, tmp_path / "ours", 1, beta=0.04, num_iterations=2)
+    assert losses
+    with pytest.raises(AttributeError):
+        run(trl.GRPOTrainer, model, tmp_path / "theirs", 1)
+
+
 @pytest.mark.parametrize(
     "options",
     [
