@@ -14,6 +14,11 @@ import torch
 from . import _check
 
 
+def autocasts(kind: str) -> bool:
+    """Whether autocast is on for a type of device; some, as "meta", have none."""
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
 def head_operands(
     op: str, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
@@ -30,7 +35,7 @@ def head_operands(
         _check.fail(op, "hidden", "a plain tensor, this process's rows", "a DTensor")
     weight, bias = _whole(op, "weight", weight), None if bias is None else _whole(op, "bias", bias)
     kind = hidden.device.type
-    if torch.is_autocast_enabled(kind) and torch.float64 not in (hidden.dtype, weight.dtype):
+    if autocasts(kind) and torch.float64 not in (hidden.dtype, weight.dtype):
         lower = torch.get_autocast_dtype(kind)
         if hidden.is_floating_point() and weight.is_floating_point():
             hidden, weight = hidden.to(lower), weight.to(lower)
@@ -56,7 +61,7 @@ def without_autocast(body: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(body)
     def run(*flat):
         kind = flat[0].device.type
-        if not torch.is_autocast_enabled(kind):
+        if not autocasts(kind):
             return body(*flat)
         with torch.autocast(kind, enabled=False):
             return body(*flat)

@@ -126,6 +126,13 @@ def test_it_compiles_under_autocast():
         assert torch.equal(compiled, score(hidden, weight))
 
 
+def test_tensors_without_values_have_shapes():
+    """A device that knows no autocast."""
+    hidden, weight, _, target = (x.to("meta") for x in case(torch.float32, torch.float32))
+    logp, entropy = linear_logp(hidden, weight, target)
+    assert logp.shape == entropy.shape == (N,) and logp.device.type == "meta"
+
+
 @pytest.fixture
 def mesh():
     """A mesh of one process."""

@@ -57,12 +57,14 @@ def moved(before, after):
 
 
 def test_accelerate():
-    pytest.importorskip("accelerate")
+    state = pytest.importorskip("accelerate.state").AcceleratorState
+    state._reset_state(True)  # of another test's Accelerator: a process has one precision
     model, (ids, mask, advantages) = small(), samples()
     before = copy.deepcopy(model)
     code = blocks("in-accelerate.md")[0]
     names = {"model": model, "ids": ids, "mask": mask, "advantages": advantages, "__name__": "page"}
     exec(code, names)
+    state._reset_state(True)
     with torch.autocast("cpu", torch.bfloat16):
         hidden = before.model(input_ids=ids).last_hidden_state[:, :-1]
         logits = torch.nn.functional.linear(hidden, before.lm_head.weight)

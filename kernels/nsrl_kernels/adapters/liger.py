@@ -10,6 +10,7 @@ import warnings
 import torch
 import torch.distributed as dist
 
+from .._operands import autocasts
 from ..ops.linear_logp.op import linear_logp
 from ._dialect import AGGREGATIONS, Batch, Dialect, Seen, loss
 
@@ -125,7 +126,7 @@ class LigerFusedLinearGRPOLoss(torch.nn.Module):
 
     def _score(self, hidden, weight, bias, ids, mask):
         """[B, L] log-probs, 0 where the mask is."""
-        if not torch.is_autocast_enabled(hidden.device.type):
+        if not autocasts(hidden.device.type):
             weight = weight.to(hidden.dtype)
         return linear_logp(
             hidden, weight, ids, bias=bias, temperature=self.temperature, entropy="none", row_mask=mask != 0

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from .._operands import autocasts
 from ..ops.linear_logp.op import linear_logp
 from ._dialect import AGGREGATIONS, CLIPPED, Batch, Dialect, Seen, loss
 
@@ -193,7 +194,7 @@ def _scored(hidden, head, labels, in_fp32, options):
     weight, bias, kind = head.weight, getattr(head, "bias", None), hidden.device.type
     if in_fp32:
         hidden, weight = hidden.float(), weight.float()
-    elif not torch.is_autocast_enabled(kind):
+    elif not autocasts(kind):
         weight = weight.to(hidden.dtype)
     score = functools.partial(linear_logp, hidden, weight, labels, bias=bias, row_mask=labels != -100, **options)
     if not in_fp32:
