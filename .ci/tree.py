@@ -27,7 +27,7 @@ def about(path: Path) -> str:
     if path.suffix == ".py":
         text = ast.get_docstring(ast.parse(text)) or ""
     else:
-        if named := re.match(r"about:\n  method: \"?(.+?)\"?\n", text):  # a recipe
+        if named := re.match(r"about:(?:\n  | \{)method: \"?(.+?)\"?(?:\n|, )", text):  # a recipe
             return f"the recipe of {named[1]}"
         top = re.match(r"(?:#!.*\n)?((?:\s*(?://|#|\{#|/\*).*\n)+)", text)
         text = (

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+MARK = "<image>"  # where a picture stands in a question
+
 
 @dataclass(frozen=True)
 class ImageRef:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.data.modes import EXAMPLES, OPENING, require_opening
-from nsrl.data.rows import MARK
 from nsrl.engines import CLOSE, OPEN, TAGS, Extracted, Pair, extract
 from nsrl.errors import UserError
-from nsrl.types import Problem
+from nsrl.types import MARK, Problem
 from nsrl.userfiles import expanded
 
 _READ = "You solve problems about images. Read the numbers and relations you need from the image, then"

@@ -12,11 +12,11 @@ from typing import Any
 
 from nsrl.data.choices import BadRow, text_of
 from nsrl.data.problems import OnRows, Skipped, load
-from nsrl.data.rows import MARK, QUESTION, column, spoken
+from nsrl.data.rows import QUESTION, column, spoken
 from nsrl.data.source import COMPLETION, Demonstration
 from nsrl.data.tables import Row, Table
 from nsrl.errors import UserError
-from nsrl.types import Problem
+from nsrl.types import MARK, Problem
 
 MESSAGES = ("messages", "conversations")
 TEXT, CHAT, WHY = "nsrl completion", "nsrl chat", "nsrl why"  # columns that `_prepared` adds

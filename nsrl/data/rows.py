@@ -17,9 +17,8 @@ from nsrl.data.choices import BadRow, Counted, Meaning, text_of
 from nsrl.data.jsons import Refused
 from nsrl.data.names import FILE_NAME, PICTURES
 from nsrl.errors import UserError
-from nsrl.types import ImageRef, Problem
+from nsrl.types import MARK, ImageRef, Problem
 
-MARK = "<image>"
 QUESTION = ("question", "prompt", "problem", "query", "messages", "conversations")
 IMAGES = ("images", "decoded_image", "image", "img", "image_path", "image_paths")
 ANSWER = (

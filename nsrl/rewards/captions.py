@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nsrl.data.chat import options_text
-from nsrl.data.rows import MARK
 from nsrl.rewards.asking import Ask
 from nsrl.rewards.batch import RewardBatch
-from nsrl.types import Problem
+from nsrl.types import MARK, Problem
 
 CAPTION = "caption"  # the span that they look at
 ALONE = "Answer from this description alone, for the picture is not shown. Write the answer in \\boxed{}."

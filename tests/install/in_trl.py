@@ -37,7 +37,7 @@ def losses(block, model, folder):
 
 
 def main() -> int:
-    assert ROOT not in Path(nsrl_kernels.__file__).parents, "the source, not what is installed"
+    assert ROOT / "kernels" not in Path(nsrl_kernels.__file__).parents, "the source, not what is installed"
     (block, *_) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "in-trl.md").read_text(), re.S)
     with tempfile.TemporaryDirectory() as folder:
         model = tiny.folder(Path(folder) / "model")

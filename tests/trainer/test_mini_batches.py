@@ -20,7 +20,6 @@ from nsrl_kernels import group_advantage
 from nsrl_kernels.ops.policy_loss.select import clip_cov, covariance, high_entropy, kl_cov
 from tests.trainer.test_distributed import assert_same_rows, assert_same_weights, rows, settings
 from tests.trainer.test_loop import learner, odd_first_token
-from tests.trainer.test_loop import pool as pool  # a fixture
 
 
 def first_of_two(batch):

@@ -239,7 +239,8 @@ def assigned(t: Any) -> list:
     if t.head in _SETTERS and type(t.args[0]) is Symbol:
         return [t.args[0]]
     if t.head is S.SetDelayed:
-        return [t.args[0].head]
+        target = t.args[0]  # f[x], or a bare name, as Wolfram Language's f := value has it
+        return [target.head if type(target) is Expr else target]
     return [n for a in t.args for n in assigned(a)]
 
 
