@@ -101,6 +101,14 @@ class Streams:
         problem = next(self._open[part])
         return replace(problem, id=f"{problem.id}@{part}") if self._named else problem
 
+    def gold(self, problem: Problem, language: str) -> str | None:
+        """See `Source.gold`: of the source that the problem is of."""
+        if not self._named:
+            (source,) = self.sources.values()
+            return source.gold(problem, language)
+        own, _, part = problem.id.rpartition("@")
+        return self.sources[part].gold(replace(problem, id=own), language)
+
     def go_to(self, positions: Mapping[str, int]) -> None:
         """Go on behind so many of each part."""
         self.positions |= {name: count for name, count in positions.items() if name in self.positions}

@@ -215,7 +215,7 @@ class ProblemStream:
 
     def gold(self, problem: Problem, language: str) -> str | None:
         """See `Source.gold`."""
-        return self._source.gold(problem, language)
+        return (self._source if self.chooser is None else self.chooser.streams).gold(problem, language)
 
     def _draw(self, count: int) -> list[Problem]:
         self.position += count

@@ -180,6 +180,15 @@ def test_a_mixture_has_its_shares_and_each_part_its_own_stream():
     assert all(abs(n - 1000) < 5 * math.sqrt(3000 * 2 / 9) for n in counts)
 
 
+def test_a_gold_is_of_the_part_that_its_problem_is_of():
+    parts = {str(level): source_of("shapes", level, 0, held_out=4) for level in (1, 3)}
+    taken = Streams(parts, named=True)
+    for part, source in parts.items():
+        plain = next(source.train())
+        assert taken.gold(taken.next(part), "nsl") == source.gold(plain, "nsl")
+    assert len({taken.gold(Streams(parts, named=True).next(part), "nsl") for part in parts}) == 2
+
+
 def test_tiers_of_a_column_take_what_is_in_them_once_an_epoch():
     problems = rows(80)
     keys = dict(column="rate", tiers={"hard": "0.05 to 0.3", "middle": "0.3 to 0.6"})

@@ -22,7 +22,7 @@ RUNS = {  # every option that adds or takes away a key
     "default": ["eval_steps=1", "eval_size_midway=2", "dynamic_sampling=1", "save_steps=1", "beta=0.05"],
     "tokens": ["contexts.masked.images=black", "terms.masked=-0.02", "shape_funcs=[REWARD:told]"],
     "cispo": ["loss_type=cispo", "epsilon_high=5.0", "entropy_coef=0.01"],
-    "members": ["members=[{n: 2}, {n: 2, images: noise}]", "scale_rewards=remax", "draw.kind=mixture"],
+    "members": ["members=[{n: 2}, {n: 2, images: noise}, {given: gold}]", "scale_rewards=remax", "draw.kind=mixture"],
     "turns": ["turns.max=2", "turns.observe=engine"],
 }
 REWARD = (
