@@ -280,6 +280,16 @@ def test_what_is_done_is_written_once_and_published_into_the_source_tree(done, t
     assert by_recipe(rows, {})["rpr"] == "noise: not run yet"
 
 
+def test_a_row_with_files_is_the_same_wherever_its_tree_lies(tmp_path):
+    here = ROOT / "nsrl" / "gallery" / "rows"
+    for name in ("repair", "text_first"):
+        for file in here.glob(f"{name}.*"):
+            (tmp_path / file.name).write_text(file.read_text())
+        assert read(str(tmp_path / f"{name}.yaml")).digest == read(name).digest
+    (tmp_path / "repair.py").write_text((here / "repair.py").read_text() + "\n# another one\n")
+    assert read(str(tmp_path / "repair.yaml")).digest != read("repair").digest
+
+
 def test_the_page_in_the_tree_is_the_one_that_its_rows_give(rows):
     found = {row.name: one for row in rows if (one := published().get(row.name)) and one["digest"] == row.digest}
     assert (ROOT / "docs" / "gallery.md").read_text() == page(rows, found), (

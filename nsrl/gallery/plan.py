@@ -7,8 +7,6 @@ nothing else is. warm/NAME-DIGEST/seed-N, runs/DIGEST/seed-N and beside it ON-DI
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import tempfile
 from collections.abc import Mapping
@@ -19,12 +17,11 @@ from typing import Any
 import yaml
 
 from nsrl.config import EvalConfig, HarvestConfig, TrainConfig, parse
-from nsrl.config.recipes import RECIPE, recipe_files
 from nsrl.config.sound import notes_on
 from nsrl.errors import UserError
 from nsrl.experiments.jobs import Job
 from nsrl.experiments.plan import merged, train_job
-from nsrl.gallery.row import FINAL, Arm, Row, Warm
+from nsrl.gallery.row import FINAL, Arm, Row, Warm, digest
 
 HELD_OUT, SAMPLES = 600, 4  # problems of each seed, and samples of each: mean@4
 EVALUATION_S, HARVESTED_S = 12.0, 0.0013  # seconds of an evaluation, and of a sampled completion, on a quiet core
@@ -79,7 +76,7 @@ class Parts:
             said = own.get("warm_start", {})
             few = {name: str(min(int(said.get(name, most)), most)) for name, most in QUICK_WARM.items()}
             own["warm_start"] = {name: value for name, value in said.items() if not name.endswith("until")} | few
-        place = self.folder / "warm" / f"{_plain_name(warm.name)}-{_digest(own)}"
+        place = self.folder / "warm" / f"{_plain_name(warm.name)}-{digest(own)}"
         if place / f"seed-{self.seeds[0]}" not in self._known:
             self._require(own, f"warm start {warm.name}")
         for seed in self.seeds:
@@ -105,7 +102,7 @@ class Parts:
             own = merged({"completions_steps": 0, "save_best": False}, own)
         reinforced = bool(config.stages or config.max_steps or config.extra_supervised_steps)
         learns = reinforced or bool(config.warm_start.steps)
-        place = self.folder / "runs" / _digest(own, harvest)
+        place = self.folder / "runs" / digest(own, harvest)
         last = "final" if reinforced else "warm_start"
         files = {FINAL: f"seed-{{}}/eval/{last}.parquet"}
         kept = place / "harvest-{}.parquet"
@@ -154,7 +151,7 @@ class Parts:
             whole["size"] = str(self._held_out)
         if seed == self.seeds[0]:
             _check(EvalConfig, whole, f"row {row.name}: tests.{test}")
-        below = f"{_plain_name(test)}-{_digest(whole)}"
+        below = f"{_plain_name(test)}-{digest(whole)}"
         output = place / below / f"seed-{seed}.json"
         model = place / f"seed-{seed}" if learns else warm / f"seed-{seed}"
         keys = output.with_name(f"keys-{seed}.yaml")
@@ -213,30 +210,6 @@ def _check(kind: Any, own: dict[str, Any], where: str) -> tuple[Any, list[str]]:
 
 def _text(own: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(own), sort_keys=False, allow_unicode=True)
-
-
-def _digest(*parts: Any) -> str:
-    """Of keys, of the files of the recipes that they name, and of files of functions and classes, wherever they are."""
-    texts: list[str] = []
-
-    def bare(said: Any, name: str = "") -> Any:
-        if isinstance(said, Mapping):
-            return {key: bare(value, key) for key, value in said.items()}
-        if isinstance(said, list):
-            return [bare(value) for value in said]
-        file, colon, what = str(said).rpartition(".py:")
-        own = Path(f"{file}.py")
-        if colon and own.is_file():
-            texts.append(own.read_text(encoding="utf-8"))
-            return f"{own.name}:{what}"
-        if name == "recipe":
-            for one in recipe_files(str(said)):
-                beside = sorted(one.parent.glob("*.py")) if one.name == RECIPE else []
-                texts.extend(path.read_text(encoding="utf-8") for path in (one, *beside))
-        return said
-
-    told = json.dumps(bare(list(parts)), sort_keys=True)
-    return hashlib.sha256("\n".join([told, *texts]).encode()).hexdigest()[:12]
 
 
 def _plain_name(name: str) -> str:

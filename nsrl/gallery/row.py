@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nsrl.config.keys import keys, nest
-from nsrl.config.recipes import recipe_names
+from nsrl.config.recipes import RECIPE, recipe_files, recipe_names
 from nsrl.config.schema import TrainConfig
 from nsrl.config.values import read_yaml
 from nsrl.errors import UserError, did_you_mean
@@ -120,12 +120,32 @@ def read(name: str) -> Row:
     return Row(
         name=file.stem, file=file, **texts, expects=content["expects"], recipes=recipes,
         warm=_warm(content["warm"], file.stem, where), arms=arms, decides=decides, tests=tests, on=on,
-        digest=_digest({name: content.get(name) for name in _OF_RUNS}, _warm(content["warm"], file.stem, where).keys),
+        digest=digest({name: content.get(name) for name in _OF_RUNS}, _warm(content["warm"], file.stem, where).keys),
     )  # fmt: skip
 
 
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+def digest(*parts: Any) -> str:
+    """Of keys, of the files of the recipes that they name, and of files of functions and classes, wherever they are."""
+    texts: list[str] = []
+
+    def bare(said: Any, name: str = "") -> Any:
+        if isinstance(said, Mapping):
+            return {key: bare(value, key) for key, value in said.items()}
+        if isinstance(said, list):
+            return [bare(value) for value in said]
+        file, colon, what = str(said).rpartition(".py:")
+        own = Path(f"{file}.py")
+        if colon and own.is_file():
+            texts.append(own.read_text(encoding="utf-8"))
+            return f"{own.name}:{what}"
+        if name == "recipe":
+            for one in recipe_files(str(said)):
+                beside = sorted(one.parent.glob("*.py")) if one.name == RECIPE else []
+                texts.extend(path.read_text(encoding="utf-8") for path in (one, *beside))
+        return said
+
+    told = json.dumps(bare(list(parts)), sort_keys=True)
+    return hashlib.sha256("\n".join([told, *texts]).encode()).hexdigest()[:12]
 
 
 def _content(file: Path, where: str) -> dict[str, Any]:
